@@ -1,0 +1,36 @@
+"""Multilingual retrieval, measured: exact ranks, language bias, records anyone can recompute."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Public names load on first use, so that `import xqr_bench` and `xqr-bench --help` stay light.
+_PUBLIC = {
+    "evaluate": "xqr_bench.pipeline",
+    "load_task": "xqr_bench.data",
+    "load_encoder": "xqr_bench.encode",
+    "load_record": "xqr_bench.record",
+    "Record": "xqr_bench.record",
+    "Encoder": "xqr_bench.encode",
+    "XqrBenchError": "xqr_bench.errors",
+}
+
+if TYPE_CHECKING:
+    from xqr_bench.data import load_task as load_task
+    from xqr_bench.encode import Encoder as Encoder
+    from xqr_bench.encode import load_encoder as load_encoder
+    from xqr_bench.errors import XqrBenchError as XqrBenchError
+    from xqr_bench.pipeline import evaluate as evaluate
+    from xqr_bench.record import Record as Record
+    from xqr_bench.record import load_record as load_record
+
+__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'xqr_bench' has no attribute {name!r}")

@@ -1,0 +1,71 @@
+"""The one family of exceptions: what was asked, what is there, what to do next."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class XqrBenchError(Exception):
+    """Base of every error a user can cause or meet.
+
+    Args:
+        problem: what was asked and why it cannot be done, in one sentence.
+        found: what is there instead (optional).
+        remedy: what to do next (optional).
+    """
+
+    def __init__(self, problem: str, *, found: str | None = None, remedy: str | None = None) -> None:
+        self.problem = problem
+        self.found = found
+        self.remedy = remedy
+        super().__init__(problem, found, remedy)
+
+    def __str__(self) -> str:
+        parts = [self.problem]
+        if self.found:
+            parts.append(f"found: {self.found}")
+        if self.remedy:
+            parts.append(f"to do: {self.remedy}")
+        return "\n  ".join(parts)
+
+
+class UsageError(XqrBenchError):
+    """An argument that cannot be meant as given."""
+
+
+class UnknownNameError(UsageError):
+    """A name that nothing is registered under; the message lists the closest ones."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], *, remedy: str | None = None) -> None:
+        names = sorted(known)
+        close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        listing = ", ".join(names) or "none"
+        found = f"closest: {', '.join(close)}" if close else f"known: {listing}"
+        super().__init__(
+            f"there is no {kind} named {name!r}", found=found, remedy=remedy or f"use one of: {listing}"
+        )
+
+
+class TaskError(XqrBenchError):
+    """A task file that cannot be read or does not make sense."""
+
+
+class DataError(XqrBenchError):
+    """A data file that is missing, damaged, or not what the task says."""
+
+
+class DownloadError(DataError):
+    """A download that failed; nothing was left half-written."""
+
+
+class EncoderError(XqrBenchError):
+    """An encoder that cannot be loaded or returned what cannot be scored."""
+
+
+class RanksError(XqrBenchError):
+    """Ranks that cannot be counted or are not possible."""
+
+
+class RecordError(XqrBenchError):
+    """A record that cannot be read, or whose scores do not follow from its ranks."""

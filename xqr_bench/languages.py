@@ -1,0 +1,102 @@
+"""The only table of languages, and the groups made from it.
+
+Sources:
+    codes, names: ISO 639-1, ISO 639-3 reference names.
+    script: ISO 15924 code of the script the language is written in here.
+    resource_class: Joshi et al. 2020, "The State and Fate of Linguistic Diversity and Inclusion in the
+        NLP World", taxonomy file `lang2tax.txt` (0 = left behind .. 5 = winners).
+    paper_training: whether the language is among the training languages of Elmahdy et al. 2024
+        (arXiv 2408.10536): ar, zh, en, de, hi, ru, es, th, tr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from xqr_bench.errors import UnknownNameError
+
+
+@dataclass(frozen=True, slots=True)
+class Language:
+    """One row of the table."""
+
+    code: str
+    name: str
+    script: str
+    resource_class: int
+    paper_training: bool
+
+    @property
+    def right_to_left(self) -> bool:
+        """Whether the script runs from right to left."""
+        return self.script in {"Arab", "Hebr"}
+
+
+_ROWS = (
+    Language("ar", "Arabic", "Arab", 5, True),
+    Language("de", "German", "Latn", 5, True),
+    Language("el", "Greek", "Grek", 3, False),
+    Language("en", "English", "Latn", 5, True),
+    Language("es", "Spanish", "Latn", 5, True),
+    Language("hi", "Hindi", "Deva", 4, True),
+    Language("ru", "Russian", "Cyrl", 4, True),
+    Language("th", "Thai", "Thai", 3, True),
+    Language("tr", "Turkish", "Latn", 4, True),
+    Language("vi", "Vietnamese", "Latn", 4, False),
+    Language("zh", "Chinese", "Hans", 5, True),
+)
+LANGUAGES: dict[str, Language] = {row.code: row for row in _ROWS}
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageGroup:
+    """A named set of languages, decided by a rule over the table."""
+
+    name: str
+    description: str
+    source: str
+    rule: Callable[[Language], bool]
+
+    def members(self, languages: Iterable[str]) -> tuple[str, ...]:
+        """Those of `languages` that belong to the group, in the order given."""
+        return tuple(code for code in languages if code in LANGUAGES and self.rule(LANGUAGES[code]))
+
+
+_GROUP_ROWS = (
+    LanguageGroup(
+        "joshi-3",
+        "languages of resource class 3 (the lower-resource ones here: the table holds classes 3 to 5)",
+        "Joshi et al. 2020",
+        lambda language: language.resource_class == 3,
+    ),
+    LanguageGroup(
+        "paper-unseen",
+        "languages that never appear in the training of Elmahdy et al. 2024",
+        "Elmahdy et al. 2024, arXiv 2408.10536",
+        lambda language: not language.paper_training,
+    ),
+)
+GROUPS: dict[str, LanguageGroup] = {group.name: group for group in _GROUP_ROWS}
+
+
+def get_language(code: str) -> Language:
+    """Return the row of `code`.
+
+    Raises:
+        UnknownNameError: the table has no such code.
+    """
+    if code not in LANGUAGES:
+        raise UnknownNameError("language", code, LANGUAGES)
+    return LANGUAGES[code]
+
+
+def get_group(name: str) -> LanguageGroup:
+    """Return the group called `name`.
+
+    Raises:
+        UnknownNameError: there is no such group.
+    """
+    if name not in GROUPS:
+        raise UnknownNameError("language group", name, GROUPS)
+    return GROUPS[name]

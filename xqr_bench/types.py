@@ -1,0 +1,126 @@
+"""Frozen value types that pass between the rooms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+MONOLINGUAL = "monolingual"
+CROSS_LINGUAL = "cross-lingual"
+MULTILINGUAL = "multilingual"
+SETTINGS = (MONOLINGUAL, CROSS_LINGUAL, MULTILINGUAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question in one language; `id` is `lang:question_id`."""
+
+    id: str
+    language: str
+    question: str
+    """The id shared by the translations: the unit of sampling."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A sentence that can answer; `id` is `lang:article:paragraph:sentence`, 0-based."""
+
+    id: str
+    language: str
+    text: str
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """The texts of a task, ready to encode and score.
+
+    Attributes:
+        name: the task's name.
+        languages: the candidate languages, in the order of the pool columns.
+        queries: grouped by language in the order of `languages`.
+        candidates: likewise, so that each language is one contiguous slice.
+        relevants: for each query the ascending indices into `candidates` of its relevant candidates.
+        articles: for each query the number of its article: the connected component of (language, article)
+            that share question ids (MEASURES.md 5); numbered by first appearance.
+        files: file name -> sha256 of the source it was read from.
+        partial: what was left out (`languages`, `limit`), empty for the whole task.
+    """
+
+    name: str
+    languages: tuple[str, ...]
+    queries: tuple[Query, ...]
+    candidates: tuple[Candidate, ...]
+    relevants: tuple[tuple[int, ...], ...]
+    articles: tuple[int, ...]
+    files: Mapping[str, str] = field(default_factory=dict)
+    partial: Mapping[str, object] = field(default_factory=dict)
+
+    @cached_property
+    def column_sizes(self) -> IntArray:
+        """Candidates of each language, int64 `[languages]`."""
+        counts = dict.fromkeys(self.languages, 0)
+        for candidate in self.candidates:
+            counts[candidate.language] += 1
+        return np.array(list(counts.values()), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The thin waist: for each relevant of each query, how many candidates of each language stand above it.
+
+    A query's relevants are the rows `offsets[q]:offsets[q + 1]`. Everything after the counting is a function of
+    these arrays; a pool made of whole columns is a sum over columns.
+
+    Attributes:
+        task: the task's name.
+        columns: candidate languages, the pool columns.
+        column_sizes: candidates of each column, int64 `[columns]`.
+        query_ids, question_ids: str `[queries]`.
+        query_languages: language of each query, str `[queries]`.
+        articles: article of each query, int64 `[queries]`.
+        offsets: int64 `[queries + 1]`.
+        relevant_ids: str `[relevants]`.
+        relevant_columns: column of each relevant, int64 `[relevants]`.
+        gains: gain of each relevant, float64 `[relevants]`.
+        gt: candidates of each column that score above the relevant, int32 `[relevants, columns]`.
+        eq: candidates of each column that score the same, itself included, int32 `[relevants, columns]`.
+        depth: where the ranking was cut, None when it was not.
+    """
+
+    task: str
+    columns: tuple[str, ...]
+    column_sizes: IntArray
+    query_ids: Sequence[str]
+    question_ids: Sequence[str]
+    query_languages: Sequence[str]
+    articles: IntArray
+    offsets: IntArray
+    relevant_ids: Sequence[str]
+    relevant_columns: IntArray
+    gains: FloatArray
+    gt: NDArray[np.int32]
+    eq: NDArray[np.int32]
+    depth: int | None = None
+
+    @property
+    def n_queries(self) -> int:
+        """Number of queries."""
+        return len(self.query_ids)
+
+    @property
+    def n_relevants(self) -> int:
+        """Number of (query, relevant) rows."""
+        return len(self.relevant_columns)
+
+    @cached_property
+    def row_queries(self) -> IntArray:
+        """Query index of each relevant, int64 `[relevants]`."""
+        return np.repeat(np.arange(self.n_queries), np.diff(self.offsets))
