@@ -62,7 +62,7 @@ def imports(path: Path, *, top_level_only: bool = False) -> set[str]:
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
 def test_imports_go_one_way(path: Path) -> None:
     room = room_of(module_name(path))
-    if room is None:
+    if room is None or room == "__main__":
         return  # the package's own face, which loads lazily
     assert room in ROOMS, f"{path}: the room {room!r} is not in the plan"
     below = {name for name in imports(path) if ROOMS.index(room_of(name) or "") > ROOMS.index(room)}

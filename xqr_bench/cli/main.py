@@ -1,0 +1,85 @@
+"""The entry point: commands are imported when they are used, errors become one clear message."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from xqr_bench import __version__
+from xqr_bench.errors import XqrBenchError
+
+# name -> (module, attribute, one line for --help); in the order --help shows them
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "evaluate": ("xqr_bench.cli.evaluate", "evaluate", "Score an encoder on one or more tasks; write records."),
+    "recompute": ("xqr_bench.cli.recompute", "recompute", "Prove that a record's scores follow from its ranks."),
+    "tasks": ("xqr_bench.cli.tasks", "tasks", "List the tasks, or show one."),
+    "encoders": ("xqr_bench.cli.encoders", "encoders", "List the kinds of encoder MODEL can name."),
+    "metrics": ("xqr_bench.cli.metrics", "metrics", "List the metrics and bias measures with their definitions."),
+    "data": ("xqr_bench.cli.data", "data", "Fetch, verify or list the data files of the tasks."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported only when one is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the commands, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Answer a wrong name with the closest ones."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            from xqr_bench.errors import UnknownNameError
+
+            raise UnknownNameError("command", args[0], COMMANDS, remedy="xqr-bench --help lists the commands")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Print the table's own lines, so that --help imports no command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+
+
+@click.command(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="First run, no download: xqr-bench evaluate char-ngrams",
+)
+@click.version_option(__version__, prog_name="xqr-bench")
+def cli() -> None:
+    """Measure how well a text encoder retrieves across languages.
+
+    One encoding pass gives monolingual, cross-lingual and multilingual scores, language bias, and a record
+    that anyone can recompute.
+    """
+
+
+def main() -> None:
+    """Run the command line; every foreseen error is one message and exit code 1."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("stopped; nothing half-written was left", err=True)
+        sys.exit(130)
+    except KeyboardInterrupt:
+        click.echo("stopped; nothing half-written was left", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except XqrBenchError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
