@@ -1,0 +1,195 @@
+"""Ranks seen as ragged lists: the relevants of one query in one pool, with what stands above and beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xqr_bench.types import FloatArray, IntArray, Ranks
+
+WHOLE_POOL = -1
+
+
+@dataclass(frozen=True)
+class RankedLists:
+    """One list of relevants for each (query, pool); the only thing a metric sees.
+
+    Rows `offsets[i]:offsets[i + 1]` are the relevants of list i, ordered by `above`; those with equal `above` are
+    in one block of tied candidates. A relevant that was not retrieved has no rank: `above` is -1 and it stands last.
+
+    Attributes:
+        offsets: int64 `[lists + 1]`.
+        above: candidates of the pool that score above the relevant (G), int64 `[rows]`.
+        tied: candidates of the pool that score the same, itself included (e), int64 `[rows]`.
+        gains: gain of the relevant, float64 `[rows]`.
+        columns: pool column (language) of the relevant, int64 `[rows]`.
+        queries: query index of each list, int64 `[lists]`.
+        pools: pool column of each list, WHOLE_POOL for all columns, int64 `[lists]`.
+        pool_sizes: candidates in the pool of each list (N), int64 `[lists]`.
+        query_columns: pool column of the query's own language, -1 when it has none, int64 `[lists]`.
+    """
+
+    offsets: IntArray
+    above: IntArray
+    tied: IntArray
+    gains: FloatArray
+    columns: IntArray
+    queries: IntArray
+    pools: IntArray
+    pool_sizes: IntArray
+    query_columns: IntArray
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    @cached_property
+    def n_relevants(self) -> IntArray:
+        """Relevants of each list (n), int64 `[lists]`."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def rows(self) -> IntArray:
+        """List index of each row, int64 `[rows]`."""
+        return np.repeat(np.arange(len(self)), self.n_relevants)
+
+    @cached_property
+    def ranked(self) -> NDArray[np.bool_]:
+        """Whether the row has a rank (False: not retrieved), bool `[rows]`."""
+        return self.above >= 0
+
+    @cached_property
+    def block_starts(self) -> IntArray:
+        """First row of each block of tied relevants, int64 `[blocks]`."""
+        new = np.ones(len(self.above), dtype=bool)
+        new[1:] = (self.above[1:] != self.above[:-1]) | (self.rows[1:] != self.rows[:-1])
+        # relevants without a rank share nothing: each is a block of its own
+        new |= ~self.ranked
+        return np.flatnonzero(new)
+
+    @cached_property
+    def blocks(self) -> IntArray:
+        """Block index of each row, int64 `[rows]`."""
+        return np.repeat(np.arange(len(self.block_starts)), self._block_lengths)
+
+    @cached_property
+    def _block_lengths(self) -> IntArray:
+        return np.diff(np.append(self.block_starts, len(self.above)))
+
+    @cached_property
+    def block_relevants(self) -> IntArray:
+        """Relevants in the row's own block (r), int64 `[rows]`."""
+        return self._block_lengths[self.blocks]
+
+    @cached_property
+    def relevants_above(self) -> IntArray:
+        """Relevants of the list in blocks above the row's own (R), int64 `[rows]`."""
+        starts: IntArray = self.block_starts[self.blocks] - self.offsets[:-1][self.rows]
+        return starts
+
+    @cached_property
+    def first_rows(self) -> IntArray:
+        """First row of each list: its best-ranked relevant, int64 `[lists]`."""
+        return self.offsets[:-1]
+
+    @cached_property
+    def last_rows(self) -> IntArray:
+        """Last row of each list, int64 `[lists]`."""
+        return self.offsets[1:] - 1
+
+    def sum_rows(self, values: FloatArray) -> FloatArray:
+        """Sum per list of a value per row, float64 `[lists]`."""
+        return np.add.reduceat(values, self.first_rows) if len(self) else np.zeros(0)
+
+    def pessimistic(self) -> RankedLists:
+        """The same lists with ties broken against the relevants: each stands last in its block, lower gains first.
+
+        Returns:
+            Lists without ties; any metric of them is its value under the worst order.
+        """
+        # within a block the best gain takes the last place
+        order = np.lexsort((self.gains, self.blocks))
+        place = np.empty(len(order), dtype=np.int64)
+        place[order] = np.arange(len(order)) - self.block_starts[self.blocks[order]]
+        above = np.where(self.ranked, self.above + self.tied - self.block_relevants + place, -1)
+        return _in_rank_order(replace(self, above=above, tied=np.ones_like(self.tied)))
+
+    def optimistic(self) -> RankedLists:
+        """The same lists with ties broken in favour of the relevants, higher gains first."""
+        order = np.lexsort((-self.gains, self.blocks))
+        place = np.empty(len(order), dtype=np.int64)
+        place[order] = np.arange(len(order)) - self.block_starts[self.blocks[order]]
+        above = np.where(self.ranked, self.above + place, -1)
+        return _in_rank_order(replace(self, above=above, tied=np.ones_like(self.tied)))
+
+
+def _in_rank_order(lists: RankedLists) -> RankedLists:
+    """Sort the rows of each list by `above`, rows without a rank last; stable."""
+    key = np.where(lists.above >= 0, lists.above, np.iinfo(np.int64).max)
+    order = np.lexsort((key, lists.rows))
+    return replace(
+        lists,
+        above=lists.above[order],
+        tied=lists.tied[order],
+        gains=lists.gains[order],
+        columns=lists.columns[order],
+    )
+
+
+def _lists(
+    ranks: Ranks, rows: IntArray, list_of_row: IntArray, above: IntArray, tied: IntArray, pools: IntArray
+) -> RankedLists:
+    """Build lists from relevant rows that are grouped by `list_of_row` (ascending, without gaps)."""
+    starts = np.flatnonzero(np.r_[True, list_of_row[1:] != list_of_row[:-1]]) if len(rows) else rows
+    queries = ranks.row_queries[rows[starts]]
+    of_language = {language: column for column, language in enumerate(ranks.columns)}
+    own = np.array([of_language.get(language, -1) for language in ranks.query_languages], dtype=np.int64)
+    sizes = np.append(ranks.column_sizes, ranks.column_sizes.sum())
+    return _in_rank_order(
+        RankedLists(
+            offsets=np.append(starts, len(rows)),
+            above=above,
+            tied=tied,
+            gains=ranks.gains[rows],
+            columns=ranks.relevant_columns[rows],
+            queries=queries,
+            pools=pools[starts],
+            pool_sizes=sizes[pools[starts]],
+            query_columns=own[queries],
+        )
+    )
+
+
+def bilingual_lists(ranks: Ranks) -> RankedLists:
+    """One list per (query, candidate language that has a relevant), ranked within that language alone.
+
+    Those whose pool is the query's own language make the monolingual setting, the others the cross-lingual one.
+    """
+    order = np.lexsort((ranks.relevant_columns, ranks.row_queries))
+    columns = ranks.relevant_columns[order]
+    keys = ranks.row_queries[order] * len(ranks.columns) + columns
+    return _lists(
+        ranks,
+        order,
+        keys,
+        ranks.gt[order, columns].astype(np.int64),
+        ranks.eq[order, columns].astype(np.int64),
+        columns,
+    )
+
+
+def multilingual_lists(ranks: Ranks) -> RankedLists:
+    """One list per query, ranked within the whole pool."""
+    rows = np.arange(ranks.n_relevants)
+    above = ranks.gt.sum(axis=1, dtype=np.int64)
+    above[(ranks.gt < 0).any(axis=1)] = -1
+    return _lists(
+        ranks,
+        rows,
+        ranks.row_queries,
+        above,
+        ranks.eq.sum(axis=1, dtype=np.int64),
+        np.full(len(rows), WHOLE_POOL),
+    )

@@ -1,0 +1,55 @@
+"""The compiled counting loop: how many scores of each column stand above or beside a threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+
+def _count_rows(
+    scores: NDArray[np.float32],
+    edges: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    thresholds: NDArray[np.float32],
+    gt: NDArray[np.int32],
+    eq: NDArray[np.int32],
+) -> None:
+    """Add to gt and eq, for each relevant of each query row, the scores above and equal to its threshold.
+
+    One language's slice stays in the first-level cache while all relevants of the row are counted against it; the
+    integer sums of masks vectorise (a float32 sum would need reassociation to be allowed).
+
+    Args:
+        scores: float32 `[rows, width]`, one query a row.
+        edges: int64 `[columns + 1]`, where each language begins in `scores`.
+        offsets: int64 `[rows + 1]`, the relevants of each row.
+        thresholds: float32 `[relevants]`, the score of each relevant.
+        gt, eq: int32 `[relevants, columns]`, added to in place.
+    """
+    for row in numba.prange(scores.shape[0]):
+        for column in range(len(edges) - 1):
+            slice_ = scores[row, edges[column] : edges[column + 1]]
+            for relevant in range(offsets[row], offsets[row + 1]):
+                threshold = thresholds[relevant]
+                above = np.int32(0)
+                same = np.int32(0)
+                for score in slice_:
+                    above += np.int32(score > threshold)
+                    same += np.int32(score == threshold)
+                gt[relevant, column] += above
+                eq[relevant, column] += same
+
+
+def _compile(function: Callable[..., None]) -> Any:
+    options: dict[str, Any] = {"parallel": True, "nogil": True}
+    with suppress(RuntimeError):  # numba finds no folder it may cache in: compile anew in each process
+        return numba.njit(cache=True, **options)(function)
+    return numba.njit(**options)(function)
+
+
+count_rows = _compile(_count_rows)
