@@ -1,0 +1,54 @@
+"""What every reader gives: the sentences and questions of one language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from xqr_bench.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A candidate at its 0-based place in the file."""
+
+    article: int
+    paragraph: int
+    position: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question, its article, and the ascending indices of its relevant sentences in the file."""
+
+    id: str
+    text: str
+    article: int
+    relevants: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageData:
+    """One file: all sentences and all questions of one language, in file order."""
+
+    sentences: tuple[Sentence, ...]
+    questions: tuple[Question, ...]
+
+
+class Reader(Protocol):
+    """Turns the bytes of one file into `LanguageData`, checking everything it relies on.
+
+    Args:
+        content: the whole file.
+        name: how messages call the file.
+
+    Raises:
+        DataError: the content is not in this format; names file, position and remedy.
+    """
+
+    def __call__(self, content: bytes, name: str) -> LanguageData:  # noqa: D102
+        ...
+
+
+READERS: Registry[Reader] = Registry("source format")
