@@ -103,31 +103,57 @@ class RankedLists:
         """Sum per list of a value per row, float64 `[lists]`."""
         return np.add.reduceat(values, self.first_rows) if len(self) else np.zeros(0)
 
+    @cached_property
+    def has_ties(self) -> NDArray[np.bool_]:
+        """Whether a relevant of the list shares its score with another candidate, bool `[lists]`."""
+        found = np.zeros(len(self), dtype=bool)
+        found[self.rows[self.tied > 1]] = True
+        return found
+
+    def take(self, chosen: IntArray) -> RankedLists:
+        """The lists with these indices, in this order."""
+        lengths = self.n_relevants[chosen]
+        offsets = np.append(0, np.cumsum(lengths))
+        rows = np.repeat(self.offsets[chosen] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return RankedLists(
+            offsets=offsets,
+            above=self.above[rows],
+            tied=self.tied[rows],
+            gains=self.gains[rows],
+            columns=self.columns[rows],
+            queries=self.queries[chosen],
+            pools=self.pools[chosen],
+            pool_sizes=self.pool_sizes[chosen],
+            query_columns=self.query_columns[chosen],
+        )
+
     def pessimistic(self) -> RankedLists:
         """The same lists with ties broken against the relevants: each stands last in its block, lower gains first.
 
         Returns:
             Lists without ties; any metric of them is its value under the worst order.
         """
-        # within a block the best gain takes the last place
-        order = np.lexsort((self.gains, self.blocks))
-        place = np.empty(len(order), dtype=np.int64)
-        place[order] = np.arange(len(order)) - self.block_starts[self.blocks[order]]
-        above = np.where(self.ranked, self.above + self.tied - self.block_relevants + place, -1)
-        return _in_rank_order(replace(self, above=above, tied=np.ones_like(self.tied)))
+        first = self.above + self.tied - self.block_relevants
+        return self._with_places(first, self.gains)
 
     def optimistic(self) -> RankedLists:
         """The same lists with ties broken in favour of the relevants, higher gains first."""
-        order = np.lexsort((-self.gains, self.blocks))
+        return self._with_places(self.above, -self.gains)
+
+    def _with_places(self, first: IntArray, order_by: FloatArray) -> RankedLists:
+        """Give the relevants of each block the places from `first` on, in the order of `order_by`."""
+        order = np.lexsort((order_by, self.blocks))
         place = np.empty(len(order), dtype=np.int64)
         place[order] = np.arange(len(order)) - self.block_starts[self.blocks[order]]
-        above = np.where(self.ranked, self.above + place, -1)
+        above = np.where(self.ranked, first + place, -1)
         return _in_rank_order(replace(self, above=above, tied=np.ones_like(self.tied)))
 
 
 def _in_rank_order(lists: RankedLists) -> RankedLists:
     """Sort the rows of each list by `above`, rows without a rank last; stable."""
     key = np.where(lists.above >= 0, lists.above, np.iinfo(np.int64).max)
+    if ((key[1:] >= key[:-1]) | (lists.rows[1:] != lists.rows[:-1])).all():
+        return lists
     order = np.lexsort((key, lists.rows))
     return replace(
         lists,

@@ -21,12 +21,23 @@ DEFAULT_MEMORY = 256 * 2**20
 
 def unit_vectors(vectors: Vectors) -> Vectors:
     """Rows scaled to length 1 (in float64, then float32); zero rows stay zero. float32 `[n, d]`."""
-    wide = vectors.astype(np.float64)
-    # a first division by the largest entry keeps the squares from overflowing or vanishing
-    largest = np.abs(wide).max(axis=1, keepdims=True, initial=0.0)
-    wide /= np.where(largest > 0, largest, 1.0)
-    lengths = np.linalg.norm(wide, axis=1, keepdims=True)
-    return np.ascontiguousarray(wide / np.where(lengths > 0, lengths, 1.0), dtype=np.float32)
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    lengths[lengths == 0.0] = 1.0
+    result = np.empty(vectors.shape, dtype=np.float32)
+    # the division is done in float64; numpy casts it down in chunks
+    np.divide(vectors, lengths[:, None], out=result, dtype=np.float64, casting="same_kind")
+    return result
+
+
+def _refuse_overflow(data: TaskData, queries: Vectors, candidates: Vectors) -> None:
+    """A dot product is at most the product of the lengths: it must fit a float32."""
+    longest = [float(np.linalg.norm(vectors.astype(np.float64), axis=1).max()) for vectors in (queries, candidates)]
+    if not longest[0] * longest[1] < np.finfo(np.float32).max:
+        raise RanksError(
+            f"dot products of these vectors do not fit a float32 on {data.name}",
+            found=f"vectors of length {longest[0]:.3g} (queries) and {longest[1]:.3g} (candidates)",
+            remedy="check the encoder, or rank by cosine (--similarity cosine)",
+        )
 
 
 @dataclass(frozen=True)
@@ -54,8 +65,11 @@ def _product(queries: Vectors, candidates: Vectors, panel: Panel, out: Vectors) 
         right = candidates[start:stop]
         if stop - start == 1:
             right = np.repeat(right, 2, axis=0)
-        product = left @ right.T
-        out[:rows, start - panel.start : stop - panel.start] = product[:rows, : stop - start]
+        target = out[:rows, start - panel.start : stop - panel.start]
+        if len(left) > rows or len(right) > stop - start:
+            target[...] = (left @ right.T)[:rows, : stop - start]
+        else:
+            np.matmul(left, right.T, out=target)
     return out[:rows, : panel.stop - panel.start]
 
 
@@ -113,6 +127,8 @@ def exact_ranks(
             )
     if similarity == "cosine":
         queries, candidates = unit_vectors(queries), unit_vectors(candidates)
+    else:
+        _refuse_overflow(data, queries, candidates)
 
     offsets = np.append(0, np.cumsum([len(found) for found in data.relevants], dtype=np.int64))
     positions = np.array([index for found in data.relevants for index in found], dtype=np.int64)
@@ -132,12 +148,6 @@ def exact_ranks(
             scores = _product(block, candidates, panel, buffer)
             here = (rows.positions >= panel.start) & (rows.positions < panel.stop)
             threshold[here] = scores[of_row[here], rows.positions[here] - panel.start]
-        if not np.isfinite(threshold).all():
-            row = start + int(of_row[~np.isfinite(threshold)][0])
-            raise RanksError(
-                f"the score of a relevant candidate of query {data.queries[row].id!r} is not finite",
-                remedy="check the encoder's vectors: dot products of very long vectors overflow float32",
-            )
         for panel in panels:
             if len(panels) > 1:  # the thresholds needed a first pass; the product is the same, bit for bit
                 scores = _product(block, candidates, panel, buffer)

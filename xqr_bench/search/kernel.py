@@ -38,9 +38,9 @@ def _count_rows(
                 threshold = thresholds[relevant]
                 above = np.int32(0)
                 same = np.int32(0)
-                for score in slice_:
-                    above += np.int32(score > threshold)
-                    same += np.int32(score == threshold)
+                for j in range(len(slice_)):  # by index: an iterator keeps the loop from vectorising
+                    above += np.int32(slice_[j] > threshold)
+                    same += np.int32(slice_[j] == threshold)
                 gt[relevant, column] += above
                 eq[relevant, column] += same
 
