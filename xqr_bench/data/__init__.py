@@ -9,10 +9,12 @@ from xqr_bench.data.load import load_task
 from xqr_bench.data.readers import READERS, LanguageData, Question, Reader, Sentence
 from xqr_bench.data.sources import Place, data_folder, fetch, locate, pending_downloads, read_place
 from xqr_bench.data.spec import DEFAULT_METRICS, GroupMembers, Licence, SourceFile, TaskSpec
+from xqr_bench.data.verify import FileCheck, verify
 
 __all__ = [
     "DEFAULT_METRICS",
     "READERS",
+    "FileCheck",
     "GroupMembers",
     "LanguageData",
     "Licence",
@@ -32,4 +34,5 @@ __all__ = [
     "pending_downloads",
     "read_place",
     "resolve_task",
+    "verify",
 ]

@@ -4,7 +4,8 @@ SQuAD-like JSON, one file a language; a paragraph adds `sentences` and `sentence
 
     {"data": [article, ...]}
     article:   {"title": str, "paragraphs": [paragraph, ...]}
-    paragraph: {"context": str, "sentences": [str, ...], "sentence_breaks": [[begin, end], ...], "qas": [qa, ...]}
+    paragraph: {"context": str, "sentences": [str, ...], "sentence_breaks": [[begin, end], ...],
+                "qas": [qa, ...]}
     qa:        {"id": str, "question": str, "answers": [{"answer_start": int, "text": str}, ...]}
 
 Offsets count Unicode characters of `context`; a break is half-open, `[begin, end)`. The candidate's text is

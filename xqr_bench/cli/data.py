@@ -1,0 +1,142 @@
+"""`xqr-bench data`: fetch, verify or list the data files of the tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from xqr_bench.data import FileCheck, TaskSpec
+
+DATA_DIR = click.option(
+    "--data-dir",
+    type=click.Path(),
+    help="Folder with the files (<folder>/xquad-r/en.json). Default: XQR_BENCH_DATA, else the cache.",
+)
+TASKS = click.argument("tasks", nargs=-1, metavar="[TASK]...")
+
+
+@click.group(short_help="Fetch, verify or list the data files of the tasks.")
+def data() -> None:
+    """Fetch, verify or list the data files of the tasks.
+
+    TASK is the name of a shipped task or the path of a task file.
+    """
+
+
+@data.command("list")
+@DATA_DIR
+@TASKS
+def list_files(tasks: tuple[str, ...], data_dir: str | None) -> None:
+    """Show where the files of each task are, or would be."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from xqr_bench.data import locate
+
+    table = Table("task", "at hand", "size", "licence", box=None, pad_edge=False)
+    where = []
+    for spec in _specs(tasks):
+        places = [locate(spec, code, data_dir) for code in spec.languages]
+        present = [place for place in places if place.present]
+        table.add_row(
+            spec.name,
+            f"{len(present)} of {len(places)}",
+            size_text(sum(place.path.stat().st_size for place in present)),
+            spec.licence.name if spec.licence else "not stated",
+        )
+        where.append(f"{spec.name} ({places[0].kind}): {places[0].path.parent}")
+    Console().print(table)
+    click.echo("\n" + "\n".join(where))
+
+
+@data.command("fetch")
+@click.option("--force", is_flag=True, help="Download again what is there already.")
+@TASKS
+def fetch_files(tasks: tuple[str, ...], force: bool) -> None:
+    """Download the files of TASK (default: of every task that has a download) into the cache."""
+    from xqr_bench.cli.data_progress import DownloadBar
+    from xqr_bench.data import data_folder, fetch
+    from xqr_bench.data.sources import cache_folder
+
+    for spec in _specs(tasks):
+        if not spec.downloadable:
+            if tasks:
+                click.echo(f"{spec.name}: nothing to fetch, its files are read where they are")
+            continue
+        if spec.licence:
+            click.echo(f"{spec.title}: licence {spec.licence.name} ({spec.licence.url})")
+        with DownloadBar() as bar:
+            fetched = [fetch(spec, code, force=force, progress=bar) for code in spec.languages]
+        click.echo(
+            f"{spec.name}: {sum(fetched)} downloaded, {len(fetched) - sum(fetched)} already there, "
+            f"in {cache_folder(spec)}"
+        )
+    if data_folder() is not None:
+        click.echo(f"note: XQR_BENCH_DATA is set, so {data_folder()} is read in place of the cache")
+
+
+@data.command("verify")
+@DATA_DIR
+@TASKS
+@click.pass_context
+def verify_files(context: click.Context, tasks: tuple[str, ...], data_dir: str | None) -> None:
+    """Check digest and content of every file of TASK (default: of every task); exit code 1 on a fault.
+
+    Tasks that were never fetched are a fault only when they are named.
+    """
+    from xqr_bench.data import load_task, verify
+    from xqr_bench.errors import DataError
+
+    faults = 0
+    for spec in _specs(tasks):
+        checks = list(verify(spec, data_dir))
+        if not tasks and all(check.place.kind == "cache" and not check.place.present for check in checks):
+            click.echo(f"{spec.name}: not fetched (xqr-bench data fetch {spec.name})")
+            continue
+        found = _report(spec, checks)
+        if not found:
+            try:
+                whole = load_task(spec, data_dir=data_dir)
+                click.echo(
+                    f"{spec.name}: {len(whole.queries):,} queries, {len(whole.candidates):,} candidates, "
+                    f"{len(set(whole.articles)):,} articles"
+                )
+            except DataError as error:
+                click.echo(f"FAULT {error}")
+                found = 1
+        faults += found
+    if faults:
+        click.echo(f"{faults} fault{'s' if faults > 1 else ''} found", err=True)
+        context.exit(1)
+
+
+def _report(spec: TaskSpec, checks: Sequence[FileCheck]) -> int:
+    """Print a line per file; return the number of faults."""
+    for check in checks:
+        name = spec.files[check.place.language].path
+        if check.fault is not None:
+            click.echo(f"FAULT {name}: {check.fault}")
+            continue
+        digest = "digest ok" if spec.files[check.place.language].sha256 else "no digest to check"
+        click.echo(
+            f"ok    {name:18} {size_text(check.size):>8}  {digest}, "
+            f"{check.questions:,} questions, {check.sentences:,} sentences"
+        )
+    return sum(check.fault is not None for check in checks)
+
+
+def _specs(tasks: tuple[str, ...]) -> list[TaskSpec]:
+    from xqr_bench.data import list_specs, load_spec
+
+    return [load_spec(task) for task in tasks] if tasks else list_specs()
+
+
+def size_text(size: int) -> str:
+    """A number of bytes for people: '0.7 MB', '-' for none."""
+    if size == 0:
+        return "-"
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"

@@ -1,0 +1,112 @@
+"""`xqr-bench tasks`: list the tasks, or show one."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from xqr_bench.data import TaskSpec
+    from xqr_bench.types import TaskData
+
+
+@click.command(short_help="List the tasks, or show one.")
+@click.argument("name", required=False)
+@click.option(
+    "--data-dir",
+    type=click.Path(),
+    help="Folder with the data files. Default: XQR_BENCH_DATA, else the cache.",
+)
+def tasks(name: str | None, data_dir: str | None) -> None:
+    """List the shipped tasks, or show the one called NAME (or the task file at that path)."""
+    from rich.console import Console
+
+    from xqr_bench.data import list_specs, load_spec, load_task, locate
+
+    console = Console()
+    if name is None:
+        console.print(_overview(list_specs()))
+        console.print(
+            "\nxqr-bench tasks NAME shows one; docs/tasks.md tells how to add your own.", highlight=False
+        )
+        return
+    spec = load_spec(name)
+    places = [locate(spec, code, data_dir) for code in spec.languages]
+    missing = [place for place in places if not place.present]
+    console.print(f"{spec.title} ({spec.name})", style="bold", highlight=False)
+    if spec.description:
+        console.print(" ".join(spec.description.split()), highlight=False)
+    console.print()
+    console.print(_languages(spec, None if missing else load_task(spec, data_dir=data_dir)))
+    if missing:
+        click.echo(f"no counts: {len(missing)} of {len(places)} files are not in {missing[0].path.parent}")
+        if missing[0].kind == "cache":
+            click.echo(f"to do: xqr-bench data fetch {spec.name}")
+    click.echo("\n" + "\n".join(_facts(spec)))
+    if spec.citation.strip():
+        click.echo(f"\n{spec.citation.strip()}")
+
+
+def _overview(specs: list[TaskSpec]) -> RenderableType:
+    from rich.table import Table
+
+    table = Table("task", "title", "languages", "licence", box=None, pad_edge=False)
+    for spec in specs:
+        table.add_row(
+            spec.name,
+            spec.title,
+            f"{len(spec.languages)}: {' '.join(spec.languages)}",
+            spec.licence.name if spec.licence else "not stated",
+        )
+    return table
+
+
+def _languages(spec: TaskSpec, data: TaskData | None) -> RenderableType:
+    """A row per language; counts where the data is at hand."""
+    from rich.table import Table
+
+    from xqr_bench.languages import LANGUAGES
+
+    table = Table("code", "language", "script", "class", box=None, pad_edge=False)
+    rows = []
+    for code in spec.languages:
+        row = LANGUAGES.get(code)
+        rows.append([code, row.name, row.script, str(row.resource_class)] if row else [code, "-", "-", "-"])
+    if data is not None:
+        table.add_column("questions", justify="right")
+        table.add_column("candidates", justify="right")
+        queries = [query.language for query in data.queries]
+        for cells, size in zip(rows, data.column_sizes, strict=True):
+            cells += [f"{queries.count(cells[0]):,}", f"{size:,}"]
+        rows.append(["all", "", "", "", f"{len(queries):,}", f"{len(data.candidates):,}"])
+    for cells in rows:
+        table.add_row(*cells)
+    if data is not None:
+        questions = len({query.question for query in data.queries})
+        table.caption = f"{questions:,} distinct questions in {len(set(data.articles)):,} articles"
+        table.caption_justify = "left"
+    return table
+
+
+def _facts(spec: TaskSpec) -> list[str]:
+    """Lines of a key and a value; only lists are wrapped, so that addresses can be copied."""
+    facts = {"settings": ", ".join(spec.settings), "metrics": ", ".join(spec.metrics)}
+    for name, group in spec.group_members().items():
+        lacks = f" (not in this task: {', '.join(group.absent)})" if group.members and group.absent else ""
+        facts[f"group {name}"] = group.reason or ", ".join(group.members) + lacks
+    facts["licence"] = f"{spec.licence.name}, {spec.licence.url}" if spec.licence else "not stated"
+    if spec.base_url:
+        facts["source"] = spec.base_url.format(revision=spec.revision, path="...")
+    else:
+        facts["source"] = "shipped in the package" if spec.embedded else "beside the task file"
+    facts["task file"] = str(spec.origin)
+    width = max(map(len, facts)) + 2
+    lines = []
+    for key, value in facts.items():
+        parts = textwrap.wrap(value, 98 - width, break_long_words=False, break_on_hyphens=False)
+        lines += [f"{key if not n else '':{width}}{part}" for n, part in enumerate(parts)]
+    return lines
