@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from xqr_bench.record import Record as Record
     from xqr_bench.record import load_record as load_record
 
-__all__ = ["__version__", *_PUBLIC]  # noqa: PLE0604
+__all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:

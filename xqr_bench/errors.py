@@ -42,9 +42,7 @@ class UnknownNameError(UsageError):
         close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         listing = ", ".join(names) or "none"
         found = f"closest: {', '.join(close)}" if close else f"known: {listing}"
-        super().__init__(
-            f"there is no {kind} named {name!r}", found=found, remedy=remedy or f"use one of: {listing}"
-        )
+        super().__init__(f"there is no {kind} named {name!r}", found=found, remedy=remedy or f"use one of: {listing}")
 
 
 class TaskError(XqrBenchError):

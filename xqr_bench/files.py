@@ -34,7 +34,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         raise XqrBenchError(
-            f"cannot write {path}: {error.strerror or error}", remedy="free space there, or name another folder"
+            f"cannot write {path}: {error.strerror or error}",
+            remedy="free space there, or name another folder",
         ) from error
     finally:
         with suppress(OSError):

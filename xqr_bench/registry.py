@@ -47,8 +47,7 @@ class Registry(Generic[T]):
     def plugins(self) -> dict[str, str]:
         """Plugin name -> the distribution that brings it."""
         return {
-            name: point.dist.name if point.dist else "unknown"
-            for name, point in sorted(self._entry_points().items())
+            name: point.dist.name if point.dist else "unknown" for name, point in sorted(self._entry_points().items())
         }
 
     def get(self, name: str) -> T:

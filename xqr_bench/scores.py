@@ -104,7 +104,7 @@ class CellValues:
             self.n = np.bincount(values.cell[usable], minlength=n_cells)
             self.value = self._mean(values.values, usable)
         else:
-            usable = ~np.isnan(values.features).any(axis=1)
+            usable = ~np.asarray(np.isnan(values.features).any(axis=1))
             self.n = np.bincount(values.cell[usable], minlength=n_cells)
             sums = np.zeros((n_cells, values.features.shape[1]))
             np.add.at(sums, values.cell[usable], values.features[usable])

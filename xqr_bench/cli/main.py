@@ -12,11 +12,23 @@ from xqr_bench.errors import XqrBenchError
 
 # name -> (module, attribute, one line for --help); in the order --help shows them
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "evaluate": ("xqr_bench.cli.evaluate", "evaluate", "Score an encoder on one or more tasks; write records."),
-    "recompute": ("xqr_bench.cli.recompute", "recompute", "Prove that a record's scores follow from its ranks."),
+    "evaluate": (
+        "xqr_bench.cli.evaluate",
+        "evaluate",
+        "Score an encoder on one or more tasks; write records.",
+    ),
+    "recompute": (
+        "xqr_bench.cli.recompute",
+        "recompute",
+        "Prove that a record's scores follow from its ranks.",
+    ),
     "tasks": ("xqr_bench.cli.tasks", "tasks", "List the tasks, or show one."),
     "encoders": ("xqr_bench.cli.encoders", "encoders", "List the kinds of encoder MODEL can name."),
-    "metrics": ("xqr_bench.cli.metrics", "metrics", "List the metrics and bias measures with their definitions."),
+    "metrics": (
+        "xqr_bench.cli.metrics",
+        "metrics",
+        "List the metrics and bias measures with their definitions.",
+    ),
     "data": ("xqr_bench.cli.data", "data", "Fetch, verify or list the data files of the tasks."),
 }
 

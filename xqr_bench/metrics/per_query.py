@@ -169,6 +169,3 @@ def per_query(metric: Metric, view: SettingView) -> PerQuery:
         if (function := getattr(metric, name)) is not None
     }
     return PerQuery(metric, view.setting, values=values, **common, **extremes, **references)
-
-
-

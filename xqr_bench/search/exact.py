@@ -122,9 +122,7 @@ def exact_ranks(
         ("candidates", candidates, data.candidates),
     ):
         if vectors.ndim != 2 or len(vectors) != len(things):
-            raise RanksError(
-                f"{data.name} has {len(things)} {name}", found=f"vectors of the shape {vectors.shape}"
-            )
+            raise RanksError(f"{data.name} has {len(things)} {name}", found=f"vectors of the shape {vectors.shape}")
     if similarity == "cosine":
         queries, candidates = unit_vectors(queries), unit_vectors(candidates)
     else:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
-
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from xqr_bench.jit import compiled
 
-def _count_rows(
+
+@compiled(parallel=True)
+def count_rows(
     scores: NDArray[np.float32],
     edges: NDArray[np.int64],
     offsets: NDArray[np.int64],
@@ -43,13 +42,3 @@ def _count_rows(
                     same += np.int32(slice_[j] == threshold)
                 gt[relevant, column] += above
                 eq[relevant, column] += same
-
-
-def _compile(function: Callable[..., None]) -> Any:
-    options: dict[str, Any] = {"parallel": True, "nogil": True}
-    with suppress(RuntimeError):  # numba finds no folder it may cache in: compile anew in each process
-        return numba.njit(cache=True, **options)(function)
-    return numba.njit(**options)(function)
-
-
-count_rows = _compile(_count_rows)

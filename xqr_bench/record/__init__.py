@@ -1,0 +1,44 @@
+"""The result record: provenance, scores, ranks; load, save, migrate, recompute."""
+
+from xqr_bench.record.model import (
+    SCHEMA_VERSION,
+    LanguageCounts,
+    LanguageDiagnostics,
+    ModelInfo,
+    Provenance,
+    RanksInfo,
+    Record,
+    TaskInfo,
+)
+from xqr_bench.record.ranks_file import check_possible, load_ranks, ranks_digest, save_ranks
+from xqr_bench.record.store import (
+    Difference,
+    folder_name,
+    load_record,
+    recompute,
+    record_path,
+    save_record,
+    to_json,
+)
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Difference",
+    "LanguageCounts",
+    "LanguageDiagnostics",
+    "ModelInfo",
+    "Provenance",
+    "RanksInfo",
+    "Record",
+    "TaskInfo",
+    "check_possible",
+    "folder_name",
+    "load_ranks",
+    "load_record",
+    "ranks_digest",
+    "recompute",
+    "record_path",
+    "save_ranks",
+    "save_record",
+    "to_json",
+]

@@ -1,0 +1,155 @@
+"""The versioned result record: one encoder on one task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+
+from xqr_bench.errors import RecordError
+from xqr_bench.scores import Group, SettingScores
+from xqr_bench.types import Ranks
+
+if TYPE_CHECKING:
+    import pandas
+
+SCHEMA_VERSION = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class LanguageCounts(_Part):
+    """How much of a language the task holds."""
+
+    queries: int
+    candidates: int
+
+
+class TaskInfo(_Part):
+    """The task as it was scored."""
+
+    name: str
+    title: str
+    languages: list[str]
+    settings: list[str]
+    metrics: list[str]
+    groups: dict[str, Group]
+    counts: dict[str, LanguageCounts] = Field(description="language -> queries and candidates")
+    n_questions: int
+    n_articles: int
+    demonstration: bool = Field(default=False, description="a task for trying out, not for conclusions")
+    partial: dict[str, Any] = Field(
+        default_factory=dict,
+        description="what was left out (`languages`, `limit`); such a record cannot be submitted",
+    )
+    files: dict[str, str] = Field(description="data file -> SHA-256")
+    revision: str | None = Field(default=None, description="upstream revision of the data")
+
+
+class ModelInfo(_Part):
+    """The encoder."""
+
+    name: str
+    identity: dict[str, Any] = Field(
+        description="what makes its vectors: kind, hub revision or digest of the files (source digest for a Python "
+        "encoder), prompts, length limit, dtype, similarity"
+    )
+
+
+class LanguageDiagnostics(_Part):
+    """What happened to the texts of a language."""
+
+    truncated_queries: int | None = Field(default=None, description="null: the encoder does not tell")
+    truncated_candidates: int | None = None
+    zero_queries: int = 0
+    zero_candidates: int = 0
+
+
+class RanksInfo(_Part):
+    """The ranks the scores follow from."""
+
+    file: str | None = Field(description="name of the Parquet file beside the record")
+    digest: str = Field(description="SHA-256 over the canonical columns")
+    n_queries: int
+    n_relevants: int
+    depth: int | None = Field(default=None, description="where the ranking was cut; null: full depth")
+
+
+class Provenance(_Part):
+    """Where the record comes from."""
+
+    created: str = Field(description="UTC, ISO 8601")
+    code_version: str
+    commit: str | None = Field(description="git commit of the code, where it runs from a checkout")
+    dirty: bool | None = Field(description="whether that checkout had uncommitted changes")
+    python: str
+    packages: dict[str, str]
+    hardware: dict[str, Any]
+    arguments: dict[str, Any] = Field(description="arguments as given")
+    settings: dict[str, Any] = Field(description="arguments with their defaults")
+    seconds: dict[str, float] = Field(description="wall time of each phase")
+
+
+class Record(_Part):
+    """One encoder on one task: what was measured, how, and from which ranks."""
+
+    model_config = ConfigDict(extra="forbid", title="xqr-bench record")
+
+    schema_version: int = SCHEMA_VERSION
+    task: TaskInfo
+    model: ModelInfo
+    scores: dict[str, SettingScores] = Field(description="setting -> scores")
+    diagnostics: dict[str, LanguageDiagnostics] = Field(default_factory=dict, description="by language")
+    warnings: list[str] = Field(default_factory=list)
+    ranks_file: RanksInfo
+    provenance: Provenance
+    training: dict[str, Any] | None = Field(default=None, description="how the encoder was trained, if known")
+    exposure: dict[str, Any] | None = Field(default=None, description="what it may have seen of the task")
+    index: dict[str, Any] | None = Field(default=None, description="the approximate index, if one was used")
+    run_group: dict[str, Any] | None = Field(default=None, description="the study and arm this run belongs to")
+
+    _ranks: Ranks | None = PrivateAttr(default=None)
+
+    @property
+    def ranks(self) -> Ranks:
+        """The ranks behind the scores.
+
+        Raises:
+            RecordError: the record was loaded without them.
+        """
+        if self._ranks is None:
+            raise RecordError(
+                "this record was loaded without its ranks",
+                remedy="load it with load_record(path, ranks=True)",
+            )
+        return self._ranks
+
+    def to_frame(self) -> pandas.DataFrame:
+        """All scores as a data frame, one row a figure.
+
+        Columns: task, model, setting, part (`macro`, `by_query_language`, `by_language_pair`, `by_group`), key,
+        metric, then the fields of `Score`; intervals as `interval_low` and so on.
+        """
+        import pandas
+
+        rows = []
+        for setting, scores in self.scores.items():
+            for part, key, metric, score in scores.items():
+                row: dict[str, Any] = {
+                    "task": self.task.name,
+                    "model": self.model.name,
+                    "setting": setting,
+                    "part": part,
+                    "key": key,
+                    "metric": metric,
+                }
+                for name, value in score:
+                    if name in ("interval", "article_interval"):
+                        row[f"{name}_low"] = value.low if value else None
+                        row[f"{name}_high"] = value.high if value else None
+                    else:
+                        row[name] = value
+                rows.append(row)
+        return pandas.DataFrame(rows)

@@ -1,0 +1,169 @@
+"""Ranks in Parquet: one row per (query, relevant), and a digest of the canonical columns."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xqr_bench.errors import RecordError
+from xqr_bench.files import atomic_path
+from xqr_bench.types import Ranks
+
+FORMAT = "xqr-bench ranks 1"
+_KEYS = ("query_language", "question", "article", "candidate", "candidate_language", "gain")
+
+
+def _canonical(ranks: Ranks) -> dict[str, NDArray[Any]]:
+    """The columns of the file by name, in order; strings as object arrays."""
+    rows = ranks.row_queries
+    named: dict[str, NDArray[Any]] = {
+        "query_language": np.array(ranks.query_languages, dtype=object)[rows],
+        "question": np.array(ranks.question_ids, dtype=object)[rows],
+        "article": ranks.articles[rows].astype(np.int32),
+        "candidate": np.array(ranks.relevant_ids, dtype=object),
+        "candidate_language": np.array(ranks.columns, dtype=object)[ranks.relevant_columns],
+        "gain": ranks.gains.astype(np.float64),
+    }
+    for column, language in enumerate(ranks.columns):
+        named[f"gt_{language}"] = ranks.gt[:, column].astype(np.int32)
+        named[f"eq_{language}"] = ranks.eq[:, column].astype(np.int32)
+    return named
+
+
+def _facts(ranks: Ranks) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "task": ranks.task,
+        "columns": list(ranks.columns),
+        "column_sizes": [int(size) for size in ranks.column_sizes],
+        "depth": ranks.depth,
+    }
+
+
+def ranks_digest(ranks: Ranks) -> str:
+    """SHA-256 over the facts and the canonical columns: the same for the same ranks, however the file is packed."""
+    digest = hashlib.sha256(json.dumps(_facts(ranks), sort_keys=True).encode())
+    for name, values in _canonical(ranks).items():
+        digest.update(f"\n{name}\n".encode())
+        if values.dtype == object:
+            digest.update(json.dumps(values.tolist(), ensure_ascii=False).encode())
+        else:
+            digest.update(np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()
+
+
+def save_ranks(ranks: Ranks, path: Path) -> None:
+    """Write the ranks to `path` (Parquet, zstd), whole or not at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {
+        name: pa.array(values, type=pa.string()).dictionary_encode() if values.dtype == object else pa.array(values)
+        for name, values in _canonical(ranks).items()
+    }
+    table = pa.table(columns).replace_schema_metadata({"xqr_bench": json.dumps(_facts(ranks), sort_keys=True)})
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", compression_level=9)
+
+
+def load_ranks(path: Path) -> Ranks:
+    """Read ranks back.
+
+    Raises:
+        RecordError: the file is missing, is not a ranks file, or its columns do not fit together.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    remedy = "evaluate again with --overwrite, or get the ranks file that belongs to the record"
+    if not path.is_file():
+        raise RecordError(f"there is no ranks file {path}", remedy=remedy)
+    try:
+        table = pq.read_table(path)
+        facts = json.loads((table.schema.metadata or {}).get(b"xqr_bench", b"null"))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise RecordError(f"{path} cannot be read as Parquet: {error}", remedy=remedy) from error
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
+        raise RecordError(
+            f"{path} is not a ranks file of the format {FORMAT!r}",
+            found=str(facts.get("format")) if isinstance(facts, dict) else "no xqr_bench metadata",
+            remedy=remedy,
+        )
+    wanted = [*_KEYS, *(f"{kind}_{name}" for name in facts["columns"] for kind in ("gt", "eq"))]
+    if table.column_names != wanted:
+        raise RecordError(
+            f"{path} does not have the columns of its task",
+            found=", ".join(table.column_names),
+            remedy=remedy,
+        )
+    try:
+        return _ranks(facts, table)
+    except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        raise RecordError(f"the columns of {path} do not fit together: {error}", remedy=remedy) from error
+
+
+def _ranks(facts: dict[str, Any], table: Any) -> Ranks:
+    def strings(name: str) -> list[str]:
+        values: list[str] = table.column(name).to_pylist()
+        return values
+
+    def numbers(name: str, dtype: Any) -> NDArray[Any]:
+        column = table.column(name)
+        if column.null_count:
+            raise ValueError(f"{name} holds empty values")
+        return np.asarray(column.to_numpy()).astype(dtype, casting="same_kind")
+
+    languages, questions = strings("query_language"), strings("question")
+    articles = numbers("article", np.int64)
+    keys = list(zip(languages, questions, strict=True))
+    starts = [i for i, key in enumerate(keys) if i == 0 or key != keys[i - 1]]
+    if len({keys[i] for i in starts}) != len(starts):
+        raise ValueError("the rows of a query do not stand together")
+    columns = tuple(facts["columns"])
+    position = {language: index for index, language in enumerate(columns)}
+    return Ranks(
+        task=facts["task"],
+        columns=columns,
+        column_sizes=np.array(facts["column_sizes"], dtype=np.int64),
+        query_ids=[f"{languages[i]}:{questions[i]}" for i in starts],
+        question_ids=[questions[i] for i in starts],
+        query_languages=[languages[i] for i in starts],
+        articles=articles[starts],
+        offsets=np.array([*starts, len(keys)], dtype=np.int64),
+        relevant_ids=strings("candidate"),
+        relevant_columns=np.array([position[name] for name in strings("candidate_language")], dtype=np.int64),
+        gains=numbers("gain", np.float64),
+        gt=np.column_stack([numbers(f"gt_{name}", np.int32) for name in columns]),
+        eq=np.column_stack([numbers(f"eq_{name}", np.int32) for name in columns]),
+        depth=facts["depth"],
+    )
+
+
+def check_possible(ranks: Ranks) -> None:
+    """Check that the counts can be ranks at all.
+
+    Raises:
+        RecordError: a count is negative or larger than its pool, or a relevant does not tie with itself.
+    """
+    sizes = ranks.column_sizes[None, :]
+    ranked = (ranks.gt >= 0).all(axis=1)
+    problems = {
+        "a count is negative": (ranks.eq < 0).any(axis=1) | ((ranks.gt < 0).any(axis=1) & (ranks.depth is None)),
+        "counts exceed the pool": ranked & (ranks.gt.astype(np.int64) + ranks.eq > sizes).any(axis=1),
+        "a relevant does not tie with itself": ranked
+        & (ranks.eq[np.arange(ranks.n_relevants), ranks.relevant_columns] < 1),
+        "a gain is not positive": ~(ranks.gains > 0),
+    }
+    for problem, rows in problems.items():
+        if rows.any():
+            row = int(np.flatnonzero(rows)[0])
+            raise RecordError(
+                f"these ranks of {ranks.task} are not possible: {problem}",
+                found=f"query {ranks.query_ids[int(ranks.row_queries[row])]}, relevant {ranks.relevant_ids[row]}",
+                remedy="evaluate again",
+            )

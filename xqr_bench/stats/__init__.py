@@ -1,0 +1,1 @@
+"""PerQuery -> tests and intervals; every random draw takes an explicit generator."""
