@@ -30,9 +30,7 @@ def tasks(name: str | None, data_dir: str | None) -> None:
     console = Console()
     if name is None:
         console.print(_overview(list_specs()))
-        console.print(
-            "\nxqr-bench tasks NAME shows one; docs/tasks.md tells how to add your own.", highlight=False
-        )
+        console.print("\nxqr-bench tasks NAME shows one; docs/tasks.md tells how to add your own.", highlight=False)
         return
     spec = load_spec(name)
     places = [locate(spec, code, data_dir) for code in spec.languages]

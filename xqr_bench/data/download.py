@@ -111,8 +111,8 @@ def _fetch(url: str, temporary: Path, sha256: str, progress: Progress | None) ->
 
 
 def _open(url: str) -> http.client.HTTPResponse:
-    request = urllib.request.Request(url, headers={"User-Agent": f"xqr-bench/{__version__}"})
     try:
+        request = urllib.request.Request(url, headers={"User-Agent": f"xqr-bench/{__version__}"})
         response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
         return response
     except urllib.error.HTTPError as error:

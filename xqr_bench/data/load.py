@@ -105,11 +105,7 @@ def assemble(
             remedy="give a question and its translations the same id",
         )
     indices = {question: tuple(found) for question, found in relevant.items()}
-    places = [
-        ((code, question.article), question.id)
-        for code, data in parsed.items()
-        for question in data.questions
-    ]
+    places = [((code, question.article), question.id) for code, data in parsed.items() for question in data.questions]
     return TaskData(
         name=name,
         languages=tuple(parsed),

@@ -17,9 +17,7 @@ def choose_languages(name: str, known: Sequence[str], wanted: Sequence[str] | No
     if wanted is None:
         return tuple(known)
     if isinstance(wanted, str):
-        raise UsageError(
-            f"languages is a list of codes, not the text {wanted!r}", remedy=f"write [{wanted!r}]"
-        )
+        raise UsageError(f"languages is a list of codes, not the text {wanted!r}", remedy=f"write [{wanted!r}]")
     strange = [code for code in wanted if code not in known]
     listing = ", ".join(known)
     if strange:
@@ -113,9 +111,7 @@ def _keep(
         languages=languages,
         queries=queries,
         candidates=candidates,
-        relevants=tuple(
-            tuple(new_index[index] for index in data.relevants[row] if index in new_index) for row in rows
-        ),
+        relevants=tuple(tuple(new_index[index] for index in data.relevants[row] if index in new_index) for row in rows),
         articles=tuple(numbers.setdefault(data.articles[row], len(numbers)) for row in rows),
         files=data.files,
         partial=partial,

@@ -132,9 +132,7 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataError(
-            f"cannot read {path}: {error.strerror or error}", remedy="check its permissions"
-        ) from error
+        raise DataError(f"cannot read {path}: {error.strerror or error}", remedy="check its permissions") from error
 
 
 def _missing(spec: TaskSpec, place: Place) -> DataError:

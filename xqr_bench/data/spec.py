@@ -192,11 +192,7 @@ def _check_source(spec: TaskSpec) -> None:
         names = {name for _, name, _, _ in Formatter().parse(spec.base_url) if name is not None}
     except ValueError as error:
         raise fault("base_url", f"not a template: {error}", remedy="close each brace") from None
-    if (
-        "path" not in names
-        or names - {"path", "revision"}
-        or not spec.base_url.startswith(("https://", "http://"))
-    ):
+    if "path" not in names or names - {"path", "revision"} or not spec.base_url.startswith(("https://", "http://")):
         raise fault(
             "base_url",
             f"{spec.base_url!r} is no address template",

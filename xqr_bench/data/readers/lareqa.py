@@ -155,9 +155,7 @@ def _sentences(paragraph: Any, at: _At) -> tuple[str, list[int], list[int], list
     return context, starts, ends, texts
 
 
-def _question(
-    qa: Any, context: str, starts: list[int], ends: list[int], at: _At
-) -> tuple[str, str, tuple[int, ...]]:
+def _question(qa: Any, context: str, starts: list[int], ends: list[int], at: _At) -> tuple[str, str, tuple[int, ...]]:
     """Id, text, and the ascending positions of the sentences in which an answer starts."""
     key: str = _get(qa, "id", str, at)
     if not _check_text(key, "the id", at).isprintable() or len(key.split()) != 1 or key != key.strip():
