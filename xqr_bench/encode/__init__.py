@@ -1,0 +1,24 @@
+"""Encoders: anything that turns texts into vectors, and the vectors of whole tasks."""
+
+from __future__ import annotations
+
+from xqr_bench.encode.bound import BoundEncoder
+from xqr_bench.encode.embed import embed_tasks
+from xqr_bench.encode.embeddings import Embeddings
+from xqr_bench.encode.load import EncoderKind, encoder_kinds, load_encoder, registered_encoders
+from xqr_bench.encode.options import EncoderOptions, ModelIdentity
+from xqr_bench.encode.protocol import EncodeProgress, Encoder
+
+__all__ = [
+    "BoundEncoder",
+    "Embeddings",
+    "EncodeProgress",
+    "Encoder",
+    "EncoderKind",
+    "EncoderOptions",
+    "ModelIdentity",
+    "embed_tasks",
+    "encoder_kinds",
+    "load_encoder",
+    "registered_encoders",
+]

@@ -1,0 +1,144 @@
+"""An encoder that is ready to use: the same face for every kind."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from xqr_bench.encode.checks import Vectors, to_matrix
+from xqr_bench.encode.options import ModelIdentity
+from xqr_bench.encode.protocol import EncodeCall, Role, Similarity
+from xqr_bench.errors import EncoderError
+from xqr_bench.types import TaskData
+
+TruncationCall = Callable[[Role, list[str]], Sequence[bool]]
+
+DEFAULT_CHUNK = 1024
+
+
+class BoundEncoder:
+    """What `load_encoder` returns.
+
+    Attributes:
+        name: the record's name.
+        identity: what the vectors depend on; `dimensions` is known after the first encoding.
+        device: where it runs, None when it does not say.
+        symmetric: whether queries and candidates are encoded alike, so that a text that is both is encoded once.
+        warnings: what a user should read beside the scores; grows while loading and encoding.
+    """
+
+    def __init__(
+        self,
+        identity: ModelIdentity,
+        *,
+        name: str | None = None,
+        device: str | None = None,
+        symmetric: bool = False,
+        warnings: Sequence[str] = (),
+    ) -> None:
+        self.name = name or identity.name
+        self.identity = identity
+        self.device = device
+        self.symmetric = symmetric
+        self.warnings = list(warnings)
+
+    @property
+    def similarity(self) -> Similarity:
+        """How two vectors are compared: "cosine" or "dot"."""
+        return self.identity.similarity
+
+    def cut(self, vectors: Vectors) -> Vectors:
+        """The first `truncate_dim` columns, or all of them; float32 `[n, d]`.
+
+        Raises:
+            EncoderError: there are fewer columns.
+        """
+        width = self.identity.truncate_dim
+        if width is None or vectors.shape[1] == width:
+            return vectors
+        if vectors.shape[1] < width:
+            raise EncoderError(
+                f"the vectors of {self.name} cannot be cut to {width} columns",
+                found=f"{vectors.shape[1]} columns",
+                remedy=f"give --truncate-dim {vectors.shape[1]} or less, or leave it out",
+            )
+        return vectors[:, :width].copy()
+
+    def settle_dimensions(self, dimensions: int) -> None:
+        """Note the number of columns in the identity."""
+        self.identity = self.identity.model_copy(update={"dimensions": dimensions})
+
+    def close(self) -> None:
+        """Release what the encoder holds; it is not used afterwards."""
+        return None
+
+
+class TextEncoder(BoundEncoder):
+    """An encoder that is given texts.
+
+    Args:
+        identity: see BoundEncoder.
+        query_call, candidate_call: take a list of texts, return one row per text.
+        truncation: tells which texts of a role are cut off; None when unknown.
+        chunk_size: texts handed over at once.
+        on_close: called by `close()`.
+        name, device, symmetric, warnings: see BoundEncoder.
+    """
+
+    def __init__(
+        self,
+        identity: ModelIdentity,
+        query_call: EncodeCall,
+        candidate_call: EncodeCall,
+        *,
+        truncation: TruncationCall | None = None,
+        chunk_size: int = DEFAULT_CHUNK,
+        on_close: Callable[[], Any] | None = None,
+        name: str | None = None,
+        device: str | None = None,
+        symmetric: bool = False,
+        warnings: Sequence[str] = (),
+    ) -> None:
+        super().__init__(identity, name=name, device=device, symmetric=symmetric, warnings=warnings)
+        self._calls: dict[Role, EncodeCall] = {"query": query_call, "candidate": candidate_call}
+        self._truncation = truncation
+        self._on_close = on_close
+        self.chunk_size = chunk_size
+
+    def call(self, role: Role, texts: list[str]) -> Any:
+        """What the encoder itself returns for these texts, unchecked; whatever it raises passes."""
+        return self._calls[role](texts)
+
+    def matrix(self, returned: Any, rows: int) -> Vectors:
+        """What `call` returned as float32 `[rows, d]`, C-contiguous, cut to `truncate_dim` columns.
+
+        Raises:
+            EncoderError: it is no matrix of numbers with one row per text, or has too few columns.
+        """
+        return self.cut(to_matrix(returned, rows, self.name))
+
+    def encode_queries(self, texts: list[str]) -> Vectors:
+        """Vectors of texts as queries, float32 `[len(texts), d]`; raises as `call` and `matrix` do."""
+        return self.matrix(self.call("query", texts), len(texts))
+
+    def encode_candidates(self, texts: list[str]) -> Vectors:
+        """Vectors of texts as candidates, float32 `[len(texts), d]`; raises as `call` and `matrix` do."""
+        return self.matrix(self.call("candidate", texts), len(texts))
+
+    def truncated(self, role: Role, texts: list[str]) -> Sequence[bool] | None:
+        """One bool per text, True where it is cut off; None when unknown."""
+        return None if self._truncation is None else self._truncation(role, texts)
+
+    def close(self) -> None:
+        """Call the encoder's own `close()`, if it has one."""
+        if self._on_close is not None:
+            self._on_close()
+
+
+class VectorLookup(BoundEncoder, ABC):
+    """An encoder whose vectors are there already, looked up by task and id."""
+
+    @abstractmethod
+    def lookup(self, task: TaskData, role: Role) -> Vectors:
+        """Vectors of the task's queries or candidates in its order, float32 `[n, d]`, C-contiguous."""

@@ -1,0 +1,152 @@
+"""MODEL -> an encoder that is ready to use."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from xqr_bench.encode import char_ngrams  # noqa: F401  (registers itself)
+from xqr_bench.encode.bound import BoundEncoder
+from xqr_bench.encode.hub import is_hub_name
+from xqr_bench.encode.importing import is_python_spec, load_object
+from xqr_bench.encode.options import EncoderOptions
+from xqr_bench.encode.precomputed import PREFIX, Precomputed
+from xqr_bench.encode.python_object import bind_object, instantiate
+from xqr_bench.encode.registry import ENCODERS
+from xqr_bench.encode.sentence_transformer import (
+    bind_instance,
+    is_sentence_transformer,
+    load_folder,
+    load_from_hub,
+)
+from xqr_bench.errors import EncoderError
+
+
+@dataclass(frozen=True)
+class EncoderKind:
+    """One form that MODEL can have."""
+
+    form: str
+    description: str
+    example: str
+
+
+_KINDS = (
+    EncoderKind("NAME", "a built-in encoder or an installed plugin, listed below", "char-ngrams"),
+    EncoderKind(
+        "precomputed:DIR",
+        "vectors made elsewhere: DIR/<task>/{queries,candidates}.npy, .ids.txt beside each",
+        "precomputed:vectors/my-model",
+    ),
+    EncoderKind(
+        "module:Object, file.py:Object",
+        "an encoder in Python: an instance, a class, or a function without arguments that returns one",
+        "my_encoder.py:MyEncoder",
+    ),
+    EncoderKind("FOLDER", "a sentence-transformers or transformers model on disk", "./checkpoints/final"),
+    EncoderKind(
+        "HUB-NAME", "a sentence-transformers or transformers model of the hub", "intfloat/multilingual-e5-small"
+    ),
+)
+
+
+def encoder_kinds() -> tuple[EncoderKind, ...]:
+    """The forms MODEL can have, in the order in which they are tried."""
+    return _KINDS
+
+
+def registered_encoders() -> dict[str, str]:
+    """Name -> what brings it: "built in", or the installed distribution and its version."""
+    plugins = ENCODERS.plugins()
+    return {name: _distribution(plugins[name]) if name in plugins else "built in" for name in ENCODERS.names()}
+
+
+def _distribution(name: str) -> str:
+    try:
+        return f"{name} {metadata.version(name)}"
+    except metadata.PackageNotFoundError:
+        return name
+
+
+def load_encoder(spec: object, options: EncoderOptions | None = None) -> BoundEncoder:
+    """Return the encoder that `spec` names, or bind the one it is.
+
+    A string is, in this order: the name of a built-in encoder or an installed plugin; `precomputed:DIR`;
+    `module:Object` or `file.py:Object`; an existing folder; the name of a hub model. Anything else is an encoder
+    itself (see Encoder), a class or a factory of one, or a SentenceTransformer.
+
+    Raises:
+        EncoderError: there is no such encoder, or it cannot be loaded.
+        UsageError: an option that this encoder cannot follow.
+    """
+    options = options or EncoderOptions()
+    if isinstance(spec, BoundEncoder):
+        if options != EncoderOptions():
+            raise EncoderError(f"{spec.name} is loaded already", remedy="give the options where it is loaded first")
+        return spec
+    if not isinstance(spec, str | Path):
+        thing = instantiate(spec, repr(spec))
+        return bind_instance(thing, options) if is_sentence_transformer(thing) else bind_object(thing, options)
+    text = str(spec)
+    if text in ENCODERS:
+        return _registered(text, options)
+    if text.startswith(PREFIX):
+        return Precomputed(Path(text.removeprefix(PREFIX)).expanduser(), options)
+    if is_python_spec(text):
+        return _python(text, options)
+    folder = Path(text).expanduser()
+    if folder.is_dir():
+        return load_folder(folder, options)
+    _refuse_what_is_no_model(text, folder)
+    close = difflib.get_close_matches(text, ENCODERS.names(), n=3, cutoff=0.6)
+    return load_from_hub(text, options, f"closest built-in or plugin: {', '.join(close)}" if close else None)
+
+
+def _registered(name: str, options: EncoderOptions) -> BoundEncoder:
+    thing = instantiate(ENCODERS.get(name), f"the encoder {name!r}")
+    if is_sentence_transformer(thing):
+        return bind_instance(thing, options)
+    brought_by = registered_encoders()[name]
+    built_in = brought_by == "built in"
+    return bind_object(
+        thing,
+        options,
+        kind="builtin" if built_in else "plugin",
+        what=name,
+        default_name=name,
+        distribution=None if built_in else brought_by,
+    )
+
+
+def _python(spec: str, options: EncoderOptions) -> BoundEncoder:
+    found, module = load_object(spec)
+    thing = instantiate(found, spec)
+    if is_sentence_transformer(thing):
+        return bind_instance(thing, options)
+    return bind_object(thing, options, what=spec.replace("\\", "/").rpartition("/")[2], module=module)
+
+
+def _refuse_what_is_no_model(text: str, path: Path) -> None:
+    if path.is_file():
+        raise EncoderError(
+            f"{text} is a file, not a model",
+            remedy=f"name the encoder in it: {text}:Object" if path.suffix == ".py" else "name the folder it is in",
+        )
+    if text.startswith((".", "/", "~")) or text.endswith("/") or text.count("/") > 1:
+        parent = path.parent
+        near = [child.name for child in parent.iterdir() if child.is_dir()] if parent.is_dir() else []
+        close = difflib.get_close_matches(path.name, near, n=3)
+        raise EncoderError(
+            f"there is no folder {text}",
+            found=f"closest: {', '.join(close)}" if close else None,
+            remedy="name an existing folder, or a hub model as organisation/model",
+        )
+    if not is_hub_name(text):
+        forms = "; ".join(kind.form for kind in _KINDS)
+        raise EncoderError(
+            f"{text!r} names no encoder",
+            found=f"known names: {', '.join(ENCODERS.names())}",
+            remedy=f"MODEL is one of: {forms} (xqr-bench encoders explains them)",
+        )

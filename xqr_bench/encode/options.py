@@ -1,0 +1,120 @@
+"""What a user may ask of an encoder, and what a record says about the encoder that was used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from xqr_bench.encode.protocol import SIMILARITIES, Similarity
+from xqr_bench.errors import UsageError
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class EncoderOptions:
+    """Options of `load_encoder`; an option that the encoder cannot follow is an error, never ignored.
+
+    Attributes:
+        name: names the record instead of the encoder's own name.
+        similarity: "cosine" or "dot" instead of what the encoder declares.
+        revision: branch, tag or commit of a hub model.
+        device: such as "cpu", "cuda:1", "mps" (default: the best one there is).
+        dtype: type the weights are cast to: "float32", "bfloat16" or "float16" (default: as loaded).
+        batch_size: texts encoded together.
+        max_length: tokens after which a text is cut off (default: the model's own).
+        truncate_dim: keep only the first columns of the vectors.
+        query_prompt, candidate_prompt: put before each text instead of the model's own prompts.
+        prompt_name: one of the model's named prompts, for the queries.
+        model_kwargs: passed on to the transformers model.
+        trust_remote_code: allow code that comes with a hub model to run.
+
+    Raises:
+        UsageError: a value that cannot be meant, or two options that contradict each other.
+    """
+
+    name: str | None = None
+    similarity: Similarity | None = None
+    revision: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    batch_size: int | None = None
+    max_length: int | None = None
+    truncate_dim: int | None = None
+    query_prompt: str | None = None
+    candidate_prompt: str | None = None
+    prompt_name: str | None = None
+    model_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    trust_remote_code: bool = False
+
+    def __post_init__(self) -> None:
+        for option, known in (("similarity", SIMILARITIES), ("dtype", DTYPES)):
+            value = getattr(self, option)
+            if value is not None and value not in known:
+                raise UsageError(f"{_flag(option)} cannot be {value!r}", remedy=f"use one of: {', '.join(known)}")
+        for option in ("batch_size", "max_length", "truncate_dim"):
+            value = getattr(self, option)
+            if value is not None and value < 1:
+                raise UsageError(f"{_flag(option)} cannot be {value}", remedy="use a number from 1 on")
+        if self.prompt_name is not None and self.query_prompt is not None:
+            raise UsageError(
+                "--prompt-name and --query-prompt both say what stands before a query",
+                remedy="give one of them",
+            )
+
+    def refuse_all_but(self, kind: str, allowed: frozenset[str]) -> None:
+        """Raise UsageError when an option was given that has no meaning for this kind of encoder."""
+        given = [f.name for f in fields(self) if getattr(self, f.name) not in (None, False, {})]
+        wrong = [_flag(option) for option in given if option not in allowed]
+        if wrong:
+            raise UsageError(
+                f"{', '.join(wrong)} cannot be used with {kind}",
+                remedy=f"leave it out; {kind} takes: {', '.join(_flag(option) for option in sorted(allowed))}",
+            )
+
+
+def _flag(option: str) -> str:
+    return "--" + option.replace("_", "-")
+
+
+EncoderKindName = Literal["sentence-transformers", "builtin", "plugin", "python", "precomputed"]
+
+
+class ModelIdentity(BaseModel):
+    """What the vectors depend on, as far as it can be known; kept in the record.
+
+    Attributes:
+        kind: how the encoder was found.
+        name: hub name, folder name, `module:Object`, or the registered name.
+        revision: commit of a hub model, or what the encoder declares.
+        digest: SHA-256 over the files of a local folder or over the source files of a Python encoder.
+        distribution: name and version of the installed package that brings a plugin.
+        query_prompt, candidate_prompt: put before each text; None when nothing is.
+        max_length: tokens after which a text is cut off; None when unknown or unlimited.
+        dtype: type of the weights (sentence-transformers) or of the stored vectors (precomputed).
+        truncate_dim: columns kept; None for all.
+        similarity: "cosine" or "dot".
+        dimensions: columns of the vectors; None before anything was encoded.
+        model_kwargs: passed on to the transformers model.
+        remote_code: whether code that comes with the model was allowed to run.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    kind: EncoderKindName
+    name: str
+    revision: str | None = None
+    digest: str | None = None
+    distribution: str | None = None
+    query_prompt: str | None = None
+    candidate_prompt: str | None = None
+    max_length: int | None = None
+    dtype: str | None = None
+    truncate_dim: int | None = None
+    similarity: Similarity = "cosine"
+    dimensions: int | None = None
+    model_kwargs: dict[str, Any] = {}
+    remote_code: bool = False

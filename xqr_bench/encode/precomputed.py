@@ -1,0 +1,144 @@
+"""`precomputed:DIR`: vectors made elsewhere, matched to the texts by id."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xqr_bench.encode.bound import VectorLookup
+from xqr_bench.encode.checks import Vectors, to_matrix
+from xqr_bench.encode.digests import digest_of_files
+from xqr_bench.encode.options import EncoderOptions, ModelIdentity
+from xqr_bench.encode.protocol import Role
+from xqr_bench.errors import EncoderError
+from xqr_bench.types import TaskData
+
+PREFIX = "precomputed:"
+OPTIONS = frozenset({"name", "similarity", "truncate_dim"})
+FILES: dict[Role, str] = {"query": "queries", "candidate": "candidates"}
+LAYOUT = "DIR/<task>/queries.npy, candidates.npy (one row a text) and .ids.txt beside each (one id a line)"
+
+
+class Precomputed(VectorLookup):
+    """Vectors in a folder: `DIR/<task>/{queries,candidates}.npy` and `.ids.txt` beside each.
+
+    Rows are matched by id, in any order. Ids that the task does not have are left aside: a task restricted by
+    `--languages` or `--limit` needs only some of them. On a whole task they are a warning.
+    """
+
+    def __init__(self, folder: Path, options: EncoderOptions) -> None:
+        options.refuse_all_but("precomputed vectors", OPTIONS)
+        if not folder.is_dir():
+            raise EncoderError(
+                f"there is no folder {folder} with precomputed vectors", remedy=f"make it in the layout {LAYOUT}"
+            )
+        self.folder = folder
+        files = [
+            (path.relative_to(folder).as_posix(), path)
+            for name in FILES.values()
+            for suffix in (".npy", ".ids.txt")
+            for path in folder.glob(f"*/{name}{suffix}")
+        ]
+        if not files:
+            inside = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
+            raise EncoderError(
+                f"{folder} holds no precomputed vectors",
+                found=inside,
+                remedy=f"the layout is {LAYOUT}",
+            )
+        super().__init__(
+            ModelIdentity(
+                kind="precomputed",
+                name=folder.resolve().name,
+                digest=digest_of_files(files),
+                truncate_dim=options.truncate_dim,
+                similarity=options.similarity or "cosine",
+            ),
+            name=options.name,
+        )
+
+    def lookup(self, task: TaskData, role: Role) -> Vectors:
+        """Vectors of the task's queries or candidates in its order, float32 `[n, d]`, C-contiguous.
+
+        Raises:
+            EncoderError: a file is missing or no array of numbers, ids and rows do not correspond, an id is there
+                twice, or the task has ids that the file lacks.
+        """
+        vectors_path = self.folder / task.name / f"{FILES[role]}.npy"
+        ids_path = vectors_path.with_name(f"{FILES[role]}.ids.txt")
+        stored = self._read_vectors(vectors_path, task)
+        row_of = self._read_ids(ids_path, len(stored), task)
+        wanted = [item.id for item in (task.queries if role == "query" else task.candidates)]
+        missing = [id_ for id_ in wanted if id_ not in row_of]
+        if missing:
+            raise EncoderError(
+                f"{ids_path} lacks {len(missing):,} of the {len(wanted):,} {FILES[role]} of {task.name}",
+                found=f"no {missing[0]!r}; the file begins with {next(iter(row_of), 'nothing')!r}",
+                remedy="encode the same revision of the data; ids are lang:question_id for queries and "
+                "lang:article:paragraph:sentence (0-based) for candidates",
+            )
+        extra = len(row_of) - len(set(wanted))
+        if extra and not task.partial:
+            self.warnings.append(
+                f"{ids_path} has {extra:,} ids that {task.name} does not have; they are left aside "
+                "(were the vectors made from another revision of the data?)"
+            )
+        rows = np.array([row_of[id_] for id_ in wanted], dtype=np.int64)
+        return self.cut(to_matrix(stored[rows], len(rows), self.name))
+
+    def _read_vectors(self, path: Path, task: TaskData) -> NDArray[Any]:
+        self._require(path, task)
+        try:
+            stored = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, OSError, EOFError) as error:
+            raise EncoderError(
+                f"{path} cannot be read as a .npy file of numbers",
+                found=str(error).splitlines()[0],
+                remedy="write it with numpy.save from an array of shape [texts, dimensions]",
+            ) from error
+        if not isinstance(stored, np.ndarray) or stored.ndim != 2:
+            raise EncoderError(
+                f"{path} does not hold one row a text",
+                found=f"shape {stored.shape}" if isinstance(stored, np.ndarray) else type(stored).__name__,
+                remedy="write it with numpy.save from an array of shape [texts, dimensions]",
+            )
+        self.identity = self.identity.model_copy(update={"dtype": str(stored.dtype)})
+        return stored
+
+    def _read_ids(self, path: Path, rows: int, task: TaskData) -> dict[str, int]:
+        self._require(path, task)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (UnicodeDecodeError, OSError) as error:
+            raise EncoderError(
+                f"{path} cannot be read as UTF-8 text", found=str(error), remedy="write one id a line"
+            ) from error
+        ids = text.removesuffix("\n").split("\n") if text else []
+        if len(ids) != rows:
+            raise EncoderError(
+                f"{path} has {len(ids):,} ids for the {rows:,} rows of {path.name.removesuffix('.ids.txt')}.npy",
+                remedy="write one id a line, in the order of the rows",
+            )
+        row_of = {id_: row for row, id_ in enumerate(ids)}
+        if len(row_of) != len(ids):
+            twice = [id_ for id_, count in Counter(ids).items() if count > 1]
+            raise EncoderError(
+                f"{path} has {len(twice):,} ids more than once",
+                found=f"the first is {twice[0]!r}",
+                remedy="give every text one row",
+            )
+        return row_of
+
+    def _require(self, path: Path, task: TaskData) -> None:
+        if path.is_file():
+            return
+        tasks = ", ".join(sorted(folder.name for folder in self.folder.iterdir() if folder.is_dir()))
+        raise EncoderError(
+            f"there are no precomputed vectors of {task.name}: {path} does not exist",
+            found=f"{self.folder} has: {tasks or 'no task folders'}",
+            remedy=f"the layout is {LAYOUT}",
+        )

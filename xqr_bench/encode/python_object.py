@@ -1,0 +1,168 @@
+"""Encoders written in Python: made, looked over, and bound."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from xqr_bench.encode.bound import DEFAULT_CHUNK, TextEncoder
+from xqr_bench.encode.digests import digest_of_files
+from xqr_bench.encode.options import EncoderKindName, EncoderOptions, ModelIdentity
+from xqr_bench.encode.protocol import METHODS, SIMILARITIES, EncodeCall, Role, Similarity
+from xqr_bench.errors import EncoderError, XqrBenchError
+
+OPTIONS = frozenset({"name", "similarity", "batch_size", "truncate_dim", "query_prompt", "candidate_prompt"})
+
+
+def instantiate(thing: Any, what: str) -> Any:
+    """`thing` itself when it can encode, else what the class or factory returns when it is called.
+
+    Raises:
+        EncoderError: calling it failed.
+    """
+    if not isinstance(thing, type) and _methods_of(thing):
+        return thing
+    if not callable(thing):
+        return thing  # without an encode method: bind_object says what is missing
+    try:
+        return thing()
+    except XqrBenchError:
+        raise
+    except Exception as error:
+        raise EncoderError(
+            f"{what} was called without arguments, as a class or factory is, and failed",
+            found=f"{type(error).__name__}: {error}",
+            remedy="name an encoder, or a class or function that needs no arguments",
+        ) from error
+
+
+def _methods_of(thing: Any) -> list[str]:
+    names = dict.fromkeys(name for names in METHODS.values() for name in names)
+    return [name for name in names if callable(getattr(thing, name, None))]
+
+
+def _method(thing: Any, role: Role, what: str) -> str:
+    present = _methods_of(thing)
+    for name in METHODS[role]:
+        if name in present:
+            return name
+    public = [name for name in dir(thing) if not name.startswith("_") and callable(getattr(thing, name, None))]
+    raise EncoderError(
+        f"{what} cannot encode {'queries' if role == 'query' else 'candidates'}: "
+        f"it has none of the methods {', '.join(METHODS[role])}",
+        found=f"a {type(thing).__name__} with the methods: {', '.join(public[:12]) or 'none'}",
+        remedy="give it encode(texts), or encode_queries(texts) and encode_candidates(texts)",
+    )
+
+
+def declared_similarity(value: object, override: Similarity | None, who: str) -> Similarity:
+    """The similarity to rank by: the option's, else the declared one, else cosine.
+
+    Raises:
+        EncoderError: the declared one has no matrix product.
+    """
+    if override is not None:
+        return override
+    declared = "cosine" if value is None else str(getattr(value, "value", value))
+    for known in SIMILARITIES:
+        if declared == known:
+            return known
+    raise EncoderError(
+        f"{who} declares the similarity {declared!r}; a similarity without a matrix product cannot be ranked here",
+        found=f"this bench ranks by {' or '.join(SIMILARITIES)}",
+        remedy="rank its vectors by cosine instead, if that makes sense for it: --similarity cosine",
+    )
+
+
+def with_prompt(call: EncodeCall, prompt: str | None) -> EncodeCall:
+    """`call` on texts with `prompt` put before each."""
+    if not prompt:
+        return call
+    return lambda texts: call([prompt + text for text in texts])
+
+
+def bind_object(
+    thing: Any,
+    options: EncoderOptions,
+    *,
+    kind: EncoderKindName = "python",
+    what: str | None = None,
+    default_name: str | None = None,
+    module: ModuleType | None = None,
+    distribution: str | None = None,
+) -> TextEncoder:
+    """Bind an encoder instance.
+
+    Args:
+        thing: has `encode`, or a method for queries and one for candidates (see Encoder).
+        options: see EncoderOptions.
+        kind: how it was found.
+        what: what the user called it, for the identity and messages (default: its class).
+        default_name: names the record when the object has no `name` (default: its class).
+        module: the module it was found in, part of the source digest beside the module of its class.
+        distribution: the installed package that brings it.
+
+    Raises:
+        EncoderError: it cannot encode, or declares a similarity without a matrix product.
+        UsageError: an option that has no meaning here.
+    """
+    what = what or type(thing).__qualname__
+    options.refuse_all_but(f"a Python encoder ({what})", OPTIONS)
+    query_method, candidate_method = _method(thing, "query", what), _method(thing, "candidate", what)
+    declared_name = getattr(thing, "name", None)
+    if not isinstance(declared_name, str) or not declared_name:
+        declared_name = default_name or type(thing).__name__
+    digest = source_digest(thing, module)
+    revision = getattr(thing, "revision", None)
+    device = getattr(thing, "device", None)
+    prompts: dict[Role, str | None] = {
+        "query": options.query_prompt or None,
+        "candidate": options.candidate_prompt or None,
+    }
+    name = options.name or declared_name
+    return TextEncoder(
+        ModelIdentity(
+            kind=kind,
+            name=what,
+            revision=None if revision is None else str(revision),
+            digest=digest,
+            distribution=distribution,
+            query_prompt=prompts["query"],
+            candidate_prompt=prompts["candidate"],
+            truncate_dim=options.truncate_dim,
+            similarity=declared_similarity(getattr(thing, "similarity", None), options.similarity, name),
+        ),
+        with_prompt(getattr(thing, query_method), prompts["query"]),
+        with_prompt(getattr(thing, candidate_method), prompts["candidate"]),
+        truncation=_truncation(thing, prompts),
+        chunk_size=options.batch_size or DEFAULT_CHUNK,
+        on_close=getattr(thing, "close", None),
+        name=name,
+        device=None if device is None else str(device),
+        symmetric=query_method == candidate_method and prompts["query"] == prompts["candidate"],
+        warnings=()
+        if digest
+        else [f"the source of {name} cannot be found: its record cannot say which code made the vectors"],
+    )
+
+
+def _truncation(thing: Any, prompts: dict[Role, str | None]) -> Callable[[Role, list[str]], Sequence[bool]] | None:
+    truncated = getattr(thing, "truncated", None)
+    if not callable(truncated):
+        return None
+    return lambda role, texts: with_prompt(truncated, prompts[role])(texts)
+
+
+def source_digest(thing: Any, module: ModuleType | None = None) -> str | None:
+    """SHA-256 over the source files of `module` and of the module of the object's class; None when there are none.
+
+    The encoder's own imports are not followed: a revision it declares can say more.
+    """
+    modules = (module, sys.modules.get(type(thing).__module__))
+    sources = [getattr(m, "__file__", None) for m in modules]
+    files = {Path(source).resolve() for source in sources if source is not None}
+    present = [(path.name, path) for path in files if path.is_file()]
+    return digest_of_files(present) if present else None

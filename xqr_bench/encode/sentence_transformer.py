@@ -1,0 +1,249 @@
+"""sentence-transformers models: a hub name, a folder, or a model in memory."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from xqr_bench.encode.bound import TextEncoder, TruncationCall
+from xqr_bench.encode.device import choose_device
+from xqr_bench.encode.digests import digest_of_folder
+from xqr_bench.encode.hub import HubModel, cache_folder, cached_file, resolve_model
+from xqr_bench.encode.options import EncoderOptions, ModelIdentity
+from xqr_bench.encode.prompts import candidate_prompt, query_prompt
+from xqr_bench.encode.protocol import EncodeCall, Role
+from xqr_bench.encode.python_object import declared_similarity
+from xqr_bench.errors import EncoderError
+
+BATCH = 32
+BATCHES_PER_CHUNK = 8
+LOADED_ELSEWHERE = frozenset({"revision", "device", "dtype", "max_length", "model_kwargs", "trust_remote_code"})
+ALL_OPTIONS = frozenset(EncoderOptions.__dataclass_fields__)
+
+
+def is_sentence_transformer(thing: object) -> bool:
+    """Whether `thing` is a SentenceTransformer; does not import the library."""
+    library = sys.modules.get("sentence_transformers")
+    return library is not None and isinstance(thing, library.SentenceTransformer)
+
+
+def load_folder(folder: Path, options: EncoderOptions) -> TextEncoder:
+    """Load a model from a folder; its digest is taken over the files.
+
+    Raises:
+        EncoderError: the folder holds no model that sentence-transformers can load, or see `bind_model`.
+    """
+    options.refuse_all_but("a model in a folder", ALL_OPTIONS - {"revision"})
+    if not any((folder / name).is_file() for name in ("modules.json", "config.json")):
+        inside = ", ".join(sorted(path.name for path in folder.iterdir())[:8])
+        raise EncoderError(
+            f"the folder {folder} holds no model: it has neither modules.json nor config.json",
+            found=inside or "an empty folder",
+            remedy="name the folder a model was saved to; for vectors made elsewhere: precomputed:DIR",
+        )
+    model = _load(str(folder), options, where=f"the folder {folder}")
+    return bind_model(
+        model,
+        options,
+        name=folder.resolve().name,
+        digest=digest_of_folder(folder),
+        warnings=[] if (folder / "modules.json").is_file() else [_plain_warning(folder.name, model)],
+    )
+
+
+def load_from_hub(name: str, options: EncoderOptions, hint: str | None = None) -> TextEncoder:
+    """Load a model from the hub, or from its cache; the commit is recorded as revision.
+
+    Args:
+        name: `organisation/model`, or `model` of the organisation sentence-transformers.
+        options: see EncoderOptions.
+        hint: added to the message when there is no such model.
+
+    Raises:
+        EncoderError: see `resolve_model` and `bind_model`; or the model cannot be loaded.
+    """
+    found = resolve_model(name, options.revision, hint)
+    model = _load(found.name, options, where=f"the hub model {found.name}", hub=found)
+    warnings = [found.warning] if found.warning else []
+    if cached_file(found.name, found.commit, "modules.json") is None:
+        warnings.append(_plain_warning(found.name, model))
+    return bind_model(model, options, name=found.name, revision=found.commit, warnings=warnings)
+
+
+def bind_instance(model: Any, options: EncoderOptions) -> TextEncoder:
+    """Bind a SentenceTransformer that is in memory already; its weights have no digest.
+
+    Raises:
+        EncoderError: see `bind_model`.
+        UsageError: an option that must be given when the model is loaded.
+    """
+    options.refuse_all_but("a model in memory", ALL_OPTIONS - LOADED_ELSEWHERE)
+    config = getattr(getattr(model[0], "auto_model", None), "config", None)
+    name = str(getattr(config, "_name_or_path", "") or "").rstrip("/")
+    if Path(name).is_dir():
+        name = Path(name).name
+    warning = "a model passed as an object has no revision and no digest in its record: name its folder to have one"
+    return bind_model(model, options, name=name or type(model).__name__, warnings=[warning])
+
+
+def _load(name: str, options: EncoderOptions, *, where: str, hub: HubModel | None = None) -> Any:
+    device = None if "device_map" in options.model_kwargs else choose_device(options.device)
+    from sentence_transformers import SentenceTransformer
+
+    try:
+        with _no_loading_bars():
+            model = SentenceTransformer(
+                name,
+                device=device,
+                revision=hub.commit if hub else None,
+                local_files_only=hub is None or hub.cached_only,
+                cache_folder=cache_folder(),
+                trust_remote_code=options.trust_remote_code,
+                model_kwargs=dict(options.model_kwargs),
+            )
+            if options.dtype is not None:
+                import torch
+
+                model.to(getattr(torch, options.dtype))
+    except Exception as error:  # the library lets through whatever happens below it
+        lines = str(error).strip().splitlines() or [""]
+        wants_code = "trust_remote_code" in str(error)
+        raise EncoderError(
+            f"sentence-transformers cannot load {where}",
+            found=f"{type(error).__name__}: {lines[0]}",
+            remedy="it brings code of its own: read it, and if you trust it give --trust-remote-code"
+            if wants_code
+            else "check its files, --model-kwargs and the versions of sentence-transformers and transformers",
+        ) from error
+    if options.max_length is not None:
+        _set_max_length(model, options.max_length)
+    return model
+
+
+@contextmanager
+def _no_loading_bars() -> Iterator[None]:
+    """Hide the bar that transformers shows while it puts weights in place; downloads keep theirs."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+def _set_max_length(model: Any, length: int) -> None:
+    config = getattr(getattr(model[0], "auto_model", None), "config", None)
+    positions = getattr(config, "max_position_embeddings", None)
+    if isinstance(positions, int) and length > positions:
+        raise EncoderError(
+            f"--max-length {length} is more than the model can read",
+            found=f"{positions} positions",
+            remedy=f"give {positions} or less",
+        )
+    model.max_seq_length = length
+
+
+def _plain_warning(name: str, model: Any) -> str:
+    modes = [module.get_pooling_mode_str() for module in model if hasattr(module, "get_pooling_mode_str")]
+    return (
+        f"{name} has no modules.json: sentence-transformers took the plain transformer with "
+        f"{modes[0] if modes else 'no'} pooling, which it may not have been trained for"
+    )
+
+
+def bind_model(
+    model: Any,
+    options: EncoderOptions,
+    *,
+    name: str,
+    revision: str | None = None,
+    digest: str | None = None,
+    warnings: Sequence[str] = (),
+) -> TextEncoder:
+    """Bind a SentenceTransformer: its prompts, its similarity, `encode_query` and `encode_document`.
+
+    The prompts that the library would use are looked up here and given to it explicitly, so what the identity says
+    is what was used.
+
+    Raises:
+        EncoderError: the model declares a similarity without a matrix product, or lacks the named prompt.
+    """
+    notes = list(warnings)
+    prompts: dict[Role, str] = {
+        "query": query_prompt(model, options),
+        "candidate": candidate_prompt(model, options, notes),
+    }
+    batch = options.batch_size or BATCH
+    max_length = model.max_seq_length
+    if not isinstance(max_length, int) or max_length > 10**9:  # a tokenizer without a limit says 10^30
+        max_length = None
+    dtype = getattr(model, "dtype", None)
+    return TextEncoder(
+        ModelIdentity(
+            kind="sentence-transformers",
+            name=name,
+            revision=revision,
+            digest=digest,
+            query_prompt=prompts["query"] or None,
+            candidate_prompt=prompts["candidate"] or None,
+            max_length=max_length,
+            dtype=None if dtype is None else str(dtype).removeprefix("torch."),
+            truncate_dim=options.truncate_dim or model.truncate_dim,
+            similarity=declared_similarity(model.similarity_fn_name, options.similarity, name),
+            model_kwargs=json.loads(json.dumps(dict(options.model_kwargs), default=str)),
+            remote_code=options.trust_remote_code,
+        ),
+        _call(model.encode_query, prompts["query"], batch),
+        _call(model.encode_document, prompts["candidate"], batch),
+        truncation=_truncation(model, prompts, max_length),
+        chunk_size=batch * BATCHES_PER_CHUNK,
+        name=options.name,
+        device=str(model.device),
+        symmetric=prompts["query"] == prompts["candidate"] and _same_for_both_roles(model),
+        warnings=notes,
+    )
+
+
+def _call(method: Any, prompt: str, batch: int) -> EncodeCall:
+    return lambda texts: method(texts, prompt=prompt, batch_size=batch, show_progress_bar=False, convert_to_tensor=True)
+
+
+def _same_for_both_roles(model: Any) -> bool:
+    """Whether `encode_query` and `encode_document` differ in nothing but the prompt; False when in doubt."""
+    for module in model:
+        kind = type(module)
+        if not kind.__module__.startswith("sentence_transformers.") or kind.__name__ in ("Router", "Asym"):
+            return False
+        if getattr(module, "query_length", None) != getattr(module, "document_length", None):
+            return False
+    if "task" in model.get_model_kwargs():
+        return False
+    return getattr(getattr(model, "tokenizer", None), "chat_template", None) is None
+
+
+def _truncation(model: Any, prompts: dict[Role, str], max_length: int | None) -> TruncationCall | None:
+    """Count tokens, special ones and prompt included, against the length after which the model cuts off."""
+    tokenizer = getattr(model[0], "tokenizer", None)
+    if not callable(tokenizer) or not hasattr(tokenizer, "model_max_length"):
+        return None  # a model that does not read through a transformers tokenizer
+    if max_length is None:
+        return lambda role, texts: [False] * len(texts)
+
+    def truncated(role: Role, texts: list[str]) -> list[bool]:
+        encoded = tokenizer(
+            [prompts[role] + text for text in texts],
+            truncation=False,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            verbose=False,
+        )
+        return [len(ids) > max_length for ids in encoded["input_ids"]]
+
+    return truncated
