@@ -1,20 +1,16 @@
-"""Ranks -> per-query metrics: one small file a metric, each a closed form over random orders of ties."""
+"""Ranks -> per-query metrics: one small file a metric, each a closed form over random orders of ties.
 
-from xqr_bench.metrics import (  # noqa: F401  (importing a module registers its metric)
-    average_precision,
-    language_order,
-    language_position,
-    ndcg,
-    own_language_first,
-    rank_distance,
-    rank_variance,
-    rank_variance_raw,
-    recall,
-    reciprocal_rank,
-    success,
-)
+A file in this folder that registers a metric is all it takes: every module is imported here.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
 from xqr_bench.metrics.base import Metric, SetStatistic, metric_names, parse_metric
 from xqr_bench.metrics.lists import WHOLE_POOL, RankedLists, bilingual_lists, multilingual_lists
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
 
 __all__ = [
     "WHOLE_POOL",

@@ -148,5 +148,7 @@ def parse_metric(name: str) -> Metric:
 
 
 def metric_names() -> list[str]:
-    """Printed names of all registered metrics, those with a cutoff as `name@k`."""
-    return [f"{name}@k" if _FAMILIES.get(name).has_cutoff else name for name in _FAMILIES.names()]
+    """Printed names of all registered metrics, scores before bias; those with a cutoff as `name@k`."""
+    families = {name: _FAMILIES.get(name) for name in sorted(_FAMILIES.names())}
+    named = {f"{name}@k" if family.has_cutoff else name: family for name, family in families.items()}
+    return sorted(named, key=lambda name: named[name].make(*[1] * named[name].has_cutoff).kind == "bias")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from xqr_bench.encode import ModelIdentity
 from xqr_bench.errors import RecordError
 from xqr_bench.scores import Group, SettingScores
 from xqr_bench.types import Ranks
@@ -52,10 +53,7 @@ class ModelInfo(_Part):
     """The encoder."""
 
     name: str
-    identity: dict[str, Any] = Field(
-        description="what makes its vectors: kind, hub revision or digest of the files (source digest for a Python "
-        "encoder), prompts, length limit, dtype, similarity"
-    )
+    identity: ModelIdentity = Field(description="what its vectors depend on")
 
 
 class LanguageDiagnostics(_Part):

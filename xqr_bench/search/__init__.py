@@ -1,5 +1,5 @@
 """Embeddings -> ranks."""
 
-from xqr_bench.search.exact import exact_ranks, unit_vectors
+from xqr_bench.search.exact import DEFAULT_MEMORY, exact_ranks, unit_vectors
 
-__all__ = ["exact_ranks", "unit_vectors"]
+__all__ = ["DEFAULT_MEMORY", "exact_ranks", "unit_vectors"]

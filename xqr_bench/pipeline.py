@@ -1,0 +1,319 @@
+"""evaluate(): the one module that joins the rooms, from task and encoder to record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from xqr_bench import provenance
+from xqr_bench.certainty import SEED, attach_certainty
+from xqr_bench.data import Progress as DataProgress
+from xqr_bench.data import TaskSpec, load_task, resolve_task
+from xqr_bench.encode import BoundEncoder, Embeddings, EncoderOptions, embed_tasks, load_encoder
+from xqr_bench.record import (
+    LanguageCounts,
+    LanguageDiagnostics,
+    ModelInfo,
+    Provenance,
+    RanksInfo,
+    Record,
+    TaskInfo,
+    ranks_digest,
+)
+from xqr_bench.scores import Group, all_per_query, score
+from xqr_bench.search import DEFAULT_MEMORY, exact_ranks
+from xqr_bench.types import Ranks, TaskData
+
+
+class Progress(Protocol):
+    """Told what is being done; every phase ends with `finish`, well or not."""
+
+    def start(self, phase: str, total: int | None) -> None:
+        """A phase begins: "loading", "encoding" or "scoring", with `total` steps (None: unknown)."""
+        ...
+
+    def advance(self, n: int) -> None:
+        """`n` more steps are done."""
+        ...
+
+    def finish(self) -> None:
+        """The phase has ended."""
+        ...
+
+
+class Quiet:
+    """Progress nobody watches."""
+
+    def start(self, phase: str, total: int | None) -> None:
+        """Do nothing."""
+
+    def advance(self, n: int) -> None:
+        """Do nothing."""
+
+    def finish(self) -> None:
+        """Do nothing."""
+
+
+@dataclass
+class _Clock:
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 6)
+
+
+class _EncodeProgress:
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.advance = progress.advance
+        self.finish = progress.finish
+
+    def start(self, total: int) -> None:
+        self._progress.start("encoding", total)
+
+
+def evaluate(
+    encoder: str | object,
+    task: str | Path | TaskSpec = "mini",
+    *,
+    options: EncoderOptions | None = None,
+    data_dir: Path | str | None = None,
+    languages: Sequence[str] | None = None,
+    limit: int | None = None,
+    allow_zero_vectors: bool = False,
+    progress: Progress | None = None,
+) -> Record:
+    """Score an encoder on one task.
+
+    Args:
+        encoder: a MODEL string as on the command line, or any object with an encode method (see `Encoder`).
+        task: a task's name or the path of a task file.
+        options: how to load and use the encoder.
+        data_dir: folder with the data files; default: XQR_BENCH_DATA, else the cache, filled by a download.
+        languages: only these languages (the record is marked partial).
+        limit: only the first questions and the paragraphs that hold them (marked partial).
+        allow_zero_vectors: score zero vectors as 0 instead of refusing them.
+        progress: told how far the work is.
+
+    Returns:
+        the record, with its ranks.
+
+    Raises:
+        XqrBenchError: whatever is wrong with the arguments, the data or the encoder.
+    """
+    bound = load_encoder(encoder, options or EncoderOptions())
+    try:
+        records = evaluate_tasks(
+            bound,
+            [task],
+            data_dir=data_dir,
+            languages=languages,
+            limit=limit,
+            allow_zero_vectors=allow_zero_vectors,
+            progress=progress,
+        )
+        return records[0]
+    finally:
+        bound.close()
+
+
+def evaluate_tasks(
+    encoder: BoundEncoder,
+    tasks: Sequence[str | Path | TaskSpec],
+    *,
+    data_dir: Path | str | None = None,
+    languages: Sequence[str] | None = None,
+    limit: int | None = None,
+    allow_zero_vectors: bool = False,
+    memory: int = DEFAULT_MEMORY,
+    progress: Progress | None = None,
+    data_progress: DataProgress | None = None,
+    arguments: Mapping[str, Any] | None = None,
+) -> list[Record]:
+    """Score a loaded encoder on several tasks; each distinct text of all of them is encoded once.
+
+    Args:
+        encoder: as `load_encoder` returns it.
+        tasks: names, paths or specs.
+        data_dir, languages, limit, allow_zero_vectors, progress: as for `evaluate`.
+        memory: bytes for a block of scores; results do not depend on it.
+        data_progress: told of downloads.
+        arguments: the arguments as the user gave them, for the record.
+
+    Returns:
+        one record per task, in order.
+    """
+    progress = progress or Quiet()
+    clock = _Clock()
+    settings = {
+        "data_dir": None if data_dir is None else str(data_dir),
+        "languages": None if languages is None else list(languages),
+        "limit": limit,
+        "allow_zero_vectors": allow_zero_vectors,
+        "memory": memory,
+        "seed": SEED,
+    }
+    specs = [resolve_task(task) for task in tasks]
+    with clock.phase("loading"), _told(progress, "loading", len(specs)):
+        loaded: list[TaskData] = []
+        for spec in specs:
+            loaded.append(load_task(spec, data_dir=data_dir, languages=languages, limit=limit, progress=data_progress))
+            progress.advance(1)
+    with clock.phase("encoding"):
+        embeddings = embed_tasks(
+            encoder, loaded, progress=_EncodeProgress(progress), allow_zero_vectors=allow_zero_vectors
+        )
+
+    records = []
+    for spec, data in zip(specs, loaded, strict=True):
+        vectors = embeddings[data.name]
+        own = _Clock(dict(clock.seconds))
+        with own.phase("ranking"), _told(progress, "scoring", len(data.queries)):
+            ranks = _ranks(data, vectors, encoder, memory, progress)
+        info = _task_info(spec, data)
+        with own.phase("scoring"):
+            values = all_per_query(ranks, info.metrics, info.settings)
+            scores, warnings = score(values, info.groups)
+        with own.phase("certainty"):
+            scores = attach_certainty(scores, values, ranks)
+        record = Record(
+            task=info,
+            model=ModelInfo(name=encoder.name, identity=encoder.identity),
+            scores=scores,
+            diagnostics=_diagnostics(data, vectors),
+            warnings=[*encoder.warnings, *_truncation_warnings(vectors), *warnings],
+            ranks_file=RanksInfo(
+                file=None,
+                digest=ranks_digest(ranks),
+                n_queries=ranks.n_queries,
+                n_relevants=ranks.n_relevants,
+                depth=ranks.depth,
+            ),
+            provenance=Provenance(
+                created=datetime.now(UTC).isoformat(timespec="seconds"),
+                **provenance.versions(),
+                hardware=provenance.hardware(encoder.device),
+                arguments=dict(arguments or {}),
+                settings=settings,
+                seconds=own.seconds,
+            ),
+        )
+        record._ranks = ranks
+        records.append(record)
+    return records
+
+
+@contextmanager
+def _told(progress: Progress, phase: str, total: int | None) -> Iterator[None]:
+    progress.start(phase, total)
+    try:
+        yield
+    finally:
+        progress.finish()
+
+
+def _ranks(data: TaskData, vectors: Embeddings, encoder: BoundEncoder, memory: int, progress: Progress) -> Ranks:
+    done = 0
+
+    def tell(queries: int) -> None:
+        nonlocal done
+        progress.advance(queries - done)
+        done = queries
+
+    return exact_ranks(
+        data, vectors.queries, vectors.candidates, similarity=encoder.similarity, memory=memory, progress=tell
+    )
+
+
+def _task_info(spec: TaskSpec, data: TaskData) -> TaskInfo:
+    groups = {
+        name: Group(languages=found.members, missing=found.absent, undefined_reason=found.reason)
+        for name, found in spec.group_members(data.languages).items()
+    }
+    counts = {
+        code: LanguageCounts(
+            queries=sum(query.language == code for query in data.queries), candidates=int(data.column_sizes[column])
+        )
+        for column, code in enumerate(data.languages)
+    }
+    return TaskInfo(
+        name=spec.name,
+        title=spec.title,
+        languages=list(data.languages),
+        settings=list(spec.settings),
+        metrics=list(spec.metrics),
+        groups=groups,
+        counts=counts,
+        n_questions=len({query.question for query in data.queries}),
+        n_articles=len(set(data.articles)),
+        demonstration=spec.demonstration,
+        partial=dict(data.partial),
+        files=dict(data.files),
+        revision=spec.revision or None,
+    )
+
+
+def _diagnostics(data: TaskData, vectors: Embeddings) -> dict[str, LanguageDiagnostics]:
+    result = {}
+    for code in data.languages:
+        cut = (vectors.truncated or {}).get(code)
+        result[code] = LanguageDiagnostics(
+            truncated_queries=None if cut is None else cut["queries"],
+            truncated_candidates=None if cut is None else cut["candidates"],
+            zero_queries=vectors.zero_queries.get(code, 0),
+            zero_candidates=vectors.zero_candidates.get(code, 0),
+        )
+    return result
+
+
+def _truncation_warnings(vectors: Embeddings) -> list[str]:
+    cut = {code: found["queries"] + found["candidates"] for code, found in (vectors.truncated or {}).items()}
+    if not any(cut.values()):
+        return []
+    listing = ", ".join(f"{code} {number}" for code, number in cut.items() if number)
+    return [f"texts longer than the encoder's length limit were cut off: {listing}"]
+
+
+def rehearse(
+    encoder: BoundEncoder,
+    tasks: Sequence[str | Path | TaskSpec],
+    *,
+    data_dir: Path | str | None = None,
+    languages: Sequence[str] | None = None,
+    limit: int | None = None,
+    progress: Progress | None = None,
+    data_progress: DataProgress | None = None,
+) -> list[str]:
+    """A dry run: read and check all data, encode the first question of each task, and tell what a run would do.
+
+    Returns:
+        one line per task.
+    """
+    progress = progress or Quiet()
+    lines = []
+    for task in tasks:
+        spec = resolve_task(task)
+        with _told(progress, "loading", 1):
+            data = load_task(spec, data_dir=data_dir, languages=languages, limit=limit, progress=data_progress)
+            progress.advance(1)
+        few = load_task(data, limit=1)
+        vectors = embed_tasks(encoder, [few], progress=_EncodeProgress(progress))[data.name]
+        texts = len({query.text for query in data.queries}) + len({found.text for found in data.candidates})
+        line = (
+            f"{data.name}: {len(data.languages)} languages, {len(data.queries):,} queries, "
+            f"{len(data.candidates):,} candidates; about {texts:,} distinct texts to encode; "
+            f"{vectors.distinct_texts} of them gave vectors of {vectors.queries.shape[1]} dimensions"
+        )
+        if vectors.distinct_texts:
+            minutes = vectors.seconds / vectors.distinct_texts * texts / 60
+            line += f" in {vectors.seconds:.2f} s (at that rate {minutes:.1f} min in all)"
+        lines.append(line)
+    return lines

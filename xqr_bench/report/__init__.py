@@ -1,0 +1,1 @@
+"""Records -> tables; needs no model, no torch, no FAISS."""
