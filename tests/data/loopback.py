@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import socket
+import struct
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +21,8 @@ class Answer:
     """How many bytes less than Content-Length are sent before the connection ends."""
     drop: bool = False
     """End the connection without any answer."""
+    reset: bool = False
+    """Break the connection in the middle of the body (TCP reset)."""
 
 
 @dataclass
@@ -42,6 +46,11 @@ class Loopback:
                 self.send_response(answer.status)
                 self.send_header("Content-Length", str(len(answer.body)))
                 self.end_headers()
+                if answer.reset:
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.close_connection = True
+                    self.connection.close()
+                    return
                 self.wfile.write(answer.body[: len(answer.body) - answer.cut])
 
             def log_message(self, format: str, *args: object) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import ssl
+import urllib.error
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from tests.data.loopback import Answer, Loopback, serve_task, write_remote_task
 from xqr_bench.data import fetch, load_spec, load_task, pending_downloads
 from xqr_bench.data.download import PAUSES_SECONDS, download
-from xqr_bench.errors import DataError, DownloadError
+from xqr_bench.errors import DataError, DownloadError, XqrBenchError
 
 BODY = b"sentences " * 20_000
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -45,8 +47,8 @@ def test_not_found_is_not_tried_again(loopback: Loopback, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "trouble",
-    [Answer(503), Answer(429), Answer(body=BODY, cut=70_001), Answer(drop=True)],
-    ids=["unavailable", "too many requests", "cut off", "dropped"],
+    [Answer(503), Answer(429), Answer(body=BODY, cut=70_001), Answer(drop=True), Answer(body=BODY, reset=True)],
+    ids=["unavailable", "too many requests", "cut off", "dropped", "reset"],
 )
 def test_a_passing_trouble_is_overcome(loopback: Loopback, tmp_path: Path, trouble: Answer) -> None:
     loopback.answers["/f.json"] = [trouble, trouble, Answer(body=BODY)]
@@ -123,6 +125,26 @@ def test_offline_by_wish_asks_nobody(loopback: Loopback, tmp_path: Path, monkeyp
         download(f"{loopback.address}/f.json", tmp_path / "f.json", DIGEST)
     assert "--data-dir or XQR_BENCH_DATA" in str(caught.value)
     assert loopback.requests == []
+
+
+def test_a_certificate_nobody_trusts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusal = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    refusal.verify_message = "self-signed certificate"
+
+    def refuse(*_: object, **__: object) -> None:
+        raise urllib.error.URLError(refusal)
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    with pytest.raises(DownloadError, match="the certificate is not trusted: self-signed certificate") as caught:
+        download("https://example.org/f.json", tmp_path / "f.json", DIGEST)
+    assert "SSL_CERT_FILE" in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_written(loopback: Loopback, tmp_path: Path) -> None:
+    loopback.answers["/f.json"] = [Answer(body=BODY)]
+    (tmp_path / "taken").write_text("a file where the cache wants a folder")
+    with pytest.raises(XqrBenchError, match=r"cannot write .*taken/f\.json: (File exists|Not a directory)"):
+        download(f"{loopback.address}/f.json", tmp_path / "taken" / "f.json", DIGEST)
 
 
 def test_no_address_at_all(tmp_path: Path) -> None:

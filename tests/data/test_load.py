@@ -141,6 +141,7 @@ def test_naming_every_language_leaves_nothing_out() -> None:
 def test_reading_a_part_equals_keeping_a_part() -> None:
     read = load_task("mini", languages=["de", "zh"], limit=5)
     kept = load_task(load_task("mini"), languages=["de", "zh"], limit=5)
+    assert dict(read.partial) == {"languages": ["de", "zh"], "limit": 5}
     assert read.files != kept.files  # the kept part still names all it was read from
     for name in ("languages", "queries", "candidates", "relevants", "articles", "partial"):
         assert getattr(read, name) == getattr(kept, name)

@@ -84,6 +84,13 @@ def test_a_wrong_name_lists_the_closest() -> None:
     assert "use one of: mini, mlqa-r, xquad-r; or the path of a task file" in str(caught.value)
 
 
+def test_a_shipped_task_file_may_be_named_by_its_path(tmp_path: Path) -> None:
+    spec = load_spec("mini")
+    assert spec.origin is not None
+    (tmp_path / "link.toml").symlink_to(spec.origin)
+    assert load_spec(tmp_path / "link.toml").model_dump() == spec.model_dump()
+
+
 # a user's own
 
 
