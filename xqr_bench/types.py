@@ -92,7 +92,11 @@ class Ranks:
         gains: gain of each relevant, float64 `[relevants]`.
         gt: candidates of each column that score above the relevant, int32 `[relevants, columns]`.
         eq: candidates of each column that score the same, itself included, int32 `[relevants, columns]`.
-        depth: where the ranking was cut, None when it was not.
+        depth: where the ranking was cut, None when it was not. A relevant that was not retrieved has `gt` -1 and
+            `eq` 0 in every column it is not known for.
+        own_gt, own_eq: counts within the relevant's own language where that is a ranking of its own (a run whose
+            monolingual and cross-lingual lists were not cut out of the pooled one), int32 `[relevants]`;
+            None: they are the own column of `gt` and `eq`.
     """
 
     task: str
@@ -109,6 +113,8 @@ class Ranks:
     gt: NDArray[np.int32]
     eq: NDArray[np.int32]
     depth: int | None = None
+    own_gt: NDArray[np.int32] | None = None
+    own_eq: NDArray[np.int32] | None = None
 
     @property
     def n_queries(self) -> int:

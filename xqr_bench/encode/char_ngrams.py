@@ -25,9 +25,10 @@ class CharNgrams:
     else 0. Texts are NFKC-normalised and case-folded; n-grams stay within space-separated words padded by a space
     on both sides (so a text of a single character still has some; in Thai and Chinese a "word" is a whole clause).
 
-    Chosen by trial on XQuAD-R and MLQA-R (monolingual MAP .714 and .444): 1 to 3 characters .05 lower; 3 to 5 lower
-    for Chinese by .15; signs that alternate .009 lower on XQuAD-R, and they can cancel a short text; 4,096 columns
-    .006 higher on XQuAD-R and .015 on MLQA-R for twice the memory.
+    Chosen by trial; monolingual MAP on XQuAD-R / MLQA-R: this .714 / .444; 1 to 3 characters .660 / .398; 2 to 5
+    .717 / .453, with Chinese lower by .04; 3 to 5 .708 / .451, with Chinese lower by .15; alternating signs
+    .704 / .445, and they can cancel a short text; 4,096 columns .719 / .459 for twice the memory; n-grams across
+    words about the same, but a text of one character, which the data has, would have none.
     """
 
     name = "char-ngrams"

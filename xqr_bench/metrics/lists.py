@@ -196,14 +196,9 @@ def bilingual_lists(ranks: Ranks) -> RankedLists:
     order = np.lexsort((ranks.relevant_columns, ranks.row_queries))
     columns = ranks.relevant_columns[order]
     keys = ranks.row_queries[order] * len(ranks.columns) + columns
-    return _lists(
-        ranks,
-        order,
-        keys,
-        ranks.gt[order, columns].astype(np.int64),
-        ranks.eq[order, columns].astype(np.int64),
-        columns,
-    )
+    above = ranks.gt[order, columns] if ranks.own_gt is None else ranks.own_gt[order]
+    tied = ranks.eq[order, columns] if ranks.own_eq is None else ranks.own_eq[order]
+    return _lists(ranks, order, keys, above.astype(np.int64), tied.astype(np.int64), columns)
 
 
 def multilingual_lists(ranks: Ranks) -> RankedLists:
@@ -211,6 +206,8 @@ def multilingual_lists(ranks: Ranks) -> RankedLists:
     rows = np.arange(ranks.n_relevants)
     above = ranks.gt.sum(axis=1, dtype=np.int64)
     above[(ranks.gt < 0).any(axis=1)] = -1
+    if ranks.depth is not None:
+        above[above >= ranks.depth] = -1  # columns cut at the depth are exact for the pool down to that depth
     return _lists(
         ranks,
         rows,

@@ -15,6 +15,7 @@ from xqr_bench.files import atomic_path
 from xqr_bench.types import Ranks
 
 FORMAT = "xqr-bench ranks 1"
+_OWN = ("own_gt", "own_eq")
 _KEYS = ("query_language", "question", "article", "candidate", "candidate_language", "gain")
 
 
@@ -32,6 +33,8 @@ def _canonical(ranks: Ranks) -> dict[str, NDArray[Any]]:
     for column, language in enumerate(ranks.columns):
         named[f"gt_{language}"] = ranks.gt[:, column].astype(np.int32)
         named[f"eq_{language}"] = ranks.eq[:, column].astype(np.int32)
+    if ranks.own_gt is not None and ranks.own_eq is not None:
+        named |= {"own_gt": ranks.own_gt.astype(np.int32), "own_eq": ranks.own_eq.astype(np.int32)}
     return named
 
 
@@ -95,7 +98,7 @@ def load_ranks(path: Path) -> Ranks:
             remedy=remedy,
         )
     wanted = [*_KEYS, *(f"{kind}_{name}" for name in facts["columns"] for kind in ("gt", "eq"))]
-    if table.column_names != wanted:
+    if table.column_names not in (wanted, [*wanted, *_OWN]):
         raise RecordError(
             f"{path} does not have the columns of its task",
             found=", ".join(table.column_names),
@@ -141,6 +144,7 @@ def _ranks(facts: dict[str, Any], table: Any) -> Ranks:
         gt=np.column_stack([numbers(f"gt_{name}", np.int32) for name in columns]),
         eq=np.column_stack([numbers(f"eq_{name}", np.int32) for name in columns]),
         depth=facts["depth"],
+        **({name: numbers(name, np.int32) for name in _OWN} if _OWN[0] in table.column_names else {}),
     )
 
 
