@@ -22,7 +22,7 @@ class HubModel:
 
     Attributes:
         name: `organisation/model`, as the hub writes it.
-        commit: the commit to load.
+        commit: what the revision asked for stands for now.
         cached_only: load from the cache without asking the hub again.
         warning: something to tell the user.
     """

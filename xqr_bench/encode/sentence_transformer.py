@@ -12,7 +12,7 @@ from typing import Any
 from xqr_bench.encode.bound import TextEncoder, TruncationCall
 from xqr_bench.encode.device import choose_device
 from xqr_bench.encode.digests import digest_of_folder
-from xqr_bench.encode.hub import HubModel, cache_folder, cached_file, resolve_model
+from xqr_bench.encode.hub import HubModel, cache_folder, cached_commit, cached_file, resolve_model
 from xqr_bench.encode.options import EncoderOptions, ModelIdentity
 from xqr_bench.encode.prompts import candidate_prompt, query_prompt
 from xqr_bench.encode.protocol import EncodeCall, Role
@@ -68,10 +68,11 @@ def load_from_hub(name: str, options: EncoderOptions, hint: str | None = None) -
     """
     found = resolve_model(name, options.revision, hint)
     model = _load(found.name, options, where=f"the hub model {found.name}", hub=found)
+    commit = cached_commit(found.name, options.revision) or found.commit
     warnings = [found.warning] if found.warning else []
-    if cached_file(found.name, found.commit, "modules.json") is None:
+    if cached_file(found.name, commit, "modules.json") is None:
         warnings.append(_plain_warning(found.name, model))
-    return bind_model(model, options, name=found.name, revision=found.commit, warnings=warnings)
+    return bind_model(model, options, name=found.name, revision=commit, warnings=warnings)
 
 
 def bind_instance(model: Any, options: EncoderOptions) -> TextEncoder:
@@ -99,7 +100,7 @@ def _load(name: str, options: EncoderOptions, *, where: str, hub: HubModel | Non
             model = SentenceTransformer(
                 name,
                 device=device,
-                revision=hub.commit if hub else None,
+                revision=options.revision,  # not the commit: the cache would then not know it by its name
                 local_files_only=hub is None or hub.cached_only,
                 cache_folder=cache_folder(),
                 trust_remote_code=options.trust_remote_code,
@@ -151,10 +152,16 @@ def _set_max_length(model: Any, length: int) -> None:
 
 
 def _plain_warning(name: str, model: Any) -> str:
-    modes = [module.get_pooling_mode_str() for module in model if hasattr(module, "get_pooling_mode_str")]
+    pooling: Any = next((module for module in model if type(module).__name__ == "Pooling"), None)
+    if hasattr(pooling, "get_pooling_mode_str"):  # sentence-transformers 5
+        mode = f" with {pooling.get_pooling_mode_str()} pooling"
+    elif hasattr(pooling, "pooling_mode"):
+        mode = f" with {pooling.pooling_mode} pooling"
+    else:
+        mode = ""
     return (
-        f"{name} has no modules.json: sentence-transformers took the plain transformer with "
-        f"{modes[0] if modes else 'no'} pooling, which it may not have been trained for"
+        f"{name} has no modules.json: sentence-transformers took the plain transformer{mode}, which it may not "
+        "have been trained for"
     )
 
 

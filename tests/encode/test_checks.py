@@ -1,0 +1,143 @@
+"""What an encoder may return, and what is refused with the text named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.encode.toys import TOY, Returning
+from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
+from xqr_bench.encode.checks import to_matrix
+from xqr_bench.errors import EncoderError
+
+ROWS = [[1.0, 2.0], [3.0, 4.0]]
+
+
+class Tensor:
+    """What of a torch tensor is used: numpy() refuses half the types until float() was called."""
+
+    def __init__(self, data: Any, kind: str = "bfloat16") -> None:
+        self.data, self.kind, self.steps = data, kind, ["raw"]
+
+    def detach(self) -> Tensor:
+        self.steps.append("detach")
+        return self
+
+    def cpu(self) -> Tensor:
+        self.steps.append("cpu")
+        return self
+
+    def is_floating_point(self) -> bool:
+        return self.kind != "int64"
+
+    def float(self) -> Tensor:
+        self.kind = "float32"
+        return self
+
+    def numpy(self) -> Any:
+        if self.kind == "bfloat16" or self.steps != ["raw", "detach", "cpu"]:
+            raise TypeError("unsupported")
+        return np.array(self.data)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ROWS,
+        tuple(map(tuple, ROWS)),
+        np.array(ROWS, np.float64),
+        np.array(ROWS, np.float16),
+        np.array(ROWS, np.int64),
+        np.asfortranarray(ROWS),
+        [np.array(row) for row in ROWS],
+        Tensor(ROWS),
+        Tensor(ROWS, "int64"),
+        [Tensor(row) for row in ROWS],
+    ],
+)
+def test_arrays_tensors_and_lists_become_float32_rows(value: Any) -> None:
+    found = to_matrix(value, 2, "x")
+    np.testing.assert_array_equal(found, ROWS)
+    assert found.dtype == np.float32
+    assert found.flags.c_contiguous
+
+
+def with_row(row: int, value: float) -> Callable[[list[str]], Any]:
+    def encode(texts: list[str]) -> Any:
+        vectors = np.ones((len(texts), 3))
+        vectors[row] = value
+        return vectors
+
+    return encode
+
+
+FIRST = r"the first of these 7 texts is the candidate en:0:0:1 of toy \('The town is near the sea.'\)"
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (
+            lambda texts: np.ones(len(texts)),
+            r"array of 1 dimensions instead of 2\n  found: shape \(7,\) for 7 texts; " + FIRST,
+        ),
+        (lambda texts: np.ones((3, 2)), r"returned 3 rows for 7 texts\n  found: shape \(3, 2\); " + FIRST),
+        (lambda texts: np.ones((len(texts), 0)), "vectors without columns"),
+        (lambda texts: [[1.0]] * 6 + [[1.0, 2.0]], "rows of different lengths"),
+        (lambda texts: None, "no real numbers\n  found: NoneType of dtype object"),
+        (lambda texts: [["a"]] * 7, "no real numbers\n  found: list of dtype <U1"),
+        (lambda texts: np.ones((7, 2), complex), "no real numbers\n  found: ndarray of dtype complex128"),
+        (with_row(2, np.nan), r"not finite in float32: 1 of 7 looked at\n  found: nan for the query de:q1 of toy"),
+        (with_row(0, np.inf), r"found: inf for the candidate en:0:0:1 of toy \('The town"),
+        (with_row(0, 1e39), "found: inf for the candidate en:0:0:1"),
+        (
+            with_row(6, 0.0),
+            r"only zeros.*: 1 of 7 looked at\n  found: zeros for the (query|candidate) .*\n.*--allow-zero-vectors",
+        ),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(function: Callable[[list[str]], Any], message: str) -> None:
+    with pytest.raises(EncoderError, match=message):
+        embed_tasks(load_encoder(Returning(function)), [TOY])
+
+
+def test_queries_and_candidates_must_have_the_same_columns() -> None:
+    class Uneven:
+        def encode_queries(self, texts: list[str]) -> Any:
+            return np.ones((len(texts), 2))
+
+        def encode_candidates(self, texts: list[str]) -> Any:
+            return np.ones((len(texts), 3))
+
+    with pytest.raises(EncoderError, match="2 columns before, 3 for the candidate en:0:0:1 of toy"):
+        embed_tasks(load_encoder(Uneven()), [TOY])
+
+
+def test_columns_must_not_change_between_chunks() -> None:
+    widths = iter([2, 4])
+    encoder = Returning(lambda texts: np.ones((len(texts), next(widths))))
+    with pytest.raises(EncoderError, match="different dimensions\n  found: 2 columns before, 4 for"):
+        embed_tasks(load_encoder(encoder, EncoderOptions(batch_size=4)), [TOY])
+
+
+def test_zero_vectors_can_be_kept_and_are_counted() -> None:
+    def encode(texts: list[str]) -> Any:
+        return np.array([[0.0, 0.0] if text.startswith("W") else [1.0, 0.0] for text in texts])
+
+    found = embed_tasks(load_encoder(Returning(encode)), [TOY], allow_zero_vectors=True)["toy"]
+    assert found.zero_queries == {"en": 2, "de": 2}
+    assert found.zero_candidates == {"de": 1}
+    assert not found.queries.any()
+
+
+def test_a_long_text_is_shortened_in_a_message() -> None:
+    from xqr_bench.encode.plan import name_text
+
+    assert name_text([], ("query",), "x" * 70) == repr("x" * 70)
+    from tests.encode.toys import make_task
+
+    task = make_task({"en": ["y" * 70]}, {"en": ["z"]})
+    assert name_text([task], ("query",), "y" * 70) == f"the query en:q0 of toy ({'y' * 59 + '…'!r})"

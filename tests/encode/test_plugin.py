@@ -1,0 +1,79 @@
+"""A package with an entry point, really installed: listed, loaded, recorded."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "plugin_package"
+
+SCRIPT = """
+import json
+from tests.encode.toys import TOY
+from xqr_bench.encode import embed_tasks, load_encoder, registered_encoders
+from xqr_bench.errors import XqrBenchError
+
+bound = load_encoder("demo-letters")
+found = embed_tasks(bound, [TOY])["toy"]
+try:
+    load_encoder("demo-broken")
+except XqrBenchError as error:
+    message = str(error)
+print(json.dumps([registered_encoders(), bound.name, bound.identity.model_dump(), found.queries.shape, message]))
+"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder into which the plugin package was installed."""
+    if importlib.util.find_spec("pip") is None:
+        pytest.skip("this environment has no pip")
+    folder = tmp_path_factory.mktemp("plugin")
+    shutil.copytree(PACKAGE, folder / "source")  # building leaves folders behind
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    done = subprocess.run(
+        [*command, "--target", str(folder / "site"), str(folder / "source")],
+        env=os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "site"
+
+
+def test_an_installed_plugin_is_listed_loaded_and_recorded(site: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(site), str(root)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    names, name, identity, shape, message = json.loads(done.stdout)
+    assert names["demo-letters"] == "xqr-bench-demo 0.3.0"
+    assert list(names).index("char-ngrams") < list(names).index("demo-letters")
+    assert (name, shape) == ("demo-letters", [4, 64])
+    assert (identity["kind"], identity["distribution"]) == ("plugin", "xqr-bench-demo 0.3.0")
+    assert (identity["similarity"], identity["revision"], len(identity["digest"])) == ("dot", "2024-05", 64)
+    assert "the plugin 'demo-broken' (xqr_bench_demo:does_not_exist) cannot be loaded: AttributeError" in message
+
+
+def test_the_command_lists_it(site: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "xqr_bench", "encoders"],
+        env=os.environ | {"PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "demo-letters  xqr-bench-demo 0.3.0" in done.stdout, done.stderr

