@@ -2,92 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.errors import RanksError
+from xqr_bench.search.product import DEFAULT_MEMORY, Product, Vectors, unit_vectors
 from xqr_bench.types import IntArray, Ranks, TaskData
-
-Vectors = NDArray[np.float32]
-
-# The canonical tile of the matrix product: scores are bit-equal whatever the memory budget (MEASURES.md 1).
-TILE_ROWS = 1024
-TILE_COLUMNS = 8192
-DEFAULT_MEMORY = 256 * 2**20
-
-
-def unit_vectors(vectors: Vectors) -> Vectors:
-    """Rows scaled to length 1 (in float64, then float32); zero rows stay zero. float32 `[n, d]`."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
-    lengths[lengths == 0.0] = 1.0
-    result = np.empty(vectors.shape, dtype=np.float32)
-    # the division is done in float64; numpy casts it down in chunks
-    np.divide(vectors, lengths[:, None], out=result, dtype=np.float64, casting="same_kind")
-    return result
 
 
 def _refuse_overflow(data: TaskData, queries: Vectors, candidates: Vectors) -> None:
     """A dot product is at most the product of the lengths: it must fit a float32."""
     longest = [float(np.linalg.norm(vectors.astype(np.float64), axis=1).max()) for vectors in (queries, candidates)]
-    if not longest[0] * longest[1] < np.finfo(np.float32).max:
+    if not longest[0] * longest[1] < float(np.finfo(np.float32).max):
         raise RanksError(
             f"dot products of these vectors do not fit a float32 on {data.name}",
             found=f"vectors of length {longest[0]:.3g} (queries) and {longest[1]:.3g} (candidates)",
             remedy="check the encoder, or rank by cosine (--similarity cosine)",
         )
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Some whole tiles of columns, held in memory together."""
-
-    start: int
-    stop: int
-
-
-def _panels(width: int, memory: int) -> list[Panel]:
-    tiles_held = max(1, memory // (4 * TILE_ROWS * TILE_COLUMNS))
-    if width * 4 * TILE_ROWS <= memory:
-        tiles_held = -(-width // TILE_COLUMNS)
-    step = tiles_held * TILE_COLUMNS
-    return [Panel(start, min(start + step, width)) for start in range(0, width, step)]
-
-
-def _product(queries: Vectors, candidates: Vectors, panel: Panel, out: Vectors) -> Vectors:
-    """Scores of a row block against a panel, tile by tile; float32 `[rows, panel]`, a view of `out`."""
-    rows = len(queries)
-    left = queries if rows > 1 else np.repeat(queries, 2, axis=0)  # one row would take another BLAS path
-    for start in range(panel.start, panel.stop, TILE_COLUMNS):
-        stop = min(start + TILE_COLUMNS, panel.stop)
-        right = candidates[start:stop]
-        if stop - start == 1:
-            right = np.repeat(right, 2, axis=0)
-        target = out[:rows, start - panel.start : stop - panel.start]
-        if len(left) > rows or len(right) > stop - start:
-            target[...] = (left @ right.T)[:rows, : stop - start]
-        else:
-            np.matmul(left, right.T, out=target)
-    return out[:rows, : panel.stop - panel.start]
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The relevants of a block of query rows."""
-
-    offsets: IntArray  # int64 [rows + 1], from 0
-    positions: IntArray  # candidate index of each relevant
-    start: int  # its first row among all relevants
-    stop: int
-
-
-def _row_blocks(offsets: IntArray, positions: IntArray) -> Iterator[tuple[int, int, _Rows]]:
-    for start in range(0, len(offsets) - 1, TILE_ROWS):
-        stop = min(start + TILE_ROWS, len(offsets) - 1)
-        first, last = int(offsets[start]), int(offsets[stop])
-        yield start, stop, _Rows(offsets[start : stop + 1] - first, positions[first:last], first, last)
 
 
 def exact_ranks(
@@ -135,29 +68,22 @@ def exact_ranks(
     eq = np.zeros_like(gt)
     thresholds = np.empty(len(positions), dtype=np.float32)
 
-    panels = _panels(len(candidates), memory)
-    buffer = np.empty((TILE_ROWS, max(panel.stop - panel.start for panel in panels)), dtype=np.float32)
-    for start, stop, rows in _row_blocks(offsets, positions):
-        block = queries[start:stop]
-        threshold = thresholds[rows.start : rows.stop]
-        of_row = np.repeat(np.arange(stop - start), np.diff(rows.offsets))
-        scores = buffer
-        for panel in panels:
-            scores = _product(block, candidates, panel, buffer)
-            here = (rows.positions >= panel.start) & (rows.positions < panel.stop)
-            threshold[here] = scores[of_row[here], rows.positions[here] - panel.start]
-        for panel in panels:
-            if len(panels) > 1:  # the thresholds needed a first pass; the product is the same, bit for bit
-                scores = _product(block, candidates, panel, buffer)
+    product = Product(queries, candidates, memory)
+    for start, stop in product.blocks():
+        first, last = offsets[start], offsets[stop]
+        of_row = np.repeat(np.arange(stop - start), np.diff(offsets[start : stop + 1]))
+        wanted, threshold = positions[first:last], thresholds[first:last]
+        scores = np.empty((0, 0), dtype=np.float32)
+        for panel in product.panels:
+            scores = product.scores(panel)
+            here = (wanted >= panel.start) & (wanted < panel.stop)
+            threshold[here] = scores[of_row[here], wanted[here] - panel.start]
+        for panel in product.panels:
+            if len(product.panels) > 1:  # the thresholds needed a first pass; the scores are the same, bit for bit
+                scores = product.scores(panel)
             edges = np.clip(column_edges, panel.start, panel.stop) - panel.start
-            count_rows(
-                scores,
-                edges,
-                rows.offsets,
-                threshold,
-                gt[rows.start : rows.stop],
-                eq[rows.start : rows.stop],
-            )
+            block_offsets = offsets[start : stop + 1] - first
+            count_rows(scores, edges, block_offsets, threshold, gt[first:last], eq[first:last])
         if progress is not None:
             progress(stop)
 

@@ -1,0 +1,113 @@
+"""From vectors to ranks and metrics, against the bare matrix product, in one process.
+
+    python -m tests.benchmarks.bench_ranks [--runs 5]
+
+Prints the seconds of each, their ratio, and the peak memory of the process. With XQR_BENCH_DATA set (and real
+vectors beside it) it scores real MiniLM vectors of XQuAD-R; elsewhere random vectors over pools of the same sizes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+
+from xqr_bench.data import load_spec, load_task
+from xqr_bench.scores import all_per_query, score
+from xqr_bench.search import exact_ranks, unit_vectors
+from xqr_bench.types import Candidate, Query, TaskData
+
+SIZES = {
+    "ar": 1222,
+    "de": 1276,
+    "el": 1234,
+    "en": 1180,
+    "es": 1215,
+    "hi": 1244,
+    "ru": 1219,
+    "th": 852,
+    "tr": 1167,
+    "vi": 1209,
+    "zh": 1196,
+}
+QUESTIONS = 1190
+DIMENSIONS = 384
+
+
+def real() -> tuple[TaskData, np.ndarray, np.ndarray] | None:
+    folder = os.environ.get("XQR_BENCH_DATA")
+    vectors = Path(folder or "nowhere").parent / "embeddings" / "all-minilm-l6-v2"
+    if not vectors.is_dir():
+        return None
+    from xqr_bench.encode import embed_tasks, load_encoder
+
+    data = load_task("xquad-r")
+    found = embed_tasks(load_encoder(f"precomputed:{vectors}"), [data])["xquad-r"]
+    return data, found.queries, found.candidates
+
+
+def synthetic() -> tuple[TaskData, np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(0)
+    queries, candidates, relevants = [], [], []
+    starts = dict(zip(SIZES, np.cumsum([0, *SIZES.values()]), strict=False))
+    for language, size in SIZES.items():
+        candidates += [Candidate(f"{language}:0:0:{i}", language, str(i)) for i in range(size)]
+        for number in range(QUESTIONS):
+            queries.append(Query(f"{language}:{number}", language, str(number), str(number)))
+            relevants.append(tuple(int(starts[other]) + number % SIZES[other] for other in SIZES))
+    data = TaskData("xquad-r", tuple(SIZES), tuple(queries), tuple(candidates), tuple(relevants), (0,) * len(queries))
+    return (
+        data,
+        generator.standard_normal((len(queries), DIMENSIONS)).astype(np.float32),
+        generator.standard_normal((len(candidates), DIMENSIONS)).astype(np.float32),
+    )
+
+
+def bare_product(queries: np.ndarray, candidates: np.ndarray) -> None:
+    out = np.empty((1024, len(candidates)), dtype=np.float32)
+    for start in range(0, len(queries), 1024):
+        block = queries[start : start + 1024]
+        np.matmul(block, candidates.T, out=out[: len(block)])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5)
+    runs = parser.parse_args().runs
+    found = real()
+    data, queries, candidates = found or synthetic()
+    spec = load_spec("xquad-r")
+    unit_queries, unit_candidates = unit_vectors(queries), unit_vectors(candidates)
+
+    def everything() -> None:
+        ranks = exact_ranks(data, queries, candidates)
+        score(all_per_query(ranks, spec.metrics, spec.settings), {})
+
+    everything()  # compiles, or loads the compiled kernel
+    bare_product(unit_queries, unit_candidates)
+    seconds: dict[str, list[float]] = {"product": [], "everything": []}
+    for _ in range(runs):
+        for name, work in (
+            ("product", lambda: bare_product(unit_queries, unit_candidates)),
+            ("everything", everything),
+        ):
+            start = time.perf_counter()
+            work()
+            seconds[name].append(time.perf_counter() - start)
+    ratios = [b / a for a, b in zip(seconds["product"], seconds["everything"], strict=True)]
+    print(
+        f"{'real MiniLM' if found else 'random'} vectors, {len(data.queries)} x {len(data.candidates)} x {queries.shape[1]}"
+    )
+    print(f"bare matrix product          {statistics.median(seconds['product']):.3f} s")
+    print(f"ranks and metrics, 132 settings {statistics.median(seconds['everything']):.3f} s")
+    print(f"ratio, median of {runs} pairs     {statistics.median(ratios):.2f} (least {min(ratios):.2f})")
+    print(f"peak memory of the process   {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()

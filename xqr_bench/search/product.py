@@ -1,0 +1,129 @@
+"""The matrix product every score comes from: one canonical tiling, and one score for equal vectors.
+
+Two facts about BLAS decide the shape of this module (MEASURES.md 1; `tests/search/test_product.py` shows both):
+a score from another kernel (a dot product, a matrix-vector product, another tile) has other last bits; and even
+within one product equal columns can get other bits, at the edges of a tile everywhere and in the middle of it on
+some processors. So all scores of a query come from one tiling that does not depend on the memory budget, and a
+vector that occurs more than once is multiplied once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xqr_bench.types import IntArray
+
+Vectors = NDArray[np.float32]
+
+TILE_ROWS = 1024
+TILE_COLUMNS = 8192
+DEFAULT_MEMORY = 256 * 2**20
+
+
+def unit_vectors(vectors: Vectors) -> Vectors:
+    """Rows scaled to length 1 (in float64, then float32); zero rows stay zero. float32 `[n, d]`."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    lengths[lengths == 0.0] = 1.0
+    result = np.empty(vectors.shape, dtype=np.float32)
+    # the division is done in float64; numpy casts it down in chunks
+    np.divide(vectors, lengths[:, None], out=result, dtype=np.float64, casting="same_kind")
+    return result
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Some whole tiles of columns, held in memory together."""
+
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class _Repeated:
+    """The vectors that occur more than once."""
+
+    vectors: Vectors  # float32 [groups, d]
+    positions: IntArray  # ascending, where they stand
+    groups: IntArray  # the vector at each position
+
+
+def _repeated(vectors: Vectors) -> _Repeated:
+    vectors = np.ascontiguousarray(vectors)
+    # equal rows have equal sums of their bits; only rows that share a sum are compared
+    sums = np.add.reduce(vectors.view(np.uint32), axis=1, dtype=np.uint64)
+    _, number, counts = np.unique(sums, return_inverse=True, return_counts=True)
+    suspects = np.flatnonzero(counts[number] > 1)
+    seen: dict[bytes, int] = {}
+    group = np.array([seen.setdefault(vectors[i].tobytes(), len(seen)) for i in suspects], dtype=np.int64)
+    several = np.bincount(group, minlength=len(seen)) > 1
+    kept = several[group] if len(group) else np.zeros(0, dtype=bool)
+    positions, group = suspects[kept], group[kept]
+    _, first, compact = np.unique(group, return_index=True, return_inverse=True)
+    return _Repeated(vectors[positions[first]], positions, compact)
+
+
+class Product:
+    """Scores of query rows against all candidates, a block of rows and a panel of columns at a time.
+
+    Args:
+        queries: float32 `[queries, d]`.
+        candidates: float32 `[candidates, d]`.
+        memory: bytes for the scores held at once; the scores do not depend on it.
+    """
+
+    def __init__(self, queries: Vectors, candidates: Vectors, memory: int = DEFAULT_MEMORY) -> None:
+        # -0.0 and 0.0 are equal but not the same bits
+        self._queries = np.ascontiguousarray(queries, dtype=np.float32)
+        self._candidates = np.ascontiguousarray(candidates, dtype=np.float32) + np.float32(0.0)
+        self._repeated = _repeated(self._candidates)
+        self._repeated_scores = np.empty((0, 0), dtype=np.float32)
+        self.panels = _panels(len(candidates), memory)
+        width = max((panel.stop - panel.start for panel in self.panels), default=0)
+        self._buffer = np.empty((TILE_ROWS, width), dtype=np.float32)
+        self._rows = slice(0, 0)
+
+    def blocks(self) -> Iterator[tuple[int, int]]:
+        """Go through the blocks of query rows, as (start, stop); `scores` then refers to the block at hand."""
+        for start in range(0, len(self._queries), TILE_ROWS):
+            self._rows = slice(start, min(start + TILE_ROWS, len(self._queries)))
+            block = self._queries[self._rows]
+            repeated = self._repeated.vectors
+            self._repeated_scores = np.empty((len(block), len(repeated)), dtype=np.float32)
+            _multiply(block, repeated, self._repeated_scores)
+            yield start, self._rows.stop
+
+    def scores(self, panel: Panel) -> Vectors:
+        """Scores of the block at hand against a panel, float32 `[rows, panel]`; overwritten by the next call."""
+        block = self._queries[self._rows]
+        out = self._buffer[: len(block), : panel.stop - panel.start]
+        _multiply(block, self._candidates[panel.start : panel.stop], out)
+        positions = self._repeated.positions
+        here = slice(*np.searchsorted(positions, (panel.start, panel.stop)))
+        if here.stop > here.start:
+            out[:, positions[here] - panel.start] = self._repeated_scores[:, self._repeated.groups[here]]
+        return out
+
+
+def _panels(width: int, memory: int) -> list[Panel]:
+    tiles_held = max(1, memory // (4 * TILE_ROWS * TILE_COLUMNS))
+    if width * 4 * TILE_ROWS <= memory:
+        tiles_held = max(1, -(-width // TILE_COLUMNS))
+    step = tiles_held * TILE_COLUMNS
+    return [Panel(start, min(start + step, width)) for start in range(0, width, step)]
+
+
+def _multiply(rows: Vectors, columns: Vectors, out: Vectors) -> None:
+    """out = rows columns^T, tile by tile."""
+    left = rows if len(rows) > 1 else np.repeat(rows, 2, axis=0)  # a single row would take another BLAS path
+    for start in range(0, len(columns), TILE_COLUMNS):
+        right = columns[start : start + TILE_COLUMNS]
+        target = out[:, start : start + len(right)]
+        if len(left) == len(rows) and len(right) > 1:
+            np.matmul(left, right.T, out=target)
+        else:
+            padded = right if len(right) > 1 else np.repeat(right, 2, axis=0)
+            target[...] = (left @ padded.T)[: len(rows), : len(right)]
