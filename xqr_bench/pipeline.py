@@ -60,11 +60,14 @@ class Quiet:
 
 
 @dataclass
-class _Clock:
+class Clock:
+    """Wall time of each phase."""
+
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
+        """Time the block under this name."""
         start = time.perf_counter()
         yield
         self.seconds[name] = round(time.perf_counter() - start, 6)
@@ -152,7 +155,7 @@ def evaluate_tasks(
         one record per task, in order.
     """
     progress = progress or Quiet()
-    clock = _Clock()
+    clock = Clock()
     settings = {
         "data_dir": None if data_dir is None else str(data_dir),
         "languages": None if languages is None else list(languages),
@@ -162,7 +165,7 @@ def evaluate_tasks(
         "seed": SEED,
     }
     specs = [resolve_task(task) for task in tasks]
-    with clock.phase("loading"), _told(progress, "loading", len(specs)):
+    with clock.phase("loading"), told(progress, "loading", len(specs)):
         loaded: list[TaskData] = []
         for spec in specs:
             loaded.append(load_task(spec, data_dir=data_dir, languages=languages, limit=limit, progress=data_progress))
@@ -175,44 +178,90 @@ def evaluate_tasks(
     records = []
     for spec, data in zip(specs, loaded, strict=True):
         vectors = embeddings[data.name]
-        own = _Clock(dict(clock.seconds))
-        with own.phase("ranking"), _told(progress, "scoring", len(data.queries)):
+        own = Clock(dict(clock.seconds))
+        with own.phase("ranking"), told(progress, "scoring", len(data.queries)):
             ranks = _ranks(data, vectors, encoder, memory, progress)
-        info = _task_info(spec, data)
-        with own.phase("scoring"):
-            values = all_per_query(ranks, info.metrics, info.settings)
-            scores, warnings = score(values, info.groups)
-        with own.phase("certainty"):
-            scores = attach_certainty(scores, values, ranks)
-        record = Record(
-            task=info,
-            model=ModelInfo(name=encoder.name, identity=encoder.identity),
-            scores=scores,
+        record = make_record(
+            spec,
+            data,
+            ranks,
+            ModelInfo(name=encoder.name, identity=encoder.identity),
+            clock=own,
+            device=encoder.device,
             diagnostics=_diagnostics(data, vectors),
-            warnings=[*encoder.warnings, *_truncation_warnings(vectors), *warnings],
-            ranks_file=RanksInfo(
-                file=None,
-                digest=ranks_digest(ranks),
-                n_queries=ranks.n_queries,
-                n_relevants=ranks.n_relevants,
-                depth=ranks.depth,
-            ),
-            provenance=Provenance(
-                created=datetime.now(UTC).isoformat(timespec="seconds"),
-                **provenance.versions(),
-                hardware=provenance.hardware(encoder.device),
-                arguments=dict(arguments or {}),
-                settings=settings,
-                seconds=own.seconds,
-            ),
+            warnings=[*encoder.warnings, *_truncation_warnings(vectors)],
+            settings=settings,
+            arguments=arguments,
         )
-        record._ranks = ranks
         records.append(record)
     return records
 
 
+def make_record(
+    spec: TaskSpec,
+    data: TaskData,
+    ranks: Ranks,
+    model: ModelInfo,
+    *,
+    clock: Clock,
+    settings: Mapping[str, Any],
+    arguments: Mapping[str, Any] | None = None,
+    device: str | None = None,
+    diagnostics: Mapping[str, LanguageDiagnostics] | None = None,
+    warnings: Sequence[str] = (),
+) -> Record:
+    """Score ranks and put the record together, wherever the ranks come from.
+
+    Args:
+        spec: the task; its settings and metrics are those scored.
+        data: its texts.
+        ranks: what was counted or read.
+        model: what ranked the candidates.
+        clock: the time spent so far; scoring is added.
+        settings: the arguments with their defaults.
+        arguments: the arguments as the user gave them.
+        device: where the model ran.
+        diagnostics: what happened to the texts, by language.
+        warnings: what a user should read beside the scores, before those about ties.
+
+    Returns:
+        the record, with its ranks.
+    """
+    info = _task_info(spec, data)
+    with clock.phase("scoring"):
+        values = all_per_query(ranks, info.metrics, info.settings)
+        scores, of_ties = score(values, info.groups)
+    with clock.phase("certainty"):
+        scores = attach_certainty(scores, values, ranks)
+    record = Record(
+        task=info,
+        model=model,
+        scores=scores,
+        diagnostics=dict(diagnostics or {}),
+        warnings=[*warnings, *of_ties],
+        ranks_file=RanksInfo(
+            file=None,
+            digest=ranks_digest(ranks),
+            n_queries=ranks.n_queries,
+            n_relevants=ranks.n_relevants,
+            depth=ranks.depth,
+        ),
+        provenance=Provenance(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            **provenance.versions(),
+            hardware=provenance.hardware(device),
+            arguments=dict(arguments or {}),
+            settings=dict(settings),
+            seconds=clock.seconds,
+        ),
+    )
+    record._ranks = ranks
+    return record
+
+
 @contextmanager
-def _told(progress: Progress, phase: str, total: int | None) -> Iterator[None]:
+def told(progress: Progress, phase: str, total: int | None) -> Iterator[None]:
+    """Tell `progress` of a phase, its end included."""
     progress.start(phase, total)
     try:
         yield
@@ -301,7 +350,7 @@ def rehearse(
     lines = []
     for task in tasks:
         spec = resolve_task(task)
-        with _told(progress, "loading", 1):
+        with told(progress, "loading", 1):
             data = load_task(spec, data_dir=data_dir, languages=languages, limit=limit, progress=data_progress)
             progress.advance(1)
         few = load_task(data, limit=1)
