@@ -100,9 +100,8 @@ def main() -> None:
             work()
             seconds[name].append(time.perf_counter() - start)
     ratios = [b / a for a, b in zip(seconds["product"], seconds["everything"], strict=True)]
-    print(
-        f"{'real MiniLM' if found else 'random'} vectors, {len(data.queries)} x {len(data.candidates)} x {queries.shape[1]}"
-    )
+    kind = "real MiniLM" if found else "random"
+    print(f"{kind} vectors, {len(data.queries)} x {len(data.candidates)} x {queries.shape[1]}")
     print(f"bare matrix product          {statistics.median(seconds['product']):.3f} s")
     print(f"ranks and metrics, 132 settings {statistics.median(seconds['everything']):.3f} s")
     print(f"ratio, median of {runs} pairs     {statistics.median(ratios):.2f} (least {min(ratios):.2f})")

@@ -1,0 +1,188 @@
+"""Records on disk: round trip, recompute, every kind of damage."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from xqr_bench import evaluate, load_record
+from xqr_bench.errors import RecordError, XqrBenchError
+from xqr_bench.files import write_text
+from xqr_bench.record import Record, load_ranks, ranks_digest, recompute, record_path, save_ranks, save_record, to_json
+from xqr_bench.record.schema import schema_text
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def record() -> Record:
+    return evaluate("char-ngrams", "mini")
+
+
+@pytest.fixture
+def saved(record: Record, tmp_path: Path) -> Path:
+    return save_record(record, record_path(tmp_path, record.model.name, record.task.name))
+
+
+def edit(path: Path, change) -> None:
+    data = json.loads(path.read_text(encoding="utf-8"))
+    change(data)
+    write_text(path, json.dumps(data))
+
+
+def test_round_trip(record: Record, saved: Path) -> None:
+    again = load_record(saved, ranks=True)
+    assert to_json(again) == to_json(record)
+    assert ranks_digest(again.ranks) == record.ranks_file.digest
+    np.testing.assert_array_equal(again.ranks.gt, record.ranks.gt)
+    assert again.ranks.query_ids == record.ranks.query_ids
+
+
+def test_the_same_run_gives_the_same_bytes(saved: Path, tmp_path: Path) -> None:
+    second = save_record(evaluate("char-ngrams", "mini"), tmp_path / "again" / "mini.json")
+    first, other = (json.loads(path.read_text(encoding="utf-8")) for path in (saved, second))
+    for data in (first, other):
+        data["provenance"].pop("created")
+        data["provenance"].pop("seconds")
+    assert first == other
+    ranks = [path.with_suffix(".ranks.parquet").read_bytes() for path in (saved, second)]
+    assert ranks[0] == ranks[1]
+
+
+def test_recompute_proves_the_scores(saved: Path) -> None:
+    _, differences = recompute(load_record(saved, ranks=True))
+    assert differences == []
+
+
+def test_an_edited_score_is_found(saved: Path) -> None:
+    edit(saved, lambda data: data["scores"]["multilingual"]["map"].update(value=0.9))
+    _, differences = recompute(load_record(saved, ranks=True))
+    assert [found.place for found in differences] == ["scores.multilingual.map.value"]
+    assert differences[0].stored == 0.9
+
+
+def test_an_edited_rank_is_found(record: Record, saved: Path) -> None:
+    ranks = load_ranks(saved.with_suffix(".ranks.parquet"))
+    ranks.gt[0, 0] += 1
+    save_ranks(ranks, saved.with_suffix(".ranks.parquet"))
+    with pytest.raises(RecordError, match="are not those of the record"):
+        load_record(saved, ranks=True)
+
+
+def test_impossible_ranks_are_refused(saved: Path) -> None:
+    def broken(change) -> None:
+        record = load_record(saved, ranks=True)
+        change(record.ranks)
+        recompute(record)
+
+    with pytest.raises(RecordError, match="counts exceed the pool"):
+        broken(lambda ranks: ranks.gt.__setitem__((0, 0), 10**6))
+    with pytest.raises(RecordError, match="does not tie with itself"):
+        broken(lambda ranks: ranks.eq.__setitem__((0, slice(None)), 0))
+    with pytest.raises(RecordError, match="a count is negative"):
+        broken(lambda ranks: ranks.gt.__setitem__((0, 0), -1))
+
+
+def test_it_follows_the_shipped_schema(saved: Path) -> None:
+    schema = json.loads((ROOT / "leaderboard" / "schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(json.loads(saved.read_text(encoding="utf-8")), schema)
+
+
+def test_the_shipped_schema_is_current() -> None:
+    stored = (ROOT / "leaderboard" / "schema.json").read_text(encoding="utf-8")
+    assert stored == schema_text(), "run: python -m xqr_bench.record.schema > leaderboard/schema.json"
+
+
+def test_the_contract(saved: Path) -> None:
+    """The keys other tools read."""
+    data = json.loads(saved.read_text(encoding="utf-8"))
+    assert data["schema_version"] == 1
+    assert data["task"]["name"] == "mini"
+    assert data["model"]["name"] == "char-ngrams"
+    assert data["model"]["identity"]["digest"]
+    for setting in ("monolingual", "cross-lingual", "multilingual"):
+        for name in ("map", "mrr", "recall@1", "recall@10", "recall@100", "success@1", "success@10", "ndcg@10"):
+            score = data["scores"][setting][name]
+            assert set(score) >= {"value", "pessimistic", "tied_fraction", "n"}
+            assert score["pessimistic"] <= score["value"]
+        assert "map" in data["scores"][setting]["by_query_language"]["th"]
+    assert "map" in data["scores"]["cross-lingual"]["by_language_pair"]["en>de"]
+    assert len(data["scores"]["cross-lingual"]["by_language_pair"]) == 110
+    assert "map" in data["scores"]["multilingual"]["by_group"]["joshi-3"]
+    assert "map" in data["scores"]["cross-lingual"]["by_group"]["joshi-3:into"]
+    bias = data["scores"]["multilingual"]
+    for name in ("rank_distance", "rank_variance", "rank_variance_raw", "own_language_first"):
+        assert bias[name]["random_reference"] > 0
+    assert bias["by_language_pair"]["en>th"]["language_position"]["value"] is not None
+    assert 0 < bias["by_query_language"]["en"]["language_order_w"]["p"] <= 1
+    assert data["provenance"]["packages"]["numpy"] == np.__version__
+
+
+def test_frame(record: Record) -> None:
+    frame = record.to_frame()
+    row = frame.query("setting == 'cross-lingual' and part == 'by_language_pair' and key == 'en>de' and metric == 'map'")
+    assert row["value"].item() == record.scores["cross-lingual"].by_language_pair["en>de"]["map"].value
+    assert len(frame) == sum(1 for scores in record.scores.values() for _ in scores.items())
+
+
+def test_macro_averages_are_means_of_means(record: Record) -> None:
+    cross = record.scores["cross-lingual"]
+    pairs = [scores["map"].value for scores in cross.by_language_pair.values()]
+    assert cross.macro["map"].value == pytest.approx(np.mean(pairs), abs=1e-12)
+    into = [
+        scores["map"].value
+        for pair, scores in cross.by_language_pair.items()
+        if pair.split(">")[1] in ("el", "th") and pair.split(">")[0] not in ("el", "th")
+    ]
+    assert len(into) == 18
+    assert cross.by_group["joshi-3:into"]["map"].value == pytest.approx(np.mean(into), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not a record"),
+        ("[]", "is not a record"),
+        ("{}", "no schema_version"),
+        ('{"schema_version": 99}', "has the schema version 99"),
+        ('{"schema_version": 1}', "does not follow the record schema"),
+    ],
+)
+def test_what_is_not_a_record(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "x.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(RecordError, match=message):
+        load_record(path)
+
+
+def test_missing_files(tmp_path: Path, saved: Path) -> None:
+    with pytest.raises(RecordError, match="there is no record"):
+        load_record(tmp_path / "nowhere.json")
+    saved.with_suffix(".ranks.parquet").unlink()
+    with pytest.raises(RecordError, match="there is no ranks file"):
+        load_record(saved, ranks=True)
+
+
+def test_damaged_ranks_files(saved: Path) -> None:
+    path = saved.with_suffix(".ranks.parquet")
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(RecordError, match="cannot be read as Parquet"):
+        load_record(saved, ranks=True)
+
+
+def test_a_ranks_file_elsewhere_is_not_followed(saved: Path) -> None:
+    edit(saved, lambda data: data["ranks_file"].update(file="../mini.ranks.parquet"))
+    with pytest.raises(RecordError, match="names no ranks file beside it"):
+        load_record(saved, ranks=True)
+
+
+def test_nan_is_no_score(saved: Path) -> None:
+    text = saved.read_text(encoding="utf-8").replace('"pessimistic": ', '"pessimistic": NaN, "x": ', 1)
+    saved.write_text(text, encoding="utf-8")
+    with pytest.raises(XqrBenchError):
+        load_record(saved)
