@@ -36,6 +36,8 @@ class Candidate:
     id: str
     language: str
     text: str
+    paragraph: str = ""
+    """The text of its paragraph, one string shared by its sentences; empty where the source has none."""
 
 
 @dataclass(frozen=True)

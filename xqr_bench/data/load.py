@@ -89,7 +89,7 @@ def assemble(
     for code, data in parsed.items():
         first = len(candidates)
         candidates += [
-            Candidate(f"{code}:{s.article}:{s.paragraph}:{s.position}", code, s.text) for s in data.sentences
+            Candidate(f"{code}:{s.article}:{s.paragraph}:{s.position}", code, s.text, s.context) for s in data.sentences
         ]
         for question in data.questions:
             relevant[question.id] += [first + index for index in question.relevants]

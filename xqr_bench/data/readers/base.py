@@ -10,12 +10,13 @@ from xqr_bench.registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A candidate at its 0-based place in the file."""
+    """A candidate at its 0-based place in the file, and the text of its paragraph (empty: there is none)."""
 
     article: int
     paragraph: int
     position: int
     text: str
+    context: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def read(content: bytes, name: str) -> LanguageData:
             here = at_article.inside(f"paragraph {paragraph}")
             context, starts, ends, texts = _sentences(item, here)
             first = len(sentences)
-            sentences += [Sentence(article, paragraph, i, text) for i, text in enumerate(texts)]
+            sentences += [Sentence(article, paragraph, i, text, context) for i, text in enumerate(texts)]
             for number, qa in enumerate(_get(item, "qas", list, here)):
                 key, text, found = _question(qa, context, starts, ends, here.inside(f"question {number}"))
                 if key in seen:
@@ -152,6 +152,8 @@ def _sentences(paragraph: Any, at: _At) -> tuple[str, list[int], list[int], list
         starts.append(begin)
         ends.append(end)
         previous = end
+    if texts:
+        _check_text(context, "the context", at)
     return context, starts, ends, texts
 
 
