@@ -190,11 +190,19 @@ def test_optional_attributes_are_read() -> None:
         def close(self) -> None:
             self.closed = True
 
-    full = Full()
-    bound = load_encoder(full)
+    made: list[Full] = []
+
+    def make() -> Full:
+        made.append(Full())
+        return made[0]
+
+    bound = load_encoder(make)
     assert (bound.name, bound.similarity, bound.identity.revision, bound.device) == ("full", "dot", "7", "cpu")
     bound.close()
-    assert full.closed
+    assert made[0].closed
+    mine = Full()
+    load_encoder(mine).close()
+    assert not mine.closed  # whoever made it closes it
     load_encoder(Symmetric()).close()  # no close() of its own
 
 

@@ -92,8 +92,8 @@ def test_equal_texts_with_different_vectors_are_a_warning(tmp_path: Path) -> Non
     vectors[-1] += 1
     np.save(path, vectors)
     assert embed(folder, task)[0] == [
-        "1 candidate texts of toy stand there more than once with different vectors, the first is the candidate "
-        "en:0:0:0 of toy ('Same.'): they do not tie as they would if each text were encoded once"
+        "equal texts have different vectors: 1 distinct candidate texts of toy, the first is the candidate en:0:0:0 "
+        "of toy ('Same.'); they do not tie as they would if each were encoded once"
     ]
 
 

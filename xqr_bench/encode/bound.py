@@ -46,7 +46,10 @@ class BoundEncoder:
     @property
     def similarity(self) -> Similarity:
         """How two vectors are compared: "cosine" or "dot"."""
-        return self.identity.similarity
+        found = self.identity.similarity
+        if found == "none":
+            raise TypeError(f"{self.name} has no vectors to compare")
+        return found
 
     def cut(self, vectors: Vectors) -> Vectors:
         """The first `truncate_dim` columns, or all of them; float32 `[n, d]`.
@@ -68,6 +71,11 @@ class BoundEncoder:
     def settle_dimensions(self, dimensions: int) -> None:
         """Note the number of columns in the identity."""
         self.identity = self.identity.model_copy(update={"dimensions": dimensions})
+
+    def warn(self, warning: str) -> None:
+        """Add a warning, once."""
+        if warning not in self.warnings:
+            self.warnings.append(warning)
 
     def close(self) -> None:
         """Release what the encoder holds; it is not used afterwards."""

@@ -214,9 +214,8 @@ def _warn_of_unequal(encoder: BoundEncoder, task: TaskData, role: Role, vectors:
             unequal.add(item.text)
     if unequal:
         example = next(text for text in first if text in unequal)
-        encoder.warnings.append(
-            f"{len(unequal):,} {role} texts of {task.name} stand there more than once with different vectors, the "
-            f"first is {name_text([task], (role,), first[example])}: they do not tie as they would if each text "
-            "were encoded once"
+        encoder.warn(
+            f"equal texts have different vectors: {len(unequal):,} distinct {role} texts of {task.name}, the first is "
+            f"{name_text([task], (role,), first[example])}; they do not tie as they would if each were encoded once"
         )
     return len(first)

@@ -23,6 +23,8 @@ from xqr_bench.encode.sentence_transformer import (
 )
 from xqr_bench.errors import EncoderError
 
+RUN_PREFIX = "run:"
+
 
 @dataclass(frozen=True)
 class EncoderKind:
@@ -39,6 +41,11 @@ _KINDS = (
         "precomputed:DIR",
         "vectors made elsewhere: DIR/<task>/{queries,candidates}.npy, .ids.txt beside each",
         "precomputed:vectors/my-model",
+    ),
+    EncoderKind(
+        "run:DIR",
+        "a ranking made elsewhere, TREC runs: DIR/<task>/<setting>.run or .run.gz (docs/interop.md)",
+        "run:runs/my-system",
     ),
     EncoderKind(
         "module:Object, file.py:Object",
@@ -88,10 +95,17 @@ def load_encoder(spec: object, options: EncoderOptions | None = None) -> BoundEn
         return spec
     if not isinstance(spec, str | Path):
         thing = instantiate(spec, repr(spec))
-        return bind_instance(thing, options) if is_sentence_transformer(thing) else bind_object(thing, options)
+        if is_sentence_transformer(thing):
+            return bind_instance(thing, options)
+        return bind_object(thing, options, owned=thing is not spec)  # who made it closes it
     text = str(spec)
     if text in ENCODERS:
         return _registered(text, options)
+    if text.startswith(RUN_PREFIX):
+        raise EncoderError(
+            f"{text} is a ranking, not an encoder: it has no vectors",
+            remedy="score it with `xqr-bench evaluate run:DIR`, in Python with xqr_bench.trec.evaluate_runs",
+        )
     if text.startswith(PREFIX):
         return Precomputed(Path(text.removeprefix(PREFIX)).expanduser(), options)
     if is_python_spec(text):

@@ -80,25 +80,26 @@ def _flag(option: str) -> str:
     return "--" + option.replace("_", "-")
 
 
-EncoderKindName = Literal["sentence-transformers", "builtin", "plugin", "python", "precomputed"]
+EncoderKindName = Literal["sentence-transformers", "builtin", "plugin", "python", "precomputed", "run", "baseline"]
 
 
 class ModelIdentity(BaseModel):
-    """What the vectors depend on, as far as it can be known; kept in the record.
+    """What the vectors (or the ranking) depend on, as far as it can be known; kept in the record.
 
     Attributes:
-        kind: how the encoder was found.
+        kind: how the encoder was found; "run": a ranking made elsewhere; "baseline": a ranking without vectors.
         name: hub name, folder name, `module:Object`, or the registered name.
         revision: commit of a hub model, or what the encoder declares.
-        digest: SHA-256 over the files of a local folder or over the source files of a Python encoder.
-        distribution: name and version of the installed package that brings a plugin.
+        digest: SHA-256 over the files of a local folder, over the source files of a Python encoder, or over the
+            files of a run.
+        distribution: name and version of the installed package that brings a plugin or computes a baseline.
         query_prompt, candidate_prompt: put before each text; None when nothing is.
         max_length: tokens after which a text is cut off; None when unknown or unlimited.
         dtype: type of the weights (sentence-transformers) or of the stored vectors (precomputed).
         truncate_dim: columns kept; None for all.
-        similarity: "cosine" or "dot".
+        similarity: "cosine" or "dot"; "none" for a run or a baseline, which have no vectors.
         dimensions: columns of the vectors; None before anything was encoded.
-        model_kwargs: passed on to the transformers model.
+        model_kwargs: passed on to the transformers model; of a baseline its parameters.
         remote_code: whether code that comes with the model was allowed to run.
     """
 
@@ -114,7 +115,7 @@ class ModelIdentity(BaseModel):
     max_length: int | None = None
     dtype: str | None = None
     truncate_dim: int | None = None
-    similarity: Similarity = "cosine"
+    similarity: Similarity | Literal["none"] = "cosine"
     dimensions: int | None = None
     model_kwargs: dict[str, Any] = {}
     remote_code: bool = False

@@ -83,7 +83,7 @@ class Precomputed(VectorLookup):
             )
         extra = len(row_of) - len(set(wanted))
         if extra and not task.partial:
-            self.warnings.append(
+            self.warn(
                 f"{ids_path} has {extra:,} ids that {task.name} does not have; they are left aside "
                 "(were the vectors made from another revision of the data?)"
             )

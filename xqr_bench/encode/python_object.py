@@ -93,6 +93,7 @@ def bind_object(
     default_name: str | None = None,
     module: ModuleType | None = None,
     distribution: str | None = None,
+    owned: bool = True,
 ) -> TextEncoder:
     """Bind an encoder instance.
 
@@ -104,6 +105,7 @@ def bind_object(
         default_name: names the record when the object has no `name` (default: its class).
         module: the module it was found in, part of the source digest beside the module of its class.
         distribution: the installed package that brings it.
+        owned: whether `close()` of what is returned closes it.
 
     Raises:
         EncoderError: it cannot encode, or declares a similarity without a matrix product.
@@ -139,7 +141,7 @@ def bind_object(
         with_prompt(getattr(thing, candidate_method), prompts["candidate"]),
         truncation=_truncation(thing, prompts),
         chunk_size=options.batch_size or DEFAULT_CHUNK,
-        on_close=getattr(thing, "close", None),
+        on_close=getattr(thing, "close", None) if owned else None,
         name=name,
         device=None if device is None else str(device),
         symmetric=query_method == candidate_method and prompts["query"] == prompts["candidate"],
