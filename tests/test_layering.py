@@ -26,6 +26,8 @@ ROOMS = [
     "provenance",
     "record",
     "pipeline",
+    "trec",
+    "baseline",
     "report",
     "board",
     "export",

@@ -65,5 +65,9 @@ class RanksError(XqrBenchError):
     """Ranks that cannot be counted or are not possible."""
 
 
+class RunError(XqrBenchError):
+    """A TREC run or qrels file that cannot be written, read or scored."""
+
+
 class RecordError(XqrBenchError):
     """A record that cannot be read, or whose scores do not follow from its ranks."""

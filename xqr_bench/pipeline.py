@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,6 +15,8 @@ from xqr_bench.certainty import SEED, attach_certainty
 from xqr_bench.data import Progress as DataProgress
 from xqr_bench.data import TaskSpec, load_task, resolve_task
 from xqr_bench.encode import BoundEncoder, Embeddings, EncoderOptions, embed_tasks, load_encoder
+from xqr_bench.errors import UsageError
+from xqr_bench.metrics import parse_metric
 from xqr_bench.record import (
     LanguageCounts,
     LanguageDiagnostics,
@@ -140,6 +142,8 @@ def evaluate_tasks(
     progress: Progress | None = None,
     data_progress: DataProgress | None = None,
     arguments: Mapping[str, Any] | None = None,
+    metrics: Sequence[str] | None = None,
+    on_vectors: Callable[[TaskData, Embeddings], None] | None = None,
 ) -> list[Record]:
     """Score a loaded encoder on several tasks; each distinct text of all of them is encoded once.
 
@@ -150,6 +154,8 @@ def evaluate_tasks(
         memory: bytes for a block of scores; results do not depend on it.
         data_progress: told of downloads.
         arguments: the arguments as the user gave them, for the record.
+        metrics: compute these instead of the metrics of the tasks.
+        on_vectors: given each task and its vectors after the ranks are counted, such as to write a run.
 
     Returns:
         one record per task, in order.
@@ -162,9 +168,10 @@ def evaluate_tasks(
         "limit": limit,
         "allow_zero_vectors": allow_zero_vectors,
         "memory": memory,
+        "metrics": None if metrics is None else list(metrics),
         "seed": SEED,
     }
-    specs = [resolve_task(task) for task in tasks]
+    specs = [choose_metrics(resolve_task(task), metrics) for task in tasks]
     with clock.phase("loading"), told(progress, "loading", len(specs)):
         loaded: list[TaskData] = []
         for spec in specs:
@@ -181,6 +188,9 @@ def evaluate_tasks(
         own = Clock(dict(clock.seconds))
         with own.phase("ranking"), told(progress, "scoring", len(data.queries)):
             ranks = _ranks(data, vectors, encoder, memory, progress)
+        if on_vectors is not None:
+            with own.phase("run"):
+                on_vectors(data, vectors)
         record = make_record(
             spec,
             data,
@@ -195,6 +205,20 @@ def evaluate_tasks(
         )
         records.append(record)
     return records
+
+
+def choose_metrics(spec: TaskSpec, metrics: Sequence[str] | None) -> TaskSpec:
+    """The task with these metrics instead of its own; itself when None.
+
+    Raises:
+        UnknownNameError, UsageError: one of them is no metric, or none is named.
+    """
+    if metrics is None:
+        return spec
+    names = tuple(dict.fromkeys(parse_metric(name).name for name in metrics))
+    if not names:
+        raise UsageError("no metric is left", remedy="name some, such as map,mrr,recall@10")
+    return spec.model_copy(update={"metrics": names})
 
 
 def make_record(

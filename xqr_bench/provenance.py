@@ -22,6 +22,8 @@ _PACKAGES = (
     "sentence-transformers",
     "tokenizers",
     "faiss-cpu",
+    "bm25s",
+    "pytrec-eval-terrier",
     "pyarrow",
 )
 
