@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
 def embed(folder: Path, task: TaskData = TOY, **options: object) -> tuple[list[str], np.ndarray]:
     bound = load_encoder(f"precomputed:{folder}", EncoderOptions(**options))  # type: ignore[arg-type]
     found = embed_tasks(bound, [task])[task.name]
-    return bound.warnings, found.candidates
+    return bound.warnings_for(task.name), found.candidates
 
 
 def test_rows_are_matched_by_id(folder: Path) -> None:

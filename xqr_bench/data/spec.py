@@ -29,6 +29,8 @@ DEFAULT_METRICS = (
     "rank_variance",
     "rank_variance_raw",
     "language_order_w",
+    "language_order_w_corrected",
+    "language_order_w_others",
     "language_position",
     "own_language_first",
 )

@@ -42,6 +42,7 @@ class BoundEncoder:
         self.device = device
         self.symmetric = symmetric
         self.warnings = list(warnings)
+        self._task_warnings: dict[str, list[str]] = {}
 
     @property
     def similarity(self) -> Similarity:
@@ -72,10 +73,15 @@ class BoundEncoder:
         """Note the number of columns in the identity."""
         self.identity = self.identity.model_copy(update={"dimensions": dimensions})
 
-    def warn(self, warning: str) -> None:
-        """Add a warning, once."""
-        if warning not in self.warnings:
-            self.warnings.append(warning)
+    def warn(self, warning: str, task: str | None = None) -> None:
+        """Add a warning, once; with `task`, to be read beside the scores of that task only."""
+        kept = self.warnings if task is None else self._task_warnings.setdefault(task, [])
+        if warning not in kept:
+            kept.append(warning)
+
+    def warnings_for(self, task: str) -> list[str]:
+        """What to read beside the scores of a task: the warnings of the encoder and those of the task."""
+        return [*self.warnings, *self._task_warnings.get(task, [])]
 
     def close(self) -> None:
         """Release what the encoder holds; it is not used afterwards."""

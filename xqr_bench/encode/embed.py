@@ -216,6 +216,7 @@ def _warn_of_unequal(encoder: BoundEncoder, task: TaskData, role: Role, vectors:
         example = next(text for text in first if text in unequal)
         encoder.warn(
             f"equal texts have different vectors: {len(unequal):,} distinct {role} texts of {task.name}, the first is "
-            f"{name_text([task], (role,), first[example])}; they do not tie as they would if each were encoded once"
+            f"{name_text([task], (role,), first[example])}; they do not tie as they would if each were encoded once",
+            task.name,
         )
     return len(first)

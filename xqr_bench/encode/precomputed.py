@@ -85,7 +85,8 @@ class Precomputed(VectorLookup):
         if extra and not task.partial:
             self.warn(
                 f"{ids_path} has {extra:,} ids that {task.name} does not have; they are left aside "
-                "(were the vectors made from another revision of the data?)"
+                "(were the vectors made from another revision of the data?)",
+                task.name,
             )
         rows = np.array([row_of[id_] for id_ in wanted], dtype=np.int64)
         return self.cut(to_matrix(stored[rows], len(rows), self.name))

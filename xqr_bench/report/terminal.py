@@ -40,9 +40,12 @@ def results(records: Sequence[Record]) -> RenderableType:
 
 
 def _warnings(records: Sequence[Record]) -> Iterable[str]:
+    shared = [line for line in records[0].warnings if all(line in record.warnings for record in records)]
+    yield from shared
     for record in records:
         for line in record.warnings:
-            yield f"{record.task.name}: {line}"
+            if line not in shared:
+                yield f"{record.task.name}: {line}"
         if record.task.partial:
             yield f"{record.task.name}: scored on a part only ({_partial(record)}); this record cannot be submitted"
         if record.task.demonstration:
