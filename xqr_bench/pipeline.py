@@ -256,7 +256,7 @@ def make_record(
         values = all_per_query(ranks, info.metrics, info.settings)
         scores, of_ties = score(values, info.groups)
     with clock.phase("certainty"):
-        scores = attach_certainty(scores, values, ranks)
+        scores = attach_certainty(scores, values, ranks, info.groups)
     record = Record(
         task=info,
         model=model,

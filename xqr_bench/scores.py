@@ -28,7 +28,10 @@ class Interval(_Frozen):
     level: float = Field(description="confidence level, such as 0.95")
     unit: str = Field(description="the unit of sampling: question or article")
     method: str
-    n_units: int
+    n_units: int = Field(description="questions or articles with a value in the figure")
+    redrawn: int | None = Field(
+        default=None, description="resamples drawn again because a setting was empty, where there were any"
+    )
 
 
 class Score(_Frozen):

@@ -15,7 +15,7 @@ def recompute(record: str, write: bool) -> None:
     """
     from pathlib import Path
 
-    from xqr_bench.record import load_record, save_record
+    from xqr_bench.record import gained_intervals, load_record, save_record
     from xqr_bench.record import recompute as recompute_record
 
     path = Path(record)
@@ -26,11 +26,16 @@ def recompute(record: str, write: bool) -> None:
         click.echo(f"{difference.place}: stored {difference.stored}, recomputed {difference.recomputed}")
     if len(differences) > 20:
         click.echo(f"... and {len(differences) - 20} more")
+    gained = gained_intervals(loaded, new)
+    if gained:
+        done = "were added" if write else "can be added with --write"
+        click.echo(f"{path}: intervals of {gained} figures, which an older version left out, {done}")
+    if write and (differences or gained):
+        save_record(new, path)
     if not differences:
         click.echo(f"{path}: all {figures} figures follow from its ranks ({loaded.ranks_file.digest[:12]}…)")
         return
     if write:
-        save_record(new, path)
         click.echo(f"{path}: {len(differences)} values of {figures} figures were replaced")
         return
     click.echo(f"{path}: {len(differences)} values do not follow from its ranks")

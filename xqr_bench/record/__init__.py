@@ -14,6 +14,7 @@ from xqr_bench.record.ranks_file import check_possible, load_ranks, ranks_digest
 from xqr_bench.record.store import (
     Difference,
     folder_name,
+    gained_intervals,
     load_record,
     recompute,
     record_path,
@@ -33,6 +34,7 @@ __all__ = [
     "TaskInfo",
     "check_possible",
     "folder_name",
+    "gained_intervals",
     "load_ranks",
     "load_record",
     "ranks_digest",

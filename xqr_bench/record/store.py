@@ -19,6 +19,7 @@ from xqr_bench.record.ranks_file import check_possible, load_ranks, ranks_digest
 from xqr_bench.scores import all_per_query, score
 from xqr_bench.types import Ranks
 
+INTERVALS = ("interval", "article_interval")
 # schema version -> a function that turns its JSON into that of the next version
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
@@ -131,7 +132,8 @@ def recompute(record: Record) -> tuple[Record, list[Difference]]:
 
     Returns:
         the record with the recomputed scores, and the differences from the stored ones: numbers that differ by more
-        than 1e-9 of their size, and figures that only one side has.
+        than 1e-9 of their size, and figures that only one side has. An interval that the stored record lacks is no
+        difference, the record is older: `gained_intervals` counts those.
 
     Raises:
         RecordError: the ranks are not possible, or the record was loaded without them.
@@ -140,7 +142,7 @@ def recompute(record: Record) -> tuple[Record, list[Difference]]:
     check_possible(ranks)
     values = all_per_query(ranks, record.task.metrics, record.task.settings)
     scores, _ = score(values, record.task.groups)
-    scores = attach_certainty(scores, values, ranks)
+    scores = attach_certainty(scores, values, ranks, record.task.groups)
     new = record.model_copy(update={"scores": scores})
     new._ranks = ranks
     stored = {name: found.model_dump(mode="json") for name, found in record.scores.items()}
@@ -148,10 +150,28 @@ def recompute(record: Record) -> tuple[Record, list[Difference]]:
     return new, list(_differences(stored, found, "scores"))
 
 
+def gained_intervals(stored: Record, recomputed: Record) -> int:
+    """How many figures have intervals in the recomputed record that the stored one lacks."""
+    before = {
+        (setting, part, key, metric): found
+        for setting, scores in stored.scores.items()
+        for part, key, metric, found in scores.items()
+    }
+    gained = 0
+    for setting, scores in recomputed.scores.items():
+        for part, key, metric, new in scores.items():
+            old = before.get((setting, part, key, metric))
+            gained += any(
+                getattr(new, name) is not None and (old is None or getattr(old, name) is None) for name in INTERVALS
+            )
+    return gained
+
+
 def _differences(stored: Any, found: Any, place: str) -> Iterator[Difference]:
     if isinstance(stored, dict) and isinstance(found, dict):
         for key in dict.fromkeys([*stored, *found]):
-            yield from _differences(stored.get(key), found.get(key), f"{place}.{key}")
+            if not (key in INTERVALS and stored.get(key) is None):
+                yield from _differences(stored.get(key), found.get(key), f"{place}.{key}")
     elif isinstance(stored, float | int) and isinstance(found, float | int):
         if not math.isclose(stored, found, rel_tol=1e-9, abs_tol=1e-12):
             yield Difference(place, stored, found)

@@ -70,6 +70,7 @@ class Contrasts:
             float64 `[rows, figures]` or `[figures]`.
         """
         if values.ndim == 1:
-            return self.apply(values[None])[0]
+            row: FloatArray = self.apply(values[None])[0]
+            return row
         figures: FloatArray = np.ascontiguousarray((self._sparse @ np.ascontiguousarray(values.T)).T)
         return figures

@@ -17,10 +17,11 @@ TOLERANCE = 1e-9
 
 def coin_blocks(n: int, resamples: int, generator: np.random.Generator) -> Iterator[FloatArray]:
     """Blocks of fair coins for n units, 0.0 or 1.0 `[rows, n]`; 1 keeps the unit, 0 exchanges the two records."""
-    width = (n + 7) // 8
+    width = (n + 63) // 64
     for start in range(0, resamples, BLOCK):
         size = min(BLOCK, resamples - start)
-        packed = np.frombuffer(generator.bytes(size * width), dtype=np.uint8).reshape(size, width)
+        raw = generator.bit_generator.random_raw(size * width).astype("<u8")
+        packed = raw.view(np.uint8).reshape(size, 8 * width)
         yield np.unpackbits(packed, axis=1, count=n).astype(np.float64)
 
 

@@ -1,0 +1,42 @@
+"""How certain each figure of a record is, and what differs between records.
+
+    attach_certainty   intervals and order tests for every score of one record
+    compare_values     two records: differences with intervals and tests, for any figures of a record
+    compare_many       more than two: Tukey HSD and compact letters per setting
+
+Comparing the macro MAP of two records in three settings, with Holm:
+
+    units = shared_units([sampling_units(a.ranks), sampling_units(b.ranks)])
+    values_a = all_per_query(a.ranks, ["map"])
+    values_b = all_per_query(b.ranks, ["map"])
+    result = compare_values(values_a, values_b, units, generator=np.random.default_rng(0))
+    adjusted = holm([found.p for found in result])
+    for found, p_adjusted in zip(result, adjusted):
+        print(found.label.setting, found.difference, found.interval, p_adjusted, verdict(p_adjusted, found.p_article))
+"""
+
+from xqr_bench.certainty.attach import SEED, attach_certainty
+from xqr_bench.certainty.compare import compare_many, compare_values, verdict
+from xqr_bench.certainty.figures import GAP, MACRO, PARTS, FigureName, figure_contrasts, figures_of
+from xqr_bench.certainty.intervals import FigureIntervals, interval_figures, language_spreads
+from xqr_bench.stats.units import Units, sampling_units, shared_units
+
+__all__ = [
+    "GAP",
+    "MACRO",
+    "PARTS",
+    "SEED",
+    "FigureIntervals",
+    "FigureName",
+    "Units",
+    "attach_certainty",
+    "compare_many",
+    "compare_values",
+    "figure_contrasts",
+    "figures_of",
+    "interval_figures",
+    "language_spreads",
+    "sampling_units",
+    "shared_units",
+    "verdict",
+]
