@@ -17,7 +17,7 @@ def why_undefined(lists: RankedLists) -> str | None:
     sizes = np.unique(lists.n_relevants)
     if len(sizes) != 1 or sizes[0] < 2:
         return "the questions do not all have the same languages"
-    columns = lists.columns[np.lexsort((lists.columns, lists.rows))].reshape(len(lists), -1)
+    columns = lists.columns[lists.by_column].reshape(len(lists), -1)
     if (columns != columns[0]).any():
         return "the questions do not all have the same languages"
     if (np.diff(columns[0]) == 0).any():
@@ -27,14 +27,13 @@ def why_undefined(lists: RankedLists) -> str | None:
 
 def order_matrix(lists: RankedLists) -> FloatArray:
     """Mid-rank of each language's relevant among the relevants, float64 `[lists, languages]` by column."""
-    by_language = np.lexsort((lists.columns, lists.rows))
-    return place_among_relevants(lists)[by_language].reshape(len(lists), -1)
+    return place_among_relevants(lists)[lists.by_column].reshape(len(lists), -1)
 
 
 def order_matrix_of_others(lists: RankedLists) -> FloatArray:
     """The same without the query's own language, whose column is 0."""
     places = order_matrix(lists)
-    columns = lists.columns[np.lexsort((lists.columns, lists.rows))].reshape(len(lists), -1)
+    columns = lists.columns[lists.by_column].reshape(len(lists), -1)
     own = columns == lists.query_columns[:, None]
     own_place = np.where(own, places, 0.0).sum(axis=1, keepdims=True)
     above = (places > own_place) + 0.5 * (places == own_place)

@@ -90,6 +90,11 @@ class RankedLists:
         return starts
 
     @cached_property
+    def by_column(self) -> IntArray:
+        """Order of the rows by list, then by language, int64 `[rows]`."""
+        return np.lexsort((self.columns, self.rows))
+
+    @cached_property
     def first_rows(self) -> IntArray:
         """First row of each list: its best-ranked relevant, int64 `[lists]`."""
         return self.offsets[:-1]

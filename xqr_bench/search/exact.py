@@ -107,7 +107,8 @@ def ranks_of(
         gt, eq: int32 `[relevants, languages]`.
         depth: where the ranking was cut.
     """
-    columns = {language: column for column, language in enumerate(data.languages)}
+    ids = np.array([candidate.id for candidate in data.candidates], dtype=object)
+    columns = np.repeat(np.arange(len(data.languages)), data.column_sizes)  # candidates stand grouped by language
     return Ranks(
         task=data.name,
         columns=data.languages,
@@ -117,8 +118,8 @@ def ranks_of(
         query_languages=[query.language for query in data.queries],
         articles=np.array(data.articles, dtype=np.int64),
         offsets=offsets,
-        relevant_ids=[data.candidates[index].id for index in positions],
-        relevant_columns=np.array([columns[data.candidates[i].language] for i in positions], dtype=np.int64),
+        relevant_ids=ids[positions].tolist(),
+        relevant_columns=columns[positions],
         gains=np.ones(len(positions)),
         gt=gt,
         eq=eq,
