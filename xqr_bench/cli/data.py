@@ -115,11 +115,14 @@ def verify_files(context: click.Context, tasks: tuple[str, ...], data_dir: str |
 
 
 def _report(spec: TaskSpec, checks: Sequence[FileCheck]) -> int:
-    """Print a line per file; return the number of faults."""
+    """Print a line per file (what to do about missing ones: once); return the number of faults."""
+    told = False
     for check in checks:
         name = spec.files[check.place.language].path
         if check.fault is not None:
-            click.echo(f"FAULT {name}: {check.fault}")
+            missing = not check.place.present
+            click.echo(f"FAULT {name}: {'not there either' if missing and told else check.fault}")
+            told = told or missing
             continue
         digest = "digest ok" if spec.files[check.place.language].sha256 else "no digest to check"
         click.echo(
