@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xqr_bench.stats.bootstrap import bias_corrected_interval
+from xqr_bench.stats.bootstrap import percentile_interval
 from xqr_bench.stats.linear import Linearised
 from xqr_bench.types import FloatArray, IntArray
 
 LEVEL = 0.95
-BOOTSTRAP = "bootstrap, bias-corrected percentile"
+BOOTSTRAP = "bootstrap, percentile"
 LINEARISED = "linearised, t"
 
 
@@ -39,7 +39,7 @@ class Bounds:
 
 def question_bounds(replicates: FloatArray, linearised: Linearised, level: float, redrawn: int) -> list[Bounds | None]:
     """Intervals from bootstrap replicates `[resamples, figures]`; None with fewer than 2 questions or undefined."""
-    low, high = bias_corrected_interval(replicates, linearised.estimate, level)
+    low, high = percentile_interval(replicates, level)
     method = f"{BOOTSTRAP}, {len(replicates)} resamples"
     return _bounds(low, high, level, "question", method, linearised.n_questions, redrawn)
 
