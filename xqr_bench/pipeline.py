@@ -14,7 +14,7 @@ from xqr_bench import provenance
 from xqr_bench.certainty import SEED, attach_certainty
 from xqr_bench.data import Progress as DataProgress
 from xqr_bench.data import TaskSpec, load_task, resolve_task
-from xqr_bench.encode import BoundEncoder, Embeddings, EncoderOptions, embed_tasks, load_encoder
+from xqr_bench.encode import BoundEncoder, Embeddings, EncoderOptions, embed_tasks, in_context, load_encoder
 from xqr_bench.errors import UsageError
 from xqr_bench.metrics import parse_metric
 from xqr_bench.record import (
@@ -199,7 +199,7 @@ def evaluate_tasks(
             clock=own,
             device=encoder.device,
             diagnostics=_diagnostics(data, vectors),
-            warnings=[*encoder.warnings, *_truncation_warnings(vectors)],
+            warnings=[*encoder.warnings_for(data.name), *_truncation_warnings(vectors)],
             settings=settings,
             arguments=arguments,
         )
@@ -378,8 +378,9 @@ def rehearse(
             data = load_task(spec, data_dir=data_dir, languages=languages, limit=limit, progress=data_progress)
             progress.advance(1)
         few = load_task(data, limit=1)
+        placed = in_context(data, encoder.identity.candidate_context)
         vectors = embed_tasks(encoder, [few], progress=_EncodeProgress(progress))[data.name]
-        texts = len({query.text for query in data.queries}) + len({found.text for found in data.candidates})
+        texts = len({query.text for query in data.queries}) + len({found.text for found in placed.candidates})
         line = (
             f"{data.name}: {len(data.languages)} languages, {len(data.queries):,} queries, "
             f"{len(data.candidates):,} candidates; about {texts:,} distinct texts to encode; "

@@ -42,7 +42,10 @@ def test_every_block_runs(model: Path, tmp_path: Path, monkeypatch: pytest.Monke
                 done = CliRunner().invoke(cli, [*arguments, "--quiet"], catch_exceptions=False)
                 assert done.exit_code == 0, done.output
     records = {path.parent.name for path in Path("results").rglob("mini.json")}
-    assert records == {"MyEncoder", "my-search", "my-model", "other-prompts", "my-model-elsewhere"}
+    assert records == {"MyEncoder", "my-search", "my-model", "other-prompts", "my-model-elsewhere"} | {
+        "my-model_paragraph",
+        "own-template",
+    }
     for name in set(sys.modules) - known:
         if name.startswith("my_"):
             del sys.modules[name]

@@ -27,6 +27,8 @@ def _encoder_options(command: click.decorators.FC) -> click.decorators.FC:
         click.option("--query-prompt", help="Put before each query, instead of the model's own prompt."),
         click.option("--candidate-prompt", help="Put before each candidate."),
         click.option("--prompt-name", help="One of the model's named prompts, for the queries."),
+        click.option("--candidate-context", help="paragraph: encode each candidate together with its paragraph."),
+        click.option("--context-template", help="How, instead of '{sentence}', a line break and '{paragraph}'."),
         click.option("--model-kwargs", help="JSON object passed on to the transformers model."),
         click.option("--similarity", help="cosine or dot, instead of what the model declares."),
         click.option("--trust-remote-code", is_flag=True, help="Run code that comes with a hub model."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from xqr_bench.encode.bound import BoundEncoder
+from xqr_bench.encode.context import in_context
 from xqr_bench.encode.embed import embed_tasks
 from xqr_bench.encode.embeddings import Embeddings
 from xqr_bench.encode.load import EncoderKind, encoder_kinds, load_encoder, registered_encoders
@@ -19,6 +20,7 @@ __all__ = [
     "ModelIdentity",
     "embed_tasks",
     "encoder_kinds",
+    "in_context",
     "load_encoder",
     "registered_encoders",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from xqr_bench.encode.checks import Vectors, to_matrix
-from xqr_bench.encode.options import ModelIdentity
+from xqr_bench.encode.options import EncoderOptions, ModelIdentity
 from xqr_bench.encode.protocol import EncodeCall, Role, Similarity
 from xqr_bench.errors import EncoderError
 from xqr_bench.types import TaskData
@@ -26,7 +26,12 @@ class BoundEncoder:
         device: where it runs, None when it does not say.
         symmetric: whether queries and candidates are encoded alike, so that a text that is both is encoded once.
         warnings: what a user should read beside the scores; grows while loading and encoding.
+        source: the MODEL string it was loaded from, None for an object.
+        options: how it was loaded.
     """
+
+    source: str | None = None
+    options: EncoderOptions = EncoderOptions()
 
     def __init__(
         self,

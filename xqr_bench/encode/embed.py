@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xqr_bench.encode.bound import BoundEncoder, TextEncoder, VectorLookup
 from xqr_bench.encode.checks import Vectors, check_dimensions, check_values
+from xqr_bench.encode.context import in_context
 from xqr_bench.encode.embeddings import ROLES, Embeddings, assemble
 from xqr_bench.encode.plan import Group, items_of, name_text, plan_groups
 from xqr_bench.encode.protocol import EncodeProgress, Role
@@ -53,6 +54,7 @@ def embed_tasks(
         raise UsageError("two tasks have the same name", found=", ".join(names), remedy="give each once")
     if not tasks:
         return {}
+    tasks = [in_context(task, encoder.identity.candidate_context) for task in tasks]
     if isinstance(encoder, VectorLookup):
         return _look_up(encoder, tasks, progress or _Silent(), allow_zero_vectors)
     if isinstance(encoder, TextEncoder):

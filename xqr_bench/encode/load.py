@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
 from xqr_bench.encode import char_ngrams  # noqa: F401  (registers itself)
-from xqr_bench.encode.bound import BoundEncoder
+from xqr_bench.encode.bound import BoundEncoder, VectorLookup
 from xqr_bench.encode.hub import is_hub_name
 from xqr_bench.encode.importing import is_python_spec, load_object
 from xqr_bench.encode.options import EncoderOptions
@@ -21,7 +21,7 @@ from xqr_bench.encode.sentence_transformer import (
     load_folder,
     load_from_hub,
 )
-from xqr_bench.errors import EncoderError
+from xqr_bench.errors import EncoderError, UsageError
 
 RUN_PREFIX = "run:"
 
@@ -93,6 +93,24 @@ def load_encoder(spec: object, options: EncoderOptions | None = None) -> BoundEn
         if options != EncoderOptions():
             raise EncoderError(f"{spec.name} is loaded already", remedy="give the options where it is loaded first")
         return spec
+    template = options.candidate_template
+    plain = replace(options, candidate_context=None, context_template=None)
+    bound = _load(spec, plain)
+    bound.source = str(spec) if isinstance(spec, str | Path) else None
+    bound.options = options
+    if template is not None:
+        if isinstance(bound, VectorLookup):
+            raise UsageError(
+                "--candidate-context cannot be used with precomputed vectors: they are encoded already",
+                remedy="encode the candidates with their paragraphs, and leave the option out",
+            )
+        bound.identity = bound.identity.model_copy(update={"candidate_context": template})
+        if options.name is None:
+            bound.name += f"+{options.candidate_context}"  # a record of its own beside that of the sentence alone
+    return bound
+
+
+def _load(spec: object, options: EncoderOptions) -> BoundEncoder:
     if not isinstance(spec, str | Path):
         thing = instantiate(spec, repr(spec))
         if is_sentence_transformer(thing):

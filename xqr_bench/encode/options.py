@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from xqr_bench.encode.context import CONTEXTS, DEFAULT_TEMPLATE, check_template
 from xqr_bench.encode.protocol import SIMILARITIES, Similarity
 from xqr_bench.errors import UsageError
 
@@ -29,6 +30,8 @@ class EncoderOptions:
         truncate_dim: keep only the first columns of the vectors.
         query_prompt, candidate_prompt: put before each text instead of the model's own prompts.
         prompt_name: one of the model's named prompts, for the queries.
+        candidate_context: "paragraph": candidates are encoded together with their paragraph.
+        context_template: how, instead of "{sentence}\\n{paragraph}".
         model_kwargs: passed on to the transformers model.
         trust_remote_code: allow code that comes with a hub model to run.
 
@@ -47,11 +50,14 @@ class EncoderOptions:
     query_prompt: str | None = None
     candidate_prompt: str | None = None
     prompt_name: str | None = None
+    candidate_context: str | None = None
+    context_template: str | None = None
     model_kwargs: Mapping[str, Any] = field(default_factory=dict)
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
-        for option, known in (("similarity", SIMILARITIES), ("dtype", DTYPES)):
+        choices = {"similarity": SIMILARITIES, "dtype": DTYPES, "candidate_context": CONTEXTS}
+        for option, known in choices.items():
             value = getattr(self, option)
             if value is not None and value not in known:
                 raise UsageError(f"{_flag(option)} cannot be {value!r}", remedy=f"use one of: {', '.join(known)}")
@@ -64,6 +70,18 @@ class EncoderOptions:
                 "--prompt-name and --query-prompt both say what stands before a query",
                 remedy="give one of them",
             )
+        if self.context_template is not None:
+            if self.candidate_context is None:
+                raise UsageError(
+                    "--context-template says how candidates stand in their paragraph, and they do not",
+                    remedy="give --candidate-context paragraph too",
+                )
+            check_template(self.context_template)
+
+    @property
+    def candidate_template(self) -> str | None:
+        """What candidates are put into before they are encoded; None: they are encoded as they are."""
+        return None if self.candidate_context is None else self.context_template or DEFAULT_TEMPLATE
 
     def refuse_all_but(self, kind: str, allowed: frozenset[str]) -> None:
         """Raise UsageError when an option was given that has no meaning for this kind of encoder."""
@@ -94,6 +112,7 @@ class ModelIdentity(BaseModel):
             files of a run.
         distribution: name and version of the installed package that brings a plugin or computes a baseline.
         query_prompt, candidate_prompt: put before each text; None when nothing is.
+        candidate_context: the template that puts each candidate together with its paragraph; None: it stands alone.
         max_length: tokens after which a text is cut off; None when unknown or unlimited.
         dtype: type of the weights (sentence-transformers) or of the stored vectors (precomputed).
         truncate_dim: columns kept; None for all.
@@ -112,6 +131,7 @@ class ModelIdentity(BaseModel):
     distribution: str | None = None
     query_prompt: str | None = None
     candidate_prompt: str | None = None
+    candidate_context: str | None = None
     max_length: int | None = None
     dtype: str | None = None
     truncate_dim: int | None = None

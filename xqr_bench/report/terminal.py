@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xqr_bench.record import Record
+from xqr_bench.report.protocol import protocol_lines
 from xqr_bench.scores import Score
 from xqr_bench.types import MULTILINGUAL, SETTINGS
 
@@ -30,7 +31,7 @@ def number(value: float | None, *, digits: int = 4) -> str:
 
 def results(records: Sequence[Record]) -> RenderableType:
     """The main table of one encoder, the weakest languages, and the warnings."""
-    parts: list[RenderableType] = []
+    parts: list[RenderableType] = [Text(line) for line in protocol_lines(records)]
     for start in range(0, len(records), TASKS_BESIDE):
         beside = records[start : start + TASKS_BESIDE]
         parts += [main_table(beside), bias_table(beside)]
