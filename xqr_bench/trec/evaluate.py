@@ -66,17 +66,7 @@ def evaluate_runs(
     progress = progress or Quiet()
     specs = [choose_metrics(resolve_task(task), metrics) for task in tasks]
     files = {spec.name: run_files(folder, spec.name) for spec in specs}
-    identity = ModelIdentity(
-        kind="run",
-        name=folder.resolve().name,
-        digest=digest_of_files(
-            (str(path.relative_to(folder)), path)
-            for setting in SETTINGS
-            for suffix in ("", ".gz")
-            for path in folder.glob(f"*/{setting}.run{suffix}")
-        ),
-        similarity="none",
-    )
+    identity = run_identity(folder)
     records = []
     for spec in specs:
         clock = Clock()
@@ -119,6 +109,19 @@ def evaluate_runs(
             )
         )
     return records
+
+
+def run_identity(folder: Path) -> ModelIdentity:
+    """The folder's name and a digest over all its run files."""
+    files = [
+        (path.relative_to(folder).as_posix(), path)
+        for setting in SETTINGS
+        for suffix in ("", ".gz")
+        for path in folder.glob(f"*/{setting}.run{suffix}")
+    ]
+    return ModelIdentity(
+        kind="run", name=folder.resolve().name, digest=digest_of_files(files) if files else None, similarity="none"
+    )
 
 
 def ranks_of_run(data: TaskData, counts: Mapping[str, SettingCounts]) -> Ranks:
