@@ -69,5 +69,9 @@ class RunError(XqrBenchError):
     """A TREC run or qrels file that cannot be written, read or scored."""
 
 
+class SavedIndexError(XqrBenchError):
+    """A saved index that cannot be read, or that belongs to another encoder or other data."""
+
+
 class RecordError(XqrBenchError):
     """A record that cannot be read, or whose scores do not follow from its ranks."""

@@ -13,22 +13,16 @@ from typing import Any, Protocol
 from xqr_bench import provenance
 from xqr_bench.certainty import SEED, attach_certainty
 from xqr_bench.data import Progress as DataProgress
-from xqr_bench.data import TaskSpec, load_task, resolve_task
+from xqr_bench.data import TaskSpec, load_task, own_file, resolve_task
 from xqr_bench.encode import BoundEncoder, Embeddings, EncoderOptions, embed_tasks, in_context, load_encoder
 from xqr_bench.errors import UsageError
 from xqr_bench.metrics import parse_metric
-from xqr_bench.record import (
-    LanguageCounts,
-    LanguageDiagnostics,
-    ModelInfo,
-    Provenance,
-    RanksInfo,
-    Record,
-    TaskInfo,
-    ranks_digest,
-)
-from xqr_bench.scores import Group, all_per_query, score
+from xqr_bench.metrics.depth import refuse_shallow
+from xqr_bench.record import LanguageDiagnostics, ModelInfo, Provenance, RanksInfo, Record, ranks_digest
+from xqr_bench.record.describe import language_diagnostics, task_info, truncation_warnings
+from xqr_bench.scores import all_per_query, score
 from xqr_bench.search import DEFAULT_MEMORY, exact_ranks
+from xqr_bench.search.index import Indexed, IndexFacts, IndexOptions, check_place, indexed_ranks, save_index
 from xqr_bench.types import Ranks, TaskData
 
 
@@ -94,6 +88,8 @@ def evaluate(
     languages: Sequence[str] | None = None,
     limit: int | None = None,
     allow_zero_vectors: bool = False,
+    index: IndexOptions | None = None,
+    index_folder: Path | None = None,
     progress: Progress | None = None,
 ) -> Record:
     """Score an encoder on one task.
@@ -106,6 +102,8 @@ def evaluate(
         languages: only these languages (the record is marked partial).
         limit: only the first questions and the paragraphs that hold them (marked partial).
         allow_zero_vectors: score zero vectors as 0 instead of refusing them.
+        index: rank through FAISS indices of this kind; default: count exactly, without an index.
+        index_folder: save the indices there.
         progress: told how far the work is.
 
     Returns:
@@ -123,6 +121,8 @@ def evaluate(
             languages=languages,
             limit=limit,
             allow_zero_vectors=allow_zero_vectors,
+            index=index,
+            index_folder=index_folder,
             progress=progress,
         )
         return records[0]
@@ -144,6 +144,9 @@ def evaluate_tasks(
     arguments: Mapping[str, Any] | None = None,
     metrics: Sequence[str] | None = None,
     on_vectors: Callable[[TaskData, Embeddings], None] | None = None,
+    index: IndexOptions | None = None,
+    index_folder: Path | None = None,
+    overwrite_index: bool = False,
 ) -> list[Record]:
     """Score a loaded encoder on several tasks; each distinct text of all of them is encoded once.
 
@@ -156,6 +159,8 @@ def evaluate_tasks(
         arguments: the arguments as the user gave them, for the record.
         metrics: compute these instead of the metrics of the tasks.
         on_vectors: given each task and its vectors after the ranks are counted, such as to write a run.
+        index, index_folder: as for `evaluate`; a folder holds the indices of one task.
+        overwrite_index: replace the indices that the folder holds.
 
     Returns:
         one record per task, in order.
@@ -169,9 +174,11 @@ def evaluate_tasks(
         "allow_zero_vectors": allow_zero_vectors,
         "memory": memory,
         "metrics": None if metrics is None else list(metrics),
+        "index": None if index is None else {"type": index.type, **index.values, "depth": index.list_depth},
         "seed": SEED,
     }
     specs = [choose_metrics(resolve_task(task), metrics) for task in tasks]
+    check_index(index, specs, index_folder, overwrite=overwrite_index)
     with clock.phase("loading"), told(progress, "loading", len(specs)):
         loaded: list[TaskData] = []
         for spec in specs:
@@ -187,7 +194,10 @@ def evaluate_tasks(
         vectors = embeddings[data.name]
         own = Clock(dict(clock.seconds))
         with own.phase("ranking"), told(progress, "scoring", len(data.queries)):
-            ranks = _ranks(data, vectors, encoder, memory, progress)
+            ranks, indexed = _ranks(data, vectors, encoder, index, memory, progress)
+        if indexed is not None and index_folder is not None:
+            with own.phase("saving the index"):
+                save_index(index_folder, indexed, data, encoder, task_file=own_file(spec), overwrite=overwrite_index)
         if on_vectors is not None:
             with own.phase("run"):
                 on_vectors(data, vectors)
@@ -195,13 +205,14 @@ def evaluate_tasks(
             spec,
             data,
             ranks,
-            ModelInfo(name=encoder.name, identity=encoder.identity),
+            ModelInfo(name=encoder.name + (index.suffix if index else ""), identity=encoder.identity),
             clock=own,
             device=encoder.device,
-            diagnostics=_diagnostics(data, vectors),
-            warnings=[*encoder.warnings_for(data.name), *_truncation_warnings(vectors)],
+            diagnostics=language_diagnostics(data, vectors),
+            warnings=[*encoder.warnings_for(data.name), *truncation_warnings(vectors)],
             settings=settings,
             arguments=arguments,
+            index=None if indexed is None else indexed.facts,
         )
         records.append(record)
     return records
@@ -221,6 +232,26 @@ def choose_metrics(spec: TaskSpec, metrics: Sequence[str] | None) -> TaskSpec:
     return spec.model_copy(update={"metrics": names})
 
 
+def check_index(
+    index: IndexOptions | None, specs: Sequence[TaskSpec], folder: Path | None, *, overwrite: bool = False
+) -> None:
+    """Check before anything is computed that an index serves the metrics of the tasks and can be saved.
+
+    Raises:
+        UsageError: a metric looks deeper than the index's lists, or the folder cannot hold the indices.
+    """
+    if index is not None and index.list_depth is not None:
+        for spec in specs:
+            refuse_shallow(spec.metrics, index.list_depth, remedy="give --depth {depth} or more")
+    if folder is None:
+        return
+    if index is None:
+        raise UsageError("there is no index to save", remedy="say which with --index, such as --index flat")
+    if len(specs) != 1:
+        raise UsageError(f"a folder holds the index of one task, not of {len(specs)}", remedy="give one --task")
+    check_place(folder, overwrite=overwrite)
+
+
 def make_record(
     spec: TaskSpec,
     data: TaskData,
@@ -233,6 +264,7 @@ def make_record(
     device: str | None = None,
     diagnostics: Mapping[str, LanguageDiagnostics] | None = None,
     warnings: Sequence[str] = (),
+    index: IndexFacts | None = None,
 ) -> Record:
     """Score ranks and put the record together, wherever the ranks come from.
 
@@ -247,11 +279,12 @@ def make_record(
         device: where the model ran.
         diagnostics: what happened to the texts, by language.
         warnings: what a user should read beside the scores, before those about ties.
+        index: the FAISS index the ranks come from.
 
     Returns:
         the record, with its ranks.
     """
-    info = _task_info(spec, data)
+    info = task_info(spec, data)
     with clock.phase("scoring"):
         values = all_per_query(ranks, info.metrics, info.settings)
         scores, of_ties = score(values, info.groups)
@@ -278,6 +311,7 @@ def make_record(
             settings=dict(settings),
             seconds=clock.seconds,
         ),
+        index=index,
     )
     record._ranks = ranks
     return record
@@ -293,7 +327,14 @@ def told(progress: Progress, phase: str, total: int | None) -> Iterator[None]:
         progress.finish()
 
 
-def _ranks(data: TaskData, vectors: Embeddings, encoder: BoundEncoder, memory: int, progress: Progress) -> Ranks:
+def _ranks(
+    data: TaskData,
+    vectors: Embeddings,
+    encoder: BoundEncoder,
+    index: IndexOptions | None,
+    memory: int,
+    progress: Progress,
+) -> tuple[Ranks, Indexed | None]:
     done = 0
 
     def tell(queries: int) -> None:
@@ -301,58 +342,11 @@ def _ranks(data: TaskData, vectors: Embeddings, encoder: BoundEncoder, memory: i
         progress.advance(queries - done)
         done = queries
 
-    return exact_ranks(
-        data, vectors.queries, vectors.candidates, similarity=encoder.similarity, memory=memory, progress=tell
-    )
-
-
-def _task_info(spec: TaskSpec, data: TaskData) -> TaskInfo:
-    groups = {
-        name: Group(languages=found.members, missing=found.absent, undefined_reason=found.reason)
-        for name, found in spec.group_members(data.languages).items()
-    }
-    counts = {
-        code: LanguageCounts(
-            queries=sum(query.language == code for query in data.queries), candidates=int(data.column_sizes[column])
-        )
-        for column, code in enumerate(data.languages)
-    }
-    return TaskInfo(
-        name=spec.name,
-        title=spec.title,
-        languages=list(data.languages),
-        settings=list(spec.settings),
-        metrics=list(spec.metrics),
-        groups=groups,
-        counts=counts,
-        n_questions=len({query.question for query in data.queries}),
-        n_articles=len(set(data.articles)),
-        demonstration=spec.demonstration,
-        partial=dict(data.partial),
-        files=dict(data.files),
-        revision=spec.revision or None,
-    )
-
-
-def _diagnostics(data: TaskData, vectors: Embeddings) -> dict[str, LanguageDiagnostics]:
-    result = {}
-    for code in data.languages:
-        cut = (vectors.truncated or {}).get(code)
-        result[code] = LanguageDiagnostics(
-            truncated_queries=None if cut is None else cut["queries"],
-            truncated_candidates=None if cut is None else cut["candidates"],
-            zero_queries=vectors.zero_queries.get(code, 0),
-            zero_candidates=vectors.zero_candidates.get(code, 0),
-        )
-    return result
-
-
-def _truncation_warnings(vectors: Embeddings) -> list[str]:
-    cut = {code: found["queries"] + found["candidates"] for code, found in (vectors.truncated or {}).items()}
-    if not any(cut.values()):
-        return []
-    listing = ", ".join(f"{code} {number}" for code, number in cut.items() if number)
-    return [f"texts longer than the encoder's length limit were cut off: {listing}"]
+    both, how = (vectors.queries, vectors.candidates), encoder.similarity
+    if index is None:
+        return exact_ranks(data, *both, similarity=how, memory=memory, progress=tell), None
+    indexed = indexed_ranks(data, *both, index, similarity=how, memory=memory, progress=tell)
+    return indexed.ranks, indexed
 
 
 def rehearse(

@@ -3,7 +3,7 @@
 `docs/tasks.md` describes task files, the source format, and where data is looked for.
 """
 
-from xqr_bench.data.catalog import list_specs, load_spec, resolve_task
+from xqr_bench.data.catalog import list_specs, load_spec, own_file, resolve_task
 from xqr_bench.data.download import Progress
 from xqr_bench.data.load import load_task
 from xqr_bench.data.readers import READERS, LanguageData, Question, Reader, Sentence
@@ -31,6 +31,7 @@ __all__ = [
     "load_spec",
     "load_task",
     "locate",
+    "own_file",
     "pending_downloads",
     "read_place",
     "resolve_task",

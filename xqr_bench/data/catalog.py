@@ -33,6 +33,12 @@ def shipped_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "tasks"
 
 
+def own_file(spec: TaskSpec) -> Path | None:
+    """The task's file, None where it ships with this package or was made in Python."""
+    origin = spec.origin
+    return None if origin is None or origin.resolve().parent == shipped_folder() else origin
+
+
 def list_specs() -> list[TaskSpec]:
     """The shipped tasks: the demonstration first, then those with most languages first, then by name.
 
