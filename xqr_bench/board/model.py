@@ -1,0 +1,250 @@
+"""The leaderboard JSON: everything a reader or a site shows, computed once (docs/leaderboard.md describes it)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+LEADERBOARD_VERSION = 1
+Status = Literal["published", "recomputed", "reproduced"]
+Kind = Literal["encoder", "run", "baseline", "floor", "ceiling"]
+Verdict = Literal["best", "not below the best", "question level only", "below the best"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Figure(_Part):
+    """One figure; the fields are those of a record's score. Absent: not known or not applicable."""
+
+    value: float | None = Field(description="7 significant digits; null when it cannot be computed")
+    n: int | None = Field(default=None, description="values behind the figure")
+    undefined_reason: str | None = None
+    pessimistic: float | None = Field(default=None, description="every tie broken against the relevants")
+    interval: tuple[float, float] | None = Field(default=None, description="from resampled questions")
+    article_interval: tuple[float, float] | None = Field(default=None, description="from articles; the wider claim")
+    random_reference: float | None = Field(default=None, description="the value of a random ranking")
+    ratio_to_random: float | None = None
+    floor: float | None = None
+    ceiling: float | None = Field(default=None, description="the greatest possible value, where it is not 1")
+    p: float | None = Field(default=None, description="test of no preference, by question")
+    p_article: float | None = None
+
+
+Figures = dict[str, Figure]
+
+
+class SettingFigures(_Part):
+    """One family of settings: metric -> figure, and the parts it is made of."""
+
+    macro: Figures = Field(default_factory=dict, description="metric -> macro average")
+    by_query_language: dict[str, Figures] = Field(default_factory=dict, description="language -> metric -> figure")
+    by_group: dict[str, Figures] = Field(
+        default_factory=dict, description="group (cross-lingual: group:into, :out-of, :within) -> metric -> figure"
+    )
+    by_language_pair: dict[str, dict[str, float | None]] = Field(
+        default_factory=dict,
+        description="cross-lingual only: 'query>candidates' -> metric -> value, for map, mrr and recall@1",
+    )
+
+
+class Bias(_Part):
+    """How language moves the multilingual ranks; never to be read without MAP and the random reference."""
+
+    macro: Figures = Field(default_factory=dict, description="measure -> figure")
+    by_query_language: dict[str, Figures] = Field(default_factory=dict)
+    by_group: dict[str, Figures] = Field(default_factory=dict)
+    language_position: dict[str, dict[str, float | None]] = Field(
+        default_factory=dict,
+        description="query language -> candidate language -> mean place among the relevants, 0 first .. 1 last",
+    )
+
+
+class Standing(_Part):
+    """How a row compares with the best of its contest in one setting and metric, from the stored ranks."""
+
+    place: int = Field(description="1 for the highest value of the contest")
+    verdict: Verdict
+    tied_with_best: bool = Field(
+        description="cannot be told apart from the best: not significantly below it by question and by article"
+    )
+    best: str = Field(description="id of the row with the highest value")
+    difference: float = Field(description="value of the best minus this value")
+    p_adjusted: float | None = Field(default=None, description="by question: Tukey HSD, then Holm over the settings")
+    p_article: float | None = Field(default=None, description="by article: Tukey HSD")
+
+
+class Protocol(_Part):
+    """How the figures were made, as far as it can change them; rows are compared only within one protocol."""
+
+    name: str = Field(description="'standard', or what departs from it, such as 'paragraph context, index hnsw'")
+    candidate_context: str | None = Field(default=None, description="template of sentence and paragraph")
+    transform: str | None = Field(default=None, description="what was done to the vectors, where something was")
+    index: str | None = Field(default=None, description="the approximate index, where one was used")
+    depth: int | None = Field(default=None, description="where the ranking was cut; absent: exact, full depth")
+    settings: list[str]
+    partial: bool = False
+
+
+class Reproduce(_Part):
+    """How to make the record again."""
+
+    command: str
+    needs: str | None = Field(default=None, description="what the command needs that cannot be fetched")
+
+
+class AttestationSummary(_Part):
+    """What a reproduction found."""
+
+    date: str
+    relevants: int
+    share_moved: float = Field(description="share of the relevants whose rank moved beyond the tolerance")
+    max_score_difference: float
+    file: str = Field(description="path below the leaderboard folder")
+
+
+class ProvenanceSummary(_Part):
+    """Where the record comes from."""
+
+    created: str
+    code_version: str
+    commit: str | None = None
+    dirty: bool | None = None
+    python: str
+    packages: dict[str, str]
+    hardware: dict[str, Any]
+    seconds: dict[str, float]
+
+
+class Row(_Part):
+    """A submission: one model on one task, with ranks."""
+
+    id: str = Field(description="path of the record below the leaderboard folder, without .json")
+    task: str
+    model: str = Field(description="as the submitter named it: untrusted text")
+    folder: str = Field(description="the model's folder name, safe in paths and addresses")
+    version: str = Field(description="folder name of revision or digest")
+    revision: str | None = None
+    kind: Kind
+    status: Status
+    attestation: AttestationSummary | None = None
+    identity: dict[str, Any] = Field(description="the record's model identity, absent fields left out")
+    protocol: Protocol
+    contest: bool = Field(description="whether it competes: encoders, runs and baselines, not floor and ceiling")
+    scores: dict[str, SettingFigures] = Field(description="setting -> scores")
+    bias: Bias
+    standing: dict[str, dict[str, Standing]] = Field(
+        default_factory=dict, description="setting -> metric (map) -> standing; empty outside the contest"
+    )
+    provenance: ProvenanceSummary
+    reproduce: Reproduce
+    record: str = Field(description="path below the leaderboard folder")
+    ranks: str
+    ranks_digest: str
+    warnings: list[str] = []
+    training: dict[str, Any] | None = None
+    exposure: dict[str, Any] | None = None
+    index: dict[str, Any] | None = None
+    run_group: dict[str, Any] | None = None
+
+
+class Source(_Part):
+    """Where published figures stand."""
+
+    citation: str
+    url: str | None = None
+
+
+class PublishedRow(_Part):
+    """Figures from a paper, without ranks: no interval, no test, no tied group."""
+
+    id: str
+    task: str
+    model: str
+    variant: str = Field(description="how it was trained, in the paper's words")
+    status: Literal["published"] = "published"
+    source: Source
+    scores: dict[str, SettingFigures] = Field(description="as in rows; only values")
+    bias: Bias
+    notes: list[str] = []
+
+
+class LanguageFacts(_Part):
+    """A language of a task."""
+
+    code: str
+    name: str
+    script: str | None = Field(default=None, description="ISO 15924")
+    right_to_left: bool = False
+    resource_class: int | None = Field(default=None, description="Joshi et al. 2020, 0 .. 5")
+    queries: int
+    candidates: int
+
+
+class GroupFacts(_Part):
+    """A language group within a task."""
+
+    description: str
+    languages: list[str]
+    missing: list[str] = []
+    undefined_reason: str | None = None
+
+
+class TaskFacts(_Part):
+    """A task of the board."""
+
+    title: str
+    description: str
+    settings: list[str]
+    metrics: list[str]
+    languages: list[LanguageFacts] = Field(description="in the order of the pool columns")
+    groups: dict[str, GroupFacts]
+    n_questions: int
+    n_articles: int
+    n_queries: int
+    n_candidates: int
+    n_relevants: int = Field(description="(query, relevant) pairs")
+    revision: str | None = None
+    licence: dict[str, str] | None = None
+
+
+class MetricFacts(_Part):
+    """A metric or bias measure."""
+
+    kind: Literal["score", "bias"] = Field(description="score: higher is better; bias: describes")
+    summary: str
+    settings: list[str]
+
+
+class Tests(_Part):
+    """How standings were found."""
+
+    metric: str
+    alpha: float
+    resamples: int
+    seed: int
+    method: str
+
+
+class Refused(_Part):
+    """A submission that stands in the folder and is not shown."""
+
+    path: str
+    fault: str
+
+
+class Leaderboard(_Part):
+    """All that the leaderboard shows; the same folder gives the same bytes."""
+
+    model_config = ConfigDict(extra="forbid", title="xqr-bench leaderboard")
+
+    leaderboard_version: int = LEADERBOARD_VERSION
+    interval_level: float = Field(default=0.95, description="confidence level of all intervals")
+    tasks: dict[str, TaskFacts]
+    metrics: dict[str, MetricFacts]
+    tests: Tests
+    rows: list[Row] = Field(description="by task, then falling multilingual MAP, then id")
+    published: list[PublishedRow]
+    refused: list[Refused] = []
