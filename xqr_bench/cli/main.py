@@ -17,6 +17,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "evaluate",
         "Score an encoder on one or more tasks; write records.",
     ),
+    "baseline": (
+        "xqr_bench.cli.baseline",
+        "baseline",
+        "Score a ranking without vectors, such as BM25; write records.",
+    ),
     "recompute": (
         "xqr_bench.cli.recompute",
         "recompute",

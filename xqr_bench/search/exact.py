@@ -61,8 +61,7 @@ def exact_ranks(
     else:
         _refuse_overflow(data, queries, candidates)
 
-    offsets = np.append(0, np.cumsum([len(found) for found in data.relevants], dtype=np.int64))
-    positions = np.array([index for found in data.relevants for index in found], dtype=np.int64)
+    offsets, positions = relevant_rows(data)
     column_edges = np.append(0, np.cumsum(data.column_sizes))
     gt = np.zeros((len(positions), len(data.languages)), dtype=np.int32)
     eq = np.zeros_like(gt)
@@ -88,6 +87,16 @@ def exact_ranks(
             progress(stop)
 
     return ranks_of(data, offsets, positions, gt, eq)
+
+
+def relevant_rows(data: TaskData) -> tuple[IntArray, IntArray]:
+    """The (query, relevant) rows of a task.
+
+    Returns:
+        offsets, int64 `[queries + 1]`, and the candidate index of each row, int64 `[relevants]`.
+    """
+    offsets = np.append(0, np.cumsum([len(found) for found in data.relevants], dtype=np.int64))
+    return offsets, np.array([index for found in data.relevants for index in found], dtype=np.int64)
 
 
 def ranks_of(

@@ -17,7 +17,7 @@ from xqr_bench.errors import RunError
 from xqr_bench.metrics.per_query import setting_views
 from xqr_bench.pipeline import Clock, Progress, Quiet, choose_metrics, make_record, told
 from xqr_bench.record import ModelInfo, Record
-from xqr_bench.search.exact import ranks_of
+from xqr_bench.search.exact import ranks_of, relevant_rows
 from xqr_bench.trec.layout import LAYOUT, run_files, task_lists
 from xqr_bench.trec.peers import Agreement, PytrecEval, compare, require_agreement
 from xqr_bench.trec.read import RunReader, SettingCounts
@@ -126,8 +126,7 @@ def run_identity(folder: Path) -> ModelIdentity:
 
 def ranks_of_run(data: TaskData, counts: Mapping[str, SettingCounts]) -> Ranks:
     """Put the settings of a run together: the pooled lists by language column, the others as lists of their own."""
-    lengths = np.array([len(found) for found in data.relevants], dtype=np.int64)
-    positions = np.array([index for found in data.relevants for index in found], dtype=np.int64)
+    offsets, positions = relevant_rows(data)
     pooled = counts.get(MULTILINGUAL)
     shape = (len(positions), len(data.languages))
     gt = np.full(shape, -1, dtype=np.int32) if pooled is None else pooled.gt
@@ -139,7 +138,7 @@ def ranks_of_run(data: TaskData, counts: Mapping[str, SettingCounts]) -> Ranks:
         own_eq[found.lists.rows] = found.eq[:, 0]
     whole = pooled is not None and all(found.missing == 0 and found.cut is None for found in counts.values())
     depth = None if whole else max(int(found.lengths.max(initial=0)) for found in counts.values())
-    ranks = ranks_of(data, np.append(0, np.cumsum(lengths)), positions, gt, eq, depth)
+    ranks = ranks_of(data, offsets, positions, gt, eq, depth)
     return replace(ranks, own_gt=own_gt, own_eq=own_eq) if bilingual else ranks
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from xqr_bench.errors import RunError
+from xqr_bench.search.exact import relevant_rows
 from xqr_bench.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, SETTINGS, IntArray, TaskData
 
 WHOLE_POOL = -1
@@ -66,9 +67,8 @@ def candidate_columns(data: TaskData) -> IntArray:
 
 def task_lists(data: TaskData, setting: str) -> Lists:
     """The lists of `data` in a setting, in the order of its queries, then of the candidates' languages."""
-    lengths = np.array([len(found) for found in data.relevants], dtype=np.int64)
-    positions = np.array([index for found in data.relevants for index in found], dtype=np.int64)
-    query = np.repeat(np.arange(len(data.queries)), lengths)
+    offsets, positions = relevant_rows(data)
+    query = np.repeat(np.arange(len(data.queries)), np.diff(offsets))
     column = candidate_columns(data)[positions]
     of_language = {language: number for number, language in enumerate(data.languages)}
     own = np.array([of_language[found.language] for found in data.queries], dtype=np.int64)
