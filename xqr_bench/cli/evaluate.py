@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xqr_bench.cli.common import Session, given, task_options, trec_options
+from xqr_bench.cli.index import chosen_index, index_options
 from xqr_bench.cli.runs import evaluate_run, run_writer
 from xqr_bench.errors import UsageError
 
 if TYPE_CHECKING:
     from xqr_bench.encode import BoundEncoder, EncoderOptions
     from xqr_bench.record import Record
+    from xqr_bench.search.index import IndexOptions
 
 
 def _encoder_options(command: click.decorators.FC) -> click.decorators.FC:
@@ -45,6 +47,7 @@ def _encoder_options(command: click.decorators.FC) -> click.decorators.FC:
 @click.option("--dry-run", is_flag=True, help="Check data and encoder on a few texts; write nothing.")
 @click.option("--allow-zero-vectors", is_flag=True, help="Score zero vectors as 0 and count them.")
 @trec_options
+@index_options
 @_encoder_options
 @click.pass_context
 def evaluate(ctx: click.Context, /, model: str, **options: Any) -> None:
@@ -58,12 +61,13 @@ def evaluate(ctx: click.Context, /, model: str, **options: Any) -> None:
     from xqr_bench.encode.load import RUN_PREFIX
 
     session = Session(options)
+    index = chosen_index(options)
     if model.startswith(RUN_PREFIX):
         evaluate_run(session, model, _options_of(options), given(ctx), options)
         return
     encoder = load_encoder(model, _options_of(options))
     try:
-        _run(session, encoder, model, given(ctx), options)
+        _run(session, encoder, model, index, given(ctx), options)
     finally:
         encoder.close()
 
@@ -86,7 +90,16 @@ def _options_of(options: dict[str, Any]) -> EncoderOptions:
     return EncoderOptions(**{name: options[name] for name in names}, model_kwargs=kwargs)
 
 
-def _run(session: Session, encoder: BoundEncoder, model: str, given: dict[str, Any], options: dict[str, Any]) -> None:
+def _run(
+    session: Session,
+    encoder: BoundEncoder,
+    model: str,
+    index: IndexOptions | None,
+    given: dict[str, Any],
+    options: dict[str, Any],
+) -> None:
+    from pathlib import Path
+
     from xqr_bench.cli.progress import RunProgress
     from xqr_bench.pipeline import evaluate_tasks, rehearse
 
@@ -99,7 +112,11 @@ def _run(session: Session, encoder: BoundEncoder, model: str, given: dict[str, A
             click.echo(plan)
         click.echo("dry run: nothing was written")
         return
-    todo = session.todo(encoder.name, encoder.identity)
+    name = encoder.name + (index.suffix if index else "")
+    todo = session.todo(name, encoder.identity)
+    folder = Path(options["save_index"]) if options["save_index"] is not None else None
+    if folder is not None and not todo:
+        raise UsageError("there is nothing to evaluate, so no index to save", remedy="give --overwrite")
     records: list[Record] = []
     if todo:
         with RunProgress(quiet=session.quiet) as progress:
@@ -111,7 +128,12 @@ def _run(session: Session, encoder: BoundEncoder, model: str, given: dict[str, A
                 on_vectors=run_writer(session, encoder, todo, options, progress),
                 progress=progress,
                 data_progress=progress.data,
+                index=index,
+                index_folder=folder,
+                overwrite_index=options["overwrite"],
                 arguments={"model": model, **{key: value for key, value in given.items() if key != "model"}},
                 **session.chosen,
             )
-    session.finish(encoder.name, records)
+    session.finish(name, records)
+    if folder is not None:
+        session.say(f"index: {folder}")

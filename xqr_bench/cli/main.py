@@ -27,6 +27,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "recompute",
         "Prove that a record's scores follow from its ranks.",
     ),
+    "search": (
+        "xqr_bench.cli.search",
+        "search",
+        "Ask a saved index a question; see the best candidates of all languages.",
+    ),
     "tasks": ("xqr_bench.cli.tasks", "tasks", "List the tasks, or show one."),
     "encoders": ("xqr_bench.cli.encoders", "encoders", "List the kinds of encoder MODEL can name."),
     "metrics": (
