@@ -1,0 +1,173 @@
+"""A submission, checked: its files, its form, its task, its ranks, its scores. The first fault ends it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from xqr_bench.board.files import MAX_RECORD, check_parquet, max_ranks, read_json
+from xqr_bench.board.places import check_name
+from xqr_bench.board.possible import check_consistent
+from xqr_bench.board.tasks import Known, find_task, known, structure_digest
+from xqr_bench.data import TaskSpec
+from xqr_bench.errors import RecordError
+from xqr_bench.metrics import parse_metric
+from xqr_bench.record import Record, check_possible, load_record, recompute
+from xqr_bench.scores import Group
+from xqr_bench.types import Ranks
+
+MAX_METRICS = 64
+MAIN_METRIC = "map"
+_REMEDY = "evaluate on the whole task, unchanged"
+
+
+def check_submission(path: Path, *, prove: bool = True) -> Record:
+    """Read and check a record and the ranks beside it.
+
+    Args:
+        path: the record.
+        prove: also compute every score anew from the ranks (seconds).
+
+    Returns:
+        the record, with its ranks.
+
+    Raises:
+        XqrBenchError: the first fault that was found.
+    """
+    read_json(path, MAX_RECORD)
+    record = load_record(path)
+    check_name(record.model.name)
+    spec = find_task(record.task.name)
+    facts = known(spec)
+    check_task(record, spec, facts)
+    beside = ranks_beside(path, record)
+    check_parquet(beside, max_ranks(spec.name), facts.n_relevants)
+    record = load_record(path, ranks=True)
+    check_ranks(record, record.ranks, facts)
+    if prove:
+        prove_scores(record)
+    return record
+
+
+def ranks_beside(path: Path, record: Record) -> Path:
+    """The ranks file that the record names, which must stand beside it.
+
+    Raises:
+        RecordError: it names none, or one elsewhere.
+    """
+    name = record.ranks_file.file
+    if name is None or name != Path(name).name or "\\" in name or name in ("", ".", ".."):
+        raise RecordError(f"{path} names no ranks file beside it", found=repr(name), remedy="evaluate again")
+    return path.with_name(name)
+
+
+def check_task(record: Record, spec: TaskSpec, facts: Known) -> None:
+    """Check that the record is of this task, of all of it, and of the same data.
+
+    Raises:
+        RecordError: it is not.
+    """
+    task = record.task
+    if task.demonstration:
+        raise RecordError(f"{task.name} is a demonstration, too small to compare with", remedy=_REMEDY)
+    if task.partial:
+        raise RecordError(
+            f"the record covers only a part of {task.name}",
+            found=", ".join(f"{key}: {value}" for key, value in task.partial.items()),
+            remedy="evaluate without --languages and --limit",
+        )
+    missing = [code for code in spec.languages if code not in task.languages]
+    if missing or task.languages != list(spec.languages):
+        raise RecordError(
+            f"the record does not have the languages of {task.name}",
+            found=f"{', '.join(missing)} missing" if missing else ", ".join(task.languages),
+            remedy=_REMEDY,
+        )
+    expected = {found.path: found.sha256 for found in spec.files.values()}
+    if task.files != expected:
+        changed = [name for name in expected if task.files.get(name) != expected[name]] or sorted(task.files)
+        raise RecordError(
+            f"the record was made from other data than that of {task.name}",
+            found=f"another digest of {', '.join(changed)}",
+            remedy="xqr-bench data verify tells which file is wrong",
+        )
+    counts = {code: (found.queries, found.candidates) for code, found in task.counts.items()}
+    if counts != {code: (facts.queries[code], facts.candidates[code]) for code in spec.languages}:
+        raise RecordError(f"the counts per language are not those of {task.name}", remedy=_REMEDY)
+    groups = {
+        name: Group(languages=found.members, missing=found.absent, undefined_reason=found.reason)
+        for name, found in spec.group_members().items()
+    }
+    for what, there, here in (
+        ("title", task.title, spec.title),
+        ("revision", task.revision, spec.revision or None),
+        ("language groups", task.groups, groups),
+        ("number of questions", task.n_questions, facts.n_questions),
+        ("number of articles", task.n_articles, facts.n_articles),
+    ):
+        if there != here:
+            raise RecordError(f"the {what} of the record is not that of {task.name}", found=str(there), remedy=_REMEDY)
+    _check_measured(record, spec)
+    if not set(record.diagnostics) <= set(spec.languages):
+        raise RecordError(f"the record has diagnostics of languages that {task.name} has not", remedy=_REMEDY)
+
+
+def _check_measured(record: Record, spec: TaskSpec) -> None:
+    """The settings and metrics of the record: all settings (of a run: those it has), MAP among the metrics."""
+    task = record.task
+    settings = [name for name in spec.settings if name in task.settings]
+    whole = settings == list(spec.settings) or (record.model.identity.kind == "run" and settings)
+    if task.settings != settings or not whole or list(record.scores) != settings:
+        raise RecordError(
+            f"the record does not have the settings of {task.name}", found=", ".join(task.settings), remedy=_REMEDY
+        )
+    if MAIN_METRIC not in task.metrics or len(task.metrics) > MAX_METRICS:
+        raise RecordError(
+            f"the record must have {MAIN_METRIC}, and at most {MAX_METRICS} metrics",
+            found=", ".join(task.metrics[:MAX_METRICS]),
+            remedy=_REMEDY,
+        )
+    for name in task.metrics:
+        parse_metric(name)
+
+
+def check_ranks(record: Record, ranks: Ranks, facts: Known) -> None:
+    """Check that the ranks are of this task, complete, and possible at all.
+
+    Raises:
+        RecordError: they are not.
+    """
+    name = record.task.name
+    if ranks.task != name:
+        raise RecordError(f"these are not ranks of {name}", found=f"ranks of {ranks.task}", remedy=_REMEDY)
+    if dict(zip(ranks.columns, ranks.column_sizes.tolist(), strict=True)) != facts.candidates:
+        raise RecordError(f"the pools of these ranks are not those of {name}", remedy=_REMEDY)
+    if structure_digest(ranks) != facts.structure:
+        raise RecordError(
+            f"the queries, relevants, gains or articles of these ranks are not those of {name}", remedy=_REMEDY
+        )
+    stated = (record.ranks_file.n_queries, record.ranks_file.n_relevants, record.ranks_file.depth)
+    if stated != (ranks.n_queries, ranks.n_relevants, ranks.depth):
+        raise RecordError(
+            "the record states other counts than its ranks have",
+            found=f"queries, relevants, depth: {stated}, the ranks: {ranks.n_queries, ranks.n_relevants, ranks.depth}",
+            remedy="evaluate again",
+        )
+    check_possible(ranks)
+    check_consistent(ranks)
+
+
+def prove_scores(record: Record) -> None:
+    """Compute every score anew from the ranks and compare.
+
+    Raises:
+        RecordError: one does not follow.
+    """
+    _, differences = recompute(record)
+    if differences:
+        first = differences[0]
+        more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
+        raise RecordError(
+            f"scores do not follow from the ranks: {first.place}{more}",
+            found=f"stored {first.stored}, recomputed {first.recomputed}",
+            remedy="submit what xqr-bench evaluate wrote; recompute --write mends a record",
+        )

@@ -1,0 +1,117 @@
+"""A record -> the leaderboard folder."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import NamedTuple
+
+from xqr_bench.board.check import check_submission
+from xqr_bench.board.files import MAX_RECORD, max_ranks, read_json
+from xqr_bench.board.places import attestation_path, is_record, ranks_path, record_place
+from xqr_bench.board.publish import publishable
+from xqr_bench.errors import RecordError, UsageError
+from xqr_bench.record import Record, save_ranks, save_record, to_json
+
+
+class Submitted(NamedTuple):
+    """What a submission wrote."""
+
+    record: Path
+    ranks: Path
+    replaced: bool
+    commands: list[str]
+    """Git commands that make a pull request of it."""
+
+
+def submit(path: Path | str, leaderboard: Path | str = "leaderboard", *, replace: bool = False) -> Submitted:
+    """Check a record and copy it, with its ranks, to its place in the leaderboard folder.
+
+    Local paths in its provenance are cut down to their last part. Nothing is written unless everything is right.
+
+    Args:
+        path: the record.
+        leaderboard: the folder.
+        replace: overwrite a submission of the same model, version and task.
+
+    Raises:
+        XqrBenchError: the first fault of the record; it is there already; the folder cannot be written.
+    """
+    folder = Path(leaderboard)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder", remedy="name the leaderboard folder: --leaderboard DIR")
+    record = publishable(check_submission(Path(path)))
+    target = folder / record_place(record)
+    _refuse_links(folder, target)
+    _refuse_other_name(target, record)
+    replaced = target.exists() or ranks_path(target).exists()
+    if replaced and not replace:
+        raise RecordError(
+            f"{record.model.name} {target.parent.name} is on the leaderboard for {record.task.name} already",
+            found=str(target),
+            remedy="--replace puts this record in its place; a variant gets a name of its own: evaluate --name",
+        )
+    _check_sizes(record, folder, target)
+    attestation = attestation_path(target)
+    if replaced and attestation.exists() and not _same_ranks(target, record):
+        attestation.unlink()
+    save_record(record, target)
+    return Submitted(target, ranks_path(target), replaced, _commands(record, target, attestation.exists()))
+
+
+def _refuse_links(folder: Path, target: Path) -> None:
+    """No symbolic link may lead a submission out of the folder."""
+    places = [target, ranks_path(target), target.parent, target.parent.parent]
+    for place in places:
+        if place.is_symlink():
+            raise RecordError(f"{place} is a symbolic link", remedy="remove it from the leaderboard folder")
+    if folder.exists() and not target.parent.resolve().is_relative_to(folder.resolve()):
+        raise RecordError(f"{target} would lie outside {folder}", remedy="evaluate again with --name NAME")
+
+
+def _refuse_other_name(target: Path, record: Record) -> None:
+    """Two models whose names make the same folder name cannot share it."""
+    folder = target.parent.parent
+    for other in sorted(folder.glob("*/*.json")) if folder.is_dir() else []:
+        if is_record(other):
+            name = read_json(other, MAX_RECORD)["model"]["name"]
+            if name != record.model.name:
+                raise RecordError(
+                    f"the folder {folder} belongs to another model", found=str(name), remedy="choose another --name"
+                )
+
+
+def _check_sizes(record: Record, folder: Path, target: Path) -> None:
+    """The files as they will be written must be as small as `verify` wants them."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as scratch:
+        packed = Path(scratch) / target.name
+        save_ranks(record.ranks, packed)
+        sizes = {"ranks": (packed.stat().st_size, max_ranks(record.task.name))}
+    sizes["record"] = (len(to_json(record).encode()), MAX_RECORD)
+    for what, (size, limit) in sizes.items():
+        if size > limit:
+            raise RecordError(
+                f"the {what} would be too large for {folder}",
+                found=f"{size:,} bytes; at most {limit:,}",
+                remedy="evaluate again",
+            )
+
+
+def _same_ranks(target: Path, record: Record) -> bool:
+    return bool(read_json(target)["ranks_file"]["digest"] == record.ranks_file.digest)
+
+
+def _commands(record: Record, target: Path, attested: bool) -> list[str]:
+    branch = f"submit-{target.parent.parent.name}-{target.stem}".lower()
+    files = [target, ranks_path(target), *([attestation_path(target)] if attested else [])]
+    return [
+        shlex.join(command)
+        for command in (
+            ["git", "switch", "-c", branch],
+            ["git", "add", *(path.as_posix() for path in files)],
+            ["git", "commit", "-m", f"Submit {record.model.name} on {record.task.name}"],
+            ["git", "push", "-u", "origin", branch],
+        )
+    ]
