@@ -42,6 +42,13 @@ def test_round_trip(record: Record, saved: Path) -> None:
     assert again.ranks.query_ids == record.ranks.query_ids
 
 
+def test_a_record_made_by_an_installed_package_loads(record: Record, tmp_path: Path) -> None:
+    """Without a checkout there is no commit."""
+    made = record.provenance.model_copy(update={"commit": None, "dirty": None})
+    path = save_record(record.model_copy(update={"provenance": made}), tmp_path / "mini.json")
+    assert load_record(path).provenance.commit is None
+
+
 def test_the_same_run_gives_the_same_bytes(saved: Path, tmp_path: Path) -> None:
     second = save_record(evaluate("char-ngrams", "mini"), tmp_path / "again" / "mini.json")
     first, other = (json.loads(path.read_text(encoding="utf-8")) for path in (saved, second))

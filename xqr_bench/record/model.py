@@ -81,8 +81,8 @@ class Provenance(_Part):
 
     created: str = Field(description="UTC, ISO 8601")
     code_version: str
-    commit: str | None = Field(description="git commit of the code, where it runs from a checkout")
-    dirty: bool | None = Field(description="whether that checkout had uncommitted changes")
+    commit: str | None = Field(default=None, description="git commit of the code, where it runs from a checkout")
+    dirty: bool | None = Field(default=None, description="whether that checkout had uncommitted changes")
     python: str
     packages: dict[str, str]
     hardware: dict[str, Any]
