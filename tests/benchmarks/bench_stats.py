@@ -1,0 +1,69 @@
+"""Cost of the statistics as a ratio to the matrix product that makes the scores. Run by hand.
+
+    XQR_BENCH_DATA=... python -m tests.benchmarks.bench_stats [xquad-r|mlqa-r]
+
+Prints the best of three. Expected on 2 free cores: all 132 settings of XQuAD-R with 10,000 resamples by question and
+10,000 by article below 1 s.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from tests.conftest import VECTORS
+from xqr_bench.certainty import attach_certainty, compare_values, sampling_units
+from xqr_bench.encode import EncoderOptions
+from xqr_bench.pipeline import evaluate
+from xqr_bench.scores import all_per_query, score
+
+PARTS = ("macro", "by_query_language", "by_language_pair", "by_group", "gap")
+
+
+def best_of_three(action: Callable[[], object]) -> float:
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def main(task: str) -> None:
+    a, b = (evaluate(f"precomputed:{VECTORS}", task, options=EncoderOptions(truncate_dim=k)) for k in (256, None))
+    units, groups, metrics = sampling_units(a.ranks), a.task.groups, a.task.metrics
+    values_a, values_b = (all_per_query(record.ranks, metrics) for record in (a, b))
+    queries = np.load(VECTORS / task / "queries.npy").astype(np.float32)
+    candidates = np.load(VECTORS / task / "candidates.npy").astype(np.float32)
+    product = best_of_three(lambda: queries @ candidates.T)
+    scores, _ = score(values_b, groups)
+
+    def compare(chosen: list[str] | None, bootstrap: int) -> object:
+        return compare_values(
+            values_a,
+            values_b,
+            units,
+            groups,
+            generator=np.random.default_rng(0),
+            parts=PARTS,
+            metrics=chosen,
+            bootstrap_resamples=bootstrap,
+        )
+
+    rows = {
+        "matrix product of the scores": lambda: queries @ candidates.T,
+        "MAP, all settings, figures and gaps: 10,000 signs by question, by article, max-T": lambda: compare(["map"], 0),
+        "the same with intervals (2,000 resamples)": lambda: compare(["map"], 2_000),
+        "all metrics, all figures: the same": lambda: compare(None, 2_000),
+        "intervals and order tests of a record": lambda: attach_certainty(scores, values_b, b.ranks, groups),
+    }
+    for name, action in rows.items():
+        seconds = best_of_three(action)
+        print(f"{seconds:8.3f} s  {seconds / product:6.2f} x  {name}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "xquad-r")
