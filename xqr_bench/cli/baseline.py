@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from xqr_bench.cli.common import Session, given, task_options, trec_options
+
+if TYPE_CHECKING:
+    from xqr_bench.encode import ModelIdentity
 
 
 @click.group()
@@ -47,6 +51,54 @@ def bm25(ctx: click.Context, /, **options: Any) -> None:
                 progress=progress,
                 data_progress=progress.data,
                 arguments={"model": "baseline bm25", **given(ctx)},
+                **session.chosen,
+            )
+    session.finish(name, records)
+
+
+@baseline.command(short_help="Random vectors: the floor.")
+@task_options
+@click.option("--seed", type=int, default=0, show_default=True, help="Other vectors.")
+@click.option("--name", default="random", show_default=True, help="Name of the record.")
+@click.pass_context
+def random(ctx: click.Context, /, **options: Any) -> None:
+    """Score vectors drawn from a hash of seed and text: the same on every machine, equal for equal texts."""
+    from xqr_bench import baseline as baselines
+
+    identity = baselines.random_identity(options["seed"])
+    _bound(ctx, options, identity, lambda todo, **more: baselines.random_records(todo, seed=options["seed"], **more))
+
+
+@baseline.command(short_help="All relevants on top: the ceiling.")
+@task_options
+@click.option("--name", default="oracle", show_default=True, help="Name of the record.")
+@click.pass_context
+def oracle(ctx: click.Context, /, **options: Any) -> None:
+    """Score a ranking that knows the answers: the relevants of each query tie on top.
+
+    So it prefers no language, and its recall at 1 in the pool of all languages is 1 / relevants.
+    """
+    from xqr_bench import baseline as baselines
+
+    _bound(ctx, options, baselines.oracle_identity(), baselines.oracle_records)
+
+
+def _bound(ctx: click.Context, options: dict[str, Any], identity: ModelIdentity, score: Callable[..., Any]) -> None:
+    from xqr_bench.cli.progress import RunProgress
+
+    session = Session(options)
+    name = options["name"]
+    todo = session.todo(name, identity)
+    records = []
+    if todo:
+        with RunProgress(quiet=session.quiet) as progress:
+            records = score(
+                todo,
+                name=name,
+                metrics=session.metrics,
+                progress=progress,
+                data_progress=progress.data,
+                arguments={"model": f"baseline {identity.name}", **given(ctx)},
                 **session.chosen,
             )
     session.finish(name, records)
