@@ -82,7 +82,9 @@ class Protocol(_Part):
     name: str = Field(description="'standard', or what departs from it, such as 'paragraph context, index hnsw'")
     candidate_context: str | None = Field(default=None, description="template of sentence and paragraph")
     transform: str | None = Field(default=None, description="what was done to the vectors, where something was")
-    index: str | None = Field(default=None, description="the approximate index, where one was used")
+    index: str | None = Field(
+        default=None, description="the approximate index, where one was used; an exact one is no departure"
+    )
     depth: int | None = Field(default=None, description="where the ranking was cut; absent: exact, full depth")
     settings: list[str]
     partial: bool = False

@@ -25,7 +25,7 @@ def publishable(record: Record) -> Record:
             "hardware": _free(record.provenance.hardware),
         }
     )
-    free = {name: _free(getattr(record, name)) for name in ("training", "exposure", "index", "run_group")}
+    free = {name: _free(getattr(record, name)) for name in ("training", "exposure", "run_group")}
     clean = record.model_copy(update={"provenance": provenance, "warnings": _free(record.warnings), **free})
     clean._ranks = record._ranks
     return clean

@@ -1,0 +1,243 @@
+"""Run the encoder of a record again, and say how far the ranks agree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from xqr_bench import provenance
+from xqr_bench.board.attestation import (
+    MOVED_SHARE,
+    RANK_SLACK,
+    RANK_SLACK_SHARE,
+    SCORE_DIFFERENCE,
+    Attestation,
+    Found,
+    Tolerance,
+    record_digest,
+)
+from xqr_bench.board.check import ranks_beside
+from xqr_bench.board.files import MAX_RECORD, check_parquet, max_ranks, read_json
+from xqr_bench.board.places import attestation_path
+from xqr_bench.board.publish import short_path
+from xqr_bench.data import Progress as DataProgress
+from xqr_bench.encode import EncoderOptions, load_encoder
+from xqr_bench.errors import RecordError, UsageError
+from xqr_bench.files import write_text
+from xqr_bench.metrics import parse_metric
+from xqr_bench.pipeline import Progress, evaluate_tasks
+from xqr_bench.record import Record, load_record
+from xqr_bench.types import FloatArray, Ranks
+
+_MACHINE = ("device", "batch_size")
+"""Options that say how this machine computes, not what is computed."""
+_WITHOUT_ENCODER = {"precomputed": "precomputed vectors", "run": "a ranking made elsewhere"}
+
+
+class Reproduced(NamedTuple):
+    """What came out."""
+
+    attestation: Attestation
+    within: bool
+    written: Path | None
+    """The attestation file; None when the tolerance was not kept, or is wider than the leaderboard's."""
+
+
+def reproduce(
+    path: Path | str,
+    *,
+    model: str | None = None,
+    tolerance: Tolerance | None = None,
+    options: EncoderOptions | None = None,
+    data_dir: Path | str | None = None,
+    progress: Progress | None = None,
+    data_progress: DataProgress | None = None,
+) -> Reproduced:
+    """Run the encoder again with the arguments of the record, and compare the ranks.
+
+    When they agree within the leaderboard's tolerance or a narrower one, an attestation is written beside the record.
+
+    Args:
+        path: the record, with its ranks beside it.
+        model: what to run instead of the MODEL of the record, where that is at hand under another name or path.
+        tolerance: default: the leaderboard's.
+        options: device, batch size and leave to run remote code; the rest comes from the record.
+        data_dir, progress, data_progress: as for `evaluate_tasks`.
+
+    Raises:
+        RecordError: the record cannot be read, or has no encoder that can be run again.
+        XqrBenchError: whatever is wrong with the encoder or the data.
+    """
+    path = Path(path)
+    tolerance = tolerance or Tolerance()
+    record = _load(path)
+    argument = model or _model(record)
+    again = _again(record, argument, model is not None, options or EncoderOptions(), data_dir, progress, data_progress)
+    found = compare(record, again)
+    versions = provenance.versions()
+    made = Attestation(
+        record_digest=record_digest(record),
+        reproduced_ranks=again.ranks_file.digest,
+        tolerance=tolerance,
+        found=found,
+        model=short_path(argument),
+        identity_differences=_identity_differences(record, again),
+        hardware=again.provenance.hardware,
+        date=datetime.now(UTC).date(),
+        **{name: versions[name] for name in ("code_version", "commit", "dirty", "python", "packages")},
+    )
+    within = found.within(tolerance)
+    narrow = tolerance.moved_share <= MOVED_SHARE and tolerance.score_difference <= SCORE_DIFFERENCE
+    if not (within and narrow):
+        return Reproduced(made, within, None)
+    text = json.dumps(made.model_dump(mode="json"), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    write_text(attestation_path(path), text)
+    return Reproduced(made, within, attestation_path(path))
+
+
+def _load(path: Path) -> Record:
+    read_json(path, MAX_RECORD)
+    record = load_record(path)
+    check_parquet(ranks_beside(path, record), max_ranks(record.task.name), record.ranks_file.n_relevants)
+    record = load_record(path, ranks=True)
+    if record.task.partial:
+        raise RecordError("a record of a part of a task cannot be reproduced", remedy="evaluate on the whole task")
+    if record.index is not None or record.ranks_file.depth is not None:
+        raise RecordError(
+            "only exact rankings of full depth can be reproduced",
+            found="a ranking through an index, or cut at a depth",
+            remedy="evaluate without --index",
+        )
+    return record
+
+
+def _model(record: Record) -> str:
+    """What the record says to run."""
+    identity = record.model.identity
+    if identity.kind in _WITHOUT_ENCODER:
+        raise RecordError(
+            f"the record was made from {_WITHOUT_ENCODER[identity.kind]}: there is no encoder to run again",
+            remedy="name the encoder: --model MODEL",
+        )
+    if identity.kind == "python":
+        raise RecordError(
+            "the record was made by Python code, which is run only when it is named",
+            found=str(record.provenance.arguments.get("model", identity.name)),
+            remedy="look at the code, then name it: --model file.py:Object",
+        )
+    return str(record.provenance.arguments.get("model") or identity.name)
+
+
+def _again(
+    record: Record,
+    model: str,
+    chosen: bool,
+    options: EncoderOptions,
+    data_dir: Path | str | None,
+    progress: Progress | None,
+    data_progress: DataProgress | None,
+) -> Record:
+    identity, task, metrics = record.model.identity, record.task.name, record.task.metrics
+    where: dict[str, Any] = {
+        "data_dir": data_dir,
+        "metrics": metrics,
+        "progress": progress,
+        "data_progress": data_progress,
+    }
+    if identity.kind == "baseline" and not chosen:
+        from xqr_bench import baseline
+
+        return baseline.again(identity, task, **where)
+    encoder = load_encoder(model, _options(record, options, chosen))
+    try:
+        if encoder.identity.kind in _WITHOUT_ENCODER:
+            raise UsageError(
+                f"{model} is {_WITHOUT_ENCODER[encoder.identity.kind]}, not an encoder that can be run again",
+                remedy="name the encoder: --model MODEL",
+            )
+        return evaluate_tasks(
+            encoder,
+            [task],
+            allow_zero_vectors=any(
+                found.zero_queries or found.zero_candidates for found in record.diagnostics.values()
+            ),
+            **where,
+        )[0]
+    finally:
+        encoder.close()
+
+
+def _options(record: Record, machine: EncoderOptions, chosen: bool) -> EncoderOptions:
+    """The options of the record, with those of this machine."""
+    arguments, identity = record.provenance.arguments, record.model.identity
+    kept = {
+        field.name: arguments[field.name]
+        for field in fields(EncoderOptions)
+        if arguments.get(field.name) is not None and field.name not in (*_MACHINE, "trust_remote_code")
+    }
+    if isinstance(kept.get("model_kwargs"), str):
+        kept["model_kwargs"] = json.loads(kept["model_kwargs"])
+    if identity.kind == "sentence-transformers" and identity.revision and not chosen:
+        kept["revision"] = identity.revision  # the commit, whatever branch was named
+    if identity.remote_code and not machine.trust_remote_code:
+        raise UsageError(
+            "the record was made with code that comes with the model",
+            remedy="look at that code, then allow it: --trust-remote-code",
+        )
+    kept |= {name: getattr(machine, name) for name in _MACHINE}
+    return EncoderOptions(**kept, trust_remote_code=machine.trust_remote_code)
+
+
+def compare(record: Record, again: Record) -> Found:
+    """How the ranks and macro scores of two records of one task differ.
+
+    Raises:
+        RecordError: they do not have the same queries and relevants.
+    """
+    a, b = record.ranks, again.ranks
+    if list(a.query_ids) != list(b.query_ids) or list(a.relevant_ids) != list(b.relevant_ids):
+        raise RecordError(
+            "the record is of other data than there is here",
+            found=f"{a.n_queries} and {b.n_queries} queries",
+            remedy="xqr-bench data verify tells which file is wrong",
+        )
+    identical = (a.gt == b.gt).all(axis=1) & (a.eq == b.eq).all(axis=1)
+    moved = np.zeros(a.n_relevants, dtype=bool)
+    for before, after in zip(_middle_ranks(a), _middle_ranks(b), strict=True):
+        moved |= np.abs(after - before) > RANK_SLACK + RANK_SLACK_SHARE * before
+    if a.own_gt is not None and b.own_gt is not None:
+        identical &= (a.own_gt == b.own_gt) & (a.own_eq == b.own_eq)
+    largest, where = 0.0, ""
+    for setting, scores in record.scores.items():
+        for metric, found in scores.macro.items():
+            new = again.scores[setting].macro[metric].value
+            if parse_metric(metric).kind == "score" and found.value is not None and new is not None:
+                difference = abs(new - found.value)
+                if difference >= largest:
+                    largest, where = difference, f"{setting} {metric}"
+    return Found(
+        relevants=a.n_relevants,
+        identical=int(identical.sum()),
+        moved=int(moved.sum()),
+        max_score_difference=largest,
+        largest=where,
+    )
+
+
+def _middle_ranks(ranks: Ranks) -> Sequence[FloatArray]:
+    """The mean rank of each relevant over the order of ties, in the pool, and in its language's own list."""
+    pooled = ranks.gt.sum(axis=1) + (ranks.eq.sum(axis=1) + 1) / 2
+    if ranks.own_gt is None or ranks.own_eq is None:
+        return [pooled]
+    return [pooled, ranks.own_gt + (ranks.own_eq + 1) / 2]
+
+
+def _identity_differences(record: Record, again: Record) -> dict[str, Any]:
+    there, now = (found.model.identity.model_dump(mode="json") for found in (record, again))
+    return {name: [there[name], now[name]] for name in there if there[name] != now[name]}

@@ -1,0 +1,243 @@
+"""A checked record -> a row of the leaderboard."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from xqr_bench.board.attestation import load_attestation
+from xqr_bench.board.model import (
+    AttestationSummary,
+    Bias,
+    Figure,
+    Figures,
+    Kind,
+    Protocol,
+    ProvenanceSummary,
+    Reproduce,
+    Row,
+    SettingFigures,
+)
+from xqr_bench.board.places import attestation_path, ranks_path
+from xqr_bench.metrics import parse_metric
+from xqr_bench.record import Record
+from xqr_bench.scores import Score
+from xqr_bench.types import MULTILINGUAL
+
+PAIR_METRICS = ("map", "mrr", "recall@1")
+POSITION = "language_position"
+TOO_GOOD = 0.98
+_KINDS: dict[tuple[str, str], Kind] = {("baseline", "random"): "floor", ("baseline", "oracle"): "ceiling"}
+_KIND_OF: dict[str, Kind] = {"baseline": "baseline", "builtin": "baseline", "run": "run"}
+_IN_COMMAND = (
+    "revision",
+    "dtype",
+    "max_length",
+    "truncate_dim",
+    "query_prompt",
+    "candidate_prompt",
+    "prompt_name",
+    "candidate_context",
+    "context_template",
+    "model_kwargs",
+    "similarity",
+    "trust_remote_code",
+    "allow_zero_vectors",
+    "index",
+    "k1",
+    "b",
+    "seed",
+    "name",
+)
+
+
+def make_row(path: Path, folder: Path, record: Record) -> Row:
+    """The row of a record that stands at `path` below `folder`; its standing is filled in later."""
+    place = path.relative_to(folder)
+    identity, info = record.model.identity, record.provenance
+    kind = kind_of(record)
+    attestation = _attestation(path, folder, record)
+    return Row(
+        id=place.with_suffix("").as_posix(),
+        task=record.task.name,
+        model=record.model.name,
+        folder=place.parts[0],
+        version=place.parts[1],
+        revision=identity.revision,
+        kind=kind,
+        status="reproduced" if attestation else "recomputed",
+        attestation=attestation,
+        identity=identity.model_dump(mode="json", exclude_none=True),
+        protocol=protocol_of(record),
+        contest=kind not in ("floor", "ceiling"),
+        scores={setting: _scores(record, setting) for setting in record.scores},
+        bias=_bias(record),
+        provenance=ProvenanceSummary(
+            created=info.created,
+            code_version=info.code_version,
+            commit=info.commit,
+            dirty=info.dirty,
+            python=info.python,
+            packages=info.packages,
+            hardware=info.hardware,
+            seconds=info.seconds,
+        ),
+        reproduce=reproduce_command(record),
+        record=place.as_posix(),
+        ranks=ranks_path(place).as_posix(),
+        ranks_digest=record.ranks_file.digest,
+        warnings=[*record.warnings, *_too_good(record, kind)],
+        training=record.training,
+        exposure=record.exposure,
+        index=None if record.index is None else record.index.model_dump(mode="json", exclude_none=True),
+        run_group=record.run_group,
+    )
+
+
+def kind_of(record: Record) -> Kind:
+    """What competes with what: an encoder, a run, a baseline, or a bound."""
+    identity = record.model.identity
+    return _KINDS.get((identity.kind, identity.name)) or _KIND_OF.get(identity.kind, "encoder")
+
+
+def protocol_of(record: Record) -> Protocol:
+    """How the figures were made, and its name: what departs from the standard."""
+    identity = record.model.identity
+    approximate = record.index is not None and record.index.recall_against_exact is not None
+    index = record.index.type if record.index is not None and approximate else None
+    transform = getattr(identity, "transform", None)
+    departures = [
+        *(["paragraph context"] if identity.candidate_context is not None else []),
+        *([f"transform {transform}"] if transform is not None else []),
+        *([f"index {index}"] if index is not None else []),
+        *([f"cut at {record.ranks_file.depth}"] if record.ranks_file.depth is not None else []),
+        *(["some settings only"] if len(record.task.settings) < 3 else []),
+    ]
+    return Protocol(
+        name=", ".join(departures) or "standard",
+        candidate_context=identity.candidate_context,
+        transform=None if transform is None else str(transform),
+        index=index,
+        depth=record.ranks_file.depth,
+        settings=record.task.settings,
+        partial=bool(record.task.partial),
+    )
+
+
+def rounded(value: float | None) -> float | None:
+    """7 significant digits."""
+    return None if value is None else float(f"{value:.7g}")
+
+
+def _figure(score: Score) -> Figure:
+    def bounds(interval: Any) -> tuple[float, float] | None:
+        return None if interval is None else (float(f"{interval.low:.7g}"), float(f"{interval.high:.7g}"))
+
+    return Figure(
+        value=rounded(score.value),
+        n=score.n,
+        undefined_reason=score.undefined_reason,
+        pessimistic=rounded(score.pessimistic),
+        interval=bounds(score.interval),
+        article_interval=bounds(score.article_interval),
+        random_reference=rounded(score.random_reference),
+        ratio_to_random=rounded(score.ratio_to_random),
+        floor=rounded(score.floor),
+        ceiling=rounded(score.ceiling),
+        p=rounded(score.p),
+        p_article=rounded(score.p_article),
+    )
+
+
+def _figures(scores: dict[str, Score], kind: str) -> Figures:
+    return {name: _figure(found) for name, found in scores.items() if parse_metric(name).kind == kind}
+
+
+def _scores(record: Record, setting: str) -> SettingFigures:
+    found = record.scores[setting]
+    pairs = {} if setting == MULTILINGUAL else found.by_language_pair
+    return SettingFigures(
+        macro=_figures(found.macro, "score"),
+        by_query_language={key: _figures(scores, "score") for key, scores in found.by_query_language.items()},
+        by_group={key: _figures(scores, "score") for key, scores in found.by_group.items()},
+        by_language_pair={
+            pair: {name: rounded(scores[name].value) for name in PAIR_METRICS if name in scores}
+            for pair, scores in pairs.items()
+        },
+    )
+
+
+def _bias(record: Record) -> Bias:
+    found = record.scores.get(MULTILINGUAL)
+    if found is None:
+        return Bias()
+    position: dict[str, dict[str, float | None]] = {}
+    for pair, scores in found.by_language_pair.items():
+        if POSITION in scores:
+            query, _, candidate = pair.partition(">")
+            position.setdefault(query, {})[candidate] = rounded(scores[POSITION].value)
+    return Bias(
+        macro=_figures(found.macro, "bias"),
+        by_query_language={key: _figures(scores, "bias") for key, scores in found.by_query_language.items()},
+        by_group={key: _figures(scores, "bias") for key, scores in found.by_group.items()},
+        language_position=position,
+    )
+
+
+def _attestation(path: Path, folder: Path, record: Record) -> AttestationSummary | None:
+    beside = attestation_path(path)
+    if not beside.exists():
+        return None
+    made = load_attestation(beside, record)
+    return AttestationSummary(
+        date=made.date.isoformat(),
+        relevants=made.found.relevants,
+        share_moved=float(f"{made.found.moved_share:.7g}"),
+        max_score_difference=float(f"{made.found.max_score_difference:.7g}"),
+        file=beside.relative_to(folder).as_posix(),
+    )
+
+
+def _too_good(record: Record, kind: Kind) -> list[str]:
+    found = record.scores.get(MULTILINGUAL)
+    value = found.macro["map"].value if found and "map" in found.macro else None
+    if kind == "ceiling" or value is None or value < TOO_GOOD:
+        return []
+    return [f"multilingual MAP {value:.3f} is close to perfect: was the encoder trained on this task?"]
+
+
+def reproduce_command(record: Record) -> Reproduce:
+    """The command that makes the record again, as far as its arguments tell."""
+    arguments = record.provenance.arguments
+    identity = record.model.identity
+    baseline = identity.kind == "baseline"
+    model = str(arguments.get("model") or (f"baseline {identity.name}" if baseline else identity.name))
+    options = dict(arguments)
+    if identity.kind == "sentence-transformers" and identity.revision:
+        options["revision"] = identity.revision
+    words = ["xqr-bench", *(model.split() if baseline else ["evaluate", model]), "--task", record.task.name]
+    for name in _IN_COMMAND:
+        value = options.get(name)
+        if value is True:
+            words.append(_flag(name))
+        elif value not in (None, False) and isinstance(value, str | int | float):
+            words += [_flag(name), str(value)]
+    return Reproduce(command=shlex.join(words), needs=_needs(record, model))
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _needs(record: Record, model: str) -> str | None:
+    kind = record.model.identity.kind
+    if kind in ("precomputed", "run"):
+        return f"the folder {model.partition(':')[2]}, which is not part of the submission"
+    if kind == "python":
+        return f"the Python code of {model}"
+    if kind == "plugin":
+        return f"the package {record.model.identity.distribution}"
+    if kind == "sentence-transformers" and record.model.identity.revision is None:
+        return f"the model folder {model}"
+    return None

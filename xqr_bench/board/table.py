@@ -1,0 +1,191 @@
+"""The leaderboard folder -> the leaderboard JSON."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+from xqr_bench.board.check import MAIN_METRIC
+from xqr_bench.board.model import (
+    GroupFacts,
+    LanguageFacts,
+    Leaderboard,
+    MetricFacts,
+    Refused,
+    Row,
+    TaskFacts,
+)
+from xqr_bench.board.places import record_paths
+from xqr_bench.board.published import published_rows
+from xqr_bench.board.row import make_row
+from xqr_bench.board.standing import METRIC, TESTS, standings
+from xqr_bench.board.tasks import board_tasks, known
+from xqr_bench.board.verify import check_placed, one_line
+from xqr_bench.data import TaskSpec
+from xqr_bench.errors import RecordError, UnknownNameError, UsageError, XqrBenchError
+from xqr_bench.languages import LANGUAGES, get_group
+from xqr_bench.metrics import parse_metric
+from xqr_bench.scores import all_per_query, score
+from xqr_bench.types import MULTILINGUAL, SETTINGS, Ranks
+
+
+def read_leaderboard(
+    leaderboard: Path | str = "leaderboard",
+    *,
+    task: str | None = None,
+    test: bool = True,
+    progress: Callable[[str], None] | None = None,
+) -> Leaderboard:
+    """Read the folder and find out who cannot be told apart from the best.
+
+    Each submission is checked as `verify` does, with one difference: of its scores only MAP is computed anew.
+    Faulty ones are listed as refused and not shown.
+
+    Args:
+        leaderboard: the folder.
+        task: only this task.
+        test: compute standings.
+        progress: told what is being done.
+
+    Raises:
+        UsageError: there is no such folder.
+        UnknownNameError: there is no such task.
+        XqrBenchError: a file of published figures is faulty.
+    """
+    folder = Path(leaderboard)
+    if not folder.is_dir():
+        raise UsageError(f"there is no leaderboard folder {folder}", remedy="name it: --leaderboard DIR")
+    specs = board_tasks()
+    if task is not None and task not in specs:
+        raise UnknownNameError("task of the leaderboard", task, specs)
+    tell = progress or (lambda _: None)
+    rows: list[Row] = []
+    refused: list[Refused] = []
+    contests: dict[tuple[str, str], dict[str, Ranks]] = defaultdict(dict)
+    for path in record_paths(folder):
+        if task is not None and path.stem != task:
+            continue
+        place = path.relative_to(folder).as_posix()
+        tell(place)
+        try:
+            record = check_placed(path, folder, prove=False)
+            row = make_row(path, folder, record)
+            _check_main(row, record.ranks)
+        except XqrBenchError as error:
+            refused.append(Refused(path=place, fault=one_line(error).replace(f"{folder}/", "")))
+            continue
+        rows.append(row)
+        if row.contest:
+            contests[row.task, row.protocol.name][row.id] = record.ranks
+    if test:
+        _fill_standings(rows, contests, tell)
+    tasks = {name: _task_facts(spec) for name, spec in specs.items() if task in (None, name)}
+    names = dict.fromkeys(name for facts in tasks.values() for name in facts.metrics)
+    names |= dict.fromkeys(name for row in rows for found in row.scores.values() for name in found.macro)
+    return Leaderboard(
+        tasks=tasks,
+        metrics={name: _metric_facts(name) for name in names},
+        tests=TESTS,
+        rows=sorted(rows, key=lambda row: (list(specs).index(row.task), -_main_value(row), row.id)),
+        published=[row for row in published_rows(folder) if row.task in tasks],
+        refused=refused,
+    )
+
+
+def leaderboard_text(board: Leaderboard) -> str:
+    """The leaderboard as JSON text; absent fields are left out, an undefined `value` is null."""
+    import json
+
+    data = board.model_dump(mode="json", exclude_none=True)
+    _restore_nulls(data)
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n"
+
+
+def _restore_nulls(data: object) -> None:
+    """A figure without a value says why; its `value` is null, not absent."""
+    if isinstance(data, dict):
+        if "undefined_reason" in data and "value" not in data and "n" in data:
+            data["value"] = None
+        for child in data.values():
+            _restore_nulls(child)
+    elif isinstance(data, list):
+        for child in data:
+            _restore_nulls(child)
+
+
+def _check_main(row: Row, ranks: Ranks) -> None:
+    """Compute MAP anew in every setting, and compare."""
+    found, _ = score(all_per_query(ranks, [MAIN_METRIC], row.protocol.settings), {})
+    for setting, scores in found.items():
+        stored, value = row.scores[setting].macro[MAIN_METRIC].value, scores.macro[MAIN_METRIC].value
+        if stored is None or value is None or not math.isclose(stored, value, rel_tol=1e-6, abs_tol=1e-12):
+            raise RecordError(
+                f"scores do not follow from the ranks: {setting} {MAIN_METRIC}",
+                found=f"stored {stored}, recomputed {value}",
+                remedy="xqr-bench leaderboard verify",
+            )
+
+
+def _fill_standings(
+    rows: list[Row], contests: dict[tuple[str, str], dict[str, Ranks]], tell: Callable[[str], None]
+) -> None:
+    by_id = {row.id: row for row in rows}
+    for (task, protocol), contestants in sorted(contests.items()):
+        tell(f"tests: {task}, {protocol}, {len(contestants)} rows")
+        shared = [name for name in SETTINGS if all(name in by_id[row].protocol.settings for row in contestants)]
+        for name, found in standings(contestants, shared).items():
+            by_id[name].standing = found
+
+
+def _main_value(row: Row) -> float:
+    found = row.scores.get(MULTILINGUAL)
+    value = found.macro[METRIC].value if found is not None else None
+    return -1.0 if value is None else value
+
+
+def _task_facts(spec: TaskSpec) -> TaskFacts:
+    facts = known(spec)
+    languages = []
+    for code in spec.languages:
+        language = LANGUAGES.get(code)
+        languages.append(
+            LanguageFacts(
+                code=code,
+                name=language.name if language else code,
+                script=language.script if language else None,
+                right_to_left=bool(language and language.right_to_left),
+                resource_class=language.resource_class if language else None,
+                queries=facts.queries[code],
+                candidates=facts.candidates[code],
+            )
+        )
+    return TaskFacts(
+        title=spec.title,
+        description=" ".join(spec.description.split()),
+        settings=list(spec.settings),
+        metrics=list(spec.metrics),
+        languages=languages,
+        groups={
+            name: GroupFacts(
+                description=get_group(name).description,
+                languages=list(found.members),
+                missing=list(found.absent),
+                undefined_reason=found.reason,
+            )
+            for name, found in spec.group_members().items()
+        },
+        n_questions=facts.n_questions,
+        n_articles=facts.n_articles,
+        n_queries=sum(facts.queries.values()),
+        n_candidates=sum(facts.candidates.values()),
+        n_relevants=facts.n_relevants,
+        revision=spec.revision or None,
+        licence=spec.licence.model_dump() if spec.licence else None,
+    )
+
+
+def _metric_facts(name: str) -> MetricFacts:
+    found = parse_metric(name)
+    return MetricFacts(kind=found.kind, summary=found.summary, settings=list(found.settings))
