@@ -25,6 +25,7 @@ ROOMS = [
     "certainty",
     "provenance",
     "record",
+    "comparison",
     "pipeline",
     "trec",
     "baseline",

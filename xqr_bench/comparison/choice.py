@@ -1,0 +1,143 @@
+"""Which figures are compared: the confirmatory family, and the exploratory cells that were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from xqr_bench.certainty import GAP, MACRO, PARTS, FigureName
+from xqr_bench.errors import UnknownNameError, UsageError
+from xqr_bench.metrics import parse_metric
+from xqr_bench.record import TaskInfo
+
+CONFIRMATORY = "map"
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Exploratory cells as asked for; "all" stands for everything there is.
+
+    Without metrics, languages and groups, the exploratory cells are MAP of all groups and their gaps to English;
+    with metrics alone, the macro averages of these; else the languages (or pairs, `en>de`) and groups named, with
+    their gaps to English.
+
+    Attributes:
+        metrics, settings, languages, groups: names; empty: not asked for.
+    """
+
+    metrics: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+
+    @property
+    def explicit(self) -> bool:
+        """Whether any cell was asked for."""
+        return bool(self.metrics or self.languages or self.groups)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A choice as it applies to one task.
+
+    Attributes:
+        metrics: of the exploratory cells.
+        macro: metrics whose macro averages are among them.
+        settings: settings of the exploratory cells.
+        languages: query languages and language pairs.
+        groups: names of groups.
+        notes: what of the choice this task does not have.
+    """
+
+    metrics: tuple[str, ...]
+    macro: frozenset[str]
+    settings: tuple[str, ...]
+    languages: frozenset[str]
+    groups: frozenset[str]
+    notes: tuple[str, ...]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of a record that hold chosen cells."""
+        wanted = {MACRO: self.macro, "by_query_language": self.languages, "by_language_pair": self.languages}
+        wanted |= {"by_group": self.groups, GAP: self.languages | self.groups}
+        return tuple(part for part in PARTS if wanted[part])
+
+    def holds(self, name: FigureName) -> bool:
+        """Whether a figure is one of the cells."""
+        if name.metric not in self.metrics or name.setting not in self.settings:
+            return False
+        if name.part == MACRO:
+            return name.metric in self.macro
+        key = name.key.split(" - ")[0]
+        if name.part in ("by_query_language", "by_language_pair"):
+            return key in self.languages
+        return key.partition(":")[0] in self.groups or (name.part == GAP and key in self.languages)
+
+
+def check_names(choice: Choice, tasks: Sequence[TaskInfo]) -> None:
+    """Raise UnknownNameError unless every name of the choice is known in one of the tasks; metrics in all records."""
+    for name in choice.metrics:
+        if name == ALL:
+            continue
+        wanted = parse_metric(name).name
+        lacking = [info for info in tasks if wanted not in info.metrics]
+        if lacking:
+            raise UsageError(
+                f"not every record holds the metric {wanted!r}",
+                found=f"a record of {lacking[0].name} holds {', '.join(lacking[0].metrics)}",
+                remedy="choose a metric that all records hold, or evaluate again with --metrics",
+            )
+    _known("setting", choice.settings, {name for info in tasks for name in info.settings})
+    languages = {name for info in tasks for name in info.languages}
+    pairs = {f"{query}>{candidate}" for info in tasks for query in info.languages for candidate in info.languages}
+    for name in choice.languages:
+        _known("language pair" if ">" in name else "language", [name], pairs if ">" in name else languages)
+    _known("language group", choice.groups, {name for info in tasks for name in info.groups})
+
+
+def _known(kind: str, names: Iterable[str], known: Collection[str]) -> None:
+    for name in names:
+        if name != ALL and name not in known:
+            remedy = f"choose one of: {', '.join(sorted(known))}" if len(known) < 40 else "choose another"
+            raise UnknownNameError(kind, name, known, remedy=f"{remedy}, or all")
+
+
+def cells_of(choice: Choice, info: TaskInfo, groups: Collection[str]) -> Cells:
+    """The choice as it applies to one task.
+
+    Args:
+        choice: with names that `check_names` has seen.
+        info: the task, as its records hold it.
+        groups: groups that all its records define alike.
+    """
+    settings = tuple(name for name in info.settings if _chosen(name, choice.settings or (ALL,)))
+    named = (
+        tuple(info.metrics)
+        if ALL in choice.metrics
+        else tuple(dict.fromkeys(parse_metric(name).name for name in choice.metrics))
+    )
+    metrics = named or tuple(name for name in (CONFIRMATORY,) if name in info.metrics)
+    # macro averages of MAP stand in the confirmatory family already
+    macro = frozenset(named) - {CONFIRMATORY}
+    languages = set(choice.languages) & {*info.languages, *(name for name in choice.languages if ">" in name)}
+    if ALL in choice.languages:
+        languages |= set(info.languages)
+    wanted = choice.groups if choice.explicit else (ALL,)
+    members = {name for name in groups if _chosen(name, wanted)}
+    notes = [
+        f"{info.name} has no {name}"
+        for name in choice.languages
+        if name != ALL and not set(name.split(">")) <= set(info.languages)
+    ]
+    for name in sorted(info.groups):
+        if _chosen(name, wanted) and name not in groups:
+            notes.append(f"the group {name} is left out: the records do not define it alike")
+        elif _chosen(name, wanted) and (reason := info.groups[name].undefined_reason):
+            notes.append(f"{name}: {reason}")
+    return Cells(metrics, macro, settings, frozenset(languages), frozenset(members), tuple(notes))
+
+
+def _chosen(name: str, wanted: Collection[str]) -> bool:
+    return ALL in wanted or name in wanted

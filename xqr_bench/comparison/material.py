@@ -1,0 +1,106 @@
+"""What the comparisons of one task are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+
+import numpy as np
+
+from xqr_bench.certainty import FigureName, Units, figures_of
+from xqr_bench.comparison.choice import Cells
+from xqr_bench.comparison.gather import Side, TaskRecords
+from xqr_bench.metrics.per_query import PerQuery
+from xqr_bench.scores import Group, all_per_query
+from xqr_bench.stats.contrasts import Contrasts
+from xqr_bench.stats.paired import Pair, PairedResult, paired
+from xqr_bench.stats.panel import Panel
+
+
+def names_of(contrasts: Contrasts) -> list[FigureName]:
+    """The labels of figures made by `figures_of`."""
+    return [name_of(label) for label in contrasts.labels]
+
+
+def name_of(label: object) -> FigureName:
+    """A label made by `figures_of`."""
+    if not isinstance(label, FigureName):
+        raise TypeError(f"{label!r} is no FigureName")
+    return label
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the comparisons of one task are made from.
+
+    Attributes:
+        task: its name.
+        metrics: those that all records hold.
+        sides: the records.
+        values: of each record, setting -> metric -> per-query values.
+        units: questions and articles.
+        groups: the language groups that all records define alike.
+        seed: every test draws anew from it, so that no figure depends on what else is asked for.
+        resamples: B of the tests.
+    """
+
+    task: str
+    metrics: tuple[str, ...]
+    sides: tuple[Side, ...]
+    values: tuple[Mapping[str, Mapping[str, PerQuery]], ...]
+    units: Units
+    groups: Mapping[str, Group]
+    seed: int
+    resamples: int
+
+    @property
+    def generator(self) -> np.random.Generator:
+        """A fresh generator at the seed."""
+        return np.random.Generator(np.random.PCG64(self.seed))
+
+    @cached_property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Indices of the records of each pair: every later one against every earlier one."""
+        return list(combinations(range(len(self.sides)), 2))
+
+    def pair(self, a: int, b: int, cells: Cells) -> list[PairedResult]:
+        """The chosen figures of records a and b, tested together."""
+        of_a, of_b = (self.figures(side, cells) for side in (a, b))
+        pairs = [Pair(panel, of_b[name][0], contrasts) for name, (panel, contrasts) in of_a.items() if name in of_b]
+        if not pairs:
+            return []
+        return list(paired(pairs, self.units, self.generator, resamples=self.resamples))
+
+    def figures(self, side: int, cells: Cells) -> dict[tuple[str, str], tuple[Panel, Contrasts]]:
+        """(setting, metric) -> the chosen figures of one record that are defined."""
+        found = {}
+        for panel, contrasts in figures_of(
+            self.values[side],
+            self.units,
+            self.groups,
+            parts=cells.parts,
+            metrics=cells.metrics,
+            settings=cells.settings,
+        ):
+            names = names_of(contrasts)
+            # an undefined figure would spoil the joint tests of all others
+            defined = np.isfinite(contrasts.apply(panel.estimate))
+            chosen = [index for index, name in enumerate(names) if cells.holds(name) and defined[index]]
+            if chosen:
+                found[names[0].setting, names[0].metric] = (panel, contrasts.select(chosen))
+        return found
+
+
+def gather_values(records: TaskRecords, seed: int, resamples: int) -> Material:
+    """Compute the per-query values of all metrics that the records share."""
+    first = records.sides[0].record.task
+    metrics = tuple(name for name in first.metrics if all(name in side.record.task.metrics for side in records.sides))
+    groups = {
+        name: group
+        for name, group in first.groups.items()
+        if all(side.record.task.groups.get(name) == group for side in records.sides)
+    }
+    values = tuple(all_per_query(side.record.ranks, metrics, first.settings) for side in records.sides)
+    return Material(records.task, metrics, records.sides, values, records.units, groups, seed, resamples)
