@@ -86,6 +86,15 @@ def split(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
+def table_console() -> Console:
+    """A console for tables, at least as wide as they are made for; a narrower terminal wraps their lines."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.width = max(console.width, 100)
+    return console
+
+
 class Session:
     """One run of a command that makes records.
 
@@ -171,11 +180,9 @@ class Session:
             for path in paths:
                 click.echo(str(path))
         elif records:
-            from rich.console import Console
-
             from xqr_bench.report.terminal import results
 
-            Console(highlight=False).print(results(records))
+            table_console().print(results(records))
             for path in paths:
                 click.echo(f"record: {path}")
 

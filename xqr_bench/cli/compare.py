@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from xqr_bench.cli.common import table_console
 from xqr_bench.errors import UsageError
 
-WIDTH = 100  # what the tables need; a narrower terminal wraps their lines
 FORMATS = ("json", "markdown", "latex")
 
 
@@ -73,11 +73,8 @@ def _show(found: Any, form: str | None) -> None:
 
         click.echo(getattr(comparison_text, f"comparison_{form}")(found))
         return
-    from rich.console import Console
-
     from xqr_bench.report.comparison import comparison_tables
 
-    console = Console(highlight=False)
-    console.width = max(console.width, WIDTH)
+    console = table_console()
     for task in found:
         console.print(comparison_tables(task))

@@ -17,6 +17,9 @@ from xqr_bench.types import MULTILINGUAL, SETTINGS
 SHORT = {"monolingual": "Mo.", "cross-lingual": "Cr.", "multilingual": "Mul."}
 TASKS_BESIDE = 2
 WEAKEST = 3
+LARGE = 1e6
+NARROW = (0, 1, 0, 0)  # two tasks and their half widths fit into 100 columns
+HALF_WIDTH = "±: half of the 95% interval over questions; the record also holds that over articles\n"
 
 
 def number(value: float | None, *, digits: int = 4) -> str:
@@ -24,9 +27,26 @@ def number(value: float | None, *, digits: int = 4) -> str:
     if value is None:
         return "–"
     if abs(value) >= 100:
-        return f"{value:,.0f}" if abs(value) < 1e6 else f"{value:.3g}"
+        return f"{value:,.0f}" if abs(value) < LARGE else _large(value)
     text = f"{value:.{digits}f}"
     return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+
+
+def _large(value: float) -> str:
+    """Three digits and the power of ten: `1.24e7`."""
+    return f"{value:.3g}".replace("e+0", "e").replace("e+", "e")
+
+
+def with_half_width(score: Score | None) -> str:
+    """A figure with half of its 95% interval over questions, where the record holds one: `.3197 ±.0123`."""
+    if score is None or score.value is None or score.interval is None:
+        return number(_value(score))
+    half = (score.interval.high - score.interval.low) / 2
+    if abs(score.value) >= LARGE:
+        text = _large(half)
+    else:
+        text = f"{half:,.0f}" if abs(score.value) >= 100 else number(half)
+    return f"{number(score.value)} ±{text}"
 
 
 def results(records: Sequence[Record]) -> RenderableType:
@@ -36,6 +56,8 @@ def results(records: Sequence[Record]) -> RenderableType:
         beside = records[start : start + TASKS_BESIDE]
         parts += [main_table(beside), bias_table(beside)]
     parts += [weakest_languages(record) for record in records]
+    if any(score.interval for record in records for scores in record.scores.values() for *_, score in scores.items()):
+        parts.append(Text(HALF_WIDTH, style="dim"))
     parts += [Text(f"! {line}", style="yellow") for line in _warnings(records)]
     return Group(*parts)
 
@@ -61,14 +83,14 @@ def _partial(record: Record) -> str:
 
 def main_table(records: Sequence[Record]) -> Table:
     """Scores: a row a metric, for each task the macro averages Mo. / Cr. / Mul."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=_title(records), title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=NARROW, title=_title(records), title_justify="left")
     table.add_column("score")
     for record in records:
         for setting in SETTINGS:
             table.add_column(f"{record.task.name}\n{SHORT[setting]}", justify="right")
     for metric in _metrics(records, "score"):
         cells = [
-            number(_value(record.scores[setting].macro.get(metric))) if setting in record.scores else ""
+            with_half_width(record.scores[setting].macro.get(metric)) if setting in record.scores else ""
             for record in records
             for setting in SETTINGS
         ]
@@ -78,7 +100,7 @@ def main_table(records: Sequence[Record]) -> Table:
 
 def bias_table(records: Sequence[Record]) -> Table:
     """Bias of the multilingual rankings, beside the value of a random ranking and their ratio."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=NARROW)
     table.add_column("bias (multilingual)")
     for record in records:
         for name in ("value", "random", "ratio"):
@@ -92,7 +114,7 @@ def bias_table(records: Sequence[Record]) -> Table:
                 cells += ["", "", ""]
             else:
                 cells += [
-                    number(score.value),
+                    with_half_width(score),
                     number(score.random_reference) if score.random_reference is not None else "",
                     f"{score.ratio_to_random:.3f}" if score.ratio_to_random is not None else "",
                 ]
@@ -105,14 +127,20 @@ def weakest_languages(record: Record, metric: str = "map") -> Text:
     lines = [f"{record.task.name}: weakest query languages by {metric}"]
     for setting, scores in record.scores.items():
         found = [
-            (score.value, language)
+            (score.value, language, score)
             for language, of_metric in scores.by_query_language.items()
             if (score := of_metric.get(metric)) is not None and score.value is not None
         ]
         if len(found) > 1:
-            weakest = ", ".join(f"{language} {number(value)}" for value, language in sorted(found)[:WEAKEST])
+            weakest = ", ".join(
+                f"{language} {with_half_width(score)}" for _, language, score in sorted(found, key=_by_value)[:WEAKEST]
+            )
             lines.append(f"  {setting:<14} {weakest}")
     return Text("\n".join(lines) + "\n")
+
+
+def _by_value(found: tuple[float, str, Score]) -> tuple[float, str]:
+    return found[:2]
 
 
 def _title(records: Sequence[Record]) -> str:
