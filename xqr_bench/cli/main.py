@@ -27,6 +27,12 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "recompute",
         "Prove that a record's scores follow from its ranks.",
     ),
+    "compare": (
+        "xqr_bench.cli.compare",
+        "compare",
+        "Which differences between records are real, and how large.",
+    ),
+    "plot": ("xqr_bench.cli.plot", "plot", "Draw records: heat maps, bars by language, differences, bias."),
     "search": (
         "xqr_bench.cli.search",
         "search",
