@@ -70,6 +70,7 @@ def test_chosen_settings_and_metrics(here: Path) -> None:
         (["evaluate", "char-ngrams", "--metrics", ","], "no metric is left"),
         (["evaluate", "char-ngrams", "--metrics", "mapp"], "there is no metric named 'mapp'"),
         (["evaluate", "char-ngrams", "--trec-run", "x", "--trec-settings", "all"], "there is no setting named 'all'"),
+        (["evaluate", "char-ngrams", "--trec-run", "x", "--index", "hnsw"], "--trec-run writes the exact ranking, not"),
         (["baseline", "bm25", "--b", "2"], "--b cannot be 2.0"),
     ],
 )
@@ -91,6 +92,9 @@ def test_a_record_that_exists(here: Path) -> None:
     done = run("baseline", "bm25", *PART, "--k1", "1.2")
     assert "skipped (--overwrite evaluates again); note that it was made with another model_kwargs" in done.stderr
     assert "record:" not in done.stdout
+    done = run("baseline", "bm25", *PART, "--trec-run", "runs")
+    assert "skipped (--overwrite evaluates again); no run of it is written" in done.stderr
+    assert not (here / "runs").exists()
 
 
 def test_the_baseline(here: Path) -> None:

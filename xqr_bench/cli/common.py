@@ -155,7 +155,8 @@ class Session:
             path = record_path(self.output, name, spec.name)
             if path.exists() and not self._options["overwrite"]:
                 note = _other_model(path, identity)
-                self.say(f"{path} exists already: skipped (--overwrite evaluates again){note}")
+                no_run = "; no run of it is written" if self._options.get("trec_run") else ""
+                self.say(f"{path} exists already: skipped (--overwrite evaluates again){note}{no_run}")
             else:
                 result.append(spec)
         self.show_licences(result)
