@@ -236,13 +236,14 @@ def score(
             "by_language_pair": {},
             "by_group": {},
         }
+        ranges: list[str] = []
         for name, found in of_metric.items():
             cells = CellValues(found)
             for part, key, chosen in pick_cells(found):
                 scored = cells.score(chosen, "no query of this task has this setting")
                 if part == "macro":
                     macro[name] = scored
-                    warnings += _tie_warning(cells, setting, name, chosen)
+                    ranges += _tie_range(cells, name, chosen)
                 else:
                     parts[part].setdefault(key, {})[name] = scored
             for group, members in groups.items():
@@ -250,17 +251,20 @@ def score(
                 for key, chosen in pick_group_cells(found, group, members.languages):
                     parts["by_group"].setdefault(key, {})[name] = cells.score(chosen, missing)
         result[setting] = SettingScores(**parts, **macro)  # type: ignore[arg-type]
+        if ranges:
+            warnings.append(
+                f"ties: the order of candidates with equal scores moves {setting} {', '.join(ranges)}; "
+                "the figures are means over all orders"
+            )
     return result, warnings
 
 
-def _tie_warning(cells: CellValues, setting: str, name: str, chosen: Sequence[int]) -> list[str]:
+def _tie_range(cells: CellValues, name: str, chosen: Sequence[int]) -> list[str]:
+    """`name worst..best` where the order of ties moves the macro average by more than TIE_WARNING."""
     if cells.optimistic is None or cells.pessimistic is None or not len(chosen):
         return []
     picked = np.array(chosen)
     worst, best = (float(values[picked].mean()) for values in (cells.pessimistic, cells.optimistic))
     if not best - worst > TIE_WARNING:
         return []
-    return [
-        f"ties: {setting} {name} lies between {worst:.4f} and {best:.4f} by the order of candidates with equal "
-        "scores; the figure is the mean over all orders"
-    ]
+    return [f"{name} {worst:.3f}..{best:.3f}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -12,7 +13,17 @@ import pytest
 from xqr_bench import evaluate, load_record
 from xqr_bench.errors import RecordError, XqrBenchError
 from xqr_bench.files import write_text
-from xqr_bench.record import Record, load_ranks, ranks_digest, recompute, record_path, save_ranks, save_record, to_json
+from xqr_bench.record import (
+    Record,
+    check_possible,
+    load_ranks,
+    ranks_digest,
+    recompute,
+    record_path,
+    save_ranks,
+    save_record,
+    to_json,
+)
 from xqr_bench.record.schema import schema_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,6 +105,19 @@ def test_impossible_ranks_are_refused(saved: Path) -> None:
         broken(lambda ranks: ranks.gt.__setitem__((0, 0), -1))
 
 
+def test_impossible_lists_of_their_own_are_refused(record: Record) -> None:
+    ranks = record.ranks
+    column = (np.arange(ranks.n_relevants), ranks.relevant_columns)
+    own_gt, own_eq = ranks.gt[column].copy(), ranks.eq[column].copy()
+    check_possible(replace(ranks, own_gt=own_gt, own_eq=own_eq))
+    own_gt[3] = 10**6
+    with pytest.raises(RecordError, match="within the own language exceed its pool"):
+        check_possible(replace(ranks, own_gt=own_gt, own_eq=own_eq))
+    own_gt[3], own_eq[3] = 0, 0
+    with pytest.raises(RecordError, match="tie with itself within its own language"):
+        check_possible(replace(ranks, own_gt=own_gt, own_eq=own_eq))
+
+
 def test_it_follows_the_shipped_schema(saved: Path) -> None:
     schema = json.loads((ROOT / "leaderboard" / "schema.json").read_text(encoding="utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
@@ -132,7 +156,9 @@ def test_the_contract(saved: Path) -> None:
 
 def test_frame(record: Record) -> None:
     frame = record.to_frame()
-    row = frame.query("setting == 'cross-lingual' and part == 'by_language_pair' and key == 'en>de' and metric == 'map'")
+    row = frame.query(
+        "setting == 'cross-lingual' and part == 'by_language_pair' and key == 'en>de' and metric == 'map'"
+    )
     assert row["value"].item() == record.scores["cross-lingual"].by_language_pair["en>de"]["map"].value
     assert len(frame) == sum(1 for scores in record.scores.values() for _ in scores.items())
 

@@ -163,6 +163,13 @@ def check_possible(ranks: Ranks) -> None:
         & (ranks.eq[np.arange(ranks.n_relevants), ranks.relevant_columns] < 1),
         "a gain is not positive": ~(ranks.gains > 0),
     }
+    if ranks.own_gt is not None and ranks.own_eq is not None:
+        listed = ranks.own_gt >= 0
+        own_size = ranks.column_sizes[ranks.relevant_columns]
+        problems["counts within the own language exceed its pool"] = listed & (
+            ranks.own_gt.astype(np.int64) + ranks.own_eq > own_size
+        )
+        problems["a relevant does not tie with itself within its own language"] = listed & (ranks.own_eq < 1)
     for problem, rows in problems.items():
         if rows.any():
             row = int(np.flatnonzero(rows)[0])
