@@ -6,11 +6,13 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
+from xqr_bench.board.attestation import load_attestation
 from xqr_bench.board.check import check_submission
 from xqr_bench.board.files import MAX_RECORD, max_ranks, read_json
 from xqr_bench.board.places import attestation_path, is_record, ranks_path, record_place
 from xqr_bench.board.publish import publishable
 from xqr_bench.errors import RecordError, UsageError
+from xqr_bench.files import write_text
 from xqr_bench.record import Record, save_ranks, save_record, to_json
 
 
@@ -20,6 +22,7 @@ class Submitted(NamedTuple):
     record: Path
     ranks: Path
     replaced: bool
+    attestation: Path | None
     commands: list[str]
     """Git commands that make a pull request of it."""
 
@@ -52,11 +55,22 @@ def submit(path: Path | str, leaderboard: Path | str = "leaderboard", *, replace
             remedy="--replace puts this record in its place; a variant gets a name of its own: evaluate --name",
         )
     _check_sizes(record, folder, target)
-    attestation = attestation_path(target)
-    if replaced and attestation.exists() and not _same_ranks(target, record):
-        attestation.unlink()
+    attestation = _attestation(Path(path), target, record)
     save_record(record, target)
-    return Submitted(target, ranks_path(target), replaced, _commands(record, target, attestation.exists()))
+    return Submitted(target, ranks_path(target), replaced, attestation, _commands(record, target, attestation))
+
+
+def _attestation(source: Path, target: Path, record: Record) -> Path | None:
+    """Bring the attestation beside the record along; one of the submission that is replaced goes with it."""
+    there = attestation_path(target)
+    own = attestation_path(source)
+    if own.exists() or own.is_symlink():
+        load_attestation(own, record)
+        if own.resolve() != there.resolve():
+            write_text(there, own.read_text(encoding="utf-8"))
+        return there
+    there.unlink(missing_ok=True)
+    return None
 
 
 def _refuse_links(folder: Path, target: Path) -> None:
@@ -99,13 +113,9 @@ def _check_sizes(record: Record, folder: Path, target: Path) -> None:
             )
 
 
-def _same_ranks(target: Path, record: Record) -> bool:
-    return bool(read_json(target)["ranks_file"]["digest"] == record.ranks_file.digest)
-
-
-def _commands(record: Record, target: Path, attested: bool) -> list[str]:
+def _commands(record: Record, target: Path, attestation: Path | None) -> list[str]:
     branch = f"submit-{target.parent.parent.name}-{target.stem}".lower()
-    files = [target, ranks_path(target), *([attestation_path(target)] if attested else [])]
+    files = [target, ranks_path(target), *([attestation] if attestation else [])]
     return [
         shlex.join(command)
         for command in (

@@ -38,6 +38,14 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "search",
         "Ask a saved index a question; see the best candidates of all languages.",
     ),
+    "reproduce": (
+        "xqr_bench.cli.reproduce",
+        "reproduce",
+        "Run a record's encoder again and compare the ranks.",
+    ),
+    "submit": ("xqr_bench.cli.submit", "submit", "Put a record on the leaderboard."),
+    "leaderboard": ("xqr_bench.cli.leaderboard", "leaderboard", "Verify or show the leaderboard."),
+    "export": ("xqr_bench.cli.export", "export", "Write records in other tools' formats: a model card."),
     "tasks": ("xqr_bench.cli.tasks", "tasks", "List the tasks, or show one."),
     "encoders": ("xqr_bench.cli.encoders", "encoders", "List the kinds of encoder MODEL can name."),
     "metrics": (

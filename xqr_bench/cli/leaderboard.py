@@ -1,0 +1,84 @@
+"""`xqr-bench leaderboard`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+
+@click.group()
+def leaderboard() -> None:
+    """Verify or show the leaderboard folder."""
+
+
+@leaderboard.command(short_help="Check all submissions.")
+@click.argument("folder", type=click.Path(), default="leaderboard", metavar="[DIR]")
+@click.option("--quiet", is_flag=True, help="Print faults only.")
+def verify(folder: str, quiet: bool) -> None:
+    """Check every submission below DIR (default: leaderboard), and compute all its scores anew.
+
+    Prints a line for each fault. Exit code 0 when there is none, 1 when there is one.
+    """
+    from xqr_bench.board.verify import verify as verify_folder
+
+    done = verify_folder(folder, None if quiet else lambda path: click.echo(f"checking {path}", err=True))
+    for fault in done.faults:
+        click.echo(f"{fault.path}: {fault.text}")
+    if done.faults:
+        raise SystemExit(1)
+    if not quiet:
+        click.echo(f"{done.checked} submissions are in order: all their scores follow from their ranks")
+
+
+@leaderboard.command(short_help="Show the tables, or print the leaderboard JSON.")
+@click.option(
+    "--leaderboard", "folder", type=click.Path(), default="leaderboard", show_default=True, help="The folder."
+)
+@click.option("--task", help="Only this task.")
+@click.option("--metric", default="map", show_default=True, help="Metric or bias measure.")
+@click.option("--setting", "settings", multiple=True, help="Only this setting; repeat for more.")
+@click.option("--language", help="Figures of the queries in this language.")
+@click.option("--group", help="Figures of this language group, such as joshi-3.")
+@click.option("--sort", help="A setting, model, date or status.  [default: multilingual]")
+@click.option("--no-tests", is_flag=True, help="Do not mark rows that cannot be told apart from the best.")
+@click.option("--json", "as_json", is_flag=True, help="Print the leaderboard JSON: all that tables and sites show.")
+@click.pass_context
+def show(ctx: click.Context, /, **options: Any) -> None:
+    """Show submissions and published figures.
+
+    Rows that cannot be told apart from the best, by a paired test on their stored ranks, are marked.
+    """
+    from xqr_bench.board.table import leaderboard_text, read_leaderboard
+    from xqr_bench.board.terminal import View, check_view
+    from xqr_bench.board.terminal import show as rendered
+    from xqr_bench.errors import UnknownNameError, UsageError
+    from xqr_bench.types import SETTINGS
+
+    for setting in options["settings"]:
+        if setting not in SETTINGS:
+            raise UnknownNameError("setting", setting, SETTINGS)
+    if options["as_json"]:
+        commandline = click.core.ParameterSource.COMMANDLINE
+        given = [name for name in ctx.params if ctx.get_parameter_source(name) == commandline]
+        wrong = [name for name in given if name not in ("folder", "task", "no_tests", "as_json")]
+        if wrong:
+            raise UsageError(
+                f"--json prints all figures: {', '.join(f'--{name}' for name in wrong)} cannot be used with it",
+                remedy="leave it out",
+            )
+    board = read_leaderboard(options["folder"], task=options["task"], test=not options["no_tests"])
+    if options["as_json"]:
+        click.echo(leaderboard_text(board), nl=False)
+        return
+    view = View(
+        metric=options["metric"],
+        settings=tuple(name for name in SETTINGS if name in options["settings"]) or SETTINGS,
+        language=options["language"],
+        group=options["group"],
+        sort=options["sort"],
+    )
+    check_view(view, board)
+    from rich.console import Console
+
+    Console(highlight=False).print(rendered(board, view))

@@ -1,0 +1,28 @@
+"""`xqr-bench submit`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(short_help="Put a record on the leaderboard.")
+@click.argument("record", type=click.Path())
+@click.option(
+    "--leaderboard", type=click.Path(), default="leaderboard", show_default=True, help="The leaderboard folder."
+)
+@click.option("--replace", is_flag=True, help="Overwrite a submission of the same model, version and task.")
+def submit(record: str, leaderboard: str, replace: bool) -> None:
+    """Check RECORD and copy it, with the ranks beside it, into the leaderboard folder.
+
+    Form, data digests, ranks and every score are checked before anything is written. Local paths in the provenance
+    are cut down to their last part. What is left to do is printed: a pull request.
+    """
+    from xqr_bench.board.submit import submit as submit_record
+
+    done = submit_record(record, leaderboard, replace=replace)
+    click.echo(f"{'replaced' if done.replaced else 'submitted'}: {done.record}", err=True)
+    if done.attestation is not None:
+        click.echo(f"with the attestation {done.attestation}", err=True)
+    click.echo("open a pull request with it:", err=True)
+    for command in done.commands:
+        click.echo(command)
