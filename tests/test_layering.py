@@ -31,6 +31,7 @@ ROOMS = [
     "baseline",
     "report",
     "board",
+    "site",
     "export",
     "train",
     "study",

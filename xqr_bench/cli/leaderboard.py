@@ -6,10 +6,15 @@ from typing import Any
 
 import click
 
+from xqr_bench.cli.site import build
+
 
 @click.group()
 def leaderboard() -> None:
-    """Verify or show the leaderboard folder."""
+    """Verify or show the leaderboard folder, or build a site from it."""
+
+
+leaderboard.add_command(build)
 
 
 @leaderboard.command(short_help="Check all submissions.")

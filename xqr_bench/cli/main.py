@@ -44,7 +44,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Run a record's encoder again and compare the ranks.",
     ),
     "submit": ("xqr_bench.cli.submit", "submit", "Put a record on the leaderboard."),
-    "leaderboard": ("xqr_bench.cli.leaderboard", "leaderboard", "Verify or show the leaderboard."),
+    "leaderboard": ("xqr_bench.cli.leaderboard", "leaderboard", "Verify or show the leaderboard, or build its site."),
     "export": ("xqr_bench.cli.export", "export", "Write records in other tools' formats: a model card."),
     "tasks": ("xqr_bench.cli.tasks", "tasks", "List the tasks, or show one."),
     "encoders": ("xqr_bench.cli.encoders", "encoders", "List the kinds of encoder MODEL can name."),

@@ -1,0 +1,246 @@
+// The main table: DataTables sorts and searches; what a column shows is chosen above it.
+const $ = globalThis.datatables.jQuery;
+const byId = (id) => document.getElementById(id);
+const TEXT = { "cross-into": "into", "cross-out-of": "out of", "cross-within": "within" };
+const slots = [
+  { slot: "monolingual", setting: "monolingual" },
+  { slot: "cross-lingual", setting: "cross-lingual" },
+  { slot: "cross-into", setting: "cross-lingual", way: ":into" },
+  { slot: "cross-out-of", setting: "cross-lingual", way: ":out-of" },
+  { slot: "cross-within", setting: "cross-lingual", way: ":within" },
+  { slot: "multilingual", setting: "multilingual" },
+  { slot: "bias", setting: "multilingual" },
+];
+const FIRST = 4; // columns before the figures: part (hidden), model, status, kind
+const figures = data.tasks.flatMap((task) => slots.map((slot) => ({ task: task.name, ...slot })));
+const chosen = { metric: data.tested, languages: "", tasks: new Set(data.tasks.map((task) => task.name)), settings: new Set(data.settings.map(([name]) => name)) };
+const partOrder = Object.keys(data.parts);
+
+const isBias = () => metricOf(chosen.metric)?.kind === "bias";
+/** The metric of a column: beside a bias measure stands MAP. */
+const metricIn = (column) => (isBias() && column.slot !== "bias" ? data.tested : chosen.metric);
+const cellOf = (row, column) => figureOf(row, column.task, column.setting, chosen.languages + (column.way ?? ""), metricIn(column));
+
+/** Marks are there where the JSON brings a test: one metric over all languages. */
+function standingOf(row, column) {
+  const tested = chosen.languages === "" && column.slot !== "bias" && !column.way && metricIn(column) === data.tested;
+  return tested ? (row.standing[column.task]?.[column.setting] ?? null) : null;
+}
+
+function interval(cell, scale) {
+  const x = (value) => (100 * Math.min(1, Math.max(0, value / scale))).toFixed(2);
+  const [value, low, high] = cell;
+  const drawn = [svg("line", { class: "track", x1: 0, x2: 100, y1: 4, y2: 4 })];
+  if (low !== null && low !== undefined) drawn.push(svg("line", { class: "span", x1: x(low), x2: Math.max(x(high), +x(low) + 0.8), y1: 4, y2: 4 }));
+  drawn.push(svg("line", { class: "point", x1: x(value), x2: x(value), y1: 0, y2: 8 }));
+  return svg("svg", { class: "ci", viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" }, ...drawn);
+}
+
+/** Bars of scores run from 0 to 1, of other measures from 0 to the greatest value shown. */
+function scaleOf(column) {
+  if (column.slot !== "bias") return 1;
+  const tops = data.entries.map((row) => cellOf(row, column)).filter(Array.isArray).map((cell) => Math.max(...cell.filter((value) => value !== null)));
+  return Math.max(...tops, 1e-9) <= 1 ? 1 : Math.max(...tops);
+}
+
+function shown(row, column) {
+  const cell = cellOf(row, column);
+  if (cell === null) return el("span", { class: "vh", text: "not measured" });
+  if (!Array.isArray(cell)) return el("span", { class: "none", title: cell, text: UNDEFINED }, el("span", { class: "vh", text: " undefined: " + cell }));
+  const standing = standingOf(row, column);
+  let mark = null;
+  let title = inWords(cell);
+  if (standing) {
+    title += `; place ${standing.place}: ${standing.verdict}`;
+    if (standing.verdict === "best") mark = el("span", { class: "mark best", text: " ●" }, el("span", { class: "vh", text: " the best" }));
+    else if (standing.tied) mark = el("span", { class: "mark tied", text: " ○" }, el("span", { class: "vh", text: " cannot be told apart from the best" }));
+  }
+  const random = column.slot === "bias" ? cell[5] : null;
+  const range = cell[1] === null || cell[1] === undefined ? null : el("span", { class: "range", text: `${number(cell[1])} to ${number(cell[2])}` });
+  return el(
+    "div",
+    { title },
+    el("span", { class: "value", text: number(cell[0]) }),
+    mark,
+    range,
+    random === null || random === undefined ? null : el("small", { text: `random ${number(random)}` }),
+    interval(cell, scaleOf(column)),
+  );
+}
+
+function modelCell(row) {
+  const protocol = ["standard", "as published"].includes(row.protocol) ? null : el("small", {}, isolated(row.protocol));
+  const variant = row.part === "published" ? el("small", {}, isolated(row.version)) : null;
+  const phone = el("div", { class: "phone" }, el("small", { text: row.kind }), statusCell(row));
+  return el("div", {}, el("a", { href: row.page }, isolated(row.model)), variant, protocol, phone);
+}
+
+function statusCell(row) {
+  const names = [...new Set(Object.values(row.status))];
+  const tasks = (name) => Object.keys(row.status).filter((task) => row.status[task] === name).join(", ");
+  return el("div", {}, ...names.map((name) => el("span", { class: "chip " + name, title: tasks(name), text: name + (names.length > 1 ? `: ${tasks(name)}` : "") })));
+}
+
+/** DataTables decodes text that it searches as HTML; so it is given none. */
+const searchable = (text) => text.toLowerCase().replace(/[&<>]/g, " ");
+
+function visible(column) {
+  if (!chosen.tasks.has(column.task)) return false;
+  if (column.slot === "bias") return isBias();
+  if (isBias()) return column.setting !== "cross-lingual";
+  if (!chosen.settings.has(column.setting)) return false;
+  if (column.setting !== "cross-lingual") return true;
+  return chosen.languages.startsWith("g:") === Boolean(column.way);
+}
+
+function heading(column) {
+  const label = data.settings.find(([name]) => name === column.setting)[1] + (TEXT[column.slot] ? `, ${TEXT[column.slot]}` : "");
+  return el("span", {}, column.slot === "bias" ? metricOf(chosen.metric).label : label, isBias() && column.slot !== "bias" ? el("small", { text: metricOf(data.tested).label }) : "");
+}
+
+/** A table with two rows of headings: tasks, then settings. */
+function emptyTable() {
+  const lower = figures.map((column, place) => el("th", { scope: "col", class: place % slots.length ? null : "task" }, heading(column)));
+  return el(
+    "table",
+    {},
+    el("caption", { id: "caption" }),
+    el(
+      "thead",
+      {},
+      el("tr", {}, ...["Part", "Model", "Status", "Kind"].map((text) => el("th", { scope: "col", rowspan: 2, text })), ...data.tasks.map((task) => el("th", { scope: "colgroup", colspan: slots.length, text: task.name, title: task.title, "data-dt-order": "disable" }))),
+      el("tr", {}, ...lower),
+    ),
+  );
+}
+
+// Undefined figures stand last, whichever way a column is sorted.
+const order = $.fn.dataTable.ext.type.order;
+order["figure-asc"] = (a, b) => (a === b ? 0 : a === null ? 1 : b === null ? -1 : a - b);
+order["figure-desc"] = (a, b) => (a === b ? 0 : a === null ? 1 : b === null ? -1 : b - a);
+
+function figureColumn(column, place) {
+  return {
+    data: null,
+    type: "figure",
+    className: place % slots.length ? "" : "task",
+    orderSequence: ["desc", "asc"],
+    render: (_, type, row) => (type === "display" ? shown(row, column) : type === "sort" || type === "type" ? valueOf(cellOf(row, column)) : ""),
+  };
+}
+
+const textColumn = (text, display, more = {}) => ({
+  data: null,
+  type: "string",
+  render: (_, type, row) => (type === "display" ? display(row) : searchable(text(row))),
+  ...more,
+});
+
+byId("board").replaceChildren(emptyTable());
+const table = $("#board table").DataTable({
+  data: data.entries,
+  paging: false,
+  autoWidth: false,
+  layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null },
+  orderFixed: { pre: [[0, "asc"]] },
+  order: [[FIRST + 5, "desc"]],
+  rowGroup: { dataSrc: (row) => data.parts[row.part], startRender: (rows, group) => $(el("span", { text: group })) },
+  language: { zeroRecords: "No row has all that.", emptyTable: "No record has been submitted yet." },
+  columns: [
+    { data: null, visible: false, render: (_, type, row) => partOrder.indexOf(row.part) },
+    textColumn((row) => `${row.model} ${row.version} ${row.protocol}`, modelCell, { cellType: "th", createdCell: (cell) => cell.setAttribute("scope", "row") }),
+    textColumn((row) => Object.values(row.status).join(" "), statusCell, { className: "wide" }),
+    textColumn((row) => row.kind, (row) => el("span", { text: row.kind }), { className: "wide" }),
+    ...figures.map(figureColumn),
+  ],
+  createdRow: (line, row) => line.classList.add(row.part),
+});
+
+const filters = [...document.querySelectorAll("[data-filter]")];
+for (const select of filters) {
+  const name = select.dataset.filter;
+  table.search.fixed(name, (_, row) => {
+    if (!select.value) return true;
+    if (name === "status") return Object.values(row.status).includes(select.value);
+    // published rows have no protocol, index or exposure of their own
+    return row[name] === select.value || (row.part === "published" && name !== "kind");
+  });
+}
+
+function caption() {
+  const metric = metricOf(chosen.metric);
+  const of = byId("languages").selectedOptions[0]?.textContent ?? "";
+  byId("caption").textContent = `${metric.label}, ${of}`;
+  const both = chosen.languages.startsWith("g:") && !isBias() ? " Into: candidates in the group only; out of: queries in it only; within: both." : "";
+  byId("explain").textContent = `${metric.label}: ${metric.summary}.${both}` + (isBias() ? " It describes and does not rank: read it beside MAP and the random ranking." : "");
+  byId("explain").hidden = false;
+}
+
+/** Everything anew after a choice. */
+function update() {
+  figures.forEach((column, place) => {
+    table.column(FIRST + place).visible(visible(column), false);
+    table.column(FIRST + place).header().querySelector(".dt-column-title").replaceChildren(heading(column));
+  });
+  for (const name of ["settings"]) byId(name).querySelectorAll("input").forEach((box) => (box.disabled = isBias()));
+  caption();
+  table.rows().invalidate("data");
+  const [[sorted]] = table.order().length ? table.order() : [[FIRST]];
+  if (sorted >= FIRST && !table.column(sorted).visible()) {
+    const first = figures.findLastIndex((column) => visible(column));
+    table.order(first < 0 ? [1, "asc"] : [FIRST + first, "desc"]);
+  }
+  table.columns.adjust().draw();
+}
+
+table.on("draw", () => {
+  const info = table.page.info();
+  byId("shown").textContent = `${info.recordsDisplay} of ${info.recordsTotal} rows`;
+});
+
+function boxes(place, values, set) {
+  byId(place).replaceChildren(
+    ...values.map(([value, text]) => {
+      const box = el("input", { type: "checkbox", value, checked: true });
+      box.addEventListener("change", () => {
+        if (box.checked) set.add(value);
+        else set.delete(value);
+        update();
+      });
+      return el("label", {}, box, text);
+    }),
+  );
+}
+
+function languageOptions() {
+  const groups = new Map(data.tasks.flatMap((task) => task.groups).map(([name, label]) => ["g:" + name, label]));
+  const languages = new Map(data.tasks.flatMap((task) => task.languages).map(([code, name]) => ["l:" + code, `${name} (${code})`]));
+  const all = [["", "all languages"]];
+  if (groups.size) all.push(["Groups", [...groups]]);
+  if (languages.size) all.push(["Query language", [...languages]]);
+  return all;
+}
+
+fill(byId("metric"), metricOptions());
+fill(byId("languages"), languageOptions());
+byId("metric").value = chosen.metric;
+boxes("tasks", data.tasks.map((task) => [task.name, task.name]), chosen.tasks);
+boxes("settings", data.settings, chosen.settings);
+for (const name of ["metric", "languages"]) byId(name).addEventListener("change", (event) => ((chosen[name] = event.target.value), update()));
+byId("search").addEventListener("input", (event) => table.search(searchable(event.target.value)).draw());
+byId("ranges").addEventListener("change", (event) => byId("board").classList.toggle("ranges", event.target.checked));
+for (const select of filters) select.addEventListener("change", () => table.draw());
+byId("controls").addEventListener("submit", (event) => event.preventDefault());
+byId("controls").addEventListener("reset", () =>
+  setTimeout(() => {
+    Object.assign(chosen, { metric: data.tested, languages: "", tasks: new Set(data.tasks.map((task) => task.name)), settings: new Set(data.settings.map(([name]) => name)) });
+    byId("metric").value = chosen.metric;
+    boxes("tasks", data.tasks.map((task) => [task.name, task.name]), chosen.tasks);
+    boxes("settings", data.settings, chosen.settings);
+    byId("board").classList.remove("ranges");
+    table.search("").order([FIRST + 5, "desc"]);
+    update();
+  }),
+);
+byId("controls").hidden = false;
+update();
