@@ -37,5 +37,6 @@ def _of_index(record: Record) -> Iterator[str]:
         return
     if index.recall_against_exact:
         found = ", ".join(f"{100 * share:.1f}% of the best {k}" for k, share in index.recall_against_exact.items())
-        yield f"it found {found} of each language"
+        parts = ", ".join(f"{setting} {100 * of['10']:.1f}%" for setting, of in (index.recall_by_setting or {}).items())
+        yield f"it found {found} of each language" + (f" (of the best 10: {parts})" if parts else "")
     yield f"lists cut at {index.depth:,} a language: measures that need every rank are undefined (–)"

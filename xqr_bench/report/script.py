@@ -25,9 +25,8 @@ def right_to_left(text: str) -> bool:
 def isolated(line: str, *, rtl: bool) -> str:
     """The line between isolates, where it needs them: it is right-to-left, or has a part that is.
 
-    A terminal that reorders (VTE, Konsole, mlterm, Terminal.app) then reorders inside the cell only; one that does
-    not (xterm, Windows Terminal) shows the letters in the order they are stored in, in the same cells. The marks
-    take no cell.
+    A terminal that reorders (such as VTE or Konsole) then reorders inside the cell only; one that does not (such as
+    xterm) shows the letters in the order they are stored in, in the same cells. The marks take no cell.
     """
     if rtl:
         return RIGHT_TO_LEFT + line + END

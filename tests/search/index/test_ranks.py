@@ -122,6 +122,19 @@ def test_recall_is_the_literal_share_of_the_exact_best(type_: str) -> None:
                 first = [p for p in hits[: min(k, len(mine))] if p >= 0]
                 shares.append(sum(scores[p] >= best - 1e-6 for p in first) / min(k, len(mine)))
             assert facts.recall_by_language[code][str(k)] == pytest.approx(np.mean(shares))
+    assert facts.recall_by_setting is not None
+    for setting, own in (("monolingual", True), ("cross-lingual", False)):
+        shares = []
+        for m, code in enumerate(DATA.languages):
+            mine = candidates[edges[m] : edges[m + 1]]
+            rows = [i for i, query in enumerate(DATA.queries) if (query.language == code) == own]
+            _, places = search_index(build_index(mine, options, code), queries, 200)
+            scores = queries.astype(np.float64) @ mine.T.astype(np.float64)
+            tenth = np.sort(scores, axis=1)[:, -10]
+            shares.append(
+                np.mean([np.mean([p >= 0 and scores[i, p] >= tenth[i] - 1e-6 for p in places[i, :10]]) for i in rows])
+            )
+        assert facts.recall_by_setting[setting]["10"] == pytest.approx(np.mean(shares))
     mean = {k: np.mean([of[k] for of in facts.recall_by_language.values()]) for k in ("1", "10", "100")}
     assert facts.recall_against_exact == pytest.approx(mean)
 

@@ -286,7 +286,12 @@ def test_options_of_the_encoder_are_taken_up_again(tmp_path: Path) -> None:
     bound = encoder(query_prompt="tower ", similarity="dot", batch_size=7, name="other", candidate_context="paragraph")
     folder = saved(tmp_path / "index", bound, languages=["de", "en"])
     manifest = read_manifest(folder)
-    assert manifest.encoder.options == {"query_prompt": "tower ", "similarity": "dot", "candidate_context": "paragraph"}
+    assert manifest.encoder.options == {
+        "name": "other",
+        "query_prompt": "tower ",
+        "similarity": "dot",
+        "candidate_context": "paragraph",
+    }
     assert manifest.similarity == "dot"
     searcher = IndexSearcher(folder)
     assert searcher.encoder.identity.candidate_context == "{sentence}\n{paragraph}"

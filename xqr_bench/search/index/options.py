@@ -181,3 +181,7 @@ class IndexFacts(BaseModel):
     recall_by_language: dict[str, dict[str, float]] | None = Field(
         default=None, description="the same, by candidate language"
     )
+    recall_by_setting: dict[str, dict[str, float]] | None = Field(
+        default=None,
+        description="the same, of queries in the candidates' language (monolingual) and in another (cross-lingual)",
+    )

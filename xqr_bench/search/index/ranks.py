@@ -23,7 +23,7 @@ from xqr_bench.search.index.build import (
 )
 from xqr_bench.search.index.options import IndexFacts, IndexOptions
 from xqr_bench.search.product import DEFAULT_MEMORY, Product, Vectors, unit_vectors
-from xqr_bench.types import IntArray, Ranks, TaskData
+from xqr_bench.types import CROSS_LINGUAL, MONOLINGUAL, IntArray, Ranks, TaskData
 
 RECALL_AT = (1, 10, 100)
 METRICS = {"cosine": "inner product of vectors of unit length", "dot": "inner product of the vectors as they are"}
@@ -117,12 +117,22 @@ def indexed_ranks(
         threads=threads(),
         build_seconds=round(build_seconds, 6),
         search_seconds=round(search_seconds, 6),
-        recall_against_exact=None if recall is None else _at_k(recall.mean(axis=0)),
-        recall_by_language=None
-        if recall is None
-        else {code: _at_k(recall[m]) for m, code in enumerate(data.languages)},
+        **({} if recall is None else _recall_facts(recall, data)),
     )
     return Indexed(ranks, facts, indices, similarity)
+
+
+def _recall_facts(recall: NDArray[np.float64], data: TaskData) -> dict[str, Any]:
+    other, own, everything = recall
+    return {
+        "recall_against_exact": _at_k(everything.mean(axis=0)),
+        "recall_by_language": {code: _at_k(everything[m]) for m, code in enumerate(data.languages)},
+        "recall_by_setting": {
+            setting: _at_k(found.mean(axis=0))
+            for setting, found in ((MONOLINGUAL, own), (CROSS_LINGUAL, other))
+            if not np.isnan(found).any()
+        },
+    }
 
 
 def _at_k(values: NDArray[np.float64]) -> dict[str, float]:
@@ -143,7 +153,10 @@ class _Search:
         self._positions = np.array([index for found in data.relevants for index in found], dtype=np.int64)
         self._gt = np.zeros((len(self._positions), len(indices)), dtype=np.int32)
         self._eq = np.zeros_like(self._gt)
-        self._found = np.zeros((len(indices), len(RECALL_AT)))
+        language = {code: m for m, code in enumerate(data.languages)}
+        self._query_columns = np.array([language.get(query.language, -1) for query in data.queries], dtype=np.int64)
+        # share found, summed over queries of the candidates' language (1) and over the others (0)
+        self._found = np.zeros((2, len(indices), len(RECALL_AT)))
         self.seconds = 0.0
 
     def block(self, queries: Vectors, start: int, stop: int, product: Product) -> None:
@@ -152,11 +165,14 @@ class _Search:
         hits = [search_index(index, queries, self._depth) for index in self._indices]
         self.seconds += time.perf_counter() - started
         exact, best = self._exact_scores([places for _, places in hits], product)
+        columns = self._query_columns[start:stop]
         for m, (mine, top) in enumerate(zip(exact, best, strict=True)):
             for column, k in enumerate(RECALL_AT):
                 k = min(k, top.shape[1])
                 # a tie with the k-th best is as good as the k-th best
-                self._found[m, column] += (mine[:, :k] >= top[:, k - 1 : k]).sum() / k
+                shares = (mine[:, :k] >= top[:, k - 1 : k]).sum(axis=1) / k
+                for own in (0, 1):
+                    self._found[own, m, column] += shares[(columns == m) == own].sum()
         scores = [scores for scores, _ in hits] if self._own_scores else exact
         self._count(start, stop, scores, [places for _, places in hits])
 
@@ -201,8 +217,14 @@ class _Search:
         return ranks_of(self._data, self._offsets, self._positions, self._gt, self._eq, depth=self._depth)
 
     def recall(self) -> NDArray[np.float64]:
-        """Share of the exact best k found, mean over queries, `[languages, len(RECALL_AT)]`."""
-        return self._found / len(self._data.queries)
+        """Share of the exact best k found, `[3, languages, len(RECALL_AT)]`, NaN where there are no queries.
+
+        Mean over the queries of other languages than the candidates, over those of the same, and over all.
+        """
+        own = np.bincount(self._query_columns[self._query_columns >= 0], minlength=len(self._indices))
+        numbers = np.stack([len(self._query_columns) - own, own])[:, :, None]
+        with np.errstate(invalid="ignore"):
+            return np.concatenate([self._found / numbers, self._found.sum(axis=0)[None] / len(self._query_columns)])
 
 
 def _top(scores: Vectors, k: int) -> Vectors:

@@ -24,8 +24,8 @@ from xqr_bench.types import TaskData
 FORMAT = "xqr-bench index 1"
 MANIFEST = "index.json"
 AGAIN = "make the index again: xqr-bench evaluate MODEL --index TYPE --save-index DIR"
-# options of an encoder that change where and how fast it runs, or the record's name, but no vector
-_WITHOUT_EFFECT = ("name", "device", "batch_size")
+# options of an encoder that say where and how fast it runs, and change no vector
+_WITHOUT_EFFECT = ("device", "batch_size")
 
 
 class _Part(BaseModel):
