@@ -22,7 +22,15 @@ from xqr_bench.record import LanguageDiagnostics, ModelInfo, Provenance, RanksIn
 from xqr_bench.record.describe import language_diagnostics, task_info, truncation_warnings
 from xqr_bench.scores import all_per_query, score
 from xqr_bench.search import DEFAULT_MEMORY, exact_ranks
-from xqr_bench.search.index import Indexed, IndexFacts, IndexOptions, check_place, indexed_ranks, save_index
+from xqr_bench.search.index import (
+    Indexed,
+    IndexFacts,
+    IndexOptions,
+    check_place,
+    indexed_ranks,
+    refuse_too_few,
+    save_index,
+)
 from xqr_bench.types import Ranks, TaskData
 
 
@@ -184,6 +192,10 @@ def evaluate_tasks(
         for spec in specs:
             loaded.append(load_task(spec, data_dir=data_dir, languages=languages, limit=limit, progress=data_progress))
             progress.advance(1)
+    if index is not None:  # before anything is encoded
+        for data in loaded:
+            for code, size in zip(data.languages, data.column_sizes.tolist(), strict=True):
+                refuse_too_few(index, size, code)
     with clock.phase("encoding"):
         embeddings = embed_tasks(
             encoder, loaded, progress=_EncodeProgress(progress), allow_zero_vectors=allow_zero_vectors

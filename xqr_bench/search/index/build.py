@@ -36,7 +36,7 @@ def build_index(vectors: Vectors, options: IndexOptions, language: str) -> Any:
 
     points, dimensions = vectors.shape
     values = resolve(options, dimensions)
-    _refuse_too_few(options, values, points, language)
+    refuse_too_few(options, points, language)
     index: Any
     with one_thread():
         if options.type == "flat":
@@ -90,8 +90,13 @@ def resolve(options: IndexOptions, dimensions: int) -> dict[str, int]:
     return values
 
 
-def _refuse_too_few(options: IndexOptions, values: dict[str, int], points: int, language: str) -> None:
-    """Refuse to learn centroids from too few points: FAISS would warn on a stream nobody reads, or fail."""
+def refuse_too_few(options: IndexOptions, points: int, language: str) -> None:
+    """Refuse to learn centroids from too few points: FAISS would warn on a stream nobody reads, or fail.
+
+    Raises:
+        UsageError: naming the language, its points, and what is needed.
+    """
+    values = {name: value for name, value in options.values.items() if value is not None}
     if "nlist" not in values:
         return
     each = values["min_points_per_centroid"]
