@@ -38,6 +38,8 @@ def gather(paths: Sequence[Path | str]) -> list[TaskRecords]:
         RecordError: a record or its ranks cannot be read.
     """
     chosen = [Path(path) for path in paths]
+    if not chosen:
+        raise UsageError("no record is named", remedy="name the JSON files of at least two records of a task")
     places = [path.resolve() for path in chosen]
     for path, place in zip(chosen, places, strict=True):
         if places.count(place) > 1:

@@ -42,10 +42,9 @@ def with_half_width(score: Score | None) -> str:
     if score is None or score.value is None or score.interval is None:
         return number(_value(score))
     half = (score.interval.high - score.interval.low) / 2
-    if abs(score.value) >= LARGE:
-        text = _large(half)
-    else:
-        text = f"{half:,.0f}" if abs(score.value) >= 100 else number(half)
+    text = _large(half) if abs(score.value) >= LARGE else number(half)
+    if 100 <= abs(score.value) < LARGE:
+        text = f"{half:,.0f}"
     return f"{number(score.value)} ±{text}"
 
 

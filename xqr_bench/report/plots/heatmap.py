@@ -147,8 +147,7 @@ def _one(figure: Figure, ax: Axes, matrix: Matrix) -> None:
     import matplotlib
     from matplotlib.patches import Rectangle
 
-    colours = matplotlib.colormaps[matrix.colours].copy()
-    colours.set_bad("white")
+    colours = matplotlib.colormaps[matrix.colours].with_extremes(bad="white")
     shown = np.ma.masked_invalid(np.where(matrix.grey, np.nan, matrix.values))
     # edges between cells are drawn in white, so that cells of one colour can be told apart
     image = ax.pcolormesh(shown, cmap=colours, vmin=matrix.low, vmax=matrix.high, edgecolors="white", linewidth=0.5)

@@ -1,0 +1,51 @@
+"""Numbers as tables print them."""
+
+from __future__ import annotations
+
+import pytest
+
+from xqr_bench.report.comparison_text import latex_text
+from xqr_bench.report.figures import ends, probability, signed
+from xqr_bench.report.terminal import number, with_half_width
+from xqr_bench.scores import Interval, Score
+
+
+def interval(low: float, high: float) -> Interval:
+    return Interval(low=low, high=high, level=0.95, unit="question", method="x", n_units=10)
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [(0.0123, "+.0123"), (-0.0123, "-.0123"), (0.0, "0"), (0.000004, "0"), (-0.000004, "0"), (1834.3, "+1,834")],
+)
+def test_differences_have_signs(value: float, printed: str) -> None:
+    assert signed(value) == printed
+
+
+@pytest.mark.parametrize(
+    ("p", "printed"), [(1 / 10001, ".0001"), (1e-5, "<.0001"), (0.05, ".0500"), (1.0, "1"), (0.99999, "1")]
+)
+def test_a_p_is_never_printed_as_zero(p: float, printed: str) -> None:
+    assert probability(p) == printed
+
+
+def test_half_widths() -> None:
+    assert with_half_width(Score(value=0.3197, n=1, interval=interval(0.31, 0.33))) == ".3197 ±.0100"
+    assert with_half_width(Score(value=10792.0, n=1, interval=interval(10700, 10880))) == "10,792 ±90"
+    assert with_half_width(Score(value=1.24e7, n=1, interval=interval(1.22e7, 1.25e7))) == "1.24e7 ±1.5e5"
+    assert with_half_width(Score(value=0.3197, n=1)) == ".3197"
+    assert with_half_width(Score(value=None, n=0)) == "–"
+    assert with_half_width(None) == number(None)
+
+
+def test_both_ends_have_the_same_digits() -> None:
+    assert ends(interval(-0.71, 395.2)) == "-1, 395"
+    assert ends(interval(-0.0142, 0.0006)) == "-.0142, .0006"
+    assert ends(None) == "–"
+
+
+def test_latex() -> None:
+    assert latex_text("a_b & 5% of #1 <.0001 \\") == r"a\_b \& 5\% of \#1 $<$.0001 \textbackslash{}"
+    assert latex_text("-.0142, +.0006, joshi-3 minus en, b - a, max-T") == (
+        "$-$.0142, $+$.0006, joshi-3 minus en, b $-$ a, max-T"
+    )
