@@ -24,6 +24,7 @@ ROOMS = [
     "scores",
     "certainty",
     "provenance",
+    "progress",
     "record",
     "comparison",
     "pipeline",

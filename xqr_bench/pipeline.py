@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from xqr_bench import provenance
 from xqr_bench.certainty import SEED, attach_certainty
@@ -18,6 +15,7 @@ from xqr_bench.encode import BoundEncoder, Embeddings, EncoderOptions, embed_tas
 from xqr_bench.errors import UsageError
 from xqr_bench.metrics import parse_metric
 from xqr_bench.metrics.depth import refuse_shallow
+from xqr_bench.progress import Clock, Progress, Quiet, told
 from xqr_bench.record import LanguageDiagnostics, ModelInfo, Provenance, RanksInfo, Record, ranks_digest
 from xqr_bench.record.describe import language_diagnostics, task_info, truncation_warnings
 from xqr_bench.scores import all_per_query, score
@@ -32,49 +30,6 @@ from xqr_bench.search.index import (
     save_index,
 )
 from xqr_bench.types import Ranks, TaskData
-
-
-class Progress(Protocol):
-    """Told what is being done; every phase ends with `finish`, well or not."""
-
-    def start(self, phase: str, total: int | None) -> None:
-        """A phase begins: "loading", "encoding" or "scoring", with `total` steps (None: unknown)."""
-        ...
-
-    def advance(self, n: int) -> None:
-        """`n` more steps are done."""
-        ...
-
-    def finish(self) -> None:
-        """The phase has ended."""
-        ...
-
-
-class Quiet:
-    """Progress nobody watches."""
-
-    def start(self, phase: str, total: int | None) -> None:
-        """Do nothing."""
-
-    def advance(self, n: int) -> None:
-        """Do nothing."""
-
-    def finish(self) -> None:
-        """Do nothing."""
-
-
-@dataclass
-class Clock:
-    """Wall time of each phase."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Time the block under this name."""
-        start = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - start, 6)
 
 
 class _EncodeProgress:
@@ -327,16 +282,6 @@ def make_record(
     )
     record._ranks = ranks
     return record
-
-
-@contextmanager
-def told(progress: Progress, phase: str, total: int | None) -> Iterator[None]:
-    """Tell `progress` of a phase, its end included."""
-    progress.start(phase, total)
-    try:
-        yield
-    finally:
-        progress.finish()
 
 
 def _ranks(

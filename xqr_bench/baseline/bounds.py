@@ -13,7 +13,8 @@ from xqr_bench.data import Progress as DataProgress
 from xqr_bench.data import TaskSpec, load_task, resolve_task
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.errors import UsageError
-from xqr_bench.pipeline import Clock, Progress, Quiet, choose_metrics, make_record, told
+from xqr_bench.pipeline import choose_metrics, make_record
+from xqr_bench.progress import Clock, Progress, Quiet, told
 from xqr_bench.record import ModelInfo, Record
 from xqr_bench.search import exact_ranks
 from xqr_bench.search.exact import ranks_of, relevant_rows

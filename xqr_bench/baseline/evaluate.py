@@ -10,7 +10,8 @@ from typing import Any
 from xqr_bench.baseline.bm25 import NAME, Bm25, Bm25Options
 from xqr_bench.data import Progress as DataProgress
 from xqr_bench.data import TaskSpec, load_task, resolve_task
-from xqr_bench.pipeline import Clock, Progress, Quiet, choose_metrics, make_record, told
+from xqr_bench.pipeline import choose_metrics, make_record
+from xqr_bench.progress import Clock, Progress, Quiet, told
 from xqr_bench.record import ModelInfo, Record
 from xqr_bench.search.blocks import ranks_of_scores
 from xqr_bench.search.hits import ScoreBlock

@@ -31,7 +31,8 @@ from xqr_bench.encode import EncoderOptions, load_encoder
 from xqr_bench.errors import RecordError, UsageError
 from xqr_bench.files import write_text
 from xqr_bench.metrics import parse_metric
-from xqr_bench.pipeline import Progress, evaluate_tasks
+from xqr_bench.pipeline import evaluate_tasks
+from xqr_bench.progress import Progress
 from xqr_bench.record import Record, load_record
 from xqr_bench.types import FloatArray, Ranks
 

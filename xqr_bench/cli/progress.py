@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class RunProgress:
-    """Draws `xqr_bench.pipeline.Progress` and, inside the loading phase, downloads."""
+    """Draws `xqr_bench.progress.Progress` and, inside the loading phase, downloads."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         from rich.console import Console

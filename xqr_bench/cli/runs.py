@@ -68,7 +68,7 @@ def block_writer(
         if options["trec_settings"] is not None:
             raise UsageError("--trec-settings is given without --trec-run", remedy="name the folder: --trec-run DIR")
         return None
-    from xqr_bench.pipeline import told
+    from xqr_bench.progress import told
     from xqr_bench.trec import check_settings, plan_runs, write_runs
     from xqr_bench.types import CROSS_LINGUAL
 

@@ -15,7 +15,8 @@ from xqr_bench.encode import ModelIdentity
 from xqr_bench.encode.digests import digest_of_files
 from xqr_bench.errors import RunError
 from xqr_bench.metrics.per_query import setting_views
-from xqr_bench.pipeline import Clock, Progress, Quiet, choose_metrics, make_record, told
+from xqr_bench.pipeline import choose_metrics, make_record
+from xqr_bench.progress import Clock, Progress, Quiet, told
 from xqr_bench.record import ModelInfo, Record
 from xqr_bench.search.exact import ranks_of, relevant_rows
 from xqr_bench.trec.layout import LAYOUT, run_files, task_lists
