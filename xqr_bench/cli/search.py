@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--data-dir", type=click.Path(), help="Folder with the data files. Default: XQR_BENCH_DATA, else the cache."
 )
+@click.option("--trust-remote-code", is_flag=True, help="Run code that comes with a hub model.")
 @click.option("--json", "as_json", is_flag=True, help="Print the candidates as JSON, one list for each question.")
 def search(
     folder: str,
@@ -37,6 +38,7 @@ def search(
     model: str | None,
     task: str | None,
     data_dir: str | None,
+    trust_remote_code: bool,
     as_json: bool,
 ) -> None:
     """Ask the index in FOLDER, as `evaluate --index TYPE --save-index FOLDER` saved it, a QUESTION in any language.
@@ -47,7 +49,7 @@ def search(
         raise UsageError("there is no question", remedy='give one: xqr-bench search FOLDER "..." (or --interactive)')
     from xqr_bench.search.index import IndexSearcher
 
-    searcher = IndexSearcher(folder, encoder=model, task=task, data_dir=data_dir)
+    searcher = IndexSearcher(folder, encoder=model, task=task, data_dir=data_dir, trust_remote_code=trust_remote_code)
     try:
         show = _printer(searcher, full, as_json)
         if question is not None:

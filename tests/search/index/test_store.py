@@ -300,3 +300,27 @@ def test_options_of_the_encoder_are_taken_up_again(tmp_path: Path) -> None:
     edit(folder, lambda content: content["encoder"]["options"].update(magic=1))
     with pytest.raises(SavedIndexError, match=r"options that this version does not have\n  found: magic"):
         IndexSearcher(folder)
+
+
+def test_an_index_cannot_have_code_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from xqr_bench.search.index import lookup
+
+    code = tmp_path / "mine.py"
+    code.write_text("from xqr_bench.encode.char_ngrams import CharNgrams\n\nclass Mine(CharNgrams):\n    pass\n")
+    folder = saved(tmp_path / "index", encoder(f"{code}:Mine"), languages=["de", "en"])
+    with pytest.raises(
+        SavedIndexError, match=r"by Python code, which is run only when it is named\n  found: .*mine.py:Mine"
+    ):
+        IndexSearcher(folder)
+    assert IndexSearcher(folder, encoder=f"{code}:Mine").search("tower")
+    code.write_text(code.read_text() + "# changed\n")
+    with pytest.raises(SavedIndexError, match=r"was made with another encoder\n  found: digest .* in the index"):
+        IndexSearcher(folder, encoder=f"{code}:Mine")
+
+    folder = saved(tmp_path / "other", languages=["de", "en"])
+    edit(folder, lambda content: content["encoder"].update(model="someone/model", options={"trust_remote_code": True}))
+    asked: list[EncoderOptions] = []
+    monkeypatch.setattr(lookup, "load_encoder", lambda model, options: asked.append(options) or encoder())
+    IndexSearcher(folder)
+    IndexSearcher(folder, trust_remote_code=True)
+    assert [options.trust_remote_code for options in asked] == [False, True]

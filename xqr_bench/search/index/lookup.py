@@ -13,6 +13,7 @@ from xqr_bench.data import TaskSpec, load_task
 from xqr_bench.encode import BoundEncoder, EncoderOptions, ModelIdentity, load_encoder
 from xqr_bench.encode.bound import TextEncoder
 from xqr_bench.encode.checks import check_values
+from xqr_bench.encode.importing import is_python_spec
 from xqr_bench.errors import SavedIndexError, UnknownNameError, UsageError
 from xqr_bench.search.index.build import search_index
 from xqr_bench.search.index.store import AGAIN, Manifest, read_language, read_manifest, task_digest
@@ -38,6 +39,7 @@ class IndexSearcher:
         encoder: a MODEL string, an encoder, or None: the one the index names.
         task: a task's name, file or spec; None: the one the index names.
         data_dir: folder with the data files.
+        trust_remote_code: let code that comes with a hub model run; an index cannot ask for it.
 
     Raises:
         SavedIndexError: no index, a damaged one, or one of another encoder or other data.
@@ -51,10 +53,12 @@ class IndexSearcher:
         encoder: object | None = None,
         task: str | Path | TaskSpec | None = None,
         data_dir: Path | str | None = None,
+        trust_remote_code: bool = False,
     ) -> None:
         self.folder = Path(folder)
         self.manifest: Manifest = read_manifest(self.folder)
         self._texts = self._read_texts(task, data_dir)
+        self._trusted = trust_remote_code
         self._indices: dict[str, tuple[Any, list[str]]] = {}
         self._given = isinstance(encoder, BoundEncoder)
         self.encoder = self._load(encoder)
@@ -143,6 +147,12 @@ class IndexSearcher:
                 f"the index {self.folder} was made by an encoder without a MODEL string: {saved.identity.name}",
                 remedy="give the encoder: --model MODEL",
             )
+        if encoder is None and saved.model is not None and is_python_spec(saved.model):
+            raise SavedIndexError(
+                f"the index {self.folder} was made by Python code, which is run only when it is named",
+                found=saved.model,
+                remedy="look at the code, then name it: --model file.py:Object",
+            )
         bound = encoder if isinstance(encoder, BoundEncoder) else load_encoder(encoder or saved.model, self._options())
         changed = _differences(saved.identity, bound.identity)
         if changed:
@@ -161,7 +171,7 @@ class IndexSearcher:
                 found=", ".join(strange),
                 remedy="update xqr-bench, or " + AGAIN,
             )
-        options = dict(self.manifest.encoder.options)
+        options = {**self.manifest.encoder.options, "trust_remote_code": self._trusted}
         if identity.kind == "sentence-transformers" and identity.revision is not None:
             options["revision"] = identity.revision  # a hub model: the commit whose vectors the index holds
         return EncoderOptions(**options)

@@ -25,7 +25,7 @@ FORMAT = "xqr-bench index 1"
 MANIFEST = "index.json"
 AGAIN = "make the index again: xqr-bench evaluate MODEL --index TYPE --save-index DIR"
 # options of an encoder that say where and how fast it runs, and change no vector
-_WITHOUT_EFFECT = ("device", "batch_size")
+_WITHOUT_EFFECT = ("device", "batch_size", "token_budget")
 
 
 class _Part(BaseModel):
