@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 INSTALL = "pip install 'xqr-bench[site]'"
+_INVALID = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 _EXPORT = re.compile(r"\bexport\s*\{([^{}]*)\}[ ;]*")
 
 
@@ -54,8 +55,8 @@ def datatables() -> str:
         )
     start, end = exports[0].span()
     bundle = f"{source[:start]}globalThis.datatables={{jQuery:{local[1]}}};{source[end:]}\n"
-    # in a regular expression or string this means the same, and it opens no comment in the page
-    return bundle.replace("<!--", "<\\!--")
+    # in a string or regular expression these mean the same; as they stand, a page may not hold them
+    return _INVALID.sub(lambda found: f"\\u{ord(found[0]):04x}", bundle).replace("<!--", "<\\!--")
 
 
 @cache

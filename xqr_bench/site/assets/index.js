@@ -132,6 +132,7 @@ function figureColumn(column, place) {
 const textColumn = (text, display, more = {}) => ({
   data: null,
   type: "string",
+  orderSequence: ["asc", "desc"],
   render: (_, type, row) => (type === "display" ? display(row) : searchable(text(row))),
   ...more,
 });
@@ -194,6 +195,9 @@ function update() {
 }
 
 table.on("draw", () => {
+  // DataTables takes the direction for aria-sort from the first order, which here is the fixed one of the parts
+  const direction = table.order()[0]?.[1] === "asc" ? "ascending" : "descending";
+  document.querySelector("#board th[aria-sort]")?.setAttribute("aria-sort", direction);
   const info = table.page.info();
   byId("shown").textContent = `${info.recordsDisplay} of ${info.recordsTotal} rows`;
 });

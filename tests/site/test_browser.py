@@ -1,0 +1,298 @@
+"""The site in headless Chromium, opened from disk: it works, and asks no host for anything."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.site.boards import ARABIC, CHINESE, CLOSING, SCRIPT
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+if CHROMIUM is None:
+    pytest.skip("needs chromium: apt-get install chromium", allow_module_level=True)
+playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WIDTHS = (1400, 400)
+
+
+class Watched:
+    """A page, and what went wrong in it."""
+
+    def __init__(self, page: playwright_api.Page, site: Path) -> None:
+        self.page, self.site = page, site
+        self.wrong: list[str] = []
+        page.on("console", lambda message: self.wrong.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
+        page.on("dialog", lambda dialog: (self.wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("request", self._request)
+
+    def _request(self, request: playwright_api.Request) -> None:
+        if not request.url.startswith(("file:", "data:")):
+            self.wrong.append(f"request: {request.url}")
+
+    def open(self, name: str) -> playwright_api.Page:
+        self.page.goto(f"{self.site.as_uri()}/{name}")
+        return self.page
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[playwright_api.Browser]:
+    # playwright makes a fresh user data folder and runs headless
+    with playwright_api.sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def watched(browser: playwright_api.Browser, site: Path) -> Iterator[Watched]:
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(5000)
+    found = Watched(context.new_page(), site)
+    yield found
+    context.close()
+    assert not found.wrong
+
+
+def models(page: playwright_api.Page, part: str = "contest") -> list[str]:
+    return page.locator(f"#board tbody tr.{part} th a").all_inner_texts()
+
+
+def column(page: playwright_api.Page, place: int, part: str = "contest") -> list[str]:
+    """The figures of a shown column, by its place after model, status and kind."""
+    cells = page.locator(f"#board tbody tr.{part}").evaluate_all(
+        "(rows, place) => rows.map((row) => row.cells[place].querySelector('.value, .none').firstChild.textContent)",
+        place + 3,
+    )
+    return [str(cell) for cell in cells]
+
+
+def head(page: playwright_api.Page, text: str) -> playwright_api.Locator:
+    return page.locator("#board thead th", has_text=text).first
+
+
+def test_sorting(watched: Watched) -> None:
+    page = watched.open("index.html")
+    sorted_head = page.locator("th[aria-sort]").filter(has_text="Multilingual")
+    assert sorted_head.get_attribute("aria-sort") == "descending"
+    assert column(page, 2)[-1] == "–", "undefined figures stand last"
+    head(page, "Monolingual").click()
+    falling = column(page, 0)
+    assert falling == sorted(falling, reverse=True)
+    button = head(page, "Monolingual").get_by_role("button")
+    button.focus()
+    page.keyboard.press("Enter")
+    assert head(page, "Monolingual").get_attribute("aria-sort") == "ascending"
+    assert column(page, 0) == falling[::-1]
+    assert page.locator("th[aria-sort]").count() == 1
+    head(page, "Model").click()
+    names = [name.lower() for name in models(page)]
+    assert [name for name in names if name.isascii()][-2:] == ["char-ngrams", "evilmodel"]
+    head(page, "Multilingual").click()
+    head(page, "Multilingual").click()
+    assert column(page, 2)[-1] == "–", "undefined figures stand last both ways"
+
+
+def test_published_and_reference_rows_stay_apart(watched: Watched) -> None:
+    page = watched.open("index.html")
+    for _ in range(3):
+        classes = page.locator("#board tbody tr").evaluate_all("rows => rows.map((row) => row.className)")
+        kinds = ["part" if "dtrg" in name else name.split()[0] for name in classes]
+        assert kinds == ["part", *["contest"] * 7, "part", *["reference"] * 2, "part", *["published"] * 2]
+        head(page, "Cross-lingual").click()
+
+
+def test_filtering_and_search(watched: Watched) -> None:
+    page = watched.open("index.html")
+    page.locator("summary", has_text="Filters").click()
+    page.locator("[data-filter=status]").select_option("reproduced")
+    assert models(page) == ["char-ngrams"]
+    assert page.locator("#shown").inner_text() == "1 of 11 rows"
+    page.locator("[data-filter=status]").select_option("published")
+    assert models(page) == []
+    assert len(models(page, "published")) == 2
+    page.locator("button[type=reset]").click()
+    page.wait_for_function("document.getElementById('shown').textContent === '11 of 11 rows'")
+    page.locator("[data-filter=kind]").select_option("floor")
+    assert models(page, "reference") == ["random"]
+    page.locator("[data-filter=kind]").select_option("")
+    page.locator("[data-filter=protocol]").select_option("paragraph context")
+    assert models(page) == ["evilmodel"]
+    page.locator("[data-filter=protocol]").select_option("")
+    page.locator("[data-filter=exposure]").select_option("seen")
+    assert models(page) == [SCRIPT]
+    page.locator("[data-filter=exposure]").select_option("")
+    for typed, found in (
+        ("ngrams", ["char-ngrams"]),
+        ("<script>alert(1)", [SCRIPT]),
+        ("模型", [CHINESE]),
+        ("عربي", [ARABIC]),
+    ):
+        page.locator("#search").fill(typed)
+        assert found[0] in models(page)
+        assert len(models(page)) <= 2
+    page.locator("#search").fill("nothing like it")
+    assert "No row has all that." in page.locator("#board").inner_text()
+
+
+def test_columns_are_chosen(watched: Watched) -> None:
+    page = watched.open("index.html")
+    assert page.locator("#board thead tr").nth(1).locator("th").count() == 6
+    page.get_by_label("small", exact=True).uncheck()
+    assert [cell.split("\n")[0] for cell in page.locator("#board thead tr").nth(1).locator("th").all_inner_texts()] == [
+        "Monolingual",
+        "Cross-lingual",
+        "Multilingual",
+    ]
+    before = column(page, 0)
+    page.locator("#metric").select_option("recall@10")
+    assert column(page, 0) != before
+    assert "share of the relevants" in page.locator("#explain").inner_text()
+    page.locator("#languages").select_option("g:joshi-3")
+    heads = page.locator("#board thead tr").nth(1).inner_text()
+    for way in ("into", "out of", "within"):
+        assert f"Cross-lingual, {way}" in heads
+    page.get_by_role("checkbox", name="Cross-lingual").uncheck()
+    assert page.locator("#board thead tr").nth(1).locator("th").count() == 2
+    page.locator("#languages").select_option("l:th")
+    page.locator("#metric").select_option("rank_distance")
+    heads = page.locator("#board thead tr").nth(1).inner_text()
+    assert re.sub(r"\s+", " ", heads).strip() == "Monolingual MAP Multilingual MAP Rank distance"
+    page.locator("#languages").select_option("")
+    assert "random 339.2" in page.locator("#board tbody tr.contest", has_text="char-ngrams").inner_text()
+
+
+def test_marks_and_intervals(watched: Watched) -> None:
+    page = watched.open("index.html")
+    assert page.locator("#board .mark.best").count() == 3, "one a setting of the one contest"
+    assert page.locator("#board .mark.tied").count() >= 1
+    assert page.locator("#board tr.published .mark").count() == 0
+    row = page.locator("#board tbody tr.contest", has_text="bm25")
+    assert "95% interval over questions" in str(row.locator("td div[title]").first.get_attribute("title"))
+    assert row.locator("svg.ci .span").count() == 6
+    assert not row.locator(".range").first.is_visible()
+    page.get_by_label("intervals in figures").check()
+    assert re.fullmatch(r"0\.\d{3} to 0\.\d{3}", row.locator(".range").first.inner_text())
+    page.locator("#metric").select_option("mrr")
+    assert page.locator("#board .mark").count() == 0, "only MAP is tested"
+
+
+def test_the_page_without_scripts_shows_the_same_figures(browser: playwright_api.Browser, site: Path) -> None:
+    found = []
+    for scripts in (True, False):
+        context = browser.new_context(java_script_enabled=scripts, viewport={"width": 1400, "height": 900})
+        page = context.new_page()
+        page.goto((site / "index.html").as_uri())
+        rows = {}
+        for line in page.locator("#board tbody tr").filter(has=page.locator("th a")).all():
+            figures = line.locator("td .value").all_inner_texts()
+            rows[str(line.locator("a").get_attribute("href"))] = figures
+        found.append(rows)
+        context.close()
+    assert found[0] == found[1]
+    assert len(found[0]) == 11
+
+
+def test_comparing(watched: Watched) -> None:
+    page = watched.open("index.html")
+    page.locator("#board a", has_text="char-ngrams").click()
+    page.locator("a", has_text="Compare it").click()
+    assert page.locator("#a").evaluate("select => select.selectedOptions[0].textContent") == "char-ngrams"
+    page.locator("#b").select_option(label="bm25")
+    [a, b, difference] = page.locator("#by-setting tbody tr").first.locator("td").all_inner_texts()
+    assert float(difference.replace("−", "-")) == pytest.approx(float(b) - float(a), abs=0.0011)
+    assert page.locator("#by-language tbody tr").count() == 11
+    assert page.locator("#by-pair tbody td.shade").count() == 110
+    command = page.locator("#command").inner_text()
+    assert command == "xqr-bench compare leaderboard/org__char-ngrams/r0/mini.json leaderboard/org__bm25/r1/mini.json"
+    assert "by article" in page.locator("#tests").inner_text()
+    page.locator("#swap").click()
+    swapped = page.locator("#by-setting tbody tr").first.locator("td").all_inner_texts()
+    assert swapped[:2] == [b, a]
+    page.reload()
+    assert page.locator("#by-setting tbody tr").first.locator("td").all_inner_texts() == swapped, "kept in the address"
+    page.locator("#metric").select_option("rank_distance")
+    assert page.locator("#by-setting tbody th").all_inner_texts()[0] == "Multilingual"
+    assert not page.locator("#pairs").is_visible()
+    page.locator("#b").select_option(label="A paper's model (x-x)")
+    assert "no test is possible" in page.locator("#notes").inner_text()
+    assert page.locator("#command").inner_text() == "xqr-bench compare A.json B.json"
+    page.locator("#task").select_option("small")
+    assert page.locator("#a option").count() == 2
+
+
+def test_hostile_names_are_text(watched: Watched) -> None:
+    page = watched.open("index.html")
+    shown = models(page)
+    for name in (SCRIPT, CLOSING, ARABIC, CHINESE):
+        assert name in shown
+    for name in (SCRIPT, CLOSING):
+        page = watched.open("index.html")
+        page.locator("#search").fill(name[:20])
+        page.locator("#board tr.contest a").filter(has_text=name).first.click()
+        assert page.locator("h1").inner_text() == name
+    page = watched.open("compare.html")
+    for name in (SCRIPT, CLOSING):
+        page.locator("#b").select_option(label=name)
+        assert name in page.locator("#who").inner_text()
+    assert page.locator("img").count() == 0
+
+
+def test_right_to_left_and_chinese_names(watched: Watched) -> None:
+    page = watched.open("index.html")
+    directions = page.locator("#board th bdi").evaluate_all(
+        "all => Object.fromEntries(all.map((one) => [one.textContent, getComputedStyle(one).direction]))"
+    )
+    assert directions[ARABIC] == "rtl"
+    assert directions[CHINESE] == "ltr"
+    assert page.locator("html").get_attribute("dir") == "ltr"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_in_both_modes_and_widths(browser: playwright_api.Browser, site: Path, scheme: str) -> None:
+    grounds = set()
+    made = sorted(str(path.relative_to(site)) for path in (site / "models").glob("*.html"))
+    pages = ["index.html", "compare.html", "about.html", "models/org__char-ngrams--r0.html", made[-3], made[4]]
+    for width in WIDTHS:
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+        watched = Watched(context.new_page(), site)
+        for name in pages:
+            page = watched.open(name)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} scrolls sideways at {width}"
+            grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+        context.close()
+        assert not watched.wrong
+    assert grounds == {"rgb(255, 255, 255)" if scheme == "light" else "rgb(18, 22, 27)"}
+
+
+def test_by_keyboard(watched: Watched) -> None:
+    page = watched.open("index.html")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    assert page.locator(".skip").bounding_box()["x"] >= 0  # type: ignore[index]
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    seen = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        seen.add(
+            page.evaluate(
+                "(() => { const at = document.activeElement; return at.id || at.getAttribute('role') || at.tagName })()"
+            )
+        )
+    assert {"search", "metric", "languages", "board", "button", "A"} <= seen

@@ -1,0 +1,115 @@
+"""The folder that `leaderboard build` writes, and the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from xqr_bench.board.model import Leaderboard
+from xqr_bench.board.table import leaderboard_text
+from xqr_bench.cli.leaderboard import leaderboard
+from xqr_bench.errors import XqrBenchError
+from xqr_bench.site import MorePage, build_site, read_json
+from xqr_bench.site import html as html_module
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_built_twice_the_bytes_are_the_same(board: Leaderboard, site: Path, tmp_path: Path) -> None:
+    build_site(board, tmp_path / "again")
+    assert files(tmp_path / "again") == files(site)
+
+
+def test_pages_of_models_that_are_gone_go(board: Leaderboard, tmp_path: Path) -> None:
+    build_site(board, tmp_path / "site")
+    before = files(tmp_path / "site")
+    build_site(board.model_copy(update={"rows": board.rows[:1]}), tmp_path / "site")
+    after = files(tmp_path / "site")
+    assert "models/org__char-ngrams--r0.html" in after
+    assert "models/org__random--r2.html" in before
+    assert "models/org__random--r2.html" not in after
+
+
+def test_an_empty_leaderboard_has_a_site(board: Leaderboard, tmp_path: Path) -> None:
+    build_site(board.model_copy(update={"rows": [], "published": [], "refused": []}), tmp_path)
+    assert "No record has been submitted yet" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_folder_with_other_files_is_left_alone(board: Leaderboard, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(XqrBenchError, match="no site of xqr-bench"):
+        build_site(board, tmp_path)
+    assert files(tmp_path) == {"thesis.tex": b"x"}
+    with pytest.raises(XqrBenchError, match="not a folder"):
+        build_site(board, tmp_path / "thesis.tex")
+
+
+def test_a_listing_cannot_name_files_elsewhere(board: Leaderboard, tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("x")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "site-files.txt").write_text(f"../kept\n{tmp_path}/kept\n")
+    build_site(board, tmp_path / "site")
+    assert (tmp_path / "kept").exists()
+
+
+def test_a_further_page_appears_with_its_data(board: Leaderboard, tmp_path: Path) -> None:
+    def make(board: Leaderboard, common: dict[str, Any]) -> str:
+        return html_module.render("base.html.jinja", **common)
+
+    def page(present: bool) -> MorePage:
+        return MorePage("ratio.html", "Batch ratio", lambda board: present, make)
+
+    build_site(board, tmp_path / "with", [page(True)])
+    build_site(board, tmp_path / "without", [page(False)])
+    link = '<a href="ratio.html">Batch ratio</a>'
+    assert link in (tmp_path / "with" / "index.html").read_text(encoding="utf-8")
+    assert 'aria-current="page">Batch ratio' in (tmp_path / "with" / "ratio.html").read_text(encoding="utf-8")
+    assert link not in (tmp_path / "without" / "index.html").read_text(encoding="utf-8")
+    assert not (tmp_path / "without" / "ratio.html").exists()
+
+
+def test_from_a_json_file(board: Leaderboard, site: Path, tmp_path: Path) -> None:
+    (tmp_path / "board.json").write_text(leaderboard_text(board), encoding="utf-8")
+    arguments = ["build", "--json", str(tmp_path / "board.json"), "--out", str(tmp_path / "site")]
+    done = CliRunner().invoke(leaderboard, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert f"open {tmp_path / 'site' / 'index.html'}" in done.output
+    assert files(tmp_path / "site") == files(site)
+
+
+def test_from_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "leaderboard").mkdir()
+    arguments = ["build", "--leaderboard", str(tmp_path / "leaderboard"), "--out", str(tmp_path / "site"), "--quiet"]
+    done = CliRunner().invoke(leaderboard, arguments, catch_exceptions=False)
+    assert done.output.strip() == str(tmp_path / "site" / "index.html")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("{}", "is no leaderboard JSON"), ("[", "is no leaderboard JSON"), (None, "cannot read")],
+)
+def test_other_files_are_refused(text: str | None, problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "board.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(XqrBenchError, match=problem):
+        read_json(path)
+
+
+def test_another_version_is_refused(board: Leaderboard, tmp_path: Path) -> None:
+    path = tmp_path / "board.json"
+    path.write_text(leaderboard_text(board.model_copy(update={"leaderboard_version": 99})), encoding="utf-8")
+    with pytest.raises(XqrBenchError, match="version 99"):
+        read_json(path)
+
+
+def test_without_itables_the_install_line_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    html_module.datatables.cache_clear()
+    monkeypatch.setattr(html_module, "find_spec", lambda name: None)
+    with pytest.raises(XqrBenchError, match=r"pip install 'xqr-bench\[site\]'"):
+        html_module.datatables()

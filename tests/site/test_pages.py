@@ -1,0 +1,204 @@
+"""The built pages, read as files: well-formed, escaped, self-contained, the same each time."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree
+
+import html5lib
+import pytest
+
+from tests.site.boards import ARABIC, BAD_URL, CHINESE, CLOSING, SCRIPT, small_board
+from xqr_bench.board.model import Leaderboard
+from xqr_bench.site.build import make_pages
+from xqr_bench.site.entries import make_entries
+from xqr_bench.site.html import asset, datatables
+from xqr_bench.site.payload import embedded_json, payload
+
+Element = ElementTree.Element
+SVG = "{http://www.w3.org/2000/svg}svg"
+XLINK = "{http://www.w3.org/1999/xlink}href"
+FETCHED = {"img", "script", "iframe", "embed", "object", "video", "audio", "source", "track", "use", "image", "form"}
+
+
+@pytest.fixture(scope="module")
+def pages(board: Leaderboard) -> dict[str, Element]:
+    """Path -> document; html5lib raises at the first fault."""
+    parser = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False)
+    return {name: parser.parse(text) for name, text in make_pages(board).items() if name.endswith(".html")}
+
+
+def test_one_page_a_model_and_the_others(pages: dict[str, Element], board: Leaderboard) -> None:
+    entries = make_entries(board)
+    assert len(entries) == 11
+    assert set(pages) == {"index.html", "compare.html", "about.html", *(entry.page for entry in entries)}
+
+
+def test_the_same_leaderboard_gives_the_same_bytes(board: Leaderboard) -> None:
+    again = Leaderboard.model_validate(small_board().model_dump())
+    assert make_pages(board) == make_pages(again)
+
+
+def test_names_are_text_and_never_markup(pages: dict[str, Element]) -> None:
+    for name, page in pages.items():
+        assert not list(page.iter("img")), name
+        scripts = list(page.iter("script"))
+        assert all(element.get("type") in ("module", "application/json") for element in scripts), name
+        assert not any(key.startswith("on") for element in page.iter() for key in element.attrib), name
+        assert not any("style" in element.attrib for element in page.iter()), f"{name}: the policy forbids them"
+    shown = {"".join(page.find(".//h1").itertext()) for page in pages.values()}  # type: ignore[union-attr]
+    assert {SCRIPT, CLOSING, ARABIC, CHINESE, "evilmodel"} <= shown
+    for page in pages.values():
+        for element in page.iter("bdi"):
+            assert element.get("dir") == "auto"
+
+
+def test_embedded_json_cannot_end_its_script(board: Leaderboard) -> None:
+    text = embedded_json({"name": CLOSING + SCRIPT + "<!--\u2028"})
+    assert not set("<>&\u2028") & set(text)
+    assert json.loads(text) == {"name": CLOSING + SCRIPT + "<!--\u2028"}
+    found = payload(board, make_entries(board), pairs=True)
+    assert json.loads(embedded_json(found)) == json.loads(json.dumps(found))
+
+
+def test_all_links_resolve(pages: dict[str, Element]) -> None:
+    ids = {name: {element.get("id") for element in page.iter()} for name, page in pages.items()}
+    for name, page in pages.items():
+        for element in page.iter("a"):
+            address = urlsplit(element.get("href") or "")
+            if address.scheme:
+                assert address.scheme in ("http", "https")
+                assert "noopener" in (element.get("rel") or "")
+                continue
+            target = str(Path(name).parent / unquote(address.path)) if address.path else name
+            target = re.sub(r"(^|/)[^/]+/\.\./", r"\1", target)
+            if target == "leaderboard.json":
+                continue
+            assert target in pages, f"{name} -> {element.get('href')}"
+            if address.fragment and "=" not in address.fragment:
+                assert address.fragment in ids[target], f"{name} -> {element.get('href')}"
+
+
+def test_unsafe_addresses_are_shown_and_not_linked(pages: dict[str, Element]) -> None:
+    links = [element.get("href") for page in pages.values() for element in page.iter("a")]
+    assert "https://example.org/paper" in links
+    assert not any(link and link.startswith("javascript") for link in links)
+    assert any(BAD_URL in "".join(page.itertext()) for page in pages.values())
+
+
+def test_nothing_is_fetched(pages: dict[str, Element]) -> None:
+    for name, page in pages.items():
+        for element in page.iter():
+            if element.tag == "link":
+                assert element.get("href") == "data:,", name
+            if element.tag.split("}")[-1] in FETCHED:
+                assert not {"src", "href", "data", "action", "srcset", XLINK} & set(element.attrib), name
+    style = asset("site.css")
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_the_policy_allows_this_style_and_this_script_and_no_more(pages: dict[str, Element]) -> None:
+    def digest(text: str | None) -> str:
+        return "sha256-" + base64.b64encode(hashlib.sha256((text or "").encode()).digest()).decode()
+
+    for name, page in pages.items():
+        metas = [element.get("content") for element in page.iter("meta") if element.get("http-equiv")]
+        policy = dict(part.strip().split(" ", 1) for part in str(metas[0]).split(";"))
+        scripts = [element.text for element in page.iter("script") if element.get("type") == "module"]
+        [style] = [element.text for element in page.iter("style")]
+        assert policy == {
+            "default-src": "'none'",
+            "script-src": f"'{digest(scripts[0])}'" if scripts else "'none'",
+            "style-src": f"'{digest(style)}'",
+            "img-src": "data:",
+            "base-uri": "'none'",
+            "form-action": "'none'",
+        }, name
+        assert bool(scripts) == (name in ("index.html", "compare.html"))
+
+
+def test_tables_have_captions_and_scopes(pages: dict[str, Element]) -> None:
+    for name, page in pages.items():
+        assert page.get("lang") == "en"
+        for table in page.iter("table"):
+            if not list(table):
+                continue  # filled by a script
+            assert table.find("caption") is not None, name
+            assert all(cell.get("scope") for cell in table.iter("th")), name
+        for box in page.iter("div"):
+            if box.get("class", "").split()[:1] == ["scroll"]:
+                assert (box.get("role"), box.get("tabindex")) == ("region", "0")
+                assert box.get("aria-label")
+
+
+def test_a_model_page_has_its_parts(pages: dict[str, Element]) -> None:
+    page = pages["models/org__char-ngrams--r0.html"]
+    text = " ".join(" ".join(page.itertext()).split())
+    assert len(list(page.iter(SVG))) == 2 * 3, "two tasks, three settings"
+    for drawing in page.iter(SVG):
+        assert drawing.get("role") == "img"
+        assert drawing.get("aria-label")
+    assert "xqr-bench evaluate char-ngrams" in text
+    assert "xqr-bench recompute leaderboard/org__char-ngrams/r0/mini.json" in text
+    for part in (
+        "Scores",
+        "By query language",
+        "By language pair",
+        "Language bias",
+        "Where it comes from",
+        "Arabic ar",
+    ):
+        assert part in text
+    heat = [table for table in page.iter("table") if "heat" in table.get("class", "")]
+    assert len(heat) == 2 * 2
+    assert all(len(list(table.iter("td"))) == 11 * 11 for table in heat)
+
+
+def test_a_published_page_says_what_it_is(pages: dict[str, Element]) -> None:
+    text = " ".join(pages["models/published--a-paper-s-model--x-x.html"].itertext())
+    assert "nobody here can recompute" in text
+    assert "95%" not in text
+    assert "Make it again" not in text
+
+
+def test_undefined_figures_say_why(pages: dict[str, Element]) -> None:
+    assert any(f"undefined: cut {SCRIPT}" in "".join(found.itertext()) for found in pages.values())
+
+
+def test_the_bundle_is_a_script_that_a_page_can_hold() -> None:
+    source = datatables()
+    assert "globalThis.datatables={jQuery:" in source
+    assert "</script" not in source.lower()
+    assert "<!--" not in source
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(one: str, other: str) -> float:
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
+def test_contrast(mode: int) -> None:
+    blocks = re.findall(r":root \{(.*?)\}", asset("site.css"), re.DOTALL)
+    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", blocks[mode]))
+    for text in ("ink", "soft", "accent", "up", "down"):
+        for ground in ("paper", "wash"):
+            assert _contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+    assert _contrast(colours["ink"], colours["note"]) >= 4.5
+    for shade in range(10):
+        rising = "on-low" if shade < 5 else "on-high"
+        turning = "on-high" if shade in (0, 1, 8, 9) else "on-low"
+        assert _contrast(colours[rising], colours[f"r{shade}"]) >= 4.5, f"r{shade}"
+        assert _contrast(colours[turning], colours[f"t{shade}"]) >= 4.5, f"t{shade}"
