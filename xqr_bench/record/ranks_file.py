@@ -111,9 +111,17 @@ def load_ranks(path: Path) -> Ranks:
 
 
 def _ranks(facts: dict[str, Any], table: Any) -> Ranks:
+    import pyarrow as pa
+
     def strings(name: str) -> list[str]:
-        values: list[str] = table.column(name).to_pylist()
-        return values
+        column = table.column(name)
+        if column.num_chunks == 0 or not pa.types.is_dictionary(column.type):
+            values: list[str] = column.to_pylist()
+            return values
+        # each distinct string is read once: a list of the whole column takes seconds
+        column = column.unify_dictionaries().combine_chunks()
+        distinct = column.dictionary.to_pylist()
+        return [distinct[index] for index in column.indices.to_pylist()]
 
     def numbers(name: str, dtype: Any) -> NDArray[Any]:
         column = table.column(name)
