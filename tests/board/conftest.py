@@ -1,0 +1,101 @@
+"""A board whose one task is the mini task, and records for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xqr_bench.baseline import oracle_records, random_records
+from xqr_bench.board import tasks
+from xqr_bench.data import load_spec
+from xqr_bench.encode import load_encoder
+from xqr_bench.encode.char_ngrams import CharNgrams
+from xqr_bench.files import write_text
+from xqr_bench.pipeline import evaluate_tasks
+from xqr_bench.record import Record, load_ranks, ranks_digest, record_path, save_ranks, save_record
+from xqr_bench.types import Ranks
+
+METRICS = ("map", "recall@1", "rank_distance", "language_position")
+Change = Callable[[Any], object]
+
+
+@pytest.fixture(autouse=True)
+def mini_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mini task, as if it were not a demonstration."""
+    spec = load_spec("mini").model_copy(update={"demonstration": False})
+    monkeypatch.setattr(tasks, "list_specs", lambda: [spec])
+
+
+def submittable(record: Record) -> Record:
+    info = record.task.model_copy(update={"demonstration": False})
+    return record.model_copy(update={"task": info})
+
+
+def score(encoder: object, **arguments: Any) -> Record:
+    """A record of the mini task with few metrics, so that it is quickly proved."""
+    bound = load_encoder(encoder, arguments.pop("options", None))
+    return submittable(evaluate_tasks(bound, ["mini"], metrics=METRICS, **arguments)[0])
+
+
+@pytest.fixture(scope="session")
+def record() -> Record:
+    return score("char-ngrams")
+
+
+@pytest.fixture(scope="session")
+def bounds() -> list[Record]:
+    return [submittable(made(["mini"], metrics=METRICS)[0]) for made in (random_records, oracle_records)]
+
+
+class Noisy:
+    """The lexical encoder with a little noise: about as good."""
+
+    name = "lab/noisy"
+    revision = "2"
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        vectors = np.asarray(CharNgrams().encode(texts), dtype=np.float32)
+        noise = np.random.default_rng(0).standard_normal(vectors.shape).astype(np.float32)
+        return vectors + 1e-4 * noise
+
+
+@pytest.fixture(scope="session")
+def noisy() -> Record:
+    return score(Noisy())
+
+
+@pytest.fixture
+def saved(record: Record, tmp_path: Path) -> Path:
+    return save_record(record, record_path(tmp_path / "results", record.model.name, record.task.name))
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Path:
+    return tmp_path / "leaderboard"
+
+
+def edit(path: Path, change: Change) -> None:
+    data = json.loads(path.read_text(encoding="utf-8"))
+    change(data)
+    write_text(path, json.dumps(data))
+
+
+def edit_ranks(path: Path, change: Callable[[Ranks], Ranks | None], *, sign: bool = True) -> None:
+    """Change the ranks beside a record; with `sign` the record names their digest."""
+    beside = path.with_suffix(".ranks.parquet")
+    ranks = load_ranks(beside)
+    ranks = change(ranks) or ranks
+    save_ranks(ranks, beside)
+    if sign:
+        facts = {"digest": ranks_digest(ranks), "n_queries": ranks.n_queries, "n_relevants": ranks.n_relevants}
+        edit(path, lambda data: data["ranks_file"].update(facts))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -1,0 +1,99 @@
+"""Counts that contradict each other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from xqr_bench.board.possible import check_consistent
+from xqr_bench.errors import RecordError
+from xqr_bench.record import Record
+from xqr_bench.types import Ranks
+
+
+def ranks(gt: list[list[int]], eq: list[list[int]], columns: list[int]) -> Ranks:
+    """One query with relevants in two languages of 10 candidates each."""
+    n = len(gt)
+    return Ranks(
+        task="t",
+        columns=("de", "en"),
+        column_sizes=np.array([10, 10]),
+        query_ids=["en:q"],
+        question_ids=["q"],
+        query_languages=["en"],
+        articles=np.array([0]),
+        offsets=np.array([0, n]),
+        relevant_ids=[f"r{i}" for i in range(n)],
+        relevant_columns=np.array(columns),
+        gains=np.ones(n),
+        gt=np.array(gt, dtype=np.int32),
+        eq=np.array(eq, dtype=np.int32),
+    )
+
+
+POSSIBLE = {
+    "apart": ([[2, 3], [3, 3]], [[1, 0], [0, 1]], [0, 1]),
+    "in any order": ([[3, 3], [2, 3]], [[0, 1], [1, 0]], [1, 0]),
+    "tied": ([[2, 3], [2, 3]], [[1, 1], [1, 1]], [0, 1]),
+    "tied in one language": ([[2, 3], [2, 3]], [[2, 0], [2, 0]], [0, 0]),
+}
+IMPOSSIBLE = {
+    "the upper one is not above the lower one": (
+        ([[2, 3], [2, 4]], [[1, 0], [0, 1]], [0, 1]),
+        "contradict each other",
+    ),
+    "what is beside the upper one is not above the lower one": (
+        ([[2, 3], [3, 3]], [[1, 1], [0, 1]], [0, 1]),
+        "contradict each other",
+    ),
+    "they cross": (([[1, 5], [4, 2]], [[1, 0], [0, 1]], [0, 1]), "contradict each other"),
+    "one says tied, the other not": (([[2, 3], [2, 3]], [[1, 1], [0, 1]], [0, 1]), "contradict each other"),
+    "two first places in one language": (
+        ([[0, 0], [0, 0]], [[1, 0], [1, 0]], [0, 0]),
+        "more relevants tie than candidates do",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", POSSIBLE)
+def test_possible(name: str) -> None:
+    check_consistent(ranks(*POSSIBLE[name]))
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_impossible(name: str) -> None:
+    counts, message = IMPOSSIBLE[name]
+    with pytest.raises(RecordError, match=message) as error:
+        check_consistent(ranks(*counts))
+    assert "query en:q, relevant r" in str(error.value)
+
+
+def test_what_encoders_give_is_possible(record: Record, noisy: Record, bounds: list[Record]) -> None:
+    for found in (record, noisy, *bounds):
+        check_consistent(found.ranks)
+
+
+def test_lists_of_their_own() -> None:
+    def own(gt: list[int], eq: list[int], columns: list[int]) -> None:
+        counts = {"own_gt": np.array(gt, dtype=np.int32), "own_eq": np.array(eq, dtype=np.int32)}
+        pooled = ranks([[2, 3], [4, 4]], [[1, 1], [1, 1]], columns)
+        check_consistent(replace(pooled, **counts))
+
+    own([9, 9], [1, 1], [0, 1])
+    own([0, 1], [1, 1], [0, 0])
+    for gt, eq, columns, message in (
+        ([10, 0], [1, 1], [0, 1], "counts exceed the pool"),
+        ([0, 0], [0, 1], [0, 1], "does not tie with itself"),
+        ([-1, 0], [0, 1], [0, 1], "a count is negative"),
+        ([0, 1], [2, 1], [0, 0], "contradict each other"),
+        ([0, 0], [1, 1], [0, 0], "more relevants tie"),
+    ):
+        with pytest.raises(RecordError, match=message):
+            own(gt, eq, columns)
+
+
+def test_relevants_without_a_rank_are_left_out() -> None:
+    cut = ranks([[2, 3], [-1, -1]], [[1, 0], [0, 0]], [0, 1])
+    check_consistent(replace(cut, depth=100))

@@ -1,0 +1,96 @@
+"""Figures from papers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.board.conftest import edit
+from xqr_bench.board import tasks
+from xqr_bench.board.published import load_published, published_paths, published_rows
+from xqr_bench.data import list_specs
+from xqr_bench.errors import XqrBenchError
+
+SHIPPED = Path(__file__).resolve().parents[2] / "leaderboard"
+
+
+def test_the_shipped_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "list_specs", list_specs)
+    rows = {row.id: row for row in published_rows(SHIPPED)}
+    assert {row.status for row in rows.values()} == {"published"}
+    assert {row.task for row in rows.values()} == {"xquad-r", "mlqa-r"}
+    hybrid = rows["published/elmahdy-2024/LaBSE/hybrid/xquad-r"]
+    assert hybrid.source.url == "https://arxiv.org/abs/2408.10536"
+    multilingual = hybrid.scores["multilingual"]
+    assert multilingual.macro["map"].value == 0.6817
+    assert multilingual.by_query_language["th"]["map"].value == 0.6372
+    assert multilingual.macro["map"].interval is None
+    assert hybrid.bias.macro["rank_distance"].value == 221.1
+    assert "rank_distance" not in multilingual.macro
+    assert hybrid.scores["monolingual"].macro["map"].value == 0.8167
+    assert any("average to .8184, not to the printed .8167" in note for note in hybrid.notes)
+    assert rows["published/roy-2020/mBERT/x-y/xquad-r"].scores["multilingual"].macro["map"].value == 0.66
+    slips = [
+        figure
+        for path in published_paths(SHIPPED)
+        for row in load_published(path).rows
+        for of_metric in row.scores.values()
+        for figure in of_metric.values()
+        if figure.slip
+    ]
+    assert len(slips) == 1
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    data = {
+        "published_version": 1,
+        "source": {"citation": "A 2024", "url": "https://example.org"},
+        "rows": [
+            {
+                "model": "m",
+                "variant": "v",
+                "task": "mini",
+                "scores": {"monolingual": {"map": {"value": 0.5, "by_query_language": {"de": 0.4, "en": 0.6}}}},
+            }
+        ],
+    }
+    path = tmp_path / "published" / "a.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(data), encoding="utf-8")
+    return path
+
+
+def figure(data: dict) -> dict:
+    return data["rows"][0]["scores"]["monolingual"]["map"]
+
+
+BAD = {
+    "version": (lambda data: data.update(published_version=2), "published_version"),
+    "out of bounds": (lambda data: figure(data).update(value=1.5), "is out of bounds"),
+    "mean": (lambda data: figure(data).update(value=0.55), "the mean over languages is not the printed figure"),
+    "no slip": (lambda data: figure(data).update(slip="?"), "the mean over languages is the printed figure"),
+    "twice": (lambda data: data["rows"].append(data["rows"][0]), "m v mini stands there twice"),
+    "setting": (lambda data: data["rows"][0]["scores"].update(other={}), "there is no setting 'other'"),
+    "metric": (
+        lambda data: data["rows"][0]["scores"]["monolingual"].update(bliss={"value": 1.0}),
+        "no metric named 'bliss'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files(name: str, path: Path) -> None:
+    load_published(path)
+    change, message = BAD[name]
+    edit(path, change)
+    with pytest.raises(XqrBenchError, match=message):
+        load_published(path)
+
+
+def test_a_slip_is_explained(path: Path) -> None:
+    edit(path, lambda data: figure(data).update(value=0.55, slip="misprint"))
+    (row,) = published_rows(path.parent.parent)
+    assert row.notes == ["monolingual map: misprint"]

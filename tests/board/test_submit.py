@@ -1,0 +1,331 @@
+"""Submitting: what is written, and every bad submission refused with nothing changed."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.board.conftest import contents, edit, edit_ranks, score
+from xqr_bench import load_record
+from xqr_bench.board.files import MAX_RECORD, max_ranks
+from xqr_bench.board.submit import submit
+from xqr_bench.errors import RecordError, XqrBenchError
+from xqr_bench.record import Record, save_record
+
+
+def test_it_writes_record_and_ranks(saved: Path, board: Path) -> None:
+    done = submit(saved, board)
+    assert done.record == board / "char-ngrams" / "1" / "mini.json"
+    assert sorted(contents(board)) == ["char-ngrams/1/mini.json", "char-ngrams/1/mini.ranks.parquet"]
+    assert load_record(done.record, ranks=True).ranks_file == load_record(saved).ranks_file
+    assert done.commands == [
+        "git switch -c submit-char-ngrams-mini",
+        f"git add {done.record} {done.ranks}",
+        "git commit -m 'Submit char-ngrams on mini'",
+        "git push -u origin submit-char-ngrams-mini",
+    ]
+
+
+def test_no_local_path_is_published(saved: Path, board: Path) -> None:
+    arguments = {
+        "model": "precomputed:/home/me/vectors/mine",
+        "data_dir": "~/data",
+        "output": "/home/me/results",
+        "query_prompt": "/query: ",
+        "tasks": ["../secret/mini.toml", "C:\\Users\\me\\x.toml", "xquad-r"],
+        "name": "org/name",
+    }
+    edit(saved, lambda data: data["provenance"].update(arguments=arguments))
+    edit(saved, lambda data: data["provenance"]["settings"].update(data_dir="/mnt/data"))
+    edit(
+        saved,
+        lambda data: data.update(warnings=["see '/home/me/run 1.log' and /home/me/log.txt, 3/4 of https://x/y/z"]),
+    )
+    before = load_record(saved)
+    published = load_record(submit(saved, board).record)
+    assert published.provenance.arguments == {
+        "model": "precomputed:mine",
+        "data_dir": "data",
+        "query_prompt": "/query: ",
+        "tasks": ["mini.toml", "x.toml", "xquad-r"],
+        "name": "org/name",
+    }
+    assert published.provenance.settings["data_dir"] == "data"
+    assert published.warnings == ["see 'run 1.log' and log.txt, 3/4 of https://x/y/z"]
+    assert published.model_dump(include={"model", "scores", "ranks_file"}) == before.model_dump(
+        include={"model", "scores", "ranks_file"}
+    )
+
+
+def test_a_second_submission_needs_replace(saved: Path, board: Path) -> None:
+    submit(saved, board)
+    before = contents(board)
+    with pytest.raises(RecordError, match="is on the leaderboard for mini already") as error:
+        submit(saved, board)
+    assert "--replace" in str(error.value)
+    assert contents(board) == before
+    assert submit(saved, board, replace=True).replaced
+    assert contents(board) == before
+
+
+def test_versions_have_folders_of_their_own(record: Record, tmp_path: Path, board: Path) -> None:
+    def place(**changes: object) -> str:
+        identity = record.model.identity.model_copy(update=changes)
+        model = record.model.model_copy(update={"identity": identity, "name": "org/some model"})
+        path = save_record(record.model_copy(update={"model": model}), tmp_path / "mini.json")
+        return submit(path, board).record.relative_to(board).as_posix()
+
+    assert place(revision="refs/pr/1") == "org__some_model/refs__pr__1/mini.json"
+    assert place(revision=None, digest="0123456789abcdef") == "org__some_model/0123456789ab/mini.json"
+    unknown = place(revision=None, digest=None)
+    assert len(unknown.split("/")[1]) == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("../evil", "could lead out"),
+        ("../../etc/passwd", "could lead out"),
+        ("org/..", "could lead out"),
+        ("a/b/c", "could lead out"),
+        ("..\\evil", "could lead out"),
+        ("/etc", "could lead out"),
+        ("", "could lead out"),
+        ("x" * 200, "is too long"),
+        ("evil\x1b[31m", "cannot be seen"),
+        ("abc\u202ecba", "cannot be seen"),
+        ("Published", "kept for published figures"),
+    ],
+)
+def test_names_that_are_refused(saved: Path, board: Path, name: str, message: str) -> None:
+    edit(saved, lambda data: data["model"].update(name=name))
+    with pytest.raises(RecordError, match=message):
+        submit(saved, board)
+    assert not board.exists()
+
+
+def test_odd_names_stay_below_the_folder(saved: Path, board: Path) -> None:
+    edit(saved, lambda data: data["model"].update(name="<script>alert(1)</script>".replace("/", "")))
+    assert submit(saved, board).record.parent.parent.name == "_script_alert_1__script_"
+
+
+def test_two_names_with_one_folder_name(saved: Path, board: Path) -> None:
+    edit(saved, lambda data: data["model"].update(name="a/b"))
+    submit(saved, board)
+    edit(saved, lambda data: data["model"].update(name="a__b"))
+    edit(saved, lambda data: data["model"]["identity"].update(revision="other"))
+    with pytest.raises(RecordError, match="belongs to another model"):
+        submit(saved, board)
+
+
+def _drop_language(data: dict) -> None:
+    data["task"]["languages"].remove("th")
+    data["task"]["counts"].pop("th")
+
+
+BAD = {
+    "newer schema": (lambda data: data.update(schema_version=2), "has the schema version 2"),
+    "no schema": (lambda data: data.pop("schema_version"), "no schema_version"),
+    "unknown key": (lambda data: data.update(extra=1), "does not follow the record schema: extra"),
+    "edited score": (
+        lambda data: data["scores"]["multilingual"]["map"].update(value=0.9),
+        "do not follow from the ranks: scores.multilingual.map.value",
+    ),
+    "edited interval": (
+        lambda data: data["scores"]["multilingual"]["map"]["interval"].update(low=0.0),
+        "do not follow from the ranks: scores.multilingual.map.interval.low",
+    ),
+    "extra score": (
+        lambda data: data["scores"]["multilingual"].update(mine={"value": 1.0, "n": 1}),
+        "do not follow from the ranks: scores.multilingual.mine",
+    ),
+    "missing language": (_drop_language, "does not have the languages of mini.*\n.*th missing"),
+    "partial": (lambda data: data["task"].update(partial={"limit": 5}), "covers only a part of mini"),
+    "demonstration": (lambda data: data["task"].update(demonstration=True), "is a demonstration"),
+    "unknown task": (lambda data: data["task"].update(name="other"), "no task of the leaderboard named 'other'"),
+    "other data": (
+        lambda data: data["task"]["files"].update({"en.json": "0" * 64}),
+        "made from other data.*\n.*another digest of en.json",
+    ),
+    "counts": (lambda data: data["task"]["counts"]["en"].update(queries=10**12), "counts per language are not those"),
+    "questions": (lambda data: data["task"].update(n_questions=7), "number of questions of the record"),
+    "groups": (lambda data: data["task"]["groups"].clear(), "language groups of the record"),
+    "settings": (lambda data: data["task"]["settings"].pop(), "does not have the settings of mini"),
+    "no map": (lambda data: data["task"]["metrics"].remove("map"), "must have map"),
+    "unknown metric": (lambda data: data["task"]["metrics"].append("bliss"), "no metric named 'bliss'"),
+    "many metrics": (
+        lambda data: data["task"].update(metrics=[f"recall@{k}" for k in range(1, 10_000)] + ["map"]),
+        "at most 64 metrics",
+    ),
+    "claimed counts": (lambda data: data["ranks_file"].update(n_relevants=10**12), "states other counts"),
+    "claimed depth": (lambda data: data["ranks_file"].update(depth=10), "states other counts"),
+    "absolute ranks": (lambda data: data["ranks_file"].update(file="/etc/passwd"), "names no ranks file beside it"),
+    "ranks above": (lambda data: data["ranks_file"].update(file="../mini.ranks.parquet"), "names no ranks file beside"),
+    "ranks dots": (lambda data: data["ranks_file"].update(file=".."), "names no ranks file beside"),
+    "no ranks": (lambda data: data["ranks_file"].update(file=None), "names no ranks file beside"),
+    "other digest": (lambda data: data["ranks_file"].update(digest="0" * 64), "are not those of the record"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_records(name: str, saved: Path, board: Path) -> None:
+    change, message = BAD[name]
+    edit(saved, change)
+    with pytest.raises(XqrBenchError, match=message):
+        submit(saved, board)
+    assert not board.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"a": NaN}', "NaN is no figure"),
+        ('{"a": -Infinity}', "-Infinity is no figure"),
+        ('{"a": 1e999}', "1e999 is no finite figure"),
+        ("[" * 100_000, "nested more than 32 levels"),
+        ("[" * 100 + "]" * 100, "nested more than 32 levels"),
+        ('{"a":' * 40 + "1" + "}" * 40, "nested more than 32 levels"),
+        ("{", "is not a record"),
+        ("\x00", "is not a record"),
+    ],
+)
+def test_bad_json(saved: Path, board: Path, text: str, message: str) -> None:
+    saved.write_text(text, encoding="utf-8")
+    with pytest.raises(RecordError, match=message):
+        submit(saved, board)
+    assert not board.exists()
+
+
+def test_nan_in_a_score(saved: Path, board: Path) -> None:
+    text = saved.read_text(encoding="utf-8")
+    value = json.loads(text)["scores"]["multilingual"]["map"]["value"]
+    saved.write_text(text.replace(f'"value": {value}', '"value": NaN'), encoding="utf-8")
+    with pytest.raises(RecordError, match="NaN is no figure"):
+        submit(saved, board)
+
+
+def test_huge_files_are_refused_unread(saved: Path, board: Path) -> None:
+    ranks = saved.with_suffix(".ranks.parquet")
+    os.truncate(ranks, 10 * 2**30)  # sparse: takes no space
+    with pytest.raises(RecordError, match="is too large for a submission") as error:
+        submit(saved, board)
+    assert f"10,737,418,240 bytes; at most {max_ranks('mini'):,}" in str(error.value)
+    os.truncate(saved, MAX_RECORD + 1)
+    with pytest.raises(RecordError, match=r"mini\.json is too large"):
+        submit(saved, board)
+    assert not board.exists()
+    assert max_ranks("xquad-r") == 3 * 2**20
+
+
+def test_links_are_not_followed(saved: Path, board: Path, tmp_path: Path) -> None:
+    ranks = saved.with_suffix(".ranks.parquet")
+    elsewhere = tmp_path / "elsewhere.parquet"
+    ranks.rename(elsewhere)
+    ranks.symlink_to(elsewhere)
+    with pytest.raises(RecordError, match=r"mini\.ranks\.parquet is a symbolic link"):
+        submit(saved, board)
+    link = tmp_path / "link.json"
+    link.symlink_to(saved)
+    with pytest.raises(RecordError, match=r"link\.json is a symbolic link"):
+        submit(link, board)
+    assert not board.exists()
+
+
+def test_a_link_in_the_board_leads_nowhere(saved: Path, board: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    board.mkdir()
+    (board / "char-ngrams").symlink_to(outside)
+    with pytest.raises(RecordError, match="is a symbolic link"):
+        submit(saved, board)
+    assert not list(outside.iterdir())
+
+
+def test_missing_files(saved: Path, board: Path) -> None:
+    with pytest.raises(RecordError, match="there is no file"):
+        submit(saved.with_name("nothing.json"), board)
+    saved.with_suffix(".ranks.parquet").unlink()
+    with pytest.raises(RecordError, match="there is no file"):
+        submit(saved, board)
+
+
+def _ranks_of_less(saved: Path) -> None:
+    less = score("char-ngrams", limit=20)
+    save_record(less, saved)
+    edit(saved, lambda data: data["task"].update(partial={}))
+
+
+def test_ranks_of_a_part(saved: Path, board: Path) -> None:
+    facts = json.loads(saved.read_text(encoding="utf-8"))["task"]
+    _ranks_of_less(saved)
+    edit(saved, lambda data: data.update(task=facts))
+    with pytest.raises(RecordError, match="does not hold the ranks of its task"):
+        submit(saved, board)
+
+
+BAD_RANKS = {
+    "another task": (lambda ranks: replace(ranks, task="xquad-r"), "are not ranks of mini.*\n.*ranks of xquad-r"),
+    "other pools": (lambda ranks: replace(ranks, column_sizes=ranks.column_sizes + 1), "pools of these ranks"),
+    "other relevants": (
+        lambda ranks: replace(ranks, relevant_ids=["en:9:9:9", *ranks.relevant_ids[1:]]),
+        "queries, relevants, gains or articles",
+    ),
+    "other gains": (lambda ranks: replace(ranks, gains=ranks.gains * 2), "queries, relevants, gains or articles"),
+    "negative": (lambda ranks: ranks.gt.__setitem__((0, 0), -1), "a count is negative"),
+    "too large": (lambda ranks: ranks.gt.__setitem__((0, 0), 10**6), "counts exceed the pool"),
+    "not itself": (lambda ranks: ranks.eq.__setitem__((0, slice(None)), 0), "does not tie with itself"),
+    "all first": (lambda ranks: ranks.gt.__setitem__(slice(None), 0), "two relevants contradict each other"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_RANKS)
+def test_bad_ranks(name: str, saved: Path, board: Path) -> None:
+    change, message = BAD_RANKS[name]
+    edit_ranks(saved, change)
+    with pytest.raises(RecordError, match=message):
+        submit(saved, board)
+    assert not board.exists()
+
+
+def _swap_with_neighbour(ranks: object) -> None:
+    """One candidate less above the best relevant of some query: possible, and not what was measured."""
+    gt, starts = ranks.gt, ranks.offsets[:-1]  # type: ignore[attr-defined]
+    for start, stop in zip(starts, ranks.offsets[1:], strict=True):  # type: ignore[attr-defined]
+        best = start + int(np.argmin(gt[start:stop].sum(axis=1)))
+        if gt[best].sum() > 0:
+            gt[best, int(np.argmax(gt[best]))] -= 1
+            return
+
+
+def test_an_edited_rank(saved: Path, board: Path) -> None:
+    edit_ranks(saved, _swap_with_neighbour, sign=False)
+    with pytest.raises(RecordError, match="are not those of the record"):
+        submit(saved, board)
+    edit_ranks(saved, lambda ranks: None)
+    with pytest.raises(RecordError, match="do not follow from the ranks"):
+        submit(saved, board)
+    assert not board.exists()
+
+
+def test_a_file_that_is_no_ranks_file(saved: Path, board: Path) -> None:
+    saved.with_suffix(".ranks.parquet").write_bytes(b"PAR1 nonsense PAR1")
+    with pytest.raises(RecordError, match="cannot be read as Parquet"):
+        submit(saved, board)
+
+
+def test_the_leaderboard_is_a_folder(saved: Path) -> None:
+    with pytest.raises(XqrBenchError, match="is not a folder"):
+        submit(saved, saved)
+
+
+def test_a_record_of_the_first_version_loads_for_ever() -> None:
+    path = Path(__file__).parent / "fixtures" / "record-1" / "mini.json"
+    assert json.loads(path.read_text(encoding="utf-8"))["schema_version"] == 1
+    record = load_record(path, ranks=True)
+    assert record.scores["multilingual"].macro["map"].value == pytest.approx(0.3027094489028986, abs=1e-12)
+    assert record.ranks.n_queries == 36

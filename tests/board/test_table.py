@@ -1,0 +1,312 @@
+"""The leaderboard JSON and its tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from tests.board.conftest import edit, score
+from tests.cli.run import run
+from tests.conftest import needs_data
+from xqr_bench.board import tasks
+from xqr_bench.board.model import Leaderboard
+from xqr_bench.board.reproduce import reproduce
+from xqr_bench.board.row import reproduce_command
+from xqr_bench.board.submit import submit
+from xqr_bench.board.table import leaderboard_text, read_leaderboard
+from xqr_bench.certainty import compare_values, sampling_units, verdict
+from xqr_bench.data import list_specs
+from xqr_bench.encode import EncoderOptions
+from xqr_bench.record import Record, load_record, save_record
+from xqr_bench.scores import all_per_query
+from xqr_bench.stats.multiple import holm
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = json.loads((ROOT / "leaderboard" / "leaderboard.schema.json").read_text(encoding="utf-8"))
+
+
+class Length:
+    """A poor encoder."""
+
+    name = "lab/length"
+    revision = "1"
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        return np.array([[1.0, len(text), len(text.split())] for text in texts])
+
+
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+@pytest.fixture(scope="module")
+def records(record: Record, noisy: Record, bounds: list[Record]) -> list[Record]:
+    return [record, noisy, score(Length()), *bounds]
+
+
+@pytest.fixture
+def filled(board: Path, records: list[Record], tmp_path: Path) -> Path:
+    for found in records:
+        submit(save_record(found, tmp_path / "one" / "mini.json"), board)
+    return board
+
+
+def shown(board: Path) -> dict:
+    return json.loads(leaderboard_text(read_leaderboard(board)))
+
+
+def test_it_follows_its_schema_and_is_deterministic(filled: Path) -> None:
+    text = leaderboard_text(read_leaderboard(filled))
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(json.loads(text), SCHEMA)
+    assert leaderboard_text(read_leaderboard(filled)) == text
+    assert Leaderboard.model_validate_json(text).leaderboard_version == 1
+    assert str(filled) not in text
+
+
+def test_rows(filled: Path, record: Record) -> None:
+    reproduce(filled / "char-ngrams/1/mini.json")
+    data = shown(filled)
+    kinds = {row["id"]: (row["kind"], row["contest"]) for row in data["rows"]}
+    assert kinds == {
+        "oracle/1/mini": ("ceiling", False),
+        "lab__noisy/2/mini": ("encoder", True),
+        "char-ngrams/1/mini": ("baseline", True),
+        "lab__length/1/mini": ("encoder", True),
+        "random/seed-0/mini": ("floor", False),
+    }
+    values = [row["scores"]["multilingual"]["macro"]["map"]["value"] for row in data["rows"]]
+    assert values == sorted(values, reverse=True)
+    row = next(row for row in data["rows"] if row["model"] == "char-ngrams")
+    assert row["status"] == "reproduced"
+    assert row["attestation"]["file"] == "char-ngrams/1/mini.reproduced.json"
+    assert {other["status"] for other in data["rows"] if other != row} == {"recomputed"}
+    assert (row["record"], row["ranks"]) == ("char-ngrams/1/mini.json", "char-ngrams/1/mini.ranks.parquet")
+    assert row["protocol"]["name"] == "standard"
+    assert row["reproduce"]["command"] == "xqr-bench evaluate char-ngrams --task mini"
+    multilingual = record.scores["multilingual"]
+    figure = row["scores"]["multilingual"]["macro"]["map"]
+    stored = multilingual.macro["map"]
+    assert figure["value"] == pytest.approx(stored.value, rel=1e-6)
+    assert figure["interval"] == pytest.approx([stored.interval.low, stored.interval.high], rel=1e-6)
+    assert row["scores"]["multilingual"]["by_query_language"]["th"]["map"]["n"] == 24
+    assert "joshi-3:into" in row["scores"]["cross-lingual"]["by_group"]
+    pairs = row["scores"]["cross-lingual"]["by_language_pair"]
+    assert len(pairs) == 110
+    assert set(pairs["en>de"]) == {"map", "recall@1"}
+    assert "rank_distance" not in row["scores"]["multilingual"]["macro"]
+    distance = row["bias"]["macro"]["rank_distance"]
+    assert distance["ratio_to_random"] == pytest.approx(multilingual.macro["rank_distance"].ratio_to_random, rel=1e-6)
+    position = row["bias"]["language_position"]
+    assert position["en"]["th"] == pytest.approx(
+        multilingual.by_language_pair["en>th"]["language_position"].value, rel=1e-6
+    )
+    assert len(position) == 11
+    ceiling = data["rows"][0]
+    assert ceiling["scores"]["multilingual"]["macro"]["map"]["value"] == 1.0
+    assert ceiling["standing"] == {}
+    assert not any("close to perfect" in warning for warning in ceiling["warnings"])
+
+
+def test_task_facts(filled: Path) -> None:
+    facts = shown(filled)["tasks"]["mini"]
+    arabic = facts["languages"][0]
+    assert (arabic["code"], arabic["name"], arabic["script"], arabic["right_to_left"]) == ("ar", "Arabic", "Arab", True)
+    assert arabic["queries"] == 24
+    assert facts["n_relevants"] == 2904
+    assert facts["groups"]["joshi-3"]["languages"] == ["el", "th"]
+
+
+def test_standings(filled: Path) -> None:
+    rows = {row["model"]: row["standing"]["multilingual"]["map"] for row in shown(filled)["rows"] if row["contest"]}
+    assert rows["lab/length"]["verdict"] == "below the best"
+    assert not rows["lab/length"]["tied_with_best"]
+    assert rows["lab/length"]["place"] == 3
+    assert rows["lab/length"]["p_adjusted"] < 0.01
+    near = {rows[name]["verdict"] for name in ("char-ngrams", "lab/noisy")}
+    assert near == {"best", "not below the best"}
+    assert rows["char-ngrams"]["tied_with_best"]
+    assert rows["lab/noisy"]["tied_with_best"]
+
+
+def test_two_rows_agree_with_the_paired_test(board: Path, record: Record, tmp_path: Path) -> None:
+    """With two systems Tukey HSD is the paired randomisation test."""
+    other = score(Length())
+    for found in (record, other):
+        submit(save_record(found, tmp_path / "one" / "mini.json"), board)
+    units = sampling_units(record.ranks)
+    values = [all_per_query(found.ranks, ["map"]) for found in (record, other)]
+    result = compare_values(*values, units, generator=np.random.default_rng(1))
+    adjusted = dict(zip([found.label.setting for found in result], holm([found.p for found in result]), strict=True))
+    row = next(row for row in shown(board)["rows"] if row["model"] == "lab/length")
+    for found in result:
+        standing = row["standing"][found.label.setting]["map"]
+        assert standing["difference"] == pytest.approx(-found.difference, abs=1e-6)
+        assert standing["p_adjusted"] == pytest.approx(adjusted[found.label.setting], abs=0.02)
+        assert standing["p_article"] == pytest.approx(found.p_article, abs=0.02)
+        assert (standing["verdict"] == "below the best") == (
+            verdict(adjusted[found.label.setting], found.p_article) == "significant"
+        )
+
+
+def test_protocols_are_not_compared(board: Path, record: Record, tmp_path: Path) -> None:
+    options = EncoderOptions(candidate_context="paragraph", name="lab/context")
+    for found in (record, score("char-ngrams", options=options)):
+        submit(save_record(found, tmp_path / "one" / "mini.json"), board)
+    rows = {row["model"]: row for row in shown(board)["rows"]}
+    assert rows["lab/context"]["protocol"]["name"] == "paragraph context"
+    assert {row["standing"]["multilingual"]["map"]["verdict"] for row in rows.values()} == {"best"}
+    done = run("leaderboard", "show", "--leaderboard", str(board))
+    assert "lab/context (baseline) [par" in done.out
+
+
+def test_faulty_submissions_are_not_shown(filled: Path) -> None:
+    edit(filled / "char-ngrams/1/mini.json", lambda data: data["scores"]["multilingual"]["map"].update(value=0.9))
+    data = shown(filled)
+    assert "char-ngrams" not in [row["model"] for row in data["rows"]]
+    (refused,) = data["refused"]
+    assert refused["path"] == "char-ngrams/1/mini.json"
+    assert refused["fault"].startswith("scores do not follow from the ranks: multilingual map")
+    assert (
+        "char-ngrams/1/mini.json: scores do not follow" in run("leaderboard", "show", "--leaderboard", str(filled)).out
+    )
+
+
+def test_a_score_too_good(board: Path, bounds: list[Record], tmp_path: Path) -> None:
+    path = save_record(bounds[1], tmp_path / "one" / "mini.json")
+
+    def claim(data: dict) -> None:
+        data["model"]["identity"].update(kind="plugin", name="wonder", distribution="wonder 1")
+        data["model"]["name"] = "wonder"
+
+    edit(path, claim)
+    submit(path, board)
+    (row,) = shown(board)["rows"]
+    assert row["kind"] == "encoder"
+    assert any("close to perfect: was the encoder trained on this task?" in warning for warning in row["warnings"])
+
+
+def test_undefined_figures_are_null(board: Path, bounds: list[Record], tmp_path: Path) -> None:
+    from xqr_bench.baseline import oracle_records
+
+    made = oracle_records(["mini"], metrics=["map", "language_order_w"])[0]
+    made = made.model_copy(update={"task": made.task.model_copy(update={"demonstration": False})})
+    submit(save_record(made, tmp_path / "one" / "mini.json"), board)
+    (row,) = shown(board)["rows"]
+    figure = row["bias"]["macro"]["language_order_w"]
+    assert figure["value"] is None
+    assert "undefined_reason" in figure
+
+
+def test_show(filled: Path) -> None:
+    done = run("leaderboard", "show", "--leaderboard", str(filled))
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert max(len(line) for line in lines) <= 100
+    names = ["oracle (ceiling)", "char-ngrams (baseline)", "lab/noisy", "lab/length", "random (floor)"]
+    found = {name: next(line for line in lines if line.startswith(f" {name}")) for name in names}
+    assert found["char-ngrams (baseline)"].count(" =") == 3
+    assert found["lab/noisy"].count(" =") == 3
+    assert found["oracle (ceiling)"].count(" =") == 0
+    assert "±" in found["lab/noisy"]
+    assert lines.index(found["oracle (ceiling)"]) < lines.index(found["lab/noisy"]) < lines.index(found["lab/length"])
+    by_model = run("leaderboard", "show", "--leaderboard", str(filled), "--sort", "model", "--no-tests").out
+    assert by_model.index("char-ngrams") < by_model.index("lab/length") < by_model.index("random")
+    assert " = " not in by_model.partition("Mo. mono")[0]
+
+
+def test_show_parts(filled: Path, record: Record) -> None:
+    base = ("leaderboard", "show", "--leaderboard", str(filled), "--no-tests")
+
+    def line(*arguments: str) -> str:
+        out = run(*base, *arguments).out
+        return next(line for line in out.splitlines() if line.startswith(" char-ngrams"))
+
+    multilingual = record.scores["multilingual"]
+    thai = multilingual.by_query_language["th"]["map"].value
+    assert f"{thai:.4f}"[1:] in line("--language", "th", "--setting", "multilingual")
+    into = record.scores["cross-lingual"].by_group["joshi-3:into"]["map"].value
+    assert f"{into:.4f}"[1:] in line("--group", "joshi-3")
+    assert f"{into:.4f}"[1:] in line("--group", "joshi-3:into", "--setting", "cross-lingual")
+    distance = multilingual.macro["rank_distance"].value
+    assert f"{distance:.0f}" in line("--metric", "rank_distance", "--setting", "multilingual")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--task", "xquad"), "no task of the leaderboard named 'xquad'"),
+        (("--metric", "ndcg@10"), "no metric of the leaderboard named 'ndcg@10'"),
+        (("--metric", "mop"), "no metric named 'mop'"),
+        (("--setting", "bilingual"), "no setting named 'bilingual'"),
+        (("--language", "xx"), "no language of these tasks named 'xx'"),
+        (("--group", "joshi-9"), "no language group named 'joshi-9'"),
+        (("--group", "joshi-3", "--language", "th"), "exclude each other"),
+        (("--sort", "colour"), "no order named 'colour'"),
+        (("--metric", "rank_distance", "--setting", "monolingual"), "is defined in: multilingual"),
+        (("--json", "--language", "th"), "--json prints all figures: --language"),
+    ],
+)
+def test_what_cannot_be_shown(board: Path, saved: Path, arguments: tuple[str, ...], message: str) -> None:
+    from shutil import copytree
+
+    board.mkdir()
+    copytree(ROOT / "leaderboard" / "published", board / "published")
+    submit(saved, board)
+    if "ndcg@10" in arguments:
+        arguments = ("--metric", "recall@7")
+        message = "no metric of the leaderboard named 'recall@7'"
+    done = run("leaderboard", "show", "--leaderboard", str(board), "--no-tests", *arguments)
+    assert (done.code, message in done.err) == (1, True), done.err
+
+
+def test_names_are_shown_as_text(saved: Path, board: Path) -> None:
+    edit(saved, lambda data: data["model"].update(name="[red]x[green]<b>"))
+    submit(saved, board)
+    assert "[red]x[green]<b>" in run("leaderboard", "show", "--leaderboard", str(board)).out
+
+
+def test_json_on_the_command_line(filled: Path) -> None:
+    done = run("leaderboard", "show", "--leaderboard", str(filled), "--json", "--no-tests")
+    data = json.loads(done.out)
+    jsonschema.validate(data, SCHEMA)
+    assert all(row["standing"] == {} for row in data["rows"])
+
+
+def test_commands_that_reproduce(saved: Path) -> None:
+    def command(kind: str, arguments: dict, **identity: object) -> tuple[str, str | None]:
+        edit(saved, lambda data: data["provenance"].update(arguments=arguments))
+        edit(saved, lambda data: data["model"]["identity"].update(kind=kind, **identity))
+        return tuple(reproduce_command(load_record(saved)).model_dump().values())  # type: ignore[return-value]
+
+    given = {"model": "intfloat/e5", "query_prompt": "query: ", "tasks": ["xquad-r"], "trust_remote_code": True}
+    assert command("sentence-transformers", given, revision="abc") == (
+        "xqr-bench evaluate intfloat/e5 --task mini --revision abc --query-prompt 'query: ' --trust-remote-code",
+        None,
+    )
+    assert command("baseline", {"model": "baseline bm25", "k1": 0.9}) == (
+        "xqr-bench baseline bm25 --task mini --k1 0.9",
+        None,
+    )
+    found, needs = command("precomputed", {"model": "precomputed:mine; rm -rf x"})
+    assert found == "xqr-bench evaluate 'precomputed:mine; rm -rf x' --task mini"
+    assert needs == "the folder mine; rm -rf x, which is not part of the submission"
+
+
+@needs_data
+def test_what_is_known_of_the_tasks_is_true(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "list_specs", list_specs)
+    shipped = (ROOT / "xqr_bench" / "board" / "facts.json").read_text(encoding="utf-8")
+    assert tasks.facts_text() == shipped, "run: python -m xqr_bench.board.tasks > xqr_bench/board/facts.json"
+
+
+def test_known_facts_need_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "load_task", lambda *_: pytest.fail("the data was read"))
+    for spec in list_specs():
+        if not spec.demonstration:
+            assert tasks.known(spec).n_questions > 1000

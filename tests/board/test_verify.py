@@ -1,0 +1,108 @@
+"""Verifying a folder: one line a fault."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.board.conftest import contents, edit, edit_ranks
+from tests.cli.run import run
+from xqr_bench.board.submit import submit
+from xqr_bench.board.verify import verify
+from xqr_bench.record import Record, save_record
+
+
+@pytest.fixture
+def filled(board: Path, record: Record, noisy: Record, tmp_path: Path) -> Path:
+    for found in (record, noisy):
+        submit(save_record(found, tmp_path / "one" / "mini.json"), board)
+    return board
+
+
+def faults(board: Path) -> list[str]:
+    return [f"{fault.path}: {fault.text}" for fault in verify(board).faults]
+
+
+def test_a_folder_in_order(filled: Path) -> None:
+    (filled / "README.md").write_text("", encoding="utf-8")
+    before = contents(filled)
+    done = run("leaderboard", "verify", str(filled))
+    assert (done.code, done.out) == (0, "2 submissions are in order: all their scores follow from their ranks\n")
+    assert done.err.splitlines() == ["checking char-ngrams/1/mini.json", "checking lab__noisy/2/mini.json"]
+    assert contents(filled) == before
+
+
+def test_each_fault_is_a_line(filled: Path) -> None:
+    edit(filled / "char-ngrams/1/mini.json", lambda data: data["scores"]["multilingual"]["map"].update(value=0.9))
+    edit_ranks(filled / "lab__noisy/2/mini.json", lambda ranks: ranks.gt.__setitem__((0, 0), 0), sign=False)
+    (filled / "notes.txt").write_text("", encoding="utf-8")
+    (filled / "lab__noisy/2/run.sh").write_text("", encoding="utf-8")
+    (filled / "published").mkdir()
+    (filled / "published" / "x.json").write_text("{}", encoding="utf-8")
+    (filled / "link").symlink_to("/")
+    done = run("leaderboard", "verify", "--quiet", str(filled))
+    assert done.code == 1
+    lines = done.out.splitlines()
+    assert lines[:3] == [
+        "lab__noisy/2/run.sh: not part of a submission",
+        "link: a symbolic link",
+        "notes.txt: not part of a submission",
+    ]
+    assert lines[3].startswith("published/x.json: x.json: published_version: Field required")
+    assert lines[4].startswith("char-ngrams/1/mini.json: scores do not follow from the ranks: scores.multilingual.map")
+    assert lines[5].startswith("lab__noisy/2/mini.json: the ranks in lab__noisy/2/mini.ranks.parquet are not those")
+    assert len(lines) == 6
+
+
+def test_a_record_in_the_wrong_place(filled: Path) -> None:
+    (filled / "char-ngrams").rename(filled / "better")
+    assert faults(filled) == [
+        "better/1/mini.json: the record stands in the wrong place; found it belongs to char-ngrams/1/mini.json"
+    ]
+
+
+def test_local_paths(filled: Path) -> None:
+    edit(filled / "char-ngrams/1/mini.json", lambda data: data["provenance"]["settings"].update(data_dir="/home/me"))
+    assert faults(filled) == ["char-ngrams/1/mini.json: the record holds paths of the machine it was made on"]
+
+
+def test_ranks_of_another_name(filled: Path) -> None:
+    folder = filled / "char-ngrams/1"
+    (folder / "mini.ranks.parquet").rename(folder / "other.ranks.parquet")
+    edit(folder / "mini.json", lambda data: data["ranks_file"].update(file="other.ranks.parquet"))
+    assert faults(filled) == [
+        "char-ngrams/1/other.ranks.parquet: not part of a submission",
+        "char-ngrams/1/mini.json: the record names another ranks file; found other.ranks.parquet",
+    ]
+
+
+def test_names_that_differ_in_case_only(filled: Path) -> None:
+    shutil.copytree(filled / "char-ngrams", filled / "Char-ngrams")
+    edit(filled / "Char-ngrams/1/mini.json", lambda data: data["model"].update(name="Char-ngrams"))
+    assert "char-ngrams: the same name as Char-ngrams on some systems" in faults(filled)
+
+
+def test_two_models_in_one_folder(filled: Path) -> None:
+    shutil.copytree(filled / "lab__noisy/2", filled / "lab__noisy/3")
+
+    def other(data: dict) -> None:
+        data["model"]["name"] = "lab__noisy"
+        data["model"]["identity"]["revision"] = "3"
+
+    edit(filled / "lab__noisy/3/mini.json", other)
+    assert faults(filled) == ["lab__noisy/3/mini.json: its folder belongs to the model 'lab/noisy'"]
+
+
+def test_a_linked_model_is_not_read(filled: Path, tmp_path: Path) -> None:
+    (filled / "char-ngrams").rename(tmp_path / "elsewhere")
+    (filled / "char-ngrams").symlink_to(tmp_path / "elsewhere")
+    assert faults(filled) == ["char-ngrams: a symbolic link"]
+    assert verify(filled).checked == 1
+
+
+def test_there_must_be_a_folder(tmp_path: Path) -> None:
+    done = run("leaderboard", "verify", str(tmp_path / "nowhere"))
+    assert done.code == 1
+    assert "there is no leaderboard folder" in done.err
