@@ -30,9 +30,8 @@ function standingOf(row, column) {
 function interval(cell, scale) {
   const x = (value) => (100 * Math.min(1, Math.max(0, value / scale))).toFixed(2);
   const [value, low, high] = cell;
-  const drawn = [svg("line", { class: "track", x1: 0, x2: 100, y1: 4, y2: 4 })];
-  if (low !== null && low !== undefined) drawn.push(svg("line", { class: "span", x1: x(low), x2: Math.max(x(high), +x(low) + 0.8), y1: 4, y2: 4 }));
-  drawn.push(svg("line", { class: "point", x1: x(value), x2: x(value), y1: 0, y2: 8 }));
+  const drawn = [svg("line", { class: "track", x1: 0, x2: 100, y1: 4, y2: 4 }), svg("line", { class: "fill", x1: 0, x2: x(value), y1: 4, y2: 4 })];
+  if (low !== null && low !== undefined) drawn.push(svg("line", { class: "span", x1: x(low), x2: Math.max(x(high), +x(low) + 1.5), y1: 4, y2: 4 }));
   return svg("svg", { class: "ci", viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" }, ...drawn);
 }
 
@@ -71,7 +70,7 @@ function shown(row, column) {
 function modelCell(row) {
   const protocol = ["standard", "as published"].includes(row.protocol) ? null : el("small", {}, isolated(row.protocol));
   const variant = row.part === "published" ? el("small", {}, isolated(row.version)) : null;
-  const phone = el("div", { class: "phone" }, el("small", { text: row.kind }), statusCell(row));
+  const phone = el("div", { class: "phone" }, row.part === "published" ? null : el("small", { text: row.kind }), statusCell(row));
   return el("div", {}, el("a", { href: row.page }, isolated(row.model)), variant, protocol, phone);
 }
 
@@ -168,6 +167,12 @@ for (const select of filters) {
   });
 }
 
+// A row that has nothing in the columns shown is not shown.
+table.search.fixed("figures", (_, row) => {
+  const columns = figures.filter(visible);
+  return !columns.length || columns.some((column) => cellOf(row, column) !== null);
+});
+
 function caption() {
   const metric = metricOf(chosen.metric);
   const of = byId("languages").selectedOptions[0]?.textContent ?? "";
@@ -199,7 +204,7 @@ table.on("draw", () => {
   const direction = table.order()[0]?.[1] === "asc" ? "ascending" : "descending";
   document.querySelector("#board th[aria-sort]")?.setAttribute("aria-sort", direction);
   const info = table.page.info();
-  byId("shown").textContent = `${info.recordsDisplay} of ${info.recordsTotal} rows`;
+  byId("shown").textContent = `${info.recordsDisplay} of ${info.recordsTotal} rows` + (info.recordsDisplay < info.recordsTotal ? "; the others are filtered out, or have no figure in these columns" : "");
 });
 
 function boxes(place, values, set) {
