@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# no test touches the user's own vectors; the folder goes when the process ends
+_CACHE = tempfile.TemporaryDirectory(prefix="xqr-bench-tests-", ignore_cleanup_errors=True)
+os.environ["XQR_BENCH_CACHE"] = _CACHE.name
+os.environ.pop("XQR_BENCH_CACHE_LIMIT", None)
 
 DATA = os.environ.get("XQR_BENCH_DATA")
 needs_data = pytest.mark.skipif(not DATA, reason="needs the real data: set XQR_BENCH_DATA")

@@ -11,12 +11,21 @@ from xqr_bench import provenance
 from xqr_bench.certainty import SEED, attach_certainty
 from xqr_bench.data import Progress as DataProgress
 from xqr_bench.data import TaskSpec, load_task, own_file, resolve_task
-from xqr_bench.encode import BoundEncoder, Embeddings, EncoderOptions, embed_tasks, in_context, load_encoder
+from xqr_bench.encode import (
+    BoundEncoder,
+    Embeddings,
+    EncoderOptions,
+    VectorStore,
+    embed_tasks,
+    in_context,
+    load_encoder,
+    vector_store,
+)
 from xqr_bench.errors import UsageError
 from xqr_bench.metrics import parse_metric
 from xqr_bench.metrics.depth import refuse_shallow
 from xqr_bench.progress import Clock, Progress, Quiet, told
-from xqr_bench.record import LanguageDiagnostics, ModelInfo, Provenance, RanksInfo, Record, ranks_digest
+from xqr_bench.record import LanguageDiagnostics, ModelInfo, Provenance, RanksInfo, Record, TextCounts, ranks_digest
 from xqr_bench.record.describe import language_diagnostics, task_info, truncation_warnings
 from xqr_bench.scores import all_per_query, score
 from xqr_bench.search import DEFAULT_MEMORY, exact_ranks
@@ -54,6 +63,7 @@ def evaluate(
     index: IndexOptions | None = None,
     index_folder: Path | None = None,
     progress: Progress | None = None,
+    cache: bool = True,
 ) -> Record:
     """Score an encoder on one task.
 
@@ -68,6 +78,7 @@ def evaluate(
         index: rank through FAISS indices of this kind; default: count exactly, without an index.
         index_folder: save the indices there.
         progress: told how far the work is.
+        cache: keep vectors in the user's embedding store and take those kept (docs/cache.md); never those of an object.
 
     Returns:
         the record, with its ranks.
@@ -87,6 +98,7 @@ def evaluate(
             index=index,
             index_folder=index_folder,
             progress=progress,
+            store=vector_store() if cache else None,
         )
         return records[0]
     finally:
@@ -110,6 +122,8 @@ def evaluate_tasks(
     index: IndexOptions | None = None,
     index_folder: Path | None = None,
     overwrite_index: bool = False,
+    store: VectorStore | None = None,
+    notify: Callable[[str], None] | None = None,
 ) -> list[Record]:
     """Score a loaded encoder on several tasks; each distinct text of all of them is encoded once.
 
@@ -124,6 +138,7 @@ def evaluate_tasks(
         on_vectors: given each task and its vectors after the ranks are counted, such as to write a run.
         index, index_folder: as for `evaluate`; a folder holds the indices of one task.
         overwrite_index: replace the indices that the folder holds.
+        store, notify: as for `embed_tasks`; default: every text is encoded, and nothing is kept.
 
     Returns:
         one record per task, in order.
@@ -153,7 +168,12 @@ def evaluate_tasks(
                 refuse_too_few(index, size, code)
     with clock.phase("encoding"):
         embeddings = embed_tasks(
-            encoder, loaded, progress=_EncodeProgress(progress), allow_zero_vectors=allow_zero_vectors
+            encoder,
+            loaded,
+            progress=_EncodeProgress(progress),
+            allow_zero_vectors=allow_zero_vectors,
+            store=store,
+            notify=notify,
         )
 
     records = []
@@ -181,6 +201,7 @@ def evaluate_tasks(
             arguments=arguments,
             index=None if indexed is None else indexed.facts,
         )
+        record.provenance.texts = TextCounts(distinct=vectors.distinct_texts, from_store=vectors.stored_texts)
         records.append(record)
     return records
 

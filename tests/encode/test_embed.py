@@ -111,8 +111,13 @@ def test_out_of_memory_says_which_option_helps() -> None:
         def encode(self, texts: list[str]) -> Any:
             raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")
 
+    told: list[str] = []
     with pytest.raises(EncoderError, match="smaller --batch-size or --max-length"):
-        embed_tasks(load_encoder(Big()), [TOY])
+        embed_tasks(load_encoder(Big()), [TOY], notify=told.append)
+    assert [line.split(" together")[0] for line in told] == [
+        "out of memory with 7 texts",
+        "out of memory with 3 texts",
+    ]
 
 
 def test_ctrl_c_passes() -> None:

@@ -36,7 +36,7 @@ from xqr_bench.progress import Progress
 from xqr_bench.record import Record, load_record
 from xqr_bench.types import FloatArray, Ranks
 
-_MACHINE = ("device", "batch_size")
+_MACHINE = ("device", "batch_size", "token_budget")
 """Options that say how this machine computes, not what is computed."""
 _WITHOUT_ENCODER = {"precomputed": "precomputed vectors", "run": "a ranking made elsewhere"}
 

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xqr_bench.cli.cache import OPTIONS as CACHE_OPTIONS
+from xqr_bench.cli.cache import cache_options, chosen_store
 from xqr_bench.cli.common import Session, given, task_options, trec_options
 from xqr_bench.cli.index import chosen_index, index_options
 from xqr_bench.cli.runs import evaluate_run, run_writer
 from xqr_bench.errors import UsageError
 
 if TYPE_CHECKING:
-    from xqr_bench.encode import BoundEncoder, EncoderOptions
+    from xqr_bench.encode import BoundEncoder, EncoderOptions, VectorStore
     from xqr_bench.record import Record
     from xqr_bench.search.index import IndexOptions
 
@@ -24,7 +26,8 @@ def _encoder_options(command: click.decorators.FC) -> click.decorators.FC:
         click.option("--revision", help="Branch, tag or commit of a hub model."),
         click.option("--device", help="Such as cpu, cuda, cuda:1, mps. Default: the best there is."),
         click.option("--dtype", help="Cast the weights: float32, bfloat16 or float16."),
-        click.option("--batch-size", type=int, help="Texts encoded together."),
+        click.option("--batch-size", type=int, help="Texts encoded together, at most."),
+        click.option("--token-budget", type=int, help="Tokens encoded together, padding included, at most."),
         click.option("--max-length", type=int, help="Tokens after which a text is cut off."),
         click.option("--truncate-dim", type=int, help="Keep only the first columns of the vectors."),
         click.option("--query-prompt", help="Put before each query, instead of the model's own prompt."),
@@ -48,6 +51,7 @@ def _encoder_options(command: click.decorators.FC) -> click.decorators.FC:
 @click.option("--allow-zero-vectors", is_flag=True, help="Score zero vectors as 0 and count them.")
 @trec_options
 @index_options
+@cache_options
 @_encoder_options
 @click.pass_context
 def evaluate(ctx: click.Context, /, model: str, **options: Any) -> None:
@@ -62,12 +66,14 @@ def evaluate(ctx: click.Context, /, model: str, **options: Any) -> None:
 
     session = Session(options)
     index = chosen_index(options)
+    store = chosen_store(options)
     if model.startswith(RUN_PREFIX):
         evaluate_run(session, model, _options_of(options), given(ctx), options)
         return
     encoder = load_encoder(model, _options_of(options))
     try:
-        _run(session, encoder, model, index, given(ctx), options)
+        kept = {name: value for name, value in given(ctx).items() if name not in CACHE_OPTIONS}
+        _run(session, encoder, model, index, store, kept, options)
     finally:
         encoder.close()
 
@@ -95,6 +101,7 @@ def _run(
     encoder: BoundEncoder,
     model: str,
     index: IndexOptions | None,
+    store: VectorStore | None,
     given: dict[str, Any],
     options: dict[str, Any],
 ) -> None:
@@ -131,9 +138,15 @@ def _run(
                 index=index,
                 index_folder=folder,
                 overwrite_index=options["overwrite"],
+                store=store,
+                notify=progress.say,
                 arguments={"model": model, **{key: value for key, value in given.items() if key != "model"}},
                 **session.chosen,
             )
+    for record in records:
+        texts = record.provenance.texts
+        if texts is not None and texts.from_store:
+            session.say(f"{record.task.name}: {texts.from_store:,} of {texts.distinct:,} texts came from the store")
     session.finish(name, records)
     if folder is not None:
         session.say(f"index: {folder}")

@@ -54,6 +54,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "List the metrics and bias measures with their definitions.",
     ),
     "data": ("xqr_bench.cli.data", "data", "Fetch, verify or list the data files of the tasks."),
+    "cache": ("xqr_bench.cli.cache", "cache", "Look after the vectors that runs keep."),
 }
 
 

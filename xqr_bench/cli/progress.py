@@ -30,7 +30,7 @@ class RunProgress:
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=Console(stderr=True, quiet=quiet),
             disable=quiet,
         )
         self._phase: TaskID | None = None
@@ -59,6 +59,10 @@ class RunProgress:
         if self._phase is not None:
             self._progress.stop_task(self._phase)
         self._phase = None
+
+    def say(self, line: str) -> None:
+        """Print a line above the bars."""
+        self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def data(self, stage: str, name: str, done: int, total: int | None) -> None:
         """Draw a download (see `xqr_bench.data.Progress`)."""

@@ -9,6 +9,7 @@ from xqr_bench.encode.embeddings import Embeddings
 from xqr_bench.encode.load import EncoderKind, encoder_kinds, load_encoder, registered_encoders
 from xqr_bench.encode.options import EncoderOptions, ModelIdentity
 from xqr_bench.encode.protocol import EncodeProgress, Encoder
+from xqr_bench.encode.store import VectorStore, vector_store
 
 __all__ = [
     "BoundEncoder",
@@ -18,9 +19,11 @@ __all__ = [
     "EncoderKind",
     "EncoderOptions",
     "ModelIdentity",
+    "VectorStore",
     "embed_tasks",
     "encoder_kinds",
     "in_context",
     "load_encoder",
     "registered_encoders",
+    "vector_store",
 ]

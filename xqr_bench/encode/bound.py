@@ -6,15 +6,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from xqr_bench.encode.batching import Limits
 from xqr_bench.encode.checks import Vectors, to_matrix
 from xqr_bench.encode.options import EncoderOptions, ModelIdentity
 from xqr_bench.encode.protocol import EncodeCall, Role, Similarity
 from xqr_bench.errors import EncoderError
-from xqr_bench.types import TaskData
+from xqr_bench.types import IntArray, TaskData
 
 TruncationCall = Callable[[Role, list[str]], Sequence[bool]]
+MeasureCall = Callable[[Role, list[str]], Sequence[int]]
 
-DEFAULT_CHUNK = 1024
+DEFAULT_ROWS = 1024
 
 
 class BoundEncoder:
@@ -99,8 +103,11 @@ class TextEncoder(BoundEncoder):
     Args:
         identity: see BoundEncoder.
         query_call, candidate_call: take a list of texts, return one row per text.
-        truncation: tells which texts of a role are cut off; None when unknown.
-        chunk_size: texts handed over at once.
+        truncation: tells which texts of a role are cut off; None when unknown, or when `measure` and the identity's
+            `max_length` tell.
+        measure: counts the tokens of texts of a role, uncut; None when that is unknown.
+        limits: what bounds a batch.
+        keep: whether its vectors may be kept in the embedding store.
         on_close: called by `close()`.
         name, device, symmetric, warnings: see BoundEncoder.
     """
@@ -112,7 +119,9 @@ class TextEncoder(BoundEncoder):
         candidate_call: EncodeCall,
         *,
         truncation: TruncationCall | None = None,
-        chunk_size: int = DEFAULT_CHUNK,
+        measure: MeasureCall | None = None,
+        limits: Limits | None = None,
+        keep: bool = True,
         on_close: Callable[[], Any] | None = None,
         name: str | None = None,
         device: str | None = None,
@@ -123,7 +132,9 @@ class TextEncoder(BoundEncoder):
         self._calls: dict[Role, EncodeCall] = {"query": query_call, "candidate": candidate_call}
         self._truncation = truncation
         self._on_close = on_close
-        self.chunk_size = chunk_size
+        self._measure = measure
+        self.limits = limits or Limits(DEFAULT_ROWS)
+        self.keep = keep
 
     def call(self, role: Role, texts: list[str]) -> Any:
         """What the encoder itself returns for these texts, unchecked; whatever it raises passes."""
@@ -148,6 +159,10 @@ class TextEncoder(BoundEncoder):
     def truncated(self, role: Role, texts: list[str]) -> Sequence[bool] | None:
         """One bool per text, True where it is cut off; None when unknown."""
         return None if self._truncation is None else self._truncation(role, texts)
+
+    def measure(self, role: Role, texts: list[str]) -> IntArray | None:
+        """Tokens of each text, prompt and special ones included, before it is cut off; None when unknown."""
+        return None if self._measure is None else np.array(self._measure(role, texts), dtype=np.int64)
 
     def close(self) -> None:
         """Call the encoder's own `close()`, if it has one."""

@@ -36,6 +36,7 @@ class CharNgrams:
     revision = "1"  # a change that moves any vector needs a new one
     dimensions = 2048
     ngrams = (2, 4)
+    keep_vectors = False  # 8 kB a text, and counting is faster than reading
 
     def __init__(self) -> None:
         self._vectorizer: Any = None

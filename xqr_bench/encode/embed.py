@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +12,12 @@ from numpy.typing import NDArray
 from xqr_bench.encode.bound import BoundEncoder, TextEncoder, VectorLookup
 from xqr_bench.encode.checks import Vectors, check_dimensions, check_values
 from xqr_bench.encode.context import in_context
-from xqr_bench.encode.embeddings import ROLES, Embeddings, assemble
-from xqr_bench.encode.plan import Group, items_of, name_text, plan_groups
+from xqr_bench.encode.embeddings import ROLES, Counts, Embeddings, assemble
+from xqr_bench.encode.group import UNKNOWN, GroupRun
+from xqr_bench.encode.plan import items_of, name_text, plan_groups
 from xqr_bench.encode.protocol import EncodeProgress, Role
+from xqr_bench.encode.store import VectorStore, open_shelf, trim
+from xqr_bench.encode.store.keys import encoder_key, key_digest, reason_not_kept
 from xqr_bench.errors import EncoderError, UsageError
 from xqr_bench.types import TaskData
 
@@ -26,24 +30,37 @@ class _Silent:
     def finish(self) -> None: ...
 
 
+Notify = Callable[[str], None]
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, stacklevel=2)
+
+
 def embed_tasks(
     encoder: BoundEncoder,
     tasks: Sequence[TaskData],
     *,
     progress: EncodeProgress | None = None,
     allow_zero_vectors: bool = False,
+    store: VectorStore | None = None,
+    notify: Notify | None = None,
 ) -> dict[str, Embeddings]:
     """Return the vectors of each task, by task name.
 
     All distinct texts of all tasks are encoded once, the longest first (memory runs out at the start if it does,
-    and the time left is not underestimated), and checked chunk by chunk. Equal texts have identical vectors.
+    and the time left is not underestimated), and checked batch by batch. Equal texts have identical vectors.
     The last bits of a vector can depend on the texts encoded with it, hence on which tasks are embedded together.
+    With a store, texts whose vectors are there are not encoded, and the others are kept while the work goes on: a run
+    that is killed is finished by the next one, with the vectors it would have had.
 
     Args:
         encoder: from `load_encoder`; its identity then knows the dimensions, and its warnings may have grown.
         tasks: with different names.
         progress: told how many texts are done.
         allow_zero_vectors: keep vectors of only zeros, counted, instead of refusing them.
+        store: where vectors are kept (see `reason_not_kept` for encoders whose vectors never are).
+        notify: told what a user should know of the store and of memory; default: a Python warning.
 
     Raises:
         EncoderError: the encoder failed, or returned what cannot be scored; the first offending text is named.
@@ -58,119 +75,64 @@ def embed_tasks(
     if isinstance(encoder, VectorLookup):
         return _look_up(encoder, tasks, progress or _Silent(), allow_zero_vectors)
     if isinstance(encoder, TextEncoder):
-        return _encode(encoder, tasks, progress or _Silent(), allow_zero_vectors)
+        return _encode(encoder, tasks, progress or _Silent(), allow_zero_vectors, store, notify or _warn)
     raise EncoderError(
         f"a {type(encoder).__name__} is not bound", remedy="pass it to xqr_bench.encode.load_encoder first"
     )
 
 
 def _encode(
-    encoder: TextEncoder, tasks: Sequence[TaskData], progress: EncodeProgress, allow_zero: bool
+    encoder: TextEncoder,
+    tasks: Sequence[TaskData],
+    progress: EncodeProgress,
+    allow_zero: bool,
+    store: VectorStore | None,
+    notify: Notify,
 ) -> dict[str, Embeddings]:
     started = time.perf_counter()
     groups = plan_groups(tasks, symmetric=encoder.symmetric)
     vectors: dict[tuple[str, Role], Vectors] = {}
     flags: dict[tuple[str, Role], NDArray[np.bool_] | None] = {}
+    counts = {task.name: Counts() for task in tasks}
+    used: list[str] = []
     progress.start(sum(len(group.texts) for group in groups))
     try:
         for group in groups:
-            group_flags = _encode_group(encoder, group, tasks, vectors, progress, allow_zero)
+            run = GroupRun(encoder, group, tasks, vectors, progress, allow_zero=allow_zero, notify=notify)
+            if store is None or not group.texts or reason_not_kept(encoder) is not None:
+                run.run(None)
+            else:
+                key = encoder_key(encoder, group.role)
+                with open_shelf(store, key, encoder.identity.name, notify) as shelf:
+                    run.run(shelf, (store.shard_texts, store.shard_tokens))
+                used.append(key_digest(key))
+            known = not (run.flags == UNKNOWN).any()
             for place in group.destinations:
-                flags[place.key] = None if group_flags is None else group_flags[place.text_of_row]
+                flags[place.key] = run.flags[place.text_of_row].astype(np.bool_) if known else None
+            for task in tasks:
+                rows = [place.text_of_row for place in group.destinations if place.task is task]
+                texts = np.unique(np.concatenate(rows))
+                counts[task.name].distinct += len(texts)
+                counts[task.name].from_store += int(run.stored[texts].sum())
     finally:
         progress.finish()
+    if store is not None and used:
+        _make_room(store, used, notify)
     seconds = time.perf_counter() - started
     for task in tasks:
         for role in ROLES:  # a role without texts
             vectors.setdefault((task.name, role), np.empty((0, encoder.identity.dimensions or 0), dtype=np.float32))
-    distinct: dict[str, int] = dict.fromkeys([task.name for task in tasks], 0)
-    for group in groups:
-        for name in distinct:
-            used = [place.text_of_row for place in group.destinations if place.task.name == name]
-            distinct[name] += len(np.unique(np.concatenate(used)))
-    return {task.name: assemble(task, vectors, flags, distinct[task.name], seconds) for task in tasks}
+    return {task.name: assemble(task, vectors, flags, counts[task.name], seconds) for task in tasks}
 
 
-def _encode_group(
-    encoder: TextEncoder,
-    group: Group,
-    tasks: Sequence[TaskData],
-    vectors: dict[tuple[str, Role], Vectors],
-    progress: EncodeProgress,
-    allow_zero: bool,
-) -> NDArray[np.bool_] | None:
-    """Encode the texts of a group into `vectors`; return which are truncated, bool `[texts]`, None when unknown."""
-    flags: list[NDArray[np.bool_]] = []
-    for start in range(0, len(group.texts), encoder.chunk_size):
-        texts = group.texts[start : start + encoder.chunk_size]
-        chunk = _encode_chunk(encoder, group, tasks, start, texts)
-        what = name_text(tasks, group.roles, texts[0])
-        check_dimensions(chunk.shape[1], encoder.identity.dimensions, encoder.name, what)
-        encoder.settle_dimensions(chunk.shape[1])
-        check_values(
-            chunk,
-            encoder.name,
-            lambda row, texts=texts: name_text(tasks, group.roles, texts[row]),  # type: ignore[misc]
-            allow_zero=allow_zero,
-        )
-        for place in group.destinations:
-            if place.key not in vectors:
-                vectors[place.key] = np.empty((len(place.text_of_row), chunk.shape[1]), dtype=np.float32)
-            rows = place.rows_of(start, start + len(texts))
-            vectors[place.key][rows] = chunk[place.text_of_row[rows] - start]
-        cut_off = _truncated(encoder, group, tasks, start, texts)
-        if cut_off is not None:
-            flags.append(cut_off)
-        progress.advance(len(texts))
-    return np.concatenate(flags) if flags and sum(map(len, flags)) == len(group.texts) else None
-
-
-def _encode_chunk(
-    encoder: TextEncoder, group: Group, tasks: Sequence[TaskData], start: int, texts: list[str]
-) -> Vectors:
+def _make_room(store: VectorStore, used: Sequence[str], notify: Notify) -> None:
     try:
-        returned = encoder.call(group.role, list(texts))
-    except Exception as error:  # whatever a plugin raises
-        raise _failed(encoder, group, tasks, start, texts, error) from error
-    try:
-        return encoder.matrix(returned, len(texts))
-    except EncoderError as error:
-        first = f"the first of these {len(texts):,} texts is {name_text(tasks, group.roles, texts[0])}"
-        raise EncoderError(error.problem, found=f"{error.found}; {first}", remedy=error.remedy) from error
-
-
-def _truncated(
-    encoder: TextEncoder, group: Group, tasks: Sequence[TaskData], start: int, texts: list[str]
-) -> NDArray[np.bool_] | None:
-    try:
-        cut_off = encoder.truncated(group.role, list(texts))
-    except Exception as error:
-        raise _failed(encoder, group, tasks, start, texts, error) from error
-    if cut_off is None:
-        return None
-    flags = np.asarray(cut_off, dtype=np.bool_)
-    if flags.shape != (len(texts),):
-        raise EncoderError(
-            f"truncated() of the encoder {encoder.name} returned no bool per text",
-            found=f"shape {flags.shape} for {len(texts):,} texts",
-            remedy="return a list of bools as long as the list of texts, or leave the method out",
-        )
-    return flags
-
-
-def _failed(
-    encoder: TextEncoder, group: Group, tasks: Sequence[TaskData], start: int, texts: list[str], error: Exception
-) -> EncoderError:
-    message = str(error).strip().splitlines()
-    out_of_memory = isinstance(error, MemoryError) or "out of memory" in str(error)
-    return EncoderError(
-        f"the encoder {encoder.name} failed on texts {start + 1:,} to {start + len(texts):,} of "
-        f"{len(group.texts):,} (sorted by length, longest first)",
-        found=type(error).__name__ + (f": {message[0]}" if message else ""),
-        remedy="give a smaller --batch-size or --max-length"
-        if out_of_memory
-        else f"encode such a text alone to see why, such as {name_text(tasks, group.roles, texts[0])}",
-    )
+        gone = trim(store, used)
+    except OSError as error:
+        notify(f"the embedding store could not be kept to its limit: {error}")
+        return
+    if gone:
+        notify(f"the embedding store was above its limit: the vectors of {len(gone)} encoders, used longest ago, went")
 
 
 def _look_up(
@@ -200,7 +162,7 @@ def _look_up(
                 distinct += _warn_of_unequal(encoder, task, role, found)
                 progress.advance(len(items))
             seconds = time.perf_counter() - started
-            result[task.name] = assemble(task, vectors, {}, distinct, seconds)
+            result[task.name] = assemble(task, vectors, {}, Counts(distinct), seconds)
     finally:
         progress.finish()
     return result

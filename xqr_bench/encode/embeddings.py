@@ -16,6 +16,14 @@ from xqr_bench.types import TaskData
 ROLES: tuple[Role, Role] = ("query", "candidate")
 
 
+@dataclass
+class Counts:
+    """How many texts of a task differ, and of how many the vectors came from the store."""
+
+    distinct: int = 0
+    from_store: int = 0
+
+
 @dataclass(frozen=True)
 class Embeddings:
     """Vectors of one task, not normalised; rows in the order of the TaskData.
@@ -25,6 +33,7 @@ class Embeddings:
         candidates: float32 `[n_candidates, d]`, C-contiguous.
         distinct_texts: how many texts of this task differ (a text that is a query and a candidate counts twice
             unless the encoder is symmetric).
+        stored_texts: of how many of these the vectors came from the store.
         zero_queries, zero_candidates: language -> vectors of only zeros; languages without are left out.
         truncated: language -> {"queries": n, "candidates": n}, texts that the encoder cut off; None when unknown.
         seconds: time of the whole encoding, which the tasks embedded together share.
@@ -33,6 +42,7 @@ class Embeddings:
     queries: Vectors
     candidates: Vectors
     distinct_texts: int
+    stored_texts: int
     zero_queries: Mapping[str, int]
     zero_candidates: Mapping[str, int]
     truncated: Mapping[str, Mapping[str, int]] | None
@@ -48,7 +58,7 @@ def assemble(
     task: TaskData,
     vectors: Mapping[tuple[str, Role], Vectors],
     flags: Mapping[tuple[str, Role], NDArray[np.bool_] | None],
-    distinct: int,
+    counts: Counts,
     seconds: float,
 ) -> Embeddings:
     """Put the vectors of a task together and count zeros and truncated texts by language.
@@ -57,7 +67,8 @@ def assemble(
         task: the task.
         vectors: (task name, role) -> float32 `[n, d]`.
         flags: (task name, role) -> which texts are truncated, bool `[n]`, None when unknown.
-        distinct, seconds: see Embeddings.
+        counts: of its texts.
+        seconds: see Embeddings.
     """
 
     def by_language(role: Role, rows: NDArray[np.bool_]) -> dict[str, int]:
@@ -83,7 +94,8 @@ def assemble(
     return Embeddings(
         queries=vectors[task.name, "query"],
         candidates=vectors[task.name, "candidate"],
-        distinct_texts=distinct,
+        distinct_texts=counts.distinct,
+        stored_texts=counts.from_store,
         zero_queries=zeros["query"],
         zero_candidates=zeros["candidate"],
         truncated=truncated,

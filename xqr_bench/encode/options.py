@@ -25,7 +25,8 @@ class EncoderOptions:
         revision: branch, tag or commit of a hub model.
         device: such as "cpu", "cuda:1", "mps" (default: the best one there is).
         dtype: type the weights are cast to: "float32", "bfloat16" or "float16" (default: as loaded).
-        batch_size: texts encoded together.
+        batch_size: texts encoded together, at most.
+        token_budget: tokens encoded together, padding included, at most (sentence-transformers models).
         max_length: tokens after which a text is cut off (default: the model's own).
         truncate_dim: keep only the first columns of the vectors.
         query_prompt, candidate_prompt: put before each text instead of the model's own prompts.
@@ -45,6 +46,7 @@ class EncoderOptions:
     device: str | None = None
     dtype: str | None = None
     batch_size: int | None = None
+    token_budget: int | None = None
     max_length: int | None = None
     truncate_dim: int | None = None
     query_prompt: str | None = None
@@ -61,7 +63,7 @@ class EncoderOptions:
             value = getattr(self, option)
             if value is not None and value not in known:
                 raise UsageError(f"{_flag(option)} cannot be {value!r}", remedy=f"use one of: {', '.join(known)}")
-        for option in ("batch_size", "max_length", "truncate_dim"):
+        for option in ("batch_size", "token_budget", "max_length", "truncate_dim"):
             value = getattr(self, option)
             if value is not None and value < 1:
                 raise UsageError(f"{_flag(option)} cannot be {value}", remedy="use a number from 1 on")

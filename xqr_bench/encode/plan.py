@@ -30,11 +30,21 @@ class Destination:
         """Task name and role."""
         return self.task.name, self.role
 
-    def rows_of(self, start: int, stop: int) -> IntArray:
-        """Rows whose text is among the texts `start:stop` of the group."""
-        rows, texts = self._rows_by_text
-        low, high = np.searchsorted(texts, [start, stop])
-        return rows[low:high]
+    def rows_of(self, texts: IntArray) -> tuple[IntArray, IntArray]:
+        """Rows whose text is among these texts of the group, and for each row which of them it is.
+
+        Args:
+            texts: indices into the texts of the group, int64 `[n]`, each once.
+
+        Returns:
+            rows int64 `[m]`, and positions in `texts` int64 `[m]`.
+        """
+        rows, sorted_texts = self._rows_by_text
+        low = np.searchsorted(sorted_texts, texts, side="left")
+        counts = np.searchsorted(sorted_texts, texts, side="right") - low
+        before = np.cumsum(counts) - counts
+        within = np.arange(int(counts.sum())) + np.repeat(low - before, counts)
+        return rows[within], np.repeat(np.arange(len(texts)), counts)
 
     @cached_property
     def _rows_by_text(self) -> tuple[IntArray, IntArray]:

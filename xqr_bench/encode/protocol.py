@@ -33,6 +33,7 @@ class Encoder(Protocol):
         revision: str, a version of the encoder, kept in the record.
         device: str, where it runs, for the printed summary.
         truncated(texts): one bool per text, True where the encoder cuts the text off.
+        keep_vectors: False where encoding is as fast as reading: the embedding store then keeps no vectors.
         close(): called when the encoder is no longer needed.
     """
 

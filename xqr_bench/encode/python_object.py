@@ -8,7 +8,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from xqr_bench.encode.bound import DEFAULT_CHUNK, TextEncoder
+from xqr_bench.encode.batching import Limits
+from xqr_bench.encode.bound import DEFAULT_ROWS, TextEncoder
 from xqr_bench.encode.digests import digest_of_files
 from xqr_bench.encode.options import EncoderKindName, EncoderOptions, ModelIdentity
 from xqr_bench.encode.protocol import METHODS, SIMILARITIES, EncodeCall, Role, Similarity
@@ -140,7 +141,8 @@ def bind_object(
         with_prompt(getattr(thing, query_method), prompts["query"]),
         with_prompt(getattr(thing, candidate_method), prompts["candidate"]),
         truncation=_truncation(thing, prompts),
-        chunk_size=options.batch_size or DEFAULT_CHUNK,
+        limits=Limits(options.batch_size or DEFAULT_ROWS),
+        keep=bool(getattr(thing, "keep_vectors", True)),
         on_close=getattr(thing, "close", None) if owned else None,
         name=name,
         device=None if device is None else str(device),

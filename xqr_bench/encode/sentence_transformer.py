@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from xqr_bench.encode.bound import TextEncoder, TruncationCall
+from xqr_bench.encode.batching import Limits
+from xqr_bench.encode.bound import MeasureCall, TextEncoder
 from xqr_bench.encode.device import choose_device
 from xqr_bench.encode.digests import digest_of_folder
 from xqr_bench.encode.hub import HubModel, cache_folder, cached_commit, cached_file, resolve_model
@@ -17,10 +18,13 @@ from xqr_bench.encode.options import EncoderOptions, ModelIdentity
 from xqr_bench.encode.prompts import candidate_prompt, query_prompt
 from xqr_bench.encode.protocol import EncodeCall, Role
 from xqr_bench.encode.python_object import declared_similarity
-from xqr_bench.errors import EncoderError
+from xqr_bench.errors import EncoderError, UsageError
 
-BATCH = 32
-BATCHES_PER_CHUNK = 8
+# Tokens with padding in a batch. On CPUs larger ones leave the caches (measured by tests/benchmarks/bench_encode.py);
+# elsewhere 16,384 is what the library's 32 texts of 512 tokens take.
+CPU_TOKENS, DEVICE_TOKENS = 2048, 16_384
+MOST_ROWS = 512
+ROWS_OF_UNKNOWN_LENGTH = 32
 LOADED_ELSEWHERE = frozenset({"revision", "device", "dtype", "max_length", "model_kwargs", "trust_remote_code"})
 ALL_OPTIONS = frozenset(EncoderOptions.__dataclass_fields__)
 
@@ -187,11 +191,11 @@ def bind_model(
         "query": query_prompt(model, options),
         "candidate": candidate_prompt(model, options, notes),
     }
-    batch = options.batch_size or BATCH
     max_length = model.max_seq_length
     if not isinstance(max_length, int) or max_length > 10**9:  # a tokenizer without a limit says 10^30
         max_length = None
     dtype = getattr(model, "dtype", None)
+    measure = _token_counts(model, prompts)
     return TextEncoder(
         ModelIdentity(
             kind="sentence-transformers",
@@ -207,10 +211,10 @@ def bind_model(
             model_kwargs=json.loads(json.dumps(dict(options.model_kwargs), default=str)),
             remote_code=options.trust_remote_code,
         ),
-        _call(model.encode_query, prompts["query"], batch),
-        _call(model.encode_document, prompts["candidate"], batch),
-        truncation=_truncation(model, prompts, max_length),
-        chunk_size=batch * BATCHES_PER_CHUNK,
+        _call(model.encode_query, prompts["query"]),
+        _call(model.encode_document, prompts["candidate"]),
+        measure=measure,
+        limits=_limits(options, model, measured=measure is not None),
         name=options.name,
         device=str(model.device),
         symmetric=prompts["query"] == prompts["candidate"] and _same_for_both_roles(model),
@@ -218,8 +222,28 @@ def bind_model(
     )
 
 
-def _call(method: Any, prompt: str, batch: int) -> EncodeCall:
-    return lambda texts: method(texts, prompt=prompt, batch_size=batch, show_progress_bar=False, convert_to_tensor=True)
+def _call(method: Any, prompt: str) -> EncodeCall:
+    """One batch as it was planned; the library only sorts within it."""
+    return lambda texts: method(
+        texts, prompt=prompt, batch_size=len(texts), show_progress_bar=False, convert_to_tensor=True
+    )
+
+
+def _limits(options: EncoderOptions, model: Any, *, measured: bool) -> Limits:
+    """What bounds a batch.
+
+    Raises:
+        UsageError: a token budget for a model whose tokens cannot be counted.
+    """
+    if not measured:
+        if options.token_budget is not None:
+            raise UsageError(
+                "--token-budget cannot be used with this model: its tokens cannot be counted",
+                remedy="give --batch-size instead",
+            )
+        return Limits(options.batch_size or ROWS_OF_UNKNOWN_LENGTH)
+    default = CPU_TOKENS if model.device.type == "cpu" else DEVICE_TOKENS
+    return Limits(options.batch_size or MOST_ROWS, options.token_budget or default)
 
 
 def _same_for_both_roles(model: Any) -> bool:
@@ -235,15 +259,13 @@ def _same_for_both_roles(model: Any) -> bool:
     return getattr(getattr(model, "tokenizer", None), "chat_template", None) is None
 
 
-def _truncation(model: Any, prompts: dict[Role, str], max_length: int | None) -> TruncationCall | None:
-    """Count tokens, special ones and prompt included, against the length after which the model cuts off."""
+def _token_counts(model: Any, prompts: dict[Role, str]) -> MeasureCall | None:
+    """Count the tokens of texts, special ones and prompt included, before the model cuts any off."""
     tokenizer = getattr(model[0], "tokenizer", None)
     if not callable(tokenizer) or not hasattr(tokenizer, "model_max_length"):
         return None  # a model that does not read through a transformers tokenizer
-    if max_length is None:
-        return lambda role, texts: [False] * len(texts)
 
-    def truncated(role: Role, texts: list[str]) -> list[bool]:
+    def measure(role: Role, texts: list[str]) -> list[int]:
         encoded = tokenizer(
             [prompts[role] + text for text in texts],
             truncation=False,
@@ -251,6 +273,6 @@ def _truncation(model: Any, prompts: dict[Role, str], max_length: int | None) ->
             return_token_type_ids=False,
             verbose=False,
         )
-        return [len(ids) > max_length for ids in encoded["input_ids"]]
+        return [len(ids) for ids in encoded["input_ids"]]
 
-    return truncated
+    return measure

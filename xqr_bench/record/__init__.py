@@ -9,6 +9,7 @@ from xqr_bench.record.model import (
     RanksInfo,
     Record,
     TaskInfo,
+    TextCounts,
 )
 from xqr_bench.record.ranks_file import check_possible, load_ranks, ranks_digest, save_ranks
 from xqr_bench.record.store import (
@@ -32,6 +33,7 @@ __all__ = [
     "RanksInfo",
     "Record",
     "TaskInfo",
+    "TextCounts",
     "check_possible",
     "folder_name",
     "gained_intervals",

@@ -76,6 +76,13 @@ class RanksInfo(_Part):
     depth: int | None = Field(default=None, description="where the ranking was cut; null: full depth")
 
 
+class TextCounts(_Part):
+    """How many texts of the task differ, and of how many the vectors were there already."""
+
+    distinct: int
+    from_store: int = Field(description="vectors of an earlier run with the same encoder; the others were encoded")
+
+
 class Provenance(_Part):
     """Where the record comes from."""
 
@@ -89,6 +96,7 @@ class Provenance(_Part):
     arguments: dict[str, Any] = Field(description="arguments as given")
     settings: dict[str, Any] = Field(description="arguments with their defaults")
     seconds: dict[str, float] = Field(description="wall time of each phase")
+    texts: TextCounts | None = Field(default=None, description="null: no encoder, or an older record")
 
 
 class Record(_Part):
