@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from tests.board.conftest import contents, edit, edit_ranks, score
@@ -276,6 +277,10 @@ BAD_RANKS = {
         "queries, relevants, gains or articles",
     ),
     "other gains": (lambda ranks: replace(ranks, gains=ranks.gains * 2), "queries, relevants, gains or articles"),
+    "lists of their own": (
+        lambda ranks: replace(ranks, own_gt=np.zeros_like(ranks.gt[:, 0]), own_eq=np.ones_like(ranks.gt[:, 0])),
+        "lists of their own for single languages",
+    ),
     "negative": (lambda ranks: ranks.gt.__setitem__((0, 0), -1), "a count is negative"),
     "too large": (lambda ranks: ranks.gt.__setitem__((0, 0), 10**6), "counts exceed the pool"),
     "not itself": (lambda ranks: ranks.eq.__setitem__((0, slice(None)), 0), "does not tie with itself"),
@@ -316,6 +321,29 @@ def test_a_file_that_is_no_ranks_file(saved: Path, board: Path) -> None:
     saved.with_suffix(".ranks.parquet").write_bytes(b"PAR1 nonsense PAR1")
     with pytest.raises(RecordError, match="cannot be read as Parquet"):
         submit(saved, board)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"format": "xqr-bench ranks 1"},
+        {"format": "xqr-bench ranks 1", "columns": 5},
+        {"format": "xqr-bench ranks 1", "columns": [["de"]]},
+        {"column_sizes": None},
+        {"column_sizes": [10**30] * 11},
+        {"depth": {}},
+        {"task": []},
+    ],
+)
+def test_strange_facts_in_a_ranks_file(saved: Path, board: Path, facts: dict) -> None:
+    path = saved.with_suffix(".ranks.parquet")
+    table = pq.read_table(path)
+    there = json.loads(table.schema.metadata[b"xqr_bench"])
+    new = facts if "format" in facts else {**there, **facts}
+    pq.write_table(table.replace_schema_metadata({"xqr_bench": json.dumps(new)}), path)
+    with pytest.raises(RecordError):
+        submit(saved, board)
+    assert not board.exists()
 
 
 def test_the_leaderboard_is_a_folder(saved: Path) -> None:

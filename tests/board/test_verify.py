@@ -102,6 +102,17 @@ def test_a_linked_model_is_not_read(filled: Path, tmp_path: Path) -> None:
     assert verify(filled).checked == 1
 
 
+def test_a_fault_cannot_steer_the_terminal(filled: Path) -> None:
+    edit(filled / "char-ngrams/1/mini.json", lambda data: data["task"].update(title="\x1b[2J\nall in order"))
+    (filled / "a\x1b[31m\nb").write_text("", encoding="utf-8")
+    done = run("leaderboard", "verify", "--quiet", str(filled))
+    assert "\x1b" not in done.out
+    assert done.out.splitlines() == [
+        "a?[31m?b: not part of a submission",
+        "char-ngrams/1/mini.json: the title of the record is not that of mini; found ?[2J?all in order",
+    ]
+
+
 def test_there_must_be_a_folder(tmp_path: Path) -> None:
     done = run("leaderboard", "verify", str(tmp_path / "nowhere"))
     assert done.code == 1

@@ -17,6 +17,7 @@ from xqr_bench.types import Ranks
 
 MAX_METRICS = 64
 MAIN_METRIC = "map"
+_OWN_LISTS = ("run", "baseline")
 _REMEDY = "evaluate on the whole task, unchanged"
 
 
@@ -41,11 +42,27 @@ def check_submission(path: Path, *, prove: bool = True) -> Record:
     check_task(record, spec, facts)
     beside = ranks_beside(path, record)
     check_parquet(beside, max_ranks(spec.name), facts.n_relevants)
-    record = load_record(path, ranks=True)
+    record = load_with_ranks(path)
     check_ranks(record, record.ranks, facts)
     if prove:
         prove_scores(record)
     return record
+
+
+def load_with_ranks(path: Path) -> Record:
+    """Read a record and its ranks, whatever the ranks file holds.
+
+    Raises:
+        RecordError: they do not fit together.
+    """
+    try:
+        return load_record(path, ranks=True)
+    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
+        raise RecordError(
+            f"the ranks file of {path} is not as xqr-bench writes it",
+            found=f"{type(error).__name__}: {error}",
+            remedy="submit the file as written",
+        ) from error
 
 
 def ranks_beside(path: Path, record: Record) -> Path:
@@ -151,6 +168,11 @@ def check_ranks(record: Record, ranks: Ranks, facts: Known) -> None:
             "the record states other counts than its ranks have",
             found=f"queries, relevants, depth: {stated}, the ranks: {ranks.n_queries, ranks.n_relevants, ranks.depth}",
             remedy="evaluate again",
+        )
+    if ranks.own_gt is not None and record.model.identity.kind not in _OWN_LISTS:
+        raise RecordError(
+            "these ranks have lists of their own for single languages; an encoder's are parts of the pooled one",
+            remedy="submit what xqr-bench evaluate wrote",
         )
     check_possible(ranks)
     check_consistent(ranks)

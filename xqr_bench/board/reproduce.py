@@ -22,7 +22,7 @@ from xqr_bench.board.attestation import (
     Tolerance,
     record_digest,
 )
-from xqr_bench.board.check import ranks_beside
+from xqr_bench.board.check import load_with_ranks, ranks_beside
 from xqr_bench.board.files import MAX_RECORD, check_parquet, max_ranks, read_json
 from xqr_bench.board.places import attestation_path
 from xqr_bench.board.publish import short_path
@@ -106,7 +106,7 @@ def _load(path: Path) -> Record:
     read_json(path, MAX_RECORD)
     record = load_record(path)
     check_parquet(ranks_beside(path, record), max_ranks(record.task.name), record.ranks_file.n_relevants)
-    record = load_record(path, ranks=True)
+    record = load_with_ranks(path)
     if record.task.partial:
         raise RecordError("a record of a part of a task cannot be reproduced", remedy="evaluate on the whole task")
     if record.index is not None or record.ranks_file.depth is not None:

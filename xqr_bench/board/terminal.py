@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from xqr_bench.board.files import visible
 from xqr_bench.board.model import Figure, Leaderboard, PublishedRow, Row
 from xqr_bench.board.standing import METRIC
 from xqr_bench.errors import UnknownNameError, UsageError
@@ -185,7 +186,7 @@ def _name(row: Row) -> Text:
     if row.kind != "encoder":
         text.append(f" ({row.kind})", style="dim")
     if row.protocol.name != "standard":
-        text.append(f" [{row.protocol.name}]", style="italic")
+        text.append(f" [{visible(row.protocol.name)}]", style="italic")
     return text
 
 
@@ -220,7 +221,7 @@ def _published(rows: Sequence[PublishedRow], view: View) -> Table | None:
         figures = [figure_of(row, view, setting, part) for setting, part in view.columns]
         if any(found is not None for found in figures):
             cells = [Text(number(found.value) if found is not None else "–") for found in figures]
-            table.add_row(Text(f"{row.model}, {row.variant}"), Text(row.source.citation), *cells)
+            table.add_row(Text(visible(f"{row.model}, {row.variant}")), Text(visible(row.source.citation)), *cells)
     return table if table.row_count else None
 
 

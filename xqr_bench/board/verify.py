@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from xqr_bench.board.attestation import load_attestation
 from xqr_bench.board.check import check_submission
+from xqr_bench.board.files import visible
 from xqr_bench.board.places import attestation_path, ranks_path, record_paths, record_place, strange_files
 from xqr_bench.board.publish import local_paths
 from xqr_bench.board.published import check_published
@@ -31,7 +32,7 @@ class Verified(NamedTuple):
 
 def one_line(error: XqrBenchError) -> str:
     """An error without its remedy, in one line."""
-    return "; ".join(part for part in (error.problem, error.found and f"found {error.found}") if part)
+    return visible("; ".join(part for part in (error.problem, error.found and f"found {error.found}") if part))
 
 
 def check_placed(path: Path, folder: Path, *, prove: bool = True) -> Record:
@@ -100,7 +101,7 @@ def _shared_folder(path: Path, folder: Path, record: Record, names: dict[str, st
 
 
 def _below(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).as_posix()
+    return visible(path.relative_to(folder).as_posix())
 
 
 def _without(text: str, folder: Path) -> str:
