@@ -108,16 +108,14 @@ class Shelf:
 
     def plan(self, shards: Sequence[PlannedShard], limits: dict[str, Any]) -> None:
         """Write down what is going to be encoded; before the first batch."""
-        if shards and self.writable:
-            with self._writing():
-                self._plans.add(shards, limits)
+        if shards:
+            self._write(lambda: self._plans.add(shards, limits))
 
     def write(self, shard: PlannedShard, vectors: Vectors, flags: Flags) -> None:
         """Keep the vectors of a planned shard: float32 `[rows, d]`, and uint8 `[rows]` flags."""
-        if self.writable:
-            with self._writing():
-                write_shard(self.folder / "shards" / shard_name(shard), self._key, texts_of(shard), vectors, flags)
-                self.written += len(vectors)
+        path = self.folder / "shards" / shard_name(shard)
+        if self._write(lambda: write_shard(path, self._key, texts_of(shard), vectors, flags)):
+            self.written += len(vectors)
 
     def witness(self) -> tuple[list[str], Vectors] | None:
         """A few texts and their vectors as they were first encoded, float32 `[n, d]`; None when there are none."""
@@ -131,9 +129,8 @@ class Shelf:
 
     def keep_witness(self, texts: list[str], vectors: Vectors) -> None:
         """Keep the witness: texts, and their vectors when they are encoded together, float32 `[n, d]`."""
-        if self.writable:
-            with self._writing():
-                write_text(self.folder / WITNESS, json.dumps({"texts": texts, "vectors": vectors.tolist()}))
+        content = json.dumps({"texts": texts, "vectors": vectors.tolist()})
+        self._write(lambda: write_text(self.folder / WITNESS, content))
 
     def discard(self, why: str) -> None:
         """Remove all vectors of this encoder."""
@@ -144,15 +141,18 @@ class Shelf:
             (self.folder / WITNESS).unlink()
         self._plans = Plans(self.folder / "plans", lambda name: (self.folder / "shards" / name).exists())
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _write(self, write: Callable[[], None]) -> bool:
+        """Write something; False when nothing is written any more."""
+        if not self.writable:
+            return False
         try:
             if not (self.folder / ABOUT).is_file():
                 raise XqrBenchError(f"{self.folder} has vanished")
-            yield
+            write()
         except (OSError, XqrBenchError) as error:
             self.writable = False
             self._notify(f"the run goes on without the embedding store: {_one_line(error)}")
+        return self.writable
 
 
 def _one_line(error: Exception) -> str:

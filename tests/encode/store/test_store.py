@@ -1,0 +1,226 @@
+"""Vectors are encoded once and for all, and come back as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.encode.store.conftest import (
+    SENSITIVE,
+    SHARD,
+    bound,
+    embed,
+    equal_but_for_batches,
+    same,
+    shards,
+    task_of,
+    texts,
+)
+from tests.encode.toys import Counting, make_task, vector_of
+from xqr_bench.encode import EncoderOptions, VectorStore, embed_tasks, load_encoder
+from xqr_bench.encode.store import trim, verify
+from xqr_bench.errors import EncoderError
+
+Log = Callable[[], list[list[str]]]
+
+
+def test_the_second_run_encodes_nothing(store: VectorStore, log: Log) -> None:
+    first = embed(store, task_of(0, 50))
+    assert sum(map(len, log())) == 50 + 4  # and the witness
+    assert (first.distinct_texts, first.stored_texts) == (50, 0)
+    again = embed(store, task_of(0, 50))
+    assert sum(map(len, log())) == 4
+    assert same(first, again)
+    assert (again.distinct_texts, again.stored_texts) == (50, 50)
+    assert first.truncated is not None
+
+
+def test_without_a_store_nothing_is_written(tmp_path: Path, log: Log) -> None:
+    assert embed(None, task_of(0, 5)).stored_texts == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["batches.jsonl"]
+
+
+def test_other_tasks_share_texts_and_encode_only_their_own(store: VectorStore, log: Log) -> None:
+    embed(store, task_of(0, 30))
+    log()
+    found = embed(store, task_of(20, 60, "other"))
+    assert found.stored_texts == 10
+    assert {text for batch in log()[1:] for text in batch} >= set(texts(30, 60))
+    equal_but_for_batches(found.candidates, embed(None, task_of(20, 60)).candidates)
+    both = embed_tasks(bound(), [task_of(0, 30), task_of(20, 60, "other")], store=store)
+    assert (both["toy"].stored_texts, both["other"].stored_texts) == (30, 40)
+
+
+def test_queries_and_candidates_are_kept_apart_when_they_are_encoded_apart(store: VectorStore, log: Log) -> None:
+    task = make_task({"en": texts(0, 5)}, {"en": texts(0, 9)})
+    first = embed(store, task, bound("TwoWays"))
+    log()
+    again = embed(store, task, bound("TwoWays"))
+    assert same(first, again)
+    assert (again.distinct_texts, again.stored_texts) == (14, 14)
+    assert (again.queries[:, 0] < 0).all()
+
+
+def test_objects_and_those_who_say_so_are_not_kept(store: VectorStore) -> None:
+    embed(store, task_of(0, 5), load_encoder(Counting()))
+    embed(store, task_of(0, 5), bound("KeptNowhere"))
+    embed(store, task_of(0, 5), load_encoder("char-ngrams"))
+    assert not store.folder.exists()
+
+
+@pytest.mark.parametrize("change", ["flip", "truncate", "empty", "remove"])
+def test_a_damaged_shard_is_encoded_again_as_it_was(store: VectorStore, log: Log, change: str) -> None:
+    first = embed(store, task_of(0, 50))
+    log()
+    path = shards(store)[1]
+    content = bytearray(path.read_bytes())
+    content[-40] ^= 1  # in the vectors
+    whole = path.read_bytes()
+    if change == "remove":
+        path.unlink()
+    else:
+        path.write_bytes({"flip": bytes(content), "truncate": whole[:-5], "empty": b""}[change])
+        assert [damage.path for damage in verify(store)[1]] == [path]
+    told: list[str] = []
+    again = embed(store, task_of(0, 50), told=told)
+    assert same(first, again)
+    assert sum(map(len, log())) - 4 == 50 - again.stored_texts <= SHARD
+    assert path.read_bytes() == whole
+    assert told == (
+        []
+        if change == "remove"
+        else [
+            "the embedding store had 1 damaged shard for this encoder: removed, their texts are encoded again",
+        ]
+    )
+
+
+def test_a_damaged_plan_costs_nothing_but_the_plan(store: VectorStore) -> None:
+    first = embed(store, task_of(0, 50))
+    (plan,) = store.shelves.glob("*/plans/*.json")
+    plan.write_text(plan.read_text().replace("1", "2"))
+    assert same(first, embed(store, task_of(0, 50)))
+    shards(store)[0].unlink()
+    again = embed(store, task_of(0, 50))
+    equal_but_for_batches(first.candidates, again.candidates)
+    assert same(again, embed(store, task_of(0, 50)))
+
+
+def test_other_batches_leave_what_is_there_and_plan_the_rest(store: VectorStore, log: Log) -> None:
+    embed(store, task_of(0, 50), bound(batch=4))
+    for path in shards(store)[:2]:
+        path.unlink()
+    log()
+    found = embed(store, task_of(0, 50), bound(batch=6))
+    assert max(map(len, log()[1:])) == 6
+    assert found.stored_texts >= 50 - 2 * SHARD
+    assert same(found, embed(store, task_of(0, 50), bound(batch=4)))
+
+
+def test_zeros_and_other_values_that_cannot_be_scored_are_not_let_through(store: VectorStore, tmp_path: Path) -> None:
+    source = tmp_path / "zero_toy.py"
+    source.write_text(
+        "import numpy as np\n"
+        "class Zero:\n"
+        "    def encode(self, texts):\n"
+        "        return np.array([[0.0 if text.startswith('3 ') else 1.0, 0.0] for text in texts])\n"
+    )
+    encoder = f"{source}:Zero"
+    with pytest.raises(EncoderError, match="vectors of only zeros"):
+        embed(store, task_of(0, 9), load_encoder(encoder))
+    assert not shards(store)
+    found = embed_tasks(load_encoder(encoder), [task_of(0, 9)], store=store, allow_zero_vectors=True)["toy"]
+    assert found.zero_candidates == {"en": 1}
+    with pytest.raises(EncoderError, match="vectors of only zeros"):
+        embed(store, task_of(0, 9), load_encoder(encoder))
+
+
+def test_code_whose_weights_changed_is_noticed(store: VectorStore, tmp_path: Path, log: Log) -> None:
+    source, weight = tmp_path / "weighted_toy.py", tmp_path / "weight"
+    source.write_text(
+        "from pathlib import Path\nimport numpy as np\n"
+        "class Weighted:\n"
+        "    def encode(self, texts):\n"
+        f"        return np.array([[len(text), float(Path({str(weight)!r}).read_text())] for text in texts])\n"
+    )
+    weight.write_text("1")
+    first = embed(store, task_of(0, 30), load_encoder(f"{source}:Weighted"))
+    assert (first.candidates[:, 1] == 1).all()
+    weight.write_text("1.5")
+    told: list[str] = []
+    again = embed(store, task_of(0, 30), load_encoder(f"{source}:Weighted"), told)
+    assert (again.candidates[:, 1] == 1.5).all()
+    assert again.stored_texts == 0
+    assert told == [
+        "the vectors that the embedding store holds for this encoder are not used and removed: "
+        "a text encoded before has another vector now, though the source is the same"
+    ]
+    assert embed(store, task_of(0, 30), load_encoder(f"{source}:Weighted")).stored_texts == 30
+
+
+def test_the_encoders_used_longest_ago_make_room(store: VectorStore, tmp_path: Path) -> None:
+    import os
+
+    folders = []
+    for number in range(3):
+        source = tmp_path / f"room_{number}.py"
+        source.write_text(SENSITIVE.read_text("utf-8") + f"\n# {number}\n")
+        embed(store, task_of(0, 20), load_encoder(f"{source}:Sensitive"))
+        (new,) = {path.parent for path in store.shelves.glob("*/encoder.json")} - set(folders)
+        os.utime(new / "encoder.json", (number, number))
+        folders.append(new)
+    size = sum(path.stat().st_size for path in folders[0].rglob("*") if path.is_file())
+    small = VectorStore(store.folder, limit=int(2.5 * size))
+    assert trim(small, [folders[0].name]) == [folders[1]]
+    assert trim(small) == []
+    told: list[str] = []
+    embed(VectorStore(store.folder, limit=1), task_of(0, 20), load_encoder(f"{source}:Sensitive"), told)
+    assert [folder.exists() for folder in folders] == [False, False, True]  # the one in use stays
+    assert "above its limit" in told[0]
+
+
+class Progress:
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def start(self, total: int) -> None:
+        self.seen.append(total)
+
+    def advance(self, n: int) -> None:
+        self.seen.append(n)
+
+    def finish(self) -> None:
+        self.seen.append(-1)
+
+
+def test_progress_counts_texts_from_the_store_at_once(store: VectorStore) -> None:
+    embed(store, task_of(0, 24))
+    progress = Progress()
+    embed_tasks(bound(), [task_of(0, 30)], store=store, progress=progress)
+    assert progress.seen == [30, 12, 12, 4, 2, -1]
+
+
+def test_sentence_transformers_models_are_kept_with_their_token_counts(store: VectorStore, model: Path) -> None:
+    long = ["a" * 70, "b" * 30]
+    task = make_task({"en": ["where"]}, {"en": [*long, *texts(0, 40)]})
+    options = EncoderOptions(device="cpu", token_budget=200)
+    first = embed(store, task, load_encoder(model, options))
+    assert first.truncated == {"en": {"queries": 0, "candidates": 1}}
+    encoder = load_encoder(model, options)
+    encoder._calls = {}  # type: ignore[attr-defined]  # nothing is left to encode
+    encoder._measure = None  # type: ignore[attr-defined]  # nor to count
+    again = embed(store, task, encoder)
+    assert same(first, again)
+    assert again.stored_texts == 43
+    np.testing.assert_allclose(first.candidates, embed(None, task, load_encoder(model, options)).candidates)
+
+
+def test_the_vector_of_a_text_never_depends_on_the_store(store: VectorStore) -> None:
+    task = task_of(0, 40)
+    embed(store, task_of(5, 15))
+    found = embed(store, task)
+    for row, candidate in enumerate(task.candidates):
+        assert found.candidates[row, 0] == vector_of(candidate.text)[0]
