@@ -92,6 +92,17 @@ class Caller:
         encoder.settle_dimensions(vectors.shape[1])
         check_values(vectors, encoder.name, lambda row: self._name(texts[int(batch[row])]), allow_zero=self._allow_zero)
 
+    def counts(self, texts: IntArray, done: int) -> IntArray | None:
+        """Tokens of texts before they are cut off, int64 `[n]`; None when they cannot be counted.
+
+        Raises:
+            EncoderError: the tokenizer failed.
+        """
+        try:
+            return self._encoder.measure(self._group.role, [self._group.texts[index] for index in texts])
+        except Exception as error:
+            raise self._failed(texts, done, error) from error
+
     def truncated(self, batch: IntArray, done: int) -> NDArray[np.bool_] | None:
         """Which texts of a batch the encoder says it cuts off, bool `[rows]`; None when it does not say.
 

@@ -108,7 +108,7 @@ class GroupRun:
         limit = self._encoder.identity.max_length
         for start in range(0, len(missing), MEASURED_AT_ONCE):
             part = missing[start : start + MEASURED_AT_ONCE]
-            counts = self._encoder.measure(self._group.role, [self._group.texts[index] for index in part])
+            counts = self._call.counts(part, int(self._done.sum()))
             if counts is None:
                 return
             self.flags[part] = 0 if limit is None else counts > limit

@@ -59,6 +59,8 @@ class Shelf:
         self.written = 0
         self._key = key
         self._notify = notify
+        for left_behind in folder.rglob(".*.tmp"):  # by a process that was killed while it wrote
+            left_behind.unlink(missing_ok=True)
         self._plans = Plans(folder / "plans", lambda name: (folder / "shards" / name).exists())
 
     def _shards(self) -> list[Path]:
