@@ -293,6 +293,9 @@ def test_commands_that_reproduce(saved: Path) -> None:
         "xqr-bench baseline bm25 --task mini --k1 0.9",
         None,
     )
+    assert command("baseline", {"model": "baseline random", "seed": 0, "trust_remote_code": False})[0] == (
+        "xqr-bench baseline random --task mini --seed 0"
+    )
     found, needs = command("precomputed", {"model": "precomputed:mine; rm -rf x"})
     assert found == "xqr-bench evaluate 'precomputed:mine; rm -rf x' --task mini"
     assert needs == "the folder mine; rm -rf x, which is not part of the submission"

@@ -221,7 +221,7 @@ def reproduce_command(record: Record) -> Reproduce:
         value = options.get(name)
         if value is True:
             words.append(_flag(name))
-        elif value not in (None, False) and isinstance(value, str | int | float):
+        elif isinstance(value, str | int | float) and value is not False:
             words += [_flag(name), str(value)]
     return Reproduce(command=shlex.join(words), needs=_needs(record, model))
 
