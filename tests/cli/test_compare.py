@@ -149,6 +149,10 @@ def test_a_plot_of_a_difference(folder: Path) -> None:
     done = run("compare", A, B, "--plot", "forest.png", "--json", *FEW)
     assert Path("forest.png").read_bytes().startswith(PNG)
     assert len(json.loads(done.out)["comparisons"]) == 21
+    done = run("plot", A, B, "--metric", "rank_distance", "--setting", "multilingual", "-o", "one.svg", *FEW)
+    assert done.code == 0, done.err
+    done = run("plot", A, B, "--metric", "rank_distance", "--setting", "monolingual", "-o", "one.svg", *FEW)
+    assert "there is no rank_distance in the setting monolingual" in done.err
     done = run("compare", A, B, "--metric", "mrr", "--plot", "map.png", "--kind", "heatmap", *FEW)
     assert Path("map.png").read_bytes().startswith(PNG)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from xqr_bench.comparison.choice import CONFIRMATORY, Cells
 from xqr_bench.comparison.material import Material, name_of
 from xqr_bench.comparison.model import Comparison, Detectable, Display, Figure, WorstLanguage
 from xqr_bench.stats.letters import compact_letters
-from xqr_bench.stats.linear import linearised_difference
+from xqr_bench.stats.linear import joined, linearise
 from xqr_bench.stats.power import detectable_differences
 from xqr_bench.stats.tukey import Tukey
 
@@ -95,17 +96,24 @@ def worst_languages(material: Material, cells: Cells) -> list[WorstLanguage]:
 
 def power(material: Material, metrics: Sequence[str]) -> list[Detectable]:
     """Smallest detectable difference of each macro average, from the spread of each pair's differences."""
-    sides = []
+    names, sides = [], []
     for values in material.values:
         found = figures_of(values, material.units, parts=(MACRO,), metrics=metrics)
-        sides.append({name_of(contrasts.labels[0]): (panel, contrasts) for panel, contrasts in found})
+        if not found:
+            return []
+        names.append([name_of(contrasts.labels[0]) for _, contrasts in found])
+        sides.append(joined([linearise(panel, contrasts, material.units) for panel, contrasts in found]))
     result = []
     for a, b in material.pairs:
-        for name, (panel, contrasts) in sides[a].items():
-            if name not in sides[b]:
-                continue
-            linear = linearised_difference(panel, sides[b][name][0], contrasts, material.units)
-            (least,) = detectable_differences(linear)
+        if names[a] != names[b]:  # a figure that only one of them has
+            continue
+        # what a question adds to a difference is the difference of what it adds to the two
+        difference = replace(
+            sides[a],
+            estimate=sides[b].estimate - sides[a].estimate,
+            deviations=sides[b].deviations - sides[a].deviations,
+        )
+        for name, least in zip(names[a], detectable_differences(difference), strict=True):
             result.append(
                 Detectable(
                     task=material.task,

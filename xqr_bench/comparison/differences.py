@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 
@@ -43,8 +44,8 @@ def confirmatory(material: Material, settings: Sequence[str]) -> tuple[list[Comp
         )  # fmt: skip
         of_setting = {name_of(test.label).setting: test for test in tests}
     found: list[Comparison] = []
-    for a, b in material.pairs:
-        results = material.pair(a, b, cells)
+    for (a, b), group in groupby(material.compared(cells), key=lambda one: one[:2]):
+        results = [result for _, _, result in group]
         tukey = [of_setting[name_of(result.label).setting] for result in results] if many else []
         raw = [float(test.p[a, b]) for test in tukey] or [result.p for result in results]
         by_article = [float(test.p_article[a, b]) for test in tukey] or [result.p_article for result in results]
@@ -59,9 +60,7 @@ def confirmatory(material: Material, settings: Sequence[str]) -> tuple[list[Comp
 
 def exploratory(material: Material, cells: Cells, adjust: str) -> list[Comparison]:
     """The chosen cells: max-T over those of two records, or Benjamini & Hochberg over those of all pairs."""
-    found: list[tuple[int, int, PairedResult]] = []
-    for a, b in material.pairs:
-        found += [(a, b, result) for result in material.pair(a, b, cells)]
+    found = material.compared(cells)
     if not found:
         return []
     cells_text = f"{len(found)} cell{'s' * (len(found) != 1)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 
@@ -14,6 +14,8 @@ from xqr_bench.comparison.choice import Cells
 from xqr_bench.comparison.gather import Side, TaskRecords
 from xqr_bench.metrics.per_query import PerQuery
 from xqr_bench.scores import Group, all_per_query
+from xqr_bench.stats.bootstrap import bootstrap
+from xqr_bench.stats.bounds import LEVEL, question_bounds
 from xqr_bench.stats.contrasts import Contrasts
 from xqr_bench.stats.paired import Pair, PairedResult, paired
 from xqr_bench.stats.panel import Panel
@@ -65,13 +67,31 @@ class Material:
         """Indices of the records of each pair: every later one against every earlier one."""
         return list(combinations(range(len(self.sides)), 2))
 
-    def pair(self, a: int, b: int, cells: Cells) -> list[PairedResult]:
-        """The chosen figures of records a and b, tested together."""
-        of_a, of_b = (self.figures(side, cells) for side in (a, b))
-        pairs = [Pair(panel, of_b[name][0], contrasts) for name, (panel, contrasts) in of_a.items() if name in of_b]
-        if not pairs:
+    def compared(self, cells: Cells) -> list[tuple[int, int, PairedResult]]:
+        """The chosen figures of every pair of records (a, b); the figures of a pair are tested together.
+
+        Questions are resampled once for all records: the resampled difference of two is that of their resampled
+        figures.
+        """
+        sides = [self.figures(index, cells) for index in range(len(self.sides))]
+        every = [figure for side in sides for figure in side.values()]
+        if not every:
             return []
-        return list(paired(pairs, self.units, self.generator, resamples=self.resamples))
+        # the stream that `paired` takes for its intervals
+        drawn = bootstrap(every, self.generator.spawn(3)[2])
+        values = iter(drawn.values)
+        replicates = [{name: next(values) for name in side} for side in sides]
+        result = []
+        for a, b in self.pairs:
+            names = [name for name in sides[a] if name in sides[b]]
+            if not names:
+                continue
+            pairs = [Pair(sides[a][name][0], sides[b][name][0], sides[a][name][1]) for name in names]
+            found = paired(pairs, self.units, self.generator, resamples=self.resamples, bootstrap_resamples=0)
+            resampled = np.hstack([replicates[b][name] - replicates[a][name] for name in names])
+            intervals = question_bounds(resampled, found.linearised, LEVEL, drawn.redrawn)
+            result += [(a, b, replace(one, interval=bounds)) for one, bounds in zip(found, intervals, strict=True)]
+        return result
 
     def figures(self, side: int, cells: Cells) -> dict[tuple[str, str], tuple[Panel, Contrasts]]:
         """(setting, metric) -> the chosen figures of one record that are defined."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy import optimize, stats
@@ -47,9 +48,14 @@ def detectable_difference(standard_error: float, df: int, power: float = 0.8, al
     """
     if df < 1 or not np.isfinite(standard_error) or standard_error <= 0:
         return None
+    return _standard_errors(df, power, alpha) * standard_error
+
+
+@cache
+def _standard_errors(df: int, power: float, alpha: float) -> float:
+    """How many standard errors a difference must be; the same for every figure with these degrees of freedom."""
     upper = 2.0 * float(stats.t.ppf(1 - alpha / 2, df) + stats.t.ppf(power, df))
-    found = optimize.brentq(lambda shift: t_power(shift, 1.0, df, alpha) - power, 0.0, upper)
-    return float(found) * standard_error
+    return float(optimize.brentq(lambda shift: t_power(shift, 1.0, df, alpha) - power, 0.0, upper))
 
 
 def detectable_differences(linearised: Linearised, power: float = 0.8, alpha: float = 0.05) -> list[Detectable]:

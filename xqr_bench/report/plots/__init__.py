@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from xqr_bench.comparison import Choice, TaskComparison, compare, pair_maps
+from xqr_bench.comparison import CONFIRMATORY, Choice, TaskComparison, compare, pair_maps
 from xqr_bench.errors import UnknownNameError, UsageError
 from xqr_bench.metrics import parse_metric
 from xqr_bench.record import Record, load_record
@@ -65,8 +65,9 @@ def plot_records(
     if setting is not None and kind in ("heatmap", "bias"):
         raise UsageError(f"--setting does not change a plot of the kind {kind}", remedy="leave it out")
     if kind == "forest":
-        choice = Choice(metrics=(name,) if name != "map" else (), settings=(setting,) if setting else ())
-        return plot_comparison(compare(paths, choice, seed=seed, resamples=resamples), paths, kind, output, choice)
+        choice = Choice(metrics=() if name == CONFIRMATORY else (name,))
+        found = compare(paths, choice, seed=seed, resamples=resamples)
+        return save(forest.draw([_only(task, name, setting) for task in found]), output)
     if kind == "heatmap" and len(paths) > 1:
         maps = pair_maps(paths, name, seed=seed, resamples=resamples)
         return save(heatmap.draw([heatmap.difference_matrix(found) for found in maps]), output)
@@ -103,15 +104,17 @@ def plot_comparison(
     """
     check_plot(kind, output)
     if kind == "forest":
-        if choice.settings:
-            found = [
-                task.model_copy(
-                    update={"comparisons": tuple(one for one in task.comparisons if one.setting in choice.settings)}
-                )
-                for task in found
-                if "all" not in choice.settings
-            ] or found
         return save(forest.draw(found), output)
     metric = next((name for name in choice.metrics if name != "all"), "map")
     setting = next((name for name in choice.settings if name != "all"), None) if kind == "languages" else None
     return plot_records(paths, output, kind, metric=metric, setting=setting, seed=seed, resamples=resamples)
+
+
+def _only(found: TaskComparison, metric: str, setting: str | None) -> TaskComparison:
+    """The comparisons of one metric, and of one setting unless that is None."""
+    chosen = tuple(
+        one for one in found.comparisons if one.metric == metric and (setting is None or one.setting == setting)
+    )
+    if not chosen:
+        raise UsageError(f"{found.title}: there is no {metric} in the setting {setting}", remedy="choose another")
+    return found.model_copy(update={"comparisons": chosen})
