@@ -12,7 +12,8 @@ from xqr_bench.types import FloatArray
 
 def _own(lists: RankedLists) -> FloatArray:
     """1.0 for rows in the query's own language, float64 `[rows]`."""
-    return (lists.columns == lists.query_columns[lists.rows]).astype(np.float64)
+    own: FloatArray = (lists.columns == lists.query_columns[lists.rows]).astype(np.float64)
+    return own
 
 
 def chance_own_first(lists: RankedLists) -> FloatArray:

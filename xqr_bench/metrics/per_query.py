@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -142,30 +142,44 @@ def per_query(metric: Metric, view: SettingView) -> PerQuery:
     lists = view.lists
     cells, cell = view.row_cells if metric.per_row else view.list_cells
     to_values = lists.rows if metric.per_row else np.arange(len(lists))
-    common = {"cells": cells, "cell": cell, "queries": lists.queries[to_values], "tied": view.tied[to_values]}
-    nothing = np.full(len(to_values), np.nan)
+    nothing = PerQuery(
+        metric,
+        view.setting,
+        cells=cells,
+        cell=cell,
+        queries=lists.queries[to_values],
+        values=np.full(len(to_values), np.nan),
+        tied=view.tied[to_values],
+    )
     statistic = metric.set_statistic
     reason = CENSORED if metric.full_depth and view.ranks.depth is not None else None
     if reason is None and statistic is not None:
         reason = statistic.why_undefined(lists)
     if reason is not None:
-        return PerQuery(metric, view.setting, values=nothing, undefined_reason=reason, **common)
+        return replace(nothing, undefined_reason=reason)
     if statistic is not None:
-        return PerQuery(metric, view.setting, values=nothing, features=statistic.features(lists), **common)
-    if metric.kernel is None:
+        return replace(nothing, features=statistic.features(lists))
+    kernel = metric.kernel
+    if kernel is None:
         raise TypeError(f"the metric {metric.name!r} has neither kernel nor set statistic")
 
-    values = metric.kernel(lists)
-    extremes: dict[str, FloatArray] = {}
-    if metric.kind == "score":
-        for name, order in (("pessimistic", "worst"), ("optimistic", "best")):
-            extremes[name] = values
-            if len(view.tied_lists):
-                extremes[name] = values.copy()
-                extremes[name][view.tied_lists] = metric.kernel(getattr(view, order))
+    values = kernel(lists)
+
+    def with_ties_as(order: RankedLists) -> FloatArray:
+        changed = values.copy()
+        changed[view.tied_lists] = kernel(order)
+        return changed
+
+    is_score, has_ties = metric.kind == "score", len(view.tied_lists) > 0
     references = {
         name: function(lists)
         for name in ("random_reference", "floor", "ceiling")
         if (function := getattr(metric, name)) is not None
     }
-    return PerQuery(metric, view.setting, values=values, **common, **extremes, **references)
+    return replace(
+        nothing,
+        values=values,
+        pessimistic=(with_ties_as(view.worst) if has_ties else values) if is_score else None,
+        optimistic=(with_ties_as(view.best) if has_ties else values) if is_score else None,
+        **references,
+    )

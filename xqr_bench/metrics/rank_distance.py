@@ -17,12 +17,13 @@ def single_is_undefined(lists: RankedLists, values: FloatArray) -> FloatArray:
 def random_rank_distance(lists: RankedLists) -> FloatArray:
     """Expected rank distance of a random ranking: (n - 1)(N + 1) / (n + 1)."""
     n = lists.n_relevants
-    return single_is_undefined(lists, (n - 1) * (lists.pool_sizes + 1) / (n + 1))
+    expected: FloatArray = (n - 1) * (lists.pool_sizes + 1) / (n + 1)
+    return single_is_undefined(lists, expected)
 
 
 def least_rank_distance(lists: RankedLists) -> FloatArray:
     """The least possible rank distance: n - 1, all relevants in a row."""
-    return single_is_undefined(lists, lists.n_relevants - 1.0)
+    return single_is_undefined(lists, lists.n_relevants.astype(np.float64) - 1.0)
 
 
 @bias(

@@ -36,8 +36,9 @@ def _moments(lists: RankedLists) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 def random_rank_variance(lists: RankedLists) -> FloatArray:
     """Expected rank variance of a random ranking: all candidates in one block."""
-    size = lists.pool_sizes[lists.rows]
-    return rank_variance(replace(lists, above=np.zeros_like(lists.above), tied=size))
+    one_block = replace(lists, above=np.zeros_like(lists.above), tied=lists.pool_sizes[lists.rows])
+    value: FloatArray = rank_variance(one_block)
+    return value
 
 
 @bias(
