@@ -47,7 +47,12 @@ def test_parts_are_marked() -> None:
     done = run("evaluate", "char-ngrams", "--languages", "de,en", "--limit", "5", "--json")
     (record,) = json.loads(done.out)
     assert record["task"]["partial"] == {"languages": ["de", "en"], "limit": 5}
-    assert record["provenance"]["arguments"] == {"model": "char-ngrams", "languages": "de,en", "limit": 5, "as_json": True}
+    assert record["provenance"]["arguments"] == {
+        "model": "char-ngrams",
+        "languages": "de,en",
+        "limit": 5,
+        "as_json": True,
+    }
     done = run("evaluate", "char-ngrams", "--languages", "de,en", "--overwrite")
     assert "cannot be submitted" in done.out.replace("\n", " ")
 
