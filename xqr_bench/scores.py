@@ -127,9 +127,11 @@ class CellValues:
 
     def _mean(self, values: FloatArray, usable: NDArray[np.bool_]) -> FloatArray:
         n_cells = len(self.source.cells)
-        cell = self.source.cell[usable]
+        cell = self.source.cell
+        if not usable.all():
+            cell, values = cell[usable], values[usable]
         count = np.bincount(cell, minlength=n_cells)
-        total = np.bincount(cell, weights=values[usable], minlength=n_cells)
+        total = np.bincount(cell, weights=values, minlength=n_cells)
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
     def _optional(self, values: FloatArray | None) -> FloatArray | None:
@@ -157,7 +159,7 @@ class CellValues:
         for name in ("pessimistic", "tied_fraction", "random_reference", "floor", "ceiling"):
             found = getattr(self, name)
             if found is not None:
-                optional[name] = float(found[picked].mean())
+                optional[name] = float(found[chosen[0]]) if len(chosen) == 1 else float(found[picked].mean())
         if optional.get("random_reference"):
             optional["ratio_to_random"] = value / optional["random_reference"]
         if optional.get("ceiling") == 1.0:

@@ -51,7 +51,9 @@ def _features(places: FloatArray) -> FloatArray:
 
 def features(lists: RankedLists) -> FloatArray:
     """Features of W over all languages."""
-    return _features(order_matrix(lists))
+    if "language_order" not in lists.shared:
+        lists.shared["language_order"] = _features(order_matrix(lists))
+    return lists.shared["language_order"]
 
 
 def features_of_others(lists: RankedLists) -> FloatArray:

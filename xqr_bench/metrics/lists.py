@@ -95,6 +95,11 @@ class RankedLists:
         return np.lexsort((self.columns, self.rows))
 
     @cached_property
+    def shared(self) -> dict[str, FloatArray]:
+        """Arrays that several metrics make from these lists, by name."""
+        return {}
+
+    @cached_property
     def first_rows(self) -> IntArray:
         """First row of each list: its best-ranked relevant, int64 `[lists]`."""
         return self.offsets[:-1]
@@ -210,7 +215,8 @@ def multilingual_lists(ranks: Ranks) -> RankedLists:
     """One list per query, ranked within the whole pool."""
     rows = np.arange(ranks.n_relevants)
     above = ranks.gt.sum(axis=1, dtype=np.int64)
-    above[(ranks.gt < 0).any(axis=1)] = -1
+    if ranks.depth is not None or ranks.own_gt is not None:
+        above[(ranks.gt < 0).any(axis=1)] = -1
     if ranks.depth is not None:
         above[above >= ranks.depth] = -1  # columns cut at the depth are exact for the pool down to that depth
     return _lists(

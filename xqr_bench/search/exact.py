@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from xqr_bench.errors import RanksError
 from xqr_bench.search.product import DEFAULT_MEMORY, Product, Vectors, unit_vectors
@@ -67,8 +71,17 @@ def exact_ranks(
     eq = np.zeros_like(gt)
     thresholds = np.empty(len(positions), dtype=np.float32)
 
-    product = Product(queries, candidates, memory)
-    for start, stop in product.blocks():
+    # a block a thread, each with one BLAS thread: threads inside the product and inside the counting would wait
+    # for one another, and the bits of the scores would depend on their number
+    workers = max(1, min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 16))
+    whole = Product(queries, candidates, memory // workers)
+    idle: SimpleQueue[Product] = SimpleQueue()
+    for number in range(min(workers, len(whole.starts))):
+        idle.put(whole.another() if number else whole)
+
+    def count(start: int) -> int:
+        product = idle.get()
+        stop = product.take(start)
         first, last = offsets[start], offsets[stop]
         of_row = np.repeat(np.arange(stop - start), np.diff(offsets[start : stop + 1]))
         wanted, threshold = positions[first:last], thresholds[first:last]
@@ -83,8 +96,15 @@ def exact_ranks(
             edges = np.clip(column_edges, panel.start, panel.stop) - panel.start
             block_offsets = offsets[start : stop + 1] - first
             count_rows(scores, edges, block_offsets, threshold, gt[first:last], eq[first:last])
-        if progress is not None:
-            progress(stop)
+        idle.put(product)
+        return stop - start
+
+    done = 0
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
+        for rows in pool.map(count, whole.starts):
+            done += rows
+            if progress is not None:
+                progress(done)
 
     return ranks_of(data, offsets, positions, gt, eq)
 

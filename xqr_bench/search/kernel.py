@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.jit import compiled
 
 
-@compiled(parallel=True)
+@compiled()
 def count_rows(
     scores: NDArray[np.float32],
     edges: NDArray[np.int64],
@@ -30,7 +29,7 @@ def count_rows(
         thresholds: float32 `[relevants]`, the score of each relevant.
         gt, eq: int32 `[relevants, columns]`, added to in place.
     """
-    for row in numba.prange(scores.shape[0]):
+    for row in range(scores.shape[0]):
         for column in range(len(edges) - 1):
             slice_ = scores[row, edges[column] : edges[column + 1]]
             for relevant in range(offsets[row], offsets[row + 1]):

@@ -10,6 +10,7 @@ vector that occurs more than once is multiplied once.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,15 +87,30 @@ class Product:
         self._buffer = np.empty((TILE_ROWS, width), dtype=np.float32)
         self._rows = slice(0, 0)
 
+    @property
+    def starts(self) -> range:
+        """Where the blocks of query rows begin."""
+        return range(0, len(self._queries), TILE_ROWS)
+
+    def take(self, start: int) -> int:
+        """Take the block that begins at `start` in hand, for `scores`; return where it stops."""
+        self._rows = slice(start, min(start + TILE_ROWS, len(self._queries)))
+        block = self._queries[self._rows]
+        repeated = self._repeated.vectors
+        self._repeated_scores = np.empty((len(block), len(repeated)), dtype=np.float32)
+        _multiply(block, repeated, self._repeated_scores)
+        return self._rows.stop
+
     def blocks(self) -> Iterator[tuple[int, int]]:
         """Go through the blocks of query rows, as (start, stop); `scores` then refers to the block at hand."""
-        for start in range(0, len(self._queries), TILE_ROWS):
-            self._rows = slice(start, min(start + TILE_ROWS, len(self._queries)))
-            block = self._queries[self._rows]
-            repeated = self._repeated.vectors
-            self._repeated_scores = np.empty((len(block), len(repeated)), dtype=np.float32)
-            _multiply(block, repeated, self._repeated_scores)
-            yield start, self._rows.stop
+        for start in self.starts:
+            yield start, self.take(start)
+
+    def another(self) -> Product:
+        """The same product with a block in hand of its own, for another thread; the vectors are shared."""
+        other = copy(self)
+        other._buffer = np.empty_like(self._buffer)
+        return other
 
     def scores(self, panel: Panel) -> Vectors:
         """Scores of the block at hand against a panel, float32 `[rows, panel]`; overwritten by the next call."""
