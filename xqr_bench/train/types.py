@@ -1,0 +1,242 @@
+"""What training passes along: parallel question-passage data, and the plan of its batches."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xqr_bench.types import IntArray
+
+Int32 = NDArray[np.int32]
+BatchType = Literal["monolingual", "cross-lingual", "mixed"]
+BATCH_TYPES: tuple[BatchType, ...] = ("monolingual", "cross-lingual", "mixed")
+"""Code of a batch type in a plan -> its name.
+
+monolingual: every row in one and the same language; cross-lingual: in every row the languages differ;
+mixed: same-language rows of several languages, or rows of both kinds."""
+
+
+class TrainingPair(NamedTuple):
+    """One row of a batch, as texts (without prefixes)."""
+
+    query: str
+    passage: str
+    query_language: str
+    passage_language: str
+    question_id: str
+    """Of the query; the passage answers it, unless the plan shuffles positives."""
+    negatives: tuple[str, ...] = ()
+    """Passages in the passage's language known not to answer it; often none."""
+
+
+@dataclass(frozen=True)
+class ParallelData:
+    """Questions and the passage that answers each, in one or more languages; columns, one entry a question.
+
+    A text is "" where the question is not in that language: real texts are never empty. A question is in a
+    language with both its query and its passage.
+
+    Attributes:
+        name: how messages and records call it.
+        languages: codes, in the order of the columns.
+        ids: question ids, distinct, `[questions]`.
+        queries, passages: texts, `[languages][questions]`.
+        passage_ids: the identity of each passage within its language, `[languages][questions]`, "" where absent;
+            two questions with an equal one have the same passage.
+        relevant_keys: for each question what identifies every passage known to answer it, in any language
+            (`lang:article:paragraph:sentence`); two questions that share a key never stand in one batch.
+        articles: article of each question, int64 `[questions]`: the unit of folds and of held-out parts.
+        paragraphs: paragraph of each question, int64 `[questions]`, -1 where not known; equal numbers: the passages
+            stand in the same paragraph, in some language.
+        negatives: hard negatives, `[languages][questions]`, or None.
+        kind: "retrieval" (question -> passage) or "bitext" (sentence -> its translation; has no monolingual pair).
+        source: as the user named it.
+        files: file name -> sha256 of what it was read from.
+        partial: what was left out, empty for the whole.
+    """
+
+    name: str
+    languages: tuple[str, ...]
+    ids: tuple[str, ...]
+    queries: tuple[tuple[str, ...], ...]
+    passages: tuple[tuple[str, ...], ...]
+    passage_ids: tuple[tuple[str, ...], ...]
+    relevant_keys: tuple[tuple[str, ...], ...]
+    articles: IntArray
+    paragraphs: IntArray
+    negatives: tuple[tuple[tuple[str, ...], ...], ...] | None = None
+    kind: Literal["retrieval", "bitext"] = "retrieval"
+    source: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    partial: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def n_questions(self) -> int:
+        """Number of questions."""
+        return len(self.ids)
+
+    @cached_property
+    def has(self) -> NDArray[np.bool_]:
+        """Which question is in which language, bool `[questions, languages]`."""
+        return (
+            np.array([[bool(text) for text in column] for column in self.queries], dtype=bool)
+            .reshape(len(self.languages), self.n_questions)
+            .T
+        )
+
+    @property
+    def fully_parallel(self) -> bool:
+        """Whether every question is in every language."""
+        return bool(self.has.all())
+
+    @cached_property
+    def language_index(self) -> Mapping[str, int]:
+        """Code -> column."""
+        return {code: index for index, code in enumerate(self.languages)}
+
+    def query(self, question: int, language: str) -> str:
+        """Text of a question in a language; "" where it is not in it."""
+        return self.queries[self.language_index[language]][question]
+
+    def passage(self, question: int, language: str) -> str:
+        """Text of a question's passage in a language; "" where it is not in it."""
+        return self.passages[self.language_index[language]][question]
+
+    def hard_negatives(self, question: int, language: str) -> tuple[str, ...]:
+        """Hard negatives of a question in a language, often none."""
+        return () if self.negatives is None else self.negatives[self.language_index[language]][question]
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that training sees: languages, ids, texts, identities, articles; not of names or files."""
+        state = hashlib.sha256()
+
+        def add(parts: Sequence[str]) -> None:
+            for part in parts:
+                raw = part.encode()
+                state.update(len(raw).to_bytes(8, "little"))
+                state.update(raw)
+
+        add(["parallel-data-1", self.kind, str(self.n_questions), *self.languages])
+        add(self.ids)
+        for table in (self.queries, self.passages, self.passage_ids):
+            for column in table:
+                add(column)
+        for keys in (*self.relevant_keys, *(texts for column in self.negatives or () for texts in column)):
+            add([str(len(keys)), *keys])
+        for array in (self.articles, self.paragraphs):
+            state.update(np.ascontiguousarray(array, dtype="<i8").tobytes())
+        return state.hexdigest()
+
+
+class PlanRow(NamedTuple):
+    """One row of a plan: indices and language codes."""
+
+    data_set: int
+    question: int
+    passage_question: int
+    """The question whose passage stands in the row: `question`, unless positives are shuffled."""
+    query_language: str
+    passage_language: str
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """Which question, query language and passage language stand in each row of each batch.
+
+    A plan of fewer steps is the beginning of the plan of more, with the same arguments: a run that goes on, and a
+    checkpoint halfway, follow the same plan. On several devices a step is one global batch: rank r of n takes the
+    rows r * batch / n to (r + 1) * batch / n, so the type of a batch is drawn once for all.
+
+    Attributes:
+        strategy: name it was made by.
+        seed: of all its draws.
+        arguments: of the strategy, as given and by default: `alpha`, `mix`, `shuffle_positives`, ...
+        data_names, data_digests: of the data sets, in order.
+        languages: codes; the language arrays index into it.
+        types: type of each step, int8 `[steps]`, an index into `BATCH_TYPES`.
+        data_set: int32 `[steps, batch]`; a batch is drawn from one data set.
+        question: index into the data set's questions, int32 `[steps, batch]`.
+        passage_question: likewise, of the passage; differs from `question` only where positives are shuffled.
+        query_language, passage_language: indices into `languages`, int32 `[steps, batch]`.
+    """
+
+    strategy: str
+    seed: int
+    arguments: Mapping[str, object]
+    data_names: tuple[str, ...]
+    data_digests: tuple[str, ...]
+    languages: tuple[str, ...]
+    types: NDArray[np.int8]
+    data_set: Int32
+    question: Int32
+    passage_question: Int32
+    query_language: Int32
+    passage_language: Int32
+
+    @property
+    def steps(self) -> int:
+        """Number of batches: one update each."""
+        return int(self.question.shape[0])
+
+    @property
+    def batch_size(self) -> int:
+        """Rows of a batch, over all devices together."""
+        return int(self.question.shape[1])
+
+    def batch_type(self, step: int) -> BatchType:
+        """Type of a step's batch."""
+        return BATCH_TYPES[self.types[step]]
+
+    def row(self, step: int, i: int) -> PlanRow:
+        """Row `i` of the batch of `step`."""
+        return PlanRow(
+            int(self.data_set[step, i]),
+            int(self.question[step, i]),
+            int(self.passage_question[step, i]),
+            self.languages[self.query_language[step, i]],
+            self.languages[self.passage_language[step, i]],
+        )
+
+    def take(self, step: int) -> list[PlanRow]:
+        """All rows of the batch of `step`."""
+        return [self.row(step, i) for i in range(self.batch_size)]
+
+    def pairs(self, step: int, data: Sequence[ParallelData]) -> list[TrainingPair]:
+        """The texts of the batch of `step`; `data` is what the plan was made from."""
+        return [training_pair(row, data) for row in self.take(step)]
+
+    def digest(self) -> str:
+        """SHA-256 of the rows and of the data they point into; equal plans have equal digests."""
+        state = hashlib.sha256()
+        state.update("\0".join(["batch-plan-1", *self.data_digests, "", *self.languages]).encode())
+        for array in (
+            self.types,
+            self.data_set,
+            self.question,
+            self.passage_question,
+            self.query_language,
+            self.passage_language,
+        ):
+            state.update(repr(array.shape).encode())
+            state.update(np.ascontiguousarray(array, dtype="<i4").tobytes())
+        return state.hexdigest()
+
+
+def training_pair(row: PlanRow, data: Sequence[ParallelData]) -> TrainingPair:
+    """The texts of a row."""
+    chosen = data[row.data_set]
+    return TrainingPair(
+        chosen.query(row.question, row.query_language),
+        chosen.passage(row.passage_question, row.passage_language),
+        row.query_language,
+        row.passage_language,
+        chosen.ids[row.question],
+        chosen.hard_negatives(row.passage_question, row.passage_language),
+    )
