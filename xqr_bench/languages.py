@@ -11,6 +11,7 @@ Sources:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -47,6 +48,18 @@ _ROWS = (
     Language("zh", "Chinese", "Hans", 5, True),
 )
 LANGUAGES: dict[str, Language] = {row.code: row for row in _ROWS}
+
+ISO_639_1 = frozenset(
+    (  # noqa: SIM905
+        "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee "
+        "el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is "
+        "it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms "
+        "mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg sh si "
+        "sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh "
+        "yi yo za zh zu "
+    ).split()
+)
+"""All two-letter codes of ISO 639-1: what `check_code` knows beyond the table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +113,20 @@ def get_group(name: str) -> LanguageGroup:
     if name not in GROUPS:
         raise UnknownNameError("language group", name, GROUPS)
     return GROUPS[name]
+
+
+def check_code(code: str) -> str:
+    """Return `code` where it can be a language: two letters of ISO 639-1 or three of ISO 639-3, perhaps with tags.
+
+    For data of the user's own, whose languages the table need not have.
+
+    Raises:
+        UnknownNameError: it cannot.
+    """
+    if re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", code):
+        base = code.split("-")[0]
+        if len(base) == 3 or base in ISO_639_1:
+            return code
+    raise UnknownNameError(
+        "language", code, LANGUAGES, remedy="use an ISO 639 code such as 'de', with a tag where needed ('zh-Hant')"
+    )

@@ -192,7 +192,7 @@ class BatchPlan:
 
     def batch_type(self, step: int) -> BatchType:
         """Type of a step's batch."""
-        return BATCH_TYPES[self.types[step]]
+        return BATCH_TYPES[int(self.types[step])]
 
     def row(self, step: int, i: int) -> PlanRow:
         """Row `i` of the batch of `step`."""

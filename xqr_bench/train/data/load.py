@@ -1,0 +1,78 @@
+"""A source of training data, by name or path, as `ParallelData`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from xqr_bench.errors import DataError, UsageError
+from xqr_bench.train.data.base import FORMATS, Request
+from xqr_bench.train.types import ParallelData
+from xqr_bench.types import TaskData
+
+
+def load_training_data(
+    source: str | Path | TaskData | ParallelData,
+    *,
+    languages: Sequence[str] | None = None,
+    data_dir: Path | str | None = None,
+    limit: int | None = None,
+) -> ParallelData:
+    """Read training data.
+
+    Args:
+        source: name of a task, or a path; the format is told from it, or named in front: `bitext:folder`. Options
+            of the format follow after `?`: `mmarco?negatives=4`.
+        languages: keep only these, in this order.
+        data_dir: the folder that holds the files of tasks; default: XQR_BENCH_DATA, else the cache.
+        limit: keep only the first so many questions.
+
+    Raises:
+        UsageError: no reader takes the source, or `languages`, `limit` or an option cannot be meant as given.
+        DataError: a file that is missing, damaged or not in its format; the message names file and line.
+    """
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit is {limit}", remedy="keep at least one question")
+    wanted = None if languages is None else tuple(languages)
+    if isinstance(source, ParallelData):
+        from xqr_bench.train.data.parts import keep_languages
+
+        return source if wanted is None else keep_languages(source, wanted)
+    if isinstance(source, TaskData):
+        from xqr_bench.train.data.tasks import from_task
+
+        return from_task(source, languages=wanted)
+    text, _, tail = str(source).partition("?")
+    options = dict(_option(part) for part in tail.split("&")) if tail else {}
+    folder = None if data_dir is None else Path(data_dir).expanduser()
+    head, colon, rest = text.partition(":")
+    if colon and head in FORMATS:
+        return FORMATS.get(head).read(Request(rest, wanted, folder, limit, options))
+    request = Request(text, wanted, folder, limit, options)
+    for name in FORMATS:
+        if FORMATS.get(name).claims(request):
+            return FORMATS.get(name).read(request)
+    formats = "; ".join(f"{name}: {FORMATS.get(name).summary}" for name in FORMATS)
+    if not request.path.exists():
+        raise DataError(
+            f"there is no training data {text!r}: neither a task of this name nor a file or folder", remedy=formats
+        )
+    raise UsageError(
+        f"{text} is in no format of training data known here",
+        found=_shown(request.path),
+        remedy=f"put the format in front (bitext:{text}), or use one of these: {formats}",
+    )
+
+
+def _option(part: str) -> tuple[str, str]:
+    name, equals, value = part.partition("=")
+    if not (name and equals):
+        raise UsageError(f"{part!r} is no option of a data format", remedy="write ?name=value&name=value")
+    return name, value
+
+
+def _shown(path: Path) -> str:
+    if path.is_file():
+        return f"a file ending in {path.suffix or 'nothing'}"
+    names = sorted(entry.name for entry in path.iterdir())
+    return f"a folder with {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}" if names else "an empty folder"

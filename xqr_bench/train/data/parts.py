@@ -1,0 +1,122 @@
+"""Parts of training data: some of its languages, some of its articles, folds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xqr_bench.errors import UsageError
+from xqr_bench.train.types import ParallelData
+from xqr_bench.types import IntArray
+
+
+def keep_languages(data: ParallelData, languages: Sequence[str]) -> ParallelData:
+    """Only these languages, in this order, and the questions that are in one of them.
+
+    What makes two questions conflict (`relevant_keys`) is kept from all languages.
+
+    Raises:
+        UsageError: a language that the data has not, or that leaves no question.
+    """
+    missing = [code for code in languages if code not in data.languages]
+    if missing or not languages or len(set(languages)) < len(languages):
+        raise UsageError(
+            f"{data.name} cannot be kept to the languages {', '.join(languages) or '(none)'}",
+            found=f"languages: {', '.join(data.languages)}",
+            remedy="name some of these, each once",
+        )
+    columns = [data.language_index[code] for code in languages]
+    part = replace(
+        data,
+        languages=tuple(languages),
+        queries=tuple(data.queries[column] for column in columns),
+        passages=tuple(data.passages[column] for column in columns),
+        passage_ids=tuple(data.passage_ids[column] for column in columns),
+        negatives=None if data.negatives is None else tuple(data.negatives[column] for column in columns),
+        partial={**data.partial, "languages": list(languages)},
+    )
+    return keep_questions(part, data.has[:, columns].any(axis=1), {})
+
+
+def keep_articles(data: ParallelData, articles: Collection[int]) -> ParallelData:
+    """Only the questions of these articles (numbers of `data.articles`; they are kept).
+
+    Raises:
+        UsageError: none is left.
+    """
+    wanted = sorted({int(number) for number in articles})
+    return keep_questions(data, np.isin(data.articles, wanted), {"articles": wanted})
+
+
+def without_articles(data: ParallelData, articles: Collection[int]) -> ParallelData:
+    """All but the questions of these articles.
+
+    Raises:
+        UsageError: none is left.
+    """
+    return keep_articles(data, sorted(set(data.articles.tolist()) - {int(number) for number in articles}))
+
+
+def article_folds(data: ParallelData, folds: int, rng: np.random.Generator) -> tuple[IntArray, ...]:
+    """Divide the articles into folds of about as many questions each.
+
+    Articles are taken from the largest to the smallest, equals in random order, each to the fold with the fewest
+    questions so far.
+
+    Returns:
+        For each fold its article numbers, ascending.
+
+    Raises:
+        UsageError: fewer than two folds, or more folds than articles.
+    """
+    numbers, sizes = np.unique(data.articles, return_counts=True)
+    if not 2 <= folds <= len(numbers):
+        raise UsageError(
+            f"{data.name} cannot be divided into {folds} folds by article",
+            found=f"{len(numbers)} articles",
+            remedy=f"ask for 2 to {len(numbers)} folds",
+        )
+    order = rng.permutation(len(numbers))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    members: list[list[int]] = [[] for _ in range(folds)]
+    filled = [0] * folds
+    for index in order:
+        fold = filled.index(min(filled))
+        members[fold].append(int(numbers[index]))
+        filled[fold] += int(sizes[index])
+    return tuple(np.array(sorted(fold), dtype=np.int64) for fold in members)
+
+
+def keep_questions(data: ParallelData, stays: NDArray[np.bool_], partial: dict[str, object]) -> ParallelData:
+    """Only the questions where `stays`, bool `[questions]`; `partial` says why, for records.
+
+    Raises:
+        UsageError: none is left, or a language is left without one.
+    """
+    if stays.all():
+        return replace(data, partial={**data.partial, **partial}) if partial else data
+    rows = np.flatnonzero(stays)
+    bare = [code for code, any_ in zip(data.languages, data.has[rows].any(axis=0), strict=True) if not any_]
+    if bare:
+        raise UsageError(
+            f"this part of {data.name} has no question in {', '.join(bare)}",
+            found=f"{len(rows)} of {data.n_questions} questions",
+            remedy="keep more of it",
+        )
+    return replace(
+        data,
+        ids=tuple(data.ids[row] for row in rows),
+        queries=tuple(tuple(column[row] for row in rows) for column in data.queries),
+        passages=tuple(tuple(column[row] for row in rows) for column in data.passages),
+        passage_ids=tuple(tuple(column[row] for row in rows) for column in data.passage_ids),
+        relevant_keys=tuple(data.relevant_keys[row] for row in rows),
+        articles=data.articles[rows],
+        paragraphs=data.paragraphs[rows],
+        negatives=None
+        if data.negatives is None
+        else tuple(tuple(column[row] for row in rows) for column in data.negatives),
+        partial={**data.partial, **partial},
+    )
