@@ -18,6 +18,7 @@ ROOMS = [
     "jit",
     "data",
     "encode",
+    "transform",
     "search",
     "metrics",
     "stats",

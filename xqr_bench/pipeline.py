@@ -38,6 +38,7 @@ from xqr_bench.search.index import (
     refuse_too_few,
     save_index,
 )
+from xqr_bench.transform import Source, TransformFacts, TransformOptions, read_source, transform_vectors
 from xqr_bench.types import Ranks, TaskData
 
 
@@ -60,6 +61,7 @@ def evaluate(
     languages: Sequence[str] | None = None,
     limit: int | None = None,
     allow_zero_vectors: bool = False,
+    transform: TransformOptions | None = None,
     index: IndexOptions | None = None,
     index_folder: Path | None = None,
     progress: Progress | None = None,
@@ -75,6 +77,7 @@ def evaluate(
         languages: only these languages (the record is marked partial).
         limit: only the first questions and the paragraphs that hold them (marked partial).
         allow_zero_vectors: score zero vectors as 0 instead of refusing them.
+        transform: what to do to the vectors before they are ranked (docs/transforms.md); default: nothing.
         index: rank through FAISS indices of this kind; default: count exactly, without an index.
         index_folder: save the indices there.
         progress: told how far the work is.
@@ -95,6 +98,7 @@ def evaluate(
             languages=languages,
             limit=limit,
             allow_zero_vectors=allow_zero_vectors,
+            transform=transform,
             index=index,
             index_folder=index_folder,
             progress=progress,
@@ -119,6 +123,7 @@ def evaluate_tasks(
     arguments: Mapping[str, Any] | None = None,
     metrics: Sequence[str] | None = None,
     on_vectors: Callable[[TaskData, Embeddings], None] | None = None,
+    transform: TransformOptions | None = None,
     index: IndexOptions | None = None,
     index_folder: Path | None = None,
     overwrite_index: bool = False,
@@ -135,8 +140,8 @@ def evaluate_tasks(
         data_progress: told of downloads.
         arguments: the arguments as the user gave them, for the record.
         metrics: compute these instead of the metrics of the tasks.
-        on_vectors: given each task and its vectors after the ranks are counted, such as to write a run.
-        index, index_folder: as for `evaluate`; a folder holds the indices of one task.
+        on_vectors: given each task and the vectors that were ranked, such as to write a run.
+        transform, index, index_folder: as for `evaluate`; a folder holds the indices of one task.
         overwrite_index: replace the indices that the folder holds.
         store, notify: as for `embed_tasks`; default: every text is encoded, and nothing is kept.
 
@@ -152,11 +157,17 @@ def evaluate_tasks(
         "allow_zero_vectors": allow_zero_vectors,
         "memory": memory,
         "metrics": None if metrics is None else list(metrics),
+        "transform": None if transform is None else transform.name,
+        "transform_from": None if transform is None or transform.source is None else str(transform.source),
         "index": None if index is None else {"type": index.type, **index.values, "depth": index.list_depth},
         "seed": SEED,
     }
     specs = [choose_metrics(resolve_task(task), metrics) for task in tasks]
     check_index(index, specs, index_folder, overwrite=overwrite_index)
+    if transform is not None and index_folder is not None:
+        raise UsageError(
+            "an index of transformed vectors cannot be saved", remedy="leave --transform or --save-index out"
+        )
     with clock.phase("loading"), told(progress, "loading", len(specs)):
         loaded: list[TaskData] = []
         for spec in specs:
@@ -166,10 +177,11 @@ def evaluate_tasks(
         for data in loaded:
             for code, size in zip(data.languages, data.column_sizes.tolist(), strict=True):
                 refuse_too_few(index, size, code)
+    bitext = read_source(transform, loaded)
     with clock.phase("encoding"):
         embeddings = embed_tasks(
             encoder,
-            loaded,
+            loaded if bitext is None else [*loaded, bitext],
             progress=_EncodeProgress(progress),
             allow_zero_vectors=allow_zero_vectors,
             store=store,
@@ -178,32 +190,44 @@ def evaluate_tasks(
 
     records = []
     for spec, data in zip(specs, loaded, strict=True):
-        vectors = embeddings[data.name]
+        vectors = ranked = embeddings[data.name]
         own = Clock(dict(clock.seconds))
+        facts, notes = None, list[str]()
+        if transform is not None:
+            source = None if bitext is None else Source(bitext, embeddings[bitext.name])
+            with own.phase("transforming"):
+                moved = transform_vectors(data, vectors, transform, similarity=encoder.similarity, source=source)
+            ranked, facts, notes = moved.vectors, moved.facts, list(moved.warnings)
         with own.phase("ranking"), told(progress, "scoring", len(data.queries)):
-            ranks, indexed = _ranks(data, vectors, encoder, index, memory, progress)
+            ranks, indexed = _ranks(data, ranked, encoder, index, memory, progress)
         if indexed is not None and index_folder is not None:
             with own.phase("saving the index"):
                 save_index(index_folder, indexed, data, encoder, task_file=own_file(spec), overwrite=overwrite_index)
         if on_vectors is not None:
             with own.phase("run"):
-                on_vectors(data, vectors)
+                on_vectors(data, ranked)
         record = make_record(
             spec,
             data,
             ranks,
-            ModelInfo(name=encoder.name + (index.suffix if index else ""), identity=encoder.identity),
+            ModelInfo(name=record_name(encoder, transform, index), identity=encoder.identity),
             clock=own,
             device=encoder.device,
             diagnostics=language_diagnostics(data, vectors),
-            warnings=[*encoder.warnings_for(data.name), *truncation_warnings(vectors)],
+            warnings=[*encoder.warnings_for(data.name), *truncation_warnings(vectors), *notes],
             settings=settings,
             arguments=arguments,
+            transform=facts,
             index=None if indexed is None else indexed.facts,
         )
         record.provenance.texts = TextCounts(distinct=vectors.distinct_texts, from_store=vectors.stored_texts)
         records.append(record)
     return records
+
+
+def record_name(encoder: BoundEncoder, transform: TransformOptions | None, index: IndexOptions | None) -> str:
+    """What the record's model is called: the encoder, then what was done to its vectors."""
+    return encoder.name + "".join(found.suffix for found in (transform, index) if found is not None)
 
 
 def choose_metrics(spec: TaskSpec, metrics: Sequence[str] | None) -> TaskSpec:
@@ -252,6 +276,7 @@ def make_record(
     device: str | None = None,
     diagnostics: Mapping[str, LanguageDiagnostics] | None = None,
     warnings: Sequence[str] = (),
+    transform: TransformFacts | None = None,
     index: IndexFacts | None = None,
 ) -> Record:
     """Score ranks and put the record together, wherever the ranks come from.
@@ -267,6 +292,7 @@ def make_record(
         device: where the model ran.
         diagnostics: what happened to the texts, by language.
         warnings: what a user should read beside the scores, before those about ties.
+        transform: what was done to the vectors before they were ranked.
         index: the FAISS index the ranks come from.
 
     Returns:
@@ -299,6 +325,7 @@ def make_record(
             settings=dict(settings),
             seconds=clock.seconds,
         ),
+        transform=transform,
         index=index,
     )
     record._ranks = ranks

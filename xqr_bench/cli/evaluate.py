@@ -11,12 +11,14 @@ from xqr_bench.cli.cache import cache_options, chosen_store
 from xqr_bench.cli.common import Session, given, task_options, trec_options
 from xqr_bench.cli.index import chosen_index, index_options
 from xqr_bench.cli.runs import evaluate_run, run_writer
+from xqr_bench.cli.transform import chosen_transform, transform_options
 from xqr_bench.errors import UsageError
 
 if TYPE_CHECKING:
     from xqr_bench.encode import BoundEncoder, EncoderOptions, VectorStore
     from xqr_bench.record import Record
     from xqr_bench.search.index import IndexOptions
+    from xqr_bench.transform import TransformOptions
 
 
 def _encoder_options(command: click.decorators.FC) -> click.decorators.FC:
@@ -50,6 +52,7 @@ def _encoder_options(command: click.decorators.FC) -> click.decorators.FC:
 @click.option("--dry-run", is_flag=True, help="Check data and encoder on a few texts; write nothing.")
 @click.option("--allow-zero-vectors", is_flag=True, help="Score zero vectors as 0 and count them.")
 @trec_options
+@transform_options
 @index_options
 @cache_options
 @_encoder_options
@@ -65,6 +68,7 @@ def evaluate(ctx: click.Context, /, model: str, **options: Any) -> None:
     from xqr_bench.encode.load import RUN_PREFIX
 
     session = Session(options)
+    transform = chosen_transform(options)
     index = chosen_index(options)
     store = chosen_store(options)
     if model.startswith(RUN_PREFIX):
@@ -73,7 +77,7 @@ def evaluate(ctx: click.Context, /, model: str, **options: Any) -> None:
     encoder = load_encoder(model, _options_of(options))
     try:
         kept = {name: value for name, value in given(ctx).items() if name not in CACHE_OPTIONS}
-        _run(session, encoder, model, index, store, kept, options)
+        _run(session, encoder, model, transform, index, store, kept, options)
     finally:
         encoder.close()
 
@@ -100,6 +104,7 @@ def _run(
     session: Session,
     encoder: BoundEncoder,
     model: str,
+    transform: TransformOptions | None,
     index: IndexOptions | None,
     store: VectorStore | None,
     given: dict[str, Any],
@@ -108,7 +113,7 @@ def _run(
     from pathlib import Path
 
     from xqr_bench.cli.progress import RunProgress
-    from xqr_bench.pipeline import evaluate_tasks, rehearse
+    from xqr_bench.pipeline import evaluate_tasks, record_name, rehearse
 
     session.say(f"encoder {encoder.name}" + (f" on {encoder.device}" if encoder.device else ""))
     if options["dry_run"]:
@@ -119,7 +124,7 @@ def _run(
             click.echo(plan)
         click.echo("dry run: nothing was written")
         return
-    name = encoder.name + (index.suffix if index else "")
+    name = record_name(encoder, transform, index)
     todo = session.todo(name, encoder.identity)
     folder = Path(options["save_index"]) if options["save_index"] is not None else None
     if folder is not None and not todo:
@@ -132,9 +137,10 @@ def _run(
                 todo,
                 allow_zero_vectors=options["allow_zero_vectors"],
                 metrics=session.metrics,
-                on_vectors=run_writer(session, encoder, todo, options, progress),
+                on_vectors=run_writer(session, encoder, name, todo, options, progress),
                 progress=progress,
                 data_progress=progress.data,
+                transform=transform,
                 index=index,
                 index_folder=folder,
                 overwrite_index=options["overwrite"],

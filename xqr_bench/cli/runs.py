@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xqr_bench.types import TaskData
 
 BlockWriter = Callable[["TaskData", Iterable["ScoreBlock"]], None]
-_NOT_OF_A_RUN = ("dry_run", "allow_zero_vectors", "trec_run", "index")
+_NOT_OF_A_RUN = ("dry_run", "allow_zero_vectors", "trec_run", "transform", "index")
 
 
 def evaluate_run(
@@ -100,12 +100,13 @@ def block_writer(
 def run_writer(
     session: Session,
     encoder: BoundEncoder,
+    name: str,
     specs: Sequence[TaskSpec],
     options: Mapping[str, Any],
     progress: RunProgress,
 ) -> Callable[[TaskData, Embeddings], None] | None:
     """The same, from vectors: what `evaluate_tasks` calls with each task."""
-    write = block_writer(session, encoder.name, specs, options, progress)
+    write = block_writer(session, name, specs, options, progress)
     if write is None:
         return None
     if options.get("index"):

@@ -10,6 +10,7 @@ from xqr_bench.encode import ModelIdentity
 from xqr_bench.errors import RecordError
 from xqr_bench.scores import Group, SettingScores
 from xqr_bench.search.index import IndexFacts
+from xqr_bench.transform import TransformFacts
 from xqr_bench.types import Ranks
 
 if TYPE_CHECKING:
@@ -114,6 +115,9 @@ class Record(_Part):
     provenance: Provenance
     training: dict[str, Any] | None = Field(default=None, description="how the encoder was trained, if known")
     exposure: dict[str, Any] | None = Field(default=None, description="what it may have seen of the task")
+    transform: TransformFacts | None = Field(
+        default=None, description="what was done to the vectors before they were ranked, if anything was"
+    )
     index: IndexFacts | None = Field(default=None, description="the FAISS index the ranks come from, if one was used")
     run_group: dict[str, Any] | None = Field(default=None, description="the study and arm this run belongs to")
 
