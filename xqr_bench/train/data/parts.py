@@ -38,7 +38,7 @@ def keep_languages(data: ParallelData, languages: Sequence[str]) -> ParallelData
         negatives=None if data.negatives is None else tuple(data.negatives[column] for column in columns),
         partial={**data.partial, "languages": list(languages)},
     )
-    return keep_questions(part, data.has[:, columns].any(axis=1), {})
+    return keep_questions(part, np.asarray(data.has[:, columns].any(axis=1)), {})
 
 
 def keep_articles(data: ParallelData, articles: Collection[int]) -> ParallelData:
@@ -99,7 +99,8 @@ def keep_questions(data: ParallelData, stays: NDArray[np.bool_], partial: dict[s
     if stays.all():
         return replace(data, partial={**data.partial, **partial}) if partial else data
     rows = np.flatnonzero(stays)
-    bare = [code for code, any_ in zip(data.languages, data.has[rows].any(axis=0), strict=True) if not any_]
+    counts = data.has[rows].sum(axis=0)
+    bare = [code for code, count in zip(data.languages, counts, strict=True) if not count]
     if bare:
         raise UsageError(
             f"this part of {data.name} has no question in {', '.join(bare)}",

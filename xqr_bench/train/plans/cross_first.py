@@ -1,0 +1,26 @@
+"""An order: first all cross-lingual batches, then all monolingual ones."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xqr_bench.train.plans.base import CROSS_LINGUAL, MONOLINGUAL, Arguments, Strategy, strategy
+
+
+@strategy
+class CrossLingualFirst(Strategy):
+    """A share alpha of the batches is monolingual; they turn at step `turn`, by default at that share of the steps.
+
+    A plan of fewer steps is the beginning of a longer one only when both are given the same `turn`.
+    """
+
+    name = "cross-first"
+    summary = "first all cross-lingual batches, then all monolingual ones (alpha .5 unless given)"
+    alpha = 0.5
+    settable = ("alpha", "turn")
+
+    def types(self, asked: Arguments) -> NDArray[np.int8]:
+        """cross-lingual before the turn, monolingual from it on."""
+        turn = round(1 - asked.alpha * asked.steps) if asked.turn is None else asked.turn
+        return np.where(np.arange(asked.steps) < turn, CROSS_LINGUAL, MONOLINGUAL).astype(np.int8)
