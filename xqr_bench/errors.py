@@ -75,3 +75,7 @@ class SavedIndexError(XqrBenchError):
 
 class RecordError(XqrBenchError):
     """A record that cannot be read, or whose scores do not follow from its ranks."""
+
+
+class TrainingError(XqrBenchError):
+    """A training that cannot go on."""

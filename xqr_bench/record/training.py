@@ -1,0 +1,148 @@
+"""The training record: how an encoder was made, saved in its folder, found there by `evaluate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from xqr_bench.encode.digests import TRAINING_FILE
+from xqr_bench.errors import RecordError
+from xqr_bench.files import write_text
+
+TRAINING_VERSION = 1
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class BaseModelInfo(_Part):
+    """What training started from."""
+
+    spec: str = Field(description="as the user named it")
+    kind: str = Field(description="`static`, `folder`, `hub` or `object`")
+    name: str
+    revision: str | None = None
+    digest: str | None = Field(default=None, description="SHA-256 over the files of a folder")
+    parameters: int
+    dimensions: int | None = None
+    vocabulary_digest: str | None = Field(default=None, description="of a static model's vocabulary")
+    training: dict[str, Any] | None = Field(default=None, description="its own training record, where it has one")
+
+
+class DataInfo(_Part):
+    """One set of training data."""
+
+    name: str
+    source: str
+    kind: str = Field(description="`retrieval` or `bitext`")
+    digest: str = Field(description="SHA-256 of all that training sees")
+    files: dict[str, str] = Field(default_factory=dict, description="file -> SHA-256")
+    languages: list[str]
+    questions: int
+    partial: dict[str, Any] = Field(default_factory=dict)
+
+
+class Stage(_Part):
+    """One training: data, plan, and what came of them."""
+
+    data: list[DataInfo]
+    strategy: str
+    plan: dict[str, Any] = Field(description="arguments of the batch plan")
+    plan_digest: str
+    statistics: dict[str, Any] = Field(default_factory=dict, description="of the batch plan")
+    updates: int = Field(description="optimizer steps done, of those planned in `planned_updates`")
+    planned_updates: int
+    rows: int = Field(description="pairs seen, repeats counted")
+    tokens: int = Field(description="tokens seen on both sides, prompts counted, padding not")
+    distinct_pairs: int
+    repeats_per_pair: dict[str, float] = Field(description="mean and max over the distinct pairs")
+    loss: list[tuple[int, float]] = Field(description="update -> mean loss since the last entry")
+    validation: list[tuple[int, float]] = Field(default_factory=list, description="update -> validation loss")
+    stopped_early: bool = False
+    best_update: int | None = Field(default=None, description="whose weights were kept, with early stopping")
+    seconds: float = Field(description="wall time, over all starts of a run that was resumed")
+    resumed_at: list[int] = Field(default_factory=list, description="updates at which a stopped run went on")
+
+
+class LanguageLevels(_Part):
+    """What text of a language entered this training; what the initial model had seen before is not known here."""
+
+    trained: list[str] = Field(description="retrieval data of it was trained on")
+    aligned_only: list[str] = Field(description="only in the alignment")
+
+    def level(self, language: str) -> str:
+        """`trained`, `aligned only` or `untouched`."""
+        if language in self.trained:
+            return "trained"
+        return "aligned only" if language in self.aligned_only else "untouched"
+
+
+class TrainingRecord(_Part):
+    """How an encoder was made."""
+
+    model_config = ConfigDict(extra="forbid", title="xqr-bench training record")
+
+    training_version: int = TRAINING_VERSION
+    recipe: dict[str, Any] = Field(description="all values of the recipe")
+    ratio: float | None = Field(description="share of monolingual batches; null: of a strategy without one")
+    seed: int
+    base: BaseModelInfo
+    alignment: Stage | None = None
+    training: Stage | None = Field(description="null: no update was asked for")
+    validation_data: list[DataInfo] = Field(default_factory=list)
+    languages: LanguageLevels
+    checkpoint: int | None = Field(default=None, description="updates done, where this is not the end of the training")
+    processes: int = 1
+    gathered: bool = Field(default=False, description="whether the passages of all processes were negatives")
+    weights_digest: str = Field(description="SHA-256 over names, shapes, types and bytes of the weights")
+    exposure: dict[str, Any] = Field(default_factory=dict, description="task -> what the data holds of its texts")
+    arguments: dict[str, Any] = Field(default_factory=dict, description="as given")
+    created: str = Field(description="UTC, ISO 8601")
+    code_version: str
+    commit: str | None = None
+    dirty: bool | None = None
+    python: str
+    packages: dict[str, str]
+    hardware: dict[str, Any]
+    seconds: dict[str, float] = Field(description="wall time of each phase of the last start")
+
+
+def save_training(record: TrainingRecord, folder: Path) -> Path:
+    """Write the record into a model's folder, whole or not at all."""
+    path = folder / TRAINING_FILE
+    write_text(path, json.dumps(record.model_dump(mode="json"), ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    return path
+
+
+def load_training(folder: Path) -> TrainingRecord | None:
+    """The training record in a model's folder; None where there is none.
+
+    Raises:
+        RecordError: there is one that cannot be read, or of a newer version.
+    """
+    path = folder / TRAINING_FILE
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path} is not a training record: {error}", remedy="remove it, or train again") from error
+    version = data.get("training_version") if isinstance(data, dict) else None
+    if isinstance(version, int) and version > TRAINING_VERSION:
+        raise RecordError(
+            f"{path} has the version {version}",
+            found=f"this xqr-bench reads versions up to {TRAINING_VERSION}",
+            remedy="update xqr-bench",
+        )
+    try:
+        return TrainingRecord.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RecordError(
+            f"{path} is not a training record: {where}: {first['msg']}", remedy="remove it, or train again"
+        ) from error

@@ -1,0 +1,126 @@
+"""Recipes: the numbers of a training run, with where each comes from."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal
+
+from xqr_bench.errors import UnknownNameError, UsageError
+
+Schedule = Literal["constant", "linear", "cosine"]
+Precision = Literal["fp32", "bf16", "fp16"]
+SCHEDULES: tuple[Schedule, ...] = ("constant", "linear", "cosine")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an encoder is trained, whatever the data and the ratio.
+
+    Attributes:
+        name: of the recipe it started from.
+        updates: optimizer steps, one batch each; with early stopping the most there are.
+        batch_size: rows of a batch, over all devices together.
+        learning_rate: of AdamW.
+        weight_decay: of AdamW.
+        temperature: the cosines are divided by it before the softmax.
+        schedule: how the learning rate goes on after the warm-up: "constant", "linear" or "cosine" (to 0).
+        warmup: share of the updates in which the learning rate rises from 0.
+        max_grad_norm: gradients are scaled down to this norm; 0: never.
+        precision: "fp32", or mixed precision: "bf16", "fp16".
+        query_prompt, passage_prompt: put before each text, and saved in the model.
+        negatives: hard negatives a row brings with it.
+        mini_batch: rows that are in memory at once (gradient caching, Gao et al. 2021); 0: the whole batch.
+        max_length: tokens after which a text is cut off; None: the model's own limit.
+        patience: validations without a lower loss before training stops; 0: none stops it.
+        validate_every: updates between validations.
+        vocabulary, dimensions: of a `static` initial model: subwords, columns of a vector.
+    """
+
+    name: str
+    updates: int
+    batch_size: int = 100
+    learning_rate: float = 3e-5
+    weight_decay: float = 0.01
+    temperature: float = 0.05
+    schedule: Schedule = "linear"
+    warmup: float = 0.0
+    max_grad_norm: float = 1.0
+    precision: Precision = "fp32"
+    query_prompt: str = "Query: "
+    passage_prompt: str = "Passage: "
+    negatives: int = 0
+    mini_batch: int = 0
+    max_length: int | None = None
+    patience: int = 3
+    validate_every: int = 100
+    vocabulary: int = 16_000
+    dimensions: int = 256
+
+    def __post_init__(self) -> None:
+        least = {
+            "updates": 0,
+            "batch_size": 2,
+            "negatives": 0,
+            "mini_batch": 0,
+            "patience": 0,
+            "validate_every": 1,
+            "vocabulary": 300,
+            "dimensions": 1,
+        }
+        for option, low in least.items():
+            if getattr(self, option) < low:
+                raise UsageError(
+                    f"{flag(option)} cannot be {getattr(self, option)}", remedy=f"use a number from {low} on"
+                )
+        for option in ("learning_rate", "temperature"):
+            if not 0 < getattr(self, option) < float("inf"):
+                raise UsageError(f"{flag(option)} cannot be {getattr(self, option)}", remedy="use a number above 0")
+        for option in ("weight_decay", "max_grad_norm"):
+            if not 0 <= getattr(self, option) < float("inf"):
+                raise UsageError(f"{flag(option)} cannot be {getattr(self, option)}", remedy="use a number from 0 on")
+        if not 0 <= self.warmup <= 1:
+            raise UsageError(f"--warmup cannot be {self.warmup}", remedy="use a share of the updates, from 0 to 1")
+        if self.max_length is not None and self.max_length < 1:
+            raise UsageError(f"--max-length cannot be {self.max_length}", remedy="use a number from 1 on")
+        choices: dict[str, tuple[str, ...]] = {"schedule": SCHEDULES, "precision": PRECISIONS}
+        for option, known in choices.items():
+            if getattr(self, option) not in known:
+                raise UsageError(
+                    f"{flag(option)} cannot be {getattr(self, option)!r}", remedy=f"use one of: {', '.join(known)}"
+                )
+
+    def values(self) -> dict[str, Any]:
+        """All values, for records."""
+        return asdict(self)
+
+
+RECIPES: dict[str, Recipe] = {
+    # Elmahdy et al. 2024 (arXiv 2408.10536): AdamW, weight decay .01, learning rate 3e-5, batch 100, the prefixes,
+    # early stopping on a validation loss. Not stated there, so sentence-transformers' defaults: temperature (scale 20),
+    # linear decay without warm-up, gradient norm 1. The number of updates is only where training ends at the latest.
+    "paper": Recipe("paper", updates=3000),
+    # Small models learned from nothing on a CPU. A constant rate, so that a checkpoint at half of the updates is what
+    # a run of half the updates gives. Values chosen on held-out MLQA-R articles: see docs/training.md.
+    "static": Recipe("static", updates=600, learning_rate=3e-3, schedule="constant", max_grad_norm=0.0),
+}
+
+
+def get_recipe(name: str, **changes: Any) -> Recipe:
+    """The recipe called `name`, with some values changed; changes that are None are left out.
+
+    Raises:
+        UnknownNameError: there is no such recipe.
+        UsageError: a value that cannot be meant.
+    """
+    if name not in RECIPES:
+        raise UnknownNameError("recipe", name, RECIPES)
+    unknown = set(changes) - {field.name for field in fields(Recipe)}
+    if unknown:
+        raise UnknownNameError("value of a recipe", sorted(unknown)[0], (field.name for field in fields(Recipe)))
+    return replace(RECIPES[name], **{option: value for option, value in changes.items() if value is not None})
+
+
+def flag(option: str) -> str:
+    """An option as it is written on the command line."""
+    return "--" + option.replace("_", "-")
