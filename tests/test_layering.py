@@ -17,6 +17,7 @@ ROOMS = [
     "files",
     "jit",
     "data",
+    "exposure",
     "encode",
     "transform",
     "search",

@@ -54,6 +54,7 @@ class TaskData:
             that share question ids (MEASURES.md 5); numbered by first appearance.
         files: file name -> sha256 of the source it was read from.
         partial: what was left out (`languages`, `limit`), empty for the whole task.
+        titles: `lang:article` (the start of its candidates' ids) -> title, of the articles that have one.
     """
 
     name: str
@@ -64,6 +65,7 @@ class TaskData:
     articles: tuple[int, ...]
     files: Mapping[str, str] = field(default_factory=dict)
     partial: Mapping[str, object] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def column_sizes(self) -> IntArray:

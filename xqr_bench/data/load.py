@@ -115,4 +115,10 @@ def assemble(
         articles=number_components(places),
         files=dict(files),
         partial=dict(partial),
+        titles={
+            f"{code}:{article}": title
+            for code, data in parsed.items()
+            for article, title in enumerate(data.titles)
+            if title
+        },
     )

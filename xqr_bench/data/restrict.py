@@ -106,6 +106,7 @@ def _keep(
                 remedy=f"raise the limit, or leave {code} out of the languages",
             )
     numbers: dict[int, int] = {}
+    articles = {candidate.id.rsplit(":", 2)[0] for candidate in candidates}
     return TaskData(
         name=data.name,
         languages=languages,
@@ -115,4 +116,5 @@ def _keep(
         articles=tuple(numbers.setdefault(data.articles[row], len(numbers)) for row in rows),
         files=data.files,
         partial=partial,
+        titles={place: title for place, title in data.titles.items() if place in articles},
     )

@@ -31,10 +31,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class LanguageData:
-    """One file: all sentences and all questions of one language, in file order."""
+    """One file: all sentences and all questions of one language, in file order; titles by article (empty: none)."""
 
     sentences: tuple[Sentence, ...]
     questions: tuple[Question, ...]
+    titles: tuple[str, ...] = ()
 
 
 class Reader(Protocol):

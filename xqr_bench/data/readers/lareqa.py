@@ -6,6 +6,7 @@ SQuAD-like JSON, one file a language; a paragraph adds `sentences` and `sentence
     article:   {"title": str, "paragraphs": [paragraph, ...]}
     paragraph: {"context": str, "sentences": [str, ...], "sentence_breaks": [[begin, end], ...],
                 "qas": [qa, ...]}
+The title is optional and no part of a candidate.
     qa:        {"id": str, "question": str, "answers": [{"answer_start": int, "text": str}, ...]}
 
 Offsets count Unicode characters of `context`; a break is half-open, `[begin, end)`. The candidate's text is
@@ -67,7 +68,7 @@ def read(content: bytes, name: str) -> LanguageData:
                     )
                 seen[key] = here.inside(f"question {number}").place
                 questions.append(Question(key, text, article, tuple(first + i for i in found)))
-    return LanguageData(tuple(sentences), tuple(questions))
+    return LanguageData(tuple(sentences), tuple(questions), tuple(_title(body) for body in articles))
 
 
 def _decode(content: bytes, at: _At) -> Any:
@@ -110,6 +111,12 @@ def _get(holder: Any, key: str, kind: type, at: _At) -> Any:
 def _describe(value: Any) -> str:
     text = repr(value)
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def _title(article: Any) -> str:
+    """The title of an article, empty where it has none that is a text."""
+    title = article.get("title") if isinstance(article, dict) else None
+    return title if isinstance(title, str) else ""
 
 
 def _check_text(text: str, what: str, at: _At) -> str:
