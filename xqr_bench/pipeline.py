@@ -27,6 +27,7 @@ from xqr_bench.metrics.depth import refuse_shallow
 from xqr_bench.progress import Clock, Progress, Quiet, told
 from xqr_bench.record import LanguageDiagnostics, ModelInfo, Provenance, RanksInfo, Record, TextCounts, ranks_digest
 from xqr_bench.record.describe import language_diagnostics, task_info, truncation_warnings
+from xqr_bench.record.represented import representation_warnings
 from xqr_bench.scores import all_per_query, score
 from xqr_bench.search import DEFAULT_MEMORY, exact_ranks
 from xqr_bench.search.index import (
@@ -206,6 +207,9 @@ def evaluate_tasks(
         if on_vectors is not None:
             with own.phase("run"):
                 on_vectors(data, ranked)
+        with own.phase("diagnostics"):
+            diagnostics = language_diagnostics(data, vectors, encoder)
+        notes = [*truncation_warnings(vectors), *representation_warnings(diagnostics), *notes]
         record = make_record(
             spec,
             data,
@@ -213,8 +217,8 @@ def evaluate_tasks(
             ModelInfo(name=record_name(encoder, transform, index), identity=encoder.identity),
             clock=own,
             device=encoder.device,
-            diagnostics=language_diagnostics(data, vectors),
-            warnings=[*encoder.warnings_for(data.name), *truncation_warnings(vectors), *notes],
+            diagnostics=diagnostics,
+            warnings=[*encoder.warnings_for(data.name), *notes],
             settings=settings,
             arguments=arguments,
             transform=facts,

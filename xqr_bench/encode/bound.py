@@ -17,6 +17,7 @@ from xqr_bench.types import IntArray, TaskData
 
 TruncationCall = Callable[[Role, list[str]], Sequence[bool]]
 MeasureCall = Callable[[Role, list[str]], Sequence[int]]
+TokenCall = Callable[[list[str]], tuple[Sequence[int], Sequence[int]]]
 
 DEFAULT_ROWS = 1024
 
@@ -92,6 +93,13 @@ class BoundEncoder:
         """What to read beside the scores of a task: the warnings of the encoder and those of the task."""
         return [*self.warnings, *self._task_warnings.get(task, [])]
 
+    def tokens(self, texts: list[str]) -> tuple[IntArray, IntArray] | None:
+        """Tokens of each text, and how many of them stand for something the encoder does not know; None: unknown.
+
+        The texts alone: without prompt and special tokens, before anything is cut off. int64 `[texts]` each.
+        """
+        return None
+
     def close(self) -> None:
         """Release what the encoder holds; it is not used afterwards."""
         return None
@@ -106,6 +114,7 @@ class TextEncoder(BoundEncoder):
         truncation: tells which texts of a role are cut off; None when unknown, or when `measure` and the identity's
             `max_length` tell.
         measure: counts the tokens of texts of a role, uncut; None when that is unknown.
+        token_call: counts tokens and unknown tokens, see `tokens`; None when the encoder has no tokenizer.
         limits: what bounds a batch.
         keep: whether its vectors may be kept in the embedding store.
         on_close: called by `close()`.
@@ -120,6 +129,7 @@ class TextEncoder(BoundEncoder):
         *,
         truncation: TruncationCall | None = None,
         measure: MeasureCall | None = None,
+        token_call: TokenCall | None = None,
         limits: Limits | None = None,
         keep: bool = True,
         on_close: Callable[[], Any] | None = None,
@@ -133,6 +143,7 @@ class TextEncoder(BoundEncoder):
         self._truncation = truncation
         self._on_close = on_close
         self._measure = measure
+        self._token_call = token_call
         self.limits = limits or Limits(DEFAULT_ROWS)
         self.keep = keep
 
@@ -163,6 +174,13 @@ class TextEncoder(BoundEncoder):
     def measure(self, role: Role, texts: list[str]) -> IntArray | None:
         """Tokens of each text, prompt and special ones included, before it is cut off; None when unknown."""
         return None if self._measure is None else np.array(self._measure(role, texts), dtype=np.int64)
+
+    def tokens(self, texts: list[str]) -> tuple[IntArray, IntArray] | None:
+        """See BoundEncoder."""
+        if self._token_call is None:
+            return None
+        tokens, unknown = self._token_call(texts)
+        return np.array(tokens, dtype=np.int64), np.array(unknown, dtype=np.int64)
 
     def close(self) -> None:
         """Call the encoder's own `close()`, if it has one."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xqr_bench.encode.batching import Limits
-from xqr_bench.encode.bound import MeasureCall, TextEncoder
+from xqr_bench.encode.bound import MeasureCall, TextEncoder, TokenCall
 from xqr_bench.encode.device import choose_device
 from xqr_bench.encode.digests import digest_of_folder
 from xqr_bench.encode.hub import HubModel, cache_folder, cached_commit, cached_file, resolve_model
@@ -49,7 +49,7 @@ def load_folder(folder: Path, options: EncoderOptions) -> TextEncoder:
             found=inside or "an empty folder",
             remedy="name the folder a model was saved to; for vectors made elsewhere: precomputed:DIR",
         )
-    model = _load(str(folder), options, where=f"the folder {folder}")
+    model = load_model(str(folder), options, where=f"the folder {folder}")
     return bind_model(
         model,
         options,
@@ -71,7 +71,7 @@ def load_from_hub(name: str, options: EncoderOptions, hint: str | None = None) -
         EncoderError: see `resolve_model` and `bind_model`; or the model cannot be loaded.
     """
     found = resolve_model(name, options.revision, hint)
-    model = _load(found.name, options, where=f"the hub model {found.name}", hub=found)
+    model = load_model(found.name, options, where=f"the hub model {found.name}", hub=found)
     commit = cached_commit(found.name, options.revision) or found.commit
     warnings = [found.warning] if found.warning else []
     if cached_file(found.name, commit, "modules.json") is None:
@@ -95,7 +95,17 @@ def bind_instance(model: Any, options: EncoderOptions) -> TextEncoder:
     return bind_model(model, options, name=name or type(model).__name__, warnings=[warning])
 
 
-def _load(name: str, options: EncoderOptions, *, where: str, hub: HubModel | None = None) -> Any:
+def load_model(name: str, options: EncoderOptions, *, where: str, hub: HubModel | None = None) -> Any:
+    """Load a SentenceTransformer from a folder, or from the hub (`hub`: as `resolve_model` returns it).
+
+    Args:
+        name: folder or hub name.
+        options: revision, device, dtype, max_length, model_kwargs and trust_remote_code are followed.
+        where: how messages call it.
+
+    Raises:
+        EncoderError: it cannot be loaded, there is no such device, or it cannot read so long texts.
+    """
     device = None if "device_map" in options.model_kwargs else choose_device(options.device)
     from sentence_transformers import SentenceTransformer
 
@@ -214,6 +224,7 @@ def bind_model(
         _call(model.encode_query, prompts["query"]),
         _call(model.encode_document, prompts["candidate"]),
         measure=measure,
+        token_call=_unknown_counts(model),
         limits=_limits(options, model, measured=measure is not None),
         name=options.name,
         device=str(model.device),
@@ -276,3 +287,25 @@ def _token_counts(model: Any, prompts: dict[Role, str]) -> MeasureCall | None:
         return [len(ids) for ids in encoded["input_ids"]]
 
     return measure
+
+
+def _unknown_counts(model: Any) -> TokenCall | None:
+    """Count the tokens of texts alone, and those that are the tokenizer's token for what it does not know."""
+    tokenizer = getattr(model[0], "tokenizer", None)
+    if not callable(tokenizer) or not hasattr(tokenizer, "unk_token_id"):
+        return None
+
+    def count(texts: list[str]) -> tuple[list[int], list[int]]:
+        encoded = tokenizer(
+            texts,
+            add_special_tokens=False,
+            truncation=False,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            verbose=False,
+        )
+        ids = encoded["input_ids"]
+        unknown = tokenizer.unk_token_id  # None: there is no such token, every text can be spelled
+        return [len(row) for row in ids], [0 if unknown is None else row.count(unknown) for row in ids]
+
+    return count

@@ -10,8 +10,10 @@ from xqr_bench.record.model import (
     Record,
     TaskInfo,
     TextCounts,
+    TextDiagnostics,
 )
 from xqr_bench.record.ranks_file import check_possible, load_ranks, ranks_digest, save_ranks
+from xqr_bench.record.represented import represented_languages, unrepresented_languages
 from xqr_bench.record.store import (
     Difference,
     folder_name,
@@ -34,6 +36,7 @@ __all__ = [
     "Record",
     "TaskInfo",
     "TextCounts",
+    "TextDiagnostics",
     "check_possible",
     "folder_name",
     "gained_intervals",
@@ -42,7 +45,9 @@ __all__ = [
     "ranks_digest",
     "recompute",
     "record_path",
+    "represented_languages",
     "save_ranks",
     "save_record",
     "to_json",
+    "unrepresented_languages",
 ]

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from xqr_bench.data import TaskSpec
-from xqr_bench.encode import Embeddings
-from xqr_bench.record.model import LanguageCounts, LanguageDiagnostics, TaskInfo
+from xqr_bench.encode import BoundEncoder, Embeddings, in_context
+from xqr_bench.record.model import LanguageCounts, LanguageDiagnostics, TaskInfo, TextDiagnostics
+from xqr_bench.record.represented import text_diagnostics
 from xqr_bench.scores import Group
 from xqr_bench.types import TaskData
+
+Vectors = NDArray[np.float32]
 
 
 def task_info(spec: TaskSpec, data: TaskData) -> TaskInfo:
@@ -38,9 +44,24 @@ def task_info(spec: TaskSpec, data: TaskData) -> TaskInfo:
     )
 
 
-def language_diagnostics(data: TaskData, vectors: Embeddings) -> dict[str, LanguageDiagnostics]:
-    """What happened to the texts of each language."""
+def language_diagnostics(data: TaskData, vectors: Embeddings, encoder: BoundEncoder) -> dict[str, LanguageDiagnostics]:
+    """What happened to the texts of each language.
+
+    Args:
+        data: the task.
+        vectors: as the encoder made them.
+        encoder: what made them.
+    """
     result = {}
+    queries = [(query.language, query.text, query.text) for query in data.queries]
+    given = in_context(data, encoder.identity.candidate_context).candidates
+    candidates = [(found.language, found.text, put.text) for found, put in zip(data.candidates, given, strict=True)]
+
+    def told(items: list[tuple[str, str, str]], rows: Vectors, code: str) -> TextDiagnostics:
+        here = [row for row, item in enumerate(items) if item[0] == code]
+        texts, given = [items[row][1] for row in here], [items[row][2] for row in here]
+        return text_diagnostics(texts, given, rows[here], encoder, similarity=encoder.similarity)
+
     for code in data.languages:
         cut = (vectors.truncated or {}).get(code)
         result[code] = LanguageDiagnostics(
@@ -48,6 +69,8 @@ def language_diagnostics(data: TaskData, vectors: Embeddings) -> dict[str, Langu
             truncated_candidates=None if cut is None else cut["candidates"],
             zero_queries=vectors.zero_queries.get(code, 0),
             zero_candidates=vectors.zero_candidates.get(code, 0),
+            queries=told(queries, vectors.queries, code),
+            candidates=told(candidates, vectors.candidates, code),
         )
     return result
 

@@ -58,6 +58,34 @@ class ModelInfo(_Part):
     identity: ModelIdentity = Field(description="what its vectors depend on")
 
 
+class TextDiagnostics(_Part):
+    """How well the encoder can tell the queries, or the candidates, of a language apart (docs/record.md)."""
+
+    texts: int = Field(description="distinct texts")
+    vectors: int = Field(description="distinct vectors of these texts; two that differ by rounding are one")
+    sharing: int = Field(description="texts whose vector is also that of another text")
+    characters: int = Field(description="of the distinct texts, Unicode code points")
+    tokens: int | None = Field(
+        default=None, description="without prompt and special ones, before truncation; absent: no tokenizer is known"
+    )
+    unknown_tokens: int | None = Field(default=None, description="those that stand for what the tokenizer cannot spell")
+
+    @property
+    def distinct_share(self) -> float | None:
+        """Distinct vectors over distinct texts; None without texts."""
+        return self.vectors / self.texts if self.texts else None
+
+    @property
+    def unknown_share(self) -> float | None:
+        """Unknown tokens over tokens; None where they are not known, or there are none."""
+        return self.unknown_tokens / self.tokens if self.tokens and self.unknown_tokens is not None else None
+
+    @property
+    def tokens_per_character(self) -> float | None:
+        """Tokens over characters; None where they are not known."""
+        return self.tokens / self.characters if self.tokens is not None and self.characters else None
+
+
 class LanguageDiagnostics(_Part):
     """What happened to the texts of a language."""
 
@@ -65,6 +93,8 @@ class LanguageDiagnostics(_Part):
     truncated_candidates: int | None = None
     zero_queries: int = 0
     zero_candidates: int = 0
+    queries: TextDiagnostics | None = Field(default=None, description="absent: not known, as in older records")
+    candidates: TextDiagnostics | None = None
 
 
 class RanksInfo(_Part):
