@@ -17,6 +17,12 @@ CROSS_LINGUAL = "cross-lingual"
 MULTILINGUAL = "multilingual"
 SETTINGS = (MONOLINGUAL, CROSS_LINGUAL, MULTILINGUAL)
 
+STRICT = "strict"
+LENIENT = "lenient"
+PARAGRAPH = "paragraph"
+VARIANTS = (LENIENT, PARAGRAPH)
+"""Rules of relevance beside the strict one (docs/relevance.md)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
@@ -54,6 +60,9 @@ class TaskData:
             that share question ids (MEASURES.md 5); numbered by first appearance.
         files: file name -> sha256 of the source it was read from.
         partial: what was left out (`languages`, `limit`), empty for the whole task.
+        relevance: the rules of relevance counted beside the strict one, of VARIANTS.
+        echoes: for each query the ascending indices into `candidates` of those that leave its ranking under lenient
+            relevance: irrelevant sentences of a relevant's paragraph that contain the answer; None: not known.
         titles: `lang:article` (the start of its candidates' ids) -> title, of the articles that have one.
     """
 
@@ -65,6 +74,8 @@ class TaskData:
     articles: tuple[int, ...]
     files: Mapping[str, str] = field(default_factory=dict)
     partial: Mapping[str, object] = field(default_factory=dict)
+    relevance: tuple[str, ...] = ()
+    echoes: tuple[tuple[int, ...], ...] | None = None
     titles: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -101,6 +112,13 @@ class Ranks:
         own_gt, own_eq: counts within the relevant's own language where that is a ranking of its own (a run whose
             monolingual and cross-lingual lists were not cut out of the pooled one), int32 `[relevants]`;
             None: they are the own column of `gt` and `eq`.
+        top: candidates of each column that have the query's highest score, int32 `[queries, columns]`; None: not
+            counted. It is of the whole pool: a part of the columns can have another top.
+        removed: candidates of each column that leave the query's ranking (lenient relevance), int32
+            `[queries, columns]`; None: none does.
+        variants: the same scores counted under other rules of relevance, by name. The ranks of `paragraph` hold the
+            whole pool's counts in one column (`gt` and `eq` are `[relevants, 1]`), those of the relevant's own
+            language in `own_gt` and `own_eq`, and no `relevant_ids`.
     """
 
     task: str
@@ -119,6 +137,9 @@ class Ranks:
     depth: int | None = None
     own_gt: NDArray[np.int32] | None = None
     own_eq: NDArray[np.int32] | None = None
+    top: NDArray[np.int32] | None = None
+    removed: NDArray[np.int32] | None = None
+    variants: Mapping[str, Ranks] = field(default_factory=dict)
 
     @property
     def n_queries(self) -> int:

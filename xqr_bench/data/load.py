@@ -14,7 +14,7 @@ from xqr_bench.data.restrict import choose_languages, first_questions, keep_lang
 from xqr_bench.data.sources import read_source
 from xqr_bench.data.spec import TaskSpec
 from xqr_bench.errors import DataError
-from xqr_bench.types import Candidate, Query, TaskData
+from xqr_bench.types import LENIENT, Candidate, Query, TaskData
 
 
 def load_task(
@@ -62,7 +62,7 @@ def load_task(
         if progress is not None:
             progress("read", spec.files[code].path, done, len(chosen))
     partial = {} if len(chosen) == len(spec.languages) else {"languages": list(chosen)}
-    data = assemble(spec.name, parsed, files=files, partial=partial)
+    data = assemble(spec.name, parsed, files=files, partial=partial, relevance=spec.relevance)
     return data if limit is None else first_questions(data, limit)
 
 
@@ -72,11 +72,13 @@ def assemble(
     *,
     files: Mapping[str, str],
     partial: Mapping[str, object],
+    relevance: Sequence[str] = (),
 ) -> TaskData:
     """Join the languages: a query's relevants are those of its question in every language that has it.
 
     Raises:
-        DataError: a language without a sentence or question, or languages that share no question at all.
+        DataError: a language without a sentence or question, languages that share no question at all, or lenient
+            relevance of a format that does not tell which sentences repeat an answer.
     """
     for code, data in parsed.items():
         if not data.sentences or not data.questions:
@@ -86,6 +88,7 @@ def assemble(
             )
     candidates: list[Candidate] = []
     relevant: defaultdict[str, list[int]] = defaultdict(list)  # question id -> indices, ascending
+    echoes: defaultdict[str, list[int]] = defaultdict(list)
     for code, data in parsed.items():
         first = len(candidates)
         candidates += [
@@ -93,6 +96,7 @@ def assemble(
         ]
         for question in data.questions:
             relevant[question.id] += [first + index for index in question.relevants]
+            echoes[question.id] += [first + index for index in question.echoes or ()]
     queries = [
         Query(f"{code}:{question.id}", code, question.id, question.text)
         for code, data in parsed.items()
@@ -103,6 +107,12 @@ def assemble(
             f"the task {name} is not parallel: no question id is shared by two of its languages",
             found=", ".join(f"{code}: {data.questions[0].id}, ..." for code, data in parsed.items()),
             remedy="give a question and its translations the same id",
+        )
+    told = all(question.echoes is not None for data in parsed.values() for question in data.questions)
+    if LENIENT in relevance and not told:
+        raise DataError(
+            f"the task {name} has no {LENIENT} relevance: its format does not tell which sentences repeat an answer",
+            remedy=f"take {LENIENT} out of relevance in the task file",
         )
     indices = {question: tuple(found) for question, found in relevant.items()}
     places = [((code, question.article), question.id) for code, data in parsed.items() for question in data.questions]
@@ -115,6 +125,8 @@ def assemble(
         articles=number_components(places),
         files=dict(files),
         partial=dict(partial),
+        relevance=tuple(relevance),
+        echoes=tuple(tuple(echoes[query.question]) for query in queries) if told else None,
         titles={
             f"{code}:{article}": title
             for code, data in parsed.items()

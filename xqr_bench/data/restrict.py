@@ -116,5 +116,9 @@ def _keep(
         articles=tuple(numbers.setdefault(data.articles[row], len(numbers)) for row in rows),
         files=data.files,
         partial=partial,
+        relevance=data.relevance,
+        echoes=None
+        if data.echoes is None
+        else tuple(tuple(new_index[index] for index in data.echoes[row] if index in new_index) for row in rows),
         titles={place: title for place, title in data.titles.items() if place in articles},
     )

@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from xqr_bench.data.readers import READERS
 from xqr_bench.errors import UnknownNameError
 from xqr_bench.languages import GROUPS, LANGUAGES, get_group
-from xqr_bench.types import CROSS_LINGUAL, SETTINGS
+from xqr_bench.types import CROSS_LINGUAL, SETTINGS, VARIANTS
 
 DEFAULT_METRICS = (
     "map",
@@ -91,6 +91,7 @@ class TaskSpec(BaseModel):
     languages: tuple[Text, ...]
     settings: tuple[Text, ...] = SETTINGS
     metrics: tuple[Text, ...] = DEFAULT_METRICS
+    relevance: tuple[Text, ...] = ()
     groups: tuple[Text, ...] = tuple(GROUPS)
     demonstration: StrictBool = False
     licence: Licence | None = None
@@ -157,12 +158,12 @@ def _check_names(spec: TaskSpec) -> None:
         )
     if spec.format not in READERS:
         raise _unknown("format", UnknownNameError("source format", spec.format, READERS))
-    for key in ("languages", "settings", "metrics", "groups"):
+    for key in ("languages", "settings", "metrics", "relevance", "groups"):
         values: tuple[str, ...] = getattr(spec, key)
         twice = sorted({value for value in values if values.count(value) > 1})
         if twice:
             raise fault(key, f"{', '.join(twice)} stands there twice", remedy="name each once")
-        if not values and key != "groups":
+        if not values and key not in ("groups", "relevance"):
             raise fault(key, "the list is empty", remedy="name at least one, or leave an optional key out")
     for code in spec.languages:
         if not CODE.fullmatch(code):
@@ -174,6 +175,9 @@ def _check_names(spec: TaskSpec) -> None:
     for setting in spec.settings:
         if setting not in SETTINGS:
             raise _unknown("settings", UnknownNameError("setting", setting, SETTINGS))
+    for rule in spec.relevance:
+        if rule not in VARIANTS:
+            raise _unknown("relevance", UnknownNameError("rule of relevance", rule, VARIANTS))
     if len(spec.languages) == 1 and CROSS_LINGUAL in spec.settings:
         raise fault(
             "settings",

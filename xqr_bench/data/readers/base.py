@@ -21,12 +21,17 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question, its article, and the ascending indices of its relevant sentences in the file."""
+    """A question, its article, and the ascending indices of its relevant sentences in the file.
+
+    `echoes` are those of the other sentences of their paragraphs that contain one of its answers, word for word; None
+    where the format does not tell.
+    """
 
     id: str
     text: str
     article: int
     relevants: tuple[int, ...]
+    echoes: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

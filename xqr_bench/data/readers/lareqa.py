@@ -11,7 +11,8 @@ The title is optional and no part of a candidate.
 
 Offsets count Unicode characters of `context`; a break is half-open, `[begin, end)`. The candidate's text is
 the `sentences` entry as published (it may differ from `context[begin:end]`). A question's relevant sentences
-are those in which one of its answers starts; an answer may run past the sentence's end.
+are those in which one of its answers starts; an answer may run past the sentence's end. Its echoes are the other
+sentences of the paragraph whose text contains one of its answers: the same characters, anywhere in the sentence.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def read(content: bytes, name: str) -> LanguageData:
             first = len(sentences)
             sentences += [Sentence(article, paragraph, i, text, context) for i, text in enumerate(texts)]
             for number, qa in enumerate(_get(item, "qas", list, here)):
-                key, text, found = _question(qa, context, starts, ends, here.inside(f"question {number}"))
+                key, text, found, answers = _question(qa, context, starts, ends, here.inside(f"question {number}"))
                 if key in seen:
                     here.inside(f"question {number}").fail(
                         f"the question id {key!r} occurs twice in this language",
@@ -67,7 +68,12 @@ def read(content: bytes, name: str) -> LanguageData:
                         remedy="an id names one question of a language, and its translations in others",
                     )
                 seen[key] = here.inside(f"question {number}").place
-                questions.append(Question(key, text, article, tuple(first + i for i in found)))
+                echoes = [
+                    first + i
+                    for i, sentence in enumerate(texts)
+                    if i not in found and any(answer in sentence for answer in answers)
+                ]
+                questions.append(Question(key, text, article, tuple(first + i for i in found), tuple(echoes)))
     return LanguageData(tuple(sentences), tuple(questions), tuple(_title(body) for body in articles))
 
 
@@ -164,8 +170,10 @@ def _sentences(paragraph: Any, at: _At) -> tuple[str, list[int], list[int], list
     return context, starts, ends, texts
 
 
-def _question(qa: Any, context: str, starts: list[int], ends: list[int], at: _At) -> tuple[str, str, tuple[int, ...]]:
-    """Id, text, and the ascending positions of the sentences in which an answer starts."""
+def _question(
+    qa: Any, context: str, starts: list[int], ends: list[int], at: _At
+) -> tuple[str, str, tuple[int, ...], set[str]]:
+    """Id, text, the ascending positions of the sentences in which an answer starts, and the answers' texts."""
     key: str = _get(qa, "id", str, at)
     if not _check_text(key, "the id", at).isprintable() or len(key.split()) != 1 or key != key.strip():
         at.fail("the id holds a space or a control character", found=repr(key), remedy="use one word as id")
@@ -175,6 +183,7 @@ def _question(qa: Any, context: str, starts: list[int], ends: list[int], at: _At
     if not answers:
         at.fail("the question has no answer", remedy="give it an answer, or take it out")
     found: set[int] = set()
+    strings: set[str] = set()
     for i, answer in enumerate(answers):
         here = at.inside(f"answer {i}")
         start: int = _get(answer, "answer_start", int, here)
@@ -193,4 +202,5 @@ def _question(qa: Any, context: str, starts: list[int], ends: list[int], at: _At
                 remedy="count answer_start in Unicode characters of the context, not in bytes",
             )
         found.add(position)
-    return key, text, tuple(sorted(found))
+        strings.add(expected.strip())
+    return key, text, tuple(sorted(found)), strings
