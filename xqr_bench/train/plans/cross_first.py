@@ -10,7 +10,7 @@ from xqr_bench.train.plans.base import CROSS_LINGUAL, MONOLINGUAL, Arguments, St
 
 @strategy
 class CrossLingualFirst(Strategy):
-    """A share alpha of the batches is monolingual; they turn at step `turn`, by default at that share of the steps.
+    """A share alpha of the batches is monolingual; the second part begins at step `turn`.
 
     A plan of fewer steps is the beginning of a longer one only when both are given the same `turn`.
     """
@@ -21,6 +21,6 @@ class CrossLingualFirst(Strategy):
     settable = ("alpha", "turn")
 
     def types(self, asked: Arguments) -> NDArray[np.int8]:
-        """cross-lingual before the turn, monolingual from it on."""
-        turn = round(1 - asked.alpha * asked.steps) if asked.turn is None else asked.turn
+        """Cross-lingual before the turn, monolingual from it on."""
+        turn = asked.steps - round(asked.alpha * asked.steps) if asked.turn is None else asked.turn
         return np.where(np.arange(asked.steps) < turn, CROSS_LINGUAL, MONOLINGUAL).astype(np.int8)

@@ -10,7 +10,7 @@ from xqr_bench.train.plans.base import CROSS_LINGUAL, MONOLINGUAL, Arguments, St
 
 @strategy
 class MonolingualFirst(Strategy):
-    """A share alpha of the batches is monolingual; they turn at step `turn`, by default at that share of the steps.
+    """A share alpha of the batches is monolingual; the second part begins at step `turn`.
 
     A plan of fewer steps is the beginning of a longer one only when both are given the same `turn`.
     """
@@ -21,6 +21,6 @@ class MonolingualFirst(Strategy):
     settable = ("alpha", "turn")
 
     def types(self, asked: Arguments) -> NDArray[np.int8]:
-        """monolingual before the turn, cross-lingual from it on."""
+        """Monolingual before the turn, cross-lingual from it on."""
         turn = round(asked.alpha * asked.steps) if asked.turn is None else asked.turn
         return np.where(np.arange(asked.steps) < turn, MONOLINGUAL, CROSS_LINGUAL).astype(np.int8)

@@ -1,0 +1,55 @@
+"""Small made-up training data for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from xqr_bench.train.data import Entry, Item, Origin, build
+from xqr_bench.train.types import ParallelData
+
+CODES = ("de", "en", "es", "th", "zh")
+
+
+def parallel(
+    n: int,
+    languages: Sequence[str] = CODES[:3],
+    *,
+    has: Mapping[int, Sequence[str]] | None = None,
+    passage_of: Mapping[int, int] | None = None,
+    paragraph_of: Mapping[int, int] | None = None,
+    name: str = "made-up",
+    kind: str = "retrieval",
+) -> ParallelData:
+    """`n` questions in all the languages, or those `has` names; `passage_of` makes two share a passage."""
+    items = []
+    for i in range(n):
+        place = (passage_of or {}).get(i, i)
+        paragraph = (paragraph_of or {}).get(place, place)
+        items.append(
+            Item(
+                f"q{i}",
+                {
+                    code: Entry(
+                        f"question {i} {code}",
+                        f"passage {place} {code}",
+                        str(place),
+                        str(paragraph // 3),
+                        str(paragraph),
+                    )
+                    for code in (has or {}).get(i, languages)
+                },
+            )
+        )
+    return build(items, tuple(languages), Origin(name, kind=kind))  # type: ignore[arg-type]
+
+
+def partly_parallel(n: int, languages: Sequence[str] = CODES, seed: int = 0, least: int = 2) -> ParallelData:
+    """`n` questions, each in `least` or more of the languages."""
+    rng = np.random.default_rng(seed)
+    has = {
+        i: [str(code) for code in rng.permutation(languages)[: rng.integers(least, len(languages) + 1)]]
+        for i in range(n)
+    }
+    return parallel(n, languages, has=has)

@@ -1,0 +1,106 @@
+"""SQuAD-like JSON, a file a language in one folder: with sentences (XQuAD-R), or plain, where the paragraph answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from xqr_bench.data.readers import READERS
+from xqr_bench.errors import DataError
+from xqr_bench.train.data.base import FORMATS, Request
+from xqr_bench.train.data.build import Entry, Item, Origin, build
+from xqr_bench.train.data.lines import files_by_language
+from xqr_bench.train.types import ParallelData
+
+
+class SquadFolder:
+    """`<language>.json` files that share question ids; query: the question.
+
+    Passage: the sentence in which the answer starts where paragraphs have `sentences` (the format of XQuAD-R, read by
+    the tasks' own reader), else the paragraph (SQuAD 1.1; unanswerable questions of SQuAD 2 are left out).
+    """
+
+    summary = "a folder of SQuAD-like <language>.json that share question ids"
+
+    def claims(self, request: Request) -> bool:
+        """Whether it is a folder with a `<language>.json`."""
+        return bool(files_by_language(request.path, ".json"))
+
+    def read(self, request: Request) -> ParallelData:
+        """Read the chosen languages' files."""
+        paths = files_by_language(request.path, ".json")
+        if not paths:
+            raise DataError(
+                f"{request.source} has no file <language>.json", remedy="name a folder with one file a language"
+            )
+        chosen = request.chosen(list(paths))
+        files: dict[str, str] = {}
+        entries: defaultdict[str, dict[str, Entry]] = defaultdict(dict)
+        for code in chosen:
+            content = paths[code].read_bytes()
+            files[paths[code].name] = hashlib.sha256(content).hexdigest()
+            for question, entry in _entries(content, paths[code]).items():
+                entries[question][code] = entry
+        partial: dict[str, object] = {} if len(chosen) == len(paths) else {"languages": list(chosen)}
+        if request.limit is not None:
+            partial["limit"] = request.limit
+        items = [Item(key, found, f"{request.source}: question {key}") for key, found in entries.items()]
+        origin = Origin(request.path.name, source=request.source, files=files, partial=partial)
+        return build(items[: request.limit], chosen, origin)
+
+
+FORMATS.register("squad")(SquadFolder())
+
+
+def _entries(content: bytes, path: Path) -> dict[str, Entry]:
+    if b'"sentence_breaks"' in content:
+        data = READERS.get("lareqa")(content, str(path))
+        found = {}
+        for question in data.questions:
+            sentences = [data.sentences[index] for index in question.relevants]
+            keys = [f"{s.article}:{s.paragraph}:{s.position}" for s in sentences]
+            first = sentences[0]
+            found[question.id] = Entry(
+                question.text,
+                first.text,
+                keys[0],
+                str(first.article),
+                f"{first.article}:{first.paragraph}",
+                also=tuple(keys[1:]),
+            )
+        return found
+    return _plain(content, path)
+
+
+def _plain(content: bytes, path: Path) -> dict[str, Entry]:
+    place = "top level"
+    found: dict[str, Entry] = {}
+    try:
+        for a, article in enumerate(json.loads(content)["data"]):
+            for p, paragraph in enumerate(article["paragraphs"]):
+                for q, qa in enumerate(paragraph["qas"]):
+                    place = f"article {a}, paragraph {p}, question {q}"
+                    if qa.get("is_impossible") or not qa["answers"]:
+                        continue
+                    key = _text(qa["id"])
+                    if key in found:
+                        raise ValueError(f"the id {key!r} occurs twice in this language")
+                    found[key] = Entry(
+                        _text(qa["question"]), _text(paragraph["context"]), f"{a}:{p}", str(a), f"{a}:{p}"
+                    )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        what = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
+        raise DataError(
+            f"{path}: {place}: not SQuAD-like JSON: {what}",
+            remedy='write {"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers"}]}]}]}',
+        ) from error
+    return found
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{value!r} stands where a text is needed")
+    return value
