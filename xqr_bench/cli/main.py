@@ -46,6 +46,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "submit": ("xqr_bench.cli.submit", "submit", "Put a record on the leaderboard."),
     "leaderboard": ("xqr_bench.cli.leaderboard", "leaderboard", "Verify or show the leaderboard, or build its site."),
     "export": ("xqr_bench.cli.export", "export", "Write records in other tools' formats: a model card."),
+    "train": (
+        "xqr_bench.cli.train",
+        "train",
+        "Train an encoder with a given ratio of monolingual to cross-lingual batches.",
+    ),
     "tasks": ("xqr_bench.cli.tasks", "tasks", "List the tasks, or show one."),
     "encoders": ("xqr_bench.cli.encoders", "encoders", "List the kinds of encoder MODEL can name."),
     "metrics": (

@@ -53,13 +53,12 @@ class Stage(_Part):
     strategy: str
     plan: dict[str, Any] = Field(description="arguments of the batch plan")
     plan_digest: str
-    statistics: dict[str, Any] = Field(default_factory=dict, description="of the batch plan")
+    statistics: dict[str, Any] = Field(
+        description="of the batches that were trained on: rows, distinct pairs, repeats per pair, rows by language"
+    )
     updates: int = Field(description="optimizer steps done, of those planned in `planned_updates`")
     planned_updates: int
-    rows: int = Field(description="pairs seen, repeats counted")
     tokens: int = Field(description="tokens seen on both sides, prompts counted, padding not")
-    distinct_pairs: int
-    repeats_per_pair: dict[str, float] = Field(description="mean and max over the distinct pairs")
     loss: list[tuple[int, float]] = Field(description="update -> mean loss since the last entry")
     validation: list[tuple[int, float]] = Field(default_factory=list, description="update -> validation loss")
     stopped_early: bool = False

@@ -1,5 +1,47 @@
-"""Training with a given ratio of monolingual to cross-lingual batches: data -> batch plan -> checkpoint."""
+"""Training with a given ratio of monolingual to cross-lingual batches: data -> batch plan -> checkpoint.
+
+train(TrainConfig(...)) -> TrainResult     a model and how it was made (docs/training.md)
+XqrEvaluator(task)                          scores a task inside anyone's own training run
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from xqr_bench.train.types import BATCH_TYPES, BatchPlan, BatchType, ParallelData, PlanRow, TrainingPair, training_pair
 
-__all__ = ["BATCH_TYPES", "BatchPlan", "BatchType", "ParallelData", "PlanRow", "TrainingPair", "training_pair"]
+# loaded on first use: they bring torch
+_LATER = {
+    "TrainCache": "xqr_bench.train.cache",
+    "TrainConfig": "xqr_bench.train.config",
+    "TrainResult": "xqr_bench.train.run",
+    "XqrEvaluator": "xqr_bench.train.evaluator",
+    "get_recipe": "xqr_bench.train.recipe",
+    "train": "xqr_bench.train.run",
+}
+
+if TYPE_CHECKING:
+    from xqr_bench.train.cache import TrainCache as TrainCache
+    from xqr_bench.train.config import TrainConfig as TrainConfig
+    from xqr_bench.train.evaluator import XqrEvaluator as XqrEvaluator
+    from xqr_bench.train.recipe import get_recipe as get_recipe
+    from xqr_bench.train.run import TrainResult as TrainResult
+    from xqr_bench.train.run import train as train
+
+__all__ = [
+    "BATCH_TYPES",
+    "BatchPlan",
+    "BatchType",
+    "ParallelData",
+    "PlanRow",
+    "TrainingPair",
+    "training_pair",
+    *_LATER,
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
+    raise AttributeError(f"module 'xqr_bench.train' has no attribute {name!r}")

@@ -36,7 +36,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # the library is not typed 
     """Tells of progress and keeps models; stops a run whose loss is no number."""
 
     def __init__(
-        self, progress: TrainProgress | None, keep_at: Collection[int], keep: Callable[[int], None] | None
+        self, progress: TrainProgress | None, keep_at: Collection[int], keep: Callable[[], None] | None
     ) -> None:
         self._progress, self._keep_at, self._keep = progress, frozenset(keep_at), keep
         self._validation: float | None = None
@@ -46,7 +46,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # the library is not typed 
         if self._progress is not None:
             self._progress.advance(1)
         if self._keep is not None and state.global_step in self._keep_at:
-            self._keep(state.global_step)
+            self._keep()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
         """After some updates."""

@@ -20,8 +20,22 @@ def column_names(negatives: int) -> list[str]:
     return ["query", "passage", *(f"negative_{i + 1}" for i in range(negatives))]
 
 
+class Collator(Protocol):
+    """Turns the texts of a batch into a model's inputs, `<column>_<name of the input>` each."""
+
+    def __call__(self, batch: Batch) -> dict[str, Any]:  # noqa: D102
+        ...
+
+
 class PlanDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
-    """The rows of a plan, numbered `step * batch + row`; asked for a batch at a time."""
+    """The rows of a plan, numbered `step * batch + row`; asked for a batch at a time.
+
+    Attributes:
+        texts: the plan's texts.
+        collate: makes a model's inputs of a batch.
+    """
+
+    collate: Collator
 
     def __init__(self, texts: PlannedTexts) -> None:
         self.texts = texts
@@ -55,13 +69,6 @@ class PlanSampler(BatchSampler):  # type: ignore[misc]
             yield list(range(first, first + self.batch_size))
 
 
-class Collator(Protocol):
-    """Turns the texts of a batch into a model's inputs, `<column>_<name of the input>` each."""
-
-    def __call__(self, batch: Batch) -> dict[str, Any]:  # noqa: D102
-        ...
-
-
 class TextCollator:
     """Through the model's own preprocessing, with the library's own collator.
 
@@ -69,9 +76,6 @@ class TextCollator:
         table: the texts.
         library: a `SentenceTransformerDataCollator` with the prompts.
     """
-
-    # the trainer asks its collator for these
-    valid_label_columns: Sequence[str] = ()
 
     def __init__(self, table: TextTable, library: Any) -> None:
         self._table, self._library = table, library
@@ -92,8 +96,6 @@ class TextCollator:
 
 class StaticCollator:
     """For models that are one embedding bag: texts were tokenised before, a batch is a look-up."""
-
-    valid_label_columns: Sequence[str] = ()
 
     def __init__(self, queries: Tokens, passages: Tokens) -> None:
         self._queries, self._passages = queries, passages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -58,6 +59,11 @@ def static_model(tokenizer: Any, dimensions: int, seed: int) -> Any:
     weights /= np.sqrt(np.float32(dimensions))
     module = StaticEmbedding(tokenizer, embedding_weights=torch.from_numpy(weights))
     return SentenceTransformer(modules=[module], device="cpu")
+
+
+def vocabulary_digest(tokenizer: Any) -> str:
+    """SHA-256 over a tokenizer, whole."""
+    return hashlib.sha256(tokenizer.to_str().encode()).hexdigest()
 
 
 def is_static(model: Any) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xqr_bench.errors import UsageError
 from xqr_bench.train.types import BatchPlan, Int32, ParallelData
@@ -104,21 +103,6 @@ class PlannedTexts:
         if self._negatives is not None:
             found += list(self._negatives[step].T)
         return tuple(column[rows] for column in found)
-
-    def usage(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """How often each distinct (query text, passage text) pair occurs in the plan.
-
-        Returns:
-            the pairs as `query * passages + passage`, ascending, and their counts; int64 `[distinct pairs]` each.
-        """
-        if not self.plan.steps:
-            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-        keys = []
-        for step in range(self.plan.steps):
-            queries, passages = self.batch(step)[:2]
-            keys.append(queries.astype(np.int64) * len(self.table.passages) + passages)
-        pairs, counts = np.unique(np.concatenate(keys), return_counts=True)
-        return pairs, counts.astype(np.int64)
 
     def _choose(self, data: Sequence[ParallelData], wanted: int) -> Int32:
         """The first `wanted` hard negatives of each row; the plan sees to it that they answer no other row.

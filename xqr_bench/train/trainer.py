@@ -70,7 +70,7 @@ class PlanTrainer(SentenceTransformerTrainer):  # type: ignore[misc]  # the libr
         return DataLoader(
             dataset,
             batch_sampler=PlanSampler(dataset, self.accelerator.num_processes),
-            collate_fn=self.data_collator,
+            collate_fn=dataset.collate,
             num_workers=self.args.dataloader_num_workers,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.args.dataloader_num_workers > 0,

@@ -20,37 +20,75 @@ class Groups:
     Attributes:
         offsets, members: the questions of group g are `members[offsets[g]:offsets[g + 1]]`.
         pair_offsets, pair_groups: the groups that have the pair (a, b), at a * languages + b.
-        pair_sizes: cumulative numbers of questions along `pair_groups`, starting anew with each pair.
+        pair_weights: cumulative weights along `pair_groups`, float64, starting anew with each pair: how often each
+            group serves the pair.
     """
 
     offsets: IntArray
     members: Int32
     pair_offsets: IntArray
     pair_groups: Int32
-    pair_sizes: IntArray
+    pair_weights: FloatArray
 
 
-def group_questions(allowed: NDArray[np.bool_]) -> Groups:
-    """Group the questions that allow the same language pairs.
+def group_questions(allowed: NDArray[np.bool_], use: FloatArray, shares: FloatArray | None) -> Groups:
+    """Group the questions that allow the same language pairs, and say how often each group serves a pair.
+
+    A same-language row takes any question of its language alike. Were it so in cross-lingual rows too, a question
+    in four languages, which has twelve pairs, would come more often there than in monolingual training, one in two
+    languages less often. So the groups' weights are scaled until each question comes as often as `use` says, and
+    each pair keeps its share (iterative proportional fitting, Deming and Stephan 1940); where no weights do both, the
+    shares of the pairs are kept and the use comes near.
 
     Args:
         allowed: whether a question may stand in a row of a language pair, bool `[questions, languages * languages]`.
+        use: how often each question is to come, in any unit, float64 `[questions]`.
+        shares: share of each pair, float64 `[languages, languages]`, or None: no cross-lingual row is drawn.
     """
     packed = np.ascontiguousarray(np.packbits(allowed, axis=1))
     kinds, first, group = np.unique(packed, axis=0, return_index=True, return_inverse=True)
     group = group.reshape(-1)
     sizes = np.bincount(group, minlength=len(kinds))
     by_pair = allowed[first].T  # [pairs, groups]
+    weights = by_pair * sizes.astype(np.float64)
+    if shares is not None:
+        cross = np.flatnonzero(shares.reshape(-1))
+        target = np.bincount(group, weights=use, minlength=len(kinds))
+        weights[cross] = _fitted(weights[cross], shares.reshape(-1)[cross], target)
     pairs, groups = np.nonzero(by_pair)
     pair_offsets = np.concatenate([[0], np.cumsum(by_pair.sum(axis=1))]).astype(np.int64)
-    running = np.concatenate([[0], np.cumsum(sizes[groups])])
+    running = np.concatenate([[0.0], np.cumsum(weights[pairs, groups])])
     return Groups(
         offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
         members=np.argsort(group, kind="stable").astype(np.int32),
         pair_offsets=pair_offsets,
         pair_groups=groups.astype(np.int32),
-        pair_sizes=(running[1:] - running[pair_offsets[pairs]]).astype(np.int64),
+        pair_weights=running[1:] - running[pair_offsets[pairs]],
     )
+
+
+def _fitted(weights: FloatArray, rows: FloatArray, columns: FloatArray) -> FloatArray:
+    """The weights scaled by row and by column until rows have the sums `rows` and columns are as `columns` say."""
+    reached = weights.sum(axis=0) > 0
+    columns = np.where(reached, columns, 0.0)
+    columns = columns * (rows.sum() / columns.sum())
+    for _ in range(500):
+        weights = weights * (rows / weights.sum(axis=1))[:, None]
+        sums = weights.sum(axis=0)
+        if np.abs(sums - columns).max() < 1e-9 * rows.sum():
+            break
+        weights = weights * np.divide(columns, sums, out=np.ones_like(sums), where=sums > 0)
+    return weights
+
+
+def even_use(data: ParallelData) -> FloatArray:
+    """How often each question comes when languages come equally often and each takes all its questions alike.
+
+    Returns:
+        float64 `[questions]`, sum 1: the mean over languages of 1 / (questions of the language) where it is in it.
+    """
+    share: FloatArray = (data.has / data.has.sum(axis=0)).sum(axis=1) / len(data.languages)
+    return share
 
 
 def allowed_pairs(data: ParallelData, partners: Int32 | None = None) -> NDArray[np.bool_]:

@@ -26,12 +26,12 @@ def _mix(state: np.uint64) -> np.uint64:
 
 
 @compiled()
-def _below(seed: np.uint64, a: int, b: int, c: int, bound: int) -> int:
-    """A number 0..bound-1 that depends on the seed and on (a, b, c) only."""
+def _unit(seed: np.uint64, a: int, b: int, c: int) -> float:
+    """A number in [0, 1) that depends on the seed and on (a, b, c) only."""
     state = _mix(seed + _A * np.uint64(a + 1))
     state = _mix(state + _A * np.uint64(b + 1))
     state = _mix(state + _A * np.uint64(c + 1))
-    return int(np.float64(state >> _S11) * (bound / 9007199254740992.0))
+    return float(np.float64(state >> _S11) / 9007199254740992.0)
 
 
 @compiled()
@@ -99,7 +99,7 @@ def _next(
             buffer[base + j] = q
             waits[q] = state[g, 2]
         for j in range(n):  # Fisher and Yates
-            k = _below(seed, g, state[g, 2], j, j + 1)
+            k = int(_unit(seed, g, state[g, 2], j) * (j + 1))
             buffer[base + left + j] = buffer[base + left + k]
             buffer[base + left + k] = members[offsets[g] + j]
         end = left
@@ -122,7 +122,7 @@ def take_questions(
     members: Int32,
     pair_offsets: IntArray,
     pair_groups: Int32,
-    pair_sizes: IntArray,
+    pair_weights: NDArray[np.float64],
     key_offsets: IntArray,
     keys: Int32,
     negative_offsets: IntArray,
@@ -133,15 +133,15 @@ def take_questions(
 ) -> int:
     """Fill in the questions of all batches.
 
-    A row takes a group of its pair, with probability in proportion to the questions of the group that the batch
-    has not taken, and of the group the next question in order that fits. With one group the questions do not
+    A row takes a group of its pair, with probability in proportion to its weight and to the share of its questions
+    that the batch has not taken, and of the group the next question in order that fits. With one group the questions do not
     depend on the pairs at all.
 
     Args:
         pairs: language pair of each row, int32 `[batches, size]`.
         partner_pairs: likewise for a second, separate draw of passages; `[0, 0]`: there is none.
         seeds: of the two draws, uint64 `[2]`.
-        offsets .. pair_sizes: see `Groups`.
+        offsets .. pair_weights: see `Groups`.
         key_offsets .. n_keys: see `Conflicts`.
         questions, passages: int32 `[batches, size]`, filled in.
 
@@ -166,12 +166,13 @@ def take_questions(
                 q = -1
                 g = -1
                 if end - first > 1:
-                    total = pair_sizes[end - 1]
+                    total = pair_weights[end - 1]
                     for attempt in range(ATTEMPTS):
-                        x = _below(seeds[draw] ^ _B, t, i, attempt, total)
-                        at = first + np.searchsorted(pair_sizes[first:end], x, side="right")
+                        x = _unit(seeds[draw] ^ _B, t, i, attempt) * total
+                        at = min(first + np.searchsorted(pair_weights[first:end], x, side="right"), end - 1)
                         g = pair_groups[at]
-                        place = x - (pair_sizes[at - 1] if at > first else 0)
+                        below = pair_weights[at - 1] if at > first else 0.0
+                        place = (x - below) / (pair_weights[at] - below) * (offsets[g + 1] - offsets[g])
                         if taken_in[draw, g] == t and place < taken[draw, g]:
                             continue
                         q = _next(

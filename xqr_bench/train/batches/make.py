@@ -10,7 +10,7 @@ import numpy as np
 from xqr_bench.errors import UsageError
 from xqr_bench.train.batches.check import check_arguments, check_data
 from xqr_bench.train.batches.conflicts import find_conflicts
-from xqr_bench.train.batches.groups import allowed_pairs, choose_partners, group_questions, pair_shares
+from xqr_bench.train.batches.groups import allowed_pairs, choose_partners, even_use, group_questions, pair_shares
 from xqr_bench.train.plans import Arguments, LanguageDraws, Strategy
 from xqr_bench.train.streams import Stream, generator
 from xqr_bench.train.types import BatchPlan, Int32, ParallelData
@@ -113,7 +113,7 @@ def _rows(
     partners = choose_partners(data, asked.seed, number) if limited else None
     # where every question is in every language the questions come first: they stay the same in every plan
     alike = data.fully_parallel
-    groups = group_questions(allowed_pairs(data, None if alike else partners))
+    groups = group_questions(allowed_pairs(data, None if alike else partners), even_use(data), shares)
     conflicts = find_conflicts(data)
     width = len(data.languages)
     pairs = (query * width + passage).astype(np.int32)
@@ -130,7 +130,7 @@ def _rows(
         pairs,
         second,
         seeds,
-        *(groups.offsets, groups.members, groups.pair_offsets, groups.pair_groups, groups.pair_sizes),
+        *(groups.offsets, groups.members, groups.pair_offsets, groups.pair_groups, groups.pair_weights),
         *(*conflicts.keys, *conflicts.negatives, conflicts.n_keys),
         questions,
         passages,

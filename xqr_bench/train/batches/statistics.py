@@ -22,6 +22,7 @@ class PlanStatistics:
         ratio_batches: share of monolingual batches; None where batches are mixed.
         ratio_rows: share of same-language rows.
         questions: distinct questions.
+        question_rows_min, question_rows_max: rows of the question that comes least and most often.
         distinct_pairs: distinct (query, passage) pairs: question, its passage's question, both languages.
         distinct_pairs_same_language, distinct_pairs_cross_lingual: the two parts of them.
         repeats_mean, repeats_max: rows per distinct pair.
@@ -39,6 +40,8 @@ class PlanStatistics:
     ratio_batches: float | None
     ratio_rows: float
     questions: int
+    question_rows_min: int
+    question_rows_max: int
     distinct_pairs: int
     distinct_pairs_same_language: int
     distinct_pairs_cross_lingual: int
@@ -66,6 +69,7 @@ def plan_statistics(plan: BatchPlan, data: Sequence[ParallelData], updates: int 
     same = query == passage
     pairs = np.stack([part.reshape(-1) for part in (source, question, other, query, passage)], axis=1)
     kinds, repeats = _distinct_rows(pairs)
+    uses = _distinct_rows(pairs[:, :2])[1]
     same_kinds = int((kinds[:, 3] == kinds[:, 4]).sum())
     rows = int(question.size)
     counts = np.bincount(types, minlength=len(BATCH_TYPES))
@@ -78,7 +82,9 @@ def plan_statistics(plan: BatchPlan, data: Sequence[ParallelData], updates: int 
         same_language_rows=int(same.sum()),
         ratio_batches=None if mixed or not n else float(np.mean(types == BATCH_TYPES.index("monolingual"))),
         ratio_rows=float(same.mean()) if rows else 0.0,
-        questions=len(_distinct_rows(pairs[:, :2])[0]),
+        questions=len(uses),
+        question_rows_min=0 if len(uses) < sum(one.n_questions for one in data) else int(uses.min()),
+        question_rows_max=int(uses.max(initial=0)),
         distinct_pairs=len(kinds),
         distinct_pairs_same_language=same_kinds,
         distinct_pairs_cross_lingual=len(kinds) - same_kinds,

@@ -34,6 +34,7 @@ def summary_lines(plan: BatchPlan, data: Sequence[ParallelData], *, example_rows
         f"{found.distinct_pairs_cross_lingual:,} across two) of {found.questions:,} questions; "
         f"each {found.repeats_mean:.1f} times, at most {found.repeats_max}"
     )
+    lines.append(f"rows of a question: {found.question_rows_min:,} to {found.question_rows_max:,}")
     lines.append(f"queries by language: {_range(found.query_rows)}")
     lines.append(f"passages by language: {_range(found.passage_rows)}")
     if len(data) > 1:

@@ -1,0 +1,208 @@
+"""All that can be done, and refused, before a model is loaded: data, plans, texts of evaluation tasks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xqr_bench.data import load_task
+from xqr_bench.errors import UsageError
+from xqr_bench.exposure import Findings, Placed, find_texts
+from xqr_bench.train.batches import make_plan, summary_lines
+from xqr_bench.train.cache import TrainCache
+from xqr_bench.train.config import Source, TrainConfig
+from xqr_bench.train.data import load_training_data
+from xqr_bench.train.texts import PlannedTexts, TextTable
+from xqr_bench.train.types import BatchPlan, ParallelData
+from xqr_bench.train.workspace import Workspace
+
+VALIDATION_BATCHES = 20
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """Data and the texts of its batches."""
+
+    data: tuple[ParallelData, ...]
+    texts: PlannedTexts
+
+    @property
+    def plan(self) -> BatchPlan:
+        """The batch plan."""
+        return self.texts.plan
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that is ready to begin.
+
+    Attributes:
+        data: what is trained on, also where no update is asked for.
+        training, alignment, validation: what each goes through; None: there is none.
+        vocabulary: further data for a static vocabulary.
+        findings: of the tasks that must not be in the data.
+    """
+
+    data: tuple[ParallelData, ...]
+    training: PlannedStage | None
+    alignment: PlannedStage | None
+    validation: PlannedStage | None
+    vocabulary: tuple[ParallelData, ...]
+    findings: tuple[Findings, ...]
+
+    @property
+    def everything(self) -> tuple[ParallelData, ...]:
+        """All data whose text enters the weights or the vocabulary."""
+        aligned = self.alignment.data if self.alignment else ()
+        return (*self.data, *aligned, *self.vocabulary)
+
+    def summary(self) -> list[str]:
+        """Lines that tell what the run would do."""
+        lines: list[str] = []
+        for title, stage in (
+            ("alignment", self.alignment),
+            ("training", self.training),
+            ("validation", self.validation),
+        ):
+            if stage is not None:
+                lines += [f"{title}:", *(f"  {line}" for line in summary_lines(stage.plan, stage.data))]
+        if self.training is None:
+            lines.append("training: no update")
+
+        return [*lines, *(_told(found) for found in self.findings)]
+
+
+def prepare(config: TrainConfig, cache: TrainCache | None = None) -> Prepared:
+    """Read the data, make the plans, look for texts of evaluation tasks.
+
+    Raises:
+        UsageError: the output is taken; data that cannot fill the batches; texts of a task that must not be there.
+        DataError: data that is missing or damaged.
+    """
+    cache = cache or TrainCache()
+    if config.output is not None:
+        Workspace(Path(config.output)).check(resume=config.resume)
+    data = tuple(_load(source, config, cache) for source in config.data)
+    recipe = config.values
+    alignment = None
+    if config.align is not None:
+        steps = recipe.updates if config.align_updates is None else config.align_updates
+        bitext = (_load(config.align, config, cache, everything=True),)
+        if steps:
+            plan = make_plan(bitext, strategy="x-y", steps=steps, batch_size=recipe.batch_size, seed=config.seed)
+            alignment = PlannedStage(bitext, PlannedTexts(plan, bitext, 0, _table(bitext, cache)))
+    training = None
+    if recipe.updates:
+        plan = make_plan(
+            data,
+            strategy=config.strategy,
+            alpha=config.alpha,
+            mix=config.mix,
+            steps=recipe.updates,
+            batch_size=recipe.batch_size,
+            seed=config.seed,
+            turn=config.turn,
+            shuffle_positives=config.shuffle_positives,
+            distinct_pairs=config.distinct_pairs,
+        )
+        training = PlannedStage(data, PlannedTexts(plan, data, recipe.negatives, _table(data, cache)))
+    validation = None if config.validation is None else _validation(config, cache)
+    vocabulary = tuple(_load(source, config, cache, everything=True) for source in config.vocabulary_texts)
+    prepared = Prepared(data, training, alignment, validation, vocabulary, ())
+    findings = tuple(_look_for(task, prepared, config) for task in dict.fromkeys((*config.zero_shot, *config.look_for)))
+    return Prepared(data, training, alignment, validation, vocabulary, findings)
+
+
+def _load(source: Source, config: TrainConfig, cache: TrainCache, *, everything: bool = False) -> ParallelData:
+    if isinstance(source, ParallelData):
+        return (
+            source if everything or config.languages is None else load_training_data(source, languages=config.languages)
+        )
+    languages = None if everything or config.languages is None else tuple(config.languages)
+    limit = None if everything else config.limit
+    folder = None if config.data_dir is None else str(config.data_dir)
+    key = (str(source), languages, limit, folder, os.environ.get("XQR_BENCH_DATA"))
+    return cache.get("data", key, lambda: load_training_data(source, languages=languages, data_dir=folder, limit=limit))
+
+
+def _table(data: Sequence[ParallelData], cache: TrainCache) -> TextTable:
+    return cache.get("texts", tuple(part.digest for part in data), lambda: TextTable.of(data))
+
+
+def _validation(config: TrainConfig, cache: TrainCache) -> PlannedStage:
+    """The same batches for every ratio and seed: half of them monolingual, all of them where there is one language."""
+    assert config.validation is not None
+    data = _load(config.validation, config, cache, everything=True)
+    recipe = config.values
+    size = min(recipe.batch_size, max(2, data.n_questions // 2))
+    steps = max(1, min(VALIDATION_BATCHES, data.n_questions * len(data.languages) // size))
+    ratio = 1.0 if len(data.languages) == 1 else 0.0 if data.kind == "bitext" else 0.5
+    plan = make_plan(data, alpha=ratio, steps=steps, batch_size=size, seed=0)
+    return PlannedStage((data,), PlannedTexts(plan, (data,)))
+
+
+def _look_for(task: str, prepared: Prepared, config: TrainConfig) -> Findings:
+    """Look for a task's texts in all data of the run.
+
+    Raises:
+        UsageError: some were found.
+    """
+    found = find_texts(load_task(task, data_dir=config.data_dir), _placed(prepared.everything))
+    counts = found.counts()
+    if task not in config.zero_shot or not any(kind.exact + kind.near for kind in counts.values()):
+        return found
+    numbers = ", ".join(
+        f"{kind.exact} of {kind.total:,} {name}s exactly and {kind.near} nearly"
+        for name, kind in counts.items()
+        if kind.exact + kind.near
+    )
+    examples = "; ".join(
+        f"{example.kind} {example.language}:{example.id.removeprefix(example.language + ':')} in {example.place}"
+        for example in found.examples(1)
+        if example.exact or example.overlap >= found.near
+    )
+    raise UsageError(
+        f"the training data holds texts of {found.task}: it would not be zero-shot",
+        found=f"{numbers}; such as {examples}",
+        remedy=f"take them out of the data, or say --look-for {task} instead: the record then tells of them",
+    )
+
+
+def _told(found: Findings) -> str:
+    counts = found.counts()
+    some = [
+        f"{name}s: {kind.exact} exactly, {kind.near} nearly, {kind.touched} with a run of 8 words"
+        for name, kind in counts.items()
+        if kind.exact + kind.near + kind.touched
+    ]
+    return f"texts of {found.task} among {found.n_texts:,} texts: {'; '.join(some) or 'none'}"
+
+
+def _placed(data: Sequence[ParallelData]) -> Iterator[Placed]:
+    """Every distinct text with its place."""
+    seen: set[str] = set()
+    for part in data:
+        for what, columns in (("query", part.queries), ("passage", part.passages)):
+            for code, column in zip(part.languages, columns, strict=True):
+                for name, text in zip(part.ids, column, strict=True):
+                    if text and text not in seen:
+                        seen.add(text)
+                        yield Placed(text, f"{part.name}, {what} {name} in {code}")
+        for code, column_of in zip(part.languages, part.negatives or (), strict=False):
+            for name, texts in zip(part.ids, column_of, strict=True):
+                for text in texts:
+                    if text not in seen:
+                        seen.add(text)
+                        yield Placed(text, f"{part.name}, negative of {name} in {code}")
+
+
+def as_json(value: Any) -> Any:
+    """A value as the training record keeps it: a source by its name, a path as text."""
+    if isinstance(value, ParallelData):
+        return value.source or value.name
+    if isinstance(value, list | tuple):
+        return [as_json(part) for part in value]
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,286 @@
+"""train(): from what is asked for to a model and its record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from xqr_bench import provenance
+from xqr_bench.progress import Clock
+from xqr_bench.record.training import BaseModelInfo, DataInfo, LanguageLevels, Stage, TrainingRecord
+from xqr_bench.train.batches import plan_statistics
+from xqr_bench.train.cache import TrainCache
+from xqr_bench.train.callbacks import TrainProgress
+from xqr_bench.train.config import TrainConfig
+from xqr_bench.train.initial import load_base, make_static, weights_digest
+from xqr_bench.train.prepare import PlannedStage, Prepared, as_json, prepare
+from xqr_bench.train.save import save_model
+from xqr_bench.train.stage import Beside, Outcome, StageOptions, run_stage
+from xqr_bench.train.static import learn_vocabulary
+from xqr_bench.train.texts import distinct_texts
+from xqr_bench.train.types import ParallelData
+from xqr_bench.train.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run gives.
+
+    Attributes:
+        model: the SentenceTransformer, ready to encode.
+        record: how it was made.
+        folder: where it was saved, with its record; None: nowhere.
+        prepared: its data and plans.
+    """
+
+    model: Any
+    record: TrainingRecord
+    folder: Path | None
+    prepared: Prepared
+
+
+Kept = Callable[[int, Any, TrainingRecord], None]
+"""Called with the number of updates done, the model as it is then, and its record."""
+
+
+def train(
+    config: TrainConfig,
+    *,
+    cache: TrainCache | None = None,
+    progress: TrainProgress | None = None,
+    on_kept: Kept | None = None,
+    evaluator: Any = None,
+    arguments: dict[str, Any] | None = None,
+) -> TrainResult:
+    """Train an encoder by contrastive learning on the batches of a plan.
+
+    The same arguments on the same machine with the same number of threads give the same weights, bit for bit on a
+    CPU, also when the run was stopped and resumed.
+
+    Args:
+        config: what is asked for.
+        cache: shared by several runs in one process; it saves reading, tokenising and aligning again.
+        progress: told how far the run is.
+        on_kept: called at each update of `config.save_at`.
+        evaluator: a sentence-transformers evaluator that scores the model at each validation.
+        arguments: as the user gave them, for the record.
+
+    Returns:
+        the model and how it was made.
+
+    Raises:
+        XqrBenchError: whatever is wrong with arguments, data, base or place, before any model is loaded where it can
+            be known by then; a loss that is no number.
+    """
+    cache, clock = cache or TrainCache(), Clock()
+    with clock.phase("preparing"):
+        prepared = prepare(config, cache)
+    return _Run(config, prepared, cache, clock, progress, on_kept, evaluator, arguments or {}).go()
+
+
+class _Run:
+    def __init__(
+        self,
+        config: TrainConfig,
+        prepared: Prepared,
+        cache: TrainCache,
+        clock: Clock,
+        progress: TrainProgress | None,
+        on_kept: Kept | None,
+        evaluator: Any,
+        arguments: dict[str, Any],
+    ) -> None:
+        self.config, self.prepared, self.cache, self.clock = config, prepared, cache, clock
+        self.progress, self.on_kept, self.evaluator, self.arguments = progress, on_kept, evaluator, arguments
+        self.place = None if config.output is None else Workspace(Path(config.output).expanduser())
+        self.recipe = config.values
+        self.device = config.options.device or ("cpu" if config.static else None)
+        self.outcomes: list[Outcome] = []
+        self.alignment: Stage | None = None
+        self.first = int(os.environ.get("RANK", "0")) == 0
+        self.facts = provenance.versions()
+
+    def go(self) -> TrainResult:
+        """Do all of it."""
+        with self.clock.phase("loading the model"):
+            model, self.base = self._initial()
+        if self.place is not None and self.first:
+            self.place.begin(self._asked())
+        if self.prepared.alignment is not None:
+            self.alignment = self._align(model)
+        training = None
+        if self.prepared.training is not None:
+            with self.clock.phase("training"):
+                outcome = self._stage(model, self.prepared.training, "training", self.config.checkpoint_every)
+            training = _record_stage(self.prepared.training, outcome)
+        record = self._record(model, training, None)
+        model.eval()
+        folder = None
+        if self.place is not None and self.first:
+            save_model(model, record, self.place.model)
+            folder = self.place.finish()
+        return TrainResult(model, record, folder, self.prepared)
+
+    def _initial(self) -> tuple[Any, BaseModelInfo]:
+        config = self.config
+        if not config.static:
+            return load_base(config.base, replace(config.options, device=self.device), self.recipe)
+        data = self.prepared.everything
+        key = (tuple(sorted(part.digest for part in data)), self.recipe.vocabulary)
+        tokenizer = self.cache.get(
+            "vocabulary", key, lambda: learn_vocabulary(distinct_texts(data), self.recipe.vocabulary)
+        )
+        return make_static(tokenizer, self.recipe, config.seed)
+
+    def _asked(self) -> dict[str, Any]:
+        """All that the weights depend on."""
+        stages = {"training": self.prepared.training, "alignment": self.prepared.alignment}
+        validation = self.prepared.validation
+        return {
+            "recipe": self.recipe.values(),
+            "seed": self.config.seed,
+            "base": self.base.model_dump(mode="json", exclude={"training"}),
+            "processes": int(os.environ.get("WORLD_SIZE", "1")),
+            "save at": sorted(self.config.save_at),
+            "validation": None if validation is None else validation.plan.digest(),
+            **{name: None if stage is None else stage.plan.digest() for name, stage in stages.items()},
+        }
+
+    def _align(self, model: Any) -> Stage:
+        """Train on bitext; runs that share a cache and all that matters do it once."""
+        stage = self.prepared.alignment
+        assert stage is not None
+        with self.clock.phase("alignment"):
+            if not self.config.static or self.place is not None:
+                return _record_stage(stage, self._stage(model, stage, "alignment", self.config.checkpoint_every))
+            ignored = {"name", "updates", "patience", "validate_every", "negatives"}
+            values = {name: value for name, value in self.recipe.values().items() if name not in ignored}
+            key = (self.base.vocabulary_digest, self.config.seed, str(values), stage.plan.digest(), self.device)
+
+            def aligned() -> tuple[dict[str, Any], Outcome]:
+                outcome = self._stage(model, stage, "alignment", 0)
+                return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}, outcome
+
+            state, outcome = self.cache.get("aligned", key, aligned)
+            model.load_state_dict(state)
+            if outcome not in self.outcomes:
+                self.outcomes.append(outcome)
+            return _record_stage(stage, outcome)
+
+    def _stage(self, model: Any, stage: PlannedStage, name: str, every: int) -> Outcome:
+        main = name == "training"
+        options = StageOptions(
+            recipe=self.recipe if main else replace(self.recipe, negatives=0, patience=0),
+            seed=self.config.seed,
+            device=self.device,
+            folder=None if self.place is None else self.place.folder / name,
+            checkpoint_every=every,
+            workers=self.config.workers,
+            gather=self.config.gather,
+        )
+        beside = Beside(self.progress)
+        if main:
+            validation = self.prepared.validation
+            beside = Beside(
+                self.progress,
+                self.config.save_at,
+                lambda outcome: self._keep(model, outcome),
+                None if validation is None else validation.texts,
+                self.evaluator,
+            )
+        if self.progress is not None:
+            self.progress.start("aligning" if not main else "training", stage.plan.steps)
+        try:
+            outcome = run_stage(model, stage.texts, options, beside, self.cache)
+        finally:
+            if self.progress is not None:
+                self.progress.finish()
+        self.outcomes.append(outcome)
+        return outcome
+
+    def _keep(self, model: Any, outcome: Outcome) -> None:
+        """Save the model as it is now, and show it; the end is saved by the run itself."""
+        stage, step = self.prepared.training, outcome.updates
+        assert stage is not None
+        outcome = replace(outcome, stopped_early=False)
+        record = self._record(model, _record_stage(stage, outcome), None if step == self.config.updates else step)
+        if self.place is not None and self.first and step < self.config.updates:
+            save_model(model, record, self.place.model / f"checkpoint-{step}")
+        if self.on_kept is not None:
+            was = model.training
+            model.eval()
+            self.on_kept(step, model, record)
+            model.train(was)
+
+    def _record(self, model: Any, training: Stage | None, checkpoint: int | None) -> TrainingRecord:
+        config, prepared = self.config, self.prepared
+        trained = _languages(prepared.data) if prepared.training is not None else []
+        aligned = _languages(prepared.alignment.data) if prepared.alignment is not None else []
+        last = self.outcomes[-1] if self.outcomes else None
+        names = ("strategy", "mix", "turn", "shuffle_positives", "distinct_pairs", "limit", "align_updates")
+        settings = {name: getattr(config, name) for name in names}
+        settings |= {name: as_json(getattr(config, name)) for name in ("data", "align", "validation", "languages")}
+        return TrainingRecord(
+            recipe=self.recipe.values(),
+            ratio=config.alpha,
+            seed=config.seed,
+            base=self.base,
+            alignment=self.alignment,
+            training=training,
+            validation_data=[] if prepared.validation is None else _data_info(prepared.validation.data),
+            languages=LanguageLevels(trained=trained, aligned_only=[code for code in aligned if code not in trained]),
+            checkpoint=checkpoint,
+            processes=last.processes if last else 1,
+            gathered=bool(last and last.gathered),
+            weights_digest=weights_digest(model),
+            exposure={found.task: found.to_json() for found in prepared.findings},
+            arguments=self.arguments or settings,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            **self.facts,
+            hardware=provenance.hardware(last.device if last else str(model.device)),
+            seconds=dict(self.clock.seconds),
+        )
+
+
+def _record_stage(stage: PlannedStage, outcome: Outcome) -> Stage:
+    plan = stage.plan
+    return Stage(
+        data=_data_info(stage.data),
+        strategy=plan.strategy,
+        plan=dict(plan.arguments),
+        plan_digest=plan.digest(),
+        statistics=asdict(plan_statistics(plan, stage.data, outcome.updates)),
+        updates=outcome.updates,
+        planned_updates=plan.steps,
+        tokens=outcome.tokens,
+        loss=outcome.loss,
+        validation=outcome.validation,
+        stopped_early=outcome.stopped_early,
+        best_update=outcome.best_update,
+        seconds=outcome.seconds,
+        resumed_at=outcome.resumed_at,
+    )
+
+
+def _data_info(data: Sequence[ParallelData]) -> list[DataInfo]:
+    return [
+        DataInfo(
+            name=part.name,
+            source=part.source,
+            kind=part.kind,
+            digest=part.digest,
+            files=dict(part.files),
+            languages=list(part.languages),
+            questions=part.n_questions,
+            partial=dict(part.partial),
+        )
+        for part in data
+    ]
+
+
+def _languages(data: Sequence[ParallelData]) -> list[str]:
+    return sorted({code for part in data for code in part.languages})
