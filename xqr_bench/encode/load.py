@@ -131,7 +131,7 @@ def _load(spec: object, options: EncoderOptions) -> BoundEncoder:
     folder = Path(text).expanduser()
     if folder.is_dir():
         return load_folder(folder, options)
-    _refuse_what_is_no_model(text, folder)
+    refuse_what_is_no_model(text, folder)
     close = difflib.get_close_matches(text, ENCODERS.names(), n=3, cutoff=0.6)
     return load_from_hub(text, options, f"closest built-in or plugin: {', '.join(close)}" if close else None)
 
@@ -160,7 +160,7 @@ def _python(spec: str, options: EncoderOptions) -> BoundEncoder:
     return bind_object(thing, options, what=spec.replace("\\", "/").rpartition("/")[2], module=module)
 
 
-def _refuse_what_is_no_model(text: str, path: Path) -> None:
+def refuse_what_is_no_model(text: str, path: Path) -> None:
     if path.is_file():
         raise EncoderError(
             f"{text} is a file, not a model",

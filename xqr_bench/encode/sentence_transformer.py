@@ -14,6 +14,7 @@ from xqr_bench.encode.bound import MeasureCall, TextEncoder, TokenCall
 from xqr_bench.encode.device import choose_device
 from xqr_bench.encode.digests import digest_of_folder
 from xqr_bench.encode.hub import HubModel, cache_folder, cached_commit, cached_file, resolve_model
+from xqr_bench.encode.lanes import cpu_lanes
 from xqr_bench.encode.options import EncoderOptions, ModelIdentity
 from xqr_bench.encode.prompts import candidate_prompt, query_prompt
 from xqr_bench.encode.protocol import EncodeCall, Role
@@ -22,7 +23,7 @@ from xqr_bench.errors import EncoderError, UsageError
 
 # Tokens with padding in a batch. On CPUs larger ones leave the caches (measured by tests/benchmarks/bench_encode.py);
 # elsewhere 16,384 is what the library's 32 texts of 512 tokens take.
-CPU_TOKENS, DEVICE_TOKENS = 2048, 16_384
+CPU_TOKENS, DEVICE_TOKENS = 1024, 16_384
 MOST_ROWS = 512
 ROWS_OF_UNKNOWN_LENGTH = 32
 LOADED_ELSEWHERE = frozenset({"revision", "device", "dtype", "max_length", "model_kwargs", "trust_remote_code"})
@@ -226,6 +227,7 @@ def bind_model(
         measure=measure,
         token_call=_unknown_counts(model),
         limits=_limits(options, model, measured=measure is not None),
+        lanes=cpu_lanes() if model.device.type == "cpu" and _safe_in_threads(model) else None,
         name=options.name,
         device=str(model.device),
         symmetric=prompts["query"] == prompts["candidate"] and _same_for_both_roles(model),
@@ -255,6 +257,16 @@ def _limits(options: EncoderOptions, model: Any, *, measured: bool) -> Limits:
         return Limits(options.batch_size or ROWS_OF_UNKNOWN_LENGTH)
     default = CPU_TOKENS if model.device.type == "cpu" else DEVICE_TOKENS
     return Limits(options.batch_size or MOST_ROWS, options.token_budget or default)
+
+
+def _safe_in_threads(model: Any) -> bool:
+    """Whether two threads may call the model: False for code of its own, and for positions that change as it reads."""
+    known = ("sentence_transformers.", "transformers.", "torch.")
+    if not all(type(module).__module__.startswith(known) for module in model.modules()):
+        return False
+    config = getattr(getattr(model[0], "auto_model", None), "config", None)
+    ropes = [getattr(config, name, None) for name in ("rope_parameters", "rope_scaling")]
+    return not any(kind in str(rope) for rope in ropes for kind in ("dynamic", "longrope"))
 
 
 def _same_for_both_roles(model: Any) -> bool:
