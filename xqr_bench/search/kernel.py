@@ -41,3 +41,53 @@ def count_rows(
                     same += np.int32(slice_[j] == threshold)
                 gt[relevant, column] += above
                 eq[relevant, column] += same
+
+
+@compiled()
+def hide(scores: NDArray[np.float32], places: NDArray[np.int64]) -> None:
+    """Put scores at these places of every row below any other: float32 `[rows, width]`, in place."""
+    for row in range(scores.shape[0]):
+        for place in places:
+            scores[row, place] = -np.inf
+
+
+@compiled()
+def count_groups(
+    scores: NDArray[np.float32],
+    groups: NDArray[np.int64],
+    counts: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    thresholds: NDArray[np.float32],
+    gt: NDArray[np.int32],
+    eq: NDArray[np.int32],
+) -> None:
+    """Add to gt and eq, as `count_rows`, candidates that share a score.
+
+    Args:
+        scores: float32 `[rows, groups]`, one query a row, one group of candidates a column.
+        groups: the group of each (group, language) pair, int64 `[pairs]`.
+        counts: the candidates of the pair, int32 `[pairs]`.
+        starts, stops: the pairs of each language, int64 `[columns]`.
+        offsets, thresholds, gt, eq: see `count_rows`.
+    """
+    longest = np.int64(0)
+    for column in range(len(starts)):
+        longest = max(longest, stops[column] - starts[column])
+    gathered = np.empty(longest, dtype=np.float32)
+    for row in range(scores.shape[0]):
+        for column in range(len(starts)):
+            size = stops[column] - starts[column]
+            weights = counts[starts[column] : stops[column]]
+            for j in range(size):  # once, for all relevants of the row
+                gathered[j] = scores[row, groups[starts[column] + j]]
+            for relevant in range(offsets[row], offsets[row + 1]):
+                threshold = thresholds[relevant]
+                above = np.int32(0)
+                same = np.int32(0)
+                for j in range(size):
+                    above += weights[j] * np.int32(gathered[j] > threshold)
+                    same += weights[j] * np.int32(gathered[j] == threshold)
+                gt[relevant, column] += above
+                eq[relevant, column] += same

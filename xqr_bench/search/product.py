@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from xqr_bench.types import IntArray
+from xqr_bench.search.repeats import find_repeats
 
 Vectors = NDArray[np.float32]
 
-TILE_ROWS = 1024
+TILE_ROWS = 512  # 26 blocks of XQuAD-R: two threads finish together
 TILE_COLUMNS = 8192
 DEFAULT_MEMORY = 256 * 2**20
 
@@ -43,30 +43,6 @@ class Panel:
     stop: int
 
 
-@dataclass(frozen=True)
-class _Repeated:
-    """The vectors that occur more than once."""
-
-    vectors: Vectors  # float32 [groups, d]
-    positions: IntArray  # ascending, where they stand
-    groups: IntArray  # the vector at each position
-
-
-def _repeated(vectors: Vectors) -> _Repeated:
-    vectors = np.ascontiguousarray(vectors)
-    # equal rows have equal sums of their bits; only rows that share a sum are compared
-    sums = np.add.reduce(vectors.view(np.uint32), axis=1, dtype=np.uint64)
-    _, number, counts = np.unique(sums, return_inverse=True, return_counts=True)
-    suspects = np.flatnonzero(counts[number] > 1)
-    seen: dict[bytes, int] = {}
-    group = np.array([seen.setdefault(vectors[i].tobytes(), len(seen)) for i in suspects], dtype=np.int64)
-    several = np.bincount(group, minlength=len(seen)) > 1
-    kept = several[group] if len(group) else np.zeros(0, dtype=bool)
-    positions, group = suspects[kept], group[kept]
-    _, first, compact = np.unique(group, return_index=True, return_inverse=True)
-    return _Repeated(vectors[positions[first]], positions, compact)
-
-
 class Product:
     """Scores of query rows against all candidates, a block of rows and a panel of columns at a time.
 
@@ -77,10 +53,10 @@ class Product:
     """
 
     def __init__(self, queries: Vectors, candidates: Vectors, memory: int = DEFAULT_MEMORY) -> None:
-        # -0.0 and 0.0 are equal but not the same bits
         self._queries = np.ascontiguousarray(queries, dtype=np.float32)
-        self._candidates = np.ascontiguousarray(candidates, dtype=np.float32) + np.float32(0.0)
-        self._repeated = _repeated(self._candidates)
+        self._candidates = np.ascontiguousarray(candidates, dtype=np.float32)
+        self._repeats = find_repeats(len(candidates), lambda start, stop: self._candidates[start:stop])
+        self._repeated = self._candidates[self._repeats.first]
         self._repeated_scores = np.empty((0, 0), dtype=np.float32)
         self.panels = _panels(len(candidates), memory)
         width = max((panel.stop - panel.start for panel in self.panels), default=0)
@@ -96,9 +72,8 @@ class Product:
         """Take the block that begins at `start` in hand, for `scores`; return where it stops."""
         self._rows = slice(start, min(start + TILE_ROWS, len(self._queries)))
         block = self._queries[self._rows]
-        repeated = self._repeated.vectors
-        self._repeated_scores = np.empty((len(block), len(repeated)), dtype=np.float32)
-        _multiply(block, repeated, self._repeated_scores)
+        self._repeated_scores = np.empty((len(block), len(self._repeated)), dtype=np.float32)
+        multiply(block, self._repeated, self._repeated_scores)
         return self._rows.stop
 
     def blocks(self) -> Iterator[tuple[int, int]]:
@@ -116,11 +91,11 @@ class Product:
         """Scores of the block at hand against a panel, float32 `[rows, panel]`; overwritten by the next call."""
         block = self._queries[self._rows]
         out = self._buffer[: len(block), : panel.stop - panel.start]
-        _multiply(block, self._candidates[panel.start : panel.stop], out)
-        positions = self._repeated.positions
+        multiply(block, self._candidates[panel.start : panel.stop], out)
+        positions = self._repeats.positions
         here = slice(*np.searchsorted(positions, (panel.start, panel.stop)))
         if here.stop > here.start:
-            out[:, positions[here] - panel.start] = self._repeated_scores[:, self._repeated.groups[here]]
+            out[:, positions[here] - panel.start] = self._repeated_scores[:, self._repeats.groups[here]]
         return out
 
 
@@ -132,8 +107,8 @@ def _panels(width: int, memory: int) -> list[Panel]:
     return [Panel(start, min(start + step, width)) for start in range(0, width, step)]
 
 
-def _multiply(rows: Vectors, columns: Vectors, out: Vectors) -> None:
-    """out = rows columns^T, tile by tile."""
+def multiply(rows: Vectors, columns: Vectors, out: Vectors) -> None:
+    """Write `rows columns^T` to `out`, tile by tile; float32 `[rows, d]`, `[columns, d]`, `[rows, columns]`."""
     left = rows if len(rows) > 1 else np.repeat(rows, 2, axis=0)  # a single row would take another BLAS path
     for start in range(0, len(columns), TILE_COLUMNS):
         right = columns[start : start + TILE_COLUMNS]
