@@ -9,10 +9,11 @@ from xqr_bench.board.places import check_name
 from xqr_bench.board.possible import check_consistent
 from xqr_bench.board.tasks import Known, find_task, known, structure_digest
 from xqr_bench.data import TaskSpec
-from xqr_bench.errors import RecordError
+from xqr_bench.errors import RecordError, XqrBenchError
 from xqr_bench.metrics import parse_metric
 from xqr_bench.record import Record, check_possible, load_record, recompute
 from xqr_bench.scores import Group
+from xqr_bench.transform import TransformOptions
 from xqr_bench.types import Ranks
 
 MAX_METRICS = 64
@@ -40,6 +41,7 @@ def check_submission(path: Path, *, prove: bool = True) -> Record:
     spec = find_task(record.task.name)
     facts = known(spec)
     check_task(record, spec, facts)
+    check_vectors(record)
     beside = ranks_beside(path, record)
     check_parquet(beside, max_ranks(spec.name), facts.n_relevants)
     record = load_with_ranks(path)
@@ -145,6 +147,43 @@ def _check_measured(record: Record, spec: TaskSpec) -> None:
         )
     for name in task.metrics:
         parse_metric(name)
+
+
+def check_vectors(record: Record) -> None:
+    """Check that what the record says of its vectors can be meant.
+
+    Raises:
+        RecordError: a transform that does not exist or contradicts itself, or impossible counts of vectors.
+    """
+    found = record.transform
+    if found is not None:
+        try:
+            directions = TransformOptions(found.name).directions
+        except XqrBenchError as error:
+            raise RecordError("the record names no transform of xqr-bench", found=found.name, remedy=_REMEDY) from error
+        faults = [
+            found.transductive != (found.bitext is None),
+            found.removed_directions != directions,
+            record.model.identity.kind in _OWN_LISTS,
+            not set(found.estimated_on) <= set(record.task.languages),
+        ]
+        if any(faults):
+            raise RecordError(
+                f"the record contradicts itself about its transform {found.name}",
+                found=f"estimated on {found.source}",
+                remedy="submit what xqr-bench evaluate wrote",
+            )
+    for code, told in record.diagnostics.items():
+        for part, most in ((told.queries, "queries"), (told.candidates, "candidates")):
+            if part is None:
+                continue
+            counts = record.task.counts[code]
+            if not 0 <= part.vectors <= part.texts <= getattr(counts, most) or not 0 <= part.sharing <= part.texts:
+                raise RecordError(
+                    f"the record counts impossible numbers of vectors of {code}",
+                    found=f"{part.vectors} vectors for {part.texts} distinct {most} of {getattr(counts, most)}",
+                    remedy="submit what xqr-bench evaluate wrote",
+                )
 
 
 def check_ranks(record: Record, ranks: Ranks, facts: Known) -> None:

@@ -120,6 +120,25 @@ class ProvenanceSummary(_Part):
     seconds: dict[str, float]
 
 
+class Representation(_Part):
+    """How well an encoder tells the queries, or the candidates, of a language apart (docs/record.md)."""
+
+    texts: int = Field(description="distinct texts")
+    vectors: int = Field(description="distinct vectors of these texts")
+    distinct_share: float | None = Field(default=None, description="vectors / texts")
+    unknown_share: float | None = Field(default=None, description="unknown tokens / tokens; absent: no tokenizer")
+    tokens_per_character: float | None = None
+
+
+class LanguageTexts(_Part):
+    """What happened to the texts of a language."""
+
+    truncated_queries: int | None = None
+    truncated_candidates: int | None = None
+    queries: Representation | None = None
+    candidates: Representation | None = None
+
+
 class Row(_Part):
     """A submission: one model on one task, with ranks."""
 
@@ -148,6 +167,11 @@ class Row(_Part):
     warnings: list[str] = []
     training: dict[str, Any] | None = None
     exposure: dict[str, Any] | None = None
+    transform: dict[str, Any] | None = Field(default=None, description="what was done to the vectors before ranking")
+    diagnostics: dict[str, LanguageTexts] = Field(default_factory=dict, description="language -> what is known")
+    unrepresented: list[str] = Field(
+        default=[], description="languages with less than 95% distinct query vectors: their scores say little"
+    )
     index: dict[str, Any] | None = None
     run_group: dict[str, Any] | None = None
 

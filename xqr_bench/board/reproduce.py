@@ -27,6 +27,7 @@ from xqr_bench.board.files import MAX_RECORD, check_parquet, max_ranks, read_jso
 from xqr_bench.board.places import attestation_path
 from xqr_bench.board.publish import short_path
 from xqr_bench.data import Progress as DataProgress
+from xqr_bench.data.bitext import read_bitext
 from xqr_bench.encode import EncoderOptions, load_encoder
 from xqr_bench.errors import RecordError, UsageError
 from xqr_bench.files import write_text
@@ -34,6 +35,7 @@ from xqr_bench.metrics import parse_metric
 from xqr_bench.pipeline import evaluate_tasks
 from xqr_bench.progress import Progress
 from xqr_bench.record import Record, load_record
+from xqr_bench.transform import TransformOptions, digest_of
 from xqr_bench.types import FloatArray, Ranks
 
 _MACHINE = ("device", "batch_size", "token_budget")
@@ -57,6 +59,7 @@ def reproduce(
     tolerance: Tolerance | None = None,
     options: EncoderOptions | None = None,
     data_dir: Path | str | None = None,
+    transform_from: Path | str | None = None,
     progress: Progress | None = None,
     data_progress: DataProgress | None = None,
 ) -> Reproduced:
@@ -69,6 +72,7 @@ def reproduce(
         model: what to run instead of the MODEL of the record, where that is at hand under another name or path.
         tolerance: default: the leaderboard's.
         options: device, batch size and leave to run remote code; the rest comes from the record.
+        transform_from: the translated sentences a transform was estimated on, where they are not at the record's path.
         data_dir, progress, data_progress: as for `evaluate_tasks`.
 
     Raises:
@@ -79,7 +83,9 @@ def reproduce(
     tolerance = tolerance or Tolerance()
     record = _load(path)
     argument = model or _model(record)
-    again = _again(record, argument, model is not None, options or EncoderOptions(), data_dir, progress, data_progress)
+    transform = _transform(record, transform_from)
+    where: dict[str, Any] = {"data_dir": data_dir, "progress": progress, "data_progress": data_progress}
+    again = _again(record, argument, model is not None, options or EncoderOptions(), transform, where)
     found = compare(record, again)
     versions = provenance.versions()
     made = Attestation(
@@ -140,17 +146,11 @@ def _again(
     model: str,
     chosen: bool,
     options: EncoderOptions,
-    data_dir: Path | str | None,
-    progress: Progress | None,
-    data_progress: DataProgress | None,
+    transform: TransformOptions | None,
+    where: dict[str, Any],
 ) -> Record:
-    identity, task, metrics = record.model.identity, record.task.name, record.task.metrics
-    where: dict[str, Any] = {
-        "data_dir": data_dir,
-        "metrics": metrics,
-        "progress": progress,
-        "data_progress": data_progress,
-    }
+    identity, task = record.model.identity, record.task.name
+    where = {**where, "metrics": record.task.metrics}
     if identity.kind == "baseline" and not chosen:
         from xqr_bench import baseline
 
@@ -168,10 +168,39 @@ def _again(
             allow_zero_vectors=any(
                 found.zero_queries or found.zero_candidates for found in record.diagnostics.values()
             ),
+            transform=transform,
             **where,
         )[0]
     finally:
         encoder.close()
+
+
+def _transform(record: Record, folder: Path | str | None) -> TransformOptions | None:
+    """What is to be done to the vectors again.
+
+    Raises:
+        RecordError: the translated sentences it was estimated on are not at hand, or are others.
+    """
+    facts = record.transform
+    if facts is None or facts.bitext is None:
+        if folder is not None:
+            raise UsageError("--transform-from is given for a record without such a folder", remedy="leave it out")
+        return None if facts is None else TransformOptions(facts.name)
+    named = record.provenance.arguments.get("transform_from") or record.provenance.settings.get("transform_from")
+    place = Path(str(folder or named or facts.bitext.name)).expanduser()
+    if not place.is_dir():
+        raise RecordError(
+            f"the transform {facts.name} was estimated on the sentences {facts.bitext.name}, which are not at {place}",
+            remedy="name the folder: --transform-from DIR",
+        )
+    there = digest_of(read_bitext(place, record.task.languages))
+    if there != facts.bitext.digest:
+        raise RecordError(
+            f"the sentences in {place} are not those that {facts.name} was estimated on",
+            found=f"digest {there[:12]}…, the record says {facts.bitext.digest[:12]}…",
+            remedy="name the folder with those files: --transform-from DIR",
+        )
+    return TransformOptions(facts.name, place)
 
 
 def _options(record: Record, machine: EncoderOptions, chosen: bool) -> EncoderOptions:

@@ -13,15 +13,17 @@ from xqr_bench.board.model import (
     Figure,
     Figures,
     Kind,
+    LanguageTexts,
     Protocol,
     ProvenanceSummary,
+    Representation,
     Reproduce,
     Row,
     SettingFigures,
 )
 from xqr_bench.board.places import attestation_path, ranks_path
 from xqr_bench.metrics import parse_metric
-from xqr_bench.record import Record
+from xqr_bench.record import LanguageDiagnostics, Record, TextDiagnostics, unrepresented_languages
 from xqr_bench.scores import Score
 from xqr_bench.types import MULTILINGUAL
 
@@ -44,6 +46,8 @@ _IN_COMMAND = (
     "similarity",
     "trust_remote_code",
     "allow_zero_vectors",
+    "transform",
+    "transform_from",
     "index",
     "k1",
     "b",
@@ -90,6 +94,9 @@ def make_row(path: Path, folder: Path, record: Record) -> Row:
         warnings=[*record.warnings, *_too_good(record, kind)],
         training=record.training,
         exposure=record.exposure,
+        transform=None if record.transform is None else record.transform.model_dump(mode="json", exclude_none=True),
+        diagnostics={code: _diagnostics(found) for code, found in record.diagnostics.items()},
+        unrepresented=list(unrepresented_languages(record)),
         index=None if record.index is None else record.index.model_dump(mode="json", exclude_none=True),
         run_group=record.run_group,
     )
@@ -106,7 +113,7 @@ def protocol_of(record: Record) -> Protocol:
     identity = record.model.identity
     approximate = record.index is not None and record.index.recall_against_exact is not None
     index = record.index.type if record.index is not None and approximate else None
-    transform = getattr(identity, "transform", None)
+    transform = None if record.transform is None else record.transform.label
     departures = [
         *(["paragraph context"] if identity.candidate_context is not None else []),
         *([f"transform {transform}"] if transform is not None else []),
@@ -117,7 +124,7 @@ def protocol_of(record: Record) -> Protocol:
     return Protocol(
         name=", ".join(departures) or "standard",
         candidate_context=identity.candidate_context,
-        transform=None if transform is None else str(transform),
+        transform=transform,
         index=index,
         depth=record.ranks_file.depth,
         settings=record.task.settings,
@@ -182,6 +189,26 @@ def _bias(record: Record) -> Bias:
         by_query_language={key: _figures(scores, "bias") for key, scores in found.by_query_language.items()},
         by_group={key: _figures(scores, "bias") for key, scores in found.by_group.items()},
         language_position=position,
+    )
+
+
+def _diagnostics(found: LanguageDiagnostics) -> LanguageTexts:
+    def told(part: TextDiagnostics | None) -> Representation | None:
+        if part is None:
+            return None
+        return Representation(
+            texts=part.texts,
+            vectors=part.vectors,
+            distinct_share=rounded(part.distinct_share),
+            unknown_share=rounded(part.unknown_share),
+            tokens_per_character=rounded(part.tokens_per_character),
+        )
+
+    return LanguageTexts(
+        truncated_queries=found.truncated_queries,
+        truncated_candidates=found.truncated_candidates,
+        queries=told(found.queries),
+        candidates=told(found.candidates),
     )
 
 

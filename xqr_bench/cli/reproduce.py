@@ -19,6 +19,12 @@ import click
 @click.option(
     "--data-dir", type=click.Path(), help="Folder with the data files. Default: XQR_BENCH_DATA, or the cache."
 )
+@click.option(
+    "--transform-from",
+    type=click.Path(),
+    metavar="DIR",
+    help="The translated sentences a transform was estimated on, where they are elsewhere now.",
+)
 @click.option("--device", help="Such as cpu, cuda, cuda:1, mps. Default: the best there is.")
 @click.option("--batch-size", type=int, help="Texts encoded together.")
 @click.option("--trust-remote-code", is_flag=True, help="Run code that comes with a hub model.")
@@ -29,6 +35,7 @@ def reproduce(
     tolerance: float | None,
     rank_tolerance: float | None,
     data_dir: str | None,
+    transform_from: str | None,
     device: str | None,
     batch_size: int | None,
     trust_remote_code: bool,
@@ -60,6 +67,7 @@ def reproduce(
             tolerance=allowed,
             options=options,
             data_dir=data_dir,
+            transform_from=transform_from,
             progress=progress,
             data_progress=progress.data,
         )

@@ -19,6 +19,7 @@ from xqr_bench.comparison.differences import (
 from xqr_bench.comparison.gather import Side, TaskRecords, gather
 from xqr_bench.comparison.material import Material, gather_values
 from xqr_bench.comparison.model import Comparison, RecordLabel, TaskComparison
+from xqr_bench.comparison.reading import reading_notes
 from xqr_bench.errors import RecordError, UnknownNameError, UsageError
 from xqr_bench.metrics import parse_metric
 from xqr_bench.record import TaskInfo
@@ -114,7 +115,7 @@ def _compare_task(
         groups=() if tested else tuple(group_figures(material, cells)),
         languages=tuple(worst_languages(material, cells)),
         power=tuple(power(material, _power_metrics(choice, info))),
-        notes=(*notes, *_same_ranks(records.sides)),
+        notes=(*notes, *reading_notes(records.sides), *_same_ranks(records.sides)),
         seed=seed,
         resamples=resamples,
     )

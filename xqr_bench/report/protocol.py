@@ -1,4 +1,4 @@
-"""What a reader must know before the figures: how candidates were encoded, and through which index they were found."""
+"""What a reader must know before the figures: how candidates were encoded, what became of vectors, which index."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def protocol_lines(records: Sequence[Record]) -> list[str]:
     """Lines above the tables of one encoder; none for sentences alone, counted exactly."""
     lines = list(dict.fromkeys(line for record in records for line in _of_encoder(record)))
     for record in records:
-        lines += [f"{record.task.name}: {line}" for line in _of_index(record)]
+        lines += [f"{record.task.name}: {line}" for line in (*_of_transform(record), *_of_index(record))]
     return lines
 
 
@@ -20,6 +20,12 @@ def _of_encoder(record: Record) -> Iterator[str]:
     template = record.model.identity.candidate_context
     if template is not None:
         yield "candidates: sentence with its paragraph" + (f", as {template!r}" if template != DEFAULT_TEMPLATE else "")
+
+
+def _of_transform(record: Record) -> Iterator[str]:
+    found = record.transform
+    if found is not None:
+        yield f"vectors: {found.name}, each language and role by itself, estimated on {found.source}"
 
 
 def _of_index(record: Record) -> Iterator[str]:

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xqr_bench.record import Record
+from xqr_bench.record import Record, unrepresented_languages
 from xqr_bench.report.protocol import protocol_lines
 from xqr_bench.scores import Score
 from xqr_bench.types import MULTILINGUAL, SETTINGS
@@ -19,6 +19,8 @@ TASKS_BESIDE = 2
 WEAKEST = 3
 LARGE = 1e6
 NARROW = (0, 1, 0, 0)  # two tasks and their half widths fit into 100 columns
+MARK = "†"
+UNREPRESENTED = f"{MARK} fewer than 95% of the language's queries have a vector of their own: its scores say little\n"
 HALF_WIDTH = "±: half of the 95% interval over questions; the record also holds that over articles\n"
 
 
@@ -55,6 +57,8 @@ def results(records: Sequence[Record]) -> RenderableType:
         beside = records[start : start + TASKS_BESIDE]
         parts += [main_table(beside), bias_table(beside)]
     parts += [weakest_languages(record) for record in records]
+    if any(unrepresented_languages(record) for record in records):
+        parts.append(Text(UNREPRESENTED, style="dim"))
     if any(score.interval for record in records for scores in record.scores.values() for *_, score in scores.items()):
         parts.append(Text(HALF_WIDTH, style="dim"))
     parts += [Text(f"! {line}", style="yellow") for line in _warnings(records)]
@@ -124,6 +128,7 @@ def bias_table(records: Sequence[Record]) -> Table:
 def weakest_languages(record: Record, metric: str = "map") -> Text:
     """The query languages with the lowest scores in each setting."""
     lines = [f"{record.task.name}: weakest query languages by {metric}"]
+    marked = unrepresented_languages(record)
     for setting, scores in record.scores.items():
         found = [
             (score.value, language, score)
@@ -132,7 +137,8 @@ def weakest_languages(record: Record, metric: str = "map") -> Text:
         ]
         if len(found) > 1:
             weakest = ", ".join(
-                f"{language} {with_half_width(score)}" for _, language, score in sorted(found, key=_by_value)[:WEAKEST]
+                f"{language}{MARK if language in marked else ''} {with_half_width(score)}"
+                for _, language, score in sorted(found, key=_by_value)[:WEAKEST]
             )
             lines.append(f"  {setting:<14} {weakest}")
     return Text("\n".join(lines) + "\n")
