@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -102,35 +103,39 @@ class CellValues:
         self.source = values
         n_cells = len(values.cells)
         self.reason = values.undefined_reason
+        self._size = np.bincount(values.cell, minlength=n_cells)
         if values.features is None:
             usable = ~np.isnan(values.values)
-            self.n = np.bincount(values.cell[usable], minlength=n_cells)
+            self.n = np.bincount(values.cell if usable.all() else values.cell[usable], minlength=n_cells)
             self.value = self._mean(values.values, usable)
         else:
             usable = ~np.asarray(np.isnan(values.features).any(axis=1))
             self.n = np.bincount(values.cell[usable], minlength=n_cells)
             sums = np.zeros((n_cells, values.features.shape[1]))
-            np.add.at(sums, values.cell[usable], values.features[usable])
+            for column in range(sums.shape[1]):
+                sums[:, column] = np.bincount(values.cell[usable], values.features[usable, column], n_cells)
             statistic = values.metric.set_statistic
             if statistic is None:
                 raise TypeError("features without a set statistic")
             self.value = np.full(n_cells, np.nan)
             some = self.n > 0
             self.value[some] = statistic.value(sums[some], self.n[some].astype(np.float64))
-        self.n_undefined = np.bincount(values.cell[~usable], minlength=n_cells)
-        self.tied_fraction = self._mean(values.tied, np.ones(len(values.tied), dtype=bool))
+        self.n_undefined = self._size - self.n
+        self.tied_fraction = self._mean(values.tied)
         self.pessimistic = self._optional(values.pessimistic)
         self.optimistic = self._optional(values.optimistic)
         self.random_reference = self._optional(values.random_reference)
         self.floor = self._optional(values.floor)
         self.ceiling = self._optional(values.ceiling)
 
-    def _mean(self, values: FloatArray, usable: NDArray[np.bool_]) -> FloatArray:
+    def _mean(self, values: FloatArray, usable: NDArray[np.bool_] | None = None) -> FloatArray:
         n_cells = len(self.source.cells)
         cell = self.source.cell
-        if not usable.all():
+        if usable is not None and not usable.all():
             cell, values = cell[usable], values[usable]
-        count = np.bincount(cell, minlength=n_cells)
+            count = np.bincount(cell, minlength=n_cells)
+        else:
+            count = self._size
         total = np.bincount(cell, weights=values, minlength=n_cells)
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
@@ -146,6 +151,8 @@ class CellValues:
         """
         if len(chosen) == 0:
             return Score(value=None, n=0, undefined_reason=missing)
+        if len(chosen) == 1 and not np.isnan(self.value[chosen[0]]):
+            return self._of_one(chosen[0])
         picked = np.array(chosen)
         n, n_undefined = int(self.n[picked].sum()), int(self.n_undefined[picked].sum())
         values = self.value[picked]
@@ -154,17 +161,31 @@ class CellValues:
             needs = self.source.metric.undefined_when or "no value is defined"
             reason = self.reason or f"undefined for {first}: {needs}"
             return Score(value=None, n=n, n_undefined=n_undefined, undefined_reason=reason)
-        value = float(values.mean())
-        optional: dict[str, Any] = {}
-        for name in ("pessimistic", "tied_fraction", "random_reference", "floor", "ceiling"):
-            found = getattr(self, name)
-            if found is not None:
-                optional[name] = float(found[chosen[0]]) if len(chosen) == 1 else float(found[picked].mean())
-        if optional.get("random_reference"):
-            optional["ratio_to_random"] = value / optional["random_reference"]
-        if optional.get("ceiling") == 1.0:
-            del optional["ceiling"]
-        return Score(value=value, n=n, n_undefined=n_undefined, **optional)
+        optional = {name: float(found[picked].mean()) for name, found in self._beside}
+        return _score(float(values.mean()), n, n_undefined, optional)
+
+    @cached_property
+    def _beside(self) -> list[tuple[str, FloatArray]]:
+        names = ("pessimistic", "tied_fraction", "random_reference", "floor", "ceiling")
+        return [(name, found) for name in names if (found := getattr(self, name)) is not None]
+
+    @cached_property
+    def _rows(self) -> list[tuple[Any, ...]]:
+        columns = [self.value, self.n, self.n_undefined, *(found for _, found in self._beside)]
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
+    def _of_one(self, index: int) -> Score:
+        value, n, n_undefined, *beside = self._rows[index]
+        return _score(value, n, n_undefined, dict(zip((name for name, _ in self._beside), beside, strict=True)))
+
+
+def _score(value: float, n: int, n_undefined: int, optional: dict[str, Any]) -> Score:
+    """A defined figure; a ceiling of 1 goes without saying."""
+    if optional.get("random_reference"):
+        optional["ratio_to_random"] = value / optional["random_reference"]
+    if optional.get("ceiling") == 1.0:
+        del optional["ceiling"]
+    return Score(value=value, n=n, n_undefined=n_undefined, **optional)
 
 
 def pick_cells(values: PerQuery) -> list[tuple[str, str, list[int]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -53,9 +54,10 @@ def test_equal_scores_on_other_processors(core: str | None) -> None:
     environment = dict(os.environ)
     if core is not None:
         environment["OPENBLAS_CORETYPE"] = core
-    done = subprocess.run(
-        [sys.executable, "-c", SPREAD], env=environment, capture_output=True, text=True, check=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", SPREAD], env=environment, capture_output=True, text=True, timeout=120)
+    if core is not None and done.returncode == -signal.SIGILL:
+        pytest.skip(f"this processor lacks the instructions of {core}")
+    assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["True"]
 
 

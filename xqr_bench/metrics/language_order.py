@@ -43,9 +43,13 @@ def order_matrix_of_others(lists: RankedLists) -> FloatArray:
 def _features(places: FloatArray) -> FloatArray:
     """Places, tie term Σ(t³ - t) and number of languages of each question, float64 `[lists, languages + 2]`."""
     ranked = places > 0
+    in_order = np.sort(places, axis=1)
+    with_ties = np.flatnonzero(((in_order[:, 1:] == in_order[:, :-1]) & (in_order[:, 1:] > 0)).any(axis=1))
+    few, among = places[with_ties], ranked[with_ties]
     # each member of a group of t contributes t² - 1
-    same = (places[:, :, None] == places[:, None, :]) & ranked[:, :, None]
-    ties = np.where(ranked, same.sum(axis=2) ** 2 - 1.0, 0.0).sum(axis=1)
+    same = (few[:, :, None] == few[:, None, :]) & among[:, :, None]
+    ties = np.zeros(len(places))
+    ties[with_ties] = np.where(among, same.sum(axis=2) ** 2 - 1.0, 0.0).sum(axis=1)
     return np.column_stack([places, ties, ranked.sum(axis=1)])
 
 

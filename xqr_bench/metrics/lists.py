@@ -14,6 +14,25 @@ WHOLE_POOL = -1
 
 
 @dataclass(frozen=True)
+class Tops:
+    """What stands first in each list: the candidates with the highest score, one or, where they tie, several.
+
+    Attributes:
+        size: how many they are, int64 `[lists]`.
+        own: how many of them are in the query's own language, int64 `[lists]`.
+        own_pool: candidates of the query's own language in the pool, int64 `[lists]`.
+    """
+
+    size: IntArray
+    own: IntArray
+    own_pool: IntArray
+
+    def take(self, chosen: IntArray) -> Tops:
+        """Those of the lists with these indices."""
+        return Tops(self.size[chosen], self.own[chosen], self.own_pool[chosen])
+
+
+@dataclass(frozen=True)
 class RankedLists:
     """One list of relevants for each (query, pool); the only thing a metric sees.
 
@@ -30,6 +49,7 @@ class RankedLists:
         pools: pool column of each list, WHOLE_POOL for all columns, int64 `[lists]`.
         pool_sizes: candidates in the pool of each list (N), int64 `[lists]`.
         query_columns: pool column of the query's own language, -1 when it has none, int64 `[lists]`.
+        tops: what stands first; None where it was not counted, or the pool is a single language.
     """
 
     offsets: IntArray
@@ -41,6 +61,7 @@ class RankedLists:
     pools: IntArray
     pool_sizes: IntArray
     query_columns: IntArray
+    tops: Tops | None = None
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -92,7 +113,15 @@ class RankedLists:
     @cached_property
     def by_column(self) -> IntArray:
         """Order of the rows by list, then by language, int64 `[rows]`."""
-        return np.lexsort((self.columns, self.rows))
+        return self.order_within(self.columns)
+
+    def order_within(self, key: IntArray) -> IntArray:
+        """Stable order of the rows by list, then by a key per row, int64 `[rows]`."""
+        n = len(key) // max(len(self), 1)
+        if len(self) and (self.n_relevants == n).all():  # lists of one length: many short sorts beat a long one
+            within = np.argsort(key.reshape(-1, n), axis=1, kind="stable")
+            return (within + self.offsets[:-1, None]).ravel()
+        return np.lexsort((key, self.rows))
 
     @cached_property
     def shared(self) -> dict[str, FloatArray]:
@@ -109,9 +138,16 @@ class RankedLists:
         """Last row of each list, int64 `[lists]`."""
         return self.offsets[1:] - 1
 
+    @cached_property
+    def in_own_language(self) -> NDArray[np.bool_]:
+        """Whether the row is in the query's own language, bool `[rows]`."""
+        return np.asarray(self.columns == self.query_columns[self.rows])
+
     def sum_rows(self, values: FloatArray) -> FloatArray:
         """Sum per list of a value per row, float64 `[lists]`."""
-        return np.add.reduceat(values, self.first_rows) if len(self) else np.zeros(0)
+        if len(values) == len(self):  # one row a list
+            return values.astype(np.float64)
+        return np.add.reduceat(values, self.first_rows)
 
     @cached_property
     def has_ties(self) -> NDArray[np.bool_]:
@@ -135,36 +171,39 @@ class RankedLists:
             pools=self.pools[chosen],
             pool_sizes=self.pool_sizes[chosen],
             query_columns=self.query_columns[chosen],
+            tops=None if self.tops is None else self.tops.take(chosen),
         )
 
     def pessimistic(self) -> RankedLists:
         """The same lists with ties broken against the relevants: each stands last in its block, lower gains first.
 
+        Among equal gains those in the query's own language stand last, for the one score that looks at it.
+
         Returns:
             Lists without ties; any metric of them is its value under the worst order.
         """
         first = self.above + self.tied - self.block_relevants
-        return self._with_places(first, self.gains)
+        return self._with_places(first, self.gains, self.in_own_language)
 
     def optimistic(self) -> RankedLists:
         """The same lists with ties broken in favour of the relevants, higher gains first."""
-        return self._with_places(self.above, -self.gains)
+        return self._with_places(self.above, -self.gains, ~self.in_own_language)
 
-    def _with_places(self, first: IntArray, order_by: FloatArray) -> RankedLists:
-        """Give the relevants of each block the places from `first` on, in the order of `order_by`."""
-        order = np.lexsort((order_by, self.blocks))
+    def _with_places(self, first: IntArray, order_by: FloatArray, then_by: NDArray[np.bool_]) -> RankedLists:
+        """Give the relevants of each block the places from `first` on, in the order of `order_by`, then `then_by`."""
+        order = np.lexsort((then_by, order_by, self.blocks))
         place = np.empty(len(order), dtype=np.int64)
         place[order] = np.arange(len(order)) - self.block_starts[self.blocks[order]]
         above = np.where(self.ranked, first + place, -1)
-        return _in_rank_order(replace(self, above=above, tied=np.ones_like(self.tied)))
+        return in_rank_order(replace(self, above=above, tied=np.ones_like(self.tied)))
 
 
-def _in_rank_order(lists: RankedLists) -> RankedLists:
+def in_rank_order(lists: RankedLists) -> RankedLists:
     """Sort the rows of each list by `above`, rows without a rank last; stable."""
     key = np.where(lists.above >= 0, lists.above, np.iinfo(np.int64).max)
     if ((key[1:] >= key[:-1]) | (lists.rows[1:] != lists.rows[:-1])).all():
         return lists
-    order = np.lexsort((key, lists.rows))
+    order = lists.order_within(key)
     return replace(
         lists,
         above=lists.above[order],
@@ -182,8 +221,11 @@ def _lists(
     queries = ranks.row_queries[rows[starts]]
     of_language = {language: column for column, language in enumerate(ranks.columns)}
     own = np.array([of_language.get(language, -1) for language in ranks.query_languages], dtype=np.int64)
-    sizes = np.append(ranks.column_sizes, ranks.column_sizes.sum())
-    return _in_rank_order(
+    pools = pools[starts]
+    sizes = np.append(ranks.column_sizes, ranks.column_sizes.sum())[pools]
+    if ranks.removed is not None:
+        sizes = sizes - np.column_stack([ranks.removed, ranks.removed.sum(axis=1)])[queries, pools]
+    return in_rank_order(
         RankedLists(
             offsets=np.append(starts, len(rows)),
             above=above,
@@ -191,8 +233,8 @@ def _lists(
             gains=ranks.gains[rows],
             columns=ranks.relevant_columns[rows],
             queries=queries,
-            pools=pools[starts],
-            pool_sizes=sizes[pools[starts]],
+            pools=pools,
+            pool_sizes=sizes,
             query_columns=own[queries],
         )
     )
@@ -203,9 +245,11 @@ def bilingual_lists(ranks: Ranks) -> RankedLists:
 
     Those whose pool is the query's own language make the monolingual setting, the others the cross-lingual one.
     """
-    order = np.lexsort((ranks.relevant_columns, ranks.row_queries))
-    columns = ranks.relevant_columns[order]
-    keys = ranks.row_queries[order] * len(ranks.columns) + columns
+    keys = ranks.row_queries * len(ranks.columns) + ranks.relevant_columns
+    order = np.arange(len(keys))
+    if (keys[1:] < keys[:-1]).any():
+        order = np.argsort(keys, kind="stable")
+    keys, columns = keys[order], ranks.relevant_columns[order]
     above = ranks.gt[order, columns] if ranks.own_gt is None else ranks.own_gt[order]
     tied = ranks.eq[order, columns] if ranks.own_eq is None else ranks.own_eq[order]
     return _lists(ranks, order, keys, above.astype(np.int64), tied.astype(np.int64), columns)
@@ -219,7 +263,7 @@ def multilingual_lists(ranks: Ranks) -> RankedLists:
         above[(ranks.gt < 0).any(axis=1)] = -1
     if ranks.depth is not None:
         above[above >= ranks.depth] = -1  # columns cut at the depth are exact for the pool down to that depth
-    return _lists(
+    lists = _lists(
         ranks,
         rows,
         ranks.row_queries,
@@ -227,3 +271,12 @@ def multilingual_lists(ranks: Ranks) -> RankedLists:
         ranks.eq.sum(axis=1, dtype=np.int64),
         np.full(len(rows), WHOLE_POOL),
     )
+    return lists if ranks.top is None else replace(lists, tops=_tops(ranks.top, ranks, lists))
+
+
+def _tops(top: NDArray[np.int32], ranks: Ranks, lists: RankedLists) -> Tops:
+    """The top of each query, seen from its own language; 0 of a language without candidates."""
+    own = lists.query_columns
+    found = top[lists.queries].astype(np.int64)
+    in_pool = found[np.arange(len(found)), own]
+    return Tops(found.sum(axis=1), np.where(own >= 0, in_pool, 0), np.where(own >= 0, ranks.column_sizes[own], 0))

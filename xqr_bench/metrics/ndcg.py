@@ -25,6 +25,9 @@ def ndcg(lists: RankedLists, k: int) -> FloatArray:
     per_place = (discounts[np.minimum(above + tied, k)] - discounts[np.minimum(above, k)]) / tied
     gained = lists.sum_rows(np.where(lists.ranked, lists.gains * per_place, 0.0))
 
+    if (lists.gains == 1.0).all():
+        best: FloatArray = discounts[np.minimum(lists.n_relevants, k)]
+        return gained / best
     ideal_order = np.lexsort((-lists.gains, lists.rows))
     place = np.arange(len(lists.gains)) - lists.offsets[:-1][lists.rows]
     discount = np.where(place < k, 1.0 / np.log2(place + 2.0), 0.0)

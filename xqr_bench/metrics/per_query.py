@@ -12,6 +12,7 @@ from xqr_bench.metrics.lists import RankedLists, bilingual_lists, multilingual_l
 from xqr_bench.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, FloatArray, IntArray, Ranks
 
 CENSORED = "the ranking is cut at a depth, and the measure needs the rank of every relevant"
+NO_TOPS = "the ranks do not tell the language of the top result: they come from a run, or from an older version"
 
 
 @dataclass(frozen=True)
@@ -141,18 +142,20 @@ def per_query(metric: Metric, view: SettingView) -> PerQuery:
     """
     lists = view.lists
     cells, cell = view.row_cells if metric.per_row else view.list_cells
-    to_values = lists.rows if metric.per_row else np.arange(len(lists))
+    to_values = lists.rows if metric.per_row else slice(None)
     nothing = PerQuery(
         metric,
         view.setting,
         cells=cells,
         cell=cell,
         queries=lists.queries[to_values],
-        values=np.full(len(to_values), np.nan),
+        values=np.full(len(cell), np.nan),
         tied=view.tied[to_values],
     )
     statistic = metric.set_statistic
     reason = CENSORED if metric.full_depth and view.ranks.depth is not None else None
+    if reason is None and metric.needs_tops and lists.tops is None:
+        reason = NO_TOPS
     if reason is None and statistic is not None:
         reason = statistic.why_undefined(lists)
     if reason is not None:

@@ -19,25 +19,32 @@ def _moments(lists: RankedLists) -> tuple[FloatArray, FloatArray, FloatArray]:
     """
     irrelevant = lists.above - lists.relevants_above
     m = lists.tied - lists.block_relevants
+    scale = np.log1p((lists.pool_sizes - lists.n_relevants).astype(np.float64))
+    scale = np.where(scale > 0, scale, np.nan)[lists.rows]
+    mean = np.log1p(irrelevant.astype(np.float64)) / scale
+    square = mean * mean
+    product = square.copy()
+
+    tied = np.flatnonzero(m > 0)
+    irrelevant, m, scale = irrelevant[tied], m[tied], scale[tied]
     # prefix sums in extended precision: differences of neighbours keep about 1e-12
-    depth = np.log1p(np.arange(int(lists.pool_sizes.max(initial=0)) + 1, dtype=np.longdouble))
+    depth = np.log1p(np.arange(int((irrelevant + m).max(initial=0)) + 1, dtype=np.longdouble))
     sums = [np.append(np.longdouble(0), np.cumsum(values)) for values in (depth, depth * depth)]
-    scale = np.log1p((lists.pool_sizes - lists.n_relevants)[lists.rows].astype(np.float64))
-    scale = np.where(scale > 0, scale, np.nan)
     s1, s2 = ((total[irrelevant + m + 1] - total[irrelevant]).astype(np.float64) for total in sums)
     s1, s2 = s1 / scale, s2 / scale**2
-    untied = m == 0
-    u = np.log1p(irrelevant.astype(np.float64)) / scale
-    mean = np.where(untied, u, s1 / (m + 1))
-    square = np.where(untied, u * u, s2 / (m + 1))
-    product = np.where(untied, u * u, (s1 * s1 + s2) / ((m + 1.0) * (m + 2.0)))
+    mean[tied] = s1 / (m + 1)
+    square[tied] = s2 / (m + 1)
+    product[tied] = (s1 * s1 + s2) / ((m + 1.0) * (m + 2.0))
     return mean, square, product
 
 
 def random_rank_variance(lists: RankedLists) -> FloatArray:
     """Expected rank variance of a random ranking: all candidates in one block."""
-    one_block = replace(lists, above=np.zeros_like(lists.above), tied=lists.pool_sizes[lists.rows])
-    value: FloatArray = rank_variance(one_block)
+    kinds = lists.pool_sizes * (lists.n_relevants.max(initial=0) + 1) + lists.n_relevants
+    _, first, kind = np.unique(kinds, return_index=True, return_inverse=True)
+    few = lists.take(first)  # it depends on the two sizes only
+    one_block = replace(few, above=np.zeros_like(few.above), tied=few.pool_sizes[few.rows])
+    value: FloatArray = rank_variance(one_block)[kind]
     return value
 
 
