@@ -1,0 +1,146 @@
+"""Memory and time of exact ranks on pools far beyond the tasks': a million candidates, and how time grows.
+
+    python -m tests.benchmarks.bench_scale [--candidates 1000000] [--queries 10000] [--memory 256] [--no-slope]
+
+Random float32 vectors of 384 dimensions in 12 languages, one candidate in a hundred a repetition; each query has a
+relevant in every language. Ranks and all metrics are computed in a process of its own, whose peak memory is printed
+with the parts that do not depend on this program: the vectors themselves and the task's texts.
+The slope is that of log(seconds) against log(queries x candidates): 1 where time grows in proportion to the work.
+A million by ten thousand is 15 TFLOP (each score is computed twice where the pool is larger than the budget, first
+for the thresholds): some minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from xqr_bench.data import load_spec
+from xqr_bench.scores import all_per_query, score
+from xqr_bench.search import exact_ranks
+from xqr_bench.types import Candidate, Query, TaskData
+
+LANGUAGES = tuple("ar de el en es hi ru th tr vi zh fr".split())
+DIMENSIONS = 384
+CHUNK = 65536
+
+
+def peak() -> int:
+    """Greatest memory of this process so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def synthetic_task(n_queries: int, n_candidates: int) -> TaskData:
+    """Candidates and queries shared out among the languages; every query has one relevant in each."""
+    edges = np.linspace(0, n_candidates, len(LANGUAGES) + 1).astype(int).tolist()
+    each = -(-n_queries // len(LANGUAGES))
+    queries = [Query(f"{name}:{i}", name, str(i), "") for name in LANGUAGES for i in range(each)][:n_queries]
+    candidates = (
+        Candidate(f"{name}:{i // 200}:{i // 5 % 40}:{i % 5}", name, f"sentence {i} of {name}")
+        for name, low, high in zip(LANGUAGES, edges, edges[1:], strict=False)
+        for i in range(high - low)
+    )
+    # questions lie spread over the pool, as in a real collection
+    relevants = tuple(
+        tuple(low + int(query.question) * (high - low) // each for low, high in zip(edges, edges[1:], strict=False))
+        for query in queries
+    )
+    return TaskData("scale", LANGUAGES, tuple(queries), tuple(candidates), relevants, (0,) * n_queries)
+
+
+def synthetic_vectors(rows: int, seed: int) -> np.ndarray:
+    """Random rows, filled in pieces; one in a hundred is a row before it."""
+    generator = np.random.default_rng(seed)
+    vectors = np.empty((rows, DIMENSIONS), dtype=np.float32)
+    for start in range(0, rows, CHUNK):
+        generator.standard_normal(dtype=np.float32, out=vectors[start : start + CHUNK])
+    repeated = np.arange(100, rows, 100)
+    vectors[repeated] = vectors[repeated - 1 - generator.integers(0, 99, size=len(repeated))]
+    return vectors
+
+
+def one(n_queries: int, n_candidates: int, memory: int, metrics: bool) -> dict[str, float]:
+    """Rank, and score; called in a process of its own."""
+    data = synthetic_task(n_queries, n_candidates)
+    texts = peak()
+    queries, candidates = synthetic_vectors(n_queries, 0), synthetic_vectors(n_candidates, 1)
+    exact_ranks(synthetic_task(12, 12), queries[:12], candidates[:12])  # compiles, or loads what is compiled
+    before = peak()
+    started, cpu = time.perf_counter(), time.process_time()
+    ranks = exact_ranks(data, queries, candidates, memory=memory)
+    facts = {
+        "queries": n_queries,
+        "candidates": n_candidates,
+        "seconds": time.perf_counter() - started,
+        "cpu_seconds": time.process_time() - cpu,
+        "texts": texts,
+        "vectors": queries.nbytes + candidates.nbytes,
+        "before": before,
+        "peak": peak(),
+    }
+    if metrics:
+        spec = load_spec("xquad-r")
+        started = time.perf_counter()
+        score(all_per_query(ranks, spec.metrics, spec.settings), {})
+        facts |= {"metric_seconds": time.perf_counter() - started, "peak_with_metrics": peak()}
+    return facts
+
+
+def apart(n_queries: int, n_candidates: int, memory: int, *, metrics: bool = False) -> dict[str, float]:
+    """`one` in a new process."""
+    command = [sys.executable, "-m", "tests.benchmarks.bench_scale", "--one", f"{n_queries},{n_candidates},{memory}"]
+    done = subprocess.run([*command, *(["--metrics"] if metrics else [])], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def slope(memory: int) -> None:
+    """Time against work, the pool growing, then the queries."""
+    sizes = [(2048, 60_000), (2048, 120_000), (2048, 240_000), (2048, 480_000), (4096, 120_000), (8192, 120_000)]
+    found = [apart(*size, memory) for size in sizes]
+    work = np.log([fact["queries"] * fact["candidates"] for fact in found])
+    seconds = np.log([fact["seconds"] for fact in found])
+    for fact in found:
+        per = fact["seconds"] / (fact["queries"] * fact["candidates"]) * 1e9
+        line = f"{fact['queries']:>6,} x {fact['candidates']:>9,}  {fact['seconds']:7.2f} s"
+        print(f"{line}  {per:.2f} ns a score  {(fact['peak'] - fact['before']) / 1e6:5.0f} MB to work in")
+    print(f"slope of log seconds against log(queries x candidates): {np.polyfit(work, seconds, 1)[0]:.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--candidates", type=int, default=1_000_000)
+    parser.add_argument("--queries", type=int, default=10_000)
+    parser.add_argument("--memory", type=int, default=256, help="MiB to work in")
+    parser.add_argument("--no-slope", action="store_true")
+    parser.add_argument("--only-slope", action="store_true")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--metrics", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(one(*(int(number) for number in given.one.split(",")), given.metrics)))
+        return
+    memory = given.memory * 2**20
+    if not given.only_slope:
+        fact = apart(given.queries, given.candidates, memory, metrics=True)
+        print(f"{given.queries:,} queries x {given.candidates:,} candidates x {DIMENSIONS}, {len(LANGUAGES)} languages")
+        print(f"ranks    {fact['seconds']:7.1f} s ({fact['cpu_seconds']:.1f} CPU s), within {given.memory} MiB")
+        print(f"metrics  {fact['metric_seconds']:7.1f} s")
+        print(f"peak     {fact['peak_with_metrics'] / 1e9:7.2f} GB, of it")
+        print(f"  vectors given     {fact['vectors'] / 1e9:.2f} GB")
+        print(f"  program and texts {fact['texts'] / 1e9:.2f} GB")
+        print(f"  added by ranking  {(fact['peak'] - fact['before']) / 1e9:.2f} GB")
+    if not given.no_slope:
+        slope(memory)
+
+
+if __name__ == "__main__":
+    main()
