@@ -38,3 +38,23 @@ def deck(rng: np.random.Generator, cards: int, n: int) -> Int32:
     decks = -(-n // cards)
     shuffled = rng.permuted(np.tile(np.arange(cards, dtype=np.int32), (decks, 1)), axis=1)
     return np.ascontiguousarray(shuffled.reshape(-1)[:n])
+
+
+def pair_deck(rng: np.random.Generator, languages: int, n: int) -> tuple[Int32, Int32]:
+    """The first `n` ordered pairs of decks that hold each pair of two different languages once.
+
+    A deck is dealt in rounds of `languages` pairs, in which each language comes once on either side: a ring of the
+    languages, each with the one some places further. More pairs continue the same sequence.
+
+    Returns:
+        First and second languages, int32 `[n]` each.
+    """
+    decks = -(-n // (languages * (languages - 1)))
+    rings, steps, orders = rng.spawn(3)
+    ring = deck(rings, languages, decks * languages).reshape(decks, 1, languages)
+    step = 1 + deck(steps, languages - 1, decks * (languages - 1)).reshape(decks, languages - 1, 1)
+    place = deck(orders, languages, decks * (languages - 1) * languages).reshape(decks, languages - 1, languages)
+    ring = np.broadcast_to(ring, place.shape)
+    first = np.take_along_axis(ring, place, axis=2)
+    second = np.take_along_axis(ring, (place + step) % languages, axis=2)
+    return first.reshape(-1)[:n].astype(np.int32), second.reshape(-1)[:n].astype(np.int32)

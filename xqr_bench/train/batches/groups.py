@@ -50,10 +50,10 @@ def group_questions(allowed: NDArray[np.bool_], use: FloatArray, shares: FloatAr
     group = group.reshape(-1)
     sizes = np.bincount(group, minlength=len(kinds))
     by_pair = allowed[first].T  # [pairs, groups]
-    weights = by_pair * sizes.astype(np.float64)
+    weights: FloatArray = np.where(by_pair, sizes.astype(np.float64), 0.0)
     if shares is not None:
         cross = np.flatnonzero(shares.reshape(-1))
-        target = np.bincount(group, weights=use, minlength=len(kinds))
+        target: FloatArray = np.bincount(group, weights=use, minlength=len(kinds)).astype(np.float64)
         weights[cross] = _fitted(weights[cross], shares.reshape(-1)[cross], target)
     pairs, groups = np.nonzero(by_pair)
     pair_offsets = np.concatenate([[0], np.cumsum(by_pair.sum(axis=1))]).astype(np.int64)

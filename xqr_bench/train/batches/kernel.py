@@ -134,8 +134,8 @@ def take_questions(
     """Fill in the questions of all batches.
 
     A row takes a group of its pair, with probability in proportion to its weight and to the share of its questions
-    that the batch has not taken, and of the group the next question in order that fits. With one group the questions do not
-    depend on the pairs at all.
+    that the batch has not taken, and of the group the next question in order that fits. With one group the
+    questions do not depend on the pairs at all.
 
     Args:
         pairs: language pair of each row, int32 `[batches, size]`.

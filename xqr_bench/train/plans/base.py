@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.registry import Registry
-from xqr_bench.train.streams import Stream, deck, generator
+from xqr_bench.train.streams import Stream, deck, generator, pair_deck
 from xqr_bench.train.types import Int32
 from xqr_bench.types import FloatArray
 
@@ -85,6 +85,7 @@ class LanguageDraws:
     """Draws of languages for the batches of one data set; each kind of draw has a stream of its own.
 
     Languages and pairs come from shuffled decks: after each whole deck every language (pair) has come equally often.
+    Where some pair shares no question, pairs are drawn one by one with their shares.
 
     Args:
         seed, data_set: which stream.
@@ -123,12 +124,10 @@ class LanguageDraws:
         if n == 0:
             return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32)
         assert self._shares is not None, "checked before: alpha < 1 needs two languages"
-        first, second = np.nonzero(self._shares)
-        shares = self._shares[first, second]
         rng = self._rng(stream)
-        if np.allclose(shares, shares[0]):
-            chosen = deck(rng, len(shares), n)
-        else:
-            edges = np.cumsum(shares / shares.sum())[:-1]
-            chosen = np.searchsorted(edges, rng.random(n), side="right").astype(np.int32)
+        first, second = np.nonzero(self._shares)
+        if len(first) == self._n * (self._n - 1):  # all pairs, so all equally
+            return pair_deck(rng, self._n, n)
+        edges = np.cumsum(self._shares[first, second] / self._shares.sum())[:-1]
+        chosen = np.searchsorted(edges, rng.random(n), side="right")
         return first[chosen].astype(np.int32), second[chosen].astype(np.int32)
