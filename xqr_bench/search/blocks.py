@@ -9,6 +9,7 @@ import numpy as np
 
 from xqr_bench.search.exact import ranks_of, relevant_rows
 from xqr_bench.search.hits import ScoreBlock
+from xqr_bench.search.variants import Variants
 from xqr_bench.types import Ranks, TaskData
 
 
@@ -28,6 +29,7 @@ def ranks_of_scores(
     edges = np.append(0, np.cumsum(data.column_sizes))
     shape = (2, len(positions), len(data.languages))
     pooled, own = np.zeros(shape, dtype=np.int32), np.zeros(shape, dtype=np.int32)
+    variants = Variants(data, separate=True)
     for block in blocks:
         stop = block.start + len(block.pooled)
         rows = slice(int(offsets[block.start]), int(offsets[stop]))
@@ -36,9 +38,10 @@ def ranks_of_scores(
         for scores, (gt, eq) in ((block.pooled, pooled), (block.own, own)):
             thresholds = scores[of_row, positions[rows]]
             count_rows(scores, edges, starts, thresholds, gt[rows], eq[rows])
+        variants.count_block(block.start, block.pooled, block.own)
         if progress is not None:
             progress(stop - block.start)
     ranks = ranks_of(data, offsets, positions, *pooled)
     each = np.arange(len(positions))
     own_gt, own_eq = (counts[each, ranks.relevant_columns] for counts in own)
-    return replace(ranks, own_gt=own_gt, own_eq=own_eq)
+    return variants.attach(replace(ranks, own_gt=own_gt, own_eq=own_eq))

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from queue import SimpleQueue
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+import xqr_bench.search.product as tiles
 from xqr_bench.errors import RanksError
-from xqr_bench.search.product import DEFAULT_MEMORY, Product, Vectors, unit_vectors
+from xqr_bench.search.columns import Panel
+from xqr_bench.search.counting import Counter, ProcessorCounter
+from xqr_bench.search.product import DEFAULT_MEMORY, Vectors
+from xqr_bench.search.variants import Variants
 from xqr_bench.types import IntArray, Ranks, TaskData
 
 
 def _refuse_overflow(data: TaskData, queries: Vectors, candidates: Vectors) -> None:
     """A dot product is at most the product of the lengths: it must fit a float32."""
-    longest = [float(np.linalg.norm(vectors.astype(np.float64), axis=1).max()) for vectors in (queries, candidates)]
+    longest = [
+        float(np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64).max()))
+        for vectors in (queries, candidates)
+    ]
     if not longest[0] * longest[1] < float(np.finfo(np.float32).max):
         raise RanksError(
             f"dot products of these vectors do not fit a float32 on {data.name}",
@@ -34,9 +42,12 @@ def exact_ranks(
     *,
     similarity: str = "cosine",
     memory: int = DEFAULT_MEMORY,
+    device: str = "cpu",
     progress: Callable[[int], None] | None = None,
 ) -> Ranks:
     """Count, for every relevant of every query, the candidates of each language above it and beside it.
+
+    With them what `Variants` counts: the top of each ranking, and the rules of relevance that the task declares.
 
     The threshold of a relevant is its entry of the same matrix product the other scores come from, and no epsilon
     is used: equal texts have equal vectors, and equal vectors equal scores.
@@ -46,67 +57,97 @@ def exact_ranks(
         queries: float32 `[queries, d]` in the order of `data.queries`.
         candidates: float32 `[candidates, d]` in the order of `data.candidates`.
         similarity: "cosine" or "dot".
-        memory: bytes for the block of scores; the result does not depend on it.
-        progress: called with the number of queries done, after each block.
+        memory: bytes to work in, beside the vectors given and the counts returned; the result does not depend on it.
+        device: "cpu", or a device of torch such as "cuda" (see `search.device`): the last bits of scores, hence in
+            rare cases a rank, depend on it.
+        progress: called with the number of queries done.
 
     Raises:
-        RanksError: the shapes do not fit the task, or a score is not finite.
+        RanksError: the shapes do not fit the task, a score is not finite, or the memory is too small.
     """
-    from xqr_bench.search.kernel import count_rows
-
     for name, vectors, things in (
         ("queries", queries, data.queries),
         ("candidates", candidates, data.candidates),
     ):
         if vectors.ndim != 2 or len(vectors) != len(things):
             raise RanksError(f"{data.name} has {len(things)} {name}", found=f"vectors of the shape {vectors.shape}")
-    if similarity == "cosine":
-        queries, candidates = unit_vectors(queries), unit_vectors(candidates)
-    else:
+    if similarity != "cosine":
         _refuse_overflow(data, queries, candidates)
-
+    edges = np.append(0, np.cumsum(data.column_sizes))
+    counter = ProcessorCounter(edges, queries, candidates, unit=similarity == "cosine", memory=memory)
     offsets, positions = relevant_rows(data)
-    column_edges = np.append(0, np.cumsum(data.column_sizes))
-    gt = np.zeros((len(positions), len(data.languages)), dtype=np.int32)
+    variants = Variants(data)
+    gt, eq = count_all(counter, len(queries), offsets, positions, len(data.languages), progress, variants)
+    return variants.attach(ranks_of(data, offsets, positions, gt, eq))
+
+
+def count_all(
+    whole: Counter,
+    queries: int,
+    offsets: IntArray,
+    positions: IntArray,
+    languages: int,
+    progress: Callable[[int], None] | None = None,
+    variants: Variants | None = None,
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Go through all blocks of queries and all panels of candidates.
+
+    Args:
+        whole: where to count.
+        queries: how many.
+        offsets, positions: see `relevant_rows`.
+        languages: how many columns are counted apart.
+        progress: called with the number of queries done.
+        variants: what else to count in the same scores.
+
+    Returns:
+        gt and eq, int32 `[relevants, languages]`.
+    """
+    gt = np.zeros((len(positions), languages), dtype=np.int32)
     eq = np.zeros_like(gt)
     thresholds = np.empty(len(positions), dtype=np.float32)
-
-    # a block a thread, each with one BLAS thread: threads inside the product and inside the counting would wait
-    # for one another, and the bits of the scores would depend on their number
-    workers = max(1, min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 16))
-    whole = Product(queries, candidates, memory // workers)
-    idle: SimpleQueue[Product] = SimpleQueue()
-    for number in range(min(workers, len(whole.starts))):
+    columns = whole.columns.of(positions)
+    starts = range(0, queries, tiles.TILE_ROWS)
+    # a pool that does not fit needs a first pass for the thresholds; the scores are the same, bit for bit
+    steps = [(panel, True, True) for panel in whole.panels]
+    if len(steps) > 1:
+        steps = [(panel, first, not first) for first in (True, False) for panel in whole.panels]
+    idle: SimpleQueue[Counter] = SimpleQueue()
+    for number in range(min(whole.workers, len(starts))):
         idle.put(whole.another() if number else whole)
 
-    def count(start: int) -> int:
-        product = idle.get()
-        stop = product.take(start)
-        first, last = offsets[start], offsets[stop]
-        of_row = np.repeat(np.arange(stop - start), np.diff(offsets[start : stop + 1]))
-        wanted, threshold = positions[first:last], thresholds[first:last]
-        scores = np.empty((0, 0), dtype=np.float32)
-        for panel in product.panels:
-            scores = product.scores(panel)
-            here = (wanted >= panel.start) & (wanted < panel.stop)
-            threshold[here] = scores[of_row[here], wanted[here] - panel.start]
-        for panel in product.panels:
-            if len(product.panels) > 1:  # the thresholds needed a first pass; the scores are the same, bit for bit
-                scores = product.scores(panel)
-            edges = np.clip(column_edges, panel.start, panel.stop) - panel.start
-            block_offsets = offsets[start : stop + 1] - first
-            count_rows(scores, edges, block_offsets, threshold, gt[first:last], eq[first:last])
-        idle.put(product)
+    def work(start: int, panel: Panel, held: Any, finding: bool, counting: bool) -> int:
+        stop = min(start + tiles.TILE_ROWS, queries)
+        rows = slice(int(offsets[start]), int(offsets[stop]))
+        block_offsets = offsets[start : stop + 1] - offsets[start]
+        here, places = whole.columns.local(columns[rows], panel)
+        if counting or len(places) or variants is not None:
+            counter = idle.get()
+            counter.score(start, stop, held)
+            if finding:
+                of_row = np.repeat(np.arange(stop - start), np.diff(block_offsets))
+                thresholds[rows][here] = counter.at(of_row[here], places)
+                if variants is not None:
+                    variants.find(counter, panel, start, stop)
+            if counting:
+                counter.count(block_offsets, thresholds[rows], gt[rows], eq[rows])
+                if variants is not None:
+                    variants.count(counter, panel, start, stop)
+            idle.put(counter)
         return stop - start
 
     done = 0
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
-        for rows in pool.map(count, whole.starts):
-            done += rows
-            if progress is not None:
-                progress(done)
-
-    return ranks_of(data, offsets, positions, gt, eq)
+    # a block a thread, each with one BLAS thread: threads inside the product and inside the counting would wait
+    # for one another, and the bits of the scores would depend on their number
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(whole.workers) as pool:
+        for panel, finding, counting in steps:
+            held = whole.hold(panel)
+            for rows in pool.map(partial(work, panel=panel, held=held, finding=finding, counting=counting), starts):
+                done += rows
+                if progress is not None:
+                    progress(done // len(steps))
+            del held  # before the next is prepared
+    return gt, eq
 
 
 def relevant_rows(data: TaskData) -> tuple[IntArray, IntArray]:
