@@ -68,6 +68,10 @@ def ranks_of(lists: list[TiedList], languages: int = 3) -> Ranks:
         gains=np.array(gains, dtype=np.float64),
         gt=np.array(gt, dtype=np.int32).reshape(-1, languages),
         eq=np.array(eq, dtype=np.int32).reshape(-1, languages),
+        top=np.array(
+            [[sum(item[0] == m for item in found.blocks[0]) for m in range(languages)] for found in lists],
+            dtype=np.int32,
+        ),
     )
 
 
@@ -137,6 +141,15 @@ def literal_own_position(order: Order) -> float:
     relevant = [language for language, gain in order if gain > 0]
     own = [place for place, language in enumerate(relevant) if language == 0]
     return float(np.mean(own)) / (len(relevant) - 1)
+
+
+def literal_language_ndcg(order: Order, k: int) -> float:
+    return literal_ndcg([(language, gain * (2 if language == 0 else 1)) for language, gain in order], k)
+
+
+def literal_top(order: Order, *, right: bool, own: bool) -> float:
+    language, gain = order[0]
+    return float((gain > 0) == right and (language == 0) == own)
 
 
 def mean_over_orders(found: TiedList, literal: Callable[[Order], float]) -> float:

@@ -22,6 +22,15 @@ SCORES: dict[str, Callable[[literal.Order], float]] = {
     **{f"success@{k}": partial(literal.literal_success, k=k) for k in (1, 3, 100)},
     **{f"ndcg@{k}": partial(literal.literal_ndcg, k=k) for k in (1, 3, 10)},
 }
+LANGUAGE_AWARE: dict[str, Callable[[literal.Order], float]] = {
+    f"language_ndcg@{k}": partial(literal.literal_language_ndcg, k=k) for k in (1, 3, 10)
+}
+TOP: dict[str, Callable[[literal.Order], float]] = {
+    "top_right_own": partial(literal.literal_top, right=True, own=True),
+    "top_right_other": partial(literal.literal_top, right=True, own=False),
+    "top_wrong_own": partial(literal.literal_top, right=False, own=True),
+    "top_wrong_other": partial(literal.literal_top, right=False, own=False),
+}
 BIAS: dict[str, Callable[[literal.Order], float]] = {
     "rank_distance": literal.literal_rank_distance,
     "rank_variance": literal.literal_rank_variance,
@@ -38,7 +47,7 @@ def tied_lists(draw: st.DrawFn, graded: bool = False) -> TiedList:
     return TiedList(tuple(tuple(block) for block in blocks))
 
 
-@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("name", [*SCORES, *LANGUAGE_AWARE, *TOP])
 @settings(max_examples=120, deadline=None)
 @given(found=tied_lists())
 def test_score_is_its_mean_over_orders(name: str, found: TiedList) -> None:
@@ -46,7 +55,8 @@ def test_score_is_its_mean_over_orders(name: str, found: TiedList) -> None:
         return
     kernel = parse_metric(name).kernel
     assert kernel is not None
-    assert kernel(pooled(found))[0] == pytest.approx(mean_over_orders(found, SCORES[name]), abs=1e-12)
+    literal_form = (SCORES | LANGUAGE_AWARE | TOP)[name]
+    assert kernel(pooled(found))[0] == pytest.approx(mean_over_orders(found, literal_form), abs=1e-12)
 
 
 @settings(max_examples=120, deadline=None)
@@ -59,6 +69,37 @@ def test_graded_ndcg_is_its_mean_over_orders(found: TiedList) -> None:
         assert kernel is not None
         expected = mean_over_orders(found, partial(literal.literal_ndcg, k=k))
         assert kernel(pooled(found))[0] == pytest.approx(expected, abs=1e-12)
+        kernel = parse_metric(f"language_ndcg@{k}").kernel
+        assert kernel is not None
+        expected = mean_over_orders(found, partial(literal.literal_language_ndcg, k=k))
+        assert kernel(pooled(found))[0] == pytest.approx(expected, abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(found=tied_lists())
+def test_the_four_shares_sum_to_one(found: TiedList) -> None:
+    if found.n == 0:
+        return
+    lists = pooled(found)
+    metrics = [parse_metric(name) for name in TOP]
+    assert sum(m.kernel(lists)[0] for m in metrics if m.kernel) == pytest.approx(1.0, abs=1e-12)
+    chance = [m.random_reference(lists)[0] for m in metrics if m.random_reference]
+    one_block = pooled(TiedList((tuple(found.items),)))
+    assert chance == pytest.approx([m.kernel(one_block)[0] for m in metrics if m.kernel], abs=1e-12)
+
+
+@pytest.mark.parametrize("name", LANGUAGE_AWARE)
+@settings(max_examples=80, deadline=None)
+@given(found=tied_lists())
+def test_language_aware_bounds(name: str, found: TiedList) -> None:
+    if found.n == 0:
+        return
+    kernel = parse_metric(name).kernel
+    assert kernel is not None
+    lists = pooled(found)
+    values = [LANGUAGE_AWARE[name](order) for order in found.orders()]
+    assert kernel(lists.pessimistic())[0] == pytest.approx(min(values), abs=1e-12)
+    assert kernel(lists.optimistic())[0] == pytest.approx(max(values), abs=1e-12)
 
 
 @pytest.mark.parametrize("name", SCORES)

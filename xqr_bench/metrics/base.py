@@ -28,6 +28,7 @@ class Metric:
         kind: "score" (higher is better) or "bias" (describes how language moves ranks).
         settings: the settings it is defined in.
         full_depth: whether it needs the rank of every relevant (undefined on a ranking cut at a depth).
+        needs_tops: whether it needs to know what stands first (`RankedLists.tops`).
         undefined_when: when the kernel gives NaN.
         per_row: the kernel gives a value per relevant instead of per list.
         set_statistic: a function of several lists at once, in place of a kernel and its mean.
@@ -43,6 +44,7 @@ class Metric:
     kind: Literal["score", "bias"] = "score"
     settings: tuple[str, ...] = SETTINGS
     full_depth: bool = False
+    needs_tops: bool = False
     undefined_when: str = ""
     per_row: bool = False
     set_statistic: SetStatistic | None = None
