@@ -20,8 +20,7 @@ class Groups:
     Attributes:
         offsets, members: the questions of group g are `members[offsets[g]:offsets[g + 1]]`.
         pair_offsets, pair_groups: the groups that have the pair (a, b), at a * languages + b.
-        pair_weights: cumulative weights along `pair_groups`, float64, starting anew with each pair: how often each
-            group serves the pair.
+        pair_weights: share of a pair's rows that each of its groups serves, float64, along `pair_groups`.
     """
 
     offsets: IntArray
@@ -57,13 +56,13 @@ def group_questions(allowed: NDArray[np.bool_], use: FloatArray, shares: FloatAr
         weights[cross] = _fitted(weights[cross], shares.reshape(-1)[cross], target)
     pairs, groups = np.nonzero(by_pair)
     pair_offsets = np.concatenate([[0], np.cumsum(by_pair.sum(axis=1))]).astype(np.int64)
-    running = np.concatenate([[0.0], np.cumsum(weights[pairs, groups])])
+    chosen = weights[pairs, groups]
     return Groups(
         offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
         members=np.argsort(group, kind="stable").astype(np.int32),
         pair_offsets=pair_offsets,
         pair_groups=groups.astype(np.int32),
-        pair_weights=running[1:] - running[pair_offsets[pairs]],
+        pair_weights=chosen / weights.sum(axis=1)[pairs],
     )
 
 

@@ -13,8 +13,6 @@ _A = np.uint64(0x9E3779B97F4A7C15)
 _B = np.uint64(0xBF58476D1CE4E5B9)
 _C = np.uint64(0x94D049BB133111EB)
 _S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
-ATTEMPTS = 32
-"""Draws of a group before all groups of the pair are gone through."""
 
 
 @compiled()
@@ -133,9 +131,10 @@ def take_questions(
 ) -> int:
     """Fill in the questions of all batches.
 
-    A row takes a group of its pair, with probability in proportion to its weight and to the share of its questions
-    that the batch has not taken, and of the group the next question in order that fits. With one group the
-    questions do not depend on the pairs at all.
+    The groups that serve a pair take turns by their weights: each row of the pair adds a group's weight to its credit,
+    the group with the most credit gives the row and pays 1; so after n rows of the pair a group has given its weight
+    times n of them, to within about one. Of the group the row takes the next question in order that fits; when none
+    does, the group with the next most credit is asked. With one group the questions do not depend on the pairs.
 
     Args:
         pairs: language pair of each row, int32 `[batches, size]`.
@@ -154,48 +153,37 @@ def take_questions(
     buffers = np.empty((draws, 2 * len(members)), dtype=np.int32)
     waits = np.zeros((draws, len(members)), dtype=np.int64)
     states = np.zeros((draws, groups, 3), dtype=np.int64)
-    taken = np.zeros((draws, groups), dtype=np.int64)
-    taken_in = np.full((draws, groups), -1, dtype=np.int64)
+    credits = np.empty((draws, len(pair_groups)), dtype=np.float64)
+    for draw in range(draws):
+        for at in range(len(pair_groups)):
+            credits[draw, at] = _unit(seeds[draw] ^ _B, at, 0, 0)
+    tried = np.full(len(pair_groups), -1, dtype=np.int64)
     used = np.full(n_keys, -1, dtype=np.int64)
     used_negative = np.full(n_keys, -1, dtype=np.int64)
     for t in range(batches):
         for draw in range(draws):
             for i in range(size):
+                row = (t * 2 + draw) * size + i
                 pair = pairs[t, i] if draw == 0 else partner_pairs[t, i]
                 first, end = pair_offsets[pair], pair_offsets[pair + 1]
+                for at in range(first, end):
+                    credits[draw, at] += pair_weights[at]
                 q = -1
-                g = -1
-                if end - first > 1:
-                    total = pair_weights[end - 1]
-                    for attempt in range(ATTEMPTS):
-                        x = _unit(seeds[draw] ^ _B, t, i, attempt) * total
-                        at = min(first + np.searchsorted(pair_weights[first:end], x, side="right"), end - 1)
-                        g = pair_groups[at]
-                        below = pair_weights[at - 1] if at > first else 0.0
-                        place = (x - below) / (pair_weights[at] - below) * (offsets[g + 1] - offsets[g])
-                        if taken_in[draw, g] == t and place < taken[draw, g]:
-                            continue
-                        q = _next(
-                            g, t, seeds[draw], offsets, members, buffers[draw], waits[draw], states[draw],
-                            key_offsets, keys, negative_offsets, negatives, used, used_negative,
-                        )  # fmt: skip
-                        if q >= 0:
-                            break
-                if q < 0:
+                for _ in range(first, end):
+                    best = -1
                     for at in range(first, end):
-                        g = pair_groups[at]
-                        q = _next(
-                            g, t, seeds[draw], offsets, members, buffers[draw], waits[draw], states[draw],
-                            key_offsets, keys, negative_offsets, negatives, used, used_negative,
-                        )  # fmt: skip
-                        if q >= 0:
-                            break
+                        if tried[at] != row and (best < 0 or credits[draw, at] > credits[draw, best]):
+                            best = at
+                    tried[best] = row
+                    q = _next(
+                        pair_groups[best], t, seeds[draw], offsets, members, buffers[draw], waits[draw], states[draw],
+                        key_offsets, keys, negative_offsets, negatives, used, used_negative,
+                    )  # fmt: skip
+                    if q >= 0:
+                        credits[draw, best] -= 1.0
+                        break
                 if q < 0:
-                    return int(t * 2 * size + draw * size + i)
-                if taken_in[draw, g] != t:
-                    taken_in[draw, g] = t
-                    taken[draw, g] = 0
-                taken[draw, g] += 1
+                    return int(row)
                 for k in range(key_offsets[q], key_offsets[q + 1]):
                     used[keys[k]] = t
                 # a hard negative counts only where its question's passage stands
