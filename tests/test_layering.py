@@ -29,6 +29,7 @@ ROOMS = [
     "progress",
     "record",
     "comparison",
+    "pools",
     "pipeline",
     "trec",
     "baseline",

@@ -32,6 +32,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "compare",
         "Which differences between records are real, and how large.",
     ),
+    "pools": (
+        "xqr_bench.cli.pools",
+        "pools",
+        "What other pools of languages would have given, from a record's ranks.",
+    ),
     "plot": ("xqr_bench.cli.plot", "plot", "Draw records: heat maps, bars by language, differences, bias."),
     "search": (
         "xqr_bench.cli.search",

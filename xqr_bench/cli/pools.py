@@ -1,0 +1,84 @@
+"""`xqr-bench pools`."""
+
+from __future__ import annotations
+
+import click
+
+from xqr_bench.cli.common import split, table_console
+from xqr_bench.errors import UsageError
+
+
+@click.command(short_help="What other pools of languages would have given, from a record's ranks.")
+@click.argument("record", type=click.Path())
+@click.option(
+    "--show",
+    help="Some of pool, labelled, leave-one-out, pairs, growth, equal-size, by commas; default: all but pairs.",
+)
+@click.option("--languages", help="The pool: only candidates of these languages, separated by commas.")
+@click.option("--queries", help="Query languages of the pool; default: those of its candidates.")
+@click.option("--metrics", help="Of the multilingual setting, separated by commas.")
+@click.option("--order", help="Growth: add languages in this order instead of looking at many pools of each size.")
+@click.option("--limit", type=int, default=20, show_default=True, help="Growth: pools of a size at most.")
+@click.option("--size", type=int, help="Equal size: candidates of each language; default: those of the smallest.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of sampled pools and of intervals.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the tables in Markdown.")
+@click.option("--plot", type=click.Path(), metavar="FILE", help="Also draw growth and leave-one-out: .png, .svg, .pdf.")
+def pools(
+    record: str,
+    show: str | None,
+    languages: str | None,
+    queries: str | None,
+    metrics: str | None,
+    order: str | None,
+    limit: int,
+    size: int | None,
+    seed: int,
+    as_json: bool,
+    as_markdown: bool,
+    plot: str | None,
+) -> None:
+    """What the multilingual figures of RECORD owe to its pool, from the counts beside it; nothing is encoded.
+
+    pool: the candidates of some languages. labelled: only those that have the question. leave-one-out: each language
+    taken away. pairs: two languages. growth: more and more of them. equal-size: languages cut to the same number of
+    candidates.
+    """
+    from pathlib import Path
+
+    from xqr_bench.pools import DEFAULT_VIEWS, pool_report
+    from xqr_bench.record import load_record
+    from xqr_bench.report.plots.style import check_output
+
+    if as_json and as_markdown:
+        raise UsageError("--json and --markdown exclude each other", remedy="give one of them")
+    if plot is not None:
+        check_output(plot)
+    found = pool_report(
+        load_record(Path(record), ranks=True),
+        show=split(show) or DEFAULT_VIEWS,
+        languages=split(languages),
+        queries=split(queries),
+        metrics=split(metrics),
+        limit=limit,
+        order=split(order),
+        size=size,
+        seed=seed,
+    )
+    if as_json:
+        click.echo(found.model_dump_json(indent=1, exclude_none=True))
+    else:
+        from xqr_bench.report.pools import pool_tables
+
+        tables = pool_tables(found)
+        if as_markdown:
+            click.echo("\n\n".join(table.markdown() for table in tables))
+        else:
+            console = table_console()
+            for table in tables:
+                console.print(*table.rich(), sep="\n")
+    if plot is not None:
+        from xqr_bench.report.plots import pools as drawn
+        from xqr_bench.report.plots.style import save
+
+        click.echo(f"plot: {save(drawn.draw(found), Path(plot))}", err=True)
