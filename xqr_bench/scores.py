@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
 
@@ -99,7 +100,7 @@ class Group(_Frozen):
 class CellValues:
     """Means of everything in a `PerQuery` over each of its cells."""
 
-    def __init__(self, values: PerQuery) -> None:
+    def __init__(self, values: PerQuery, tied_fraction: FloatArray | None = None) -> None:
         self.source = values
         n_cells = len(values.cells)
         self.reason = values.undefined_reason
@@ -121,7 +122,7 @@ class CellValues:
             some = self.n > 0
             self.value[some] = statistic.value(sums[some], self.n[some].astype(np.float64))
         self.n_undefined = self._size - self.n
-        self.tied_fraction = self._mean(values.tied)
+        self.tied_fraction = self._mean(values.tied) if tied_fraction is None else tied_fraction
         self.pessimistic = self._optional(values.pessimistic)
         self.optimistic = self._optional(values.optimistic)
         self.random_reference = self._optional(values.random_reference)
@@ -236,10 +237,13 @@ def all_per_query(
     """Per-query values of every metric in every setting: setting -> metric name -> values."""
     views = setting_views(ranks, tuple(settings))
     parsed = [parse_metric(name) for name in metrics]
-    return {
-        setting: {m.name: per_query(m, view) for m in parsed if setting in m.settings}
-        for setting, view in views.items()
-    }
+
+    def all_of(setting: str) -> dict[str, PerQuery]:
+        return {m.name: per_query(m, views[setting]) for m in parsed if setting in m.settings}
+
+    # numpy lets go of the interpreter's lock; the settings share nothing that is computed late
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(views, pool.map(all_of, views), strict=True))
 
 
 def score(
@@ -260,8 +264,10 @@ def score(
             "by_group": {},
         }
         ranges: list[str] = []
+        last: CellValues | None = None
         for name, found in of_metric.items():
-            cells = CellValues(found)
+            same = last is not None and last.source.tied is found.tied and last.source.cell is found.cell
+            last = cells = CellValues(found, last.tied_fraction if same and last is not None else None)
             for part, key, chosen in pick_cells(found):
                 scored = cells.score(chosen, "no query of this task has this setting")
                 if part == "macro":

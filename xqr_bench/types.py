@@ -155,3 +155,14 @@ class Ranks:
     def row_queries(self) -> IntArray:
         """Query index of each relevant, int64 `[relevants]`."""
         return np.repeat(np.arange(self.n_queries), np.diff(self.offsets))
+
+    @cached_property
+    def all_languages(self) -> tuple[str, ...]:
+        """The languages of the columns, then those that only queries have."""
+        return tuple(dict.fromkeys([*self.columns, *self.query_languages]))
+
+    @cached_property
+    def query_numbers(self) -> IntArray:
+        """Place of each query's language among `all_languages`, int64 `[queries]`."""
+        number = {language: index for index, language in enumerate(self.all_languages)}
+        return np.array([number[language] for language in self.query_languages], dtype=np.int64)

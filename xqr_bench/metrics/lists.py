@@ -219,8 +219,7 @@ def _lists(
     """Build lists from relevant rows that are grouped by `list_of_row` (ascending, without gaps)."""
     starts = np.flatnonzero(np.r_[True, list_of_row[1:] != list_of_row[:-1]]) if len(rows) else rows
     queries = ranks.row_queries[rows[starts]]
-    of_language = {language: column for column, language in enumerate(ranks.columns)}
-    own = np.array([of_language.get(language, -1) for language in ranks.query_languages], dtype=np.int64)
+    own = np.where(ranks.query_numbers < len(ranks.columns), ranks.query_numbers, -1)
     pools = pools[starts]
     sizes = np.append(ranks.column_sizes, ranks.column_sizes.sum())[pools]
     if ranks.removed is not None:

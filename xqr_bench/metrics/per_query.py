@@ -12,7 +12,7 @@ from xqr_bench.metrics.lists import RankedLists, bilingual_lists, multilingual_l
 from xqr_bench.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, FloatArray, IntArray, Ranks
 
 CENSORED = "the ranking is cut at a depth, and the measure needs the rank of every relevant"
-NO_TOPS = "the ranks do not tell the language of the top result: they come from a run, or from an older version"
+NO_TOPS = "these ranks do not tell the language of the top result, as those of older versions"
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,8 @@ class SettingView:
         self.ranks = ranks
         self.setting = setting
         self.lists = lists
-        languages = list(dict.fromkeys([*ranks.columns, *ranks.query_languages]))
-        self._languages = languages
-        number = {language: index for index, language in enumerate(languages)}
-        of_query = np.array([number[language] for language in ranks.query_languages], dtype=np.int64)
-        self._query_languages = of_query[lists.queries]
+        self._languages = ranks.all_languages
+        self._query_languages = ranks.query_numbers[lists.queries]
 
     def cells_of(self, columns: IntArray, query_languages: IntArray) -> tuple[tuple[Cell, ...], IntArray]:
         """Cells and the cell of each value, for values with these pool columns; ordered by language."""
@@ -142,15 +139,14 @@ def per_query(metric: Metric, view: SettingView) -> PerQuery:
     """
     lists = view.lists
     cells, cell = view.row_cells if metric.per_row else view.list_cells
-    to_values = lists.rows if metric.per_row else slice(None)
     nothing = PerQuery(
         metric,
         view.setting,
         cells=cells,
         cell=cell,
-        queries=lists.queries[to_values],
+        queries=lists.queries[lists.rows] if metric.per_row else lists.queries,
         values=np.full(len(cell), np.nan),
-        tied=view.tied[to_values],
+        tied=view.tied[lists.rows] if metric.per_row else view.tied,
     )
     statistic = metric.set_statistic
     reason = CENSORED if metric.full_depth and view.ranks.depth is not None else None
