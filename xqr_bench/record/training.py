@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xqr_bench.encode.digests import TRAINING_FILE
 from xqr_bench.errors import RecordError
+from xqr_bench.exposure.levels import UNKNOWN
 from xqr_bench.files import write_text
+from xqr_bench.types import TaskData
 
 TRAINING_VERSION = 1
 
@@ -145,3 +147,30 @@ def load_training(folder: Path) -> TrainingRecord | None:
         raise RecordError(
             f"{path} is not a training record: {where}: {first['msg']}", remedy="remove it, or train again"
         ) from error
+
+
+def training_of(source: str | None) -> TrainingRecord | None:
+    """The training record of what a MODEL string names; None where it is no folder, or has none.
+
+    Raises:
+        RecordError: there is one that cannot be read.
+    """
+    folder = None if source is None else Path(source).expanduser()
+    return load_training(folder) if folder is not None and folder.is_dir() else None
+
+
+def exposure_of(training: TrainingRecord, data: TaskData) -> dict[str, Any]:
+    """What a training means for a task.
+
+    Returns:
+        `level` (see `xqr_bench.exposure`); `languages` (language -> trained, aligned only or untouched: by this
+        training, whatever the initial model had seen); `found`: the task's texts in the training data, where they
+        were looked for.
+    """
+    found = training.exposure.get(data.name)
+    return {
+        "level": (found or {}).get("level") or UNKNOWN,
+        "declared_by": "training record",
+        "languages": {code: training.languages.level(code) for code in data.languages},
+        "found": found,
+    }

@@ -1,0 +1,128 @@
+"""Recipes, configurations and the errors that come before anything is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.train.build import parallel
+from xqr_bench.errors import EncoderError, UnknownNameError, UsageError
+from xqr_bench.train.config import TrainConfig
+from xqr_bench.train.prepare import prepare
+from xqr_bench.train.recipe import RECIPES, get_recipe
+
+
+def test_paper_recipe_is_the_published_one() -> None:
+    # Elmahdy et al. 2024 (arXiv 2408.10536): AdamW, weight decay .01, learning rate 3e-5, batch 100, the prefixes
+    recipe = RECIPES["paper"]
+    assert (recipe.batch_size, recipe.learning_rate, recipe.weight_decay) == (100, 3e-5, 0.01)
+    assert (recipe.query_prompt, recipe.passage_prompt) == ("Query: ", "Passage: ")
+
+
+def test_recipe_takes_changes_and_leaves_none_out() -> None:
+    changed = get_recipe("static", updates=7, temperature=None)
+    assert (changed.updates, changed.temperature) == (7, RECIPES["static"].temperature)
+    assert RECIPES["static"].updates != 7
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"updates": -1},
+        {"batch_size": 1},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("nan")},
+        {"temperature": -0.1},
+        {"weight_decay": -0.1},
+        {"warmup": 1.5},
+        {"schedule": "steep"},
+        {"precision": "fp64"},
+        {"max_length": 0},
+        {"vocabulary": 10},
+    ],
+)
+def test_values_that_cannot_be_meant_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises(UsageError):
+        get_recipe("static", **change)
+
+
+def test_a_wrong_recipe_names_the_others() -> None:
+    with pytest.raises(UnknownNameError, match="paper"):
+        get_recipe("papre")
+
+
+@pytest.mark.parametrize("ratio", [-0.1, 1.1, float("nan")])
+def test_ratio_outside_0_to_1(ratio: float) -> None:
+    with pytest.raises(UsageError, match="ratio of monolingual batches"):
+        TrainConfig(data=[parallel(10)], ratio=ratio)
+
+
+def test_ratio_defaults_to_half_with_hybrid_only() -> None:
+    assert TrainConfig(data=[parallel(10)]).alpha == 0.5
+    assert TrainConfig(data=[parallel(10)], strategy="x-y").alpha is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"data": []}, "no training data"),
+        ({"seed": -1}, "seed"),
+        ({"seed": True}, "seed"),
+        ({"save_at": [0]}, "save-at"),
+        ({"save_at": [601]}, "save-at"),
+        ({"align_updates": 5}, "align-updates"),
+        ({"recipe": get_recipe("static", max_length=10)}, "max-length"),
+        ({"recipe": get_recipe("static", mini_batch=10)}, "gradient caching"),
+        ({"recipe": get_recipe("static", precision="bf16")}, "fp32"),
+        ({"base": "some/model", "vocabulary_texts": ["x"]}, "vocabulary-text"),
+    ],
+)
+def test_arguments_that_contradict_each_other(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        TrainConfig(**{"data": [parallel(10)], **arguments})  # type: ignore[arg-type]
+
+
+def test_a_base_that_does_not_exist_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="no folder"):
+        TrainConfig(base=str(tmp_path / "nothing"), data=[parallel(10)])
+
+
+SMALL = get_recipe("static", updates=3, batch_size=4)
+
+
+def test_one_language_needs_ratio_1() -> None:
+    data = parallel(12, ["en"])
+    with pytest.raises(UsageError, match="one language only"):
+        prepare(TrainConfig(data=[data], recipe=SMALL, ratio=0.9))
+    assert prepare(TrainConfig(data=[data], recipe=SMALL, ratio=1.0)).training is not None
+
+
+def test_fewer_questions_than_the_batch() -> None:
+    with pytest.raises(UsageError, match="3 questions; a batch of 4"):
+        prepare(TrainConfig(data=[parallel(3)], recipe=SMALL))
+
+
+def test_hard_negatives_that_are_not_there() -> None:
+    with pytest.raises(UsageError, match="has 0 hard negatives"):
+        prepare(TrainConfig(data=[parallel(12)], recipe=get_recipe("static", updates=2, batch_size=4, negatives=1)))
+
+
+def test_an_output_that_exists(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="exists"):
+        prepare(TrainConfig(data=[parallel(12)], recipe=SMALL, output=tmp_path))
+
+
+def test_an_unfinished_run_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "model.unfinished").mkdir()
+    with pytest.raises(UsageError, match="--resume"):
+        prepare(TrainConfig(data=[parallel(12)], recipe=SMALL, output=tmp_path / "model"))
+
+
+def test_the_summary_of_a_dry_run_tells_of_every_stage() -> None:
+    bitext = parallel(12, ["en", "th"], kind="bitext", name="lines")
+    lines = prepare(TrainConfig(data=[parallel(12)], recipe=SMALL, align=bitext, validation=parallel(6))).summary()
+    assert [line for line in lines if not line.startswith(" ")] == ["alignment:", "training:", "validation:"]
+    assert any("lines: 12 questions" in line for line in lines)
+    none = prepare(TrainConfig(data=[parallel(12)], recipe=get_recipe("static", updates=0))).summary()
+    assert none == ["training: no update"]

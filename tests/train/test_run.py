@@ -1,0 +1,342 @@
+"""train() on made-up data: weights, determinism, resuming, kept models, records."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.train.build import parallel
+from xqr_bench.encode.digests import TRAINING_FILE, digest_of_folder
+from xqr_bench.errors import TrainingError, UsageError
+from xqr_bench.record.training import TrainingRecord, load_training
+from xqr_bench.train import TrainCache, TrainConfig, TrainResult, train
+from xqr_bench.train.batches import make_plan, plan_statistics
+from xqr_bench.train.recipe import Recipe, get_recipe
+from xqr_bench.train.save import card
+from xqr_bench.train.types import ParallelData
+
+DATA = parallel(24)
+BITEXT = parallel(24, ["de", "en", "el"], kind="bitext", name="lines")
+
+
+def recipe(**changes: Any) -> Recipe:
+    return get_recipe("static", **{"updates": 12, "batch_size": 6, "vocabulary": 320, "dimensions": 8, **changes})
+
+
+def run(**arguments: Any) -> TrainResult:
+    return train(TrainConfig(**{"data": [DATA], "recipe": recipe(), **arguments}))
+
+
+def weights(result: TrainResult) -> bytes:
+    raw: bytes = result.model[0].embedding.weight.detach().numpy().tobytes()
+    return raw
+
+
+def literal_training(data: ParallelData, config: TrainConfig, start: torch.Tensor, tokenizer: Any) -> torch.Tensor:
+    """The recipe written out: mean of vectors, cosine, softmax over the passages of the batch, AdamW."""
+    values = config.values
+    table = start.clone().requires_grad_()
+    optimizer = torch.optim.AdamW([table], lr=values.learning_rate, weight_decay=values.weight_decay)
+    plan = make_plan([data], alpha=config.alpha, steps=values.updates, batch_size=values.batch_size, seed=config.seed)
+
+    def encode(text: str) -> torch.Tensor:
+        mean = table[tokenizer.encode(text, add_special_tokens=False).ids].mean(dim=0)
+        return mean / mean.norm()
+
+    for step in range(plan.steps):
+        pairs = plan.pairs(step, [data])
+        queries = [encode(values.query_prompt + pair.query) for pair in pairs]
+        passages = [encode(values.passage_prompt + pair.passage) for pair in pairs]
+        loss = torch.zeros(())
+        for i, query in enumerate(queries):
+            scores = [(query @ passage) / values.temperature for passage in passages]
+            loss = loss + torch.logsumexp(torch.stack(scores), 0) - scores[i]
+        optimizer.zero_grad()
+        (loss / len(pairs)).backward()
+        optimizer.step()
+    return table.detach()
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.5, 1.0])
+def test_weights_are_those_of_the_recipe_written_out(ratio: float) -> None:
+    config = TrainConfig(data=[DATA], recipe=recipe(updates=5), ratio=ratio, seed=3)
+    untrained = train(dataclasses.replace(config, recipe=recipe(updates=0)))
+    start = untrained.model[0].embedding.weight.detach()
+    expected = literal_training(DATA, config, start, untrained.model[0].tokenizer)
+    found = train(config).model[0].embedding.weight.detach()
+    assert (found - start).abs().max() > 1e-3
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
+
+
+def test_same_arguments_same_bytes_and_other_seeds_others() -> None:
+    first = run(align=BITEXT, align_updates=4)
+    assert weights(first) == weights(run(align=BITEXT, align_updates=4))
+    assert weights(first) != weights(run(align=BITEXT, align_updates=4, seed=1))
+    assert weights(first) != weights(run(align=BITEXT, align_updates=5))
+    assert weights(first) != weights(run())
+
+
+def test_global_random_states_are_left_as_they_were() -> None:
+    import random
+
+    random.seed(5), np.random.seed(5), torch.manual_seed(5)
+    expected = random.random(), np.random.rand(), torch.rand(1).item()
+    random.seed(5), np.random.seed(5), torch.manual_seed(5)
+    run(recipe=recipe(updates=2))
+    assert (random.random(), np.random.rand(), torch.rand(1).item()) == expected
+
+
+def test_paired_arms_start_from_the_same_weights() -> None:
+    none = recipe(updates=0)
+    starts = {weights(run(ratio=ratio, recipe=none, align=BITEXT, align_updates=3)) for ratio in (0.0, 0.5, 1.0)}
+    assert len(starts) == 1
+    assert starts != {weights(run(recipe=none))}
+
+
+def test_a_shared_cache_changes_nothing_but_the_time() -> None:
+    cache = TrainCache()
+    arguments: dict[str, Any] = {"data": [DATA], "recipe": recipe(), "align": BITEXT, "align_updates": 3}
+    alone = [weights(run(ratio=ratio, align=BITEXT, align_updates=3)) for ratio in (0.0, 1.0)]
+    shared = [train(TrainConfig(ratio=ratio, **arguments), cache=cache) for ratio in (0.0, 1.0, 0.0)]
+    assert [weights(result) for result in shared] == [*alone, alone[0]]
+    assert [result.record.alignment.updates for result in shared if result.record.alignment] == [3, 3, 3]
+
+
+def test_models_kept_on_the_way_are_what_shorter_runs_give(tmp_path: Path) -> None:
+    kept: dict[int, tuple[bytes, TrainingRecord]] = {}
+
+    def keep(step: int, model: Any, record: TrainingRecord) -> None:
+        assert not model.training
+        kept[step] = (model[0].embedding.weight.detach().numpy().tobytes(), record)
+
+    config = TrainConfig(data=[DATA], recipe=recipe(), save_at=[3, 6, 12], output=tmp_path / "model")
+    result = train(config, on_kept=keep)
+    assert sorted(kept) == [3, 6, 12]
+    for step in (3, 6):
+        shorter = run(recipe=recipe(updates=step))
+        assert kept[step][0] == weights(shorter)
+        record = load_training(tmp_path / "model" / f"checkpoint-{step}")
+        assert record is not None
+        assert record.training is not None
+        assert (record.checkpoint, record.training.updates, record.training.planned_updates) == (step, step, 12)
+        assert record.weights_digest == shorter.record.weights_digest
+    assert (kept[12][0], kept[12][1].checkpoint) == (weights(result), None)
+    assert not (tmp_path / "model" / "checkpoint-12").exists()
+
+
+def test_what_is_saved_is_an_ordinary_model_and_its_record(tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    result = run(output=tmp_path / "model", zero_shot=(), align=BITEXT, align_updates=2)
+    assert result.folder == tmp_path / "model"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model"]
+    loaded = SentenceTransformer(str(result.folder), device="cpu")
+    assert loaded.prompts == {"query": "Query: ", "document": "Passage: "}
+    texts = ["question 1 en", "Ελλάδα"]
+    assert loaded.encode_query(texts).tobytes() == result.model.encode_query(texts).tobytes()
+    assert loaded.encode_query(texts).tobytes() == loaded.encode([f"Query: {text}" for text in texts]).tobytes()
+    assert not np.allclose(loaded.encode_query(texts), loaded.encode_document(texts))
+    record = load_training(tmp_path / "model")
+    assert record == result.record
+    assert (tmp_path / "model" / "README.md").read_text() == card(result.record)
+
+
+def test_two_runs_have_the_same_folder_but_for_the_times_in_the_record(tmp_path: Path) -> None:
+    folders = [run(output=tmp_path / name).folder for name in ("a", "b")]
+    digests = [digest_of_folder(folder) for folder in folders if folder]
+    assert digests[0] == digests[1]
+    (tmp_path / "a" / TRAINING_FILE).unlink()
+    assert digest_of_folder(tmp_path / "a") == digests[0]
+
+
+def test_the_record_tells_what_was_trained_on() -> None:
+    result = run(ratio=0.25, align=BITEXT, align_updates=4, seed=9)
+    record = result.record
+    assert (record.ratio, record.seed, record.base.kind) == (0.25, 9, "static")
+    training, alignment = record.training, record.alignment
+    assert training is not None
+    assert alignment is not None
+    plan = make_plan([DATA], alpha=0.25, steps=12, batch_size=6, seed=9)
+    assert training.plan_digest == plan.digest()
+    assert training.statistics == dataclasses.asdict(plan_statistics(plan, [DATA]))
+    assert (training.updates, training.statistics["rows"]) == (12, 72)
+    tokenizer = result.model[0].tokenizer
+    expected = sum(
+        len(tokenizer.encode(prompt + text).ids)
+        for step in range(12)
+        for pair in plan.pairs(step, [DATA])
+        for prompt, text in (("Query: ", pair.query), ("Passage: ", pair.passage))
+    )
+    assert training.tokens == expected
+    assert [found.digest for found in training.data] == [DATA.digest]
+    assert (alignment.strategy, alignment.updates) == ("x-y", 4)
+    assert alignment.statistics["same_language_rows"] == 0
+    levels = record.languages
+    assert [levels.level(code) for code in ("de", "es", "el", "th")] == [
+        "trained",
+        "trained",
+        "aligned only",
+        "untouched",
+    ]
+    assert training.loss[-1][0] == 12
+    assert TrainingRecord.model_validate(json.loads(record.model_dump_json())) == record
+
+
+def test_no_update_is_an_arm_of_its_own() -> None:
+    result = run(recipe=recipe(updates=0), align=BITEXT, align_updates=3)
+    assert result.record.training is None
+    assert result.record.languages.trained == []
+    assert result.record.languages.aligned_only == ["de", "el", "en"]
+
+
+def test_training_learns() -> None:
+    loss = run(recipe=recipe(updates=60)).record.training
+    assert loss is not None
+    assert loss.loss[0][1] > 0.5 > 0.2 > loss.loss[-1][1]
+
+
+def test_a_loss_that_is_no_number_stops_the_run() -> None:
+    with pytest.raises(TrainingError, match="the loss is"):
+        run(recipe=recipe(learning_rate=1e38))
+
+
+def test_hard_negatives_enter_the_loss() -> None:
+    texts = tuple(tuple((f"passage {i} {code} not",) for i in range(DATA.n_questions)) for code in DATA.languages)
+    data = dataclasses.replace(DATA, negatives=texts)
+    without = train(TrainConfig(data=[data], recipe=recipe()))
+    having = train(TrainConfig(data=[data], recipe=recipe(negatives=1)))
+    assert having.record.training is not None
+    assert without.record.training is not None
+    assert having.record.training.loss[0][1] > without.record.training.loss[0][1] + 0.1
+    assert having.record.training.tokens > without.record.training.tokens
+
+
+def test_early_stopping_keeps_the_weights_of_the_lowest_validation_loss() -> None:
+    # other questions with the same words: memorising stops helping
+    validation = parallel(12, name="other")
+    values = recipe(updates=120, validate_every=10, patience=2, learning_rate=0.05)
+    result = run(recipe=values, validation=validation)
+    stage = result.record.training
+    assert stage is not None
+    losses = dict(stage.validation)
+    assert stage.stopped_early
+    assert stage.best_update == min(losses, key=lambda step: losses[step])
+    assert stage.updates == stage.best_update + 20 < 120
+    assert weights(result) == weights(run(recipe=dataclasses.replace(values, updates=stage.best_update, patience=0)))
+
+
+def test_patience_0_only_watches() -> None:
+    stage = run(recipe=recipe(validate_every=4, patience=0), validation=parallel(12)).record.training
+    assert stage is not None
+    assert [step for step, _ in stage.validation] == [4, 8, 12]
+    assert (stage.stopped_early, stage.best_update) == (False, None)
+
+
+COMMAND = [sys.executable, "-m", "xqr_bench", "train", "--align-updates", "10", "--checkpoint-every", "10"]
+
+
+def write_data(folder: Path) -> list[str]:
+    """The data as files, and the options that name them."""
+    lines = []
+    for i in range(40):
+        languages = {code: {"query": f"question {i} {code}", "passage": f"passage {i} {code}"} for code in ("de", "en")}
+        lines.append(json.dumps({"id": f"q{i}", "languages": languages}))
+    (folder / "pairs.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    bitext = folder / "bitext"
+    bitext.mkdir()
+    for code in ("de", "el"):
+        (bitext / f"{code}.txt").write_text("".join(f"line {i} {code}\n" for i in range(30)), encoding="utf-8")
+    return [
+        *("--data", str(folder / "pairs.jsonl"), "--align", str(bitext)),
+        *("--batch-size", "8", "--vocabulary", "320", "--dimensions", "16", "--updates", "400", "--save-at", "15"),
+    ]
+
+
+def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 120
+    while not path.exists():
+        assert process.poll() is None, "it ended before it was to be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_a_run_that_is_killed_and_resumed_gives_the_same_bytes(tmp_path: Path) -> None:
+    options = write_data(tmp_path)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    killed = tmp_path / "killed"
+    process = subprocess.Popen([*COMMAND, *options, "--output", str(killed), "--quiet"], env=environment)
+    unfinished = tmp_path / "killed.unfinished"
+    wait_for(unfinished / "training" / "checkpoint-20" / "complete-0.json", process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not killed.exists()
+    # a checkpoint that the kill left half-written is not gone on from
+    half = unfinished / "training" / "checkpoint-399"
+    half.mkdir()
+    (half / "trainer_state.json").write_text("{}")
+
+    again = subprocess.run([*COMMAND, *options, "--output", str(killed)], env=environment, capture_output=True)
+    assert again.returncode == 1
+    assert b"--resume" in again.stderr
+    other = [*COMMAND, *options, "--output", str(killed), "--resume", "--seed", "1"]
+    refused = subprocess.run(other, env=environment, capture_output=True, check=False)
+    assert b"seed: 0 then, 1 now" in refused.stderr
+
+    from click.testing import CliRunner
+
+    from xqr_bench.cli.main import cli
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        runner = CliRunner()
+        for output, more in ((killed, ["--resume"]), (tmp_path / "whole", [])):
+            done = runner.invoke(cli, [*COMMAND[3:], *options, "--output", str(output), "--quiet", *more])
+            assert done.exit_code == 0, done.output
+    finally:
+        torch.set_num_threads(threads)
+    resumed, whole = load_training(killed), load_training(tmp_path / "whole")
+    assert resumed is not None
+    assert whole is not None
+    assert resumed.training is not None
+    assert whole.training is not None
+    assert whole.training.resumed_at == []
+    assert len(resumed.training.resumed_at) == 1
+    assert resumed.training.resumed_at[0] >= 20
+    assert (resumed.training.loss, resumed.training.tokens) == (whole.training.loss, whole.training.tokens)
+    for name in ("model.safetensors", "checkpoint-15/model.safetensors"):
+        assert (killed / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    assert digest_of_folder(killed) == digest_of_folder(tmp_path / "whole")
+    assert not unfinished.exists()
+
+
+def test_a_batch_that_processes_cannot_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xqr_bench.train.stage._processes", lambda: 4)
+    with pytest.raises(UsageError, match="cannot be shared by 4"):
+        run()
+
+
+def test_the_chance_level_of_the_loss() -> None:
+    """A batch of n equal vectors has the loss log n: the scale and the direction of InfoNCE."""
+    from xqr_bench.train.trainer import info_nce
+
+    model = run(recipe=recipe(updates=0)).model
+    loss = info_nce(model, 0.05)
+    same = torch.ones(6, 8)
+    assert loss.compute_loss_from_embeddings([same, same], None).item() == pytest.approx(math.log(6))
+    queries, passages = torch.randn(5, 8), torch.randn(5, 8)
+    cosines = torch.nn.functional.normalize(queries) @ torch.nn.functional.normalize(passages).T / 0.05
+    expected = -torch.log_softmax(cosines, dim=1).diagonal().mean()
+    torch.testing.assert_close(loss.compute_loss_from_embeddings([queries, passages], None), expected)
