@@ -29,6 +29,7 @@ ROOMS = [
     "progress",
     "record",
     "comparison",
+    "geometry",
     "pools",
     "pipeline",
     "trec",

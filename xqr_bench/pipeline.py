@@ -24,7 +24,7 @@ from xqr_bench.encode import (
 from xqr_bench.errors import UsageError
 from xqr_bench.metrics import parse_metric
 from xqr_bench.metrics.depth import refuse_shallow
-from xqr_bench.progress import Clock, Progress, Quiet, told
+from xqr_bench.progress import Clock, EncodingPhase, Progress, Quiet, told
 from xqr_bench.record import LanguageDiagnostics, ModelInfo, Provenance, RanksInfo, Record, TextCounts, ranks_digest
 from xqr_bench.record.describe import language_diagnostics, task_info, truncation_warnings
 from xqr_bench.record.represented import representation_warnings
@@ -41,16 +41,6 @@ from xqr_bench.search.index import (
 )
 from xqr_bench.transform import Source, TransformFacts, TransformOptions, read_source, transform_vectors
 from xqr_bench.types import Ranks, TaskData
-
-
-class _EncodeProgress:
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self.advance = progress.advance
-        self.finish = progress.finish
-
-    def start(self, total: int) -> None:
-        self._progress.start("encoding", total)
 
 
 def evaluate(
@@ -183,7 +173,7 @@ def evaluate_tasks(
         embeddings = embed_tasks(
             encoder,
             loaded if bitext is None else [*loaded, bitext],
-            progress=_EncodeProgress(progress),
+            progress=EncodingPhase(progress),
             allow_zero_vectors=allow_zero_vectors,
             store=store,
             notify=notify,
@@ -382,7 +372,7 @@ def rehearse(
             progress.advance(1)
         few = load_task(data, limit=1)
         placed = in_context(data, encoder.identity.candidate_context)
-        vectors = embed_tasks(encoder, [few], progress=_EncodeProgress(progress))[data.name]
+        vectors = embed_tasks(encoder, [few], progress=EncodingPhase(progress))[data.name]
         texts = len({query.text for query in data.queries}) + len({found.text for found in placed.candidates})
         line = (
             f"{data.name}: {len(data.languages)} languages, {len(data.queries):,} queries, "

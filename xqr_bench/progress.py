@@ -38,6 +38,19 @@ class Quiet:
         """Do nothing."""
 
 
+class EncodingPhase:
+    """The phase "encoding" of a run, as `xqr_bench.encode.EncodeProgress` wants it."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.advance = progress.advance
+        self.finish = progress.finish
+
+    def start(self, total: int) -> None:
+        """`total` texts are going to be encoded."""
+        self._progress.start("encoding", total)
+
+
 @dataclass
 class Clock:
     """Wall time of each phase."""

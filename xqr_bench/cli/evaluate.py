@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from xqr_bench.transform import TransformOptions
 
 
-def _encoder_options(command: click.decorators.FC) -> click.decorators.FC:
+def encoder_options(command: click.decorators.FC) -> click.decorators.FC:
     """Add the options that say how to load and use the encoder."""
     options = [
         click.option("--name", help="Name of the record, instead of the encoder's own name."),
@@ -55,7 +56,7 @@ def _encoder_options(command: click.decorators.FC) -> click.decorators.FC:
 @transform_options
 @index_options
 @cache_options
-@_encoder_options
+@encoder_options
 @click.pass_context
 def evaluate(ctx: click.Context, /, model: str, **options: Any) -> None:
     """Score the encoder MODEL: monolingual, cross-lingual, multilingual, bias.
@@ -72,9 +73,9 @@ def evaluate(ctx: click.Context, /, model: str, **options: Any) -> None:
     index = chosen_index(options)
     store = chosen_store(options)
     if model.startswith(RUN_PREFIX):
-        evaluate_run(session, model, _options_of(options), given(ctx), options)
+        evaluate_run(session, model, options_of(options), given(ctx), options)
         return
-    encoder = load_encoder(model, _options_of(options))
+    encoder = load_encoder(model, options_of(options))
     try:
         kept = {name: value for name, value in given(ctx).items() if name not in CACHE_OPTIONS}
         _run(session, encoder, model, transform, index, store, kept, options)
@@ -82,7 +83,8 @@ def evaluate(ctx: click.Context, /, model: str, **options: Any) -> None:
         encoder.close()
 
 
-def _options_of(options: dict[str, Any]) -> EncoderOptions:
+def options_of(options: Mapping[str, Any]) -> EncoderOptions:
+    """How to load and use the encoder, from the values of `encoder_options`."""
     import json
     from dataclasses import fields
 

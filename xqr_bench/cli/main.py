@@ -38,6 +38,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "What other pools of languages would have given, from a record's ranks.",
     ),
     "plot": ("xqr_bench.cli.plot", "plot", "Draw records: heat maps, bars by language, differences, bias."),
+    "geometry": (
+        "xqr_bench.cli.geometry",
+        "geometry",
+        "How an encoder's vectors lie: alignment, hubs, language in the vector.",
+    ),
     "search": (
         "xqr_bench.cli.search",
         "search",

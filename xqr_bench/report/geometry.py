@@ -1,0 +1,108 @@
+"""The geometry of vectors as tables: for a terminal of 100 columns, Markdown, JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from xqr_bench.geometry import Geometry, LanguageGeometry
+from xqr_bench.report.terminal import number
+
+READS = "reads"
+Read = Callable[[Geometry], float | None]
+# name, what it is, how to read it
+MEASURES: tuple[tuple[str, Read, str], ...] = (
+    ("alignment", lambda g: g.alignment, "distance of a query and its translation"),
+    ("of other pairs", lambda g: g.other_pairs, "distance of queries that are no translations"),
+    ("alignment ratio", lambda g: g.alignment_ratio, "0 translations are one vector, 1 no nearer than others"),
+    ("uniformity", lambda g: g.uniformity, "0 all in one place, -4 spread over many directions"),
+    ("cosine within", lambda g: g.cosine_within, "two queries of one language"),
+    ("cosine between", lambda g: g.cosine_between, "two queries of different languages"),
+    ("IsoScore", lambda g: g.isoscore, "share of the dimensions used evenly"),
+    ("language probe", lambda g: g.probe, "share whose language a linear probe names"),
+    ("  by chance", lambda g: g.probe_chance, ""),
+    ("own language", lambda g: g.own_language, "share of the first {k} places in the query's language"),
+    ("  by chance", lambda g: g.own_language_chance, ""),
+    ("hub skewness", lambda g: g.hub_skewness, "0 no hubs; higher: few candidates stand first for many"),
+    ("largest hub", lambda g: g.hub_largest, "share of queries that have it among the first {k}"),
+    ("orphans", lambda g: g.orphans, "share of candidates never among the first {k}"),
+)
+COLUMNS: tuple[tuple[str, Callable[[LanguageGeometry], float | None]], ...] = (
+    ("alignment ratio", lambda g: g.alignment_ratio),
+    ("mean cosine", lambda g: g.mean_cosine),
+    ("IsoScore", lambda g: g.isoscore),
+    ("probe", lambda g: g.probe),
+    ("top {k} / pool", lambda g: g.top_share / g.pool_share),
+)
+
+
+def geometry_tables(panels: Sequence[Geometry]) -> RenderableType:
+    """The panels of one task, as encoded and, where there are two, transformed."""
+    first = panels[0]
+    parts: list[RenderableType] = []
+    for title, header, rows in _tables(panels):
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=title, title_justify="left")
+        for place, name in enumerate(header):
+            table.add_column(name, justify="left" if place == 0 or name == READS else "right")
+        for row in rows:
+            table.add_row(*row)
+        parts.append(table)
+    reasons = {f"{name}: {why}" for panel in panels for name, why in panel.reasons.items()}
+    parts += [Text(f"– {reason}", style="dim") for reason in sorted(reasons)]
+    parts.append(
+        Text(
+            f"{first.n_queries:,} queries, {first.n_candidates:,} candidates; distances and cosines of queries as "
+            "directions; top: the multilingual ranking. docs/geometry.md explains each measure.",
+            style="dim",
+        )
+    )
+    return Group(*parts)
+
+
+def geometry_markdown(tasks: Sequence[Sequence[Geometry]]) -> str:
+    """The tables in Markdown."""
+    parts = []
+    for panels in tasks:
+        for title, header, rows in _tables(panels):
+            lines = [f"### {title}", ""]
+            lines.append("| " + " | ".join(header) + " |")
+            sides = ["---" if place == 0 or name == READS else "---:" for place, name in enumerate(header)]
+            lines.append(f"|{'|'.join(sides)}|")
+            lines += ["| " + " | ".join(cell.strip() for cell in row) + " |" for row in rows]
+            parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def geometry_json(tasks: Sequence[Sequence[Geometry]]) -> str:
+    """All panels as a JSON list; what is not defined is absent."""
+    panels = [panel.model_dump(mode="json", exclude_none=True) for panels in tasks for panel in panels]
+    return json.dumps(panels, ensure_ascii=False, indent=1, allow_nan=False)
+
+
+def _tables(panels: Sequence[Geometry]) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+    """Title, header and rows of both tables."""
+    first = panels[0]
+    names = [panel.transform or "as encoded" for panel in panels]
+    main = [
+        (name, *(number(read(panel)) for panel in panels), reads.format(k=first.k)) for name, read, reads in MEASURES
+    ]
+    header = tuple(name.format(k=first.k) for name, _ in COLUMNS)
+    rows = [
+        (code, *(" → ".join(_cell(read(panel.by_language[code])) for panel in panels) for _, read in COLUMNS))
+        for code in first.by_language
+    ]
+    arrow = f" ({' → '.join(names)})" if len(panels) > 1 else ""
+    return [
+        (f"{first.model} on {first.task}", ("measure", *names, READS), main),
+        (f"{first.task}, by language{arrow}", ("language", *header), rows),
+    ]
+
+
+def _cell(value: float | None) -> str:
+    """Three digits; no minus before zero."""
+    return number(None if value is None else round(value, 3) + 0.0, digits=3)
