@@ -25,6 +25,7 @@ ROOMS = [
     "stats",
     "scores",
     "certainty",
+    "relevance",
     "provenance",
     "progress",
     "record",

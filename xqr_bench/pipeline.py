@@ -26,8 +26,9 @@ from xqr_bench.metrics import parse_metric
 from xqr_bench.metrics.depth import refuse_shallow
 from xqr_bench.progress import Clock, EncodingPhase, Progress, Quiet, told
 from xqr_bench.record import LanguageDiagnostics, ModelInfo, Provenance, RanksInfo, Record, TextCounts, ranks_digest
-from xqr_bench.record.describe import language_diagnostics, task_info, truncation_warnings
+from xqr_bench.record.describe import language_diagnostics, relevance_info, task_info, truncation_warnings
 from xqr_bench.record.represented import representation_warnings
+from xqr_bench.record.training import exposure_of, training_of
 from xqr_bench.scores import all_per_query, score
 from xqr_bench.search import DEFAULT_MEMORY, exact_ranks
 from xqr_bench.search.index import (
@@ -153,6 +154,7 @@ def evaluate_tasks(
         "index": None if index is None else {"type": index.type, **index.values, "depth": index.list_depth},
         "seed": SEED,
     }
+    training = training_of(encoder.source)
     specs = [choose_metrics(resolve_task(task), metrics) for task in tasks]
     check_index(index, specs, index_folder, overwrite=overwrite_index)
     if transform is not None and index_folder is not None:
@@ -215,6 +217,8 @@ def evaluate_tasks(
             index=None if indexed is None else indexed.facts,
         )
         record.provenance.texts = TextCounts(distinct=vectors.distinct_texts, from_store=vectors.stored_texts)
+        if training is not None:
+            record.training, record.exposure = training.model_dump(mode="json"), exposure_of(training, data)
         records.append(record)
     return records
 
@@ -298,10 +302,13 @@ def make_record(
         scores, of_ties = score(values, info.groups)
     with clock.phase("certainty"):
         scores = attach_certainty(scores, values, ranks, info.groups)
+    with clock.phase("relevance"):
+        relevance = {name: relevance_info(name, ranks, info) for name in spec.relevance}
     record = Record(
         task=info,
         model=model,
         scores=scores,
+        relevance=relevance,
         diagnostics=dict(diagnostics or {}),
         warnings=[*warnings, *of_ties],
         ranks_file=RanksInfo(

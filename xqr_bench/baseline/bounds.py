@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def oracle_ranks(data: TaskData) -> Ranks:
     relevants = np.zeros((len(data.queries), len(data.languages)), dtype=np.int32)
     np.add.at(relevants, (row_queries, columns), 1)
     eq = relevants[row_queries]
-    return ranks_of(data, offsets, positions, np.zeros_like(eq), eq)
+    return replace(ranks_of(data, offsets, positions, np.zeros_like(eq), eq), top=relevants)
 
 
 def random_records(tasks: Sequence[str | Path | TaskSpec], *, seed: int = 0, **arguments: Any) -> list[Record]:

@@ -46,6 +46,7 @@ def task_options(command: click.decorators.FC) -> click.decorators.FC:
         click.option("--languages", help="Only these, separated by commas (to try out; such a record is marked)."),
         click.option("--limit", type=int, help="Only the first so many questions (to try out; marked)."),
         click.option("--metrics", help="Compute these, separated by commas, instead of the metrics of the task."),
+        click.option("--no-relevance", is_flag=True, help="Strict relevance only (docs/relevance.md): smaller files."),
         click.option("--quiet", is_flag=True, help="Print nothing but the paths of the records."),
         click.option("--json", "as_json", is_flag=True, help="Print the records as a JSON list."),
     ]
@@ -114,6 +115,8 @@ class Session:
         if self.quiet and options["as_json"]:
             raise UsageError("--quiet and --json exclude each other", remedy="give one of them")
         self.specs = [resolve_task(task) for task in dict.fromkeys(options["tasks"])]
+        if options["no_relevance"]:
+            self.specs = [spec.model_copy(update={"relevance": ()}) for spec in self.specs]
         _refuse_same_names(self.specs)
         self.output = Path(options["output"])
 

@@ -25,6 +25,7 @@ DEFAULT_METRICS = (
     "success@1",
     "success@10",
     "ndcg@10",
+    "language_ndcg@10",
     "rank_distance",
     "rank_variance",
     "rank_variance_raw",
@@ -33,6 +34,10 @@ DEFAULT_METRICS = (
     "language_order_w_others",
     "language_position",
     "own_language_first",
+    "top_right_own",
+    "top_right_other",
+    "top_wrong_own",
+    "top_wrong_other",
 )
 """Metrics and bias measures of a task file that names none."""
 

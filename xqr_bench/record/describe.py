@@ -7,10 +7,19 @@ from numpy.typing import NDArray
 
 from xqr_bench.data import TaskSpec
 from xqr_bench.encode import BoundEncoder, Embeddings, in_context
-from xqr_bench.record.model import LanguageCounts, LanguageDiagnostics, TaskInfo, TextDiagnostics
+from xqr_bench.record.model import (
+    LanguageCounts,
+    LanguageDiagnostics,
+    RanksInfo,
+    RelevanceInfo,
+    TaskInfo,
+    TextDiagnostics,
+)
+from xqr_bench.record.relevance_file import relevance_digest
 from xqr_bench.record.represented import text_diagnostics
+from xqr_bench.relevance import score_variant
 from xqr_bench.scores import Group
-from xqr_bench.types import TaskData
+from xqr_bench.types import Ranks, TaskData
 
 Vectors = NDArray[np.float32]
 
@@ -82,3 +91,29 @@ def truncation_warnings(vectors: Embeddings) -> list[str]:
         return []
     listing = ", ".join(f"{code} {number}" for code, number in cut.items() if number)
     return [f"texts longer than the encoder's length limit were cut off: {listing}"]
+
+
+NOT_COUNTED = "counted with the scores of the whole pool only, not in the hits of an index, in a run or in a bound"
+
+
+def relevance_info(name: str, ranks: Ranks, info: TaskInfo) -> RelevanceInfo:
+    """The scores under a rule of relevance that the task declares, from the ranks counted under it.
+
+    Args:
+        name: the rule.
+        ranks: the strict ranks, with the others.
+        info: the task as it is scored.
+    """
+    variant = ranks.variants.get(name)
+    if variant is None:
+        return RelevanceInfo(undefined_reason=NOT_COUNTED)
+    return RelevanceInfo(
+        scores=score_variant(name, variant, info.metrics, info.settings, info.groups),
+        ranks_file=RanksInfo(
+            file=None,
+            digest=relevance_digest(name, ranks, variant),
+            n_queries=variant.n_queries,
+            n_relevants=variant.n_relevants,
+            depth=variant.depth,
+        ),
+    )

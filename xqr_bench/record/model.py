@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.errors import RecordError
+from xqr_bench.exposure import Exposure
 from xqr_bench.scores import Group, SettingScores
 from xqr_bench.search.index import IndexFacts
 from xqr_bench.transform import TransformFacts
-from xqr_bench.types import Ranks
+from xqr_bench.types import STRICT, Ranks
 
 if TYPE_CHECKING:
     import pandas
@@ -107,6 +109,16 @@ class RanksInfo(_Part):
     depth: int | None = Field(default=None, description="where the ranking was cut; null: full depth")
 
 
+class RelevanceInfo(_Part):
+    """The scores under another rule of relevance, or why there are none."""
+
+    scores: dict[str, SettingScores] = Field(
+        default_factory=dict, description="setting -> scores, without those of single language pairs"
+    )
+    ranks_file: RanksInfo | None = Field(default=None, description="what the ranks under this rule add to the strict")
+    undefined_reason: str | None = None
+
+
 class TextCounts(_Part):
     """How many texts of the task differ, and of how many the vectors were there already."""
 
@@ -139,12 +151,15 @@ class Record(_Part):
     task: TaskInfo
     model: ModelInfo
     scores: dict[str, SettingScores] = Field(description="setting -> scores")
+    relevance: dict[str, RelevanceInfo] = Field(
+        default_factory=dict, description="rule of relevance beside the strict one (lenient, paragraph) -> scores"
+    )
     diagnostics: dict[str, LanguageDiagnostics] = Field(default_factory=dict, description="by language")
     warnings: list[str] = Field(default_factory=list)
     ranks_file: RanksInfo
     provenance: Provenance
     training: dict[str, Any] | None = Field(default=None, description="how the encoder was trained, if known")
-    exposure: dict[str, Any] | None = Field(default=None, description="what it may have seen of the task")
+    exposure: Exposure | None = Field(default=None, description="what it may have seen of the task")
     transform: TransformFacts | None = Field(
         default=None, description="what was done to the vectors before they were ranked, if anything was"
     )
@@ -152,6 +167,7 @@ class Record(_Part):
     run_group: dict[str, Any] | None = Field(default=None, description="the study and arm this run belongs to")
 
     _ranks: Ranks | None = PrivateAttr(default=None)
+    _place: Path | None = PrivateAttr(default=None)
 
     @property
     def ranks(self) -> Ranks:
@@ -166,6 +182,24 @@ class Record(_Part):
                 remedy="load it with load_record(path, ranks=True)",
             )
         return self._ranks
+
+    def scores_under(self, relevance: str) -> dict[str, SettingScores]:
+        """Scores by setting under a rule of relevance; strict: the scores of the record.
+
+        Raises:
+            RecordError: the record has none under this rule; says why.
+        """
+        if relevance == STRICT:
+            return self.scores
+        found = self.relevance.get(relevance)
+        if found is None or found.ranks_file is None:
+            reason = "it is older, or was made with --no-relevance" if found is None else found.undefined_reason
+            raise RecordError(
+                f"the record of {self.model.name} on {self.task.name} has no {relevance} relevance",
+                found=reason,
+                remedy="evaluate it again, or compare by strict relevance",
+            )
+        return found.scores
 
     def to_frame(self) -> pandas.DataFrame:
         """All scores as a data frame, one row a figure.

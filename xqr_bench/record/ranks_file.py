@@ -16,6 +16,7 @@ from xqr_bench.types import Ranks
 
 FORMAT = "xqr-bench ranks 1"
 _OWN = ("own_gt", "own_eq")
+_TOP = "top_"
 _KEYS = ("query_language", "question", "article", "candidate", "candidate_language", "gain")
 
 
@@ -35,6 +36,9 @@ def _canonical(ranks: Ranks) -> dict[str, NDArray[Any]]:
         named[f"eq_{language}"] = ranks.eq[:, column].astype(np.int32)
     if ranks.own_gt is not None and ranks.own_eq is not None:
         named |= {"own_gt": ranks.own_gt.astype(np.int32), "own_eq": ranks.own_eq.astype(np.int32)}
+    if ranks.top is not None:
+        for column, language in enumerate(ranks.columns):
+            named[f"{_TOP}{language}"] = ranks.top[rows, column].astype(np.int32)
     return named
 
 
@@ -98,7 +102,8 @@ def load_ranks(path: Path) -> Ranks:
             remedy=remedy,
         )
     wanted = [*_KEYS, *(f"{kind}_{name}" for name in facts["columns"] for kind in ("gt", "eq"))]
-    if table.column_names not in (wanted, [*wanted, *_OWN]):
+    tops = [f"{_TOP}{name}" for name in facts["columns"]]
+    if table.column_names not in (wanted, [*wanted, *_OWN], [*wanted, *tops], [*wanted, *_OWN, *tops]):
         raise RecordError(
             f"{path} does not have the columns of its task",
             found=", ".join(table.column_names),
@@ -137,6 +142,12 @@ def _ranks(facts: dict[str, Any], table: Any) -> Ranks:
         raise ValueError("the rows of a query do not stand together")
     columns = tuple(facts["columns"])
     position = {language: index for index, language in enumerate(columns)}
+    optional: dict[str, Any] = {name: numbers(name, np.int32) for name in _OWN if name in table.column_names}
+    if f"{_TOP}{columns[0]}" in table.column_names:
+        tops = np.column_stack([numbers(f"{_TOP}{name}", np.int32) for name in columns])
+        optional["top"] = tops[starts]
+        if (tops != np.repeat(optional["top"], np.diff([*starts, len(keys)]), axis=0)).any():
+            raise ValueError("the rows of a query tell of different top results")
     return Ranks(
         task=facts["task"],
         columns=columns,
@@ -152,7 +163,7 @@ def _ranks(facts: dict[str, Any], table: Any) -> Ranks:
         gt=np.column_stack([numbers(f"gt_{name}", np.int32) for name in columns]),
         eq=np.column_stack([numbers(f"eq_{name}", np.int32) for name in columns]),
         depth=facts["depth"],
-        **({name: numbers(name, np.int32) for name in _OWN} if _OWN[0] in table.column_names else {}),
+        **optional,
     )
 
 
@@ -178,6 +189,15 @@ def check_possible(ranks: Ranks) -> None:
             ranks.own_gt.astype(np.int64) + ranks.own_eq > own_size
         )
         problems["a relevant does not tie with itself within its own language"] = listed & (ranks.own_eq < 1)
+    if ranks.top is not None:
+        top = ranks.top[ranks.row_queries]
+        first = ranked & (ranks.gt.sum(axis=1) == 0)
+        problems |= {
+            "more candidates stand first than there are": (top < 0).any(axis=1) | (top > sizes).any(axis=1),
+            "nothing stands first": ranked & (top.sum(axis=1) < 1),
+            "a relevant that stands first ties with others than those that do": first & (ranks.eq != top).any(axis=1),
+            "a relevant has what stands first below it": ranked & ~first & (ranks.gt < top).any(axis=1),
+        }
     for problem, rows in problems.items():
         if rows.any():
             row = int(np.flatnonzero(rows)[0])

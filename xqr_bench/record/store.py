@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,10 +15,13 @@ from pydantic import ValidationError
 from xqr_bench.certainty import attach_certainty
 from xqr_bench.errors import RecordError
 from xqr_bench.files import write_text
-from xqr_bench.record.model import SCHEMA_VERSION, Record
+from xqr_bench.record.model import SCHEMA_VERSION, Record, RelevanceInfo
 from xqr_bench.record.ranks_file import check_possible, load_ranks, ranks_digest, save_ranks
-from xqr_bench.scores import all_per_query, score
-from xqr_bench.types import Ranks
+from xqr_bench.record.relevance_file import load_relevance, relevance_digest, save_relevance
+from xqr_bench.relevance import score_variant
+from xqr_bench.scores import SettingScores, all_per_query, score
+from xqr_bench.stats.bounds import BOOTSTRAP, JACKKNIFE
+from xqr_bench.types import STRICT, Ranks
 
 INTERVALS = ("interval", "article_interval")
 # schema version -> a function that turns its JSON into that of the next version
@@ -38,23 +42,37 @@ def record_path(output: Path, model: str, task: str) -> Path:
 def to_json(record: Record) -> str:
     """The record as JSON text: absent optional fields are left out, an undefined `value` is null."""
     data = record.model_dump(mode="json", exclude_none=True)
-    for setting, scores in record.scores.items():
-        for part, key, metric, found in scores.items():
-            if found.value is None:
-                place = data["scores"][setting]
-                (place if part == "macro" else place[part][key])[metric]["value"] = None
+    _write_nulls(record.scores, data["scores"])
+    for name, under in record.relevance.items():
+        _write_nulls(under.scores, data["relevance"][name]["scores"])
     return json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
+def _write_nulls(scores: dict[str, SettingScores], data: dict[str, Any]) -> None:
+    for setting, found in scores.items():
+        for part, key, metric, figure in found.items():
+            if figure.value is None:
+                place = data[setting]
+                (place if part == "macro" else place[part][key])[metric]["value"] = None
+
+
 def save_record(record: Record, path: Path) -> Path:
-    """Write the record to `path` and its ranks beside it (`<task>.ranks.parquet`); the record comes last.
+    """Write the record to `path` and its ranks beside it; the record comes last.
+
+    The ranks stand in `<task>.ranks.parquet`, those under other rules of relevance in `<task>.<rule>.parquet`.
 
     Returns:
         the path of the record.
     """
     ranks_path = path.with_suffix(".ranks.parquet")
+    variants = {name: relevance_ranks(record, name) for name in record.relevance if record.relevance[name].ranks_file}
     save_ranks(record.ranks, ranks_path)
     record.ranks_file.file = ranks_path.name
+    for name, variant in variants.items():
+        info, there = record.relevance[name].ranks_file, path.with_suffix(f".{name}.parquet")
+        save_relevance(name, record.ranks, variant, there)
+        if info is not None:
+            info.file = there.name
     write_text(path, to_json(record))
     return path
 
@@ -99,20 +117,61 @@ def load_record(path: Path | str, *, ranks: bool = False) -> Record:
             f"{path} does not follow the record schema: {where}: {first['msg']}",
             remedy="compare it with leaderboard/schema.json",
         ) from error
+    record._place = path
     if ranks:
         record._ranks = _ranks_beside(record, path)
     return record
 
 
-def _ranks_beside(record: Record, path: Path) -> Ranks:
-    name = record.ranks_file.file
+def relevance_ranks(record: Record, name: str) -> Ranks:
+    """The record's ranks under a rule of relevance, read from the file beside it when they are first asked for.
+
+    Args:
+        record: with its strict ranks.
+        name: strict, or a rule that the record has.
+
+    Raises:
+        RecordError: the record has no scores under this rule, or the file is missing or not that of the record.
+    """
+    strict = record.ranks
+    if name == STRICT:
+        return strict
+    record.scores_under(name)
+    info = record.relevance[name].ranks_file
+    if name not in strict.variants and info is not None and record._place is not None:
+        path = beside(record._place, info.file)
+        found = load_relevance(name, strict, path)
+        digest = relevance_digest(name, strict, found)
+        if digest != info.digest:
+            raise RecordError(
+                f"the ranks in {path} are not those of the record {record._place}",
+                found=f"digest {digest[:12]}…, the record says {info.digest[:12]}…",
+                remedy="get the files of one evaluation, or evaluate again",
+            )
+        record._ranks = strict = replace(strict, variants={**strict.variants, name: found})
+    if name not in strict.variants:
+        raise RecordError(f"the ranks of {name} relevance are not at hand", remedy="load the record from its file")
+    return strict.variants[name]
+
+
+def beside(path: Path, name: str | None) -> Path:
+    """The file of this name beside a record.
+
+    Raises:
+        RecordError: it is no plain name.
+    """
     if name is None or name != Path(name).name:
         raise RecordError(f"{path} names no ranks file beside it", found=repr(name), remedy="evaluate again")
-    ranks = load_ranks(path.with_name(name))
+    return path.with_name(name)
+
+
+def _ranks_beside(record: Record, path: Path) -> Ranks:
+    there = beside(path, record.ranks_file.file)
+    ranks = load_ranks(there)
     digest = ranks_digest(ranks)
     if digest != record.ranks_file.digest:
         raise RecordError(
-            f"the ranks in {path.with_name(name)} are not those of the record {path}",
+            f"the ranks in {there} are not those of the record {path}",
             found=f"digest {digest[:12]}…, the record says {record.ranks_file.digest[:12]}…",
             remedy="get the two files of one evaluation, or evaluate again",
         )
@@ -132,8 +191,8 @@ def recompute(record: Record) -> tuple[Record, list[Difference]]:
 
     Returns:
         the record with the recomputed scores, and the differences from the stored ones: numbers that differ by more
-        than 1e-9 of their size, and figures that only one side has. An interval that the stored record lacks is no
-        difference, the record is older: `gained_intervals` counts those.
+        than 1e-9 of their size, and figures that only one side has. An interval that the stored record lacks, or
+        has by a method since replaced, is no difference, the record is older: `gained_intervals` counts those.
 
     Raises:
         RecordError: the ranks are not possible, or the record was loaded without them.
@@ -143,15 +202,36 @@ def recompute(record: Record) -> tuple[Record, list[Difference]]:
     values = all_per_query(ranks, record.task.metrics, record.task.settings)
     scores, _ = score(values, record.task.groups)
     scores = attach_certainty(scores, values, ranks, record.task.groups)
-    new = record.model_copy(update={"scores": scores})
-    new._ranks = ranks
-    stored = {name: found.model_dump(mode="json") for name, found in record.scores.items()}
-    found = {name: made.model_dump(mode="json") for name, made in scores.items()}
-    return new, list(_differences(stored, found, "scores"))
+    relevance = {name: _recomputed(record, name) for name in record.relevance}
+    new = record.model_copy(update={"scores": scores, "relevance": relevance})
+    new._ranks, new._place = record.ranks, record._place
+    return new, [
+        *_differences(_dumped(record.scores), _dumped(scores), "scores"),
+        *(
+            difference
+            for name, made in relevance.items()
+            for difference in _differences(
+                _dumped(record.relevance[name].scores), _dumped(made.scores), f"relevance.{name}"
+            )
+        ),
+    ]
+
+
+def _recomputed(record: Record, name: str) -> RelevanceInfo:
+    info = record.relevance[name]
+    if info.ranks_file is None:
+        return info.model_copy(update={"scores": {}})
+    task = record.task
+    scores = score_variant(name, relevance_ranks(record, name), task.metrics, task.settings, task.groups)
+    return info.model_copy(update={"scores": scores})
+
+
+def _dumped(scores: dict[str, SettingScores]) -> dict[str, Any]:
+    return {name: found.model_dump(mode="json") for name, found in scores.items()}
 
 
 def gained_intervals(stored: Record, recomputed: Record) -> int:
-    """How many figures have intervals in the recomputed record that the stored one lacks."""
+    """How many figures have intervals in the recomputed record that the stored one lacks, or has by an older method."""
     before = {
         (setting, part, key, metric): found
         for setting, scores in stored.scores.items()
@@ -162,15 +242,28 @@ def gained_intervals(stored: Record, recomputed: Record) -> int:
         for part, key, metric, new in scores.items():
             old = before.get((setting, part, key, metric))
             gained += any(
-                getattr(new, name) is not None and (old is None or getattr(old, name) is None) for name in INTERVALS
+                made is not None and (had is None or _replaced(had.method, made.method))
+                for made, had in ((getattr(new, name), getattr(old, name, None)) for name in INTERVALS)
             )
     return gained
+
+
+def _replaced(stored: str, found: str) -> bool:
+    """Whether an interval is by the method of older versions: Kendall's W by bootstrap, now by jackknife."""
+    return stored.startswith(BOOTSTRAP) and found == JACKKNIFE
+
+
+def _older(key: str, stored: Any, found: Any) -> bool:
+    """Whether an interval is left out, or by an older method."""
+    if key not in INTERVALS:
+        return False
+    return stored is None or (found is not None and _replaced(stored["method"], found["method"]))
 
 
 def _differences(stored: Any, found: Any, place: str) -> Iterator[Difference]:
     if isinstance(stored, dict) and isinstance(found, dict):
         for key in dict.fromkeys([*stored, *found]):
-            if not (key in INTERVALS and stored.get(key) is None):
+            if not _older(key, stored.get(key), found.get(key)):
                 yield from _differences(stored.get(key), found.get(key), f"{place}.{key}")
     elif isinstance(stored, float | int) and isinstance(found, float | int):
         if not math.isclose(stored, found, rel_tol=1e-9, abs_tol=1e-12):

@@ -61,8 +61,8 @@ class _Taken:
 class Variants:
     """Counts the top of each ranking, and the rules of relevance that the task declares.
 
-    Scores come as the blocks and panels of `exact_ranks` (`find` for all panels, then `count`), or whole (`count_block`);
-    several threads may give blocks of different queries.
+    Scores come as the blocks and panels of `exact_ranks` (`find` for all panels, then `count`), or whole
+    (`count_block`); several threads may give blocks of different queries.
 
     Args:
         data: the task.
@@ -176,16 +176,17 @@ class Variants:
         here = (rows, columns[which])
         np.subtract.at(gt, here, (echoes.pooled[which] > strict.pooled[rows]).astype(np.int32))
         np.subtract.at(eq, here, (echoes.pooled[which] == strict.pooled[rows]).astype(np.int32))
-        own: dict[str, NDArray[np.int32]] = {}
+        removed = np.zeros((ranks.n_queries, len(ranks.columns)), dtype=np.int32)
+        np.add.at(removed, (np.repeat(np.arange(ranks.n_queries), n_echoes), columns), 1)
+        lenient = replace(ranks, gt=gt, eq=eq, removed=removed, top=None)
         if ranks.own_gt is not None and ranks.own_eq is not None:
             same = columns[which] == ranks.relevant_columns[rows]
             pair, inside = which[same], rows[same]
-            own = {"own_gt": ranks.own_gt.copy(), "own_eq": ranks.own_eq.copy()}
-            np.subtract.at(own["own_gt"], inside, (echoes.own[pair] > strict.own[inside]).astype(np.int32))
-            np.subtract.at(own["own_eq"], inside, (echoes.own[pair] == strict.own[inside]).astype(np.int32))
-        removed = np.zeros((ranks.n_queries, len(ranks.columns)), dtype=np.int32)
-        np.add.at(removed, (np.repeat(np.arange(ranks.n_queries), n_echoes), columns), 1)
-        return replace(ranks, gt=gt, eq=eq, removed=removed, top=None, **own)
+            own_gt, own_eq = ranks.own_gt.copy(), ranks.own_eq.copy()
+            np.subtract.at(own_gt, inside, (echoes.own[pair] > strict.own[inside]).astype(np.int32))
+            np.subtract.at(own_eq, inside, (echoes.own[pair] == strict.own[inside]).astype(np.int32))
+            lenient = replace(lenient, own_gt=own_gt, own_eq=own_eq)
+        return lenient
 
     def _of_paragraphs(self, ranks: Ranks, taken: _Taken) -> Ranks:
         n = max(1, len(self._columns))

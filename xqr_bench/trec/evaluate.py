@@ -140,6 +140,10 @@ def ranks_of_run(data: TaskData, counts: Mapping[str, SettingCounts]) -> Ranks:
     whole = pooled is not None and all(found.missing == 0 and found.cut is None for found in counts.values())
     depth = None if whole else max(int(found.lengths.max(initial=0)) for found in counts.values())
     ranks = ranks_of(data, offsets, positions, gt, eq, depth)
+    if pooled is not None:
+        top = np.zeros((len(data.queries), len(data.languages)), dtype=np.int32)
+        top[pooled.lists.queries] = pooled.top
+        ranks = replace(ranks, top=top)
     return replace(ranks, own_gt=own_gt, own_eq=own_eq) if bilingual else ranks
 
 

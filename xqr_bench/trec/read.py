@@ -29,6 +29,8 @@ class SettingCounts:
         lengths: candidates in each list, 0 where the run lacks it, int64 `[lists]`.
         unjudged: lists of the run that no relevant belongs to; they are left aside, as trec_eval does.
         merged: neighbouring lines whose scores differ only beyond 32 bits.
+        top: candidates of each language that have the list's highest score, int32 `[lists, languages]`; zeros where the
+            run lacks the list, or in a setting other than the multilingual one.
         theirs: pytrec_eval's values, float64 `[lists, metrics]`, NaN for lists that were not evaluated.
     """
 
@@ -38,6 +40,7 @@ class SettingCounts:
     lengths: IntArray
     unjudged: int
     merged: int
+    top: NDArray[np.int32]
     theirs: FloatArray
 
     @property
@@ -92,6 +95,7 @@ class RunReader:
         self._gt = np.full(shape, -1, dtype=np.int32)
         self._eq = np.zeros(shape, dtype=np.int32)
         self._lengths = np.zeros(len(lists), dtype=np.int64)
+        self._top = np.zeros((len(lists), len(data.languages)), dtype=np.int32)
         self._theirs = np.full((len(lists), len(peer.metrics)), np.nan)
         self._seen = np.full(len(data.candidates), -1, dtype=np.int64)
         self._score_of = np.zeros(len(data.candidates), dtype=np.float32)
@@ -114,7 +118,14 @@ class RunReader:
         if progress is not None:
             progress(len(self._lists))
         return SettingCounts(
-            self._lists, self._gt, self._eq, self._lengths, len(self._ignored), self._merged, self._theirs
+            self._lists,
+            self._gt,
+            self._eq,
+            self._lengths,
+            len(self._ignored),
+            self._merged,
+            self._top,
+            self._theirs,
         )
 
     def _take(self, chunk: Chunk, pending: _Pending) -> _Pending:
@@ -217,6 +228,10 @@ class RunReader:
                 remedy="keep its best line; a document has one place in a list",
             )
         self._lengths[numbers] = np.diff(starts)
+        if self._lists.setting == MULTILINGUAL:
+            of_list = np.repeat(np.arange(len(numbers)), np.diff(starts))
+            first = lines.scores == np.maximum.reduceat(lines.scores, starts[:-1])[of_list]
+            np.add.at(self._top, (numbers[of_list[first]], self._columns[lines.documents[first]]), 1)
         self._evaluate(starts, numbers, lines)
 
     def _evaluate(self, starts: IntArray, numbers: IntArray, lines: _Pending) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -156,6 +156,8 @@ class _Search:
         language = {code: m for m, code in enumerate(data.languages)}
         self._query_columns = np.array([language.get(query.language, -1) for query in data.queries], dtype=np.int64)
         # share found, summed over queries of the candidates' language (1) and over the others (0)
+        self._best = np.full((len(data.queries), len(indices)), -np.inf, dtype=np.float32)
+        self._top = np.zeros((len(data.queries), len(indices)), dtype=np.int32)
         self._found = np.zeros((2, len(indices), len(RECALL_AT)))
         self.seconds = 0.0
 
@@ -196,6 +198,7 @@ class _Search:
 
     def _count(self, start: int, stop: int, scores: list[Vectors], places: list[IntArray]) -> None:
         from xqr_bench.search.kernel import count_rows
+        from xqr_bench.search.pool_kernel import count_top
 
         first, last = self._offsets[start], self._offsets[stop]
         of_row = np.repeat(np.arange(stop - start), np.diff(self._offsets[start : stop + 1]))
@@ -208,13 +211,17 @@ class _Search:
             threshold[own[rows]] = scores[m][of_row[own[rows]], column]
         gt, eq = self._gt[first:last], self._eq[first:last]
         edges = np.append(0, np.cumsum(self._kept))
-        count_rows(np.concatenate(scores, axis=1), edges, self._offsets[start : stop + 1] - first, threshold, gt, eq)
+        joined = np.concatenate(scores, axis=1)
+        count_rows(joined, edges, self._offsets[start : stop + 1] - first, threshold, gt, eq)
+        count_top(joined, edges, self._best[start:stop], self._top[start:stop])
         missing = np.isneginf(threshold)
         gt[missing], eq[missing] = -1, 0
 
     def ranks(self) -> Ranks:
         """The ranks counted so far."""
-        return ranks_of(self._data, self._offsets, self._positions, self._gt, self._eq, depth=self._depth)
+        top = np.where(self._best == self._best.max(axis=1, keepdims=True), self._top, np.int32(0))
+        ranks = ranks_of(self._data, self._offsets, self._positions, self._gt, self._eq, depth=self._depth)
+        return replace(ranks, top=top)
 
     def recall(self) -> NDArray[np.float64]:
         """Share of the exact best k found, `[3, languages, len(RECALL_AT)]`, NaN where there are no queries.

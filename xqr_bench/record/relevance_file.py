@@ -1,0 +1,252 @@
+"""Ranks under another rule of relevance, in Parquet, as what has to be added to the strict ranks.
+
+Lenient, one row a (query, relevant) as in the ranks file: how many of the candidates that leave stand above it
+(`gt_<language>`) and beside it (`eq_<language>`; `own_gt`, `own_eq` where a language's ranking is one of its own), and
+how many leave the query's ranking (`removed_<language>`).
+
+Paragraph, one row a (query, other sentence of a relevant paragraph): `query` and `column` as indices, and its counts in
+its own language (`own_gt`, `own_eq`) and in the whole pool (`gt`, `eq`), ordered by these. In the file `gt` is less
+`own_gt`, and both are differences from the row before of the same query and column, whose bytes are kept apart: a fifth
+smaller.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xqr_bench.errors import RecordError
+from xqr_bench.files import atomic_path
+from xqr_bench.search.variants import with_paragraphs
+from xqr_bench.types import LENIENT, IntArray, Ranks
+
+FORMAT = "xqr-bench relevance 1"
+_COUNTS = ("own_gt", "own_eq", "gt", "eq")
+_PACKED = ("own_gt", "gt")
+_REMEDY = "evaluate again with --overwrite, or get the file that belongs to the record"
+Columns = dict[str, NDArray[np.int32]]
+
+
+def _columns(name: str, strict: Ranks, variant: Ranks) -> Columns:
+    """What is to be added to the strict ranks, by name, in order."""
+    if name == LENIENT:
+        made: Columns = {}
+        for kind in ("gt", "eq"):
+            less = getattr(strict, kind) - getattr(variant, kind)
+            made |= {f"{kind}_{language}": less[:, column] for column, language in enumerate(strict.columns)}
+        if strict.own_gt is not None and strict.own_eq is not None:
+            made |= {kind: getattr(strict, kind) - getattr(variant, kind) for kind in ("own_gt", "own_eq")}
+        removed = np.zeros((strict.n_queries, len(strict.columns))) if variant.removed is None else variant.removed
+        rows = strict.row_queries
+        made |= {f"removed_{language}": removed[rows, column] for column, language in enumerate(strict.columns)}
+        return {key: values.astype(np.int32) for key, values in made.items()}
+    others = _others(strict, variant)
+    counts = (variant.own_gt, variant.own_eq, variant.gt[:, 0], variant.eq[:, 0])
+    found: dict[str, NDArray[Any]] = {"query": variant.row_queries, "column": variant.relevant_columns}
+    found |= {kind: values for kind, values in zip(_COUNTS, counts, strict=True) if values is not None}
+    return {key: values[others].astype(np.int32) for key, values in found.items()}
+
+
+def _others(strict: Ranks, variant: Ranks) -> NDArray[np.bool_]:
+    """Which rows are not among the strict relevants, which come first in each query and column, bool `[relevants]`."""
+    n = len(strict.columns)
+    groups = variant.row_queries * n + variant.relevant_columns
+    known = np.bincount(strict.row_queries * n + strict.relevant_columns, minlength=strict.n_queries * n)
+    first = np.searchsorted(groups, groups)
+    return np.asarray(np.arange(len(groups)) - first >= known[groups])
+
+
+def _facts(name: str, strict: Ranks) -> dict[str, Any]:
+    return {"format": FORMAT, "relevance": name, "task": strict.task, "columns": list(strict.columns)}
+
+
+def relevance_digest(name: str, strict: Ranks, variant: Ranks) -> str:
+    """SHA-256 over the facts and columns: the same for the same ranks, however the file is packed."""
+    digest = hashlib.sha256(json.dumps(_facts(name, strict), sort_keys=True).encode())
+    for key, values in _columns(name, strict, variant).items():
+        digest.update(f"\n{key}\n".encode())
+        digest.update(np.ascontiguousarray(values, dtype="<i4").tobytes())
+    return digest.hexdigest()
+
+
+def save_relevance(name: str, strict: Ranks, variant: Ranks, path: Path) -> None:
+    """Write the ranks under a rule to `path` (Parquet, zstd), whole or not at all.
+
+    Args:
+        name: lenient or paragraph.
+        strict: the strict ranks.
+        variant: those under the rule.
+        path: the file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = _columns(name, strict, variant)
+    packing: dict[str, Any] = {}
+    if name != LENIENT:
+        columns["gt"] = columns["gt"] - columns["own_gt"]
+        columns |= {key: _differences(columns[key], _new(columns)) for key in _PACKED}
+        packing = {
+            "use_dictionary": [key for key in columns if key not in _PACKED],
+            "column_encoding": dict.fromkeys(_PACKED, "BYTE_STREAM_SPLIT"),
+        }
+    table = pa.table(columns).replace_schema_metadata({"xqr_bench": json.dumps(_facts(name, strict), sort_keys=True)})
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", compression_level=9, **packing)
+
+
+def _new(columns: Mapping[str, NDArray[np.int32]]) -> NDArray[np.bool_]:
+    """Whether a row is the first of its query and column, bool `[rows]`."""
+    query, column = columns["query"], columns["column"]
+    new = np.ones(len(query), dtype=np.bool_)
+    new[1:] = (query[1:] != query[:-1]) | (column[1:] != column[:-1])
+    return new
+
+
+def _differences(values: NDArray[np.int32], new: NDArray[np.bool_]) -> NDArray[np.int32]:
+    before = np.append(np.int32(0), values[:-1])
+    return values - np.where(new, np.int32(0), before)
+
+
+def _sums(differences: NDArray[np.int32], new: NDArray[np.bool_]) -> NDArray[np.int32]:
+    total = np.cumsum(differences, dtype=np.int64)
+    starts = np.flatnonzero(new)
+    before = (total - differences)[starts]
+    return (total - np.repeat(before, np.diff(np.append(starts, len(total))))).astype(np.int32)
+
+
+def load_relevance(name: str, strict: Ranks, path: Path) -> Ranks:
+    """Read ranks under a rule back.
+
+    Args:
+        name: lenient or paragraph.
+        strict: the strict ranks of the same record.
+        path: the file.
+
+    Raises:
+        RecordError: the file is missing, is not of this rule and task, or does not fit the strict ranks.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise RecordError(f"there is no file {path} with the ranks of {name} relevance", remedy=_REMEDY)
+    try:
+        table = pq.read_table(path)
+        facts = json.loads((table.schema.metadata or {}).get(b"xqr_bench", b"null"))
+        if facts != _facts(name, strict):
+            raise RecordError(
+                f"{path} does not hold {name} relevance of {strict.task}", found=str(facts), remedy=_REMEDY
+            )
+        columns = {key: _numbers(table.column(key)) for key in table.column_names}
+        made = _lenient(strict, columns) if name == LENIENT else _paragraph(strict, columns)
+        check_relevance(name, strict, made)
+    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:
+        raise RecordError(f"{path} cannot be read: {error}", remedy=_REMEDY) from error
+    return made
+
+
+def _numbers(column: Any) -> NDArray[np.int32]:
+    if column.null_count:
+        raise ValueError("a column holds empty values")
+    return np.asarray(column.to_numpy()).astype(np.int32, casting="same_kind")
+
+
+def _lenient(strict: Ranks, columns: Columns) -> Ranks:
+    def matrix(kind: str) -> NDArray[np.int32]:
+        return np.column_stack([columns[f"{kind}_{language}"] for language in strict.columns])
+
+    removed = matrix("removed")
+    if len(removed) != strict.n_relevants or (removed != removed[strict.offsets[:-1]][strict.row_queries]).any():
+        raise ValueError("the rows are not those of the ranks file")
+    made = replace(
+        strict,
+        gt=strict.gt - matrix("gt"),
+        eq=strict.eq - matrix("eq"),
+        removed=removed[strict.offsets[:-1]],
+        top=None,
+        variants={},
+    )
+    if strict.own_gt is None or strict.own_eq is None:
+        return made
+    return replace(made, own_gt=strict.own_gt - columns["own_gt"], own_eq=strict.own_eq - columns["own_eq"])
+
+
+def _paragraph(strict: Ranks, columns: Columns) -> Ranks:
+    query, column = columns["query"].astype(np.int64), columns["column"].astype(np.int64)
+    groups = query * len(strict.columns) + column
+    inside = (query >= 0) & (query < strict.n_queries) & (column >= 0) & (column < len(strict.columns))
+    if not inside.all() or (groups[1:] < groups[:-1]).any():
+        raise ValueError("the rows are not in the order of queries and columns")
+    new = _new(columns)
+    own_gt = _sums(columns["own_gt"], new)
+    return with_paragraphs(
+        strict, query, column, _sums(columns["gt"], new) + own_gt, columns["eq"], own_gt, columns["own_eq"]
+    )
+
+
+def check_relevance(name: str, strict: Ranks, variant: Ranks) -> None:
+    """Check that ranks under a rule can be ranks at all, and belong to the strict ones.
+
+    Raises:
+        RecordError: a count is negative or larger than its pool, or two counts contradict each other.
+    """
+    sizes = strict.column_sizes
+    if name == LENIENT:
+        removed = (
+            np.zeros((strict.n_queries, len(sizes)), dtype=np.int32) if variant.removed is None else variant.removed
+        )
+        above, beside = strict.gt - variant.gt, strict.eq - variant.eq
+        left = removed[strict.row_queries]
+        own = variant.eq[np.arange(strict.n_relevants), strict.relevant_columns]
+        problems = {
+            "a count is negative": ((variant.gt < 0) | (variant.eq < 0) | (above < 0) | (beside < 0)).any(axis=1),
+            "more candidates left than there are": (above + beside > left).any(axis=1) | (left > sizes).any(axis=1),
+            "a relevant does not tie with itself": own < 1,
+        }
+        if variant.own_gt is not None and variant.own_eq is not None:
+            own_left = left[np.arange(strict.n_relevants), strict.relevant_columns]
+            problems["a count is negative in the own language"] = (variant.own_gt < 0) | (variant.own_eq < 1)
+            less = (strict.own_gt - variant.own_gt, strict.own_eq - variant.own_eq)  # type: ignore[operator]
+            problems["more candidates left the own language than there are"] = (
+                (less[0] < 0) | (less[1] < 0) | (less[0] + less[1] > own_left)
+            )
+    else:
+        gt, eq = variant.gt[:, 0].astype(np.int64), variant.eq[:, 0].astype(np.int64)
+        own_gt, own_eq = (np.zeros(len(gt)) if found is None else found for found in (variant.own_gt, variant.own_eq))
+        columns = variant.relevant_columns
+        queries = variant.row_queries
+        problems = {
+            "a count is negative": (gt < 0) | (own_gt < 0) | (eq < 1) | (own_eq < 1),
+            "counts exceed the pool": (gt + eq > sizes.sum()) | (own_gt + own_eq > sizes[columns]),
+            "two relevants contradict each other": _contradict(queries, gt, eq)
+            | _contradict(queries * len(sizes) + columns, np.asarray(own_gt), np.asarray(own_eq)),
+        }
+        if strict.own_gt is None:  # the own language is a part of the pool
+            problems["the own language has more than the pool"] = (own_gt > gt) | (own_eq > eq)
+    for problem, rows in problems.items():
+        if rows.any():
+            row = int(np.flatnonzero(rows)[0])
+            raise RecordError(
+                f"these ranks of {name} relevance are not possible: {problem}",
+                found=f"query {variant.query_ids[int(variant.row_queries[row])]}",
+                remedy="evaluate again",
+            )
+
+
+def _contradict(lists: IntArray, gt: NDArray[Any], eq: NDArray[Any]) -> NDArray[np.bool_]:
+    """Rows that neither tie with the row above them in the same list nor stand below all that tie with it."""
+    order = np.lexsort((gt, lists))
+    lists, above, beside = lists[order], gt[order], eq[order]
+    same = (above[1:] == above[:-1]) & (beside[1:] == beside[:-1])
+    wrong = (lists[1:] == lists[:-1]) & ~same & (above[1:] < above[:-1] + beside[:-1])
+    found = np.zeros(len(order), dtype=np.bool_)
+    found[order[1:][wrong]] = True
+    return found
