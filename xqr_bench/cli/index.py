@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +10,7 @@ import click
 from xqr_bench.errors import UsageError
 
 if TYPE_CHECKING:
+    from xqr_bench.data import TaskSpec
     from xqr_bench.search.index import IndexOptions
 
 
@@ -52,3 +53,21 @@ def chosen_index(options: Mapping[str, Any]) -> IndexOptions | None:
     from xqr_bench.search.index import IndexOptions
 
     return IndexOptions.parse(options["index"], options["index_params"], options["depth"])
+
+
+def check_index_options(specs: Sequence[TaskSpec], index: IndexOptions | None, options: Mapping[str, Any]) -> None:
+    """Check before an encoder is loaded that the index serves the metrics of the tasks and can be saved.
+
+    Raises:
+        UsageError: a metric looks deeper than the index's lists, or the folder cannot hold the indices.
+    """
+    if index is None:
+        return
+    from pathlib import Path
+
+    from xqr_bench.cli.common import split
+    from xqr_bench.pipeline import check_index, choose_metrics
+
+    folder = None if options["save_index"] is None else Path(options["save_index"])
+    for spec in specs:
+        check_index(index, [choose_metrics(spec, split(options["metrics"]))], folder, overwrite=options["overwrite"])

@@ -10,6 +10,7 @@ import numpy as np
 
 from xqr_bench.encode.batching import Limits
 from xqr_bench.encode.checks import Vectors, to_matrix
+from xqr_bench.encode.lanes import Lanes
 from xqr_bench.encode.options import EncoderOptions, ModelIdentity
 from xqr_bench.encode.protocol import EncodeCall, Role, Similarity
 from xqr_bench.errors import EncoderError
@@ -33,10 +34,12 @@ class BoundEncoder:
         warnings: what a user should read beside the scores; grows while loading and encoding.
         source: the MODEL string it was loaded from, None for an object.
         options: how it was loaded.
+        hint: what a user should know before a long encoding; None: nothing.
     """
 
     source: str | None = None
     options: EncoderOptions = EncoderOptions()
+    hint: str | None = None
 
     def __init__(
         self,
@@ -116,6 +119,7 @@ class TextEncoder(BoundEncoder):
         measure: counts the tokens of texts of a role, uncut; None when that is unknown.
         token_call: counts tokens and unknown tokens, see `tokens`; None when the encoder has no tokenizer.
         limits: what bounds a batch.
+        lanes: how many batches are computed at a time; the calls must then be safe in threads.
         keep: whether its vectors may be kept in the embedding store.
         on_close: called by `close()`.
         name, device, symmetric, warnings: see BoundEncoder.
@@ -131,6 +135,7 @@ class TextEncoder(BoundEncoder):
         measure: MeasureCall | None = None,
         token_call: TokenCall | None = None,
         limits: Limits | None = None,
+        lanes: Lanes | None = None,
         keep: bool = True,
         on_close: Callable[[], Any] | None = None,
         name: str | None = None,
@@ -145,6 +150,7 @@ class TextEncoder(BoundEncoder):
         self._measure = measure
         self._token_call = token_call
         self.limits = limits or Limits(DEFAULT_ROWS)
+        self.lanes = lanes or Lanes()
         self.keep = keep
 
     def call(self, role: Role, texts: list[str]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from xqr_bench.types import IntArray, TaskData
 
 
 class Caller:
-    """Calls an encoder with texts of a group.
+    """Calls an encoder with texts of a group; `vectors` may be called by several threads.
 
     Args:
         encoder: whose identity then knows the dimensions.
@@ -43,6 +44,7 @@ class Caller:
         self._lengths = lengths
         self._allow_zero = allow_zero
         self._notify = notify
+        self._checking = Lock()
         self._most: int | None = None
         """Tokens with padding (or texts) that were found to fit into memory."""
 
@@ -78,7 +80,8 @@ class Caller:
         except EncoderError as error:
             first = f"the first of these {len(texts):,} texts is {self._name(texts[0])}"
             raise EncoderError(error.problem, found=f"{error.found}; {first}", remedy=error.remedy) from error
-        self.check(batch, found)
+        with self._checking:
+            self.check(batch, found)
         return found
 
     def check(self, batch: IntArray, vectors: Vectors) -> None:

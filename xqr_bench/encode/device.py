@@ -31,3 +31,16 @@ def choose_device(asked: str | None) -> str:
             remedy="leave --device out to take the first of these, or name one",
         )
     return asked
+
+
+def computes_in(dtype: str) -> bool:
+    """Whether this processor multiplies matrices in bfloat16 or float16; if not, torch emulates it, many times slower.
+
+    True for float32, and where torch cannot tell.
+    """
+    import torch
+
+    probe = {"bfloat16": "_is_mkldnn_bf16_supported", "float16": "_is_mkldnn_fp16_supported"}.get(dtype)
+    if probe is None or not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, probe):
+        return True
+    return bool(getattr(torch.ops.mkldnn, probe)())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import numpy as np
 
@@ -94,8 +95,7 @@ class GroupRun:
             shards = self._planned(shelf, missing, digests, wanted, shard_size)
             self._keep_witness(shelf, missing)
         try:
-            for shard in shards:
-                self._encode(shard, shelf, digests)
+            self._encode(shards, shelf, digests)
         except EncoderError as error:
             if shelf is None or not shelf.written:
                 raise
@@ -137,20 +137,28 @@ class GroupRun:
         shelf.plan([_named(shard, digests) for shard in new], limits)
         return [*first, *new]
 
-    def _encode(self, shard: Shard, shelf: Shelf | None, digests: list[bytes]) -> None:
-        parts = []
-        for batch in shard:
-            before = int(self._done.sum())
-            found = self._call.vectors(batch, before)
-            if self.flags[batch[0]] == UNKNOWN:
-                cut_off = self._call.truncated(batch, before)
-                if cut_off is not None:
-                    self.flags[batch] = cut_off
-            self._place(batch, found, self.flags[batch])
-            if shelf is not None and shelf.writable:
-                parts.append(found)
-        if shelf is not None and len(parts) == len(shard):
-            shelf.write(_named(shard, digests), np.concatenate(parts), self.flags[np.concatenate(shard)])
+    def _encode(self, shards: Sequence[Shard], shelf: Shelf | None, digests: list[bytes]) -> None:
+        """Batches may be under way together, the next shard's too; each shard is kept when its last one is done."""
+        batches = [batch for shard in shards for batch in shard]
+        ends = int(self._done.sum()) + np.cumsum([len(batch) for batch in batches])
+        starts = [end - len(batch) for end, batch in zip(ends.tolist(), batches, strict=True)]
+        calls = list(zip(batches, starts, strict=True))
+        results = self._encoder.lanes.map(lambda call: self._call.vectors(*call), calls)
+        with closing(results):
+            for shard in shards:
+                parts = []
+                for batch in shard:
+                    before = int(self._done.sum())
+                    found = next(results)
+                    if self.flags[batch[0]] == UNKNOWN:
+                        cut_off = self._call.truncated(batch, before)
+                        if cut_off is not None:
+                            self.flags[batch] = cut_off
+                    self._place(batch, found, self.flags[batch])
+                    if shelf is not None and shelf.writable:
+                        parts.append(found)
+                if shelf is not None and len(parts) == len(shard):
+                    shelf.write(_named(shard, digests), np.concatenate(parts), self.flags[np.concatenate(shard)])
 
     def _place(self, texts: IntArray, found: Vectors, flags: Flags) -> None:
         for place in self._group.destinations:

@@ -11,7 +11,7 @@ from typing import Any
 
 from xqr_bench.encode.batching import Limits
 from xqr_bench.encode.bound import MeasureCall, TextEncoder, TokenCall
-from xqr_bench.encode.device import choose_device
+from xqr_bench.encode.device import choose_device, computes_in
 from xqr_bench.encode.digests import digest_of_folder
 from xqr_bench.encode.hub import HubModel, cache_folder, cached_commit, cached_file, resolve_model
 from xqr_bench.encode.lanes import cpu_lanes
@@ -207,7 +207,7 @@ def bind_model(
         max_length = None
     dtype = getattr(model, "dtype", None)
     measure = _token_counts(model, prompts)
-    return TextEncoder(
+    bound = TextEncoder(
         ModelIdentity(
             kind="sentence-transformers",
             name=name,
@@ -233,6 +233,9 @@ def bind_model(
         symmetric=prompts["query"] == prompts["candidate"] and _same_for_both_roles(model),
         warnings=notes,
     )
+    if model.device.type == "cpu" and not computes_in(bound.identity.dtype or ""):
+        bound.hint = f"this processor does not compute in {bound.identity.dtype}: encoding takes many times longer"
+    return bound
 
 
 def _call(method: Any, prompt: str) -> EncodeCall:
