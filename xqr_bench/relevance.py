@@ -9,6 +9,7 @@ from xqr_bench.metrics.per_query import PerQuery
 from xqr_bench.scores import Group, SettingScores, all_per_query, score
 from xqr_bench.types import LENIENT, PARAGRAPH, SETTINGS, STRICT, Ranks
 
+MAIN = "map"
 _SCORES = ("map", "mrr", "recall@1", "recall@10", "success@1", "success@10", "ndcg@10", "language_ndcg@10")
 _METRICS = {
     LENIENT: (*_SCORES, "rank_distance", "rank_variance", "own_language_first"),
@@ -51,9 +52,10 @@ def variant_values(
 def score_variant(
     name: str, ranks: Ranks, metrics: Sequence[str], settings: Sequence[str], groups: Mapping[str, Group]
 ) -> dict[str, SettingScores]:
-    """Scores under a rule, by setting: macro averages with intervals, query languages and groups without.
+    """Scores under a rule, by setting: macro averages, query languages and groups; intervals of the macro MAP only.
 
-    Scores of single language pairs are left out, to keep records small; they follow from the ranks.
+    Scores of single language pairs are left out, to keep records small; they follow from the ranks. The other intervals
+    would cost as much time as those of the strict scores; `compare` makes those of the differences it shows.
 
     Args:
         name, ranks, metrics, settings: as for `variant_values`.
@@ -61,5 +63,6 @@ def score_variant(
     """
     values = variant_values(name, ranks, metrics, settings)
     scores, _ = score(values, groups)
-    scores = attach_certainty(scores, values, ranks, groups, parts=(MACRO,))
+    main = {setting: {key: found[key] for key in (MAIN,) if key in found} for setting, found in values.items()}
+    scores = attach_certainty(scores, main, ranks, groups, parts=(MACRO,))
     return {setting: found.model_copy(update={"by_language_pair": {}}) for setting, found in scores.items()}

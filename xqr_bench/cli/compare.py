@@ -27,6 +27,9 @@ FORMATS = ("json", "markdown", "latex")
     "--adjust",
     help="For what is chosen so: max-t (default for two records) or bh (default for more).",
 )
+@click.option(
+    "--relevance", default="strict", show_default=True, help="strict, lenient or paragraph (docs/relevance.md)."
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every draw.")
 @click.option("--resamples", type=int, default=10_000, show_default=True, help="Of the randomisation tests.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
@@ -55,7 +58,11 @@ def compare(records: tuple[str, ...], **options: Any) -> None:
         from xqr_bench.report.plots import check_plot
 
         check_plot(options["kind"] or "forest", options["plot"])
-    choice = Choice(options["metrics"], options["settings"], options["languages"], options["groups"])
+    if options["relevance"] != "strict" and options["plot"] is not None and (options["kind"] or "forest") != "forest":
+        raise UsageError(f"a plot of the kind {options['kind']} is of strict relevance", remedy="use --kind forest")
+    choice = Choice(
+        options["metrics"], options["settings"], options["languages"], options["groups"], options["relevance"]
+    )
     paths = [Path(record) for record in records]
     numbers = {"seed": options["seed"], "resamples": options["resamples"]}
     found = compare_records(paths, choice, adjust=options["adjust"], **numbers)

@@ -9,6 +9,7 @@ from xqr_bench.certainty import GAP, MACRO, PARTS, FigureName
 from xqr_bench.errors import UnknownNameError, UsageError
 from xqr_bench.metrics import parse_metric
 from xqr_bench.record import TaskInfo
+from xqr_bench.types import STRICT, VARIANTS
 
 CONFIRMATORY = "map"
 ALL = "all"
@@ -24,12 +25,14 @@ class Choice:
 
     Attributes:
         metrics, settings, languages, groups: names; empty: not asked for.
+        relevance: the rule of relevance that everything is compared under (docs/relevance.md).
     """
 
     metrics: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    relevance: str = STRICT
 
     @property
     def explicit(self) -> bool:
@@ -89,6 +92,8 @@ def check_names(choice: Choice, tasks: Sequence[TaskInfo]) -> None:
                 found=f"a record of {lacking[0].name} holds {', '.join(lacking[0].metrics)}",
                 remedy="choose a metric that all records hold, or evaluate again with --metrics",
             )
+    if choice.relevance not in (STRICT, *VARIANTS):
+        raise UnknownNameError("rule of relevance", choice.relevance, (STRICT, *VARIANTS))
     _known("setting", choice.settings, {name for info in tasks for name in info.settings})
     languages = {name for info in tasks for name in info.languages}
     pairs = {f"{query}>{candidate}" for info in tasks for query in info.languages for candidate in info.languages}

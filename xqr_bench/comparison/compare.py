@@ -25,6 +25,7 @@ from xqr_bench.metrics import parse_metric
 from xqr_bench.record import TaskInfo
 from xqr_bench.stats.signs import RESAMPLES
 from xqr_bench.stats.tukey import Tukey
+from xqr_bench.types import STRICT
 
 LEAST_RESAMPLES = 100
 
@@ -82,7 +83,7 @@ def _compare_task(
             f"max-T adjusts over the cells of two records, and {len(records.sides)} of {first.name} are named",
             remedy="use --adjust bh, or name two records",
         )
-    material = gather_values(records, seed, resamples)
+    material = gather_values(records, seed, resamples, choice.relevance)
     info = first.model_copy(update={"metrics": list(material.metrics)})
     cells = cells_of(choice, info, material.groups)
     notes = list(cells.notes)
@@ -108,6 +109,7 @@ def _compare_task(
         records=tuple(_label(side) for side in records.sides),
         n_questions=records.units.n_questions,
         n_articles=records.units.n_articles,
+        relevance=choice.relevance,
         demonstration=info.demonstration,
         partial=dict(info.partial),
         comparisons=(*main, *more),
@@ -159,8 +161,9 @@ def _check_stored(material: Material, comparisons: Sequence[Comparison]) -> None
     sides = {side.label: side for side in material.sides}
     for found in comparisons:
         for label, value in ((found.a, found.value_a), (found.b, found.value_b)):
-            scores = sides[label].record.scores.get(found.setting)
-            if scores is None or found.scope == GAP:
+            scores = sides[label].record.scores_under(material.relevance).get(found.setting)
+            left_out = material.relevance != STRICT and found.scope == "by_language_pair"
+            if scores is None or found.scope == GAP or left_out:
                 continue
             part = scores.macro if found.scope == MACRO else getattr(scores, found.scope).get(found.key, {})
             stored = part.get(found.metric)

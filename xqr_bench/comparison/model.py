@@ -33,11 +33,12 @@ class Comparison(_Frozen):
     effect_size: float = Field(description="difference / standard deviation of the questions' differences (d_z)")
     p: float = Field(description="paired randomisation, one sign per question")
     p_t: float = Field(description="t test on the same differences")
-    p_article: float = Field(description="paired randomisation, one sign per article")
+    p_article: float = Field(description="studentised bootstrap over articles")
     p_article_t: float
     p_tukey: float | None = Field(default=None, description="randomised two-way Tukey HSD over all pairs, by question")
     p_article_tukey: float | None = Field(default=None, description="the same by article")
     p_adjusted: float
+    p_article_adjusted: float = Field(description="p_article adjusted in the same way")
     adjustment: str = Field(description="how p_adjusted was made from p, and over what")
     verdict: str = Field(description="significant, question level only, or not distinguishable")
     n_questions: int
@@ -121,6 +122,7 @@ class TaskComparison(_Frozen):
     records: tuple[RecordLabel, ...]
     n_questions: int
     n_articles: int
+    relevance: str = Field(default="strict", description="the rule of relevance everything is compared under")
     demonstration: bool
     partial: dict[str, Any]
     comparisons: tuple[Comparison, ...] = Field(description="the confirmatory ones first")

@@ -21,6 +21,7 @@ from xqr_bench.record.store import (
     load_record,
     recompute,
     record_path,
+    relevance_ranks,
     save_record,
     to_json,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "ranks_digest",
     "recompute",
     "record_path",
+    "relevance_ranks",
     "represented_languages",
     "save_ranks",
     "save_record",

@@ -20,7 +20,7 @@ ONE_LINE = 19  # characters of a name that needs no second line
 STYLES = {"significant": "bold", "question level only": "yellow", "not distinguishable": "dim"}
 READ = (
     "Second line of a row: by article. Effect: b - a in standard deviations of a question's difference. "
-    "Significant: adjusted p and p by article are at most .05."
+    "Significant: both adjusted p are at most .05."
 )
 
 
@@ -53,6 +53,8 @@ def _head(found: TaskComparison) -> Text:
     names = "ab" if len(found.records) == 2 else "".join(" " for _ in found.records)
     width = max(len(record.label) for record in found.records)
     lines = [f"{found.title}: {found.n_questions:,} questions in {found.n_articles:,} articles"]
+    if found.relevance != "strict":
+        lines[0] += f"; {found.relevance} relevance (docs/relevance.md)"
     lines += [
         f"  {name}  {record.label:<{width}}  {record.path}" for name, record in zip(names, found.records, strict=True)
     ]
@@ -73,7 +75,7 @@ def differences_table(title: str, comparisons: Sequence[Comparison]) -> Renderab
     table.add_column("effect", justify="right", no_wrap=True)
     table.add_column("p\nart.", justify="right", no_wrap=True)
     table.add_column("Tukey\nart." if tukey else "p (t)\nart.", justify="right", no_wrap=True)
-    table.add_column("p adj.", justify="right", no_wrap=True)
+    table.add_column("p adj.\nart.", justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True, min_width=15)
     shown = comparisons[:PAIRS_SHOWN]
     for (setting, metric), cells in groupby(
@@ -118,7 +120,7 @@ def _row(name: str, found: Comparison, tukey: bool) -> list[RenderableType]:
         effect(found.effect_size),
         f"{probability(found.p)}\n{probability(found.p_article)}",
         f"{probability(second[0])}\n{probability(second[1])}",
-        probability(found.p_adjusted),
+        f"{probability(found.p_adjusted)}\n{probability(found.p_article_adjusted)}",
         Text(verdict.replace("not disting", "not\ndisting"), style=STYLES.get(found.verdict, "")),
     ]
 

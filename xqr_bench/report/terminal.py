@@ -12,7 +12,7 @@ from rich.text import Text
 from xqr_bench.record import Record, unrepresented_languages
 from xqr_bench.report.protocol import protocol_lines
 from xqr_bench.scores import Score
-from xqr_bench.types import MULTILINGUAL, SETTINGS
+from xqr_bench.types import MULTILINGUAL, SETTINGS, STRICT
 
 SHORT = {"monolingual": "Mo.", "cross-lingual": "Cr.", "multilingual": "Mul."}
 TASKS_BESIDE = 2
@@ -56,6 +56,8 @@ def results(records: Sequence[Record]) -> RenderableType:
     for start in range(0, len(records), TASKS_BESIDE):
         beside = records[start : start + TASKS_BESIDE]
         parts += [main_table(beside), bias_table(beside)]
+        if any(record.relevance for record in beside):
+            parts.append(relevance_table(beside))
     parts += [weakest_languages(record) for record in records]
     if any(unrepresented_languages(record) for record in records):
         parts.append(Text(UNREPRESENTED, style="dim"))
@@ -123,6 +125,29 @@ def bias_table(records: Sequence[Record]) -> Table:
                 ]
         table.add_row(metric, *cells)
     return table
+
+
+def relevance_table(records: Sequence[Record], metric: str = "map") -> RenderableType:
+    """The same metric under each rule of relevance, and why one is missing."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=NARROW)
+    table.add_column(f"{metric} by relevance")
+    for record in records:
+        for setting in SETTINGS:
+            table.add_column(f"{record.task.name}\n{SHORT[setting]}", justify="right")
+    rules = dict.fromkeys(name for record in records for name in record.relevance)
+    reasons = []
+    for rule in (STRICT, *rules):
+        cells = []
+        for record in records:
+            info = record.relevance.get(rule)
+            scores = record.scores if rule == STRICT else info.scores if info is not None else {}
+            for setting in SETTINGS:
+                cells.append(with_half_width(scores[setting].macro.get(metric)) if setting in scores else "")
+            if info is not None and info.undefined_reason is not None:
+                reasons.append(Text(f"{record.task.name}: no {rule} relevance: {info.undefined_reason}\n", style="dim"))
+        if any(cells):
+            table.add_row(rule, *cells)
+    return Group(*([table] if table.row_count > 1 else []), *reasons)
 
 
 def weakest_languages(record: Record, metric: str = "map") -> Text:
