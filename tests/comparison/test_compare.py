@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import VECTORS, needs_data, needs_vectors
+from tests.stats.nulls import BOARD, SHIPPED
 from xqr_bench import evaluate
 from xqr_bench.certainty import sampling_units
 from xqr_bench.comparison import Choice, compare, pair_maps
@@ -85,6 +86,8 @@ def test_adjustments(saved: Saved) -> None:
     (bh,) = compare(paths, choice, adjust="bh", **FEW)
     raw = [one.p for one in bh.family("exploratory")]
     assert [one.p_adjusted for one in bh.family("exploratory")] == pytest.approx(benjamini_hochberg(raw))
+    by_article = benjamini_hochberg([one.p_article for one in bh.family("exploratory")])
+    assert [one.p_article_adjusted for one in bh.family("exploratory")] == pytest.approx(by_article)
     assert {one.adjustment for one in bh.family("exploratory")} == {"Benjamini-Hochberg over 6 cells"}
     assert {one.adjustment for one in max_t.family("exploratory")} == {"max-T over 6 cells"}
     assert all(one.p_adjusted >= one.p - 1e-12 for one in max_t.family("exploratory"))
@@ -96,15 +99,39 @@ def test_a_difference_in_two_articles_is_one_of_questions_only(saved: Saved) -> 
     (found,) = compare(saved("full", "blurred-in-two"), **FEW)
     mono = found.family("confirmatory")[0]
     assert mono.difference < 0
-    assert mono.p_adjusted <= 0.05 < mono.p_article
+    assert mono.p_adjusted <= 0.05 < mono.p_article <= mono.p_article_adjusted
     assert mono.verdict == "question level only"
 
 
-def test_a_difference_everywhere_is_significant(saved: Saved) -> None:
+def test_six_articles_cannot_show_more_than_questions(saved: Saved) -> None:
+    """However clear: of 6 articles no p is below 2 in 64, and Holm takes three times that."""
     (found,) = compare(saved("full", "blurred"), **FEW)
     mono = found.family("confirmatory")[0]
-    assert mono.p_article <= 0.05
-    assert mono.verdict == "significant"
+    assert mono.p_adjusted < 0.01
+    assert 1 / 32 <= mono.p_article < mono.p_article_adjusted
+    assert mono.verdict == "question level only"
+
+
+def test_shipped_records() -> None:
+    """Real figures: what is far apart is significant, what is close is not, and a third record changes neither."""
+    paths = [next((BOARD / name).glob("*/xquad-r.json")) for name in (SHIPPED["char-ngrams"], SHIPPED["MiniLM"])]
+    (two,) = compare(paths, **FEW)
+    verdicts = [one.verdict for one in two.family("confirmatory")]
+    assert verdicts == ["significant", "not distinguishable", "significant"]
+    for one in two.family("confirmatory"):
+        p = [other.p_article for other in two.family("confirmatory")]
+        assert one.p_article_adjusted in holm(p)
+    paths.append(next((BOARD / "random").glob("*/xquad-r.json")))
+    paths.append(next((BOARD / SHIPPED["bm25"]).glob("*/xquad-r.json")))
+    (four,) = compare(paths, **FEW)
+    by_place = {(one.a, one.b, one.setting): one for one in four.family("confirmatory")}
+    assert [by_place[one.a, one.b, one.setting].verdict for one in two.family("confirmatory")] == verdicts
+    close = by_place[two.records[0].label, four.records[3].label, "monolingual"]
+    # .7135 and .7285 beside .0068: Tukey's test sees nothing, p by question adjusted over all 18 does
+    assert close.p_tukey > 0.2
+    assert close.p_adjusted < 0.01
+    letters = {display.setting: dict(zip(display.records, display.letters, strict=True)) for display in four.displays}
+    assert len(set(letters["multilingual"].values())) == 4
 
 
 def test_the_same_seed_gives_the_same_figures(saved: Saved) -> None:
@@ -122,11 +149,13 @@ def test_more_than_two(saved: Saved) -> None:
     (found,) = compare(paths, **FEW)
     main = found.family("confirmatory")
     assert len(main) == 9
-    assert {one.adjustment for one in main} == {"Tukey HSD over 3 pairs, then Holm over 3 settings"}
-    for pair in {(one.a, one.b) for one in main}:
-        cells = [one for one in main if (one.a, one.b) == pair]
-        assert [one.p_adjusted for one in cells] == pytest.approx(holm([one.p_tukey for one in cells]))
-        assert all(one.p_tukey >= one.p - 0.02 for one in cells)
+    assert {one.adjustment for one in main} == {"step-down max-T over 3 pairs in 3 settings"}
+    assert all(one.p_tukey >= one.p - 0.02 for one in main)
+    assert all(one.p - 1e-12 <= one.p_adjusted <= 9 * one.p + 0.01 for one in main)
+    assert all(one.p_article - 1e-12 <= one.p_article_adjusted for one in main)
+    # a pair's own p is that of the two alone
+    alone = {(one.setting, one.p) for one in compare(paths[:2], **FEW)[0].family("confirmatory")}
+    assert {(one.setting, one.p) for one in main if (one.a, one.b) == ("full", "blurred")} == alone
     for display in found.displays:
         assert list(display.values) == sorted(display.values, reverse=True)
         for one in main:

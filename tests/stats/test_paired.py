@@ -96,14 +96,6 @@ def test_scipy_on_one_language_with_missing_questions() -> None:
     assert found.p_t == pytest.approx(stats.ttest_rel(b, a).pvalue, rel=1e-9)
 
 
-def test_p_article_gives_one_sign_to_an_article() -> None:
-    case = small(4, questions=30, articles=6, missing=0.0)
-    found = compare(case, resamples=40_000)["macro"]
-    sums = [found.d[case.units.article == g].sum() for g in range(6)]
-    reached = [abs(np.dot(s, sums)) >= abs(sum(sums)) * (1 - 1e-9) for s in itertools.product([1, -1], repeat=6)]
-    assert found.p_article == pytest.approx(np.mean(reached), abs=0.01)
-
-
 def test_equal_records_and_no_p_of_zero() -> None:
     case = small(1)
     case.of_b = case.of_a

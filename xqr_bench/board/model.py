@@ -6,9 +6,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from xqr_bench.exposure import Exposure
+
 LEADERBOARD_VERSION = 1
 Status = Literal["published", "recomputed", "reproduced"]
 Kind = Literal["encoder", "run", "baseline", "floor", "ceiling"]
+ExposureClass = Literal["unexposed", "unknown", "exposed"]
 Verdict = Literal["best", "not below the best", "question level only", "below the best"]
 
 
@@ -72,8 +75,8 @@ class Standing(_Part):
     )
     best: str = Field(description="id of the row with the highest value")
     difference: float = Field(description="value of the best minus this value")
-    p_adjusted: float | None = Field(default=None, description="by question: Tukey HSD, then Holm over the settings")
-    p_article: float | None = Field(default=None, description="by article: Tukey HSD")
+    p_adjusted: float | None = Field(default=None, description="by question, over all pairs and settings")
+    p_article: float | None = Field(default=None, description="by article, adjusted in the same way")
 
 
 class Protocol(_Part):
@@ -166,7 +169,13 @@ class Row(_Part):
     ranks_digest: str
     warnings: list[str] = []
     training: dict[str, Any] | None = None
-    exposure: dict[str, Any] | None = None
+    exposure: Exposure = Field(
+        default_factory=Exposure,
+        description="what the encoder may have seen of the task; `unknown` where none is declared",
+    )
+    exposure_class: ExposureClass = Field(
+        default="unknown", description="unexposed: none declared or language only; exposed: same source or the texts"
+    )
     transform: dict[str, Any] | None = Field(default=None, description="what was done to the vectors before ranking")
     diagnostics: dict[str, LanguageTexts] = Field(default_factory=dict, description="language -> what is known")
     unrepresented: list[str] = Field(

@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from xqr_bench.board.model import Standing, Tests, Verdict
-from xqr_bench.certainty import compare_many, sampling_units, shared_units, verdict
+from xqr_bench.certainty import compare_pairs, confirm, figures_by_name, sampling_units, shared_units, verdict
 from xqr_bench.certainty.compare import ALPHA, QUESTION_ONLY, SIGNIFICANT
 from xqr_bench.certainty.figures import AllValues
 from xqr_bench.scores import all_per_query
-from xqr_bench.stats.multiple import holm
 from xqr_bench.stats.signs import RESAMPLES
-from xqr_bench.stats.tukey import Tukey
 from xqr_bench.types import FloatArray, Ranks
 
 METRIC = "map"
@@ -24,10 +22,10 @@ TESTS = Tests(
     resamples=RESAMPLES,
     seed=SEED,
     method=(
-        "Within one task and protocol: randomised two-way Tukey HSD over all pairs of rows, within each setting, by "
-        "question and by article; then Holm over the settings for each pair. A row is below the best when the adjusted "
-        "p by question and the p by article both reach alpha; when only the first does it is 'question level only' "
-        "and counts as tied."
+        "Within one task and protocol: every pair of rows in every setting, by question (one random sign a question) "
+        "and by article (studentised bootstrap), adjusted over all of them by step-down max-T (of two rows by Holm "
+        "over the settings). A row is below the best when both adjusted p reach alpha; when only the one by question "
+        "does it is 'question level only' and counts as tied."
     ),
 )
 Standings = dict[str, dict[str, Standing]]  # setting -> metric -> standing
@@ -52,7 +50,7 @@ def standings(contestants: Mapping[str, Ranks], settings: Sequence[str]) -> dict
         best = int(np.argmax(means))
         order = np.argsort(-means, kind="stable").tolist()
         for i, name in enumerate(names):
-            p = _p_values(tests, setting, best, i) if i != best else None
+            p = tests[setting, min(i, best), max(i, best)] if i != best else None
             how: Verdict = "best" if p is None else _verdict(*p)
             result[name][setting] = {
                 METRIC: Standing(
@@ -79,17 +77,15 @@ def _means(values: Sequence[AllValues], setting: str) -> FloatArray:
     return np.array(result)
 
 
-def _tests(values: Sequence[AllValues], ranks: Sequence[Ranks]) -> dict[str, Tukey]:
-    """Setting -> all pairs."""
+def _tests(values: Sequence[AllValues], ranks: Sequence[Ranks]) -> dict[tuple[str, int, int], tuple[float, float]]:
+    """(setting, a, b) -> adjusted p by question and by article."""
     units = shared_units([sampling_units(found) for found in ranks])
-    found = compare_many(values, units, generator=np.random.Generator(np.random.PCG64(SEED)))
-    return {result.label.setting: result for result in found}  # type: ignore[attr-defined]
-
-
-def _p_values(tests: Mapping[str, Tukey], setting: str, best: int, other: int) -> tuple[float, float]:
-    """Adjusted p by question and p by article of one pair in one setting."""
-    adjusted = dict(zip(tests, holm([found.p[best, other] for found in tests.values()]), strict=True))
-    return float(adjusted[setting]), float(tests[setting].p_article[best, other])
+    sides = [figures_by_name(found, units, metrics=[METRIC]) for found in values]
+    found = confirm(compare_pairs(sides, units, np.random.Generator(np.random.PCG64(SEED)), RESAMPLES))
+    return {
+        (one.result.label.setting, one.a, one.b): (one.p_adjusted, one.p_article_adjusted)  # type: ignore[attr-defined]
+        for one in found
+    }
 
 
 def _verdict(p_adjusted: float, p_article: float) -> Verdict:

@@ -20,7 +20,7 @@ from xqr_bench.stats.tukey import Tukey
 def display(material: Material, setting: str, test: Tukey, comparisons: Sequence[Comparison]) -> Display:
     """Compact letters of one setting, best record first.
 
-    Two records differ where both levels say so: the adjusted p-value by question, and Tukey's by article.
+    Two records differ where both levels say so: the adjusted p-values by question and by article.
     """
     labels = [side.label for side in material.sides]
     p = np.ones(test.p.shape)
@@ -28,7 +28,7 @@ def display(material: Material, setting: str, test: Tukey, comparisons: Sequence
     for found in comparisons:
         if found.setting == setting:
             a, b = labels.index(found.a), labels.index(found.b)
-            p[a, b] = p[b, a] = max(found.p_adjusted, found.p_article_tukey or 0.0)
+            p[a, b] = p[b, a] = max(found.p_adjusted, found.p_article_adjusted)
             adjustment = found.adjustment
     letters = compact_letters(p, test.means)
     order = sorted(range(len(labels)), key=lambda index: -test.means[index])

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from itertools import groupby
 
 import numpy as np
 
-from xqr_bench.certainty import MACRO, compare_many, verdict
+from xqr_bench.certainty import MACRO, PairTest, compare_many, confirm, verdict
 from xqr_bench.certainty.compare import NOT_SIGNIFICANT
 from xqr_bench.certainty.intervals import to_interval
 from xqr_bench.comparison.choice import CONFIRMATORY, Cells
 from xqr_bench.comparison.material import Material, name_of
 from xqr_bench.comparison.model import Comparison
-from xqr_bench.stats.multiple import benjamini_hochberg, holm
-from xqr_bench.stats.paired import PairedResult
+from xqr_bench.stats.multiple import benjamini_hochberg
 from xqr_bench.stats.tukey import Tukey
 from xqr_bench.types import FloatArray
 
@@ -29,7 +27,7 @@ NOT_DISTINGUISHABLE = "not distinguishable"
 
 
 def confirmatory(material: Material, settings: Sequence[str]) -> tuple[list[Comparison], dict[str, Tukey]]:
-    """MAP in each setting: Holm over the settings; of more than two records Tukey HSD first.
+    """MAP in each setting: Holm over the settings; of more than two records max-T over pairs and settings.
 
     Returns:
         the comparisons, and with more than two records Tukey's p-values of each setting.
@@ -43,18 +41,19 @@ def confirmatory(material: Material, settings: Sequence[str]) -> tuple[list[Comp
             settings=list(settings), resamples=material.resamples,
         )  # fmt: skip
         of_setting = {name_of(test.label).setting: test for test in tests}
-    found: list[Comparison] = []
-    for (a, b), group in groupby(material.compared(cells), key=lambda one: one[:2]):
-        results = [result for _, _, result in group]
-        tukey = [of_setting[name_of(result.label).setting] for result in results] if many else []
-        raw = [float(test.p[a, b]) for test in tukey] or [result.p for result in results]
-        by_article = [float(test.p_article[a, b]) for test in tukey] or [result.p_article for result in results]
-        over = f"Holm over {len(results)} setting{'s' * (len(results) != 1)}"
-        adjustment = f"Tukey HSD over {len(material.pairs)} pairs, then {over}" if many else over
-        for number, (result, p) in enumerate(zip(results, holm(raw), strict=True)):
-            more = {"p_tukey": raw[number], "p_article_tukey": by_article[number]} if many else {}
-            word = verdict_of(float(p), by_article[number])
-            found.append(_comparison(material, a, b, result, CONFIRMATORY_FAMILY, float(p), adjustment, word, **more))
+    tested = confirm(material.compared(cells, together=many))
+    n_settings = len({name_of(one.result.label).setting for one in tested})
+    over = f"{n_settings} setting{'s' * (n_settings != 1)}"
+    adjustment = f"step-down max-T over {len(material.pairs)} pairs in {over}" if many else f"Holm over {over}"
+    found = []
+    for one in tested:
+        tukey = of_setting.get(name_of(one.result.label).setting)
+        more = (
+            {"p_tukey": float(tukey.p[one.a, one.b]), "p_article_tukey": float(tukey.p_article[one.a, one.b])}
+            if tukey
+            else {}
+        )
+        found.append(_comparison(material, one, CONFIRMATORY_FAMILY, adjustment, **more))
     return found, of_setting
 
 
@@ -67,17 +66,16 @@ def exploratory(material: Material, cells: Cells, adjust: str) -> list[Compariso
     p: FloatArray
     if adjust == MAX_T:
         p = np.array([result.p_max_t for _, _, result in found])
+        p_article = np.array([result.p_article_max_t for _, _, result in found])
         adjustment = f"max-T over {cells_text}"
     else:
         p = benjamini_hochberg([result.p for _, _, result in found])
+        p_article = benjamini_hochberg([result.p_article for _, _, result in found])
         adjustment = f"Benjamini-Hochberg over {cells_text}"
     return [
-        _comparison(
-            material, a, b, result, EXPLORATORY_FAMILY, float(value), adjustment,
-            verdict_of(float(value), result.p_article),
-        )
-        for (a, b, result), value in zip(found, p, strict=True)
-    ]  # fmt: skip
+        _comparison(material, PairTest(*one, float(p[i]), float(p_article[i])), EXPLORATORY_FAMILY, adjustment)
+        for i, one in enumerate(found)
+    ]
 
 
 def verdict_of(p_adjusted: float, p_article: float) -> str:
@@ -86,22 +84,13 @@ def verdict_of(p_adjusted: float, p_article: float) -> str:
     return NOT_DISTINGUISHABLE if word == NOT_SIGNIFICANT else word
 
 
-def _comparison(
-    material: Material,
-    a: int,
-    b: int,
-    result: PairedResult,
-    family: str,
-    p_adjusted: float,
-    adjustment: str,
-    word: str,
-    **more: float,
-) -> Comparison:
+def _comparison(material: Material, test: PairTest, family: str, adjustment: str, **more: float) -> Comparison:
+    result = test.result
     name = name_of(result.label)
     return Comparison(
         task=material.task,
-        a=material.sides[a].label,
-        b=material.sides[b].label,
+        a=material.sides[test.a].label,
+        b=material.sides[test.b].label,
         setting=name.setting,
         metric=name.metric,
         scope=name.part,
@@ -117,9 +106,10 @@ def _comparison(
         p_t=max(result.p_t, LEAST),
         p_article=result.p_article,
         p_article_t=max(result.p_article_t, LEAST),
-        p_adjusted=p_adjusted,
+        p_adjusted=test.p_adjusted,
+        p_article_adjusted=test.p_article_adjusted,
         adjustment=adjustment,
-        verdict=word,
+        verdict=verdict_of(test.p_adjusted, test.p_article_adjusted),
         n_questions=result.n_questions,
         n_articles=result.n_articles,
         seed=material.seed,

@@ -164,6 +164,7 @@ def _differences(family: str, comparisons: Sequence[Comparison]) -> TextTable:
         ]
     columns += [
         ("p adjusted", lambda found: probability(found.p_adjusted)),
+        ("p by article adjusted", lambda found: probability(found.p_article_adjusted)),
         ("verdict", lambda found: found.verdict),
     ]
     return TextTable(

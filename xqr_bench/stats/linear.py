@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from xqr_bench.stats.contrasts import Contrasts
@@ -44,12 +45,14 @@ class Linearised:
         estimate: float64 `[figures]`.
         deviations: float64 `[questions, figures]`.
         present: whether the question has a value in the figure, bool `[questions, figures]`.
+        of_set: whether the figure is one of a set statistic, bool `[figures]`.
         units: questions and articles.
     """
 
     estimate: FloatArray
     deviations: FloatArray
     present: FloatArray
+    of_set: NDArray[np.bool_]
     units: Units
 
     @cached_property
@@ -108,6 +111,7 @@ def linearise(panel: Panel, contrasts: Contrasts, units: Units) -> Linearised:
         contrasts.apply(panel.estimate),
         contrasts.apply(cell_deviations(panel)),
         presence(panel, contrasts),
+        np.full(len(contrasts), panel.statistic is not None),
         units,
     )
 
@@ -118,6 +122,7 @@ def linearised_difference(a: Panel, b: Panel, contrasts: Contrasts, units: Units
         contrasts.apply(b.estimate) - contrasts.apply(a.estimate),
         contrasts.apply(cell_deviations(b) - cell_deviations(a)),
         presence(a, contrasts),
+        np.full(len(contrasts), a.statistic is not None),
         units,
     )
 
@@ -128,6 +133,7 @@ def joined(parts: Sequence[Linearised]) -> Linearised:
         np.concatenate([part.estimate for part in parts]),
         np.hstack([part.deviations for part in parts]),
         np.hstack([part.present for part in parts]),
+        np.concatenate([part.of_set for part in parts]),
         parts[0].units,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from xqr_bench.stats.signs import TOLERANCE, p_value
+from xqr_bench.stats.signs import p_value
 from xqr_bench.types import FloatArray, IntArray
 
 
@@ -34,38 +34,27 @@ def benjamini_hochberg(p: Sequence[float] | FloatArray) -> FloatArray:
 
 
 class StepDown:
-    """Step-down max-T adjusted p-values (Westfall & Young 1993, algorithm 2.8) from blocks of signed sums.
+    """Step-down max-T adjusted p-values (Westfall & Young 1993, algorithm 2.8; Romano & Wolf 2005, JASA 100).
 
-    Each column is studentised: with q the sum of squares of its n values, which signs do not change, a signed sum T
-    has t = T / sqrt((n q - T^2) / (n - 1)). A hypothesis is compared with the largest |t| of itself and of those with
-    smaller observed |t|, so the chance of any false rejection is kept and dependence between columns is used.
+    A hypothesis is compared with the largest |t| of itself and of those with smaller observed |t|: what has been
+    rejected no longer counts. The chance of any false rejection is kept whichever hypotheses are true, and dependence
+    between columns is used.
 
     Args:
-        observed, squares, n_units, scale: of each column, `[columns]`; scale is the sum of absolute values, and
-            sums that differ by 1e-9 of it are equal.
+        observed: |t| of each column, `[columns]`; what comes within rounding of it should reach it.
     """
 
-    def __init__(self, observed: FloatArray, squares: FloatArray, n_units: IntArray, scale: FloatArray) -> None:
-        self._n = np.maximum(n_units, 2).astype(np.float64)
-        self._total = self._n * squares
-        self._usable = scale > 0
-        # |observed| less the tolerance, so that equal sums count as equal
-        threshold = self._studentised(np.maximum(np.abs(observed) - TOLERANCE * scale, 0.0))
-        self._order = np.argsort(threshold, kind="stable")
-        self._threshold = threshold[self._order]
+    def __init__(self, observed: FloatArray) -> None:
+        self._order = np.argsort(observed, kind="stable")
+        self._observed = observed[self._order]
         self._count = np.zeros(len(observed))
         self._resamples = 0
 
-    def _studentised(self, sums: FloatArray) -> FloatArray:
-        spread = (self._total - sums**2) / (self._n - 1)
-        t: FloatArray = np.abs(sums) / np.sqrt(np.maximum(spread, 1e-12 * np.maximum(self._total, 1e-300)))
-        return np.where(self._usable, t, 0.0)
-
-    def add(self, statistics: FloatArray) -> None:
-        """Count a block of signed sums, `[resamples, columns]`."""
-        largest = np.maximum.accumulate(self._studentised(statistics)[:, self._order], axis=1)
-        self._count += (largest >= self._threshold).sum(axis=0)
-        self._resamples += len(statistics)
+    def add(self, resampled: FloatArray) -> None:
+        """Count a block of |t| under the null, `[resamples, columns]`."""
+        largest = np.maximum.accumulate(resampled[:, self._order], axis=1)
+        self._count += (largest >= self._observed).sum(axis=0)
+        self._resamples += len(resampled)
 
     def p(self) -> FloatArray:
         """Adjusted p-values `[columns]`; 1 where nothing differs."""

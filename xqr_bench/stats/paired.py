@@ -16,10 +16,10 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xqr_bench.stats import bootstrap as boot
 from xqr_bench.stats import signs
+from xqr_bench.stats.articles import bootstrap_t
 from xqr_bench.stats.bounds import LEVEL, Bounds, article_bounds, question_bounds
 from xqr_bench.stats.contrasts import Contrasts
 from xqr_bench.stats.linear import Linearised, joined, linearised_difference, shares
@@ -53,7 +53,7 @@ class PairedResult:
         effect_size: difference / standard deviation of the linearised d (Cohen's d_z).
         p: paired randomisation, one sign per question across all its settings.
         p_t: its t twin on the linearised differences.
-        p_article, p_article_t: the same with one sign per article.
+        p_article, p_article_t: by article: the studentised bootstrap (`bootstrap_t`), and a t test.
         p_max_t, p_article_max_t: step-down max-T adjusted over all figures tested together.
         n_questions, n_articles: units with a value in the figure.
         resamples: B.
@@ -113,7 +113,8 @@ def paired(
     weight_s (b_is - a_is) / n_s for the m questions of the figure; its mean is the difference of the figures, exactly.
     Under the null the two records are exchangeable within a question, so every vector of signs is equally likely and
     n_s does not change (Smucker et al. 2007). p counts |statistic| >= |observed|. For a set statistic the rows of a
-    question are exchanged and the statistic recomputed from the summed features.
+    question are exchanged and the statistic recomputed from the summed features. By article, the articles' sums of
+    d_i (of a set statistic, of its jackknife pseudo-values) are resampled: see `bootstrap_t`.
 
     Args:
         pairs: each a metric in a setting; all over the same questions.
@@ -132,8 +133,9 @@ def paired(
     linearised = joined([linearised_difference(pair.a, pair.b, pair.contrasts, units) for pair in pairs])
     all_shares = np.hstack([pair.contrasts.apply(shares(pair.b) - shares(pair.a)) for pair in pairs])
     present = linearised.present
-    p, p_max = _randomise(pairs, all_shares, present, np.arange(units.n_questions), question_stream, resamples)
-    p_article, p_article_max = _randomise(pairs, all_shares, present, units.article, article_stream, resamples)
+    p, p_max = _randomise(pairs, all_shares, present, question_stream, resamples)
+    in_article = (units.by_article(present) > 0).astype(np.float64)
+    p_article, p_article_max = bootstrap_t(units.by_article(all_shares), in_article, article_stream, resamples)
     intervals = _intervals(pairs, linearised, bootstrap_stream, bootstrap_resamples, level)
     article_intervals = article_bounds(linearised, level)
     labels = [label for pair in pairs for label in pair.contrasts.labels]
@@ -171,29 +173,20 @@ def _randomise(
     pairs: Sequence[Pair],
     all_shares: FloatArray,
     present: FloatArray,
-    unit: NDArray[np.int64],
     generator: np.random.Generator,
     resamples: int,
 ) -> tuple[FloatArray, FloatArray]:
-    """p-values and step-down max-T adjusted p-values `[figures]` with one sign per unit.
+    """p-values and step-down max-T adjusted p-values `[figures]` with one sign per question.
 
     Args:
         pairs: what is compared.
         all_shares: `[questions, figures]`, sums to the differences.
         present: 1.0 where the question has a value in the figure, `[questions, figures]`.
-        unit: unit of each question, `[questions]`.
         generator: source of signs.
         resamples: B.
     """
-    n_units = int(unit.max(initial=-1)) + 1
-
-    def by_unit(values: FloatArray) -> FloatArray:
-        sums = np.zeros((n_units, values.shape[1]))
-        np.add.at(sums, unit, values)
-        return sums
-
-    scale = np.abs(by_unit(all_shares)).sum(axis=0)
-    rows = signs.sign_grid(by_unit(all_shares))
+    scale = np.abs(all_shares).sum(axis=0)
+    rows = signs.sign_grid(all_shares)
     observed = rows.sum(axis=0)
     sets = []
     column = 0
@@ -201,16 +194,17 @@ def _randomise(
         columns = slice(column, column + len(pair.contrasts))
         column = columns.stop
         if pair.a.statistic is not None:
-            sets.append((columns, pair, by_unit((pair.b.sums - pair.a.sums).reshape(len(unit), -1))))
+            sets.append((columns, pair, (pair.b.sums - pair.a.sums).reshape(len(rows), -1)))
             observed[columns] = pair.contrasts.apply(pair.b.estimate) - pair.contrasts.apply(pair.a.estimate)
-    step_down = StepDown(observed, (rows**2).sum(axis=0), (by_unit(present) > 0).sum(axis=0), scale)
+    studentised = signs.SignedT((rows**2).sum(axis=0), present.sum(axis=0).astype(np.int64), scale)
+    step_down = StepDown(studentised.observed(observed))
     count = np.zeros(len(observed))
-    for coins in signs.coin_blocks(n_units, resamples, generator):
+    for coins in signs.coin_blocks(len(rows), resamples, generator):
         statistics = signs.signed_sums(rows, coins)
         for columns, pair, features in sets:
             statistics[:, columns] = _exchanged(pair, coins @ features)
         count += signs.at_least(statistics, observed, scale).sum(axis=0)
-        step_down.add(statistics)
+        step_down.add(studentised(statistics))
     return signs.p_value(count, resamples), step_down.p()
 
 

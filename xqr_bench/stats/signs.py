@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.stats.grid import on_grid
-from xqr_bench.types import FloatArray
+from xqr_bench.types import FloatArray, IntArray
 
 RESAMPLES = 10_000
 BLOCK = 500
@@ -50,3 +50,29 @@ def at_least(resampled: FloatArray, observed: FloatArray, scale: FloatArray) -> 
 def p_value(count: FloatArray, resamples: int) -> FloatArray:
     """(1 + #) / (B + 1): the observed labelling is one of the possible ones, so p is never 0."""
     return (1.0 + count) / (resamples + 1.0)
+
+
+class SignedT:
+    """Signed sums studentised by column, which makes columns of different spread comparable.
+
+    With q the sum of squares of a column's n values, which signs do not change, a signed sum T has
+    t = T / sqrt((n q - T^2) / (n - 1)).
+
+    Args:
+        squares, n_units, scale: of each column, `[columns]`; scale is the sum of absolute values.
+    """
+
+    def __init__(self, squares: FloatArray, n_units: IntArray, scale: FloatArray) -> None:
+        self._n = np.maximum(n_units, 2).astype(np.float64)
+        self._total = self._n * squares
+        self._scale = scale
+
+    def observed(self, sums: FloatArray) -> FloatArray:
+        """|t| of the observed sums `[columns]`, less the tolerance: equal sums count as equal."""
+        return self(np.maximum(np.abs(sums) - TOLERANCE * self._scale, 0.0))
+
+    def __call__(self, sums: FloatArray) -> FloatArray:
+        """|t| of signed sums `[..., columns]`; 0 for a column of zeros."""
+        spread = (self._total - sums**2) / (self._n - 1)
+        t: FloatArray = np.abs(sums) / np.sqrt(np.maximum(spread, 1e-12 * np.maximum(self._total, 1e-300)))
+        return np.where(self._scale > 0, t, 0.0)
