@@ -6,6 +6,7 @@ import re
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
+from xqr_bench.exposure import Exposure
 from xqr_bench.record import Record
 
 _TEXTS = frozenset({"query_prompt", "candidate_prompt", "prompt_name", "context_template"})
@@ -25,7 +26,9 @@ def publishable(record: Record) -> Record:
             "hardware": _free(record.provenance.hardware),
         }
     )
-    free = {name: _free(getattr(record, name)) for name in ("training", "exposure", "run_group")}
+    free = {name: _free(getattr(record, name)) for name in ("training", "run_group")}
+    if record.exposure is not None:
+        free["exposure"] = Exposure.model_validate(_free(record.exposure.model_dump()))
     clean = record.model_copy(update={"provenance": provenance, "warnings": _free(record.warnings), **free})
     clean._ranks = record._ranks
     return clean

@@ -10,6 +10,7 @@ from xqr_bench.board.attestation import load_attestation
 from xqr_bench.board.model import (
     AttestationSummary,
     Bias,
+    ExposureClass,
     Figure,
     Figures,
     Kind,
@@ -22,6 +23,7 @@ from xqr_bench.board.model import (
     SettingFigures,
 )
 from xqr_bench.board.places import attestation_path, ranks_path
+from xqr_bench.exposure import Level, default_exposure
 from xqr_bench.metrics import parse_metric
 from xqr_bench.record import LanguageDiagnostics, Record, TextDiagnostics, unrepresented_languages
 from xqr_bench.scores import Score
@@ -30,6 +32,13 @@ from xqr_bench.types import MULTILINGUAL
 PAIR_METRICS = ("map", "mrr", "recall@1")
 POSITION = "language_position"
 TOO_GOOD = 0.98
+EXPOSURE_CLASSES: dict[Level, ExposureClass] = {
+    "none declared": "unexposed",
+    "language only": "unexposed",
+    "unknown": "unknown",
+    "same source": "exposed",
+    "evaluation text": "exposed",
+}
 _KINDS: dict[tuple[str, str], Kind] = {("baseline", "random"): "floor", ("baseline", "oracle"): "ceiling"}
 _KIND_OF: dict[str, Kind] = {"baseline": "baseline", "builtin": "baseline", "run": "run"}
 _IN_COMMAND = (
@@ -62,6 +71,7 @@ def make_row(path: Path, folder: Path, record: Record) -> Row:
     identity, info = record.model.identity, record.provenance
     kind = kind_of(record)
     attestation = _attestation(path, folder, record)
+    exposure = record.exposure or default_exposure(identity.kind)
     return Row(
         id=place.with_suffix("").as_posix(),
         task=record.task.name,
@@ -93,7 +103,8 @@ def make_row(path: Path, folder: Path, record: Record) -> Row:
         ranks_digest=record.ranks_file.digest,
         warnings=[*record.warnings, *_too_good(record, kind)],
         training=record.training,
-        exposure=record.exposure,
+        exposure=exposure,
+        exposure_class=EXPOSURE_CLASSES[exposure.level],
         transform=None if record.transform is None else record.transform.model_dump(mode="json", exclude_none=True),
         diagnostics={code: _diagnostics(found) for code, found in record.diagnostics.items()},
         unrepresented=list(unrepresented_languages(record)),

@@ -6,12 +6,15 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from xqr_bench.board.attestation import load_attestation
 from xqr_bench.board.check import check_submission
 from xqr_bench.board.files import MAX_RECORD, max_ranks, read_json
 from xqr_bench.board.places import attestation_path, is_record, ranks_path, record_place
 from xqr_bench.board.publish import publishable
 from xqr_bench.errors import RecordError, UsageError
+from xqr_bench.exposure import Exposure, Level, default_exposure, read_declaration
 from xqr_bench.files import write_text
 from xqr_bench.record import Record, save_ranks, save_record, to_json
 
@@ -25,9 +28,17 @@ class Submitted(NamedTuple):
     attestation: Path | None
     commands: list[str]
     """Git commands that make a pull request of it."""
+    exposure: Level
 
 
-def submit(path: Path | str, leaderboard: Path | str = "leaderboard", *, replace: bool = False) -> Submitted:
+def submit(
+    path: Path | str,
+    leaderboard: Path | str = "leaderboard",
+    *,
+    replace: bool = False,
+    exposure: str | None = None,
+    exposure_note: str | None = None,
+) -> Submitted:
     """Check a record and copy it, with its ranks, to its place in the leaderboard folder.
 
     Local paths in its provenance are cut down to their last part. Nothing is written unless everything is right.
@@ -36,15 +47,25 @@ def submit(path: Path | str, leaderboard: Path | str = "leaderboard", *, replace
         path: the record.
         leaderboard: the folder.
         replace: overwrite a submission of the same model, version and task.
+        exposure: what the encoder may have seen of the task, as `read_declaration` takes it; default: what the record
+            says, else what the submission that is replaced says.
+        exposure_note: in words.
 
     Raises:
-        XqrBenchError: the first fault of the record; it is there already; the folder cannot be written.
+        XqrBenchError: the first fault of the record or the declaration; it is there already; the folder cannot be
+            written.
     """
     folder = Path(leaderboard)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is not a folder", remedy="name the leaderboard folder: --leaderboard DIR")
-    record = publishable(check_submission(Path(path)))
-    target = folder / record_place(record)
+    if exposure is None and exposure_note is not None:
+        raise UsageError("a note on exposure without a level", remedy="give --exposure LEVEL too")
+    checked = check_submission(Path(path))
+    target = folder / record_place(checked)
+    declared = _exposure(checked, target, exposure, exposure_note)
+    changed = checked.model_copy(update={"exposure": declared})
+    changed._ranks = checked.ranks
+    record = publishable(changed)
     _refuse_links(folder, target)
     _refuse_other_name(target, record)
     replaced = target.exists() or ranks_path(target).exists()
@@ -57,7 +78,29 @@ def submit(path: Path | str, leaderboard: Path | str = "leaderboard", *, replace
     _check_sizes(record, folder, target)
     attestation = _attestation(Path(path), target, record)
     save_record(record, target)
-    return Submitted(target, ranks_path(target), replaced, attestation, _commands(record, target, attestation))
+    level = (record.exposure or default_exposure(record.model.identity.kind)).level
+    commands = _commands(record, target, attestation)
+    return Submitted(target, ranks_path(target), replaced, attestation, commands, level)
+
+
+def _exposure(record: Record, target: Path, text: str | None, note: str | None) -> Exposure | None:
+    """What is declared now; else what the record says; else what the submission of before said."""
+    if text is not None:
+        now, before = read_declaration(text, record.task.name, note=note), record.exposure
+        if before is None or before.found is None or now.found is not None:
+            return now
+        # what a search found stays, and cannot be declared away
+        try:
+            return Exposure.model_validate({**now.model_dump(), "found": before.found.model_dump()})
+        except ValidationError as error:
+            raise UsageError(
+                f"the declaration does not fit the record: {error.errors()[0]['msg']}",
+                remedy="declare the level that was found",
+            ) from None
+    if record.exposure is None and target.is_file():
+        declared = read_json(target, MAX_RECORD).get("exposure")
+        return None if declared is None else Exposure.model_validate(declared)
+    return record.exposure
 
 
 def _attestation(source: Path, target: Path, record: Record) -> Path | None:

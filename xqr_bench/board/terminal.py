@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xqr_bench.board.files import visible
-from xqr_bench.board.model import Figure, Leaderboard, PublishedRow, Row
+from xqr_bench.board.model import ExposureClass, Figure, Leaderboard, PublishedRow, Row
 from xqr_bench.board.standing import METRIC
 from xqr_bench.errors import UnknownNameError, UsageError
 from xqr_bench.metrics import parse_metric
@@ -24,6 +24,11 @@ TIED = "="
 NAME_WIDTH = 28
 NARROW_NAME = 26
 DIRECTIONS = ("into", "out-of", "within")
+EXPOSURE_TITLES: dict[ExposureClass, str] = {
+    "unexposed": "no exposure declared",
+    "unknown": "exposure unknown",
+    "exposed": "exposed",
+}
 AnyRow = Row | PublishedRow
 R = TypeVar("R", Row, PublishedRow)
 
@@ -38,6 +43,7 @@ class View:
         language: of the queries, instead of the macro average.
         group: language group, instead of the macro average.
         sort: a setting, "model", "date" or "status".
+        exposure: only rows of these classes of exposure.
     """
 
     metric: str = METRIC
@@ -45,6 +51,7 @@ class View:
     language: str | None = None
     group: str | None = None
     sort: str | None = None
+    exposure: tuple[ExposureClass, ...] = ("unexposed", "unknown", "exposed")
 
     @property
     def key(self) -> str:
@@ -162,7 +169,12 @@ def _table(title: str, rows: Sequence[Row], view: View) -> Table:
     beside = view.metric == METRIC and MULTILINGUAL in view.settings and view.group is None
     if beside:
         table.add_column("dist.\nratio", justify="right", no_wrap=True)
-    for row in rows:
+    for row, heading in _by_exposure(rows, view):
+        if heading is not None:
+            table.add_section()
+            table.add_row(Text(heading, style="italic"))
+        if row is None:
+            continue
         cells: list[Text] = [_name(row), *([Text(row.status)] if roomy else [])]
         cells += [_cell(row, view, setting, part) for setting, part in view.columns]
         if beside:
@@ -173,6 +185,15 @@ def _table(title: str, rows: Sequence[Row], view: View) -> Table:
     if not rows:
         table.add_row("no submission")
     return table
+
+
+def _by_exposure(rows: Sequence[Row], view: View) -> Iterator[tuple[Row | None, str | None]]:
+    """The rows by what their encoders may have seen, a title before each class."""
+    for name in EXPOSURE_TITLES:
+        found = [row for row in rows if row.exposure_class == name] if name in view.exposure else []
+        if found:
+            yield None, EXPOSURE_TITLES[name]
+        yield from ((row, None) for row in found)
 
 
 def _name_width(rows: Sequence[Row], roomy: bool) -> int:
@@ -236,5 +257,7 @@ def _legend(board: Leaderboard, view: View) -> list[str]:
             lines.append("dist. ratio: rank distance / that of a random ranking; to be read beside MAP")
     if parse_metric(view.metric).kind == "bias":
         lines.append("a bias figure is read beside MAP: every measure of dispersion rewards a uniformly bad encoder")
+    if len(view.exposure) == len(EXPOSURE_TITLES):
+        lines.append("exposed: trained on the task's texts or on data of the same source, as declared or found")
     lines.append("recomputed: all scores follow from stored ranks; reproduced: the encoder was run again")
     return lines

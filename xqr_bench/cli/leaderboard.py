@@ -46,16 +46,21 @@ def verify(folder: str, quiet: bool) -> None:
 @click.option("--language", help="Figures of the queries in this language.")
 @click.option("--group", help="Figures of this language group, such as joshi-3.")
 @click.option("--sort", help="A setting, model, date or status.  [default: multilingual]")
+@click.option(
+    "--exposure", "exposures", multiple=True, help="Only unexposed, unknown or exposed rows; repeat for more."
+)
 @click.option("--no-tests", is_flag=True, help="Do not mark rows that cannot be told apart from the best.")
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard JSON: all that tables and sites show.")
 @click.pass_context
 def show(ctx: click.Context, /, **options: Any) -> None:
     """Show submissions and published figures.
 
-    Rows that cannot be told apart from the best, by a paired test on their stored ranks, are marked.
+    Rows that cannot be told apart from the best, by a paired test on their stored ranks, are marked. Rows whose
+    encoders were trained on the task's source or texts stand apart from those that declare none of it, and from those
+    of which it is not known.
     """
     from xqr_bench.board.table import leaderboard_text, read_leaderboard
-    from xqr_bench.board.terminal import View, check_view
+    from xqr_bench.board.terminal import EXPOSURE_TITLES, View, check_view
     from xqr_bench.board.terminal import show as rendered
     from xqr_bench.errors import UnknownNameError, UsageError
     from xqr_bench.types import SETTINGS
@@ -63,6 +68,9 @@ def show(ctx: click.Context, /, **options: Any) -> None:
     for setting in options["settings"]:
         if setting not in SETTINGS:
             raise UnknownNameError("setting", setting, SETTINGS)
+    for name in options["exposures"]:
+        if name not in EXPOSURE_TITLES:
+            raise UnknownNameError("class of exposure", name, EXPOSURE_TITLES)
     if options["as_json"]:
         commandline = click.core.ParameterSource.COMMANDLINE
         given = [name for name in ctx.params if ctx.get_parameter_source(name) == commandline]
@@ -82,6 +90,7 @@ def show(ctx: click.Context, /, **options: Any) -> None:
         language=options["language"],
         group=options["group"],
         sort=options["sort"],
+        exposure=tuple(name for name in EXPOSURE_TITLES if name in options["exposures"]) or tuple(EXPOSURE_TITLES),
     )
     check_view(view, board)
     from rich.console import Console

@@ -69,6 +69,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "List the metrics and bias measures with their definitions.",
     ),
     "data": ("xqr_bench.cli.data", "data", "Fetch, verify or list the data files of the tasks."),
+    "exposure": ("xqr_bench.cli.exposure", "exposure", "Look for a task's texts in training data."),
     "cache": ("xqr_bench.cli.cache", "cache", "Look after the vectors that runs keep."),
 }
 

@@ -166,14 +166,17 @@ def change(
         a, b = values[0][metric], values[1][metric]
         if a.features is None and not a.metric.per_row and a.undefined_reason is b.undefined_reason is None:
             common, of_a, of_b = np.intersect1d(a.queries, b.queries, return_indices=True)
-            nothing = dict.fromkeys(("pessimistic", "optimistic", "random_reference", "floor", "ceiling"))
             differences[metric] = replace(
                 a,
                 cell=a.cell[of_a],
                 queries=common,
                 values=b.values[of_b] - a.values[of_a],
                 tied=a.tied[of_a],
-                **nothing,
+                pessimistic=None,
+                optimistic=None,
+                random_reference=None,
+                floor=None,
+                ceiling=None,
             )
     return Change(
         name=name,

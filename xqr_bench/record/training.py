@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xqr_bench.encode.digests import TRAINING_FILE
 from xqr_bench.errors import RecordError
+from xqr_bench.exposure import Exposure, FoundTexts
 from xqr_bench.exposure.levels import UNKNOWN
 from xqr_bench.files import write_text
 from xqr_bench.types import TaskData
@@ -74,12 +75,18 @@ class LanguageLevels(_Part):
 
     trained: list[str] = Field(description="retrieval data of it was trained on")
     aligned_only: list[str] = Field(description="only in the alignment")
+    vocabulary_only: list[str] = Field(default_factory=list, description="only in the text of a static vocabulary")
 
     def level(self, language: str) -> str:
-        """`trained`, `aligned only` or `untouched`."""
-        if language in self.trained:
-            return "trained"
-        return "aligned only" if language in self.aligned_only else "untouched"
+        """`trained`, `aligned only`, `vocabulary only` or `untouched`: no text of it entered any of these."""
+        for level, members in (
+            ("trained", self.trained),
+            ("aligned only", self.aligned_only),
+            ("vocabulary only", self.vocabulary_only),
+        ):
+            if language in members:
+                return level
+        return "untouched"
 
 
 class TrainingRecord(_Part):
@@ -159,18 +166,18 @@ def training_of(source: str | None) -> TrainingRecord | None:
     return load_training(folder) if folder is not None and folder.is_dir() else None
 
 
-def exposure_of(training: TrainingRecord, data: TaskData) -> dict[str, Any]:
+def exposure_of(training: TrainingRecord, data: TaskData) -> Exposure:
     """What a training means for a task.
 
     Returns:
-        `level` (see `xqr_bench.exposure`); `languages` (language -> trained, aligned only or untouched: by this
+        `level` (see `xqr_bench.exposure`); `languages` (language -> its level: by this
         training, whatever the initial model had seen); `found`: the task's texts in the training data, where they
         were looked for.
     """
     found = training.exposure.get(data.name)
-    return {
-        "level": (found or {}).get("level") or UNKNOWN,
-        "declared_by": "training record",
-        "languages": {code: training.languages.level(code) for code in data.languages},
-        "found": found,
-    }
+    return Exposure(
+        level=(found or {}).get("level") or UNKNOWN,
+        declared_by="training record",
+        languages={code: training.languages.level(code) for code in data.languages},
+        found=None if found is None else FoundTexts.model_validate(found),
+    )

@@ -41,7 +41,9 @@ class PlainTable:
             title_style="bold",
         )
         for column, name in enumerate(self.header):
-            table.add_column(Text(name), justify="left" if column < self.names else "right", no_wrap=column > 0)
+            table.add_column(
+                Text(name), justify="left" if column < self.names else "right", no_wrap=column >= self.names
+            )
         for row in self.rows:
             table.add_row(*map(Text, row))
         return [table, *(Text(note, style="dim") for note in self.notes), Text("")]

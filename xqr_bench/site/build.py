@@ -14,7 +14,7 @@ from xqr_bench.board.model import LEADERBOARD_VERSION, Leaderboard
 from xqr_bench.board.table import leaderboard_text
 from xqr_bench.errors import XqrBenchError
 from xqr_bench.files import write_text
-from xqr_bench.site.entries import CONTEST, PARTS, PUBLISHED, REFERENCE, Entry, make_entries
+from xqr_bench.site.entries import CONTEST, EXPOSED, PARTS, PUBLISHED, REFERENCE, Entry, make_entries
 from xqr_bench.site.html import asset, datatables, render
 from xqr_bench.site.model_page import facts, sections
 from xqr_bench.site.payload import embedded_json, payload, percent
@@ -169,7 +169,7 @@ def _footer(board: Leaderboard) -> str:
 def _filters(entries: Sequence[Entry]) -> dict[str, list[str]]:
     """What the main table can be filtered by: name -> values; a filter with one value is left out."""
     statuses = {status for entry in entries for status in entry.statuses.values()}
-    ranked = [entry for entry in entries if entry.part in (CONTEST, REFERENCE)]
+    ranked = [entry for entry in entries if entry.part in (CONTEST, EXPOSED, REFERENCE)]
     found: dict[str, list[str]] = {
         "status": [status for status in ("reproduced", "recomputed", "published") if status in statuses],
         "kind": sorted({entry.kind for entry in entries if entry.part != PUBLISHED}),

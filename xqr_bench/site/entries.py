@@ -9,9 +9,10 @@ from xqr_bench.board.model import Leaderboard, PublishedRow, Row
 from xqr_bench.report.script import visible
 from xqr_bench.site.names import unique_stems
 
-CONTEST, REFERENCE, PUBLISHED = "contest", "reference", "published"
+CONTEST, EXPOSED, REFERENCE, PUBLISHED = "contest", "exposed", "reference", "published"
 PARTS = {
     CONTEST: "Submissions: recomputed from their ranks, compared with each other",
+    EXPOSED: "Submissions trained on the task's source or texts: compared with the others, shown apart",
     REFERENCE: "References: the floor and the ceiling, outside the contest",
     PUBLISHED: "Published: figures from papers, without ranks, never compared with the others",
 }
@@ -24,7 +25,7 @@ class Entry:
     Attributes:
         key: what tells it from all others; safe in file names and addresses.
         page: path of its page within the site.
-        part: contest, reference or published.
+        part: contest, exposed (to the task's source or texts), reference or published.
         model: untrusted text, without control and direction characters.
         version: folder name of revision or digest; a published row's variant.
         rows: task -> row.
@@ -51,14 +52,17 @@ class Entry:
         return ", ".join(sorted(found)) or "not stated"
 
     @property
+    def unrepresented(self) -> dict[str, list[str]]:
+        """Task -> languages whose queries the encoder does not tell apart; tasks without are left out."""
+        return {
+            task: row.unrepresented for task, row in self.rows.items() if isinstance(row, Row) and row.unrepresented
+        }
+
+    @property
     def exposure(self) -> str:
         """What is declared of the task's text in its training: a level where there is one."""
-        found = set()
-        for row in self.rows.values():
-            declared = row.exposure if isinstance(row, Row) else None
-            level = declared.get("level", declared.get("status")) if declared else None
-            found.add(str(level) if isinstance(level, str) else "declared" if declared else "not declared")
-        return ", ".join(sorted(found))
+        found = {row.exposure.level for row in self.rows.values() if isinstance(row, Row)}
+        return ", ".join(sorted(found)) or "not stated"
 
 
 def make_entries(board: Leaderboard) -> list[Entry]:
@@ -68,7 +72,7 @@ def make_entries(board: Leaderboard) -> list[Entry]:
     """
     grouped: dict[tuple[str, ...], dict[str, Row | PublishedRow]] = {}
     for row in board.rows:
-        part = CONTEST if row.contest else REFERENCE
+        part = (EXPOSED if row.exposure_class == "exposed" else CONTEST) if row.contest else REFERENCE
         grouped.setdefault((part, row.folder, row.version, row.protocol.name), {})[row.task] = row
     for paper in board.published:
         grouped.setdefault((PUBLISHED, paper.model, paper.variant, paper.source.citation), {})[paper.task] = paper

@@ -1,0 +1,75 @@
+"""Exposure on the board: declared at submission, kept, never declared away, shown apart."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.run import run
+from xqr_bench.board.submit import submit
+from xqr_bench.board.table import leaderboard_text, read_leaderboard
+from xqr_bench.board.terminal import View, show
+from xqr_bench.data import load_task
+from xqr_bench.errors import UsageError
+from xqr_bench.exposure import Exposure, find_texts
+from xqr_bench.record import Record, load_record, record_path, save_record
+
+
+def saved(record: Record, folder: Path, **changes: object) -> Path:
+    made = record.model_copy(update=changes)
+    made._ranks = record.ranks
+    return save_record(made, record_path(folder, made.model.name, made.task.name))
+
+
+def renamed(record: Record, name: str) -> dict[str, object]:
+    identity = record.model.identity.model_copy(update={"kind": "sentence-transformers", "name": name})
+    return {"model": record.model.model_copy(update={"name": name, "identity": identity})}
+
+
+def test_declared_kept_and_shown_apart(record: Record, tmp_path: Path) -> None:
+    from rich.console import Console
+
+    board = tmp_path / "board"
+    seen = saved(record, tmp_path / "a", **renamed(record, "lab/seen"))
+    done = submit(seen, board, exposure="same source", exposure_note="read in the model card")
+    assert done.exposure == "same source"
+    # a submission that says nothing more keeps what was said
+    assert submit(seen, board, replace=True).exposure == "same source"
+    there = load_record(done.record)
+    assert there.exposure == Exposure(level="same source", declared_by="submitter", note="read in the model card")
+    assert there.scores == record.scores
+    submit(saved(record, tmp_path / "b"), board)
+    submit(saved(record, tmp_path / "c", **renamed(record, "lab/silent")), board)
+    made = read_leaderboard(board, test=False)
+    assert {row.model: (row.exposure.level, row.exposure_class) for row in made.rows} == {
+        "char-ngrams": ("none declared", "unexposed"),
+        "lab/silent": ("unknown", "unknown"),
+        "lab/seen": ("same source", "exposed"),
+    }
+    assert json.loads(leaderboard_text(made))["rows"][0]["exposure"]["level"]
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(show(made, View()))
+    lines = [line.strip() for line in console.export_text().splitlines()]
+    starts = ("no exposure declared", "char-ngrams", "exposure unknown", "lab/silent", "exposed", "lab/seen")
+    places = [next(i for i, line in enumerate(lines) if line.startswith(start)) for start in starts]
+    assert places == sorted(places)
+    only = run("leaderboard", "show", "--leaderboard", str(board), "--exposure", "exposed", "--no-tests")
+    assert "lab/seen" in only.out
+    assert "lab/silent" not in only.out
+    assert run("leaderboard", "show", "--leaderboard", str(board), "--exposure", "seen").code == 1
+
+
+def test_what_was_found_cannot_be_declared_away(record: Record, tmp_path: Path) -> None:
+    data = load_task("mini", languages=["en"])
+    found = find_texts(data, [data.queries[0].text]).to_json()
+    exposure = Exposure.model_validate({"level": "evaluation text", "declared_by": "training record", "found": found})
+    path = saved(record, tmp_path / "a", exposure=exposure, **renamed(record, "lab/trained"))
+    with pytest.raises(UsageError, match="evaluation texts were found"):
+        submit(path, tmp_path / "board", exposure="none declared")
+    assert submit(path, tmp_path / "board", exposure="evaluation text", exposure_note="by mistake").exposure
+    assert load_record(next((tmp_path / "board").rglob("mini.json"))).exposure.found == exposure.found
+    with pytest.raises(UsageError, match="without a level"):
+        submit(path, tmp_path / "board", replace=True, exposure_note="x")

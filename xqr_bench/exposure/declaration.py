@@ -1,0 +1,136 @@
+"""What a record says its encoder may have seen of the task, and where that is read from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from xqr_bench.errors import UnknownNameError, UsageError
+from xqr_bench.exposure.findings import KindCounts
+from xqr_bench.exposure.levels import EVALUATION_TEXT, LEVELS, NONE_DECLARED, UNKNOWN, Level
+
+DeclaredBy = Literal["submitter", "training record", "xqr-bench", "nobody"]
+
+
+class FoundTexts(BaseModel):
+    """The result of a search for evaluation texts in training data, as `Findings.to_json` gives it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: str
+    languages: list[str] = Field(description="in which evaluation texts were looked for")
+    texts_searched: int
+    near: float = Field(description="share of a text's grams from which another counts as nearly the same")
+    level: Level | None = Field(default=None, description="evaluation text, or absent: none was found")
+    counts: dict[str, KindCounts] = Field(description="question, sentence, paragraph, title -> counts")
+    by_language: dict[str, dict[str, KindCounts]] = Field(default_factory=dict)
+    examples: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class Exposure(BaseModel):
+    """How much of a task an encoder may have seen before it was measured (docs/exposure.md)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    level: Level = UNKNOWN
+    declared_by: DeclaredBy = "nobody"
+    note: str | None = Field(default=None, description="in words, such as the data sets in question")
+    sources: list[str] = Field(default_factory=list, description="where that can be read: a model card, a paper")
+    languages: dict[str, str] | None = Field(
+        default=None,
+        description="language -> trained, aligned only or untouched, by the last training, where its record is known",
+    )
+    found: FoundTexts | None = Field(default=None, description="evaluation texts found in the training data")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_forms(cls, data: Any) -> Any:
+        """Records of before had any object here: what has no level that we know is `unknown`, and kept as a note."""
+        if isinstance(data, str):
+            return {"level": data, "declared_by": "submitter"}
+        if isinstance(data, dict) and data.get("level", data.get("status")) not in LEVELS:
+            return {"level": UNKNOWN, "note": json.dumps(data, ensure_ascii=False, sort_keys=True)} if data else {}
+        return data
+
+    @model_validator(mode="after")
+    def _fits_what_was_found(self) -> Exposure:
+        if self.found is not None and self.found.level == EVALUATION_TEXT and self.level not in (EVALUATION_TEXT,):
+            raise ValueError(
+                f"{self.level!r} is declared, but evaluation texts were found in the training data; "
+                f"the level is {EVALUATION_TEXT!r}"
+            )
+        return self
+
+
+NO_TRAINING = Exposure(level=NONE_DECLARED, declared_by="xqr-bench", note="nothing is trained")
+UNDECLARED = Exposure()
+
+
+def default_exposure(kind: str) -> Exposure:
+    """Of a record that declares nothing, by its model's kind: what is built in or a baseline learns from no text."""
+    return NO_TRAINING if kind in ("builtin", "baseline") else UNDECLARED
+
+
+def read_declaration(text: str, task: str, *, note: str | None = None) -> Exposure:
+    """Read what a submitter says: a level, or a JSON file.
+
+    A file holds `{"exposure": {task: level}}`, where a level may be an object `{"level": ..., "note": ..., "sources":
+    [...]}`, and optionally `"found": {task: ...}`; or it is what `xqr-bench exposure --output` wrote.
+
+    Args:
+        text: one of LEVELS, or a path.
+        task: of the record.
+        note: in words.
+
+    Raises:
+        UsageError, UnknownNameError: neither a level nor such a file; the file says nothing about the task, or
+            something that contradicts what it found.
+    """
+    data: dict[str, Any] = {"level": text} if text in LEVELS else _from_file(Path(text), task)
+    if note is not None:
+        data["note"] = note
+    try:
+        return Exposure.model_validate({"declared_by": "submitter", **data})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"the declaration of {task} in {text} cannot be used: {where + ': ' if where else ''}{first['msg']}",
+            remedy="docs/exposure.md shows the form",
+        ) from None
+
+
+def _from_file(path: Path, task: str) -> dict[str, Any]:
+    levels = ", ".join(repr(level) for level in LEVELS)
+    if not path.is_file():
+        if path.suffix == ".json":
+            raise UsageError(f"there is no file {path}", remedy=f"name a JSON file, or a level: {levels}")
+        raise UnknownNameError("level of exposure", str(path), LEVELS, remedy=f"use one of {levels}, or a JSON file")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} is no JSON: {error}", remedy="docs/exposure.md shows the form") from None
+    if isinstance(data, dict) and {"task", "counts", "texts_searched"} <= set(data):
+        data = {"found": {data["task"]: data}}
+    if not isinstance(data, dict) or not ({"exposure", "found"} & set(data)):
+        raise UsageError(f"{path} declares no exposure", remedy="docs/exposure.md shows the form")
+    declared, found = data.get("exposure", {}), data.get("found", {})
+    if not isinstance(declared, Mapping) or not isinstance(found, Mapping) or task not in {**declared, **found}:
+        known = [name for part in (declared, found) if isinstance(part, Mapping) for name in part]
+        raise UsageError(
+            f"{path} says nothing about {task}", found=", ".join(known) or "nothing", remedy=f"add {task} to it"
+        )
+    said = declared.get(task)
+    made: dict[str, Any] = {"level": said} if isinstance(said, str) else dict(said or {})
+    level = made.get("level")
+    if said is not None and level not in LEVELS:
+        raise UnknownNameError("level of exposure", str(level), LEVELS, remedy=f"use one of {levels}")
+    if task in found:
+        made["found"] = found[task]
+        if said is None:  # a search alone proves what is there, never what is not
+            made["level"] = found[task].get("level") or UNKNOWN
+    return made
