@@ -5,11 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from xqr_bench.train.recipe import Recipe, get_recipe
 from xqr_bench.train.save import card
 from xqr_bench.train.types import ParallelData
 
+ROOT = Path(__file__).resolve().parents[2]
 DATA = parallel(24)
 BITEXT = parallel(24, ["de", "en", "el"], kind="bitext", name="lines")
 
@@ -202,7 +201,7 @@ def test_no_update_is_an_arm_of_its_own() -> None:
 
 
 def test_training_learns() -> None:
-    loss = run(recipe=recipe(updates=60)).record.training
+    loss = run(recipe=recipe(updates=60, learning_rate=0.02)).record.training
     assert loss is not None
     assert loss.loss[0][1] > 0.5 > 0.2 > loss.loss[-1][1]
 
@@ -224,17 +223,19 @@ def test_hard_negatives_enter_the_loss() -> None:
 
 
 def test_early_stopping_keeps_the_weights_of_the_lowest_validation_loss() -> None:
-    # other questions with the same words: memorising stops helping
-    validation = parallel(12, name="other")
-    values = recipe(updates=120, validate_every=10, patience=2, learning_rate=0.05)
+    # each question with the passage of the next: what training teaches makes this loss higher
+    rolled = tuple((*column[1:], column[0]) for column in DATA.passages)
+    validation = dataclasses.replace(DATA, name="other", passages=rolled)
+    values = recipe(updates=60, validate_every=5, patience=2)
     result = run(recipe=values, validation=validation)
     stage = result.record.training
     assert stage is not None
     losses = dict(stage.validation)
     assert stage.stopped_early
     assert stage.best_update == min(losses, key=lambda step: losses[step])
-    assert stage.updates == stage.best_update + 20 < 120
-    assert weights(result) == weights(run(recipe=dataclasses.replace(values, updates=stage.best_update, patience=0)))
+    assert stage.updates == stage.best_update + 10 < 60
+    best = dataclasses.replace(values, updates=stage.best_update, patience=0)
+    assert weights(result) == weights(run(recipe=best))
 
 
 def test_patience_0_only_watches() -> None:
@@ -244,82 +245,83 @@ def test_patience_0_only_watches() -> None:
     assert (stage.stopped_early, stage.best_update) == (False, None)
 
 
-COMMAND = [sys.executable, "-m", "xqr_bench", "train", "--align-updates", "10", "--checkpoint-every", "10"]
+class StopError(Exception):
+    """Raised in the middle of a run."""
 
 
-def write_data(folder: Path) -> list[str]:
-    """The data as files, and the options that name them."""
-    lines = []
-    for i in range(40):
-        languages = {code: {"query": f"question {i} {code}", "passage": f"passage {i} {code}"} for code in ("de", "en")}
-        lines.append(json.dumps({"id": f"q{i}", "languages": languages}))
-    (folder / "pairs.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    bitext = folder / "bitext"
-    bitext.mkdir()
-    for code in ("de", "el"):
-        (bitext / f"{code}.txt").write_text("".join(f"line {i} {code}\n" for i in range(30)), encoding="utf-8")
-    return [
-        *("--data", str(folder / "pairs.jsonl"), "--align", str(bitext)),
-        *("--batch-size", "8", "--vocabulary", "320", "--dimensions", "16", "--updates", "400", "--save-at", "15"),
-    ]
+def stop(step: int, *_: Any) -> None:
+    raise StopError
 
 
-def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 120
-    while not path.exists():
-        assert process.poll() is None, "it ended before it was to be killed"
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+def unfinished(output: Path, **changes: Any) -> TrainConfig:
+    """A run with an alignment and checkpoints; kept models at 3 and 9."""
+    arguments = {"data": [DATA], "recipe": recipe(), "align": BITEXT, "align_updates": 6, "checkpoint_every": 4}
+    return TrainConfig(**{**arguments, "save_at": [3, 9], "output": output, **changes})
 
 
+def same_but_for_the_stop(stopped: Path, whole: Path) -> None:
+    records = [load_training(folder) for folder in (stopped, whole)]
+    stages = [record.training for record in records if record is not None and record.training is not None]
+    assert [stage.resumed_at for stage in stages] == [[8], []]
+    assert stages[0].loss == stages[1].loss
+    assert stages[0].tokens == stages[1].tokens
+    for name in ("model.safetensors", "checkpoint-3/model.safetensors", "checkpoint-9/model.safetensors"):
+        assert (stopped / name).read_bytes() == (whole / name).read_bytes()
+    assert digest_of_folder(stopped) == digest_of_folder(whole)
+    assert not stopped.with_name(stopped.name + ".unfinished").exists()
+
+
+def test_a_run_that_is_stopped_and_resumed_gives_the_same_bytes(tmp_path: Path) -> None:
+    train(unfinished(tmp_path / "whole"))
+    config = unfinished(tmp_path / "stopped")
+    with pytest.raises(StopError):
+        train(config, on_kept=lambda step, *_: stop(step) if step == 9 else None)
+    assert not (tmp_path / "stopped").exists()
+    place = tmp_path / "stopped.unfinished" / "training"
+    # a checkpoint that was cut off while it was written is not gone on from
+    (place / "checkpoint-11").mkdir()
+    (place / "checkpoint-11" / "trainer_state.json").write_text("{}")
+
+    with pytest.raises(UsageError, match="--resume"):
+        train(config)
+    with pytest.raises(UsageError, match="seed: 0 then, 1 now"):
+        train(dataclasses.replace(config, resume=True, seed=1))
+    train(dataclasses.replace(config, resume=True))
+    same_but_for_the_stop(tmp_path / "stopped", tmp_path / "whole")
+
+
+@pytest.mark.slow
 def test_a_run_that_is_killed_and_resumed_gives_the_same_bytes(tmp_path: Path) -> None:
-    options = write_data(tmp_path)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    killed = tmp_path / "killed"
-    process = subprocess.Popen([*COMMAND, *options, "--output", str(killed), "--quiet"], env=environment)
-    unfinished = tmp_path / "killed.unfinished"
-    wait_for(unfinished / "training" / "checkpoint-20" / "complete-0.json", process)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not killed.exists()
-    # a checkpoint that the kill left half-written is not gone on from
-    half = unfinished / "training" / "checkpoint-399"
-    half.mkdir()
-    (half / "trainer_state.json").write_text("{}")
+    script = """
+import os, signal, sys
+from pathlib import Path
+from tests.train.test_run import unfinished
+from xqr_bench.train import train
 
-    again = subprocess.run([*COMMAND, *options, "--output", str(killed)], env=environment, capture_output=True)
-    assert again.returncode == 1
-    assert b"--resume" in again.stderr
-    other = [*COMMAND, *options, "--output", str(killed), "--resume", "--seed", "1"]
-    refused = subprocess.run(other, env=environment, capture_output=True, check=False)
-    assert b"seed: 0 then, 1 now" in refused.stderr
+def kill(step, *_):
+    if step == 9:
+        os.kill(os.getpid(), signal.SIGKILL)
 
-    from click.testing import CliRunner
+train(unfinished(Path(sys.argv[1])), on_kept=kill)
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "killed")], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    train(unfinished(tmp_path / "killed", resume=True))
+    train(unfinished(tmp_path / "whole"))
+    same_but_for_the_stop(tmp_path / "killed", tmp_path / "whole")
 
-    from xqr_bench.cli.main import cli
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        runner = CliRunner()
-        for output, more in ((killed, ["--resume"]), (tmp_path / "whole", [])):
-            done = runner.invoke(cli, [*COMMAND[3:], *options, "--output", str(output), "--quiet", *more])
-            assert done.exit_code == 0, done.output
-    finally:
-        torch.set_num_threads(threads)
-    resumed, whole = load_training(killed), load_training(tmp_path / "whole")
-    assert resumed is not None
-    assert whole is not None
-    assert resumed.training is not None
-    assert whole.training is not None
-    assert whole.training.resumed_at == []
-    assert len(resumed.training.resumed_at) == 1
-    assert resumed.training.resumed_at[0] >= 20
-    assert (resumed.training.loss, resumed.training.tokens) == (whole.training.loss, whole.training.tokens)
-    for name in ("model.safetensors", "checkpoint-15/model.safetensors"):
-        assert (killed / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    assert digest_of_folder(killed) == digest_of_folder(tmp_path / "whole")
-    assert not unfinished.exists()
+def test_a_stop_in_the_alignment_begins_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from xqr_bench.train import run as module
+
+    whole = train(unfinished(tmp_path / "whole"))
+    real = module.run_stage
+    monkeypatch.setattr(module, "run_stage", lambda *_, **__: stop(0))
+    config = unfinished(tmp_path / "stopped")
+    with pytest.raises(StopError):
+        train(config)
+    monkeypatch.setattr(module, "run_stage", real)
+    assert weights(train(dataclasses.replace(config, resume=True))) == weights(whole)
 
 
 def test_a_batch_that_processes_cannot_share(monkeypatch: pytest.MonkeyPatch) -> None:

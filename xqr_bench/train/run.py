@@ -218,8 +218,6 @@ class _Run:
 
     def _record(self, model: Any, training: Stage | None, checkpoint: int | None) -> TrainingRecord:
         config, prepared = self.config, self.prepared
-        trained = _languages(prepared.data) if prepared.training is not None else []
-        aligned = _languages(prepared.alignment.data) if prepared.alignment is not None else []
         last = self.outcomes[-1] if self.outcomes else None
         names = ("strategy", "mix", "turn", "shuffle_positives", "distinct_pairs", "limit", "align_updates")
         settings = {name: getattr(config, name) for name in names}
@@ -232,7 +230,7 @@ class _Run:
             alignment=self.alignment,
             training=training,
             validation_data=[] if prepared.validation is None else _data_info(prepared.validation.data),
-            languages=LanguageLevels(trained=trained, aligned_only=[code for code in aligned if code not in trained]),
+            languages=_levels(prepared, static=config.static),
             checkpoint=checkpoint,
             processes=last.processes if last else 1,
             gathered=bool(last and last.gathered),
@@ -284,3 +282,14 @@ def _data_info(data: Sequence[ParallelData]) -> list[DataInfo]:
 
 def _languages(data: Sequence[ParallelData]) -> list[str]:
     return sorted({code for part in data for code in part.languages})
+
+
+def _levels(prepared: Prepared, *, static: bool) -> LanguageLevels:
+    trained = _languages(prepared.data) if prepared.training is not None else []
+    aligned = _languages(prepared.alignment.data) if prepared.alignment is not None else []
+    words = _languages(prepared.everything) if static else []
+    return LanguageLevels(
+        trained=trained,
+        aligned_only=[code for code in aligned if code not in trained],
+        vocabulary_only=[code for code in words if code not in (*trained, *aligned)],
+    )

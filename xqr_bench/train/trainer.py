@@ -52,9 +52,12 @@ class PlanTrainer(SentenceTransformerTrainer):  # type: ignore[misc]  # the libr
         return self.accelerator.prepare(self._loader(self.train_dataset))
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
-        """The batches of the validation plan, divided likewise."""
+        """The batches of the validation plan, divided likewise; none where there is only an evaluator."""
+        dataset = self.eval_dataset if eval_dataset is None else eval_dataset
+        if dataset is None:
+            return super().get_eval_dataloader()
         self.accelerator.even_batches = True
-        return self.accelerator.prepare(self._loader(self.eval_dataset if eval_dataset is None else eval_dataset))
+        return self.accelerator.prepare(self._loader(dataset))
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
         """One batch; counts its tokens in the state, which checkpoints keep."""

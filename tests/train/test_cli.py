@@ -1,0 +1,86 @@
+"""The command: what it prints, what it refuses, what it leaves on disk."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from xqr_bench.cli.main import cli
+from xqr_bench.errors import UsageError, XqrBenchError
+from xqr_bench.record.training import load_training
+
+SMALL = ["--updates", "4", "--batch-size", "4", "--vocabulary", "320", "--dimensions", "8"]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    lines = [
+        json.dumps(
+            {
+                "id": f"q{i}",
+                "languages": {c: {"query": f"ask {i} {c}", "passage": f"say {i} {c}"} for c in ("de", "en")},
+            }
+        )
+        for i in range(12)
+    ]
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(path)
+
+
+def call(*arguments: str) -> str:
+    done = CliRunner().invoke(cli, ["train", *arguments])
+    if isinstance(done.exception, XqrBenchError):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_a_dry_run_writes_nothing(data: str, tmp_path: Path) -> None:
+    printed = call("--data", data, "--ratio", "0", *SMALL, "--output", str(tmp_path / "model"), "--dry-run")
+    assert "updates: 4 (4 cross-lingual)" in printed
+    assert printed.endswith("dry run: nothing was trained\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pairs.jsonl"]
+
+
+def test_a_run(data: str, tmp_path: Path) -> None:
+    output = tmp_path / "model"
+    printed = call("--data", data, "--seed", "3", *SMALL, "--save-at", "2", "--output", str(output))
+    record = load_training(output)
+    assert record is not None
+    assert (record.ratio, record.seed) == (0.5, 3)
+    assert record.arguments["updates"] == 4
+    assert f"weights: {record.weights_digest[:16]}" in printed
+    assert "4 updates, 16 rows" in printed
+    assert (output / "checkpoint-2" / "model.safetensors").is_file()
+    with pytest.raises(UsageError, match="exists"):
+        call("--data", data, *SMALL, "--output", str(output))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--ratio", "1.5"], "ratio of monolingual batches is 1.5"),
+        (["--plan", "x-y", "--ratio", "0.5"], "has the ratio 0"),
+        (["--batch-size", "100"], "12 questions"),
+        (["--languages", "xx"], "no language xx"),
+        (["--languages", "en"], "one language only"),
+        (["--save-at", "2,x"], "no numbers"),
+        (["--recipe", "none"], "no recipe"),
+        (["--schedule", "steep"], "schedule"),
+    ],
+)
+def test_what_it_refuses(data: str, tmp_path: Path, arguments: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        call("--data", data, *SMALL, "--output", str(tmp_path / "model"), *arguments)
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_place_for_the_model_is_needed(data: str) -> None:
+    with pytest.raises(UsageError, match="no place"):
+        call("--data", data)
+    with pytest.raises(UsageError, match="no training data"):
+        call("--output", "somewhere")
