@@ -7,13 +7,13 @@ mode through the style sheet, print, and can be read by a screen reader.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from xqr_bench.board.model import Figure, LanguageFacts
-from xqr_bench.site.text import number, short_number
+from xqr_bench.site.text import MARK, number, short_number
 
 SHADES = 10
 LABEL, PLOT, VALUE, ROW = 98, 200, 56, 22
@@ -69,7 +69,9 @@ def heat_map(
     return rows
 
 
-def bars(languages: Sequence[LanguageFacts], figures: Mapping[str, Figure], label: str) -> Markup:
+def bars(
+    languages: Sequence[LanguageFacts], figures: Mapping[str, Figure], label: str, marked: Set[str] = frozenset()
+) -> Markup:
     """Horizontal bars of values in 0 .. 1, one a language, with both intervals.
 
     The drawing is one image to a screen reader; its figures stand in a table beside it.
@@ -85,7 +87,7 @@ def bars(languages: Sequence[LanguageFacts], figures: Mapping[str, Figure], labe
         )
         parts.append(Markup('<text class="tick" x="{}" y="{}">{:g}</text>').format(x, height - 6, tick))
     for place, language in enumerate(languages):
-        parts.append(_bar(place * ROW, language, figures.get(language.code)))
+        parts.append(_bar(place * ROW, language, figures.get(language.code), language.code in marked))
     return Markup("\n").join([*parts, Markup("</svg>")])
 
 
@@ -93,10 +95,10 @@ def _x(value: float) -> str:
     return f"{LABEL + PLOT * min(1.0, max(0.0, value)):.2f}"
 
 
-def _bar(top: int, language: LanguageFacts, figure: Figure | None) -> Markup:
+def _bar(top: int, language: LanguageFacts, figure: Figure | None, marked: bool) -> Markup:
     middle = top + ROW // 2
-    name = Markup('<text class="name" x="0" y="{}">{} <tspan class="code">{}</tspan></text>').format(
-        middle + 4, language.name, language.code
+    name = Markup('<text class="name" x="0" y="{}">{} <tspan class="code">{}{}</tspan></text>').format(
+        middle + 4, language.name, language.code, MARK if marked else ""
     )
     value = figure.value if figure else None
     if figure is None or value is None or not math.isfinite(value):

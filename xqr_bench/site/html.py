@@ -91,6 +91,8 @@ def environment() -> Environment:
         setting_labels=text.SETTING_LABELS,
         setting_meanings=text.SETTING_MEANINGS,
         status_meanings=text.STATUS_MEANINGS,
+        mark=text.MARK,
+        mark_meaning=text.MARK_MEANING,
         kind_meanings=text.KIND_MEANINGS,
     )
     return made

@@ -9,7 +9,16 @@ from typing import Any
 
 from markupsafe import Markup
 
-from xqr_bench.board.model import Figure, Figures, LanguageFacts, Leaderboard, PublishedRow, Row, TaskFacts
+from xqr_bench.board.model import (
+    Figure,
+    Figures,
+    LanguageFacts,
+    Leaderboard,
+    PublishedRow,
+    Representation,
+    Row,
+    TaskFacts,
+)
 from xqr_bench.site.charts import HeatRow, bars, heat_map
 from xqr_bench.site.entries import Entry
 from xqr_bench.site.text import SETTING_LABELS
@@ -27,6 +36,16 @@ class LanguageFigures:
 
 
 @dataclass(frozen=True)
+class TextsRow:
+    """Texts and vectors of one language; None: not known."""
+
+    language: LanguageFacts
+    queries: Representation
+    candidates: Representation | None
+    truncated: int | None
+
+
+@dataclass(frozen=True)
 class TaskSection:
     """One task on a model's page; what a row does not bring is empty and not shown.
 
@@ -39,6 +58,8 @@ class TaskSection:
         bias: measure -> figure, macro averages.
         bias_by_language: the same for each query language, with the test of a systematic order.
         positions: mean place of each candidate language among the relevants.
+        texts: what is known of the texts of each language and their vectors.
+        marked: languages whose queries the encoder does not tell apart.
         reasons: why figures are undefined, each once.
     """
 
@@ -55,6 +76,8 @@ class TaskSection:
     bias_by_language: list[tuple[LanguageFacts, Figures]]
     positions: list[HeatRow]
     multilingual_map: Figure | None
+    texts: list[TextsRow]
+    marked: frozenset[str]
     reasons: list[str]
 
     @property
@@ -78,6 +101,7 @@ def _section(name: str, task: TaskFacts, row: Row | PublishedRow) -> TaskSection
         }
         for setting in settings
     }
+    marked = frozenset(row.unrepresented if isinstance(row, Row) else ())
     return TaskSection(
         name=name,
         task=task,
@@ -86,7 +110,7 @@ def _section(name: str, task: TaskFacts, row: Row | PublishedRow) -> TaskSection
         scores=_turned({setting: row.scores[setting].macro for setting in settings}, task.metrics),
         groups=_groups(row, settings),
         plots={
-            setting: bars(task.languages, found, f"{SETTING_LABELS[setting]} MAP by query language, {name}")
+            setting: bars(task.languages, found, f"{SETTING_LABELS[setting]} MAP by query language, {name}", marked)
             for setting, found in by_language.items()
             if found
         },
@@ -104,8 +128,19 @@ def _section(name: str, task: TaskFacts, row: Row | PublishedRow) -> TaskSection
         ],
         positions=_positions(task, row),
         multilingual_map=row.scores[MULTILINGUAL].macro.get(PAIR_METRIC) if MULTILINGUAL in settings else None,
+        texts=list(_texts(task, row)),
+        marked=marked,
         reasons=list(dict.fromkeys(_reasons(row))),
     )
+
+
+def _texts(task: TaskFacts, row: Row | PublishedRow) -> Iterable[TextsRow]:
+    for language in task.languages:
+        found = row.diagnostics.get(language.code) if isinstance(row, Row) else None
+        if found is not None and found.queries is not None:
+            cut = (found.truncated_queries, found.truncated_candidates)
+            truncated = None if None in cut else sum(number for number in cut if number is not None)
+            yield TextsRow(language, found.queries, found.candidates, truncated)
 
 
 def _ordered(names: Iterable[str], order: list[str]) -> list[str]:

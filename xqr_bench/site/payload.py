@@ -76,6 +76,7 @@ def _entry(entry: Entry, board: Leaderboard, keys: Mapping[str, str], pairs: boo
         "index": entry.index,
         "exposure": entry.exposure,
         "status": entry.statuses,
+        "unrepresented": entry.unrepresented,
         "scores": {},
         "bias": {},
         "standing": {},

@@ -12,6 +12,11 @@ SETTING_MEANINGS = {
     "cross-lingual": "candidates in one other language than the query's; the mean over the ordered language pairs",
     "multilingual": "candidates of all languages in one pool; the mean over the query languages",
 }
+MARK = "†"
+MARK_MEANING = (
+    "the encoder does not tell the texts of a language apart: fewer than 95% of its distinct queries have a vector of "
+    "their own, so the scores of this language say little"
+)
 STATUS_MEANINGS = {
     "reproduced": "somebody ran the encoder again and got the same ranks within a stated tolerance",
     "recomputed": "every score follows from the ranks stored beside the record",

@@ -67,11 +67,20 @@ function shown(row, column) {
   );
 }
 
+/** Beside a model: languages whose texts it does not tell apart; with a language chosen, only where that is one. */
+function unrepresentedMark(row) {
+  const chosenLanguage = chosen.languages.startsWith("l:") ? chosen.languages.slice(2) : null;
+  const found = Object.entries(row.unrepresented).filter(([, codes]) => chosenLanguage === null || codes.includes(chosenLanguage));
+  if (!found.length) return null;
+  const text = `does not tell the queries of these languages apart: ${found.map(([task, codes]) => `${codes.join(", ")} of ${task}`).join("; ")}`;
+  return el("span", { class: "mark", title: text, text: " †" }, el("span", { class: "vh", text: " " + text }));
+}
+
 function modelCell(row) {
   const protocol = ["standard", "as published"].includes(row.protocol) ? null : el("small", {}, isolated(row.protocol));
   const variant = row.part === "published" ? el("small", {}, isolated(row.version)) : null;
   const phone = el("div", { class: "phone" }, row.part === "published" ? null : el("small", { text: row.kind }), statusCell(row));
-  return el("div", {}, el("a", { href: row.page }, isolated(row.model)), variant, protocol, phone);
+  return el("div", {}, el("a", { href: row.page }, isolated(row.model)), unrepresentedMark(row), variant, protocol, phone);
 }
 
 function statusCell(row) {
