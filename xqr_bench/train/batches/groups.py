@@ -129,11 +129,29 @@ def choose_partners(data: ParallelData, seed: int, data_set: int) -> Int32:
     return partners
 
 
+def _in_a_cover(possible: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which pairs stand in a choice of possible pairs that has each language once on either side.
+
+    Only these can have a share when all languages have the same (Birkhoff 1946): without the others the scaling
+    of Sinkhorn and Knopp converges fast.
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
+    n = len(possible)
+    found = np.zeros_like(possible)
+    for a, b in np.argwhere(possible):
+        rest = np.delete(np.delete(possible, a, axis=0), b, axis=1)
+        matching = maximum_bipartite_matching(csr_array(rest.astype(np.int8)), perm_type="column")
+        found[a, b] = n == 1 or bool((matching >= 0).all())
+    return found
+
+
 def pair_shares(data: ParallelData) -> FloatArray:
     """Share of each ordered language pair, so that each language has the same share of queries and of passages.
 
     All pairs equally where every pair shares a question. Else the pairs that do, scaled until rows and columns
-    have equal sums (Sinkhorn and Knopp 1967).
+    have equal sums (Sinkhorn and Knopp 1967); a pair that can have no share beside the others has none.
 
     Returns:
         float64 `[languages, languages]`, diagonal 0, sum 1.
@@ -147,6 +165,7 @@ def pair_shares(data: ParallelData) -> FloatArray:
     shares: FloatArray = (shared > 0).astype(np.float64)
     n = len(data.languages)
     if (shared > 0).sum() < n * (n - 1):
+        shares = np.where(_in_a_cover(shared > 0), shares, 0.0)
         for _ in range(10_000):
             with np.errstate(invalid="ignore", divide="ignore"):
                 shares = shares / shares.sum(axis=1, keepdims=True)
