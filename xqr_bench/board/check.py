@@ -7,6 +7,7 @@ from pathlib import Path
 from xqr_bench.board.files import MAX_RECORD, check_parquet, max_ranks, read_json
 from xqr_bench.board.places import check_name
 from xqr_bench.board.possible import check_consistent
+from xqr_bench.board.relevance import check_relevance_files
 from xqr_bench.board.tasks import Known, find_task, known, structure_digest
 from xqr_bench.data import TaskSpec
 from xqr_bench.errors import RecordError, XqrBenchError
@@ -46,6 +47,7 @@ def check_submission(path: Path, *, prove: bool = True) -> Record:
     check_parquet(beside, max_ranks(spec.name), facts.n_relevants)
     record = load_with_ranks(path)
     check_ranks(record, record.ranks, facts)
+    check_relevance_files(path, record, facts.relevance)
     if prove:
         prove_scores(record)
     return record

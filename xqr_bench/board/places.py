@@ -9,10 +9,12 @@ from pathlib import Path, PurePosixPath
 
 from xqr_bench.errors import RecordError
 from xqr_bench.record import Record, folder_name
+from xqr_bench.types import VARIANTS
 
 MAX_NAME = 150
 RECORD_SUFFIX = ".json"
 RANKS_SUFFIX = ".ranks.parquet"
+RELEVANCE_SUFFIXES = {name: f".{name}.parquet" for name in VARIANTS}
 ATTESTATION_SUFFIX = ".reproduced.json"
 PUBLISHED = "published"
 FURNITURE = ("README.md", "schema.json", "leaderboard.schema.json")
@@ -61,6 +63,11 @@ def record_place(record: Record) -> PurePosixPath:
 def ranks_path(record: Path) -> Path:
     """The ranks file that belongs to a record's path."""
     return record.with_suffix(RANKS_SUFFIX)
+
+
+def relevance_paths(record: Path) -> dict[str, Path]:
+    """The files of the rules of relevance that belong to a record's path, whether there or not: rule -> path."""
+    return {name: record.with_suffix(suffix) for name, suffix in RELEVANCE_SUFFIXES.items()}
 
 
 def attestation_path(record: Path) -> Path:
@@ -112,7 +119,7 @@ def strange_files(folder: Path) -> list[tuple[Path, str]]:
 
 def _belongs(path: Path) -> bool:
     """Whether the file is a record, or stands beside the record it belongs to."""
-    for suffix in (RANKS_SUFFIX, ATTESTATION_SUFFIX):
+    for suffix in (RANKS_SUFFIX, *RELEVANCE_SUFFIXES.values(), ATTESTATION_SUFFIX):
         if path.name.endswith(suffix):
             return path.with_name(path.name.removesuffix(suffix) + RECORD_SUFFIX).is_file()
     return is_record(path)

@@ -11,12 +11,12 @@ from pydantic import ValidationError
 from xqr_bench.board.attestation import load_attestation
 from xqr_bench.board.check import check_submission
 from xqr_bench.board.files import MAX_RECORD, max_ranks, read_json
-from xqr_bench.board.places import attestation_path, is_record, ranks_path, record_place
+from xqr_bench.board.places import attestation_path, is_record, ranks_path, record_place, relevance_paths
 from xqr_bench.board.publish import publishable
 from xqr_bench.errors import RecordError, UsageError
 from xqr_bench.exposure import Exposure, Level, default_exposure, read_declaration
 from xqr_bench.files import write_text
-from xqr_bench.record import Record, save_ranks, save_record, to_json
+from xqr_bench.record import Record, relevance_ranks, save_ranks, save_record, save_relevance, to_json
 
 
 class Submitted(NamedTuple):
@@ -78,6 +78,9 @@ def submit(
     _check_sizes(record, folder, target)
     attestation = _attestation(Path(path), target, record)
     save_record(record, target)
+    for name, there in relevance_paths(target).items():
+        if name not in _rules(record):
+            there.unlink(missing_ok=True)  # of the submission that was replaced
     level = (record.exposure or default_exposure(record.model.identity.kind)).level
     commands = _commands(record, target, attestation)
     return Submitted(target, ranks_path(target), replaced, attestation, commands, level)
@@ -118,7 +121,7 @@ def _attestation(source: Path, target: Path, record: Record) -> Path | None:
 
 def _refuse_links(folder: Path, target: Path) -> None:
     """No symbolic link may lead a submission out of the folder."""
-    places = [target, ranks_path(target), target.parent, target.parent.parent]
+    places = [target, ranks_path(target), *relevance_paths(target).values(), target.parent, target.parent.parent]
     for place in places:
         if place.is_symlink():
             raise RecordError(f"{place} is a symbolic link", remedy="remove it from the leaderboard folder")
@@ -138,6 +141,11 @@ def _refuse_other_name(target: Path, record: Record) -> None:
                 )
 
 
+def _rules(record: Record) -> list[str]:
+    """The rules of relevance that have a file beside the record."""
+    return [name for name, info in record.relevance.items() if info.ranks_file is not None]
+
+
 def _check_sizes(record: Record, folder: Path, target: Path) -> None:
     """The files as they will be written must be as small as `verify` wants them."""
     import tempfile
@@ -146,6 +154,9 @@ def _check_sizes(record: Record, folder: Path, target: Path) -> None:
         packed = Path(scratch) / target.name
         save_ranks(record.ranks, packed)
         sizes = {"ranks": (packed.stat().st_size, max_ranks(record.task.name))}
+        for name in _rules(record):
+            save_relevance(name, record.ranks, relevance_ranks(record, name), packed)
+            sizes[f"ranks of {name} relevance"] = (packed.stat().st_size, max_ranks(record.task.name))
     sizes["record"] = (len(to_json(record).encode()), MAX_RECORD)
     for what, (size, limit) in sizes.items():
         if size > limit:
@@ -158,7 +169,13 @@ def _check_sizes(record: Record, folder: Path, target: Path) -> None:
 
 def _commands(record: Record, target: Path, attestation: Path | None) -> list[str]:
     branch = f"submit-{target.parent.parent.name}-{target.stem}".lower()
-    files = [target, ranks_path(target), *([attestation] if attestation else [])]
+    beside = relevance_paths(target)
+    files = [
+        target,
+        ranks_path(target),
+        *(beside[name] for name in _rules(record)),
+        *([attestation] if attestation else []),
+    ]
     return [
         shlex.join(command)
         for command in (

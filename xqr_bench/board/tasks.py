@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from xqr_bench.board.relevance import KnownRelevance, known_relevance
 from xqr_bench.data import TaskSpec, list_specs, load_task, pending_downloads
 from xqr_bench.errors import DataError, UnknownNameError
 from xqr_bench.search.exact import ranks_of, relevant_rows
@@ -29,6 +30,7 @@ class Known(BaseModel):
         queries, candidates: language -> how many.
         n_questions, n_articles, n_relevants: how many.
         structure: `structure_digest` of its ranks.
+        relevance: rule of relevance beside the strict one -> what is known of it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +42,7 @@ class Known(BaseModel):
     n_articles: int
     n_relevants: int
     structure: str
+    relevance: dict[str, KnownRelevance] = {}
 
 
 def board_tasks() -> dict[str, TaskSpec]:
@@ -94,6 +97,7 @@ def from_data(spec: TaskSpec, data: TaskData) -> Known:
         n_articles=len(set(data.articles)),
         n_relevants=len(positions),
         structure=structure_digest(ranks_of(data, offsets, positions, empty, empty)),
+        relevance=known_relevance(data),
     )
 
 

@@ -13,6 +13,7 @@ from xqr_bench.record.model import (
     TextDiagnostics,
 )
 from xqr_bench.record.ranks_file import check_possible, load_ranks, ranks_digest, save_ranks
+from xqr_bench.record.relevance_file import save_relevance
 from xqr_bench.record.represented import represented_languages, unrepresented_languages
 from xqr_bench.record.store import (
     Difference,
@@ -50,6 +51,7 @@ __all__ = [
     "represented_languages",
     "save_ranks",
     "save_record",
+    "save_relevance",
     "to_json",
     "unrepresented_languages",
 ]

@@ -242,11 +242,16 @@ def check_relevance(name: str, strict: Ranks, variant: Ranks) -> None:
 
 
 def _contradict(lists: IntArray, gt: NDArray[Any], eq: NDArray[Any]) -> NDArray[np.bool_]:
-    """Rows that neither tie with the row above them in the same list nor stand below all that tie with it."""
+    """Rows that contradict the row above them in the same list, or are more than tie with one another.
+
+    Either the two tie, or everything above and beside the upper one stands above the lower one.
+    """
     order = np.lexsort((gt, lists))
     lists, above, beside = lists[order], gt[order], eq[order]
-    same = (above[1:] == above[:-1]) & (beside[1:] == beside[:-1])
-    wrong = (lists[1:] == lists[:-1]) & ~same & (above[1:] < above[:-1] + beside[:-1])
+    together = lists[1:] == lists[:-1]
+    same = together & (above[1:] == above[:-1]) & (beside[1:] == beside[:-1])
     found = np.zeros(len(order), dtype=np.bool_)
-    found[order[1:][wrong]] = True
+    found[order[1:][together & ~same & (above[1:] < above[:-1] + beside[:-1])]] = True
+    block = np.cumsum(np.append(True, ~same)) - 1 if len(order) else order
+    found[order[np.bincount(block)[block] > beside]] = True
     return found
