@@ -7,6 +7,12 @@ Sources:
         NLP World", taxonomy file `lang2tax.txt` (0 = left behind .. 5 = winners).
     paper_training: whether the language is among the training languages of Elmahdy et al. 2024
         (arXiv 2408.10536): ar, zh, en, de, hi, ru, es, th, tr.
+    cc100_gib: GiB of text in CC-100, the training data of XLM-R: Conneau et al. 2020, "Unsupervised Cross-lingual
+        Representation Learning at Scale" (arXiv 1911.02116), appendix A, table 6, column "Size"; of Chinese the
+        simplified part. The table's token counts are left out: they count what stands between spaces, and Thai and
+        Chinese have none.
+    wikipedia_articles: articles of that Wikipedia as of August 2020: meta.wikimedia.org, "List of Wikipedias", as
+        collected in github.com/mayhewsw/multilingual-data-stats (wiki/wiki.csv).
 """
 
 from __future__ import annotations
@@ -27,6 +33,8 @@ class Language:
     script: str
     resource_class: int
     paper_training: bool
+    cc100_gib: float | None = None
+    wikipedia_articles: int | None = None
 
     @property
     def right_to_left(self) -> bool:
@@ -35,17 +43,17 @@ class Language:
 
 
 _ROWS = (
-    Language("ar", "Arabic", "Arab", 5, True),
-    Language("de", "German", "Latn", 5, True),
-    Language("el", "Greek", "Grek", 3, False),
-    Language("en", "English", "Latn", 5, True),
-    Language("es", "Spanish", "Latn", 5, True),
-    Language("hi", "Hindi", "Deva", 4, True),
-    Language("ru", "Russian", "Cyrl", 4, True),
-    Language("th", "Thai", "Thai", 3, True),
-    Language("tr", "Turkish", "Latn", 4, True),
-    Language("vi", "Vietnamese", "Latn", 4, False),
-    Language("zh", "Chinese", "Hans", 5, True),
+    Language("ar", "Arabic", "Arab", 5, True, 28.0, 1_069_379),
+    Language("de", "German", "Latn", 5, True, 66.6, 2_488_262),
+    Language("el", "Greek", "Grek", 3, False, 46.9, 182_546),
+    Language("en", "English", "Latn", 5, True, 300.8, 6_171_405),
+    Language("es", "Spanish", "Latn", 5, True, 53.3, 1_631_829),
+    Language("hi", "Hindi", "Deva", 4, True, 20.2, 142_300),
+    Language("ru", "Russian", "Cyrl", 4, True, 278.0, 1_666_830),
+    Language("th", "Thai", "Thai", 3, True, 71.7, 139_917),
+    Language("tr", "Turkish", "Latn", 4, True, 20.9, 367_896),
+    Language("vi", "Vietnamese", "Latn", 4, False, 137.3, 1_256_994),
+    Language("zh", "Chinese", "Hans", 5, True, 46.9, 1_151_113),
 )
 LANGUAGES: dict[str, Language] = {row.code: row for row in _ROWS}
 

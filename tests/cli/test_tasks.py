@@ -39,7 +39,7 @@ def test_one_task_with_its_data_at_hand() -> None:
     result = run("mini")
     assert result.exit_code == 0
     lines = words(result.output)
-    assert ["th", "Thai", "Thai", "3", "24", "36"] in lines
+    assert ["th", "Thai", "Thai", "3", "71.7", "139,917", "24", "36"] in lines
     assert ["group", "joshi-3", "el,", "th"] in lines
     assert ["licence", "Apache-2.0,", "https://www.apache.org/licenses/LICENSE-2.0"] in lines
     assert "24 distinct questions in 6 articles" in result.output
@@ -49,7 +49,7 @@ def test_one_task_without_its_data(tmp_path: Path) -> None:
     result = run("mlqa-r")
     assert result.exit_code == 0
     lines = words(result.output)
-    assert ["hi", "Hindi", "Deva", "4"] in lines
+    assert ["hi", "Hindi", "Deva", "4", "20.2", "142,300"] in lines
     assert f"no counts: 7 of 7 files are not in {tmp_path}/cache/xqr-bench/data/mlqa-r/" in result.output
     assert "to do: xqr-bench data fetch mlqa-r" in result.output
     assert "no language of mlqa-r belongs to the group joshi-3" in result.output

@@ -214,6 +214,8 @@ class LanguageFacts(_Part):
     script: str | None = Field(default=None, description="ISO 15924")
     right_to_left: bool = False
     resource_class: int | None = Field(default=None, description="Joshi et al. 2020, 0 .. 5")
+    cc100_gib: float | None = Field(default=None, description="GiB in CC-100 (Conneau et al. 2020)")
+    wikipedia_articles: int | None = Field(default=None, description="articles of its Wikipedia, August 2020")
     queries: int
     candidates: int
 

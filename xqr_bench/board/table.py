@@ -157,6 +157,8 @@ def _task_facts(spec: TaskSpec) -> TaskFacts:
                 script=language.script if language else None,
                 right_to_left=bool(language and language.right_to_left),
                 resource_class=language.resource_class if language else None,
+                cc100_gib=language.cc100_gib if language else None,
+                wikipedia_articles=language.wikipedia_articles if language else None,
                 queries=facts.queries[code],
                 candidates=facts.candidates[code],
             )

@@ -62,6 +62,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Train an encoder with a given ratio of monolingual to cross-lingual batches.",
     ),
     "tasks": ("xqr_bench.cli.tasks", "tasks", "List the tasks, or show one."),
+    "languages": (
+        "xqr_bench.cli.languages",
+        "languages",
+        "Scores by language beside how much text there is of each.",
+    ),
     "encoders": ("xqr_bench.cli.encoders", "encoders", "List the kinds of encoder MODEL can name."),
     "metrics": (
         "xqr_bench.cli.metrics",

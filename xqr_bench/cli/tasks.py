@@ -70,17 +70,23 @@ def _languages(spec: TaskSpec, data: TaskData | None) -> RenderableType:
     from xqr_bench.languages import LANGUAGES
 
     table = Table("code", "language", "script", "class", box=None, pad_edge=False)
+    table.add_column("CC-100, GiB", justify="right")
+    table.add_column("Wikipedia", justify="right")
     rows = []
     for code in spec.languages:
         row = LANGUAGES.get(code)
-        rows.append([code, row.name, row.script, str(row.resource_class)] if row else [code, "-", "-", "-"])
+        known = [row.name, row.script, str(row.resource_class)] if row else ["-", "-", "-"]
+        gib, articles = (row.cc100_gib, row.wikipedia_articles) if row else (None, None)
+        rows.append(
+            [code, *known, "-" if gib is None else f"{gib:g}", "-" if articles is None else f"{articles:,}"],
+        )
     if data is not None:
         table.add_column("questions", justify="right")
         table.add_column("candidates", justify="right")
         queries = [query.language for query in data.queries]
         for cells, size in zip(rows, data.column_sizes, strict=True):
             cells += [f"{queries.count(cells[0]):,}", f"{size:,}"]
-        rows.append(["all", "", "", "", f"{len(queries):,}", f"{len(data.candidates):,}"])
+        rows.append(["all", "", "", "", "", "", f"{len(queries):,}", f"{len(data.candidates):,}"])
     for cells in rows:
         table.add_row(*cells)
     if data is not None:
