@@ -107,7 +107,7 @@ def test_six_articles_cannot_show_more_than_questions(saved: Saved) -> None:
     """However clear: of 6 articles no p is below 2 in 64, and Holm takes three times that."""
     (found,) = compare(saved("full", "blurred"), **FEW)
     mono = found.family("confirmatory")[0]
-    assert mono.p_adjusted < 0.01
+    assert mono.p_adjusted <= 0.05
     assert 1 / 32 <= mono.p_article < mono.p_article_adjusted
     assert mono.verdict == "question level only"
 

@@ -147,20 +147,23 @@ def test_by_article_rejects_five_percent(task: str, setting: str) -> None:
 def test_queries_taken_as_independent_reject_too_often(task: str) -> None:
     """The mistake this room exists for: a t test over values of queries, when questions or articles are the units.
 
-    XQuAD-R has every question in 11 languages: more than 8% of true nulls are rejected in every pair where queries of
-    a question share candidates (cross-lingual, multilingual), of questions and of articles. MLQA-R has 520 small
-    articles and most questions in few languages: there it is never 8% multilingually.
+    XQuAD-R has every question in 11 languages: more than 8% of true nulls are rejected cross-lingually and
+    multilingually in every pair (10 to 79% of questions, 15 to 85% of articles). Monolingually, and on MLQA-R where
+    most questions have few languages, only between encoders of different kinds (8 to 27%), not between MiniLM's 256
+    and 384 columns (5.3 to 7.5%).
     """
     found = {
         (a, b, setting): queries_as_independent(many(task).difference(a, b, setting)[0], many(task).units, TRIALS)
         for a, b in PAIRS
         for setting in SETTINGS
     }
-    shared = [rates for (_, _, setting), rates in found.items() if setting != MONOLINGUAL]
+    shared = {place: rates["question"] for place, rates in found.items() if place[2] != MONOLINGUAL}
     if task == "xquad-r":
-        assert min(min(rates.values()) for rates in shared) > 0.08, found
+        assert min(shared.values()) > 0.08, found
+        assert min(rates["article"] for place, rates in found.items() if place[2] != MONOLINGUAL) > 0.08, found
     else:
-        assert max(rates["article"] for rates in shared) > 0.06, found
+        assert min(rate for (a, b, _), rate in shared.items() if (a, b) in PAIRS[:3]) > 0.08, found
+    assert found["MiniLM 256", "MiniLM", MONOLINGUAL]["question"] < 0.08, found
 
 
 def _figure(task: str, setting: str, metric: str) -> tuple[Panel, Contrasts]:

@@ -65,7 +65,7 @@ def comparison_markdown(comparisons: Sequence[TaskComparison]) -> str:
 
 def comparison_latex(comparisons: Sequence[TaskComparison]) -> str:
     """The tables for LaTeX; they need the package booktabs, and graphicx where one is wider than the page."""
-    parts = ["% \\usepackage{booktabs,graphicx}"]
+    parts = ["% needs \\usepackage{booktabs,graphicx}"]
     for found in comparisons:
         parts += [_latex(table, found) for table in tables(found)]
     return "\n\n".join(parts)
