@@ -22,6 +22,19 @@ if TYPE_CHECKING:
     from xqr_bench.transform import TransformOptions
 
 
+def _backend(ctx: click.Context, option: click.Parameter, backend: str) -> None:
+    needs = {"onnx": "optimum-onnx", "openvino": "optimum-intel"}
+    if backend in needs:
+        raise UsageError(
+            f"--backend {backend} cannot be used: sentence-transformers runs it through {needs[backend]}, which does "
+            "not install beside the versions of constraints.txt",
+            remedy=f"leave it out; or `pip install 'sentence-transformers[{backend}]'` in an environment of its own, "
+            "and evaluate the model as an encoder of your own (docs/encoders.md)",
+        )
+    if backend != "torch":
+        raise UsageError(f"there is no backend {backend!r}", remedy="leave --backend out: torch is the only one")
+
+
 def encoder_options(command: click.decorators.FC) -> click.decorators.FC:
     """Add the options that say how to load and use the encoder."""
     options = [
@@ -29,6 +42,14 @@ def encoder_options(command: click.decorators.FC) -> click.decorators.FC:
         click.option("--revision", help="Branch, tag or commit of a hub model."),
         click.option("--device", help="Such as cpu, cuda, cuda:1, mps. Default: the best there is."),
         click.option("--dtype", help="Cast the weights: float32, bfloat16 or float16."),
+        click.option(
+            "--backend",
+            default="torch",
+            show_default=True,
+            expose_value=False,
+            callback=_backend,
+            help="torch; why no other: docs/encoders.md.",
+        ),
         click.option("--batch-size", type=int, help="Texts encoded together, at most."),
         click.option("--token-budget", type=int, help="Tokens encoded together, padding included, at most."),
         click.option("--max-length", type=int, help="Tokens after which a text is cut off."),
