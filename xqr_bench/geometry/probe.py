@@ -37,8 +37,8 @@ class Probe:
 def language_probe(vectors: FloatArray, languages: IntArray, articles: IntArray) -> Probe | None:
     """Train logistic regression on the texts of some articles, test it on those of the others, and the other way round.
 
-    Articles are dealt to two folds in turn, by their number, so no article is on both sides: a text of the same
-    paragraph in another language cannot give the language away. Multinomial, L2 with C = 1 on vectors of length
+    Articles are dealt to two folds in turn, by their number, so no article is on both sides: the probe cannot
+    recognise an article instead of a language. Multinomial, L2 with C = 1 on vectors of length
     sqrt(d) (so that a component is about 1), lbfgs from zero: nothing is drawn at random.
 
     Args:
