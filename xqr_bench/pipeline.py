@@ -30,7 +30,7 @@ from xqr_bench.record.describe import language_diagnostics, relevance_info, task
 from xqr_bench.record.represented import representation_warnings
 from xqr_bench.record.training import exposure_of, training_of
 from xqr_bench.scores import all_per_query, score
-from xqr_bench.search import DEFAULT_MEMORY, exact_ranks
+from xqr_bench.search import DEFAULT_MEMORY, PROCESSOR, counting_device, device_name, exact_ranks
 from xqr_bench.search.index import (
     Indexed,
     IndexFacts,
@@ -110,6 +110,7 @@ def evaluate_tasks(
     limit: int | None = None,
     allow_zero_vectors: bool = False,
     memory: int = DEFAULT_MEMORY,
+    score_device: str = "auto",
     progress: Progress | None = None,
     data_progress: DataProgress | None = None,
     arguments: Mapping[str, Any] | None = None,
@@ -128,7 +129,8 @@ def evaluate_tasks(
         encoder: as `load_encoder` returns it.
         tasks: names, paths or specs.
         data_dir, languages, limit, allow_zero_vectors, progress: as for `evaluate`.
-        memory: bytes for a block of scores; results do not depend on it.
+        memory: bytes to rank in, beside the vectors; results do not depend on it.
+        score_device: where scores are counted (see `counting_device`); their last bits depend on it.
         data_progress: told of downloads.
         arguments: the arguments as the user gave them, for the record.
         metrics: compute these instead of the metrics of the tasks.
@@ -148,6 +150,7 @@ def evaluate_tasks(
         "limit": limit,
         "allow_zero_vectors": allow_zero_vectors,
         "memory": memory,
+        "score_device": score_device,
         "metrics": None if metrics is None else list(metrics),
         "transform": None if transform is None else transform.name,
         "transform_from": None if transform is None or transform.source is None else str(transform.source),
@@ -170,6 +173,7 @@ def evaluate_tasks(
         for data in loaded:
             for code, size in zip(data.languages, data.column_sizes.tolist(), strict=True):
                 refuse_too_few(index, size, code)
+    counted_on = counting_device(score_device, encoder.device) if index is None else PROCESSOR
     bitext = read_source(transform, loaded)
     with clock.phase("encoding"):
         embeddings = embed_tasks(
@@ -192,7 +196,7 @@ def evaluate_tasks(
                 moved = transform_vectors(data, vectors, transform, similarity=encoder.similarity, source=source)
             ranked, facts, notes = moved.vectors, moved.facts, list(moved.warnings)
         with own.phase("ranking"), told(progress, "scoring", len(data.queries)):
-            ranks, indexed = _ranks(data, ranked, encoder, index, memory, progress)
+            ranks, indexed = _ranks(data, ranked, encoder, index, memory, counted_on, progress)
         if indexed is not None and index_folder is not None:
             with own.phase("saving the index"):
                 save_index(index_folder, indexed, data, encoder, task_file=own_file(spec), overwrite=overwrite_index)
@@ -216,6 +220,7 @@ def evaluate_tasks(
             transform=facts,
             index=None if indexed is None else indexed.facts,
         )
+        record.provenance.hardware["counted_on"] = device_name(counted_on)
         record.provenance.texts = TextCounts(distinct=vectors.distinct_texts, from_store=vectors.stored_texts)
         if training is not None:
             record.training, record.exposure = training.model_dump(mode="json"), exposure_of(training, data)
@@ -339,6 +344,7 @@ def _ranks(
     encoder: BoundEncoder,
     index: IndexOptions | None,
     memory: int,
+    device: str,
     progress: Progress,
 ) -> tuple[Ranks, Indexed | None]:
     done = 0
@@ -350,7 +356,7 @@ def _ranks(
 
     both, how = (vectors.queries, vectors.candidates), encoder.similarity
     if index is None:
-        return exact_ranks(data, *both, similarity=how, memory=memory, progress=tell), None
+        return exact_ranks(data, *both, similarity=how, memory=memory, device=device, progress=tell), None
     indexed = indexed_ranks(data, *both, index, similarity=how, memory=memory, progress=tell)
     return indexed.ranks, indexed
 

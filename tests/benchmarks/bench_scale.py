@@ -18,6 +18,7 @@ import resource
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from xqr_bench.scores import all_per_query, score
 from xqr_bench.search import exact_ranks
 from xqr_bench.types import Candidate, Query, TaskData
 
-LANGUAGES = tuple("ar de el en es hi ru th tr vi zh fr".split())
+LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh", "fr")
 DIMENSIONS = 384
 CHUNK = 65536
 
@@ -43,13 +44,12 @@ def synthetic_task(n_queries: int, n_candidates: int) -> TaskData:
     queries = [Query(f"{name}:{i}", name, str(i), "") for name in LANGUAGES for i in range(each)][:n_queries]
     candidates = (
         Candidate(f"{name}:{i // 200}:{i // 5 % 40}:{i % 5}", name, f"sentence {i} of {name}")
-        for name, low, high in zip(LANGUAGES, edges, edges[1:], strict=False)
+        for name, (low, high) in zip(LANGUAGES, pairwise(edges), strict=True)
         for i in range(high - low)
     )
     # questions lie spread over the pool, as in a real collection
     relevants = tuple(
-        tuple(low + int(query.question) * (high - low) // each for low, high in zip(edges, edges[1:], strict=False))
-        for query in queries
+        tuple(low + int(query.question) * (high - low) // each for low, high in pairwise(edges)) for query in queries
     )
     return TaskData("scale", LANGUAGES, tuple(queries), tuple(candidates), relevants, (0,) * n_queries)
 

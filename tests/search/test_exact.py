@@ -74,7 +74,7 @@ def test_memory_does_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     queries, candidates = vectors(33, 0), vectors(161, 1)
     candidates[70:80] = candidates[0]
     whole = exact_ranks(data, queries, candidates, memory=2**30)
-    for memory in (1, 4 * 16 * 64, 4 * 16 * 96):
+    for memory in (4 * 32 * (16 + 8), 4 * 64 * (16 + 8), 4 * 96 * (2 * 16 + 8)):
         parts = exact_ranks(data, queries, candidates, memory=memory)
         np.testing.assert_array_equal(parts.gt, whole.gt)
         np.testing.assert_array_equal(parts.eq, whole.eq)

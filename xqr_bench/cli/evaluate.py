@@ -68,6 +68,12 @@ def encoder_options(command: click.decorators.FC) -> click.decorators.FC:
     return command
 
 
+def _size(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
+    from xqr_bench.encode.store.settings import parse_size
+
+    return None if value is None else parse_size(value)
+
+
 @click.command(short_help="Score an encoder on one or more tasks; write records.")
 @click.argument("model")
 @task_options
@@ -78,6 +84,16 @@ def encoder_options(command: click.decorators.FC) -> click.decorators.FC:
 @index_options
 @cache_options
 @encoder_options
+@click.option(
+    "--memory",
+    metavar="SIZE",
+    callback=_size,
+    help="To rank in, beside the vectors: such as 256MiB (the default) or 2GB.",
+)
+@click.option(
+    "--score-device",
+    help="Where scores are counted: cpu, cuda, cuda:1. Default: the encoder's GPU; for vectors made before, any GPU.",
+)
 @click.pass_context
 def evaluate(ctx: click.Context, /, model: str, **options: Any) -> None:
     """Score the encoder MODEL: monolingual, cross-lingual, multilingual, bias.
@@ -93,6 +109,8 @@ def evaluate(ctx: click.Context, /, model: str, **options: Any) -> None:
     transform = chosen_transform(options)
     index = chosen_index(options)
     check_index_options(session.specs, index, options)
+    if index is not None and options["score_device"] not in (None, "auto", "cpu"):
+        raise UsageError("an index is searched on the processor", remedy="leave --index or --score-device out")
     store = chosen_store(options)
     if model.startswith(RUN_PREFIX):
         evaluate_run(session, model, options_of(options), given(ctx), options)
@@ -162,6 +180,8 @@ def _run(
                 encoder,
                 todo,
                 allow_zero_vectors=options["allow_zero_vectors"],
+                score_device=options["score_device"] or "auto",
+                **({} if options["memory"] is None else {"memory": options["memory"]}),
                 metrics=session.metrics,
                 on_vectors=run_writer(session, encoder, name, todo, options, progress),
                 progress=progress,

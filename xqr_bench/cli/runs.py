@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from xqr_bench.types import TaskData
 
 BlockWriter = Callable[["TaskData", Iterable["ScoreBlock"]], None]
-_NOT_OF_A_RUN = ("dry_run", "allow_zero_vectors", "trec_run", "transform", "index")
+_NOT_OF_A_RUN = ("dry_run", "allow_zero_vectors", "trec_run", "transform", "index", "memory", "score_device")
 
 
 def evaluate_run(

@@ -15,7 +15,8 @@ from threadpoolctl import threadpool_limits
 import xqr_bench.search.product as tiles
 from xqr_bench.errors import RanksError
 from xqr_bench.search.columns import Panel
-from xqr_bench.search.counting import Counter, ProcessorCounter
+from xqr_bench.search.counting import Counter
+from xqr_bench.search.device import PROCESSOR, counter_on
 from xqr_bench.search.product import DEFAULT_MEMORY, Vectors
 from xqr_bench.search.variants import Variants
 from xqr_bench.types import IntArray, Ranks, TaskData
@@ -42,7 +43,7 @@ def exact_ranks(
     *,
     similarity: str = "cosine",
     memory: int = DEFAULT_MEMORY,
-    device: str = "cpu",
+    device: str = PROCESSOR,
     progress: Callable[[int], None] | None = None,
 ) -> Ranks:
     """Count, for every relevant of every query, the candidates of each language above it and beside it.
@@ -74,7 +75,7 @@ def exact_ranks(
     if similarity != "cosine":
         _refuse_overflow(data, queries, candidates)
     edges = np.append(0, np.cumsum(data.column_sizes))
-    counter = ProcessorCounter(edges, queries, candidates, unit=similarity == "cosine", memory=memory)
+    counter = counter_on(device, edges, queries, candidates, unit=similarity == "cosine", memory=memory)
     offsets, positions = relevant_rows(data)
     variants = Variants(data)
     gt, eq = count_all(counter, len(queries), offsets, positions, len(data.languages), progress, variants)

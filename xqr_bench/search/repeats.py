@@ -61,10 +61,10 @@ def find_repeats(rows: int, prepared: Callable[[int, int], Vectors]) -> Repeats:
     sizes = np.diff(np.append(starts, len(order)))
     blocks = np.flatnonzero(sizes > 1)
     blocks = blocks[np.argsort(order[starts[blocks]])]  # numbered by first appearance
-    number = np.full(len(starts), -1, dtype=np.int64)
-    number[blocks] = np.arange(len(blocks))
+    numbers = np.full(len(starts), -1, dtype=np.int64)
+    numbers[blocks] = np.arange(len(blocks))
     group = np.empty(len(order), dtype=np.int64)
-    group[order] = np.repeat(number, sizes)
+    group[order] = np.repeat(numbers, sizes)
     kept = group >= 0
     return Repeats(suspects[order[starts[blocks]]], suspects[kept], group[kept])
 
