@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
+from xqr_bench.cli.common import table_console
+
 
 @click.command(short_help="Draw records: heat maps, bars by language, differences, bias.")
 @click.argument("records", nargs=-1, type=click.Path(), metavar="RECORD...")
-@click.option("--kind", help="heatmap (default for one record), languages, forest (default for more) or bias.")
+@click.option("--kind", help="heatmap (default for one record), languages, forest (default for more), bias, frontier.")
 @click.option("--metric", default="map", show_default=True, help="What is drawn; bias draws language_position.")
 @click.option("--setting", help="Of `languages` (default: multilingual) and `forest` (default: all).")
 @click.option("--output", "-o", type=click.Path(), required=True, metavar="FILE", help="A .png, .svg or .pdf file.")
@@ -20,6 +22,8 @@ def plot(
 
     heatmap: language pairs of one record, or the difference of two, grey where it is not significant. languages: bars
     with intervals. forest: differences with intervals. bias: where each language stands in multilingual rankings.
+    frontier: multilingual MAP against own-language first, coloured by monolingual MAP; the nearest records in
+    monolingual MAP are printed beside it.
     """
     from pathlib import Path
 
@@ -27,4 +31,10 @@ def plot(
 
     paths = [Path(record) for record in records]
     written = plot_records(paths, Path(output), kind, metric=metric, setting=setting, seed=seed, resamples=resamples)
+    if kind == "frontier":
+        from xqr_bench.record import load_record
+        from xqr_bench.report.frontier import frontier_table, points_of
+
+        loaded = [load_record(path) for path in paths]
+        table_console().print(*frontier_table(points_of(loaded), loaded[0].task.title).rich(), sep="\n")
     click.echo(f"plot: {written}")

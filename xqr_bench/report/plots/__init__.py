@@ -9,14 +9,15 @@ from xqr_bench.comparison import CONFIRMATORY, Choice, TaskComparison, compare, 
 from xqr_bench.errors import UnknownNameError, UsageError
 from xqr_bench.metrics import parse_metric
 from xqr_bench.record import Record, load_record
-from xqr_bench.report.plots import bars, forest, heatmap
+from xqr_bench.report.frontier import points_of
+from xqr_bench.report.plots import bars, forest, frontier, heatmap
 from xqr_bench.report.plots.style import check_output, save
 from xqr_bench.stats.signs import RESAMPLES
 from xqr_bench.types import MULTILINGUAL, SETTINGS
 
 __all__ = ["KINDS", "check_plot", "plot_comparison", "plot_records"]
 
-KINDS = ("heatmap", "languages", "forest", "bias")
+KINDS = ("heatmap", "languages", "forest", "bias", "frontier")
 
 
 def check_plot(kind: str, output: Path | str) -> None:
@@ -43,7 +44,7 @@ def plot_records(
         output: .png, .svg or .pdf.
         kind: `heatmap` (language pairs of one record, or the difference of two), `languages` (bars by query
             language), `forest` (differences), `bias` (place of each language); default: heatmap of one record, forest
-            of several.
+            of several; `frontier`: multilingual MAP against own-language first.
         metric: what is drawn.
         setting: of `languages` (default multilingual) and `forest` (default all).
         seed, resamples: of the tests behind a difference.
@@ -62,7 +63,7 @@ def plot_records(
     name = parse_metric(metric).name
     if setting is not None and setting not in SETTINGS:
         raise UnknownNameError("setting", setting, SETTINGS)
-    if setting is not None and kind in ("heatmap", "bias"):
+    if setting is not None and kind in ("heatmap", "bias", "frontier"):
         raise UsageError(f"--setting does not change a plot of the kind {kind}", remedy="leave it out")
     if kind == "forest":
         choice = Choice(metrics=() if name == CONFIRMATORY else (name,))
@@ -77,6 +78,8 @@ def plot_records(
         for record in records:
             by_task.setdefault(record.task.name, []).append(record)
         return save(bars.draw(list(by_task.values()), name, setting or MULTILINGUAL), output)
+    if kind == "frontier":
+        return save(frontier.draw(points_of(records), records[0].task.title), output)
     if kind == "bias":
         return save(heatmap.draw([heatmap.position_matrix(record) for record in records]), output)
     return save(heatmap.draw([heatmap.score_matrix(record, name) for record in records]), output)

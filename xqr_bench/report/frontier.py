@@ -1,0 +1,128 @@
+"""Multilingual MAP against own-language first at similar monolingual MAP: a description, no test (docs/bias.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xqr_bench.errors import UsageError
+from xqr_bench.record import Record
+from xqr_bench.report.figures import signed
+from xqr_bench.report.plain import PlainTable
+from xqr_bench.report.terminal import number
+from xqr_bench.types import MONOLINGUAL, MULTILINGUAL
+
+MATCH = 0.02
+"""Monolingual MAP that differ by at most this are called similar."""
+PREFERENCE = "own_language_first"
+
+
+@dataclass(frozen=True)
+class Point:
+    """An encoder on a task.
+
+    Attributes:
+        label: its name.
+        monolingual, multilingual: MAP.
+        own_first: own-language first, the share of queries whose own-language relevant leads the relevants.
+        chance: its value without preference.
+    """
+
+    label: str
+    monolingual: float
+    multilingual: float
+    own_first: float
+    chance: float
+
+    @property
+    def preference(self) -> float:
+        """How far own-language first is from chance, either way."""
+        return abs(self.own_first - self.chance)
+
+
+def on_frontier(points: Sequence[Point]) -> list[bool]:
+    """Whether no other point has at least the multilingual MAP and at most the preference, and one of the two strictly.
+
+    The Pareto frontier among these points: it says nothing about encoders that are not among them, and nothing about
+    what is certain. A random ranking is always at one end of it: it has no preference, and finds nothing.
+    """
+
+    def beats(a: Point, b: Point) -> bool:
+        no_worse = a.multilingual >= b.multilingual and a.preference <= b.preference
+        return no_worse and (a.multilingual > b.multilingual or a.preference < b.preference)
+
+    return [not any(beats(other, point) for other in points) for point in points]
+
+
+def nearest(points: Sequence[Point]) -> list[int | None]:
+    """For each point the other closest in monolingual MAP (of equally close ones the first); None: it is alone."""
+    result: list[int | None] = []
+    for i, point in enumerate(points):
+        others = [j for j in range(len(points)) if j != i]
+        result.append(min(others, key=lambda j: abs(points[j].monolingual - point.monolingual)) if others else None)
+    return result
+
+
+def points_of(records: Sequence[Record]) -> list[Point]:
+    """The points of records of one task.
+
+    Raises:
+        UsageError: the records are of several tasks, or one has no MAP or own-language first.
+    """
+    tasks = {record.task.name for record in records}
+    if len(tasks) > 1:
+        raise UsageError("a frontier is of one task", found=", ".join(sorted(tasks)), remedy="name records of one task")
+    found = []
+    for record in records:
+        figures = []
+        for setting, metric in ((MONOLINGUAL, "map"), (MULTILINGUAL, "map"), (MULTILINGUAL, PREFERENCE)):
+            score = record.scores[setting].macro.get(metric) if setting in record.scores else None
+            if score is None or score.value is None:
+                raise UsageError(
+                    f"{record.model.name} on {record.task.name} has no {setting} {metric}",
+                    found=score.undefined_reason if score is not None else ", ".join(record.task.metrics),
+                    remedy="leave the record out, or evaluate with both metrics",
+                )
+            figures.append(score)
+        mono, multi, own = (float(score.value or 0.0) for score in figures)
+        found.append(Point(record.model.name, mono, multi, own, figures[2].random_reference or 0.0))
+    return found
+
+
+def frontier_table(points: Sequence[Point], title: str) -> PlainTable:
+    """A row a point, by falling multilingual MAP: its figures, whether it is on the frontier, and its nearest."""
+    flags, matches = on_frontier(points), nearest(points)
+    order = sorted(range(len(points)), key=lambda i: (-points[i].multilingual, points[i].label))
+    place = {i: str(number) for number, i in enumerate(order, start=1)}
+    rows = []
+    for i in order:
+        point, match = points[i], matches[i]
+        cells = [place[i], _short(point.label) + (" *" if flags[i] else "")]
+        cells += [number(value) for value in (point.monolingual, point.multilingual, point.own_first)]
+        if match is None:
+            cells += ["–"] * 4
+        else:
+            other = points[match]
+            gaps = [
+                point.monolingual - other.monolingual,
+                point.multilingual - other.multilingual,
+                point.own_first - other.own_first,
+            ]
+            cells += [place[match] if abs(gaps[0]) <= MATCH else f"({place[match]})", *map(signed, gaps)]
+        rows.append(tuple(cells))
+    return PlainTable(
+        title,
+        ("", "record", "mono.\nMAP", "multi.\nMAP", "own\nfirst", "nearest", "mono.\nMAP", "multi.\nMAP", "own\nfirst"),
+        tuple(rows),
+        names=2,
+        notes=(
+            "* on the frontier: no other record here has at least the multilingual MAP and an own-language first",
+            "at least as close to chance, one of the two strictly.",
+            f"nearest: the record closest in monolingual MAP, in brackets where more than {MATCH:g} away; then this",
+            "record minus that one. A description of these records, no test.",
+        ),
+    )
+
+
+def _short(name: str, length: int = 40) -> str:
+    return name if len(name) <= length else name[: length - 1] + "…"
