@@ -50,7 +50,9 @@ def test_the_attestation_goes_along(saved: Path, board: Path) -> None:
 def test_replacing_takes_an_old_attestation_away(saved: Path, placed: Path, board: Path) -> None:
     reproduce(placed)
     assert submit(saved, board, replace=True).attestation is None
-    assert sorted(contents(board)) == ["char-ngrams/1/mini.json", "char-ngrams/1/mini.ranks.parquet"]
+    assert sorted(contents(board)) == [
+        f"char-ngrams/1/mini.{end}" for end in ("json", "lenient.parquet", "paragraph.parquet", "ranks.parquet")
+    ]
 
 
 def test_another_encoder_is_not_the_same(placed: Path, tmp_path: Path) -> None:

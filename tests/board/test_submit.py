@@ -22,11 +22,14 @@ from xqr_bench.record import Record, save_record
 def test_it_writes_record_and_ranks(saved: Path, board: Path) -> None:
     done = submit(saved, board)
     assert done.record == board / "char-ngrams" / "1" / "mini.json"
-    assert sorted(contents(board)) == ["char-ngrams/1/mini.json", "char-ngrams/1/mini.ranks.parquet"]
+    assert sorted(contents(board)) == [
+        f"char-ngrams/1/mini.{end}" for end in ("json", "lenient.parquet", "paragraph.parquet", "ranks.parquet")
+    ]
     assert load_record(done.record, ranks=True).ranks_file == load_record(saved).ranks_file
     assert done.commands == [
         "git switch -c submit-char-ngrams-mini",
-        f"git add {done.record} {done.ranks}",
+        f"git add {done.record} {done.ranks} {done.record.with_suffix('.lenient.parquet')} "
+        f"{done.record.with_suffix('.paragraph.parquet')}",
         "git commit -m 'Submit char-ngrams on mini'",
         "git push -u origin submit-char-ngrams-mini",
     ]

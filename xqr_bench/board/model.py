@@ -53,6 +53,13 @@ class SettingFigures(_Part):
     )
 
 
+class RelevanceFigures(_Part):
+    """The figures under another rule of relevance, or why there are none."""
+
+    scores: dict[str, Figures] = Field(default_factory=dict, description="setting -> metric -> macro average")
+    undefined_reason: str | None = None
+
+
 class Bias(_Part):
     """How language moves the multilingual ranks; never to be read without MAP and the random reference."""
 
@@ -159,6 +166,9 @@ class Row(_Part):
     contest: bool = Field(description="whether it competes: encoders, runs and baselines, not floor and ceiling")
     scores: dict[str, SettingFigures] = Field(description="setting -> scores")
     bias: Bias
+    relevance: dict[str, RelevanceFigures] = Field(
+        default_factory=dict, description="rule of relevance beside the strict one -> figures"
+    )
     standing: dict[str, dict[str, Standing]] = Field(
         default_factory=dict, description="setting -> metric (map) -> standing; empty outside the contest"
     )

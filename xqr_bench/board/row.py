@@ -17,6 +17,7 @@ from xqr_bench.board.model import (
     LanguageTexts,
     Protocol,
     ProvenanceSummary,
+    RelevanceFigures,
     Representation,
     Reproduce,
     Row,
@@ -26,6 +27,7 @@ from xqr_bench.board.places import attestation_path, ranks_path
 from xqr_bench.exposure import Level, default_exposure
 from xqr_bench.metrics import parse_metric
 from xqr_bench.record import LanguageDiagnostics, Record, TextDiagnostics, unrepresented_languages
+from xqr_bench.record.model import RelevanceInfo
 from xqr_bench.scores import Score
 from xqr_bench.types import MULTILINGUAL
 
@@ -55,6 +57,7 @@ _IN_COMMAND = (
     "similarity",
     "trust_remote_code",
     "allow_zero_vectors",
+    "no_relevance",
     "transform",
     "transform_from",
     "index",
@@ -87,6 +90,7 @@ def make_row(path: Path, folder: Path, record: Record) -> Row:
         contest=kind not in ("floor", "ceiling"),
         scores={setting: _scores(record, setting) for setting in record.scores},
         bias=_bias(record),
+        relevance={name: _under(info) for name, info in record.relevance.items()},
         provenance=ProvenanceSummary(
             created=info.created,
             code_version=info.code_version,
@@ -221,6 +225,13 @@ def _diagnostics(found: LanguageDiagnostics) -> LanguageTexts:
         queries=told(found.queries),
         candidates=told(found.candidates),
     )
+
+
+def _under(info: RelevanceInfo) -> RelevanceFigures:
+    scores = {
+        setting: {name: _figure(score) for name, score in found.macro.items()} for setting, found in info.scores.items()
+    }
+    return RelevanceFigures(scores=scores, undefined_reason=info.undefined_reason)
 
 
 def _attestation(path: Path, folder: Path, record: Record) -> AttestationSummary | None:

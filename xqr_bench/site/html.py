@@ -89,6 +89,7 @@ def environment() -> Environment:
     made.globals.update(
         describe=describe,
         setting_labels=text.SETTING_LABELS,
+        relevance_labels=text.RELEVANCE_LABELS,
         setting_meanings=text.SETTING_MEANINGS,
         status_meanings=text.STATUS_MEANINGS,
         mark=text.MARK,

@@ -22,7 +22,7 @@ from xqr_bench.board.model import (
 from xqr_bench.site.charts import HeatRow, bars, heat_map
 from xqr_bench.site.entries import Entry
 from xqr_bench.site.text import SETTING_LABELS
-from xqr_bench.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, SETTINGS
+from xqr_bench.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, SETTINGS, STRICT
 
 PAIR_METRIC = "map"
 
@@ -51,6 +51,7 @@ class TaskSection:
 
     Attributes:
         scores: metric -> setting -> figure, macro averages.
+        relevance: rule of relevance -> setting -> figure of MAP, the strict rule first; empty where it is the only one.
         groups: (group, setting) -> figure of MAP, in order.
         plots: setting -> bars of MAP by query language.
         by_language: the same as a table.
@@ -68,6 +69,7 @@ class TaskSection:
     row: Row | PublishedRow
     settings: list[str]
     scores: dict[str, dict[str, Figure]]
+    relevance: dict[str, dict[str, Figure]]
     groups: dict[str, dict[str, Figure]]
     plots: dict[str, Markup]
     by_language: list[LanguageFigures]
@@ -108,6 +110,7 @@ def _section(name: str, task: TaskFacts, row: Row | PublishedRow) -> TaskSection
         row=row,
         settings=settings,
         scores=_turned({setting: row.scores[setting].macro for setting in settings}, task.metrics),
+        relevance=_relevance(row, settings),
         groups=_groups(row, settings),
         plots={
             setting: bars(task.languages, found, f"{SETTING_LABELS[setting]} MAP by query language, {name}", marked)
@@ -155,6 +158,19 @@ def _turned(by_setting: Mapping[str, Figures], order: list[str]) -> dict[str, di
     return {
         name: {setting: figures[name] for setting, figures in by_setting.items() if name in figures}
         for name in _ordered(names, order)
+    }
+
+
+def _relevance(row: Row | PublishedRow, settings: list[str]) -> dict[str, dict[str, Figure]]:
+    """Rule -> setting -> MAP, of rows that have another rule beside the strict one."""
+    found = {STRICT: {setting: row.scores[setting].macro for setting in settings}}
+    if isinstance(row, Row):
+        found |= {name: under.scores for name, under in row.relevance.items() if under.scores}
+    if len(found) == 1:
+        return {}
+    return {
+        name: {setting: figures[PAIR_METRIC] for setting, figures in scores.items() if PAIR_METRIC in figures}
+        for name, scores in found.items()
     }
 
 

@@ -7,6 +7,11 @@ from decimal import ROUND_HALF_UP, Decimal
 
 UNDEFINED = "–"
 SETTING_LABELS = {"monolingual": "Monolingual", "cross-lingual": "Cross-lingual", "multilingual": "Multilingual"}
+RELEVANCE_LABELS = {
+    "strict": "strict: the labelled sentences",
+    "lenient": "lenient: other sentences of the paragraph that contain the answer are left out",
+    "paragraph": "paragraph: every sentence of the right paragraph",
+}
 SETTING_MEANINGS = {
     "monolingual": "query and candidates in one language; the mean over the languages",
     "cross-lingual": "candidates in one other language than the query's; the mean over the ordered language pairs",
