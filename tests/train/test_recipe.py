@@ -10,7 +10,7 @@ from tests.train.build import parallel
 from xqr_bench.errors import EncoderError, UnknownNameError, UsageError
 from xqr_bench.train.config import TrainConfig
 from xqr_bench.train.prepare import prepare
-from xqr_bench.train.recipe import RECIPES, get_recipe
+from xqr_bench.train.recipe import RECIPES, flag, get_recipe
 
 
 def test_paper_recipe_is_the_published_one() -> None:
@@ -18,6 +18,18 @@ def test_paper_recipe_is_the_published_one() -> None:
     recipe = RECIPES["paper"]
     assert (recipe.batch_size, recipe.learning_rate, recipe.weight_decay) == (100, 3e-5, 0.01)
     assert (recipe.query_prompt, recipe.passage_prompt) == ("Query: ", "Passage: ")
+
+
+def test_the_documented_values_are_those_of_the_recipes() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    shown = {name: [f"`{value}`" if value is not None else "–" for value in values] for name, *values in _pairs()}
+    for name, values in shown.items():
+        assert f"| `{flag(name)}` | {' | '.join(values)} |" in page, name
+
+
+def _pairs() -> list[tuple[str, object, object]]:
+    paper, static = RECIPES["paper"].values(), RECIPES["static"].values()
+    return [(name, paper[name], static[name]) for name in paper if name != "name"]
 
 
 def test_recipe_takes_changes_and_leaves_none_out() -> None:

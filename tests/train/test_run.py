@@ -226,7 +226,7 @@ def test_early_stopping_keeps_the_weights_of_the_lowest_validation_loss() -> Non
     # each question with the passage of the next: what training teaches makes this loss higher
     rolled = tuple((*column[1:], column[0]) for column in DATA.passages)
     validation = dataclasses.replace(DATA, name="other", passages=rolled)
-    values = recipe(updates=60, validate_every=5, patience=2)
+    values = recipe(updates=60, validate_every=5, patience=2, learning_rate=0.02)
     result = run(recipe=values, validation=validation)
     stage = result.record.training
     assert stage is not None
