@@ -141,3 +141,13 @@ def test_a_record_after_twenty_kills_is_the_record_of_an_undisturbed_run(tmp_pat
     print(f"{kills} of 20 runs were killed before they ended")
     for number in range(4):
         assert record(f"killed-{number}") == expected
+
+
+def test_what_was_encoded_stays_when_the_record_cannot_be_written() -> None:
+    Path("results").write_text("no folder")
+    done = run("evaluate", MODEL, *SHORT)
+    assert done.code == 1
+    assert "error: cannot write " in done.err
+    assert "Traceback" not in done.err
+    texts = evaluated("--output", "other")["provenance"]["texts"]
+    assert texts["from_store"] == texts["distinct"] > 0
