@@ -129,7 +129,7 @@ def row(tool: str, facts: dict[str, Any], means: np.ndarray, reference: np.ndarr
         f"{facts['peak'] / 1e6:,.0f}",
         f"{ratio[0]:.2f}" if ratio[0] < 10 else f"{ratio[0]:,.0f}",
         f"{ratio[1]:.2f}" if ratio[1] < 10 else f"{ratio[1]:,.0f}",
-        " / ".join(f"{value:.4f}" for value in families(means)),
+        " / ".join(f"{value:.4f}" for value in families(means)) if share == 1 else "",
         f"{np.nanmax(np.abs(means - reference)):.1e}",
     ]
 

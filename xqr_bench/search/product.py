@@ -10,7 +10,6 @@ vector that occurs more than once is multiplied once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,12 +79,6 @@ class Product:
         """Go through the blocks of query rows, as (start, stop); `scores` then refers to the block at hand."""
         for start in self.starts:
             yield start, self.take(start)
-
-    def another(self) -> Product:
-        """The same product with a block in hand of its own, for another thread; the vectors are shared."""
-        other = copy(self)
-        other._buffer = np.empty_like(self._buffer)
-        return other
 
     def scores(self, panel: Panel) -> Vectors:
         """Scores of the block at hand against a panel, float32 `[rows, panel]`; overwritten by the next call."""
