@@ -15,6 +15,7 @@ from xqr_bench.board.table import leaderboard_text
 from xqr_bench.errors import XqrBenchError
 from xqr_bench.files import write_text
 from xqr_bench.site.entries import CONTEST, EXPOSED, PARTS, PUBLISHED, REFERENCE, Entry, make_entries
+from xqr_bench.site.frontier import frontier_panels
 from xqr_bench.site.html import asset, datatables, render
 from xqr_bench.site.model_page import facts, sections
 from xqr_bench.site.payload import embedded_json, payload, percent
@@ -122,6 +123,7 @@ def make_pages(board: Leaderboard, more: Sequence[MorePage] = MORE_PAGES) -> dic
             parts=PARTS,
             level=percent(board.interval_level),
             filters=_filters(entries),
+            panels=frontier_panels(board),
             **common("index.html", "Leaderboard"),
         ),
         "compare.html": render(
