@@ -20,8 +20,8 @@ MEASURED = """
 import json, resource, sys
 from tests.benchmarks.bench_scale import one
 
-# no more than 300 queries: the product itself stays quick
-print(json.dumps(one(300, int(sys.argv[1]), int(sys.argv[2]), False)))
+# few queries: the product itself stays quick
+print(json.dumps(one(120, int(sys.argv[1]), int(sys.argv[2]), False)))
 """
 
 
@@ -39,9 +39,9 @@ def added(candidates: int) -> tuple[int, int]:
 def test_memory_stays_within_the_budget() -> None:
     """One copy of the larger pool's vectors would already be over the bound. Counts and sums of bits (some bytes a
     candidate) and the threads' own memory are the allowance."""
-    small, _ = added(40_000)
-    large, vectors_given = added(120_000)
-    allowance = 120_000 * 60 + 24 * 2**20
+    small, _ = added(20_000)
+    large, vectors_given = added(90_000)
+    allowance = 90_000 * 60 + 24 * 2**20
     assert BUDGET + allowance < vectors_given
     assert small < BUDGET + allowance
     assert large < BUDGET + allowance
