@@ -19,8 +19,8 @@ SETTING_MEANINGS = {
 }
 MARK = "†"
 MARK_MEANING = (
-    "the encoder does not tell the texts of a language apart: fewer than 95% of its distinct queries have a vector of "
-    "their own, so the scores of this language say little"
+    "the encoder does not tell the texts of a language apart: its queries have fewer than 95 distinct vectors for 100 "
+    "distinct texts, so the scores of this language say little"
 )
 STATUS_MEANINGS = {
     "reproduced": "somebody ran the encoder again and got the same ranks within a stated tolerance",
