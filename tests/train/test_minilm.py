@@ -120,6 +120,7 @@ def test_a_resumed_run_with_dropout_gives_the_same_bytes(tmp_path: Path) -> None
     assert resumed.record.weights_digest == whole.record.weights_digest
 
 
+@pytest.mark.slow  # bfloat16 is emulated on most CPUs
 def test_mixed_precision() -> None:
     values = recipe(precision="bf16")
     options = TrainConfig(base=str(FOLDER), data=[DATA], recipe=values).options
