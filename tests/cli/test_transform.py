@@ -76,7 +76,7 @@ def test_a_flagged_language_has_a_mark_and_a_note(folder: Path, tmp_path: Path) 
     text = console.export_text()
     assert "de† " in text
     assert "en† " not in text
-    assert "† fewer than 95 distinct vectors for 100 distinct queries of the language" in text
+    assert "† fewer than 95 distinct vectors for 100 distinct queries: scores of the language say little" in text
     path = save_record(changed, tmp_path / "mini.json")
     done = run("compare", str(path), str(folder / "char-ngrams_center" / "mini.json"), "--resamples", "200")
     assert "char-ngrams: fewer than 95% distinct query vectors in de" in " ".join(done.out.split())

@@ -20,7 +20,7 @@ WEAKEST = 3
 LARGE = 1e6
 NARROW = (0, 1, 0, 0)  # two tasks and their half widths fit into 100 columns
 MARK = "†"
-UNREPRESENTED = f"{MARK} fewer than 95 distinct vectors for 100 distinct queries of the language: its scores say little\n"
+UNREPRESENTED = f"{MARK} fewer than 95 distinct vectors for 100 distinct queries: scores of the language say little\n"
 HALF_WIDTH = "±: half of the 95% interval over questions; the record also holds that over articles\n"
 
 
