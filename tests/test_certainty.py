@@ -59,7 +59,8 @@ def test_every_figure_has_both_intervals(record: Record) -> None:
         assert interval.n_units <= record.task.n_questions
         assert article.n_units <= record.task.n_articles
         assert interval.low - 1e-9 <= found.value <= interval.high + 1e-9, (setting, part, key, metric)
-        assert interval.method == ("jackknife, t" if "language_order_w" in metric else "bootstrap, percentile, 2000 resamples")
+        jackknife = "language_order_w" in metric
+        assert interval.method == ("jackknife, t" if jackknife else "bootstrap, percentile, 2000 resamples")
     assert n > 300
     assert record.provenance.seconds["certainty"] > 0
 

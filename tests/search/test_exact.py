@@ -125,3 +125,13 @@ def test_shapes_must_fit_the_task() -> None:
     data = small_task(1, {"a": 2})
     with pytest.raises(RanksError, match=r"small has 2 candidates\n  found: vectors of the shape \(3, 8\)"):
         exact_ranks(data, vectors(1, 0), vectors(3, 0))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("side", [0, 1])
+def test_vectors_that_are_not_finite_are_refused(value: float, side: int) -> None:
+    data = small_task(2, {"a": 3, "b": 2})
+    both = [vectors(len(data.queries), 0), vectors(len(data.candidates), 1)]
+    both[side][1, 2] = value
+    with pytest.raises(RanksError, match="not all finite"):
+        exact_ranks(data, *both)

@@ -199,6 +199,16 @@ def test_power_against_simulation(n: int) -> None:
     assert (found <= 0.05).mean() == pytest.approx(0.8, abs=0.035)
 
 
+@pytest.mark.parametrize("df", [1, 2, 3, 47, 1189])
+def test_power_is_that_of_the_noncentral_t(df: int) -> None:
+    critical = stats.t.ppf(0.975, df)
+    expected = stats.nct.sf(critical, df, 2.8) + stats.nct.cdf(-critical, df, 2.8)
+    assert t_power(2.8, 1.0, df) == pytest.approx(expected, abs=1e-6)
+    found = detectable_difference(1.0, df)  # far out, where scipy's own is NaN for one or two degrees of freedom
+    assert found is not None
+    assert t_power(found, 1.0, df) == pytest.approx(0.8)
+
+
 def test_power_of_a_comparison() -> None:
     from tests.stats.test_paired import compare
 

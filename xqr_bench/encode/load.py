@@ -161,6 +161,11 @@ def _python(spec: str, options: EncoderOptions) -> BoundEncoder:
 
 
 def refuse_what_is_no_model(text: str, path: Path) -> None:
+    """Refuse a path that is a file, or a folder without a model in it.
+
+    Raises:
+        EncoderError: it cannot be loaded as a model.
+    """
     if path.is_file():
         raise EncoderError(
             f"{text} is a file, not a model",

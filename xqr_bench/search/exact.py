@@ -72,6 +72,11 @@ def exact_ranks(
     ):
         if vectors.ndim != 2 or len(vectors) != len(things):
             raise RanksError(f"{data.name} has {len(things)} {name}", found=f"vectors of the shape {vectors.shape}")
+        if not np.isfinite(np.einsum("ij,ij->", vectors, vectors, dtype=np.float64)):
+            raise RanksError(
+                f"the vectors of the {name} of {data.name} are not all finite",
+                remedy="check what made them: a NaN stands above and below nothing, and would look like a first rank",
+            )
     if similarity != "cosine":
         _refuse_overflow(data, queries, candidates)
     edges = np.append(0, np.cumsum(data.column_sizes))

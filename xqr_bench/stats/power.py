@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from xqr_bench.stats.linear import Linearised
+from xqr_bench.types import FloatArray
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,24 @@ class Detectable:
 
 def t_power(difference: float, standard_error: float, df: int, alpha: float = 0.05) -> float:
     """Power of the two-sided t test: P(|T| > t_{1-alpha/2}), T noncentral t with difference / standard_error."""
-    critical = stats.t.ppf(1 - alpha / 2, df)
     shift = difference / standard_error
-    return float(stats.nct.sf(critical, df, shift) + stats.nct.cdf(-critical, df, shift))
+    # scipy's noncentral t is NaN far from 0 with one or two degrees of freedom: the mean over its denominator instead
+    level = float(stats.t.ppf(1 - alpha / 2, df)) * _denominators(df)
+    given = special.ndtr(shift - level) + special.ndtr(-shift - level)
+    return float(given @ _quadrature()[1])
+
+
+@cache
+def _quadrature() -> tuple[FloatArray, FloatArray]:
+    """Gauss-Legendre nodes and weights on 0..1."""
+    nodes, weights = np.polynomial.legendre.leggauss(1000)
+    return (nodes + 1.0) / 2.0, weights / 2.0
+
+
+@cache
+def _denominators(df: int) -> FloatArray:
+    """Quantiles of sqrt(chi2 / df): what the estimated standard error is multiplied by."""
+    return np.asarray(np.sqrt(stats.chi2.ppf(_quadrature()[0], df) / df), dtype=np.float64)
 
 
 def detectable_difference(standard_error: float, df: int, power: float = 0.8, alpha: float = 0.05) -> float | None:

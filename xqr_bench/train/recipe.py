@@ -101,8 +101,8 @@ RECIPES: dict[str, Recipe] = {
     # linear decay without warm-up, gradient norm 1. The number of updates is only where training ends at the latest.
     "paper": Recipe("paper", updates=3000),
     # Small models learned from nothing on a CPU. A constant rate, so that a checkpoint at half of the updates is what
-    # a run of half the updates gives. Rate and temperature are a first choice: docs/ratio-study-plan.md says how they are
-    # to be chosen for the study. No clipping: a pass over all weights for gradients that never grew in trials.
+    # a run of half the updates gives. Rate and temperature are a first choice: docs/ratio-study-plan.md says how they
+    # are to be chosen for the study. No clipping: a pass over all weights for gradients that never grew in trials.
     "static": Recipe("static", updates=600, learning_rate=1e-3, schedule="constant", max_grad_norm=0.0),
 }
 
