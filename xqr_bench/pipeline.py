@@ -281,6 +281,7 @@ def make_record(
     warnings: Sequence[str] = (),
     transform: TransformFacts | None = None,
     index: IndexFacts | None = None,
+    certainty: bool = True,
 ) -> Record:
     """Score ranks and put the record together, wherever the ranks come from.
 
@@ -295,8 +296,8 @@ def make_record(
         device: where the model ran.
         diagnostics: what happened to the texts, by language.
         warnings: what a user should read beside the scores, before those about ties.
-        transform: what was done to the vectors before they were ranked.
-        index: the FAISS index the ranks come from.
+        transform, index: what was done to the vectors before they were ranked; the FAISS index the ranks come from.
+        certainty: whether to compute intervals, which take most of the time.
 
     Returns:
         the record, with its ranks.
@@ -306,7 +307,7 @@ def make_record(
         values = all_per_query(ranks, info.metrics, info.settings)
         scores, of_ties = score(values, info.groups)
     with clock.phase("certainty"):
-        scores = attach_certainty(scores, values, ranks, info.groups)
+        scores = attach_certainty(scores, values, ranks, info.groups) if certainty else scores
     with clock.phase("relevance"):
         relevance = {name: relevance_info(name, ranks, info) for name in spec.relevance}
     record = Record(

@@ -61,6 +61,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "train",
         "Train an encoder with a given ratio of monolingual to cross-lingual batches.",
     ),
+    "sweep": ("xqr_bench.cli.sweep", "sweep", "Do the runs of the ratio study that a folder lacks."),
     "tasks": ("xqr_bench.cli.tasks", "tasks", "List the tasks, or show one."),
     "languages": (
         "xqr_bench.cli.languages",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from xqr_bench.errors import DataError, UsageError
 from xqr_bench.types import Candidate, Query, TaskData
@@ -74,6 +74,35 @@ def first_questions(data: TaskData, limit: int) -> TaskData:
         lambda candidate: _paragraph(candidate) in paragraphs,
         {**data.partial, "limit": limit},
     )
+
+
+def keep_articles(data: TaskData, articles: Collection[int]) -> TaskData:
+    """The queries of these articles (numbers of `data.articles`), and the sentences of the same articles.
+
+    Articles are numbered anew; sentences of articles without any question stay in no part.
+
+    Raises:
+        DataError: a language is left without a query or candidate.
+    """
+    wanted = {int(number) for number in articles}
+    places = {
+        _article(data.candidates[index])
+        for number, relevants in zip(data.articles, data.relevants, strict=True)
+        if number in wanted
+        for index in relevants
+    }
+    kept = {query.id for query, number in zip(data.queries, data.articles, strict=True) if number in wanted}
+    return _keep(
+        data,
+        data.languages,
+        lambda query: query.id in kept,
+        lambda candidate: _article(candidate) in places,
+        {**data.partial, "articles": sorted(wanted)},
+    )
+
+
+def _article(candidate: Candidate) -> str:
+    return candidate.id.rsplit(":", 2)[0]
 
 
 def _paragraph(candidate: Candidate) -> str:

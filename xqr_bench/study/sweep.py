@@ -1,0 +1,210 @@
+"""Does the runs that are missing in a folder; can be stopped at any time and started again."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from xqr_bench import provenance
+from xqr_bench.errors import UsageError, XqrBenchError
+from xqr_bench.files import sha256_of, write_text
+from xqr_bench.study.design import STUDY, Numbers, Run
+from xqr_bench.study.kept import FolderCache
+from xqr_bench.study.run import FAILED, Job, do_run, is_done, read_done
+
+STUDY_FILE, SUMMARY, SHARED = "study.json", "sweep.json", "shared"
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+Told = Callable[[Run, bool], None]
+"""Called when a run has ended, with whether it has results."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Runs, their folder, and what they have in common.
+
+    Attributes:
+        runs: all that are wanted.
+        numbers: the same in all runs of the folder.
+        folder: of the sweep.
+        plan: the file of the study's plan.
+        workers: processes, each with one thread; 1: this one.
+        data_dir: folder with the data files.
+        chosen_by: where the numbers come from, for the summary record.
+        shared: where vocabularies and aligned weights are kept; None: in the folder.
+    """
+
+    runs: Sequence[Run]
+    numbers: Numbers
+    folder: Path
+    plan: Path
+    workers: int = 1
+    data_dir: str | None = None
+    chosen_by: str = "recipe"
+    shared: Path | None = None
+
+    @property
+    def kept(self) -> Path:
+        """Folder of what runs share."""
+        return self.shared or self.folder / SHARED
+
+    def missing(self) -> list[Run]:
+        """The runs without results; a folder made for other numbers is refused.
+
+        Raises:
+            UsageError: the folder holds runs with other numbers, or the plan is not there.
+        """
+        if self.workers < 1:
+            raise UsageError(f"--workers cannot be {self.workers}", remedy="use 1 or more")
+        if not self.plan.is_file():
+            raise UsageError(f"there is no plan {self.plan}", remedy="name the study's plan with --plan FILE")
+        path = self.folder / STUDY_FILE
+        if path.is_file():
+            before = _read(path)["numbers"]
+            now = json.loads(json.dumps(self.numbers.values()))
+            old, new = _flat(before), _flat(now)
+            changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+            if changed:
+                raise UsageError(
+                    f"{self.folder} holds runs that were made with other numbers",
+                    found="; ".join(f"{name}: {old.get(name)} there, {new.get(name)} now" for name in changed),
+                    remedy="sweep with the same numbers, or into another folder",
+                )
+        return [run for run in self.runs if not is_done(run, self.folder)]
+
+
+def sweep(asked: Sweep, told: Told | None = None) -> Path:
+    """Do the missing runs and write the summary record.
+
+    A run's folder is complete when it holds `run.json`; what a stopped run left is written over. Same numbers, same
+    machine: same bytes of results.
+
+    Returns:
+        the path of the summary record.
+
+    Raises:
+        UsageError: see `Sweep.missing`.
+        XqrBenchError: whatever stops a run; those done by then stay.
+    """
+    missing = asked.missing()
+    told = told or (lambda run, well: None)
+    about = {"study": STUDY, "numbers": asked.numbers.values(), "chosen_by": asked.chosen_by}
+    if not (asked.folder / STUDY_FILE).is_file():
+        write_text(asked.folder / STUDY_FILE, json.dumps(about, indent=1) + "\n")
+    job = Job(asked.numbers, asked.folder, sha256_of(asked.plan), asked.data_dir)
+    if asked.workers == 1 or len(missing) < 2:
+        cache = FolderCache(asked.kept)
+        for run in missing:
+            told(run, do_run(run, job, cache))
+    else:
+        _in_processes(missing, job, asked.kept, min(asked.workers, len(missing)), told)
+    return write_summary(asked, job.plan)
+
+
+def _in_processes(runs: Sequence[Run], job: Job, kept: Path, workers: int, told: Told) -> None:
+    context = multiprocessing.get_context("spawn")
+    with _threads_of_children(1):
+        pool = ProcessPoolExecutor(workers, context, _begin, (job, kept, os.getpid()))
+        try:
+            futures: dict[Future[bool], Run] = {pool.submit(_work, run): run for run in runs}
+            for future in as_completed(futures):
+                told(futures[future], future.result())
+        except BrokenProcessPool as error:
+            raise XqrBenchError(
+                "a process of the sweep was ended from outside, perhaps for want of memory",
+                remedy="start the same command again: what is done is skipped",
+            ) from error
+        finally:
+            for process in list((pool._processes or {}).values()):  # those in the middle of a run: it is done again
+                process.terminate()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+_job: Job | None = None
+_cache: FolderCache | None = None
+
+
+def _begin(job: Job, kept: Path, parent: int) -> None:
+    global _job, _cache
+    _job, _cache = job, FolderCache(kept)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """A sweep that was killed leaves no process behind."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def _work(run: Run) -> bool:
+    if _job is None or _cache is None:
+        raise RuntimeError("a process of the sweep began without its job")
+    return do_run(run, _job, _cache)
+
+
+@contextmanager
+def _threads_of_children(number: int) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, str(number)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def write_summary(asked: Sweep, plan: str) -> Path:
+    """One JSON file of all that the folder holds: `<folder>/sweep.json`."""
+    runs, plans = {}, set()
+    for path in sorted(asked.folder.glob("*/*/seed-*/**/run.json")):
+        found = _read(path)
+        plans.add(found["run_group"]["plan"])
+        kept = ("run_group", "scores", "distinct_query_vectors", "files", "seconds")
+        runs[found["id"]] = {name: found[name] for name in kept} | {
+            "weights": found["training"]["weights_digest"],
+            "record_sha256": sha256_of(path),
+        }
+    failed = [_read(path) for path in sorted(asked.folder.glob(f"*/*/seed-*/**/{FAILED}"))]
+    tuning = asked.folder / "tuning.json"
+    summary = {
+        **_read(asked.folder / STUDY_FILE),
+        "plan": plan,
+        "plans_of_runs": sorted(plans),
+        "tuning": _read(tuning) if tuning.is_file() else None,
+        "failed": failed,
+        "runs": runs,
+        **provenance.versions(),
+        "hardware": provenance.hardware(asked.numbers.device or "cpu"),
+    }
+    write_text(asked.folder / SUMMARY, json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    return asked.folder / SUMMARY
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {error}", remedy="remove it and sweep again") from error
+    return found
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    inner = values.get("recipe") or {}
+    return {**{name: value for name, value in values.items() if name != "recipe"}, **inner}
+
+
+__all__ = ["Sweep", "read_done", "sweep", "write_summary"]
