@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,20 +36,22 @@ class Compact:
     counts: NDArray[np.int32]
 
 
-def compact(ranks: Ranks, articles: IntArray, n_articles: int) -> Compact:
+def compact(ranks: Ranks, articles: IntArray, n_articles: int, leave_out: Collection[str] = ()) -> Compact:
     """Sum the values of MAP in each cell, and of bias measures in the multilingual ones, by article.
 
     Args:
         ranks: what was counted.
         articles: article of each query, int64 `[queries]`.
         n_articles: of the whole task.
+        leave_out: question ids whose values are not counted; their texts stay in the pool.
     """
+    stays = np.array([question not in leave_out for question in ranks.question_ids], dtype=bool)
     rows: list[str] = []
     sums, counts = [], []
     for setting in SETTINGS:
         metrics = ("map", *BIAS) if setting == MULTILINGUAL else ("map",)
         for metric, found in all_per_query(ranks, metrics, (setting,)).get(setting, {}).items():
-            usable = ~np.isnan(found.values)
+            usable = ~np.isnan(found.values) & stays[found.queries]
             place = (found.cell * n_articles + articles[found.queries])[usable]
             size = len(found.cells) * n_articles
             rows += [f"{setting}/{metric}/{cell.pair}" for cell in found.cells]

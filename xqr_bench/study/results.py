@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from xqr_bench.errors import RecordError
+from xqr_bench.errors import RecordError, UsageError
+from xqr_bench.record import load_record
 from xqr_bench.record.represented import LEAST_DISTINCT
-from xqr_bench.study.compact import Compact, load_compact
+from xqr_bench.study.compact import Compact, compact, load_compact
 from xqr_bench.study.design import ARMS, CONDITIONS, PRIMARY, Arm, Condition, Run
 from xqr_bench.study.run import DONE, FAILED
 from xqr_bench.study.scoring import RAW
@@ -82,17 +83,42 @@ class Results:
         return self.arms.index(name)
 
 
-def load_results(folder: Path, condition: str | Condition, *, view: str = RAW, percent: int = PRIMARY) -> Results:
+def load_results(
+    folder: Path,
+    condition: str | Condition,
+    *,
+    view: str = RAW,
+    percent: int = PRIMARY,
+    leave_out: Collection[str] = (),
+) -> Results:
     """Read the results of a condition.
+
+    Args:
+        folder: of the sweep.
+        condition: which.
+        view: "raw" or "centred".
+        percent: the checkpoint.
+        leave_out: question ids to do without (`shared_questions`): counted anew from the ranks of the records, which
+            only the primary checkpoint has, raw and without folds.
 
     A seed counts when every arm that has results at all has results of it, so that seeds are paired.
 
     Raises:
         RecordError: there are none, or a file that cannot be read.
+        UsageError: `leave_out` where there are no ranks.
     """
     found = CONDITIONS[condition] if isinstance(condition, str) else condition
-    # half of 25% of the updates is no checkpoint
-    arms = [arm for arm in ARMS.values() if not (arm.half_of and percent % 2) and _runs_of(folder, found, arm)]
+    if leave_out and (view != RAW or percent != PRIMARY or found.folds):
+        raise UsageError(
+            "questions can be left out of the primary checkpoint only, raw and without folds",
+            remedy=f"ask for {RAW} at {PRIMARY}%, or leave none out",
+        )
+    # half of 25% of the updates is no checkpoint, and half of 100% has no ranks
+    arms = [
+        arm
+        for arm in ARMS.values()
+        if not (arm.half_of and (percent % 2 or leave_out)) and _runs_of(folder, found, arm)
+    ]
     everywhere = {arm.name: _runs_of(folder, found, arm) for arm in arms}
     known = sorted(set().union(*everywhere.values())) if everywhere else []
     left_out = {}
@@ -109,7 +135,7 @@ def load_results(folder: Path, condition: str | Condition, *, view: str = RAW, p
             found="; ".join(f"seed {seed}: {why}" for seed, why in left_out.items()) or "no run at all",
             remedy=f"xqr-bench sweep --output {folder} --condition {found.name}",
         )
-    merged = [[_merged(folder, found, arm, seed, view, percent) for seed in seeds] for arm in arms]
+    merged = [[_merged(folder, found, arm, seed, view, percent, leave_out) for seed in seeds] for arm in arms]
     rows = list(dict.fromkeys(row for per_seed in merged for one in per_seed for row in one[0].rows))
     place = {row: index for index, row in enumerate(rows)}
     n_articles = merged[0][0][0].sums.shape[1]
@@ -177,7 +203,7 @@ def _done(folder: Path, run: Run) -> dict[str, Any]:
 
 
 def _merged(
-    folder: Path, condition: Condition, arm: Arm, seed: int, view: str, percent: int
+    folder: Path, condition: Condition, arm: Arm, seed: int, view: str, percent: int, leave_out: Collection[str]
 ) -> tuple[Compact, dict[str, str]]:
     """The results of a run, all its folds together, and the level of each row."""
     trained_arm = _source(condition, arm).plan is not None
@@ -190,6 +216,10 @@ def _merged(
                 f"{arm.name} has no results at {percent}% of the updates", remedy="ask for another checkpoint"
             )
         views, about = load_compact(path)
+        if leave_out:
+            record = load_record(folder / run.id / f"{condition.evaluate}.json", ranks=True)
+            n_articles = views[view].sums.shape[1]
+            views = {view: compact(record.ranks, np.asarray(record.ranks.articles), n_articles, leave_out)}
         out = condition.languages_out(seed, run.fold)
         parts.append((views[view], _trained(condition, about, out)))
     return _added(parts, by_level=bool(condition.held_out))
