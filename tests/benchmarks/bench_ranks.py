@@ -119,9 +119,8 @@ def main() -> None:
             f"{label:50} {statistics.median(spent):6.3f} s  {statistics.median(ratios):5.2f} (least {min(ratios):.2f})"
         )
     whole = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(
-        f"peak memory of the process: {peak * 1024 / 1e6:.0f} MB for the 132 settings, {whole * 1024 / 1e6:.0f} MB in all"
-    )
+    in_all, of_settings = (kib * 1024 / 1e6 for kib in (whole, peak))
+    print(f"peak memory of the process: {of_settings:.0f} MB for the 132 settings, {in_all:.0f} MB in all")
 
 
 if __name__ == "__main__":
