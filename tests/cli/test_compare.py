@@ -68,7 +68,7 @@ def test_more_than_two(folder: Path) -> None:
     assert done.code == 0, done.err
     assert all(len(line) <= 100 for line in done.out.splitlines())
     assert "share a letter" in done.out
-    assert "Tukey HSD over 3 pairs, then Holm over 3 settings" in done.out
+    assert "step-down max-T over 3 pairs in 3 settings" in done.out
     assert "language groups and their gaps to English" in done.out
 
 
@@ -126,10 +126,11 @@ def test_latex(folder: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_plots(folder: Path, kind: str) -> None:
-    records = {"heatmap": [A], "bias": [A], "languages": [A, B, C], "forest": [A, B]}[kind]
+    records = {"heatmap": [A], "bias": [A], "languages": [A, B, C], "forest": [A, B], "frontier": [A, B, C]}[kind]
     done = run("plot", *records, "--kind", kind, "--output", f"{kind}.png", *FEW)
     assert done.code == 0, done.err
-    assert done.out == f"plot: {kind}.png\n"
+    assert done.out.endswith(f"plot: {kind}.png\n")
+    assert ("nearest" in done.out) == (kind == "frontier")  # its table stands above
     assert Path(f"{kind}.png").read_bytes().startswith(PNG)
     for name in ("first.svg", "second.svg", "first.pdf", "second.pdf"):
         assert run("plot", *records, "--kind", kind, "--output", name, *FEW).code == 0

@@ -77,7 +77,7 @@ def _refuse_unlike(records: dict[Path, Record]) -> None:
     (first_path, first), *others = records.items()
     for number, (path, record) in enumerate(others, start=1):
         for earlier, other in list(records.items())[:number]:
-            if other == record:
+            if other.model_dump() == record.model_dump():  # wherever they lie
                 raise UsageError(f"{earlier} and {path} are the same record", remedy="name each record once")
         differing = unlike(first, record)
         if differing:
