@@ -16,6 +16,7 @@ ROOMS = [
     "types",
     "files",
     "jit",
+    "memory",
     "data",
     "exposure",
     "encode",

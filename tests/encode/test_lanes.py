@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from tests.encode.store.conftest import same, shards, task_of
 from tests.encode.test_calling import limited, out_of_memory
 from xqr_bench.encode import EncoderOptions, VectorStore, embed_tasks, load_encoder
 from xqr_bench.encode.bound import TextEncoder
-from xqr_bench.encode.lanes import Lanes, cpu_lanes, memory_kept
+from xqr_bench.encode.lanes import Lanes, cpu_lanes
 from xqr_bench.encode.sentence_transformer import _safe_in_threads
 from xqr_bench.errors import EncoderError
 
@@ -132,25 +131,6 @@ def test_models_that_change_while_they_read_have_one_lane(model: Path) -> None:
         """Code that nobody has seen."""
 
     assert not _safe_in_threads(Own(str(model), device="cpu"))
-
-
-def test_memory_is_given_back() -> None:
-    """What was freed inside is the system's again at the end, where the C library can be told so."""
-    import ctypes
-
-    if not hasattr(ctypes.CDLL(None), "malloc_trim"):
-        pytest.skip("not glibc")
-
-    def resident() -> int:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-    with memory_kept():
-        before = resident()
-        blocks = [bytearray(b"x" * 4_000_000) for _ in range(20)]
-        del blocks
-        kept = resident()
-    assert kept - before > 50_000_000
-    assert resident() - before < 20_000_000
 
 
 def in_lanes(encode: Any, number: int = 2, **given: Any) -> TextEncoder:

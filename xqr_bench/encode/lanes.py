@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TypeVar
+
+from xqr_bench.memory import memory_kept
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_LANES = 8
-
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
-_MOST_MMAP_THRESHOLD = 32 * 2**20
 
 
 class Lanes:
@@ -88,25 +86,3 @@ def cpu_lanes() -> Lanes:
             torch.set_num_threads(threads)
 
     return Lanes(number, share, around)
-
-
-@contextmanager
-def memory_kept() -> Iterator[None]:
-    """Let the C library keep what is freed, up to 1 GB, and give it back at the end; nothing where it is not glibc.
-
-    By default it returns what each operation frees to the system, and the next one waits for the same pages to be
-    filled with zeros again: a tenth of the time of a small model.
-    """
-    c: Any = None
-    with suppress(OSError, TypeError):
-        c = ctypes.CDLL(None)
-    if not all(hasattr(c, name) for name in ("mallopt", "malloc_trim", "gnu_get_libc_version")):
-        yield
-        return
-    c.mallopt(_MMAP_THRESHOLD, _MOST_MMAP_THRESHOLD)
-    c.mallopt(_TRIM_THRESHOLD, 2**30)
-    try:
-        yield
-    finally:
-        c.mallopt(_TRIM_THRESHOLD, 2 * _MOST_MMAP_THRESHOLD)  # the greatest that glibc chooses itself
-        c.malloc_trim(0)

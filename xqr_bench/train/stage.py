@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from xqr_bench.errors import UsageError
+from xqr_bench.memory import memory_kept
 from xqr_bench.train.cache import TrainCache
 from xqr_bench.train.callbacks import Complete, TrainProgress, Watch, marker
 from xqr_bench.train.feeding import Collator, PlanDataset, StaticCollator, TextCollator, column_names
@@ -109,7 +110,7 @@ def run_stage(
         TrainingError: the loss is no number.
     """
     beside, cache = beside or Beside(), cache or TrainCache()
-    with _isolated():
+    with _isolated(), memory_kept():
         processes = _processes()
         if texts.plan.batch_size % processes:
             raise UsageError(
