@@ -9,7 +9,7 @@ import sys
 
 from tests.stats.nulls import calibration_rows, with_cut_vectors
 
-COLUMNS = ("question", "article", "sign", "t", "without", "naive question", "naive article")
+COLUMNS = ("question", "article", "sign", "t", "without", "forced", "naive question", "naive article")
 
 
 def main(trials: int) -> None:
