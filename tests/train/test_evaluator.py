@@ -105,6 +105,25 @@ def test_zero_shot_refuses_the_tasks_own_texts() -> None:
         prepare(TrainConfig(data=[parallel(12)], recipe=SMALL, align=leaking, zero_shot=["mini"]))
 
 
+def test_an_article_of_the_same_title_is_told_and_not_refused() -> None:
+    import dataclasses
+
+    from xqr_bench.data import load_task
+    from xqr_bench.train.prepare import prepare
+
+    title = next(iter(load_task("mini").titles.values()))
+    data = parallel(12)
+    named = dataclasses.replace(data, titles=((title,), *((),) * 11))
+    assert named.digest == data.digest
+    prepared = prepare(TrainConfig(data=[named], recipe=SMALL, zero_shot=["mini"]))
+    assert prepared.findings[0].level is None
+    assert f"  titles: {title} (the title of an article of {data.name})" in prepared.summary()
+    # where it is a whole text that is trained on, it is refused
+    queries = ((title, *data.queries[0][1:]), *data.queries[1:])
+    with pytest.raises(UsageError, match="would not be zero-shot"):
+        prepare(TrainConfig(data=[dataclasses.replace(named, queries=queries)], recipe=SMALL, zero_shot=["mini"]))
+
+
 def test_looking_for_texts_records_what_was_found() -> None:
     result = train(TrainConfig(data=["mini"], recipe=SMALL, look_for=["mini"]))
     assert result.record.exposure["mini"]["level"] == "evaluation text"

@@ -138,7 +138,10 @@ def test_mixed_precision() -> None:
 
 @pytest.mark.slow
 def test_two_processes_give_the_weights_of_one(tmp_path: Path) -> None:
-    """The plan is global: each process takes its part of a batch, and the negatives of all are gathered."""
+    """The plan is global: each process takes its part of a batch, and the negatives of all are gathered.
+
+    AdamW hardly sees the scale of a gradient, so the losses are compared too, update by update.
+    """
     lines = [
         json.dumps(
             {
@@ -165,5 +168,8 @@ def test_two_processes_give_the_weights_of_one(tmp_path: Path) -> None:
     records = [json.loads((tmp_path / name / "xqr_bench_training.json").read_text()) for name in ("one", "two")]
     assert [record["processes"] for record in records] == [1, 2]
     assert [record["gathered"] for record in records] == [False, True]
+    losses = [[loss for _, loss in record["training"]["loss"]] for record in records]
+    assert len(losses[0]) == 8
+    assert losses[1] == pytest.approx(losses[0], abs=1e-4)
     assert records[0]["training"]["tokens"] == records[1]["training"]["tokens"]
     assert records[0]["training"]["plan_digest"] == records[1]["training"]["plan_digest"]

@@ -325,7 +325,7 @@ def test_a_stop_in_the_alignment_begins_it_again(tmp_path: Path, monkeypatch: py
 
 
 def test_a_batch_that_processes_cannot_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xqr_bench.train.stage._processes", lambda: 4)
+    monkeypatch.setattr("xqr_bench.train.stage.count", lambda device: 4)
     with pytest.raises(UsageError, match="cannot be shared by 4"):
         run()
 

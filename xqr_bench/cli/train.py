@@ -95,12 +95,11 @@ def train(ctx: click.Context, /, **options: Any) -> None:
         click.echo("dry run: nothing was trained")
         return
     _need_accelerate()
-    import os
-
     from xqr_bench.cli.training_progress import TrainingProgress
+    from xqr_bench.train.processes import is_first
     from xqr_bench.train.run import train as run
 
-    first = int(os.environ.get("RANK", "0")) == 0
+    first = is_first()
     with TrainingProgress(quiet=options["quiet"] or not first) as progress:
         result = run(config, progress=progress, arguments=_shown(given(ctx)))
     if first:
@@ -151,6 +150,8 @@ def _need_accelerate() -> None:
 
 
 def _report(result: TrainResult, *, quiet: bool) -> None:
+    from xqr_bench.train.prepare import told
+
     if quiet:
         click.echo(str(result.folder))
         return
@@ -164,7 +165,7 @@ def _report(result: TrainResult, *, quiet: bool) -> None:
             f"{found['distinct_pairs']:,} distinct pairs (each {found['repeats_mean']:.1f} times), "
             f"loss {stage.loss[0][1]:.3f} to {stage.loss[-1][1]:.3f}, {stage.seconds:.1f} s"
         )
-    for task, found in result.record.exposure.items():
-        click.echo(f"texts of {task} in the data: {found['level'] or 'none'}")
+    for line in (line for findings in result.prepared.findings for line in told(findings)):
+        click.echo(line)
     click.echo(f"weights: {result.record.weights_digest[:16]}")
     click.echo(f"model: {result.folder}")

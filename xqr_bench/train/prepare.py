@@ -15,11 +15,14 @@ from xqr_bench.train.batches import make_plan, summary_lines
 from xqr_bench.train.cache import TrainCache
 from xqr_bench.train.config import Source, TrainConfig
 from xqr_bench.train.data import load_training_data
+from xqr_bench.train.processes import is_first
 from xqr_bench.train.texts import PlannedTexts, TextTable
 from xqr_bench.train.types import BatchPlan, ParallelData
 from xqr_bench.train.workspace import Workspace
 
 VALIDATION_BATCHES = 20
+TITLE = "the title of an article of"
+TITLES_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Prepared:
         if self.training is None:
             lines.append("training: no update")
 
-        return [*lines, *(_told(found) for found in self.findings)]
+        return [*lines, *(line for found in self.findings for line in told(found))]
 
 
 def prepare(config: TrainConfig, cache: TrainCache | None = None) -> Prepared:
@@ -83,7 +86,7 @@ def prepare(config: TrainConfig, cache: TrainCache | None = None) -> Prepared:
         DataError: data that is missing or damaged.
     """
     cache = cache or TrainCache()
-    if config.output is not None:
+    if config.output is not None and is_first():  # the others may come when the first has begun to write
         Workspace(Path(config.output)).check(resume=config.resume)
     data = tuple(_load(source, config, cache) for source in config.data)
     recipe = config.values
@@ -145,15 +148,19 @@ def _validation(config: TrainConfig, cache: TrainCache) -> PlannedStage:
 
 
 def _look_for(task: str, prepared: Prepared, config: TrainConfig) -> Findings:
-    """Look for a task's texts in all data of the run.
+    """Look for a task's texts in all data of the run, and for its titles also among those of the data's articles.
+
+    An article of the same title is told of and not refused: the title is not trained on, and its text is looked for.
 
     Raises:
         UsageError: some were found.
     """
+    titles = {f"{TITLE} {part.name}" for part in prepared.everything}
     found = find_texts(load_task(task, data_dir=config.data_dir), _placed(prepared.everything))
-    counts = found.counts()
-    if task not in config.zero_shot or not any(kind.exact + kind.near for kind in counts.values()):
+    trained = [each for each in found.found if (each.exact or each.overlap >= found.near) and each.place not in titles]
+    if task not in config.zero_shot or not trained:
         return found
+    counts = found.counts()
     numbers = ", ".join(
         f"{kind.exact} of {kind.total:,} {name}s exactly and {kind.near} nearly"
         for name, kind in counts.items()
@@ -162,27 +169,37 @@ def _look_for(task: str, prepared: Prepared, config: TrainConfig) -> Findings:
     examples = "; ".join(
         f"{example.kind} {example.language}:{example.id.removeprefix(example.language + ':')} in {example.place}"
         for example in found.examples(1)
-        if example.exact or example.overlap >= found.near
+        if example in trained
     )
     raise UsageError(
         f"the training data holds texts of {found.task}: it would not be zero-shot",
         found=f"{numbers}; such as {examples}",
-        remedy=f"take them out of the data, or say --look-for {task} instead: the record then tells of them",
+        remedy=f"take them out of the data (docs/exposure.md), or say --look-for {task}: the record then tells of them",
     )
 
 
-def _told(found: Findings) -> str:
-    counts = found.counts()
-    some = [
-        f"{name}s: {kind.exact} exactly, {kind.near} nearly, {kind.touched} with a run of 8 words"
-        for name, kind in counts.items()
-        if kind.exact + kind.near + kind.touched
+def told(found: Findings) -> list[str]:
+    """Lines that tell what was found of a task."""
+    head = f"texts of {found.task} among {found.n_texts:,} texts of the data"
+    lines = [
+        f"  {name}s: {kind.exact:,} of {kind.total:,} exactly, {kind.near:,} nearly, "
+        f"{kind.touched:,} with a run of 8 words"
+        for name, kind in found.counts().items()
+        if name != "title" and kind.exact + kind.near + kind.touched
     ]
-    return f"texts of {found.task} among {found.n_texts:,} texts: {'; '.join(some) or 'none'}"
+    places: dict[str, set[str]] = {}
+    for each in found.found:
+        if each.kind == "title":
+            places.setdefault(each.place, set()).add(found.texts[each[:3]])
+    for place, titles in places.items():
+        some = sorted(titles)[:TITLES_TOLD]
+        more = f" and {len(titles) - len(some)} more" if len(titles) > len(some) else ""
+        lines.append(f"  titles: {', '.join(some)}{more} ({place})")
+    return [f"{head}:", *lines] if lines else [f"{head}: none"]
 
 
 def _placed(data: Sequence[ParallelData]) -> Iterator[Placed]:
-    """Every distinct text with its place."""
+    """Every distinct text with its place; then the titles of articles, so that a text's own place comes before."""
     seen: set[str] = set()
     for part in data:
         for what, columns in (("query", part.queries), ("passage", part.passages)):
@@ -197,6 +214,9 @@ def _placed(data: Sequence[ParallelData]) -> Iterator[Placed]:
                     if text not in seen:
                         seen.add(text)
                         yield Placed(text, f"{part.name}, negative of {name} in {code}")
+    for part in data:
+        for title in dict.fromkeys(title for titles in part.titles for title in titles):
+            yield Placed(title, f"{TITLE} {part.name}")
 
 
 def as_json(value: Any) -> Any:

@@ -18,6 +18,7 @@ from xqr_bench.train.callbacks import TrainProgress
 from xqr_bench.train.config import TrainConfig
 from xqr_bench.train.initial import load_base, make_static, weights_digest
 from xqr_bench.train.prepare import PlannedStage, Prepared, as_json, prepare
+from xqr_bench.train.processes import is_first
 from xqr_bench.train.save import save_model
 from xqr_bench.train.stage import Beside, Outcome, StageOptions, run_stage
 from xqr_bench.train.static import learn_vocabulary
@@ -101,7 +102,7 @@ class _Run:
         self.device = config.options.device or ("cpu" if config.static else None)
         self.outcomes: list[Outcome] = []
         self.alignment: Stage | None = None
-        self.first = int(os.environ.get("RANK", "0")) == 0
+        self.first = is_first()
         self.facts = provenance.versions()
 
     def go(self) -> TrainResult:

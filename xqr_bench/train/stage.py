@@ -18,6 +18,7 @@ from xqr_bench.memory import memory_kept
 from xqr_bench.train.cache import TrainCache
 from xqr_bench.train.callbacks import Complete, TrainProgress, Watch, marker
 from xqr_bench.train.feeding import Collator, PlanDataset, StaticCollator, TextCollator, column_names
+from xqr_bench.train.processes import count, on_cpu
 from xqr_bench.train.recipe import Recipe
 from xqr_bench.train.static import Tokens, is_static, vocabulary_digest
 from xqr_bench.train.texts import PlannedTexts
@@ -111,7 +112,7 @@ def run_stage(
     """
     beside, cache = beside or Beside(), cache or TrainCache()
     with _isolated(), memory_kept():
-        processes = _processes()
+        processes = count(options.device)
         if texts.plan.batch_size % processes:
             raise UsageError(
                 f"a batch of {texts.plan.batch_size} cannot be shared by {processes} processes",
@@ -129,7 +130,7 @@ def _run(
     from accelerate import PartialState
     from transformers import EarlyStoppingCallback, PrinterCallback
 
-    recipe, processes = options.recipe, _processes()
+    recipe, processes = options.recipe, count(options.device)
     stops = beside.validation is not None and recipe.patience > 0
     watched = beside.validation is not None or beside.evaluator is not None
     arguments = _arguments(model, options, folder, texts.plan.steps, processes, stops=stops, watched=watched)
@@ -219,7 +220,7 @@ def _arguments(
         bf16=recipe.precision == "bf16",
         fp16=recipe.precision == "fp16",
         seed=options.seed,
-        use_cpu=options.device == "cpu",
+        use_cpu=on_cpu(options.device),
         prompts=_prompts(recipe),
         router_mapping=_routes(model, recipe),
         eval_strategy="steps" if watched else "no",
@@ -252,8 +253,8 @@ def _scheduler(recipe: Recipe) -> str:
 def _check_precision(precision: str, device: str | None) -> None:
     import torch
 
-    on_cpu = device == "cpu" or not torch.cuda.is_available()
-    if precision == "fp16" and on_cpu:
+    no_cuda = device == "cpu" or not torch.cuda.is_available()
+    if precision == "fp16" and no_cuda:
         raise UsageError("--precision fp16 needs a CUDA device", remedy="use bf16 or fp32 here")
 
 
@@ -288,12 +289,6 @@ def _collator(model: Any, texts: PlannedTexts, recipe: Recipe, library: Any, cac
 def _load_weights(model: Any, checkpoint: Path) -> None:
     best = type(model)(str(checkpoint), device="cpu", local_files_only=True)
     model.load_state_dict(best.state_dict())
-
-
-def _processes() -> int:
-    from accelerate import PartialState
-
-    return int(PartialState().num_processes)
 
 
 @contextmanager

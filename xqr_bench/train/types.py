@@ -55,6 +55,8 @@ class ParallelData:
         paragraphs: paragraph of each question, int64 `[questions]`, -1 where not known; equal numbers: the passages
             stand in the same paragraph, in some language.
         negatives: hard negatives, `[languages][questions]`, or None.
+        titles: of the articles that each question's passages stand in, `[questions]` of distinct titles; () where
+            none is known. They are told of and not trained on, so they are no part of the digest.
         kind: "retrieval" (question -> passage) or "bitext" (sentence -> its translation; has no monolingual pair).
         source: as the user named it.
         files: file name -> sha256 of what it was read from.
@@ -71,6 +73,7 @@ class ParallelData:
     articles: IntArray
     paragraphs: IntArray
     negatives: tuple[tuple[tuple[str, ...], ...], ...] | None = None
+    titles: tuple[tuple[str, ...], ...] = ()
     kind: Literal["retrieval", "bitext"] = "retrieval"
     source: str = ""
     files: Mapping[str, str] = field(default_factory=dict)

@@ -22,6 +22,7 @@ class Entry:
         query, passage: texts.
         passage_id: identity of the passage within its language.
         article, paragraph: the places it stands in, in this language; "" where not known.
+        title: of the article; "" where not known.
         negatives: passages known not to answer it.
         also: identities of further passages of this language that answer it.
     """
@@ -33,6 +34,7 @@ class Entry:
     paragraph: str = ""
     negatives: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ def build(items: Iterable[Item], languages: Sequence[str], origin: Origin) -> Pa
         negatives=tuple(tuple(entry.negatives if entry else () for entry in column) for column in columns)
         if any(entry.negatives for item in chosen for entry in item.entries.values())
         else None,
+        titles=_titles(chosen),
         kind=origin.kind,
         source=origin.source or origin.name,
         files=dict(origin.files),
@@ -133,6 +136,11 @@ def _check(item: Item, origin: Origin) -> None:
 def _keys(item: Item) -> tuple[str, ...]:
     found = {f"{code}:{key}" for code, entry in item.entries.items() for key in (entry.passage_id, *entry.also) if key}
     return tuple(sorted(found))
+
+
+def _titles(items: Sequence[Item]) -> tuple[tuple[str, ...], ...]:
+    found = tuple(tuple(dict.fromkeys(e.title for e in item.entries.values() if e.title)) for item in items)
+    return found if any(found) else ()
 
 
 def _numbers(items: Sequence[Item], what: str) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:

@@ -118,5 +118,6 @@ def _item(value: Any, lines: Lines, number: int) -> Item:
             article,
             paragraph and f"{article}\0{paragraph}",
             tuple(negatives),
+            title=article,
         )
     return Item(key, entries, f"{lines.path}, line {number}")

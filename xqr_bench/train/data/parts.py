@@ -119,5 +119,6 @@ def keep_questions(data: ParallelData, stays: NDArray[np.bool_], partial: dict[s
         negatives=None
         if data.negatives is None
         else tuple(tuple(column[row] for row in rows) for column in data.negatives),
+        titles=tuple(data.titles[row] for row in rows) if data.titles else (),
         partial={**data.partial, **partial},
     )

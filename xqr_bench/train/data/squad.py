@@ -70,6 +70,7 @@ def _entries(content: bytes, path: Path) -> dict[str, Entry]:
                 str(first.article),
                 f"{first.article}:{first.paragraph}",
                 also=tuple(keys[1:]),
+                title=data.titles[first.article] if data.titles else "",
             )
         return found
     return _plain(content, path)
@@ -89,7 +90,12 @@ def _plain(content: bytes, path: Path) -> dict[str, Entry]:
                     if key in found:
                         raise ValueError(f"the id {key!r} occurs twice in this language")
                     found[key] = Entry(
-                        _text(qa["question"]), _text(paragraph["context"]), f"{a}:{p}", str(a), f"{a}:{p}"
+                        _text(qa["question"]),
+                        _text(paragraph["context"]),
+                        f"{a}:{p}",
+                        str(a),
+                        f"{a}:{p}",
+                        title=title if isinstance(title := article.get("title"), str) else "",
                     )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         what = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)

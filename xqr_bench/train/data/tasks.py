@@ -43,7 +43,13 @@ def from_task(data: TaskData, *, languages: tuple[str, ...] | None = None, sourc
         article, paragraph, _ = own[0].id.split(":", 1)[1].split(":")
         places = [candidate.id.split(":", 1)[1] for candidate in own]
         entries[query.question][query.language] = Entry(
-            query.text, own[0].text, places[0], article, f"{article}:{paragraph}", also=tuple(places[1:])
+            query.text,
+            own[0].text,
+            places[0],
+            article,
+            f"{article}:{paragraph}",
+            also=tuple(places[1:]),
+            title=data.titles.get(f"{query.language}:{article}", ""),
         )
     items = [Item(question, found, f"{data.name}: question {question}") for question, found in entries.items()]
     origin = Origin(data.name, source=source or data.name, files=data.files, partial=data.partial)
