@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from xqr_bench.errors import UnknownNameError
 from xqr_bench.languages import check_code
 from xqr_bench.train.data.base import FORMATS, Request
 from xqr_bench.train.data.build import Entry, Item, Origin, build
@@ -105,7 +106,10 @@ def _item(value: Any, lines: Lines, number: int) -> Item:
     article, paragraph = (text(row, name, "the question's", "") for name in ("article", "paragraph"))
     entries = {}
     for code, given in languages.items():
-        check_code(code)
+        try:
+            check_code(code)
+        except UnknownNameError as error:
+            raise lines.fail(number, error.problem, found=error.found, remedy=error.remedy or "") from error
         one = known(given, TEXTS, f"question {key!r} in {code}")
         passage = text(one, "passage", f"in {code} the")
         negatives = one.get("negatives", [])
