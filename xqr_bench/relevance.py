@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from xqr_bench.certainty import MACRO, attach_certainty
+from xqr_bench.certainty import attach_certainty
 from xqr_bench.metrics.per_query import PerQuery
 from xqr_bench.scores import Group, SettingScores, all_per_query, score
 from xqr_bench.types import LENIENT, PARAGRAPH, SETTINGS, STRICT, Ranks
 
-MAIN = "map"
 _SCORES = ("map", "mrr", "recall@1", "recall@10", "success@1", "success@10", "ndcg@10", "language_ndcg@10")
 _METRICS = {
     LENIENT: (*_SCORES, "rank_distance", "rank_variance", "own_language_first"),
@@ -52,10 +51,9 @@ def variant_values(
 def score_variant(
     name: str, ranks: Ranks, metrics: Sequence[str], settings: Sequence[str], groups: Mapping[str, Group]
 ) -> dict[str, SettingScores]:
-    """Scores under a rule, by setting: macro averages, query languages and groups; intervals of the macro MAP only.
+    """Scores under a rule, by setting: macro averages, query languages and groups, each with its intervals.
 
-    Scores of single language pairs are left out, to keep records small; they follow from the ranks. The other intervals
-    would cost as much time as those of the strict scores; `compare` makes those of the differences it shows.
+    Scores of single language pairs are left out, to keep records small; they follow from the ranks.
 
     Args:
         name, ranks, metrics, settings: as for `variant_values`.
@@ -63,6 +61,5 @@ def score_variant(
     """
     values = variant_values(name, ranks, metrics, settings)
     scores, _ = score(values, groups)
-    main = {setting: {key: found[key] for key in (MAIN,) if key in found} for setting, found in values.items()}
-    scores = attach_certainty(scores, main, ranks, groups, parts=(MACRO,))
+    scores = attach_certainty(scores, values, ranks, groups)
     return {setting: found.model_copy(update={"by_language_pair": {}}) for setting, found in scores.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,6 @@ def attach_certainty(
     groups: Mapping[str, Group],
     *,
     seed: int = SEED,
-    parts: Collection[str] = PARTS,
 ) -> dict[str, SettingScores]:
     """Return the scores with their intervals, and W with its order tests.
 
@@ -38,11 +37,10 @@ def attach_certainty(
         values: the per-query values behind them.
         ranks: the ranks behind those.
         groups: the language groups of the scores.
-        parts: give intervals to these parts of the scores only.
         seed: of the generators; the same seed gives the same intervals and p-values on any number of threads.
     """
     units = sampling_units(ranks)
-    stored = [part for part in PARTS if part != GAP and part in parts]
+    stored = [part for part in PARTS if part != GAP]
     chosen = []
     for setting, of_metric in values.items():
         here = [part for part in stored if (setting, part) != (CROSS_LINGUAL, "by_language_pair")]

@@ -36,7 +36,7 @@ FORMATS = ("json", "markdown", "latex")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the tables in Markdown.")
 @click.option("--latex", "as_latex", is_flag=True, help="Print the tables for LaTeX (booktabs).")
 @click.option("--plot", "plot", type=click.Path(), metavar="FILE", help="Also draw the comparison: .png, .svg, .pdf.")
-@click.option("--kind", help="What --plot draws: forest (default), heatmap, languages or bias.")
+@click.option("--kind", help="What --plot draws: forest (default), heatmap, languages, bias or frontier.")
 def compare(records: tuple[str, ...], **options: Any) -> None:
     """Compare records of the same task: differences with intervals, tests and effect sizes.
 
@@ -55,11 +55,10 @@ def compare(records: tuple[str, ...], **options: Any) -> None:
     if options["kind"] is not None and options["plot"] is None:
         raise UsageError("--kind says what --plot draws", remedy="give --plot FILE too")
     if options["plot"] is not None:
-        from xqr_bench.report.plots import check_plot
+        from xqr_bench.report.plots import check_plot, check_relevance
 
         check_plot(options["kind"] or "forest", options["plot"])
-    if options["relevance"] != "strict" and options["plot"] is not None and (options["kind"] or "forest") != "forest":
-        raise UsageError(f"a plot of the kind {options['kind']} is of strict relevance", remedy="use --kind forest")
+        check_relevance(options["relevance"], options["kind"] or "forest")
     choice = Choice(
         options["metrics"], options["settings"], options["languages"], options["groups"], options["relevance"]
     )

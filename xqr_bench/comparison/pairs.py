@@ -16,7 +16,7 @@ from xqr_bench.comparison.model import Comparison
 from xqr_bench.errors import UsageError
 from xqr_bench.metrics import parse_metric
 from xqr_bench.stats.signs import RESAMPLES
-from xqr_bench.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL
+from xqr_bench.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, STRICT
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class PairMap:
         task: title of the task.
         a, b: labels of the records.
         metric: its name.
+        relevance: the rule of relevance of both.
         languages: in the order of the task.
         cells: (query language, candidate language) -> comparison, adjusted by max-T over all of them.
     """
@@ -35,6 +36,7 @@ class PairMap:
     a: str
     b: str
     metric: str
+    relevance: str
     languages: tuple[str, ...]
     cells: dict[tuple[str, str], Comparison]
 
@@ -52,12 +54,20 @@ class _PairCells(Cells):
         return name.part == part and name.setting in self.settings
 
 
-def pair_maps(paths: Sequence[Path | str], metric: str, *, seed: int = 0, resamples: int = RESAMPLES) -> list[PairMap]:
+def pair_maps(
+    paths: Sequence[Path | str],
+    metric: str,
+    *,
+    relevance: str = STRICT,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> list[PairMap]:
     """Compare two records of each task in every language pair.
 
     Args:
         paths: two records of each task.
         metric: a score, or `language_position`.
+        relevance: the rule of relevance (docs/relevance.md).
         seed, resamples: as for `compare`.
 
     Raises:
@@ -66,7 +76,8 @@ def pair_maps(paths: Sequence[Path | str], metric: str, *, seed: int = 0, resamp
     check_numbers(seed, resamples)
     found = parse_metric(metric)
     tasks = gather(paths)
-    check_names(Choice(metrics=(metric,)), [side.record.task for task in tasks for side in task.sides])
+    choice = Choice(metrics=(metric,), relevance=relevance)
+    check_names(choice, [side.record.task for task in tasks for side in task.sides])
     settings = (MULTILINGUAL,) if found.per_row else (MONOLINGUAL, CROSS_LINGUAL)
     result = []
     for records in tasks:
@@ -76,7 +87,7 @@ def pair_maps(paths: Sequence[Path | str], metric: str, *, seed: int = 0, resamp
                 found=str(len(records.sides)),
                 remedy="name two",
             )
-        material = gather_values(records, seed, resamples)
+        material = gather_values(records, seed, resamples, relevance)
         cells = _PairCells((found.name,), frozenset(), settings, frozenset(), frozenset(), ())
         comparisons = exploratory(material, cells, MAX_T)
         if not comparisons:
@@ -88,6 +99,7 @@ def pair_maps(paths: Sequence[Path | str], metric: str, *, seed: int = 0, resamp
                 material.sides[0].label,
                 material.sides[1].label,
                 found.name,
+                relevance,
                 tuple(info.languages),
                 {_pair(one): one for one in comparisons},
             )

@@ -232,13 +232,23 @@ def _dumped(scores: dict[str, SettingScores]) -> dict[str, Any]:
 
 def gained_intervals(stored: Record, recomputed: Record) -> int:
     """How many figures have intervals in the recomputed record that the stored one lacks, or has by an older method."""
+    pairs = [(stored.scores, recomputed.scores)]
+    pairs += [
+        (under.scores, recomputed.relevance[name].scores)
+        for name, under in stored.relevance.items()
+        if name in recomputed.relevance
+    ]
+    return sum(_gained(had, made) for had, made in pairs)
+
+
+def _gained(stored: dict[str, SettingScores], recomputed: dict[str, SettingScores]) -> int:
     before = {
         (setting, part, key, metric): found
-        for setting, scores in stored.scores.items()
+        for setting, scores in stored.items()
         for part, key, metric, found in scores.items()
     }
     gained = 0
-    for setting, scores in recomputed.scores.items():
+    for setting, scores in recomputed.items():
         for part, key, metric, new in scores.items():
             old = before.get((setting, part, key, metric))
             gained += any(

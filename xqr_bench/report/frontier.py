@@ -10,7 +10,7 @@ from xqr_bench.record import Record
 from xqr_bench.report.figures import signed
 from xqr_bench.report.plain import PlainTable
 from xqr_bench.report.terminal import number
-from xqr_bench.types import MONOLINGUAL, MULTILINGUAL
+from xqr_bench.types import MONOLINGUAL, MULTILINGUAL, STRICT
 
 MATCH = 0.02
 """Monolingual MAP that differ by at most this are called similar."""
@@ -63,20 +63,21 @@ def nearest(points: Sequence[Point]) -> list[int | None]:
     return result
 
 
-def points_of(records: Sequence[Record]) -> list[Point]:
-    """The points of records of one task.
+def points_of(records: Sequence[Record], relevance: str = STRICT) -> list[Point]:
+    """The points of records of one task, scored under a rule of relevance.
 
     Raises:
         UsageError: the records are of several tasks, or one has no MAP or own-language first.
+        RecordError: a record has no scores under this rule.
     """
     tasks = {record.task.name for record in records}
     if len(tasks) > 1:
         raise UsageError("a frontier is of one task", found=", ".join(sorted(tasks)), remedy="name records of one task")
     found = []
     for record in records:
-        figures = []
+        scores, figures = record.scores_under(relevance), []
         for setting, metric in ((MONOLINGUAL, "map"), (MULTILINGUAL, "map"), (MULTILINGUAL, PREFERENCE)):
-            score = record.scores[setting].macro.get(metric) if setting in record.scores else None
+            score = scores[setting].macro.get(metric) if setting in scores else None
             if score is None or score.value is None:
                 raise UsageError(
                     f"{record.model.name} on {record.task.name} has no {setting} {metric}",

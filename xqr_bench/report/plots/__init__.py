@@ -9,13 +9,14 @@ from xqr_bench.comparison import CONFIRMATORY, Choice, TaskComparison, compare, 
 from xqr_bench.errors import UnknownNameError, UsageError
 from xqr_bench.metrics import parse_metric
 from xqr_bench.record import Record, load_record
+from xqr_bench.relevance import variant_metrics
 from xqr_bench.report.frontier import points_of
 from xqr_bench.report.plots import bars, forest, frontier, heatmap
-from xqr_bench.report.plots.style import check_output, save
+from xqr_bench.report.plots.style import check_output, save, under
 from xqr_bench.stats.signs import RESAMPLES
-from xqr_bench.types import MULTILINGUAL, SETTINGS
+from xqr_bench.types import MULTILINGUAL, SETTINGS, STRICT, VARIANTS
 
-__all__ = ["KINDS", "check_plot", "plot_comparison", "plot_records"]
+__all__ = ["KINDS", "check_plot", "check_relevance", "plot_comparison", "plot_records"]
 
 KINDS = ("heatmap", "languages", "forest", "bias", "frontier")
 
@@ -27,6 +28,18 @@ def check_plot(kind: str, output: Path | str) -> None:
     check_output(output)
 
 
+def check_relevance(relevance: str, kind: str, metric: str = CONFIRMATORY) -> None:
+    """Raise UsageError unless a kind of plot, and a metric, can be drawn under a rule of relevance."""
+    if relevance not in (STRICT, *VARIANTS):
+        raise UnknownNameError("rule of relevance", relevance, (STRICT, *VARIANTS))
+    if relevance == STRICT:
+        return
+    if kind == "bias":
+        raise UsageError("places of languages are scored under strict relevance only", remedy="leave --relevance out")
+    if not variant_metrics(relevance, [metric]):
+        raise UsageError(f"{metric} is not scored under {relevance} relevance", remedy="choose another, such as map")
+
+
 def plot_records(
     paths: Sequence[Path],
     output: Path,
@@ -34,6 +47,7 @@ def plot_records(
     *,
     metric: str = "map",
     setting: str | None = None,
+    relevance: str = STRICT,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Path:
@@ -47,6 +61,7 @@ def plot_records(
             of several; `frontier`: multilingual MAP against own-language first.
         metric: what is drawn.
         setting: of `languages` (default multilingual) and `forest` (default all).
+        relevance: the rule of relevance (docs/relevance.md); language positions are of the strict one only.
         seed, resamples: of the tests behind a difference.
 
     Returns:
@@ -54,7 +69,7 @@ def plot_records(
 
     Raises:
         UsageError: the kind does not fit the records, or a name is not known.
-        RecordError: a record cannot be read.
+        RecordError: a record cannot be read, or has nothing under the rule of relevance.
     """
     if not paths:
         raise UsageError("no record is named", remedy="name the JSON files of records")
@@ -65,24 +80,26 @@ def plot_records(
         raise UnknownNameError("setting", setting, SETTINGS)
     if setting is not None and kind in ("heatmap", "bias", "frontier"):
         raise UsageError(f"--setting does not change a plot of the kind {kind}", remedy="leave it out")
+    check_relevance(relevance, kind, name)
     if kind == "forest":
-        choice = Choice(metrics=() if name == CONFIRMATORY else (name,))
+        choice = Choice(metrics=() if name == CONFIRMATORY else (name,), relevance=relevance)
         found = compare(paths, choice, seed=seed, resamples=resamples)
         return save(forest.draw([_only(task, name, setting) for task in found]), output)
     if kind == "heatmap" and len(paths) > 1:
-        maps = pair_maps(paths, name, seed=seed, resamples=resamples)
+        maps = pair_maps(paths, name, relevance=relevance, seed=seed, resamples=resamples)
         return save(heatmap.draw([heatmap.difference_matrix(found) for found in maps]), output)
-    records = [load_record(path) for path in paths]
+    # records hold no scores of language pairs under another rule: these come from the ranks
+    records = [load_record(path, ranks=kind == "heatmap" and relevance != STRICT) for path in paths]
     if kind == "languages":
         by_task: dict[str, list[Record]] = {}
         for record in records:
             by_task.setdefault(record.task.name, []).append(record)
-        return save(bars.draw(list(by_task.values()), name, setting or MULTILINGUAL), output)
+        return save(bars.draw(list(by_task.values()), name, setting or MULTILINGUAL, relevance), output)
     if kind == "frontier":
-        return save(frontier.draw(points_of(records), records[0].task.title), output)
+        return save(frontier.draw(points_of(records, relevance), records[0].task.title + under(relevance)), output)
     if kind == "bias":
         return save(heatmap.draw([heatmap.position_matrix(record) for record in records]), output)
-    return save(heatmap.draw([heatmap.score_matrix(record, name) for record in records]), output)
+    return save(heatmap.draw([heatmap.score_matrix(record, name, relevance) for record in records]), output)
 
 
 def plot_comparison(
@@ -110,7 +127,16 @@ def plot_comparison(
         return save(forest.draw(found), output)
     metric = next((name for name in choice.metrics if name != "all"), "map")
     setting = next((name for name in choice.settings if name != "all"), None) if kind == "languages" else None
-    return plot_records(paths, output, kind, metric=metric, setting=setting, seed=seed, resamples=resamples)
+    return plot_records(
+        paths,
+        output,
+        kind,
+        metric=metric,
+        setting=setting,
+        relevance=choice.relevance,
+        seed=seed,
+        resamples=resamples,
+    )
 
 
 def _only(found: TaskComparison, metric: str, setting: str | None) -> TaskComparison:

@@ -9,7 +9,8 @@ import numpy as np
 
 from xqr_bench.errors import UsageError
 from xqr_bench.record import Record
-from xqr_bench.report.plots.style import COLOURS, DARK, drawing, short
+from xqr_bench.report.plots.style import COLOURS, DARK, drawing, short, under
+from xqr_bench.types import STRICT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,15 +19,17 @@ if TYPE_CHECKING:
 PANEL = 1.25  # inches
 
 
-def draw(tasks: Sequence[Sequence[Record]], metric: str, setting: str) -> Figure:
+def draw(tasks: Sequence[Sequence[Record]], metric: str, setting: str, relevance: str = STRICT) -> Figure:
     """Bars by query language, one panel a task; whiskers are the 95% intervals from questions.
 
     Args:
         tasks: the records of each task.
         metric, setting: what is shown.
+        relevance: the rule of relevance it is scored under.
 
     Raises:
         UsageError: too many records, or one without these scores.
+        RecordError: a record has none under this rule.
     """
     most = max(len(records) for records in tasks)
     if most > len(COLOURS):
@@ -35,16 +38,16 @@ def draw(tasks: Sequence[Sequence[Record]], metric: str, setting: str) -> Figure
     with drawing(PANEL * len(tasks) + around) as figure:
         axes = figure.subplots(len(tasks), 1, squeeze=False)[:, 0]
         for ax, records in zip(axes, tasks, strict=True):
-            _panel(ax, records, metric, setting)
+            _panel(ax, records, metric, setting, relevance)
         return figure
 
 
-def _panel(ax: Axes, records: Sequence[Record], metric: str, setting: str) -> None:
+def _panel(ax: Axes, records: Sequence[Record], metric: str, setting: str, relevance: str) -> None:
     languages = records[0].task.languages
     width = 0.8 / len(records)
     lowest = 0.0
     for number, record in enumerate(records):
-        scores = record.scores.get(setting)
+        scores = record.scores_under(relevance).get(setting)
         found = [(scores.by_query_language.get(name, {}) if scores else {}).get(metric) for name in languages]
         values = np.array([np.nan if score is None or score.value is None else score.value for score in found])
         if np.isnan(values).all():
@@ -68,7 +71,7 @@ def _panel(ax: Axes, records: Sequence[Record], metric: str, setting: str) -> No
     ax.set_ylabel(metric)
     ax.set_xlabel("query language; whiskers: 95% interval over questions")
     # the legend stands between title and bars, a line a record
-    ax.set_title(f"{records[0].task.title}, {setting}", loc="left", pad=6 + 8.5 * len(records))
+    ax.set_title(f"{records[0].task.title}, {setting}{under(relevance)}", loc="left", pad=6 + 8.5 * len(records))
     ax.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1.0),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from xqr_bench.comparison import Comparison, TaskComparison
 from xqr_bench.errors import UsageError
 from xqr_bench.report.figures import MINUS, cell_name
-from xqr_bench.report.plots.style import COLOURS, DARK, drawing, short
+from xqr_bench.report.plots.style import COLOURS, DARK, drawing, short, under
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,7 +116,8 @@ def _panel(ax: Axes, metric: str, title: str, rows: Sequence[tuple[str, Comparis
 
 def _title(task: TaskComparison) -> str:
     names = [record.label for record in task.records]
-    return f"{task.title}\n{short(names[1])}\nminus {short(names[0])}" if len(names) == 2 else task.title
+    title = task.title + under(task.relevance)
+    return f"{title}\n{short(names[1], 30)}\nminus {short(names[0], 30)}" if len(names) == 2 else title
 
 
 def _legend(figure: Figure) -> None:

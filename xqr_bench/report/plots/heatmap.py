@@ -10,7 +10,8 @@ import numpy as np
 
 from xqr_bench.comparison import PairMap
 from xqr_bench.errors import UsageError
-from xqr_bench.record import Record
+from xqr_bench.record import Record, relevance_ranks
+from xqr_bench.relevance import variant_values
 from xqr_bench.report.plots.style import (
     DARK,
     DIFFERENCE,
@@ -22,9 +23,11 @@ from xqr_bench.report.plots.style import (
     WIDTH,
     drawing,
     short,
+    under,
 )
 from xqr_bench.report.terminal import number
-from xqr_bench.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, FloatArray
+from xqr_bench.scores import SettingScores, score
+from xqr_bench.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, STRICT, FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 MOST_WITH_NUMBERS = 13
 SIGNIFICANT = "significant"
+NEW_LINE = "\n"
 POSITION_METRIC = "language_position"
 # inches: title, names and colour bar of a map; another line of its title
 AROUND = 0.75
@@ -63,20 +67,26 @@ class Matrix:
     high: float
 
 
-def score_matrix(record: Record, metric: str) -> Matrix:
-    """A score in every language pair: monolingual on the diagonal, cross-lingual beside it."""
+def score_matrix(record: Record, metric: str, relevance: str = STRICT) -> Matrix:
+    """A score in every language pair: monolingual on the diagonal, cross-lingual beside it.
+
+    Args:
+        record: with its ranks, where the rule is not the strict one: records hold no other scores of language pairs.
+        metric: a score.
+        relevance: the rule of relevance.
+    """
     languages = tuple(record.task.languages)
     values = _empty(languages)
-    mono, cross = (record.scores.get(setting) for setting in (MONOLINGUAL, CROSS_LINGUAL))
+    mono, cross = (_scores(record, metric, relevance).get(setting) for setting in (MONOLINGUAL, CROSS_LINGUAL))
     for i, query in enumerate(languages):
         for j, candidate in enumerate(languages):
             if query == candidate:
                 scores = mono.by_query_language.get(query, {}) if mono else {}
             else:
                 scores = cross.by_language_pair.get(f"{query}>{candidate}", {}) if cross else {}
-            score = scores.get(metric)
-            if score is not None and score.value is not None:
-                values[i, j] = score.value
+            one = scores.get(metric)
+            if one is not None and one.value is not None:
+                values[i, j] = one.value
     if np.isnan(values).all():
         raise UsageError(
             f"{record.model.name} on {record.task.name} has no {metric} for a language pair",
@@ -85,8 +95,15 @@ def score_matrix(record: Record, metric: str) -> Matrix:
         )
     label = f"{metric}; diagonal: monolingual, beside it: cross-lingual"
     top = float(np.nanmax(values))
-    title = f"{short(record.model.name)}, {record.task.title}"
+    title = f"{short(record.model.name)}, {record.task.title}{under(relevance, NEW_LINE)}"
     return Matrix(title, languages, languages, values, np.zeros(values.shape, bool), label, SEQUENTIAL, 0.0, top)
+
+
+def _scores(record: Record, metric: str, relevance: str) -> dict[str, SettingScores]:
+    if relevance == STRICT:
+        return record.scores
+    values = variant_values(relevance, relevance_ranks(record, relevance), [metric], record.task.settings)
+    return score(values, {})[0]
 
 
 def difference_matrix(found: PairMap) -> Matrix:
@@ -100,7 +117,7 @@ def difference_matrix(found: PairMap) -> Matrix:
     reach = float(np.nanmax(np.abs(values))) or 1.0
     some = next(iter(found.cells.values()))
     label = f"difference in {found.metric}; grey: not significant\n({some.adjustment}, and by article)"
-    title = f"{short(found.b)}\nminus {short(found.a)}, {found.task}"
+    title = f"{short(found.b)}\nminus {short(found.a)}, {found.task}{under(found.relevance, NEW_LINE)}"
     return Matrix(title, found.languages, found.languages, values, grey, label, DIFFERENCE, -reach, reach)
 
 
@@ -112,9 +129,9 @@ def position_matrix(record: Record) -> Matrix:
     for i, query in enumerate(languages):
         for j, candidate in enumerate(languages):
             found = scores.by_language_pair.get(f"{query}>{candidate}", {}) if scores else {}
-            score = found.get(POSITION_METRIC)
-            if score is not None and score.value is not None:
-                values[i, j] = score.value
+            one = found.get(POSITION_METRIC)
+            if one is not None and one.value is not None:
+                values[i, j] = one.value
     if np.isnan(values).all():
         raise UsageError(
             f"{record.model.name} on {record.task.name} has no {POSITION_METRIC}",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xqr_bench.errors import UsageError
 from xqr_bench.files import atomic_path
+from xqr_bench.types import STRICT
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,3 +87,8 @@ def short(name: str, length: int = 34) -> str:
         return name
     half = (length - 1) // 2
     return f"{name[:half]}…{name[-half:]}"
+
+
+def under(relevance: str, before: str = ", ") -> str:
+    """The end of a title: the rule of relevance where it is not the strict one."""
+    return "" if relevance == STRICT else f"{before}{relevance} relevance"
