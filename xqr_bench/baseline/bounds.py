@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +18,9 @@ from xqr_bench.progress import Clock, Progress, Quiet, told
 from xqr_bench.record import ModelInfo, Record
 from xqr_bench.search import exact_ranks
 from xqr_bench.search.exact import ranks_of, relevant_rows
-from xqr_bench.search.product import Vectors
-from xqr_bench.types import Ranks, TaskData
+from xqr_bench.search.product import TILE_ROWS, Vectors
+from xqr_bench.search.variants import Variants, paragraph_relevants
+from xqr_bench.types import PARAGRAPH, Ranks, TaskData
 
 DIMENSIONS = 64
 RANDOM_WARNING = "random vectors: the floor, no encoder"
@@ -65,14 +65,26 @@ def _random_vectors(texts: Sequence[str], seed: int, role: str) -> Vectors:
 
 
 def oracle_ranks(data: TaskData) -> Ranks:
-    """The relevants of each query tie on top: the greatest scores possible, and no preference of a language."""
+    """The relevants of each query tie on top: the greatest scores possible, and no preference of a language.
+
+    Where sentences of their paragraphs count too, these come next, tied: the ceiling under every rule of relevance.
+    """
     offsets, positions = relevant_rows(data)
     columns = np.repeat(np.arange(len(data.languages)), data.column_sizes)[positions]
     row_queries = np.repeat(np.arange(len(data.queries)), np.diff(offsets))
     relevants = np.zeros((len(data.queries), len(data.languages)), dtype=np.int32)
     np.add.at(relevants, (row_queries, columns), 1)
     eq = relevants[row_queries]
-    return replace(ranks_of(data, offsets, positions, np.zeros_like(eq), eq), top=relevants)
+    variants = Variants(data)
+    seconds = paragraph_relevants(data) if PARAGRAPH in data.relevance else data.relevants
+    for start in range(0, len(data.queries), TILE_ROWS):
+        block = slice(start, start + TILE_ROWS)
+        scores = np.zeros((len(data.queries[block]), len(data.candidates)), dtype=np.float32)
+        for row, (first, second) in enumerate(zip(data.relevants[block], seconds[block], strict=True)):
+            scores[row, list(second)] = 1
+            scores[row, list(first)] = 2
+        variants.count_block(start, scores, scores)
+    return variants.attach(ranks_of(data, offsets, positions, np.zeros_like(eq), eq))
 
 
 def random_records(tasks: Sequence[str | Path | TaskSpec], *, seed: int = 0, **arguments: Any) -> list[Record]:

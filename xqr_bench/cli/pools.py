@@ -17,6 +17,7 @@ from xqr_bench.errors import UsageError
 @click.option("--languages", help="The pool: only candidates of these languages, separated by commas.")
 @click.option("--queries", help="Query languages of the pool; default: those of its candidates.")
 @click.option("--metrics", help="Of the multilingual setting, separated by commas.")
+@click.option("--relevance", default="strict", show_default=True, help="strict or lenient (docs/relevance.md).")
 @click.option("--order", help="Growth: add languages in this order instead of looking at many pools of each size.")
 @click.option("--limit", type=int, default=20, show_default=True, help="Growth: pools of a size at most.")
 @click.option("--size", type=int, help="Equal size: candidates of each language; default: those of the smallest.")
@@ -30,6 +31,7 @@ def pools(
     languages: str | None,
     queries: str | None,
     metrics: str | None,
+    relevance: str,
     order: str | None,
     limit: int,
     size: int | None,
@@ -60,6 +62,7 @@ def pools(
         languages=split(languages),
         queries=split(queries),
         metrics=split(metrics),
+        relevance=relevance,
         limit=limit,
         order=split(order),
         size=size,

@@ -261,7 +261,9 @@ def multilingual_lists(ranks: Ranks) -> RankedLists:
     if ranks.depth is not None or ranks.own_gt is not None:
         above[(ranks.gt < 0).any(axis=1)] = -1
     if ranks.depth is not None:
-        above[above >= ranks.depth] = -1  # columns cut at the depth are exact for the pool down to that depth
+        # columns cut at the depth are exact for the pool down to that depth, less what leaves
+        left = 0 if ranks.removed is None else ranks.removed.sum(axis=1)[ranks.row_queries]
+        above[above >= ranks.depth - left] = -1
     lists = _lists(
         ranks,
         rows,

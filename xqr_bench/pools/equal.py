@@ -23,6 +23,7 @@ from scipy import stats
 from xqr_bench.errors import UsageError
 from xqr_bench.metrics.base import Metric
 from xqr_bench.metrics.per_query import PerQuery, SettingView, setting_views
+from xqr_bench.pools.lists import least_sizes
 from xqr_bench.types import CROSS_LINGUAL, MONOLINGUAL, FloatArray, IntArray, Ranks
 
 HITS = (1, 10)
@@ -99,7 +100,7 @@ def equal_values(ranks: Ranks, keep: int, hits: tuple[int, ...] = HITS) -> dict[
     """
     check_size(ranks, keep)
     return {
-        setting: _of_view(_single(view), ranks, keep, hits)
+        setting: _of_view(_single(view), keep, hits)
         for setting, view in setting_views(ranks, (MONOLINGUAL, CROSS_LINGUAL)).items()
         if len(view.lists)
     }
@@ -107,9 +108,10 @@ def equal_values(ranks: Ranks, keep: int, hits: tuple[int, ...] = HITS) -> dict[
 
 def check_size(ranks: Ranks, keep: int) -> None:
     """Raise UsageError unless every language has `keep` candidates."""
-    smallest = int(ranks.column_sizes.min())
+    sizes = least_sizes(ranks)
+    smallest = int(sizes.min())
     if not 1 <= keep <= smallest:
-        language = ranks.columns[int(ranks.column_sizes.argmin())]
+        language = ranks.columns[int(sizes.argmin())]
         raise UsageError(
             f"a pool of {keep:,} candidates cannot be drawn from every language",
             found=f"{language} has {smallest:,}",
@@ -129,7 +131,7 @@ def _single(view: SettingView) -> SettingView:
     return SettingView(view.ranks, view.setting, view.lists.take(chosen))
 
 
-def _of_view(view: SettingView, ranks: Ranks, keep: int, hits: tuple[int, ...]) -> dict[str, PerQuery]:
+def _of_view(view: SettingView, keep: int, hits: tuple[int, ...]) -> dict[str, PerQuery]:
     lists = view.lists
     cells, cell = view.list_cells
     found: dict[str, PerQuery] = {}
@@ -137,8 +139,8 @@ def _of_view(view: SettingView, ranks: Ranks, keep: int, hits: tuple[int, ...]) 
     def add(name: str, of_pool: Callable[[IntArray, IntArray, int, int], FloatArray]) -> None:
         for label, equal in ((name, False), (f"equal {name}", True)):
             values = np.empty(len(lists))
-            for column, size in enumerate(ranks.column_sizes.tolist()):
-                rows = np.flatnonzero(lists.pools == column)
+            for size in np.unique(lists.pool_sizes).tolist():
+                rows = np.flatnonzero(lists.pool_sizes == size)
                 values[rows] = of_pool(lists.above[rows], lists.tied[rows], size, keep if equal else size)
             metric = Metric(label, "", "", "hypergeometric expectation", settings=(view.setting,))
             found[label] = PerQuery(metric, view.setting, cells, cell, lists.queries, values, view.tied)

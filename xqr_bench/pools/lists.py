@@ -11,9 +11,19 @@ from xqr_bench.errors import RecordError, UsageError
 from xqr_bench.metrics import parse_metric
 from xqr_bench.metrics.lists import WHOLE_POOL, RankedLists, in_rank_order
 from xqr_bench.metrics.per_query import PerQuery, SettingView, per_query
-from xqr_bench.types import MULTILINGUAL, Ranks
+from xqr_bench.types import MULTILINGUAL, PARAGRAPH, IntArray, Ranks
 
 Members = NDArray[np.bool_]
+
+
+def refuse_paragraph(relevance: str) -> None:
+    """Raise UsageError for the rule whose counts are of the whole pool and of the own language, and of no other."""
+    if relevance == PARAGRAPH:
+        raise UsageError(
+            "under paragraph relevance no other pool can be made",
+            found="counts of the whole pool and of each relevant's own language: 55 relevants a query have no more",
+            remedy="use strict or lenient relevance, or evaluate with --languages",
+        )
 
 
 def check_counts(ranks: Ranks, name: str) -> None:
@@ -77,10 +87,22 @@ def pool_lists(ranks: Ranks, members: Members, queries: Members | None = None) -
             columns=ranks.relevant_columns[rows],
             queries=listed,
             pools=np.full(len(listed), WHOLE_POOL),
-            pool_sizes=members[listed].astype(np.int64) @ ranks.column_sizes,
+            pool_sizes=(members[listed] * _sizes(ranks, listed)).sum(axis=1),
             query_columns=np.where(own_inside, own, -1),
         )
     )
+
+
+def _sizes(ranks: Ranks, queries: IntArray) -> IntArray:
+    """Candidates of each language that are ranked for some queries, int64 `[queries, columns]`."""
+    sizes = np.broadcast_to(ranks.column_sizes, (len(queries), len(ranks.columns)))
+    return sizes if ranks.removed is None else sizes - ranks.removed[queries]
+
+
+def least_sizes(ranks: Ranks) -> IntArray:
+    """The fewest candidates of each language that are ranked for any query, int64 `[columns]`."""
+    least: IntArray = _sizes(ranks, np.arange(ranks.n_queries)).min(axis=0)
+    return least
 
 
 def pool_values(

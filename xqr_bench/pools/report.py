@@ -12,8 +12,10 @@ from xqr_bench.errors import UnknownNameError, UsageError
 from xqr_bench.metrics import parse_metric
 from xqr_bench.pools import views
 from xqr_bench.pools.choose import nested, subsets
-from xqr_bench.pools.lists import check_counts, labelled, of_languages
-from xqr_bench.record import Record
+from xqr_bench.pools.lists import check_counts, labelled, of_languages, refuse_paragraph
+from xqr_bench.record import Record, relevance_ranks
+from xqr_bench.relevance import variant_metrics
+from xqr_bench.types import STRICT, VARIANTS
 
 VIEWS = ("pool", "labelled", "leave-one-out", "pairs", "growth", "equal-size")
 DEFAULT_VIEWS = tuple(name for name in VIEWS if name != "pairs")
@@ -28,6 +30,7 @@ class PoolReport(views._Part):
 
     model: str
     task: str
+    relevance: str = Field(default=STRICT, description="the rule of relevance of every figure")
     metrics: tuple[str, ...]
     seed: int
     pool: views.PoolFigures
@@ -45,6 +48,7 @@ def pool_report(
     languages: Sequence[str] | None = None,
     queries: Sequence[str] | None = None,
     metrics: Sequence[str] | None = None,
+    relevance: str = STRICT,
     limit: int = LIMIT,
     order: Sequence[str] | None = None,
     size: int | None = None,
@@ -58,23 +62,30 @@ def pool_report(
         languages: of the pool; default: all that the task has. The other views are about these.
         queries: query languages of the view `pool`; default: those of the pool.
         metrics: of the multilingual setting; default METRICS.
+        relevance: the rule of relevance, strict or lenient.
         limit: pools of one size at most (`growth`); where there are more, a sample of so many is drawn.
         order: `growth` adds one language at a time, in this order, instead.
         size: of the equal pools; default: that of the smallest language.
         seed: of samples and intervals.
 
     Raises:
-        RecordError: the record has no counts for each language.
+        RecordError: the record has no counts for each language, or none under the rule of relevance.
         UsageError, UnknownNameError: an argument that cannot be meant.
     """
-    name, ranks = f"{record.model.name} on {record.task.name}", record.ranks
-    check_counts(ranks, name)
+    name = f"{record.model.name} on {record.task.name}"
+    if relevance not in (STRICT, *VARIANTS):
+        raise UnknownNameError("rule of relevance", relevance, (STRICT, *VARIANTS))
+    refuse_paragraph(relevance)
+    check_counts(record.ranks, name)
+    ranks = relevance_ranks(record, relevance)
     for view in show:
         if view not in VIEWS:
             raise UnknownNameError("view", view, VIEWS)
     chosen = choose_languages(record.task.name, ranks.columns, languages)
     asked = None if queries is None else choose_languages(record.task.name, ranks.columns, queries)
     names = tuple(dict.fromkeys(parse_metric(metric).name for metric in (metrics or views.METRICS)))
+    if unscored := set(names) - set(variant_metrics(relevance, names)):
+        raise UsageError(f"{min(unscored)} is not scored under {relevance} relevance", remedy="choose another metric")
     of_many = names[:2] if metrics else OF_MANY
     members = of_languages(ranks, chosen)
     if len(chosen) < 2 and set(show) & {"leave-one-out", "pairs", "growth"} and languages is not None:
@@ -87,6 +98,7 @@ def pool_report(
     return PoolReport(
         model=record.model.name,
         task=record.task.name,
+        relevance=relevance,
         metrics=names,
         seed=seed,
         pool=views.pool_figures(ranks, "the pool", members, names, queries=asked, seed=seed),

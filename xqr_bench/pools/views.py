@@ -13,7 +13,7 @@ from xqr_bench.certainty import MACRO, figures_of, interval_figures, sampling_un
 from xqr_bench.metrics.per_query import PerQuery
 from xqr_bench.pools.choose import Subsets
 from xqr_bench.pools.equal import equal_values, left_out
-from xqr_bench.pools.lists import Members, in_languages, labelled, of_languages, pool_values
+from xqr_bench.pools.lists import Members, in_languages, labelled, least_sizes, of_languages, pool_values
 from xqr_bench.scores import CellValues, Score, pick_cells
 from xqr_bench.types import MULTILINGUAL, Ranks
 
@@ -237,12 +237,12 @@ def _has_lists(ranks: Ranks, languages: Sequence[str]) -> bool:
 
 
 def equal_sizes(ranks: Ranks, keep: int | None = None, *, seed: int | None = 0) -> EqualFigures:
-    """Monolingual and cross-lingual figures with pools cut to one size (default: that of the smallest language).
+    """Monolingual and cross-lingual figures with pools cut to one size (default: that of the smallest one).
 
     The order of a query's relevants in the multilingual pool does not depend on the other candidates, so own-language
     first and language position are the same in pools of any size.
     """
-    size = int(ranks.column_sizes.min()) if keep is None else keep
+    size = int(least_sizes(ranks).min()) if keep is None else keep
     values = equal_values(ranks, size)
     by_language: dict[str, dict[str, dict[str, float]]] = {}
     for setting, of_metric in values.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +19,7 @@ from xqr_bench.record.model import (
 )
 from xqr_bench.record.relevance_file import relevance_digest
 from xqr_bench.record.represented import text_diagnostics
-from xqr_bench.relevance import score_variant
+from xqr_bench.relevance import score_variant, variant_metrics
 from xqr_bench.scores import Group
 from xqr_bench.types import Ranks, TaskData
 
@@ -93,7 +95,18 @@ def truncation_warnings(vectors: Embeddings) -> list[str]:
     return [f"texts longer than the encoder's length limit were cut off: {listing}"]
 
 
-NOT_COUNTED = "counted with the scores of the whole pool only, not in the hits of an index, in a run or in a bound"
+NOT_COUNTED = "the ranks were not counted under it"
+
+
+def too_shallow(variant: Ranks, metrics: Sequence[str]) -> str | None:
+    """Why a ranking is cut too high for the metrics once the sentences that repeat an answer have left it, or None."""
+    if variant.depth is None or variant.removed is None:
+        return None
+    most = int(variant.removed.sum(axis=1).max(initial=0))
+    cutoff = max((int(name.partition("@")[2] or 0) for name in metrics), default=0)
+    if variant.depth - most >= cutoff:
+        return None
+    return f"the ranking is cut at {variant.depth:,}; up to {most} sentences leave it, and {cutoff} have to be left"
 
 
 def relevance_info(name: str, ranks: Ranks, info: TaskInfo) -> RelevanceInfo:
@@ -105,8 +118,9 @@ def relevance_info(name: str, ranks: Ranks, info: TaskInfo) -> RelevanceInfo:
         info: the task as it is scored.
     """
     variant = ranks.variants.get(name)
-    if variant is None:
-        return RelevanceInfo(undefined_reason=NOT_COUNTED)
+    reason = NOT_COUNTED if variant is None else too_shallow(variant, variant_metrics(name, info.metrics))
+    if variant is None or reason is not None:
+        return RelevanceInfo(undefined_reason=reason)
     return RelevanceInfo(
         scores=score_variant(name, variant, info.metrics, info.settings, info.groups),
         ranks_file=RanksInfo(

@@ -198,39 +198,7 @@ def check_relevance(name: str, strict: Ranks, variant: Ranks) -> None:
     Raises:
         RecordError: a count is negative or larger than its pool, or two counts contradict each other.
     """
-    sizes = strict.column_sizes
-    if name == LENIENT:
-        removed = (
-            np.zeros((strict.n_queries, len(sizes)), dtype=np.int32) if variant.removed is None else variant.removed
-        )
-        above, beside = strict.gt - variant.gt, strict.eq - variant.eq
-        left = removed[strict.row_queries]
-        own = variant.eq[np.arange(strict.n_relevants), strict.relevant_columns]
-        problems = {
-            "a count is negative": ((variant.gt < 0) | (variant.eq < 0) | (above < 0) | (beside < 0)).any(axis=1),
-            "more candidates left than there are": (above + beside > left).any(axis=1) | (left > sizes).any(axis=1),
-            "a relevant does not tie with itself": own < 1,
-        }
-        if variant.own_gt is not None and variant.own_eq is not None:
-            own_left = left[np.arange(strict.n_relevants), strict.relevant_columns]
-            problems["a count is negative in the own language"] = (variant.own_gt < 0) | (variant.own_eq < 1)
-            less = (strict.own_gt - variant.own_gt, strict.own_eq - variant.own_eq)  # type: ignore[operator]
-            problems["more candidates left the own language than there are"] = (
-                (less[0] < 0) | (less[1] < 0) | (less[0] + less[1] > own_left)
-            )
-    else:
-        gt, eq = variant.gt[:, 0].astype(np.int64), variant.eq[:, 0].astype(np.int64)
-        own_gt, own_eq = (np.zeros(len(gt)) if found is None else found for found in (variant.own_gt, variant.own_eq))
-        columns = variant.relevant_columns
-        queries = variant.row_queries
-        problems = {
-            "a count is negative": (gt < 0) | (own_gt < 0) | (eq < 1) | (own_eq < 1),
-            "counts exceed the pool": (gt + eq > sizes.sum()) | (own_gt + own_eq > sizes[columns]),
-            "two relevants contradict each other": _contradict(queries, gt, eq)
-            | _contradict(queries * len(sizes) + columns, np.asarray(own_gt), np.asarray(own_eq)),
-        }
-        if strict.own_gt is None:  # the own language is a part of the pool
-            problems["the own language has more than the pool"] = (own_gt > gt) | (own_eq > eq)
+    problems = _lenient_problems(strict, variant) if name == LENIENT else _paragraph_problems(strict, variant)
     for problem, rows in problems.items():
         if rows.any():
             row = int(np.flatnonzero(rows)[0])
@@ -241,11 +209,65 @@ def check_relevance(name: str, strict: Ranks, variant: Ranks) -> None:
             )
 
 
-def _contradict(lists: IntArray, gt: NDArray[Any], eq: NDArray[Any]) -> NDArray[np.bool_]:
+def _lenient_problems(strict: Ranks, variant: Ranks) -> dict[str, Any]:
+    sizes = strict.column_sizes
+    removed = np.zeros((strict.n_queries, len(sizes)), dtype=np.int32) if variant.removed is None else variant.removed
+    above, beside = strict.gt - variant.gt, strict.eq - variant.eq
+    left = removed[strict.row_queries]
+    own = variant.eq[np.arange(strict.n_relevants), strict.relevant_columns]
+    unranked = (strict.gt < 0).any(axis=1)
+    problems: dict[str, Any] = {
+        "a count is negative": (((variant.gt < 0) | (variant.eq < 0)).any(axis=1) & ~unranked)
+        | ((above < 0) | (beside < 0)).any(axis=1),
+        "a relevant without a rank has counts": unranked & ((above != 0) | (beside != 0)).any(axis=1),
+        "more candidates left than there are": (above + beside > left).any(axis=1) | (left > sizes).any(axis=1),
+        "a relevant does not tie with itself": (own < 1) & ~unranked,
+    }
+    if variant.own_gt is not None and variant.own_eq is not None and strict.own_gt is not None:
+        own_left = left[np.arange(strict.n_relevants), strict.relevant_columns]
+        listed = strict.own_gt >= 0
+        problems["a count is negative in the own language"] = listed & ((variant.own_gt < 0) | (variant.own_eq < 1))
+        less = (strict.own_gt - variant.own_gt, strict.own_eq - variant.own_eq)  # type: ignore[operator]
+        problems["more candidates left the own language than there are"] = (
+            (less[0] < 0) | (less[1] < 0) | (less[0] + less[1] > np.where(listed, own_left, 0))
+        )
+    return problems
+
+
+def _paragraph_problems(strict: Ranks, variant: Ranks) -> dict[str, Any]:
+    sizes = strict.column_sizes
+    gt, eq = variant.gt[:, 0].astype(np.int64), variant.eq[:, 0].astype(np.int64)
+    own_gt, own_eq = (
+        np.zeros(len(gt), dtype=np.int64) if found is None else found.astype(np.int64)
+        for found in (variant.own_gt, variant.own_eq)
+    )
+    columns, queries = variant.relevant_columns, variant.row_queries
+    unranked, unlisted = (gt == -1) & (eq == 0), (own_gt == -1) & (own_eq == 0)
+    if strict.depth is None and (strict.gt >= 0).all() and (strict.own_gt is None or (strict.own_gt >= 0).all()):
+        unranked, unlisted = np.zeros_like(unranked), np.zeros_like(unlisted)  # neither cut nor without a list
+    problems: dict[str, Any] = {
+        "a count is negative": (((gt < 0) | (eq < 1)) & ~unranked) | (((own_gt < 0) | (own_eq < 1)) & ~unlisted),
+        "counts exceed the pool": (gt + eq > sizes.sum()) | (own_gt + own_eq > sizes[columns]),
+        "two relevants contradict each other": _contradict(queries, gt, eq, unranked)
+        | _contradict(queries * len(sizes) + columns, own_gt, own_eq, unlisted),
+    }
+    if strict.own_gt is None:  # the own language is a part of the pool
+        more = (own_gt > gt) | (own_eq > eq) | (unranked != unlisted)
+        problems["the own language has more than the pool"] = more
+    return problems
+
+
+def _contradict(lists: IntArray, gt: NDArray[Any], eq: NDArray[Any], unranked: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Rows that contradict the row above them in the same list, or are more than tie with one another.
 
-    Either the two tie, or everything above and beside the upper one stands above the lower one.
+    Either the two tie, or everything above and beside the upper one stands above the lower one. Rows without a rank
+    contradict nothing.
     """
+    if unranked.any():
+        found = np.zeros(len(gt), dtype=np.bool_)
+        kept = np.flatnonzero(~unranked)
+        found[kept] = _contradict(lists[kept], gt[kept], eq[kept], np.zeros(len(kept), dtype=np.bool_))
+        return found
     order = np.lexsort((gt, lists))
     lists, above, beside = lists[order], gt[order], eq[order]
     together = lists[1:] == lists[:-1]

@@ -10,6 +10,7 @@ from xqr_bench.report.figures import ends, signed
 from xqr_bench.report.plain import PlainTable
 from xqr_bench.report.terminal import number, with_half_width
 from xqr_bench.scores import Score
+from xqr_bench.types import STRICT
 
 HALF = "±: half of the 95% interval over questions"
 EQUAL = ("mrr", "rank", "success@1", "success@10")
@@ -22,7 +23,7 @@ def pool_tables(found: PoolReport) -> list[PlainTable]:
 
 def _tables(found: PoolReport) -> Iterator[PlainTable]:
     pool = found.pool
-    head = f"{found.model}, {found.task}"
+    head = f"{found.model}, {found.task}" + ("" if found.relevance == STRICT else f", {found.relevance} relevance")
     about = f"queries in {', '.join(pool.query_languages)}"
     notes = [f"{pool.n_queries:,} {about}" + (f"; {pool.left_out:,} have no relevant here" if pool.left_out else "")]
     yield PlainTable(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -15,10 +17,16 @@ from xqr_bench.scores import Score
 from xqr_bench.types import MULTILINGUAL, SETTINGS, STRICT
 
 SHORT = {"monolingual": "Mo.", "cross-lingual": "Cr.", "multilingual": "Mul."}
+WIDTH = 100
 TASKS_BESIDE = 2
 WEAKEST = 3
 LARGE = 1e6
-NARROW = (0, 1, 0, 0)  # two tasks and their half widths fit into 100 columns
+NARROW: dict[str, Any] = {  # two tasks and their half widths fit into WIDTH
+    "box": box.SIMPLE_HEAD,
+    "show_edge": False,
+    "pad_edge": False,
+    "padding": (0, 1, 0, 0),
+}
 MARK = "†"
 UNREPRESENTED = f"{MARK} fewer than 95 distinct vectors for 100 distinct queries: scores of the language say little\n"
 HALF_WIDTH = "±: half of the 95% interval over questions; the record also holds that over articles\n"
@@ -53,11 +61,10 @@ def with_half_width(score: Score | None) -> str:
 def results(records: Sequence[Record]) -> RenderableType:
     """The main table of one encoder, the weakest languages, and the warnings."""
     parts: list[RenderableType] = [Text(line) for line in protocol_lines(records)]
-    for start in range(0, len(records), TASKS_BESIDE):
-        beside = records[start : start + TASKS_BESIDE]
-        parts += [main_table(beside), bias_table(beside)]
+    for beside in _beside(records):
+        parts += [main_table(beside), Text(), bias_table(beside), Text()]
         if any(record.relevance for record in beside):
-            parts.append(relevance_table(beside))
+            parts += [relevance_table(beside), Text()]
     parts += [weakest_languages(record) for record in records]
     if any(unrepresented_languages(record) for record in records):
         parts.append(Text(UNREPRESENTED, style="dim"))
@@ -65,6 +72,15 @@ def results(records: Sequence[Record]) -> RenderableType:
         parts.append(Text(HALF_WIDTH, style="dim"))
     parts += [Text(f"! {line}", style="yellow") for line in _warnings(records)]
     return Group(*parts)
+
+
+def _beside(records: Sequence[Record]) -> Iterable[Sequence[Record]]:
+    """The tasks of one table: two where their figures fit into the width, else one."""
+    console = Console(width=10 * WIDTH)
+    for start in range(0, len(records), TASKS_BESIDE):
+        chosen = records[start : start + TASKS_BESIDE]
+        wide = Measurement.get(console, console.options, main_table(chosen)).maximum > WIDTH
+        yield from [[record] for record in chosen] if wide else [chosen]
 
 
 def _warnings(records: Sequence[Record]) -> Iterable[str]:
@@ -88,8 +104,8 @@ def _partial(record: Record) -> str:
 
 def main_table(records: Sequence[Record]) -> Table:
     """Scores: a row a metric, for each task the macro averages Mo. / Cr. / Mul."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=NARROW, title=_title(records), title_justify="left")
-    table.add_column("score")
+    table = Table(**NARROW, title=_title(records), title_justify="left")
+    table.add_column("score", overflow="fold")
     for record in records:
         for setting in SETTINGS:
             table.add_column(f"{record.task.name}\n{SHORT[setting]}", justify="right")
@@ -105,8 +121,8 @@ def main_table(records: Sequence[Record]) -> Table:
 
 def bias_table(records: Sequence[Record]) -> Table:
     """Bias of the multilingual rankings, beside the value of a random ranking and their ratio."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=NARROW)
-    table.add_column("bias (multilingual)")
+    table = Table(**NARROW)
+    table.add_column("bias (multilingual)", overflow="fold")
     for record in records:
         for name in ("value", "random", "ratio"):
             table.add_column(f"{record.task.name}\n{name}", justify="right")
@@ -129,8 +145,8 @@ def bias_table(records: Sequence[Record]) -> Table:
 
 def relevance_table(records: Sequence[Record], metric: str = "map") -> RenderableType:
     """The same metric under each rule of relevance, and why one is missing."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=NARROW)
-    table.add_column(f"{metric} by relevance")
+    table = Table(**NARROW)
+    table.add_column(f"{metric} by relevance", overflow="fold")
     for record in records:
         for setting in SETTINGS:
             table.add_column(f"{record.task.name}\n{SHORT[setting]}", justify="right")
@@ -144,7 +160,7 @@ def relevance_table(records: Sequence[Record], metric: str = "map") -> Renderabl
             for setting in SETTINGS:
                 cells.append(with_half_width(scores[setting].macro.get(metric)) if setting in scores else "")
             if info is not None and info.undefined_reason is not None:
-                reasons.append(Text(f"{record.task.name}: no {rule} relevance: {info.undefined_reason}\n", style="dim"))
+                reasons.append(Text(f"{record.task.name}: no {rule} relevance: {info.undefined_reason}", style="dim"))
         if any(cells):
             table.add_row(rule, *cells)
     return Group(*([table] if table.row_count > 1 else []), *reasons)

@@ -71,6 +71,7 @@ class Variants:
 
     def __init__(self, data: TaskData, *, separate: bool = False) -> None:
         n_columns = len(data.languages)
+        self._data = data
         self._edges = np.append(0, np.cumsum(data.column_sizes))
         self._columns = np.repeat(np.arange(n_columns), data.column_sizes)
         self._relevants = np.array([index for found in data.relevants for index in found], dtype=np.int64)
@@ -156,7 +157,31 @@ class Variants:
     def attach(self, ranks: Ranks) -> Ranks:
         """The strict ranks with everything that was counted beside them."""
         best = self._best.max(axis=1, keepdims=True)
-        ranks = replace(ranks, top=np.where(self._best == best, self._count, np.int32(0)))
+        return self.rules(replace(ranks, top=np.where(self._best == best, self._count, np.int32(0))))
+
+    def take_counts(self, pooled: tuple[IntArray, IntArray], own: tuple[IntArray, IntArray]) -> None:
+        """Take what was counted elsewhere instead of scores: fewer candidates above stand for a higher score.
+
+        Args:
+            pooled: candidates of the whole pool above and beside each sentence of `paragraph_relevants`, int64
+                `[rows]` in their order; -1 above where it has no rank.
+            own: the same in its own language's ranking.
+        """
+        every = _Taken(paragraph_relevants(self._data))
+        keys = self._keys(every)
+        for taken in self._taken:
+            at = np.searchsorted(keys, self._keys(taken))
+            for scores, (above, _) in ((taken.pooled, pooled), (taken.own, own)):
+                scores[:] = np.where(above[at] < 0, -np.inf, -above[at])
+        if self._paragraph is not None:
+            self._counts[:] = np.stack([*pooled, *own])
+
+    def _keys(self, taken: _Taken) -> IntArray:
+        rows = np.repeat(np.arange(len(self._best)), np.diff(taken.offsets))
+        return np.asarray(rows * max(1, len(self._columns)) + taken.positions)
+
+    def rules(self, ranks: Ranks) -> Ranks:
+        """The strict ranks with those under the other rules of relevance."""
         variants: dict[str, Ranks] = {}
         if self._strict is not None and self._echoes is not None:
             variants[LENIENT] = self._lenient(ranks, self._strict, self._echoes)
@@ -173,14 +198,16 @@ class Variants:
         which = echoes.offsets[ranks.row_queries[rows]] + within
         columns = self._columns[echoes.positions]
         gt, eq = ranks.gt.copy(), ranks.eq.copy()
-        here = (rows, columns[which])
-        np.subtract.at(gt, here, (echoes.pooled[which] > strict.pooled[rows]).astype(np.int32))
-        np.subtract.at(eq, here, (echoes.pooled[which] == strict.pooled[rows]).astype(np.int32))
+        known = strict.pooled[rows] > -np.inf  # a relevant that was not retrieved has no counts to change
+        pair, inside = which[known], rows[known]
+        here = (inside, columns[pair])
+        np.subtract.at(gt, here, (echoes.pooled[pair] > strict.pooled[inside]).astype(np.int32))
+        np.subtract.at(eq, here, (echoes.pooled[pair] == strict.pooled[inside]).astype(np.int32))
         removed = np.zeros((ranks.n_queries, len(ranks.columns)), dtype=np.int32)
         np.add.at(removed, (np.repeat(np.arange(ranks.n_queries), n_echoes), columns), 1)
         lenient = replace(ranks, gt=gt, eq=eq, removed=removed, top=None)
         if ranks.own_gt is not None and ranks.own_eq is not None:
-            same = columns[which] == ranks.relevant_columns[rows]
+            same = (columns[which] == ranks.relevant_columns[rows]) & (strict.own[rows] > -np.inf)
             pair, inside = which[same], rows[same]
             own_gt, own_eq = ranks.own_gt.copy(), ranks.own_eq.copy()
             np.subtract.at(own_gt, inside, (echoes.own[pair] > strict.own[inside]).astype(np.int32))
@@ -192,8 +219,11 @@ class Variants:
         n = max(1, len(self._columns))
         rows = np.repeat(np.arange(ranks.n_queries), np.diff(taken.offsets))
         others = ~np.isin(rows * n + taken.positions, ranks.row_queries * n + self._relevants)
-        counts = self._counts[:, others]
-        return with_paragraphs(ranks, rows[others], self._columns[taken.positions[others]], *counts)
+        gt, eq, own_gt, own_eq = self._counts[:, others]
+        for scores, above, beside in ((taken.pooled, gt, eq), (taken.own, own_gt, own_eq)):
+            missing = np.isneginf(scores[others])
+            above[missing], beside[missing] = -1, 0
+        return with_paragraphs(ranks, rows[others], self._columns[taken.positions[others]], gt, eq, own_gt, own_eq)
 
 
 def _order(groups: IntArray, own_gt: NDArray[np.int32], gt: NDArray[np.int32]) -> IntArray:
@@ -228,7 +258,7 @@ def with_paragraphs(
     each = np.arange(ranks.n_relevants)
     own = ranks.relevant_columns
     strict = (
-        ranks.gt.sum(axis=1, dtype=np.int32),
+        np.where((ranks.gt < 0).any(axis=1), np.int32(-1), ranks.gt.sum(axis=1, dtype=np.int32)),
         ranks.eq.sum(axis=1, dtype=np.int32),
         ranks.gt[each, own] if ranks.own_gt is None else ranks.own_gt,
         ranks.eq[each, own] if ranks.own_eq is None else ranks.own_eq,
@@ -257,4 +287,5 @@ def with_paragraphs(
         own_gt=all_own_gt[order],
         own_eq=all_own_eq[order],
         top=ranks.top,
+        depth=ranks.depth,
     )

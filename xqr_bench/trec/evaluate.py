@@ -19,9 +19,10 @@ from xqr_bench.pipeline import choose_metrics, make_record
 from xqr_bench.progress import Clock, Progress, Quiet, told
 from xqr_bench.record import ModelInfo, Record
 from xqr_bench.search.exact import ranks_of, relevant_rows
-from xqr_bench.trec.layout import LAYOUT, run_files, task_lists
+from xqr_bench.search.variants import Variants, paragraph_relevants
+from xqr_bench.trec.layout import LAYOUT, candidate_columns, run_files, task_lists
 from xqr_bench.trec.peers import Agreement, PytrecEval, compare, require_agreement
-from xqr_bench.trec.read import RunReader, SettingCounts
+from xqr_bench.trec.read import Counts, RunReader, SettingCounts
 from xqr_bench.types import MULTILINGUAL, SETTINGS, Ranks, TaskData
 
 MAX_CHECKED = 20_000
@@ -144,7 +145,37 @@ def ranks_of_run(data: TaskData, counts: Mapping[str, SettingCounts]) -> Ranks:
         top = np.zeros((len(data.queries), len(data.languages)), dtype=np.int32)
         top[pooled.lists.queries] = pooled.top
         ranks = replace(ranks, top=top)
-    return replace(ranks, own_gt=own_gt, own_eq=own_eq) if bilingual else ranks
+    ranks = replace(ranks, own_gt=own_gt, own_eq=own_eq) if bilingual else ranks
+    return with_rules(data, ranks, {setting: found.wide for setting, found in counts.items() if found.wide is not None})
+
+
+def with_rules(data: TaskData, ranks: Ranks, counts: Mapping[str, Counts]) -> Ranks:
+    """The ranks of a run with those under the rules of relevance that the task declares.
+
+    Args:
+        data: the task.
+        ranks: the strict ranks.
+        counts: by setting, of all sentences of the relevants' paragraphs; empty where there is no such rule.
+    """
+    if not counts:
+        return ranks
+    paragraphs = paragraph_relevants(data)
+    rows = sum(map(len, paragraphs))
+    pooled, own = (np.stack([np.full(rows, -1), np.zeros(rows, dtype=np.int64)]) for _ in range(2))
+    for setting, found in counts.items():
+        there = found.lists.rows
+        retrieved = found.gt[:, 0] >= 0
+        if setting != MULTILINGUAL:
+            own[:, there] = found.gt[:, 0], found.eq[:, 0]
+            continue
+        pooled[0, there] = np.where(retrieved, found.gt.sum(axis=1), -1)
+        pooled[1, there] = found.eq.sum(axis=1)
+        if ranks.own_gt is None:  # a language's ranking is a part of the pooled one
+            each, column = np.arange(len(there)), candidate_columns(data)[found.lists.positions]
+            own[:, there] = found.gt[each, column], found.eq[each, column]
+    variants = Variants(data, separate=True)
+    variants.take_counts((pooled[0], pooled[1]), (own[0], own[1]))
+    return variants.rules(ranks)
 
 
 def _read(data: TaskData, setting: str, path: Path, peer: PytrecEval, progress: Progress) -> SettingCounts:

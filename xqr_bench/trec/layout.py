@@ -9,7 +9,8 @@ one, where a query has a list for each other language, by `lang:question>candida
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -65,9 +66,15 @@ def candidate_columns(data: TaskData) -> IntArray:
     return np.repeat(np.arange(len(data.languages)), data.column_sizes)
 
 
-def task_lists(data: TaskData, setting: str) -> Lists:
-    """The lists of `data` in a setting, in the order of its queries, then of the candidates' languages."""
-    offsets, positions = relevant_rows(data)
+def task_lists(data: TaskData, setting: str, relevants: Sequence[tuple[int, ...]] | None = None) -> Lists:
+    """The lists of `data` in a setting, in the order of its queries, then of the candidates' languages.
+
+    Args:
+        data: the task.
+        setting: the setting.
+        relevants: other candidates of each query than its relevants, ascending, in the same languages.
+    """
+    offsets, positions = relevant_rows(data if relevants is None else replace(data, relevants=tuple(relevants)))
     query = np.repeat(np.arange(len(data.queries)), np.diff(offsets))
     column = candidate_columns(data)[positions]
     of_language = {language: number for number, language in enumerate(data.languages)}

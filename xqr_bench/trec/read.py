@@ -10,12 +10,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.errors import RunError
-from xqr_bench.trec.layout import Lists, candidate_columns, unjudged_ids
+from xqr_bench.search.variants import paragraph_relevants
+from xqr_bench.trec.layout import Lists, candidate_columns, task_lists, unjudged_ids
 from xqr_bench.trec.parse import Chunk, read_chunks
 from xqr_bench.trec.peers import PytrecEval
 from xqr_bench.types import MULTILINGUAL, FloatArray, IntArray, TaskData
 
 _UNKNOWN, _IGNORED = -2, -1
+
+
+@dataclass
+class Counts:
+    """Counts of some candidates of each list.
+
+    Attributes:
+        lists: the lists, with these candidates as their relevants.
+        gt, eq: see `SettingCounts`.
+        seen: the last list in which each candidate of the task stood, int64 `[candidates]`.
+    """
+
+    lists: Lists
+    gt: NDArray[np.int32]
+    eq: NDArray[np.int32]
+    seen: IntArray
+
+    @classmethod
+    def none_yet(cls, lists: Lists, columns: int, candidates: int) -> Counts:
+        """Before a line is read: nothing was retrieved."""
+        shape = (len(lists.positions), columns)
+        return cls(
+            lists,
+            np.full(shape, -1, dtype=np.int32),
+            np.zeros(shape, dtype=np.int32),
+            np.full(candidates, -1, dtype=np.int64),
+        )
 
 
 @dataclass(frozen=True)
@@ -32,6 +60,7 @@ class SettingCounts:
         top: candidates of each language that have the list's highest score, int32 `[lists, languages]`; zeros where the
             run lacks the list, or in a setting other than the multilingual one.
         theirs: pytrec_eval's values, float64 `[lists, metrics]`, NaN for lists that were not evaluated.
+        wide: the same counts of all sentences of the relevants' paragraphs; None where no rule asks for them.
     """
 
     lists: Lists
@@ -42,6 +71,7 @@ class SettingCounts:
     merged: int
     top: NDArray[np.int32]
     theirs: FloatArray
+    wide: Counts | None = None
 
     @property
     def missing(self) -> int:
@@ -91,13 +121,15 @@ class RunReader:
         self._columns = candidate_columns(data)
         pooled = lists.setting == MULTILINGUAL
         self._count_columns = self._columns if pooled else np.zeros_like(self._columns)
-        shape = (len(lists.positions), len(data.languages) if pooled else 1)
-        self._gt = np.full(shape, -1, dtype=np.int32)
-        self._eq = np.zeros(shape, dtype=np.int32)
+        columns = len(data.languages) if pooled else 1
+        self._found = Counts.none_yet(lists, columns, len(data.candidates))
+        self._wide: Counts | None = None
+        if data.relevance:
+            wide = task_lists(data, lists.setting, paragraph_relevants(data))
+            self._wide = Counts.none_yet(wide, columns, len(data.candidates))
         self._lengths = np.zeros(len(lists), dtype=np.int64)
         self._top = np.zeros((len(lists), len(data.languages)), dtype=np.int32)
         self._theirs = np.full((len(lists), len(peer.metrics)), np.nan)
-        self._seen = np.full(len(data.candidates), -1, dtype=np.int64)
         self._score_of = np.zeros(len(data.candidates), dtype=np.float32)
         self._ignored: set[str] = set()
         self._merged = 0
@@ -119,13 +151,14 @@ class RunReader:
             progress(len(self._lists))
         return SettingCounts(
             self._lists,
-            self._gt,
-            self._eq,
+            self._found.gt,
+            self._found.eq,
             self._lengths,
             len(self._ignored),
             self._merged,
             self._top,
             self._theirs,
+            self._wide,
         )
 
     def _take(self, chunk: Chunk, pending: _Pending) -> _Pending:
@@ -207,19 +240,22 @@ class RunReader:
                 f"{self._path}: the lines of {self._lists.ids[int(numbers[again][0])]!r} do not stand together",
                 remedy="sort the file by query: sort -s -k1,1",
             )
-        line = count_lines(
-            starts,
-            lines.documents,
-            lines.scores,
-            self._count_columns,
-            numbers,
-            self._lists.offsets,
-            self._lists.positions,
-            self._seen,
-            self._score_of,
-            self._gt,
-            self._eq,
-        )
+        line = -1
+        for counts in (self._found, self._wide):
+            if counts is not None and line < 0:
+                line = count_lines(
+                    starts,
+                    lines.documents,
+                    lines.scores,
+                    self._count_columns,
+                    numbers,
+                    counts.lists.offsets,
+                    counts.lists.positions,
+                    counts.seen,
+                    self._score_of,
+                    counts.gt,
+                    counts.eq,
+                )
         if line >= 0:
             name = self._lists.ids[int(lines.numbers[line])]
             raise RunError(

@@ -10,7 +10,7 @@ import numpy as np
 from xqr_bench.errors import UsageError
 from xqr_bench.pools.report import PoolReport
 from xqr_bench.pools.views import Change
-from xqr_bench.report.plots.style import COLOURS, DARK, drawing, short
+from xqr_bench.report.plots.style import COLOURS, DARK, drawing, short, under
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ def draw(found: PoolReport) -> Figure:
             _growth(ax, found, name)
         if left:
             _left_out(axes[-1], left, metric)
-        axes[0].set_title(f"{short(found.model, 40)}, {found.task}", loc="left")
+        axes[0].set_title(f"{short(found.model, 40)}, {found.task}{under(found.relevance)}", loc="left")
         return figure
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,9 +23,11 @@ from xqr_bench.search.index.build import (
 )
 from xqr_bench.search.index.options import IndexFacts, IndexOptions
 from xqr_bench.search.product import DEFAULT_MEMORY, Product, Vectors, unit_vectors
+from xqr_bench.search.variants import Variants
 from xqr_bench.types import CROSS_LINGUAL, MONOLINGUAL, IntArray, Ranks, TaskData
 
 RECALL_AT = (1, 10, 100)
+VARIANT_SCORES = 2**22  # scores at once: 16 MiB
 METRICS = {"cosine": "inner product of vectors of unit length", "dot": "inner product of the vectors as they are"}
 
 
@@ -156,8 +158,7 @@ class _Search:
         language = {code: m for m, code in enumerate(data.languages)}
         self._query_columns = np.array([language.get(query.language, -1) for query in data.queries], dtype=np.int64)
         # share found, summed over queries of the candidates' language (1) and over the others (0)
-        self._best = np.full((len(data.queries), len(indices)), -np.inf, dtype=np.float32)
-        self._top = np.zeros((len(data.queries), len(indices)), dtype=np.int32)
+        self._variants = Variants(data)
         self._found = np.zeros((2, len(indices), len(RECALL_AT)))
         self.seconds = 0.0
 
@@ -198,7 +199,6 @@ class _Search:
 
     def _count(self, start: int, stop: int, scores: list[Vectors], places: list[IntArray]) -> None:
         from xqr_bench.search.kernel import count_rows
-        from xqr_bench.search.pool_kernel import count_top
 
         first, last = self._offsets[start], self._offsets[stop]
         of_row = np.repeat(np.arange(stop - start), np.diff(self._offsets[start : stop + 1]))
@@ -213,15 +213,23 @@ class _Search:
         edges = np.append(0, np.cumsum(self._kept))
         joined = np.concatenate(scores, axis=1)
         count_rows(joined, edges, self._offsets[start : stop + 1] - first, threshold, gt, eq)
-        count_top(joined, edges, self._best[start:stop], self._top[start:stop])
         missing = np.isneginf(threshold)
         gt[missing], eq[missing] = -1, 0
+        # what else is counted looks candidates up by their place in the pool; one that is no hit has the score -inf
+        size = int(self._edges[-1])
+        at_once = max(1, VARIANT_SCORES // size)
+        for begin in range(0, stop - start, at_once):
+            part = slice(begin, begin + at_once)
+            pool = np.full((len(joined[part]), size), -np.inf, dtype=np.float32)
+            for m, found in enumerate(places):
+                row, place = np.nonzero(found[part] >= 0)
+                pool[row, self._edges[m] + found[part][row, place]] = scores[m][part][row, place]
+            self._variants.count_block(start + begin, pool, pool)
 
     def ranks(self) -> Ranks:
         """The ranks counted so far."""
-        top = np.where(self._best == self._best.max(axis=1, keepdims=True), self._top, np.int32(0))
         ranks = ranks_of(self._data, self._offsets, self._positions, self._gt, self._eq, depth=self._depth)
-        return replace(ranks, top=top)
+        return self._variants.attach(ranks)
 
     def recall(self) -> NDArray[np.float64]:
         """Share of the exact best k found, `[3, languages, len(RECALL_AT)]`, NaN where there are no queries.
