@@ -11,19 +11,23 @@ import pytest
 import pytrec_eval
 
 from tests.conftest import needs_data
-from xqr_bench.baseline import bm25
+from xqr_bench.baseline import bm25, oracle_records
+from xqr_bench.certainty import attach_certainty
+from xqr_bench.cli.tasks import repeated_answers
 from xqr_bench.comparison import Choice, compare
 from xqr_bench.data import load_task, resolve_task
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
 from xqr_bench.errors import RecordError
 from xqr_bench.pipeline import evaluate
 from xqr_bench.record import Record, load_record, recompute, relevance_ranks, save_record, to_json
-from xqr_bench.relevance import variant_values
-from xqr_bench.scores import all_per_query
+from xqr_bench.relevance import variant_metrics, variant_values
+from xqr_bench.scores import all_per_query, score
 from xqr_bench.search import exact_ranks, unit_vectors
 from xqr_bench.search.variants import paragraph_relevants
 from xqr_bench.types import LENIENT, MONOLINGUAL, MULTILINGUAL, PARAGRAPH, VARIANTS, Ranks, TaskData
 
+ROOT = Path(__file__).resolve().parents[1]
+BOARD = ROOT / "leaderboard"
 PEER = {
     "map": "map",
     "mrr": "recip_rank",
@@ -259,15 +263,63 @@ def test_counts_of_echoes_in_the_mini_task() -> None:
 @pytest.mark.parametrize(("task", "low", "high"), [("xquad-r", 0.06, 0.125), ("mlqa-r", 0.08, 0.15)])
 def test_how_often_an_answer_stands_elsewhere(task: str, low: float, high: float) -> None:
     """Share of the questions of each language whose paragraph repeats the answer: the counts of docs/relevance.md."""
-    data = load_task(task)
-    assert data.echoes is not None
-    shares = []
-    for code in data.languages:
-        of_language = [
-            any(data.candidates[index].language == code for index in out)
-            for query, out in zip(data.queries, data.echoes, strict=True)
-            if query.language == code
-        ]
-        shares.append(np.mean(of_language))
+    found = repeated_answers(load_task(task))
+    text = (ROOT / "docs" / "relevance.md").read_text(encoding="utf-8")
+    row = next(line for line in text.splitlines() if line.startswith(f"| {task} | ") and "%" in line)
+    cells = dict(zip(load_task("xquad-r").languages, (cell.strip() for cell in row.split("|")[2:-1]), strict=True))
+    assert {code: f"{share:.1%}" for code, share in found.items() if code != "all"} == {
+        code: cell for code, cell in cells.items() if cell
+    }
+    shares = [share for code, share in found.items() if code != "all"]
     assert low <= min(shares)
     assert max(shares) <= high
+
+
+def test_repeated_answers_by_hand(tmp_path: Path) -> None:
+    """The English question's answer stands in another English sentence; so does the German one's."""
+    data = hand_made(tmp_path)
+    assert repeated_answers(data) == {"de": 1.0, "en": 1.0, "all": 1.0}
+    assert data.echoes is not None
+    assert repeated_answers(replace(data, echoes=((0,), (0,)))) == {"de": 1.0, "en": 0.0, "all": 0.5}
+    assert repeated_answers(replace(data, echoes=None)) == {}
+
+
+@pytest.mark.parametrize("rule", VARIANTS)
+def test_every_figure_has_its_intervals(record: Record, rule: str) -> None:
+    """The very ones that the strict scores of the same ranks would have; a figure of a language pair is not stored."""
+    ranks = record.ranks.variants[rule]
+    metrics = variant_metrics(rule, record.task.metrics)
+    values = all_per_query(ranks, metrics)
+    expected = attach_certainty(score(values, record.task.groups)[0], values, ranks, record.task.groups)
+    with_interval = 0
+    for setting, scores in record.scores_under(rule).items():
+        for part, key, metric, found in scores.items():
+            theirs = expected[setting].macro if part == "macro" else getattr(expected[setting], part)[key]
+            assert found == theirs[metric]
+            if found.value is not None and found.n > 1:
+                assert found.interval is not None
+                assert found.interval.low <= found.interval.high
+                with_interval += 1
+        assert scores.by_language_pair == {}
+    assert with_interval > 100
+
+
+@pytest.mark.parametrize("name", ["xquad-r", "mlqa-r"])
+def test_on_the_real_data_lenient_is_never_below_strict(name: str) -> None:
+    record = load_record(BOARD / "sentence-transformers__all-MiniLM-L6-v2" / "919e2292ca6b" / f"{name}.json")
+    for setting, scores in record.scores_under(LENIENT).items():
+        for language, figures in scores.by_query_language.items():
+            strict = record.scores[setting].by_query_language[language]["map"].value
+            assert figures["map"].value >= strict - 1e-12
+
+
+@pytest.mark.parametrize("rule", VARIANTS)
+def test_the_oracle_is_the_ceiling_under_every_rule(rule: str) -> None:
+    oracle = oracle_records(["mini"], languages=["de", "en", "th"])[0]
+    for setting, scores in oracle.scores_under(rule).items():
+        for name in ("map", "mrr", "success@1", "ndcg@10"):
+            assert scores.macro[name].value == pytest.approx(1, abs=1e-12), (setting, name)
+        recall = scores.macro["recall@10"]
+        assert recall.value == pytest.approx(recall.ceiling or 1, abs=1e-12)
+    assert oracle.scores_under(rule)[MULTILINGUAL].macro["own_language_first"].value == pytest.approx(1 / 3)
+    assert recompute(oracle)[1] == []

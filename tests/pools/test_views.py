@@ -16,12 +16,13 @@ from xqr_bench.data.restrict import keep_languages
 from xqr_bench.errors import RecordError, UnknownNameError, UsageError
 from xqr_bench.pools import VIEWS, pool_report
 from xqr_bench.pools.choose import nested, subsets
-from xqr_bench.pools.lists import check_counts, labelled, of_languages, pool_values
+from xqr_bench.pools.equal import equal_values, expected_reciprocal_rank
+from xqr_bench.pools.lists import check_counts, labelled, least_sizes, of_languages, pool_values
 from xqr_bench.pools.views import METRICS, change, growth, label_change, pool_figures
 from xqr_bench.record import Record, load_record, record_path, save_record
 from xqr_bench.scores import all_per_query, score
 from xqr_bench.search.exact import exact_ranks
-from xqr_bench.types import MULTILINGUAL
+from xqr_bench.types import LENIENT, MONOLINGUAL, MULTILINGUAL, PARAGRAPH
 
 ALL = (
     "map",
@@ -176,3 +177,47 @@ def test_the_report_names_what_is_wrong(record: Record, saved: Path) -> None:
     assert pool_report(record, languages=["en"]).leave_one_out == []
     assert load_record(saved).task.name == "mini"
     assert METRICS[0] == "map"
+
+
+def test_lenient_pools_are_what_ranking_only_these_languages_gives() -> None:
+    whole = evaluate("char-ngrams", "mini", languages=["de", "en", "th"], cache=False)
+    part = evaluate("char-ngrams", "mini", languages=["de", "th"], cache=False)
+    found = pool_report(whole, show=["pool", "equal-size"], languages=["de", "th"], relevance=LENIENT)
+    expected = part.scores_under(LENIENT)[MULTILINGUAL].macro
+    assert found.relevance == LENIENT
+    for name, figure in found.pool.figures.items():
+        assert figure.value == pytest.approx(expected[name].value, rel=1e-12), name
+        assert figure.ceiling == expected[name].ceiling
+        if expected[name].random_reference is not None:
+            assert figure.random_reference == pytest.approx(expected[name].random_reference, rel=1e-12)
+    strict = pool_report(whole, show=["pool"], languages=["de", "th"])
+    assert strict.pool.figures["map"].value < found.pool.figures["map"].value
+
+
+def test_equal_sizes_count_what_is_left_of_each_pool() -> None:
+    """The sentences that leave make a pool smaller, for their query alone."""
+    ranks = evaluate("char-ngrams", "mini", languages=["de", "en", "th"], cache=False).ranks.variants[LENIENT]
+    keep = int(least_sizes(ranks).min())
+    assert keep < int(ranks.column_sizes.min())
+    found = equal_values(ranks, keep)[MONOLINGUAL]["equal mrr"]
+    assert ranks.removed is not None
+    some = 0
+    for query, value in zip(found.queries, found.values, strict=True):
+        column = ranks.columns.index(ranks.query_languages[query])
+        row = next(row for row in range(*ranks.offsets[query : query + 2]) if ranks.relevant_columns[row] == column)
+        size = int(ranks.column_sizes[column] - ranks.removed[query, column])
+        some += size < ranks.column_sizes[column]
+        counts = (np.array([counted[row, column]], dtype=np.int64) for counted in (ranks.gt, ranks.eq))
+        assert value == pytest.approx(expected_reciprocal_rank(*counts, size, keep)[0], rel=1e-12)
+    assert some > 0
+    with pytest.raises(UsageError, match="cannot be drawn from every language"):
+        equal_values(ranks, keep + 1)
+
+
+def test_other_rules_than_these(record: Record) -> None:
+    with pytest.raises(UsageError, match="under paragraph relevance no other pool can be made"):
+        pool_report(record, relevance=PARAGRAPH)
+    with pytest.raises(UnknownNameError, match="rule of relevance"):
+        pool_report(record, relevance="kind")
+    with pytest.raises(UsageError, match="language_position is not scored under lenient relevance"):
+        pool_report(record, relevance=LENIENT, metrics=["language_position"])

@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import xqr_bench.search.product as product
+from xqr_bench.record.relevance_file import check_relevance
 from xqr_bench.search import exact_ranks
 from xqr_bench.search.blocks import ranks_of_scores
+from xqr_bench.search.exact import ranks_of, relevant_rows
 from xqr_bench.search.hits import ScoreBlock
-from xqr_bench.search.variants import paragraph_relevants
+from xqr_bench.search.variants import Variants, paragraph_relevants
 from xqr_bench.types import LENIENT, PARAGRAPH, VARIANTS, Candidate, Query, Ranks, TaskData
 
 
@@ -51,7 +53,9 @@ def task(generator: np.random.Generator, questions: int, languages: int, paragra
 
 
 def literal_rows(scores: np.ndarray, wanted: int, pool: list[int]) -> tuple[int, int]:
-    """Candidates of the pool above and beside one of them."""
+    """Candidates of the pool above and beside one of them; -1 and 0 of one that was not retrieved."""
+    if np.isneginf(scores[wanted]):
+        return -1, 0
     return int((scores[pool] > scores[wanted]).sum()), int((scores[pool] == scores[wanted]).sum())
 
 
@@ -60,7 +64,7 @@ def check(data: TaskData, ranks: Ranks, pooled: np.ndarray, own: np.ndarray) -> 
     everything = list(range(len(data.candidates)))
     assert ranks.top is not None
     for query, scores in enumerate(pooled):
-        best = scores == scores.max()
+        best = (scores == scores.max()) & (scores > -np.inf)
         assert ranks.top[query].tolist() == [int((best & (language == name)).sum()) for name in data.languages]
 
     lenient = ranks.variants[LENIENT]
@@ -110,7 +114,21 @@ def check(data: TaskData, ranks: Ranks, pooled: np.ndarray, own: np.ndarray) -> 
 
 
 def literal_rows_in(scores: np.ndarray, wanted: int, pool: list[int]) -> tuple[int, int]:
-    return literal_rows(scores, wanted, pool) if pool else (0, 0)
+    return literal_rows(scores, wanted, pool) if pool else (-1 if np.isneginf(scores[wanted]) else 0, 0)
+
+
+def literal_ranks(data: TaskData, pooled: np.ndarray, own: np.ndarray) -> Ranks:
+    """The strict ranks, counted one by one."""
+    language = np.array([candidate.language for candidate in data.candidates])
+    pools = [np.flatnonzero(language == name).tolist() for name in data.languages]
+    offsets, positions = relevant_rows(data)
+    query = np.repeat(np.arange(len(data.queries)), np.diff(offsets))
+    found = [[literal_rows_in(pooled[q], d, pool) for pool in pools] for q, d in zip(query, positions, strict=True)]
+    gt, eq = np.moveaxis(np.array(found, dtype=np.int32).reshape(len(positions), len(pools), 2), 2, 0)
+    column = {name: index for index, name in enumerate(data.languages)}
+    alone = [literal_rows(own[q], d, pools[column[language[d]]]) for q, d in zip(query, positions, strict=True)]
+    own_gt, own_eq = np.array(alone, dtype=np.int32).T
+    return replace(ranks_of(data, offsets, positions, gt, eq, depth=1000), own_gt=own_gt, own_eq=own_eq)
 
 
 def vectors(generator: np.random.Generator, rows: int, levels: int) -> np.ndarray:
@@ -141,6 +159,34 @@ def test_lists_of_their_own(questions: int, languages: int, levels: int, seed: i
     half = (len(pooled) + 1) // 2
     blocks = [ScoreBlock(start, pooled[start : start + half], own[start : start + half]) for start in (0, half)]
     check(data, ranks_of_scores(data, [block for block in blocks if len(block.pooled)]), pooled, own)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 3), st.sampled_from([2, 40]), st.integers(0, 1000))
+def test_what_was_not_retrieved_has_no_rank(questions: int, languages: int, levels: int, seed: int) -> None:
+    """Hits of an index and lines of a run: from their scores, and from counts of the paragraphs' sentences alone."""
+    generator = np.random.default_rng(seed)
+    data = task(generator, questions, languages, 3)
+    shape = (len(data.queries), len(data.candidates))
+    pooled, own = (generator.integers(-1, levels, size=(2, *shape))).astype(np.float32)
+    pooled[generator.random(shape) < 0.4] = -np.inf
+    own[generator.random(shape) < 0.4] = -np.inf
+    strict = literal_ranks(data, pooled, own)
+    counted = Variants(data, separate=True)
+    counted.count_block(0, pooled, own)
+    ranks = counted.attach(strict)
+    check(data, ranks, pooled, own)
+    for name in VARIANTS:
+        check_relevance(name, strict, ranks.variants[name])
+
+    language = np.array([candidate.language for candidate in data.candidates])
+    everything = list(range(len(data.candidates)))
+    rows = [(query, index) for query, found in enumerate(paragraph_relevants(data)) for index in found]
+    of_pool = np.array([literal_rows(pooled[q], d, everything) for q, d in rows])
+    of_own = np.array([literal_rows(own[q], d, np.flatnonzero(language == language[d]).tolist()) for q, d in rows])
+    taken = Variants(data, separate=True)
+    taken.take_counts((of_pool[:, 0], of_pool[:, 1]), (of_own[:, 0], of_own[:, 1]))
+    check(data, taken.rules(replace(strict, top=ranks.top)), pooled, own)
 
 
 def test_panels_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytrec_eval
 
 from tests.conftest import VECTORS, needs_data, needs_vectors
 from xqr_bench.data import load_task, resolve_task
@@ -15,10 +16,12 @@ from xqr_bench.encode import embed_tasks, load_encoder
 from xqr_bench.errors import RunError, UnknownNameError
 from xqr_bench.pipeline import evaluate, evaluate_tasks
 from xqr_bench.record import Record, load_record, recompute, save_record
+from xqr_bench.relevance import variant_values
 from xqr_bench.search.hits import vector_scores
+from xqr_bench.search.variants import paragraph_relevants
 from xqr_bench.trec import PytrecEval, evaluate_runs, plan_runs, write_runs
 from xqr_bench.trec import evaluate as module
-from xqr_bench.types import MONOLINGUAL, MULTILINGUAL, SETTINGS
+from xqr_bench.types import LENIENT, MONOLINGUAL, MULTILINGUAL, PARAGRAPH, SETTINGS, VARIANTS
 
 CHOSEN = ["map", "mrr", "recall@1", "recall@10", "success@1", "success@10", "ndcg@10"]
 
@@ -48,6 +51,8 @@ def test_at_full_depth_everything_is_the_same(tmp_path: Path, exact: Record) -> 
     (record,) = evaluate_runs(runs(tmp_path / "mine", 10_000), ["mini"])
     assert record.ranks_file.depth is None
     assert figures(record) == figures(exact)
+    for rule in VARIANTS:
+        assert record.scores_under(rule) == exact.scores_under(rule)
     assert record.model.name == "mine"
     assert (record.model.identity.kind, record.model.identity.similarity) == ("run", "none")
     assert len(record.model.identity.digest or "") == 64
@@ -84,12 +89,57 @@ def test_a_cut_run(tmp_path: Path, exact: Record) -> None:
     assert recompute(loaded)[1] == []
 
 
+@pytest.mark.parametrize("rule", VARIANTS)
+def test_a_cut_run_under_other_rules_of_relevance(tmp_path: Path, rule: str) -> None:
+    """pytrec_eval on the same lists: without the sentences that leave, as far as is sure then; all of the paragraph."""
+    depth, data = 150, load_task("mini")
+    folder = runs(tmp_path / "cut", depth, [MULTILINGUAL])
+    (record,) = evaluate_runs(folder, ["mini"], metrics=["map", "success@10"])
+    lists: dict[str, dict[str, float]] = {}
+    with gzip.open(next(folder.glob("mini/multilingual.run*")), "rt", encoding="utf-8") as lines:
+        for line in lines:
+            query, _, candidate, _, value, _ = line.split()
+            lists.setdefault(query, {})[candidate] = float(np.float32(value))
+    wanted = paragraph_relevants(data) if rule == PARAGRAPH else data.relevants
+    qrels, run = {}, {}
+    for number, query in enumerate(data.queries):
+        left = {data.candidates[i].id for i in (data.echoes or ())[number]} if rule == LENIENT else set()
+        ranked = sorted(lists[query.id].items(), key=lambda item: -item[1])
+        kept = [item for item in ranked if item[0] not in left][: depth - len(left)]
+        run[query.id] = dict(kept)
+        qrels[query.id] = {data.candidates[i].id: 1 for i in wanted[number]}
+    theirs = pytrec_eval.RelevanceEvaluator(qrels, {"map", "success.10"}).evaluate(run)
+    ours = variant_values(rule, record.ranks.variants[rule], ["map", "success@10"], [MULTILINGUAL])[MULTILINGUAL]
+    untied = ours["map"].tied == 0
+    assert untied.mean() > 0.5
+    assert (record.ranks.variants[rule].gt < 0).any()
+    for name, peer in (("map", "map"), ("success@10", "success_10")):
+        values = np.array([theirs[query.id][peer] for query in data.queries])
+        np.testing.assert_allclose(ours[name].values[untied], values[untied], atol=1e-12)
+    path = save_record(record, tmp_path / "record.json")
+    assert recompute(load_record(path, ranks=True))[1] == []
+
+
+def test_a_cut_that_the_sentences_that_leave_could_use_up(tmp_path: Path) -> None:
+    (record,) = evaluate_runs(runs(tmp_path, 10, [MULTILINGUAL]), ["mini"], metrics=["map", "success@10"])
+    reason = record.relevance[LENIENT].undefined_reason
+    assert reason is not None
+    assert reason.startswith("the ranking is cut at 10; up to ")
+    assert record.scores_under(PARAGRAPH)
+    path = save_record(record, tmp_path / "record.json")
+    assert recompute(load_record(path, ranks=True))[1] == []
+
+
 def test_only_the_settings_that_are_there(tmp_path: Path, exact: Record) -> None:
     (record,) = evaluate_runs(runs(tmp_path, 10_000, [MONOLINGUAL]), ["mini"], metrics=CHOSEN)
     assert record.task.settings == [MONOLINGUAL]
     assert list(record.scores) == [MONOLINGUAL]
     for name in CHOSEN:
         assert record.scores[MONOLINGUAL].macro[name].value == exact.scores[MONOLINGUAL].macro[name].value
+    for rule in VARIANTS:
+        assert list(record.scores_under(rule)) == [MONOLINGUAL]
+        mine, theirs = (found.scores_under(rule)[MONOLINGUAL].macro["map"] for found in (record, exact))
+        assert mine.value == theirs.value
     assert recompute(record)[1] == []
 
 

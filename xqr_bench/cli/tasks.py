@@ -7,6 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xqr_bench.types import LENIENT
+
+REPEATED = (
+    "repeated: questions whose answer stands, character for character, in another sentence of\n"
+    "its paragraph too; under lenient relevance that one leaves the ranking (docs/relevance.md)"
+)
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -87,13 +94,36 @@ def _languages(spec: TaskSpec, data: TaskData | None) -> RenderableType:
         for cells, size in zip(rows, data.column_sizes, strict=True):
             cells += [f"{queries.count(cells[0]):,}", f"{size:,}"]
         rows.append(["all", "", "", "", "", "", f"{len(queries):,}", f"{len(data.candidates):,}"])
+        repeated = repeated_answers(data)
+        if repeated:
+            table.add_column("repeated", justify="right")
+            for cells in rows:
+                cells.append(f"{repeated[cells[0]]:.1%}")
     for cells in rows:
         table.add_row(*cells)
     if data is not None:
         questions = len({query.question for query in data.queries})
         table.caption = f"{questions:,} distinct questions in {len(set(data.articles)):,} articles"
+        if repeated:
+            table.caption += f"\n{REPEATED}"
         table.caption_justify = "left"
     return table
+
+
+def repeated_answers(data: TaskData) -> dict[str, float]:
+    """Share of the questions whose answer stands in another sentence of its paragraph too: by language, and "all".
+
+    Empty where the task has no such counts. Only the paragraph in the question's own language is looked at.
+    """
+    if data.echoes is None or LENIENT not in data.relevance:
+        return {}
+    language = [candidate.language for candidate in data.candidates]
+    counts: dict[str, list[bool]] = {code: [] for code in (*data.languages, "all")}
+    for query, found in zip(data.queries, data.echoes, strict=True):
+        repeated = any(language[index] == query.language for index in found)
+        counts[query.language].append(repeated)
+        counts["all"].append(repeated)
+    return {code: sum(found) / max(1, len(found)) for code, found in counts.items()}
 
 
 def _facts(spec: TaskSpec) -> list[str]:

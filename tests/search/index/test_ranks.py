@@ -10,13 +10,16 @@ import pytest
 import xqr_bench.search.product as product
 from tests.conftest import VECTORS, needs_vectors
 from tests.search.test_exact import small_task, vectors
+from tests.search.test_variants import check
 from xqr_bench.errors import RanksError
 from xqr_bench.metrics.per_query import CENSORED
+from xqr_bench.record.relevance_file import check_relevance
 from xqr_bench.scores import all_per_query, score
 from xqr_bench.search import Product, exact_ranks, unit_vectors
 from xqr_bench.search.index import IndexOptions, indexed_ranks
+from xqr_bench.search.index import ranks as ranks_module
 from xqr_bench.search.index.build import build_index, search_index
-from xqr_bench.types import MULTILINGUAL, TaskData
+from xqr_bench.types import MULTILINGUAL, VARIANTS, TaskData
 
 SIZES = {"en": 150, "th": 90, "zh": 120}
 DATA = small_task(40, SIZES)
@@ -35,8 +38,8 @@ REACHES_FEW = {
 }
 
 
-def literal(data: TaskData, options: IndexOptions, similarity: str) -> tuple[list[list[int]], list[list[int]]]:
-    """gt and eq counted one by one in the lists of hits."""
+def hits(data: TaskData, options: IndexOptions, similarity: str) -> list[list[dict[int, float]]]:
+    """For each query and language the scores of the candidates that the index finds."""
     queries, candidates = QUERIES, CANDIDATES
     if similarity == "cosine":
         queries, candidates = unit_vectors(queries), unit_vectors(candidates)
@@ -52,6 +55,12 @@ def literal(data: TaskData, options: IndexOptions, similarity: str) -> tuple[lis
             if options.type != "ivfpq":
                 found = {candidate: float(exact[q, candidate]) for candidate in found}
             lists[q].append(found)
+    return lists
+
+
+def literal(data: TaskData, options: IndexOptions, similarity: str) -> tuple[list[list[int]], list[list[int]]]:
+    """gt and eq counted one by one in the lists of hits."""
+    lists = hits(data, options, similarity)
     gt, eq = [], []
     for q, relevant in enumerate(data.relevants):
         for d in relevant:
@@ -83,6 +92,46 @@ def test_flat_equals_exact_bit_for_bit(similarity: str) -> None:
     assert found.ranks.depth is None
     assert found.facts.recall_against_exact is None
     assert found.facts.depth is None
+
+
+def with_rules() -> TaskData:
+    """Every fifth candidate a paragraph; of a relevant's paragraph the next sentence leaves."""
+    candidates = []
+    for index, found in enumerate(DATA.candidates):
+        candidates.append(replace(found, id=f"{found.language}:0:{index // 5}:{index}"))
+    echoes = tuple(
+        tuple(sorted({5 * (i // 5) + (i + 1) % 5 for i in found} & set(range(len(candidates))) - set(found)))
+        for found in DATA.relevants
+    )
+    return replace(DATA, candidates=tuple(candidates), relevance=VARIANTS, echoes=echoes)
+
+
+@pytest.mark.parametrize("type_", list(REACHES_FEW))
+def test_rules_of_relevance_are_counted_in_the_hits(type_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranks_module, "VARIANT_SCORES", 5 * len(DATA.candidates))  # five queries at once
+    data, options = with_rules(), IndexOptions.parse(type_, REACHES_FEW[type_], 12)
+    found = indexed_ranks(data, QUERIES, CANDIDATES, options)
+    scores = np.full((len(data.queries), len(data.candidates)), -np.inf, dtype=np.float32)
+    for q, lists in enumerate(hits(data, options, "cosine")):
+        for of_language in lists:
+            scores[q, list(of_language)] = list(of_language.values())
+    check(data, found.ranks, scores, scores)
+    for name in VARIANTS:
+        variant = found.ranks.variants[name]
+        assert variant.depth == 12
+        assert (variant.gt < 0).any()
+        check_relevance(name, found.ranks, variant)
+
+
+@pytest.mark.parametrize("type_", list(REACHES_ALL))
+def test_an_index_that_reaches_everything_has_the_exact_rules_of_relevance(type_: str) -> None:
+    data = with_rules()
+    exact = exact_ranks(data, QUERIES, CANDIDATES)
+    found = indexed_ranks(data, QUERIES, CANDIDATES, IndexOptions.parse(type_, REACHES_ALL[type_], sum(SIZES.values())))
+    for name in VARIANTS:
+        mine, theirs = found.ranks.variants[name], exact.variants[name]
+        for key in ("gt", "eq", "own_gt", "own_eq", "removed"):
+            assert np.array_equal(getattr(mine, key), getattr(theirs, key)), (name, key)
 
 
 @pytest.mark.parametrize("type_", list(REACHES_ALL))

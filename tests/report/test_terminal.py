@@ -1,0 +1,44 @@
+"""The main tables: 100 columns, and no name cut."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from xqr_bench.record import Record, load_record
+from xqr_bench.report.terminal import WIDTH, main_table, results
+
+BOARD = Path(__file__).resolve().parents[2] / "leaderboard"
+SUBMISSIONS = sorted({path.parent for path in BOARD.glob("*/*/xquad-r.json")})
+
+
+def rendered(records: list[Record]) -> list[str]:
+    console = Console(file=io.StringIO(), width=WIDTH, highlight=False)
+    console.print(results(records))
+    output = console.file
+    assert isinstance(output, io.StringIO)
+    return output.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("folder", SUBMISSIONS, ids=lambda path: path.parent.name)
+def test_two_tasks_cut_no_name_and_no_figure(folder: Path) -> None:
+    records = [load_record(folder / f"{task}.json") for task in ("xquad-r", "mlqa-r")]
+    lines = rendered(records)
+    assert max(map(len, lines)) <= WIDTH
+    assert not [line for line in lines if "…" in line]
+    words = {word for line in lines for word in line.split()}
+    assert set(records[0].task.metrics) <= words  # whole, each on one line
+    for record in records:
+        for rule in record.relevance:
+            assert rule in words
+
+
+def test_two_tasks_stand_side_by_side_where_they_fit() -> None:
+    minilm = BOARD / "sentence-transformers__all-MiniLM-L6-v2" / "919e2292ca6b"
+    for folder, tables in ((minilm, 1), (BOARD / "oracle" / "1", 2)):
+        lines = rendered([load_record(folder / f"{task}.json") for task in ("xquad-r", "mlqa-r")])
+        assert sum(line.startswith("language_ndcg@10") for line in lines) == tables
+    assert main_table([load_record(minilm / "xquad-r.json")]).row_count == 9
