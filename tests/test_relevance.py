@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -273,6 +274,37 @@ def test_how_often_an_answer_stands_elsewhere(task: str, low: float, high: float
     shares = [share for code, share in found.items() if code != "all"]
     assert low <= min(shares)
     assert max(shares) <= high
+
+
+@needs_data
+@pytest.mark.parametrize(("task", "column"), [("xquad-r", 2), ("mlqa-r", 3)])
+def test_other_counts_of_the_same_thing(task: str, column: int) -> None:
+    """The three ranges over languages of docs/relevance.md, from the files alone."""
+    ranges: list[list[float]] = [[], [], []]
+    for path in sorted((Path(os.environ["XQR_BENCH_DATA"]) / task).glob("*.json")):
+        counts = np.zeros(3)
+        number = 0
+        for article in json.loads(path.read_text(encoding="utf-8"))["data"]:
+            for paragraph in article["paragraphs"]:
+                for qa in paragraph["qas"]:
+                    number += 1
+                    (answer,) = qa["answers"]
+                    label = next(
+                        i for i, (a, b) in enumerate(paragraph["sentence_breaks"]) if a <= answer["answer_start"] < b
+                    )
+                    others = [text for i, text in enumerate(paragraph["sentences"]) if i != label]
+                    words = answer["text"].strip()
+                    counts += (
+                        any(words in other for other in others),
+                        any(words.lower() in other.lower() for other in others),
+                        paragraph["context"].count(answer["text"]) > 1,
+                    )
+        for found, count in zip(ranges, counts, strict=True):
+            found.append(count / number)
+    lines = (ROOT / "docs" / "relevance.md").read_text(encoding="utf-8").splitlines()
+    first = next(i for i, line in enumerate(lines) if line.startswith("| the answer stands again in "))
+    stated = [line.split("|")[column].strip() for line in lines[first + 2 : first + 5]]
+    assert stated == [f"{min(found):.1%} to {max(found):.1%}" for found in ranges]
 
 
 def test_repeated_answers_by_hand(tmp_path: Path) -> None:

@@ -4,15 +4,17 @@ Sources:
     codes, names: ISO 639-1, ISO 639-3 reference names.
     script: ISO 15924 code of the script the language is written in here.
     resource_class: Joshi et al. 2020, "The State and Fate of Linguistic Diversity and Inclusion in the
-        NLP World", taxonomy file `lang2tax.txt` (0 = left behind .. 5 = winners).
+        NLP World", taxonomy file microsoft.github.io/linguisticdiversity/assets/lang2tax.txt (0 = left behind ..
+        5 = winners).
     paper_training: whether the language is among the training languages of Elmahdy et al. 2024
         (arXiv 2408.10536): ar, zh, en, de, hi, ru, es, th, tr.
     cc100_gib: GiB of text in CC-100, the training data of XLM-R: Conneau et al. 2020, "Unsupervised Cross-lingual
         Representation Learning at Scale" (arXiv 1911.02116), appendix A, table 6, column "Size"; of Chinese the
         simplified part. The table's token counts are left out: they count what stands between spaces, and Thai and
         Chinese have none.
-    wikipedia_articles: articles of that Wikipedia as of August 2020: meta.wikimedia.org, "List of Wikipedias", as
-        collected in github.com/mayhewsw/multilingual-data-stats (wiki/wiki.csv).
+    wikipedia_articles: articles of that Wikipedia as of August 2020: meta.wikimedia.org, "List of Wikipedias".
+    Both sizes were read in github.com/mayhewsw/multilingual-data-stats (cc-100/cc-100.csv, wiki/wiki.csv), which copied
+        them; docs/languages.md tells how far they were checked.
 """
 
 from __future__ import annotations
