@@ -164,7 +164,8 @@ def test_protocols_are_not_compared(board: Path, record: Record, tmp_path: Path)
     assert rows["lab/context"]["protocol"]["name"] == "paragraph context"
     assert {row["standing"]["multilingual"]["map"]["verdict"] for row in rows.values()} == {"best"}
     done = run("leaderboard", "show", "--leaderboard", str(board))
-    assert "lab/context (baseline) [par" in done.out
+    assert "lab/context (baseline)" in done.out
+    assert "[paragraph context]" in done.out  # on a line of its own: no name is cut
 
 
 def test_faulty_submissions_are_not_shown(filled: Path) -> None:

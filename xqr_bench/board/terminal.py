@@ -162,7 +162,7 @@ def _table(title: str, rows: Sequence[Row], view: View) -> Table:
         box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=title, title_justify="left", title_style="bold"
     )
     roomy = len(view.columns) <= len(SETTINGS)
-    table.add_column("model", width=_name_width(rows, roomy), overflow="ellipsis", no_wrap=True)
+    table.add_column("model", width=_name_width(rows, roomy), overflow="fold")
     if roomy:
         table.add_column("status", no_wrap=True)
     _add_figures(table, view)
