@@ -24,6 +24,7 @@ from xqr_bench.board.model import (
     SettingFigures,
 )
 from xqr_bench.board.places import attestation_path, ranks_path
+from xqr_bench.board.study import study_command
 from xqr_bench.exposure import Level, default_exposure
 from xqr_bench.metrics import parse_metric
 from xqr_bench.record import LanguageDiagnostics, Record, TextDiagnostics, unrepresented_languages
@@ -258,6 +259,9 @@ def _too_good(record: Record, kind: Kind) -> list[str]:
 
 def reproduce_command(record: Record) -> Reproduce:
     """The command that makes the record again, as far as its arguments tell."""
+    swept = study_command(record)
+    if swept is not None:
+        return Reproduce(command=swept, needs=None)
     arguments = record.provenance.arguments
     identity = record.model.identity
     baseline = identity.kind == "baseline"

@@ -90,6 +90,7 @@ def load_results(
     view: str = RAW,
     percent: int = PRIMARY,
     leave_out: Collection[str] = (),
+    only: Collection[str] | None = None,
 ) -> Results:
     """Read the results of a condition.
 
@@ -100,6 +101,7 @@ def load_results(
         percent: the checkpoint.
         leave_out: question ids to do without (`shared_questions`): counted anew from the ranks of the records, which
             only the primary checkpoint has, raw and without folds.
+        only: arms to read; None: all. The seeds are the same.
 
     A seed counts when every arm that has results at all has results of it, so that seeds are paired.
 
@@ -134,6 +136,11 @@ def load_results(
             f"{folder} has no seed of {found.name} that all its arms have",
             found="; ".join(f"seed {seed}: {why}" for seed, why in left_out.items()) or "no run at all",
             remedy=f"xqr-bench sweep --output {folder} --condition {found.name}",
+        )
+    arms = [arm for arm in arms if only is None or arm.name in only]
+    if not arms:
+        raise RecordError(
+            f"{folder} has none of the arms {', '.join(only or ())}", remedy="xqr-bench sweep with these arms"
         )
     merged = [[_merged(folder, found, arm, seed, view, percent, leave_out) for seed in seeds] for arm in arms]
     rows = list(dict.fromkeys(row for per_seed in merged for one in per_seed for row in one[0].rows))

@@ -91,8 +91,8 @@ def replicate(
         """float64 `[resamples, scores, arms, seeds]`."""
         with np.errstate(invalid="ignore", divide="ignore"):
             values = (weights @ sums) / (weights @ layouts.T)[:, layout_of]
-        found: FloatArray = np.einsum("basr,kr->bkas", values.reshape(-1, arms, seeds, len(used)), means)
-        return found
+        found: FloatArray = values.reshape(-1, arms, seeds, len(used)) @ means.T
+        return np.moveaxis(found, 3, 1)
 
     by_seed = scores(np.ones((1, articles)))[0]
     both = np.empty((resamples, len(chosen), arms))
@@ -222,12 +222,12 @@ TRAINED, OTHER = "multilingual, retrieval-trained", "multilingual, not retrieval
 
 
 def primary_scores(results: Results) -> dict[str, list[int]]:
-    """The scores of the primary tests."""
+    """The scores of the primary tests; those of a level only where both levels have query languages."""
+    trained, other = (results.family(MULTILINGUAL, level=level) for level in LEVELS)
     return {
         MONO: results.family(MONOLINGUAL),
         MULTI: results.family(MULTILINGUAL),
-        TRAINED: results.family(MULTILINGUAL, level=LEVELS[0]),
-        OTHER: results.family(MULTILINGUAL, level=LEVELS[1]),
+        **({TRAINED: trained, OTHER: other} if trained and other else {}),
     }
 
 
@@ -252,8 +252,11 @@ class Tested:
     claimed: bool
 
 
-def primary_tests(found: Replicates) -> tuple[Tested, Tested]:
-    """H1 (intersection-union of four one-sided tests) and H2 (interaction, two-sided), Holm over the two."""
+def primary_tests(found: Replicates) -> tuple[Tested, ...]:
+    """H1 (intersection-union of four one-sided tests) and H2 (interaction, two-sided), Holm over the two.
+
+    H2 is left out where all query languages have the same level.
+    """
     share = 1 - MARGIN
     middle, mono, cross = "alpha-0.5", "alpha-1", "alpha-0"
     h1 = {
@@ -262,37 +265,44 @@ def primary_tests(found: Replicates) -> tuple[Tested, Tested]:
         "mono(.5) > mono(0)": effect(found, [Term(MONO, middle), Term(MONO, cross, -1)]),
         "multi(.5) > multi(1)": effect(found, [Term(MULTI, middle), Term(MULTI, mono, -1)]),
     }
-    terms = [Term(TRAINED, middle), Term(TRAINED, cross, -1), Term(OTHER, middle, -1), Term(OTHER, cross)]
-    h2 = {"effect on retrieval-trained minus effect on others": effect(found, terms)}
-    p = [max(part.p_greater for part in h1.values()), max(part.p_two_sided for part in h2.values())]
-    by_t = [[part.t_greater for part in h1.values()], [part.t_two_sided for part in h2.values()]]
+    parts = {"H1": h1}
+    p = [max(part.p_greater for part in h1.values())]
+    by_t = [[part.t_greater for part in h1.values()]]
+    if OTHER in found.names:
+        terms = [Term(TRAINED, middle), Term(TRAINED, cross, -1), Term(OTHER, middle, -1), Term(OTHER, cross)]
+        interaction = effect(found, terms)
+        parts["H2"] = {"effect on retrieval-trained minus effect on others": interaction}
+        p.append(interaction.p_two_sided)
+        by_t.append([interaction.t_two_sided])
     p_t = [
         max(known) if len(known := [one for one in group if one is not None]) == len(group) else None for group in by_t
     ]
     adjusted = holm(p)
     adjusted_t = holm([1.0 if one is None else one for one in p_t])
-    first, second = (
+    return tuple(
         Tested(
             name,
-            parts,
+            of,
             p[k],
             p_t[k],
             float(adjusted[k]),
             None if p_t[k] is None else float(adjusted_t[k]),
             bool(p_t[k] is not None and max(adjusted[k], adjusted_t[k]) <= SIGNIFICANT),
         )
-        for k, (name, parts) in enumerate((("H1", h1), ("H2", h2)))
+        for k, (name, of) in enumerate(parts.items())
     )
-    return first, second
 
 
-def best_alphas(found: Replicates, score: str, alphas: Sequence[float] = ALPHAS) -> dict[float, float]:
+def best_alphas(
+    found: Replicates, score: str, alphas: Sequence[float] = ALPHAS, *, lowest: bool = False
+) -> dict[float, float]:
     """Alpha -> share of the resamples in which its mean is the highest, of those best in at least 5%.
 
-    Alphas that are equally high share a resample.
+    Alphas that are equally high share a resample. `lowest`: the best is the lowest, as of rank distance.
     """
     places = [found.place(score, f"alpha-{alpha:g}") for alpha in alphas]
     values = np.stack([found.both[:, k, a] for k, a in places], axis=1)
+    values = -values if lowest else values
     best = values == values.max(axis=1, keepdims=True)
     shares = (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
     return {alpha: float(share) for alpha, share in zip(alphas, shares, strict=True) if share >= BEST_SHARE}
