@@ -17,6 +17,11 @@ RANKS_SUFFIX = ".ranks.parquet"
 RELEVANCE_SUFFIXES = {name: f".{name}.parquet" for name in VARIANTS}
 ATTESTATION_SUFFIX = ".reproduced.json"
 PUBLISHED = "published"
+STUDIES = "studies"
+RATIOS = PurePosixPath(STUDIES, "ratio", "ratios.json")
+"""Figures of the ratio study, as `xqr-bench report ratios` writes them."""
+KEPT = (PUBLISHED, STUDIES)
+"""Folders of the leaderboard that are of no model."""
 FURNITURE = ("README.md", "schema.json", "leaderboard.schema.json")
 """Files of the leaderboard folder that belong to no submission."""
 
@@ -38,8 +43,8 @@ def check_name(name: str) -> None:
     # controls, and the marks that turn text around
     if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") for character in name):
         raise RecordError(f"the model's name {name!r} holds characters that cannot be seen", remedy=remedy)
-    if folder_name(name).casefold() == PUBLISHED:
-        raise RecordError(f"the name {name!r} is kept for published figures", remedy=remedy)
+    if folder_name(name).casefold() in KEPT:
+        raise RecordError(f"the name {name!r} is kept for figures of other kinds", remedy=remedy)
 
 
 def version_of(record: Record) -> str:
@@ -84,7 +89,7 @@ def record_paths(folder: Path) -> list[Path]:
     """The records below the leaderboard folder, by path; links are not followed."""
     found = []
     for model in sorted(_folders(folder)):
-        if model.name != PUBLISHED:
+        if model.name not in KEPT:
             for version in sorted(_folders(model)):
                 found += [path for path in sorted(version.iterdir()) if is_record(path)]
     return found
@@ -102,6 +107,9 @@ def strange_files(folder: Path) -> list[tuple[Path, str]]:
         parts = path.relative_to(folder).parts
         if path.is_symlink():
             found.append((path, "a symbolic link"))
+        elif parts[0] == STUDIES:
+            if PurePosixPath(*parts) not in (RATIOS, *RATIOS.parents):
+                found.append((path, "not the figures of a study"))
         elif parts[0] == PUBLISHED or path.is_dir():
             if len(parts) > 2:
                 found.append((path, "a folder too deep"))

@@ -9,11 +9,12 @@ from typing import NamedTuple
 from xqr_bench.board.attestation import load_attestation
 from xqr_bench.board.check import check_submission
 from xqr_bench.board.files import visible
-from xqr_bench.board.places import attestation_path, ranks_path, record_paths, record_place, strange_files
+from xqr_bench.board.places import RATIOS, attestation_path, ranks_path, record_paths, record_place, strange_files
 from xqr_bench.board.publish import local_paths
 from xqr_bench.board.published import check_published
 from xqr_bench.errors import RecordError, UsageError, XqrBenchError
 from xqr_bench.record import Record
+from xqr_bench.report.ratio.model import load_ratios
 
 
 class Fault(NamedTuple):
@@ -79,6 +80,7 @@ def verify(leaderboard: Path | str = "leaderboard", progress: Callable[[str], No
         raise UsageError(f"there is no leaderboard folder {folder}", remedy="name it: xqr-bench leaderboard verify DIR")
     faults = [Fault(_below(path, folder), why) for path, why in strange_files(folder)]
     faults += [Fault(_below(path, folder), one_line(error)) for path, error in check_published(folder)]
+    faults += _study(folder)
     names: dict[str, str] = {}
     paths = record_paths(folder)
     for path in paths:
@@ -91,6 +93,16 @@ def verify(leaderboard: Path | str = "leaderboard", progress: Callable[[str], No
             continue
         faults += _shared_folder(path, folder, record, names)
     return Verified(len(paths), faults)
+
+
+def _study(folder: Path) -> Iterator[Fault]:
+    """A fault when the figures of the ratio study have another form."""
+    path = folder / RATIOS
+    if path.exists():
+        try:
+            load_ratios(path)
+        except XqrBenchError as error:
+            yield Fault(_below(path, folder), _without(one_line(error), folder))
 
 
 def _shared_folder(path: Path, folder: Path, record: Record, names: dict[str, str]) -> Iterator[Fault]:

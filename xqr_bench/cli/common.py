@@ -210,3 +210,11 @@ def _other_model(path: Path, identity: ModelIdentity) -> str:
     now = identity.model_copy(update={"dimensions": there.dimensions})
     changed = [name for name, value in there if value != getattr(now, name)]
     return f"; note that it was made with another {', '.join(changed)}" if changed else ""
+
+
+def beside_package(path: Path) -> Path:
+    """A file of the repository: in the checkout that the package stands in, else below the working folder."""
+    import xqr_bench
+
+    beside = Path(xqr_bench.__file__).resolve().parent.parent / path
+    return beside if beside.is_file() else path

@@ -62,6 +62,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Train an encoder with a given ratio of monolingual to cross-lingual batches.",
     ),
     "sweep": ("xqr_bench.cli.sweep", "sweep", "Do the runs of the ratio study that a folder lacks."),
+    "report": ("xqr_bench.cli.report", "report", "What a study found: page, plots, figures."),
     "tasks": ("xqr_bench.cli.tasks", "tasks", "List the tasks, or show one."),
     "languages": (
         "xqr_bench.cli.languages",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xqr_bench.cli.common import split
+from xqr_bench.cli.common import beside_package, split
 from xqr_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -147,12 +147,7 @@ def _seeds(text: str) -> list[int]:
 
 
 def _plan(given: str | None) -> Path:
-    if given is not None:
-        return Path(given).expanduser()
-    import xqr_bench
-
-    beside = Path(xqr_bench.__file__).resolve().parent.parent / PLAN  # a checkout
-    return beside if beside.is_file() else PLAN
+    return beside_package(PLAN) if given is None else Path(given).expanduser()
 
 
 def _need_accelerate() -> None:

@@ -137,6 +137,7 @@ def load_results(
             found="; ".join(f"seed {seed}: {why}" for seed, why in left_out.items()) or "no run at all",
             remedy=f"xqr-bench sweep --output {folder} --condition {found.name}",
         )
+    done = [_done(folder, run) for arm in arms for seed in seeds for run in _runs(found, arm, seed)]
     arms = [arm for arm in arms if only is None or arm.name in only]
     if not arms:
         raise RecordError(
@@ -154,7 +155,6 @@ def load_results(
             at = [place[row] for row in one.rows]
             sums[a, s, at], counts[a, s, at] = one.sums, one.counts
             levels.update(of_row)
-    done = [_done(folder, run) for arm in arms for seed in seeds for run in _runs(found, arm, seed)]
     excluded = {
         code: one["id"]
         for one in done
