@@ -104,6 +104,7 @@ def test_versions_have_folders_of_their_own(record: Record, tmp_path: Path, boar
         ("evil\x1b[31m", "cannot be seen"),
         ("abc\u202ecba", "cannot be seen"),
         ("Published", "kept for figures of other kinds"),
+        ("studies", "kept for figures of other kinds"),
     ],
 )
 def test_names_that_are_refused(saved: Path, board: Path, name: str, message: str) -> None:

@@ -22,7 +22,7 @@ import click
     "--ratios",
     type=click.Path(),
     metavar="FILE",
-    help="The ratios.json of a study, for the page of the batch ratio. Default: studies/ratio/ratios.json in the folder.",
+    help="ratios.json, for the page of the batch ratio. Default: studies/ratio/ratios.json of the folder.",
 )
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the first page.")
 def build(out: str, folder: str, json_file: str | None, ratios: str | None, quiet: bool) -> None:

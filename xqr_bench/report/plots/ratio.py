@@ -187,7 +187,7 @@ def _arms(condition: Condition) -> Figure | None:
                 ax.locator_params(axis="x", nbins=4)
                 if row == 0:
                     ax.set_title(SHORT[score.setting, score.metric], loc="left", fontsize=7.5)
-        title = f"{condition.name}: arm minus {BASE_ARM}, 95% intervals (filled: without 0)"
+        title = f"{condition.name}: arm minus {BASE_ARM}, 95% intervals (filled: told apart)"
         figure.suptitle(title, x=0.01, ha="left", fontsize=7.5)
         return figure
 

@@ -18,6 +18,7 @@ BASE_ARM = "alpha-0.5"
 """What the other arms are compared with."""
 PRIMARY_VIEW = ("S1b", "raw", 100)
 Verdict = Literal["holds", "does not", "cannot be told"]
+CentringVerdict = Literal["no effect raw", "stays", "change of offset", "turns round", "cannot be told"]
 Part = Literal["all", "level", "group", "language"]
 
 
@@ -42,15 +43,19 @@ class Contrast(_Form):
     low: Number = Field(description="95%, percentiles of the two-way bootstrap")
     high: Number
     seeds: int
+    t_low: Number | None = Field(
+        default=None, description="95% of a paired t over seeds, articles fixed; null: one seed"
+    )
+    t_high: Number | None = None
     seed_deviation: Number | None = Field(default=None, description="over seeds, articles fixed; null: one seed")
     detectable: Number | None = Field(default=None, description="smallest true value found with 80% power at 5%")
 
     @property
     def told(self) -> int:
-        """1 above 0, -1 below, 0 cannot be told; one seed says nothing of others."""
-        if self.seeds < 2:
+        """1 above 0, -1 below, 0 cannot be told: both intervals must agree, and one seed says nothing of others."""
+        if self.t_low is None or self.t_high is None:
             return 0
-        return 1 if self.low > 0 else -1 if self.high < 0 else 0
+        return 1 if min(self.low, self.t_low) > 0 else -1 if max(self.high, self.t_high) < 0 else 0
 
 
 class TestPart(_Form):
@@ -148,7 +153,7 @@ class Centring(_Form):
     raw: Contrast
     centred: Contrast
     lost: Contrast
-    verdict: Literal["no effect raw", "stays", "change of offset", "cannot be told"]
+    verdict: CentringVerdict
 
 
 class Control(_Form):

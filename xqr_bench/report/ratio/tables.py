@@ -252,8 +252,8 @@ def centring_table(condition: Condition) -> PlainTable | None:
         rows,
         names=2,
         notes=(
-            "Change of offset: told raw, gone centred, and the two told apart. Stays: told in both, same direction. "
-            f"{EXPLORATORY}",
+            "Change of offset: told raw, not told centred, and the two told apart. Stays, turns round: told in "
+            f"both, in one direction or opposite ones. Told: both 95% intervals, bootstrap and t over seeds, without 0. {EXPLORATORY}",
         ),
     )
 
@@ -291,8 +291,9 @@ def claims_tables(condition: Condition) -> list[PlainTable]:
                 tuple(rows),
                 names=2,
                 notes=(
-                    "Holds: the interval is above 0; does not: below 0; else it cannot be told. A claim holds where "
-                    f"all its contrasts do, those that stand beside it not counted. {EXPLORATORY}",
+                    "Holds: above 0 by both 95% intervals, of the two-way bootstrap (shown) and of t over seeds. Does "
+                    "not: below 0 by both. Else it cannot be told. A claim holds where all its contrasts do; those "
+                    f"beside do not count. {EXPLORATORY}",
                 ),
             )
         )

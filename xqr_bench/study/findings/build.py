@@ -19,10 +19,17 @@ from xqr_bench.files import sha256_of
 from xqr_bench.languages import LANGUAGES
 from xqr_bench.report.ratio import model
 from xqr_bench.study.design import ALPHAS, ARMS, CONDITIONS, PRIMARY, STUDY, Condition
-from xqr_bench.study.findings.claims import CROSS, HYBRID, MONO, claims
+from xqr_bench.study.findings.claims import CROSS, HYBRID, MONO, NO_LANGUAGE, claims
 from xqr_bench.study.findings.contrasts import Published, centring, controls, language_effects
 from xqr_bench.study.findings.medians import medians
-from xqr_bench.study.findings.scores import chosen_scores, defined, joshi_class, query_languages, score_figures
+from xqr_bench.study.findings.scores import (
+    chosen_scores,
+    defined,
+    joshi_class,
+    made_contrast,
+    query_languages,
+    score_figures,
+)
 from xqr_bench.study.results import LEVELS, Results, load_results
 from xqr_bench.study.run import DONE
 from xqr_bench.study.scoring import CENTRED, RAW
@@ -195,7 +202,10 @@ def _view(
     asked: Asked, results: Results, view: str, percent: int, *, detailed: bool | None = None
 ) -> tuple[model.View, Replicates]:
     keys = chosen_scores(results, detailed=percent == PRIMARY if detailed is None else detailed)
-    chosen = {**primary_scores(results), **{key.text: rows for key, rows in keys.items()}}
+    primary = {name: rows for name, rows in primary_scores(results).items() if rows}
+    chosen = {**primary, **{key.text: rows for key, rows in keys.items()}}
+    if not primary:
+        raise RecordError(f"the condition has {NO_LANGUAGE}", found=", ".join(results.excluded), remedy="train longer")
     found = replicate(results, chosen, np.random.default_rng(asked.seed), asked.resamples)
     absent = [arm for arm in (CROSS, HYBRID, MONO) if arm not in found.arms]
     undefined = [name for name in chosen if not defined(found, name)]
@@ -229,14 +239,7 @@ def _hypothesis(tested: Tested) -> model.Hypothesis:
     def part(name: str, one: Effect) -> model.TestPart:
         return model.TestPart(
             name=name,
-            effect=model.Contrast(
-                estimate=one.estimate,
-                low=one.low,
-                high=one.high,
-                seeds=one.seeds,
-                seed_deviation=one.seed_deviation,
-                detectable=one.detectable,
-            ),
+            effect=made_contrast(one),
             p=one.p_two_sided if two_sided else one.p_greater,
             p_t=one.t_two_sided if two_sided else one.t_greater,
             seeds_needed=seeds_needed(one, one.estimate),

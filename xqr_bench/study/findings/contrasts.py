@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from xqr_bench.languages import LANGUAGES
-from xqr_bench.report.ratio.model import Centring, Contrast, Control, LanguageEffect
+from xqr_bench.report.ratio.model import Centring, CentringVerdict, Contrast, Control, LanguageEffect
 from xqr_bench.study.findings.claims import CROSS, HYBRID, MONO
 from xqr_bench.study.findings.scores import FAMILIES, Key, contrast, defined, difference
 from xqr_bench.study.statistics import Replicates, Term
@@ -94,8 +94,8 @@ def _named(name: str) -> str:
 def centring(raw: Replicates, centred: Replicates) -> list[Centring]:
     """Each effect of alpha raw and centred; both replicates must come from the same draws.
 
-    *Change of offset*: told raw, not told centred, and the two are told apart. *Stays*: told in both, in the same
-    direction. Else it cannot be told what centring does.
+    *Change of offset*: told raw, not told centred, and the two are told apart. *Stays*: told in both, in one direction;
+    *turns round*: in opposite ones. Else it cannot be told what centring does.
     """
     made = []
     for setting, metric in FAMILIES:
@@ -115,16 +115,18 @@ def centring(raw: Replicates, centred: Replicates) -> list[Centring]:
                     raw=before,
                     centred=after,
                     lost=lost,
-                    verdict="no effect raw"
-                    if not before.told
-                    else "stays"
-                    if after.told == before.told
-                    else "change of offset"
-                    if lost.told == before.told
-                    else "cannot be told",
+                    verdict=_verdict(before, after, lost),
                 )
             )
     return made
+
+
+def _verdict(raw: Contrast, centred: Contrast, lost: Contrast) -> CentringVerdict:
+    if not raw.told:
+        return "no effect raw"
+    if centred.told:
+        return "stays" if centred.told == raw.told else "turns round"
+    return "change of offset" if lost.told == raw.told else "cannot be told"
 
 
 def _minus(raw: Replicates, centred: Replicates) -> Replicates:

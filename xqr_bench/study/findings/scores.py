@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats as scipy_stats
 
 from xqr_bench.languages import LANGUAGES
 from xqr_bench.report.ratio.model import BASE_ARM, ArmFigure, Contrast, Part, Score
 from xqr_bench.study.design import ALPHAS
 from xqr_bench.study.results import LEVELS, Results
-from xqr_bench.study.statistics import LEVEL, Replicates, Term, best_alphas, effect
+from xqr_bench.study.statistics import LEVEL, Effect, Replicates, Term, best_alphas, effect
 from xqr_bench.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL
 
 FAMILIES = (
@@ -91,22 +92,36 @@ def _pair(results: Results, row: int) -> list[str]:
 
 
 def defined(found: Replicates, name: str) -> bool:
-    """Whether a score has a value in every arm, seed and resample."""
+    """Whether a score is there, with a value in every arm, seed and resample."""
+    if name not in found.names:
+        return False
     place = found.names.index(name)
     return bool(np.isfinite(found.by_seed[place]).all() and np.isfinite(found.both[:, place]).all())
 
 
-def contrast(found: Replicates, terms: list[Term]) -> Contrast:
-    """A contrast as `ratios.json` has it."""
-    one = effect(found, terms)
+def made_contrast(one: Effect) -> Contrast:
+    """An effect as `ratios.json` has it."""
+    half = None if one.seed_deviation is None else t_half_width(one.seed_deviation, one.seeds)
     return Contrast(
         estimate=one.estimate,
         low=one.low,
         high=one.high,
+        t_low=None if half is None else one.estimate - half,
+        t_high=None if half is None else one.estimate + half,
         seeds=one.seeds,
         seed_deviation=one.seed_deviation,
         detectable=one.detectable,
     )
+
+
+def t_half_width(deviation: float, seeds: int) -> float:
+    """Half of the 95% interval of a mean over seeds: t(.975, n - 1) s / sqrt(n)."""
+    return float(scipy_stats.t.ppf((1 + LEVEL) / 2, seeds - 1) * deviation / np.sqrt(seeds))
+
+
+def contrast(found: Replicates, terms: list[Term]) -> Contrast:
+    """A sum of weighted scores of arms."""
+    return made_contrast(effect(found, terms))
 
 
 def difference(found: Replicates, score: str, arm: str, base: str) -> Contrast:
