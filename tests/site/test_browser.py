@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.site.boards import ARABIC, CHINESE, CLOSING, SCRIPT
+from tests.site.ratios import made_up
+from xqr_bench.site.ratio import write_report_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 if CHROMIUM is None:
@@ -309,3 +311,26 @@ def test_by_keyboard(watched: Watched) -> None:
             )
         )
     assert {"search", "metric", "languages", "board", "button", "A"} <= seen
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_ratio_page_shows_what_is_chosen(browser: playwright_api.Browser, tmp_path: Path, width: int) -> None:
+    write_report_page(made_up(), tmp_path / "ratios.html", "ratios.json")
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    watched = Watched(page, tmp_path)
+    watched.open("ratios.html")
+    shown = page.locator(".block:visible h3")
+    assert shown.all_inner_texts() == ["S1b: multi MAP, all languages: score"]
+    page.select_option("#part", "language")
+    page.select_option("#kind", "difference")
+    page.select_option("#condition", "S3")
+    assert shown.all_inner_texts() == ["S3: multi MAP, query languages: minus alpha .5"]
+    assert page.locator(".block:visible svg .centred").first.is_visible()
+    page.uncheck("#centred")
+    assert not page.locator(".block:visible svg .centred").first.is_visible()
+    page.reload()  # the choice stands in the address
+    assert shown.all_inner_texts() == ["S3: multi MAP, query languages: minus alpha .5"]
+    assert not page.is_checked("#centred")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert watched.wrong == []
+    page.close()

@@ -252,8 +252,9 @@ def centring_table(condition: Condition) -> PlainTable | None:
         rows,
         names=2,
         notes=(
-            "Change of offset: told raw, not told centred, and the two told apart. Stays, turns round: told in "
-            f"both, in one direction or opposite ones. Told: both 95% intervals, bootstrap and t over seeds, without 0. {EXPLORATORY}",
+            "Change of offset: told raw, not told centred, and the two told apart. Stays, turns round: told in both, "
+            "in one direction or opposite ones. Told: both 95% intervals, bootstrap and t over seeds, without 0. "
+            f"{EXPLORATORY}",
         ),
     )
 

@@ -1,0 +1,116 @@
+"""The page of the ratio study: on the site where its figures are, and alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.site.ratios import made_up
+from xqr_bench.board.model import Leaderboard
+from xqr_bench.board.places import RATIOS
+from xqr_bench.board.verify import verify
+from xqr_bench.cli.leaderboard import leaderboard
+from xqr_bench.report.ratio.curves import curve
+from xqr_bench.report.ratio.model import Ratios, save_ratios
+from xqr_bench.site import build_site
+from xqr_bench.site.ratio import FILE, draw, ratio_page, write_report_page
+
+
+@pytest.fixture(scope="module")
+def found() -> Ratios:
+    return made_up()
+
+
+@pytest.fixture(scope="module")
+def page(found: Ratios, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("page") / "ratios.html"
+    return write_report_page(found, path, "ratios.json").read_text(encoding="utf-8")
+
+
+def test_a_page_alone_asks_for_nothing(page: str) -> None:
+    assert not re.findall(r'(?:src|href)="(?!#|data:|ratios\.)', page)
+    script = page.split('<script type="module">')[1].split("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'".replace("'", "&#39;") in page or f"'sha256-{digest}'" in page
+    assert "leaderboard.json" not in page
+
+
+def test_every_measure_and_part_is_drawn(found: Ratios, page: str) -> None:
+    blocks = set(re.findall(r'data-measure="([^"]*)" data-part="([^"]*)" data-kind="([^"]*)"', page))
+    assert {
+        ("multi MAP", part, kind) for part in ("all", "group", "language") for kind in ("score", "difference")
+    } <= blocks
+    assert ("rank distance", "all", "score") in blocks
+    assert "Greek el (aligned only)" in page
+    score = found.conditions[0].view().score("multilingual", "map")  # type: ignore[union-attr]
+    assert score is not None
+    assert page.count("alpha 0.5, raw: .3000, 95% .2000 to .4000") >= 1
+
+
+def test_a_curve_and_its_difference(found: Ratios) -> None:
+    condition = found.conditions[0]
+    score = condition.view().score("multilingual", "map")  # type: ignore[union-attr]
+    plain, minus = curve(condition, score), curve(condition, score, minus=True)
+    assert plain is not None
+    assert minus is not None
+    assert plain.alphas == minus.alphas == [0.0, 0.5, 1.0]
+    assert plain.values == pytest.approx([0.25, 0.3, 0.2])
+    assert minus.values == pytest.approx([-0.05, 0.0, -0.1])
+    assert (minus.low[1], minus.high[1]) == (0.0, 0.0)
+    drawn = draw({"raw": minus}, "a & b", difference=True)
+    assert "a &amp; b" in drawn
+    assert 'class="zero"' in drawn
+    # alpha runs from the left end to the right one
+    xs = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', drawn)]
+    assert xs == [46.0, 169.0, 292.0]
+
+
+def test_the_site_has_the_page_where_its_figures_are(board: Leaderboard, found: Ratios, tmp_path: Path) -> None:
+    build_site(board, tmp_path / "with", [ratio_page(found)])
+    build_site(board, tmp_path / "without")
+    link = f'<a href="{FILE}">Batch ratio</a>'
+    assert link in (tmp_path / "with/index.html").read_text(encoding="utf-8")
+    assert link not in (tmp_path / "without/index.html").read_text(encoding="utf-8")
+    shown = (tmp_path / "with" / FILE).read_text(encoding="utf-8")
+    assert 'aria-current="page">Batch ratio' in shown
+    assert "leaderboard.json" in shown
+
+
+def test_the_command_takes_the_file_of_the_folder(found: Ratios, tmp_path: Path) -> None:
+    folder = tmp_path / "leaderboard"
+    (folder / RATIOS).parent.mkdir(parents=True)
+    save_ratios(found, folder / RATIOS)
+    assert verify(folder).faults == []
+    arguments = ["build", "--leaderboard", str(folder), "--out", str(tmp_path / "site"), "--quiet"]
+    CliRunner().invoke(leaderboard, arguments, catch_exceptions=False)
+    assert (tmp_path / "site" / FILE).is_file()
+    named = ["build", "--leaderboard", str(tmp_path / "empty"), "--out", str(tmp_path / "b"), "--ratios"]
+    (tmp_path / "empty").mkdir()
+    CliRunner().invoke(leaderboard, [*named, str(folder / RATIOS)], catch_exceptions=False)
+    assert (tmp_path / "b" / FILE).read_bytes() == (tmp_path / "site" / FILE).read_bytes()
+
+
+def test_verify_looks_at_the_figures(found: Ratios, tmp_path: Path) -> None:
+    save_ratios(found, tmp_path / RATIOS)
+    assert verify(tmp_path).faults == []
+    (tmp_path / RATIOS).write_text("{}", encoding="utf-8")
+    (tmp_path / "studies/ratio/more.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "studies/other").mkdir()
+    faults = dict(verify(tmp_path).faults)
+    assert set(faults) == {"studies/ratio/ratios.json", "studies/ratio/more.json", "studies/other"}
+    assert "is no ratios.json" in faults["studies/ratio/ratios.json"]
+    assert faults["studies/other"] == "not the figures of a study"
+
+
+def test_text_of_the_file_is_escaped(found: Ratios, tmp_path: Path) -> None:
+    evil = found.model_copy(
+        update={"conditions": [found.conditions[0].model_copy(update={"about": "<script>alert(1)</script>"})]}
+    )
+    text = write_report_page(evil, tmp_path / "r.html", "r.json").read_text(encoding="utf-8")
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert" in text
