@@ -12,6 +12,7 @@ from tests.board.conftest import contents, edit, edit_ranks, score
 from tests.cli.run import run
 from xqr_bench.board.attestation import Found, Tolerance, load_attestation
 from xqr_bench.board.reproduce import compare, reproduce
+from xqr_bench.board.row import reproduce_command
 from xqr_bench.board.submit import submit
 from xqr_bench.board.verify import verify
 from xqr_bench.encode import EncoderOptions
@@ -195,3 +196,22 @@ def test_the_file_names_no_local_path(saved: Path, tmp_path: Path) -> None:
     made = json.loads(done.written.read_text(encoding="utf-8"))
     assert made["model"] == "same.py:Same"
     assert str(tmp_path) not in done.written.read_text(encoding="utf-8")
+
+
+def test_a_record_of_a_sweep_names_the_sweep(saved: Path, board: Path) -> None:
+    group = {"study": "ratio", "condition": "demo", "arm": "alpha-1", "seed": 3, "updates": 8, "plan": "0" * 64}
+    recipe = {"name": "static", "updates": 16, "batch_size": 4, "learning_rate": 0.001, "temperature": 0.1}
+    training = {"recipe": recipe, "base": {"spec": "static"}, "alignment": {"statistics": {"updates": 600}}}
+    edit(saved, lambda data: data.update(run_group=group, training=training))
+    command = (
+        "xqr-bench sweep --output study --condition demo --arm alpha-1 --seeds 3 --base static --recipe static "
+        "--updates 8 --learning-rate 0.001 --temperature 0.1 --batch-size 4 --align-updates 600"
+    )
+    assert reproduce_command(load_record(saved)).command == command
+    with pytest.raises(RecordError, match="keeps no models") as raised:
+        reproduce(saved)
+    assert command in str(raised.value)
+    edit(saved, lambda data: data["run_group"].update(arm="x; rm -rf ~", seed=[1]))
+    hostile = reproduce_command(load_record(saved)).command
+    assert "--arm 'x; rm -rf ~'" in hostile
+    assert "--seeds" not in hostile

@@ -26,6 +26,7 @@ from xqr_bench.board.check import load_with_ranks, ranks_beside
 from xqr_bench.board.files import MAX_RECORD, check_parquet, max_ranks, read_json
 from xqr_bench.board.places import attestation_path
 from xqr_bench.board.publish import short_path
+from xqr_bench.board.study import study_command
 from xqr_bench.data import Progress as DataProgress
 from xqr_bench.data.bitext import read_bitext
 from xqr_bench.encode import EncoderOptions, load_encoder
@@ -137,6 +138,12 @@ def _model(record: Record) -> str:
             "the record was made by Python code, which is run only when it is named",
             found=str(record.provenance.arguments.get("model", identity.name)),
             remedy="look at the code, then name it: --model file.py:Object",
+        )
+    swept = study_command(record)
+    if swept is not None:
+        raise RecordError(
+            "a sweep keeps no models: this record's encoder must be trained again",
+            remedy=f"{swept}, and compare the ranks file's digest",
         )
     return str(record.provenance.arguments.get("model") or identity.name)
 
