@@ -37,11 +37,19 @@ def _score(setting: str, metric: str, part: Part, name: str, scale: float) -> Sc
     return Score(setting=setting, metric=metric, part=part, name=name, arms=arms)
 
 
+PARTS: tuple[tuple[Part, str], ...] = (
+    ("all", ""),
+    ("level", "retrieval-trained"),
+    ("language", "el"),
+    ("language", "en"),
+)
+
+
 def _view(view: Literal["raw", "centred"], scale: float) -> View:
     scores = [
         _score(setting, metric, part, name, scale * (10_000 if metric == "rank_distance" else 1))
         for setting, metric in (("monolingual", "map"), ("multilingual", "map"), ("multilingual", "rank_distance"))
-        for part, name in (("all", ""), ("level", "retrieval-trained"), ("language", "el"), ("language", "en"))
+        for part, name in PARTS
     ]
     return View(view=view, percent=100, scores=scores)
 
