@@ -237,8 +237,8 @@ def test_a_file_of_another_form_is_refused(found: Ratios, tmp_path: Path) -> Non
     path = save_ratios(found, tmp_path / "ratios.json")
     text = path.read_text(encoding="utf-8")
     for wrong, message in (
-        (text.replace('"ratios_version": 1', '"ratios_version": 2'), "ratios_version"),
-        (text.replace('"seed": 0', '"seed": 0, "more": 1', 1), "more"),
+        (text.replace('"ratios_version":1', '"ratios_version":2'), "ratios_version"),
+        (text.replace('"seed":0', '"seed":0,"more":1', 1), "more"),
         ("[", "is no ratios.json"),
     ):
         path.write_text(wrong, encoding="utf-8")

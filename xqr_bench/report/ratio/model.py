@@ -258,7 +258,7 @@ class Ratios(_Form):
 
 def save_ratios(found: Ratios, path: Path) -> Path:
     """Write the file; the same figures give the same bytes."""
-    write_text(path, found.model_dump_json(indent=1, exclude_none=True) + "\n")
+    write_text(path, found.model_dump_json(exclude_none=True) + "\n")
     return path
 
 
