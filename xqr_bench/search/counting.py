@@ -66,10 +66,14 @@ class ProcessorCounter:
 
     def __init__(self, edges: IntArray, queries: Vectors, candidates: Vectors, *, unit: bool, memory: int) -> None:
         self._queries, self._candidates, self._unit = queries, candidates, unit
-        self.columns = Columns(edges, lambda start, stop: self._prepared(candidates[start:stop]))
+        whole = self._prepared(candidates) if 4 * candidates.size <= memory else None
+        self.columns = Columns(
+            edges, lambda start, stop: self._prepared(candidates[start:stop]) if whole is None else whole[start:stop]
+        )
         total = self.columns.candidates + self.columns.groups
         self.workers, width = share(total, candidates.shape[1], memory)
         self.panels = self.columns.panels(width)
+        self._whole = whole if len(self.panels) == 1 else None
         self._buffer: Vectors | None = None
         self._held: _Held | None = None
         self._scores: Vectors = np.empty((0, 0), dtype=np.float32)
@@ -79,10 +83,11 @@ class ProcessorCounter:
 
     def hold(self, panel: Panel) -> _Held:
         """Prepare a panel's vectors."""
+        candidates = self._whole
+        if candidates is None:
+            candidates = self._prepared(self._candidates[panel.start : panel.stop])
         first = self.columns.repeats.first[panel.group_start : panel.group_stop]
-        return _Held(
-            panel, self._prepared(self._candidates[panel.start : panel.stop]), self._prepared(self._candidates[first])
-        )
+        return _Held(panel, candidates, self._prepared(self._candidates[first]))
 
     def another(self) -> ProcessorCounter:
         """The same with scores of its own."""

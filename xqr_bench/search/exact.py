@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 from queue import SimpleQueue
 from typing import Any
 
@@ -72,7 +73,7 @@ def exact_ranks(
     ):
         if vectors.ndim != 2 or len(vectors) != len(things):
             raise RanksError(f"{data.name} has {len(things)} {name}", found=f"vectors of the shape {vectors.shape}")
-        if not np.isfinite(np.einsum("ij,ij->", vectors, vectors, dtype=np.float64)):
+        if not np.isfinite(vectors).all():
             raise RanksError(
                 f"the vectors of the {name} of {data.name} are not all finite",
                 remedy="check what made them: a NaN stands above and below nothing, and would look like a first rank",
@@ -163,7 +164,7 @@ def relevant_rows(data: TaskData) -> tuple[IntArray, IntArray]:
         offsets, int64 `[queries + 1]`, and the candidate index of each row, int64 `[relevants]`.
     """
     offsets = np.append(0, np.cumsum([len(found) for found in data.relevants], dtype=np.int64))
-    return offsets, np.array([index for found in data.relevants for index in found], dtype=np.int64)
+    return offsets, np.fromiter(chain.from_iterable(data.relevants), dtype=np.int64, count=int(offsets[-1]))
 
 
 def ranks_of(

@@ -138,31 +138,48 @@ def count_own(
 
 
 @compiled()
+def _ordered(bits: np.int32) -> np.int32:
+    """Bits of a float32 as an integer that is ordered as the float is (-0.0 below 0.0); its own inverse."""
+    return np.int32(bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF)))
+
+
+@compiled()
 def count_top(
     scores: NDArray[np.float32], edges: NDArray[np.int64], best: NDArray[np.float32], count: NDArray[np.int32]
 ) -> None:
-    """Keep the highest score of each column, and how many candidates have it.
+    """Keep the highest score of each column, and how many candidates have it where no column of the row has more.
+
+    A maximum of floats does not vectorise, one of integers in the same order does.
 
     Args:
         scores, edges: as for `count_own`.
         best: float32 `[rows, columns]`, -inf at first, updated in place; a score of -inf is no candidate.
-        count: int32 `[rows, columns]`, updated in place.
+        count: int32 `[rows, columns]`, updated in place; of no meaning where `best` is not the highest of its row.
     """
+    n_columns = len(edges) - 1
+    highest = np.empty(n_columns, dtype=np.float32)
+    highest_bits = highest.view(np.int32)
     for row in range(scores.shape[0]):
-        for column in range(len(edges) - 1):
-            slice_ = scores[row, edges[column] : edges[column + 1]]
-            highest = best[row, column]
-            for j in range(len(slice_)):
-                highest = max(highest, slice_[j])
-            if highest == -np.inf:
-                continue
-            same = np.int32(0)
-            for j in range(len(slice_)):
-                same += np.int32(slice_[j] == highest)
-            if highest > best[row, column]:
-                best[row, column] = highest
-                count[row, column] = same
-            else:
+        top = np.float32(-np.inf)
+        for column in range(n_columns):
+            bits = scores[row, edges[column] : edges[column + 1]].view(np.int32)
+            most = np.int32(-(2**31))
+            for j in range(len(bits)):  # by index: an iterator keeps the loop from vectorising
+                value = _ordered(bits[j])
+                most = value if value > most else most
+            highest_bits[column] = _ordered(most)
+            if len(bits) == 0:
+                highest[column] = -np.inf
+            top = max(top, max(highest[column], best[row, column]))
+        for column in range(n_columns):
+            if highest[column] > best[row, column]:
+                best[row, column] = highest[column]
+                count[row, column] = 0
+            if highest[column] == top and top > -np.inf:
+                slice_ = scores[row, edges[column] : edges[column + 1]]
+                same = np.int32(0)
+                for j in range(len(slice_)):
+                    same += np.int32(slice_[j] == top)
                 count[row, column] += same
 
 

@@ -37,11 +37,12 @@ def find_repeats(rows: int, prepared: Callable[[int, int], Vectors]) -> Repeats:
         rows: how many there are.
         prepared: (start, stop) -> these rows as they are multiplied, float32 `[stop - start, d]`.
     """
+    from xqr_bench.search.kernel import bit_sums
+
     # equal rows have equal sums of their bits; only rows that share a sum are looked at again
     sums = np.empty(rows, dtype=np.uint64)
     for start in range(0, rows, CHUNK):
-        bits = _bits(prepared(start, min(start + CHUNK, rows)))
-        np.add.reduce(bits, axis=1, dtype=np.uint64, out=sums[start : start + CHUNK])
+        bit_sums(prepared(start, min(start + CHUNK, rows)), sums[start : start + CHUNK])
     suspects = _shared(sums)
     digests = np.empty((len(suspects), 2), dtype=np.uint64)
     done = 0
@@ -49,10 +50,10 @@ def find_repeats(rows: int, prepared: Callable[[int, int], Vectors]) -> Repeats:
         start = int(suspects[done])
         stop = min(start + CHUNK, rows)
         here = suspects[done : done + int(np.searchsorted(suspects[done:], stop))]
-        bits = _bits(prepared(start, stop))
-        for number, row in enumerate(here.tolist(), done):
+        bits = _bits(prepared(start, stop)[here - start])
+        for number, row in enumerate(bits, done):
             # 128 bits of a cryptographic digest: unequal rows do not share it
-            digests[number] = np.frombuffer(blake2b(bits[row - start], digest_size=16).digest(), dtype=np.uint64)
+            digests[number] = np.frombuffer(blake2b(row, digest_size=16).digest(), dtype=np.uint64)
         done += len(here)
     order = np.lexsort((digests[:, 1], digests[:, 0]))  # stable: a group's members stay ascending
     new = np.ones(len(order), dtype=np.bool_)

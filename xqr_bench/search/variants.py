@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ class _Taken:
 
     def __init__(self, chosen: Sequence[Sequence[int]]) -> None:
         self.offsets = np.append(0, np.cumsum([len(found) for found in chosen], dtype=np.int64))
-        self.positions = np.array([index for found in chosen for index in found], dtype=np.int64)
+        self.positions = np.fromiter(chain.from_iterable(chosen), dtype=np.int64, count=int(self.offsets[-1]))
         self.pooled = self.own = np.empty(len(self.positions), dtype=np.float32)
 
     def rows(self, start: int, stop: int) -> tuple[slice, IntArray, IntArray]:
@@ -74,7 +75,6 @@ class Variants:
         self._data = data
         self._edges = np.append(0, np.cumsum(data.column_sizes))
         self._columns = np.repeat(np.arange(n_columns), data.column_sizes)
-        self._relevants = np.array([index for found in data.relevants for index in found], dtype=np.int64)
         self._best = np.full((len(data.queries), n_columns), -np.inf, dtype=np.float32)
         self._count = np.zeros((len(data.queries), n_columns), dtype=np.int32)
         self._strict = self._echoes = self._paragraph = None
@@ -218,7 +218,8 @@ class Variants:
     def _of_paragraphs(self, ranks: Ranks, taken: _Taken) -> Ranks:
         n = max(1, len(self._columns))
         rows = np.repeat(np.arange(ranks.n_queries), np.diff(taken.offsets))
-        others = ~np.isin(rows * n + taken.positions, ranks.row_queries * n + self._relevants)
+        strict = np.fromiter(chain.from_iterable(self._data.relevants), dtype=np.int64, count=ranks.n_relevants)
+        others = ~np.isin(rows * n + taken.positions, ranks.row_queries * n + strict)
         gt, eq, own_gt, own_eq = self._counts[:, others]
         for scores, above, beside in ((taken.pooled, gt, eq), (taken.own, own_gt, own_eq)):
             missing = np.isneginf(scores[others])
