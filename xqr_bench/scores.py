@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from xqr_bench.metrics import parse_metric
 from xqr_bench.metrics.per_query import Cell, PerQuery, per_query, setting_views
-from xqr_bench.types import CROSS_LINGUAL, SETTINGS, FloatArray, Ranks
+from xqr_bench.types import CROSS_LINGUAL, MULTILINGUAL, SETTINGS, FloatArray, Ranks
 
 TIE_WARNING = 0.001
 
@@ -235,15 +235,20 @@ def all_per_query(
     ranks: Ranks, metrics: Sequence[str], settings: Sequence[str] = SETTINGS
 ) -> dict[str, dict[str, PerQuery]]:
     """Per-query values of every metric in every setting: setting -> metric name -> values."""
-    views = setting_views(ranks, tuple(settings))
     parsed = [parse_metric(name) for name in metrics]
 
-    def all_of(setting: str) -> dict[str, PerQuery]:
-        return {m.name: per_query(m, views[setting]) for m in parsed if setting in m.settings}
+    def all_of(settings: tuple[str, ...]) -> dict[str, dict[str, PerQuery]]:
+        return {
+            setting: {m.name: per_query(m, view) for m in parsed if setting in m.settings}
+            for setting, view in setting_views(ranks, settings).items()
+        }
 
-    # numpy lets go of the interpreter's lock; the settings share nothing that is computed late
+    # numpy lets go of the interpreter's lock; lists of one language and of the whole pool share nothing
+    pooled = [setting for setting in settings if setting == MULTILINGUAL]
+    halves = [tuple(pooled), tuple(setting for setting in settings if setting not in pooled)]
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(views, pool.map(all_of, views), strict=True))
+        found = {setting: values for half in pool.map(all_of, halves) for setting, values in half.items()}
+    return {setting: found[setting] for setting in SETTINGS if setting in found}
 
 
 def score(

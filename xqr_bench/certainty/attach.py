@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -45,17 +47,21 @@ def attach_certainty(
     for setting, of_metric in values.items():
         here = [part for part in stored if (setting, part) != (CROSS_LINGUAL, "by_language_pair")]
         chosen += figures_of({setting: of_metric}, units, groups, parts=here)
-    found = interval_figures(chosen, units, np.random.Generator(np.random.PCG64(seed)))
-    updates: Found = {name: intervals._asdict() for name, intervals in found.items()}
-    for name, p in _order_tests(values, units, seed).items():
-        updates.setdefault(name, {}).update(p)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # the compiled tests let go of the interpreter's lock
+        tests = _order_tests(values, units, seed, pool)
+        found = interval_figures(chosen, units, np.random.Generator(np.random.PCG64(seed)))
+        updates: Found = {name: intervals._asdict() for name, intervals in found.items()}
+        for name, p_values in tests.items():
+            updates.setdefault(name, {}).update({key: p.result() for key, p in p_values.items()})
     return {setting: _updated(setting, old, updates) for setting, old in scores.items()}
 
 
-def _order_tests(values: AllValues, units: Units, seed: int) -> Found:
-    """p-values of W, by question and by article, per query language."""
-    found: Found = {}
-    done: dict[tuple[int, bytes], dict[str, float]] = {}  # W and its corrected form have the same test
+def _order_tests(
+    values: AllValues, units: Units, seed: int, pool: ThreadPoolExecutor
+) -> dict[FigureName, dict[str, Future[float]]]:
+    """p-values of W, by question and by article, per query language; each test a task of the pool."""
+    found: dict[FigureName, dict[str, Future[float]]] = {}
+    done: dict[tuple[int, bytes], dict[str, Future[float]]] = {}  # W and its corrected form have the same test
     for setting, of_metric in values.items():
         for name, per_query in of_metric.items():
             if per_query.features is None:
@@ -70,10 +76,12 @@ def _order_tests(values: AllValues, units: Units, seed: int) -> Found:
                     question = units.question[per_query.queries[rows]]
                     generators = np.random.default_rng([seed, cell]).spawn(2)
                     done[key] = {
-                        "p": order_test(sums_by_unit(places, question), generators[0]),
-                        "p_article": order_test(sums_by_unit(places, units.article[question]), generators[1]),
+                        "p": pool.submit(order_test, sums_by_unit(places, question), generators[0]),
+                        "p_article": pool.submit(
+                            order_test, sums_by_unit(places, units.article[question]), generators[1]
+                        ),
                     }
-                found[FigureName(setting, name, "by_query_language", language.query)] = dict(done[key])
+                found[FigureName(setting, name, "by_query_language", language.query)] = done[key]
     return found
 
 
