@@ -5,9 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from tests.encode.toys import TOY, Symmetric
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
+from xqr_bench.encode.bound import TextEncoder
+from xqr_bench.encode.token_counts import TokenCounts
 from xqr_bench.record.describe import language_diagnostics
 
 
@@ -20,6 +23,30 @@ def test_hand_counted(model: Path) -> None:
     assert found[0].tolist() == [3, 3, 0, 2, 7]
     assert found[1].tolist() == [0, 1, 0, 2, 0]
     assert found[0].dtype == np.int64
+
+
+def test_texts_measured_for_the_batches_are_not_read_again(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["abc", "ab ฉัน", "", "[CLS] a [UNK] [SEP]", "ฉัน ฉัน", "Who? Me.", "a" * 60]
+    fresh = load_encoder(model, EncoderOptions(device="cpu")).tokens(texts)
+    bound = load_encoder(model, EncoderOptions(device="cpu", max_length=8))
+    assert isinstance(bound, TextEncoder)
+    assert fresh is not None
+    read: list[int] = []
+    plain = TokenCounts._encoded
+
+    def counted(counts: TokenCounts, texts: list[str], **options: bool) -> object:
+        read.append(len(texts))
+        return plain(counts, texts, **options)
+
+    monkeypatch.setattr(TokenCounts, "_encoded", counted)
+    bound.measure("query", texts)  # with their prompt, which is not a token of the text
+    for_queries = bound.tokens(texts)
+    bound.measure("candidate", texts)
+    for_candidates = bound.tokens([*texts, "new"])
+    assert read == [7, 7, 7, 1]
+    for found in (for_queries, for_candidates):
+        assert found is not None
+        np.testing.assert_array_equal(np.array(found)[:, : len(texts)], np.array(fresh))
 
 
 def test_not_cut_off(model: Path) -> None:

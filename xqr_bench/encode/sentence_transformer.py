@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from xqr_bench.encode.batching import Limits
-from xqr_bench.encode.bound import MeasureCall, TextEncoder, TokenCall
+from xqr_bench.encode.bound import TextEncoder
 from xqr_bench.encode.device import choose_device, computes_in
 from xqr_bench.encode.digests import digest_of_folder
 from xqr_bench.encode.hub import HubModel, cache_folder, cached_commit, cached_file, resolve_model
@@ -19,6 +19,7 @@ from xqr_bench.encode.options import EncoderOptions, ModelIdentity
 from xqr_bench.encode.prompts import candidate_prompt, query_prompt
 from xqr_bench.encode.protocol import EncodeCall, Role
 from xqr_bench.encode.python_object import declared_similarity
+from xqr_bench.encode.token_counts import TokenCounts
 from xqr_bench.errors import EncoderError, UsageError
 
 # Tokens with padding in a batch. On CPUs larger ones leave the caches (measured by tests/benchmarks/bench_encode.py);
@@ -206,7 +207,8 @@ def bind_model(
     if not isinstance(max_length, int) or max_length > 10**9:  # a tokenizer without a limit says 10^30
         max_length = None
     dtype = getattr(model, "dtype", None)
-    measure = _token_counts(model, prompts)
+    counts = _token_counts(model, prompts)
+    measured = counts is not None and hasattr(model[0].tokenizer, "model_max_length")
     bound = TextEncoder(
         ModelIdentity(
             kind="sentence-transformers",
@@ -224,9 +226,9 @@ def bind_model(
         ),
         _call(model.encode_query, prompts["query"]),
         _call(model.encode_document, prompts["candidate"]),
-        measure=measure,
-        token_call=_unknown_counts(model),
-        limits=_limits(options, model, measured=measure is not None),
+        measure=counts.measure if counts is not None and measured else None,
+        token_call=counts.unknown if counts is not None and hasattr(model[0].tokenizer, "unk_token_id") else None,
+        limits=_limits(options, model, measured=measured),
         lanes=cpu_lanes() if model.device.type == "cpu" and _safe_in_threads(model) else None,
         name=options.name,
         device=str(model.device),
@@ -285,42 +287,7 @@ def _same_for_both_roles(model: Any) -> bool:
     return getattr(getattr(model, "tokenizer", None), "chat_template", None) is None
 
 
-def _token_counts(model: Any, prompts: dict[Role, str]) -> MeasureCall | None:
-    """Count the tokens of texts, special ones and prompt included, before the model cuts any off."""
+def _token_counts(model: Any, prompts: dict[Role, str]) -> TokenCounts | None:
+    """Counts tokens; None for a model that does not read through a transformers tokenizer."""
     tokenizer = getattr(model[0], "tokenizer", None)
-    if not callable(tokenizer) or not hasattr(tokenizer, "model_max_length"):
-        return None  # a model that does not read through a transformers tokenizer
-
-    def measure(role: Role, texts: list[str]) -> list[int]:
-        encoded = tokenizer(
-            [prompts[role] + text for text in texts],
-            truncation=False,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            verbose=False,
-        )
-        return [len(ids) for ids in encoded["input_ids"]]
-
-    return measure
-
-
-def _unknown_counts(model: Any) -> TokenCall | None:
-    """Count the tokens of texts alone, and those that are the tokenizer's token for what it does not know."""
-    tokenizer = getattr(model[0], "tokenizer", None)
-    if not callable(tokenizer) or not hasattr(tokenizer, "unk_token_id"):
-        return None
-
-    def count(texts: list[str]) -> tuple[list[int], list[int]]:
-        encoded = tokenizer(
-            texts,
-            add_special_tokens=False,
-            truncation=False,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            verbose=False,
-        )
-        ids = encoded["input_ids"]
-        unknown = tokenizer.unk_token_id  # None: there is no such token, every text can be spelled
-        return [len(row) for row in ids], [0 if unknown is None else row.count(unknown) for row in ids]
-
-    return count
+    return TokenCounts(tokenizer, prompts) if callable(tokenizer) else None

@@ -45,12 +45,12 @@ def count_rows(
 
 @compiled()
 def bit_sums(vectors: NDArray[np.float32], sums: NDArray[np.uint64]) -> None:
-    """Write the sum of the bits of each row, equal for equal rows (0.0 and -0.0 are): float32 `[n, d]`, uint64 `[n]`."""
+    """Write the sum of the bits of each row, the same for equal rows: float32 `[n, d]` to uint64 `[n]`."""
     for row in range(vectors.shape[0]):
         bits = vectors[row].view(np.uint32)
         total = np.uint64(0)
         for j in range(len(bits)):
-            total += np.uint64(bits[j]) if bits[j] != np.uint32(1 << 31) else np.uint64(0)
+            total += np.uint64(bits[j]) if bits[j] != np.uint32(1 << 31) else np.uint64(0)  # -0.0 as 0.0
         sums[row] = total
 
 
