@@ -39,7 +39,7 @@ def test_one_task_with_its_data_at_hand() -> None:
     result = run("mini")
     assert result.exit_code == 0
     lines = words(result.output)
-    assert ["th", "Thai", "Thai", "3", "71.7", "139,917", "24", "36"] in lines
+    assert ["th", "Thai", "Thai", "3", "71.7", "139,917", "24", "36", "4.2%"] in lines
     assert ["group", "joshi-3", "el,", "th"] in lines
     assert ["licence", "Apache-2.0,", "https://www.apache.org/licenses/LICENSE-2.0"] in lines
     assert "24 distinct questions in 6 articles" in result.output
