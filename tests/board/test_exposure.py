@@ -73,3 +73,12 @@ def test_what_was_found_cannot_be_declared_away(record: Record, tmp_path: Path) 
     assert load_record(next((tmp_path / "board").rglob("mini.json"))).exposure.found == exposure.found
     with pytest.raises(UsageError, match="without a level"):
         submit(path, tmp_path / "board", replace=True, exposure_note="x")
+
+
+def test_the_languages_of_a_training_stay(record: Record, tmp_path: Path) -> None:
+    exposure = Exposure(declared_by="training record", languages={"en": "trained", "th": "untouched"})
+    path = saved(record, tmp_path / "a", exposure=exposure, **renamed(record, "lab/trained"))
+    submit(path, tmp_path / "board", exposure="same source", exposure_note="questions over Wikipedia")
+    declared = load_record(next((tmp_path / "board").rglob("mini.json"))).exposure
+    assert declared is not None
+    assert (declared.level, declared.languages) == ("same source", exposure.languages)

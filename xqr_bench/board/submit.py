@@ -90,11 +90,11 @@ def _exposure(record: Record, target: Path, text: str | None, note: str | None) 
     """What is declared now; else what the record says; else what the submission of before said."""
     if text is not None:
         now, before = read_declaration(text, record.task.name, note=note), record.exposure
-        if before is None or before.found is None or now.found is not None:
-            return now
-        # what a search found stays, and cannot be declared away
+        # what a search found stays, and cannot be declared away; so do the languages that a training was on
+        known = {} if before is None else before.model_dump(include={"found", "languages"})
+        kept = {name: value for name, value in known.items() if value is not None and getattr(now, name) is None}
         try:
-            return Exposure.model_validate({**now.model_dump(), "found": before.found.model_dump()})
+            return Exposure.model_validate({**now.model_dump(), **kept})
         except ValidationError as error:
             raise UsageError(
                 f"the declaration does not fit the record: {error.errors()[0]['msg']}",
