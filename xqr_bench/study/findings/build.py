@@ -169,7 +169,7 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int]) -
             without, _ = _view(asked, results, RAW, PRIMARY, detailed=False)
     published, source = _published(asked.published, condition.evaluate)
     if source is None and asked.published is not None:
-        missing.append(f"{asked.published} has no figures of {condition.evaluate} by language")
+        missing.append(f"{asked.published.name} has no figures of {condition.evaluate} by language")
     raw, centred = kept.get(RAW), kept.get(CENTRED)
     return model.Condition(
         name=condition.name,
