@@ -12,7 +12,7 @@ from xqr_bench.record import Record, load_record
 from xqr_bench.report.terminal import WIDTH, main_table, results
 
 BOARD = Path(__file__).resolve().parents[2] / "leaderboard"
-SUBMISSIONS = sorted({path.parent for path in BOARD.glob("*/*/xquad-r.json")})
+SUBMISSIONS = sorted(path.parent for path in BOARD.glob("*/*/mlqa-r.json") if path.with_name("xquad-r.json").is_file())
 
 
 def rendered(records: list[Record]) -> list[str]:
@@ -34,6 +34,13 @@ def test_two_tasks_cut_no_name_and_no_figure(folder: Path) -> None:
     for record in records:
         for rule in record.relevance:
             assert rule in words
+
+
+def test_one_task_cuts_nothing_either() -> None:
+    for path in BOARD.glob("*/*/xquad-r.json"):  # those of the ratio study, which have no further rules, among them
+        lines = rendered([load_record(path)])
+        assert max(map(len, lines)) <= WIDTH
+        assert not [line for line in lines if "…" in line], path
 
 
 def test_two_tasks_stand_side_by_side_where_they_fit() -> None:
