@@ -28,7 +28,7 @@ def recipe(**changes: Any) -> Recipe:
     return get_recipe("paper", **{"updates": 3, "batch_size": 4, "schedule": "constant", **changes})
 
 
-def test_the_loss_is_that_of_the_plain_library_on_the_same_batches() -> None:
+def test_the_loss_is_that_of_the_plain_library_on_the_same_batches(tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
     from sentence_transformers import SentenceTransformerTrainingArguments as Arguments
     from sentence_transformers.base.sampler import DefaultBatchSampler
@@ -52,7 +52,7 @@ def test_the_loss_is_that_of_the_plain_library_on_the_same_batches() -> None:
     trainer = SentenceTransformerTrainer(
         model=plain,
         args=Arguments(
-            output_dir="unused",
+            output_dir=str(tmp_path),
             max_steps=3,
             per_device_train_batch_size=4,
             learning_rate=3e-5,
