@@ -278,4 +278,6 @@ def load_ratios(path: Path) -> Ratios:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise RecordError(f"{path} is no {FILE}", found=f"{place}: {first['msg']}", remedy=remedy) from error
+        raise RecordError(
+            f"{path} is no {FILE}", found=f"{place + ': ' if place else ''}{first['msg']}", remedy=remedy
+        ) from error
