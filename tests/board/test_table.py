@@ -166,6 +166,7 @@ def test_protocols_are_not_compared(board: Path, record: Record, tmp_path: Path)
     done = run("leaderboard", "show", "--leaderboard", str(board))
     assert "lab/context (baseline)" in done.out
     assert "[paragraph context]" in done.out  # on a line of its own: no name is cut
+    assert "…" not in done.out  # nor a figure, where there is no terminal
 
 
 def test_faulty_submissions_are_not_shown(filled: Path) -> None:

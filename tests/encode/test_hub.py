@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
+from tests.hub import COMMIT, Hub, serving
 
 # Asks for each [MODEL, revision] in its own way and prints what came of it, one JSON line each.
 SCRIPT = """
@@ -39,59 +35,10 @@ for how, name, revision in json.loads(sys.argv[1]):
 """
 
 
-@dataclass
-class Hub:
-    """A server that has the model acme/tiny at one commit, and says no to everything else in different ways."""
-
-    folder: Path
-    port: int = 0
-
-    def answer(self, path: str) -> tuple[int, bytes, dict[str, str]]:
-        path = path.partition("?")[0]
-        if path.startswith("/api/models/gated/"):
-            return 403, b"", {"X-Error-Code": "GatedRepo"}
-        if path.startswith("/api/models/broken/"):
-            return 503, b"", {}
-        if path.startswith("/api/models/acme/tiny/revision/nowhere"):
-            return 404, b"", {"X-Error-Code": "RevisionNotFound"}
-        if path.startswith("/api/models/acme/tiny") and "/tree/" not in path:
-            files = [
-                {"rfilename": p.relative_to(self.folder).as_posix()} for p in self.folder.rglob("*") if p.is_file()
-            ]
-            return 200, json.dumps({"id": "acme/tiny", "sha": COMMIT, "siblings": files}).encode(), {}
-        if path.startswith("/acme/tiny/resolve/") and (file := self.folder / path.split("/", 5)[5]).is_file():
-            body = file.read_bytes()
-            return 200, body, {"ETag": f'"{hashlib.sha256(body).hexdigest()}"', "X-Repo-Commit": COMMIT}
-        if path.startswith("/acme/tiny/") or "/tree/" in path:
-            return 404, b"", {"X-Error-Code": "EntryNotFound"}
-        return 401, b"", {"X-Error-Code": "RepoNotFound"}
-
-
 @pytest.fixture
 def hub(model: Path) -> Iterator[Hub]:
-    hub = Hub(model)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, body, headers = hub.answer(self.path)
-            self.send_response(status)
-            for name, value in {**headers, "Content-Length": str(len(body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-
-        do_HEAD = do_GET  # noqa: N815
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    hub.port = server.server_port
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    yield hub
-    server.shutdown()
-    server.server_close()
+    with serving(model) as hub:
+        yield hub
 
 
 def ask(home: Path, questions: list[list[str | None]], **environment: str) -> list[Any]:
@@ -111,7 +58,7 @@ def ask(home: Path, questions: list[list[str | None]], **environment: str) -> li
 
 
 def test_a_hub_model_is_recorded_by_its_commit_and_found_again_without_the_hub(hub: Hub, tmp_path: Path) -> None:
-    endpoint = f"http://127.0.0.1:{hub.port}"
+    endpoint = hub.endpoint
     loaded, missing, revision, gated, broken, near = ask(
         tmp_path,
         [

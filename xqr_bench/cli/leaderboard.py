@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from xqr_bench.cli.common import table_console
 from xqr_bench.cli.site import build
 
 
@@ -93,6 +94,4 @@ def show(ctx: click.Context, /, **options: Any) -> None:
         exposure=tuple(name for name in EXPOSURE_TITLES if name in options["exposures"]) or tuple(EXPOSURE_TITLES),
     )
     check_view(view, board)
-    from rich.console import Console
-
-    Console(highlight=False).print(rendered(board, view))
+    table_console().print(rendered(board, view))
