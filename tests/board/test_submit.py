@@ -14,6 +14,7 @@ import pytest
 from tests.board.conftest import contents, edit, edit_ranks, score
 from xqr_bench import load_record
 from xqr_bench.board.files import MAX_RECORD, max_ranks
+from xqr_bench.board.places import version_of
 from xqr_bench.board.submit import submit
 from xqr_bench.errors import RecordError, XqrBenchError
 from xqr_bench.record import Record, save_record
@@ -88,6 +89,11 @@ def test_versions_have_folders_of_their_own(record: Record, tmp_path: Path, boar
     assert place(revision=None, digest="0123456789abcdef") == "org__some_model/0123456789ab/mini.json"
     unknown = place(revision=None, digest=None)
     assert len(unknown.split("/")[1]) == 12
+    # trained and scored in one process: there is no file to digest
+    identity = record.model.identity.model_copy(update={"revision": None, "digest": None})
+    model = record.model.model_copy(update={"identity": identity})
+    trained = record.model_copy(update={"model": model, "training": {"weights_digest": "fedcba9876543210"}})
+    assert version_of(trained) == "fedcba987654"
 
 
 @pytest.mark.parametrize(

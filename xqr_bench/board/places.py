@@ -48,12 +48,15 @@ def check_name(name: str) -> None:
 
 
 def version_of(record: Record) -> str:
-    """The folder of a model's version: its revision, else 12 digits of its digest."""
+    """The folder of a model's version: its revision, else 12 digits of its digest, or of its trained weights' digest."""
     identity = record.model.identity
     if identity.revision:
         return folder_name(identity.revision)[:MAX_NAME]
     if identity.digest:
         return folder_name(identity.digest[:12])
+    weights = (record.training or {}).get("weights_digest")  # of a model that was trained and scored in one process
+    if isinstance(weights, str) and weights:
+        return folder_name(weights[:12])
     facts = identity.model_dump(mode="json", exclude_none=True)
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
