@@ -48,7 +48,7 @@ def check_name(name: str) -> None:
 
 
 def version_of(record: Record) -> str:
-    """The folder of a model's version: its revision, else 12 digits of its digest, or of its trained weights' digest."""
+    """The folder of a model's version: its revision, or 12 digits of its digest or of its trained weights' digest."""
     identity = record.model.identity
     if identity.revision:
         return folder_name(identity.revision)[:MAX_NAME]
