@@ -15,8 +15,10 @@ from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.places import RATIOS
 from xqr_bench.board.verify import verify
 from xqr_bench.cli.leaderboard import leaderboard
+from xqr_bench.report.ratio import tables
 from xqr_bench.report.ratio.curves import curve
-from xqr_bench.report.ratio.model import Ratios, save_ratios
+from xqr_bench.report.ratio.model import Ratios, load_ratios, save_ratios
+from xqr_bench.report.ratio.words import sentences
 from xqr_bench.site import build_site
 from xqr_bench.site.ratio import FILE, draw, ratio_page, write_report_page
 
@@ -68,6 +70,23 @@ def test_a_curve_and_its_difference(found: Ratios) -> None:
     # alpha runs from the left end to the right one
     xs = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', drawn)]
     assert xs == [46.0, 169.0, 292.0]
+
+
+def test_only_the_primary_condition_claims() -> None:
+    """What is shipped: a test is claimed, in words and table alike, in the primary condition only."""
+    shipped = load_ratios(Path(__file__).parents[2] / "leaderboard" / RATIOS)
+    shown = {}
+    for condition in shipped.conditions:
+        table = next(table for table in tables.tests_tables(shipped, condition) if "primary tests" in table.title)
+        shown[condition.name] = [row[-1] for row in table.rows if row[-1]]
+        words = " ".join(text for text in sentences(shipped, condition) if text.startswith(("H1,", "H2,")))
+        assert ("(exploratory here)" in words) == (condition.name != "S1b")
+    assert shown == {
+        "S1b": ["not claimed", "claimed"],
+        "S1a": ["not by both", "by both"],
+        "S2": ["not by both", "by both"],
+        "S3": ["not by both"],
+    }
 
 
 def test_the_site_has_the_page_where_its_figures_are(board: Leaderboard, found: Ratios, tmp_path: Path) -> None:

@@ -86,12 +86,13 @@ def tests_tables(found: Ratios, condition: Condition) -> list[PlainTable]:
     made = []
     raw = condition.view()
     if raw is not None and raw.tests:
-        role = "primary tests" if found.is_primary(condition, raw) else "the primary tests' contrasts, exploratory here"
-        made.append(_tests(f"{condition.name}: {role}", raw))
+        primary = found.is_primary(condition, raw)
+        role = "primary tests" if primary else "the primary tests' contrasts, exploratory here"
+        made.append(_tests(f"{condition.name}: {role}", raw, primary=primary))
     without = condition.without_shared
     if without is not None and without.tests:
         title = f"{condition.name}: the same without the {condition.shared_questions} questions of shared texts"
-        made.append(_tests(title, without))
+        made.append(_tests(title, without, primary=False))
     views = [view for view in condition.views if view.tests]
     rows = []
     for view in views:
@@ -121,17 +122,18 @@ def tests_tables(found: Ratios, condition: Condition) -> list[PlainTable]:
     return made
 
 
-def _tests(title: str, view: View) -> PlainTable:
+def _tests(title: str, view: View, *, primary: bool) -> PlainTable:
+    yes, no = ("claimed", "not claimed") if primary else ("by both", "not by both")
     rows = []
     for test in view.tests:
         for part in test.parts:
             rows.append((f"{test.name}: {part.name}", *_part(part), ""))
         p_t = "–" if test.adjusted_t is None else probability(test.adjusted_t)
-        whole = "both agree" if test.claimed else "not claimed"
+        whole = yes if test.claimed else no
         rows.append((f"{test.name} as a whole, by Holm", "", probability(test.adjusted), p_t, "", "", whole))
     return PlainTable(
         title,
-        ("test", "estimate", "p", "p of t", "detectable", "seeds for 80%", "claim"),
+        ("test", "estimate", "p", "p of t", "detectable", "seeds for 80%", "claim" if primary else "shown"),
         tuple(rows),
         notes=(
             "p: two-way bootstrap over seeds and articles, one-sided in H1, two-sided in H2. p of t: paired t over "
