@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ import pytest
 from click.testing import CliRunner
 
 from tests.study.test_design import PLAN, numbers
+from tests.train.build import tiny_xlm_r
+from xqr_bench.board.study import study_command
 from xqr_bench.cli.main import cli
 from xqr_bench.encode import embed_tasks, load_encoder
 from xqr_bench.errors import RecordError, TrainingError, UsageError
@@ -26,13 +29,14 @@ from xqr_bench.record.store import recompute
 from xqr_bench.search import exact_ranks
 from xqr_bench.study import run as run_module
 from xqr_bench.study.compact import compact, load_compact, macro_scores
-from xqr_bench.study.design import ARMS, Condition, Run, list_runs
+from xqr_bench.study.design import ARMS, Condition, Numbers, Run, list_runs
 from xqr_bench.study.kept import FolderCache
 from xqr_bench.study.material import material
 from xqr_bench.study.scoring import encode
 from xqr_bench.study.sweep import Sweep, sweep
 from xqr_bench.study.tuning import Grid, read_choice, tune
-from xqr_bench.train import TrainCache, TrainConfig, train
+from xqr_bench.train import TrainCache, TrainConfig, get_recipe, train
+from xqr_bench.train.texts import distinct_texts
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = list_runs(["demo"], ["alpha-0", "alpha-1"], [0, 1])
@@ -143,6 +147,42 @@ def test_killed_and_started_again(done: Path, tmp_path: Path) -> None:
     assert results(tmp_path) == results(done)
 
 
+def test_a_transformer_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that is resumed shows its earlier checkpoints no more: their results are those of the first start."""
+
+    class StoppedError(Exception):
+        pass
+
+    base = str(tiny_xlm_r(tmp_path / "xlm-r", distinct_texts([material(RUNS[0], TrainCache()).train])))
+    recipe = get_recipe("paper", schedule="constant", warmup=0.0, updates=8, batch_size=4, max_length=64)
+    runs, these = RUNS[:1], Numbers(base, recipe, 2)
+    monkeypatch.setattr(run_module, "CHECKPOINT_EVERY", 4)
+    sweep(asked(tmp_path / "whole", runs=runs, numbers=these))
+    scored: list[int] = []
+    score = run_module._Work._score
+
+    def stopped(work: Any, model: Any, training: Any, percent: int) -> None:
+        if percent == 200 and 200 not in scored:
+            scored.append(percent)
+            raise StoppedError
+        scored.append(percent)
+        score(work, model, training, percent)
+
+    monkeypatch.setattr(run_module._Work, "_score", stopped)
+    with pytest.raises(StoppedError):
+        sweep(asked(tmp_path / "stopped", runs=runs, numbers=these))
+    sweep(asked(tmp_path / "stopped", runs=runs, numbers=these))
+    assert scored == [25, 50, 100, 200, 200]
+    assert results(tmp_path / "stopped") == results(tmp_path / "whole")
+    one, other = (
+        json.loads((tmp_path / name / RUNS[0].id / "run.json").read_text("utf-8")) for name in ("whole", "stopped")
+    )
+    assert list(other["scores"]) == ["25", "50", "100", "200"]
+    assert set(other["distinct_query_vectors"]) == {"ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"}
+    for name in ("scores", "distinct_query_vectors"):
+        assert one[name] == other[name]
+
+
 def test_other_numbers_are_refused(done: Path) -> None:
     with pytest.raises(UsageError, match="updates: 8 there, 12 now"):
         sweep(asked(done, numbers=numbers(12)))
@@ -180,6 +220,13 @@ def test_alignment_is_done_once_and_read_back_bit_for_bit(tmp_path: Path) -> Non
             (tmp_path / "two" / "shared" / path.name).write_bytes(path.read_bytes())
     sweep(asked(tmp_path / "two", runs=runs))  # reads what another process kept
     assert results(tmp_path / "one") == results(tmp_path / "two")
+    # the command that makes a record again, also one without updates, is a sweep
+    record = load_record(tmp_path / "one" / runs[0].id / "mini.json")
+    words = shlex.split(study_command(record) or "")
+    assert words[words.index("--align-updates") + 1] == "2"
+    words[words.index("--condition") + 1] = "S1b"
+    shown = command(*words[2:], "--dry-run")
+    assert shown.output.splitlines()[0] == "S1b/aligned/seed-00"
     weights = {name: run["weights"] for name, run in json.loads(plain.read_text(encoding="utf-8"))["runs"].items()}
     assert len(set(weights.values())) == 3
     cache = FolderCache(tmp_path / "none")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -53,3 +54,29 @@ def partly_parallel(n: int, languages: Sequence[str] = CODES, seed: int = 0, lea
         for i in range(n)
     }
     return parallel(n, languages, has=has)
+
+
+def tiny_xlm_r(folder: Path, texts: list[str]) -> Path:
+    """Save an XLM-R of one layer with a vocabulary of these texts, which only transformers knows."""
+    import torch
+    from transformers import PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaModel
+
+    from xqr_bench.train.static import learn_vocabulary
+
+    vocabulary = learn_vocabulary(texts, 300)
+    vocabulary.add_special_tokens(["<pad>", "<unk>"])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=vocabulary, pad_token="<pad>", unk_token="<unk>")
+    pad = tokenizer.pad_token_id
+    torch.manual_seed(0)
+    config = XLMRobertaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=pad + 66,  # positions are counted from the padding token on
+        pad_token_id=pad,
+    )
+    XLMRobertaModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

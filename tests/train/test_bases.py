@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.train.build import parallel
+from tests.train.build import parallel, tiny_xlm_r
 from xqr_bench.train import TrainConfig, get_recipe, train
-from xqr_bench.train.static import learn_vocabulary
 from xqr_bench.train.texts import distinct_texts
 
 DATA = parallel(24, ["de", "en"])
@@ -36,25 +35,9 @@ def test_short_names_are_those_of_the_hub(base: str, name: str, monkeypatch: pyt
 
 
 def test_a_folder_with_an_xlm_r(tmp_path: Path) -> None:
-    from transformers import PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaModel
+    from transformers import XLMRobertaModel
 
-    vocabulary = learn_vocabulary(distinct_texts([DATA]), 300)
-    vocabulary.add_special_tokens(["<pad>", "<unk>"])
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=vocabulary, pad_token="<pad>", unk_token="<unk>")
-    pad = tokenizer.pad_token_id
-    torch.manual_seed(0)
-    config = XLMRobertaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=pad + 66,  # positions are counted from the padding token on
-        pad_token_id=pad,
-    )
-    XLMRobertaModel(config).save_pretrained(tmp_path / "xlm-r")
-    tokenizer.save_pretrained(tmp_path / "xlm-r")
-
+    tiny_xlm_r(tmp_path / "xlm-r", distinct_texts([DATA]))
     recipe = get_recipe("paper", updates=3, batch_size=4, max_length=64)
     result = train(TrainConfig(base=str(tmp_path / "xlm-r"), data=[DATA], recipe=recipe, output=tmp_path / "trained"))
     assert (result.record.base.kind, result.record.base.name) == ("folder", "xlm-r")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from xqr_bench.cli.main import cli
 from xqr_bench.errors import UsageError, XqrBenchError
+from xqr_bench.record import load_record
 from xqr_bench.record.training import load_training
 
 SMALL = ["--updates", "4", "--batch-size", "4", "--vocabulary", "320", "--dimensions", "8"]
@@ -58,6 +60,30 @@ def test_a_run(data: str, tmp_path: Path) -> None:
     assert (output / "checkpoint-2" / "model.safetensors").is_file()
     with pytest.raises(UsageError, match="exists"):
         call("--data", data, *SMALL, "--output", str(output))
+
+
+def test_its_progress(data: str, tmp_path: Path) -> None:
+    shown = CliRunner().invoke(cli, ["train", "--data", data, *SMALL, "--output", str(tmp_path / "model")]).stderr
+    assert "training" in shown
+    assert "4/4" in shown
+    assert "left" in shown
+    assert re.search(r"\d updates/s, loss \d\.\d{3}", shown)
+
+
+def test_models_of_two_ratios_are_evaluated_and_compared(tmp_path: Path) -> None:
+    for ratio in ("0", "1"):
+        call("--data", "mini", "--ratio", ratio, *SMALL, "--output", str(tmp_path / ratio), "--quiet")
+        done = CliRunner().invoke(
+            cli, ["evaluate", str(tmp_path / ratio), "--output", str(tmp_path / "results"), "--no-cache", "--quiet"]
+        )
+        assert done.exit_code == 0, done.output
+    records = sorted((tmp_path / "results").rglob("mini.json"))
+    assert [load_record(path).training["ratio"] for path in records] == [0.0, 1.0]  # type: ignore[index]
+    done = CliRunner().invoke(cli, ["compare", *map(str, records), "--json"])
+    assert done.exit_code == 0, done.output
+    compared = json.loads(done.stdout)["comparisons"]
+    assert {"monolingual", "cross-lingual", "multilingual"} <= {one["setting"] for one in compared}
+    assert any(one["difference"] for one in compared)
 
 
 @pytest.mark.parametrize(

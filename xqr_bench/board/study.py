@@ -25,7 +25,7 @@ def study_command(record: Record) -> str | None:
         "seeds": group.get("seed"),
         "base": base.get("spec") if isinstance(base, dict) else None,
         "recipe": recipe.get("name"),
-        "updates": group.get("updates"),
+        "updates": group.get("updates") or None,  # an arm without training has none
         **{name: recipe.get(name) for name in _OPTIONS},
         "align_updates": _align_updates(training),
     }

@@ -41,7 +41,7 @@ def ratios(study: str, **options: Any) -> None:
     """
     from xqr_bench.report.plots.ratio import draw_ratio
     from xqr_bench.report.ratio.model import FILE, save_ratios
-    from xqr_bench.report.ratio.tables import condition_tables
+    from xqr_bench.report.ratio.tables import condition_tables, study_tables
     from xqr_bench.report.ratio.words import sentences
     from xqr_bench.site.html import environment
     from xqr_bench.site.ratio import write_report_page
@@ -71,6 +71,8 @@ def ratios(study: str, **options: Any) -> None:
             click.echo("".join(f"- {text}\n" for text in sentences(found, condition)))
             for table in condition_tables(found, condition):
                 click.echo(table.markdown() + "\n")
+        for table in study_tables(found):
+            click.echo(table.markdown() + "\n")
     elif options["quiet"]:
         click.echo(page)
     else:

@@ -13,9 +13,10 @@ from xqr_bench.board.model import Leaderboard
 from xqr_bench.files import write_text
 from xqr_bench.report.figures import signed
 from xqr_bench.report.plain import PlainTable
+from xqr_bench.report.ratio.cells import MAIN, SHORT
 from xqr_bench.report.ratio.curves import Curve, curve
 from xqr_bench.report.ratio.model import Condition, Ratios, Score
-from xqr_bench.report.ratio.tables import MAIN, SHORT, condition_tables
+from xqr_bench.report.ratio.tables import condition_tables, study_tables
 from xqr_bench.report.ratio.words import origins, sentences
 from xqr_bench.report.terminal import number
 from xqr_bench.site.build import MorePage
@@ -94,6 +95,7 @@ def _render(found: Ratios, **common: Any) -> str:
         study=found,
         sections=[_section(found, one) for one in found.conditions],
         parts=PARTS,
+        tables=study_tables(found),
         **common,
     )
 

@@ -17,16 +17,18 @@ from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.errors import RecordError, TrainingError
 from xqr_bench.files import sha256_of, write_text
 from xqr_bench.progress import Clock
-from xqr_bench.record import save_record
+from xqr_bench.record import load_record, save_record
 from xqr_bench.record.represented import distinct_query_share
 from xqr_bench.record.training import TrainingRecord
-from xqr_bench.study.compact import macro_scores, save_compact
+from xqr_bench.study.compact import load_compact, macro_scores, save_compact
 from xqr_bench.study.design import PRIMARY, STUDY, Numbers, Run
 from xqr_bench.study.material import Material, material
 from xqr_bench.study.scoring import Scored, model_name, task_file
 from xqr_bench.train import TrainCache, TrainConfig, train
 
 DONE, FAILED = "run.json", "failed.json"
+CHECKPOINT_EVERY = 100
+"""Updates between checkpoints to resume from; a static model is trained in one go."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,9 @@ class _Work:
                 on_kept=lambda step, model, record: self._score(model, record, at[step]),
                 arguments={"study": STUDY, "run": self.run.id},
             )
-        if not trained:
+        if trained:
+            self._take_over()
+        else:
             self._score(result.model, result.record, 0)
         self._finish(result.record)
 
@@ -144,7 +148,7 @@ class _Work:
             look_for=() if self._exposure() else (condition.evaluate,),
             save_at=sorted(map(numbers.updates_at, numbers.checkpoints)) if updates else (),
             output=self.model,
-            checkpoint_every=0 if static else 100,
+            checkpoint_every=0 if static else CHECKPOINT_EVERY,
             resume=not static,
             options=EncoderOptions(device=numbers.device),
             **plan,
@@ -191,9 +195,23 @@ class _Work:
             "weights": training.weights_digest,
         }
         with clock.phase("writing results"):
-            save_compact(views, about, self.place / f"checkpoint-{percent:03d}.npz")
+            save_compact(views, about, self._compact_file(percent))
         self.scores[str(percent)] = {name: macro_scores(found) for name, found in views.items()}
         self.seconds.update(clock.seconds)
+
+    def _take_over(self) -> None:
+        """Read what was scored before a stop: a training that is resumed does not come by its earlier checkpoints."""
+        for percent in self.job.numbers.checkpoints:
+            if str(percent) not in self.scores:
+                views, _ = load_compact(self._compact_file(percent))
+                self.scores[str(percent)] = {name: macro_scores(found) for name, found in views.items()}
+        self.scores = dict(sorted(self.scores.items(), key=lambda item: int(item[0])))
+        if PRIMARY in self.job.numbers.checkpoints and not self.distinct:
+            diagnostics = load_record(task_file(self.place, self.found.task.name)).diagnostics
+            self.distinct = {code: distinct_query_share(found) for code, found in diagnostics.items()}
+
+    def _compact_file(self, percent: int) -> Path:
+        return self.place / f"checkpoint-{percent:03d}.npz"
 
     def _with_exposure(self, training: TrainingRecord) -> TrainingRecord:
         return training.model_copy(update={"exposure": self._exposure(training.exposure)})

@@ -19,12 +19,13 @@ from xqr_bench.errors import RecordError, UnknownNameError, UsageError
 from xqr_bench.files import sha256_of
 from xqr_bench.record import load_record
 from xqr_bench.report.ratio.model import Condition, Ratios, load_ratios, save_ratios
+from xqr_bench.report.ratio.tables import study_tables
 from xqr_bench.report.ratio.words import origins, sentences
 from xqr_bench.study.design import ARMS, CONDITIONS, Run, list_runs
 from xqr_bench.study.findings.build import Asked, _published, build_ratios
 from xqr_bench.study.results import LEVELS
 from xqr_bench.study.run import DONE
-from xqr_bench.study.sweep import sweep
+from xqr_bench.study.sweep import STUDY_FILE, sweep
 
 ROOT = Path(__file__).resolve().parents[3]
 PUBLISHED = ROOT / "leaderboard" / "published" / "elmahdy-2024.json"
@@ -98,6 +99,42 @@ def test_tests_and_claims_at_every_checkpoint(found: Ratios) -> None:
     assert not demo(found).view().score("multilingual", "map").best  # type: ignore[union-attr]  # not all alphas
 
 
+def test_controls_at_every_checkpoint_and_what_centring_leaves(found: Ratios) -> None:
+    halves = {
+        "alpha-0.5 minus alpha-1-half",
+        "alpha-0.5 minus alpha-0-half",
+        "alpha-1 minus alpha-1-half",
+        "alpha-0 minus alpha-0-half",
+    }
+    for view in demo(found).views:  # half of 25% is no checkpoint
+        asked = {"alpha-0.5 minus untrained", *(halves if view.percent > 25 else ())}
+        assert {one.contrast for one in view.controls} == asked
+    raw, centred = demo(found).view(), demo(found).view("centred")
+    assert raw is not None
+    assert centred is not None
+    moved = {(one.contrast, f"{one.setting}/{one.metric}"): one for one in demo(found).centring}
+    assert {contrast for contrast, _ in moved} > halves
+    for before, after in zip(raw.controls, centred.controls, strict=True):
+        for name, effect in before.effects.items():
+            one = moved[before.contrast, name]
+            assert (one.raw, one.centred) == (effect, after.effects[name])
+            assert one.lost.estimate == pytest.approx(
+                effect.estimate - after.effects[name].estimate, rel=1e-4, abs=1e-7
+            )
+
+
+def test_the_choice_of_the_numbers_is_told(folder: Path, found: Ratios, tmp_path: Path) -> None:
+    assert found.tuning is None
+    assert study_tables(found) == []
+    shutil.copytree(folder, tmp_path / "study")
+    tried = {"learning_rate": 0.1, "temperature": 0.5, "monolingual": 0.2, "multilingual": 0.4, "criterion": 0.3}
+    steps = {"first_step": [{**tried, "updates": 4, "runs": 6}], "second_step": [{**tried, "updates": 8, "runs": 6}]}
+    choice = {"chosen": {}, "arms": ["alpha-0"], "seeds": [1000], **steps}
+    (tmp_path / "study" / "tuning.json").write_text(json.dumps(choice), encoding="utf-8")
+    (table,) = study_tables(build_ratios(Asked(tmp_path / "study", PLAN, resamples=100)))
+    assert table.rows[1] == ("updates", "0.1", "0.5", "8", ".2000", ".4000", ".3000")
+
+
 def test_medians_and_the_commands_that_make_them_again(folder: Path, found: Ratios, tmp_path: Path) -> None:
     view = demo(found).view()
     assert view is not None
@@ -107,6 +144,8 @@ def test_medians_and_the_commands_that_make_them_again(folder: Path, found: Rati
         assert record.run_group is not None
         assert (record.run_group["arm"], record.run_group["seed"]) == (one.arm, one.seed)
         assert record.scores["multilingual"].macro["map"].value == pytest.approx(one.value, rel=1e-6)
+        shown = CliRunner().invoke(cli, [*one.command.split()[1:], "--dry-run"], catch_exceptions=False)
+        assert shown.output.splitlines()[0] == f"demo/{one.arm}/seed-{one.seed:02d}"
     command = demo(found).medians[1].command
     words = command.split()
     assert words[:4] == ["xqr-bench", "sweep", "--output", "study"]
@@ -181,6 +220,23 @@ def test_languages_held_out_by_rotation(tmp_path: Path, monkeypatch: pytest.Monk
         assert everything.arms[arm].value == pytest.approx(mean, rel=1e-5)
 
 
+def test_an_initial_model_from_elsewhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [Run(FOLDED, ARMS[arm], 0, fold) for arm in MAIN[:3] for fold in (0, 1)]
+    sweep(sweep_of(tmp_path, runs=runs))
+    represented(tmp_path)
+    monkeypatch.setitem(CONDITIONS, "folded", FOLDED)
+    about = json.loads((tmp_path / STUDY_FILE).read_text(encoding="utf-8"))
+    for base, begin, level in (
+        ("static", "random initial model", "retrieval-trained and untouched"),
+        ("labse", "initial model labse", "retrieval-trained and not retrieval-trained"),
+    ):
+        about["numbers"]["base"] = base
+        (tmp_path / STUDY_FILE).write_text(json.dumps(about), encoding="utf-8")
+        condition = demo(build_ratios(Asked(tmp_path, PLAN, resamples=100)))
+        assert begin in condition.about
+        assert {one.code: one.level for one in condition.languages}["th"] == level
+
+
 def test_the_papers_differences() -> None:
     effects, source = _published(PUBLISHED, "xquad-r")
     assert source is not None
@@ -237,7 +293,7 @@ def test_a_file_of_another_form_is_refused(found: Ratios, tmp_path: Path) -> Non
     path = save_ratios(found, tmp_path / "ratios.json")
     text = path.read_text(encoding="utf-8")
     for wrong, message in (
-        (text.replace('"ratios_version":1', '"ratios_version":2'), "ratios_version"),
+        (text.replace('"ratios_version":2', '"ratios_version":1'), "ratios_version"),
         (text.replace('"seed":0', '"seed":0,"more":1', 1), "more"),
         ("[", "is no ratios.json"),
     ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
@@ -30,6 +32,26 @@ def contrast(low: float, high: float, t_low: float | None, t_high: float | None)
 )
 def test_one_contrast(low: float, high: float, t_low: float | None, t_high: float | None, told: str) -> None:
     assert outcome(contrast(low, high, t_low, t_high)) == told
+
+
+def test_an_estimate_below_the_smallest_detectable_difference_cannot_be_told() -> None:
+    """As the plan has it: an interval that leaves out 0 is not enough."""
+    one = contrast(0.1, 0.2, 0.1, 0.3)
+    assert outcome(one.model_copy(update={"detectable": 0.1499})) == "holds"
+    assert outcome(one.model_copy(update={"detectable": 0.1501})) == "cannot be told"
+    # normal replicates of standard error e: 0 is left out from 1.96 e on, detected with 80% power from 2.8 e on
+    for errors, told in ((2.4, "cannot be told"), (3.6, "holds")):
+        found = replicates(paper_like(other=main_arms(0.2, 0.25, 0.1)), seeds=400, spread=0.05)
+        k, hybrid = found.place(MULTI_OTHER.text, "alpha-0.5")
+        gaps = found.both[:, k, hybrid] - found.both[:, k, 0]
+        shift = errors * gaps.std(ddof=1) - gaps.mean()
+        for values in (found.both[:, k, hybrid], found.by_seed[k, hybrid]):
+            values += shift
+        found = replace(found, articles_only=np.zeros_like(found.both))  # more seeds would help
+        part = next(claim for claim in claims(found) if claim.number == "4b").parts[0]
+        assert min(part.effect.low, part.effect.t_low or 0) > 0
+        assert part.outcome == told
+        assert (part.seeds_needed or 0) > 400 if told == "cannot be told" else part.seeds_needed is None
 
 
 @pytest.mark.parametrize(

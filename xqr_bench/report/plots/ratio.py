@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xqr_bench.report.plots.style import COLOURS, DARK, drawing, save
+from xqr_bench.report.ratio.cells import MAIN, SHORT
 from xqr_bench.report.ratio.curves import Curve, curve
 from xqr_bench.report.ratio.model import BASE_ARM, Condition, Part, Score, View
-from xqr_bench.report.ratio.tables import MAIN, SHORT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

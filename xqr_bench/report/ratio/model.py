@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from xqr_bench.errors import RecordError
 from xqr_bench.files import write_text
 
-RATIOS_VERSION = 1
+RATIOS_VERSION = 2
 FILE = "ratios.json"
 MAX_SIZE = 16 * 2**20
 BASE_ARM = "alpha-0.5"
@@ -116,6 +116,10 @@ class ClaimPart(_Form):
     effect: Contrast
     outcome: Verdict
     counts: bool = True
+    seeds_needed: int | None = Field(
+        default=None,
+        description="where it cannot be told: to find the estimate with 80% power, same articles; null: none would do",
+    )
 
 
 class Claim(_Form):
@@ -128,6 +132,15 @@ class Claim(_Form):
     reason: str | None = Field(default=None, description="why nothing can be said")
 
 
+class Control(_Form):
+    """What a control arm tells, by one contrast on each score."""
+
+    question: str
+    contrast: str
+    effects: dict[str, Contrast] = Field(description="setting/metric -> contrast")
+    reading: str
+
+
 class View(_Form):
     """One checkpoint, raw or centred."""
 
@@ -136,6 +149,7 @@ class View(_Form):
     scores: list[Score]
     tests: list[Hypothesis] = []
     claims: list[Claim] = []
+    controls: list[Control] = []
     missing: list[str] = Field(default_factory=list, description="what is not here, and why")
 
     def score(self, setting: str, metric: str, part: Part = "all", name: str = "") -> Score | None:
@@ -145,7 +159,7 @@ class View(_Form):
 
 
 class Centring(_Form):
-    """An effect raw and centred; `lost`: raw minus centred, same draws."""
+    """An effect of alpha, or of a control arm, raw and centred; `lost`: raw minus centred, same draws."""
 
     setting: str
     metric: str
@@ -154,15 +168,6 @@ class Centring(_Form):
     centred: Contrast
     lost: Contrast
     verdict: CentringVerdict
-
-
-class Control(_Form):
-    """What a control arm tells, by one contrast on each score."""
-
-    question: str
-    contrast: str
-    effects: dict[str, Contrast] = Field(description="setting/metric -> contrast")
-    reading: str
 
 
 class LanguageEffect(_Form):
@@ -224,7 +229,6 @@ class Condition(_Form):
     without_shared: View | None = Field(default=None, description="the primary figures without what the tasks share")
     shared_questions: int | None = None
     centring: list[Centring] = []
-    controls: list[Control] = []
     by_language: list[LanguageEffect] = []
     published_source: str | None = None
     medians: list[MedianSeed] = []
@@ -235,10 +239,31 @@ class Condition(_Form):
         return next((one for one in self.views if (one.view, one.percent) == (view, percent)), None)
 
 
+class Tried(_Form):
+    """Numbers of the recipe that were tried before the study, and what they gave."""
+
+    learning_rate: Number
+    temperature: Number
+    updates: int
+    monolingual: Number = Field(description="MAP, mean over the runs")
+    multilingual: Number
+    criterion: Number = Field(description="mean of both: the highest was chosen")
+    runs: int
+
+
+class Tuning(_Form):
+    """How the numbers were chosen: learning rate and temperature first, then the updates."""
+
+    arms: list[str]
+    seeds: list[int]
+    first_step: list[Tried]
+    second_step: list[Tried]
+
+
 class Ratios(_Form):
     """The file."""
 
-    ratios_version: Literal[1] = 1
+    ratios_version: Literal[2] = 2
     study: str
     plan: str = Field(description="SHA-256 of the present plan")
     seed: int
@@ -247,6 +272,7 @@ class Ratios(_Form):
     margin: Number
     numbers: dict[str, Any]
     chosen_by: str
+    tuning: Tuning | None = Field(default=None, description="null: none were tried in this folder")
     code_version: str
     conditions: list[Condition]
     missing: list[str] = Field(default_factory=list, description="conditions that are not here, and why")

@@ -6,55 +6,10 @@ from collections.abc import Iterable, Sequence
 
 from xqr_bench.report.figures import probability, signed
 from xqr_bench.report.plain import PlainTable
-from xqr_bench.report.ratio.model import (
-    BASE_ARM,
-    ArmFigure,
-    Condition,
-    Contrast,
-    Hypothesis,
-    Ratios,
-    Score,
-    TestPart,
-    View,
-)
+from xqr_bench.report.ratio.cells import CENTRED_ENDS, EXPLORATORY, MAIN, SHORT, figure, gap, least
+from xqr_bench.report.ratio.controls import centring_table, controls_tables
+from xqr_bench.report.ratio.model import BASE_ARM, Condition, Hypothesis, Ratios, Score, TestPart, View
 from xqr_bench.report.terminal import number
-
-MAIN = (
-    ("monolingual", "map"),
-    ("cross-lingual", "map"),
-    ("multilingual", "map"),
-    ("multilingual", "rank_distance"),
-    ("multilingual", "own_language_first"),
-)
-SHORT = {
-    ("monolingual", "map"): "mono MAP",
-    ("cross-lingual", "map"): "cross MAP",
-    ("multilingual", "map"): "multi MAP",
-    ("multilingual", "rank_distance"): "rank distance",
-    ("multilingual", "own_language_first"): "own language first",
-}
-CENTRED_ENDS = "In brackets: 95% intervals, seeds and articles drawn again."
-EXPLORATORY = "Exploratory: no claim of significance."
-
-
-def span(low: float, high: float) -> str:
-    """`[.0123, .0345]`."""
-    return f"[{number(low)}, {number(high)}]"
-
-
-def figure(found: ArmFigure | None) -> str:
-    """An arm's score with its interval."""
-    return "–" if found is None else f"{number(found.value)} {span(found.low, found.high)}"
-
-
-def gap(found: Contrast | None) -> str:
-    """A difference with its interval."""
-    return "–" if found is None else f"{signed(found.estimate)} {span(found.low, found.high)}"
-
-
-def least(value: float | None) -> str:
-    """A smallest detectable difference."""
-    return "–" if value is None else number(value)
 
 
 def condition_tables(found: Ratios, condition: Condition) -> list[PlainTable]:
@@ -71,7 +26,7 @@ def condition_tables(found: Ratios, condition: Condition) -> list[PlainTable]:
         table
         for table in (
             centring_table(condition),
-            controls_table(condition),
+            *controls_tables(condition),
             *claims_tables(condition),
             language_table(condition),
             medians_table(condition),
@@ -235,45 +190,33 @@ def part_table(condition: Condition, view: View) -> PlainTable:
     )
 
 
-def centring_table(condition: Condition) -> PlainTable | None:
-    """Effects raw and centred."""
+def study_tables(found: Ratios) -> list[PlainTable]:
+    """What belongs to no condition: how the numbers were chosen."""
+    if found.tuning is None:
+        return []
+    steps = (("learning rate, temperature", found.tuning.first_step), ("updates", found.tuning.second_step))
     rows = tuple(
         (
-            SHORT[one.setting, one.metric],
-            one.contrast,
-            gap(one.raw),
-            gap(one.centred),
-            gap(one.lost),
-            one.verdict,
+            step,
+            f"{one.learning_rate:g}",
+            f"{one.temperature:g}",
+            f"{one.updates:,}",
+            number(one.monolingual),
+            number(one.multilingual),
+            number(one.criterion),
         )
-        for one in condition.centring
+        for step, tried in steps
+        for one in tried
     )
-    return PlainTable(
-        f"{condition.name}: raw and language-centred, 100% of the updates",
-        ("score", "effect", "raw", "centred", "raw minus centred", "verdict"),
-        rows,
-        names=2,
-        notes=(
-            "Change of offset: told raw, not told centred, and the two told apart. Stays, turns round: told in both, "
-            "in one direction or opposite ones. Told: both 95% intervals, bootstrap and t over seeds, without 0. "
-            f"{EXPLORATORY}",
-        ),
-    )
-
-
-def controls_table(condition: Condition) -> PlainTable | None:
-    """What the control arms tell."""
-    rows = tuple(
-        (one.question, one.contrast, *(gap(one.effects.get("/".join(key))) for key in MAIN))
-        for one in condition.controls
-    )
-    return PlainTable(
-        f"{condition.name}: control arms, raw, 100% of the updates",
-        ("question", "contrast", *(SHORT[key] for key in MAIN)),
-        rows,
-        names=2,
-        notes=(f"{EXPLORATORY} {CENTRED_ENDS}",),
-    )
+    arms, seeds = ", ".join(found.tuning.arms), ", ".join(map(str, found.tuning.seeds))
+    return [
+        PlainTable(
+            "The choice of the numbers, on held-out training articles",
+            ("chosen", "learning rate", "temperature", "updates", "mono MAP", "multi MAP", "mean of both"),
+            rows,
+            notes=(f"Means over {arms} and the seeds {seeds}. Of each step the highest mean was taken.",),
+        )
+    ]
 
 
 def claims_tables(condition: Condition) -> list[PlainTable]:
@@ -283,19 +226,22 @@ def claims_tables(condition: Condition) -> list[PlainTable]:
     if raw is not None and raw.claims:
         rows: list[tuple[str, ...]] = []
         for claim in raw.claims:
-            rows.append((f"{claim.number}. {claim.text}", claim.verdict, claim.reason or ""))
+            rows.append((f"{claim.number}. {claim.text}", claim.verdict, claim.reason or "", "", ""))
             for part in claim.parts:
                 name = f"– {part.text}" + ("" if part.counts else " (beside)")
-                rows.append((name, part.outcome, gap(part.effect)))
+                needed = "" if part.seeds_needed is None else str(part.seeds_needed)
+                rows.append((name, part.outcome, gap(part.effect), least(part.effect.detectable), needed))
         made.append(
             PlainTable(
                 f"{condition.name}: claims of Elmahdy et al. 2024, raw, 100% of the updates",
-                ("claim", "verdict", "contrast"),
+                ("claim", "verdict", "contrast", "detectable", "seeds for 80%"),
                 tuple(rows),
                 names=2,
                 notes=(
                     "Holds: above 0 by both 95% intervals, of the two-way bootstrap (shown) and of t over seeds. Does "
-                    "not: below 0 by both. Else it cannot be told. A claim holds where all its contrasts do; those "
+                    "not: below 0 by both. Else, or below the smallest difference found with 80% power "
+                    "(detectable), it cannot be told: seeds for 80% would find the estimate, same articles; where "
+                    "empty, no number would. A claim holds where all its contrasts do; those "
                     f"beside do not count. {EXPLORATORY}",
                 ),
             )

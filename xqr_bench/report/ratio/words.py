@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from xqr_bench.report.figures import probability
+from xqr_bench.report.ratio.cells import SHORT
 from xqr_bench.report.ratio.model import Condition, Hypothesis, Ratios, View
-from xqr_bench.report.ratio.tables import SHORT
 
 MEANINGS = {
     "H1": "alpha .5 removes the trade-off",

@@ -47,6 +47,8 @@ from xqr_bench.study.statistics import (
     seeds_needed,
 )
 from xqr_bench.study.sweep import STUDY_FILE
+from xqr_bench.study.tuning import FILE as TUNING_FILE
+from xqr_bench.train.initial import STATIC
 from xqr_bench.types import MULTILINGUAL
 
 PRIMARY_CONDITION = "S1b"
@@ -100,7 +102,7 @@ def build_ratios(asked: Asked) -> model.Ratios:
     made, missing = [], []
     for name in names:
         try:
-            made.append(_condition(asked, CONDITIONS[name], checkpoints))
+            made.append(_condition(asked, CONDITIONS[name], checkpoints, about["numbers"]["base"]))
         except RecordError as error:
             if asked.conditions:
                 raise
@@ -120,6 +122,7 @@ def build_ratios(asked: Asked) -> model.Ratios:
         margin=MARGIN,
         numbers=about["numbers"],
         chosen_by=about["chosen_by"],
+        tuning=_tuning(asked.folder),
         code_version=__version__,
         conditions=made,
         missing=missing,
@@ -134,10 +137,10 @@ def _read(path: Path, remedy: str) -> dict[str, Any]:
     return found
 
 
-def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int]) -> model.Condition:
+def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], base: str) -> model.Condition:
     folder = asked.folder
     primary = load_results(folder, condition)
-    levels = _levels(condition, primary)
+    levels = _levels(condition, primary, base)
     views: list[model.View] = []
     kept: dict[str, Replicates] = {}
     for percent in checkpoints:
@@ -166,14 +169,14 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int]) -
             n_shared = len(shared)
             # ranks take seconds a run to read: only the arms of the primary tests
             results = load_results(folder, condition, leave_out=shared, only=(CROSS, HYBRID, MONO))
-            without, _ = _view(asked, results, RAW, PRIMARY, detailed=False)
+            without, _ = _view(asked, results, RAW, PRIMARY, detailed=False, with_controls=False)
     published, source = _published(asked.published, condition.evaluate)
     if source is None and asked.published is not None:
         missing.append(f"{asked.published.name} has no figures of {condition.evaluate} by language")
     raw, centred = kept.get(RAW), kept.get(CENTRED)
     return model.Condition(
         name=condition.name,
-        about=_about(condition),
+        about=_about(condition, base),
         train=condition.train,
         evaluate=condition.evaluate,
         seeds=list(primary.seeds),
@@ -190,7 +193,6 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int]) -
         without_shared=without,
         shared_questions=n_shared,
         centring=centring(raw, centred) if raw is not None and centred is not None else [],
-        controls=controls(raw) if raw is not None else [],
         by_language=language_effects(raw, levels, published) if raw is not None else [],
         published_source=source,
         medians=medians(folder, condition, raw, primary.seeds) if raw is not None else [],
@@ -199,7 +201,7 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int]) -
 
 
 def _view(
-    asked: Asked, results: Results, view: str, percent: int, *, detailed: bool | None = None
+    asked: Asked, results: Results, view: str, percent: int, *, detailed: bool | None = None, with_controls: bool = True
 ) -> tuple[model.View, Replicates]:
     keys = chosen_scores(results, detailed=percent == PRIMARY if detailed is None else detailed)
     primary = {name: rows for name, rows in primary_scores(results).items() if rows}
@@ -228,6 +230,7 @@ def _view(
         scores=score_figures(found, keys),
         tests=tested,
         claims=judged,
+        controls=controls(found) if with_controls else [],
         missing=missing,
     )
     return shown, found
@@ -256,14 +259,23 @@ def _hypothesis(tested: Tested) -> model.Hypothesis:
     )
 
 
-def _levels(condition: Condition, results: Results) -> dict[str, str]:
-    """Query language -> its level in words."""
+def _tuning(folder: Path) -> model.Tuning | None:
+    if not (folder / TUNING_FILE).is_file():
+        return None
+    found = _read(folder / TUNING_FILE, f"xqr-bench sweep --output {folder} --tune")
+    return model.Tuning(**{name: found[name] for name in model.Tuning.model_fields})
+
+
+def _levels(condition: Condition, results: Results, base: str) -> dict[str, str]:
+    """Query language -> its level in words; what an initial model from elsewhere has seen is not known."""
     found: dict[str, set[str]] = {code: set() for code in query_languages(results)}
     for row, level in zip(results.rows, results.levels, strict=True):
         found[row.split("/")[2].split(">")[0]].add(level)
     other = "aligned only" if condition.aligned and condition.bitext else "untouched"
     if condition.bitext and not condition.aligned:
         other = "untouched but for the vocabulary"
+    if base != STATIC and other != "aligned only":
+        other = LEVELS[1]
     words = {LEVELS[0]: LEVELS[0], LEVELS[1]: other}
     return {code: " and ".join(words[level] for level in LEVELS if level in of) for code, of in found.items()}
 
@@ -284,8 +296,10 @@ def _name(code: str) -> str:
     return LANGUAGES[code].name if code in LANGUAGES else code
 
 
-def _about(condition: Condition) -> str:
-    begin = "aligned initial model" if condition.aligned and condition.bitext else "random initial model"
+def _about(condition: Condition, base: str) -> str:
+    begin = "random initial model" if base == STATIC else f"initial model {base}"
+    if condition.aligned and condition.bitext:
+        begin = "aligned initial model" if base == STATIC else f"{begin}, aligned"
     folds = f", {condition.folds} folds over the articles" if condition.folds else ""
     held = ", languages held out by rotation" if condition.held_out else ""
     return f"trained on {condition.train}, evaluated on {condition.evaluate}, {begin}{folds}{held}"

@@ -2,9 +2,10 @@
 
 A claim is a list of contrasts that are above 0 where it is right. A contrast *holds* where its 95% intervals, by
 two-way bootstrap over seeds and articles and by t over seeds, are both above 0, *does not* where both are below 0, else
-it *cannot be told*. "Close to" is
-the plan's margin: above 98% of the other arm. A claim holds where all its contrasts do, does not where one does not,
-else it cannot be told. Contrasts that stand beside it for the reader do not count. All of it is exploratory.
+it *cannot be told*; nor can, by the plan, an estimate below the smallest difference that is found with 80% power.
+"Close to" is the plan's margin: above 98% of the other arm. A claim holds where all its contrasts do, does not where
+one does not, else it cannot be told. Contrasts that stand beside it for the reader do not count. All of it is
+exploratory.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import numpy as np
 
 from xqr_bench.report.ratio.model import Claim, ClaimPart, Contrast, Verdict
 from xqr_bench.study.design import ALPHAS
-from xqr_bench.study.findings.scores import Key, contrast, t_half_width
+from xqr_bench.study.findings.scores import Key, made_contrast, t_half_width
 from xqr_bench.study.results import LEVELS
-from xqr_bench.study.statistics import LEVEL, MARGIN, Replicates, Term
+from xqr_bench.study.statistics import LEVEL, MARGIN, Replicates, Term, effect, seeds_needed
 from xqr_bench.types import MONOLINGUAL, MULTILINGUAL
 
 HYBRID, MONO, CROSS = "alpha-0.5", "alpha-1", "alpha-0"
@@ -36,7 +37,9 @@ TEXTS = {
 
 
 def outcome(found: Contrast) -> Verdict:
-    """Of one contrast; one seed alone cannot tell."""
+    """Of one contrast; one seed alone cannot tell, nor can an estimate below the smallest detectable difference."""
+    if found.detectable is not None and abs(found.estimate) < found.detectable:
+        return "cannot be told"
     return "holds" if found.told > 0 else "does not" if found.told < 0 else "cannot be told"
 
 
@@ -72,8 +75,11 @@ def _claim(number: str, parts: list[ClaimPart]) -> Claim:
 
 
 def _part(found: Replicates, text: str, terms: list[Term], *, counts: bool = True) -> ClaimPart:
-    one = contrast(found, terms)
-    return ClaimPart(text=text, effect=one, outcome=outcome(one), counts=counts)
+    one = effect(found, terms)
+    made = made_contrast(one)
+    told = outcome(made)
+    needed = seeds_needed(one, one.estimate) if told == "cannot be told" else None
+    return ClaimPart(text=text, effect=made, outcome=told, counts=counts, seeds_needed=needed)
 
 
 def _above(found: Replicates, text: str, key: Key, arm: str, other: str, *, counts: bool = True) -> ClaimPart:

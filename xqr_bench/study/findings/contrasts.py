@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from xqr_bench.languages import LANGUAGES
@@ -48,18 +48,24 @@ QUESTIONS = (
 )
 
 
-def controls(found: Replicates) -> list[Control]:
+def _asked(arms: Sequence[str]) -> list[_Question]:
     """The questions whose arms are both there; where there is no alignment `untrained` stands for `aligned`."""
-    made = []
-    unaligned = "aligned" not in found.arms and "untrained" in found.arms
+    asked = []
+    unaligned = "aligned" not in arms and "untrained" in arms
     for question in QUESTIONS:
         if unaligned:
-            names = (question.arm, question.minus)
-            if names == ("aligned", "untrained"):
+            if question.arm == "aligned":
                 continue
             question = replace(question, minus="untrained" if question.minus == "aligned" else question.minus)
-        if not {question.arm, question.minus} <= set(found.arms):
-            continue
+        if {question.arm, question.minus} <= set(arms):
+            asked.append(question)
+    return asked
+
+
+def controls(found: Replicates) -> list[Control]:
+    """What the control arms that are there tell."""
+    made = []
+    for question in _asked(found.arms):
         effects = {
             f"{setting}/{metric}": difference(found, key.text, question.arm, question.minus)
             for setting, metric in FAMILIES
@@ -92,19 +98,19 @@ def _named(name: str) -> str:
 
 
 def centring(raw: Replicates, centred: Replicates) -> list[Centring]:
-    """Each effect of alpha raw and centred; both replicates must come from the same draws.
+    """Each effect of alpha, then each of a control arm, raw and centred; both must come from the same draws.
 
     *Change of offset*: told raw, not told centred, and the two are told apart. *Stays*: told in both, in one direction;
     *turns round*: in opposite ones. Else it cannot be told what centring does.
     """
     made = []
+    main = [pair for pair in ((HYBRID, CROSS), (HYBRID, MONO), (CROSS, MONO)) if set(pair) <= set(raw.arms)]
+    asked = [(question.arm, question.minus) for question in _asked(raw.arms)]
     for setting, metric in FAMILIES:
         score = Key(setting, metric).text
         if not (defined(raw, score) and defined(centred, score)):
             continue
-        for arm, base in ((HYBRID, CROSS), (HYBRID, MONO), (CROSS, MONO)):
-            if not {arm, base} <= set(raw.arms):
-                continue
+        for arm, base in (*main, *asked):
             before, after = difference(raw, score, arm, base), difference(centred, score, arm, base)
             lost = contrast(_minus(raw, centred), [Term(score, arm), Term(score, base, -1)])
             made.append(
