@@ -16,8 +16,9 @@ from xqr_bench.board.places import RATIOS
 from xqr_bench.board.verify import verify
 from xqr_bench.cli.leaderboard import leaderboard
 from xqr_bench.report.ratio import tables
+from xqr_bench.report.ratio.cells import gap
 from xqr_bench.report.ratio.curves import curve
-from xqr_bench.report.ratio.model import Ratios, load_ratios, save_ratios
+from xqr_bench.report.ratio.model import Contrast, Ratios, load_ratios, save_ratios
 from xqr_bench.report.ratio.words import sentences
 from xqr_bench.site import build_site
 from xqr_bench.site.ratio import FILE, draw, ratio_page, write_report_page
@@ -70,6 +71,16 @@ def test_a_curve_and_its_difference(found: Ratios) -> None:
     # alpha runs from the left end to the right one
     xs = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', drawn)]
     assert xs == [46.0, 169.0, 292.0]
+
+
+def test_a_difference_of_ranks_has_no_decimals() -> None:
+    def written(estimate: float, low: float, high: float) -> str:
+        return gap(Contrast(estimate=estimate, low=low, high=high, seeds=10))
+
+    assert written(-13.4441, -33.0251, 5.9464) == "-13 [-33, 6]"
+    assert written(2608.2, 2421.4, 2789.6) == "+2,608 [2,421, 2,790]"
+    assert written(-0.0025, -0.0053, 0.0002) == "-.0025 [-.0053, .0002]"
+    assert gap(None) == "–"
 
 
 def test_only_the_primary_condition_claims() -> None:

@@ -35,8 +35,12 @@ def figure(found: ArmFigure | None) -> str:
 
 
 def gap(found: Contrast | None) -> str:
-    """A difference with its interval."""
-    return "–" if found is None else f"{signed(found.estimate)} {span(found.low, found.high)}"
+    """A difference with its interval; of ranks, whose interval goes beyond 10, without decimals."""
+    if found is None:
+        return "–"
+    if max(abs(found.low), abs(found.high)) >= 10:
+        return f"{round(found.estimate):+,d} [{round(found.low):,d}, {round(found.high):,d}]"
+    return f"{signed(found.estimate)} {span(found.low, found.high)}"
 
 
 def least(value: float | None) -> str:
