@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,6 +31,7 @@ from xqr_bench.search import exact_ranks
 from xqr_bench.study import run as run_module
 from xqr_bench.study.compact import compact, load_compact, macro_scores
 from xqr_bench.study.design import ARMS, Condition, Numbers, Run, list_runs
+from xqr_bench.study.findings.build import Asked, build_ratios
 from xqr_bench.study.kept import FolderCache
 from xqr_bench.study.material import material
 from xqr_bench.study.scoring import encode
@@ -263,10 +265,25 @@ def test_numbers_are_chosen_by_the_criterion_on_held_out_articles(tmp_path: Path
     assert read_choice(tmp_path) == found["chosen"]
 
 
-def test_a_damaged_result_is_told(tmp_path: Path) -> None:
-    (tmp_path / "x.npz").write_bytes(b"nothing")
+@pytest.mark.parametrize("content", [b"nothing", b"PK\x03\x04 half", b""])
+def test_a_damaged_result_is_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.npz").write_bytes(content)
     with pytest.raises(RecordError, match="cannot be read"):
         load_compact(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("name", ["study.json", "tuning.json", f"{RUNS[0].id}/run.json"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "5", "{}", '{"numbers": 1, "chosen": 1, "run_group": 1}'])
+def test_a_broken_file_of_the_folder_is_told(done: Path, tmp_path: Path, name: str, content: str) -> None:
+    shutil.copytree(done, tmp_path / "study")
+    (tmp_path / "study" / name).write_text(content, encoding="utf-8")
+    wanted = Path(name).name.replace(".", r"\.") + " cannot be"
+    readers = {"tuning.json": lambda: read_choice(tmp_path / "study")}
+    with pytest.raises(RecordError, match=wanted) as told:
+        readers.get(name, lambda: sweep(asked(tmp_path / "study")))()
+    assert told.value.remedy
+    with pytest.raises(RecordError, match=wanted):
+        build_ratios(Asked(tmp_path / "study", PLAN, resamples=100))
 
 
 def command(*arguments: str) -> Any:

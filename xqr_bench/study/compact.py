@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,8 +105,7 @@ def load_compact(path: Path) -> tuple[dict[str, Compact], dict[str, Any]]:
                 )
                 for name in names
             }
-    except (OSError, ValueError, KeyError) as error:
-        raise RecordError(
-            f"{path} cannot be read: {error}", remedy="remove the run's folder and sweep again"
-        ) from error
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "it holds no results of a run"
+        raise RecordError(f"{path} cannot be read: {why}", remedy="remove the run's folder and sweep again") from error
     return views, about

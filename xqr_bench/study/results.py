@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from xqr_bench.record import load_record
 from xqr_bench.record.represented import LEAST_DISTINCT
 from xqr_bench.study.compact import Compact, compact, load_compact
 from xqr_bench.study.design import ARMS, CONDITIONS, PRIMARY, Arm, Condition, Run
-from xqr_bench.study.run import DONE, FAILED
+from xqr_bench.study.run import DONE, FAILED, read_done
 from xqr_bench.study.scoring import RAW
 from xqr_bench.types import FloatArray
 
@@ -137,7 +136,7 @@ def load_results(
             found="; ".join(f"seed {seed}: {why}" for seed, why in left_out.items()) or "no run at all",
             remedy=f"xqr-bench sweep --output {folder} --condition {found.name}",
         )
-    done = [_done(folder, run) for arm in arms for seed in seeds for run in _runs(found, arm, seed)]
+    done = [read_done(run, folder) for arm in arms for seed in seeds for run in _runs(found, arm, seed)]
     arms = [arm for arm in arms if only is None or arm.name in only]
     if not arms:
         raise RecordError(
@@ -196,17 +195,6 @@ def _runs_of(folder: Path, condition: Condition, arm: Arm) -> set[int]:
 
 def _failed(folder: Path, condition: Condition, arm: Arm, seed: int) -> bool:
     return any((folder / run.id / FAILED).is_file() for run in _runs(condition, arm, seed))
-
-
-def _done(folder: Path, run: Run) -> dict[str, Any]:
-    path = folder / run.id / DONE
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecordError(
-            f"{path} cannot be read: {error}", remedy="remove the run's folder and sweep again"
-        ) from error
-    return found
 
 
 def _merged(

@@ -14,7 +14,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from xqr_bench.encode.options import EncoderOptions
-from xqr_bench.errors import RecordError, TrainingError
+from xqr_bench.errors import TrainingError
 from xqr_bench.files import sha256_of, write_text
 from xqr_bench.progress import Clock
 from xqr_bench.record import load_record, save_record
@@ -23,12 +23,16 @@ from xqr_bench.record.training import TrainingRecord
 from xqr_bench.study.compact import load_compact, macro_scores, save_compact
 from xqr_bench.study.design import PRIMARY, STUDY, Numbers, Run
 from xqr_bench.study.material import Material, material
+from xqr_bench.study.read import read_object
 from xqr_bench.study.scoring import Scored, model_name, task_file
 from xqr_bench.train import TrainCache, TrainConfig, train
 
 DONE, FAILED = "run.json", "failed.json"
 CHECKPOINT_EVERY = 100
 """Updates between checkpoints to resume from; a static model is trained in one go."""
+_WRITTEN = (
+    "id", "run_group.plan", "scores", "distinct_query_vectors", "files", "training.weights_digest", "seconds"
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,14 +63,12 @@ def read_done(run: Run, folder: Path) -> dict[str, Any]:
     Raises:
         RecordError: it cannot be read.
     """
-    path = folder / run.id / DONE
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecordError(
-            f"{path} cannot be read: {error}", remedy="remove the run's folder and sweep again"
-        ) from error
-    return found
+    return read_run(folder / run.id / DONE)
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """The same, by its path."""
+    return read_object(path, _WRITTEN, "remove the run's folder and sweep again")
 
 
 def do_run(run: Run, job: Job, cache: TrainCache) -> bool:

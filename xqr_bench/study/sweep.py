@@ -20,7 +20,8 @@ from xqr_bench.errors import UsageError, XqrBenchError
 from xqr_bench.files import sha256_of, write_text
 from xqr_bench.study.design import STUDY, Numbers, Run
 from xqr_bench.study.kept import FolderCache
-from xqr_bench.study.run import FAILED, Job, do_run, is_done, read_done
+from xqr_bench.study.read import read_object
+from xqr_bench.study.run import FAILED, Job, do_run, is_done, read_done, read_run
 
 STUDY_FILE, SUMMARY, SHARED = "study.json", "sweep.json", "shared"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -70,7 +71,7 @@ class Sweep:
             raise UsageError(f"there is no plan {self.plan}", remedy="name the study's plan with --plan FILE")
         path = self.folder / STUDY_FILE
         if path.is_file():
-            before = _read(path)["numbers"]
+            before = read_study(self.folder)["numbers"]
             now = json.loads(json.dumps(self.numbers.values()))
             old, new = _flat(before), _flat(now)
             changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
@@ -171,20 +172,22 @@ def write_summary(asked: Sweep, plan: str) -> Path:
     """One JSON file of all that the folder holds: `<folder>/sweep.json`."""
     runs, plans = {}, set()
     for path in sorted(asked.folder.glob("*/*/seed-*/**/run.json")):
-        found = _read(path)
+        found = read_run(path)
         plans.add(found["run_group"]["plan"])
         kept = ("run_group", "scores", "distinct_query_vectors", "files", "seconds")
         runs[found["id"]] = {name: found[name] for name in kept} | {
             "weights": found["training"]["weights_digest"],
             "record_sha256": sha256_of(path),
         }
-    failed = [_read(path) for path in sorted(asked.folder.glob(f"*/*/seed-*/**/{FAILED}"))]
+    again = "remove it and sweep again"
+    paths = sorted(asked.folder.glob(f"*/*/seed-*/**/{FAILED}"))
+    failed = [read_object(path, ("id", "error"), again) for path in paths]
     tuning = asked.folder / "tuning.json"
     summary = {
-        **_read(asked.folder / STUDY_FILE),
+        **read_study(asked.folder),
         "plan": plan,
         "plans_of_runs": sorted(plans),
-        "tuning": _read(tuning) if tuning.is_file() else None,
+        "tuning": read_object(tuning, (), again) if tuning.is_file() else None,
         "failed": failed,
         "runs": runs,
         **provenance.versions(),
@@ -194,12 +197,15 @@ def write_summary(asked: Sweep, plan: str) -> Path:
     return asked.folder / SUMMARY
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be read: {error}", remedy="remove it and sweep again") from error
-    return found
+def read_study(folder: Path) -> dict[str, Any]:
+    """The numbers of all runs of a folder, and where they come from.
+
+    Raises:
+        RecordError: it cannot be read.
+    """
+    keys = ("numbers.base", "numbers.checkpoints", "chosen_by")
+    remedy = f"xqr-bench sweep --output {folder}, with the numbers of its runs (remove the file first, if it is there)"
+    return read_object(folder / STUDY_FILE, keys, remedy)
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
@@ -207,4 +213,4 @@ def _flat(values: dict[str, Any]) -> dict[str, Any]:
     return {**{name: value for name, value in values.items() if name != "recipe"}, **inner}
 
 
-__all__ = ["Sweep", "read_done", "sweep", "write_summary"]
+__all__ = ["Sweep", "read_done", "read_study", "sweep", "write_summary"]

@@ -10,6 +10,7 @@ from typing import Any
 
 from xqr_bench.files import sha256_of, write_text
 from xqr_bench.study.design import ARMS, TUNING, Condition, Numbers, Run
+from xqr_bench.study.read import read_object
 from xqr_bench.study.scoring import RAW
 from xqr_bench.study.sweep import Sweep, Told, read_done, sweep
 
@@ -20,6 +21,7 @@ FIRST = 600
 TUNING_SEEDS = (1000, 1001)
 TUNING_ARMS = ("alpha-0", "alpha-0.5", "alpha-1")
 FILE = "tuning.json"
+_CHOSEN = ("learning_rate", "temperature", "updates")
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def tune(base: Sweep, grid: Grid | None = None, told: Told | None = None) -> dic
     ]
     chosen = max(second, key=lambda row: row["criterion"])
     result = {
-        "chosen": {name: chosen[name] for name in ("learning_rate", "temperature", "updates")},
+        "chosen": {name: chosen[name] for name in _CHOSEN},
         "plan": sha256_of(base.plan),
         "condition": grid.condition.name,
         "seeds": list(grid.seeds),
@@ -85,11 +87,16 @@ def tune(base: Sweep, grid: Grid | None = None, told: Told | None = None) -> dic
 
 
 def read_choice(folder: Path) -> dict[str, Any] | None:
-    """The numbers chosen in this folder; None where none were."""
+    """The numbers chosen in this folder; None where none were.
+
+    Raises:
+        RecordError: they cannot be read.
+    """
     path = folder / FILE
     if not path.is_file():
         return None
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["chosen"]
+    keys = tuple(f"chosen.{name}" for name in _CHOSEN)
+    found: dict[str, Any] = read_object(path, keys, "remove it, and choose again with --tune")["chosen"]
     return found
 
 

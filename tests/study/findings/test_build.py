@@ -133,6 +133,10 @@ def test_the_choice_of_the_numbers_is_told(folder: Path, found: Ratios, tmp_path
     (tmp_path / "study" / "tuning.json").write_text(json.dumps(choice), encoding="utf-8")
     (table,) = study_tables(build_ratios(Asked(tmp_path / "study", PLAN, resamples=100)))
     assert table.rows[1] == ("updates", "0.1", "0.5", "8", ".2000", ".4000", ".3000")
+    for broken in ("[", "[]", "{}", json.dumps({**choice, "first_step": [{"learning_rate": "x"}]})):
+        (tmp_path / "study" / "tuning.json").write_text(broken, encoding="utf-8")
+        with pytest.raises(RecordError, match=r"tuning\.json"):
+            build_ratios(Asked(tmp_path / "study", PLAN, resamples=100))
 
 
 def test_medians_and_the_commands_that_make_them_again(folder: Path, found: Ratios, tmp_path: Path) -> None:
@@ -229,11 +233,14 @@ def test_an_initial_model_from_elsewhere_is_named(tmp_path: Path, monkeypatch: p
     for base, begin, level in (
         ("static", "random initial model", "retrieval-trained and untouched"),
         ("labse", "initial model labse", "retrieval-trained and not retrieval-trained"),
+        ("/some/where/minilm", "initial model minilm", "retrieval-trained and not retrieval-trained"),
     ):
         about["numbers"]["base"] = base
         (tmp_path / STUDY_FILE).write_text(json.dumps(about), encoding="utf-8")
-        condition = demo(build_ratios(Asked(tmp_path, PLAN, resamples=100)))
+        found = build_ratios(Asked(tmp_path, PLAN, resamples=100))
+        condition = demo(found)
         assert begin in condition.about
+        assert "/some/" not in found.model_dump_json()
         assert {one.code: one.level for one in condition.languages}["th"] == level
 
 

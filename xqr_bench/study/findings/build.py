@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import numpy as np
+from pydantic import ValidationError
 
 from xqr_bench import __version__
 from xqr_bench.board.published import load_published
@@ -30,8 +30,9 @@ from xqr_bench.study.findings.scores import (
     query_languages,
     score_figures,
 )
+from xqr_bench.study.read import read_object
 from xqr_bench.study.results import LEVELS, Results, load_results
-from xqr_bench.study.run import DONE
+from xqr_bench.study.run import DONE, read_run
 from xqr_bench.study.scoring import CENTRED, RAW
 from xqr_bench.study.shared import shared_questions
 from xqr_bench.study.statistics import (
@@ -46,7 +47,7 @@ from xqr_bench.study.statistics import (
     replicate,
     seeds_needed,
 )
-from xqr_bench.study.sweep import STUDY_FILE
+from xqr_bench.study.sweep import read_study
 from xqr_bench.study.tuning import FILE as TUNING_FILE
 from xqr_bench.train.initial import STATIC
 from xqr_bench.types import MULTILINGUAL
@@ -93,18 +94,21 @@ def build_ratios(asked: Asked) -> model.Ratios:
         raise UsageError(f"{asked.resamples} resamples are too few for intervals", remedy="use 100 or more")
     if not asked.plan.is_file():
         raise UsageError(f"there is no plan {asked.plan}", remedy="name the study's plan with --plan FILE")
-    about = _read(asked.folder / STUDY_FILE, f"xqr-bench sweep --output {asked.folder}")
+    about = read_study(asked.folder)
     for name in asked.conditions:
         if name not in CONDITIONS:
             raise UnknownNameError("condition", name, CONDITIONS)
+    tuning = _tuning(asked.folder)
     names = list(asked.conditions) or [name for name in CONDITIONS if (asked.folder / name).is_dir()]
     checkpoints = [int(percent) for percent in about["numbers"]["checkpoints"]]
+    base = str(about["numbers"]["base"])
+    base = Path(base).name if Path(base).is_absolute() else base  # figures are shared: no folders of this machine
     made, missing = [], []
     for name in names:
         try:
-            made.append(_condition(asked, CONDITIONS[name], checkpoints, about["numbers"]["base"]))
+            made.append(_condition(asked, CONDITIONS[name], checkpoints, base))
         except RecordError as error:
-            if asked.conditions:
+            if asked.conditions or len(names) == 1:
                 raise
             missing.append(f"{name}: {error.problem}" + (f" ({error.found})" if error.found else ""))
     if not made:
@@ -120,21 +124,13 @@ def build_ratios(asked: Asked) -> model.Ratios:
         resamples=asked.resamples,
         level=LEVEL,
         margin=MARGIN,
-        numbers=about["numbers"],
+        numbers={**about["numbers"], "base": base},
         chosen_by=about["chosen_by"],
-        tuning=_tuning(asked.folder),
+        tuning=tuning,
         code_version=__version__,
         conditions=made,
         missing=missing,
     )
-
-
-def _read(path: Path, remedy: str) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{path} cannot be read: {error}", remedy=remedy) from error
-    return found
 
 
 def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], base: str) -> model.Condition:
@@ -169,7 +165,7 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
             n_shared = len(shared)
             # ranks take seconds a run to read: only the arms of the primary tests
             results = load_results(folder, condition, leave_out=shared, only=(CROSS, HYBRID, MONO))
-            without, _ = _view(asked, results, RAW, PRIMARY, detailed=False, with_controls=False)
+            without, _ = _view(asked, results, RAW, PRIMARY, detailed=False)
     published, source = _published(asked.published, condition.evaluate)
     if source is None and asked.published is not None:
         missing.append(f"{asked.published.name} has no figures of {condition.evaluate} by language")
@@ -201,7 +197,7 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
 
 
 def _view(
-    asked: Asked, results: Results, view: str, percent: int, *, detailed: bool | None = None, with_controls: bool = True
+    asked: Asked, results: Results, view: str, percent: int, *, detailed: bool | None = None
 ) -> tuple[model.View, Replicates]:
     keys = chosen_scores(results, detailed=percent == PRIMARY if detailed is None else detailed)
     primary = {name: rows for name, rows in primary_scores(results).items() if rows}
@@ -230,7 +226,7 @@ def _view(
         scores=score_figures(found, keys),
         tests=tested,
         claims=judged,
-        controls=controls(found) if with_controls else [],
+        controls=controls(found),
         missing=missing,
     )
     return shown, found
@@ -262,8 +258,12 @@ def _hypothesis(tested: Tested) -> model.Hypothesis:
 def _tuning(folder: Path) -> model.Tuning | None:
     if not (folder / TUNING_FILE).is_file():
         return None
-    found = _read(folder / TUNING_FILE, f"xqr-bench sweep --output {folder} --tune")
-    return model.Tuning(**{name: found[name] for name in model.Tuning.model_fields})
+    remedy = f"remove it and choose again: xqr-bench sweep --output {folder} --tune"
+    found = read_object(folder / TUNING_FILE, tuple(model.Tuning.model_fields), remedy)
+    try:
+        return model.Tuning(**{name: found[name] for name in model.Tuning.model_fields})
+    except ValidationError as error:
+        raise RecordError(f"{folder / TUNING_FILE} is not what --tune writes", remedy=remedy) from error
 
 
 def _levels(condition: Condition, results: Results, base: str) -> dict[str, str]:
@@ -283,7 +283,7 @@ def _levels(condition: Condition, results: Results, base: str) -> dict[str, str]
 def _plans(folder: Path, condition: Condition) -> dict[str, int]:
     """SHA-256 of a plan -> runs of the condition that were made under it."""
     paths = sorted((folder / condition.name).glob(f"*/seed-*/**/{DONE}"))
-    counts = Counter(str(_read(path, "remove the run's folder")["run_group"]["plan"]) for path in paths)
+    counts = Counter(str(read_run(path)["run_group"]["plan"]) for path in paths)
     return dict(sorted(counts.items()))
 
 
