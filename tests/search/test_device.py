@@ -18,17 +18,32 @@ from xqr_bench.search.device import TorchCounter, counting_device, device_name
 from xqr_bench.search.exact import count_all, exact_ranks, relevant_rows
 from xqr_bench.types import TaskData
 
+on_each_device = pytest.mark.parametrize(
+    "device",
+    [
+        "cpu",
+        pytest.param("cuda:0", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")),
+    ],
+)
+
 
 def counted(
-    data: TaskData, queries: np.ndarray, candidates: np.ndarray, *, unit: bool = False, memory: int = 2**28
+    data: TaskData,
+    queries: np.ndarray,
+    candidates: np.ndarray,
+    *,
+    unit: bool = False,
+    memory: int = 2**28,
+    device: str = "cpu",
 ) -> tuple[np.ndarray, np.ndarray, TorchCounter]:
-    """Counts of torch's CPU device."""
+    """Counts of one of torch's devices."""
     edges = np.append(0, np.cumsum(data.column_sizes))
-    counter = TorchCounter(edges, queries, candidates, unit=unit, memory=memory, device="cpu")
+    counter = TorchCounter(edges, queries, candidates, unit=unit, memory=memory, device=device)
     gt, eq = count_all(counter, len(queries), *relevant_rows(data), len(data.languages))
     return gt, eq, counter
 
 
+@on_each_device
 @settings(max_examples=40, deadline=None)
 @given(
     st.integers(1, 5),
@@ -38,7 +53,7 @@ def counted(
     st.sampled_from([1, 2**28]),
 )
 def test_exact_scores_give_the_same_counts(
-    questions: int, sizes: list[int], seed: int, levels: int, memory: int
+    device: str, questions: int, sizes: list[int], seed: int, levels: int, memory: int
 ) -> None:
     """Small whole numbers: dot products are exact in float32 on any device; with few levels most vectors repeat."""
     with pytest.MonkeyPatch.context() as patch:
@@ -48,7 +63,7 @@ def test_exact_scores_give_the_same_counts(
         queries = vectors(len(data.queries), seed, levels=3, dimensions=4)
         candidates = vectors(len(data.candidates), seed + 1, levels=levels, dimensions=4)
         expected = exact_ranks(data, queries, candidates, similarity="dot")
-        gt, eq, _ = counted(data, queries, candidates, memory=memory)
+        gt, eq, _ = counted(data, queries, candidates, memory=memory, device=device)
         np.testing.assert_array_equal(gt, expected.gt)
         np.testing.assert_array_equal(eq, expected.eq)
 
@@ -73,15 +88,16 @@ def literal(data: TaskData, counter: TorchCounter) -> tuple[np.ndarray, np.ndarr
     return np.array(gt), np.array(eq)
 
 
+@on_each_device
 @pytest.mark.parametrize("memory", [1, 2**28])
-def test_thresholds_come_from_its_own_product(monkeypatch: pytest.MonkeyPatch, memory: int) -> None:
+def test_thresholds_come_from_its_own_product(monkeypatch: pytest.MonkeyPatch, memory: int, device: str) -> None:
     monkeypatch.setattr(product, "TILE_ROWS", 16)
     monkeypatch.setattr(product, "TILE_COLUMNS", 32)
     data = small_task(11, {"a": 61, "b": 40, "c": 60})
     queries, candidates = vectors(33, 0, dimensions=96), vectors(161, 1, dimensions=96)
     candidates[70:80] = candidates[0]
     candidates[100] = -candidates[101]
-    gt, eq, counter = counted(data, queries, candidates, unit=True, memory=memory)
+    gt, eq, counter = counted(data, queries, candidates, unit=True, memory=memory, device=device)
     expected = literal(data, counter)
     np.testing.assert_array_equal(gt, expected[0])
     np.testing.assert_array_equal(eq, expected[1])
@@ -91,14 +107,15 @@ def test_thresholds_come_from_its_own_product(monkeypatch: pytest.MonkeyPatch, m
 
 
 @needs_vectors
-def test_real_vectors_differ_in_last_bits_only() -> None:
+@on_each_device
+def test_real_vectors_differ_in_last_bits_only(device: str) -> None:
     """All of its own counts, and close to the processor's: a rank differs only where scores agree to 1e-6."""
     from xqr_bench.data import load_task
     from xqr_bench.encode import embed_tasks, load_encoder
 
     data = load_task("xquad-r", languages=["en", "th"], limit=200)
     found = embed_tasks(load_encoder(f"precomputed:{VECTORS}"), [data])["xquad-r"]
-    gt, eq, counter = counted(data, found.queries, found.candidates, unit=True)
+    gt, eq, counter = counted(data, found.queries, found.candidates, unit=True, device=device)
     expected = literal(data, counter)
     np.testing.assert_array_equal(gt, expected[0])
     np.testing.assert_array_equal(eq, expected[1])
