@@ -19,7 +19,7 @@ import torch
 
 from tests.benchmarks.bench_ranks import bare_product, real
 from xqr_bench.data import load_spec, load_task
-from xqr_bench.encode import embed_tasks, load_encoder
+from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
 from xqr_bench.scores import all_per_query, score
 from xqr_bench.search import counting_device, device_name, exact_ranks, unit_vectors
 from xqr_bench.types import Ranks, TaskData
@@ -32,7 +32,7 @@ def vectors(model: str | None, device: str) -> tuple[TaskData, np.ndarray, np.nd
             raise SystemExit("set XQR_BENCH_DATA to real data with vectors beside it, or give --model")
         return found
     data = load_task("xquad-r")
-    made = embed_tasks(load_encoder(model, device=device), [data])["xquad-r"]
+    made = embed_tasks(load_encoder(model, EncoderOptions(device=device)), [data])["xquad-r"]
     return data, made.queries, made.candidates
 
 

@@ -150,7 +150,7 @@ HEAD = [
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="all queries for every tool; takes an hour")
+    parser.add_argument("--full", action="store_true", help="all queries for every tool; takes a quarter of an hour")
     parser.add_argument("--tools", default=",".join(TOOLS))
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()

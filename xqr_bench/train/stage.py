@@ -293,15 +293,18 @@ def _load_weights(model: Any, checkpoint: Path) -> None:
 
 @contextmanager
 def _isolated() -> Iterator[None]:
-    """Put global random states and the libraries' verbosity back afterwards."""
+    """Put global random states and the libraries' verbosity and bars back afterwards."""
     import torch
     from transformers.utils import logging
 
     states = random.getstate(), np.random.get_state(), torch.random.get_rng_state()
-    verbosity = logging.get_verbosity()
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()  # one for every model that is written, in the middle of ours
     try:
         yield
     finally:
+        if bars:
+            logging.enable_progress_bar()
         random.setstate(states[0])
         np.random.set_state(states[1])
         torch.random.set_rng_state(states[2])
