@@ -73,3 +73,17 @@ def told(progress: Progress, phase: str, total: int | None) -> Iterator[None]:
         yield
     finally:
         progress.finish()
+
+
+@contextmanager
+def library_bars_hidden() -> Iterator[None]:
+    """Hide the bars that transformers shows while it reads and writes weights; downloads keep theirs."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

@@ -16,6 +16,7 @@ from xqr_bench.search import device as devices
 from xqr_bench.search.columns import Columns
 from xqr_bench.search.device import TorchCounter, counting_device, device_name
 from xqr_bench.search.exact import count_all, exact_ranks, relevant_rows
+from xqr_bench.search.variants import Variants
 from xqr_bench.types import TaskData
 
 on_each_device = pytest.mark.parametrize(
@@ -35,11 +36,12 @@ def counted(
     unit: bool = False,
     memory: int = 2**28,
     device: str = "cpu",
+    variants: Variants | None = None,
 ) -> tuple[np.ndarray, np.ndarray, TorchCounter]:
     """Counts of one of torch's devices."""
     edges = np.append(0, np.cumsum(data.column_sizes))
     counter = TorchCounter(edges, queries, candidates, unit=unit, memory=memory, device=device)
-    gt, eq = count_all(counter, len(queries), *relevant_rows(data), len(data.languages))
+    gt, eq = count_all(counter, len(queries), *relevant_rows(data), len(data.languages), variants=variants)
     return gt, eq, counter
 
 
@@ -63,7 +65,9 @@ def test_exact_scores_give_the_same_counts(
         queries = vectors(len(data.queries), seed, levels=3, dimensions=4)
         candidates = vectors(len(data.candidates), seed + 1, levels=levels, dimensions=4)
         expected = exact_ranks(data, queries, candidates, similarity="dot")
-        gt, eq, _ = counted(data, queries, candidates, memory=memory, device=device)
+        variants = Variants(data)
+        gt, eq, _ = counted(data, queries, candidates, memory=memory, device=device, variants=variants)
+        np.testing.assert_array_equal(variants.attach(expected).top, expected.top)
         np.testing.assert_array_equal(gt, expected.gt)
         np.testing.assert_array_equal(eq, expected.eq)
 
@@ -115,13 +119,15 @@ def test_real_vectors_differ_in_last_bits_only(device: str) -> None:
 
     data = load_task("xquad-r", languages=["en", "th"], limit=200)
     found = embed_tasks(load_encoder(f"precomputed:{VECTORS}"), [data])["xquad-r"]
-    gt, eq, counter = counted(data, found.queries, found.candidates, unit=True, device=device)
+    variants = Variants(data)
+    gt, eq, counter = counted(data, found.queries, found.candidates, unit=True, device=device, variants=variants)
     expected = literal(data, counter)
     np.testing.assert_array_equal(gt, expected[0])
     np.testing.assert_array_equal(eq, expected[1])
     ranks = exact_ranks(data, found.queries, found.candidates)
     assert (gt != ranks.gt).mean() < 1e-3
     assert np.abs(gt - ranks.gt).max() <= 2
+    assert (variants.attach(ranks).top != ranks.top).any(axis=1).mean() < 1e-3
 
 
 def test_full_precision_is_restored() -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from xqr_bench.encode.python_object import declared_similarity
 from xqr_bench.encode.token_counts import TokenCounts
 from xqr_bench.errors import EncoderError, UsageError
 from xqr_bench.memory import collector_paused
+from xqr_bench.progress import library_bars_hidden
 
 # Tokens with padding in a batch. On CPUs larger ones leave the caches (measured by tests/benchmarks/bench_encode.py);
 # elsewhere 16,384 is what the library's 32 texts of 512 tokens take.
@@ -114,7 +114,7 @@ def load_model(name: str, options: EncoderOptions, *, where: str, hub: HubModel 
         from sentence_transformers import SentenceTransformer
 
     try:
-        with _no_loading_bars():
+        with library_bars_hidden():
             model = SentenceTransformer(
                 name,
                 device=device,
@@ -141,20 +141,6 @@ def load_model(name: str, options: EncoderOptions, *, where: str, hub: HubModel 
     if options.max_length is not None:
         _set_max_length(model, options.max_length)
     return model
-
-
-@contextmanager
-def _no_loading_bars() -> Iterator[None]:
-    """Hide the bar that transformers shows while it puts weights in place; downloads keep theirs."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            logging.enable_progress_bar()
 
 
 def _set_max_length(model: Any, length: int) -> None:

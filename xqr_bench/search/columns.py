@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 import xqr_bench.search.product as tiles
 from xqr_bench.errors import RanksError
@@ -101,6 +102,10 @@ class Columns:
         ]
         low_high = np.array(found, dtype=np.int64).reshape(-1, 2)
         return low_high[:, 0].copy(), low_high[:, 1].copy()
+
+    def groups_in(self, panel: Panel) -> tuple[IntArray, NDArray[np.int32], IntArray, IntArray]:
+        """The pairs as `kernel.count_groups` takes them: places, numbers, first and last of each language."""
+        return (self.pair_groups - panel.group_start + panel.candidates, self.pair_counts, *self.pairs_in(panel))
 
     def panels(self, width: int) -> list[Panel]:
         """Cut at the edges of tiles, so that a panel has at most `width` columns (at least one tile)."""

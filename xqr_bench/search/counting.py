@@ -43,6 +43,9 @@ class Counter(Protocol):
     def count(self, offsets: IntArray, thresholds: Vectors, gt: NDArray[np.int32], eq: NDArray[np.int32]) -> None:
         """Add to gt and eq what the block at hand has above and at the thresholds (see `kernel.count_rows`)."""
 
+    def top(self, best: Vectors, count: NDArray[np.int32]) -> None:
+        """Raise best and count to what the block at hand has at each language's top (see `pool_kernel.count_top`)."""
+
     def scores(self) -> Vectors:
         """The block at hand, float32 `[rows, panel width]`; -inf where a candidate is counted by group."""
 
@@ -121,19 +124,22 @@ class ProcessorCounter:
         """Add to gt and eq what the block at hand has above and at the thresholds."""
         from xqr_bench.search.kernel import count_groups, count_rows
 
-        if self._held is None:
-            raise TypeError("nothing was scored yet")
-        panel, columns = self._held.panel, self.columns
+        panel, columns = self._panel(), self.columns
         # the whole block: the loops do not vectorise over a part of its columns
         count_rows(self._scores, columns.languages_in(panel), offsets, thresholds, gt, eq)
         if panel.group_stop > panel.group_start:
-            count_groups(
-                self._scores,
-                columns.pair_groups - panel.group_start + panel.candidates,
-                columns.pair_counts,
-                *columns.pairs_in(panel),
-                offsets,
-                thresholds,
-                gt,
-                eq,
-            )
+            count_groups(self._scores, *columns.groups_in(panel), offsets, thresholds, gt, eq)
+
+    def top(self, best: Vectors, count: NDArray[np.int32]) -> None:
+        """Raise best and count to what the block at hand has at the top of each language."""
+        from xqr_bench.search.pool_kernel import count_top, count_top_groups
+
+        panel, columns = self._panel(), self.columns
+        count_top(self._scores, columns.languages_in(panel), best, count)
+        if panel.group_stop > panel.group_start:
+            count_top_groups(self._scores, *columns.groups_in(panel), best, count)
+
+    def _panel(self) -> Panel:
+        if self._held is None:
+            raise TypeError("nothing was scored yet")
+        return self._held.panel

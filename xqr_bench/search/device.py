@@ -232,3 +232,22 @@ class TorchCounter:
         above, same = found[:, row_of, slot].cpu().numpy()
         gt += above
         eq += same
+
+    def top(self, best: Vectors, count: NDArray[np.int32]) -> None:
+        """Raise best and count to what the block at hand has at the top of each language."""
+        if self._held is None:
+            raise TypeError("nothing was scored yet")
+        torch, panel, columns = self._torch, self._held.panel, self.columns
+        highest, held = (torch.from_numpy(part).to(self._device) for part in (best, count))
+        inside, groups = columns.languages_in(panel), self._scores[:, panel.candidates :]
+        for m, (low, high) in enumerate(zip(*columns.pairs_in(panel), strict=True)):
+            scores = self._scores[:, int(inside[m]) : int(inside[m + 1])]
+            which = torch.from_numpy(columns.pair_groups[low:high] - panel.group_start).to(self._device)
+            weights = torch.from_numpy(columns.pair_counts[low:high]).to(self._device)
+            shared, before = groups[:, which], highest[:, m : m + 1].clone()
+            most = torch.cat([before, *(part.amax(1, keepdim=True) for part in (scores, shared) if part.shape[1])], 1)
+            most = most.amax(1, keepdim=True)
+            held[:, m] = torch.where(before == most, held[:, m : m + 1], 0).sum(1) + (scores == most).sum(1)
+            held[:, m] += torch.where(shared == most, weights, 0).sum(1)
+            highest[:, m] = most[:, 0]
+        best[:], count[:] = highest.cpu().numpy(), held.cpu().numpy()

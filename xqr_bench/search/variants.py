@@ -104,10 +104,12 @@ class Variants:
 
     def count(self, counter: Counter, panel: Panel, start: int, stop: int) -> None:
         """Count in a scored panel; arguments as for `find`."""
-        scores, columns = counter.scores(), counter.columns
-        self._count_in(scores, columns.languages_in(panel), start, stop)
-        if panel.group_stop > panel.group_start:
-            self._count_groups(scores, columns, panel, start, stop)
+        counter.top(self._best[start:stop], self._count[start:stop])
+        if self._paragraph is not None:
+            scores, columns = counter.scores(), counter.columns
+            self._count_paragraphs(self._paragraph, scores, columns.languages_in(panel), start, stop)
+            if panel.group_stop > panel.group_start:
+                self._count_groups(self._paragraph, scores, columns, panel, start, stop)
 
     def count_block(self, start: int, pooled: Vectors, own: Vectors) -> None:
         """Find and count in scores of the whole pool.
@@ -116,43 +118,42 @@ class Variants:
             start: the first query.
             pooled, own: see `ScoreBlock`.
         """
+        from xqr_bench.search.pool_kernel import count_top
+
         stop = start + len(pooled)
         for taken in self._taken:
             rows, _, of_row = taken.rows(start, stop)
             taken.pooled[rows] = pooled[of_row, taken.positions[rows]]
             taken.own[rows] = own[of_row, taken.positions[rows]]
-        self._count_in(pooled, self._edges, start, stop, own)
+        count_top(pooled, self._edges, self._best[start:stop], self._count[start:stop])
+        if self._paragraph is not None:
+            self._count_paragraphs(self._paragraph, pooled, self._edges, start, stop, own)
 
-    def _count_in(self, pooled: Vectors, edges: IntArray, start: int, stop: int, own: Vectors | None = None) -> None:
-        from xqr_bench.search.pool_kernel import count_own, count_pool, count_top
+    def _count_paragraphs(
+        self, taken: _Taken, pooled: Vectors, edges: IntArray, start: int, stop: int, own: Vectors | None = None
+    ) -> None:
+        from xqr_bench.search.pool_kernel import count_own, count_pool
 
-        count_top(pooled, edges, self._best[start:stop], self._count[start:stop])
-        taken = self._paragraph
-        if taken is not None:
-            rows, offsets, _ = taken.rows(start, stop)
-            gt, eq, own_gt, own_eq = self._counts[:, rows]
-            count_pool(pooled, int(edges[-1]), offsets, taken.pooled[rows], gt, eq)
-            columns = self._columns[taken.positions[rows]]
-            count_own(pooled if own is None else own, edges, offsets, columns, taken.own[rows], own_gt, own_eq)
+        rows, offsets, _ = taken.rows(start, stop)
+        gt, eq, own_gt, own_eq = self._counts[:, rows]
+        count_pool(pooled, int(edges[-1]), offsets, taken.pooled[rows], gt, eq)
+        columns = self._columns[taken.positions[rows]]
+        count_own(pooled if own is None else own, edges, offsets, columns, taken.own[rows], own_gt, own_eq)
 
-    def _count_groups(self, scores: Vectors, columns: Columns, panel: Panel, start: int, stop: int) -> None:
+    def _count_groups(
+        self, taken: _Taken, scores: Vectors, columns: Columns, panel: Panel, start: int, stop: int
+    ) -> None:
         """Count candidates whose vector occurs more than once, by group."""
         from xqr_bench.search.kernel import count_groups
-        from xqr_bench.search.pool_kernel import count_top_groups
 
-        groups, starts_stops = columns.pair_groups - panel.group_start + panel.candidates, columns.pairs_in(panel)
-        counts = columns.pair_counts
-        count_top_groups(scores, groups, counts, *starts_stops, self._best[start:stop], self._count[start:stop])
-        taken = self._paragraph
-        if taken is not None:
-            rows, offsets, _ = taken.rows(start, stop)
-            gt, eq = np.zeros((2, rows.stop - rows.start, len(self._edges) - 1), dtype=np.int32)
-            count_groups(scores, groups, counts, *starts_stops, offsets, taken.pooled[rows], gt, eq)
-            each, own = np.arange(len(gt)), self._columns[taken.positions[rows]]
-            for kept, found in zip(
-                self._counts[:, rows], (gt.sum(axis=1), eq.sum(axis=1), gt[each, own], eq[each, own]), strict=True
-            ):
-                kept += found.astype(np.int32)
+        rows, offsets, _ = taken.rows(start, stop)
+        gt, eq = np.zeros((2, rows.stop - rows.start, len(self._edges) - 1), dtype=np.int32)
+        count_groups(scores, *columns.groups_in(panel), offsets, taken.pooled[rows], gt, eq)
+        each, own = np.arange(len(gt)), self._columns[taken.positions[rows]]
+        for kept, found in zip(
+            self._counts[:, rows], (gt.sum(axis=1), eq.sum(axis=1), gt[each, own], eq[each, own]), strict=True
+        ):
+            kept += found.astype(np.int32)
 
     def attach(self, ranks: Ranks) -> Ranks:
         """The strict ranks with everything that was counted beside them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from xqr_bench.progress import library_bars_hidden
 from xqr_bench.record.training import Stage, TrainingRecord, save_training
 
 
@@ -17,7 +18,8 @@ def save_model(model: Any, record: TrainingRecord, folder: Path) -> Path:
         folder: made where it is not there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(str(folder), create_model_card=False)
+    with library_bars_hidden():
+        model.save_pretrained(str(folder), create_model_card=False)
     (folder / "README.md").write_text(card(record), encoding="utf-8", newline="\n")
     save_training(record, folder)
     return folder

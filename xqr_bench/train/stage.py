@@ -15,6 +15,7 @@ import numpy as np
 
 from xqr_bench.errors import UsageError
 from xqr_bench.memory import memory_kept
+from xqr_bench.progress import library_bars_hidden
 from xqr_bench.train.cache import TrainCache
 from xqr_bench.train.callbacks import Complete, TrainProgress, Watch, marker
 from xqr_bench.train.feeding import Collator, PlanDataset, StaticCollator, TextCollator, column_names
@@ -111,7 +112,7 @@ def run_stage(
         TrainingError: the loss is no number.
     """
     beside, cache = beside or Beside(), cache or TrainCache()
-    with _isolated(), memory_kept():
+    with _isolated(), memory_kept(), library_bars_hidden():
         processes = count(options.device)
         if texts.plan.batch_size % processes:
             raise UsageError(
@@ -293,18 +294,15 @@ def _load_weights(model: Any, checkpoint: Path) -> None:
 
 @contextmanager
 def _isolated() -> Iterator[None]:
-    """Put global random states and the libraries' verbosity and bars back afterwards."""
+    """Put global random states and the libraries' verbosity back afterwards."""
     import torch
     from transformers.utils import logging
 
     states = random.getstate(), np.random.get_state(), torch.random.get_rng_state()
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # one for every model that is written, in the middle of ours
+    verbosity = logging.get_verbosity()
     try:
         yield
     finally:
-        if bars:
-            logging.enable_progress_bar()
         random.setstate(states[0])
         np.random.set_state(states[1])
         torch.random.set_rng_state(states[2])
