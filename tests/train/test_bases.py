@@ -34,12 +34,14 @@ def test_short_names_are_those_of_the_hub(base: str, name: str, monkeypatch: pyt
     assert asked == [(name, None)]
 
 
-def test_a_folder_with_an_xlm_r(tmp_path: Path) -> None:
+def test_a_folder_with_an_xlm_r(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     from transformers import XLMRobertaModel
 
     tiny_xlm_r(tmp_path / "xlm-r", distinct_texts([DATA]))
+    capfd.readouterr()
     recipe = get_recipe("paper", updates=3, batch_size=4, max_length=64)
     result = train(TrainConfig(base=str(tmp_path / "xlm-r"), data=[DATA], recipe=recipe, output=tmp_path / "trained"))
+    assert "Writing" not in capfd.readouterr().err, "a bar of transformers, among our own"
     assert (result.record.base.kind, result.record.base.name) == ("folder", "xlm-r")
     before = XLMRobertaModel.from_pretrained(tmp_path / "xlm-r").state_dict()
     after = XLMRobertaModel.from_pretrained(tmp_path / "trained").state_dict()
