@@ -95,7 +95,9 @@ def test_gradient_caching_gives_the_gradients_of_the_whole_batch() -> None:
         values = recipe(updates=2, batch_size=6, mini_batch=mini_batch)
         found.append(train(TrainConfig(base=model, data=[DATA], recipe=values)).model.state_dict())
     for name in found[0]:
-        torch.testing.assert_close(found[0][name], found[1][name], rtol=0, atol=2e-6, msg=name)
+        # where a gradient is rounding alone (key biases, a weight here and there) Adam makes steps of it, on some
+        # processors more than 2e-6; an update moves weights by 5e-5 on the average
+        torch.testing.assert_close(found[0][name], found[1][name], rtol=0, atol=5e-6, msg=name)
 
 
 @pytest.mark.slow
