@@ -56,6 +56,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--model")
     options = parser.parse_args()
+    if not torch.cuda.is_available() or options.device == "cpu":
+        raise SystemExit("needs a CUDA device")
     device = counting_device(options.device)
     data, queries, candidates = vectors(options.model, device)
     data = replace(data, relevance=())
@@ -79,9 +81,8 @@ def main() -> None:
             work()
             if run:
                 seconds[name].append(time.perf_counter() - start)
-    print(
-        f"{device_name(device)}; {len(data.queries)} x {len(data.candidates)} x {queries.shape[1]}; {options.runs} runs"
-    )
+    size = f"{len(data.queries)} x {len(data.candidates)} x {queries.shape[1]}"
+    print(f"{device_name(device)}; {size}; {options.runs} runs")
     median = {name: statistics.median(spent) for name, spent in seconds.items()}
     for name, spent in median.items():
         base = median["product, device" if "device" in name else "product, processor"]

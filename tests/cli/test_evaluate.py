@@ -175,3 +175,21 @@ def test_only_torch_computes(backend: str, message: str) -> None:
     done = run("evaluate", "char-ngrams", "--backend", backend)
     assert done.code == 1
     assert message in " ".join(done.err.split())
+
+
+@pytest.mark.parametrize(
+    "command", [("evaluate", "char-ngrams"), ("geometry", "char-ngrams"), ("train", "--data", "mini", "--output", "x")]
+)
+def test_a_limit_below_one_is_refused_before_anything_is_loaded(command: tuple[str, ...]) -> None:
+    done = run(*command, "--limit", "-1")
+    assert done == (1, "", "error: --limit cannot be -1\n  to do: use a number from 1 on\n")
+    assert not Path("x").exists()
+
+
+def test_what_is_missing_or_a_folder_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for command in (["plot", str(tmp_path / "folder"), "--output", "x.png"], ["submit", str(tmp_path / "folder")]):
+        done = run(*command)
+        assert (done.code, "Errno" in done.err, len(done.err.splitlines())) == (1, False, 2)
+    done = run("report", "ratios", str(tmp_path / "none"), "--output", str(tmp_path / "report"))
+    assert f"error: there is no study {tmp_path / 'none'}" in done.err

@@ -65,7 +65,8 @@ def read_json(path: Path, limit: int = MAX_RECORD) -> Any:
     except RecursionError:
         nested = MAX_NESTING + 1
     except (OSError, ValueError) as error:
-        raise RecordError(f"{path} is not a record: {error}", remedy="submit what xqr-bench wrote, unchanged") from None
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise RecordError(f"{path} is not a record: {why}", remedy="submit what xqr-bench wrote, unchanged") from None
     if nested > MAX_NESTING:
         raise RecordError(
             f"{path} is nested more than {MAX_NESTING} levels deep", remedy="submit what xqr-bench wrote, unchanged"

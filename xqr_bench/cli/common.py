@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from xqr_bench.record import Record
 
 
+def limit_option(help_text: str) -> Callable[[click.decorators.FC], click.decorators.FC]:
+    """Add --limit; a number below 1 is refused before anything is loaded."""
+
+    def checked(_: click.Context, __: click.Parameter, value: int | None) -> int | None:
+        if value is not None and value < 1:
+            raise UsageError(f"--limit cannot be {value}", remedy="use a number from 1 on")
+        return value
+
+    return click.option("--limit", type=int, callback=checked, help=help_text)
+
+
 def task_options(command: click.decorators.FC) -> click.decorators.FC:
     """Add the options that say what to score and where records go."""
     options = [
@@ -44,7 +55,7 @@ def task_options(command: click.decorators.FC) -> click.decorators.FC:
         ),
         click.option("--overwrite", is_flag=True, help="Evaluate again where a record exists."),
         click.option("--languages", help="Only these, separated by commas (to try out; such a record is marked)."),
-        click.option("--limit", type=int, help="Only the first so many questions (to try out; marked)."),
+        limit_option("Only the first so many questions (to try out; marked)."),
         click.option("--metrics", help="Compute these, separated by commas, instead of the metrics of the task."),
         click.option("--no-relevance", is_flag=True, help="Strict relevance only (docs/relevance.md): smaller files."),
         click.option("--quiet", is_flag=True, help="Print nothing but the paths of the records."),

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from xqr_bench.cli.cache import cache_options, chosen_store
-from xqr_bench.cli.common import split, table_console
+from xqr_bench.cli.common import limit_option, split, table_console
 from xqr_bench.cli.evaluate import encoder_options, options_of
 from xqr_bench.cli.transform import chosen_transform, transform_options
 from xqr_bench.errors import UsageError
@@ -28,7 +28,7 @@ from xqr_bench.errors import UsageError
     "--data-dir", type=click.Path(), help="Folder with the data files. Default: XQR_BENCH_DATA, or the cache."
 )
 @click.option("--languages", help="Only these, separated by commas.")
-@click.option("--limit", type=int, help="Only the first so many questions.")
+@limit_option("Only the first so many questions.")
 @click.option("--allow-zero-vectors", is_flag=True, help="Leave zero vectors aside instead of refusing them.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON, shares of languages by language too.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the tables in Markdown.")

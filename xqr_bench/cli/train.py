@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xqr_bench.cli.common import given, split
+from xqr_bench.cli.common import given, limit_option, split
 from xqr_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _recipe_options(command: click.decorators.FC) -> click.decorators.FC:
 @click.option("--recipe", help="static or paper. Default: static for --base static, else paper.")
 @_recipe_options
 @click.option("--languages", help="Train on these only, separated by commas.")
-@click.option("--limit", type=int, help="Only the first so many questions of each source (to try out).")
+@limit_option("Only the first so many questions of each source (to try out).")
 @click.option("--data-dir", type=click.Path(), help="Folder with the data files of tasks. Default: XQR_BENCH_DATA.")
 @click.option("--align", help="Bitext to train on before, such as a folder of NTREX.")
 @click.option("--align-updates", type=int, help="Updates of that. Default: as many as --updates.")

@@ -95,7 +95,8 @@ def load_record(path: Path | str, *, ranks: bool = False) -> Record:
             f"there is no record {path}", remedy="records stand at <output>/<model>/<task>.json"
         ) from None
     except (OSError, ValueError) as error:
-        raise RecordError(f"{path} is not a record: {error}", remedy="name the JSON file of a record") from error
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise RecordError(f"{path} is not a record: {why}", remedy="name the JSON file of a record") from error
     version = data.get("schema_version") if isinstance(data, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise RecordError(f"{path} is not a record", found="no schema_version", remedy="name the JSON file of a record")

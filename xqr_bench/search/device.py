@@ -206,9 +206,7 @@ class TorchCounter:
 
     def count(self, offsets: IntArray, thresholds: Vectors, gt: NDArray[np.int32], eq: NDArray[np.int32]) -> None:
         """Add to gt and eq what the block at hand has above and at the thresholds."""
-        if self._held is None:
-            raise TypeError("nothing was scored yet")
-        torch, panel, columns = self._torch, self._held.panel, self.columns
+        torch, panel, columns = self._torch, self._panel(), self.columns
         lengths = np.diff(offsets)
         row_of = np.repeat(np.arange(len(lengths)), lengths)
         slot = np.arange(len(row_of)) - np.repeat(offsets[:-1], lengths)
@@ -235,9 +233,7 @@ class TorchCounter:
 
     def top(self, best: Vectors, count: NDArray[np.int32]) -> None:
         """Raise best and count to what the block at hand has at the top of each language."""
-        if self._held is None:
-            raise TypeError("nothing was scored yet")
-        torch, panel, columns = self._torch, self._held.panel, self.columns
+        torch, panel, columns = self._torch, self._panel(), self.columns
         highest, held = (torch.from_numpy(part).to(self._device) for part in (best, count))
         inside, groups = columns.languages_in(panel), self._scores[:, panel.candidates :]
         for m, (low, high) in enumerate(zip(*columns.pairs_in(panel), strict=True)):
@@ -251,3 +247,8 @@ class TorchCounter:
             held[:, m] += torch.where(shared == most, weights, 0).sum(1)
             highest[:, m] = most[:, 0]
         best[:], count[:] = highest.cpu().numpy(), held.cpu().numpy()
+
+    def _panel(self) -> Panel:
+        if self._held is None:
+            raise TypeError("nothing was scored yet")
+        return self._held.panel

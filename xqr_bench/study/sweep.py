@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from xqr_bench import provenance
-from xqr_bench.errors import UsageError, XqrBenchError
+from xqr_bench.errors import RecordError, UsageError, XqrBenchError
 from xqr_bench.files import sha256_of, write_text
 from xqr_bench.study.design import STUDY, Numbers, Run
 from xqr_bench.study.kept import FolderCache
@@ -203,6 +203,8 @@ def read_study(folder: Path) -> dict[str, Any]:
     Raises:
         RecordError: it cannot be read.
     """
+    if not folder.is_dir():
+        raise RecordError(f"there is no study {folder}", remedy="name the folder that xqr-bench sweep --output made")
     keys = ("numbers.base", "numbers.checkpoints", "chosen_by")
     remedy = f"xqr-bench sweep --output {folder}, with the numbers of its runs (remove the file first, if it is there)"
     return read_object(folder / STUDY_FILE, keys, remedy)
