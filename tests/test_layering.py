@@ -15,6 +15,8 @@ ROOMS = [
     "registry",
     "types",
     "files",
+    "strict_json",
+    "strict_parquet",
     "jit",
     "memory",
     "progress",

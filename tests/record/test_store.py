@@ -204,7 +204,7 @@ def test_missing_files(tmp_path: Path, saved: Path) -> None:
 def test_damaged_ranks_files(saved: Path) -> None:
     path = saved.with_suffix(".ranks.parquet")
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(RecordError, match="cannot be read as Parquet"):
+    with pytest.raises(RecordError, match="is not a ranks file"):
         load_record(saved, ranks=True)
 
 

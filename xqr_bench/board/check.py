@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xqr_bench.board.files import MAX_RECORD, check_parquet, max_ranks, read_json
+from xqr_bench.board.files import MAX_RECORD, check_file, max_ranks, read_json
 from xqr_bench.board.places import check_name
 from xqr_bench.board.possible import check_consistent
 from xqr_bench.board.relevance import check_relevance_files
 from xqr_bench.board.tasks import Known, find_task, known, structure_digest
 from xqr_bench.data import TaskSpec
+from xqr_bench.encode.trust import is_code, risky_arguments
 from xqr_bench.errors import RecordError, XqrBenchError
 from xqr_bench.metrics import parse_metric
 from xqr_bench.record import Record, check_possible, load_record, recompute
@@ -43,8 +44,15 @@ def check_submission(path: Path, *, prove: bool = True) -> Record:
     facts = known(spec)
     check_task(record, spec, facts)
     check_vectors(record)
+    check_arguments(record)
     beside = ranks_beside(path, record)
-    check_parquet(beside, max_ranks(spec.name), facts.n_relevants)
+    check_file(beside, max_ranks(spec.name))
+    if record.ranks_file.n_relevants != facts.n_relevants:
+        raise RecordError(
+            f"{path} does not hold all ranks of {spec.name}",
+            found=f"{record.ranks_file.n_relevants:,} instead of {facts.n_relevants:,}",
+            remedy=_REMEDY,
+        )
     record = load_with_ranks(path)
     check_ranks(record, record.ranks, facts)
     check_relevance_files(path, record, facts.relevance)
@@ -186,6 +194,27 @@ def check_vectors(record: Record) -> None:
                     found=f"{part.vectors} vectors for {part.texts} distinct {most} of {getattr(counts, most)}",
                     remedy="submit what xqr-bench evaluate wrote",
                 )
+
+
+def check_arguments(record: Record) -> None:
+    """Check that running the record's encoder again runs no code that the record chooses.
+
+    Raises:
+        RecordError: arguments for the model that could, or Python code in a record of another kind.
+    """
+    identity, arguments = record.model.identity, record.provenance.arguments
+    risky = risky_arguments(arguments.get("model_kwargs"))
+    if identity.kind != "baseline":
+        risky |= risky_arguments(identity.model_kwargs)
+    if risky:
+        raise RecordError(
+            "the record has arguments for the model that can decide which code runs",
+            found=", ".join(sorted(risky)),
+            remedy="evaluate without these --model-kwargs; a submission may have dtype and attn_implementation",
+        )
+    model = str(arguments.get("model") or identity.name)
+    if identity.kind != "python" and is_code(model):
+        raise RecordError(f"the record names Python code as an encoder of the kind {identity.kind}", found=model)
 
 
 def check_ranks(record: Record, ranks: Ranks, facts: Known) -> None:

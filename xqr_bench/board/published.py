@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from xqr_bench import strict_json
 from xqr_bench.board.files import read_json
 from xqr_bench.board.model import Bias, Figure, PublishedRow, SettingFigures, Source
 from xqr_bench.board.places import PUBLISHED
@@ -67,7 +68,7 @@ def load_published(path: Path) -> PublishedFile:
     """
     remedy = "docs/leaderboard.md describes files of published figures"
     try:
-        found = PublishedFile.model_validate(read_json(path))
+        found = strict_json.validate(PublishedFile, read_json(path))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

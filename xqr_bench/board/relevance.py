@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from xqr_bench.board.files import check_parquet, max_ranks
+from xqr_bench.board.files import check_file, max_ranks
 from xqr_bench.errors import RecordError
 from xqr_bench.record import Record, relevance_ranks
 from xqr_bench.search.variants import paragraph_relevants
@@ -93,7 +93,14 @@ def check_relevance_files(path: Path, record: Record, known: dict[str, KnownRele
             raise RecordError(
                 f"the record names another file for {name} relevance", found=repr(info.ranks_file.file), remedy=_REMEDY
             )
-        check_parquet(there, max_ranks(record.task.name), known[name].rows)
+        check_file(there, max_ranks(record.task.name))
+        added = info.ranks_file.n_relevants - (0 if name == LENIENT else record.ranks_file.n_relevants)
+        if added != known[name].rows:
+            raise RecordError(
+                f"{there} does not hold all ranks of {name} relevance",
+                found=f"{added:,} rows instead of {known[name].rows:,}",
+                remedy=_REMEDY,
+            )
         try:
             variant = relevance_ranks(record, name)
         except (LookupError, TypeError, ValueError, ArithmeticError) as error:

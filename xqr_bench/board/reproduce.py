@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,13 +22,16 @@ from xqr_bench.board.attestation import (
     record_digest,
 )
 from xqr_bench.board.check import load_with_ranks, ranks_beside
-from xqr_bench.board.files import MAX_RECORD, check_parquet, max_ranks, read_json
+from xqr_bench.board.files import MAX_RECORD, check_file, max_ranks, read_json
 from xqr_bench.board.places import attestation_path
 from xqr_bench.board.publish import short_path
 from xqr_bench.board.study import study_command
 from xqr_bench.data import Progress as DataProgress
+from xqr_bench.data import TaskSpec, load_spec
 from xqr_bench.data.bitext import read_bitext
+from xqr_bench.data.catalog import load_shipped
 from xqr_bench.encode import EncoderOptions, load_encoder
+from xqr_bench.encode.trust import options_from_file, refuse_code
 from xqr_bench.errors import RecordError, UsageError
 from xqr_bench.files import write_text
 from xqr_bench.metrics import parse_metric
@@ -39,8 +41,6 @@ from xqr_bench.record import Record, load_record
 from xqr_bench.transform import TransformOptions, digest_of
 from xqr_bench.types import FloatArray, Ranks
 
-_MACHINE = ("device", "batch_size", "token_budget")
-"""Options that say how this machine computes, not what is computed."""
 _WITHOUT_ENCODER = {"precomputed": "precomputed vectors", "run": "a ranking made elsewhere"}
 
 
@@ -59,6 +59,7 @@ def reproduce(
     model: str | None = None,
     tolerance: Tolerance | None = None,
     options: EncoderOptions | None = None,
+    task: Path | str | None = None,
     data_dir: Path | str | None = None,
     transform_from: Path | str | None = None,
     progress: Progress | None = None,
@@ -72,7 +73,9 @@ def reproduce(
         path: the record, with its ranks beside it.
         model: what to run instead of the MODEL of the record, where that is at hand under another name or path.
         tolerance: default: the leaderboard's.
-        options: device, batch size and leave to run remote code; the rest comes from the record.
+        options: device, batch size, leave to run remote code, and arguments for the model in place of the record's;
+            the rest comes from the record.
+        task: the task file, where the record is of a task that does not ship with xqr-bench.
         transform_from: the translated sentences a transform was estimated on, where they are not at the record's path.
         data_dir, progress, data_progress: as for `evaluate_tasks`.
 
@@ -85,7 +88,12 @@ def reproduce(
     record = _load(path)
     argument = model or _model(record)
     transform = _transform(record, transform_from)
-    where: dict[str, Any] = {"data_dir": data_dir, "progress": progress, "data_progress": data_progress}
+    where: dict[str, Any] = {
+        "task": _task(record, task),
+        "data_dir": data_dir,
+        "progress": progress,
+        "data_progress": data_progress,
+    }
     again = _again(record, argument, model is not None, options or EncoderOptions(), transform, where)
     found = compare(record, again)
     versions = provenance.versions()
@@ -112,7 +120,7 @@ def reproduce(
 def _load(path: Path) -> Record:
     read_json(path, MAX_RECORD)
     record = load_record(path)
-    check_parquet(ranks_beside(path, record), max_ranks(record.task.name), record.ranks_file.n_relevants)
+    check_file(ranks_beside(path, record), max_ranks(record.task.name))
     record = load_with_ranks(path)
     if record.task.partial:
         raise RecordError("a record of a part of a task cannot be reproduced", remedy="evaluate on the whole task")
@@ -145,7 +153,24 @@ def _model(record: Record) -> str:
             "a sweep keeps no models: this record's encoder must be trained again",
             remedy=f"{swept}, and compare the ranks file's digest",
         )
-    return str(record.provenance.arguments.get("model") or identity.name)
+    model = str(record.provenance.arguments.get("model") or identity.name)
+    refuse_code(model, "the record")
+    return model
+
+
+def _task(record: Record, named: Path | str | None) -> TaskSpec:
+    """The task of the record.
+
+    Raises:
+        UsageError: it ships not with this package and is not named, or another one is named.
+    """
+    name = record.task.name
+    if named is None:
+        return load_shipped(name, "the record")
+    spec = load_spec(named)
+    if spec.name != name:
+        raise UsageError(f"the record is of the task {name}, not of {spec.name}", remedy=f"name the file of {name}")
+    return spec
 
 
 def _again(
@@ -156,8 +181,9 @@ def _again(
     transform: TransformOptions | None,
     where: dict[str, Any],
 ) -> Record:
-    identity, task = record.model.identity, record.task.name
+    identity = record.model.identity
     where = {**where, "metrics": record.task.metrics}
+    task = where.pop("task")
     if identity.kind == "baseline" and not chosen:
         from xqr_bench import baseline
 
@@ -212,23 +238,17 @@ def _transform(record: Record, folder: Path | str | None) -> TransformOptions | 
 
 def _options(record: Record, machine: EncoderOptions, chosen: bool) -> EncoderOptions:
     """The options of the record, with those of this machine."""
-    arguments, identity = record.provenance.arguments, record.model.identity
-    kept = {
-        field.name: arguments[field.name]
-        for field in fields(EncoderOptions)
-        if arguments.get(field.name) is not None and field.name not in (*_MACHINE, "trust_remote_code")
-    }
-    if isinstance(kept.get("model_kwargs"), str):
-        kept["model_kwargs"] = json.loads(kept["model_kwargs"])
-    if identity.kind == "sentence-transformers" and identity.revision and not chosen:
-        kept["revision"] = identity.revision  # the commit, whatever branch was named
+    identity = record.model.identity
     if identity.remote_code and not machine.trust_remote_code:
         raise UsageError(
             "the record was made with code that comes with the model",
+            found=f"{identity.name}, revision {identity.revision}",
             remedy="look at that code, then allow it: --trust-remote-code",
         )
-    kept |= {name: getattr(machine, name) for name in _MACHINE}
-    return EncoderOptions(**kept, trust_remote_code=machine.trust_remote_code)
+    found = dict(record.provenance.arguments)
+    if identity.kind == "sentence-transformers" and identity.revision and not chosen:
+        found["revision"] = identity.revision  # the commit, whatever branch was named
+    return options_from_file(found, machine, "the record")
 
 
 def compare(record: Record, again: Record) -> Found:

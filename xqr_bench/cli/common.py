@@ -98,6 +98,23 @@ def split(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
+def json_object(text: str | None) -> dict[str, Any]:
+    """What was given with --model-kwargs; empty when it was not given.
+
+    Raises:
+        UsageError: it is no JSON object.
+    """
+    from xqr_bench import strict_json
+
+    try:
+        found = {} if text is None else strict_json.parse(text)
+    except ValueError as error:
+        raise UsageError(f"--model-kwargs is not JSON: {error}", remedy="""write it as '{"key": 1}'""") from None
+    if not isinstance(found, dict):
+        raise UsageError("--model-kwargs is not a JSON object", remedy="""write it as '{"key": 1}'""")
+    return found
+
+
 def table_console() -> Console:
     """A console for tables, at least as wide as they are made for; a narrower terminal wraps their lines."""
     from rich.console import Console

@@ -9,7 +9,7 @@ import click
 
 from xqr_bench.cli.cache import OPTIONS as CACHE_OPTIONS
 from xqr_bench.cli.cache import cache_options, chosen_store
-from xqr_bench.cli.common import Session, given, task_options, trec_options
+from xqr_bench.cli.common import Session, given, json_object, task_options, trec_options
 from xqr_bench.cli.index import check_index_options, chosen_index, index_options
 from xqr_bench.cli.runs import evaluate_run, run_writer
 from xqr_bench.cli.transform import chosen_transform, transform_options
@@ -125,21 +125,12 @@ def evaluate(ctx: click.Context, /, model: str, **options: Any) -> None:
 
 def options_of(options: Mapping[str, Any]) -> EncoderOptions:
     """How to load and use the encoder, from the values of `encoder_options`."""
-    import json
     from dataclasses import fields
 
     from xqr_bench.encode import EncoderOptions
 
-    kwargs: Any = {}
-    if options["model_kwargs"] is not None:
-        try:
-            kwargs = json.loads(options["model_kwargs"])
-        except ValueError as error:
-            raise UsageError(f"--model-kwargs is not JSON: {error}", remedy="""write it as '{"key": 1}'""") from None
-        if not isinstance(kwargs, dict):
-            raise UsageError("--model-kwargs is not a JSON object", remedy="""write it as '{"key": 1}'""")
     names = [field.name for field in fields(EncoderOptions) if field.name != "model_kwargs"]
-    return EncoderOptions(**{name: options[name] for name in names}, model_kwargs=kwargs)
+    return EncoderOptions(**{name: options[name] for name in names}, model_kwargs=json_object(options["model_kwargs"]))
 
 
 def _run(

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 @click.option("--language", "languages", multiple=True, help="Only candidates of this language; repeat for more.")
 @click.option("--full", is_flag=True, help="Show long sentences whole, instead of three lines of each.")
 @click.option("--model", help="The encoder, where the index was made by one that it cannot name.")
-@click.option("--task", help="The task or its file, where it is no longer where the index found it.")
+@click.option("--task", help="The task file, where the index was made from a task of somebody's own.")
 @click.option(
     "--data-dir", type=click.Path(), help="Folder with the data files. Default: XQR_BENCH_DATA, else the cache."
 )
 @click.option("--trust-remote-code", is_flag=True, help="Run code that comes with a hub model.")
+@click.option("--model-kwargs", metavar="JSON", help="Arguments for the model, in place of those in the index.")
 @click.option("--json", "as_json", is_flag=True, help="Print the candidates as JSON, one list for each question.")
 def search(
     folder: str,
@@ -39,6 +40,7 @@ def search(
     task: str | None,
     data_dir: str | None,
     trust_remote_code: bool,
+    model_kwargs: str | None,
     as_json: bool,
 ) -> None:
     """Ask the index in FOLDER, as `evaluate --index TYPE --save-index FOLDER` saved it, a QUESTION in any language.
@@ -47,9 +49,17 @@ def search(
     """
     if question is None and not interactive:
         raise UsageError("there is no question", remedy='give one: xqr-bench search FOLDER "..." (or --interactive)')
+    from xqr_bench.cli.common import json_object
     from xqr_bench.search.index import IndexSearcher
 
-    searcher = IndexSearcher(folder, encoder=model, task=task, data_dir=data_dir, trust_remote_code=trust_remote_code)
+    searcher = IndexSearcher(
+        folder,
+        encoder=model,
+        task=task,
+        data_dir=data_dir,
+        trust_remote_code=trust_remote_code,
+        model_kwargs=json_object(model_kwargs),
+    )
     try:
         show = _printer(searcher, full, as_json)
         if question is not None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 import xqr_bench
 from xqr_bench.data.spec import TaskSpec
-from xqr_bench.errors import TaskError, UnknownNameError
+from xqr_bench.errors import TaskError, UnknownNameError, UsageError
 from xqr_bench.types import TaskData
 
 _EXPECTED = {
@@ -80,6 +80,26 @@ def load_spec(name_or_path: str | Path) -> TaskSpec:
             remedy="give your task another name: its scores would be mistaken for that task's",
         )
     return spec
+
+
+def load_shipped(name: str, where: str) -> TaskSpec:
+    """The shipped task that a file names: a file of somebody else's names no task file to be read.
+
+    Args:
+        name: as the file has it.
+        where: the file, as the message calls it.
+
+    Raises:
+        UsageError: no task of this name ships with this package.
+    """
+    path = shipped_folder() / f"{name}.toml"
+    if name not in {shipped.stem for shipped in shipped_folder().glob("*.toml")}:
+        raise UsageError(
+            f"{where} is of a task that does not ship with xqr-bench; a task file is read only when you name it",
+            found=name,
+            remedy="look at the task file, then name it: --task FILE",
+        )
+    return _read(path)
 
 
 def resolve_task(task: str | Path | TaskSpec | TaskData) -> TaskSpec:

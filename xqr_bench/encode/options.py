@@ -67,6 +67,11 @@ class EncoderOptions:
             value = getattr(self, option)
             if value is not None and value < 1:
                 raise UsageError(f"{_flag(option)} cannot be {value}", remedy="use a number from 1 on")
+        if "trust_remote_code" in self.model_kwargs:
+            raise UsageError(
+                "--model-kwargs cannot hold trust_remote_code: the record would not say that remote code ran",
+                remedy="give --trust-remote-code, if you trust the code of the model",
+            )
         if self.prompt_name is not None and self.query_prompt is not None:
             raise UsageError(
                 "--prompt-name and --query-prompt both say what stands before a query",

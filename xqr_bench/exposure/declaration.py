@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from xqr_bench import strict_json
 from xqr_bench.errors import UnknownNameError, UsageError
 from xqr_bench.exposure.findings import KindCounts
 from xqr_bench.exposure.levels import EVALUATION_TEXT, LEVELS, NONE_DECLARED, UNKNOWN, Level
@@ -94,7 +95,7 @@ def read_declaration(text: str, task: str, *, note: str | None = None) -> Exposu
     if note is not None:
         data["note"] = note
     try:
-        return Exposure.model_validate({"declared_by": "submitter", **data})
+        return strict_json.validate(Exposure, {"declared_by": "submitter", **data})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -111,7 +112,7 @@ def _from_file(path: Path, task: str) -> dict[str, Any]:
             raise UsageError(f"there is no file {path}", remedy=f"name a JSON file, or a level: {levels}")
         raise UnknownNameError("level of exposure", str(path), LEVELS, remedy=f"use one of {levels}, or a JSON file")
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = strict_json.read(path)
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} is no JSON: {error}", remedy="docs/exposure.md shows the form") from None
     if isinstance(data, dict) and {"task", "counts", "texts_searched"} <= set(data):

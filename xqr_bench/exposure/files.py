@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from xqr_bench import strict_json
 from xqr_bench.errors import DataError
 from xqr_bench.exposure.find import Placed
 
@@ -57,12 +57,12 @@ def _texts(path: Path) -> Iterator[Placed]:
         return
     with _opened(path) as lines:
         if kind == ".json":
-            yield from (Placed(text, path.name) for text in _strings(json.load(lines)))
+            yield from (Placed(text, path.name) for text in _strings(strict_json.parse(lines.read())))
             return
         for number, line in enumerate(lines, start=1):
             place = f"{path.name}:{number}"
             if kind == ".jsonl":
-                yield from (Placed(text, place) for text in (_strings(json.loads(line)) if line.strip() else ()))
+                yield from (Placed(text, place) for text in (_strings(strict_json.parse(line)) if line.strip() else ()))
             else:
                 yield from (Placed(text, place) for text in line.rstrip("\n").split("\t" if kind == ".tsv" else "\n"))
 

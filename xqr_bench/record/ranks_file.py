@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xqr_bench import strict_parquet
 from xqr_bench.errors import RecordError
 from xqr_bench.files import atomic_path
 from xqr_bench.types import Ranks
@@ -17,7 +19,14 @@ from xqr_bench.types import Ranks
 FORMAT = "xqr-bench ranks 1"
 _OWN = ("own_gt", "own_eq")
 _TOP = "top_"
-_KEYS = ("query_language", "question", "article", "candidate", "candidate_language", "gain")
+_KEYS: dict[str, strict_parquet.Kind] = {
+    "query_language": "text",
+    "question": "text",
+    "article": "integer",
+    "candidate": "text",
+    "candidate_language": "text",
+    "gain": "float",
+}
 
 
 def _canonical(ranks: Ranks) -> dict[str, NDArray[Any]]:
@@ -78,62 +87,56 @@ def save_ranks(ranks: Ranks, path: Path) -> None:
         pq.write_table(table, temporary, compression="zstd", compression_level=9)
 
 
-def load_ranks(path: Path) -> Ranks:
+def load_ranks(path: Path, rows: int | None = None) -> Ranks:
     """Read ranks back.
+
+    Args:
+        path: the file; nobody needs to have checked it.
+        rows: how many rows it must have; None: any number.
 
     Raises:
         RecordError: the file is missing, is not a ranks file, or its columns do not fit together.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     remedy = "evaluate again with --overwrite, or get the ranks file that belongs to the record"
     if not path.is_file():
         raise RecordError(f"there is no ranks file {path}", remedy=remedy)
     try:
-        table = pq.read_table(path)
-        facts = json.loads((table.schema.metadata or {}).get(b"xqr_bench", b"null"))
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise RecordError(f"{path} cannot be read as Parquet: {error}", remedy=remedy) from error
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        raise RecordError(
-            f"{path} is not a ranks file of the format {FORMAT!r}",
-            found=str(facts.get("format")) if isinstance(facts, dict) else "no xqr_bench metadata",
-            remedy=remedy,
-        )
-    wanted = [*_KEYS, *(f"{kind}_{name}" for name in facts["columns"] for kind in ("gt", "eq"))]
-    tops = [f"{_TOP}{name}" for name in facts["columns"]]
-    if table.column_names not in (wanted, [*wanted, *_OWN], [*wanted, *tops], [*wanted, *_OWN, *tops]):
-        raise RecordError(
-            f"{path} does not have the columns of its task",
-            found=", ".join(table.column_names),
-            remedy=remedy,
-        )
-    try:
-        return _ranks(facts, table)
-    except (ValueError, KeyError, TypeError, pa.ArrowException) as error:
-        raise RecordError(f"the columns of {path} do not fit together: {error}", remedy=remedy) from error
+        table = strict_parquet.read(path, _known_columns, rows=rows)
+        return _ranks(table)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecordError(f"{path} is not a ranks file: {error}", remedy=remedy) from error
 
 
-def _ranks(facts: dict[str, Any], table: Any) -> Ranks:
-    import pyarrow as pa
+def _known_columns(facts: Mapping[str, Any]) -> dict[str, strict_parquet.Kind]:
+    """The columns that a ranks file with these facts may have, in order.
 
-    def strings(name: str) -> list[str]:
-        column = table.column(name)
-        if column.num_chunks == 0 or not pa.types.is_dictionary(column.type):
-            values: list[str] = column.to_pylist()
-            return values
-        # each distinct string is read once: a list of the whole column takes seconds
-        column = column.unify_dictionaries().combine_chunks()
-        distinct = column.dictionary.to_pylist()
-        return [distinct[index] for index in column.indices.to_pylist()]
+    Raises:
+        ValueError: the facts are of another format, or not as they are written.
+    """
+    if facts.get("format") != FORMAT:
+        raise ValueError(f"its format is {str(facts.get('format'))[:40]!r}, not {FORMAT!r}")
+    languages, sizes, depth = facts.get("columns"), facts.get("column_sizes"), facts.get("depth")
+    if (
+        not isinstance(facts.get("task"), str)
+        or not isinstance(languages, list)
+        or not isinstance(sizes, list)
+        or not languages
+        or len(set(map(str, languages))) != len(sizes)
+        or not all(isinstance(code, str) for code in languages)
+        or not all(type(size) is int and 0 <= size < 2**31 for size in sizes)
+        or not (depth is None or isinstance(depth, int))
+    ):
+        raise ValueError("its facts are not as xqr-bench writes them")
+    counts = [f"{kind}_{code}" for code in languages for kind in ("gt", "eq")]
+    tops = [f"{_TOP}{code}" for code in languages]
+    return {**_KEYS, **dict.fromkeys([*counts, *_OWN, *tops], "integer")}
 
-    def numbers(name: str, dtype: Any) -> NDArray[Any]:
-        column = table.column(name)
-        if column.null_count:
-            raise ValueError(f"{name} holds empty values")
-        return np.asarray(column.to_numpy()).astype(dtype, casting="same_kind")
 
+def _ranks(table: strict_parquet.Table) -> Ranks:
+    facts, numbers, strings = table.facts, table.numbers, table.texts
+    missing = [name for name in _known_columns(facts) if name not in table.names and not name.startswith((*_OWN, _TOP))]
+    if missing:
+        raise ValueError(f"it lacks the column {missing[0]!r}")
     languages, questions = strings("query_language"), strings("question")
     articles = numbers("article", np.int64)
     keys = list(zip(languages, questions, strict=True))
@@ -142,8 +145,8 @@ def _ranks(facts: dict[str, Any], table: Any) -> Ranks:
         raise ValueError("the rows of a query do not stand together")
     columns = tuple(facts["columns"])
     position = {language: index for index, language in enumerate(columns)}
-    optional: dict[str, Any] = {name: numbers(name, np.int32) for name in _OWN if name in table.column_names}
-    if f"{_TOP}{columns[0]}" in table.column_names:
+    optional: dict[str, Any] = {name: numbers(name, np.int32) for name in _OWN if name in table.names}
+    if f"{_TOP}{columns[0]}" in table.names:
         tops = np.column_stack([numbers(f"{_TOP}{name}", np.int32) for name in columns])
         optional["top"] = tops[starts]
         if (tops != np.repeat(optional["top"], np.diff([*starts, len(keys)]), axis=0)).any():

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xqr_bench import strict_parquet
 from xqr_bench.errors import RecordError
 from xqr_bench.files import atomic_path
 from xqr_bench.search.variants import with_paragraphs
@@ -122,41 +123,44 @@ def _sums(differences: NDArray[np.int32], new: NDArray[np.bool_]) -> NDArray[np.
     return (total - np.repeat(before, np.diff(np.append(starts, len(total))))).astype(np.int32)
 
 
-def load_relevance(name: str, strict: Ranks, path: Path) -> Ranks:
+def load_relevance(name: str, strict: Ranks, path: Path, rows: int | None = None) -> Ranks:
     """Read ranks under a rule back.
 
     Args:
         name: lenient or paragraph.
         strict: the strict ranks of the same record.
-        path: the file.
+        path: the file; nobody needs to have checked it.
+        rows: how many rows it must have; None: any number.
 
     Raises:
         RecordError: the file is missing, is not of this rule and task, or does not fit the strict ranks.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     if not path.is_file():
         raise RecordError(f"there is no file {path} with the ranks of {name} relevance", remedy=_REMEDY)
     try:
-        table = pq.read_table(path)
-        facts = json.loads((table.schema.metadata or {}).get(b"xqr_bench", b"null"))
-        if facts != _facts(name, strict):
-            raise RecordError(
-                f"{path} does not hold {name} relevance of {strict.task}", found=str(facts), remedy=_REMEDY
-            )
-        columns = {key: _numbers(table.column(key)) for key in table.column_names}
+        table = strict_parquet.read(path, lambda facts: _known_columns(name, strict, facts), rows=rows)
+        columns = {key: table.numbers(key, np.int32) for key in table.names}
         made = _lenient(strict, columns) if name == LENIENT else _paragraph(strict, columns)
         check_relevance(name, strict, made)
-    except (pa.ArrowException, OSError, ValueError, LookupError, TypeError) as error:
+    except LookupError as error:
+        raise RecordError(f"{path} lacks the column {error}", remedy=_REMEDY) from error
+    except (OSError, ValueError, TypeError) as error:
         raise RecordError(f"{path} cannot be read: {error}", remedy=_REMEDY) from error
     return made
 
 
-def _numbers(column: Any) -> NDArray[np.int32]:
-    if column.null_count:
-        raise ValueError("a column holds empty values")
-    return np.asarray(column.to_numpy()).astype(np.int32, casting="same_kind")
+def _known_columns(name: str, strict: Ranks, facts: dict[str, Any]) -> dict[str, strict_parquet.Kind]:
+    """The columns that a file of this rule may have, in order.
+
+    Raises:
+        ValueError: the facts are those of another file.
+    """
+    if facts != _facts(name, strict):
+        raise ValueError(f"it does not hold {name} relevance of {strict.task}")
+    if name != LENIENT:
+        return dict.fromkeys(["query", "column", *_COUNTS], "integer")
+    counts = [f"{kind}_{language}" for kind in ("gt", "eq") for language in strict.columns]
+    return dict.fromkeys([*counts, "own_gt", "own_eq", *(f"removed_{code}" for code in strict.columns)], "integer")
 
 
 def _lenient(strict: Ranks, columns: Columns) -> Ranks:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from xqr_bench import strict_json
 from xqr_bench.certainty import attach_certainty
 from xqr_bench.errors import RecordError
 from xqr_bench.files import write_text
@@ -21,7 +22,7 @@ from xqr_bench.record.relevance_file import load_relevance, relevance_digest, sa
 from xqr_bench.relevance import score_variant
 from xqr_bench.scores import SettingScores, all_per_query, score
 from xqr_bench.stats.bounds import BOOTSTRAP, JACKKNIFE
-from xqr_bench.types import STRICT, Ranks
+from xqr_bench.types import LENIENT, STRICT, Ranks
 
 INTERVALS = ("interval", "article_interval")
 # schema version -> a function that turns its JSON into that of the next version
@@ -89,7 +90,7 @@ def load_record(path: Path | str, *, ranks: bool = False) -> Record:
     """
     path = Path(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = strict_json.read(path)
     except FileNotFoundError:
         raise RecordError(
             f"there is no record {path}", remedy="records stand at <output>/<model>/<task>.json"
@@ -110,7 +111,7 @@ def load_record(path: Path | str, *, ranks: bool = False) -> Record:
         data = MIGRATIONS[version](data)
         version += 1
     try:
-        record = Record.model_validate(data)
+        record = strict_json.validate(Record, data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -141,7 +142,9 @@ def relevance_ranks(record: Record, name: str) -> Ranks:
     info = record.relevance[name].ranks_file
     if name not in strict.variants and info is not None and record._place is not None:
         path = beside(record._place, info.file)
-        found = load_relevance(name, strict, path)
+        # the paragraph file holds what the rule adds to the strict relevants, the lenient one a row for each of them
+        rows = info.n_relevants - (0 if name == LENIENT else strict.n_relevants)
+        found = load_relevance(name, strict, path, rows)
         digest = relevance_digest(name, strict, found)
         if digest != info.digest:
             raise RecordError(
@@ -168,7 +171,7 @@ def beside(path: Path, name: str | None) -> Path:
 
 def _ranks_beside(record: Record, path: Path) -> Ranks:
     there = beside(path, record.ranks_file.file)
-    ranks = load_ranks(there)
+    ranks = load_ranks(there, record.ranks_file.n_relevants)
     digest = ranks_digest(ranks)
     if digest != record.ranks_file.digest:
         raise RecordError(

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from xqr_bench import strict_json
 from xqr_bench.encode.digests import TRAINING_FILE
 from xqr_bench.errors import RecordError
 from xqr_bench.exposure import Exposure, FoundTexts
@@ -134,7 +135,7 @@ def load_training(folder: Path) -> TrainingRecord | None:
     """
     path = folder / TRAINING_FILE
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = strict_json.read(path)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -147,7 +148,7 @@ def load_training(folder: Path) -> TrainingRecord | None:
             remedy="update xqr-bench",
         )
     try:
-        return TrainingRecord.model_validate(data)
+        return strict_json.validate(TrainingRecord, data)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

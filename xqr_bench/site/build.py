@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from xqr_bench import __version__
+from xqr_bench import __version__, strict_json
 from xqr_bench.board.model import LEADERBOARD_VERSION, Leaderboard
 from xqr_bench.board.table import leaderboard_text
 from xqr_bench.errors import XqrBenchError
@@ -79,7 +79,7 @@ def read_json(path: Path) -> Leaderboard:
     """
     remedy = "make it: xqr-bench leaderboard show --json > leaderboard.json"
     try:
-        board = Leaderboard.model_validate_json(path.read_bytes())
+        board = strict_json.validate(Leaderboard, strict_json.read(path))
     except OSError as error:
         raise XqrBenchError(f"cannot read {path}: {error.strerror or error}", remedy=remedy) from error
     except ValidationError as error:
@@ -88,6 +88,8 @@ def read_json(path: Path) -> Leaderboard:
         raise XqrBenchError(
             f"{path} is no leaderboard JSON", found=f"{place}: {first['msg']}", remedy=remedy
         ) from error
+    except ValueError as error:
+        raise XqrBenchError(f"{path} is no leaderboard JSON: {error}", remedy=remedy) from error
     if board.leaderboard_version != LEADERBOARD_VERSION:
         raise XqrBenchError(
             f"{path} has version {board.leaderboard_version} of the leaderboard JSON",

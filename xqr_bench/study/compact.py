@@ -13,6 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from xqr_bench import strict_json
 from xqr_bench.errors import RecordError
 from xqr_bench.files import atomic_path
 from xqr_bench.scores import all_per_query
@@ -97,7 +98,7 @@ def load_compact(path: Path) -> tuple[dict[str, Compact], dict[str, Any]]:
     """
     try:
         with np.load(path, allow_pickle=False) as found:
-            about = json.loads(str(found["about"]))
+            about = strict_json.parse(str(found["about"]))
             names = [key.removesuffix(".rows") for key in found.files if key.endswith(".rows")]
             views = {
                 name: Compact(

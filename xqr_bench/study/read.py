@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from xqr_bench import strict_json
 from xqr_bench.errors import RecordError
 
 
@@ -16,7 +16,7 @@ def read_object(path: Path, keys: tuple[str, ...], remedy: str) -> dict[str, Any
         RecordError: it cannot be read, or a key is missing.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = strict_json.read(path)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise RecordError(f"{path} cannot be read: {why}", remedy=remedy) from error

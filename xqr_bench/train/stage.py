@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import tempfile
 from collections.abc import Callable, Collection, Iterator
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from xqr_bench import strict_json
 from xqr_bench.errors import UsageError
 from xqr_bench.memory import memory_kept
 from xqr_bench.progress import library_bars_hidden
@@ -140,7 +140,7 @@ def _run(
     before = 0 if start is None else int(start.name.removeprefix("checkpoint-"))
     since = None
     if start is not None:
-        since = json.loads(marker(start, arguments.process_index).read_text(encoding="utf-8"))
+        since = strict_json.read(marker(start, arguments.process_index))
         since["resumed_at"] = [*since["resumed_at"], before]
     complete = Complete(arguments.process_index, since)
 

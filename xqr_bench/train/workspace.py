@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from xqr_bench import strict_json
 from xqr_bench.errors import UsageError, XqrBenchError
 from xqr_bench.files import write_text
 
@@ -59,7 +60,7 @@ class Workspace:
         """
         asked = json.loads(json.dumps(asked))
         try:
-            before = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
+            before = strict_json.read(self.folder / "run.json")
         except FileNotFoundError:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)

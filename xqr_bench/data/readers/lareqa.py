@@ -21,6 +21,7 @@ import json
 from bisect import bisect_right
 from typing import Any, NamedTuple, NoReturn
 
+from xqr_bench import strict_json
 from xqr_bench.data.readers.base import READERS, LanguageData, Question, Sentence
 from xqr_bench.errors import DataError
 
@@ -87,7 +88,7 @@ def _decode(content: bytes, at: _At) -> Any:
             remedy="save it as UTF-8",
         ) from None
     try:
-        return json.loads(text)
+        return strict_json.parse(text)
     except json.JSONDecodeError as error:
         ended = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
         raise DataError(
@@ -95,8 +96,8 @@ def _decode(content: bytes, at: _At) -> Any:
             found=f"line {error.lineno}, column {error.colno}: {error.msg}",
             remedy=REMEDY,
         ) from None
-    except RecursionError:
-        raise DataError(f"{at.file}: not this format: nested too deep", remedy=REMEDY) from None
+    except ValueError as error:
+        raise DataError(f"{at.file}: not this format: {error}", remedy=REMEDY) from None
 
 
 _KINDS = {list: "a list", str: "a text", int: "a whole number", dict: "an object"}

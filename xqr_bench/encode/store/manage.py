@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xqr_bench import strict_json
 from xqr_bench.encode.store.locks import locked
 from xqr_bench.encode.store.settings import VectorStore
 from xqr_bench.encode.store.shard import DamagedShardError, open_shard
@@ -76,7 +76,7 @@ def contents(store: VectorStore) -> list[Shelved]:
     for folder in _folders(store):
         name, key = "unknown", {}
         try:
-            about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+            about = strict_json.read(folder / ABOUT)
             name, key = str(about["name"]), dict(about["key"])
         except (OSError, ValueError, TypeError, KeyError):
             pass

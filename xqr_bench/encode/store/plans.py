@@ -7,12 +7,12 @@ takes the other's plan, not one of its own. A text stands in at most one shard o
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from xqr_bench import strict_json
 from xqr_bench.encode.store.keys import DIGEST, canonical
 from xqr_bench.files import write_text
 
@@ -61,7 +61,7 @@ def save_plan(path: Path, plan: Plan) -> None:
 def load_plan(path: Path) -> Plan | None:
     """Read a plan; None when it is damaged."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = strict_json.read(path)
         content = found["plan"]
         if hashlib.sha256(canonical(content).encode()).hexdigest() != found["sha256"]:
             return None

@@ -8,7 +8,6 @@ vectors (float32, little-endian, row by row), SHA-256 of everything before (32 b
 from __future__ import annotations
 
 import hashlib
-import json
 import mmap
 import struct
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xqr_bench import strict_json
 from xqr_bench.encode.checks import Vectors
 from xqr_bench.encode.store.keys import DIGEST, canonical
 from xqr_bench.files import atomic_path
@@ -127,7 +127,7 @@ def open_shard(path: Path, key: str) -> Shard:
 
 def _header(text: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(text)
+        header = strict_json.parse(text)
         valid = (
             isinstance(header["key"], str)
             and isinstance(header["rows"], int)

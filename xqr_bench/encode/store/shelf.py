@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from xqr_bench import strict_json
 from xqr_bench.encode.checks import Vectors
 from xqr_bench.encode.store.keys import canonical, key_digest
 from xqr_bench.encode.store.locks import locked
@@ -122,7 +123,7 @@ class Shelf:
     def witness(self) -> tuple[list[str], Vectors] | None:
         """A few texts and their vectors as they were first encoded, float32 `[n, d]`; None when there are none."""
         try:
-            found = json.loads((self.folder / WITNESS).read_text(encoding="utf-8"))
+            found = strict_json.read(self.folder / WITNESS)
             texts = [str(text) for text in found["texts"]]
             vectors = np.array(found["vectors"], dtype=np.float32)
         except (OSError, ValueError, TypeError, KeyError):

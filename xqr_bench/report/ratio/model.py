@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from xqr_bench import strict_json
 from xqr_bench.errors import RecordError
 from xqr_bench.files import write_text
 
@@ -296,9 +297,9 @@ def load_ratios(path: Path) -> Ratios:
     """
     remedy = "make it with xqr-bench report ratios"
     try:
-        if path.is_symlink() or path.stat().st_size > MAX_SIZE:
-            raise RecordError(f"{path} is a link or larger than {MAX_SIZE // 2**20} MiB", remedy=remedy)
-        return Ratios.model_validate_json(path.read_bytes())
+        if path.is_symlink():
+            raise RecordError(f"{path} is a link", remedy=remedy)
+        return strict_json.validate(Ratios, strict_json.read(path, MAX_SIZE))
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror or error}", remedy=remedy) from error
     except ValidationError as error:
@@ -307,3 +308,5 @@ def load_ratios(path: Path) -> Ratios:
         raise RecordError(
             f"{path} is no {FILE}", found=f"{place + ': ' if place else ''}{first['msg']}", remedy=remedy
         ) from error
+    except ValueError as error:
+        raise RecordError(f"{path} is no {FILE}: {error}", remedy=remedy) from error

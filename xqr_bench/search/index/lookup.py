@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from xqr_bench.data import TaskSpec, load_task
+from xqr_bench.data.catalog import load_shipped
 from xqr_bench.encode import BoundEncoder, EncoderOptions, ModelIdentity, load_encoder
 from xqr_bench.encode.bound import TextEncoder
 from xqr_bench.encode.checks import check_values
-from xqr_bench.encode.importing import is_python_spec
+from xqr_bench.encode.trust import options_from_file, refuse_code
 from xqr_bench.errors import SavedIndexError, UnknownNameError, UsageError
 from xqr_bench.search.index.build import search_index
 from xqr_bench.search.index.store import AGAIN, Manifest, read_language, read_manifest, task_digest
@@ -37,9 +38,10 @@ class IndexSearcher:
     Args:
         folder: what `save_index` wrote.
         encoder: a MODEL string, an encoder, or None: the one the index names.
-        task: a task's name, file or spec; None: the one the index names.
+        task: a task's name, file or spec; None: the shipped one that the index names.
         data_dir: folder with the data files.
         trust_remote_code: let code that comes with a hub model run; an index cannot ask for it.
+        model_kwargs: arguments for the model, in place of those that the index names.
 
     Raises:
         SavedIndexError: no index, a damaged one, or one of another encoder or other data.
@@ -54,11 +56,12 @@ class IndexSearcher:
         task: str | Path | TaskSpec | None = None,
         data_dir: Path | str | None = None,
         trust_remote_code: bool = False,
+        model_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.manifest: Manifest = read_manifest(self.folder)
         self._texts = self._read_texts(task, data_dir)
-        self._trusted = trust_remote_code
+        self._user = EncoderOptions(trust_remote_code=trust_remote_code, model_kwargs=model_kwargs or {})
         self._indices: dict[str, tuple[Any, list[str]]] = {}
         self._given = isinstance(encoder, BoundEncoder)
         self.encoder = self._load(encoder)
@@ -116,9 +119,14 @@ class IndexSearcher:
 
     def _read_texts(self, task: str | Path | TaskSpec | None, data_dir: Path | str | None) -> dict[str, str]:
         saved = self.manifest.task
-        data = load_task(
-            task or saved.file or saved.name, data_dir=data_dir, languages=saved.languages, limit=saved.limit
-        )
+        if task is None and saved.file is not None:
+            raise UsageError(
+                f"the index {self.folder} was made from a task file, which is read only when you name it",
+                found=saved.file,
+                remedy="look at the file, then name it: --task FILE",
+            )
+        chosen = load_shipped(saved.name, f"the index {self.folder}") if task is None else task
+        data = load_task(chosen, data_dir=data_dir, languages=saved.languages, limit=saved.limit)
         if data.name != saved.name:
             raise SavedIndexError(
                 f"the index {self.folder} is not of the task {data.name}",
@@ -147,12 +155,8 @@ class IndexSearcher:
                 f"the index {self.folder} was made by an encoder without a MODEL string: {saved.identity.name}",
                 remedy="give the encoder: --model MODEL",
             )
-        if encoder is None and saved.model is not None and is_python_spec(saved.model):
-            raise SavedIndexError(
-                f"the index {self.folder} was made by Python code, which is run only when it is named",
-                found=saved.model,
-                remedy="look at the code, then name it: --model file.py:Object",
-            )
+        if encoder is None and saved.model is not None:
+            refuse_code(saved.model, f"the index {self.folder}")
         bound = encoder if isinstance(encoder, BoundEncoder) else load_encoder(encoder or saved.model, self._options())
         changed = _differences(saved.identity, bound.identity)
         if changed:
@@ -171,10 +175,10 @@ class IndexSearcher:
                 found=", ".join(strange),
                 remedy="update xqr-bench, or " + AGAIN,
             )
-        options = {**self.manifest.encoder.options, "trust_remote_code": self._trusted}
+        options = dict(self.manifest.encoder.options)
         if identity.kind == "sentence-transformers" and identity.revision is not None:
             options["revision"] = identity.revision  # a hub model: the commit whose vectors the index holds
-        return EncoderOptions(**options)
+        return options_from_file(options, self._user, f"the index {self.folder}")
 
     def _another_encoder(self, changed: list[str]) -> SavedIndexError:
         return SavedIndexError(

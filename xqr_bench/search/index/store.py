@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from xqr_bench import strict_json
 from xqr_bench.encode import BoundEncoder, ModelIdentity
 from xqr_bench.errors import SavedIndexError, UsageError
 from xqr_bench.files import sha256_of
@@ -204,7 +205,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder} {what}", found=inside or None, remedy="name a folder that --save-index wrote, or " + AGAIN
         )
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = strict_json.read(path)
     except (OSError, ValueError) as error:
         raise SavedIndexError(f"{path} is damaged: {error}", remedy=AGAIN) from error
     written = content.get("format") if isinstance(content, dict) else None
@@ -213,7 +214,7 @@ def read_manifest(folder: Path) -> Manifest:
             f"{path} is not of the format {FORMAT!r}", found=repr(written), remedy="update xqr-bench, or " + AGAIN
         )
     try:
-        return Manifest.model_validate(content)
+        return strict_json.validate(Manifest, content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

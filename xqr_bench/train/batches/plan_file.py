@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from xqr_bench import strict_parquet
 from xqr_bench.errors import DataError
 from xqr_bench.files import atomic_path
 from xqr_bench.train.types import BATCH_TYPES, BatchPlan, ParallelData
@@ -85,19 +86,14 @@ def load_plan(path: Path) -> BatchPlan:
     Raises:
         DataError: no such file, no plan, or one whose rows do not have the digest it states.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     remedy = "make the plan again with the arguments of the run"
     try:
-        table = pq.read_table(path)
-        about = json.loads((table.schema.metadata or {})[_KEY])
-        if about["format"] != FORMAT:
-            raise KeyError(about["format"])
+        table = strict_parquet.read(path, _known_columns, key=_KEY)
+        about = table.facts
         shape = (about["steps"], about["batch_size"])
-        tables = {name: table[name].to_numpy().astype(np.int32).reshape(shape) for name in _TABLES}
-        types = table["type"].to_numpy().astype(np.int8).reshape(shape)[:, 0]
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        tables = {name: table.numbers(name, np.int32).reshape(shape) for name in _TABLES}
+        types = table.numbers("type", np.int8).reshape(shape)[:, 0]
+    except (OSError, LookupError, TypeError, ValueError) as error:
         raise DataError(
             f"{path} is not a batch plan", found=f"{type(error).__name__}: {error}", remedy=remedy
         ) from error
@@ -114,3 +110,23 @@ def load_plan(path: Path) -> BatchPlan:
     if plan.digest() != about["digest"]:
         raise DataError(f"{path}: the rows of the plan are not those it was saved with", remedy=remedy)
     return plan
+
+
+def _known_columns(about: dict[str, Any]) -> dict[str, strict_parquet.Kind]:
+    """The columns of a plan, in order.
+
+    Raises:
+        ValueError: what the file says about itself is not what is written there.
+    """
+    lists = [about.get(name) for name in ("data_names", "data_digests", "languages")]
+    texts = [about.get("strategy"), about.get("digest"), *(item for part in lists for item in part or ())]
+    counts = [about.get(name) for name in ("steps", "batch_size", "seed")]
+    if (
+        about.get("format") != FORMAT
+        or not all(isinstance(part, list) for part in lists)
+        or not all(isinstance(text, str) for text in texts)
+        or not all(type(count) is int and count >= 0 for count in counts)
+        or not isinstance(about.get("arguments"), dict)
+    ):
+        raise ValueError(f"its facts are not those of the format {FORMAT!r}")
+    return dict.fromkeys(["step", "type", *_TABLES], "integer")

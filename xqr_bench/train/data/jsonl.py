@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from xqr_bench import strict_json
 from xqr_bench.errors import UnknownNameError
 from xqr_bench.languages import check_code
 from xqr_bench.train.data.base import FORMATS, Request
@@ -68,11 +69,13 @@ def _items(lines: Lines, limit: int | None) -> Iterator[Item]:
             continue  # read on: the digest is of the whole file
         n += 1
         try:
-            value = json.loads(line)
+            value = strict_json.parse(line)
         except json.JSONDecodeError as error:
             raise lines.fail(
                 number, f"not JSON: {error.msg} at character {error.pos + 1}", remedy=f"write {EXAMPLE}"
             ) from error
+        except ValueError as error:
+            raise lines.fail(number, f"not JSON: {error}", remedy=f"write {EXAMPLE}") from error
         yield _item(value, lines, number)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from xqr_bench import strict_json
 from xqr_bench.data.readers import READERS
 from xqr_bench.errors import DataError
 from xqr_bench.train.data.base import FORMATS, Request
@@ -80,7 +80,7 @@ def _plain(content: bytes, path: Path) -> dict[str, Entry]:
     place = "top level"
     found: dict[str, Entry] = {}
     try:
-        for a, article in enumerate(json.loads(content)["data"]):
+        for a, article in enumerate(strict_json.parse(content)["data"]):
             for p, paragraph in enumerate(article["paragraphs"]):
                 for q, qa in enumerate(paragraph["qas"]):
                     place = f"article {a}, paragraph {p}, question {q}"

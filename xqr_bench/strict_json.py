@@ -1,0 +1,112 @@
+"""JSON that somebody else may have written: bounded, without ambiguity, every fault a ValueError.
+
+The json module alone reads more than JSON (NaN, lone surrogates, two values under one key, of which the last counts)
+and fails with a RecursionError where lists are nested deeply. All foreign JSON comes in here, so that what one command
+accepts no other command stumbles over.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    Model = TypeVar("Model", bound=BaseModel)
+
+MAX_NESTING = 64
+MAX_BYTES = 256 * 2**20
+_MAX_DIGITS = 19  # of a 64-bit integer
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def read(path: Path, limit: int = MAX_BYTES) -> Any:
+    """Read a file of JSON.
+
+    Args:
+        path: the file, UTF-8, with or without a byte order mark.
+        limit: the greatest size in bytes.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is larger, or as `parse`.
+    """
+    size = path.stat().st_size
+    if size > limit:
+        raise ValueError(f"the file has {size:,} bytes, more than the {limit:,} allowed")
+    return parse(path.read_bytes())
+
+
+def parse(content: bytes | str) -> Any:
+    """Parse JSON text.
+
+    Raises:
+        ValueError: it is not UTF-8 or not JSON (json.JSONDecodeError), is nested too deeply, has a key twice, half of a
+            surrogate pair, or a number that is not finite or has more digits than 64 bits hold.
+    """
+    text = content.decode("utf-8-sig") if isinstance(content, bytes) else content
+    too_deep = ValueError(f"it is nested more than {MAX_NESTING} levels deep")
+    try:
+        data = _DECODER.decode(text)
+    except RecursionError:
+        raise too_deep from None
+    if text.count("[") + text.count("{") > MAX_NESTING and _too_deep(data):
+        raise too_deep
+    if _SURROGATE.search(text):
+        try:
+            json.dumps(data, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise ValueError("a text holds half of a surrogate pair, which is no character") from None
+    return data
+
+
+def validate(model: type[Model], data: Any) -> Model:
+    """Check parsed JSON against a pydantic model: a number must be a number, not a text that reads like one.
+
+    Raises:
+        pydantic.ValidationError: it does not have that form.
+    """
+    return model.model_validate_json(json.dumps(data), strict=True)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands there twice")
+    return made
+
+
+def _constant(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:40]} is too large for a number")
+    return value
+
+
+def _int(text: str) -> int:
+    if len(text.lstrip("-")) > _MAX_DIGITS:
+        raise ValueError(f"a number of {len(text):,} digits is too large")
+    return int(text)
+
+
+def _too_deep(data: Any) -> bool:
+    """Whether lists and objects are nested too deeply, found level by level, without recursion."""
+    level = [data]
+    for _ in range(MAX_NESTING + 1):
+        level = [found for found in level if isinstance(found, dict | list)]
+        if not level:
+            return False
+        level = [child for found in level for child in (found.values() if isinstance(found, dict) else found)]
+    return True
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_float, parse_int=_int)
