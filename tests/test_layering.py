@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "xqr_bench"
 # Top to bottom, as in docs/design.md: each may import only what stands above it (and itself).
 ROOMS = [
     "errors",
+    "printable",
     "languages",
     "registry",
     "types",

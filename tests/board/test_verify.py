@@ -108,8 +108,8 @@ def test_a_fault_cannot_steer_the_terminal(filled: Path) -> None:
     done = run("leaderboard", "verify", "--quiet", str(filled))
     assert "\x1b" not in done.out
     assert done.out.splitlines() == [
-        "a?[31m?b: not part of a submission",
-        "char-ngrams/1/mini.json: the title of the record is not that of mini; found ?[2J?all in order",
+        "a�[31m�b: not part of a submission",
+        "char-ngrams/1/mini.json: the title of the record is not that of mini; found �[2J�all in order",
     ]
 
 

@@ -15,11 +15,6 @@ _MAX_RANKS = {"xquad-r": 3 * 2**20}
 _MAX_RANKS_DEFAULT = 8 * 2**20
 
 
-def visible(text: str) -> str:
-    """Somebody else's text in one line, without characters that steer a terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
-
-
 def max_ranks(task: str) -> int:
     """The greatest size of a ranks file of this task, in bytes."""
     return _MAX_RANKS.get(task, _MAX_RANKS_DEFAULT)

@@ -11,11 +11,11 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xqr_bench.board.files import visible
 from xqr_bench.board.model import ExposureClass, Figure, Leaderboard, PublishedRow, Row
 from xqr_bench.board.standing import METRIC
 from xqr_bench.errors import UnknownNameError, UsageError
 from xqr_bench.metrics import parse_metric
+from xqr_bench.printable import shown_line
 from xqr_bench.report.terminal import SHORT, number
 from xqr_bench.types import CROSS_LINGUAL, MULTILINGUAL, SETTINGS
 
@@ -207,7 +207,7 @@ def _name(row: Row) -> Text:
     if row.kind != "encoder":
         text.append(f" ({row.kind})", style="dim")
     if row.protocol.name != "standard":
-        text.append(f" [{visible(row.protocol.name)}]", style="italic")
+        text.append(f" [{shown_line(row.protocol.name)}]", style="italic")
     return text
 
 
@@ -242,7 +242,8 @@ def _published(rows: Sequence[PublishedRow], view: View) -> Table | None:
         figures = [figure_of(row, view, setting, part) for setting, part in view.columns]
         if any(found is not None for found in figures):
             cells = [Text(number(found.value) if found is not None else "–") for found in figures]
-            table.add_row(Text(visible(f"{row.model}, {row.variant}")), Text(visible(row.source.citation)), *cells)
+            names = (f"{row.model}, {row.variant}", row.source.citation)
+            table.add_row(*(Text(shown_line(name)) for name in names), *cells)
     return table if table.row_count else None
 
 

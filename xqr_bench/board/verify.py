@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from xqr_bench.board.attestation import load_attestation
 from xqr_bench.board.check import check_submission
-from xqr_bench.board.files import visible
 from xqr_bench.board.places import RATIOS, attestation_path, ranks_path, record_paths, record_place, strange_files
 from xqr_bench.board.publish import local_paths
 from xqr_bench.board.published import check_published
 from xqr_bench.errors import RecordError, UsageError, XqrBenchError
+from xqr_bench.printable import shown_line
 from xqr_bench.record import Record
 from xqr_bench.report.ratio.model import load_ratios
 
@@ -33,7 +33,7 @@ class Verified(NamedTuple):
 
 def one_line(error: XqrBenchError) -> str:
     """An error without its remedy, in one line."""
-    return visible("; ".join(part for part in (error.problem, error.found and f"found {error.found}") if part))
+    return shown_line("; ".join(part for part in (error.problem, error.found and f"found {error.found}") if part))
 
 
 def check_placed(path: Path, folder: Path, *, prove: bool = True) -> Record:
@@ -113,7 +113,7 @@ def _shared_folder(path: Path, folder: Path, record: Record, names: dict[str, st
 
 
 def _below(path: Path, folder: Path) -> str:
-    return visible(path.relative_to(folder).as_posix())
+    return shown_line(path.relative_to(folder).as_posix())
 
 
 def _without(text: str, folder: Path) -> str:

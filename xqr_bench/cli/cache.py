@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xqr_bench.cli.printing import console, echo
 from xqr_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,7 +67,6 @@ def cache() -> None:
 @cache_dir_option
 def info(cache_dir: str | None) -> None:
     """Show where the store is, what it holds and how large it is."""
-    from rich.console import Console
     from rich.table import Table
 
     from xqr_bench.encode import vector_store
@@ -74,8 +74,8 @@ def info(cache_dir: str | None) -> None:
 
     store = vector_store(cache_dir)
     found = contents(store)
-    click.echo(f"folder: {store.folder}")
-    click.echo(f"size: {_size(sum(one.size for one in found))} of at most {_size(store.limit)}")
+    echo(f"folder: {store.folder}")
+    echo(f"size: {_size(sum(one.size for one in found))} of at most {_size(store.limit)}")
     if not found:
         return
     table = Table("encoder", "role", "what", "texts", "dimensions", "size", "last used", box=None, pad_edge=False)
@@ -83,7 +83,7 @@ def info(cache_dir: str | None) -> None:
         role = one.key.get("role") or "both"
         numbers = (f"{one.texts:,}", str(one.dimensions or ""), _size(one.size))
         table.add_row(one.name, role, _what(one), *numbers, _when(one.used))
-    Console(highlight=False).print(table)
+    console().print(table)
 
 
 @cache.command()
@@ -108,9 +108,9 @@ def clear(encoder: str | None, cache_dir: str | None) -> None:
         removed, kept = remove(store, list(sizes))
     except OSError as error:
         raise XqrBenchError(f"the store {store.folder} cannot be cleared: {error.strerror or error}") from error
-    click.echo(f"removed: {_size(sum(sizes[folder] for folder in removed))} in {len(removed)} folders")
+    echo(f"removed: {_size(sum(sizes[folder] for folder in removed))} in {len(removed)} folders")
     for folder in kept:
-        click.echo(f"kept, a run is using it or it cannot be removed: {folder}")
+        echo(f"kept, a run is using it or it cannot be removed: {folder}")
 
 
 @cache.command()
@@ -126,8 +126,8 @@ def verify(ctx: click.Context, cache_dir: str | None) -> None:
 
     number, damaged = check(vector_store(cache_dir))
     for one in damaged:
-        click.echo(f"damaged: {one.path}: {one.reason}")
-    click.echo(f"{number - len(damaged):,} of {number:,} files are whole")
+        echo(f"damaged: {one.path}: {one.reason}")
+    echo(f"{number - len(damaged):,} of {number:,} files are whole")
     ctx.exit(1 if damaged else 0)
 
 

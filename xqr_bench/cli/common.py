@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xqr_bench.cli.printing import console, echo, echo_json
 from xqr_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -117,11 +118,9 @@ def json_object(text: str | None) -> dict[str, Any]:
 
 def table_console() -> Console:
     """A console for tables, at least as wide as they are made for; a narrower terminal wraps their lines."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    console.width = max(console.width, 100)
-    return console
+    made = console()
+    made.width = max(made.width, 100)
+    return made
 
 
 class Session:
@@ -150,13 +149,11 @@ class Session:
 
     @cached_property
     def _console(self) -> Console:
-        from rich.console import Console
-
-        return Console(stderr=True, quiet=self.quiet, highlight=False, soft_wrap=True)
+        return console(err=True, quiet=self.quiet)
 
     def say(self, line: str) -> None:
         """Print a line on standard error, unless --quiet."""
-        self._console.print(line, markup=False)
+        self._console.print(line, soft_wrap=True)
 
     @property
     def chosen(self) -> dict[str, Any]:
@@ -207,16 +204,16 @@ class Session:
 
         paths = [save_record(record, record_path(self.output, name, record.task.name)) for record in records]
         if self._options["as_json"]:
-            click.echo("[" + ",\n".join(to_json(record) for record in records) + "]")
+            echo_json("[" + ",\n".join(to_json(record) for record in records) + "]")
         elif self.quiet:
             for path in paths:
-                click.echo(str(path))
+                echo(str(path))
         elif records:
             from xqr_bench.report.terminal import results
 
             table_console().print(results(records))
             for path in paths:
-                click.echo(f"record: {path}")
+                echo(f"record: {path}")
 
 
 def _refuse_same_names(specs: Sequence[TaskSpec]) -> None:

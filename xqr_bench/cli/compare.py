@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from xqr_bench.cli.common import table_console
+from xqr_bench.cli.printing import echo, echo_json
 from xqr_bench.errors import UsageError
 
 FORMATS = ("json", "markdown", "latex")
@@ -70,14 +71,14 @@ def compare(records: tuple[str, ...], **options: Any) -> None:
         from xqr_bench.report.plots import plot_comparison
 
         written = plot_comparison(found, paths, options["kind"] or "forest", Path(options["plot"]), choice, **numbers)
-        click.echo(f"plot: {written}", err=True)
+        echo(f"plot: {written}", err=True)
 
 
 def _show(found: Any, form: str | None) -> None:
     if form is not None:
         from xqr_bench.report import comparison_text
 
-        click.echo(getattr(comparison_text, f"comparison_{form}")(found))
+        (echo_json if form == "json" else echo)(getattr(comparison_text, f"comparison_{form}")(found))
         return
     from xqr_bench.report.comparison import comparison_tables
 

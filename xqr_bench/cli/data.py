@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xqr_bench.cli.printing import console, echo
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -32,7 +34,6 @@ def data() -> None:
 @TASKS
 def list_files(tasks: tuple[str, ...], data_dir: str | None) -> None:
     """Show where the files of each task are, or would be."""
-    from rich.console import Console
     from rich.table import Table
 
     from xqr_bench.data import locate
@@ -49,8 +50,8 @@ def list_files(tasks: tuple[str, ...], data_dir: str | None) -> None:
             spec.licence.name if spec.licence else "not stated",
         )
         where.append(f"{spec.name} ({places[0].kind}): {places[0].path.parent}")
-    Console().print(table)
-    click.echo("\n" + "\n".join(where))
+    console().print(table)
+    echo("\n" + "\n".join(where))
 
 
 @data.command("fetch")
@@ -65,18 +66,18 @@ def fetch_files(tasks: tuple[str, ...], force: bool) -> None:
     for spec in _specs(tasks):
         if not spec.downloadable:
             if tasks:
-                click.echo(f"{spec.name}: nothing to fetch, its files are read where they are")
+                echo(f"{spec.name}: nothing to fetch, its files are read where they are")
             continue
         if spec.licence:
-            click.echo(f"{spec.title}: licence {spec.licence.name} ({spec.licence.url})")
+            echo(f"{spec.title}: licence {spec.licence.name} ({spec.licence.url})")
         with DownloadBar() as bar:
             fetched = [fetch(spec, code, force=force, progress=bar) for code in spec.languages]
-        click.echo(
+        echo(
             f"{spec.name}: {sum(fetched)} downloaded, {len(fetched) - sum(fetched)} already there, "
             f"in {cache_folder(spec)}"
         )
     if data_folder() is not None:
-        click.echo(f"note: XQR_BENCH_DATA is set, so {data_folder()} is read in place of the cache")
+        echo(f"note: XQR_BENCH_DATA is set, so {data_folder()} is read in place of the cache")
 
 
 @data.command("verify")
@@ -95,22 +96,22 @@ def verify_files(context: click.Context, tasks: tuple[str, ...], data_dir: str |
     for spec in _specs(tasks):
         checks = list(verify(spec, data_dir))
         if not tasks and all(check.place.kind == "cache" and not check.place.present for check in checks):
-            click.echo(f"{spec.name}: not fetched (xqr-bench data fetch {spec.name})")
+            echo(f"{spec.name}: not fetched (xqr-bench data fetch {spec.name})")
             continue
         found = _report(spec, checks)
         if not found:
             try:
                 whole = load_task(spec, data_dir=data_dir)
-                click.echo(
+                echo(
                     f"{spec.name}: {len(whole.queries):,} queries, {len(whole.candidates):,} candidates, "
                     f"{len(set(whole.articles)):,} articles"
                 )
             except DataError as error:
-                click.echo(f"FAULT {error}")
+                echo(f"FAULT {error}")
                 found = 1
         faults += found
     if faults:
-        click.echo(f"{faults} fault{'s' if faults > 1 else ''} found", err=True)
+        echo(f"{faults} fault{'s' if faults > 1 else ''} found", err=True)
         context.exit(1)
 
 
@@ -121,11 +122,11 @@ def _report(spec: TaskSpec, checks: Sequence[FileCheck]) -> int:
         name = spec.files[check.place.language].path
         if check.fault is not None:
             missing = not check.place.present
-            click.echo(f"FAULT {name}: {'not there either' if missing and told else check.fault}")
+            echo(f"FAULT {name}: {'not there either' if missing and told else check.fault}")
             told = told or missing
             continue
         digest = "digest ok" if spec.files[check.place.language].sha256 else "no digest to check"
-        click.echo(
+        echo(
             f"ok    {name:18} {size_text(check.size):>8}  {digest}, "
             f"{check.questions:,} questions, {check.sentences:,} sentences"
         )

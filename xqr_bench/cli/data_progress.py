@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from xqr_bench.cli.printing import console, text_column
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -18,15 +20,14 @@ class DownloadBar:
         self._progress: Progress | None = None
 
     def __enter__(self) -> DownloadBar:
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
 
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            text_column("{task.description}"),
             BarColumn(bar_width=30),
             DownloadColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=console(err=True),
             disable=self._quiet,
         )
         self._progress.start()

@@ -6,6 +6,8 @@ import json
 
 import click
 
+from xqr_bench.cli.printing import echo, echo_json
+
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -16,11 +18,11 @@ def encoders(as_json: bool) -> None:
     kinds, names = encoder_kinds(), registered_encoders()
     if as_json:
         forms = [{"form": kind.form, "description": kind.description, "example": kind.example} for kind in kinds]
-        click.echo(json.dumps({"kinds": forms, "names": names}, ensure_ascii=False, indent=2))
+        echo_json(json.dumps({"kinds": forms, "names": names}, ensure_ascii=False, indent=2))
         return
     formatter = click.HelpFormatter(width=100)
     with formatter.section("MODEL is, in the order in which it is tried"):
         formatter.write_dl([(kind.form, f"{kind.description}; e.g. {kind.example}") for kind in kinds])
     with formatter.section("Names"):
         formatter.write_dl(list(names.items()))
-    click.echo(formatter.getvalue(), nl=False)
+    echo(formatter.getvalue(), nl=False)

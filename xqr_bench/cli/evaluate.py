@@ -11,6 +11,7 @@ from xqr_bench.cli.cache import OPTIONS as CACHE_OPTIONS
 from xqr_bench.cli.cache import cache_options, chosen_store
 from xqr_bench.cli.common import Session, given, json_object, task_options, trec_options
 from xqr_bench.cli.index import check_index_options, chosen_index, index_options
+from xqr_bench.cli.printing import echo
 from xqr_bench.cli.runs import evaluate_run, run_writer
 from xqr_bench.cli.transform import chosen_transform, transform_options
 from xqr_bench.errors import UsageError
@@ -156,8 +157,8 @@ def _run(
         with RunProgress(quiet=session.quiet) as progress:
             plans = rehearse(encoder, session.specs, progress=progress, data_progress=progress.data, **session.chosen)
         for plan in plans:
-            click.echo(plan)
-        click.echo("dry run: nothing was written")
+            echo(plan)
+        echo("dry run: nothing was written")
         return
     name = record_name(encoder, transform, index)
     todo = session.todo(name, encoder.identity)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from xqr_bench.cli.printing import echo
+
 
 @click.group()
 def export() -> None:
@@ -22,4 +24,4 @@ def model_card(records: tuple[str, ...], metrics: str | None) -> None:
     from xqr_bench.export import model_card as card
     from xqr_bench.record import load_record
 
-    click.echo(card([load_record(path) for path in records], metrics=split(metrics)), nl=False)
+    echo(card([load_record(path) for path in records], metrics=split(metrics)), nl=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from xqr_bench.cli.common import split, table_console
+from xqr_bench.cli.printing import echo, echo_json
 
 
 @click.command(short_help="Look for a task's texts in training data.")
@@ -53,12 +54,12 @@ def exposure(
     found = find_texts(data, read_texts([Path(name) for name in files]), near=near)
     text = json.dumps(found.to_json(examples), ensure_ascii=False, indent=1) + "\n"
     if as_json:
-        click.echo(text, nl=False)
+        echo_json(text, nl=False)
     else:
         console = table_console()
         for table in finding_tables(found, examples):
             console.print(*table.rich(), sep="\n")
-        click.echo(f"level: {found.level}" if found.level else "no evaluation text was found in these files")
+        echo(f"level: {found.level}" if found.level else "no evaluation text was found in these files")
     if output is not None:
         write_text(Path(output), text)
-        click.echo(f"written: {output}", err=True)
+        echo(f"written: {output}", err=True)

@@ -10,6 +10,7 @@ import click
 from xqr_bench.cli.cache import cache_options, chosen_store
 from xqr_bench.cli.common import limit_option, split, table_console
 from xqr_bench.cli.evaluate import encoder_options, options_of
+from xqr_bench.cli.printing import echo, echo_json
 from xqr_bench.cli.transform import chosen_transform, transform_options
 from xqr_bench.errors import UsageError
 
@@ -73,13 +74,13 @@ def geometry(model: str, **options: Any) -> None:
     finally:
         encoder.close()
     if options["as_json"]:
-        click.echo(geometry_json(found))
+        echo_json(geometry_json(found))
     elif options["as_markdown"]:
-        click.echo(geometry_markdown(found))
+        echo(geometry_markdown(found))
     else:
         console = table_console()
         for panels in found:
             console.print(geometry_tables(panels))
     if options["output"] is not None:
         write_text(Path(options["output"]), geometry_json(found) + "\n")
-        click.echo(f"geometry: {options['output']}", err=True)
+        echo(f"geometry: {options['output']}", err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from xqr_bench.cli.common import table_console
+from xqr_bench.cli.printing import echo
 
 
 @click.command(short_help="Scores by language beside how much text there is of each.")
@@ -32,7 +33,7 @@ def languages(record: str, metric: str, as_markdown: bool) -> None:
         )
     tables = language_tables(loaded, name)
     if as_markdown:
-        click.echo("\n\n".join(table.markdown() for table in tables))
+        echo("\n\n".join(table.markdown() for table in tables))
         return
     console = table_console()
     for table in tables:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from xqr_bench.cli.common import table_console
+from xqr_bench.cli.printing import echo, echo_json
 from xqr_bench.cli.site import build
 
 
@@ -28,13 +29,13 @@ def verify(folder: str, quiet: bool) -> None:
     """
     from xqr_bench.board.verify import verify as verify_folder
 
-    done = verify_folder(folder, None if quiet else lambda path: click.echo(f"checking {path}", err=True))
+    done = verify_folder(folder, None if quiet else lambda path: echo(f"checking {path}", err=True))
     for fault in done.faults:
-        click.echo(f"{fault.path}: {fault.text}")
+        echo(f"{fault.path}: {fault.text}")
     if done.faults:
         raise SystemExit(1)
     if not quiet:
-        click.echo(f"{done.checked} submissions are in order: all their scores follow from their ranks")
+        echo(f"{done.checked} submissions are in order: all their scores follow from their ranks")
 
 
 @leaderboard.command(short_help="Show the tables, or print the leaderboard JSON.")
@@ -83,7 +84,7 @@ def show(ctx: click.Context, /, **options: Any) -> None:
             )
     board = read_leaderboard(options["folder"], task=options["task"], test=not options["no_tests"])
     if options["as_json"]:
-        click.echo(leaderboard_text(board), nl=False)
+        echo_json(leaderboard_text(board), nl=False)
         return
     view = View(
         metric=options["metric"],

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib import import_module
 
 import click
 
 from xqr_bench import __version__
+from xqr_bench.cli.printing import clean_python, echo
 from xqr_bench.errors import XqrBenchError
 
 # name -> (module, attribute, one line for --help); in the order --help shows them
@@ -128,18 +130,21 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; every foreseen error is one message and exit code 1."""
+    clean_python()
     try:
         code = cli.main(standalone_mode=False)
     except click.exceptions.Abort:
-        click.echo("stopped; nothing half-written was left", err=True)
+        echo("stopped; nothing half-written was left", err=True)
         sys.exit(130)
     except KeyboardInterrupt:
-        click.echo("stopped; nothing half-written was left", err=True)
+        echo("stopped; nothing half-written was left", err=True)
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
+        told = io.StringIO()
+        error.show(told)
+        echo(told.getvalue(), err=True, nl=False)
         sys.exit(error.exit_code)
     except XqrBenchError as error:
-        click.echo(f"error: {error}", err=True)
+        echo(f"error: {error}", err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

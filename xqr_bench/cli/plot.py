@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from xqr_bench.cli.common import table_console
+from xqr_bench.cli.printing import echo
 
 
 @click.command(short_help="Draw records: heat maps, bars by language, differences, bias.")
@@ -56,4 +57,4 @@ def plot(
         loaded = [load_record(path) for path in paths]
         title = loaded[0].task.title + under(relevance)
         table_console().print(*frontier_table(points_of(loaded, relevance), title).rich(), sep="\n")
-    click.echo(f"plot: {written}")
+    echo(f"plot: {written}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from xqr_bench.cli.common import split, table_console
+from xqr_bench.cli.printing import echo, echo_json
 from xqr_bench.errors import UsageError
 
 
@@ -69,13 +70,13 @@ def pools(
         seed=seed,
     )
     if as_json:
-        click.echo(found.model_dump_json(indent=1, exclude_none=True))
+        echo_json(found.model_dump_json(indent=1, exclude_none=True))
     else:
         from xqr_bench.report.pools import pool_tables
 
         tables = pool_tables(found)
         if as_markdown:
-            click.echo("\n\n".join(table.markdown() for table in tables))
+            echo("\n\n".join(table.markdown() for table in tables))
         else:
             console = table_console()
             for table in tables:
@@ -84,4 +85,4 @@ def pools(
         from xqr_bench.report.plots import pools as drawn
         from xqr_bench.report.plots.style import save
 
-        click.echo(f"plot: {save(drawn.draw(found), Path(plot))}", err=True)
+        echo(f"plot: {save(drawn.draw(found), Path(plot))}", err=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from xqr_bench.cli.printing import console, text_column
+
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
@@ -13,24 +15,22 @@ class RunProgress:
     """Draws `xqr_bench.progress.Progress` and, inside the loading phase, downloads."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        from rich.console import Console
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
             Progress,
-            TextColumn,
             TimeElapsedColumn,
             TimeRemainingColumn,
         )
 
         self._progress: Progress = Progress(
-            TextColumn("{task.description:<10}"),
+            text_column("{task.description:<10}"),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("left"),
+            text_column("left"),
             TimeRemainingColumn(),
-            console=Console(stderr=True, quiet=quiet),
+            console=console(err=True, quiet=quiet),
             disable=quiet,
         )
         self._phase: TaskID | None = None
@@ -62,7 +62,7 @@ class RunProgress:
 
     def say(self, line: str) -> None:
         """Print a line above the bars."""
-        self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._progress.console.print(line, soft_wrap=True)
 
     def data(self, stage: str, name: str, done: int, total: int | None) -> None:
         """Draw a download (see `xqr_bench.data.Progress`)."""

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xqr_bench.cli.printing import echo
+
 if TYPE_CHECKING:
     from xqr_bench.record import Record
 
@@ -34,22 +36,22 @@ def recompute(record: str, write: bool, peer: str | None, sample: int, seed: int
     new, differences = recompute_record(loaded)
     figures = sum(1 for scores in new.scores.values() for _ in scores.items())
     for difference in differences[:20]:
-        click.echo(f"{difference.place}: stored {difference.stored}, recomputed {difference.recomputed}")
+        echo(f"{difference.place}: stored {difference.stored}, recomputed {difference.recomputed}")
     if len(differences) > 20:
-        click.echo(f"... and {len(differences) - 20} more")
+        echo(f"... and {len(differences) - 20} more")
     gained = gained_intervals(loaded, new)
     if gained:
         done = "were added" if write else "can be added with --write"
-        click.echo(f"{path}: intervals of {gained} figures, which an older version left out, {done}")
+        echo(f"{path}: intervals of {gained} figures, which an older version left out, {done}")
     if write and (differences or gained):
         save_record(new, path)
     agrees = peer is None or _cross_check(new, sample, seed)
     if not differences:
-        click.echo(f"{path}: all {figures} figures follow from its ranks ({loaded.ranks_file.digest[:12]}…)")
+        echo(f"{path}: all {figures} figures follow from its ranks ({loaded.ranks_file.digest[:12]}…)")
     elif write:
-        click.echo(f"{path}: {len(differences)} values of {figures} figures were replaced")
+        echo(f"{path}: {len(differences)} values of {figures} figures were replaced")
     else:
-        click.echo(f"{path}: {len(differences)} values do not follow from its ranks")
+        echo(f"{path}: {len(differences)} values do not follow from its ranks")
     if not agrees or (differences and not write):
         raise SystemExit(1)
 
@@ -60,23 +62,19 @@ def _cross_check(record: Record, sample: int, seed: int) -> bool:
     from xqr_bench.trec.rebuild import cross_check
 
     found = cross_check(record.ranks, record.task.metrics, record.task.settings, sample=sample, seed=seed)
-    click.echo(
-        "means over the lists drawn; ours: expected, and in the worst and best order of ties; theirs: pytrec_eval"
-    )
+    echo("means over the lists drawn; ours: expected, and in the worst and best order of ties; theirs: pytrec_eval")
     head = ("setting", "metric", "lists", "expected", "worst", "theirs", "best", "theirs", "largest difference")
-    click.echo("{:<14} {:<12} {:>7} {:>10} {:>10} {:>10} {:>10} {:>10}  {}".format(*head))
+    echo("{:<14} {:<12} {:>7} {:>10} {:>10} {:>10} {:>10} {:>10}  {}".format(*head))
     for row in found:
         figures = (row.expected, row.worst, row.their_worst, row.best, row.their_best)
         shown = " ".join(f"{value:>10.6f}" for value in figures)
         verdict = "" if row.agrees else "  DISAGREES"
-        click.echo(f"{row.setting:<14} {row.metric:<12} {row.lists:>7,} {shown}  {row.difference:.1e}{verdict}")
+        echo(f"{row.setting:<14} {row.metric:<12} {row.lists:>7,} {shown}  {row.difference:.1e}{verdict}")
     wrong = sum(not row.agrees for row in found)
     if not found:
-        click.echo("pytrec_eval has none of the metrics of this record")
+        echo("pytrec_eval has none of the metrics of this record")
     elif wrong:
-        click.echo(
-            f"pytrec_eval disagrees on {wrong} of {len(found)} figures: a list differs by more than {TOLERANCE:g}"
-        )
+        echo(f"pytrec_eval disagrees on {wrong} of {len(found)} figures: a list differs by more than {TOLERANCE:g}")
     else:
-        click.echo(f"pytrec_eval agrees: no list differs by more than {TOLERANCE:g}")
+        echo(f"pytrec_eval agrees: no list differs by more than {TOLERANCE:g}")
     return not wrong

@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from xqr_bench.cli.common import beside_package
+from xqr_bench.cli.printing import console, echo
+from xqr_bench.printable import markdown_shown
 
 PAGE = "ratios.html"
 PUBLISHED = Path("leaderboard") / "published" / "elmahdy-2024.json"
@@ -58,7 +60,7 @@ def ratios(study: str, **options: Any) -> None:
             options["conditions"],
             _published(options["published"]),
             options["data_dir"],
-            (lambda text: None) if quiet else (lambda text: click.echo(text, err=True)),
+            (lambda text: None) if quiet else (lambda text: echo(text, err=True)),
         )
     )
     folder = Path(options["output"]).expanduser()
@@ -67,32 +69,32 @@ def ratios(study: str, **options: Any) -> None:
     drawn = [path for condition in found.conditions for path in draw_ratio(condition, folder / "plots")]
     if options["as_markdown"]:
         for condition in found.conditions:
-            click.echo(f"## {condition.name}: {condition.about}\n")
-            click.echo("".join(f"- {text}\n" for text in sentences(found, condition)))
+            echo(f"## {markdown_shown(f'{condition.name}: {condition.about}')}\n")
+            echo("".join(f"- {markdown_shown(text)}\n" for text in sentences(found, condition)))
             for table in condition_tables(found, condition):
-                click.echo(table.markdown() + "\n")
+                echo(table.markdown() + "\n")
         for table in study_tables(found):
-            click.echo(table.markdown() + "\n")
+            echo(table.markdown() + "\n")
     elif options["quiet"]:
-        click.echo(page)
+        echo(page)
     else:
         _say(found)
-        click.echo(f"{folder / FILE}, {len(drawn)} plots; open {page}")
+        echo(f"{folder / FILE}, {len(drawn)} plots; open {page}")
 
 
 def _say(found: Any) -> None:
     from xqr_bench.report.ratio.words import origins, sentences
 
     for condition in found.conditions:
-        click.echo(click.style(f"{condition.name}: {condition.about}", bold=True))
+        console().print(f"{condition.name}: {condition.about}", style="bold", soft_wrap=True)
         for text in sentences(found, condition):
-            click.echo(f"- {text}")
+            echo(f"- {text}")
         for name, value in origins(found, condition)[1:]:
-            click.echo(f"  {name}: {value}")
+            echo(f"  {name}: {value}")
         for one in condition.medians:
-            click.echo(f"  median seed of {one.arm}: {one.seed} ({one.record})")
+            echo(f"  median seed of {one.arm}: {one.seed} ({one.record})")
     for text in found.missing:
-        click.echo(f"not here: {text}")
+        echo(f"not here: {text}")
 
 
 def _published(given: str | None) -> Path | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from xqr_bench.cli.printing import echo
+
 
 @click.command(short_help="Run a record's encoder again and compare the ranks.")
 @click.argument("record", type=click.Path())
@@ -87,21 +89,21 @@ def reproduce(
         )
     found = done.attestation.found
     if not quiet:
-        click.echo(f"{found.identical:,} of {found.relevants:,} relevants have the same counts")
-        click.echo(
+        echo(f"{found.identical:,} of {found.relevants:,} relevants have the same counts")
+        echo(
             f"{found.moved:,} ({found.moved_share:.2%}; allowed {allowed.moved_share:.2%}) moved by more than "
             "1 + 1% of their rank"
         )
-        click.echo(
+        echo(
             f"greatest difference of a macro score: {found.max_score_difference:.2g} ({found.largest}; allowed "
             f"{allowed.score_difference:g})"
         )
         for name, (there, now) in done.attestation.identity_differences.items():
-            click.echo(f"identity: {name} was {there}, is {now}")
+            echo(f"identity: {name} was {there}, is {now}")
     if not done.within:
-        click.echo(f"{record}: not reproduced within the tolerance")
+        echo(f"{record}: not reproduced within the tolerance")
         raise SystemExit(1)
     if done.written is None:
-        click.echo("within the tolerance, which is wider than the leaderboard's: no attestation was written")
+        echo("within the tolerance, which is wider than the leaderboard's: no attestation was written")
     else:
-        click.echo(str(done.written) if quiet else f"reproduced: {done.written}")
+        echo(str(done.written) if quiet else f"reproduced: {done.written}")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xqr_bench.cli.printing import echo, echo_json
 from xqr_bench.errors import UsageError, XqrBenchError
+from xqr_bench.printable import ISOLATES
 
 if TYPE_CHECKING:
     from xqr_bench.search.index import Found, IndexSearcher
@@ -75,7 +77,7 @@ def _loop(answer: Callable[[str], None]) -> None:
         try:
             answer(asked)
         except XqrBenchError as error:  # the next question may be a better one
-            click.echo(f"error: {error}", err=True)
+            echo(f"error: {error}", err=True)
 
 
 def _questions() -> Iterator[str]:
@@ -84,7 +86,7 @@ def _questions() -> Iterator[str]:
         try:
             line = input("question> ")
         except EOFError:
-            click.echo(err=True)
+            echo(err=True)
             return
         if not line.strip():
             return
@@ -95,20 +97,20 @@ def _printer(searcher: IndexSearcher, full: bool, as_json: bool) -> Callable[[li
     if as_json:
         from dataclasses import asdict
 
-        return lambda found: click.echo(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=1))
+        return lambda found: echo_json(json.dumps([asdict(one) for one in found], ensure_ascii=False, indent=1))
     import shutil
     import sys
 
     from xqr_bench.report.hits import hits_lines
 
     facts = searcher.manifest.facts
-    click.echo(f"{searcher.manifest.task.name}, {searcher.encoder.name}, index {facts.type}", err=True)
+    echo(f"{searcher.manifest.task.name}, {searcher.encoder.name}, index {facts.type}", err=True)
     width, terminal = shutil.get_terminal_size((100, 24)).columns, sys.stdout.isatty()
 
     def show(found: list[Found]) -> None:
         rows = [(one.rank, one.score, one.language, one.id, one.text) for one in found]
         heading = "approximate score" if facts.type == "ivfpq" else "score"
         for line in hits_lines(rows, score=heading, width=width, lines=None if full else 3, isolate=terminal):
-            click.echo(line)
+            echo(line, keep=ISOLATES)  # its own, around text that has none
 
     return show

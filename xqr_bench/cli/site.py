@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from xqr_bench.cli.printing import echo
+
 
 @click.command(short_help="Build the leaderboard as a static site.")
 @click.option("--out", type=click.Path(), required=True, help="Folder of the site: new, empty, or a site built before.")
@@ -43,8 +45,8 @@ def build(out: str, folder: str, json_file: str | None, ratios: str | None, quie
     else:
         from xqr_bench.board.table import read_leaderboard
 
-        board = read_leaderboard(folder, progress=None if quiet else lambda step: click.echo(step, err=True))
+        board = read_leaderboard(folder, progress=None if quiet else lambda step: echo(step, err=True))
     written = build_site(board, out, more)
     for refused in [] if quiet else board.refused:
-        click.echo(f"left out: {refused.path}: {refused.fault}", err=True)
-    click.echo(written[0] if quiet else f"{len(written)} files; open {written[0]}")
+        echo(f"left out: {refused.path}: {refused.fault}", err=True)
+    echo(written[0] if quiet else f"{len(written)} files; open {written[0]}")

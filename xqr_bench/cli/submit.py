@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from xqr_bench.cli.printing import echo
+
 
 @click.command(short_help="Put a record on the leaderboard.")
 @click.argument("record", type=click.Path())
@@ -27,10 +29,10 @@ def submit(record: str, leaderboard: str, replace: bool, exposure: str | None, e
     from xqr_bench.board.submit import submit as submit_record
 
     done = submit_record(record, leaderboard, replace=replace, exposure=exposure, exposure_note=exposure_note)
-    click.echo(f"{'replaced' if done.replaced else 'submitted'}: {done.record}", err=True)
-    click.echo(f"exposure: {done.exposure}", err=True)
+    echo(f"{'replaced' if done.replaced else 'submitted'}: {done.record}", err=True)
+    echo(f"exposure: {done.exposure}", err=True)
     if done.attestation is not None:
-        click.echo(f"with the attestation {done.attestation}", err=True)
-    click.echo("open a pull request with it:", err=True)
+        echo(f"with the attestation {done.attestation}", err=True)
+    echo("open a pull request with it:", err=True)
     for command in done.commands:
-        click.echo(command)
+        echo(command)

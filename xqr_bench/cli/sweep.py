@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xqr_bench.cli.common import beside_package, split
+from xqr_bench.cli.printing import echo
 from xqr_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def sweep(**options: Any) -> None:
         if len(missing) < len(runs):
             bar.say(f"{len(runs) - len(missing)} of {len(runs)} runs have their results and are skipped")
         path = run(asked, bar.told)
-    click.echo(str(path) if options["quiet"] else f"summary: {path}")
+    echo(str(path) if options["quiet"] else f"summary: {path}")
 
 
 def _numbers(options: dict[str, Any], folder: Path) -> tuple[Numbers, str]:
@@ -96,7 +97,7 @@ def _tune(asked: Sweep, options: dict[str, Any]) -> None:
     with _Bar("tuning", total, options["quiet"]) as bar:
         chosen = tune(asked, grid, bar.told)["chosen"]
     if not options["quiet"]:
-        click.echo("chosen: " + ", ".join(f"{name} {value:g}" for name, value in chosen.items()))
+        echo("chosen: " + ", ".join(f"{name} {value:g}" for name, value in chosen.items()))
 
 
 class _Bar:
@@ -127,13 +128,13 @@ class _Bar:
 def _list(asked: Sweep) -> None:
     missing = asked.missing()
     for item in missing:
-        click.echo(item.id)
+        echo(item.id)
     values = asked.numbers.recipe
-    click.echo(
+    echo(
         f"{len(missing)} of {len(asked.runs)} runs are missing; numbers by {asked.chosen_by}: "
         f"{values.updates} updates, learning rate {values.learning_rate:g}, temperature {values.temperature:g}"
     )
-    click.echo("dry run: nothing was trained")
+    echo("dry run: nothing was trained")
 
 
 def _seeds(text: str) -> list[int]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xqr_bench.cli.printing import console, echo
 from xqr_bench.types import LENIENT
 
 REPEATED = (
@@ -30,30 +31,28 @@ if TYPE_CHECKING:
 )
 def tasks(name: str | None, data_dir: str | None) -> None:
     """List the shipped tasks, or show the one called NAME (or the task file at that path)."""
-    from rich.console import Console
 
     from xqr_bench.data import list_specs, load_spec, load_task, locate
 
-    console = Console()
     if name is None:
-        console.print(_overview(list_specs()))
-        console.print("\nxqr-bench tasks NAME shows one; docs/tasks.md tells how to add your own.", highlight=False)
+        console().print(_overview(list_specs()))
+        console().print("\nxqr-bench tasks NAME shows one; docs/tasks.md tells how to add your own.")
         return
     spec = load_spec(name)
     places = [locate(spec, code, data_dir) for code in spec.languages]
     missing = [place for place in places if not place.present]
-    console.print(f"{spec.title} ({spec.name})", style="bold", highlight=False)
+    console().print(f"{spec.title} ({spec.name})", style="bold")
     if spec.description:
-        console.print(" ".join(spec.description.split()), highlight=False)
-    console.print()
-    console.print(_languages(spec, None if missing else load_task(spec, data_dir=data_dir)))
+        console().print(" ".join(spec.description.split()))
+    console().print()
+    console().print(_languages(spec, None if missing else load_task(spec, data_dir=data_dir)))
     if missing:
-        click.echo(f"no counts: {len(missing)} of {len(places)} files are not in {missing[0].path.parent}")
+        echo(f"no counts: {len(missing)} of {len(places)} files are not in {missing[0].path.parent}")
         if missing[0].kind == "cache":
-            click.echo(f"to do: xqr-bench data fetch {spec.name}")
-    click.echo("\n" + "\n".join(_facts(spec)))
+            echo(f"to do: xqr-bench data fetch {spec.name}")
+    echo("\n" + "\n".join(_facts(spec)))
     if spec.citation.strip():
-        click.echo(f"\n{spec.citation.strip()}")
+        echo(f"\n{spec.citation.strip()}")
 
 
 def _overview(specs: list[TaskSpec]) -> RenderableType:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xqr_bench.cli.common import given, limit_option, split
+from xqr_bench.cli.printing import echo
 from xqr_bench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def train(ctx: click.Context, /, **options: Any) -> None:
         from xqr_bench.train.prepare import prepare
 
         for line in prepare(config).summary():
-            click.echo(line)
-        click.echo("dry run: nothing was trained")
+            echo(line)
+        echo("dry run: nothing was trained")
         return
     _need_accelerate()
     from xqr_bench.cli.training_progress import TrainingProgress
@@ -153,19 +154,19 @@ def _report(result: TrainResult, *, quiet: bool) -> None:
     from xqr_bench.train.prepare import told
 
     if quiet:
-        click.echo(str(result.folder))
+        echo(str(result.folder))
         return
     for name, stage in (("alignment", result.record.alignment), ("training", result.record.training)):
         if stage is None:
             continue
         found = stage.statistics
         note = f", stopped early; best at {stage.best_update}" if stage.stopped_early else ""
-        click.echo(
+        echo(
             f"{name}: {stage.updates:,} updates{note}, {found['rows']:,} rows, {stage.tokens:,} tokens, "
             f"{found['distinct_pairs']:,} distinct pairs (each {found['repeats_mean']:.1f} times), "
             f"loss {stage.loss[0][1]:.3f} to {stage.loss[-1][1]:.3f}, {stage.seconds:.1f} s"
         )
     for line in (line for findings in result.prepared.findings for line in told(findings)):
-        click.echo(line)
-    click.echo(f"weights: {result.record.weights_digest[:16]}")
-    click.echo(f"model: {result.folder}")
+        echo(line)
+    echo(f"weights: {result.record.weights_digest[:16]}")
+    echo(f"model: {result.folder}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from xqr_bench.cli.printing import text_column
 from xqr_bench.cli.progress import RunProgress
 
 
@@ -9,10 +10,8 @@ class TrainingProgress(RunProgress):
     """Draws `xqr_bench.train.callbacks.TrainProgress`."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        from rich.progress import TextColumn
-
         super().__init__(quiet=quiet)
-        self._progress.columns = (*self._progress.columns, TextColumn("{task.fields[note]}"))
+        self._progress.columns = (*self._progress.columns, text_column("{task.fields[note]}"))
         self._loss = ""
 
     def start(self, phase: str, total: int | None) -> None:

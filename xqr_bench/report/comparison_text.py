@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from xqr_bench import __version__
 from xqr_bench.comparison import Comparison, TaskComparison
+from xqr_bench.printable import markdown_shown, shown_line
 from xqr_bench.report.comparison import spanned, worst_shares
 from xqr_bench.report.figures import cell_name, effect, ends, half_width, probability, signed
 from xqr_bench.report.terminal import number
@@ -29,6 +30,10 @@ LATEX = {
     "±": r"$\pm$",
     "–": "--",
     "≤": r"$\le$",
+    # behind the \\ of a row these would be read as its arguments
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
 }
 
 
@@ -58,8 +63,12 @@ def comparison_markdown(comparisons: Sequence[TaskComparison]) -> str:
     """All tables in Markdown (GitHub's tables)."""
     parts = []
     for found in comparisons:
-        parts += [f"## {found.title}", f"{_records(found)}.", *(_markdown(table) for table in tables(found))]
-        parts += [f"- {note}" for note in found.notes]
+        parts += [
+            f"## {markdown_shown(found.title)}",
+            f"{markdown_shown(_records(found))}.",
+            *(_markdown(table) for table in tables(found)),
+        ]
+        parts += [f"- {markdown_shown(note)}" for note in found.notes]
     return "\n\n".join(parts)
 
 
@@ -199,10 +208,12 @@ def _records(found: TaskComparison) -> str:
 
 def _markdown(table: TextTable) -> str:
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        return "| " + " | ".join(map(markdown_shown, cells)) + " |"
 
     rule = ["---" if column < table.names else "---:" for column in range(len(table.header))]
-    return "\n".join([f"**{table.title}**", "", line(table.header), line(rule), *(line(row) for row in table.rows)])
+    return "\n".join(
+        [f"**{markdown_shown(table.title)}**", "", line(table.header), line(rule), *(line(row) for row in table.rows)]
+    )
 
 
 def _latex(table: TextTable, found: TaskComparison) -> str:
@@ -232,5 +243,5 @@ def _latex(table: TextTable, found: TaskComparison) -> str:
 
 def latex_text(text: str) -> str:
     """Text escaped for LaTeX, with the signs of numbers in mathematics."""
-    escaped = "".join(LATEX.get(character, character) for character in text)
+    escaped = "".join(LATEX.get(character, character) for character in shown_line(text))
     return re.sub(r"(?<![\w.])([+-])(?=[.\d]|\s)", lambda sign: f"${sign[1]}$", escaped)

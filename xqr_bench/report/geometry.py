@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xqr_bench.geometry import Geometry, LanguageGeometry
+from xqr_bench.printable import markdown_shown
 from xqr_bench.report.terminal import number
 
 READS = "reads"
@@ -69,11 +70,11 @@ def geometry_markdown(tasks: Sequence[Sequence[Geometry]]) -> str:
     parts = []
     for panels in tasks:
         for title, header, rows in _tables(panels):
-            lines = [f"### {title}", ""]
-            lines.append("| " + " | ".join(header) + " |")
+            lines = [f"### {markdown_shown(title)}", ""]
+            lines.append("| " + " | ".join(map(markdown_shown, header)) + " |")
             sides = ["---" if place == 0 or name == READS else "---:" for place, name in enumerate(header)]
             lines.append(f"|{'|'.join(sides)}|")
-            lines += ["| " + " | ".join(cell.strip() for cell in row) + " |" for row in rows]
+            lines += ["| " + " | ".join(markdown_shown(cell.strip()) for cell in row) + " |" for row in rows]
             parts.append("\n".join(lines))
     return "\n\n".join(parts)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
+from xqr_bench.printable import shown_line
 from xqr_bench.report.script import isolated, right_to_left, wrap
 
 Row = tuple[int, float, str, str, str]
@@ -26,7 +27,9 @@ def hits_lines(
         isolate: put Unicode isolates around right-to-left text (no: for output that is not a terminal).
     """
     heads = ("rank", score, "lang", "id")
-    cells = [(str(rank), f"{value:.4f}", language, id_) for rank, value, language, id_, _ in rows]
+    cells = [
+        (str(rank), f"{value:.4f}", shown_line(language), shown_line(id_)) for rank, value, language, id_, _ in rows
+    ]
     widths = [max(cell_len(row[i]) for row in (heads, *cells)) for i in range(len(heads))]
     room = max(LEAST_TEXT, width - sum(widths) - len(GAP) * len(heads))
 

@@ -9,6 +9,8 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from xqr_bench.printable import markdown_shown
+
 
 @dataclass(frozen=True)
 class PlainTable:
@@ -24,11 +26,17 @@ class PlainTable:
         """GitHub's Markdown."""
 
         def line(cells: Sequence[str]) -> str:
-            return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+            return "| " + " | ".join(map(markdown_shown, cells)) + " |"
 
         rule = ["---" if column < self.names else "---:" for column in range(len(self.header))]
-        table = [f"**{self.title}**", "", line(self.header), line(rule), *(line(row) for row in self.rows)]
-        return "\n".join([*table, *(f"\n{note}" for note in self.notes)])
+        table = [
+            f"**{markdown_shown(self.title)}**",
+            "",
+            line(self.header),
+            line(rule),
+            *(line(row) for row in self.rows),
+        ]
+        return "\n".join([*table, *(f"\n{markdown_shown(note)}" for note in self.notes)])
 
     def rich(self) -> list[Table | Text]:
         """For a terminal."""

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from rich.cells import cell_len
 
+from xqr_bench.printable import shown
+
 LEFT_TO_RIGHT, RIGHT_TO_LEFT = "\u2066", "\u2067"  # isolates: what is inside does not move what is outside
 END = "\u2069"
 ZERO_WIDTH_JOINER = "\u200d"
@@ -55,13 +57,7 @@ def cells(text: str) -> int:
 
 def visible(text: str) -> str:
     """The text on one line: white space as single spaces; control and direction characters left out."""
-    words = " ".join(text.split())
-    return "".join(
-        character
-        for character in words
-        if unicodedata.category(character) != "Cc"
-        and unicodedata.bidirectional(character) not in ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
-    )
+    return shown(" ".join(text.split()), instead="")
 
 
 def wrap(text: str, width: int, lines: int | None = None) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from xqr_bench.errors import UsageError
 from xqr_bench.files import atomic_path
+from xqr_bench.printable import shown
 from xqr_bench.types import STRICT
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ _STYLE = {
     "ytick.major.width": 0.6,
     "svg.hashsalt": "xqr-bench",
     "svg.fonttype": "path",
+    "text.parse_math": False,  # a name with $ is no formula
     "figure.dpi": 300,
     "savefig.dpi": 300,
 }
@@ -78,6 +80,8 @@ def save(figure: Figure, path: Path) -> Path:
     form = check_output(path)
     with atomic_path(path) as temporary, matplotlib.rc_context(_STYLE):
         figure.savefig(temporary, format=form, metadata=METADATA[form])
+        if form == "svg":  # its comments hold the texts that are drawn
+            temporary.write_text(shown(temporary.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
     return path
 
 

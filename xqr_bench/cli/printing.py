@@ -1,0 +1,93 @@
+"""The one outlet of the command line: what is printed is cleaned here, and no other module of it prints.
+
+Names, titles, warnings and keys of a stranger's record reach every command. So foreign text is cleaned where it
+leaves, and styles of our own are added behind that; tests/cli/test_printing.py keeps others from printing.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import warnings
+from functools import cache
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from xqr_bench.printable import json_shown, shown
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TextColumn
+
+
+def echo(text: object = "", *, err: bool = False, nl: bool = True, keep: str = "") -> None:
+    """Print text for people.
+
+    Args:
+        text: may have several lines.
+        err: on standard error.
+        nl: end the line.
+        keep: characters of our own that are printed as they are (see `shown`).
+    """
+    click.echo(shown(str(text), keep=keep), err=err, nl=nl)
+
+
+def echo_json(text: str, *, nl: bool = True) -> None:
+    """Print JSON for programs: the same value, without characters that steer a terminal."""
+    click.echo(json_shown(text), nl=nl)
+
+
+def console(*, err: bool = False, quiet: bool = False) -> Console:
+    """A console for tables and progress, which reads no markup in text.
+
+    Args:
+        err: on standard error.
+        quiet: print nothing.
+    """
+    made: Console = _console_class()(stderr=err, quiet=quiet, highlight=False, markup=False, emoji=False)
+    return made
+
+
+def text_column(text: str) -> TextColumn:
+    """A column of progress bars, whose text is no markup either."""
+    from rich.progress import TextColumn
+
+    return TextColumn(text, markup=False)
+
+
+@cache
+def _console_class() -> Any:
+    from collections.abc import Iterable
+
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+    class CleanConsole(Console):
+        """Cleans text after it was laid out and before it gets its style."""
+
+        def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else Segment(shown(segment.text), segment.style)
+
+    return CleanConsole
+
+
+def clean_python() -> None:
+    """Have what Python itself prints, warnings and unforeseen errors, cleaned like all else."""
+    sys.excepthook = _unforeseen
+    if warnings.formatwarning is not _clean_warning:
+        _plain_warning.append(warnings.formatwarning)
+        warnings.formatwarning = _clean_warning
+
+
+_plain_warning: list[Any] = []
+
+
+def _clean_warning(*arguments: Any, **more: Any) -> str:
+    return shown(_plain_warning[-1](*arguments, **more))
+
+
+def _unforeseen(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    echo("".join(traceback.format_exception(kind, error, trace)), err=True, nl=False)
