@@ -19,6 +19,7 @@ from xqr_bench.search.exact import count_all, exact_ranks, relevant_rows
 from xqr_bench.search.variants import Variants
 from xqr_bench.types import TaskData
 
+ERROR = 1e-6  # of a float32 product of unit vectors; measured 8e-7 at most
 on_each_device = pytest.mark.parametrize(
     "device",
     [
@@ -72,24 +73,30 @@ def test_exact_scores_give_the_same_counts(
         np.testing.assert_array_equal(eq, expected.eq)
 
 
-def literal(data: TaskData, counter: TorchCounter) -> tuple[np.ndarray, np.ndarray]:
-    """Counts by definition in the scores that the counter itself made, equal vectors read at their group."""
-    languages = np.array([candidate.language for candidate in data.candidates])
+def own_scores(data: TaskData, counter: TorchCounter) -> np.ndarray:
+    """The scores that the counter itself makes, equal vectors read at their group: float32 `[queries, candidates]`."""
     every = np.arange(len(data.candidates))
-    gt, eq = [], []
+    result = np.empty((len(data.queries), len(every)), dtype=np.float32)
     for start in range(0, len(data.queries), product.TILE_ROWS):
         stop = min(start + product.TILE_ROWS, len(data.queries))
-        scores = np.empty((stop - start, len(every)), dtype=np.float32)
         for panel in counter.panels:
             counter.score(start, stop, counter.hold(panel))
             here, places = counter.columns.local(counter.columns.of(every), panel)
-            scores[:, here] = counter.scores()[:, places]
-        for row, query in enumerate(range(start, stop)):
-            for index in data.relevants[query]:
-                above, same = scores[row] > scores[row, index], scores[row] == scores[row, index]
-                gt.append([above[languages == name].sum() for name in data.languages])
-                eq.append([same[languages == name].sum() for name in data.languages])
-    return np.array(gt), np.array(eq)
+            result[start:stop, here] = counter.scores()[:, places]
+    return result
+
+
+def by_language(data: TaskData, chosen: np.ndarray) -> np.ndarray:
+    """How many of the chosen candidates each language has: `[..., candidates]` -> `[..., languages]`."""
+    languages = np.array([candidate.language for candidate in data.candidates])
+    return np.stack([chosen[..., languages == name].sum(axis=-1) for name in data.languages], axis=-1)
+
+
+def literal(data: TaskData, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Counts by definition in these scores."""
+    pairs = [(row, row[index]) for row, relevant in zip(scores, data.relevants, strict=True) for index in relevant]
+    gt, eq = (np.array([compare(row, limit) for row, limit in pairs]) for compare in (np.greater, np.equal))
+    return by_language(data, gt), by_language(data, eq)
 
 
 @on_each_device
@@ -102,7 +109,7 @@ def test_thresholds_come_from_its_own_product(monkeypatch: pytest.MonkeyPatch, m
     candidates[70:80] = candidates[0]
     candidates[100] = -candidates[101]
     gt, eq, counter = counted(data, queries, candidates, unit=True, memory=memory, device=device)
-    expected = literal(data, counter)
+    expected = literal(data, own_scores(data, counter))
     np.testing.assert_array_equal(gt, expected[0])
     np.testing.assert_array_equal(eq, expected[1])
     assert (eq[:, 0] >= 1).any()
@@ -113,7 +120,11 @@ def test_thresholds_come_from_its_own_product(monkeypatch: pytest.MonkeyPatch, m
 @needs_vectors
 @on_each_device
 def test_real_vectors_differ_in_last_bits_only(device: str) -> None:
-    """All of its own counts, and close to the processor's: a rank differs only where scores agree to 1e-6."""
+    """All of its own counts, and close to the processor's: a rank differs only where scores agree to 1e-6.
+
+    At the top a score of another kernel may put one candidate before the other where the two nearly tie, and which of
+    them that is depends on the processor; a query whose top is one vector by more than the error has the same top.
+    """
     from xqr_bench.data import load_task
     from xqr_bench.encode import embed_tasks, load_encoder
 
@@ -121,13 +132,31 @@ def test_real_vectors_differ_in_last_bits_only(device: str) -> None:
     found = embed_tasks(load_encoder(f"precomputed:{VECTORS}"), [data])["xquad-r"]
     variants = Variants(data)
     gt, eq, counter = counted(data, found.queries, found.candidates, unit=True, device=device, variants=variants)
-    expected = literal(data, counter)
+    scores = own_scores(data, counter)
+    expected = literal(data, scores)
     np.testing.assert_array_equal(gt, expected[0])
     np.testing.assert_array_equal(eq, expected[1])
     ranks = exact_ranks(data, found.queries, found.candidates)
     assert (gt != ranks.gt).mean() < 1e-3
     assert np.abs(gt - ranks.gt).max() <= 2
-    assert (variants.attach(ranks).top != ranks.top).any(axis=1).mean() < 1e-3
+
+    top = variants.attach(ranks).top
+    np.testing.assert_array_equal(top, by_language(data, scores == scores.max(axis=1, keepdims=True)))
+    exact = _unit(found.queries) @ _unit(found.candidates).T
+    assert np.abs(scores - exact).max() < ERROR
+    near = exact >= exact.max(axis=1, keepdims=True) - 2 * ERROR  # what the error of two scores can bring to the top
+    _, vector = np.unique(found.candidates, axis=0, return_inverse=True)
+    decided = np.array([len(np.unique(vector.reshape(-1)[row])) == 1 for row in near])
+    assert decided.mean() > 0.65  # 281 of 400; MiniLM gives many Thai sentences nearly the same vector
+    for counts in (top, ranks.top):
+        np.testing.assert_array_equal(counts[decided], by_language(data, near)[decided])
+        assert (counts <= by_language(data, near)).all()
+        assert (counts.sum(axis=1) >= 1).all()
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    exact = vectors.astype(np.float64)
+    return exact / np.linalg.norm(exact, axis=1, keepdims=True)
 
 
 def test_full_precision_is_restored() -> None:
