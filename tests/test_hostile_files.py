@@ -186,6 +186,12 @@ def test_remote_code_needs_its_flag(model_folder: str, marker: Path) -> None:
     assert not marker.exists()
 
 
+def test_a_record_with_figures_of_no_setting(saved: Path) -> None:
+    edit(saved, lambda data: data["scores"].update(sideways=data["scores"]["multilingual"]))
+    with pytest.raises(XqrBenchError, match="figures that its task does not"):
+        reproduce(saved)
+
+
 @pytest.mark.parametrize("value", ["abc", 1.5, True, [1]])
 def test_options_of_a_record_have_their_types(saved: Path, value: object) -> None:
     edit(saved, lambda data: data["provenance"]["arguments"].update(truncate_dim=value))
@@ -432,6 +438,7 @@ def test_deep_nesting_is_one_clear_error(name: str, tmp_path: Path) -> None:
         ('{"a": 1, "a": 2}', "the key 'a' stands there twice"),
         ('{"x": {"a": 1, "a": 1}}', "the key 'a' stands there twice"),
         ('["\\ud800"]', "half of a surrogate pair"),
+        ('{"a": [0, {"b": "x\\ud800"}]}', "the text a.1.b holds half"),
         ('{"\\udfff": 1}', "half of a surrogate pair"),
         ("[NaN]", "NaN is no number of JSON"),
         ("[1e400]", "too large for a number"),

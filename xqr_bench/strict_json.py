@@ -60,7 +60,8 @@ def parse(content: bytes | str) -> Any:
         try:
             json.dumps(data, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            raise ValueError("a text holds half of a surrogate pair, which is no character") from None
+            place = _broken_text(data)
+            raise ValueError(f"the text {place} holds half of a surrogate pair, which is no character") from None
     return data
 
 
@@ -107,6 +108,19 @@ def _too_deep(data: Any) -> bool:
             return False
         level = [child for found in level for child in (found.values() if isinstance(found, dict) else found)]
     return True
+
+
+def _broken_text(data: Any) -> str:
+    """Where the first text stands that UTF-8 cannot hold, as keys and numbers (from 0) joined by points."""
+    left = [(data, "")]
+    while left:
+        value, place = left.pop()
+        children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        left += reversed([(child, f"{place}.{key}") for key, child in children])
+        texts = list(value) if isinstance(value, dict) else [value] if isinstance(value, str) else []
+        if any("\ud800" <= character <= "\udfff" for text in texts for character in text):
+            return (place or ".").removeprefix(".").encode(errors="replace").decode() or "at the top"
+    return "somewhere"
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_float, parse_int=_int)

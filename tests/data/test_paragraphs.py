@@ -30,5 +30,5 @@ def test_parts_of_a_task_keep_them() -> None:
 def test_half_a_character_in_a_paragraph_is_refused() -> None:
     paragraph = {"context": "One. \ud800", "sentences": ["One."], "sentence_breaks": [[0, 4]], "qas": []}
     content = json.dumps({"data": [{"title": "t", "paragraphs": [paragraph]}]}).encode()
-    with pytest.raises(DataError, match="the context holds half of a surrogate pair"):
+    with pytest.raises(DataError, match=r"data\.0\.paragraphs\.0\.context holds half of a surrogate pair"):
         read(content, "x.json")

@@ -273,6 +273,8 @@ def compare(record: Record, again: Record) -> Found:
     largest, where = 0.0, ""
     for setting, scores in record.scores.items():
         for metric, found in scores.macro.items():
+            if setting not in again.scores or metric not in again.scores[setting].macro:
+                raise RecordError("the record has figures that its task does not", found=f"{setting} {metric}")
             new = again.scores[setting].macro[metric].value
             if parse_metric(metric).kind == "score" and found.value is not None and new is not None:
                 difference = abs(new - found.value)

@@ -309,7 +309,7 @@ def test_an_index_cannot_have_code_run(tmp_path: Path, monkeypatch: pytest.Monke
     code.write_text("from xqr_bench.encode.char_ngrams import CharNgrams\n\nclass Mine(CharNgrams):\n    pass\n")
     folder = saved(tmp_path / "index", encoder(f"{code}:Mine"), languages=["de", "en"])
     with pytest.raises(
-        SavedIndexError, match=r"by Python code, which is run only when it is named\n  found: .*mine.py:Mine"
+        UsageError, match=r"names Python code, which is run only when you name it yourself\n  found: .*mine.py:Mine"
     ):
         IndexSearcher(folder)
     assert IndexSearcher(folder, encoder=f"{code}:Mine").search("tower")

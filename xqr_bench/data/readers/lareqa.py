@@ -129,10 +129,6 @@ def _title(article: Any) -> str:
 def _check_text(text: str, what: str, at: _At) -> str:
     if not text.strip():
         at.fail(f"{what} is empty", found=repr(text))
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        at.fail(f"{what} holds half of a surrogate pair, which is no text", found=f"character {error.start}")
     return text
 
 
