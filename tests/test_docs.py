@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.metrics.lists import TiedList, pooled
+from tests.measure.lists import TiedList, pooled
 from xqr_bench.cli.main import COMMANDS
-from xqr_bench.metrics.base import _FAMILIES, parse_metric
+from xqr_bench.measure.metrics import _FAMILIES, parse_metric
 from xqr_bench.report.metrics import metrics_markdown
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -17,16 +17,15 @@ import pytest
 
 from tests.board.conftest import METRICS, contents, edit, submittable
 from tests.cli.run import Done, run
-from xqr_bench import strict_json, strict_parquet
 from xqr_bench.board import tasks
 from xqr_bench.board.reproduce import reproduce
-from xqr_bench.board.submit import submit
-from xqr_bench.board.verify import verify
-from xqr_bench.data import load_spec
+from xqr_bench.board.submissions import submit, verify
+from xqr_bench.core import strict_json, strict_parquet
+from xqr_bench.core.errors import UsageError, XqrBenchError
 from xqr_bench.encode import EncoderOptions, load_encoder
-from xqr_bench.errors import UsageError, XqrBenchError
-from xqr_bench.pipeline import evaluate_tasks
+from xqr_bench.evaluation.pipeline import evaluate_tasks
 from xqr_bench.record import Record, load_ranks, load_record, record_path, save_record
+from xqr_bench.tasks import load_spec
 
 MARKED = "from pathlib import Path\nPath({marker!r}).touch()\n"
 ENCODER = "class Evil:\n    def encode(self, texts):\n        return [[1.0, len(text)] for text in texts]\n"
@@ -295,7 +294,7 @@ def _varint(number: int) -> bytes:
 MEASURED = r"""
 import json, re, sys
 from xqr_bench.board import tasks
-from xqr_bench.data import load_spec
+from xqr_bench.tasks import load_spec
 from tests.cli.run import run
 spec = load_spec("mini").model_copy(update={"demonstration": False})
 tasks.list_specs = lambda: [spec]

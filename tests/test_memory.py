@@ -12,7 +12,7 @@ import pytest
 PROGRAM = """
 import json, os
 from contextlib import ExitStack
-from xqr_bench.memory import memory_kept
+from xqr_bench.core.memory import memory_kept
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -12,20 +12,21 @@ import pytest
 import pytrec_eval
 
 from tests.conftest import needs_data
-from xqr_bench.baseline import bm25, oracle_records
-from xqr_bench.certainty import attach_certainty
+from xqr_bench.analysis.choice import Choice
+from xqr_bench.analysis.compare import compare
 from xqr_bench.cli.tasks import repeated_answers
-from xqr_bench.comparison import Choice, compare
-from xqr_bench.data import load_task, resolve_task
+from xqr_bench.core.errors import RecordError
+from xqr_bench.core.types import LENIENT, MONOLINGUAL, MULTILINGUAL, PARAGRAPH, VARIANTS, Ranks, TaskData
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
-from xqr_bench.errors import RecordError
-from xqr_bench.pipeline import evaluate
+from xqr_bench.evaluation.baselines import bm25, oracle_records
+from xqr_bench.evaluation.pipeline import evaluate
+from xqr_bench.measure.certainty import attach_certainty, variant_metrics, variant_values
+from xqr_bench.measure.scores import all_per_query, score
+from xqr_bench.rank.exact import exact_ranks
+from xqr_bench.rank.product import unit_vectors
+from xqr_bench.rank.variants import paragraph_relevants
 from xqr_bench.record import Record, load_record, recompute, relevance_ranks, save_record, to_json
-from xqr_bench.relevance import variant_metrics, variant_values
-from xqr_bench.scores import all_per_query, score
-from xqr_bench.search import exact_ranks, unit_vectors
-from xqr_bench.search.variants import paragraph_relevants
-from xqr_bench.types import LENIENT, MONOLINGUAL, MULTILINGUAL, PARAGRAPH, VARIANTS, Ranks, TaskData
+from xqr_bench.tasks import load_task, resolve_task
 
 ROOT = Path(__file__).resolve().parents[1]
 BOARD = ROOT / "leaderboard"
@@ -208,7 +209,7 @@ def test_files_that_do_not_belong(record: Record, lexical: Record, tmp_path: Pat
 
 
 def test_impossible_ranks_are_refused(record: Record, tmp_path: Path) -> None:
-    from xqr_bench.record.relevance_file import check_relevance
+    from xqr_bench.record.rank_files import check_relevance
 
     strict, lenient, paragraph = record.ranks, record.ranks.variants[LENIENT], record.ranks.variants[PARAGRAPH]
     check_relevance(LENIENT, strict, lenient)

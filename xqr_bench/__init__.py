@@ -9,23 +9,23 @@ __version__ = "0.1.0"
 
 # Public names load on first use, so that `import xqr_bench` and `xqr-bench --help` stay light.
 _PUBLIC = {
-    "evaluate": "xqr_bench.pipeline",
-    "load_task": "xqr_bench.data",
+    "evaluate": "xqr_bench.evaluation.pipeline",
+    "load_task": "xqr_bench.tasks",
     "load_encoder": "xqr_bench.encode",
     "load_record": "xqr_bench.record",
     "Record": "xqr_bench.record",
     "Encoder": "xqr_bench.encode",
-    "XqrBenchError": "xqr_bench.errors",
+    "XqrBenchError": "xqr_bench.core.errors",
 }
 
 if TYPE_CHECKING:
-    from xqr_bench.data import load_task as load_task
+    from xqr_bench.core.errors import XqrBenchError as XqrBenchError
     from xqr_bench.encode import Encoder as Encoder
     from xqr_bench.encode import load_encoder as load_encoder
-    from xqr_bench.errors import XqrBenchError as XqrBenchError
-    from xqr_bench.pipeline import evaluate as evaluate
+    from xqr_bench.evaluation.pipeline import evaluate as evaluate
     from xqr_bench.record import Record as Record
     from xqr_bench.record import load_record as load_record
+    from xqr_bench.tasks import load_task as load_task
 
 __all__ = ["__version__", *_PUBLIC]
 

@@ -18,11 +18,13 @@ import numpy as np
 import torch
 
 from tests.benchmarks.bench_ranks import bare_product, real
-from xqr_bench.data import load_spec, load_task
+from xqr_bench.core.types import Ranks, TaskData
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
-from xqr_bench.scores import all_per_query, score
-from xqr_bench.search import counting_device, device_name, exact_ranks, unit_vectors
-from xqr_bench.types import Ranks, TaskData
+from xqr_bench.measure.scores import all_per_query, score
+from xqr_bench.rank.device import counting_device, device_name
+from xqr_bench.rank.exact import exact_ranks
+from xqr_bench.rank.product import unit_vectors
+from xqr_bench.tasks import load_spec, load_task
 
 
 def vectors(model: str | None, device: str) -> tuple[TaskData, np.ndarray, np.ndarray]:

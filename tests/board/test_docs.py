@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from xqr_bench.board.attestation import MOVED_SHARE, RANK_SLACK, RANK_SLACK_SHARE, SCORE_DIFFERENCE
 from xqr_bench.board.files import MAX_RECORD, max_ranks
 from xqr_bench.board.model import Figure, Leaderboard, PublishedRow, Row
 from xqr_bench.board.published import load_published
+from xqr_bench.board.submissions import MOVED_SHARE, RANK_SLACK, RANK_SLACK_SHARE, SCORE_DIFFERENCE
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "leaderboard.md").read_text(encoding="utf-8")
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.cli.run import run
-from xqr_bench.board.submit import submit
+from xqr_bench.board.submissions import submit
 from xqr_bench.board.table import leaderboard_text, read_leaderboard
 from xqr_bench.board.terminal import View, show
-from xqr_bench.data import load_task
-from xqr_bench.errors import UsageError
-from xqr_bench.exposure import Exposure, find_texts
+from xqr_bench.core.errors import UsageError
 from xqr_bench.record import Record, load_record, record_path, save_record
+from xqr_bench.record.exposure import Exposure
+from xqr_bench.record.exposure_search import find_texts
+from xqr_bench.tasks import load_task
 
 
 def saved(record: Record, folder: Path, **changes: object) -> Path:

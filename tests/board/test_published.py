@@ -10,8 +10,8 @@ import pytest
 from tests.board.conftest import edit
 from xqr_bench.board import tasks
 from xqr_bench.board.published import load_published, published_paths, published_rows
-from xqr_bench.data import list_specs
-from xqr_bench.errors import XqrBenchError
+from xqr_bench.core.errors import XqrBenchError
+from xqr_bench.tasks import list_specs
 
 SHIPPED = Path(__file__).resolve().parents[2] / "leaderboard"
 

@@ -10,13 +10,11 @@ import pytest
 
 from tests.board.conftest import contents, edit, edit_ranks, score
 from tests.cli.run import run
-from xqr_bench.board.attestation import Found, Tolerance, load_attestation
 from xqr_bench.board.reproduce import compare, reproduce
 from xqr_bench.board.row import reproduce_command
-from xqr_bench.board.submit import submit
-from xqr_bench.board.verify import verify
+from xqr_bench.board.submissions import Found, Tolerance, load_attestation, submit, verify
+from xqr_bench.core.errors import RecordError, XqrBenchError
 from xqr_bench.encode import EncoderOptions
-from xqr_bench.errors import RecordError, XqrBenchError
 from xqr_bench.record import Record, load_record, save_record
 
 

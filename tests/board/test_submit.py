@@ -13,10 +13,9 @@ import pytest
 
 from tests.board.conftest import contents, edit, edit_ranks, score
 from xqr_bench import load_record
-from xqr_bench.board.files import MAX_RECORD, max_ranks
-from xqr_bench.board.places import version_of
-from xqr_bench.board.submit import submit
-from xqr_bench.errors import RecordError, XqrBenchError
+from xqr_bench.board.files import MAX_RECORD, max_ranks, version_of
+from xqr_bench.board.submissions import submit
+from xqr_bench.core.errors import RecordError, XqrBenchError
 from xqr_bench.record import Record, save_record
 
 

@@ -16,14 +16,15 @@ from xqr_bench.board import tasks
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.reproduce import reproduce
 from xqr_bench.board.row import reproduce_command
-from xqr_bench.board.submit import submit
+from xqr_bench.board.submissions import submit
 from xqr_bench.board.table import leaderboard_text, read_leaderboard
-from xqr_bench.certainty import compare_values, sampling_units, verdict
-from xqr_bench.data import list_specs
 from xqr_bench.encode import EncoderOptions
+from xqr_bench.measure.differences import compare_values, verdict
+from xqr_bench.measure.panel import sampling_units
+from xqr_bench.measure.resampling import holm
+from xqr_bench.measure.scores import all_per_query
 from xqr_bench.record import Record, load_record, save_record
-from xqr_bench.scores import all_per_query
-from xqr_bench.stats.multiple import holm
+from xqr_bench.tasks import list_specs
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = json.loads((ROOT / "leaderboard" / "leaderboard.schema.json").read_text(encoding="utf-8"))
@@ -196,7 +197,7 @@ def test_a_score_too_good(board: Path, bounds: list[Record], tmp_path: Path) -> 
 
 
 def test_undefined_figures_are_null(board: Path, bounds: list[Record], tmp_path: Path) -> None:
-    from xqr_bench.baseline import oracle_records
+    from xqr_bench.evaluation.baselines import oracle_records
 
     made = oracle_records(["mini"], metrics=["map", "language_order_w"])[0]
     made = made.model_copy(update={"task": made.task.model_copy(update={"demonstration": False})})

@@ -10,13 +10,12 @@ import pytest
 from tests.board.conftest import edit, score
 from tests.cli.run import run
 from xqr_bench.board.reproduce import reproduce
-from xqr_bench.board.submit import submit
+from xqr_bench.board.submissions import submit, verify
 from xqr_bench.board.table import read_leaderboard
-from xqr_bench.board.verify import verify
-from xqr_bench.data import load_task
-from xqr_bench.errors import RecordError, UsageError, XqrBenchError
+from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
+from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.record import Record, load_record, record_path, save_record
-from xqr_bench.transform import TransformOptions
+from xqr_bench.tasks import load_task
 
 
 @pytest.fixture(scope="module")

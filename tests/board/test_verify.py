@@ -9,8 +9,7 @@ import pytest
 
 from tests.board.conftest import contents, edit, edit_ranks
 from tests.cli.run import run
-from xqr_bench.board.submit import submit
-from xqr_bench.board.verify import verify
+from xqr_bench.board.submissions import submit, verify
 from xqr_bench.record import Record, save_record
 
 

@@ -85,7 +85,7 @@ def test_info_verify_clear() -> None:
 
 
 def test_clear_leaves_what_a_run_is_using() -> None:
-    from xqr_bench.encode.store.locks import locked
+    from xqr_bench.encode.store import locked
 
     evaluated()
     (folder,) = {path.parents[1] for path in Path("cache").resolve().rglob("*.shard")}

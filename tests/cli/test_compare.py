@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.run import run
-from xqr_bench.comparison import Comparison
+from xqr_bench.analysis.choice import Comparison
 from xqr_bench.report.plots import KINDS
 
 PNG = b"\x89PNG\r\n\x1a\n"

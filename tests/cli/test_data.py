@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from tests.data.loopback import PARTIAL, Answer, Loopback, serve_task, write_remote_task
+from tests.tasks.loopback import PARTIAL, Answer, Loopback, serve_task, write_remote_task
 from xqr_bench.cli.main import cli, main
-from xqr_bench.errors import DownloadError
+from xqr_bench.core.errors import DownloadError
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
     with Loopback() as loopback:
-        monkeypatch.setattr("xqr_bench.data.download.time.sleep", loopback.pauses.append)
+        monkeypatch.setattr("xqr_bench.tasks.sources.time.sleep", loopback.pauses.append)
         yield loopback
 
 

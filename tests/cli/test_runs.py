@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from xqr_bench.cli.main import cli
-from xqr_bench.errors import RunError, UsageError, XqrBenchError
+from xqr_bench.core.errors import RunError, UsageError, XqrBenchError
 
 PART = ["--task", "mini", "--languages", "de,en,th"]
 
@@ -118,7 +118,7 @@ def test_the_cross_check(here: Path) -> None:
 
 
 def test_a_cross_check_that_fails(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from xqr_bench.trec import peers
+    from xqr_bench.measure import peers
 
     run("baseline", "bm25", *PART, "--quiet")
     evaluate = peers.PytrecEval.evaluate

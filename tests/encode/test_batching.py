@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xqr_bench.encode.batching import Limits, plan_shards
+from xqr_bench.encode.bound import Limits, plan_shards
 
 
 @given(

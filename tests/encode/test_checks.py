@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.encode.toys import TOY, Returning
+from xqr_bench.core.errors import EncoderError
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
 from xqr_bench.encode.checks import to_matrix
-from xqr_bench.errors import EncoderError
 
 ROWS = [[1.0, 2.0], [3.0, 4.0]]
 
@@ -134,7 +134,7 @@ def test_zero_vectors_can_be_kept_and_are_counted() -> None:
 
 
 def test_a_long_text_is_shortened_in_a_message() -> None:
-    from xqr_bench.encode.plan import name_text
+    from xqr_bench.encode.embeddings import name_text
 
     assert name_text([], ("query",), "x" * 70) == repr("x" * 70)
     from tests.encode.toys import make_task

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.encode.toys import TOY, Counting, Symmetric, make_task, vector_of
+from xqr_bench.core.errors import EncoderError, UsageError
+from xqr_bench.core.types import TaskData
 from xqr_bench.encode import Embeddings, EncoderOptions, embed_tasks, load_encoder
-from xqr_bench.errors import EncoderError, UsageError
-from xqr_bench.types import TaskData
 
 TEXTS = st.lists(st.sampled_from(["a", "b", "bb", "ab", "ünï", "文", "a b c", ""]), min_size=1, max_size=6)
 BY_LANGUAGE = st.fixed_dictionaries({"en": TEXTS, "zh": TEXTS})

@@ -19,7 +19,7 @@ SCRIPT = """
 import json, sys, time
 from xqr_bench.encode import EncoderOptions, load_encoder
 from xqr_bench.encode.hub import resolve_model
-from xqr_bench.errors import EncoderError
+from xqr_bench.core.errors import EncoderError
 
 for how, name, revision in json.loads(sys.argv[1]):
     started = time.time()

@@ -15,11 +15,10 @@ import pytest
 
 from tests.encode.store.conftest import same, shards, task_of
 from tests.encode.test_calling import limited, out_of_memory
+from xqr_bench.core.errors import EncoderError
 from xqr_bench.encode import EncoderOptions, VectorStore, embed_tasks, load_encoder
-from xqr_bench.encode.bound import TextEncoder
-from xqr_bench.encode.lanes import Lanes, cpu_lanes
+from xqr_bench.encode.bound import Lanes, TextEncoder, cpu_lanes
 from xqr_bench.encode.sentence_transformer import _safe_in_threads
-from xqr_bench.errors import EncoderError
 
 
 @pytest.mark.parametrize("number", [1, 2, 5])

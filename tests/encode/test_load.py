@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 from tests.encode.toys import TOY, Counting, Symmetric
 from xqr_bench.cli.encoders import encoders
+from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.encode import Encoder, EncoderOptions, ModelIdentity, embed_tasks, encoder_kinds, load_encoder
-from xqr_bench.encode.digests import digest_of_files, digest_of_folder
-from xqr_bench.errors import EncoderError, UsageError
+from xqr_bench.encode.hub import digest_of_files, digest_of_folder
 
 SOURCE = '''
 import numpy as np

@@ -18,7 +18,7 @@ SCRIPT = """
 import json
 from tests.encode.toys import TOY
 from xqr_bench.encode import embed_tasks, load_encoder, registered_encoders
-from xqr_bench.errors import XqrBenchError
+from xqr_bench.core.errors import XqrBenchError
 
 bound = load_encoder("demo-letters")
 found = embed_tasks(bound, [TOY])["toy"]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tests.encode.toys import TOY, make_task, vector_of
+from xqr_bench.core.errors import EncoderError, UsageError
+from xqr_bench.core.types import TaskData
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
-from xqr_bench.errors import EncoderError, UsageError
-from xqr_bench.types import TaskData
 
 
 def write(folder: Path, task: TaskData = TOY, dtype: str = "float16") -> Path:

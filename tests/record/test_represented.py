@@ -8,8 +8,8 @@ import pytest
 from tests.conftest import VECTORS, needs_data, needs_vectors
 from tests.encode.toys import make_task
 from xqr_bench import evaluate
+from xqr_bench.core.errors import RecordError
 from xqr_bench.encode import embed_tasks, load_encoder
-from xqr_bench.errors import RecordError
 from xqr_bench.record import (
     LanguageDiagnostics,
     Record,
@@ -17,8 +17,7 @@ from xqr_bench.record import (
     represented_languages,
     unrepresented_languages,
 )
-from xqr_bench.record.describe import language_diagnostics
-from xqr_bench.record.represented import representation_warnings, vector_groups
+from xqr_bench.record.describe import language_diagnostics, representation_warnings, vector_groups
 
 
 class FirstLetter:

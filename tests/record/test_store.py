@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from xqr_bench import evaluate, load_record
-from xqr_bench.errors import RecordError, XqrBenchError
-from xqr_bench.files import write_text
+from xqr_bench.core.errors import RecordError, XqrBenchError
+from xqr_bench.core.files import write_text
 from xqr_bench.record import (
     Record,
     check_possible,

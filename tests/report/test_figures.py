@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from xqr_bench.report.comparison_text import latex_text
-from xqr_bench.report.figures import ends, probability, signed
-from xqr_bench.report.terminal import number, with_half_width
-from xqr_bench.scores import Interval, Score
+from xqr_bench.measure.scores import Interval, Score
+from xqr_bench.report.comparison import latex_text
+from xqr_bench.report.terminal import ends, number, probability, signed, with_half_width
 
 
 def interval(low: float, high: float) -> Interval:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.run import run
-from xqr_bench.languages import LANGUAGES
+from xqr_bench.core.languages import LANGUAGES
 from xqr_bench.record import load_record
-from xqr_bench.report.languages import correlations, scores_by_language, spearman
+from xqr_bench.report.listings import correlations, scores_by_language, spearman
 
 ROOT = Path(__file__).resolve().parents[2]
 RECORD = ROOT / "leaderboard" / "char-ngrams" / "1" / "xquad-r.json"

@@ -8,15 +8,15 @@ import pytest
 
 from tests.cli.run import run
 from xqr_bench import evaluate
-from xqr_bench.baseline import bm25
-from xqr_bench.comparison import pair_maps
-from xqr_bench.errors import UnknownNameError, UsageError
+from xqr_bench.analysis.compare import pair_maps
+from xqr_bench.core.errors import UnknownNameError, UsageError
+from xqr_bench.core.types import CROSS_LINGUAL, LENIENT, MONOLINGUAL, MULTILINGUAL, PARAGRAPH, STRICT, VARIANTS, Ranks
+from xqr_bench.evaluation.baselines import bm25
+from xqr_bench.measure.certainty import variant_values
 from xqr_bench.record import Record, load_record, save_record
-from xqr_bench.relevance import variant_values
+from xqr_bench.report.charts import score_matrix
 from xqr_bench.report.frontier import points_of
 from xqr_bench.report.plots import plot_records
-from xqr_bench.report.plots.heatmap import score_matrix
-from xqr_bench.types import CROSS_LINGUAL, LENIENT, MONOLINGUAL, MULTILINGUAL, PARAGRAPH, STRICT, VARIANTS, Ranks
 
 LANGUAGES = ["de", "en", "th"]
 

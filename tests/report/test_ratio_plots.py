@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 from tests.site.ratios import made_up
-from xqr_bench.report.plots.ratio import draw_ratio
+from xqr_bench.studies.ratio.plots import draw_ratio
 
 
 def test_the_plots_of_a_condition(tmp_path: Path) -> None:

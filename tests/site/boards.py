@@ -6,7 +6,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from xqr_bench.baseline import bm25, oracle_records, random_records
 from xqr_bench.board.model import (
     AttestationSummary,
     Bias,
@@ -22,13 +21,13 @@ from xqr_bench.board.model import (
     Source,
     TaskFacts,
 )
-from xqr_bench.board.row import make_row
-from xqr_bench.board.standing import TESTS, standings
-from xqr_bench.languages import get_group, get_language
-from xqr_bench.metrics import parse_metric
-from xqr_bench.pipeline import evaluate
+from xqr_bench.board.row import TESTS, make_row, standings
+from xqr_bench.core.languages import get_group, get_language
+from xqr_bench.core.types import SETTINGS
+from xqr_bench.evaluation.baselines import bm25, oracle_records, random_records
+from xqr_bench.evaluation.pipeline import evaluate
+from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.record import Record
-from xqr_bench.types import SETTINGS
 
 SCRIPT = "<script>alert(1)</script>"
 CLOSING = "</script><img src=x onerror=alert(2)>&lt;img src=y onerror=alert(3)&gt;"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.site.boards import small_board
 from xqr_bench.board.model import Leaderboard
-from xqr_bench.site import build_site
+from xqr_bench.board.site import build_site
 
 
 @pytest.fixture(scope="session")

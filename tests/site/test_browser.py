@@ -11,7 +11,7 @@ import pytest
 
 from tests.site.boards import ARABIC, CHINESE, CLOSING, SCRIPT
 from tests.site.ratios import made_up
-from xqr_bench.site.ratio import write_report_page
+from xqr_bench.studies.ratio.page import write_report_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 if CHROMIUM is None:

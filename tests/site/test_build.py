@@ -9,11 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from xqr_bench.board.model import Leaderboard
+from xqr_bench.board.site import MorePage, build_site, read_json
+from xqr_bench.board.site import html as html_module
 from xqr_bench.board.table import leaderboard_text
 from xqr_bench.cli.leaderboard import leaderboard
-from xqr_bench.errors import XqrBenchError
-from xqr_bench.site import MorePage, build_site, read_json
-from xqr_bench.site import html as html_module
+from xqr_bench.core.errors import XqrBenchError
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.site.boards import HOSTILE, small_board
-from xqr_bench.site.build import make_pages
-from xqr_bench.site.frontier import frontier_panels
+from xqr_bench.board.site.build import make_pages
+from xqr_bench.board.site.payload import frontier_panels
 
 
 def test_rows_that_compete_are_shown_and_others_are_not() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xqr_bench.site.names import file_stem, safe_url, unique_stems
+from xqr_bench.board.site.html import file_stem, safe_url, unique_stems
 
 SAFE = re.compile(r"[a-z0-9_][a-z0-9._-]*")
 

@@ -15,10 +15,9 @@ import pytest
 
 from tests.site.boards import ARABIC, BAD_URL, CHINESE, CLOSING, SCRIPT, small_board
 from xqr_bench.board.model import Leaderboard
-from xqr_bench.site.build import make_pages
-from xqr_bench.site.entries import make_entries
-from xqr_bench.site.html import asset, datatables
-from xqr_bench.site.payload import embedded_json, payload
+from xqr_bench.board.site.build import make_pages
+from xqr_bench.board.site.html import asset, datatables
+from xqr_bench.board.site.payload import embedded_json, make_entries, payload
 
 Element = ElementTree.Element
 SVG = "{http://www.w3.org/2000/svg}svg"

@@ -11,17 +11,16 @@ import pytest
 from click.testing import CliRunner
 
 from tests.site.ratios import made_up
+from xqr_bench.board.files import RATIOS
 from xqr_bench.board.model import Leaderboard
-from xqr_bench.board.places import RATIOS
-from xqr_bench.board.verify import verify
+from xqr_bench.board.site import build_site
+from xqr_bench.board.submissions import verify
 from xqr_bench.cli.leaderboard import leaderboard
-from xqr_bench.report.ratio import tables
-from xqr_bench.report.ratio.cells import gap
-from xqr_bench.report.ratio.curves import curve
-from xqr_bench.report.ratio.model import Contrast, Ratios, load_ratios, save_ratios
-from xqr_bench.report.ratio.words import sentences
-from xqr_bench.site import build_site
-from xqr_bench.site.ratio import FILE, draw, ratio_page, write_report_page
+from xqr_bench.report.ratios import Contrast, Ratios, load_ratios, save_ratios
+from xqr_bench.studies.ratio import tables
+from xqr_bench.studies.ratio.page import FILE, draw, ratio_page, write_report_page
+from xqr_bench.studies.ratio.tables import gap
+from xqr_bench.studies.ratio.words import curve, sentences
 
 
 @pytest.fixture(scope="module")

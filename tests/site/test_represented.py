@@ -11,8 +11,8 @@ import pytest
 
 from tests.site.boards import small_board
 from xqr_bench.board.model import Leaderboard, Representation, Row
-from xqr_bench.site import build_site
-from xqr_bench.site.text import MARK, MARK_MEANING
+from xqr_bench.board.site import build_site
+from xqr_bench.board.site.html import MARK, MARK_MEANING
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from xqr_bench.site.text import group_label, metric_label, number, p_value, short_number
+from xqr_bench.board.site.html import group_label, metric_label, number, p_value, short_number
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def tiny_xlm_r(folder: Path, texts: list[str]) -> Path:
     import torch
     from transformers import PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaModel
 
-    from xqr_bench.train.static import learn_vocabulary
+    from xqr_bench.train.initial import learn_vocabulary
 
     vocabulary = learn_vocabulary(texts, 300)
     vocabulary.add_special_tokens(["<pad>", "<unk>"])

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from xqr_bench.cli.main import cli
-from xqr_bench.errors import UsageError, XqrBenchError
+from xqr_bench.core.errors import UsageError, XqrBenchError
 from xqr_bench.record import load_record
-from xqr_bench.record.training import load_training
+from xqr_bench.record.provenance import load_training
 
 SMALL = ["--updates", "4", "--batch-size", "4", "--vocabulary", "320", "--dimensions", "8"]
 

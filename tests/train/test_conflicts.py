@@ -10,8 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.train.build import CODES, parallel, partly_parallel
-from xqr_bench.train.batches.conflicts import find_conflicts
-from xqr_bench.train.batches.groups import allowed_pairs, choose_partners, even_use, group_questions, pair_shares
+from xqr_bench.train.batches import (
+    allowed_pairs,
+    choose_partners,
+    even_use,
+    find_conflicts,
+    group_questions,
+    pair_shares,
+)
 from xqr_bench.train.types import ParallelData
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from tests.conftest import DATA, needs_data
 from tests.train.build import parallel, partly_parallel
-from xqr_bench.data import load_task
-from xqr_bench.errors import DataError, DownloadError, UnknownNameError, UsageError
+from xqr_bench.core.errors import DataError, DownloadError, UnknownNameError, UsageError
+from xqr_bench.tasks import load_task
 from xqr_bench.train.batches import make_plan
 from xqr_bench.train.data import article_folds, keep_articles, keep_languages, load_training_data, without_articles
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.train.build import parallel
-from xqr_bench.errors import RecordError, UnknownNameError, UsageError
-from xqr_bench.pipeline import evaluate
+from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError
+from xqr_bench.evaluation.pipeline import evaluate
 from xqr_bench.train import TrainConfig, XqrEvaluator, get_recipe, train
 
 SMALL = get_recipe("static", updates=6, batch_size=4, vocabulary=400, dimensions=16, validate_every=3)
@@ -108,7 +108,7 @@ def test_zero_shot_refuses_the_tasks_own_texts() -> None:
 def test_an_article_of_the_same_title_is_told_and_not_refused() -> None:
     import dataclasses
 
-    from xqr_bench.data import load_task
+    from xqr_bench.tasks import load_task
     from xqr_bench.train.prepare import prepare
 
     title = next(iter(load_task("mini").titles.values()))

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from tests.hub import COMMIT, serving
-from xqr_bench.record.training import load_training
-from xqr_bench.train.static import learn_vocabulary, static_model
+from xqr_bench.record.provenance import load_training
+from xqr_bench.train.initial import learn_vocabulary, static_model
 
 
 def pairs(folder: Path) -> Path:

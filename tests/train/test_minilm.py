@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from tests.train.build import parallel
-from xqr_bench.errors import UsageError
+from xqr_bench.core.errors import UsageError
 from xqr_bench.train import TrainConfig, train
 from xqr_bench.train.batches import make_plan
 from xqr_bench.train.recipe import Recipe, get_recipe

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.train.build import CODES, parallel, partly_parallel
-from xqr_bench.errors import DataError
-from xqr_bench.train.batches import load_plan, make_plan, plan_statistics, save_plan, summary_lines
-from xqr_bench.train.batches.plan_file import to_frame
+from xqr_bench.core.errors import DataError
+from xqr_bench.train.batch_files import load_plan, plan_statistics, save_plan, summary_lines, to_frame
+from xqr_bench.train.batches import make_plan
 from xqr_bench.train.types import PlanRow
 
 PARAGRAPHS = {i: i // 4 for i in range(60)}

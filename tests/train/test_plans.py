@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from tests.conftest import needs_data
 from tests.train.build import CODES, parallel, partly_parallel
-from xqr_bench.errors import UnknownNameError, UsageError
-from xqr_bench.train.batches import make_plan, plan_statistics
+from xqr_bench.core.errors import UnknownNameError, UsageError
+from xqr_bench.train.batch_files import plan_statistics
+from xqr_bench.train.batches import make_plan
 from xqr_bench.train.data import load_training_data
 from xqr_bench.train.plans import STRATEGIES, Arguments, LanguageDraws, Strategy
-from xqr_bench.train.streams import pair_deck
-from xqr_bench.train.types import BATCH_TYPES, BatchPlan, ParallelData
+from xqr_bench.train.types import BATCH_TYPES, BatchPlan, ParallelData, pair_deck
 
 ARMS = [
     {"strategy": "x-x-mono"},

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.train.build import parallel
-from xqr_bench.errors import EncoderError, UnknownNameError, UsageError
+from xqr_bench.core.errors import EncoderError, UnknownNameError, UsageError
 from xqr_bench.train.config import TrainConfig
 from xqr_bench.train.prepare import prepare
 from xqr_bench.train.recipe import RECIPES, flag, get_recipe

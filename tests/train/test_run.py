@@ -16,13 +16,14 @@ import pytest
 import torch
 
 from tests.train.build import parallel
-from xqr_bench.encode.digests import TRAINING_FILE, digest_of_folder
-from xqr_bench.errors import TrainingError, UsageError
-from xqr_bench.record.training import TrainingRecord, load_training
+from xqr_bench.core.errors import TrainingError, UsageError
+from xqr_bench.encode.hub import TRAINING_FILE, digest_of_folder
+from xqr_bench.record.provenance import TrainingRecord, load_training
 from xqr_bench.train import TrainCache, TrainConfig, TrainResult, train
-from xqr_bench.train.batches import make_plan, plan_statistics
+from xqr_bench.train.batch_files import plan_statistics
+from xqr_bench.train.batches import make_plan
 from xqr_bench.train.recipe import Recipe, get_recipe
-from xqr_bench.train.save import card
+from xqr_bench.train.run import card
 from xqr_bench.train.types import ParallelData
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.train.build import parallel
 from xqr_bench.train.batches import make_plan
-from xqr_bench.train.static import Tokens, learn_vocabulary, static_model
+from xqr_bench.train.initial import Tokens, learn_vocabulary, static_model
 from xqr_bench.train.texts import PlannedTexts, TextTable, distinct_texts
 from xqr_bench.train.types import ParallelData
 

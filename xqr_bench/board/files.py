@@ -1,13 +1,23 @@
-"""Files of a submission are anybody's: what is looked at before a byte of them is believed."""
+"""Files of a submission: looked at before a byte is believed, their places, and what is published of them."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
+import shlex
 import stat
-from pathlib import Path
+import unicodedata
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from xqr_bench import strict_json
-from xqr_bench.errors import RecordError
+from xqr_bench.core import strict_json
+from xqr_bench.core.errors import RecordError
+from xqr_bench.core.types import VARIANTS
+from xqr_bench.record import Record, folder_name
+from xqr_bench.record.exposure import Exposure
+
+# Files of a submission are anybody's: what is looked at before a byte of them is believed.
 
 MAX_RECORD = 4 * 2**20
 MAX_NOTE = 2**16
@@ -56,3 +66,237 @@ def read_json(path: Path, limit: int = MAX_RECORD) -> Any:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise RecordError(f"{path} is not a record: {why}", remedy="submit what xqr-bench wrote, unchanged") from None
+
+
+# Where a submission stands below the leaderboard folder: names somebody else chose, made safe.
+
+MAX_NAME = 150
+RECORD_SUFFIX = ".json"
+RANKS_SUFFIX = ".ranks.parquet"
+RELEVANCE_SUFFIXES = {name: f".{name}.parquet" for name in VARIANTS}
+ATTESTATION_SUFFIX = ".reproduced.json"
+PUBLISHED = "published"
+STUDIES = "studies"
+RATIOS = PurePosixPath(STUDIES, "ratio", "ratios.json")
+"""Figures of the ratio study, as `xqr-bench report ratios` writes them."""
+KEPT = (PUBLISHED, STUDIES)
+"""Folders of the leaderboard that are of no model."""
+FURNITURE = ("README.md", "schema.json", "leaderboard.schema.json")
+"""Files of the leaderboard folder that belong to no submission."""
+
+
+def check_name(name: str) -> None:
+    """Check a model's name, `name` or `organisation/name`.
+
+    Raises:
+        RecordError: it is empty or long, tries to leave the folder, or holds characters that cannot be seen.
+    """
+    remedy = "evaluate again with --name NAME or --name ORGANISATION/NAME"
+    parts = name.split("/")
+    if any(part.strip() in ("", ".", "..") for part in parts) or "\\" in name or len(parts) > 2:
+        raise RecordError(f"the model's name {name!r} could lead out of the leaderboard folder", remedy=remedy)
+    if len(name) > MAX_NAME:
+        raise RecordError(
+            f"the model's name is too long: {name[:40]!r}...", found=f"{len(name)} characters", remedy=remedy
+        )
+    # controls, and the marks that turn text around
+    if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") for character in name):
+        raise RecordError(f"the model's name {name!r} holds characters that cannot be seen", remedy=remedy)
+    if folder_name(name).casefold() in KEPT:
+        raise RecordError(f"the name {name!r} is kept for figures of other kinds", remedy=remedy)
+
+
+def version_of(record: Record) -> str:
+    """The folder of a model's version: its revision, or 12 digits of its digest or of its trained weights' digest."""
+    identity = record.model.identity
+    if identity.revision:
+        return folder_name(identity.revision)[:MAX_NAME]
+    if identity.digest:
+        return folder_name(identity.digest[:12])
+    weights = (record.training or {}).get("weights_digest")  # of a model that was trained and scored in one process
+    if isinstance(weights, str) and weights:
+        return folder_name(weights[:12])
+    facts = identity.model_dump(mode="json", exclude_none=True)
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def record_place(record: Record) -> PurePosixPath:
+    """The path of the record below the leaderboard folder."""
+    check_name(record.model.name)
+    folder = folder_name(record.model.name)
+    return PurePosixPath(folder, version_of(record), f"{folder_name(record.task.name)}{RECORD_SUFFIX}")
+
+
+def ranks_path(record: Path) -> Path:
+    """The ranks file that belongs to a record's path."""
+    return record.with_suffix(RANKS_SUFFIX)
+
+
+def relevance_paths(record: Path) -> dict[str, Path]:
+    """The files of the rules of relevance that belong to a record's path, whether there or not: rule -> path."""
+    return {name: record.with_suffix(suffix) for name, suffix in RELEVANCE_SUFFIXES.items()}
+
+
+def attestation_path(record: Path) -> Path:
+    """The attestation that belongs to a record's path."""
+    return record.with_suffix(ATTESTATION_SUFFIX)
+
+
+def is_record(path: Path) -> bool:
+    """Whether a file below a version folder is a record by its name."""
+    return path.name.endswith(RECORD_SUFFIX) and not path.name.endswith(ATTESTATION_SUFFIX)
+
+
+def record_paths(folder: Path) -> list[Path]:
+    """The records below the leaderboard folder, by path; links are not followed."""
+    found = []
+    for model in sorted(_folders(folder)):
+        if model.name not in KEPT:
+            for version in sorted(_folders(model)):
+                found += [path for path in sorted(version.iterdir()) if is_record(path)]
+    return found
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]
+
+
+def strange_files(folder: Path) -> list[tuple[Path, str]]:
+    """What stands in the leaderboard folder and belongs neither to it nor to a submission, and why."""
+    found: list[tuple[Path, str]] = []
+    names: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if path.is_symlink():
+            found.append((path, "a symbolic link"))
+        elif parts[0] == STUDIES:
+            if PurePosixPath(*parts) not in (RATIOS, *RATIOS.parents):
+                found.append((path, "not the figures of a study"))
+        elif parts[0] == PUBLISHED or path.is_dir():
+            if len(parts) > 2:
+                found.append((path, "a folder too deep"))
+            elif len(parts) == 2 and parts[0] == PUBLISHED and path.suffix != ".json":
+                found.append((path, "not a file of published figures"))
+            elif names.setdefault("/".join(parts).casefold(), path) != path:
+                found.append((path, f"the same name as {names['/'.join(parts).casefold()].name} on some systems"))
+        elif len(parts) == 1:
+            if path.name not in FURNITURE:
+                found.append((path, "not part of a submission"))
+        elif len(parts) != 3 or not _belongs(path):
+            found.append((path, "not part of a submission"))
+    return found
+
+
+def _belongs(path: Path) -> bool:
+    """Whether the file is a record, or stands beside the record it belongs to."""
+    for suffix in (RANKS_SUFFIX, *RELEVANCE_SUFFIXES.values(), ATTESTATION_SUFFIX):
+        if path.name.endswith(suffix):
+            return path.with_name(path.name.removesuffix(suffix) + RECORD_SUFFIX).is_file()
+    return is_record(path)
+
+
+# What of a record is nobody else's business: paths of the machine it was made on.
+
+_TEXTS = frozenset({"query_prompt", "candidate_prompt", "prompt_name", "context_template"})
+"""Arguments that are put before texts: never paths."""
+_LOCAL = frozenset({"output", "leaderboard", "trec_run"})
+"""Arguments that only say where something was written."""
+_PREFIXES = ("precomputed:", "run:")
+_PATH = re.compile(r"(?<![\w.:/\\~])(?:~?/|~?\\|[A-Za-z]:[\\/])[^\s\\/:'\"<>|]+(?:[\\/][^\s\\/:'\"<>|]+)+[\\/]?")
+
+
+def publishable(record: Record) -> Record:
+    """The record with local paths cut down to their last part; scores, identity and ranks stay as they are."""
+    provenance = record.provenance.model_copy(
+        update={
+            "arguments": _arguments(record.provenance.arguments),
+            "settings": _arguments(record.provenance.settings),
+            "hardware": _free(record.provenance.hardware),
+        }
+    )
+    free = {name: _free(getattr(record, name)) for name in ("training", "run_group")}
+    if record.exposure is not None:
+        free["exposure"] = Exposure.model_validate(_free(record.exposure.model_dump()))
+    clean = record.model_copy(update={"provenance": provenance, "warnings": _free(record.warnings), **free})
+    clean._ranks = record._ranks
+    return clean
+
+
+def local_paths(record: Record) -> bool:
+    """Whether the record holds paths of the machine it was made on."""
+    clean = publishable(record)
+    return clean.model_dump(exclude={"scores"}) != record.model_dump(exclude={"scores"})
+
+
+def _arguments(values: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in values.items() if name not in _LOCAL}
+    return {name: value if name in _TEXTS else _argument(value) for name, value in kept.items()}
+
+
+def _argument(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _argument(found) for name, found in value.items()}
+    if isinstance(value, list | tuple):
+        return [_argument(found) for found in value]
+    return short_path(value) if isinstance(value, str) else value
+
+
+def short_path(value: str) -> str:
+    """An argument that is a path out of the working folder: its last part, with what stands before and after."""
+    for prefix in _PREFIXES:
+        if value.startswith(prefix):
+            return prefix + short_path(value.removeprefix(prefix))
+    posix, windows = PurePosixPath(value), PureWindowsPath(value)
+    if posix.is_absolute() or value.startswith("~") or ".." in posix.parts:
+        return posix.name if posix.name not in ("", "..") else "."
+    if windows.drive or windows.root or ".." in windows.parts:
+        return windows.name if windows.name not in ("", "..") else "."
+    return value
+
+
+def _free(value: Any) -> Any:
+    """Free text and whatever holds it: each absolute path becomes its last part."""
+    if isinstance(value, dict):
+        return {name: _free(found) for name, found in value.items()}
+    if isinstance(value, list | tuple):
+        return [_free(found) for found in value]
+    if isinstance(value, str):
+        return _PATH.sub(lambda found: re.split(r"[\\/]", found.group().rstrip("\\/"))[-1], value)
+    return value
+
+
+# The command that makes a record of the ratio study again.
+
+_OPTIONS = ("learning_rate", "temperature", "batch_size", "precision", "mini_batch")
+
+
+def study_command(record: Record) -> str | None:
+    """`xqr-bench sweep ...` with the numbers that the record was made with; None where it is of no sweep.
+
+    What the record says is anybody's word: only plain values come into the command, quoted.
+    """
+    group, training = record.run_group or {}, record.training or {}
+    if group.get("study") != "ratio" or not isinstance(training.get("recipe"), dict):
+        return None
+    recipe, base = training["recipe"], training.get("base")
+    options: dict[str, Any] = {
+        "condition": group.get("condition"),
+        "arm": group.get("arm"),
+        "seeds": group.get("seed"),
+        "base": base.get("spec") if isinstance(base, dict) else None,
+        "recipe": recipe.get("name"),
+        "updates": group.get("updates") or None,  # an arm without training has none
+        **{name: recipe.get(name) for name in _OPTIONS},
+        "align_updates": _align_updates(training),
+    }
+    words = ["xqr-bench", "sweep", "--output", "study"]
+    for name, value in options.items():
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return shlex.join(words)
+
+
+def _align_updates(training: dict[str, Any]) -> Any:
+    found = training.get("alignment")
+    statistics = found.get("statistics") if isinstance(found, dict) else None
+    return statistics.get("updates") if isinstance(statistics, dict) else None

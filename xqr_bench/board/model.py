@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from xqr_bench.exposure import Exposure
+from xqr_bench.record.exposure import Exposure
 
 LEADERBOARD_VERSION = 1
 Status = Literal["published", "recomputed", "reproduced"]

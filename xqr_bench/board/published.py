@@ -8,14 +8,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from xqr_bench import strict_json
-from xqr_bench.board.files import read_json
+from xqr_bench.board.files import PUBLISHED, read_json
 from xqr_bench.board.model import Bias, Figure, PublishedRow, SettingFigures, Source
-from xqr_bench.board.places import PUBLISHED
 from xqr_bench.board.tasks import board_tasks
-from xqr_bench.errors import RecordError, XqrBenchError
-from xqr_bench.metrics import parse_metric
-from xqr_bench.types import SETTINGS
+from xqr_bench.core import strict_json
+from xqr_bench.core.errors import RecordError, XqrBenchError
+from xqr_bench.core.types import SETTINGS
+from xqr_bench.measure.metrics import parse_metric
 
 MEAN_TOLERANCE = 0.00015
 """Means of four-digit figures differ by up to this from the printed mean."""

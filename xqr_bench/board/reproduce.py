@@ -10,8 +10,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xqr_bench import provenance
-from xqr_bench.board.attestation import (
+from xqr_bench.board.check import load_with_ranks, ranks_beside
+from xqr_bench.board.files import (
+    MAX_RECORD,
+    attestation_path,
+    check_file,
+    max_ranks,
+    read_json,
+    short_path,
+    study_command,
+)
+from xqr_bench.board.submissions import (
     MOVED_SHARE,
     RANK_SLACK,
     RANK_SLACK_SHARE,
@@ -21,25 +30,20 @@ from xqr_bench.board.attestation import (
     Tolerance,
     record_digest,
 )
-from xqr_bench.board.check import load_with_ranks, ranks_beside
-from xqr_bench.board.files import MAX_RECORD, check_file, max_ranks, read_json
-from xqr_bench.board.places import attestation_path
-from xqr_bench.board.publish import short_path
-from xqr_bench.board.study import study_command
-from xqr_bench.data import Progress as DataProgress
-from xqr_bench.data import TaskSpec, load_spec
-from xqr_bench.data.bitext import read_bitext
-from xqr_bench.data.catalog import load_shipped
+from xqr_bench.core.errors import RecordError, UsageError
+from xqr_bench.core.files import write_text
+from xqr_bench.core.progress import Progress
+from xqr_bench.core.types import FloatArray, Ranks
 from xqr_bench.encode import EncoderOptions, load_encoder
+from xqr_bench.encode.transform import TransformOptions, digest_of
 from xqr_bench.encode.trust import options_from_file, refuse_code
-from xqr_bench.errors import RecordError, UsageError
-from xqr_bench.files import write_text
-from xqr_bench.metrics import parse_metric
-from xqr_bench.pipeline import evaluate_tasks
-from xqr_bench.progress import Progress
-from xqr_bench.record import Record, load_record
-from xqr_bench.transform import TransformOptions, digest_of
-from xqr_bench.types import FloatArray, Ranks
+from xqr_bench.evaluation.pipeline import evaluate_tasks
+from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.record import Record, load_record, provenance
+from xqr_bench.tasks import Progress as DataProgress
+from xqr_bench.tasks import TaskSpec, load_spec
+from xqr_bench.tasks.load import read_bitext
+from xqr_bench.tasks.spec import load_shipped
 
 _WITHOUT_ENCODER = {"precomputed": "precomputed vectors", "run": "a ranking made elsewhere"}
 
@@ -185,9 +189,9 @@ def _again(
     where = {**where, "metrics": record.task.metrics}
     task = where.pop("task")
     if identity.kind == "baseline" and not chosen:
-        from xqr_bench import baseline
+        from xqr_bench.evaluation import baselines
 
-        return baseline.again(identity, task, **where)
+        return baselines.again(identity, task, **where)
     encoder = load_encoder(model, _options(record, options, chosen))
     try:
         if encoder.identity.kind in _WITHOUT_ENCODER:

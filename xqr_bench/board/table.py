@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from xqr_bench.board.check import MAIN_METRIC
+from xqr_bench.board.files import record_paths
 from xqr_bench.board.model import (
     GroupFacts,
     LanguageFacts,
@@ -17,18 +18,16 @@ from xqr_bench.board.model import (
     Row,
     TaskFacts,
 )
-from xqr_bench.board.places import record_paths
 from xqr_bench.board.published import published_rows
-from xqr_bench.board.row import make_row
-from xqr_bench.board.standing import METRIC, TESTS, standings
+from xqr_bench.board.row import METRIC, TESTS, make_row, standings
+from xqr_bench.board.submissions import check_placed, one_line
 from xqr_bench.board.tasks import board_tasks, known
-from xqr_bench.board.verify import check_placed, one_line
-from xqr_bench.data import TaskSpec
-from xqr_bench.errors import RecordError, UnknownNameError, UsageError, XqrBenchError
-from xqr_bench.languages import LANGUAGES, get_group
-from xqr_bench.metrics import parse_metric
-from xqr_bench.scores import all_per_query, score
-from xqr_bench.types import MULTILINGUAL, SETTINGS, Ranks
+from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError, XqrBenchError
+from xqr_bench.core.languages import LANGUAGES, get_group
+from xqr_bench.core.types import MULTILINGUAL, SETTINGS, Ranks
+from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.measure.scores import all_per_query, score
+from xqr_bench.tasks import TaskSpec
 
 
 def read_leaderboard(

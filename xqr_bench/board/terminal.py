@@ -12,12 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from xqr_bench.board.model import ExposureClass, Figure, Leaderboard, PublishedRow, Row
-from xqr_bench.board.standing import METRIC
-from xqr_bench.errors import UnknownNameError, UsageError
-from xqr_bench.metrics import parse_metric
-from xqr_bench.printable import shown_line
+from xqr_bench.board.row import METRIC
+from xqr_bench.core.errors import UnknownNameError, UsageError
+from xqr_bench.core.printable import shown_line
+from xqr_bench.core.types import CROSS_LINGUAL, MULTILINGUAL, SETTINGS
+from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.report.terminal import SHORT, number
-from xqr_bench.types import CROSS_LINGUAL, MULTILINGUAL, SETTINGS
 
 RATIO = "rank_distance"
 TIED = "="

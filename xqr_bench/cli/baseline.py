@@ -31,12 +31,13 @@ def bm25(ctx: click.Context, /, **options: Any) -> None:
     Every candidate is ranked; those without a term of the query tie at 0. Terms are words, and pairs of characters
     in scripts without spaces (Thai, Chinese, ...); docs/interop.md describes them and what other choices give.
     """
-    from xqr_bench import baseline as baselines
+    from xqr_bench.cli.options import block_writer
     from xqr_bench.cli.progress import RunProgress
-    from xqr_bench.cli.runs import block_writer
+    from xqr_bench.evaluation import baselines
+    from xqr_bench.rank import lexical
 
     session = Session(options)
-    parameters = baselines.Bm25Options(k1=options["k1"], b=options["b"])
+    parameters = lexical.Bm25Options(k1=options["k1"], b=options["b"])
     name = options["name"]
     todo = session.todo(name, parameters.identity())
     records = []
@@ -63,7 +64,7 @@ def bm25(ctx: click.Context, /, **options: Any) -> None:
 @click.pass_context
 def random(ctx: click.Context, /, **options: Any) -> None:
     """Score vectors drawn from a hash of seed and text: the same on every machine, equal for equal texts."""
-    from xqr_bench import baseline as baselines
+    from xqr_bench.evaluation import baselines
 
     identity = baselines.random_identity(options["seed"])
     _bound(ctx, options, identity, lambda todo, **more: baselines.random_records(todo, seed=options["seed"], **more))
@@ -78,7 +79,7 @@ def oracle(ctx: click.Context, /, **options: Any) -> None:
 
     So it prefers no language, and its recall at 1 in the pool of all languages is 1 / relevants.
     """
-    from xqr_bench import baseline as baselines
+    from xqr_bench.evaluation import baselines
 
     _bound(ctx, options, baselines.oracle_identity(), baselines.oracle_records)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xqr_bench.cli.printing import console, echo
-from xqr_bench.errors import UsageError
+from xqr_bench.core.errors import UsageError
 
 if TYPE_CHECKING:
     from xqr_bench.encode.store import Shelved, VectorStore
@@ -91,10 +91,10 @@ def info(cache_dir: str | None) -> None:
 @cache_dir_option
 def clear(encoder: str | None, cache_dir: str | None) -> None:
     """Remove all vectors, or those of ENCODER (its name as `cache info` shows it)."""
+    from xqr_bench.core.errors import UnknownNameError, XqrBenchError
     from xqr_bench.encode import vector_store
     from xqr_bench.encode.store import clear as remove
     from xqr_bench.encode.store import contents
-    from xqr_bench.errors import UnknownNameError, XqrBenchError
 
     store = vector_store(cache_dir)
     found = contents(store)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from xqr_bench.cli.printing import console, echo, echo_json
-from xqr_bench.errors import UsageError
+from xqr_bench.core.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from xqr_bench.data import TaskSpec
     from xqr_bench.encode import ModelIdentity
     from xqr_bench.record import Record
+    from xqr_bench.tasks import TaskSpec
 
 
 def limit_option(help_text: str) -> Callable[[click.decorators.FC], click.decorators.FC]:
@@ -105,7 +105,7 @@ def json_object(text: str | None) -> dict[str, Any]:
     Raises:
         UsageError: it is no JSON object.
     """
-    from xqr_bench import strict_json
+    from xqr_bench.core import strict_json
 
     try:
         found = {} if text is None else strict_json.parse(text)
@@ -135,7 +135,7 @@ class Session:
     """
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        from xqr_bench.data import resolve_task
+        from xqr_bench.tasks import resolve_task
 
         self._options = options
         self.quiet: bool = options["quiet"]
@@ -192,7 +192,7 @@ class Session:
 
     def show_licences(self, specs: Sequence[TaskSpec]) -> None:
         """Tell the licence of what is about to be downloaded."""
-        from xqr_bench.data import pending_downloads
+        from xqr_bench.tasks import pending_downloads
 
         for spec in specs:
             if spec.licence is not None and pending_downloads(spec, self._options["data_dir"]):
@@ -225,7 +225,7 @@ def _refuse_same_names(specs: Sequence[TaskSpec]) -> None:
 
 def _other_model(path: Path, identity: ModelIdentity) -> str:
     """What to add when the record that exists is of something else under the same name."""
-    from xqr_bench.errors import RecordError
+    from xqr_bench.core.errors import RecordError
     from xqr_bench.record import load_record
 
     try:

@@ -8,7 +8,7 @@ import click
 
 from xqr_bench.cli.common import table_console
 from xqr_bench.cli.printing import echo, echo_json
-from xqr_bench.errors import UsageError
+from xqr_bench.core.errors import UsageError
 
 FORMATS = ("json", "markdown", "latex")
 
@@ -47,8 +47,8 @@ def compare(records: tuple[str, ...], **options: Any) -> None:
     """
     from pathlib import Path
 
-    from xqr_bench.comparison import Choice
-    from xqr_bench.comparison import compare as compare_records
+    from xqr_bench.analysis.choice import Choice
+    from xqr_bench.analysis.compare import compare as compare_records
 
     wanted = [name for name in FORMATS if options[f"as_{name}"]]
     if len(wanted) > 1:
@@ -76,9 +76,9 @@ def compare(records: tuple[str, ...], **options: Any) -> None:
 
 def _show(found: Any, form: str | None) -> None:
     if form is not None:
-        from xqr_bench.report import comparison_text
+        from xqr_bench.report import comparison
 
-        (echo_json if form == "json" else echo)(getattr(comparison_text, f"comparison_{form}")(found))
+        (echo_json if form == "json" else echo)(getattr(comparison, f"comparison_{form}")(found))
         return
     from xqr_bench.report.comparison import comparison_tables
 

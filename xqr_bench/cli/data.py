@@ -11,7 +11,7 @@ from xqr_bench.cli.printing import console, echo
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from xqr_bench.data import FileCheck, TaskSpec
+    from xqr_bench.tasks import FileCheck, TaskSpec
 
 DATA_DIR = click.option(
     "--data-dir",
@@ -36,7 +36,7 @@ def list_files(tasks: tuple[str, ...], data_dir: str | None) -> None:
     """Show where the files of each task are, or would be."""
     from rich.table import Table
 
-    from xqr_bench.data import locate
+    from xqr_bench.tasks import locate
 
     table = Table("task", "at hand", "size", "licence", box=None, pad_edge=False)
     where = []
@@ -59,9 +59,9 @@ def list_files(tasks: tuple[str, ...], data_dir: str | None) -> None:
 @TASKS
 def fetch_files(tasks: tuple[str, ...], force: bool) -> None:
     """Download the files of TASK (default: of every task that has a download) into the cache."""
-    from xqr_bench.cli.data_progress import DownloadBar
-    from xqr_bench.data import data_folder, fetch
-    from xqr_bench.data.sources import cache_folder
+    from xqr_bench.cli.progress import DownloadBar
+    from xqr_bench.tasks import data_folder, fetch
+    from xqr_bench.tasks.sources import cache_folder
 
     for spec in _specs(tasks):
         if not spec.downloadable:
@@ -89,8 +89,8 @@ def verify_files(context: click.Context, tasks: tuple[str, ...], data_dir: str |
 
     Tasks that were never fetched are a fault only when they are named.
     """
-    from xqr_bench.data import load_task, verify
-    from xqr_bench.errors import DataError
+    from xqr_bench.core.errors import DataError
+    from xqr_bench.tasks import load_task, verify
 
     faults = 0
     for spec in _specs(tasks):
@@ -134,7 +134,7 @@ def _report(spec: TaskSpec, checks: Sequence[FileCheck]) -> int:
 
 
 def _specs(tasks: tuple[str, ...]) -> list[TaskSpec]:
-    from xqr_bench.data import list_specs, load_spec
+    from xqr_bench.tasks import list_specs, load_spec
 
     return [load_spec(task) for task in tasks] if tasks else list_specs()
 

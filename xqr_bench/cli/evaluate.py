@@ -10,17 +10,23 @@ import click
 from xqr_bench.cli.cache import OPTIONS as CACHE_OPTIONS
 from xqr_bench.cli.cache import cache_options, chosen_store
 from xqr_bench.cli.common import Session, given, json_object, task_options, trec_options
-from xqr_bench.cli.index import check_index_options, chosen_index, index_options
+from xqr_bench.cli.options import (
+    check_index_options,
+    chosen_index,
+    chosen_transform,
+    evaluate_run,
+    index_options,
+    run_writer,
+    transform_options,
+)
 from xqr_bench.cli.printing import echo
-from xqr_bench.cli.runs import evaluate_run, run_writer
-from xqr_bench.cli.transform import chosen_transform, transform_options
-from xqr_bench.errors import UsageError
+from xqr_bench.core.errors import UsageError
 
 if TYPE_CHECKING:
     from xqr_bench.encode import BoundEncoder, EncoderOptions, VectorStore
+    from xqr_bench.encode.transform import TransformOptions
+    from xqr_bench.rank.index import IndexOptions
     from xqr_bench.record import Record
-    from xqr_bench.search.index import IndexOptions
-    from xqr_bench.transform import TransformOptions
 
 
 def _backend(ctx: click.Context, option: click.Parameter, backend: str) -> None:
@@ -70,7 +76,7 @@ def encoder_options(command: click.decorators.FC) -> click.decorators.FC:
 
 
 def _size(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    from xqr_bench.encode.store.settings import parse_size
+    from xqr_bench.encode.store import parse_size
 
     return None if value is None else parse_size(value)
 
@@ -147,7 +153,7 @@ def _run(
     from pathlib import Path
 
     from xqr_bench.cli.progress import RunProgress
-    from xqr_bench.pipeline import evaluate_tasks, record_name, rehearse
+    from xqr_bench.evaluation.pipeline import evaluate_tasks, record_name, rehearse
 
     session.say(f"encoder {encoder.name}" + (f" on {encoder.device}" if encoder.device else ""))
     if encoder.hint is not None:

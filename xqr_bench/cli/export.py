@@ -21,7 +21,7 @@ def model_card(records: tuple[str, ...], metrics: str | None) -> None:
     Put it at the top of the README.md of the model's repository, or merge it into what stands there.
     """
     from xqr_bench.cli.common import split
-    from xqr_bench.export import model_card as card
     from xqr_bench.record import load_record
+    from xqr_bench.report.model_card import model_card as card
 
     echo(card([load_record(path) for path in records], metrics=split(metrics)), nl=False)

@@ -44,11 +44,10 @@ def exposure(
     import json
     from pathlib import Path
 
-    from xqr_bench.data import load_task
-    from xqr_bench.exposure import find_texts
-    from xqr_bench.exposure.files import read_texts
-    from xqr_bench.files import write_text
-    from xqr_bench.report.exposure import finding_tables
+    from xqr_bench.core.files import write_text
+    from xqr_bench.record.exposure_search import find_texts, read_texts
+    from xqr_bench.report.listings import finding_tables
+    from xqr_bench.tasks import load_task
 
     data = load_task(task, data_dir=data_dir, languages=split(languages))
     found = find_texts(data, read_texts([Path(name) for name in files]), near=near)

@@ -10,9 +10,9 @@ import click
 from xqr_bench.cli.cache import cache_options, chosen_store
 from xqr_bench.cli.common import limit_option, split, table_console
 from xqr_bench.cli.evaluate import encoder_options, options_of
+from xqr_bench.cli.options import chosen_transform, transform_options
 from xqr_bench.cli.printing import echo, echo_json
-from xqr_bench.cli.transform import chosen_transform, transform_options
-from xqr_bench.errors import UsageError
+from xqr_bench.core.errors import UsageError
 
 
 @click.command(short_help="How an encoder's vectors lie: alignment, hubs, language in the vector.")
@@ -45,11 +45,11 @@ def geometry(model: str, **options: Any) -> None:
     off a vector. With --transform, before and after. MODEL is as for `xqr-bench evaluate`; no record is written.
     """
     from xqr_bench.cli.progress import RunProgress
-    from xqr_bench.data import resolve_task
+    from xqr_bench.core.files import write_text
     from xqr_bench.encode import load_encoder
-    from xqr_bench.files import write_text
-    from xqr_bench.geometry import geometry_of_tasks
+    from xqr_bench.measure.geometry import geometry_of_tasks
     from xqr_bench.report.geometry import geometry_json, geometry_markdown, geometry_tables
+    from xqr_bench.tasks import resolve_task
 
     if options["as_json"] and options["as_markdown"]:
         raise UsageError("--json and --markdown exclude each other", remedy="give one of them")

@@ -19,10 +19,10 @@ def languages(record: str, metric: str, as_markdown: bool) -> None:
     """
     from pathlib import Path
 
-    from xqr_bench.errors import UsageError
-    from xqr_bench.metrics import parse_metric
+    from xqr_bench.core.errors import UsageError
+    from xqr_bench.measure.metrics import parse_metric
     from xqr_bench.record import load_record
-    from xqr_bench.report.languages import language_tables, scores_by_language
+    from xqr_bench.report.listings import language_tables, scores_by_language
 
     loaded, name = load_record(Path(record)), parse_metric(metric).name
     if not scores_by_language(loaded, name):

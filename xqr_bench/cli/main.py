@@ -10,7 +10,7 @@ import click
 
 from xqr_bench import __version__
 from xqr_bench.cli.printing import clean_python, echo
-from xqr_bench.errors import XqrBenchError
+from xqr_bench.core.errors import XqrBenchError
 
 # name -> (module, attribute, one line for --help); in the order --help shows them
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -103,7 +103,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Answer a wrong name with the closest ones."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            from xqr_bench.errors import UnknownNameError
+            from xqr_bench.core.errors import UnknownNameError
 
             raise UnknownNameError("command", args[0], COMMANDS, remedy="xqr-bench --help lists the commands")
         return super().resolve_command(ctx, args)

@@ -51,8 +51,8 @@ def plot(
     )
     if kind == "frontier":
         from xqr_bench.record import load_record
+        from xqr_bench.report.charts import under
         from xqr_bench.report.frontier import frontier_table, points_of
-        from xqr_bench.report.plots.style import under
 
         loaded = [load_record(path) for path in paths]
         title = loaded[0].task.title + under(relevance)

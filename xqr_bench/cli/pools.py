@@ -6,7 +6,7 @@ import click
 
 from xqr_bench.cli.common import split, table_console
 from xqr_bench.cli.printing import echo, echo_json
-from xqr_bench.errors import UsageError
+from xqr_bench.core.errors import UsageError
 
 
 @click.command(short_help="What other pools of languages would have given, from a record's ranks.")
@@ -49,9 +49,9 @@ def pools(
     """
     from pathlib import Path
 
-    from xqr_bench.pools import DEFAULT_VIEWS, pool_report
+    from xqr_bench.analysis.pools import DEFAULT_VIEWS, pool_report
     from xqr_bench.record import load_record
-    from xqr_bench.report.plots.style import check_output
+    from xqr_bench.report.charts import check_output
 
     if as_json and as_markdown:
         raise UsageError("--json and --markdown exclude each other", remedy="give one of them")
@@ -82,7 +82,7 @@ def pools(
             for table in tables:
                 console.print(*table.rich(), sep="\n")
     if plot is not None:
-        from xqr_bench.report.plots import pools as drawn
-        from xqr_bench.report.plots.style import save
+        from xqr_bench.report import charts as drawn
+        from xqr_bench.report.charts import save
 
-        echo(f"plot: {save(drawn.draw(found), Path(plot))}", err=True)
+        echo(f"plot: {save(drawn.draw_pools(found), Path(plot))}", err=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xqr_bench.printable import json_shown, shown
+from xqr_bench.core.printable import json_shown, shown
 
 if TYPE_CHECKING:
     from rich.console import Console

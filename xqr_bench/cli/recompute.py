@@ -58,8 +58,7 @@ def recompute(record: str, write: bool, peer: str | None, sample: int, seed: int
 
 def _cross_check(record: Record, sample: int, seed: int) -> bool:
     """Print our figures beside pytrec_eval's on rebuilt rankings; whether they agree."""
-    from xqr_bench.trec.peers import TOLERANCE
-    from xqr_bench.trec.rebuild import cross_check
+    from xqr_bench.measure.peers import TOLERANCE, cross_check
 
     found = cross_check(record.ranks, record.task.metrics, record.task.settings, sample=sample, seed=seed)
     echo("means over the lists drawn; ours: expected, and in the worst and best order of ties; theirs: pytrec_eval")

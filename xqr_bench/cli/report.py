@@ -9,7 +9,7 @@ import click
 
 from xqr_bench.cli.common import beside_package
 from xqr_bench.cli.printing import console, echo
-from xqr_bench.printable import markdown_shown
+from xqr_bench.core.printable import markdown_shown
 
 PAGE = "ratios.html"
 PUBLISHED = Path("leaderboard") / "published" / "elmahdy-2024.json"
@@ -41,13 +41,13 @@ def ratios(study: str, **options: Any) -> None:
     ratios.json (all figures), ratios.html (one file) and plots/ (PNG and SVG). The same folder and seed give the same
     bytes. Needs the packages of `pip install 'xqr-bench[site]'`.
     """
-    from xqr_bench.report.plots.ratio import draw_ratio
-    from xqr_bench.report.ratio.model import FILE, save_ratios
-    from xqr_bench.report.ratio.tables import condition_tables, study_tables
-    from xqr_bench.report.ratio.words import sentences
-    from xqr_bench.site.html import environment
-    from xqr_bench.site.ratio import write_report_page
-    from xqr_bench.study.findings.build import Asked, build_ratios
+    from xqr_bench.board.site.html import environment
+    from xqr_bench.report.ratios import FILE, save_ratios
+    from xqr_bench.studies.ratio.findings import Asked, build_ratios
+    from xqr_bench.studies.ratio.page import write_report_page
+    from xqr_bench.studies.ratio.plots import draw_ratio
+    from xqr_bench.studies.ratio.tables import condition_tables, study_tables
+    from xqr_bench.studies.ratio.words import sentences
 
     environment()  # says what is missing before anything is computed
     quiet = options["quiet"] or options["as_markdown"]
@@ -83,7 +83,7 @@ def ratios(study: str, **options: Any) -> None:
 
 
 def _say(found: Any) -> None:
-    from xqr_bench.report.ratio.words import origins, sentences
+    from xqr_bench.studies.ratio.words import origins, sentences
 
     for condition in found.conditions:
         console().print(f"{condition.name}: {condition.about}", style="bold", soft_wrap=True)

@@ -55,12 +55,12 @@ def reproduce(
     What RECORD says never decides which code runs: Python code, a task file, code that comes with a model and
     arguments for the model are used only where you name them.
     """
-    from xqr_bench.board.attestation import MOVED_SHARE, SCORE_DIFFERENCE, Tolerance
     from xqr_bench.board.reproduce import reproduce as run_again
+    from xqr_bench.board.submissions import MOVED_SHARE, SCORE_DIFFERENCE, Tolerance
     from xqr_bench.cli.common import json_object
     from xqr_bench.cli.progress import RunProgress
+    from xqr_bench.core.errors import UsageError
     from xqr_bench.encode import EncoderOptions
-    from xqr_bench.errors import UsageError
 
     for name, value in (("--tolerance", tolerance), ("--rank-tolerance", rank_tolerance)):
         if value is not None and not 0 <= value <= 1:

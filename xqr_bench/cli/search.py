@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from xqr_bench.cli.printing import echo, echo_json
-from xqr_bench.errors import UsageError, XqrBenchError
-from xqr_bench.printable import ISOLATES
+from xqr_bench.core.errors import UsageError, XqrBenchError
+from xqr_bench.core.printable import ISOLATES
 
 if TYPE_CHECKING:
-    from xqr_bench.search.index import Found, IndexSearcher
+    from xqr_bench.rank.index_store import Found, IndexSearcher
 
 
 @click.command(short_help="Ask a saved index a question; see the best candidates of all languages.")
@@ -52,7 +52,7 @@ def search(
     if question is None and not interactive:
         raise UsageError("there is no question", remedy='give one: xqr-bench search FOLDER "..." (or --interactive)')
     from xqr_bench.cli.common import json_object
-    from xqr_bench.search.index import IndexSearcher
+    from xqr_bench.rank.index_store import IndexSearcher
 
     searcher = IndexSearcher(
         folder,
@@ -101,7 +101,7 @@ def _printer(searcher: IndexSearcher, full: bool, as_json: bool) -> Callable[[li
     import shutil
     import sys
 
-    from xqr_bench.report.hits import hits_lines
+    from xqr_bench.report.listings import hits_lines
 
     facts = searcher.manifest.facts
     echo(f"{searcher.manifest.task.name}, {searcher.encoder.name}, index {facts.type}", err=True)

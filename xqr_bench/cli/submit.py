@@ -26,7 +26,7 @@ def submit(record: str, leaderboard: str, replace: bool, exposure: str | None, e
     Form, data digests, ranks and every score are checked before anything is written. Local paths in the provenance
     are cut down to their last part. What is left to do is printed: a pull request.
     """
-    from xqr_bench.board.submit import submit as submit_record
+    from xqr_bench.board.submissions import submit as submit_record
 
     done = submit_record(record, leaderboard, replace=replace, exposure=exposure, exposure_note=exposure_note)
     echo(f"{'replaced' if done.replaced else 'submitted'}: {done.record}", err=True)

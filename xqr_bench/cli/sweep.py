@@ -9,11 +9,11 @@ import click
 
 from xqr_bench.cli.common import beside_package, split
 from xqr_bench.cli.printing import echo
-from xqr_bench.errors import UsageError
+from xqr_bench.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from xqr_bench.study.design import Numbers, Run
-    from xqr_bench.study.sweep import Sweep
+    from xqr_bench.studies.ratio.design import Numbers, Run
+    from xqr_bench.studies.ratio.sweep import Sweep
 
 PLAN = Path("docs") / "ratio-study-plan.md"
 
@@ -46,9 +46,9 @@ def sweep(**options: Any) -> None:
 
     Stop it at any time; the same command goes on: runs that have their results in the folder are skipped.
     """
-    from xqr_bench.study.design import list_runs
-    from xqr_bench.study.sweep import Sweep
-    from xqr_bench.study.sweep import sweep as run
+    from xqr_bench.studies.ratio.design import list_runs
+    from xqr_bench.studies.ratio.sweep import Sweep
+    from xqr_bench.studies.ratio.sweep import sweep as run
 
     conditions = options["conditions"] or (("S1b",) if options["base"] == "static" else ("S1a",))
     runs = list_runs(conditions, options["arms"] or None, _seeds(options["seeds"]))
@@ -72,8 +72,8 @@ def sweep(**options: Any) -> None:
 
 
 def _numbers(options: dict[str, Any], folder: Path) -> tuple[Numbers, str]:
-    from xqr_bench.study.design import Numbers
-    from xqr_bench.study.tuning import read_choice
+    from xqr_bench.studies.ratio.design import Numbers
+    from xqr_bench.studies.ratio.sweep import read_choice
     from xqr_bench.train.recipe import get_recipe
 
     base = options["base"]
@@ -88,7 +88,7 @@ def _numbers(options: dict[str, Any], folder: Path) -> tuple[Numbers, str]:
 
 
 def _tune(asked: Sweep, options: dict[str, Any]) -> None:
-    from xqr_bench.study.tuning import Grid, read_choice, tune, tuning_runs
+    from xqr_bench.studies.ratio.sweep import Grid, read_choice, tune, tuning_runs
 
     if read_choice(asked.folder) is not None:
         return

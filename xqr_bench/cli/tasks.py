@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from xqr_bench.cli.printing import console, echo
-from xqr_bench.types import LENIENT
+from xqr_bench.core.types import LENIENT
 
 REPEATED = (
     "repeated: questions whose answer stands, character for character, in another sentence of\n"
@@ -18,8 +18,8 @@ REPEATED = (
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from xqr_bench.data import TaskSpec
-    from xqr_bench.types import TaskData
+    from xqr_bench.core.types import TaskData
+    from xqr_bench.tasks import TaskSpec
 
 
 @click.command(short_help="List the tasks, or show one.")
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def tasks(name: str | None, data_dir: str | None) -> None:
     """List the shipped tasks, or show the one called NAME (or the task file at that path)."""
 
-    from xqr_bench.data import list_specs, load_spec, load_task, locate
+    from xqr_bench.tasks import list_specs, load_spec, load_task, locate
 
     if name is None:
         console().print(_overview(list_specs()))
@@ -73,7 +73,7 @@ def _languages(spec: TaskSpec, data: TaskData | None) -> RenderableType:
     """A row per language; counts where the data is at hand."""
     from rich.table import Table
 
-    from xqr_bench.languages import LANGUAGES
+    from xqr_bench.core.languages import LANGUAGES
 
     table = Table("code", "language", "script", "class", box=None, pad_edge=False)
     table.add_column("CC-100, GiB", justify="right")

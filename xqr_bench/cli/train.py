@@ -8,7 +8,7 @@ import click
 
 from xqr_bench.cli.common import given, limit_option, split
 from xqr_bench.cli.printing import echo
-from xqr_bench.errors import UsageError
+from xqr_bench.core.errors import UsageError
 
 if TYPE_CHECKING:
     from xqr_bench.train.config import TrainConfig
@@ -96,9 +96,9 @@ def train(ctx: click.Context, /, **options: Any) -> None:
         echo("dry run: nothing was trained")
         return
     _need_accelerate()
-    from xqr_bench.cli.training_progress import TrainingProgress
-    from xqr_bench.train.processes import is_first
+    from xqr_bench.cli.progress import TrainingProgress
     from xqr_bench.train.run import train as run
+    from xqr_bench.train.workspace import is_first
 
     first = is_first()
     with TrainingProgress(quiet=options["quiet"] or not first) as progress:

@@ -1,20 +1,152 @@
-"""An encoder that is ready to use: the same face for every kind."""
+"""An encoder that is ready to use: the same face for every kind, its batches planned from the texts alone."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
-from xqr_bench.encode.batching import Limits
+from xqr_bench.core.errors import EncoderError
+from xqr_bench.core.memory import memory_kept
+from xqr_bench.core.types import IntArray, TaskData
 from xqr_bench.encode.checks import Vectors, to_matrix
-from xqr_bench.encode.lanes import Lanes
-from xqr_bench.encode.options import EncoderOptions, ModelIdentity
-from xqr_bench.encode.protocol import EncodeCall, Role, Similarity
-from xqr_bench.errors import EncoderError
-from xqr_bench.types import IntArray, TaskData
+from xqr_bench.encode.options import EncodeCall, EncoderOptions, ModelIdentity, Role, Similarity
+
+# Which texts are encoded together: planned before the first batch, from the texts alone.
+
+Shard = list[IntArray]
+"""Batches of indices of texts, each int64 `[rows]`; a batch never crosses a shard."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What bounds a batch.
+
+    Attributes:
+        rows: texts.
+        tokens: tokens with padding, which is texts times the longest of them; None: their number is unknown.
+    """
+
+    rows: int
+    tokens: int | None = None
+
+
+def plan_shards(texts: IntArray, lengths: IntArray, limits: Limits, shard_texts: int, shard_tokens: int) -> list[Shard]:
+    """Cut texts, the longest first, into batches, and these into shards.
+
+    Args:
+        texts: indices of texts; equally long ones stay in this order, int64 `[n]`.
+        lengths: of these texts, int64 `[n]`; all alike where they are unknown.
+        limits: of a batch; a longer text is a batch of its own.
+        shard_texts: a shard is closed when it holds as many texts,
+        shard_tokens: or as many tokens with padding.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    texts, lengths = texts[order], lengths[order]
+    shards: list[Shard] = []
+    shard: Shard = []
+    rows = cost = start = 0
+    while start < len(texts):
+        longest = max(int(lengths[start]), 1)
+        fitting = limits.rows if limits.tokens is None else min(limits.rows, max(limits.tokens // longest, 1))
+        batch = texts[start : start + fitting]
+        shard.append(batch)
+        start += len(batch)
+        rows += len(batch)
+        cost += len(batch) * longest
+        if rows >= shard_texts or (limits.tokens is not None and cost >= shard_tokens):
+            shards.append(shard)
+            shard, rows, cost = [], 0, 0
+    return [*shards, shard] if shard else shards
+
+
+# Batches side by side: each in a thread of its own, collected in order.
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MOST_LANES = 8
+
+
+class Lanes:
+    """How many batches are computed at a time.
+
+    Args:
+        number: 1: one after the other, in the caller's thread.
+        enter: called at the beginning of each thread.
+        around: what all of it happens in, entered and left in the caller's thread.
+    """
+
+    def __init__(
+        self,
+        number: int = 1,
+        enter: Callable[[], None] | None = None,
+        around: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self.number = number
+        self._enter = enter or _nothing
+        self._around = around
+
+    def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Generator[Result]:
+        """Yield the result of each item, in order; the first one is done alone.
+
+        So whatever a model settles in its first call, such as how its tokenizer pads, is settled before two threads
+        look at it. At most `number + 1` items are under way or done and not yet collected. When an item fails, those
+        before it have been yielded, and its exception is raised once the items under way are done.
+        """
+        with self._around():
+            if self.number == 1 or len(items) < 2:
+                yield from map(work, items)
+                return
+            pool = ThreadPoolExecutor(self.number, "encode", self._enter)
+            try:
+                yield pool.submit(work, items[0]).result()
+                under_way: deque[Future[Result]] = deque()
+                for item in items[1:]:
+                    under_way.append(pool.submit(work, item))
+                    if len(under_way) > self.number:
+                        yield under_way.popleft().result()
+                while under_way:
+                    yield under_way.popleft().result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+
+def _nothing() -> None: ...
+
+
+def cpu_lanes() -> Lanes:
+    """Lanes that share torch's threads, as many as it has in this process, `MOST_LANES` at most.
+
+    Two batches with one thread each are done sooner than two after each other with two threads: nobody waits at the
+    end of each operation, and what a thread computes with stays in its core's cache (tests/benchmarks/bench_encode.py).
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    number = min(threads, MOST_LANES)
+
+    def share() -> None:
+        torch.set_num_threads(threads // number)  # of this thread, and of threads begun later: so put back at the end
+
+    @contextmanager
+    def around() -> Iterator[None]:
+        try:
+            with memory_kept():
+                yield
+        finally:
+            torch.set_num_threads(threads)
+
+    return Lanes(number, share, around)
+
+
+# An encoder that is ready to use: the same face for every kind.
 
 TruncationCall = Callable[[Role, list[str]], Sequence[bool]]
 MeasureCall = Callable[[Role, list[str]], Sequence[int]]

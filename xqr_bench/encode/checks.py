@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xqr_bench.errors import EncoderError
+from xqr_bench.core.errors import EncoderError
 
 Vectors = NDArray[np.float32]
 

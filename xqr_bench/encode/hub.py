@@ -1,14 +1,47 @@
-"""Which commit of a hub model is going to be loaded, asked before loading: one short question, one clear answer."""
+"""Which model is loaded: the commit of a hub model, asked before loading, and digests that name files."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xqr_bench.errors import EncoderError
+from xqr_bench.core.errors import EncoderError
+from xqr_bench.core.files import sha256_of
+
+# Digests that name the files an encoder was made from.
+
+TRAINING_FILE = "xqr_bench_training.json"
+"""Name of the training record in a model's folder."""
+
+
+def digest_of_files(files: Iterable[tuple[str, Path]]) -> str:
+    """SHA-256 over the lines `<sha256 of the file>  <name>`, sorted by name; the order given does not matter."""
+    rows = sorted((name, sha256_of(path)) for name, path in files)
+    return hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in rows).encode()).hexdigest()
+
+
+def digest_of_folder(folder: Path) -> str:
+    """SHA-256 over relative names and contents of the files of a model folder.
+
+    Left out, because no model is loaded from them: hidden files and folders, `__pycache__`, and what a training
+    leaves behind: its record (with times in it) and the `checkpoint-*` folders.
+    """
+    found: list[tuple[str, Path]] = []
+    for path in folder.rglob("*"):
+        parts = path.relative_to(folder).parts
+        if any(part.startswith((".", "checkpoint-")) or part in ("__pycache__", TRAINING_FILE) for part in parts):
+            continue
+        if path.is_file():
+            found.append(("/".join(parts), path))
+    return digest_of_files(found)
+
+
+# Which commit of a hub model is going to be loaded, asked before loading: one short question, one clear answer.
 
 ORGANISATION = "sentence-transformers"
 TIMEOUT = 20.0

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
+from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.encode import char_ngrams  # noqa: F401  (registers itself)
 from xqr_bench.encode.bound import BoundEncoder, VectorLookup
 from xqr_bench.encode.hub import is_hub_name
-from xqr_bench.encode.importing import is_python_spec, load_object
 from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.encode.precomputed import PREFIX, Precomputed
-from xqr_bench.encode.python_object import bind_object, instantiate
+from xqr_bench.encode.python_object import bind_object, instantiate, is_python_spec, load_object
 from xqr_bench.encode.registry import ENCODERS
 from xqr_bench.encode.sentence_transformer import (
     bind_instance,
@@ -21,7 +21,6 @@ from xqr_bench.encode.sentence_transformer import (
     load_folder,
     load_from_hub,
 )
-from xqr_bench.errors import EncoderError, UsageError
 
 RUN_PREFIX = "run:"
 
@@ -122,7 +121,7 @@ def _load(spec: object, options: EncoderOptions) -> BoundEncoder:
     if text.startswith(RUN_PREFIX):
         raise EncoderError(
             f"{text} is a ranking, not an encoder: it has no vectors",
-            remedy="score it with `xqr-bench evaluate run:DIR`, in Python with xqr_bench.trec.evaluate_runs",
+            remedy="score it with `xqr-bench evaluate run:DIR`, in Python with xqr_bench.evaluation.runs.evaluate_runs",
         )
     if text.startswith(PREFIX):
         return Precomputed(Path(text.removeprefix(PREFIX)).expanduser(), options)

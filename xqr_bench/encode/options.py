@@ -1,16 +1,129 @@
-"""What a user may ask of an encoder, and what a record says about the encoder that was used."""
+"""What an encoder must have, what a user may ask of one, and what a record says about the one that was used."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from string import Formatter
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
-from xqr_bench.encode.context import CONTEXTS, DEFAULT_TEMPLATE, check_template
-from xqr_bench.encode.protocol import SIMILARITIES, Similarity
-from xqr_bench.errors import UsageError
+from xqr_bench.core.errors import EncoderError, UsageError
+from xqr_bench.core.types import TaskData
+
+# The plugin contract: what an encoder must have, and what it may have.
+
+Similarity = Literal["cosine", "dot"]
+Role = Literal["query", "candidate"]
+EncodeCall = Callable[[list[str]], Any]
+
+SIMILARITIES: tuple[Similarity, ...] = ("cosine", "dot")
+
+# Role -> names of the method that may encode it, the first present is used.
+METHODS: dict[Role, tuple[str, ...]] = {
+    "query": ("encode_queries", "encode_query", "encode"),
+    "candidate": ("encode_candidates", "encode_document", "encode"),
+}
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Turns texts into vectors.
+
+    Each method takes a list of texts and returns one row per text, in order: a numpy array, a torch tensor (any
+    device, any float type) or a list of lists, of shape `[len(texts), dimensions]`. An object with only
+    `encode(texts)` is accepted too, for queries and candidates alike; so is one with `encode_query` and
+    `encode_document`.
+
+    Optional attributes:
+        name: str, the record's name (default: the name of the class).
+        similarity: "cosine" (default) or "dot".
+        revision: str, a version of the encoder, kept in the record.
+        device: str, where it runs, for the printed summary.
+        truncated(texts): one bool per text, True where the encoder cuts the text off.
+        keep_vectors: False where encoding is as fast as reading: the embedding store then keeps no vectors.
+        close(): called when the encoder is no longer needed.
+    """
+
+    def encode_queries(self, texts: list[str]) -> Any:
+        """Return one row per query text, numbers of shape `[len(texts), dimensions]`."""
+        ...
+
+    def encode_candidates(self, texts: list[str]) -> Any:
+        """Return one row per candidate text, numbers of shape `[len(texts), dimensions]`."""
+        ...
+
+
+class EncodeProgress(Protocol):
+    """Told how far the encoding is; counts distinct texts."""
+
+    def start(self, total: int) -> None:
+        """`total` texts are going to be encoded."""
+        ...
+
+    def advance(self, n: int) -> None:
+        """`n` more texts are done."""
+        ...
+
+    def finish(self) -> None:
+        """The encoding has ended, well or not."""
+        ...
+
+
+# Candidates with their paragraph: what the encoder is given instead of the sentence alone.
+
+CONTEXTS = ("paragraph",)
+# the sentence first: where a model cuts a text off, it loses paragraph, not sentence
+DEFAULT_TEMPLATE = "{sentence}\n{paragraph}"
+
+
+def check_template(template: str) -> None:
+    """Check that a template holds {sentence} and {paragraph}, and nothing else in braces.
+
+    Raises:
+        UsageError: it does not.
+    """
+    try:
+        fields = [(name, spec, conversion) for _, name, spec, conversion in Formatter().parse(template)]
+    except ValueError as error:
+        raise UsageError(f"{template!r} is no template: {error}", remedy="write a brace itself as {{ or }}") from None
+    named = [field for field in fields if field[0] is not None]
+    names = {name for name, _, _ in named}
+    if names != {"sentence", "paragraph"} or any(spec or conversion for _, spec, conversion in named):
+        raise UsageError(
+            f"the template {template!r} does not hold {{sentence}} and {{paragraph}}, and only these, in braces",
+            remedy=f"write it as {DEFAULT_TEMPLATE!r}",
+        )
+
+
+def in_context(task: TaskData, template: str | None) -> TaskData:
+    """The task with every candidate's text put into the template; itself when there is none.
+
+    Ids, relevants and counting stay as they are.
+
+    Raises:
+        EncoderError: a candidate has no paragraph.
+    """
+    if template is None:
+        return task
+    bare = next((candidate.id for candidate in task.candidates if not candidate.paragraph), None)
+    if bare is not None:
+        raise EncoderError(
+            f"the candidates of {task.name} have no paragraphs to put them in",
+            found=f"none for {bare}",
+            remedy="leave out --candidate-context, or give each candidate its paragraph",
+        )
+    return replace(
+        task,
+        candidates=tuple(
+            replace(found, text=template.format(sentence=found.text, paragraph=found.paragraph))
+            for found in task.candidates
+        ),
+    )
+
+
+# What a user may ask of an encoder, and what a record says about the encoder that was used.
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -146,3 +259,51 @@ class ModelIdentity(BaseModel):
     dimensions: int | None = None
     model_kwargs: dict[str, Any] = {}
     remote_code: bool = False
+
+
+# Which prompts a sentence-transformers model puts before queries and candidates.
+
+
+def query_prompt(model: Any, options: EncoderOptions) -> str:
+    """The prompt before each query: the option's, else the named one, else the one `encode_query` uses.
+
+    Raises:
+        UsageError: the model has no prompt of that name.
+    """
+    if options.query_prompt is not None:
+        return options.query_prompt
+    if options.prompt_name is not None:
+        if options.prompt_name not in model.prompts:
+            raise UsageError(
+                f"the model has no prompt named {options.prompt_name!r}",
+                found=f"its prompts: {', '.join(model.prompts) or 'none'}",
+                remedy="give --prompt-name one of these, or write the prompt out with --query-prompt",
+            )
+        return model.prompts[options.prompt_name] or ""
+    return _own_prompt(model, ("query",))
+
+
+def candidate_prompt(model: Any, options: EncoderOptions, notes: list[str]) -> str:
+    """The prompt before each candidate: the option's, else the one `encode_document` uses.
+
+    Adds to `notes` when the model has a prompt that looks meant for candidates and is not used.
+    """
+    if options.candidate_prompt is not None:
+        return options.candidate_prompt
+    names = ("document", "passage", "corpus")
+    used = _own_prompt(model, names)
+    unused = [name for name in names if model.prompts.get(name) not in (None, "", used)]
+    if unused:
+        notes.append(
+            f"the model has a prompt named {unused[0]!r} ({model.prompts[unused[0]]!r}), but sentence-transformers "
+            f"puts {used!r} before candidates; --candidate-prompt changes that"
+        )
+    return used
+
+
+def _own_prompt(model: Any, names: Sequence[str]) -> str:
+    """The prompt `encode_query` or `encode_document` uses: the first of these names, else the default prompt."""
+    for name in (*names, model.default_prompt_name):
+        if name is not None and name in model.prompts:
+            return model.prompts[name] or ""
+    return ""

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xqr_bench.core.errors import EncoderError
+from xqr_bench.core.types import TaskData
 from xqr_bench.encode.bound import VectorLookup
 from xqr_bench.encode.checks import Vectors, to_matrix
-from xqr_bench.encode.digests import digest_of_files
-from xqr_bench.encode.options import EncoderOptions, ModelIdentity
-from xqr_bench.encode.protocol import Role
-from xqr_bench.errors import EncoderError
-from xqr_bench.types import TaskData
+from xqr_bench.encode.hub import digest_of_files
+from xqr_bench.encode.options import EncoderOptions, ModelIdentity, Role
 
 PREFIX = "precomputed:"
 OPTIONS = frozenset({"name", "similarity", "truncate_dim"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xqr_bench.registry import Registry
+from xqr_bench.core.registry import Registry
 
 ENTRY_POINT_GROUP = "xqr_bench.encoders"
 

@@ -1,27 +1,123 @@
-"""sentence-transformers models: a hub name, a folder, or a model in memory."""
+"""sentence-transformers models: a hub name, a folder, or a model in memory; their device, and how they count tokens."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from xqr_bench.encode.batching import Limits
-from xqr_bench.encode.bound import TextEncoder
-from xqr_bench.encode.device import choose_device, computes_in
-from xqr_bench.encode.digests import digest_of_folder
-from xqr_bench.encode.hub import HubModel, cache_folder, cached_commit, cached_file, resolve_model
-from xqr_bench.encode.lanes import cpu_lanes
-from xqr_bench.encode.options import EncoderOptions, ModelIdentity
-from xqr_bench.encode.prompts import candidate_prompt, query_prompt
-from xqr_bench.encode.protocol import EncodeCall, Role
+from xqr_bench.core.errors import EncoderError, UsageError
+from xqr_bench.core.memory import collector_paused
+from xqr_bench.core.progress import library_bars_hidden
+from xqr_bench.encode.bound import Limits, TextEncoder, cpu_lanes
+from xqr_bench.encode.hub import HubModel, cache_folder, cached_commit, cached_file, digest_of_folder, resolve_model
+from xqr_bench.encode.options import EncodeCall, EncoderOptions, ModelIdentity, Role, candidate_prompt, query_prompt
 from xqr_bench.encode.python_object import declared_similarity
-from xqr_bench.encode.token_counts import TokenCounts
-from xqr_bench.errors import EncoderError, UsageError
-from xqr_bench.memory import collector_paused
-from xqr_bench.progress import library_bars_hidden
+
+# Where a torch model runs.
+
+
+def choose_device(asked: str | None) -> str:
+    """The device asked for, else the best there is: cuda, then mps, then cpu.
+
+    Raises:
+        EncoderError: there is no such device here.
+    """
+    import torch
+
+    present = ["cpu"]
+    if torch.backends.mps.is_available():
+        present.insert(0, "mps")
+    if torch.cuda.is_available():
+        present[:0] = ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if asked is None:
+        return present[0]
+    try:
+        kind = torch.device(asked).type
+    except (RuntimeError, ValueError):
+        kind = ""
+    if asked not in present and kind in ("", "cuda", "mps"):  # other kinds torch knows: let it try
+        raise EncoderError(
+            f"there is no device {asked!r} here",
+            found=", ".join(present),
+            remedy="leave --device out to take the first of these, or name one",
+        )
+    return asked
+
+
+def computes_in(dtype: str) -> bool:
+    """Whether this processor multiplies matrices in bfloat16 or float16; if not, torch emulates it, many times slower.
+
+    True for float32, and where torch cannot tell.
+    """
+    import torch
+
+    probe = {"bfloat16": "_is_mkldnn_bf16_supported", "float16": "_is_mkldnn_fp16_supported"}.get(dtype)
+    if probe is None or not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, probe):
+        return True
+    return bool(getattr(torch.ops.mkldnn, probe)())
+
+
+# Tokens of texts, counted once for the batches and for what the tokenizer does not know.
+
+MOST_REMEMBERED = 200_000
+
+
+class TokenCounts:
+    """Counts with the tokenizer of a sentence-transformers model.
+
+    Texts without a prompt that were counted for the batches are not read by the tokenizer again for their unknown
+    tokens: up to `MOST_REMEMBERED` of them are remembered.
+
+    Args:
+        tokenizer: of transformers.
+        prompts: put before the texts of each role.
+    """
+
+    def __init__(self, tokenizer: Any, prompts: Mapping[Role, str]) -> None:
+        self._tokenizer = tokenizer
+        self._prompts = prompts
+        self._unknown: int | None = tokenizer.unk_token_id if hasattr(tokenizer, "unk_token_id") else None
+        self._remembered: dict[str, tuple[int, int]] = {}
+
+    def measure(self, role: Role, texts: list[str]) -> list[int]:
+        """Tokens of each text, special ones and prompt included, before the model cuts any off."""
+        prompt = self._prompts[role]
+        # only a fast tokenizer tells the tokens that it put around the text from those it read
+        remember = not prompt and getattr(self._tokenizer, "is_fast", False)
+        encoded = self._encoded([prompt + text for text in texts], return_special_tokens_mask=remember)
+        ids = encoded["input_ids"]
+        if remember and len(self._remembered) + len(texts) <= MOST_REMEMBERED:
+            for text, row, mask in zip(texts, ids, encoded["special_tokens_mask"], strict=True):
+                self._remembered[text] = (len(row) - sum(mask), self._unknown_in(row, mask))
+        return [len(row) for row in ids]
+
+    def unknown(self, texts: list[str]) -> tuple[list[int], list[int]]:
+        """Tokens of each text alone, and those that are the tokenizer's token for what it does not know."""
+        missing = [text for text in texts if text not in self._remembered]
+        found = dict[str, tuple[int, int]]()
+        if missing:
+            rows = self._encoded(missing, add_special_tokens=False)["input_ids"]
+            found = {text: (len(row), self._unknown_in(row)) for text, row in zip(missing, rows, strict=True)}
+        counts = [found[text] if text in found else self._remembered[text] for text in texts]
+        return [tokens for tokens, _ in counts], [unknown for _, unknown in counts]
+
+    def _unknown_in(self, row: list[int], special: list[int] | None = None) -> int:
+        if self._unknown is None or self._unknown not in row:  # None: there is no such token, every text can be spelled
+            return 0
+        if special is None:
+            return row.count(self._unknown)
+        return sum(token == self._unknown and not mark for token, mark in zip(row, special, strict=True))
+
+    def _encoded(self, texts: list[str], **options: Any) -> Any:
+        return self._tokenizer(
+            texts, truncation=False, return_attention_mask=False, return_token_type_ids=False, verbose=False, **options
+        )
+
+
+# sentence-transformers models: a hub name, a folder, or a model in memory.
 
 # Tokens with padding in a batch. On CPUs larger ones leave the caches (measured by tests/benchmarks/bench_encode.py);
 # elsewhere 16,384 is what the library's 32 texts of 512 tokens take.

@@ -13,11 +13,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from xqr_bench import strict_json
-from xqr_bench.encode.importing import is_python_spec
+from xqr_bench.core import strict_json
+from xqr_bench.core.errors import UsageError
 from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.encode.precomputed import PREFIX
-from xqr_bench.errors import UsageError
+from xqr_bench.encode.python_object import is_python_spec
 
 _DTYPES = frozenset({"auto", "float32", "float16", "bfloat16"})
 # A name of an attention outside this list is a repository of the hub, whose kernels transformers loads and runs.

@@ -1,5 +1,6 @@
 """The result record: provenance, scores, ranks; load, save, migrate, recompute."""
 
+from xqr_bench.record.describe import represented_languages, unrepresented_languages
 from xqr_bench.record.model import (
     SCHEMA_VERSION,
     LanguageCounts,
@@ -12,9 +13,7 @@ from xqr_bench.record.model import (
     TextCounts,
     TextDiagnostics,
 )
-from xqr_bench.record.ranks_file import check_possible, load_ranks, ranks_digest, save_ranks
-from xqr_bench.record.relevance_file import save_relevance
-from xqr_bench.record.represented import represented_languages, unrepresented_languages
+from xqr_bench.record.rank_files import check_possible, load_ranks, ranks_digest, save_ranks, save_relevance
 from xqr_bench.record.store import (
     Difference,
     folder_name,

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from xqr_bench.core.errors import RecordError
+from xqr_bench.core.types import STRICT, Ranks
 from xqr_bench.encode import ModelIdentity
-from xqr_bench.errors import RecordError
-from xqr_bench.exposure import Exposure
-from xqr_bench.scores import Group, SettingScores
-from xqr_bench.search.index import IndexFacts
-from xqr_bench.transform import TransformFacts
-from xqr_bench.types import STRICT, Ranks
+from xqr_bench.encode.transform import TransformFacts
+from xqr_bench.measure.scores import Group, SettingScores
+from xqr_bench.rank.index import IndexFacts
+from xqr_bench.record.exposure import Exposure
 
 if TYPE_CHECKING:
     import pandas

@@ -12,17 +12,23 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from xqr_bench import strict_json
-from xqr_bench.certainty import attach_certainty
-from xqr_bench.errors import RecordError
-from xqr_bench.files import write_text
+from xqr_bench.core import strict_json
+from xqr_bench.core.errors import RecordError
+from xqr_bench.core.files import write_text
+from xqr_bench.core.types import LENIENT, STRICT, Ranks
+from xqr_bench.measure.certainty import attach_certainty, score_variant
+from xqr_bench.measure.linear import BOOTSTRAP, JACKKNIFE
+from xqr_bench.measure.scores import SettingScores, all_per_query, score
 from xqr_bench.record.model import SCHEMA_VERSION, Record, RelevanceInfo
-from xqr_bench.record.ranks_file import check_possible, load_ranks, ranks_digest, save_ranks
-from xqr_bench.record.relevance_file import load_relevance, relevance_digest, save_relevance
-from xqr_bench.relevance import score_variant
-from xqr_bench.scores import SettingScores, all_per_query, score
-from xqr_bench.stats.bounds import BOOTSTRAP, JACKKNIFE
-from xqr_bench.types import LENIENT, STRICT, Ranks
+from xqr_bench.record.rank_files import (
+    check_possible,
+    load_ranks,
+    load_relevance,
+    ranks_digest,
+    relevance_digest,
+    save_ranks,
+    save_relevance,
+)
 
 INTERVALS = ("interval", "article_interval")
 # schema version -> a function that turns its JSON into that of the next version

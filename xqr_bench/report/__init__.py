@@ -1,1 +1,1 @@
-"""Records -> tables; needs no model, no torch, no FAISS."""
+"""Records -> tables, charts and model cards; needs no model, no torch, no FAISS."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from xqr_bench.errors import UsageError
+from xqr_bench.core.errors import UsageError
+from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL, STRICT
 from xqr_bench.record import Record
-from xqr_bench.report.figures import signed
-from xqr_bench.report.plain import PlainTable
-from xqr_bench.report.terminal import number
-from xqr_bench.types import MONOLINGUAL, MULTILINGUAL, STRICT
+from xqr_bench.report.terminal import number, signed
+from xqr_bench.report.text import PlainTable
 
 MATCH = 0.02
 """Monolingual MAP that differ by at most this are called similar."""

@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xqr_bench.geometry import Geometry, LanguageGeometry
-from xqr_bench.printable import markdown_shown
+from xqr_bench.core.printable import markdown_shown
+from xqr_bench.measure.geometry import Geometry, LanguageGeometry
 from xqr_bench.report.terminal import number
 
 READS = "reads"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from xqr_bench.metrics import Metric, metric_names, parse_metric
-from xqr_bench.types import SETTINGS
+from xqr_bench.core.types import SETTINGS
+from xqr_bench.measure.metrics import Metric, metric_names, parse_metric
 
 EXAMPLE_CUTOFF = "10"
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from xqr_bench.pools.report import PoolReport
-from xqr_bench.pools.views import Change
-from xqr_bench.report.figures import ends, signed
-from xqr_bench.report.plain import PlainTable
-from xqr_bench.report.terminal import number, with_half_width
-from xqr_bench.scores import Score
-from xqr_bench.types import STRICT
+from xqr_bench.analysis.pools import Change, PoolReport
+from xqr_bench.core.types import STRICT
+from xqr_bench.measure.scores import Score
+from xqr_bench.report.terminal import ends, number, signed, with_half_width
+from xqr_bench.report.text import PlainTable
 
 HALF = "±: half of the 95% interval over questions"
 EQUAL = ("mrr", "rank", "success@1", "success@10")

@@ -1,8 +1,8 @@
-"""Records as tables for a terminal of 100 columns."""
+"""Records as tables for a terminal, the figures in their cells, and the words about how a record was made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rich import box
@@ -11,10 +11,57 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from xqr_bench.analysis.choice import Comparison
+from xqr_bench.core.types import MULTILINGUAL, SETTINGS, STRICT
+from xqr_bench.encode.options import DEFAULT_TEMPLATE
+from xqr_bench.measure.certainty import GAP, MACRO
+from xqr_bench.measure.scores import Interval, Score
 from xqr_bench.record import Record, unrepresented_languages
-from xqr_bench.report.protocol import protocol_lines
-from xqr_bench.scores import Score
-from xqr_bench.types import MULTILINGUAL, SETTINGS, STRICT
+
+# What a reader must know before the figures: how candidates were encoded, what became of vectors, which index.
+
+
+def protocol_lines(records: Sequence[Record]) -> list[str]:
+    """Lines above the tables of one encoder; none for sentences alone, counted exactly."""
+    lines = list(dict.fromkeys(line for record in records for line in _of_encoder(record)))
+    for record in records:
+        lines += [f"{record.task.name}: {line}" for line in (*_of_transform(record), *_of_index(record))]
+    return lines
+
+
+def _of_encoder(record: Record) -> Iterator[str]:
+    template = record.model.identity.candidate_context
+    if template is not None:
+        yield "candidates: sentence with its paragraph" + (f", as {template!r}" if template != DEFAULT_TEMPLATE else "")
+
+
+def _of_transform(record: Record) -> Iterator[str]:
+    found = record.transform
+    if found is not None:
+        yield f"vectors: {found.name}, each language and role by itself, estimated on {found.source}"
+
+
+def _of_index(record: Record) -> Iterator[str]:
+    index = record.index
+    if index is None:
+        return
+    parameters = ", ".join(f"{name} {value}" for name, value in index.parameters.items())
+    named = f"index {index.type}" + (f" ({parameters})" if parameters else "")
+    timed = (
+        f"built in {index.build_seconds:.2f} s, searched in {index.search_seconds:.1f} s, {index.bytes / 2**20:.1f} MiB"
+    )
+    yield f"{named}, {timed}"
+    if index.depth is None:
+        yield "its own vectors, counted exactly: the ranks are those of exact search"
+        return
+    if index.recall_against_exact:
+        found = ", ".join(f"{100 * share:.1f}% of the best {k}" for k, share in index.recall_against_exact.items())
+        parts = ", ".join(f"{setting} {100 * of['10']:.1f}%" for setting, of in (index.recall_by_setting or {}).items())
+        yield f"it found {found} of each language" + (f" (of the best 10: {parts})" if parts else "")
+    yield f"lists cut at {index.depth:,} a language: measures that need every rank are undefined (–)"
+
+
+# Records as tables for a terminal of 100 columns.
 
 SHORT = {"monolingual": "Mo.", "cross-lingual": "Cr.", "multilingual": "Mul."}
 WIDTH = 100
@@ -194,7 +241,7 @@ def _title(records: Sequence[Record]) -> str:
 
 
 def _metrics(records: Sequence[Record], kind: str) -> list[str]:
-    from xqr_bench.metrics import parse_metric
+    from xqr_bench.measure.metrics import parse_metric
 
     names = dict.fromkeys(name for record in records for name in record.task.metrics)
     return [name for name in names if parse_metric(name).kind == kind]
@@ -202,3 +249,50 @@ def _metrics(records: Sequence[Record], kind: str) -> list[str]:
 
 def _value(score: Score | None) -> float | None:
     return None if score is None else score.value
+
+
+# Numbers and names as tables and plots print them.
+
+MINUS = " minus "
+
+
+def signed(value: float) -> str:
+    """A difference: `+.0123`, `-.0123`, `0`."""
+    text = number(value)
+    if not text.strip("-.0"):
+        return "0"
+    return text if value < 0 else f"+{text}"
+
+
+def probability(p: float) -> str:
+    """A p-value with four digits: `.0003`, `<.0001`, `1`."""
+    if p < 0.00005:
+        return "<.0001"
+    return "1" if p > 0.99995 else number(p)
+
+
+def ends(interval: Interval | None) -> str:
+    """The ends of an interval: `.0123, .0345`."""
+    if interval is None:
+        return "–"
+    both = (interval.low, interval.high)
+    if max(map(abs, both)) >= 100:  # ranks: the smaller end is not worth more digits than the larger
+        return f"{both[0]:,.0f}, {both[1]:,.0f}"
+    return f"{number(both[0])}, {number(both[1])}"
+
+
+def half_width(interval: Interval | None) -> float | None:
+    """Half of an interval's width."""
+    return None if interval is None else (interval.high - interval.low) / 2
+
+
+def effect(value: float) -> str:
+    """An effect size with two digits."""
+    return number(value, digits=2) if abs(value) < 1e6 else "–"
+
+
+def cell_name(comparison: Comparison) -> str:
+    """What a comparison is of, without its setting and metric: `macro average`, `th`, `joshi-3:into minus en:into`."""
+    if comparison.scope == MACRO:
+        return "macro average"
+    return comparison.key.replace(" - ", MINUS) if comparison.scope == GAP else comparison.key

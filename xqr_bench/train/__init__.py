@@ -13,7 +13,7 @@ from xqr_bench.train.types import BATCH_TYPES, BatchPlan, BatchType, ParallelDat
 
 # loaded on first use: they bring torch
 _LATER = {
-    "TrainCache": "xqr_bench.train.cache",
+    "TrainCache": "xqr_bench.train.workspace",
     "TrainConfig": "xqr_bench.train.config",
     "TrainResult": "xqr_bench.train.run",
     "XqrEvaluator": "xqr_bench.train.evaluator",
@@ -22,12 +22,12 @@ _LATER = {
 }
 
 if TYPE_CHECKING:
-    from xqr_bench.train.cache import TrainCache as TrainCache
     from xqr_bench.train.config import TrainConfig as TrainConfig
     from xqr_bench.train.evaluator import XqrEvaluator as XqrEvaluator
     from xqr_bench.train.recipe import get_recipe as get_recipe
     from xqr_bench.train.run import TrainResult as TrainResult
     from xqr_bench.train.run import train as train
+    from xqr_bench.train.workspace import TrainCache as TrainCache
 
 __all__ = [
     "BATCH_TYPES",

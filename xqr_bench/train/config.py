@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from xqr_bench.core.errors import UsageError
 from xqr_bench.encode.options import EncoderOptions
-from xqr_bench.errors import UsageError
 from xqr_bench.train.initial import STATIC, check_base
 from xqr_bench.train.recipe import Recipe, flag, get_recipe
 from xqr_bench.train.types import ParallelData

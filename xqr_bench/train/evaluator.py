@@ -8,13 +8,13 @@ from typing import Any
 
 from sentence_transformers.base.evaluation import BaseEvaluator
 
-from xqr_bench.data import TaskSpec, load_task, resolve_task
+from xqr_bench.core.errors import UsageError
+from xqr_bench.core.types import MULTILINGUAL
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
-from xqr_bench.errors import UsageError
-from xqr_bench.metrics import parse_metric
-from xqr_bench.scores import all_per_query, score
-from xqr_bench.search import exact_ranks
-from xqr_bench.types import MULTILINGUAL
+from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.measure.scores import all_per_query, score
+from xqr_bench.rank.exact import exact_ranks
+from xqr_bench.tasks import TaskSpec, load_task, resolve_task
 
 
 class XqrEvaluator(BaseEvaluator):  # type: ignore[misc]  # the library is not typed here

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from xqr_bench.data import load_task
-from xqr_bench.errors import UsageError
-from xqr_bench.exposure import Findings, Placed, find_texts
-from xqr_bench.train.batches import make_plan, summary_lines
-from xqr_bench.train.cache import TrainCache
+from xqr_bench.core.errors import UsageError
+from xqr_bench.record.exposure import Findings
+from xqr_bench.record.exposure_search import Placed, find_texts
+from xqr_bench.tasks import load_task
+from xqr_bench.train.batch_files import summary_lines
+from xqr_bench.train.batches import make_plan
 from xqr_bench.train.config import Source, TrainConfig
 from xqr_bench.train.data import load_training_data
-from xqr_bench.train.processes import is_first
 from xqr_bench.train.texts import PlannedTexts, TextTable
 from xqr_bench.train.types import BatchPlan, ParallelData
-from xqr_bench.train.workspace import Workspace
+from xqr_bench.train.workspace import TrainCache, Workspace, is_first
 
 VALIDATION_BATCHES = 20
 TITLE = "the title of an article of"

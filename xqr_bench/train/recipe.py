@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
-from xqr_bench.errors import UnknownNameError, UsageError
+from xqr_bench.core.errors import UnknownNameError, UsageError
 
 Schedule = Literal["constant", "linear", "cosine"]
 Precision = Literal["fp32", "bf16", "fp16"]

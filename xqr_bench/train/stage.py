@@ -12,19 +12,27 @@ from typing import Any
 
 import numpy as np
 
-from xqr_bench import strict_json
-from xqr_bench.errors import UsageError
-from xqr_bench.memory import memory_kept
-from xqr_bench.progress import library_bars_hidden
-from xqr_bench.train.cache import TrainCache
-from xqr_bench.train.callbacks import Complete, TrainProgress, Watch, marker
-from xqr_bench.train.feeding import Collator, PlanDataset, StaticCollator, TextCollator, column_names
-from xqr_bench.train.processes import count, on_cpu
+from xqr_bench.core import strict_json
+from xqr_bench.core.errors import UsageError
+from xqr_bench.core.memory import memory_kept
+from xqr_bench.core.progress import library_bars_hidden
+from xqr_bench.train.initial import Tokens, is_static, vocabulary_digest
 from xqr_bench.train.recipe import Recipe
-from xqr_bench.train.static import Tokens, is_static, vocabulary_digest
 from xqr_bench.train.texts import PlannedTexts
-from xqr_bench.train.trainer import PlanTrainer, info_nce
-from xqr_bench.train.workspace import complete_checkpoint
+from xqr_bench.train.trainer import (
+    Collator,
+    Complete,
+    PlanDataset,
+    PlanTrainer,
+    StaticCollator,
+    TextCollator,
+    TrainProgress,
+    Watch,
+    column_names,
+    info_nce,
+    marker,
+)
+from xqr_bench.train.workspace import TrainCache, complete_checkpoint, count, on_cpu
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,7 @@ class StageOptions:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a stage; see `xqr_bench.record.training.Stage`."""
+    """What came of a stage; see `xqr_bench.record.provenance.Stage`."""
 
     updates: int
     tokens: int

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xqr_bench.errors import UsageError
+from xqr_bench.core.errors import UsageError
 from xqr_bench.train.types import BatchPlan, Int32, ParallelData
 
 Batch = tuple[Int32, ...]

@@ -1,15 +1,20 @@
-"""Where a run writes: an unfinished folder beside the output, moved into its place when all is done."""
+"""Where a run writes, what several runs of one process share, and which of several processes this is."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from xqr_bench import strict_json
-from xqr_bench.errors import UsageError, XqrBenchError
-from xqr_bench.files import write_text
+from xqr_bench.core import strict_json
+from xqr_bench.core.errors import UsageError, XqrBenchError
+from xqr_bench.core.files import write_text
+
+# Where a run writes: an unfinished folder beside the output, moved into its place when all is done.
 
 UNFINISHED = ".unfinished"
 
@@ -100,7 +105,7 @@ def complete_checkpoint(folder: Path, processes: int) -> Path | None:
 
     Later ones, half-written when the run was killed, are removed.
     """
-    from xqr_bench.train.callbacks import marker
+    from xqr_bench.train.trainer import marker
 
     found = sorted(
         (path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdecimal()),
@@ -109,3 +114,58 @@ def complete_checkpoint(folder: Path, processes: int) -> Path | None:
     while found and not all(marker(found[-1], process).is_file() for process in range(processes)):
         shutil.rmtree(found.pop())
     return found[-1] if found else None
+
+
+# What several runs of one process can share: read data, vocabularies, tokens, aligned weights.
+
+T = TypeVar("T")
+
+
+class TrainCache:
+    """Keeps the last few things made of each kind; pass one to several calls of `train`.
+
+    What it gives back is shared: a run must not change it.
+
+    Args:
+        size: things kept of each kind.
+    """
+
+    def __init__(self, size: int = 8) -> None:
+        self._size = size
+        self._kept: dict[str, OrderedDict[Hashable, Any]] = {}
+
+    def get(self, kind: str, key: Hashable, make: Callable[[], T]) -> T:
+        """What was made under this key, or what `make` makes now."""
+        kept = self._kept.setdefault(kind, OrderedDict())
+        if key not in kept:
+            kept[key] = make()
+            while len(kept) > self._size:
+                kept.popitem(last=False)
+        kept.move_to_end(key)
+        found: T = kept[key]
+        return found
+
+
+# Several processes that train one model (torchrun, accelerate launch): which this is, and how many there are.
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes and tells; the only one where there are no others."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def on_cpu(device: str | None) -> bool:
+    """Whether training on this device is training on the CPU; None: the best device there is."""
+    import torch
+
+    return device == "cpu" or (device is None and not torch.accelerator.is_available())
+
+
+def count(device: str | None) -> int:
+    """Number of processes that train together on such devices; joins them.
+
+    Without a GPU, accelerate takes processes for separate ones unless it is told to use the CPU.
+    """
+    from accelerate import PartialState
+
+    return int(PartialState(cpu=on_cpu(device)).num_processes)

@@ -14,7 +14,7 @@ import numpy as np
 
 from tests.encode.store.conftest import SHARD, bound, task_of
 from xqr_bench.encode import VectorStore, embed_tasks
-from xqr_bench.encode.lanes import Lanes
+from xqr_bench.encode.bound import Lanes
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests.encode.toys import make_task
+from xqr_bench.core.types import TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, EncoderOptions, VectorStore, embed_tasks, load_encoder
-from xqr_bench.types import TaskData
 
 SENSITIVE = Path(__file__).with_name("sensitive.py")
 SHARD = 12

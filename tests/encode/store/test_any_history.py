@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.encode.store.conftest import SHARD, bound, embed, equal_but_for_batches, same, shards, task_of
+from xqr_bench.core.errors import EncoderError
 from xqr_bench.encode import Embeddings, VectorStore
-from xqr_bench.encode.store.plans import load_plan, shard_name, texts_of
-from xqr_bench.encode.store.shard import DamagedShardError, open_shard
-from xqr_bench.errors import EncoderError
+from xqr_bench.encode.shards import DamagedShardError, load_plan, open_shard, shard_name, texts_of
 
 STEPS = st.lists(
     st.tuples(

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from tests.encode.store.conftest import bound, embed, equal_but_for_batches, same, shards, task_of
+from xqr_bench.core.errors import EncoderError
 from xqr_bench.encode import VectorStore, load_encoder
-from xqr_bench.encode.store import shelf
-from xqr_bench.errors import EncoderError
+from xqr_bench.encode import store as shelf
 
 WITHOUT = "the run goes on without the embedding store: "
 

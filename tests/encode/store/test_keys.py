@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 
 from tests.encode.store.conftest import SENSITIVE, bound
 from tests.encode.toys import Counting
+from xqr_bench.core.errors import UsageError
 from xqr_bench.encode import EncoderOptions, load_encoder, vector_store
 from xqr_bench.encode.bound import TextEncoder
-from xqr_bench.encode.store import parse_size
-from xqr_bench.encode.store.keys import encoder_key, key_digest, reason_not_kept, text_digest
-from xqr_bench.encode.store.settings import DEFAULT_LIMIT
-from xqr_bench.errors import UsageError
+from xqr_bench.encode.shards import encoder_key, key_digest, reason_not_kept, text_digest
+from xqr_bench.encode.store import DEFAULT_LIMIT, parse_size
 
 
 def digests(model: object, **given: Any) -> tuple[str, str]:

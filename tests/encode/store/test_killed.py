@@ -20,7 +20,7 @@ import pytest
 
 from tests.encode.store.conftest import SHARD, embed, shards, task_of
 from xqr_bench.encode import VectorStore
-from xqr_bench.encode.store.shard import open_shard
+from xqr_bench.encode.shards import open_shard
 
 ROOT = Path(__file__).resolve().parents[3]
 TEXTS = 240
@@ -125,8 +125,9 @@ def test_every_kind_of_moment(
     crash: str, undisturbed: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same in this process, at moments that a clock hits rarely."""
-    from xqr_bench.encode.store import plans, shelf
-    from xqr_bench.files import atomic_path
+    from xqr_bench.core.files import atomic_path
+    from xqr_bench.encode import shards as plans
+    from xqr_bench.encode import store as shelf
 
     class Killed(BaseException):
         """Passes every handler but `finally`."""
@@ -180,8 +181,8 @@ def test_what_waits_is_told(store: VectorStore, tmp_path: Path) -> None:
     import threading
 
     from tests.encode.store.conftest import bound
-    from xqr_bench.encode.store.keys import encoder_key, key_digest
-    from xqr_bench.encode.store.locks import locked
+    from xqr_bench.encode.shards import encoder_key, key_digest
+    from xqr_bench.encode.store import locked
 
     key = key_digest(encoder_key(bound(), "query"))  # type: ignore[arg-type]
     told: list[str] = []

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from xqr_bench.encode.store.keys import text_digest
-from xqr_bench.encode.store.shard import DamagedShardError, open_shard, write_shard
+from xqr_bench.encode.shards import DamagedShardError, open_shard, text_digest, write_shard
 
 ANY_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 KEY = "0123456789abcdef"

@@ -20,9 +20,9 @@ from tests.encode.store.conftest import (
     texts,
 )
 from tests.encode.toys import Counting, make_task, vector_of
+from xqr_bench.core.errors import EncoderError
 from xqr_bench.encode import EncoderOptions, VectorStore, embed_tasks, load_encoder
 from xqr_bench.encode.store import trim, verify
-from xqr_bench.errors import EncoderError
 
 Log = Callable[[], list[list[str]]]
 

@@ -3,8 +3,7 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from xqr_bench.train.data.base import FORMATS, DataReader, Request
-from xqr_bench.train.data.build import Entry, Item, Origin, build
+from xqr_bench.train.data.base import FORMATS, DataReader, Entry, Item, Origin, Request, build
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")

@@ -1,14 +1,23 @@
-"""What a reader of training data is, and the registry that finds one for a source."""
+"""What a reader of training data is, how lines are read, and how questions become `ParallelData`, with every check."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import gzip
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Literal, NoReturn, Protocol
 
-from xqr_bench.registry import Registry
+import numpy as np
+
+from xqr_bench.core.errors import DataError
+from xqr_bench.core.languages import check_code
+from xqr_bench.core.registry import Registry
+from xqr_bench.tasks.load import number_components
 from xqr_bench.train.types import ParallelData
+
+# What a reader of training data is, and the registry that finds one for a source.
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +49,7 @@ class Request:
         Raises:
             UsageError: one asked for is not there, or named twice.
         """
-        from xqr_bench.errors import UsageError
+        from xqr_bench.core.errors import UsageError
 
         if self.languages is None:
             return tuple(found)
@@ -73,3 +82,214 @@ class DataReader(Protocol):
 
 
 FORMATS: Registry[DataReader] = Registry("format of training data", "xqr_bench.training_data")
+
+
+# Text files line by line, with their digest, and the place of what is wrong.
+
+
+class Lines:
+    """The lines of a UTF-8 file (also .gz), numbered from 1, without their ends; `digest` once all are read.
+
+    The digest is of the file's own bytes, compressed or not.
+
+    Raises:
+        DataError: the file is missing, cannot be read, or is not UTF-8.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._state = hashlib.sha256()
+        self.digest: str | None = None
+
+    def __iter__(self) -> Iterator[tuple[int, str]]:
+        """Give each line with its number."""
+        number = 0
+        try:
+            with self.path.open("rb") as raw:
+                stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if self.path.suffix == ".gz" else raw  # type: ignore[assignment]
+                for number, line in enumerate(stream, start=1):
+                    if stream is raw:
+                        self._state.update(line)
+                    yield number, line.decode("utf-8").removesuffix("\n").removesuffix("\r")
+                if stream is not raw:
+                    raw.seek(0)
+                    self._state = hashlib.file_digest(raw, "sha256")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{self.path}, line {number}: not UTF-8 text", found=str(error), remedy="save the file as UTF-8"
+            ) from error
+        except FileNotFoundError as error:
+            raise DataError(f"there is no file {self.path}", remedy="check the path") from error
+        except (OSError, EOFError) as error:
+            raise DataError(
+                f"{self.path} cannot be read: {error}", remedy="take the file from its source again"
+            ) from error
+        self.digest = self._state.hexdigest()
+
+    def fail(self, number: int, problem: str, *, found: str | None = None, remedy: str) -> DataError:
+        """The error for a line."""
+        return DataError(f"{self.path}, line {number}: {problem}", found=found, remedy=remedy)
+
+
+def files_by_language(folder: Path, suffix: str) -> dict[str, Path]:
+    """Files of a folder named `<language><suffix>`, by language, in order; others are left aside."""
+    from xqr_bench.core.errors import UnknownNameError
+    from xqr_bench.core.languages import check_code
+
+    found: dict[str, Path] = {}
+    for path in sorted(folder.glob(f"*{suffix}")) if folder.is_dir() else []:
+        code = path.name.removesuffix(suffix)
+        try:
+            found[check_code(code)] = path
+        except UnknownNameError:
+            continue
+    return found
+
+
+# From a reader's questions to `ParallelData`: columns, numbers for articles and paragraphs, and every check.
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A question in one language.
+
+    Attributes:
+        query, passage: texts.
+        passage_id: identity of the passage within its language.
+        article, paragraph: the places it stands in, in this language; "" where not known.
+        title: of the article; "" where not known.
+        negatives: passages known not to answer it.
+        also: identities of further passages of this language that answer it.
+    """
+
+    query: str
+    passage: str
+    passage_id: str
+    article: str = ""
+    paragraph: str = ""
+    negatives: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A question in all its languages, and where it stands in its source, for messages."""
+
+    id: str
+    entries: Mapping[str, Entry]
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a reader says of all its questions together."""
+
+    name: str
+    source: str = ""
+    kind: Literal["retrieval", "bitext"] = "retrieval"
+    files: Mapping[str, str] = field(default_factory=dict)
+    partial: Mapping[str, object] = field(default_factory=dict)
+
+
+def build(items: Iterable[Item], languages: Sequence[str], origin: Origin) -> ParallelData:
+    """Check the questions and put them in columns.
+
+    Articles and paragraphs are the connected components that shared questions make of (language, place): the
+    translations of an article have other titles and positions (MEASURES.md, 5).
+
+    Raises:
+        DataError: no question; an id twice; a text that is empty; a passage among its own negatives; a language
+            without a question.
+        UnknownNameError: a language code that is none.
+    """
+    for code in languages:
+        check_code(code)
+    chosen = list(items)
+    if not chosen:
+        raise DataError(f"{origin.name} has no question to train on", remedy="name data with at least two questions")
+    _refuse_repeats(chosen, origin)
+    for item in chosen:
+        _check(item, origin)
+    for code in languages:
+        if not any(code in item.entries for item in chosen):
+            raise DataError(
+                f"{origin.name} has no question in {code}", remedy=f"complete it, or leave {code} out of the languages"
+            )
+    columns = [[item.entries.get(code) for item in chosen] for code in languages]
+    return ParallelData(
+        name=origin.name,
+        languages=tuple(languages),
+        ids=tuple(item.id for item in chosen),
+        queries=tuple(tuple(entry.query if entry else "" for entry in column) for column in columns),
+        passages=tuple(tuple(entry.passage if entry else "" for entry in column) for column in columns),
+        passage_ids=tuple(tuple(entry.passage_id if entry else "" for entry in column) for column in columns),
+        relevant_keys=tuple(_keys(item) for item in chosen),
+        articles=_numbers(chosen, "article"),
+        paragraphs=_numbers(chosen, "paragraph"),
+        negatives=tuple(tuple(entry.negatives if entry else () for entry in column) for column in columns)
+        if any(entry.negatives for item in chosen for entry in item.entries.values())
+        else None,
+        titles=_titles(chosen),
+        kind=origin.kind,
+        source=origin.source or origin.name,
+        files=dict(origin.files),
+        partial=dict(origin.partial),
+    )
+
+
+def _refuse_repeats(items: Sequence[Item], origin: Origin) -> None:
+    first: dict[str, str] = {}
+    for item in items:
+        if item.id in first:
+            raise DataError(
+                f"{item.place or origin.name}: the question id {item.id!r} occurs twice",
+                found=f"first at {first[item.id]}" if first[item.id] else None,
+                remedy="an id names one question in all its languages",
+            )
+        first[item.id] = item.place
+
+
+def _check(item: Item, origin: Origin) -> None:
+    place = item.place or f"{origin.name}: question {item.id}"
+
+    def fail(problem: str, remedy: str) -> NoReturn:
+        raise DataError(f"{place}: {problem}", remedy=remedy)
+
+    if not item.entries:
+        fail("the question is in no language", "give it a text and a passage in at least one language")
+    for code, entry in item.entries.items():
+        for what, text in (("query", entry.query), ("passage", entry.passage)):
+            if not text.strip():
+                fail(f"the {what} in {code} is empty", "give it a text, or leave this language of the question out")
+        if any(not text.strip() for text in entry.negatives):
+            fail(f"a negative in {code} is empty", "give it a text, or take it out")
+        if entry.passage in entry.negatives:
+            fail(f"the passage in {code} is also one of its negatives", "take it out of the negatives")
+
+
+def _keys(item: Item) -> tuple[str, ...]:
+    found = {f"{code}:{key}" for code, entry in item.entries.items() for key in (entry.passage_id, *entry.also) if key}
+    return tuple(sorted(found))
+
+
+def _titles(items: Sequence[Item]) -> tuple[tuple[str, ...], ...]:
+    found = tuple(tuple(dict.fromkeys(e.title for e in item.entries.values() if e.title)) for item in items)
+    return found if any(found) else ()
+
+
+def _numbers(items: Sequence[Item], what: str) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """Number of each question's article or paragraph; -1 (paragraphs), one of its own (articles) where unknown."""
+    pairs = [
+        ((code, getattr(entry, what)), index)
+        for index, item in enumerate(items)
+        for code, entry in item.entries.items()
+        if getattr(entry, what)
+    ]
+    numbers = np.full(len(items), -1, dtype=np.int64)
+    for (_, index), number in zip(pairs, number_components(pairs), strict=True):
+        numbers[index] = number
+    if what == "article":
+        unknown = numbers < 0
+        numbers[unknown] = numbers.max(initial=-1) + 1 + np.arange(int(unknown.sum()))
+    return numbers

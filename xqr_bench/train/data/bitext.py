@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xqr_bench.data.sources import data_folder
-from xqr_bench.errors import DataError
-from xqr_bench.train.data.base import FORMATS, Request
-from xqr_bench.train.data.build import Entry, Item, Origin, build
-from xqr_bench.train.data.lines import Lines, files_by_language
+from xqr_bench.core.errors import DataError
+from xqr_bench.tasks.sources import data_folder
+from xqr_bench.train.data.base import FORMATS, Entry, Item, Lines, Origin, Request, build, files_by_language
 from xqr_bench.train.types import ParallelData
 
 DOCUMENTS = "DOCUMENT_IDS.tsv"

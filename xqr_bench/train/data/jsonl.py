@@ -6,12 +6,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from xqr_bench import strict_json
-from xqr_bench.errors import UnknownNameError
-from xqr_bench.languages import check_code
-from xqr_bench.train.data.base import FORMATS, Request
-from xqr_bench.train.data.build import Entry, Item, Origin, build
-from xqr_bench.train.data.lines import Lines
+from xqr_bench.core import strict_json
+from xqr_bench.core.errors import UnknownNameError
+from xqr_bench.core.languages import check_code
+from xqr_bench.train.data.base import FORMATS, Entry, Item, Lines, Origin, Request, build
 from xqr_bench.train.types import ParallelData
 
 KEYS = ("id", "languages", "article", "paragraph")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from xqr_bench.errors import DataError, UsageError
+from xqr_bench.core.errors import DataError, UsageError
+from xqr_bench.core.types import TaskData
 from xqr_bench.train.data.base import FORMATS, Request
 from xqr_bench.train.types import ParallelData
-from xqr_bench.types import TaskData
 
 
 def load_training_data(

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xqr_bench.errors import DataError, DownloadError, UnknownNameError, UsageError
-from xqr_bench.files import sha256_of
-from xqr_bench.train.data.base import FORMATS, Request
-from xqr_bench.train.data.build import Entry, Item, Origin, build
+from xqr_bench.core.errors import DataError, DownloadError, UnknownNameError, UsageError
+from xqr_bench.core.files import sha256_of
+from xqr_bench.train.data.base import FORMATS, Entry, Item, Origin, Request, build
 from xqr_bench.train.types import ParallelData
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from xqr_bench.errors import UsageError
+from xqr_bench.core.errors import UsageError
+from xqr_bench.core.types import IntArray
 from xqr_bench.train.types import ParallelData
-from xqr_bench.types import IntArray
 
 
 def keep_languages(data: ParallelData, languages: Sequence[str]) -> ParallelData:

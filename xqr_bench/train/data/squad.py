@@ -7,12 +7,10 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from xqr_bench import strict_json
-from xqr_bench.data.readers import READERS
-from xqr_bench.errors import DataError
-from xqr_bench.train.data.base import FORMATS, Request
-from xqr_bench.train.data.build import Entry, Item, Origin, build
-from xqr_bench.train.data.lines import files_by_language
+from xqr_bench.core import strict_json
+from xqr_bench.core.errors import DataError
+from xqr_bench.tasks.readers import READERS
+from xqr_bench.train.data.base import FORMATS, Entry, Item, Origin, Request, build, files_by_language
 from xqr_bench.train.types import ParallelData
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from xqr_bench.data import list_specs, load_task
-from xqr_bench.train.data.base import FORMATS, Request
-from xqr_bench.train.data.build import Entry, Item, Origin, build
+from xqr_bench.core.types import TaskData
+from xqr_bench.tasks import list_specs, load_task
+from xqr_bench.train.data.base import FORMATS, Entry, Item, Origin, Request, build
 from xqr_bench.train.types import ParallelData
-from xqr_bench.types import TaskData
 
 
 class TaskReader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xqr_bench.train.plans.base import CROSS_LINGUAL, MONOLINGUAL, Arguments, Strategy, strategy
+from xqr_bench.train.plans import CROSS_LINGUAL, MONOLINGUAL, Arguments, Strategy, strategy
 
 
 @strategy

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xqr_bench.train.plans.base import CROSS_LINGUAL, MIXED, MONOLINGUAL, Arguments, LanguageDraws, Strategy, strategy
-from xqr_bench.train.streams import Stream, generator
-from xqr_bench.train.types import Int32
+from xqr_bench.train.plans import CROSS_LINGUAL, MIXED, MONOLINGUAL, Arguments, LanguageDraws, Strategy, strategy
+from xqr_bench.train.types import Int32, Stream, generator
 
 
 @strategy

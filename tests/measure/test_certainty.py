@@ -1,0 +1,194 @@
+"""Every figure of a record has its intervals; they are repeatable; older records gain them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from xqr_bench import evaluate, load_record
+from xqr_bench.core.errors import UsageError
+from xqr_bench.measure.certainty import figure_contrasts, language_spreads
+from xqr_bench.measure.differences import compare_many, compare_values, verdict
+from xqr_bench.measure.panel import sampling_units, shared_units
+from xqr_bench.measure.resampling import holm
+from xqr_bench.measure.scores import all_per_query
+from xqr_bench.measure.tukey import compact_letters
+from xqr_bench.record import Record, gained_intervals, recompute, save_record
+
+
+@pytest.fixture(scope="module")
+def record() -> Record:
+    return evaluate("char-ngrams", "mini")
+
+
+def all_scores(record: Record):
+    for setting, scores in record.scores.items():
+        for part, key, metric, found in scores.items():
+            yield (setting, part, key, metric), found
+
+
+def test_every_figure_has_both_intervals(record: Record) -> None:
+    n = 0
+    for (setting, part, key, metric), found in all_scores(record):
+        if (setting, part) == ("cross-lingual", "by_language_pair"):
+            assert found.interval is None
+            continue
+        if found.value is None:
+            assert found.interval is found.article_interval is None
+            continue
+        n += 1
+        interval, article = found.interval, found.article_interval
+        assert interval is not None, (setting, part, key, metric)
+        assert article is not None, (setting, part, key, metric)
+        assert (interval.unit, article.unit) == ("question", "article")
+        assert interval.level == article.level == 0.95
+        assert interval.low <= interval.high
+        assert article.low - 1e-9 <= found.value <= article.high + 1e-9
+        assert interval.n_units <= record.task.n_questions
+        assert article.n_units <= record.task.n_articles
+        assert interval.low - 1e-9 <= found.value <= interval.high + 1e-9, (setting, part, key, metric)
+        jackknife = "language_order_w" in metric
+        assert interval.method == ("jackknife, t" if jackknife else "bootstrap, percentile, 2000 resamples")
+    assert n > 300
+    assert record.provenance.seconds["certainty"] > 0
+
+
+def test_recompute_reproduces_them(record: Record, tmp_path: Path) -> None:
+    path = save_record(record, tmp_path / "mini.json")
+    loaded = load_record(path, ranks=True)
+    new, differences = recompute(loaded)
+    assert differences == []
+    assert gained_intervals(loaded, new) == 0
+
+
+def _without_intervals(path: Path) -> None:
+    data = json.loads(path.read_text(encoding="utf-8"))
+
+    def strip(part: object) -> None:
+        if isinstance(part, dict):
+            for name in ("interval", "article_interval"):
+                part.pop(name, None)
+            for value in part.values():
+                strip(value)
+
+    strip(data["scores"])
+    path.write_text(json.dumps(data), encoding="utf-8")
+
+
+def test_an_older_record_gains_them_and_is_not_accused(record: Record, tmp_path: Path) -> None:
+    path = save_record(record, tmp_path / "mini.json")
+    _without_intervals(path)
+    old = load_record(path, ranks=True)
+    new, differences = recompute(old)
+    assert differences == []
+    with_intervals = sum(found.interval is not None for _, found in all_scores(record))
+    assert gained_intervals(old, new) == with_intervals
+    assert new.scores == record.scores
+
+
+def test_a_changed_interval_is_found(record: Record, tmp_path: Path) -> None:
+    path = save_record(record, tmp_path / "mini.json")
+    data = json.loads(path.read_text(encoding="utf-8"))
+    data["scores"]["multilingual"]["map"]["interval"]["low"] += 0.01
+    path.write_text(json.dumps(data), encoding="utf-8")
+    _, differences = recompute(load_record(path, ranks=True))
+    assert [found.place for found in differences] == ["scores.multilingual.map.interval.low"]
+
+
+def test_an_interval_by_an_older_method_is_renewed_and_not_accused(record: Record, tmp_path: Path) -> None:
+    path = save_record(record, tmp_path / "mini.json")
+    data = json.loads(path.read_text(encoding="utf-8"))
+    interval = data["scores"]["multilingual"]["language_order_w"]["interval"]
+    interval.update(method="bootstrap, percentile, 2000 resamples", low=interval["low"] + 0.1)
+    path.write_text(json.dumps(data), encoding="utf-8")
+    old = load_record(path, ranks=True)
+    new, differences = recompute(old)
+    assert differences == []
+    assert gained_intervals(old, new) == 1
+    assert new.scores == record.scores
+
+
+PROGRAM = """
+from xqr_bench import evaluate
+record = evaluate("char-ngrams", "mini", limit=6)
+print({name: scores.model_dump_json() for name, scores in record.scores.items()})
+"""
+
+
+def test_same_bits_on_any_number_of_threads() -> None:
+    outputs = set()
+    for threads in ("1", "2"):
+        names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+        environment = {**os.environ, **dict.fromkeys(names, threads)}
+        done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        outputs.add(done.stdout)
+    assert len(outputs) == 1
+
+
+def test_one_question_has_no_interval() -> None:
+    record = evaluate("char-ngrams", "mini", limit=1)
+    assert all(found.interval is None and found.article_interval is None for _, found in all_scores(record))
+
+
+def test_comparing_two_records_in_three_settings(record: Record) -> None:
+    """The example of `xqr_bench.measure.certainty`."""
+    values = all_per_query(record.ranks, ["map", "language_order_w"])
+    other = all_per_query(record.ranks, ["map", "language_order_w"])
+    for of_metric in other.values():
+        found = of_metric["map"].values
+        found[:] = np.clip(found + np.random.default_rng(0).normal(0.05, 0.1, len(found)), 0, 1)
+    units = shared_units([sampling_units(record.ranks), sampling_units(record.ranks)])
+    result = compare_values(values, other, units, metrics=["map"], generator=np.random.default_rng(0))
+    assert [found.label.setting for found in result] == ["monolingual", "cross-lingual", "multilingual"]
+    adjusted = holm([found.p for found in result])
+    for found, p in zip(result, adjusted, strict=True):
+        assert found.interval is not None
+        assert found.interval.low < found.difference < found.interval.high
+        assert 0 < found.p <= p <= 1
+        assert verdict(p, found.p_article) in ("significant", "question level only", "not significant")
+    again = compare_values(values, other, units, metrics=["map"], generator=np.random.default_rng(0))
+    assert [found.p for found in again] == [found.p for found in result]
+    many = compare_many([values, other, values], units, metrics=["map"], generator=np.random.default_rng(0))
+    assert len(many) == 3
+    letters = compact_letters(many[0].p, many[0].means)
+    assert letters[0] == letters[2]
+    with pytest.raises(UsageError, match="no figure in common"):
+        compare_values(values, other, units, metrics=["mrr"], generator=np.random.default_rng(0))
+
+
+def test_gaps_to_english(record: Record) -> None:
+    values = all_per_query(record.ranks, ["map"])
+    for setting, of_metric in values.items():
+        contrasts = figure_contrasts(of_metric["map"], record.task.groups)
+        keys = {label.key for label in contrasts.labels if label.part == "gap"}
+        assert "de - en" in keys
+        assert "en - en" not in keys
+        group = "joshi-3:into - en:into" if setting == "cross-lingual" else "joshi-3 - en"
+        assert group in keys
+        gap = contrasts.labels.index((setting, "map", "gap", "de - en"))
+        assert contrasts.weights[:, gap].sum() == pytest.approx(0.0)
+
+
+def test_worst_language(record: Record) -> None:
+    values = all_per_query(record.ranks, ["map"])
+    found = language_spreads(values, sampling_units(record.ranks), np.random.default_rng(0))
+    spread = found["monolingual", "map"]
+    scores = record.scores["monolingual"].by_query_language
+    assert spread.values == pytest.approx({name: scores[name]["map"].value for name in scores})
+    assert sum(spread.worst_share.values()) == pytest.approx(1.0)
+    assert spread.values[spread.worst] == min(spread.values.values())
+
+
+@pytest.mark.parametrize(
+    ("p", "p_article", "says"),
+    [(0.01, 0.04, "significant"), (0.01, 0.06, "question level only"), (0.06, 0.01, "not significant")],
+)
+def test_verdict(p: float, p_article: float, says: str) -> None:
+    assert verdict(p, p_article) == says

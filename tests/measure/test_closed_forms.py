@@ -1,0 +1,181 @@
+"""Every closed form equals the mean of its literal definition over all orders of the tied candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import comb
+
+from tests.measure import lists as literal
+from tests.measure.lists import TiedList, mean_over_orders, pooled
+from xqr_bench.measure.metrics import parse_metric
+
+SCORES: dict[str, Callable[[literal.Order], float]] = {
+    "map": literal.literal_ap,
+    "mrr": literal.literal_rr,
+    **{f"recall@{k}": partial(literal.literal_recall, k=k) for k in (1, 3, 100)},
+    **{f"success@{k}": partial(literal.literal_success, k=k) for k in (1, 3, 100)},
+    **{f"ndcg@{k}": partial(literal.literal_ndcg, k=k) for k in (1, 3, 10)},
+}
+LANGUAGE_AWARE: dict[str, Callable[[literal.Order], float]] = {
+    f"language_ndcg@{k}": partial(literal.literal_language_ndcg, k=k) for k in (1, 3, 10)
+}
+TOP: dict[str, Callable[[literal.Order], float]] = {
+    "top_right_own": partial(literal.literal_top, right=True, own=True),
+    "top_right_other": partial(literal.literal_top, right=True, own=False),
+    "top_wrong_own": partial(literal.literal_top, right=False, own=True),
+    "top_wrong_other": partial(literal.literal_top, right=False, own=False),
+}
+BIAS: dict[str, Callable[[literal.Order], float]] = {
+    "rank_distance": literal.literal_rank_distance,
+    "rank_variance": literal.literal_rank_variance,
+    "rank_variance_raw": literal.literal_raw_variance,
+    "own_language_first": literal.literal_own_first,
+}
+
+
+@st.composite
+def tied_lists(draw: st.DrawFn, graded: bool = False) -> TiedList:
+    gains = [0.0, 0.0, 1.0] if not graded else [0.0, 1.0, 2.0, 3.5]
+    item = st.tuples(st.integers(0, 2), st.sampled_from(gains))
+    blocks = draw(st.lists(st.lists(item, min_size=1, max_size=4), min_size=1, max_size=3))
+    return TiedList(tuple(tuple(block) for block in blocks))
+
+
+@pytest.mark.parametrize("name", [*SCORES, *LANGUAGE_AWARE, *TOP])
+@settings(max_examples=120, deadline=None)
+@given(found=tied_lists())
+def test_score_is_its_mean_over_orders(name: str, found: TiedList) -> None:
+    if found.n == 0:
+        return
+    kernel = parse_metric(name).kernel
+    assert kernel is not None
+    literal_form = (SCORES | LANGUAGE_AWARE | TOP)[name]
+    assert kernel(pooled(found))[0] == pytest.approx(mean_over_orders(found, literal_form), abs=1e-12)
+
+
+@settings(max_examples=120, deadline=None)
+@given(found=tied_lists(graded=True))
+def test_graded_ndcg_is_its_mean_over_orders(found: TiedList) -> None:
+    if found.n == 0:
+        return
+    for k in (1, 2, 10):
+        kernel = parse_metric(f"ndcg@{k}").kernel
+        assert kernel is not None
+        expected = mean_over_orders(found, partial(literal.literal_ndcg, k=k))
+        assert kernel(pooled(found))[0] == pytest.approx(expected, abs=1e-12)
+        kernel = parse_metric(f"language_ndcg@{k}").kernel
+        assert kernel is not None
+        expected = mean_over_orders(found, partial(literal.literal_language_ndcg, k=k))
+        assert kernel(pooled(found))[0] == pytest.approx(expected, abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(found=tied_lists())
+def test_the_four_shares_sum_to_one(found: TiedList) -> None:
+    if found.n == 0:
+        return
+    lists = pooled(found)
+    metrics = [parse_metric(name) for name in TOP]
+    assert sum(m.kernel(lists)[0] for m in metrics if m.kernel) == pytest.approx(1.0, abs=1e-12)
+    chance = [m.random_reference(lists)[0] for m in metrics if m.random_reference]
+    one_block = pooled(TiedList((tuple(found.items),)))
+    assert chance == pytest.approx([m.kernel(one_block)[0] for m in metrics if m.kernel], abs=1e-12)
+
+
+@pytest.mark.parametrize("name", LANGUAGE_AWARE)
+@settings(max_examples=80, deadline=None)
+@given(found=tied_lists())
+def test_language_aware_bounds(name: str, found: TiedList) -> None:
+    if found.n == 0:
+        return
+    kernel = parse_metric(name).kernel
+    assert kernel is not None
+    lists = pooled(found)
+    values = [LANGUAGE_AWARE[name](order) for order in found.orders()]
+    assert kernel(lists.pessimistic())[0] == pytest.approx(min(values), abs=1e-12)
+    assert kernel(lists.optimistic())[0] == pytest.approx(max(values), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", SCORES)
+@settings(max_examples=80, deadline=None)
+@given(found=tied_lists(graded=True))
+def test_pessimistic_and_optimistic_bound_every_order(name: str, found: TiedList) -> None:
+    if found.n == 0:
+        return
+    kernel = parse_metric(name).kernel
+    assert kernel is not None
+    lists = pooled(found)
+    values = [SCORES[name](order) for order in found.orders()]
+    assert kernel(lists.pessimistic())[0] == pytest.approx(min(values), abs=1e-12)
+    assert kernel(lists.optimistic())[0] == pytest.approx(max(values), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", BIAS)
+@settings(max_examples=120, deadline=None)
+@given(found=tied_lists())
+def test_bias_is_its_mean_over_orders(name: str, found: TiedList) -> None:
+    own = any(gain > 0 and language == 0 for language, gain in found.items)
+    if found.n == 0:
+        return
+    kernel = parse_metric(name).kernel
+    assert kernel is not None
+    value = kernel(pooled(found))[0]
+    if found.n == 1 or (name == "own_language_first" and not own):
+        assert np.isnan(value)
+    elif name == "rank_variance" and found.n == len(found.items):
+        assert np.isnan(value)  # no irrelevant candidate: ln(1 + N - n) is 0
+    else:
+        assert value == pytest.approx(mean_over_orders(found, BIAS[name]), abs=1e-11)
+
+
+@settings(max_examples=80, deadline=None)
+@given(found=tied_lists())
+def test_language_position_is_its_mean_over_orders(found: TiedList) -> None:
+    own = any(gain > 0 and language == 0 for language, gain in found.items)
+    if found.n < 2 or not own:
+        return
+    lists = pooled(found)
+    kernel = parse_metric("language_position").kernel
+    assert kernel is not None
+    mine = kernel(lists)[lists.columns == 0].mean()
+    assert mine == pytest.approx(mean_over_orders(found, literal.literal_own_position), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["rank_distance", "rank_variance", "rank_variance_raw", "own_language_first"])
+def test_random_reference_is_the_value_of_one_block(name: str) -> None:
+    """A ranking that ties everything is a random ranking."""
+    one_block = TiedList((((0, 1.0), (1, 1.0), (2, 1.0), (0, 0.0), (1, 0.0), (2, 0.0), (2, 0.0)),))
+    metric = parse_metric(name)
+    assert metric.kernel is not None
+    assert metric.random_reference is not None
+    lists = pooled(one_block)
+    assert metric.random_reference(lists)[0] == pytest.approx(metric.kernel(lists)[0], rel=1e-12)
+    assert metric.kernel(lists)[0] == pytest.approx(mean_over_orders(one_block, BIAS[name]), rel=1e-12)
+
+
+def test_large_blocks_keep_their_precision() -> None:
+    """One vector for everything: AP, RR and variance over a block of 2,000 against direct sums."""
+    size, n = 2000, 11
+    found = TiedList((tuple((0, 1.0) for _ in range(n)) + tuple((0, 0.0) for _ in range(size - n)),))
+    lists = pooled(found, 1)
+    i = np.arange(1, size + 1)
+    slope = (n - 1) / (size - 1)
+    ap = ((1 + (i - 1) * slope) / i).sum() / size
+    kernel = parse_metric("map").kernel
+    assert kernel is not None
+    assert kernel(lists)[0] == pytest.approx(ap, abs=1e-12)
+    kernel = parse_metric("mrr").kernel
+    assert kernel is not None
+    first = np.arange(size - n + 1)
+    # P(the first relevant is at place j + 1) = C(size - j - 1, n - 1) / C(size, n)
+    probability = comb(size - first - 1, n - 1) / comb(size, n)
+    assert kernel(lists)[0] == pytest.approx((probability / (first + 1)).sum(), abs=1e-10)
+    kernel = parse_metric("rank_distance").kernel
+    assert kernel is not None
+    assert kernel(lists)[0] == pytest.approx((n - 1) * (size + 1) / (n + 1), rel=1e-12)

@@ -1,0 +1,47 @@
+"""A metric's printed name makes it again, and a wrong one is answered."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xqr_bench.core.errors import UnknownNameError, UsageError
+from xqr_bench.measure.metrics import metric_names, parse_metric
+
+
+@given(st.sampled_from(metric_names()), st.integers(1, 10**6))
+def test_names_parse_back(pattern: str, k: int) -> None:
+    name = pattern.replace("@k", f"@{k}")
+    assert parse_metric(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("recall", "needs a cutoff"),
+        ("map@10", "takes no cutoff"),
+        ("recall@0", "not a whole number of at least 1"),
+        ("recall@x", "not a whole number of at least 1"),
+        ("recall@", "not a whole number of at least 1"),
+        ("recall@-1", "not a whole number of at least 1"),
+        ("recall@1.5", "not a whole number of at least 1"),
+    ],
+)
+def test_wrong_cutoffs(name: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_metric(name)
+
+
+def test_wrong_names_get_the_closest() -> None:
+    with pytest.raises(UnknownNameError, match="closest: recall@k"):
+        parse_metric("recal@10")
+
+
+def test_every_metric_says_what_it_is() -> None:
+    for pattern in metric_names():
+        metric = parse_metric(pattern.replace("@k", "@5"))
+        assert metric.summary
+        assert metric.formula
+        assert metric.source
+        assert (metric.kernel is None) != (metric.set_statistic is None)

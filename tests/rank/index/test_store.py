@@ -1,0 +1,328 @@
+"""A saved index: whole or not at all, and never taken for what it is not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import xqr_bench.rank.index_store as store
+from xqr_bench.core.errors import DataError, EncoderError, SavedIndexError, UnknownNameError, UsageError
+from xqr_bench.encode import BoundEncoder, EncoderOptions, embed_tasks, load_encoder
+from xqr_bench.rank.index import IndexOptions
+from xqr_bench.rank.index_ranks import indexed_ranks
+from xqr_bench.rank.index_store import IndexSearcher, check_place, read_manifest, save_index
+from xqr_bench.rank.product import unit_vectors
+from xqr_bench.tasks import load_task
+
+FIXTURE = Path(__file__).resolve().parents[2] / "fixtures" / "partial" / "task.toml"
+
+
+def encoder(model: object = "char-ngrams", **options: object) -> BoundEncoder:
+    return load_encoder(model, EncoderOptions(**options))  # type: ignore[arg-type]
+
+
+def saved(folder: Path, bound: BoundEncoder | None = None, task: str = "mini", **restrict: object) -> Path:
+    bound = bound or encoder()
+    data = load_task(task, **restrict)  # type: ignore[arg-type]
+    found = embed_tasks(bound, [data])[data.name]
+    options = IndexOptions.parse("hnsw", ["ef_search=400"])
+    indexed = indexed_ranks(data, found.queries, found.candidates, options, similarity=bound.similarity)
+    return save_index(folder, indexed, data, bound)
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(tmp_path_factory.mktemp("saved") / "index")
+
+
+@pytest.fixture
+def copy(index: Path, tmp_path: Path) -> Path:
+    import shutil
+
+    return Path(shutil.copytree(index, tmp_path / "copy"))
+
+
+def edit(folder: Path, change: object) -> None:
+    path = folder / "index.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)  # type: ignore[operator]
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_what_is_in_the_folder(index: Path) -> None:
+    data = load_task("mini")
+    names = {"index.json"} | {f"{code}.{kind}" for code in data.languages for kind in ("faiss", "ids.txt")}
+    assert {path.name for path in index.iterdir()} == names
+    ids = [line for code in data.languages for line in (index / f"{code}.ids.txt").read_text().splitlines()]
+    assert ids == [candidate.id for candidate in data.candidates]
+    manifest = read_manifest(index)
+    assert (manifest.task.name, manifest.task.file, manifest.encoder.model) == ("mini", None, "char-ngrams")
+    assert manifest.facts.recall_against_exact == {"1": 1.0, "10": 1.0, "100": 1.0}
+    text = "".join(path.read_text(encoding="utf-8") for path in index.iterdir() if path.suffix != ".faiss")
+    assert data.candidates[0].text not in text  # texts are under the licence of the data
+
+
+def test_the_same_index_twice_has_the_same_files(index: Path, tmp_path: Path) -> None:
+    again = saved(tmp_path / "again")
+    for path in index.glob("*.faiss"):
+        assert path.read_bytes() == (again / path.name).read_bytes()
+
+
+def test_the_answers_are_the_best_of_all_languages(index: Path) -> None:
+    searcher = IndexSearcher(index)
+    data = load_task("mini")
+    bound = encoder()
+    question = "Wie hoch ist der Leuchtturm?"
+    found = embed_tasks(bound, [data])["mini"]
+    scores = unit_vectors(found.candidates) @ unit_vectors(bound.encode_queries([question]))[0]  # type: ignore[attr-defined]
+    best = np.argsort(-scores, kind="stable")[:10]
+    hits = searcher.search(question)
+    assert [hit.rank for hit in hits] == list(range(1, 11))
+    assert [hit.score for hit in hits] == pytest.approx(scores[best].tolist(), abs=1e-6)
+    assert {hit.id for hit in hits} == {data.candidates[i].id for i in best}
+    texts = {candidate.id: candidate.text for candidate in data.candidates}
+    assert all(hit.text == texts[hit.id] and hit.id.startswith(f"{hit.language}:") for hit in hits)
+
+
+def test_only_some_languages(index: Path) -> None:
+    searcher = IndexSearcher(index)
+    assert {hit.language for hit in searcher.search("tower", 30, ["th", "el"])} == {"th", "el"}
+    with pytest.raises(
+        UnknownNameError, match=r"there is no language of the index .* named 'eng'\n  found: closest: en"
+    ):
+        searcher.search("tower", 3, ["eng"])
+
+
+def test_questions_that_cannot_be_asked(index: Path) -> None:
+    searcher = IndexSearcher(index)
+    with pytest.raises(UsageError, match="the question is empty\n  to do: ask something"):
+        searcher.search(" \n")
+    with pytest.raises(UsageError, match="k cannot be 0"):
+        searcher.search("tower", 0)
+    with pytest.raises(EncoderError, match=r"of only zeros.*\n  found: zeros for the question 'tower'"):
+        IndexSearcher(index, encoder=Zero.like(searcher)).search("tower")
+
+
+class Zero:
+    """Claims to be char-ngrams and knows no word."""
+
+    @staticmethod
+    def like(searcher: IndexSearcher) -> BoundEncoder:
+        bound = encoder()
+        bound.encode_queries = lambda texts: np.zeros((len(texts), 2048), dtype=np.float32)  # type: ignore[attr-defined]
+        return bound
+
+
+def test_a_part_of_a_task_is_searched_as_that_part(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "part", languages=["de", "en"], limit=3)
+    manifest = read_manifest(folder)
+    assert (manifest.task.languages, manifest.task.limit) == (["de", "en"], 3)
+    assert {hit.language for hit in IndexSearcher(folder).search("tower", 50)} == {"de", "en"}
+
+
+# --- where it may be saved
+
+
+def test_a_folder_that_is_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "mine.txt").write_text("keep")
+    with pytest.raises(UsageError, match="exists and is no saved index\n  to do: name a new folder"):
+        check_place(tmp_path / "notes", overwrite=True)
+    (tmp_path / "empty").mkdir()
+    check_place(tmp_path / "empty", overwrite=False)
+
+
+def test_an_index_is_replaced_only_when_asked(copy: Path) -> None:
+    with pytest.raises(UsageError, match="holds an index already\n  to do: name a new folder, or give --overwrite"):
+        check_place(copy, overwrite=False)
+    data, bound = load_task("mini", languages=["de", "en"]), encoder()
+    found = embed_tasks(bound, [data])["mini"]
+    indexed = indexed_ranks(data, found.queries, found.candidates, IndexOptions("flat"))
+    save_index(copy, indexed, data, bound, overwrite=True)
+    assert {path.name for path in copy.iterdir()} == {
+        "index.json", "de.faiss", "de.ids.txt", "en.faiss", "en.ids.txt"
+    }  # fmt: skip
+    assert [path.name for path in copy.parent.iterdir()] == ["copy"]
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "_move", fail)
+    with pytest.raises(
+        SavedIndexError, match=r"cannot write the index .*: No space left on device\n  to do: free space"
+    ):
+        saved(tmp_path / "index")
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- what is refused when it is opened
+
+
+def test_no_index(tmp_path: Path) -> None:
+    with pytest.raises(
+        SavedIndexError, match=r"nowhere does not exist\n  to do: name a folder that --save-index wrote"
+    ):
+        IndexSearcher(tmp_path / "nowhere")
+    (tmp_path / "a.txt").write_text("")
+    with pytest.raises(SavedIndexError, match=r"holds no index\n  found: a.txt"):
+        IndexSearcher(tmp_path)
+
+
+def test_a_damaged_manifest(copy: Path) -> None:
+    edit(copy, lambda content: content["facts"].pop("type"))
+    with pytest.raises(
+        SavedIndexError, match=r"index.json is damaged: facts.type: Field required\n  to do: make the index"
+    ):
+        IndexSearcher(copy)
+    edit(copy, lambda content: content.update(format="xqr-bench index 2"))
+    with pytest.raises(
+        SavedIndexError, match=r"is not of the format 'xqr-bench index 1'\n  found: 'xqr-bench index 2'"
+    ):
+        IndexSearcher(copy)
+    (copy / "index.json").write_text("{")
+    with pytest.raises(SavedIndexError, match=r"index.json is damaged: Expecting property name"):
+        IndexSearcher(copy)
+
+
+def test_damaged_files(copy: Path) -> None:
+    path = copy / "de.faiss"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    searcher = IndexSearcher(copy)
+    assert searcher.search("tower", languages=["en"])  # the other languages are whole
+    with pytest.raises(
+        SavedIndexError, match=r"de.faiss is damaged: it is not the file that was written\n  found: SHA-256"
+    ):
+        searcher.search("tower")
+    path.unlink()
+    with pytest.raises(SavedIndexError, match=r"lacks de.faiss\n  to do: make the index again"):
+        IndexSearcher(copy).search("tower")
+
+
+def test_a_file_that_this_faiss_cannot_read(copy: Path) -> None:
+    from xqr_bench.core.files import sha256_of
+
+    (copy / "de.faiss").write_bytes(b"of a later version")
+    edit(copy, lambda content: content["files"]["de"].update(index=sha256_of(copy / "de.faiss")))
+    with pytest.raises(
+        SavedIndexError, match=r"de.faiss cannot be read by this version of FAISS\n  found: .*written by FAISS"
+    ):
+        IndexSearcher(copy).search("tower")
+
+
+def test_ids_of_another_number(copy: Path) -> None:
+    from xqr_bench.core.files import sha256_of
+
+    (copy / "de.ids.txt").write_text("de:0:0:0\n")
+    edit(copy, lambda content: content["files"]["de"].update(ids=sha256_of(copy / "de.ids.txt")))
+    with pytest.raises(SavedIndexError, match=r"de.faiss holds 39 vectors for 1 ids"):
+        IndexSearcher(copy).search("tower")
+
+
+def test_another_encoder(copy: Path) -> None:
+    edit(copy, lambda content: content["encoder"]["identity"].update(revision="0"))
+    with pytest.raises(
+        SavedIndexError,
+        match=r"was made with another encoder\n  found: revision 0 in the index, 1 now\n  to do: name the encoder",
+    ):
+        IndexSearcher(copy)
+
+
+def test_another_encoder_by_the_number_of_columns(index: Path) -> None:
+    bound = encoder()
+    bound.encode_queries = lambda texts: np.ones((len(texts), 3), dtype=np.float32)  # type: ignore[attr-defined]
+    with pytest.raises(SavedIndexError, match=r"another encoder\n  found: 2048 columns in the index, 3 now"):
+        IndexSearcher(index, encoder=bound).search("tower")
+
+
+def test_other_data(copy: Path, index: Path) -> None:
+    edit(copy, lambda content: content["task"].update(digest="0" * 64))
+    with pytest.raises(
+        SavedIndexError, match=r"was made from other data of mini\n  found: .* the index has 000000000000…"
+    ):
+        IndexSearcher(copy)
+    edit(copy, lambda content: content["task"].update(languages=["de", "en"]))
+    with pytest.raises(SavedIndexError, match=r"is not of the task partial\n  found: it was made from mini"):
+        IndexSearcher(copy, task=FIXTURE)
+
+
+def test_data_that_is_gone(copy: Path, tmp_path: Path) -> None:
+    edit(copy, lambda content: content["task"].update(name="xquad-r"))
+    with pytest.raises(DataError):
+        IndexSearcher(copy, data_dir=tmp_path / "none")
+
+
+def test_precomputed_vectors_cannot_encode_a_question(tmp_path: Path) -> None:
+    data = load_task("mini", languages=["de", "en"])
+    folder = tmp_path / "vectors" / "mini"
+    folder.mkdir(parents=True)
+    for name, items in (("queries", data.queries), ("candidates", data.candidates)):
+        np.save(folder / f"{name}.npy", np.random.default_rng(0).standard_normal((len(items), 8)))
+        (folder / f"{name}.ids.txt").write_text("".join(f"{item.id}\n" for item in items))
+    index = saved(tmp_path / "index", encoder(f"precomputed:{tmp_path / 'vectors'}"), languages=["de", "en"])
+    with pytest.raises(
+        SavedIndexError, match=r"holds precomputed vectors: there is no encoder to encode a question with"
+    ):
+        IndexSearcher(index)
+
+
+def test_an_encoder_in_memory_has_to_be_given_again(tmp_path: Path) -> None:
+    from xqr_bench.encode.char_ngrams import CharNgrams
+
+    bound = encoder(CharNgrams())
+    folder = saved(tmp_path / "index", bound, languages=["de", "en"])
+    with pytest.raises(
+        SavedIndexError, match=r"by an encoder without a MODEL string: CharNgrams\n  to do: give the encoder"
+    ):
+        IndexSearcher(folder)
+    assert IndexSearcher(folder, encoder=CharNgrams()).search("tower")
+    assert IndexSearcher(folder, encoder=bound).search("tower")
+
+
+def test_options_of_the_encoder_are_taken_up_again(tmp_path: Path) -> None:
+    bound = encoder(query_prompt="tower ", similarity="dot", batch_size=7, name="other", candidate_context="paragraph")
+    folder = saved(tmp_path / "index", bound, languages=["de", "en"])
+    manifest = read_manifest(folder)
+    assert manifest.encoder.options == {
+        "name": "other",
+        "query_prompt": "tower ",
+        "similarity": "dot",
+        "candidate_context": "paragraph",
+    }
+    assert manifest.similarity == "dot"
+    searcher = IndexSearcher(folder)
+    assert searcher.encoder.identity.candidate_context == "{sentence}\n{paragraph}"
+    hits = searcher.search("lighthouse")
+    assert "\n" not in hits[0].text  # what is shown is the sentence
+    edit(folder, lambda content: content["encoder"]["options"].update(magic=1))
+    with pytest.raises(SavedIndexError, match=r"options that this version does not have\n  found: magic"):
+        IndexSearcher(folder)
+
+
+def test_an_index_cannot_have_code_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from xqr_bench.rank import index_store
+
+    code = tmp_path / "mine.py"
+    code.write_text("from xqr_bench.encode.char_ngrams import CharNgrams\n\nclass Mine(CharNgrams):\n    pass\n")
+    folder = saved(tmp_path / "index", encoder(f"{code}:Mine"), languages=["de", "en"])
+    with pytest.raises(
+        UsageError, match=r"names Python code, which is run only when you name it yourself\n  found: .*mine.py:Mine"
+    ):
+        IndexSearcher(folder)
+    assert IndexSearcher(folder, encoder=f"{code}:Mine").search("tower")
+    code.write_text(code.read_text() + "# changed\n")
+    with pytest.raises(SavedIndexError, match=r"was made with another encoder\n  found: digest .* in the index"):
+        IndexSearcher(folder, encoder=f"{code}:Mine")
+
+    folder = saved(tmp_path / "other", languages=["de", "en"])
+    edit(folder, lambda content: content["encoder"].update(model="someone/model", options={"trust_remote_code": True}))
+    asked: list[EncoderOptions] = []
+    monkeypatch.setattr(index_store, "load_encoder", lambda model, options: asked.append(options) or encoder())
+    IndexSearcher(folder)
+    IndexSearcher(folder, trust_remote_code=True)
+    assert [options.trust_remote_code for options in asked] == [False, True]

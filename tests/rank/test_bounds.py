@@ -1,0 +1,74 @@
+"""The floor and the ceiling."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.cli.run import run
+from xqr_bench.core.errors import UnknownNameError, UsageError
+from xqr_bench.evaluation.baselines import again, oracle_records, random_identity, random_ranks, random_records
+from xqr_bench.record import load_record, recompute
+from xqr_bench.tasks import load_task
+
+
+def test_random_vectors_are_no_better_than_chance() -> None:
+    assert np.mean([mean_place(seed) for seed in range(5)]) == pytest.approx(0.5, abs=0.02)
+
+
+def mean_place(seed: int) -> float:
+    """The mean place of the relevants in the pool, 0 first .. 1 last."""
+    ranks = random_ranks(load_task("mini"), seed)
+    return float((ranks.gt.sum(axis=1) / ranks.column_sizes.sum()).mean())
+
+
+def test_a_seed_makes_it_repeatable() -> None:
+    data = load_task("mini")
+    first, second, other = random_ranks(data, 0), random_ranks(data, 0), random_ranks(data, 1)
+    np.testing.assert_array_equal(first.gt, second.gt)
+    assert (first.gt != other.gt).any()
+    with pytest.raises(UsageError, match="--seed cannot be -1"):
+        random_identity(-1)
+
+
+def test_random_bias_is_its_reference() -> None:
+    scores = random_records(["mini"])[0].scores["multilingual"].macro
+    assert scores["rank_distance"].ratio_to_random == pytest.approx(1, abs=0.05)
+    assert scores["own_language_first"].value == pytest.approx(1 / 11, abs=0.06)
+
+
+def test_the_oracle_is_the_ceiling() -> None:
+    record = oracle_records(["mini"])[0]
+    multilingual = record.scores["multilingual"].macro
+    for scores in record.scores.values():
+        for name in ("map", "mrr", "ndcg@10", "success@10"):
+            assert scores.macro[name].value == pytest.approx(1, abs=1e-12)
+    assert multilingual["recall@1"].value == pytest.approx(multilingual["recall@1"].ceiling, abs=1e-12)
+    assert multilingual["rank_distance"].value == multilingual["rank_distance"].floor
+    assert multilingual["own_language_first"].value == pytest.approx(1 / 11, abs=1e-12)
+    assert record.warnings[0] == "every relevant candidate on top, tied: the ceiling, no encoder"
+
+
+def test_commands(tmp_path: Path) -> None:
+    done = run("baseline", "random", "--seed", "3", "--output", str(tmp_path), "--quiet")
+    assert done.code == 0
+    record = load_record(tmp_path / "random" / "mini.json", ranks=True)
+    assert record.model.identity.revision == "seed-3"
+    assert record.provenance.arguments["model"] == "baseline random"
+    assert recompute(record)[1] == []
+    assert run("baseline", "oracle", "--output", str(tmp_path), "--quiet", "--limit", "3").code == 0
+    made = json.loads((tmp_path / "oracle" / "mini.json").read_text(encoding="utf-8"))
+    assert made["model"]["identity"]["kind"] == "baseline"
+    assert made["task"]["partial"] == {"limit": 3}
+
+
+def test_again() -> None:
+    record = random_records(["mini"], seed=2, metrics=["map"])[0]
+    new = again(record.model.identity, "mini", metrics=["map"])
+    assert new.ranks_file.digest == record.ranks_file.digest
+    strange = record.model.identity.model_copy(update={"name": "dice"})
+    with pytest.raises(UnknownNameError, match="no baseline named 'dice'"):
+        again(strange, "mini")

@@ -1,0 +1,238 @@
+"""Counting with torch against counting on the processor; the choice of a device."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import xqr_bench.rank.product as product
+from tests.conftest import VECTORS, needs_vectors
+from tests.rank.test_exact import small_task, vectors
+from xqr_bench.core.errors import UsageError
+from xqr_bench.core.types import TaskData
+from xqr_bench.rank import device as devices
+from xqr_bench.rank.counting import Columns
+from xqr_bench.rank.device import TorchCounter, counting_device, device_name
+from xqr_bench.rank.exact import count_all, exact_ranks, relevant_rows
+from xqr_bench.rank.variants import Variants
+
+ERROR = 1e-6  # of a float32 product of unit vectors; measured 8e-7 at most
+on_each_device = pytest.mark.parametrize(
+    "device",
+    [
+        "cpu",
+        pytest.param("cuda:0", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")),
+    ],
+)
+
+
+def counted(
+    data: TaskData,
+    queries: np.ndarray,
+    candidates: np.ndarray,
+    *,
+    unit: bool = False,
+    memory: int = 2**28,
+    device: str = "cpu",
+    variants: Variants | None = None,
+) -> tuple[np.ndarray, np.ndarray, TorchCounter]:
+    """Counts of one of torch's devices."""
+    edges = np.append(0, np.cumsum(data.column_sizes))
+    counter = TorchCounter(edges, queries, candidates, unit=unit, memory=memory, device=device)
+    gt, eq = count_all(counter, len(queries), *relevant_rows(data), len(data.languages), variants=variants)
+    return gt, eq, counter
+
+
+@on_each_device
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 5),
+    st.lists(st.integers(1, 40), min_size=1, max_size=4),
+    st.integers(0, 1000),
+    st.integers(1, 3),
+    st.sampled_from([1, 2**28]),
+)
+def test_exact_scores_give_the_same_counts(
+    device: str, questions: int, sizes: list[int], seed: int, levels: int, memory: int
+) -> None:
+    """Small whole numbers: dot products are exact in float32 on any device; with few levels most vectors repeat."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(product, "TILE_ROWS", 4)
+        patch.setattr(product, "TILE_COLUMNS", 16)
+        data = small_task(questions, {f"l{i}": size for i, size in enumerate(sizes)})
+        queries = vectors(len(data.queries), seed, levels=3, dimensions=4)
+        candidates = vectors(len(data.candidates), seed + 1, levels=levels, dimensions=4)
+        expected = exact_ranks(data, queries, candidates, similarity="dot")
+        variants = Variants(data)
+        gt, eq, _ = counted(data, queries, candidates, memory=memory, device=device, variants=variants)
+        np.testing.assert_array_equal(variants.attach(expected).top, expected.top)
+        np.testing.assert_array_equal(gt, expected.gt)
+        np.testing.assert_array_equal(eq, expected.eq)
+
+
+def own_scores(data: TaskData, counter: TorchCounter) -> np.ndarray:
+    """The scores that the counter itself makes, equal vectors read at their group: float32 `[queries, candidates]`."""
+    every = np.arange(len(data.candidates))
+    result = np.empty((len(data.queries), len(every)), dtype=np.float32)
+    for start in range(0, len(data.queries), product.TILE_ROWS):
+        stop = min(start + product.TILE_ROWS, len(data.queries))
+        for panel in counter.panels:
+            counter.score(start, stop, counter.hold(panel))
+            here, places = counter.columns.local(counter.columns.of(every), panel)
+            result[start:stop, here] = counter.scores()[:, places]
+    return result
+
+
+def by_language(data: TaskData, chosen: np.ndarray) -> np.ndarray:
+    """How many of the chosen candidates each language has: `[..., candidates]` -> `[..., languages]`."""
+    languages = np.array([candidate.language for candidate in data.candidates])
+    return np.stack([chosen[..., languages == name].sum(axis=-1) for name in data.languages], axis=-1)
+
+
+def literal(data: TaskData, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Counts by definition in these scores."""
+    pairs = [(row, row[index]) for row, relevant in zip(scores, data.relevants, strict=True) for index in relevant]
+    gt, eq = (np.array([compare(row, limit) for row, limit in pairs]) for compare in (np.greater, np.equal))
+    return by_language(data, gt), by_language(data, eq)
+
+
+@on_each_device
+@pytest.mark.parametrize("memory", [1, 2**28])
+def test_thresholds_come_from_its_own_product(monkeypatch: pytest.MonkeyPatch, memory: int, device: str) -> None:
+    monkeypatch.setattr(product, "TILE_ROWS", 16)
+    monkeypatch.setattr(product, "TILE_COLUMNS", 32)
+    data = small_task(11, {"a": 61, "b": 40, "c": 60})
+    queries, candidates = vectors(33, 0, dimensions=96), vectors(161, 1, dimensions=96)
+    candidates[70:80] = candidates[0]
+    candidates[100] = -candidates[101]
+    gt, eq, counter = counted(data, queries, candidates, unit=True, memory=memory, device=device)
+    expected = literal(data, own_scores(data, counter))
+    np.testing.assert_array_equal(gt, expected[0])
+    np.testing.assert_array_equal(eq, expected[1])
+    assert (eq[:, 0] >= 1).any()
+    # the last tile of candidates and the one of groups have a column each, and share a panel
+    assert len(counter.panels) == (6 if memory == 1 else 1)
+
+
+@needs_vectors
+@on_each_device
+def test_real_vectors_differ_in_last_bits_only(device: str) -> None:
+    """All of its own counts, and close to the processor's: a rank differs only where scores agree to 1e-6.
+
+    At the top a score of another kernel may put one candidate before the other where the two nearly tie, and which of
+    them that is depends on the processor; a query whose top is one vector by more than the error has the same top.
+    """
+    from xqr_bench.encode import embed_tasks, load_encoder
+    from xqr_bench.tasks import load_task
+
+    data = load_task("xquad-r", languages=["en", "th"], limit=200)
+    found = embed_tasks(load_encoder(f"precomputed:{VECTORS}"), [data])["xquad-r"]
+    variants = Variants(data)
+    gt, eq, counter = counted(data, found.queries, found.candidates, unit=True, device=device, variants=variants)
+    scores = own_scores(data, counter)
+    expected = literal(data, scores)
+    np.testing.assert_array_equal(gt, expected[0])
+    np.testing.assert_array_equal(eq, expected[1])
+    ranks = exact_ranks(data, found.queries, found.candidates)
+    assert (gt != ranks.gt).mean() < 1e-3
+    assert np.abs(gt - ranks.gt).max() <= 2
+
+    top = variants.attach(ranks).top
+    np.testing.assert_array_equal(top, by_language(data, scores == scores.max(axis=1, keepdims=True)))
+    exact = _unit(found.queries) @ _unit(found.candidates).T
+    assert np.abs(scores - exact).max() < ERROR
+    near = exact >= exact.max(axis=1, keepdims=True) - 2 * ERROR  # what the error of two scores can bring to the top
+    _, vector = np.unique(found.candidates, axis=0, return_inverse=True)
+    decided = np.array([len(np.unique(vector.reshape(-1)[row])) == 1 for row in near])
+    assert decided.mean() > 0.65  # 281 of 400; MiniLM gives many Thai sentences nearly the same vector
+    for counts in (top, ranks.top):
+        np.testing.assert_array_equal(counts[decided], by_language(data, near)[decided])
+        assert (counts <= by_language(data, near)).all()
+        assert (counts.sum(axis=1) >= 1).all()
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    exact = vectors.astype(np.float64)
+    return exact / np.linalg.norm(exact, axis=1, keepdims=True)
+
+
+def test_full_precision_is_restored() -> None:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with devices._full_precision():
+            assert torch.get_float32_matmul_precision() == "highest"
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_score_multiplies_in_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    plain = TorchCounter._multiply
+
+    def multiply(self: TorchCounter, *arguments: object) -> None:
+        seen.append(torch.get_float32_matmul_precision())
+        plain(self, *arguments)
+
+    monkeypatch.setattr(TorchCounter, "_multiply", multiply)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        counted(small_task(1, {"a": 3}), vectors(1, 0), vectors(3, 1))
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert set(seen) == {"highest"}
+
+
+def test_choice_follows_the_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert counting_device("cpu", "cuda:0") == "cpu"
+    assert counting_device("auto", "cuda") == "cuda:0"
+    assert counting_device("auto", "cuda:1") == "cuda:1"
+    assert counting_device("auto", "cpu") == "cpu"
+    assert counting_device("auto", "mps:0") == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert counting_device("cuda", "cpu") == "cuda:0"
+    assert counting_device("cuda:1") == "cuda:1"
+    with pytest.raises(UsageError, match="there is no device cuda:2 to count on\n  found: 2 CUDA devices"):
+        counting_device("cuda:2")
+
+
+def test_vectors_computed_before_use_a_gpu_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pytest.TempPathFactory
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(devices, "_DRIVER", tmp_path)
+    assert counting_device() == "cuda:0"
+    monkeypatch.setattr(devices, "_DRIVER", tmp_path / "none")
+    assert counting_device() == "cpu"
+    assert device_name("cpu") == "cpu"
+
+
+@pytest.mark.parametrize("asked", ["gpu", "mps", "cuda:x"])
+def test_no_other_device(asked: str) -> None:
+    with pytest.raises(UsageError, match=f"scores cannot be counted on '{asked}'"):
+        counting_device(asked)
+
+
+@pytest.mark.parametrize("width", [1, 8, 20, 1000])
+def test_panels_are_whole_tiles_and_hold_every_column_once(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setattr(product, "TILE_COLUMNS", 8)
+    candidates = vectors(61, 0)
+    candidates[40:58] = candidates[20:38]
+    columns = Columns(np.array([0, 30, 61]), lambda start, stop: candidates[start:stop])
+    assert columns.groups == 18
+    panels = columns.panels(width)
+    assert all(panel.width <= max(8, width) for panel in panels)
+    assert [i for panel in panels for i in range(panel.start, panel.stop)] == list(range(61))
+    assert [i for panel in panels for i in range(panel.group_start, panel.group_stop)] == list(range(18))
+    assert all(panel.start % 8 == 0 and panel.group_start % 8 == 0 for panel in panels if panel.candidates)
+    found = columns.of(np.arange(61))
+    held = np.zeros(61, dtype=int)
+    for panel in panels:
+        held += columns.local(found, panel)[0]
+    assert (held == 1).all()

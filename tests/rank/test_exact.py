@@ -1,0 +1,138 @@
+"""Counts against their literal definition; the same bits whatever the memory budget."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import xqr_bench.rank.product as product
+from xqr_bench.core.errors import RanksError
+from xqr_bench.core.types import Candidate, Query, TaskData
+from xqr_bench.rank.exact import exact_ranks
+from xqr_bench.rank.product import unit_vectors
+
+
+def small_task(questions: int, sizes: dict[str, int]) -> TaskData:
+    """Every question in every language; its relevant is the candidate of its number (modulo the pool)."""
+    queries, candidates, relevants = [], [], []
+    starts = dict(zip(sizes, np.cumsum([0, *sizes.values()]), strict=False))
+    for language, size in sizes.items():
+        candidates += [Candidate(f"{language}:0:0:{i}", language, f"{language} text {i}") for i in range(size)]
+        for number in range(questions):
+            queries.append(Query(f"{language}:q{number}", language, f"q{number}", f"{language} question {number}"))
+            relevants.append(tuple(int(starts[other]) + number % sizes[other] for other in sizes))
+    return TaskData(
+        name="small",
+        languages=tuple(sizes),
+        queries=tuple(queries),
+        candidates=tuple(candidates),
+        relevants=tuple(relevants),
+        articles=tuple(0 for _ in queries),
+    )
+
+
+def vectors(rows: int, seed: int, *, levels: int | None = None, dimensions: int = 8) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    if levels is None:
+        return generator.standard_normal((rows, dimensions)).astype(np.float32)
+    return generator.integers(1, levels + 1, size=(rows, dimensions)).astype(np.float32)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(1, 5),
+    st.lists(st.integers(1, 7), min_size=1, max_size=4),
+    st.integers(0, 1000),
+    st.sampled_from([None, 1, 2]),
+)
+def test_counts_are_the_literal_counts(questions: int, sizes: list[int], seed: int, levels: int | None) -> None:
+    data = small_task(questions, {f"l{i}": size for i, size in enumerate(sizes)})
+    # small whole numbers: dot products are exact in float32, whichever way they are summed
+    queries = vectors(len(data.queries), seed, levels=levels or 3)
+    candidates = vectors(len(data.candidates), seed + 1, levels=levels or 3)
+    ranks = exact_ranks(data, queries, candidates, similarity="dot")
+    scores = queries.astype(np.float64) @ candidates.astype(np.float64).T
+    languages = np.array([candidate.language for candidate in data.candidates])
+    row = 0
+    for query, relevant in enumerate(data.relevants):
+        for index in relevant:
+            for column, language in enumerate(data.languages):
+                here = scores[query][languages == language]
+                assert ranks.gt[row, column] == (here > scores[query, index]).sum()
+                assert ranks.eq[row, column] == (here == scores[query, index]).sum()
+            assert ranks.relevant_ids[row] == data.candidates[index].id
+            row += 1
+    assert row == ranks.n_relevants
+
+
+def test_memory_does_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Panels of one tile give the counts that one panel gives, for the same tiling."""
+    monkeypatch.setattr(product, "TILE_ROWS", 16)
+    monkeypatch.setattr(product, "TILE_COLUMNS", 32)
+    data = small_task(11, {"a": 61, "b": 40, "c": 60})
+    queries, candidates = vectors(33, 0), vectors(161, 1)
+    candidates[70:80] = candidates[0]
+    whole = exact_ranks(data, queries, candidates, memory=2**30)
+    for memory in (4 * 32 * (16 + 8), 4 * 64 * (16 + 8), 4 * 96 * (2 * 16 + 8)):
+        parts = exact_ranks(data, queries, candidates, memory=memory)
+        np.testing.assert_array_equal(parts.gt, whole.gt)
+        np.testing.assert_array_equal(parts.eq, whole.eq)
+
+
+@pytest.mark.parametrize(("rows", "width"), [(17, 33), (1, 1), (16, 32), (18, 34)])
+def test_equal_vectors_tie_across_tile_edges(monkeypatch: pytest.MonkeyPatch, rows: int, width: int) -> None:
+    """A last tile of one row or one column must not fall into another BLAS path with other bits."""
+    monkeypatch.setattr(product, "TILE_ROWS", 16)
+    monkeypatch.setattr(product, "TILE_COLUMNS", 32)
+    data = small_task(rows, {"a": width})
+    one = vectors(1, 3, dimensions=384)
+    ranks = exact_ranks(data, vectors(rows, 4, dimensions=384), np.repeat(one, width, axis=0))
+    assert (ranks.eq == width).all()
+    assert (ranks.gt == 0).all()
+
+
+def test_cosine_ignores_length_and_dot_does_not() -> None:
+    data = small_task(1, {"a": 2})
+    queries = np.array([[1.0, 0.0]], dtype=np.float32)
+    candidates = np.array([[1.0, 1.0], [5.0, 5.1]], dtype=np.float32)
+    assert exact_ranks(data, queries, candidates).gt[0, 0] == 0
+    assert exact_ranks(data, queries, candidates, similarity="dot").gt[0, 0] == 1
+
+
+def test_zero_vectors_score_zero() -> None:
+    data = small_task(1, {"a": 3})
+    queries = np.array([[1.0, 0.0]], dtype=np.float32)
+    candidates = np.array([[0.0, 0.0], [-1.0, 0.0], [0.0, 1.0]], dtype=np.float32)
+    ranks = exact_ranks(data, queries, candidates)
+    assert ranks.gt[0, 0] == 0
+    assert ranks.eq[0, 0] == 2
+
+
+def test_unit_vectors_of_any_length() -> None:
+    wide = np.array([[3e30, 4e30], [3e-30, 4e-30], [0.0, 0.0]], dtype=np.float32)
+    np.testing.assert_allclose(unit_vectors(wide), [[0.6, 0.8], [0.6, 0.8], [0.0, 0.0]], rtol=1e-6)
+
+
+def test_overflow_is_an_error() -> None:
+    data = small_task(1, {"a": 2})
+    huge = np.full((2, 2), 1e25, dtype=np.float32)
+    with pytest.raises(RanksError, match="do not fit a float32"):
+        exact_ranks(data, huge[:1], huge, similarity="dot")
+
+
+def test_shapes_must_fit_the_task() -> None:
+    data = small_task(1, {"a": 2})
+    with pytest.raises(RanksError, match=r"small has 2 candidates\n  found: vectors of the shape \(3, 8\)"):
+        exact_ranks(data, vectors(1, 0), vectors(3, 0))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("side", [0, 1])
+def test_vectors_that_are_not_finite_are_refused(value: float, side: int) -> None:
+    data = small_task(2, {"a": 3, "b": 2})
+    both = [vectors(len(data.queries), 0), vectors(len(data.candidates), 1)]
+    both[side][1, 2] = value
+    with pytest.raises(RanksError, match="not all finite"):
+        exact_ranks(data, *both)

@@ -1,0 +1,309 @@
+"""Sweeps on tiny data: what a run writes, resuming, same bytes, errors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tests.studies.test_design import PLAN, numbers
+from tests.train.build import tiny_xlm_r
+from xqr_bench.board.files import study_command
+from xqr_bench.cli.main import cli
+from xqr_bench.core.errors import RecordError, TrainingError, UsageError
+from xqr_bench.core.files import sha256_of
+from xqr_bench.encode import embed_tasks, load_encoder
+from xqr_bench.rank.exact import exact_ranks
+from xqr_bench.record import load_record
+from xqr_bench.record.store import recompute
+from xqr_bench.studies.ratio import run as run_module
+from xqr_bench.studies.ratio.design import ARMS, Condition, Numbers, Run, list_runs
+from xqr_bench.studies.ratio.findings import Asked, build_ratios
+from xqr_bench.studies.ratio.scoring import compact, encode, load_compact, macro_scores, material
+from xqr_bench.studies.ratio.sweep import FolderCache, Grid, Sweep, read_choice, sweep, tune
+from xqr_bench.train import TrainCache, TrainConfig, get_recipe, train
+from xqr_bench.train.texts import distinct_texts
+
+ROOT = Path(__file__).resolve().parents[2]
+RUNS = list_runs(["demo"], ["alpha-0", "alpha-1"], [0, 1])
+
+
+def asked(folder: Path, **changes: Any) -> Sweep:
+    return replace(Sweep(RUNS, numbers(), folder, PLAN), **changes)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two arms of two seeds."""
+    folder = tmp_path_factory.mktemp("study")
+    sweep(asked(folder))
+    return folder
+
+
+def results(folder: Path) -> dict[str, str]:
+    """SHA-256 of all results."""
+    paths = [*folder.rglob("*.npz"), *folder.rglob("*.ranks.parquet")]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def test_scores_are_those_of_the_record_and_sums_those_of_its_queries(done: Path) -> None:
+    run = RUNS[0]
+    record = load_record(done / run.id / "mini.json", ranks=True)
+    views, about = load_compact(done / run.id / "checkpoint-100.npz")
+    assert set(views) == {"raw", "centred"}
+    for name, value in macro_scores(views["raw"]).items():
+        setting, metric = name.split("/")
+        assert value == pytest.approx(record.scores[setting].macro[metric].value, abs=1e-12)
+    for row, sums, counts in zip(views["raw"].rows, views["raw"].sums, views["raw"].counts, strict=True):
+        setting, metric, cell = row.split("/")
+        part = "by_language_pair" if setting == "cross-lingual" else "by_query_language"
+        key = cell if setting == "cross-lingual" else cell.split(">")[0]
+        found = getattr(record.scores[setting], part)[key][metric]
+        assert sums.sum() / counts.sum() == pytest.approx(found.value, abs=1e-12)
+        assert counts.sum() == found.n
+    again = compact(record.ranks, np.asarray(record.ranks.articles), views["raw"].sums.shape[1])
+    assert np.array_equal(again.sums, views["raw"].sums)
+    assert about["run_group"]["checkpoint"] == 100
+    assert not recompute(record)[1]
+
+
+def test_records_say_where_they_belong(done: Path) -> None:
+    record = load_record(done / "demo/alpha-1/seed-01/mini.json")
+    assert record.run_group == {
+        "study": "ratio",
+        "condition": "demo",
+        "arm": "alpha-1",
+        "seed": 1,
+        "fold": None,
+        "checkpoint": 100,
+        "updates": 8,
+        "plan": sha256_of(PLAN),
+    }
+    assert record.training is not None
+    assert record.training["training"]["updates"] == 8  # the checkpoint, not the end
+    assert record.exposure is not None
+    assert record.exposure.level is not None
+    summary = json.loads((done / "sweep.json").read_text(encoding="utf-8"))
+    assert set(summary["runs"]) == {run.id for run in RUNS}
+    assert summary["plans_of_runs"] == [sha256_of(PLAN)]
+    files = summary["runs"]["demo/alpha-0/seed-00"]["files"]
+    assert files["checkpoint-025.npz"] == sha256_of(done / "demo/alpha-0/seed-00/checkpoint-025.npz")
+    assert set(summary["runs"]["demo/alpha-0/seed-00"]["scores"]) == {"25", "50", "100", "200"}
+
+
+def test_a_checkpoint_is_what_a_shorter_run_gives(done: Path, tmp_path: Path) -> None:
+    sweep(asked(tmp_path, runs=RUNS[:1], numbers=numbers(4)))
+    name = f"{RUNS[0].id}/checkpoint-"
+    shorter, longer = load_compact(tmp_path / f"{name}200.npz")[0], load_compact(done / f"{name}100.npz")[0]
+    for view in ("raw", "centred"):
+        assert np.array_equal(shorter[view].sums, longer[view].sums)
+
+
+@pytest.mark.slow  # three processes that each load torch
+def test_same_bytes_whatever_was_there_and_in_processes(done: Path, tmp_path: Path) -> None:
+    told: list[str] = []
+    sweep(asked(tmp_path, runs=RUNS[1:2]))
+    (tmp_path / RUNS[0].id).mkdir(parents=True)
+    (tmp_path / RUNS[0].id / "checkpoint-025.npz").write_bytes(b"half")  # as a run that was killed leaves it
+    sweep(asked(tmp_path, workers=2), lambda run, well: told.append(run.id))
+    assert sorted(told) == sorted(run.id for run in (RUNS[0], *RUNS[2:]))  # what is done is skipped
+    assert results(tmp_path) == results(done)
+
+
+def test_killed_and_started_again(done: Path, tmp_path: Path) -> None:
+    code = (
+        "from tests.studies.test_sweep import asked; "
+        "from xqr_bench.studies.ratio.sweep import sweep; from pathlib import Path; "
+        "import sys, time\n"
+        "def told(run, well):\n    print(run.id, flush=True); time.sleep(60)\n"
+        "sweep(asked(Path(sys.argv[1])), told)"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ}
+    )
+    assert process.stdout is not None
+    first = process.stdout.readline().strip()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert not (tmp_path / "sweep.json").exists()
+    told: list[str] = []
+    sweep(asked(tmp_path), lambda run, well: told.append(run.id))
+    assert first not in told
+    assert len(told) == len(RUNS) - 1
+    assert results(tmp_path) == results(done)
+
+
+def test_a_transformer_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that is resumed shows its earlier checkpoints no more: their results are those of the first start."""
+
+    class StoppedError(Exception):
+        pass
+
+    base = str(tiny_xlm_r(tmp_path / "xlm-r", distinct_texts([material(RUNS[0], TrainCache()).train])))
+    recipe = get_recipe("paper", schedule="constant", warmup=0.0, updates=8, batch_size=4, max_length=64)
+    runs, these = RUNS[:1], Numbers(base, recipe, 2)
+    monkeypatch.setattr(run_module, "CHECKPOINT_EVERY", 4)
+    sweep(asked(tmp_path / "whole", runs=runs, numbers=these))
+    scored: list[int] = []
+    score = run_module._Work._score
+
+    def stopped(work: Any, model: Any, training: Any, percent: int) -> None:
+        if percent == 200 and 200 not in scored:
+            scored.append(percent)
+            raise StoppedError
+        scored.append(percent)
+        score(work, model, training, percent)
+
+    monkeypatch.setattr(run_module._Work, "_score", stopped)
+    with pytest.raises(StoppedError):
+        sweep(asked(tmp_path / "stopped", runs=runs, numbers=these))
+    sweep(asked(tmp_path / "stopped", runs=runs, numbers=these))
+    assert scored == [25, 50, 100, 200, 200]
+    assert results(tmp_path / "stopped") == results(tmp_path / "whole")
+    one, other = (
+        json.loads((tmp_path / name / RUNS[0].id / "run.json").read_text("utf-8")) for name in ("whole", "stopped")
+    )
+    assert list(other["scores"]) == ["25", "50", "100", "200"]
+    assert set(other["distinct_query_vectors"]) == {"ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh"}
+    for name in ("scores", "distinct_query_vectors"):
+        assert one[name] == other[name]
+
+
+def test_other_numbers_are_refused(done: Path) -> None:
+    with pytest.raises(UsageError, match="updates: 8 there, 12 now"):
+        sweep(asked(done, numbers=numbers(12)))
+    with pytest.raises(UsageError, match="plan"):
+        sweep(asked(done, plan=Path("nowhere.md")))
+
+
+def test_vectors_are_those_of_evaluate() -> None:
+    found = material(RUNS[0], TrainCache())
+    values = numbers().recipe
+    model = train(TrainConfig(data=[found.train], ratio=0.5, recipe=values)).model
+    bound = load_encoder(model)
+    fast = encode(model, bound, found, TrainCache())
+    slow = embed_tasks(bound, [found.task])[found.task.name]
+    np.testing.assert_allclose(fast.queries, slow.queries, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(fast.candidates, slow.candidates, rtol=0, atol=1e-7)
+    assert fast.distinct_texts == slow.distinct_texts
+    one, other = (exact_ranks(found.task, vectors.queries, vectors.candidates) for vectors in (fast, slow))
+    assert np.array_equal(one.gt, other.gt)
+
+
+def test_alignment_is_done_once_and_read_back_bit_for_bit(tmp_path: Path) -> None:
+    bitext = tmp_path / "lines"
+    bitext.mkdir()
+    for code in ("de", "en", "th"):
+        (bitext / f"{code}.txt").write_text("".join(f"line {i} {code}\n" for i in range(12)), encoding="utf-8")
+    condition = Condition("mine", "mini", "mini", str(bitext))
+    runs = [Run(condition, ARMS[name], 0) for name in ("aligned", "alpha-0", "untrained")]
+    plain = sweep(asked(tmp_path / "one", runs=runs))
+    kept = sorted(path.name.split("-")[0] for path in (tmp_path / "one" / "shared").iterdir() if path.is_file())
+    assert kept == ["aligned", "vocabulary"]  # untrained has the same vocabulary
+    (tmp_path / "two" / "shared").mkdir(parents=True)
+    for path in (tmp_path / "one" / "shared").iterdir():
+        if path.is_file():
+            (tmp_path / "two" / "shared" / path.name).write_bytes(path.read_bytes())
+    sweep(asked(tmp_path / "two", runs=runs))  # reads what another process kept
+    assert results(tmp_path / "one") == results(tmp_path / "two")
+    # the command that makes a record again, also one without updates, is a sweep
+    record = load_record(tmp_path / "one" / runs[0].id / "mini.json")
+    words = shlex.split(study_command(record) or "")
+    assert words[words.index("--align-updates") + 1] == "2"
+    words[words.index("--condition") + 1] = "S1b"
+    shown = command(*words[2:], "--dry-run")
+    assert shown.output.splitlines()[0] == "S1b/aligned/seed-00"
+    weights = {name: run["weights"] for name, run in json.loads(plain.read_text(encoding="utf-8"))["runs"].items()}
+    assert len(set(weights.values())) == 3
+    cache = FolderCache(tmp_path / "none")
+    assert cache.get("other", "key", lambda: 5) == 5
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_loss_that_is_no_number_is_tried_twice_and_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[int] = []
+
+    def failing(*_: Any, **__: Any) -> None:
+        tries.append(1)
+        raise TrainingError("the loss is nan")
+
+    monkeypatch.setattr(run_module, "train", failing)
+    told: list[bool] = []
+    path = sweep(asked(tmp_path, runs=RUNS[:1]), lambda run, well: told.append(well))
+    assert len(tries) == 2
+    assert told == [False]
+    failed = json.loads(path.read_text(encoding="utf-8"))["failed"]
+    assert failed == [{"id": RUNS[0].id, "error": failed[0]["error"]}]
+
+
+def test_numbers_are_chosen_by_the_criterion_on_held_out_articles(tmp_path: Path) -> None:
+    condition = Condition("tuning", "mini", "mini", None, aligned=False, folds=3, fold_seed=1000, use_folds=(0,))
+    grid = Grid(rates=(0.001, 0.05), temperatures=(0.05,), updates=(2, 4, 8), first=4, seeds=(7,), condition=condition)
+    found = tune(asked(tmp_path), grid)
+    assert len(found["first_step"]) == 2
+    assert [row["updates"] for row in found["second_step"]] == [2, 4, 8]
+    best = max(found["first_step"], key=lambda row: (row["monolingual"] + row["multilingual"]) / 2)
+    assert found["chosen"]["learning_rate"] == best["learning_rate"]
+    # the same training: second step at the first number of updates is the first step
+    assert found["second_step"][1]["criterion"] == best["criterion"]
+    assert read_choice(tmp_path) == found["chosen"]
+
+
+@pytest.mark.parametrize("content", [b"nothing", b"PK\x03\x04 half", b""])
+def test_a_damaged_result_is_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.npz").write_bytes(content)
+    with pytest.raises(RecordError, match="cannot be read"):
+        load_compact(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("name", ["study.json", "tuning.json", f"{RUNS[0].id}/run.json"])
+@pytest.mark.parametrize("content", ["", "{", "[]", "5", "{}", '{"numbers": 1, "chosen": 1, "run_group": 1}'])
+def test_a_broken_file_of_the_folder_is_told(done: Path, tmp_path: Path, name: str, content: str) -> None:
+    shutil.copytree(done, tmp_path / "study")
+    (tmp_path / "study" / name).write_text(content, encoding="utf-8")
+    wanted = Path(name).name.replace(".", r"\.") + " cannot be"
+    readers = {"tuning.json": lambda: read_choice(tmp_path / "study")}
+    with pytest.raises(RecordError, match=wanted) as told:
+        readers.get(name, lambda: sweep(asked(tmp_path / "study")))()
+    assert told.value.remedy
+    with pytest.raises(RecordError, match=wanted):
+        build_ratios(Asked(tmp_path / "study", PLAN, resamples=100))
+
+
+def command(*arguments: str) -> Any:
+    return CliRunner().invoke(cli, ["sweep", *arguments], catch_exceptions=True)
+
+
+def test_command_lists_and_refuses(tmp_path: Path) -> None:
+    shown = command("--output", str(tmp_path), "--dry-run", "--arm", "x-x", "--seeds", "0,2-3")
+    assert shown.output.splitlines()[:3] == [f"S1b/x-x/seed-0{seed}" for seed in (0, 2, 3)]
+    assert "nothing was trained" in shown.output
+    assert not list(tmp_path.iterdir())
+    for arguments, message in (
+        (("--seeds", "a"), "0-9"),
+        (("--condition", "S9"), "S1b"),
+        (("--plan", str(tmp_path / "none.md")), "no plan"),
+        (("--updates", "6"), "multiple of 4"),
+        (("--workers", "0"), "--workers"),
+    ):
+        failed = command("--output", str(tmp_path), "--dry-run", *arguments)
+        assert failed.exit_code == 1
+        assert message in str(failed.exception)
+
+
+def test_time_is_kept(done: Path) -> None:
+    seconds = json.loads((done / RUNS[0].id / "run.json").read_text(encoding="utf-8"))["seconds"]
+    assert {"training", "encoding", "ranking", "ranking centred", "summing"} <= set(seconds)

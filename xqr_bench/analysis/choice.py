@@ -1,0 +1,287 @@
+"""What a comparison is asked for, the confirmatory family and other cells, and the form of what it found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_serializer
+
+from xqr_bench.core.errors import UnknownNameError, UsageError
+from xqr_bench.core.types import STRICT, VARIANTS
+from xqr_bench.measure.certainty import GAP, MACRO, PARTS, FigureName
+from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.measure.scores import Interval
+from xqr_bench.record import TaskInfo
+
+# What a comparison found: the form that tables, plots and `--json` read.
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Comparison(_Frozen):
+    """One figure of two records, b minus a."""
+
+    task: str
+    a: str = Field(description="label of the first record")
+    b: str = Field(description="label of the second record")
+    setting: str
+    metric: str
+    scope: str = Field(description="macro, by_query_language, by_language_pair, by_group or gap")
+    key: str = Field(description="language, language pair, group or gap; empty for the macro average")
+    family: str = Field(description="confirmatory or exploratory")
+    value_a: float
+    value_b: float
+    difference: float = Field(description="b - a")
+    interval: Interval | None = Field(description="of the difference, from resampled questions")
+    article_interval: Interval | None = Field(description="of the difference, from articles")
+    effect_size: float = Field(description="difference / standard deviation of the questions' differences (d_z)")
+    p: float = Field(description="paired randomisation, one sign per question")
+    p_t: float = Field(description="t test on the same differences")
+    p_article: float = Field(description="studentised bootstrap over articles")
+    p_article_t: float
+    p_tukey: float | None = Field(default=None, description="randomised two-way Tukey HSD over all pairs, by question")
+    p_article_tukey: float | None = Field(default=None, description="the same by article")
+    p_adjusted: float
+    p_article_adjusted: float = Field(description="p_article adjusted in the same way")
+    adjustment: str = Field(description="how p_adjusted was made from p, and over what")
+    verdict: str = Field(description="significant, question level only, or not distinguishable")
+    n_questions: int
+    n_articles: int
+    seed: int
+    resamples: int
+
+    @field_serializer("effect_size", when_used="json")
+    def _finite(self, value: float) -> float | None:
+        """JSON has no infinity: an effect size without any spread is null."""
+        return value if math.isfinite(value) else None
+
+
+class RecordLabel(_Frozen):
+    """A record as the output names it."""
+
+    label: str
+    model: str
+    path: str
+    ranks_digest: str
+
+
+class Figure(_Frozen):
+    """One figure of one record."""
+
+    record: str
+    setting: str
+    metric: str
+    scope: str
+    key: str
+    value: float
+    interval: Interval | None
+    article_interval: Interval | None
+
+
+class Display(_Frozen):
+    """All records in one setting, best first; records that share a letter are not distinguishable."""
+
+    task: str
+    setting: str
+    metric: str
+    adjustment: str
+    records: tuple[str, ...]
+    values: tuple[float, ...]
+    letters: tuple[str, ...]
+
+
+class WorstLanguage(_Frozen):
+    """The worst query language of one record in one setting, and how far apart its languages are. No test."""
+
+    task: str
+    record: str
+    setting: str
+    metric: str
+    worst: str
+    values: dict[str, float]
+    worst_share: dict[str, float] = Field(description="language -> share of resamples in which it is the worst")
+    spread: float = Field(description="highest minus lowest")
+    deviation: float = Field(description="standard deviation over languages")
+
+
+class Detectable(_Frozen):
+    """The smallest true difference that one test of two such records finds with the given power."""
+
+    task: str
+    a: str
+    b: str
+    setting: str
+    metric: str
+    question: float | None = Field(description="for the test by question; null where the records do not differ at all")
+    article: float | None = Field(description="for the test by article")
+    power: float
+    alpha: float
+
+
+class TaskComparison(_Frozen):
+    """Everything found for the records of one task."""
+
+    task: str
+    title: str
+    records: tuple[RecordLabel, ...]
+    n_questions: int
+    n_articles: int
+    relevance: str = Field(default="strict", description="the rule of relevance everything is compared under")
+    demonstration: bool
+    partial: dict[str, Any]
+    comparisons: tuple[Comparison, ...] = Field(description="the confirmatory ones first")
+    displays: tuple[Display, ...] = Field(description="with more than two records: compact letters")
+    groups: tuple[Figure, ...] = Field(description="with more than two records: group means and gaps to English")
+    languages: tuple[WorstLanguage, ...]
+    power: tuple[Detectable, ...]
+    notes: tuple[str, ...]
+    seed: int
+    resamples: int
+
+    def family(self, name: str) -> list[Comparison]:
+        """The comparisons of one family, in order."""
+        return [found for found in self.comparisons if found.family == name]
+
+
+# Which figures are compared: the confirmatory family, and the exploratory cells that were asked for.
+
+CONFIRMATORY = "map"
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Exploratory cells as asked for; "all" stands for everything there is.
+
+    Without metrics, languages and groups, the exploratory cells are MAP of all groups and their gaps to English;
+    with metrics alone, the macro averages of these; else the languages (or pairs, `en>de`) and groups named, with
+    their gaps to English.
+
+    Attributes:
+        metrics, settings, languages, groups: names; empty: not asked for.
+        relevance: the rule of relevance that everything is compared under (docs/relevance.md).
+    """
+
+    metrics: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    relevance: str = STRICT
+
+    @property
+    def explicit(self) -> bool:
+        """Whether any cell was asked for."""
+        return bool(self.metrics or self.languages or self.groups)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """A choice as it applies to one task.
+
+    Attributes:
+        metrics: of the exploratory cells.
+        macro: metrics whose macro averages are among them.
+        settings: settings of the exploratory cells.
+        languages: query languages and language pairs.
+        groups: names of groups.
+        notes: what of the choice this task does not have.
+    """
+
+    metrics: tuple[str, ...]
+    macro: frozenset[str]
+    settings: tuple[str, ...]
+    languages: frozenset[str]
+    groups: frozenset[str]
+    notes: tuple[str, ...]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of a record that hold chosen cells."""
+        wanted = {MACRO: self.macro, "by_query_language": self.languages, "by_language_pair": self.languages}
+        wanted |= {"by_group": self.groups, GAP: self.languages | self.groups}
+        return tuple(part for part in PARTS if wanted[part])
+
+    def holds(self, name: FigureName) -> bool:
+        """Whether a figure is one of the cells."""
+        if name.metric not in self.metrics or name.setting not in self.settings:
+            return False
+        if name.part == MACRO:
+            return name.metric in self.macro
+        key = name.key.split(" - ")[0]
+        if name.part in ("by_query_language", "by_language_pair"):
+            return key in self.languages
+        return key.partition(":")[0] in self.groups or (name.part == GAP and key in self.languages)
+
+
+def check_names(choice: Choice, tasks: Sequence[TaskInfo]) -> None:
+    """Raise UnknownNameError unless every name of the choice is known in one of the tasks; metrics in all records."""
+    for name in choice.metrics:
+        if name == ALL:
+            continue
+        wanted = parse_metric(name).name
+        lacking = [info for info in tasks if wanted not in info.metrics]
+        if lacking:
+            raise UsageError(
+                f"not every record holds the metric {wanted!r}",
+                found=f"a record of {lacking[0].name} holds {', '.join(lacking[0].metrics)}",
+                remedy="choose a metric that all records hold, or evaluate again with --metrics",
+            )
+    if choice.relevance not in (STRICT, *VARIANTS):
+        raise UnknownNameError("rule of relevance", choice.relevance, (STRICT, *VARIANTS))
+    _known("setting", choice.settings, {name for info in tasks for name in info.settings})
+    languages = {name for info in tasks for name in info.languages}
+    pairs = {f"{query}>{candidate}" for info in tasks for query in info.languages for candidate in info.languages}
+    for name in choice.languages:
+        _known("language pair" if ">" in name else "language", [name], pairs if ">" in name else languages)
+    _known("language group", choice.groups, {name for info in tasks for name in info.groups})
+
+
+def _known(kind: str, names: Iterable[str], known: Collection[str]) -> None:
+    for name in names:
+        if name != ALL and name not in known:
+            remedy = f"choose one of: {', '.join(sorted(known))}" if len(known) < 40 else "choose another"
+            raise UnknownNameError(kind, name, known, remedy=f"{remedy}, or all")
+
+
+def cells_of(choice: Choice, info: TaskInfo, groups: Collection[str]) -> Cells:
+    """The choice as it applies to one task.
+
+    Args:
+        choice: with names that `check_names` has seen.
+        info: the task, as its records hold it.
+        groups: groups that all its records define alike.
+    """
+    settings = tuple(name for name in info.settings if _chosen(name, choice.settings or (ALL,)))
+    named = (
+        tuple(info.metrics)
+        if ALL in choice.metrics
+        else tuple(dict.fromkeys(parse_metric(name).name for name in choice.metrics))
+    )
+    metrics = named or tuple(name for name in (CONFIRMATORY,) if name in info.metrics)
+    # macro averages of MAP stand in the confirmatory family already
+    macro = frozenset(named) - {CONFIRMATORY}
+    languages = set(choice.languages) & {*info.languages, *(name for name in choice.languages if ">" in name)}
+    if ALL in choice.languages:
+        languages |= set(info.languages)
+    wanted = choice.groups if choice.explicit else (ALL,)
+    members = {name for name in groups if _chosen(name, wanted)}
+    notes = [
+        f"{info.name} has no {name}"
+        for name in choice.languages
+        if name != ALL and not set(name.split(">")) <= set(info.languages)
+    ]
+    for name in sorted(info.groups):
+        if _chosen(name, wanted) and name not in groups:
+            notes.append(f"the group {name} is left out: the records do not define it alike")
+        elif _chosen(name, wanted) and (reason := info.groups[name].undefined_reason):
+            notes.append(f"{name}: {reason}")
+    return Cells(metrics, macro, settings, frozenset(languages), frozenset(members), tuple(notes))
+
+
+def _chosen(name: str, wanted: Collection[str]) -> bool:
+    return ALL in wanted or name in wanted

@@ -1,0 +1,379 @@
+"""Pieces of pages: text, names, charts, and templates filled in."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import re
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from markupsafe import Markup
+
+from xqr_bench.board.model import Figure, LanguageFacts
+from xqr_bench.core.errors import XqrBenchError
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+# Figures and labels as the pages print them.
+
+UNDEFINED = "–"
+SETTING_LABELS = {"monolingual": "Monolingual", "cross-lingual": "Cross-lingual", "multilingual": "Multilingual"}
+RELEVANCE_LABELS = {
+    "strict": "strict: the labelled sentences",
+    "lenient": "lenient: other sentences of the paragraph that contain the answer are left out",
+    "paragraph": "paragraph: every sentence of the right paragraph",
+}
+SETTING_MEANINGS = {
+    "monolingual": "query and candidates in one language; the mean over the languages",
+    "cross-lingual": "candidates in one other language than the query's; the mean over the ordered language pairs",
+    "multilingual": "candidates of all languages in one pool; the mean over the query languages",
+}
+MARK = "†"
+MARK_MEANING = (
+    "the encoder does not tell the texts of a language apart: its queries have fewer than 95 distinct vectors for 100 "
+    "distinct texts, so the scores of this language say little"
+)
+STATUS_MEANINGS = {
+    "reproduced": "somebody ran the encoder again and got the same ranks within a stated tolerance",
+    "recomputed": "every score follows from the ranks stored beside the record",
+    "published": "taken from a paper, without ranks: shown apart and never compared with the others",
+}
+KIND_MEANINGS = {
+    "encoder": "a text encoder",
+    "run": "a ranking made by another system",
+    "baseline": "a ranking without a trained encoder, such as BM25",
+    "floor": "random vectors: what no competitor should fall below; outside the contest",
+    "ceiling": "an oracle that knows the answers: what nothing can exceed; outside the contest",
+    "published": "figures from a paper",
+}
+_METRICS = {"map": "MAP", "mrr": "MRR", "ndcg": "nDCG", "w": "W"}
+
+
+def number(value: float | None) -> str:
+    """Three or four digits: `0.412`, `0.0034`, `361.5`, `10,846`; `–` where there is none.
+
+    Halves are rounded away from zero, as the pages' scripts do.
+    """
+    if value is None or not math.isfinite(value):
+        return UNDEFINED
+    size = abs(value)
+    digits = 0 if size >= 1000 or value == 0 else 1 if size >= 100 else 2 if size >= 10 else 3 if size >= 0.01 else 4
+    rounded = Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
+    return f"{rounded:,}".replace("-", "−")
+
+
+def short_number(value: float | None) -> str:
+    """A value of 0 .. 1 in the least room: `.412`, `1.00`."""
+    if value is None or not math.isfinite(value):
+        return UNDEFINED
+    text = str(Decimal(value).quantize(Decimal("0.001"), ROUND_HALF_UP))
+    return text.removeprefix("0") if text.startswith("0.") else text[:4]
+
+
+def p_value(value: float | None) -> str:
+    """A p-value: three digits, `<0.001` below."""
+    if value is None or not math.isfinite(value):
+        return UNDEFINED
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def metric_label(name: str) -> str:
+    """`map` -> `MAP`, `recall@10` -> `Recall@10`, `rank_distance` -> `Rank distance`."""
+    base, at, cutoff = name.partition("@")
+    words = [_METRICS.get(word, word) for word in base.split("_")]
+    words[0] = words[0] if words[0][:1] != words[0][:1].lower() or words[0] == "nDCG" else words[0].capitalize()
+    return " ".join(words) + at + cutoff
+
+
+def group_label(key: str) -> str:
+    """`joshi-3:out-of` -> `joshi-3, out of`."""
+    group, colon, way = key.partition(":")
+    return f"{group}, {way.replace('-', ' ')}" if colon else group
+
+
+# Names that are safe in a file name, and addresses that are safe in a link.
+
+MAX_STEM = 90
+_UNSAFE = re.compile(r"[^a-z0-9._-]+")
+
+
+def file_stem(text: str) -> str:
+    """Lower-case letters a-z, digits, `.`, `_` and `-`; never empty, never starting with a dot or a hyphen."""
+    stem = _UNSAFE.sub("-", text.lower()).strip("-.")
+    return stem[:MAX_STEM].rstrip("-.") or "model"
+
+
+def unique_stems(named: Mapping[tuple[str, ...], str]) -> dict[tuple[str, ...], str]:
+    """A file stem for each of these keys, made from its text; where two would share one, each gets a digest of its key.
+
+    Stems are lower case, so that they stay apart on file systems that ignore it.
+    """
+    stems = {key: file_stem(text) for key, text in named.items()}
+    for digits in (8, 64):
+        counts = Counter(stems.values())
+        for key, stem in stems.items():
+            if counts[stem] > 1:
+                digest = hashlib.sha256(ascii(key).encode()).hexdigest()
+                stems[key] = f"{file_stem(named[key])}-{digest[:digits]}"
+    return stems
+
+
+def safe_url(address: str | None) -> str | None:
+    """The address, where it is http or https with a host; else None: it is then shown as text."""
+    if not address or any(character.isspace() or ord(character) < 32 for character in address):
+        return None
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    return address if parts.scheme in ("http", "https") and parts.hostname else None
+
+
+# Plots without scripts: bars with intervals as SVG, heat maps as tables whose cells carry a shade.
+#
+# They are made here, and not by a plotting library, so that they need no script, follow the reader's light or dark
+# mode through the style sheet, print, and can be read by a screen reader.
+
+SHADES = 10
+LABEL, PLOT, VALUE, ROW = 98, 200, 56, 22
+WIDTH = LABEL + PLOT + VALUE
+GRID = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class HeatCell:
+    """A cell of a heat map: what it says and its shade, 0 .. SHADES - 1; None where there is no value."""
+
+    text: str
+    shade: int | None
+    title: str
+    diagonal: bool = False
+
+
+@dataclass(frozen=True)
+class HeatRow:
+    """A row of a heat map."""
+
+    language: LanguageFacts
+    cells: list[HeatCell]
+
+
+def shade(value: float | None) -> int | None:
+    """The shade of a value of 0 .. 1."""
+    if value is None or not math.isfinite(value):
+        return None
+    return min(SHADES - 1, max(0, int(value * SHADES)))
+
+
+def heat_map(
+    languages: Sequence[LanguageFacts],
+    values: Mapping[tuple[str, str], float | None],
+    meaning: str,
+) -> list[HeatRow]:
+    """A square table of languages: rows are query languages, columns candidate languages.
+
+    Args:
+        languages: of the task, in order.
+        values: (query language, candidate language) -> value in 0 .. 1.
+        meaning: what a value is, for the text on hover.
+    """
+    rows = []
+    for query in languages:
+        cells = []
+        for candidate in languages:
+            value = values.get((query.code, candidate.code))
+            title = f"{meaning}, {query.name} to {candidate.name}: {number(value)}"
+            cells.append(HeatCell(short_number(value), shade(value), title, query.code == candidate.code))
+        rows.append(HeatRow(query, cells))
+    return rows
+
+
+def bars(
+    languages: Sequence[LanguageFacts], figures: Mapping[str, Figure], label: str, marked: Set[str] = frozenset()
+) -> Markup:
+    """Horizontal bars of values in 0 .. 1, one a language, with both intervals.
+
+    The drawing is one image to a screen reader; its figures stand in a table beside it.
+    """
+    height = ROW * len(languages) + 24
+    parts = [
+        Markup('<svg class="bars" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(WIDTH, height, label),
+    ]
+    for tick in GRID:
+        x = _x(tick)
+        parts.append(
+            Markup('<line class="grid" x1="{}" x2="{}" y1="0" y2="{}"/>').format(x, x, ROW * len(languages) + 4)
+        )
+        parts.append(Markup('<text class="tick" x="{}" y="{}">{:g}</text>').format(x, height - 6, tick))
+    for place, language in enumerate(languages):
+        parts.append(_bar(place * ROW, language, figures.get(language.code), language.code in marked))
+    return Markup("\n").join([*parts, Markup("</svg>")])
+
+
+def _x(value: float) -> str:
+    return f"{LABEL + PLOT * min(1.0, max(0.0, value)):.2f}"
+
+
+def _bar(top: int, language: LanguageFacts, figure: Figure | None, marked: bool) -> Markup:
+    middle = top + ROW // 2
+    name = Markup('<text class="name" x="0" y="{}">{} <tspan class="code">{}{}</tspan></text>').format(
+        middle + 4, language.name, language.code, MARK if marked else ""
+    )
+    value = figure.value if figure else None
+    if figure is None or value is None or not math.isfinite(value):
+        reason = (figure.undefined_reason if figure else None) or "not measured"
+        return Markup('<g>{}<text class="value" x="{}" y="{}">–<title>{}</title></text></g>').format(
+            name, LABEL + 4, middle + 4, reason
+        )
+    drawn = [
+        name,
+        Markup('<rect class="bar" x="{}" y="{}" width="{:.2f}" height="{}"/>').format(
+            LABEL, top + 5, float(_x(value)) - LABEL, ROW - 10
+        ),
+    ]
+    for css, interval in (("article", figure.article_interval), ("question", figure.interval)):
+        if interval is not None and all(map(math.isfinite, interval)):
+            drawn.append(
+                Markup('<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
+                    css, _x(interval[0]), _x(interval[1]), middle, middle
+                )
+            )
+    drawn.append(
+        Markup('<text class="value" x="{}" y="{}">{}</text>').format(LABEL + PLOT + 8, middle + 4, number(value))
+    )
+    title = Markup("<title>{}</title>").format(f"{language.name}: {describe(figure)}")
+    return Markup("<g>{}{}</g>").format(title, Markup("").join(drawn))
+
+
+def describe(figure: Figure, level: str = "95%") -> str:
+    """The figure and its intervals in words."""
+    text = number(figure.value)
+    for name, interval in (("questions", figure.interval), ("articles", figure.article_interval)):
+        if interval is not None:
+            text += f", {level} interval over {name} {number(interval[0])} to {number(interval[1])}"
+    return text
+
+
+# Pages from templates: everything escaped, everything inlined, and a policy that allows nothing else.
+
+INSTALL = "pip install 'xqr-bench[site]'"
+_INVALID = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+_EXPORT = re.compile(r"\bexport\s*\{([^{}]*)\}[ ;]*")
+
+
+def asset(name: str) -> str:
+    """A style sheet or script of this package."""
+    return (files("xqr_bench.board.site") / "assets" / name).read_text(encoding="utf-8").replace("\r\n", "\n")
+
+
+@cache
+def datatables() -> str:
+    """DataTables with jQuery, as the installed package itables bundles them, for an inline module.
+
+    A page from disk may not import a module file, so the bundle's one export statement, `export{a as jQuery}`,
+    becomes an assignment to `globalThis.datatables`.
+
+    Raises:
+        XqrBenchError: itables is not installed, or its bundle has another form.
+    """
+    spec = find_spec("itables")
+    if spec is None or not spec.submodule_search_locations:
+        raise XqrBenchError("the site needs the package itables", remedy=INSTALL)
+    path = Path(next(iter(spec.submodule_search_locations))) / "html" / "dt_bundle.js"
+    source = path.read_text(encoding="utf-8").replace("\r\n", "\n").strip() if path.is_file() else ""
+    exports = list(_EXPORT.finditer(source))
+    local = re.search(r"([\w$]+)\s+as\s+jQuery\b", exports[0][1]) if len(exports) == 1 else None
+    if local is None or "</script" in source.lower():
+        raise XqrBenchError(
+            "the DataTables bundle of the installed itables is not in the form this site knows", remedy=INSTALL
+        )
+    start, end = exports[0].span()
+    bundle = f"{source[:start]}globalThis.datatables={{jQuery:{local[1]}}};{source[end:]}\n"
+    # in a string or regular expression these mean the same; as they stand, a page may not hold them
+    return _INVALID.sub(lambda found: f"\\u{ord(found[0]):04x}", bundle).replace("<!--", "<\\!--")
+
+
+@cache
+def environment() -> Environment:
+    """Templates that escape whatever is put into them.
+
+    Raises:
+        XqrBenchError: jinja2 is not installed.
+    """
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError as error:
+        raise XqrBenchError("the site needs the package jinja2", remedy=INSTALL) from error
+    made = Environment(
+        loader=PackageLoader("xqr_bench.board.site"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        number=number,
+        count=lambda value: f"{value:,}",
+        p_value=p_value,
+        metric_label=metric_label,
+        group_label=group_label,
+        safe_url=safe_url,
+        shell=shlex.quote,
+    )
+    made.globals.update(
+        describe=describe,
+        setting_labels=SETTING_LABELS,
+        relevance_labels=RELEVANCE_LABELS,
+        setting_meanings=SETTING_MEANINGS,
+        status_meanings=STATUS_MEANINGS,
+        mark=MARK,
+        mark_meaning=MARK_MEANING,
+        kind_meanings=KIND_MEANINGS,
+    )
+    return made
+
+
+def policy(style: str, script: str) -> str:
+    """The Content-Security-Policy: this style sheet, this script, embedded images, and nothing else."""
+    scripts = f"'{_digest(script)}'" if script else "'none'"
+    return (
+        f"default-src 'none'; script-src {scripts}; style-src '{_digest(style)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(source: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode("ascii")
+
+
+def render(template: str, *, script: str = "", **context: Any) -> str:
+    """A whole page.
+
+    Args:
+        template: name in `templates/`.
+        script: put at the end of the page, as an inline module.
+        context: what the template needs.
+    """
+    style = asset("site.css")
+    page = environment().get_template(template)
+    written = page.render(
+        style=Markup(style),
+        script=Markup(script),
+        policy=policy(style, script),
+        **context,
+    )
+    # a lone surrogate of a hostile name cannot be written as UTF-8
+    return written.encode("utf-8", "replace").decode("utf-8")

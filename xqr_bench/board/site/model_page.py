@@ -1,0 +1,223 @@
+"""What the page of one model shows, per task."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from xqr_bench.board.model import (
+    Figure,
+    Figures,
+    LanguageFacts,
+    Leaderboard,
+    PublishedRow,
+    Representation,
+    Row,
+    TaskFacts,
+)
+from xqr_bench.board.site.html import SETTING_LABELS, HeatRow, bars, heat_map
+from xqr_bench.board.site.payload import Entry
+from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, SETTINGS, STRICT
+
+PAIR_METRIC = "map"
+
+
+@dataclass(frozen=True)
+class LanguageFigures:
+    """The figures of one query language, by setting."""
+
+    language: LanguageFacts
+    figures: dict[str, Figure | None]
+
+
+@dataclass(frozen=True)
+class TextsRow:
+    """Texts and vectors of one language; None: not known."""
+
+    language: LanguageFacts
+    queries: Representation
+    candidates: Representation | None
+    truncated: int | None
+
+
+@dataclass(frozen=True)
+class TaskSection:
+    """One task on a model's page; what a row does not bring is empty and not shown.
+
+    Attributes:
+        scores: metric -> setting -> figure, macro averages.
+        relevance: rule of relevance -> setting -> figure of MAP, the strict rule first; empty where it is the only one.
+        groups: (group, setting) -> figure of MAP, in order.
+        plots: setting -> bars of MAP by query language.
+        by_language: the same as a table.
+        pairs: MAP by language pair; the diagonal is monolingual.
+        bias: measure -> figure, macro averages.
+        bias_by_language: the same for each query language, with the test of a systematic order.
+        positions: mean place of each candidate language among the relevants.
+        texts: what is known of the texts of each language and their vectors.
+        marked: languages whose queries the encoder does not tell apart.
+        reasons: why figures are undefined, each once.
+    """
+
+    name: str
+    task: TaskFacts
+    row: Row | PublishedRow
+    settings: list[str]
+    scores: dict[str, dict[str, Figure]]
+    relevance: dict[str, dict[str, Figure]]
+    groups: dict[str, dict[str, Figure]]
+    plots: dict[str, Markup]
+    by_language: list[LanguageFigures]
+    pairs: list[HeatRow]
+    bias: Figures
+    bias_by_language: list[tuple[LanguageFacts, Figures]]
+    positions: list[HeatRow]
+    multilingual_map: Figure | None
+    texts: list[TextsRow]
+    marked: frozenset[str]
+    reasons: list[str]
+
+    @property
+    def record(self) -> Row | None:
+        """The row, where it has ranks."""
+        return self.row if isinstance(self.row, Row) else None
+
+
+def sections(entry: Entry, board: Leaderboard) -> list[TaskSection]:
+    """One section a task, in the order of the JSON's tasks."""
+    return [_section(name, task, entry.rows[name]) for name, task in board.tasks.items() if name in entry.rows]
+
+
+def _section(name: str, task: TaskFacts, row: Row | PublishedRow) -> TaskSection:
+    settings = [setting for setting in SETTINGS if setting in row.scores]
+    by_language = {
+        setting: {
+            code: figures[PAIR_METRIC]
+            for code, figures in row.scores[setting].by_query_language.items()
+            if PAIR_METRIC in figures
+        }
+        for setting in settings
+    }
+    marked = frozenset(row.unrepresented if isinstance(row, Row) else ())
+    return TaskSection(
+        name=name,
+        task=task,
+        row=row,
+        settings=settings,
+        scores=_turned({setting: row.scores[setting].macro for setting in settings}, task.metrics),
+        relevance=_relevance(row, settings),
+        groups=_groups(row, settings),
+        plots={
+            setting: bars(task.languages, found, f"{SETTING_LABELS[setting]} MAP by query language, {name}", marked)
+            for setting, found in by_language.items()
+            if found
+        },
+        by_language=[
+            LanguageFigures(language, {setting: by_language[setting].get(language.code) for setting in settings})
+            for language in task.languages
+            if any(language.code in found for found in by_language.values())
+        ],
+        pairs=_pairs(task, row, by_language.get(MONOLINGUAL, {})),
+        bias={key: row.bias.macro[key] for key in _ordered(row.bias.macro, task.metrics)},
+        bias_by_language=[
+            (language, row.bias.by_query_language[language.code])
+            for language in task.languages
+            if language.code in row.bias.by_query_language
+        ],
+        positions=_positions(task, row),
+        multilingual_map=row.scores[MULTILINGUAL].macro.get(PAIR_METRIC) if MULTILINGUAL in settings else None,
+        texts=list(_texts(task, row)),
+        marked=marked,
+        reasons=list(dict.fromkeys(_reasons(row))),
+    )
+
+
+def _texts(task: TaskFacts, row: Row | PublishedRow) -> Iterable[TextsRow]:
+    for language in task.languages:
+        found = row.diagnostics.get(language.code) if isinstance(row, Row) else None
+        if found is not None and found.queries is not None:
+            cut = (found.truncated_queries, found.truncated_candidates)
+            truncated = None if None in cut else sum(number for number in cut if number is not None)
+            yield TextsRow(language, found.queries, found.candidates, truncated)
+
+
+def _ordered(names: Iterable[str], order: list[str]) -> list[str]:
+    """Those of `order` first, in its order."""
+    found = list(names)
+    return [name for name in order if name in found] + [name for name in found if name not in order]
+
+
+def _turned(by_setting: Mapping[str, Figures], order: list[str]) -> dict[str, dict[str, Figure]]:
+    """Setting -> metric -> figure as metric -> setting -> figure."""
+    names = dict.fromkeys(name for figures in by_setting.values() for name in figures)
+    return {
+        name: {setting: figures[name] for setting, figures in by_setting.items() if name in figures}
+        for name in _ordered(names, order)
+    }
+
+
+def _relevance(row: Row | PublishedRow, settings: list[str]) -> dict[str, dict[str, Figure]]:
+    """Rule -> setting -> MAP, of rows that have another rule beside the strict one."""
+    found = {STRICT: {setting: row.scores[setting].macro for setting in settings}}
+    if isinstance(row, Row):
+        found |= {name: under.scores for name, under in row.relevance.items() if under.scores}
+    if len(found) == 1:
+        return {}
+    return {
+        name: {setting: figures[PAIR_METRIC] for setting, figures in scores.items() if PAIR_METRIC in figures}
+        for name, scores in found.items()
+    }
+
+
+def _groups(row: Row | PublishedRow, settings: list[str]) -> dict[str, dict[str, Figure]]:
+    """Group -> setting (cross-lingual: `cross-lingual:into` and so on) -> MAP."""
+    found: dict[str, dict[str, Figure]] = {}
+    for setting in settings:
+        for key, figures in row.scores[setting].by_group.items():
+            group, colon, way = key.partition(":")
+            if PAIR_METRIC in figures:
+                found.setdefault(group, {})[f"{setting}{colon}{way}"] = figures[PAIR_METRIC]
+    return found
+
+
+def _pairs(task: TaskFacts, row: Row | PublishedRow, monolingual: Figures) -> list[HeatRow]:
+    if CROSS_LINGUAL not in row.scores:
+        return []
+    values: dict[tuple[str, str], float | None] = {}
+    for pair, found in row.scores[CROSS_LINGUAL].by_language_pair.items():
+        query, _, candidate = pair.partition(">")
+        values[query, candidate] = found.get(PAIR_METRIC)
+    if not values:
+        return []
+    values.update({(code, code): figure.value for code, figure in monolingual.items()})
+    return heat_map(task.languages, values, "MAP")
+
+
+def _positions(task: TaskFacts, row: Row | PublishedRow) -> list[HeatRow]:
+    found = row.bias.language_position
+    if not found:
+        return []
+    values = {(query, candidate): value for query, cells in found.items() for candidate, value in cells.items()}
+    return heat_map(task.languages, values, "mean place")
+
+
+def _reasons(row: Row | PublishedRow) -> Iterable[str]:
+    shown = [scores.macro for scores in row.scores.values()] + [row.bias.macro]
+    shown += [figures for scores in row.scores.values() for figures in scores.by_query_language.values()]
+    for figures in shown:
+        for figure in figures.values():
+            if figure.value is None:
+                yield figure.undefined_reason or "no reason is given"
+
+
+def facts(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A table of anything as (name, text): plain values as they are, others as JSON."""
+    return [
+        (str(key).replace("_", " "), value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        for key, value in values.items()
+        if value is not None
+    ]

@@ -1,0 +1,336 @@
+"""What the pages are made from: entries, the data of their scripts, and the frontier."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from markupsafe import Markup
+
+from xqr_bench.board.model import Bias, Figure, Leaderboard, PublishedRow, Row, SettingFigures
+from xqr_bench.board.site.html import SETTING_LABELS, group_label, metric_label, number, unique_stems
+from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL, SETTINGS
+from xqr_bench.report.frontier import PREFERENCE, Point, frontier_table, on_frontier
+from xqr_bench.report.text import PlainTable, visible
+
+# The rows of the leaderboard JSON put together: one entry a model and version, over all tasks.
+
+CONTEST, EXPOSED, REFERENCE, PUBLISHED = "contest", "exposed", "reference", "published"
+PARTS = {
+    CONTEST: "Submissions: recomputed from their ranks, compared with each other",
+    EXPOSED: "Submissions trained on the task's source or texts: compared with the others, shown apart",
+    REFERENCE: "References: the floor and the ceiling, outside the contest",
+    PUBLISHED: "Published: figures from papers, without ranks, never compared with the others",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the main table.
+
+    Attributes:
+        key: what tells it from all others; safe in file names and addresses.
+        page: path of its page within the site.
+        part: contest, exposed (to the task's source or texts), reference or published.
+        model: untrusted text, without control and direction characters.
+        version: folder name of revision or digest; a published row's variant.
+        rows: task -> row.
+    """
+
+    key: str
+    page: str
+    part: str
+    model: str
+    version: str
+    kind: str
+    protocol: str
+    rows: Mapping[str, Row | PublishedRow] = field(default_factory=dict)
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        """Task -> published, recomputed or reproduced."""
+        return {task: row.status for task, row in self.rows.items()}
+
+    @property
+    def index(self) -> str:
+        """The approximate index its ranks come from; `exact` where there is none."""
+        found = {row.protocol.index or "exact" for row in self.rows.values() if isinstance(row, Row)}
+        return ", ".join(sorted(found)) or "not stated"
+
+    @property
+    def unrepresented(self) -> dict[str, list[str]]:
+        """Task -> languages whose queries the encoder does not tell apart; tasks without are left out."""
+        return {
+            task: row.unrepresented for task, row in self.rows.items() if isinstance(row, Row) and row.unrepresented
+        }
+
+    @property
+    def exposure(self) -> str:
+        """What is declared of the task's text in its training: a level where there is one."""
+        found = {row.exposure.level for row in self.rows.values() if isinstance(row, Row)}
+        return ", ".join(sorted(found)) or "not stated"
+
+
+def make_entries(board: Leaderboard) -> list[Entry]:
+    """All entries, in the order of the JSON: contest, references, published.
+
+    Rows of one folder and version share an entry where they share the protocol.
+    """
+    grouped: dict[tuple[str, ...], dict[str, Row | PublishedRow]] = {}
+    for row in board.rows:
+        part = (EXPOSED if row.exposure_class == "exposed" else CONTEST) if row.contest else REFERENCE
+        grouped.setdefault((part, row.folder, row.version, row.protocol.name), {})[row.task] = row
+    for paper in board.published:
+        grouped.setdefault((PUBLISHED, paper.model, paper.variant, paper.source.citation), {})[paper.task] = paper
+    ordered = sorted(grouped, key=lambda key: list(PARTS).index(key[0]))
+    stems = unique_stems({key: _page_name(key) for key in ordered})
+    return [_entry_of(key, stems[key], grouped[key]) for key in ordered]
+
+
+def _entry_of(key: tuple[str, ...], stem: str, rows: Mapping[str, Row | PublishedRow]) -> Entry:
+    first = next(iter(rows.values()))
+    return Entry(
+        key=stem,
+        page=f"models/{stem}.html",
+        part=key[0],
+        model=visible(first.model) or "(no name)",
+        version=visible(key[2]),
+        kind=first.kind if isinstance(first, Row) else "published",
+        protocol=visible(first.protocol.name) if isinstance(first, Row) else "as published",
+        rows=rows,
+    )
+
+
+def _page_name(key: tuple[str, ...]) -> str:
+    part, model, version, protocol = key
+    if part == PUBLISHED:
+        return f"published--{model}--{version}"
+    return f"{model}--{version}" + ("" if protocol == "standard" else f"--{protocol}")
+
+
+# What the scripts of the main table and of the comparison read: the leaderboard JSON, made small.
+
+PAIR_METRIC = "map"
+# what would end a script element, or a line of one in an old parser
+_ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
+
+
+def embedded_json(value: object) -> Markup:
+    """JSON that may stand in a script element: no `<`, `>` or `&` is left in it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return Markup(text.translate(_ESCAPES))
+
+
+def payload(board: Leaderboard, entries: Sequence[Entry], *, pairs: bool = False) -> dict[str, Any]:
+    """Everything that the scripts show.
+
+    A figure is `[value, low, high, article low, article high, random reference]`, shortened after the last one known,
+    or the reason why it has no value.
+
+    Args:
+        board: the leaderboard.
+        entries: of `make_entries(board)`.
+        pairs: with the values of language pairs.
+    """
+    keys = {row.id: entry.key for entry in entries for row in entry.rows.values()}
+    return {
+        "level": percent(board.interval_level),
+        "tested": board.tests.metric,
+        "settings": [[name, SETTING_LABELS[name]] for name in SETTINGS],
+        "parts": PARTS,
+        "metrics": [
+            {"name": name, "label": metric_label(name), "kind": facts.kind, "summary": facts.summary}
+            for name, facts in board.metrics.items()
+        ],
+        "tasks": [
+            {
+                "name": name,
+                "title": task.title,
+                "languages": [[language.code, language.name] for language in task.languages],
+                "groups": [[group, group_label(group)] for group in task.groups],
+            }
+            for name, task in board.tasks.items()
+        ],
+        "entries": [_entry_payload(entry, board, keys, pairs) for entry in entries],
+    }
+
+
+def percent(level: float) -> str:
+    """A confidence level: `95%`."""
+    return f"{100 * level:g}%"
+
+
+def _entry_payload(entry: Entry, board: Leaderboard, keys: Mapping[str, str], pairs: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "key": entry.key,
+        "page": entry.page,
+        "part": entry.part,
+        "model": entry.model,
+        "version": entry.version,
+        "kind": entry.kind,
+        "protocol": entry.protocol,
+        "index": entry.index,
+        "exposure": entry.exposure,
+        "status": entry.statuses,
+        "unrepresented": entry.unrepresented,
+        "scores": {},
+        "bias": {},
+        "standing": {},
+        "record": {},
+    }
+    for task, row in entry.rows.items():
+        found["scores"][task] = {name: _setting(figures) for name, figures in row.scores.items()}
+        found["bias"][task] = _bias(row.bias)
+        if isinstance(row, Row):
+            found["record"][task] = row.record
+            found["standing"][task] = _standing(row, board.tests.metric, keys)
+        if pairs:
+            of_pair = row.scores["cross-lingual"].by_language_pair if "cross-lingual" in row.scores else {}
+            found.setdefault("pairs", {})[task] = {
+                pair: _short(values[PAIR_METRIC]) for pair, values in of_pair.items() if PAIR_METRIC in values
+            }
+    return found
+
+
+def _standing(row: Row, metric: str, keys: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        setting: {
+            "place": found.place,
+            "verdict": found.verdict,
+            "tied": found.tied_with_best,
+            "best": keys.get(found.best),
+            "p": found.p_adjusted,
+            "pArticle": found.p_article,
+        }
+        for setting, of_metric in row.standing.items()
+        if (found := of_metric.get(metric)) is not None
+    }
+
+
+def _setting(figures: SettingFigures) -> dict[str, dict[str, Any]]:
+    """Languages chosen ("": all, `l:` one query language, `g:` a group) -> metric -> figure."""
+    return _parts(figures.macro, figures.by_query_language, figures.by_group)
+
+
+def _bias(bias: Bias) -> dict[str, dict[str, Any]]:
+    return _parts(bias.macro, bias.by_query_language, bias.by_group)
+
+
+def _parts(
+    macro: Mapping[str, Figure],
+    by_language: Mapping[str, Mapping[str, Figure]],
+    by_group: Mapping[str, Mapping[str, Figure]],
+) -> dict[str, dict[str, Any]]:
+    return {
+        "": _cells(macro, articles=True),
+        **{f"l:{code}": _cells(figures) for code, figures in by_language.items()},
+        **{f"g:{name}": _cells(figures) for name, figures in by_group.items()},
+    }
+
+
+def _cells(figures: Mapping[str, Figure], *, articles: bool = False) -> dict[str, Any]:
+    return {name: _cell(figure, articles) for name, figure in figures.items()}
+
+
+def _cell(figure: Figure, articles: bool) -> list[float | None] | str:
+    value = _short(figure.value)
+    if value is None:
+        return figure.undefined_reason or "no reason is given"
+    low, high = figure.interval or (None, None)
+    article_low, article_high = (figure.article_interval if articles else None) or (None, None)
+    cell = [value, *map(_short, (low, high, article_low, article_high, figure.random_reference))]
+    while cell[-1] is None:
+        cell.pop()
+    return cell
+
+
+def _short(value: float | None) -> float | None:
+    """Six significant digits; None where it is not finite."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.6g}")
+
+
+# The panel of multilingual MAP against own-language first: a drawing without scripts and its table, a task each.
+
+WIDTH, HEIGHT, LEFT, BELOW = 360, 220, 40, 34
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What the page shows of one task."""
+
+    task: str
+    title: str
+    drawing: Markup
+    table: PlainTable
+
+
+def frontier_panels(board: Leaderboard) -> list[Panel]:
+    """A panel for each task with at least two rows that compete under the standard protocol and have the figures."""
+    panels = []
+    for name, task in board.tasks.items():
+        rows = [row for row in board.rows if row.task == name and row.contest and row.protocol.name == "standard"]
+        points = [point for row in rows if (point := _point(row)) is not None]
+        if len(points) > 1:
+            table = frontier_table(points, task.title)
+            panels.append(Panel(name, task.title, _drawing(points, task.title), table))
+    return panels
+
+
+def _point(row: Row) -> Point | None:
+    """A row's point; None where one of its figures has no value."""
+    figures = [
+        row.scores[setting].macro.get("map") if setting in row.scores else None
+        for setting in (MONOLINGUAL, MULTILINGUAL)
+    ]
+    mono, multi = (None if found is None else found.value for found in figures)
+    own = row.bias.macro.get(PREFERENCE)
+    if mono is None or multi is None or own is None or own.value is None:
+        return None
+    return Point(visible(row.model) or "(no name)", mono, multi, own.value, own.random_reference or 0.0)
+
+
+def _drawing(points: Sequence[Point], title: str) -> Markup:
+    """Circles, larger for more monolingual MAP, numbered as in the table; those on the frontier are filled."""
+    order = sorted(range(len(points)), key=lambda i: (-points[i].multilingual, points[i].label))
+    flags = on_frontier(points)
+    top = max(0.1, *(point.multilingual for point in points)) * 1.1
+
+    def at(own: float, multi: float) -> tuple[str, str]:
+        x = LEFT + (WIDTH - LEFT - 16) * min(1.0, max(0.0, own))
+        return f"{x:.1f}", f"{(HEIGHT - BELOW) * (1 - multi / top):.1f}"
+
+    label = f"{title}: multilingual MAP against own-language first"
+    parts = [
+        Markup('<svg class="frontier" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(WIDTH, HEIGHT, label)
+    ]
+    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+        x, low = at(tick, 0.0)
+        parts.append(Markup('<line class="grid" x1="{}" x2="{}" y1="0" y2="{}"/>').format(x, x, low))
+        parts.append(Markup('<text class="tick" x="{}" y="{}">{:g}</text>').format(x, HEIGHT - BELOW + 14, tick))
+    for share in (0.0, 0.5, 1.0):
+        x, y = at(0.0, top / 1.1 * share)
+        parts.append(
+            Markup('<text class="tick" x="{}" y="{}">{}</text>').format(LEFT // 2, y, number(top / 1.1 * share))
+        )
+    chance, low = at(points[0].chance, 0.0)
+    parts.append(Markup('<line class="chance" x1="{}" x2="{}" y1="0" y2="{}"/>').format(chance, chance, low))
+    parts.append(
+        Markup('<text class="tick" x="{}" y="{}">own-language first</text>').format((WIDTH + LEFT) // 2, HEIGHT - 4)
+    )
+    for place, i in enumerate(order, start=1):
+        point = points[i]
+        x, y = at(point.own_first, point.multilingual)
+        says = (
+            f"{point.label}: multilingual MAP {number(point.multilingual)}, own-language first "
+            f"{number(point.own_first)}, monolingual MAP {number(point.monolingual)}"
+        )
+        parts.append(
+            Markup('<g><title>{}</title><circle class="{}" cx="{}" cy="{}" r="{:.1f}"/>').format(
+                says, "on" if flags[i] else "off", x, y, 3 + 5 * point.monolingual
+            )
+        )
+        parts.append(Markup('<text x="{}" y="{}">{}</text></g>').format(f"{float(x) + 9:.1f}", y, place))
+    return Markup("\n").join([*parts, Markup("</svg>")])

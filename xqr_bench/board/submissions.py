@@ -1,0 +1,421 @@
+"""Submissions: a record put into the leaderboard folder, all of them checked, and what reproductions found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from xqr_bench.board.check import check_submission
+from xqr_bench.board.files import (
+    MAX_NOTE,
+    MAX_RECORD,
+    RATIOS,
+    attestation_path,
+    is_record,
+    local_paths,
+    max_ranks,
+    publishable,
+    ranks_path,
+    read_json,
+    record_paths,
+    record_place,
+    relevance_paths,
+    strange_files,
+)
+from xqr_bench.board.published import check_published
+from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
+from xqr_bench.core.files import write_text
+from xqr_bench.core.printable import shown_line
+from xqr_bench.record import Record, relevance_ranks, save_ranks, save_record, save_relevance, to_json
+from xqr_bench.record.exposure import Exposure, Level, default_exposure, read_declaration
+from xqr_bench.report.ratios import load_ratios
+
+# What a reproduction found, beside the record it is about.
+
+MOVED_SHARE = 0.01
+SCORE_DIFFERENCE = 0.001
+RANK_SLACK = 1.0
+RANK_SLACK_SHARE = 0.01
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Tolerance(_Part):
+    """When two evaluations count as the same.
+
+    A relevant has moved when its rank in the whole pool (the mean over the order of ties) differs by more than
+    1 + 1% of its rank: scores of another machine differ in the last bits, and far down the pool, where scores lie
+    close together, that moves most ranks by a little.
+    """
+
+    moved_share: float = Field(default=MOVED_SHARE, description="at most this share of the relevants has moved")
+    score_difference: float = Field(default=SCORE_DIFFERENCE, description="at most this much in any macro score")
+
+
+class Found(_Part):
+    """How two evaluations differ."""
+
+    relevants: int
+    identical: int = Field(description="relevants whose counts are all the same")
+    moved: int
+    max_score_difference: float
+    largest: str = Field(description="the setting and metric of the greatest difference")
+
+    @property
+    def moved_share(self) -> float:
+        """Share of the relevants that have moved."""
+        return self.moved / self.relevants if self.relevants else 0.0
+
+    def within(self, tolerance: Tolerance) -> bool:
+        """Whether the difference is tolerable."""
+        return self.moved_share <= tolerance.moved_share and self.max_score_difference <= tolerance.score_difference
+
+
+class Attestation(_Part):
+    """That somebody ran the encoder again, and what came out."""
+
+    attestation_version: Literal[1] = 1
+    record_digest: str = Field(description="of the record, see record_digest")
+    reproduced_ranks: str = Field(description="digest of the new ranks")
+    tolerance: Tolerance
+    found: Found
+    model: str = Field(description="what was run")
+    identity_differences: dict[str, Any] = Field(description="field -> [in the record, now]")
+    code_version: str
+    commit: str | None
+    dirty: bool | None
+    python: str
+    packages: dict[str, str]
+    hardware: dict[str, Any]
+    date: date
+
+
+def record_digest(record: Record) -> str:
+    """SHA-256 over what an attestation is about: task, data, model and ranks; not the provenance."""
+    facts = {
+        "task": record.task.name,
+        "files": record.task.files,
+        "model": record.model.model_dump(mode="json", exclude_none=True),
+        "ranks": record.ranks_file.digest,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def load_attestation(path: Path, record: Record) -> Attestation:
+    """Read an attestation and check that it is about this record and says what the status needs.
+
+    Raises:
+        RecordError: it is not, or its tolerance is wider than the leaderboard's, or was not kept.
+    """
+    data = read_json(path, MAX_NOTE)
+    remedy = "run xqr-bench reproduce again"
+    try:
+        made = Attestation.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RecordError(f"{path} is no attestation: {where}: {first['msg']}", remedy=remedy) from None
+    if made.record_digest != record_digest(record):
+        raise RecordError(f"{path} is about another record", remedy=remedy)
+    if made.tolerance.moved_share > MOVED_SHARE or made.tolerance.score_difference > SCORE_DIFFERENCE:
+        raise RecordError(
+            f"the tolerance of {path} is wider than the leaderboard's",
+            found=f"{made.tolerance.moved_share} of the relevants, {made.tolerance.score_difference} in scores",
+            remedy=f"reproduce within {MOVED_SHARE} and {SCORE_DIFFERENCE}",
+        )
+    found = made.found
+    whole = 0 <= found.moved <= found.relevants == record.ranks_file.n_relevants
+    exact = found.identical == found.relevants
+    if not whole or not 0 <= found.identical <= found.relevants or not found.max_score_difference >= 0:
+        raise RecordError(f"the counts of {path} are not possible", remedy=remedy)
+    if exact != (made.reproduced_ranks == record.ranks_file.digest) or (exact and found.moved):
+        raise RecordError(f"the counts of {path} contradict its digest", remedy=remedy)
+    if not found.within(made.tolerance):
+        raise RecordError(f"what {path} found is not within its tolerance", remedy=remedy)
+    return made
+
+
+# A record -> the leaderboard folder.
+
+
+class Submitted(NamedTuple):
+    """What a submission wrote."""
+
+    record: Path
+    ranks: Path
+    replaced: bool
+    attestation: Path | None
+    commands: list[str]
+    """Git commands that make a pull request of it."""
+    exposure: Level
+
+
+def submit(
+    path: Path | str,
+    leaderboard: Path | str = "leaderboard",
+    *,
+    replace: bool = False,
+    exposure: str | None = None,
+    exposure_note: str | None = None,
+) -> Submitted:
+    """Check a record and copy it, with its ranks, to its place in the leaderboard folder.
+
+    Local paths in its provenance are cut down to their last part. Nothing is written unless everything is right.
+
+    Args:
+        path: the record.
+        leaderboard: the folder.
+        replace: overwrite a submission of the same model, version and task.
+        exposure: what the encoder may have seen of the task, as `read_declaration` takes it; default: what the record
+            says, else what the submission that is replaced says.
+        exposure_note: in words.
+
+    Raises:
+        XqrBenchError: the first fault of the record or the declaration; it is there already; the folder cannot be
+            written.
+    """
+    folder = Path(leaderboard)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder", remedy="name the leaderboard folder: --leaderboard DIR")
+    if exposure is None and exposure_note is not None:
+        raise UsageError("a note on exposure without a level", remedy="give --exposure LEVEL too")
+    checked = check_submission(Path(path))
+    target = folder / record_place(checked)
+    declared = _exposure(checked, target, exposure, exposure_note)
+    changed = checked.model_copy(update={"exposure": declared})
+    changed._ranks = checked.ranks
+    record = publishable(changed)
+    _refuse_links(folder, target)
+    _refuse_other_name(target, record)
+    replaced = target.exists() or ranks_path(target).exists()
+    if replaced and not replace:
+        raise RecordError(
+            f"{record.model.name} {target.parent.name} is on the leaderboard for {record.task.name} already",
+            found=str(target),
+            remedy="--replace puts this record in its place; a variant gets a name of its own: evaluate --name",
+        )
+    _check_sizes(record, folder, target)
+    attestation = _attestation(Path(path), target, record)
+    save_record(record, target)
+    for name, there in relevance_paths(target).items():
+        if name not in _rules(record):
+            there.unlink(missing_ok=True)  # of the submission that was replaced
+    level = (record.exposure or default_exposure(record.model.identity.kind)).level
+    commands = _commands(record, target, attestation)
+    return Submitted(target, ranks_path(target), replaced, attestation, commands, level)
+
+
+def _exposure(record: Record, target: Path, text: str | None, note: str | None) -> Exposure | None:
+    """What is declared now; else what the record says; else what the submission of before said."""
+    if text is not None:
+        now, before = read_declaration(text, record.task.name, note=note), record.exposure
+        # what a search found stays, and cannot be declared away; so do the languages that a training was on
+        known = {} if before is None else before.model_dump(include={"found", "languages"})
+        kept = {name: value for name, value in known.items() if value is not None and getattr(now, name) is None}
+        try:
+            return Exposure.model_validate({**now.model_dump(), **kept})
+        except ValidationError as error:
+            raise UsageError(
+                f"the declaration does not fit the record: {error.errors()[0]['msg']}",
+                remedy="declare the level that was found",
+            ) from None
+    if record.exposure is None and target.is_file():
+        declared = read_json(target, MAX_RECORD).get("exposure")
+        return None if declared is None else Exposure.model_validate(declared)
+    return record.exposure
+
+
+def _attestation(source: Path, target: Path, record: Record) -> Path | None:
+    """Bring the attestation beside the record along; one of the submission that is replaced goes with it."""
+    there = attestation_path(target)
+    own = attestation_path(source)
+    if own.exists() or own.is_symlink():
+        load_attestation(own, record)
+        if own.resolve() != there.resolve():
+            write_text(there, own.read_text(encoding="utf-8"))
+        return there
+    there.unlink(missing_ok=True)
+    return None
+
+
+def _refuse_links(folder: Path, target: Path) -> None:
+    """No symbolic link may lead a submission out of the folder."""
+    places = [target, ranks_path(target), *relevance_paths(target).values(), target.parent, target.parent.parent]
+    for place in places:
+        if place.is_symlink():
+            raise RecordError(f"{place} is a symbolic link", remedy="remove it from the leaderboard folder")
+    if folder.exists() and not target.parent.resolve().is_relative_to(folder.resolve()):
+        raise RecordError(f"{target} would lie outside {folder}", remedy="evaluate again with --name NAME")
+
+
+def _refuse_other_name(target: Path, record: Record) -> None:
+    """Two models whose names make the same folder name cannot share it."""
+    folder = target.parent.parent
+    for other in sorted(folder.glob("*/*.json")) if folder.is_dir() else []:
+        if is_record(other):
+            name = read_json(other, MAX_RECORD)["model"]["name"]
+            if name != record.model.name:
+                raise RecordError(
+                    f"the folder {folder} belongs to another model", found=str(name), remedy="choose another --name"
+                )
+
+
+def _rules(record: Record) -> list[str]:
+    """The rules of relevance that have a file beside the record."""
+    return [name for name, info in record.relevance.items() if info.ranks_file is not None]
+
+
+def _check_sizes(record: Record, folder: Path, target: Path) -> None:
+    """The files as they will be written must be as small as `verify` wants them."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as scratch:
+        packed = Path(scratch) / target.name
+        save_ranks(record.ranks, packed)
+        sizes = {"ranks": (packed.stat().st_size, max_ranks(record.task.name))}
+        for name in _rules(record):
+            save_relevance(name, record.ranks, relevance_ranks(record, name), packed)
+            sizes[f"ranks of {name} relevance"] = (packed.stat().st_size, max_ranks(record.task.name))
+    sizes["record"] = (len(to_json(record).encode()), MAX_RECORD)
+    for what, (size, limit) in sizes.items():
+        if size > limit:
+            raise RecordError(
+                f"the {what} would be too large for {folder}",
+                found=f"{size:,} bytes; at most {limit:,}",
+                remedy="evaluate again",
+            )
+
+
+def _commands(record: Record, target: Path, attestation: Path | None) -> list[str]:
+    branch = f"submit-{target.parent.parent.name}-{target.stem}".lower()
+    beside = relevance_paths(target)
+    files = [
+        target,
+        ranks_path(target),
+        *(beside[name] for name in _rules(record)),
+        *([attestation] if attestation else []),
+    ]
+    return [
+        shlex.join(command)
+        for command in (
+            ["git", "switch", "-c", branch],
+            ["git", "add", *(path.as_posix() for path in files)],
+            ["git", "commit", "-m", f"Submit {record.model.name} on {record.task.name}"],
+            ["git", "push", "-u", "origin", branch],
+        )
+    ]
+
+
+# All submissions of a leaderboard folder, checked.
+
+
+class Fault(NamedTuple):
+    """What is wrong with one file, in one line."""
+
+    path: str
+    text: str
+
+
+class Verified(NamedTuple):
+    """What `verify` found."""
+
+    checked: int
+    faults: list[Fault]
+
+
+def one_line(error: XqrBenchError) -> str:
+    """An error without its remedy, in one line."""
+    return shown_line("; ".join(part for part in (error.problem, error.found and f"found {error.found}") if part))
+
+
+def check_placed(path: Path, folder: Path, *, prove: bool = True) -> Record:
+    """Check a submission where it stands.
+
+    Args:
+        path: its record.
+        folder: the leaderboard folder.
+        prove: also compute every score anew.
+
+    Raises:
+        XqrBenchError: the first fault.
+    """
+    record = check_submission(path, prove=prove)
+    place = record_place(record)
+    if path != folder / place:
+        raise RecordError(
+            "the record stands in the wrong place", found=f"it belongs to {place}", remedy="use xqr-bench submit"
+        )
+    if record.ranks_file.file != ranks_path(path).name:
+        raise RecordError(
+            "the record names another ranks file", found=record.ranks_file.file, remedy="use xqr-bench submit"
+        )
+    if local_paths(record):
+        raise RecordError("the record holds paths of the machine it was made on", remedy="use xqr-bench submit")
+    attestation = attestation_path(path)
+    if attestation.exists() or attestation.is_symlink():
+        load_attestation(attestation, record)
+    return record
+
+
+def verify(leaderboard: Path | str = "leaderboard", progress: Callable[[str], None] | None = None) -> Verified:
+    """Check every file of the leaderboard folder.
+
+    Args:
+        leaderboard: the folder.
+        progress: told the path of each submission before it is checked.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    folder = Path(leaderboard)
+    if not folder.is_dir():
+        raise UsageError(f"there is no leaderboard folder {folder}", remedy="name it: xqr-bench leaderboard verify DIR")
+    faults = [Fault(_below(path, folder), why) for path, why in strange_files(folder)]
+    faults += [Fault(_below(path, folder), one_line(error)) for path, error in check_published(folder)]
+    faults += _study(folder)
+    names: dict[str, str] = {}
+    paths = record_paths(folder)
+    for path in paths:
+        if progress is not None:
+            progress(_below(path, folder))
+        try:
+            record = check_placed(path, folder)
+        except XqrBenchError as error:
+            faults.append(Fault(_below(path, folder), _without(one_line(error), folder)))
+            continue
+        faults += _shared_folder(path, folder, record, names)
+    return Verified(len(paths), faults)
+
+
+def _study(folder: Path) -> Iterator[Fault]:
+    """A fault when the figures of the ratio study have another form."""
+    path = folder / RATIOS
+    if path.exists():
+        try:
+            load_ratios(path)
+        except XqrBenchError as error:
+            yield Fault(_below(path, folder), _without(one_line(error), folder))
+
+
+def _shared_folder(path: Path, folder: Path, record: Record, names: dict[str, str]) -> Iterator[Fault]:
+    """A fault when another model's name makes the same folder name."""
+    first = names.setdefault(path.relative_to(folder).parts[0], record.model.name)
+    if first != record.model.name:
+        yield Fault(_below(path, folder), f"its folder belongs to the model {first!r}")
+
+
+def _below(path: Path, folder: Path) -> str:
+    return shown_line(path.relative_to(folder).as_posix())
+
+
+def _without(text: str, folder: Path) -> str:
+    return text.replace(f"{folder}/", "")

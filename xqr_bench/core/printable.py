@@ -1,0 +1,50 @@
+"""Somebody else's text made fit to print: it can steer no terminal, turn no line around, and is no markup.
+
+Records, task files and submissions come from anybody. What is printed for people goes through `shown`, which the one
+outlet of the command line (`xqr_bench.cli.printing`) does for all commands; a place that prints in a language of its
+own escapes that language's marks.
+"""
+
+from __future__ import annotations
+
+import re
+
+REPLACEMENT = "\ufffd"
+ISOLATES = "\u2066\u2067\u2069"
+"""What `xqr_bench.report.text.isolated` puts around right-to-left text."""
+# Controls (C0 but tab and line feed, DEL, C1), the separators of lines and paragraphs, the embeddings, overrides and
+# isolates of the bidirectional algorithm, and lone surrogates, which cannot be encoded. Joiners and the marks that
+# Arabic and Hebrew are written with stay.
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_MARKDOWN = str.maketrans({**{sign: f"\\{sign}" for sign in "\\`*[]|~$"}, "&": "&amp;", "<": "&lt;", ">": "&gt;"})
+# Inside a word it is no mark, and the names of figures are full of it.
+_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
+_ADDRESS = re.compile(r"(?i)(?<=\bwww)\.|:(?=//)|(?<=\bmailto):|(?<=\bxmpp):|@(?=[\w.-]*\.[^\W\d])")
+
+
+def shown(text: str, *, keep: str = "", instead: str = REPLACEMENT) -> str:
+    """The text with U+FFFD for every character that steers a terminal or turns text around; lines stay lines.
+
+    Args:
+        text: in any script; letters, marks and joiners are left as they are.
+        keep: such characters of our own, where foreign text was cleaned before them.
+        instead: what takes their place.
+    """
+    return _STEERING.sub(lambda found: found[0] if found[0] in keep else instead, text)
+
+
+def shown_line(text: str) -> str:
+    """The text as `shown`, on one line: its line feeds and tabs are replaced too."""
+    return shown(text).replace("\n", REPLACEMENT).replace("\t", REPLACEMENT)
+
+
+def json_shown(text: str) -> str:
+    r"""JSON of the same value, the characters that `shown` replaces written as `\uXXXX`."""
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def markdown_shown(text: str) -> str:
+    """The text on one line of Markdown, where it means itself: no mark, no HTML, no link, no new cell."""
+    plain = shown(text).replace("\n", " ").replace("\t", " ").translate(_MARKDOWN)
+    plain = _UNDERSCORE.sub(r"\\_", plain)
+    return _ADDRESS.sub(lambda found: f"&#{ord(found[0])};", plain)

@@ -1,0 +1,78 @@
+"""Registries: a decorator, entry points, and the closest names for a wrong one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from typing import Generic, TypeVar
+
+from xqr_bench.core.errors import UnknownNameError, XqrBenchError
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Named things of one kind.
+
+    Args:
+        kind: the word used in messages, such as "metric".
+        entry_point_group: installed packages may add to this group (optional).
+    """
+
+    def __init__(self, kind: str, entry_point_group: str | None = None) -> None:
+        self.kind = kind
+        self.entry_point_group = entry_point_group
+        self._own: dict[str, T] = {}
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that registers its argument under `name`; a name is taken once."""
+
+        def add(thing: T) -> T:
+            if name in self._own:
+                raise XqrBenchError(f"the {self.kind} {name!r} is registered twice")
+            self._own[name] = thing
+            return thing
+
+        return add
+
+    def _entry_points(self) -> dict[str, metadata.EntryPoint]:
+        if self.entry_point_group is None:
+            return {}
+        return {point.name: point for point in metadata.entry_points(group=self.entry_point_group)}
+
+    def names(self) -> list[str]:
+        """All names, built-in ones first in order of registration, then plugins by name."""
+        return [*self._own, *sorted(set(self._entry_points()) - set(self._own))]
+
+    def plugins(self) -> dict[str, str]:
+        """Plugin name -> the distribution that brings it."""
+        return {
+            name: point.dist.name if point.dist else "unknown" for name, point in sorted(self._entry_points().items())
+        }
+
+    def get(self, name: str) -> T:
+        """Return what is registered under `name`.
+
+        Raises:
+            UnknownNameError: nothing is; the closest names are listed.
+            XqrBenchError: a plugin is, but cannot be imported.
+        """
+        if name in self._own:
+            return self._own[name]
+        points = self._entry_points()
+        if name not in points:
+            raise UnknownNameError(self.kind, name, self.names())
+        try:
+            thing: T = points[name].load()
+        except Exception as error:  # a plugin's import can raise anything
+            raise XqrBenchError(
+                f"the plugin {name!r} ({points[name].value}) cannot be loaded: {type(error).__name__}: {error}",
+                remedy="reinstall or update the package that brings it",
+            ) from error
+        return thing
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or name in self._entry_points()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())

@@ -1,0 +1,242 @@
+"""Parquet files that somebody else may have written: nothing is unpacked before it is known how much it will be.
+
+A footer may claim any size, and a page of some bytes may unpack to gigabytes. So the names and types of the columns are
+checked first, and the header of every page is read: it says how many bytes the page unpacks to, the decoder allocates
+just so many, and a page that holds more is refused by it. Only encodings whose output is bounded by these bytes and by
+the number of rows are let through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xqr_bench.core import strict_json
+
+Kind = Literal["integer", "float", "text"]
+KEY = b"xqr_bench"
+MAX_UNPACKED = 128 * 2**20
+MAX_RATIO = 64
+_WRITER = "parquet-cpp-arrow"  # its pages stand where the footer says; other writers' lengths are read with a margin
+_PHYSICAL = {"integer": "INT32", "float": "DOUBLE", "text": "BYTE_ARRAY"}
+# PLAIN, PLAIN_DICTIONARY, RLE, RLE_DICTIONARY, BYTE_STREAM_SPLIT: others rebuild texts from parts of earlier ones
+_ENCODINGS = frozenset({0, 2, 3, 8, 9})
+_HEADER = 2**16
+
+
+class Table:
+    """The columns of a file, as numpy arrays and lists.
+
+    Attributes:
+        facts: the JSON object that the file carries under `xqr_bench`.
+        names: of the columns, in order.
+        rows: how many there are.
+    """
+
+    def __init__(self, table: Any, facts: dict[str, Any], limit: int) -> None:
+        self._table = table
+        self._limit = limit
+        self.facts = facts
+        self.names: list[str] = table.column_names
+        self.rows: int = table.num_rows
+
+    def numbers(self, name: str, dtype: Any) -> NDArray[Any]:
+        """A column of numbers.
+
+        Raises:
+            ValueError: it has empty values.
+            TypeError: its numbers do not fit `dtype`.
+        """
+        column = self._table.column(name)
+        if column.null_count:
+            raise ValueError(f"{name} holds empty values")
+        return np.asarray(column.to_numpy()).astype(dtype, casting="same_kind")
+
+    def texts(self, name: str) -> list[str]:
+        """A column of texts; each distinct text is read once.
+
+        Raises:
+            ValueError: it has empty values, or all its texts together are larger than the limit.
+        """
+        import pyarrow.compute as pc
+
+        column = self._table.column(name)
+        if column.null_count:
+            raise ValueError(f"{name} holds empty values")
+        if not column.num_chunks:
+            return []
+        column = column.unify_dictionaries().combine_chunks()
+        indices = column.indices.to_numpy()
+        lengths = np.asarray(pc.binary_length(column.dictionary).to_numpy(), dtype=np.int64)
+        if lengths[indices].sum() > self._limit:
+            raise ValueError(f"the texts of {name} are too large together")
+        distinct = column.dictionary.to_pylist()
+        return [distinct[index] for index in indices.tolist()]
+
+
+def read(
+    path: Path,
+    columns: Callable[[dict[str, Any]], Mapping[str, Kind]],
+    *,
+    rows: int | None = None,
+    key: bytes = KEY,
+) -> Table:
+    """Read a flat table whose columns are known.
+
+    Args:
+        path: the file.
+        columns: from the facts to the columns the file may have; those it has must stand in this order.
+        rows: how many rows it must have; None: any number.
+        key: the facts stand under it.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no such file, or unpacks to more than 128 MiB and 64 times its size.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    limit = MAX_UNPACKED + MAX_RATIO * path.stat().st_size
+    try:
+        with pq.ParquetFile(path) as file:
+            facts = strict_json.parse((file.schema_arrow.metadata or {}).get(key, b"null"))
+            if not isinstance(facts, dict):
+                raise ValueError("it carries no facts of xqr-bench")
+            known = columns(facts)
+            names = file.schema_arrow.names
+            _check_columns(file, [name for name in known if name in names], known)
+            if rows is not None and file.metadata.num_rows != rows:
+                raise ValueError(f"it holds {file.metadata.num_rows:,} rows instead of {rows:,}")
+        with path.open("rb") as stream:
+            _check_sizes(stream, file.metadata, limit)
+        texts = [name for name in names if known[name] == "text"]
+        with pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False) as file:
+            return Table(file.read(use_threads=False), facts, limit)
+    except (pa.ArrowException, RecursionError) as error:
+        raise ValueError(str(error).partition("\n")[0]) from error
+
+
+def _check_columns(file: Any, wanted: list[str], known: Mapping[str, Kind]) -> None:
+    import pyarrow as pa
+
+    names = file.schema_arrow.names
+    if names != wanted or len(file.schema) != len(names):
+        strange = [name for name in names if name not in known]
+        raise ValueError(f"it has the unknown column {strange[0]!r}" if strange else "its columns are in another order")
+    for index, name in enumerate(names):
+        column, found = file.schema.column(index), file.schema_arrow.field(name).type
+        fits = {
+            "integer": pa.types.is_signed_integer(found),
+            "float": found == pa.float64(),
+            "text": found in (pa.string(), pa.dictionary(pa.int32(), pa.string())),
+        }[known[name]]
+        flat = column.max_repetition_level == 0 and column.max_definition_level <= 1 and column.path == name
+        if column.physical_type != _PHYSICAL[known[name]] or not fits or not flat:
+            raise ValueError(f"the column {name!r} is of the type {found}, not {known[name]}")
+
+
+def _check_sizes(stream: IO[bytes], facts: Any, limit: int) -> None:
+    if not str(facts.created_by).startswith(_WRITER):
+        raise ValueError("it was not written by xqr-bench")
+    unpacked = 0
+    groups = [facts.row_group(i) for i in range(facts.num_row_groups)]
+    if any(group.num_rows < 0 for group in groups) or sum(group.num_rows for group in groups) != facts.num_rows:
+        raise ValueError("its rows are not as many as it says")
+    for group in groups:
+        for index in range(group.num_columns):
+            column = group.column(index)
+            if column.num_values != group.num_rows or column.file_path:
+                raise ValueError(f"the column {column.path_in_schema!r} has not as many values as there are rows")
+            unpacked += 8 * group.num_rows + _unpacked(stream, column)
+            if unpacked > limit:
+                raise ValueError(f"it unpacks to more than {limit:,} bytes")
+
+
+def _unpacked(stream: IO[bytes], column: Any) -> int:
+    """What the pages of a column chunk unpack to, by their own headers, in bytes."""
+    first = column.data_page_offset
+    if column.has_dictionary_page and 0 < column.dictionary_page_offset < first:
+        first = column.dictionary_page_offset
+    place, end, total = first, first + column.total_compressed_size, 0
+    if first < 0 or column.total_compressed_size < 0:
+        raise ValueError("its pages stand outside of the file")
+    while place < end:
+        stream.seek(place)
+        header, length = _struct(stream.read(_HEADER))
+        unpacked, packed = header.get(2, -1), header.get(3, -1)
+        pages = [header[field] for field in (5, 7, 8) if isinstance(header.get(field), dict)]
+        encodings = {page.get(4 if page is header.get(8) else 2) for page in pages}
+        if len(pages) != 1 or not all(type(size) is int and size >= 0 for size in (unpacked, packed)):
+            raise ValueError("the header of a page cannot be read")
+        if not encodings <= _ENCODINGS:
+            raise ValueError("a page has an encoding that xqr-bench does not write")
+        total += unpacked
+        place += length + packed
+    if place != end:
+        raise ValueError("its pages are not as long as it says")
+    return total
+
+
+def _struct(data: bytes) -> tuple[dict[int, Any], int]:
+    """Decode a struct of Thrift's compact protocol: field -> value (numbers and structs), and its length in bytes."""
+    try:
+        return _Thrift(data).struct(0)
+    except IndexError:
+        raise ValueError("the header of a page cannot be read") from None
+
+
+class _Thrift:
+    """As much of Thrift's compact protocol as page headers need."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def struct(self, depth: int) -> tuple[dict[int, Any], int]:
+        found: dict[int, Any] = {}
+        field = 0
+        while kind := self._byte():
+            field = field + (kind >> 4) if kind >> 4 else self._number()
+            found[field] = self._value(kind & 15, depth)
+        return found, self._at
+
+    def _value(self, kind: int, depth: int) -> Any:
+        if depth > 8:
+            raise ValueError("the header of a page is nested too deeply")
+        if kind in (1, 2):
+            return kind == 1
+        if kind in (4, 5, 6):
+            return self._number()
+        if kind in (3, 7):  # a byte, a double
+            self._at += 1 if kind == 3 else 8
+            return None
+        if kind == 8:
+            length = self._varint()
+            self._at += length
+            return None
+        if kind == 12:
+            return self.struct(depth + 1)[0]
+        raise ValueError("the header of a page has a value that page headers do not have")
+
+    def _byte(self) -> int:
+        self._at += 1
+        return self._data[self._at - 1]
+
+    def _varint(self) -> int:
+        value, shift = 0, 0
+        while True:
+            byte = self._byte()
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+            if shift > 63:
+                raise ValueError("the header of a page cannot be read")
+
+    def _number(self) -> int:
+        value = self._varint()
+        return (value >> 1) ^ -(value & 1)

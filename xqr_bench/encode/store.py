@@ -1,0 +1,455 @@
+"""The embedding store: vectors of texts on disk, by encoder and text, shared by tasks and runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xqr_bench.core import strict_json
+from xqr_bench.core.errors import UsageError, XqrBenchError
+from xqr_bench.core.files import write_text
+from xqr_bench.core.types import IntArray
+from xqr_bench.encode.checks import Vectors
+from xqr_bench.encode.shards import (
+    DamagedShardError,
+    Flags,
+    PlannedShard,
+    Plans,
+    canonical,
+    key_digest,
+    open_shard,
+    shard_name,
+    texts_of,
+    write_shard,
+)
+
+# Where the store is, and how large it may grow.
+
+FOLDER_VARIABLE = "XQR_BENCH_CACHE"
+LIMIT_VARIABLE = "XQR_BENCH_CACHE_LIMIT"
+DEFAULT_LIMIT = 20 * 10**9
+
+_SIZE = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>[kmgt]?)(?P<binary>i?)b?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class VectorStore:
+    """A store of vectors.
+
+    Attributes:
+        folder: where it is; made when the first vectors are kept.
+        limit: bytes it may hold; the encoders used longest ago make room.
+        shard_texts, shard_tokens: texts, and tokens with padding (where they are known), after which a shard is closed.
+            A run that is killed loses at most the shard it was at.
+    """
+
+    folder: Path
+    limit: int = DEFAULT_LIMIT
+    shard_texts: int = 512
+    shard_tokens: int = 16_384
+
+    @property
+    def shelves(self) -> Path:
+        """The folder with one folder per encoder and role."""
+        return self.folder / "embeddings"
+
+
+def vector_store(folder: str | Path | None = None, limit: str | None = None) -> VectorStore:
+    """The user's store.
+
+    Args:
+        folder: default: XQR_BENCH_CACHE, else the user's cache folder.
+        limit: a size such as "20GB"; default: XQR_BENCH_CACHE_LIMIT, else 20 GB.
+
+    Raises:
+        UsageError: the limit is no size.
+    """
+    place = folder or os.environ.get(FOLDER_VARIABLE)
+    if not place:
+        import platformdirs
+
+        place = platformdirs.user_cache_path("xqr-bench")
+    size = limit or os.environ.get(LIMIT_VARIABLE)
+    return VectorStore(Path(place).expanduser().absolute(), DEFAULT_LIMIT if not size else parse_size(size))
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size such as "500MB", "20 GB", "1.5TiB" or "1000000".
+
+    Raises:
+        UsageError: it is none.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"{text!r} is no size", remedy="write it as 500MB, 20GB or 1.5TB")
+    base = 1024 if match["binary"] else 1000
+    return int(float(match["number"]) * base ** " kmgt".index(match["unit"].lower() or " "))
+
+
+# One process at a time in the folder of an encoder.
+
+
+@contextmanager
+def locked(shelves: Path, name: str, *, wait: Callable[[], None] | None = None) -> Iterator[bool]:
+    """Hold the lock of an encoder's folder; the system releases it when a process dies.
+
+    Args:
+        shelves: the folder of all encoders; locks stand beside the folders, so that these can be removed.
+        name: of the encoder's folder.
+        wait: called once before waiting for another process; None: do not wait.
+
+    Yields:
+        whether the lock is held.
+
+    Raises:
+        OSError, NotImplementedError: the file system cannot lock, or the lock file cannot be made.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = shelves / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if wait is None:
+            yield False
+            return
+        wait()
+        lock.acquire(poll_interval=0.2)
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+# The vectors of one encoder in one role: looked up, planned, written; held under a lock.
+
+Notify = Callable[[str], None]
+
+ABOUT = "encoder.json"
+WITNESS = "witness.json"
+
+
+@dataclass(frozen=True)
+class Found:
+    """Vectors from one shard.
+
+    Attributes:
+        texts: what the wanted digests stood for, int64 `[n]`.
+        vectors: float32 `[n, d]`.
+        flags: uint8 `[n]`, see `Flags`.
+    """
+
+    texts: IntArray
+    vectors: Vectors
+    flags: Flags
+
+
+class Shelf:
+    """What `open_shelf` yields. Whatever fails while writing is told once, and the run goes on without the store.
+
+    Attributes:
+        folder: of this encoder in this role.
+        writable: whether vectors are still written.
+        written: texts written so far.
+    """
+
+    def __init__(self, folder: Path, key: str, notify: Notify) -> None:
+        self.folder = folder
+        self.writable = True
+        self.written = 0
+        self._key = key
+        self._notify = notify
+        for left_behind in folder.rglob(".*.tmp"):  # by a process that was killed while it wrote
+            left_behind.unlink(missing_ok=True)
+        self._plans = Plans(folder / "plans", lambda name: (folder / "shards" / name).exists())
+
+    def _shards(self) -> list[Path]:
+        with suppress(OSError):
+            return sorted((self.folder / "shards").glob("*.shard"))
+        return []
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no shard."""
+        return not self._shards()
+
+    def look_up(self, wanted: Mapping[bytes, int]) -> Iterator[Found]:
+        """Yield the vectors that are there, shard by shard, each shard verified first; damaged ones are removed.
+
+        Args:
+            wanted: digest of a text -> what `Found.texts` calls it.
+        """
+        damaged = 0
+        left = dict(wanted)
+        for path in self._shards():
+            try:
+                shard = open_shard(path, self._key)
+                rows = [row for row, digest in enumerate(shard.digests) if digest in left]
+                if not rows:
+                    continue
+                shard.verify()
+            except DamagedShardError:
+                damaged += 1
+                with suppress(OSError):
+                    path.unlink()
+                continue
+            texts = np.array([left.pop(shard.digests[row]) for row in rows], dtype=np.int64)
+            whole = len(rows) == len(shard.digests)
+            yield Found(texts, shard.vectors if whole else shard.vectors[rows], shard.flags[rows])
+        if damaged:
+            self._notify(
+                f"the embedding store had {damaged} damaged shard{'s' * (damaged > 1)} for this encoder: removed, "
+                "their texts are encoded again"
+            )
+
+    def unfinished(
+        self, missing: Sequence[bytes], wanted: Mapping[bytes, int], limits: dict[str, Any]
+    ) -> list[PlannedShard]:
+        """What an earlier run planned and did not finish (see `Plans.unfinished`)."""
+        return self._plans.unfinished(set(missing), set(wanted), limits)
+
+    def plan(self, shards: Sequence[PlannedShard], limits: dict[str, Any]) -> None:
+        """Write down what is going to be encoded; before the first batch."""
+        if shards:
+            self._write(lambda: self._plans.add(shards, limits))
+
+    def write(self, shard: PlannedShard, vectors: Vectors, flags: Flags) -> None:
+        """Keep the vectors of a planned shard: float32 `[rows, d]`, and uint8 `[rows]` flags."""
+        path = self.folder / "shards" / shard_name(shard)
+        if self._write(lambda: write_shard(path, self._key, texts_of(shard), vectors, flags)):
+            self.written += len(vectors)
+
+    def witness(self) -> tuple[list[str], Vectors] | None:
+        """A few texts and their vectors as they were first encoded, float32 `[n, d]`; None when there are none."""
+        try:
+            found = strict_json.read(self.folder / WITNESS)
+            texts = [str(text) for text in found["texts"]]
+            vectors = np.array(found["vectors"], dtype=np.float32)
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        return (texts, vectors) if vectors.ndim == 2 and 0 < len(texts) == len(vectors) else None
+
+    def keep_witness(self, texts: list[str], vectors: Vectors) -> None:
+        """Keep the witness: texts, and their vectors when they are encoded together, float32 `[n, d]`."""
+        content = json.dumps({"texts": texts, "vectors": vectors.tolist()})
+        self._write(lambda: write_text(self.folder / WITNESS, content))
+
+    def discard(self, why: str) -> None:
+        """Remove all vectors of this encoder."""
+        self._notify(f"the vectors that the embedding store holds for this encoder are not used and removed: {why}")
+        for name in ("shards", "plans"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        with suppress(OSError):
+            (self.folder / WITNESS).unlink()
+        self._plans = Plans(self.folder / "plans", lambda name: (self.folder / "shards" / name).exists())
+
+    def _write(self, write: Callable[[], None]) -> bool:
+        """Write something; False when nothing is written any more."""
+        if not self.writable:
+            return False
+        try:
+            if not (self.folder / ABOUT).is_file():
+                raise XqrBenchError(f"{self.folder} has vanished")
+            write()
+        except (OSError, XqrBenchError) as error:
+            self.writable = False
+            self._notify(f"the run goes on without the embedding store: {_one_line(error)}")
+        return self.writable
+
+
+def _one_line(error: Exception) -> str:
+    return error.problem if isinstance(error, XqrBenchError) else str(error)
+
+
+@contextmanager
+def open_shelf(store: VectorStore, key: dict[str, Any], name: str, notify: Notify) -> Iterator[Shelf | None]:
+    """Open the folder of an encoder, alone; another process that holds it is waited for.
+
+    Args:
+        store: where.
+        key: see `encoder_key`.
+        name: of the encoder, for people.
+        notify: told what a user should know.
+
+    Yields:
+        None when the store cannot be used, which is told.
+    """
+    folder = store.shelves / key_digest(key)
+    with ExitStack() as stack:
+        shelf: Shelf | None = None
+        try:
+            stack.enter_context(
+                locked(
+                    store.shelves,
+                    folder.name,
+                    wait=lambda: notify(f"waiting for another run that is encoding with {name}"),
+                )
+            )
+            about = folder / ABOUT
+            if not about.is_file():
+                write_text(about, canonical({"name": name, "key": key}) + "\n")
+            os.utime(about)  # when it was used last
+            shelf = Shelf(folder, folder.name, notify)
+        except (OSError, NotImplementedError, XqrBenchError) as error:
+            notify(f"the run goes on without the embedding store: {_one_line(error)}")
+        yield shelf
+
+
+# Looking after the store: what it holds, whether it is whole, making room.
+
+
+@dataclass(frozen=True)
+class Shelved:
+    """The vectors of one encoder in one role.
+
+    Attributes:
+        folder: where they are.
+        name: of the encoder, when they were first kept.
+        key: what they are kept under (see `encoder_key`); empty when it cannot be read.
+        texts, dimensions: how many vectors of how many columns; 0 when there is no readable shard.
+        size: bytes on disk.
+        used: seconds since the epoch when they were last used.
+    """
+
+    folder: Path
+    name: str
+    key: dict[str, Any]
+    texts: int
+    dimensions: int
+    size: int
+    used: float
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A shard that is not what was written."""
+
+    path: Path
+    reason: str
+
+
+def _folders(store: VectorStore) -> list[Path]:
+    if not store.shelves.is_dir():
+        return []
+    return sorted(path for path in store.shelves.iterdir() if path.is_dir() and path.name != "locks")
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except OSError:  # removed in between
+            continue
+    return total
+
+
+def _used(folder: Path) -> float:
+    for path in (folder / ABOUT, folder):
+        try:
+            return path.stat().st_mtime
+        except OSError:
+            continue
+    return 0.0
+
+
+def contents(store: VectorStore) -> list[Shelved]:
+    """What the store holds, the last used first; reads no vectors."""
+    result = []
+    for folder in _folders(store):
+        name, key = "unknown", {}
+        try:
+            about = strict_json.read(folder / ABOUT)
+            name, key = str(about["name"]), dict(about["key"])
+        except (OSError, ValueError, TypeError, KeyError):
+            pass
+        texts = dimensions = 0
+        for path in (folder / "shards").glob("*.shard"):
+            try:
+                shard = open_shard(path, folder.name)
+            except DamagedShardError:
+                continue
+            texts += len(shard.vectors)
+            dimensions = shard.vectors.shape[1]
+        result.append(Shelved(folder, name, key, texts, dimensions, _size(folder), _used(folder)))
+    return sorted(result, key=lambda found: -found.used)
+
+
+def verify(store: VectorStore) -> tuple[int, list[Damage]]:
+    """Read every shard and compare it with its checksum.
+
+    Returns:
+        the number of shards, and the damaged ones; the next run that needs them removes them and encodes again.
+    """
+    number, damaged = 0, []
+    for folder in _folders(store):
+        for path in sorted((folder / "shards").glob("*.shard")):
+            number += 1
+            try:
+                open_shard(path, folder.name).verify()
+            except DamagedShardError as error:
+                if path.exists():  # not removed by a run in between
+                    damaged.append(Damage(path, str(error)))
+    return number, damaged
+
+
+def clear(store: VectorStore, only: Collection[Path] | None = None) -> tuple[list[Path], list[Path]]:
+    """Remove the vectors of encoders; those that a run holds at the moment stay.
+
+    Args:
+        store: which.
+        only: these folders; default: all.
+
+    Returns:
+        the folders removed, and those that stayed.
+
+    Raises:
+        OSError: the store cannot be written.
+    """
+    removed: list[Path] = []
+    kept: list[Path] = []
+    for folder in _folders(store) if only is None else only:
+        with locked(store.shelves, folder.name) as held:
+            if held:
+                shutil.rmtree(folder, ignore_errors=True)
+            (removed if held and not folder.exists() else kept).append(folder)
+    return removed, kept
+
+
+def trim(store: VectorStore, used: Collection[str] = ()) -> list[Path]:
+    """Make the store keep to its limit: the encoders used longest ago go, never one that is in use.
+
+    Args:
+        store: which.
+        used: names of folders that stay in any case.
+
+    Returns:
+        the folders removed.
+
+    Raises:
+        OSError: the store cannot be written.
+    """
+    sizes = {folder: _size(folder) for folder in _folders(store)}
+    total = sum(sizes.values())
+    removed: list[Path] = []
+    for folder in sorted(sizes, key=_used):
+        if total <= store.limit:
+            break
+        if folder.name in used:
+            continue
+        gone, _ = clear(store, [folder])
+        if gone:
+            total -= sizes[folder]
+            removed += gone
+    return removed

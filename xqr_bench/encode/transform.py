@@ -1,0 +1,464 @@
+"""Between encoding and ranking: each language's own part of the vectors taken away (docs/transforms.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from threadpoolctl import threadpool_limits
+
+from xqr_bench.core.errors import EncoderError, UnknownNameError, UsageError
+from xqr_bench.core.types import Candidate, FloatArray, Query, TaskData
+from xqr_bench.encode.embeddings import Embeddings
+from xqr_bench.tasks.load import read_bitext
+
+# What is done to vectors between encoding and ranking, as it is asked for and as a record tells it.
+
+NONE, CENTER, WHITEN, REMOVE = "none", "center", "whiten", "remove"
+NAMES = (NONE, CENTER, WHITEN, f"{REMOVE}-1", f"{REMOVE}-3")
+_REMOVE = re.compile(rf"{REMOVE}-(\d+)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class TransformOptions:
+    """A transform of vectors, and what it is estimated on.
+
+    Attributes:
+        name: `center`, `whiten`, or `remove-k` with a whole number k of at least 1.
+        source: a folder of translated sentences (`data.bitext`); None: the texts of the task itself.
+
+    Raises:
+        UnknownNameError: there is no such transform.
+        UsageError: a number that cannot be meant.
+    """
+
+    name: str
+    source: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.name in (CENTER, WHITEN):
+            return
+        found = _REMOVE.fullmatch(self.name)
+        if found is None:
+            raise UnknownNameError(
+                "transform", self.name, NAMES, remedy="use none, center, whiten, or remove-k with a number, as remove-3"
+            )
+        if int(found[1]) < 1 or found[1] != str(int(found[1])):
+            raise UsageError(f"the transform {self.name} removes nothing", remedy="use remove-1 or more, or none")
+
+    @classmethod
+    def parse(cls, name: str | None, source: Path | str | None = None) -> TransformOptions | None:
+        """The transform that is asked for; None for `none` or None.
+
+        Raises:
+            UsageError: as the class itself; a source without a transform.
+        """
+        folder = None if source is None else Path(source).expanduser()
+        if name is None or name == NONE:
+            if folder is not None:
+                raise UsageError(
+                    "--transform-from is given without a transform", remedy="say which: --transform center"
+                )
+            return None
+        return cls(name, folder)
+
+    @property
+    def directions(self) -> int | None:
+        """How many directions `remove-k` takes away; None for the others."""
+        found = _REMOVE.fullmatch(self.name)
+        return None if found is None else int(found[1])
+
+    @property
+    def suffix(self) -> str:
+        """What the record's model is called beside the encoder: `+center`, `+remove-3`, `+center-from-ntrex`."""
+        return f"+{self.name}" + (f"-from-{self.source.resolve().name}" if self.source is not None else "")
+
+
+class Bitext(BaseModel):
+    """The translated sentences a transform was estimated on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(description="of the folder")
+    digest: str = Field(description="SHA-256 over the names and digests of its files")
+    files: dict[str, str] = Field(description="file -> SHA-256")
+
+
+class RoleCounts(BaseModel):
+    """A number for the queries and one for the candidates of a language."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    queries: int
+    candidates: int
+
+
+class RoleShares(BaseModel):
+    """A share for the queries and one for the candidates of a language."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    queries: float
+    candidates: float
+
+
+class TransformFacts(BaseModel):
+    """What was done to the vectors of a record before they were ranked, language by language and role by role."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(description="center, whiten or remove-k (docs/transforms.md)")
+    removed_directions: int | None = Field(default=None, description="k of remove-k")
+    transductive: bool = Field(description="true: estimated on the very texts that are ranked, without their labels")
+    source: str = Field(description="what it was estimated on, in words")
+    bitext: Bitext | None = Field(default=None, description="absent: the task's own texts")
+    unit_length: bool = Field(description="whether vectors were scaled to length 1 first (cosine)")
+    dimensions: int
+    estimated_on: dict[str, RoleCounts] = Field(description="language -> vectors behind the estimate, zero ones aside")
+    shrinkage: dict[str, RoleShares] | None = Field(
+        default=None, description="whiten: language -> weight of the multiple of the identity (Ledoit and Wolf 2004)"
+    )
+    without_direction: dict[str, RoleCounts] = Field(
+        default_factory=dict,
+        description="language -> vectors that only consisted of what was taken away; they are zero and score 0",
+    )
+
+    @property
+    def label(self) -> str:
+        """As a protocol is named: `center`, `center from ntrex`."""
+        return self.name + (f" from {self.bitext.name}" if self.bitext is not None else "")
+
+
+# The maps: estimated from vectors of one language, applied to vectors of that language.
+#
+# X has the n vectors of the estimate as rows, of d columns; m is their mean.
+#
+# - center:   y = x - m
+# - remove-k: y = x - B B'x, where the columns of B are the first k right singular vectors of X *as it is*, not centred:
+#             the directions that the vectors of the language share most. Yang, Yang, Cer & Darve 2021 ("A Simple and
+#             Effective Method To Eliminate the Self Language Bias in Multilingual Representations").
+# - whiten:   y = S^(-1/2) (x - m), the symmetric root (ZCA), S = (1 - a) C + a (tr C / d) I, C = (X - m)'(X - m) / n,
+#             a after Ledoit & Wolf 2004 ("A well-conditioned estimator for large-dimensional covariance matrices").
+#             Whitening of sentence vectors: Su et al. 2021, Huang et al. 2021. They rotate into the principal axes,
+#             which would give every language axes of its own; the symmetric root stays nearest to the vectors as they
+#             were (Kessy, Lewin & Strimmer 2018), as languages are whitened apart by Artetxe et al. 2018.
+#
+# Signs and order of singular vectors do not matter: they enter as B B' and as V f(e) V'.
+
+NEGLIGIBLE = 1e-12
+"""Eigenvalues below this share of the largest count as none."""
+LEAST_RESIDUAL = 1e-6
+"""What is left of a vector counts as nothing below this share of its length: float32 noise has no direction."""
+EQUALLY_STRONG = 1e-9
+
+
+@dataclass(frozen=True)
+class Map:
+    """y = rest * z + V (scales - rest) V'z with z = x - mean.
+
+    Attributes:
+        mean: float64 `[d]`.
+        basis: V, orthonormal columns, float64 `[d, r]`.
+        scales: factor along each column of V, float64 `[r]`.
+        rest: factor across them.
+        shrinkage: a of `whiten`.
+        arbitrary: `remove-k`: the k-th direction is as strong as the next, so that either could be removed.
+    """
+
+    mean: FloatArray
+    basis: FloatArray
+    scales: FloatArray
+    rest: float = 1.0
+    shrinkage: float | None = None
+    arbitrary: bool = False
+
+    def apply(self, vectors: FloatArray) -> FloatArray:
+        """float64 `[n, d]` -> float64 `[n, d]`; rows of zeros stay zeros, equal rows stay equal.
+
+        A row of which nothing is left but rounding (LEAST_RESIDUAL) becomes zeros.
+        """
+        # a product does not always give equal rows equal bits: each distinct row goes through it once
+        distinct, where = _distinct(vectors)
+        z = distinct - self.mean
+        inside = z @ self.basis
+        result = self.rest * z + (inside * (self.scales - self.rest)) @ self.basis.T
+        left = z if self.shrinkage is not None else result
+        nothing = np.linalg.norm(left, axis=1) <= LEAST_RESIDUAL * np.linalg.norm(distinct, axis=1)
+        result[nothing | ~distinct.any(axis=1)] = 0.0
+        found: FloatArray = result[where]
+        return found
+
+
+def estimate(name: str, directions: int | None, vectors: FloatArray) -> Map:
+    """The map of one language and role.
+
+    Args:
+        name: center, whiten or remove-k.
+        directions: k of remove-k.
+        vectors: float64 `[n, d]`, n at least 1, none of them zero.
+    """
+    n, d = vectors.shape
+    none = np.empty((d, 0)), np.empty(0)
+    if directions is not None:
+        basis, arbitrary = _shared(vectors, directions)
+        return Map(np.zeros(d), basis, np.zeros(basis.shape[1]), arbitrary=arbitrary)
+    mean = vectors.mean(axis=0)
+    if name == CENTER:
+        return Map(mean, *none)
+    if name != WHITEN:
+        raise ValueError(f"no such transform: {name}")
+    centred = vectors - mean
+    if np.linalg.norm(centred) <= LEAST_RESIDUAL * np.linalg.norm(vectors):
+        return Map(mean, *none, rest=0.0, shrinkage=1.0)  # all vectors are the same: no covariance
+    shrinkage = _shrinkage(centred)
+    level = float(np.square(centred).sum()) / (n * d)
+    variances, basis = _spectrum(centred)
+    scales = 1.0 / np.sqrt((1.0 - shrinkage) * variances + shrinkage * level)
+    # across all that varies, the shrunk covariance is that of the identity; without shrinkage there is nothing
+    rest = 1.0 / math.sqrt(shrinkage * level) if shrinkage > 0 else 0.0
+    return Map(mean, basis, scales, rest, shrinkage)
+
+
+def _shrinkage(centred: FloatArray) -> float:
+    from sklearn.covariance import ledoit_wolf_shrinkage
+
+    if len(centred) == 1:
+        return 1.0
+    return float(ledoit_wolf_shrinkage(centred, assume_centered=True))
+
+
+def _spectrum(centred: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Eigenvalues float64 `[r]` of X'X / n that are not negligible, and their vectors float64 `[d, r]`."""
+    n, d = centred.shape
+    if d <= n:
+        values, basis = np.linalg.eigh(centred.T @ centred / n)
+    else:
+        values, left = np.linalg.eigh(centred @ centred.T / n)
+    kept = values > NEGLIGIBLE * values[-1]
+    values = values[kept]
+    if d <= n:
+        return values, basis[:, kept]
+    return values, centred.T @ (left[:, kept] / np.sqrt(n * values))
+
+
+def _shared(vectors: FloatArray, directions: int) -> tuple[FloatArray, bool]:
+    """The first right singular vectors, float64 `[d, k]`, and whether the last is as strong as the next.
+
+    Fewer than k where the vectors have no further direction.
+    """
+    from scipy.linalg import eigh
+
+    n, d = vectors.shape
+    gram = vectors.T @ vectors if d <= n else vectors @ vectors.T
+    size = len(gram)
+    wanted = min(directions + 1, size)
+    values, found = eigh(gram, subset_by_index=(size - wanted, size - 1))
+    values, found = values[::-1], found[:, ::-1]
+    kept = values[:directions] > NEGLIGIBLE * values[0]
+    basis = found[:, :directions][:, kept]
+    if d > n:
+        basis = vectors.T @ (basis / np.sqrt(values[:directions][kept]))
+    last = int(kept.sum())
+    next_ = values[last] if last < len(values) else 0.0
+    arbitrary = last == directions and next_ > (1 - EQUALLY_STRONG) * values[last - 1]
+    return basis, bool(arbitrary)
+
+
+def _distinct(vectors: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
+    """The distinct rows, and for each row which of them it is."""
+    rows = np.ascontiguousarray(vectors + 0.0)  # -0.0 and 0.0 are equal but not the same bits
+    keys = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
+    _, first, where = np.unique(keys, return_index=True, return_inverse=True)
+    return rows[first], where.reshape(-1).astype(np.int64)
+
+
+# What a transform is estimated on, where it is not the task itself.
+
+
+def read_source(options: TransformOptions | None, tasks: Sequence[TaskData]) -> TaskData | None:
+    """The translated sentences that a transform is estimated on, in the languages of the tasks; None without.
+
+    Raises:
+        DataError: the folder cannot be read, or lacks a language.
+        UsageError: it has the name of one of the tasks.
+    """
+    if options is None or options.source is None:
+        return None
+    languages = dict.fromkeys(code for task in tasks for code in task.languages)
+    found = read_bitext(options.source, list(languages))
+    if found.name in {task.name for task in tasks}:
+        raise UsageError(
+            f"the folder {options.source} has the name of a task",
+            found=found.name,
+            remedy="give it another name: records name what they were estimated on by its folder",
+        )
+    return found
+
+
+# Vectors of a task -> the same vectors with each language's own part taken away.
+
+Vectors = NDArray[np.float32]
+OWN_TEXTS = "the task's own texts, without their labels (transductive)"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a transform is estimated on, where it is not the task itself."""
+
+    data: TaskData
+    vectors: Embeddings
+
+
+@dataclass(frozen=True)
+class Transformed:
+    """The vectors to rank, what a record says of them, and what a user should read."""
+
+    vectors: Embeddings
+    facts: TransformFacts
+    warnings: tuple[str, ...]
+
+
+def transform_vectors(
+    data: TaskData,
+    vectors: Embeddings,
+    options: TransformOptions,
+    *,
+    similarity: str = "cosine",
+    source: Source | None = None,
+) -> Transformed:
+    """Transform the vectors of each language, queries and candidates apart.
+
+    With cosine, vectors are scaled to length 1 first, so that long ones do not outweigh the others in the estimate;
+    with dot products they are taken as they are. Vectors of only zeros are left out of the estimate and stay zeros.
+    Equal vectors of a language stay equal. All is computed in float64 by one thread and rounded to float32 at the end.
+
+    Args:
+        data: the task.
+        vectors: its vectors; not changed.
+        options: which transform.
+        similarity: "cosine" or "dot".
+        source: what to estimate on; default: the task's own vectors.
+
+    Raises:
+        UsageError: `remove-k` would remove all there is of a language.
+        EncoderError: a language has only zeros, or the vectors have other columns than those of the source.
+    """
+    basis = source or Source(data, vectors)
+    if basis.vectors.dimensions != vectors.dimensions:
+        raise EncoderError(
+            f"the vectors of {basis.data.name} and of {data.name} have different dimensions",
+            found=f"{basis.vectors.dimensions} and {vectors.dimensions} columns",
+            remedy="make both with one encoder",
+        )
+    unit = similarity == "cosine"
+    results: dict[str, Vectors] = {}
+    counts: dict[str, dict[str, int]] = {}
+    shrinkage: dict[str, dict[str, float]] = {}
+    lost: dict[str, dict[str, int]] = {}
+    warnings: list[str] = []
+    with threadpool_limits(1, user_api="blas"):  # the last bits of an eigenvector depend on the number of threads
+        for role in ("queries", "candidates"):
+            own, other = _of(vectors, role), _of(basis.vectors, role)
+            languages, other_languages = _languages(getattr(data, role)), _languages(getattr(basis.data, role))
+            result = np.zeros(own.shape, dtype=np.float32)
+            for code in data.languages:
+                rows = np.flatnonzero(languages == code)
+                if not len(rows):
+                    continue
+                estimated_on = _ready(other[other_languages == code], unit)
+                estimated_on = estimated_on[estimated_on.any(axis=1)]
+                _refuse_few(estimated_on, options, code, role, basis.data.name)
+                found = estimate(options.name, options.directions, estimated_on)
+                before = _ready(own[rows], unit)
+                after = found.apply(before)
+                result[rows] = after
+                counts.setdefault(code, {"queries": 0, "candidates": 0})[role] = len(estimated_on)
+                gone = int((before.any(axis=1) & ~after.any(axis=1)).sum())
+                if gone:
+                    lost.setdefault(code, {"queries": 0, "candidates": 0})[role] = gone
+                if found.shrinkage is not None:
+                    shrinkage.setdefault(code, {"queries": 0.0, "candidates": 0.0})[role] = found.shrinkage
+                warnings += _arbitrary(found, options, code, role)
+            if not np.isfinite(result).all():
+                raise EncoderError(
+                    f"{options.name} makes vectors of {data.name} that are not finite in float32",
+                    remedy="check the encoder: its vectors hardly vary, or are huge",
+                )
+            results[role] = result
+    if lost:
+        listing = ", ".join(f"{code} {found['queries']} + {found['candidates']}" for code, found in lost.items())
+        warnings.append(
+            f"{options.name} left nothing of some vectors (queries + candidates: {listing}): they consisted of what "
+            "their language shares, and score 0"
+        )
+    facts = TransformFacts(
+        name=options.name,
+        removed_directions=options.directions,
+        transductive=source is None,
+        source=OWN_TEXTS if source is None else f"the translated sentences {source.data.name}",
+        bitext=None if source is None else _bitext(source.data),
+        unit_length=unit,
+        dimensions=vectors.dimensions,
+        estimated_on={code: RoleCounts(**found) for code, found in counts.items()},
+        shrinkage={code: RoleShares(**found) for code, found in shrinkage.items()} or None,
+        without_direction={code: RoleCounts(**found) for code, found in lost.items()},
+    )
+    made = replace(vectors, queries=results["queries"], candidates=results["candidates"])
+    return Transformed(made, facts, tuple(warnings))
+
+
+def digest_of(data: TaskData) -> str:
+    """SHA-256 over the names and digests of the files of a bitext."""
+    return hashlib.sha256("".join(f"{n} {data.files[n]}\n" for n in sorted(data.files)).encode()).hexdigest()
+
+
+def _bitext(data: TaskData) -> Bitext:
+    return Bitext(name=data.name, digest=digest_of(data), files=dict(data.files))
+
+
+def _of(vectors: Embeddings, role: str) -> Vectors:
+    return vectors.queries if role == "queries" else vectors.candidates
+
+
+def _languages(items: Sequence[Query | Candidate]) -> NDArray[np.str_]:
+    return np.array([item.language for item in items], dtype=np.str_)
+
+
+def _ready(vectors: Vectors, unit: bool) -> FloatArray:
+    """float64 `[n, d]`, scaled to length 1 where that is asked for; zero rows stay zero."""
+    wide = vectors.astype(np.float64)
+    if unit:
+        lengths = np.linalg.norm(wide, axis=1)
+        wide /= np.where(lengths == 0.0, 1.0, lengths)[:, None]
+    return wide
+
+
+def _refuse_few(vectors: FloatArray, options: TransformOptions, code: str, role: str, name: str) -> None:
+    if not len(vectors):
+        raise EncoderError(
+            f"{options.name} has nothing to go by: all {role} of {code} in {name} have vectors of only zeros",
+            remedy="look at the encoder in this language, or leave the language out with --languages",
+        )
+    if options.directions is not None and options.directions >= min(vectors.shape):
+        raise UsageError(
+            f"{options.name} would remove all there is of {code}",
+            found=f"{len(vectors)} vectors of {vectors.shape[1]} dimensions as {role} in {name}",
+            remedy=f"remove at most {min(vectors.shape) - 1} directions" if min(vectors.shape) > 1 else "use center",
+        )
+
+
+def _arbitrary(found: Map, options: TransformOptions, code: str, role: str) -> list[str]:
+    if not found.arbitrary:
+        return []
+    k = options.directions
+    return [
+        f"{options.name}: direction {k} of the {role} of {code} is exactly as strong as the next one; which of them is "
+        "removed is arbitrary"
+    ]

@@ -1,0 +1,1 @@
+"""Joins the rooms above: encoders, baselines and runs of other systems -> records."""

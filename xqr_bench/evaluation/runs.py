@@ -1,0 +1,526 @@
+"""TREC runs -> records: any system's ranking, counted in one pass and scored like an encoder's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xqr_bench.core.errors import RunError
+from xqr_bench.core.progress import Clock, Progress, Quiet, told
+from xqr_bench.core.types import MULTILINGUAL, SETTINGS, FloatArray, IntArray, Ranks, TaskData
+from xqr_bench.encode import ModelIdentity
+from xqr_bench.encode.hub import digest_of_files
+from xqr_bench.evaluation.pipeline import choose_metrics, make_record
+from xqr_bench.measure.metrics.per_query import setting_views
+from xqr_bench.measure.peers import Agreement, PytrecEval, compare, require_agreement
+from xqr_bench.rank.exact import ranks_of, relevant_rows
+from xqr_bench.rank.runs import (
+    LAYOUT,
+    Chunk,
+    Lists,
+    candidate_columns,
+    read_chunks,
+    run_files,
+    task_lists,
+    unjudged_ids,
+)
+from xqr_bench.rank.variants import Variants, paragraph_relevants
+from xqr_bench.record import ModelInfo, Record
+from xqr_bench.tasks import Progress as DataProgress
+from xqr_bench.tasks import TaskSpec, load_task, resolve_task
+
+# Runs -> counts: one pass over a run file, a bounded number of its lines in memory.
+
+_UNKNOWN, _IGNORED = -2, -1
+
+
+@dataclass
+class Counts:
+    """Counts of some candidates of each list.
+
+    Attributes:
+        lists: the lists, with these candidates as their relevants.
+        gt, eq: see `SettingCounts`.
+        seen: the last list in which each candidate of the task stood, int64 `[candidates]`.
+    """
+
+    lists: Lists
+    gt: NDArray[np.int32]
+    eq: NDArray[np.int32]
+    seen: IntArray
+
+    @classmethod
+    def none_yet(cls, lists: Lists, columns: int, candidates: int) -> Counts:
+        """Before a line is read: nothing was retrieved."""
+        shape = (len(lists.positions), columns)
+        return cls(
+            lists,
+            np.full(shape, -1, dtype=np.int32),
+            np.zeros(shape, dtype=np.int32),
+            np.full(candidates, -1, dtype=np.int64),
+        )
+
+
+@dataclass(frozen=True)
+class SettingCounts:
+    """What a run says of a setting.
+
+    Attributes:
+        lists: the lists of the setting.
+        gt, eq: candidates above and beside each relevant, by language in the multilingual setting, else in one
+            column, int32 `[rows, columns]`; -1 and 0 where the relevant was not retrieved.
+        lengths: candidates in each list, 0 where the run lacks it, int64 `[lists]`.
+        unjudged: lists of the run that no relevant belongs to; they are left aside, as trec_eval does.
+        merged: neighbouring lines whose scores differ only beyond 32 bits.
+        top: candidates of each language that have the list's highest score, int32 `[lists, languages]`; zeros where the
+            run lacks the list, or in a setting other than the multilingual one.
+        theirs: pytrec_eval's values, float64 `[lists, metrics]`, NaN for lists that were not evaluated.
+        wide: the same counts of all sentences of the relevants' paragraphs; None where no rule asks for them.
+    """
+
+    lists: Lists
+    gt: NDArray[np.int32]
+    eq: NDArray[np.int32]
+    lengths: IntArray
+    unjudged: int
+    merged: int
+    top: NDArray[np.int32]
+    theirs: FloatArray
+    wide: Counts | None = None
+
+    @property
+    def missing(self) -> int:
+        """Lists that the run lacks."""
+        return int((self.lengths == 0).sum())
+
+    @property
+    def cut(self) -> int | None:
+        """The longest list that does not hold its whole pool, None when all that are there do."""
+        short = (self.lengths > 0) & (self.lengths < self.lists.pool_sizes)
+        return int(self.lengths[short].max()) if short.any() else None
+
+
+@dataclass
+class _Pending:
+    """Lines of lists that may go on in the next chunk."""
+
+    numbers: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    documents: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    scores: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+
+
+class RunReader:
+    """Reads the run of one setting.
+
+    Args:
+        path: the file.
+        data: the task.
+        lists: its lists in the setting.
+        peer: evaluates the lists too.
+        checked: which lists it evaluates, bool `[lists]`; all when None.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        data: TaskData,
+        lists: Lists,
+        peer: PytrecEval,
+        checked: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self._path, self._data, self._lists, self._peer = path, data, lists, peer
+        self._checked = np.ones(len(lists), dtype=bool) if checked is None else checked
+        self._unjudged = unjudged_ids(data, lists)
+        self._keys = [str(index) for index in range(len(data.candidates))]
+        self._index = {candidate.id: index for index, candidate in enumerate(data.candidates)}
+        self._columns = candidate_columns(data)
+        pooled = lists.setting == MULTILINGUAL
+        self._count_columns = self._columns if pooled else np.zeros_like(self._columns)
+        columns = len(data.languages) if pooled else 1
+        self._found = Counts.none_yet(lists, columns, len(data.candidates))
+        self._wide: Counts | None = None
+        if data.relevance:
+            wide = task_lists(data, lists.setting, paragraph_relevants(data))
+            self._wide = Counts.none_yet(wide, columns, len(data.candidates))
+        self._lengths = np.zeros(len(lists), dtype=np.int64)
+        self._top = np.zeros((len(lists), len(data.languages)), dtype=np.int32)
+        self._theirs = np.full((len(lists), len(peer.metrics)), np.nan)
+        self._score_of = np.zeros(len(data.candidates), dtype=np.float32)
+        self._ignored: set[str] = set()
+        self._merged = 0
+
+    def read(self, progress: Callable[[int], None] | None = None) -> SettingCounts:
+        """Read the whole file; `progress` is called with the number of lists that are complete.
+
+        Raises:
+            RunError: a line that is no line of a run; a query or document that the task has not; a document outside
+                the list's pool, or twice in a list; lines of a query that do not stand together; no line at all.
+        """
+        pending = _Pending()
+        for chunk in read_chunks(self._path):
+            pending = self._take(chunk, pending)
+            if progress is not None:
+                progress(int((self._lengths > 0).sum()))
+        self._count(pending)
+        if progress is not None:
+            progress(len(self._lists))
+        return SettingCounts(
+            self._lists,
+            self._found.gt,
+            self._found.eq,
+            self._lengths,
+            len(self._ignored),
+            self._merged,
+            self._top,
+            self._theirs,
+            self._wide,
+        )
+
+    def _take(self, chunk: Chunk, pending: _Pending) -> _Pending:
+        numbers = self._numbers(chunk)
+        documents = self._documents(chunk)
+        kept = numbers != _IGNORED
+        numbers, documents, scores = numbers[kept], documents[kept], chunk.scores[kept]
+        self._check_pools(chunk, numbers, documents)
+        together = numbers[1:] == numbers[:-1]
+        exact = chunk.exact[kept]
+        self._merged += int((together & (scores[1:] == scores[:-1]) & (exact[1:] != exact[:-1])).sum())
+        whole = _Pending(
+            np.concatenate([pending.numbers, numbers]),
+            np.concatenate([pending.documents, documents]),
+            np.concatenate([pending.scores, scores]),
+        )
+        if not len(whole.numbers):
+            return whole
+        open_from = int(np.flatnonzero(np.r_[True, whole.numbers[1:] != whole.numbers[:-1]])[-1])
+        done, rest = slice(0, open_from), slice(open_from, None)
+        self._count(_Pending(whole.numbers[done], whole.documents[done], whole.scores[done]))
+        return _Pending(whole.numbers[rest], whole.documents[rest], whole.scores[rest])
+
+    def _numbers(self, chunk: Chunk) -> IntArray:
+        """The list of each line, _IGNORED where no relevant belongs to it."""
+        known = self._lists.number
+        found = np.array([known.get(name, _UNKNOWN) for name in chunk.queries], dtype=np.int64)
+        for code in np.flatnonzero(found == _UNKNOWN):
+            name = chunk.queries[int(code)]
+            if name not in self._unjudged:
+                raise RunError(
+                    f"{self._path}:{_line(chunk, chunk.query, int(code))}: {self._data.name} has no list {name!r} in "
+                    f"the {self._lists.setting} setting",
+                    found=f"lists are called like {self._lists.ids[0]!r}",
+                    remedy="rank the queries of this task, all of its languages and questions; `xqr-bench data` "
+                    "and docs/interop.md tell the ids",
+                )
+            self._ignored.add(name)
+            found[code] = _IGNORED
+        return found[chunk.query]
+
+    def _documents(self, chunk: Chunk) -> IntArray:
+        found = np.array([self._index.get(name, _UNKNOWN) for name in chunk.documents], dtype=np.int64)
+        for code in np.flatnonzero(found == _UNKNOWN)[:1]:
+            raise RunError(
+                f"{self._path}:{_line(chunk, chunk.document, int(code))}: {self._data.name} has no candidate "
+                f"{chunk.documents[int(code)]!r}",
+                found=f"candidates are called like {self._data.candidates[0].id!r}",
+                remedy="rank the candidates of this task: lang:article:paragraph:sentence, 0-based",
+            )
+        return found[chunk.document]
+
+    def _check_pools(self, chunk: Chunk, numbers: IntArray, documents: IntArray) -> None:
+        if self._lists.setting == MULTILINGUAL:
+            return
+        wrong = np.flatnonzero(self._columns[documents] != self._lists.pools[numbers])
+        if len(wrong):
+            number, document = int(numbers[wrong[0]]), int(documents[wrong[0]])
+            name, candidate = self._lists.ids[number], self._data.candidates[document]
+            raise RunError(
+                f"{self._path}: the list {name!r} ranks the candidate {candidate.id!r}, which is outside its pool",
+                found=f"the candidates of the list are in {self._data.languages[self._lists.pools[number]]}",
+                remedy="rank each language by itself in this setting; rankings of all languages together are the "
+                f"{MULTILINGUAL} setting",
+            )
+
+    def _count(self, lines: _Pending) -> None:
+        """Count complete lists and have them evaluated."""
+        from xqr_bench.rank.kernels import count_lines
+
+        if not len(lines.numbers):
+            return
+        starts = np.flatnonzero(np.r_[True, lines.numbers[1:] != lines.numbers[:-1], True])
+        numbers = lines.numbers[starts[:-1]]
+        again = self._lengths[numbers] > 0
+        again |= np.bincount(numbers, minlength=len(self._lists))[numbers] > 1
+        if again.any():
+            raise RunError(
+                f"{self._path}: the lines of {self._lists.ids[int(numbers[again][0])]!r} do not stand together",
+                remedy="sort the file by query: sort -s -k1,1",
+            )
+        line = -1
+        for counts in (self._found, self._wide):
+            if counts is not None and line < 0:
+                line = count_lines(
+                    starts,
+                    lines.documents,
+                    lines.scores,
+                    self._count_columns,
+                    numbers,
+                    counts.lists.offsets,
+                    counts.lists.positions,
+                    counts.seen,
+                    self._score_of,
+                    counts.gt,
+                    counts.eq,
+                )
+        if line >= 0:
+            name = self._lists.ids[int(lines.numbers[line])]
+            raise RunError(
+                f"{self._path}: the list {name!r} holds the document "
+                f"{self._data.candidates[int(lines.documents[line])].id!r} twice",
+                remedy="keep its best line; a document has one place in a list",
+            )
+        self._lengths[numbers] = np.diff(starts)
+        if self._lists.setting == MULTILINGUAL:
+            of_list = np.repeat(np.arange(len(numbers)), np.diff(starts))
+            first = lines.scores == np.maximum.reduceat(lines.scores, starts[:-1])[of_list]
+            np.add.at(self._top, (numbers[of_list[first]], self._columns[lines.documents[first]]), 1)
+        self._evaluate(starts, numbers, lines)
+
+    def _evaluate(self, starts: IntArray, numbers: IntArray, lines: _Pending) -> None:
+        lists = [i for i, number in enumerate(numbers.tolist()) if self._checked[number]]
+        names = [self._lists.ids[int(numbers[i])] for i in lists]
+        keys, run, qrels = self._keys, {}, {}
+        for name, i in zip(names, lists, strict=True):
+            of_list = slice(starts[i], starts[i + 1])
+            documents = [keys[document] for document in lines.documents[of_list].tolist()]
+            run[name] = dict(zip(documents, lines.scores[of_list].tolist(), strict=True))
+            qrels[name] = {keys[position]: 1 for position in self._lists.relevants(int(numbers[i])).tolist()}
+        self._theirs[numbers[lists]] = self._peer.evaluate(qrels, run, names)
+
+
+def _line(chunk: Chunk, codes: IntArray, code: int) -> int:
+    return chunk.line_of(int(np.flatnonzero(codes == code)[0]))
+
+
+# Runs -> records: any system's ranking, scored like an encoder's.
+
+MAX_CHECKED = 20_000
+CHECK_SEED = 0
+
+
+def evaluate_runs(
+    folder: Path | str,
+    tasks: Sequence[str | Path | TaskSpec],
+    *,
+    name: str | None = None,
+    data_dir: Path | str | None = None,
+    languages: Sequence[str] | None = None,
+    limit: int | None = None,
+    metrics: Sequence[str] | None = None,
+    progress: Progress | None = None,
+    data_progress: DataProgress | None = None,
+    arguments: Mapping[str, Any] | None = None,
+) -> list[Record]:
+    """Score the TREC runs below a folder; the record holds the settings that have a run.
+
+    Candidates are ranked by score, as trec_eval does, and never by the rank column; scores are read as 32-bit
+    floats, as trec_eval does. Every figure is also computed by pytrec_eval (on at most 20,000 lists a setting).
+
+    Depth: a setting whose lists all hold their whole pool is not cut. If every list of every setting does, and none
+    is missing, the record is of full depth; else its depth is its longest list, a relevant that is not in its list
+    has no rank, and measures that need all ranks are undefined.
+
+    Args:
+        folder: holds `<task>/<setting>.run` or `.run.gz`.
+        tasks: names, paths or specs.
+        name: names the record; default: the folder's own name.
+        data_dir, languages, limit, metrics, progress, data_progress, arguments: as for `evaluate_tasks`.
+
+    Returns:
+        one record per task, in order.
+
+    Raises:
+        RunError: a run is missing or cannot be scored: see `RunReader.read`; or it is cut above a metric's cutoff.
+        XqrBenchError: whatever is wrong with the task or its data.
+    """
+    folder = Path(folder).expanduser()
+    progress = progress or Quiet()
+    specs = [choose_metrics(resolve_task(task), metrics) for task in tasks]
+    files = {spec.name: run_files(folder, spec.name) for spec in specs}
+    identity = run_identity(folder)
+    records = []
+    for spec in specs:
+        clock = Clock()
+        with clock.phase("loading"), told(progress, "loading", 1):
+            data = load_task(spec, data_dir=data_dir, languages=languages, limit=limit, progress=data_progress)
+            progress.advance(1)
+        there = {setting: path for setting, path in files[spec.name].items() if setting in spec.settings}
+        if not there:
+            raise RunError(
+                f"{folder} has runs of {spec.name} only in settings that the task has not",
+                found=", ".join(files[spec.name]),
+                remedy=f"the task has: {', '.join(spec.settings)}; the layout is {LAYOUT}",
+            )
+        peer = PytrecEval(spec.metrics)
+        with clock.phase("reading"):
+            counts = {setting: _read(data, setting, path, peer, progress) for setting, path in there.items()}
+        ranks = ranks_of_run(data, counts)
+        _refuse_cut(spec.metrics, counts)
+        with clock.phase("cross-check"):
+            views = setting_views(ranks, tuple(counts))
+            found = [item for setting in counts for item in compare(views[setting], peer, counts[setting].theirs)]
+            require_agreement(found, f"{folder} on {spec.name}")
+        settings: dict[str, Any] = {
+            "data_dir": None if data_dir is None else str(data_dir),
+            "languages": None if languages is None else list(languages),
+            "limit": limit,
+            "metrics": None if metrics is None else list(metrics),
+            "cross_check": {"with": "pytrec_eval", **_summary(found)},
+        }
+        records.append(
+            make_record(
+                spec.model_copy(update={"settings": tuple(there)}),
+                data,
+                ranks,
+                ModelInfo(name=name or identity.name, identity=identity),
+                clock=clock,
+                warnings=_warnings(counts),
+                settings=settings,
+                arguments=arguments,
+            )
+        )
+    return records
+
+
+def run_identity(folder: Path) -> ModelIdentity:
+    """The folder's name and a digest over all its run files."""
+    files = [
+        (path.relative_to(folder).as_posix(), path)
+        for setting in SETTINGS
+        for suffix in ("", ".gz")
+        for path in folder.glob(f"*/{setting}.run{suffix}")
+    ]
+    return ModelIdentity(
+        kind="run", name=folder.resolve().name, digest=digest_of_files(files) if files else None, similarity="none"
+    )
+
+
+def ranks_of_run(data: TaskData, counts: Mapping[str, SettingCounts]) -> Ranks:
+    """Put the settings of a run together: the pooled lists by language column, the others as lists of their own."""
+    offsets, positions = relevant_rows(data)
+    pooled = counts.get(MULTILINGUAL)
+    shape = (len(positions), len(data.languages))
+    gt = np.full(shape, -1, dtype=np.int32) if pooled is None else pooled.gt
+    eq = np.zeros(shape, dtype=np.int32) if pooled is None else pooled.eq
+    bilingual = [found for setting, found in counts.items() if setting != MULTILINGUAL]
+    own_gt, own_eq = np.full(len(positions), -1, dtype=np.int32), np.zeros(len(positions), dtype=np.int32)
+    for found in bilingual:
+        own_gt[found.lists.rows] = found.gt[:, 0]
+        own_eq[found.lists.rows] = found.eq[:, 0]
+    whole = pooled is not None and all(found.missing == 0 and found.cut is None for found in counts.values())
+    depth = None if whole else max(int(found.lengths.max(initial=0)) for found in counts.values())
+    ranks = ranks_of(data, offsets, positions, gt, eq, depth)
+    if pooled is not None:
+        top = np.zeros((len(data.queries), len(data.languages)), dtype=np.int32)
+        top[pooled.lists.queries] = pooled.top
+        ranks = replace(ranks, top=top)
+    ranks = replace(ranks, own_gt=own_gt, own_eq=own_eq) if bilingual else ranks
+    return with_rules(data, ranks, {setting: found.wide for setting, found in counts.items() if found.wide is not None})
+
+
+def with_rules(data: TaskData, ranks: Ranks, counts: Mapping[str, Counts]) -> Ranks:
+    """The ranks of a run with those under the rules of relevance that the task declares.
+
+    Args:
+        data: the task.
+        ranks: the strict ranks.
+        counts: by setting, of all sentences of the relevants' paragraphs; empty where there is no such rule.
+    """
+    if not counts:
+        return ranks
+    paragraphs = paragraph_relevants(data)
+    rows = sum(map(len, paragraphs))
+    pooled, own = (np.stack([np.full(rows, -1), np.zeros(rows, dtype=np.int64)]) for _ in range(2))
+    for setting, found in counts.items():
+        there = found.lists.rows
+        retrieved = found.gt[:, 0] >= 0
+        if setting != MULTILINGUAL:
+            own[:, there] = found.gt[:, 0], found.eq[:, 0]
+            continue
+        pooled[0, there] = np.where(retrieved, found.gt.sum(axis=1), -1)
+        pooled[1, there] = found.eq.sum(axis=1)
+        if ranks.own_gt is None:  # a language's ranking is a part of the pooled one
+            each, column = np.arange(len(there)), candidate_columns(data)[found.lists.positions]
+            own[:, there] = found.gt[each, column], found.eq[each, column]
+    variants = Variants(data, separate=True)
+    variants.take_counts((pooled[0], pooled[1]), (own[0], own[1]))
+    return variants.rules(ranks)
+
+
+def _read(data: TaskData, setting: str, path: Path, peer: PytrecEval, progress: Progress) -> SettingCounts:
+    lists = task_lists(data, setting)
+    checked = np.ones(len(lists), dtype=bool)
+    if len(lists) > MAX_CHECKED:
+        chosen = np.random.default_rng(CHECK_SEED).choice(len(lists), MAX_CHECKED, replace=False)
+        checked[:] = False
+        checked[chosen] = True
+    done = 0
+
+    def tell(complete: int) -> None:
+        nonlocal done
+        progress.advance(complete - done)
+        done = complete
+
+    with told(progress, setting, len(lists)):
+        return RunReader(path, data, lists, peer, checked).read(tell)
+
+
+def _refuse_cut(metrics: Sequence[str], counts: Mapping[str, SettingCounts]) -> None:
+    for setting, found in counts.items():
+        for metric in metrics:
+            _, at, cutoff = metric.partition("@")
+            if at and found.cut is not None and found.cut < int(cutoff):
+                fitting = [name for name in metrics if "@" not in name or int(name.partition("@")[2]) <= found.cut]
+                raise RunError(
+                    f"{metric} cannot be computed: the {setting} run is cut at {found.cut}",
+                    remedy=f"rank at least {cutoff} candidates a query, or choose other metrics: "
+                    f"--metrics {','.join(fitting) or 'map'}",
+                )
+
+
+def _summary(found: Sequence[Agreement]) -> dict[str, dict[str, float]]:
+    settings = dict.fromkeys(item.setting for item in found)
+    return {
+        setting: {
+            "lists": max(item.lists for item in found if item.setting == setting),
+            "tied": max(item.tied for item in found if item.setting == setting),
+            "greatest_difference": max(item.difference for item in found if item.setting == setting),
+        }
+        for setting in settings
+    }
+
+
+def _warnings(counts: Mapping[str, SettingCounts]) -> list[str]:
+    lines = []
+    for setting, found in counts.items():
+        if found.missing:
+            lines.append(f"{setting}: {found.missing:,} of {len(found.lists):,} lists are not in the run; they score 0")
+        if found.cut is not None:
+            lines.append(
+                f"{setting}: the run is cut at {found.cut:,}; a relevant below has no rank and counts 0, so that map "
+                "and mrr come out lower than at full depth"
+            )
+        if found.unjudged:
+            lines.append(
+                f"{setting}: {found.unjudged:,} lists of the run have no relevant candidate; they are left out"
+            )
+        if found.merged:
+            lines.append(
+                f"{setting}: {found.merged:,} neighbouring candidates have scores that differ only beyond a 32-bit "
+                "float, in which trec_eval reads scores; they tie"
+            )
+    return lines

@@ -1,0 +1,1 @@
+"""Ranks -> values per query, scores, intervals and tests."""

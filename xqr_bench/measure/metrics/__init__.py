@@ -1,0 +1,199 @@
+"""Ranks -> per-query metrics: one small file a metric, each a closed form over random orders of ties.
+
+A file in this folder that registers a metric is all it takes: every module is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any, Literal
+
+from xqr_bench.core.errors import UnknownNameError, UsageError
+from xqr_bench.core.registry import Registry
+from xqr_bench.core.types import MULTILINGUAL, SETTINGS, FloatArray
+from xqr_bench.measure.metrics.lists import WHOLE_POOL, RankedLists, bilingual_lists, multilingual_lists
+
+# Whether a ranking cut at a depth can answer what a task asks.
+
+
+def refuse_shallow(metrics: Iterable[str], depth: int, *, remedy: str) -> None:
+    """Refuse a cut below the cutoff of a metric: recall@100 of 50 candidates would be another measure.
+
+    Args:
+        metrics: names as `parse_metric` takes them.
+        depth: where the ranking is cut.
+        remedy: what to do next; "{depth}" in it becomes the least depth that does.
+
+    Raises:
+        UsageError: naming the metric with the largest cutoff.
+    """
+    cutoffs = {name: int(cutoff) for name in metrics if (cutoff := name.partition("@")[2])}
+    if cutoffs and (deepest := max(cutoffs, key=lambda name: cutoffs[name])) and cutoffs[deepest] > depth:
+        raise UsageError(
+            f"a ranking cut at {depth} cannot give {deepest}", remedy=remedy.replace("{depth}", str(cutoffs[deepest]))
+        )
+
+
+# What a metric is, and the registry that parses its name back into it.
+
+ListFunction = Callable[[RankedLists], FloatArray]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A function from ranked lists to one value per list (or per row), and what a reader must know of it.
+
+    Attributes:
+        name: as printed and as parsed, such as `recall@10`.
+        summary: one line.
+        formula: in the symbols of docs/metrics.md.
+        source: where the definition comes from.
+        kernel: lists -> float64 `[lists]` (`per_row`: `[rows]`); NaN where the value is undefined.
+        kind: "score" (higher is better) or "bias" (describes how language moves ranks).
+        settings: the settings it is defined in.
+        full_depth: whether it needs the rank of every relevant (undefined on a ranking cut at a depth).
+        needs_tops: whether it needs to know what stands first (`RankedLists.tops`).
+        undefined_when: when the kernel gives NaN.
+        per_row: the kernel gives a value per relevant instead of per list.
+        set_statistic: a function of several lists at once, in place of a kernel and its mean.
+        random_reference, floor, ceiling: lists -> the value of a random ranking, the least and the greatest
+            possible value, per list (or per row).
+    """
+
+    name: str
+    summary: str
+    formula: str
+    source: str
+    kernel: ListFunction | None = None
+    kind: Literal["score", "bias"] = "score"
+    settings: tuple[str, ...] = SETTINGS
+    full_depth: bool = False
+    needs_tops: bool = False
+    undefined_when: str = ""
+    per_row: bool = False
+    set_statistic: SetStatistic | None = None
+    random_reference: ListFunction | None = None
+    floor: ListFunction | None = None
+    ceiling: ListFunction | None = None
+
+
+@dataclass(frozen=True)
+class SetStatistic:
+    """A statistic of several lists together that depends on them through sums of features only.
+
+    So it can be computed for any weighting of the questions (bootstrap) by one matrix product.
+
+    Attributes:
+        features: lists -> float64 `[lists, f]`, one row per list; NaN rows are left out.
+        value: (sums `[..., f]`, number of lists `[...]`) -> value `[...]`, NaN where undefined.
+        why_undefined: lists -> the reason why the statistic cannot be computed at all, or None.
+    """
+
+    features: Callable[[RankedLists], FloatArray]
+    value: Callable[[FloatArray, FloatArray], FloatArray]
+    why_undefined: Callable[[RankedLists], str | None]
+
+
+@dataclass(frozen=True)
+class MetricFamily:
+    """A registered definition; with a cutoff it makes one metric for each k."""
+
+    make: Callable[..., Metric]
+    has_cutoff: bool
+
+
+_FAMILIES: Registry[MetricFamily] = Registry("metric")
+
+
+def metric(name: str, *, cutoff: bool = False, **facts: Any) -> Callable[[Callable[..., FloatArray]], Any]:
+    """Register the decorated kernel as the metric `name` (with `cutoff`: as `name@k` for any k >= 1).
+
+    Args:
+        name: the printed name without cutoff.
+        cutoff: the kernel (and `ceiling`, where given) takes `k` as a second argument.
+        **facts: the other fields of `Metric`.
+    """
+
+    def add(kernel: Callable[..., FloatArray]) -> Callable[..., FloatArray]:
+        def make(k: int | None = None) -> Metric:
+            if k is None:
+                return Metric(name=name, kernel=kernel, **facts)
+            bound = {key: partial(facts[key], k=k) for key in ("ceiling",) if facts.get(key)}
+            return Metric(name=f"{name}@{k}", kernel=partial(kernel, k=k), **{**facts, **bound})
+
+        _FAMILIES.register(name)(MetricFamily(make, cutoff))
+        return kernel
+
+    return add
+
+
+def bias(name: str, **facts: Any) -> Callable[[Callable[..., FloatArray]], Any]:
+    """Register a bias measure: multilingual setting, full depth (MEASURES.md 4)."""
+    return metric(name, kind="bias", settings=(MULTILINGUAL,), full_depth=True, **facts)
+
+
+def register_set_statistic(name: str, statistic: SetStatistic, **facts: Any) -> None:
+    """Register a bias measure that is a statistic of several lists at once."""
+    made = Metric(
+        name=name,
+        set_statistic=statistic,
+        kind="bias",
+        settings=(MULTILINGUAL,),
+        full_depth=True,
+        **facts,
+    )
+    _FAMILIES.register(name)(MetricFamily(lambda: made, has_cutoff=False))
+
+
+def parse_metric(name: str) -> Metric:
+    """Return the metric that `name` names; `parse_metric(m.name)` makes `m` again.
+
+    Raises:
+        UnknownNameError: no such metric.
+        UsageError: a cutoff is missing, not wanted, or not a whole number of at least 1.
+    """
+    family_name, at, cutoff = name.partition("@")
+    try:
+        family = _FAMILIES.get(family_name)
+    except UnknownNameError as error:
+        raise UnknownNameError("metric", name, metric_names()) from error
+    if family.has_cutoff != bool(at):
+        hint = f"{family_name}@10" if family.has_cutoff else family_name
+        raise UsageError(
+            f"the metric {name!r} {'needs a cutoff' if family.has_cutoff else 'takes no cutoff'}",
+            remedy=f"write it as {hint}",
+        )
+    if not at:
+        return family.make()
+    if not cutoff.isascii() or not cutoff.isdigit() or cutoff.startswith("0"):
+        raise UsageError(
+            f"the cutoff of the metric {name!r} is not a whole number of at least 1",
+            remedy=f"write it as {family_name}@10",
+        )
+    return family.make(int(cutoff))
+
+
+def metric_names() -> list[str]:
+    """Printed names of all registered metrics, scores before bias; those with a cutoff as `name@k`."""
+    families = {name: _FAMILIES.get(name) for name in sorted(_FAMILIES.names())}
+    named = {f"{name}@k" if family.has_cutoff else name: family for name, family in families.items()}
+    return sorted(named, key=lambda name: named[name].make(*[1] * named[name].has_cutoff).kind == "bias")
+
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+__all__ = [
+    "WHOLE_POOL",
+    "Metric",
+    "RankedLists",
+    "SetStatistic",
+    "bilingual_lists",
+    "metric_names",
+    "multilingual_lists",
+    "parse_metric",
+]

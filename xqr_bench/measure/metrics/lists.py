@@ -1,0 +1,327 @@
+"""Ranks as ranked lists, and sums over them that are exact over random orders of ties."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import digamma
+
+from xqr_bench.core.types import FloatArray, IntArray, Ranks
+
+# Ranks seen as ragged lists: the relevants of one query in one pool, with what stands above and beside them.
+
+WHOLE_POOL = -1
+
+
+@dataclass(frozen=True)
+class Tops:
+    """What stands first in each list: the candidates with the highest score, one or, where they tie, several.
+
+    Attributes:
+        size: how many they are, int64 `[lists]`.
+        own: how many of them are in the query's own language, int64 `[lists]`.
+        own_pool: candidates of the query's own language in the pool, int64 `[lists]`.
+    """
+
+    size: IntArray
+    own: IntArray
+    own_pool: IntArray
+
+    def take(self, chosen: IntArray) -> Tops:
+        """Those of the lists with these indices."""
+        return Tops(self.size[chosen], self.own[chosen], self.own_pool[chosen])
+
+
+@dataclass(frozen=True)
+class RankedLists:
+    """One list of relevants for each (query, pool); the only thing a metric sees.
+
+    Rows `offsets[i]:offsets[i + 1]` are the relevants of list i, ordered by `above`; those with equal `above` are
+    in one block of tied candidates. A relevant that was not retrieved has no rank: `above` is -1 and it stands last.
+
+    Attributes:
+        offsets: int64 `[lists + 1]`.
+        above: candidates of the pool that score above the relevant (G), int64 `[rows]`.
+        tied: candidates of the pool that score the same, itself included (e), int64 `[rows]`.
+        gains: gain of the relevant, float64 `[rows]`.
+        columns: pool column (language) of the relevant, int64 `[rows]`.
+        queries: query index of each list, int64 `[lists]`.
+        pools: pool column of each list, WHOLE_POOL for all columns, int64 `[lists]`.
+        pool_sizes: candidates in the pool of each list (N), int64 `[lists]`.
+        query_columns: pool column of the query's own language, -1 when it has none, int64 `[lists]`.
+        tops: what stands first; None where it was not counted, or the pool is a single language.
+    """
+
+    offsets: IntArray
+    above: IntArray
+    tied: IntArray
+    gains: FloatArray
+    columns: IntArray
+    queries: IntArray
+    pools: IntArray
+    pool_sizes: IntArray
+    query_columns: IntArray
+    tops: Tops | None = None
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+    @cached_property
+    def n_relevants(self) -> IntArray:
+        """Relevants of each list (n), int64 `[lists]`."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def rows(self) -> IntArray:
+        """List index of each row, int64 `[rows]`."""
+        return np.repeat(np.arange(len(self)), self.n_relevants)
+
+    @cached_property
+    def ranked(self) -> NDArray[np.bool_]:
+        """Whether the row has a rank (False: not retrieved), bool `[rows]`."""
+        return self.above >= 0
+
+    @cached_property
+    def block_starts(self) -> IntArray:
+        """First row of each block of tied relevants, int64 `[blocks]`."""
+        new = np.ones(len(self.above), dtype=bool)
+        new[1:] = (self.above[1:] != self.above[:-1]) | (self.rows[1:] != self.rows[:-1])
+        # relevants without a rank share nothing: each is a block of its own
+        new |= ~self.ranked
+        return np.flatnonzero(new)
+
+    @cached_property
+    def blocks(self) -> IntArray:
+        """Block index of each row, int64 `[rows]`."""
+        return np.repeat(np.arange(len(self.block_starts)), self._block_lengths)
+
+    @cached_property
+    def _block_lengths(self) -> IntArray:
+        return np.diff(np.append(self.block_starts, len(self.above)))
+
+    @cached_property
+    def block_relevants(self) -> IntArray:
+        """Relevants in the row's own block (r), int64 `[rows]`."""
+        return self._block_lengths[self.blocks]
+
+    @cached_property
+    def relevants_above(self) -> IntArray:
+        """Relevants of the list in blocks above the row's own (R), int64 `[rows]`."""
+        starts: IntArray = self.block_starts[self.blocks] - self.offsets[:-1][self.rows]
+        return starts
+
+    @cached_property
+    def by_column(self) -> IntArray:
+        """Order of the rows by list, then by language, int64 `[rows]`."""
+        return self.order_within(self.columns)
+
+    def order_within(self, key: IntArray) -> IntArray:
+        """Stable order of the rows by list, then by a key per row, int64 `[rows]`."""
+        n = len(key) // max(len(self), 1)
+        if len(self) and (self.n_relevants == n).all():  # lists of one length: many short sorts beat a long one
+            within = np.argsort(key.reshape(-1, n), axis=1, kind="stable")
+            return (within + self.offsets[:-1, None]).ravel()
+        return np.lexsort((key, self.rows))
+
+    @cached_property
+    def shared(self) -> dict[str, FloatArray]:
+        """Arrays that several metrics make from these lists, by name."""
+        return {}
+
+    @cached_property
+    def first_rows(self) -> IntArray:
+        """First row of each list: its best-ranked relevant, int64 `[lists]`."""
+        return self.offsets[:-1]
+
+    @cached_property
+    def last_rows(self) -> IntArray:
+        """Last row of each list, int64 `[lists]`."""
+        return self.offsets[1:] - 1
+
+    @cached_property
+    def in_own_language(self) -> NDArray[np.bool_]:
+        """Whether the row is in the query's own language, bool `[rows]`."""
+        return np.asarray(self.columns == self.query_columns[self.rows])
+
+    def sum_rows(self, values: FloatArray) -> FloatArray:
+        """Sum per list of a value per row, float64 `[lists]`."""
+        if len(values) == len(self):  # one row a list
+            return values.astype(np.float64)
+        return np.add.reduceat(values, self.first_rows)
+
+    @cached_property
+    def has_ties(self) -> NDArray[np.bool_]:
+        """Whether a relevant of the list shares its score with another candidate, bool `[lists]`."""
+        found = np.zeros(len(self), dtype=bool)
+        found[self.rows[self.tied > 1]] = True
+        return found
+
+    def take(self, chosen: IntArray) -> RankedLists:
+        """The lists with these indices, in this order."""
+        lengths = self.n_relevants[chosen]
+        offsets = np.append(0, np.cumsum(lengths))
+        rows = np.repeat(self.offsets[chosen] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return RankedLists(
+            offsets=offsets,
+            above=self.above[rows],
+            tied=self.tied[rows],
+            gains=self.gains[rows],
+            columns=self.columns[rows],
+            queries=self.queries[chosen],
+            pools=self.pools[chosen],
+            pool_sizes=self.pool_sizes[chosen],
+            query_columns=self.query_columns[chosen],
+            tops=None if self.tops is None else self.tops.take(chosen),
+        )
+
+    def pessimistic(self) -> RankedLists:
+        """The same lists with ties broken against the relevants: each stands last in its block, lower gains first.
+
+        Among equal gains those in the query's own language stand last, for the one score that looks at it.
+
+        Returns:
+            Lists without ties; any metric of them is its value under the worst order.
+        """
+        first = self.above + self.tied - self.block_relevants
+        return self._with_places(first, self.gains, self.in_own_language)
+
+    def optimistic(self) -> RankedLists:
+        """The same lists with ties broken in favour of the relevants, higher gains first."""
+        return self._with_places(self.above, -self.gains, ~self.in_own_language)
+
+    def _with_places(self, first: IntArray, order_by: FloatArray, then_by: NDArray[np.bool_]) -> RankedLists:
+        """Give the relevants of each block the places from `first` on, in the order of `order_by`, then `then_by`."""
+        order = np.lexsort((then_by, order_by, self.blocks))
+        place = np.empty(len(order), dtype=np.int64)
+        place[order] = np.arange(len(order)) - self.block_starts[self.blocks[order]]
+        above = np.where(self.ranked, first + place, -1)
+        return in_rank_order(replace(self, above=above, tied=np.ones_like(self.tied)))
+
+
+def in_rank_order(lists: RankedLists) -> RankedLists:
+    """Sort the rows of each list by `above`, rows without a rank last; stable."""
+    key = np.where(lists.above >= 0, lists.above, np.iinfo(np.int64).max)
+    if ((key[1:] >= key[:-1]) | (lists.rows[1:] != lists.rows[:-1])).all():
+        return lists
+    order = lists.order_within(key)
+    return replace(
+        lists,
+        above=lists.above[order],
+        tied=lists.tied[order],
+        gains=lists.gains[order],
+        columns=lists.columns[order],
+    )
+
+
+def _lists(
+    ranks: Ranks, rows: IntArray, list_of_row: IntArray, above: IntArray, tied: IntArray, pools: IntArray
+) -> RankedLists:
+    """Build lists from relevant rows that are grouped by `list_of_row` (ascending, without gaps)."""
+    starts = np.flatnonzero(np.r_[True, list_of_row[1:] != list_of_row[:-1]]) if len(rows) else rows
+    queries = ranks.row_queries[rows[starts]]
+    own = np.where(ranks.query_numbers < len(ranks.columns), ranks.query_numbers, -1)
+    pools = pools[starts]
+    sizes = np.append(ranks.column_sizes, ranks.column_sizes.sum())[pools]
+    if ranks.removed is not None:
+        sizes = sizes - np.column_stack([ranks.removed, ranks.removed.sum(axis=1)])[queries, pools]
+    return in_rank_order(
+        RankedLists(
+            offsets=np.append(starts, len(rows)),
+            above=above,
+            tied=tied,
+            gains=ranks.gains[rows],
+            columns=ranks.relevant_columns[rows],
+            queries=queries,
+            pools=pools,
+            pool_sizes=sizes,
+            query_columns=own[queries],
+        )
+    )
+
+
+def bilingual_lists(ranks: Ranks) -> RankedLists:
+    """One list per (query, candidate language that has a relevant), ranked within that language alone.
+
+    Those whose pool is the query's own language make the monolingual setting, the others the cross-lingual one.
+    """
+    keys = ranks.row_queries * len(ranks.columns) + ranks.relevant_columns
+    order = np.arange(len(keys))
+    if (keys[1:] < keys[:-1]).any():
+        order = np.argsort(keys, kind="stable")
+    keys, columns = keys[order], ranks.relevant_columns[order]
+    above = ranks.gt[order, columns] if ranks.own_gt is None else ranks.own_gt[order]
+    tied = ranks.eq[order, columns] if ranks.own_eq is None else ranks.own_eq[order]
+    return _lists(ranks, order, keys, above.astype(np.int64), tied.astype(np.int64), columns)
+
+
+def multilingual_lists(ranks: Ranks) -> RankedLists:
+    """One list per query, ranked within the whole pool."""
+    rows = np.arange(ranks.n_relevants)
+    above = ranks.gt.sum(axis=1, dtype=np.int64)
+    if ranks.depth is not None or ranks.own_gt is not None:
+        above[(ranks.gt < 0).any(axis=1)] = -1
+    if ranks.depth is not None:
+        # columns cut at the depth are exact for the pool down to that depth, less what leaves
+        left = 0 if ranks.removed is None else ranks.removed.sum(axis=1)[ranks.row_queries]
+        above[above >= ranks.depth - left] = -1
+    lists = _lists(
+        ranks,
+        rows,
+        ranks.row_queries,
+        above,
+        ranks.eq.sum(axis=1, dtype=np.int64),
+        np.full(len(rows), WHOLE_POOL),
+    )
+    return lists if ranks.top is None else replace(lists, tops=_tops(ranks.top, ranks, lists))
+
+
+def _tops(top: NDArray[np.int32], ranks: Ranks, lists: RankedLists) -> Tops:
+    """The top of each query, seen from its own language; 0 of a language without candidates."""
+    own = lists.query_columns
+    found = top[lists.queries].astype(np.int64)
+    in_pool = found[np.arange(len(found)), own]
+    return Tops(found.sum(axis=1), np.where(own >= 0, in_pool, 0), np.where(own >= 0, ranks.column_sizes[own], 0))
+
+
+# Sums over the places of a block of tied candidates, shared by the closed forms.
+
+MCSHERRY_NAJORK = (
+    "McSherry & Najork 2008, Computing information retrieval performance measures efficiently in the "
+    "presence of tied scores"
+)
+
+
+def harmonic_difference(above: IntArray, tied: IntArray) -> FloatArray:
+    """Sum of 1/r for r = above + 1 .. above + tied, float64; exact 1/(above + 1) where nothing is tied."""
+    low = above.astype(np.float64)
+    result = 1.0 / (low + 1.0)
+    many = tied > 1
+    result[many] = digamma(low[many] + tied[many] + 1.0) - digamma(low[many] + 1.0)
+    return result
+
+
+def share_within(lists: RankedLists, k: int) -> FloatArray:
+    """P(rank <= k) of each row over a random order of its block: clip((k - G) / e, 0, 1); 0 without a rank."""
+    share = np.clip((k - lists.above) / lists.tied.clip(min=1), 0.0, 1.0)
+    return np.where(lists.ranked, share, 0.0)
+
+
+def none_within(lists: RankedLists, slots: IntArray) -> FloatArray:
+    """P(no relevant of each list's first block stands in the block's first `slots` places).
+
+    C(e - r, s) / C(e, s) as a product over the r relevants.
+
+    Args:
+        lists: the lists.
+        slots: s, int64 `[lists]`, 0 <= s <= e.
+    """
+    tied = lists.tied[lists.first_rows]
+    relevants = lists.block_relevants[lists.first_rows]
+    result = np.ones(len(lists))
+    for j in range(int(relevants.max(initial=0))):
+        factor = np.clip(tied - slots - j, 0, None) / np.clip(tied - j, 1, None)
+        result = np.where(j < relevants, result * factor, result)
+    return result

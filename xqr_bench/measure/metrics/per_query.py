@@ -1,0 +1,184 @@
+"""Ranks -> PerQuery: the values a score is made of, with the cells (language pairs) they belong to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, FloatArray, IntArray, Ranks
+from xqr_bench.measure.metrics import Metric
+from xqr_bench.measure.metrics.lists import RankedLists, bilingual_lists, multilingual_lists
+
+CENSORED = "the ranking is cut at a depth, and the measure needs the rank of every relevant"
+NO_TOPS = "these ranks do not tell the language of the top result, as those of older versions"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One setting proper: a query language and the candidate language, None for the whole pool."""
+
+    query: str
+    candidate: str | None
+
+    @property
+    def pair(self) -> str:
+        """`en>de`, or `en` for the whole pool."""
+        return self.query if self.candidate is None else f"{self.query}>{self.candidate}"
+
+
+class SettingView:
+    """The lists of one family of settings, cut into cells; what all its metrics share is computed once."""
+
+    def __init__(self, ranks: Ranks, setting: str, lists: RankedLists) -> None:
+        self.ranks = ranks
+        self.setting = setting
+        self.lists = lists
+        self._languages = ranks.all_languages
+        self._query_languages = ranks.query_numbers[lists.queries]
+
+    def cells_of(self, columns: IntArray, query_languages: IntArray) -> tuple[tuple[Cell, ...], IntArray]:
+        """Cells and the cell of each value, for values with these pool columns; ordered by language."""
+        keys = query_languages * (len(self._languages) + 1) + columns + 1
+        present, cells = np.unique(keys, return_inverse=True)
+        width = len(self._languages) + 1
+        named = tuple(
+            Cell(
+                self._languages[int(key) // width],
+                None if int(key) % width == 0 else self.ranks.columns[int(key) % width - 1],
+            )
+            for key in present
+        )
+        return named, cells
+
+    @cached_property
+    def list_cells(self) -> tuple[tuple[Cell, ...], IntArray]:
+        """Cells of the lists themselves."""
+        return self.cells_of(self.lists.pools, self._query_languages)
+
+    @cached_property
+    def row_cells(self) -> tuple[tuple[Cell, ...], IntArray]:
+        """Cells of the rows: query language and the relevant's own language."""
+        return self.cells_of(self.lists.columns, self._query_languages[self.lists.rows])
+
+    @cached_property
+    def tied(self) -> FloatArray:
+        """Share of each list's relevants that tie with another candidate of the pool, float64 `[lists]`."""
+        return self.lists.sum_rows((self.lists.tied > 1).astype(np.float64)) / self.lists.n_relevants
+
+    @cached_property
+    def tied_lists(self) -> IntArray:
+        """Indices of the lists with a tied relevant."""
+        return np.flatnonzero(self.lists.has_ties)
+
+    @cached_property
+    def worst(self) -> RankedLists:
+        """The lists with ties, ties broken against the relevants."""
+        return self.lists.take(self.tied_lists).pessimistic()
+
+    @cached_property
+    def best(self) -> RankedLists:
+        """The lists with ties, ties broken in favour of the relevants."""
+        return self.lists.take(self.tied_lists).optimistic()
+
+
+@dataclass(frozen=True)
+class PerQuery:
+    """What a score is made of: for each value its query, its cell and the number itself.
+
+    Attributes:
+        metric: the metric.
+        setting: the family of settings.
+        cells: the settings proper.
+        cell: cell of each value, int64 `[values]`.
+        queries: query index of each value, int64 `[values]`.
+        values: float64 `[values]`, NaN where undefined; for a set statistic empty.
+        features: of a set statistic, float64 `[values, f]`, else None.
+        pessimistic, optimistic: values under the worst and the best order of tied candidates, or None.
+        tied: share of tied relevants behind each value, float64 `[values]`.
+        random_reference, floor, ceiling: per value, or None.
+        undefined_reason: why no value is defined at all, or None.
+    """
+
+    metric: Metric
+    setting: str
+    cells: tuple[Cell, ...]
+    cell: IntArray
+    queries: IntArray
+    values: FloatArray
+    tied: FloatArray
+    features: FloatArray | None = None
+    pessimistic: FloatArray | None = None
+    optimistic: FloatArray | None = None
+    random_reference: FloatArray | None = None
+    floor: FloatArray | None = None
+    ceiling: FloatArray | None = None
+    undefined_reason: str | None = None
+
+
+def setting_views(ranks: Ranks, settings: tuple[str, ...]) -> dict[str, SettingView]:
+    """The lists of each family of settings, from one set of ranks."""
+    views: dict[str, SettingView] = {}
+    if MONOLINGUAL in settings or CROSS_LINGUAL in settings:
+        lists = bilingual_lists(ranks)
+        own = lists.pools == lists.query_columns
+        for setting, chosen in ((MONOLINGUAL, own), (CROSS_LINGUAL, ~own)):
+            if setting in settings:
+                views[setting] = SettingView(ranks, setting, lists.take(np.flatnonzero(chosen)))
+    if MULTILINGUAL in settings:
+        views[MULTILINGUAL] = SettingView(ranks, MULTILINGUAL, multilingual_lists(ranks))
+    return views
+
+
+def per_query(metric: Metric, view: SettingView) -> PerQuery:
+    """Compute `metric` for every query of the view.
+
+    Undefined as a whole, with a reason, where the ranking is cut and the measure needs full depth, or where a set
+    statistic does not fit the task.
+    """
+    lists = view.lists
+    cells, cell = view.row_cells if metric.per_row else view.list_cells
+    nothing = PerQuery(
+        metric,
+        view.setting,
+        cells=cells,
+        cell=cell,
+        queries=lists.queries[lists.rows] if metric.per_row else lists.queries,
+        values=np.full(len(cell), np.nan),
+        tied=view.tied[lists.rows] if metric.per_row else view.tied,
+    )
+    statistic = metric.set_statistic
+    reason = CENSORED if metric.full_depth and view.ranks.depth is not None else None
+    if reason is None and metric.needs_tops and lists.tops is None:
+        reason = NO_TOPS
+    if reason is None and statistic is not None:
+        reason = statistic.why_undefined(lists)
+    if reason is not None:
+        return replace(nothing, undefined_reason=reason)
+    if statistic is not None:
+        return replace(nothing, features=statistic.features(lists))
+    kernel = metric.kernel
+    if kernel is None:
+        raise TypeError(f"the metric {metric.name!r} has neither kernel nor set statistic")
+
+    values = kernel(lists)
+
+    def with_ties_as(order: RankedLists) -> FloatArray:
+        changed = values.copy()
+        changed[view.tied_lists] = kernel(order)
+        return changed
+
+    is_score, has_ties = metric.kind == "score", len(view.tied_lists) > 0
+    references = {
+        name: function(lists)
+        for name in ("random_reference", "floor", "ceiling")
+        if (function := getattr(metric, name)) is not None
+    }
+    return replace(
+        nothing,
+        values=values,
+        pessimistic=(with_ties_as(view.worst) if has_ties else values) if is_score else None,
+        optimistic=(with_ties_as(view.best) if has_ties else values) if is_score else None,
+        **references,
+    )

@@ -1,0 +1,320 @@
+"""Two records on the same task data: differences, intervals, effect sizes and randomisation tests.
+
+    a = panel(values_a["multilingual"]["map"], units)
+    b = panel(values_b["multilingual"]["map"], units)
+    figures = Contrasts.means(len(a.cells), [("macro", range(len(a.cells)))])
+    result = paired([Pair(a, b, figures)], units, np.random.default_rng(0))["macro"]
+    result.difference, result.p, result.p_article
+
+All figures of all pairs are tested with the same signs: one matrix product per block of resamples.
+`xqr_bench.measure.differences` makes the pairs and labels for every figure of a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from xqr_bench.core.types import FloatArray
+from xqr_bench.measure import resampling
+from xqr_bench.measure import resampling as boot
+from xqr_bench.measure.linear import (
+    LEVEL,
+    Bounds,
+    Linearised,
+    article_bounds,
+    joined,
+    linearised_difference,
+    question_bounds,
+    shares,
+)
+from xqr_bench.measure.panel import Contrasts, Panel, Units, check_same_layout, difference_panel
+from xqr_bench.measure.resampling import BLOCK, RESAMPLES, TOLERANCE, StepDown, multinomial_weights, on_grid, p_value
+
+# The test by article: a bootstrap of the studentised difference over articles.
+
+
+def bootstrap_t(
+    rows: FloatArray, present: FloatArray, generator: np.random.Generator, resamples: int = RESAMPLES
+) -> tuple[FloatArray, FloatArray]:
+    """p-values and step-down max-T adjusted p-values `[figures]` of "the sum over articles is 0".
+
+    Articles are drawn with replacement; of each draw the sum is centred and studentised, and p is the share of
+    |t*| that reach |t| (symmetric bootstrap-t: Hall 1992, section 3.5; by cluster: Cameron, Gelbach & Miller 2008,
+    Rev. Econ. Stat. 90). With z_g what article g adds to the difference, m articles with a value, and mean z:
+
+        t  = sum z_g / sqrt(m/(m-1) sum (z_g - mean z)^2)
+        t* = sum w_g (z_g - mean z) / sqrt(m*/(m*-1) (sum w_g (z_g - mean z)^2 - (sum w_g (z_g - mean z))^2 / m*))
+
+    Why not one sign per article: that test, and the wild cluster bootstrap-t with signs, which is the same test here
+    since signs do not change the sum of squares, needs sums that are symmetric about 0. One article of XQuAD-R may
+    hold half of the variance of a difference; of true nulls made by resampling articles signs then reject up to 8%,
+    this test less (docs/compare.md has the figures). It errs to the safe side with few articles: 3% at 6.
+
+    The sums are exact (`on_grid`), so that the p-values are the same on any number of threads.
+
+    Args:
+        rows: z_g, float64 `[articles, figures]`, 0 where an article has no value.
+        present: 1.0 where it has one, `[articles, figures]`.
+        generator: source of draws.
+        resamples: B; p = (1 + #) / (B + 1), never 0.
+    """
+    n = len(rows)
+    m = present.sum(axis=0)
+    total = rows.sum(axis=0)
+    size = np.abs(rows).sum(axis=0)
+    centred = present * (rows - total / np.maximum(m, 1))
+    # articles that all add the same have no spread but rounding
+    centred[:, np.abs(centred).sum(axis=0) <= TOLERANCE * size] = 0.0
+    squares = on_grid(centred**2, n * (centred**2).max(axis=0, initial=0.0))
+    centred = on_grid(centred, n * np.abs(centred).max(axis=0, initial=0.0))
+    least = 1e-12 * squares.sum(axis=0)
+    all_there = bool((present == 1.0).all())
+
+    spread = squares.sum(axis=0) * m / np.maximum(m - 1, 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        observed = np.where(np.abs(total) <= TOLERANCE * size, 0.0, np.abs(total) / np.sqrt(spread))
+    observed *= 1.0 - TOLERANCE
+    step_down = StepDown(observed)
+    reached = np.zeros(rows.shape[1])
+    for start in range(0, resamples, BLOCK):
+        weights = multinomial_weights(n, min(BLOCK, resamples - start), generator)
+        drawn = np.full((len(weights), 1), float(n)) if all_there else weights @ present
+        sums = weights @ centred
+        spread = np.maximum(weights @ squares - sums**2 / np.maximum(drawn, 1), least)
+        with np.errstate(invalid="ignore"):
+            t = np.abs(sums) / np.sqrt(spread * drawn / np.maximum(drawn - 1, 1))
+        t[:, least == 0] = 0.0
+        reached += (t >= observed).sum(axis=0)
+        step_down.add(t)
+    # with m articles there are 2^m ways to give each the one sign or the other: nothing is rarer than 2 of them
+    floor = np.where(size == 0, 1.0, 2.0 ** (1 - np.maximum(m, 1)))
+    return np.maximum(p_value(reached, resamples), floor), np.maximum(step_down.p(), floor)
+
+
+# Two records on the same task data: differences, intervals, effect sizes and randomisation tests.
+#
+#     a = panel(values_a["multilingual"]["map"], units)
+#     b = panel(values_b["multilingual"]["map"], units)
+#     figures = Contrasts.means(len(a.cells), [("macro", range(len(a.cells)))])
+#     result = paired([Pair(a, b, figures)], units, np.random.default_rng(0))["macro"]
+#     result.difference, result.p, result.p_article
+#
+# All figures of all pairs are tested with the same signs: one matrix product per block of resamples.
+# `xqr_bench.measure.certainty` makes the pairs and labels for every figure of a record.
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One metric in one family of settings of two records, and the figures to compare."""
+
+    a: Panel
+    b: Panel
+    contrasts: Contrasts
+
+
+@dataclass(frozen=True)
+class PairedResult:
+    """One difference, b minus a.
+
+    Attributes:
+        label: what the figure is.
+        a, b: the two figures.
+        difference: b - a.
+        d: the questions' differences, whose mean is the difference, float64 `[n_questions]` (only questions with a
+            value in the figure).
+        interval: by bootstrap over questions; None when it cannot be computed.
+        article_interval: linearised, summed by article, t.
+        effect_size: difference / standard deviation of the linearised d (Cohen's d_z).
+        p: paired randomisation, one sign per question across all its settings.
+        p_t: its t twin on the linearised differences.
+        p_article, p_article_t: by article: the studentised bootstrap (`bootstrap_t`), and a t test.
+        p_max_t, p_article_max_t: step-down max-T adjusted over all figures tested together.
+        n_questions, n_articles: units with a value in the figure.
+        resamples: B.
+    """
+
+    label: Hashable
+    a: float
+    b: float
+    difference: float
+    d: FloatArray
+    interval: Bounds | None
+    article_interval: Bounds | None
+    effect_size: float
+    p: float
+    p_t: float
+    p_article: float
+    p_article_t: float
+    p_max_t: float
+    p_article_max_t: float
+    n_questions: int
+    n_articles: int
+    resamples: int
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The differences of all figures; `result[label]` is one of them."""
+
+    results: tuple[PairedResult, ...]
+    linearised: Linearised
+
+    def __getitem__(self, label: Hashable) -> PairedResult:
+        for result in self.results:
+            if result.label == label:
+                return result
+        raise KeyError(label)
+
+    def __iter__(self) -> Iterator[PairedResult]:
+        return iter(self.results)
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+
+def paired(
+    pairs: Sequence[Pair],
+    units: Units,
+    generator: np.random.Generator,
+    *,
+    resamples: int = resampling.RESAMPLES,
+    bootstrap_resamples: int = boot.BOOTSTRAP_RESAMPLES,
+    level: float = LEVEL,
+) -> Paired:
+    """Compare two records.
+
+    With x_is a question's value in setting s and n_s the setting's questions, d_i = m sum over s of
+    weight_s (b_is - a_is) / n_s for the m questions of the figure; its mean is the difference of the figures, exactly.
+    Under the null the two records are exchangeable within a question, so every vector of signs is equally likely and
+    n_s does not change (Smucker et al. 2007). p counts |statistic| >= |observed|. For a set statistic the rows of a
+    question are exchanged and the statistic recomputed from the summed features. By article, the articles' sums of
+    d_i (of a set statistic, of its jackknife pseudo-values) are resampled: see `bootstrap_t`.
+
+    Args:
+        pairs: each a metric in a setting; all over the same questions.
+        units: questions and articles.
+        generator: source of signs and resamples; three streams are spawned from it.
+        resamples: B of the randomisation tests.
+        bootstrap_resamples: B of the intervals; 0 leaves them out.
+        level: of the intervals.
+
+    Raises:
+        UsageError: the two records do not have the same queries in the same settings.
+    """
+    for pair in pairs:
+        check_same_layout([pair.a, pair.b])
+    question_stream, article_stream, bootstrap_stream = generator.spawn(3)
+    linearised = joined([linearised_difference(pair.a, pair.b, pair.contrasts, units) for pair in pairs])
+    all_shares = np.hstack([pair.contrasts.apply(shares(pair.b) - shares(pair.a)) for pair in pairs])
+    present = linearised.present
+    p, p_max = _randomise(pairs, all_shares, present, question_stream, resamples)
+    in_article = (units.by_article(present) > 0).astype(np.float64)
+    p_article, p_article_max = bootstrap_t(units.by_article(all_shares), in_article, article_stream, resamples)
+    intervals = _intervals(pairs, linearised, bootstrap_stream, bootstrap_resamples, level)
+    article_intervals = article_bounds(linearised, level)
+    labels = [label for pair in pairs for label in pair.contrasts.labels]
+    a, b = (
+        np.concatenate([pair.contrasts.apply(side) for pair, side in zip(pairs, sides, strict=True)])
+        for sides in ([pair.a.estimate for pair in pairs], [pair.b.estimate for pair in pairs])
+    )
+    results = []
+    for f, label in enumerate(labels):
+        results.append(
+            PairedResult(
+                label=label,
+                a=float(a[f]),
+                b=float(b[f]),
+                difference=float(linearised.estimate[f]),
+                d=all_shares[present[:, f] > 0, f] * int(linearised.n_questions[f]),
+                interval=intervals[f],
+                article_interval=article_intervals[f],
+                effect_size=float(linearised.effect_size[f]),
+                p=float(p[f]),
+                p_t=float(linearised.p_t[f]),
+                p_article=float(p_article[f]),
+                p_article_t=float(linearised.p_article_t[f]),
+                p_max_t=float(p_max[f]),
+                p_article_max_t=float(p_article_max[f]),
+                n_questions=int(linearised.n_questions[f]),
+                n_articles=int(linearised.n_articles[f]),
+                resamples=resamples,
+            )
+        )
+    return Paired(tuple(results), linearised)
+
+
+def _randomise(
+    pairs: Sequence[Pair],
+    all_shares: FloatArray,
+    present: FloatArray,
+    generator: np.random.Generator,
+    resamples: int,
+) -> tuple[FloatArray, FloatArray]:
+    """p-values and step-down max-T adjusted p-values `[figures]` with one sign per question.
+
+    Args:
+        pairs: what is compared.
+        all_shares: `[questions, figures]`, sums to the differences.
+        present: 1.0 where the question has a value in the figure, `[questions, figures]`.
+        generator: source of signs.
+        resamples: B.
+    """
+    scale = np.abs(all_shares).sum(axis=0)
+    rows = resampling.sign_grid(all_shares)
+    observed = rows.sum(axis=0)
+    sets = []
+    column = 0
+    for pair in pairs:
+        columns = slice(column, column + len(pair.contrasts))
+        column = columns.stop
+        if pair.a.statistic is not None:
+            sets.append((columns, pair, (pair.b.sums - pair.a.sums).reshape(len(rows), -1)))
+            observed[columns] = pair.contrasts.apply(pair.b.estimate) - pair.contrasts.apply(pair.a.estimate)
+    studentised = resampling.SignedT((rows**2).sum(axis=0), present.sum(axis=0).astype(np.int64), scale)
+    step_down = StepDown(studentised.observed(observed))
+    count = np.zeros(len(observed))
+    for coins in resampling.coin_blocks(len(rows), resamples, generator):
+        statistics = resampling.signed_sums(rows, coins)
+        for columns, pair, features in sets:
+            statistics[:, columns] = _exchanged(pair, coins @ features)
+        count += resampling.at_least(statistics, observed, scale).sum(axis=0)
+        step_down.add(studentised(statistics))
+    return resampling.p_value(count, resamples), step_down.p()
+
+
+def _exchanged(pair: Pair, moved: FloatArray) -> FloatArray:
+    """Difference of a set statistic's figures when the questions behind `moved` keep their rows, the others swap.
+
+    Args:
+        pair: the two records.
+        moved: sum of b - a over the kept questions, `[resamples, cells * f]`.
+    """
+    shape = (len(moved), *pair.a.sums.shape[1:])
+    moved = moved.reshape(shape)
+    sum_a, sum_b = pair.a.sums.sum(axis=0), pair.b.sums.sum(axis=0)
+    counts = np.broadcast_to(pair.a.totals, shape[:-1])
+    # b's sums are a's plus what was kept; a's sums are b's minus the same
+    new_b = pair.contrasts.apply(pair.b.value(sum_a + moved, counts))
+    new_a = pair.contrasts.apply(pair.a.value(sum_b - moved, counts))
+    return new_b - new_a
+
+
+def _intervals(
+    pairs: Sequence[Pair], linearised: Linearised, generator: np.random.Generator, resamples: int, level: float
+) -> list[Bounds | None]:
+    """Bootstrap intervals of the differences, one per figure."""
+    if resamples == 0:
+        return [None] * len(linearised.estimate)
+    figures = []
+    for pair in pairs:
+        if pair.a.statistic is None:
+            figures.append((difference_panel(pair.a, pair.b), pair.contrasts))
+        else:
+            figures += [(pair.a, pair.contrasts), (pair.b, pair.contrasts)]
+    drawn = boot.bootstrap(figures, generator, resamples)
+    values = list(drawn.values)
+    replicates = [values.pop(0) if pair.a.statistic is None else -values.pop(0) + values.pop(0) for pair in pairs]
+    return question_bounds(np.hstack(replicates), linearised, level, drawn.redrawn)

@@ -1,0 +1,250 @@
+"""pytrec_eval as a second opinion: the same figures from another implementation, of a run or of a record's counts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from xqr_bench.core.errors import RunError, UsageError
+from xqr_bench.core.types import FloatArray, IntArray, Ranks
+from xqr_bench.measure.metrics import RankedLists, parse_metric
+from xqr_bench.measure.metrics.per_query import SettingView, per_query, setting_views
+
+# pytrec_eval as a second opinion: the same figures from another implementation.
+
+TOLERANCE = 1e-9
+_FAMILIES = {"map": "map", "mrr": "recip_rank", "recall": "recall", "success": "success", "ndcg": "ndcg_cut"}
+
+
+def peer_name(metric: str) -> str | None:
+    """What trec_eval calls a metric (`recall@10`: `recall_10`), None where it has none like it."""
+    family, at, cutoff = metric.partition("@")
+    known = _FAMILIES.get(family)
+    return known if known is None or not at else f"{known}_{cutoff}"
+
+
+class PytrecEval:
+    """pytrec_eval with the measures that stand for some of our metrics.
+
+    Args:
+        metrics: our names; those that trec_eval has nothing like are left out.
+    """
+
+    def __init__(self, metrics: Sequence[str]) -> None:
+        self.metrics = [name for name in metrics if peer_name(name)]
+        self._keys = [str(peer_name(name)) for name in self.metrics]
+        # pytrec_eval's own spelling has the cutoff after a point
+        self._asked = {key if name.find("@") < 0 else ".".join(key.rsplit("_", 1)) for name, key in self._pairs()}
+
+    def _pairs(self) -> list[tuple[str, str]]:
+        return list(zip(self.metrics, self._keys, strict=True))
+
+    def evaluate(
+        self, qrels: Mapping[str, dict[str, int]], run: Mapping[str, dict[str, float]], names: Sequence[str]
+    ) -> FloatArray:
+        """Values of the lists called `names`, float64 `[names, metrics]`; NaN for lists that the run lacks."""
+        import pytrec_eval
+
+        values = np.full((len(names), len(self.metrics)), np.nan)
+        if self.metrics:
+            found = pytrec_eval.RelevanceEvaluator(dict(qrels), self._asked).evaluate(dict(run))
+            for row, name in enumerate(names):
+                if name in found:
+                    values[row] = [found[name][key] for key in self._keys]
+        return values
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far pytrec_eval and this package agree on a metric in a setting.
+
+    Attributes:
+        setting, metric: what was compared.
+        lists: lists compared.
+        tied: those of them with tied relevants, where pytrec_eval's order of ties is one of many.
+        difference: greatest difference on lists without ties, or beyond the range that ties allow.
+    """
+
+    setting: str
+    metric: str
+    lists: int
+    tied: int
+    difference: float
+
+
+def compare(view: SettingView, peer: PytrecEval, theirs: FloatArray) -> list[Agreement]:
+    """Compare with the closed forms: equal without ties, between the worst and the best order with them.
+
+    Args:
+        view: the lists of a setting.
+        peer: what made `theirs`.
+        theirs: a row per list of the view, NaN where the list was not evaluated, float64 `[lists, metrics]`.
+    """
+    result = []
+    for column, name in enumerate(peer.metrics):
+        ours = per_query(parse_metric(name), view)
+        known = ~np.isnan(theirs[:, column])
+        low = ours.values if ours.pessimistic is None else ours.pessimistic
+        high = ours.values if ours.optimistic is None else ours.optimistic
+        beyond = np.maximum(low - theirs[:, column], theirs[:, column] - high)[known]
+        result.append(
+            Agreement(
+                setting=view.setting,
+                metric=name,
+                lists=int(known.sum()),
+                tied=int(view.lists.has_ties[known].sum()),
+                difference=float(max(0.0, beyond.max(initial=0.0))),
+            )
+        )
+    return result
+
+
+def require_agreement(found: Sequence[Agreement], source: str) -> None:
+    """Raise RunError when a comparison shows a difference: it would be a bug.
+
+    Args:
+        found: the comparisons.
+        source: what was scored, for the message.
+    """
+    wrong = [item for item in found if not item.difference <= TOLERANCE]
+    if wrong:
+        worst = max(wrong, key=lambda item: item.difference)
+        raise RunError(
+            f"pytrec_eval scores {source} otherwise than xqr-bench does: {worst.setting} {worst.metric} differs by up "
+            f"to {worst.difference:.3g}",
+            found=f"{len(wrong)} of {len(found)} metrics differ by more than {TOLERANCE:g}",
+            remedy="this is a bug in one of the two; please report it with the run",
+        )
+
+
+# A record's counts -> rankings again, for pytrec_eval to score: a check that needs no model and no texts.
+
+DEFAULT_SAMPLE = 500
+BATCH = 100
+
+
+@dataclass(frozen=True)
+class CrossCheck:
+    """A metric in a setting, by us and by pytrec_eval; means over the sampled lists.
+
+    Attributes:
+        setting, metric: what was computed.
+        lists: lists compared.
+        expected: our figure, the expectation over the orders of tied candidates.
+        worst, best: ours with every tie broken against, and in favour of, the relevants.
+        their_worst, their_best: pytrec_eval's on the two rebuilt rankings.
+        difference: the greatest difference on a single list.
+    """
+
+    setting: str
+    metric: str
+    lists: int
+    expected: float
+    worst: float
+    best: float
+    their_worst: float
+    their_best: float
+    difference: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether no list differs by more than 1e-9."""
+        return self.difference <= TOLERANCE
+
+
+def cross_check(
+    ranks: Ranks, metrics: Sequence[str], settings: Sequence[str], *, sample: int = DEFAULT_SAMPLE, seed: int = 0
+) -> list[CrossCheck]:
+    """Rebuild rankings from the counts, in the best and the worst order of ties, and have pytrec_eval score them.
+
+    A ranking is the relevants in the places that the counts give them, with placeholders between; what stands below
+    the last relevant changes no figure and is left out.
+
+    Args:
+        ranks: the counts.
+        metrics: those that pytrec_eval has are compared.
+        settings: the settings of the record.
+        sample: lists drawn in each setting; 0: all of them.
+        seed: of the drawing.
+
+    Raises:
+        UsageError: `sample` is negative; a gain is no whole number (trec_eval knows only those).
+    """
+    if sample < 0:
+        raise UsageError(f"--sample cannot be {sample}", remedy="draw at least one list, or 0 for all of them")
+    if (ranks.gains != np.round(ranks.gains)).any():
+        raise UsageError("these ranks have gains that are no whole numbers", remedy="pytrec_eval knows only those")
+    generator = np.random.default_rng(seed)
+    peer = PytrecEval(metrics)
+    result = []
+    for setting, view in setting_views(ranks, tuple(settings)).items():
+        count = len(view.lists)
+        chosen = np.arange(count)
+        if 0 < sample < count:
+            chosen = np.sort(generator.choice(count, sample, replace=False))
+        theirs = {best: _evaluate(view.lists, chosen, peer, best=best) for best in (False, True)}
+        for column, name in enumerate(peer.metrics):
+            ours = per_query(parse_metric(name), view)
+            low = ours.values if ours.pessimistic is None else ours.pessimistic
+            high = ours.values if ours.optimistic is None else ours.optimistic
+            expected, worst, best = ours.values[chosen], low[chosen], high[chosen]
+            their_worst, their_best = theirs[False][:, column], theirs[True][:, column]
+            apart = [abs(their_worst - worst), abs(their_best - best), their_worst - expected, expected - their_best]
+            result.append(
+                CrossCheck(
+                    setting=setting,
+                    metric=name,
+                    lists=len(chosen),
+                    expected=float(expected.mean()),
+                    worst=float(worst.mean()),
+                    best=float(best.mean()),
+                    their_worst=float(their_worst.mean()),
+                    their_best=float(their_best.mean()),
+                    difference=float(max(0.0, np.max(apart))),
+                )
+            )
+    return result
+
+
+def _evaluate(lists: RankedLists, chosen: IntArray, peer: PytrecEval, *, best: bool) -> np.ndarray:
+    values = np.empty((len(chosen), len(peer.metrics)))
+    for start in range(0, len(chosen), BATCH):
+        batch = chosen[start : start + BATCH].tolist()
+        run, qrels = {}, {}
+        for index in batch:
+            ranking, gains = rebuild(lists, index, best=best)
+            run[str(index)] = {name: float(len(ranking) - place) for place, name in enumerate(ranking)}
+            qrels[str(index)] = gains
+        values[start : start + len(batch)] = peer.evaluate(qrels, run, [str(index) for index in batch])
+    return values
+
+
+def rebuild(lists: RankedLists, index: int, *, best: bool) -> tuple[list[str], dict[str, int]]:
+    """A ranking that list `index` can be, from its counts alone.
+
+    Args:
+        lists: the lists.
+        index: one of them.
+        best: ties in favour of the relevants (higher gains first), or against them (lower gains first).
+
+    Returns:
+        document names from the first place to the last relevant, and the gains of all relevants by name (one without
+        a rank is not in the ranking).
+    """
+    blocks: defaultdict[tuple[int, int], list[tuple[int, str]]] = defaultdict(list)
+    gains: dict[str, int] = {}
+    for row in range(int(lists.offsets[index]), int(lists.offsets[index + 1])):
+        name = f"relevant-{row}"
+        gains[name] = int(lists.gains[row])
+        if lists.above[row] >= 0:
+            blocks[int(lists.above[row]), int(lists.tied[row])].append((gains[name], name))
+    place_of: dict[int, str] = {}
+    for (above, tied), members in blocks.items():
+        first = above if best else above + tied - len(members)
+        for step, (_, name) in enumerate(sorted(members, key=lambda member: member[0], reverse=best)):
+            place_of[first + step] = name
+    length = max(place_of, default=0) + 1
+    return [place_of.get(place, f"other-{place}") for place in range(length)], gains

@@ -1,0 +1,304 @@
+"""PerQuery -> scores: means per language pair, macro averages, language groups; what a record holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from xqr_bench.core.types import CROSS_LINGUAL, MULTILINGUAL, SETTINGS, FloatArray, Ranks
+from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.measure.metrics.per_query import Cell, PerQuery, per_query, setting_views
+
+TIE_WARNING = 0.001
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Interval(_Frozen):
+    """A confidence interval of a score."""
+
+    low: float
+    high: float
+    level: float = Field(description="confidence level, such as 0.95")
+    unit: str = Field(description="the unit of sampling: question or article")
+    method: str
+    n_units: int = Field(description="questions or articles with a value in the figure")
+    redrawn: int | None = Field(
+        default=None, description="resamples drawn again because a setting was empty, where there were any"
+    )
+
+
+class Score(_Frozen):
+    """One figure with what is needed to read it."""
+
+    value: float | None = Field(
+        description="expectation over a random order of tied candidates; null when it cannot be computed"
+    )
+    pessimistic: float | None = Field(
+        default=None, description="the value with every tie broken against the relevants; scores only"
+    )
+    tied_fraction: float | None = Field(
+        default=None, description="share of the relevants that tie with another candidate of the pool"
+    )
+    n: int = Field(description="number of values behind the figure")
+    n_undefined: int = Field(default=0, description="values that cannot be computed, left out and counted")
+    undefined_reason: str | None = None
+    random_reference: float | None = Field(default=None, description="the value of a random ranking")
+    ratio_to_random: float | None = Field(default=None, description="value / random_reference")
+    floor: float | None = Field(default=None, description="the least possible value")
+    ceiling: float | None = Field(default=None, description="the greatest possible value, where it is not 1")
+    p: float | None = Field(default=None, description="p-value of the test of no preference, by question")
+    p_article: float | None = Field(default=None, description="the same test, by article")
+    interval: Interval | None = Field(default=None, description="interval from resampled questions")
+    article_interval: Interval | None = Field(default=None, description="interval from articles")
+
+
+Scores = dict[str, Score]
+
+
+class SettingScores(BaseModel):
+    """Scores of one family of settings: macro averages by metric name, and the parts they are made of."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Score] = Field(init=False)
+
+    by_query_language: dict[str, Scores] = {}
+    by_language_pair: dict[str, Scores] = {}
+    by_group: dict[str, Scores] = {}
+
+    @property
+    def macro(self) -> Scores:
+        """Metric name -> macro average."""
+        return dict(self.__pydantic_extra__)
+
+    def items(self) -> Iterable[tuple[str, str, str, Score]]:
+        """All scores as (part, key, metric, score); the macro averages have the part "macro" and the key ""."""
+        for metric, score in self.macro.items():
+            yield "macro", "", metric, score
+        for part in ("by_query_language", "by_language_pair", "by_group"):
+            for key, scores in getattr(self, part).items():
+                for metric, score in scores.items():
+                    yield part, key, metric, score
+
+
+class Group(_Frozen):
+    """The members of a language group within a task, or why it has none."""
+
+    languages: tuple[str, ...]
+    missing: tuple[str, ...] = Field(default=(), description="members of the group that the task lacks")
+    undefined_reason: str | None = None
+
+
+class CellValues:
+    """Means of everything in a `PerQuery` over each of its cells."""
+
+    def __init__(self, values: PerQuery, tied_fraction: FloatArray | None = None) -> None:
+        self.source = values
+        n_cells = len(values.cells)
+        self.reason = values.undefined_reason
+        self._size = np.bincount(values.cell, minlength=n_cells)
+        if values.features is None:
+            usable = ~np.isnan(values.values)
+            self.n = np.bincount(values.cell if usable.all() else values.cell[usable], minlength=n_cells)
+            self.value = self._mean(values.values, usable)
+        else:
+            usable = ~np.asarray(np.isnan(values.features).any(axis=1))
+            self.n = np.bincount(values.cell[usable], minlength=n_cells)
+            sums = np.zeros((n_cells, values.features.shape[1]))
+            for column in range(sums.shape[1]):
+                sums[:, column] = np.bincount(values.cell[usable], values.features[usable, column], n_cells)
+            statistic = values.metric.set_statistic
+            if statistic is None:
+                raise TypeError("features without a set statistic")
+            self.value = np.full(n_cells, np.nan)
+            some = self.n > 0
+            self.value[some] = statistic.value(sums[some], self.n[some].astype(np.float64))
+        self.n_undefined = self._size - self.n
+        self.tied_fraction = self._mean(values.tied) if tied_fraction is None else tied_fraction
+        self.pessimistic = self._optional(values.pessimistic)
+        self.optimistic = self._optional(values.optimistic)
+        self.random_reference = self._optional(values.random_reference)
+        self.floor = self._optional(values.floor)
+        self.ceiling = self._optional(values.ceiling)
+
+    def _mean(self, values: FloatArray, usable: NDArray[np.bool_] | None = None) -> FloatArray:
+        n_cells = len(self.source.cells)
+        cell = self.source.cell
+        if usable is not None and not usable.all():
+            cell, values = cell[usable], values[usable]
+            count = np.bincount(cell, minlength=n_cells)
+        else:
+            count = self._size
+        total = np.bincount(cell, weights=values, minlength=n_cells)
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+    def _optional(self, values: FloatArray | None) -> FloatArray | None:
+        return None if values is None else self._mean(values, ~np.isnan(values))
+
+    def score(self, chosen: Sequence[int], missing: str) -> Score:
+        """The macro average over some cells: the mean of their means, undefined when one of them is.
+
+        Args:
+            chosen: indices of cells.
+            missing: the reason to give when there are none.
+        """
+        if len(chosen) == 0:
+            return Score(value=None, n=0, undefined_reason=missing)
+        if len(chosen) == 1 and not np.isnan(self.value[chosen[0]]):
+            return self._of_one(chosen[0])
+        picked = np.array(chosen)
+        n, n_undefined = int(self.n[picked].sum()), int(self.n_undefined[picked].sum())
+        values = self.value[picked]
+        if np.isnan(values).any():
+            first = self.source.cells[int(picked[np.isnan(values)][0])].pair
+            needs = self.source.metric.undefined_when or "no value is defined"
+            reason = self.reason or f"undefined for {first}: {needs}"
+            return Score(value=None, n=n, n_undefined=n_undefined, undefined_reason=reason)
+        optional = {name: float(found[picked].mean()) for name, found in self._beside}
+        return _score(float(values.mean()), n, n_undefined, optional)
+
+    @cached_property
+    def _beside(self) -> list[tuple[str, FloatArray]]:
+        names = ("pessimistic", "tied_fraction", "random_reference", "floor", "ceiling")
+        return [(name, found) for name in names if (found := getattr(self, name)) is not None]
+
+    @cached_property
+    def _rows(self) -> list[tuple[Any, ...]]:
+        columns = [self.value, self.n, self.n_undefined, *(found for _, found in self._beside)]
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
+    def _of_one(self, index: int) -> Score:
+        value, n, n_undefined, *beside = self._rows[index]
+        return _score(value, n, n_undefined, dict(zip((name for name, _ in self._beside), beside, strict=True)))
+
+
+def _score(value: float, n: int, n_undefined: int, optional: dict[str, Any]) -> Score:
+    """A defined figure; a ceiling of 1 goes without saying."""
+    if optional.get("random_reference"):
+        optional["ratio_to_random"] = value / optional["random_reference"]
+    if optional.get("ceiling") == 1.0:
+        del optional["ceiling"]
+    return Score(value=value, n=n, n_undefined=n_undefined, **optional)
+
+
+def pick_cells(values: PerQuery) -> list[tuple[str, str, list[int]]]:
+    """The parts of a setting: (part, key, indices of the cells averaged), the macro average first.
+
+    A measure per candidate language (language_position) is averaged over the query's own language: its mean over
+    all languages is a constant.
+    """
+    cells = values.cells
+    own_only = values.metric.per_row
+    main = [i for i, cell in enumerate(cells) if not own_only or cell.candidate == cell.query]
+    parts = [("macro", "", main)]
+    languages = list(dict.fromkeys(cell.query for cell in cells))
+    parts += [("by_query_language", name, [i for i in main if cells[i].query == name]) for name in languages]
+    if own_only or values.setting == CROSS_LINGUAL:
+        parts += [("by_language_pair", cell.pair, [i]) for i, cell in enumerate(cells)]
+    return parts
+
+
+def pick_group_cells(values: PerQuery, name: str, members: Sequence[str]) -> list[tuple[str, list[int]]]:
+    """The parts of a language group: (key, indices of cells).
+
+    Monolingual and multilingual: query languages in the group. Cross-lingual: `g:into` (only the candidates'
+    language in the group), `g:out-of` (only the query's), `g:within` (both).
+    """
+    inside = set(members)
+    main = pick_cells(values)[0][2]
+
+    def having(query: bool, candidate: bool) -> list[int]:
+        return [i for i in main if _in(values.cells[i], inside) == (query, candidate)]
+
+    if values.setting != CROSS_LINGUAL:
+        return [(name, [i for i in main if values.cells[i].query in inside])]
+    return [
+        (f"{name}:into", having(False, True)),
+        (f"{name}:out-of", having(True, False)),
+        (f"{name}:within", having(True, True)),
+    ]
+
+
+def _in(cell: Cell, members: set[str]) -> tuple[bool, bool]:
+    return cell.query in members, cell.candidate in members
+
+
+def all_per_query(
+    ranks: Ranks, metrics: Sequence[str], settings: Sequence[str] = SETTINGS
+) -> dict[str, dict[str, PerQuery]]:
+    """Per-query values of every metric in every setting: setting -> metric name -> values."""
+    parsed = [parse_metric(name) for name in metrics]
+
+    def all_of(settings: tuple[str, ...]) -> dict[str, dict[str, PerQuery]]:
+        return {
+            setting: {m.name: per_query(m, view) for m in parsed if setting in m.settings}
+            for setting, view in setting_views(ranks, settings).items()
+        }
+
+    # numpy lets go of the interpreter's lock; lists of one language and of the whole pool share nothing
+    pooled = [setting for setting in settings if setting == MULTILINGUAL]
+    halves = [tuple(pooled), tuple(setting for setting in settings if setting not in pooled)]
+    with ThreadPoolExecutor(2) as pool:
+        found = {setting: values for half in pool.map(all_of, halves) for setting, values in half.items()}
+    return {setting: found[setting] for setting in SETTINGS if setting in found}
+
+
+def score(
+    values: Mapping[str, Mapping[str, PerQuery]], groups: Mapping[str, Group]
+) -> tuple[dict[str, SettingScores], list[str]]:
+    """Average per-query values into scores.
+
+    Returns:
+        scores by setting, and warnings where the order of ties moves a macro average by more than 0.001.
+    """
+    result: dict[str, SettingScores] = {}
+    warnings: list[str] = []
+    for setting, of_metric in values.items():
+        macro: Scores = {}
+        parts: dict[str, dict[str, Scores]] = {
+            "by_query_language": {},
+            "by_language_pair": {},
+            "by_group": {},
+        }
+        ranges: list[str] = []
+        last: CellValues | None = None
+        for name, found in of_metric.items():
+            same = last is not None and last.source.tied is found.tied and last.source.cell is found.cell
+            last = cells = CellValues(found, last.tied_fraction if same and last is not None else None)
+            for part, key, chosen in pick_cells(found):
+                scored = cells.score(chosen, "no query of this task has this setting")
+                if part == "macro":
+                    macro[name] = scored
+                    ranges += _tie_range(cells, name, chosen)
+                else:
+                    parts[part].setdefault(key, {})[name] = scored
+            for group, members in groups.items():
+                missing = members.undefined_reason or f"no language pair lies so in {group}"
+                for key, chosen in pick_group_cells(found, group, members.languages):
+                    parts["by_group"].setdefault(key, {})[name] = cells.score(chosen, missing)
+        result[setting] = SettingScores(**parts, **macro)  # type: ignore[arg-type]
+        if ranges:
+            warnings.append(
+                f"ties: the order of candidates with equal scores moves {setting} {', '.join(ranges)}; "
+                "the figures are means over all orders"
+            )
+    return result, warnings
+
+
+def _tie_range(cells: CellValues, name: str, chosen: Sequence[int]) -> list[str]:
+    """`name worst..best` where the order of ties moves the macro average by more than TIE_WARNING."""
+    if cells.optimistic is None or cells.pessimistic is None or not len(chosen):
+        return []
+    picked = np.array(chosen)
+    worst, best = (float(values[picked].mean()) for values in (cells.pessimistic, cells.optimistic))
+    if not best - worst > TIE_WARNING:
+        return []
+    return [f"{name} {worst:.3f}..{best:.3f}"]

@@ -1,0 +1,242 @@
+"""Tests over many: records by randomised two-way Tukey HSD with its letters, languages by Kendall's W."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from string import ascii_lowercase
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xqr_bench.core.errors import UsageError
+from xqr_bench.core.jit import compiled
+from xqr_bench.core.types import FloatArray, IntArray
+from xqr_bench.measure.linear import presence, shares
+from xqr_bench.measure.panel import Contrasts, Panel, Units, check_same_layout
+from xqr_bench.measure.resampling import RESAMPLES, TOLERANCE, on_grid, p_value
+
+# More than two records: randomised two-way Tukey HSD.
+
+
+@dataclass(frozen=True)
+class Tukey:
+    """All pairs of systems on one figure.
+
+    Attributes:
+        label: what the figure is.
+        means: of each system, float64 `[systems]`.
+        p: by question, float64 `[systems, systems]`, symmetric, 1 on the diagonal.
+        p_article: by article.
+        n_questions, n_articles: units with a value in the figure.
+        resamples: B.
+    """
+
+    label: object
+    means: FloatArray
+    p: FloatArray
+    p_article: FloatArray
+    n_questions: int
+    n_articles: int
+    resamples: int
+
+
+def tukey_hsd(
+    panels: list[Panel],
+    contrasts: Contrasts,
+    units: Units,
+    generator: np.random.Generator,
+    resamples: int = RESAMPLES,
+) -> list[Tukey]:
+    """Randomised two-way Tukey HSD for each figure (Carterette 2012, ACM TOIS 30(1), section 4.3).
+
+    Under the null all systems are exchangeable within a question: each resample permutes the systems within every
+    question (its translations and settings together) and keeps the range, largest minus smallest mean. A pair's p is
+    the share of ranges that reach its difference, so the chance of any false difference among all pairs is kept.
+    p_article permutes within articles. Of a set statistic the questions' pseudo-values are permuted.
+
+    Args:
+        panels: the same metric and setting of each system.
+        contrasts: figures.
+        units: questions and articles.
+        generator: source of permutations; two streams are spawned from it.
+        resamples: B.
+
+    Raises:
+        UsageError: fewer than two systems, or they do not have the same queries.
+    """
+    if len(panels) < 2:
+        raise UsageError("one record cannot be compared", remedy="name two records or more")
+    check_same_layout(panels)
+    by_system = np.stack([contrasts.apply(shares(panel)) for panel in panels], axis=2)
+    present = presence(panels[0], contrasts)
+    streams = generator.spawn(2)
+    result = []
+    for figure, label in enumerate(contrasts.labels):
+        rows = by_system[:, figure]
+        has = present[:, figure] > 0
+        question_rows = rows[has]
+        article_rows = units.by_article(rows)
+        result.append(
+            Tukey(
+                label=label,
+                means=np.array([contrasts.apply(panel.estimate)[figure] for panel in panels]),
+                p=range_p(question_rows, streams[0], resamples),
+                p_article=range_p(article_rows, streams[1], resamples),
+                n_questions=int(has.sum()),
+                n_articles=len(np.unique(units.article[has])),
+                resamples=resamples,
+            )
+        )
+    return result
+
+
+def range_p(rows: FloatArray, generator: np.random.Generator, resamples: int = RESAMPLES) -> FloatArray:
+    """p-values of all pairs of columns, float64 `[systems, systems]`.
+
+    Args:
+        rows: what each unit adds to each system's mean, `[units, systems]`.
+        generator: source of permutations.
+        resamples: B.
+    """
+    magnitude = float(np.abs(rows).max(axis=1, initial=0.0).sum())
+    rows = on_grid(rows, 4.0 * magnitude)
+    totals = rows.sum(axis=0)
+    differences = np.abs(totals[:, None] - totals[None, :])
+    scale = np.abs(rows[:, :, None] - rows[:, None, :]).sum(axis=0)
+    ranges = np.sort(_ranges(np.ascontiguousarray(rows), generator, resamples))
+    reached = resamples - np.searchsorted(ranges, differences - TOLERANCE * scale, side="left")
+    p = p_value(reached.astype(np.float64), resamples)
+    np.fill_diagonal(p, 1.0)
+    return p
+
+
+@compiled()
+def _ranges(rows: FloatArray, generator: np.random.Generator, resamples: int) -> FloatArray:
+    """Largest minus smallest column total under random permutations (Fisher & Yates) of every row."""
+    units, systems = rows.shape
+    row = np.empty(systems)
+    totals = np.empty(systems)
+    found = np.empty(resamples)
+    for b in range(resamples):
+        totals[:] = 0.0
+        for unit in range(units):
+            row[:] = rows[unit]
+            for j in range(systems - 1, 0, -1):
+                k = int(generator.random() * (j + 1))
+                totals[j] += row[k]
+                row[k] = row[j]
+            totals[0] += row[0]
+        found[b] = totals.max() - totals.min()
+    return found
+
+
+# Compact letter display: systems that share a letter do not differ significantly.
+
+
+def compact_letters(p: FloatArray, means: FloatArray, alpha: float = 0.05) -> list[str]:
+    """Letters of each system by insert and absorb (Piepho 2004, J. Comput. Graph. Stat. 13).
+
+    Two systems share a letter if and only if their difference is not significant (p > alpha). Letters run from the
+    highest mean down.
+
+    Args:
+        p: pairwise p-values, `[systems, systems]`, symmetric.
+        means: `[systems]`.
+        alpha: level.
+    """
+    different = np.asarray(p) <= alpha
+    columns = insert_and_absorb(different)
+    order = np.argsort(-np.asarray(means), kind="stable")
+    place = {int(system): rank for rank, system in enumerate(order)}
+    columns.sort(key=lambda column: sorted(place[system] for system in column))
+    letters = [""] * len(different)
+    for index, column in enumerate(columns):
+        for system in column:
+            letters[system] += letter(index)
+    return letters
+
+
+def insert_and_absorb(different: NDArray[np.bool_]) -> list[frozenset[int]]:
+    """The largest sets of systems without a significant difference.
+
+    Start with one set of all. For each significant pair, split every set that holds both into one without the first
+    and one without the second (insert), and drop sets that lie within another (absorb). What is left is every largest
+    set without a significant pair: a pair that is not significant is never split, so it always shares a set.
+    """
+    n = len(different)
+    sets = [frozenset(range(n))]
+    for i in range(n):
+        for j in range(i + 1, n):
+            if not different[i, j]:
+                continue
+            kept = [found for found in sets if not (i in found and j in found)]
+            split = [found - {out} for found in sets if i in found and j in found for out in (i, j)]
+            for candidate in split:
+                if not any(candidate <= other for other in kept):
+                    kept = [other for other in kept if not other < candidate]
+                    kept.append(candidate)
+            sets = kept
+    return sets
+
+
+def letter(index: int) -> str:
+    """a .. z, then (a1), (b1) .. (z1), (a2) .., in brackets so that each is read as one letter."""
+    again, place = divmod(index, len(ascii_lowercase))
+    return f"({ascii_lowercase[place]}{again})" if again else ascii_lowercase[place]
+
+
+def below_best(p: FloatArray, means: FloatArray, alpha: float = 0.05) -> list[bool]:
+    """Whether each system differs significantly from the one with the highest mean."""
+    best = int(np.argmax(means))
+    return [bool(value <= alpha) for value in np.asarray(p)[best]]
+
+
+# Is the order of languages systematic? A permutation test of Kendall's W.
+
+PERMUTATIONS = 999
+
+
+def order_test(rank_sums: FloatArray, generator: np.random.Generator, permutations: int = PERMUTATIONS) -> float:
+    """p-value of "no language is preferred", language labels permuted within each unit.
+
+    Under the null the labels within a unit (a question, or an article whose questions move together) are
+    exchangeable. Ties and the number of questions do not change under permutation, so W grows with the sum of
+    squares of the total rank sums, which is the statistic used.
+
+    Args:
+        rank_sums: float64 `[units, languages]`, the places of each language summed within the unit.
+        generator: the source of permutations.
+        permutations: B; p = (1 + #{as large as observed}) / (B + 1), never 0.
+    """
+    observed = float((rank_sums.sum(axis=0) ** 2).sum())
+    # sums of half-integers are exact in float64: equal means equal
+    count = _count_at_least(rank_sums, observed, generator, permutations)
+    return (1 + count) / (permutations + 1)
+
+
+@compiled()
+def _count_at_least(rank_sums: FloatArray, observed: float, generator: np.random.Generator, permutations: int) -> int:
+    """Permutations (Fisher & Yates, of every row) whose sum of squared column totals reaches `observed`."""
+    units, languages = rank_sums.shape
+    row = np.empty(languages)
+    totals = np.empty(languages)
+    count = 0
+    for _ in range(permutations):
+        totals[:] = 0.0
+        for unit in range(units):
+            row[:] = rank_sums[unit]
+            for j in range(languages - 1, 0, -1):
+                k = int(generator.random() * (j + 1))
+                totals[j] += row[k]
+                row[k] = row[j]
+            totals[0] += row[0]
+        count += (totals**2).sum() >= observed
+    return count
+
+
+def sums_by_unit(places: FloatArray, units: IntArray) -> FloatArray:
+    """Sum the rows of `places` by unit, float64 `[units, languages]`, units in ascending order."""
+    _, number = np.unique(units, return_inverse=True)
+    sums = np.zeros((int(number.max(initial=-1)) + 1, places.shape[1]))
+    np.add.at(sums, number, places)
+    return sums

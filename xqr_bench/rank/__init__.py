@@ -1,0 +1,1 @@
+"""Embeddings, indices, terms and runs -> ranks."""

@@ -1,0 +1,370 @@
+"""FAISS indices: what is asked of one, and building it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from xqr_bench.core.errors import UnknownNameError, UsageError
+from xqr_bench.core.types import IntArray
+from xqr_bench.rank.product import Vectors
+
+# Which FAISS index, with which parameters, and what a record says about it.
+
+DEFAULT_DEPTH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A whole number that an index takes; `default` None: decided by the vectors, as `help` says."""
+
+    name: str
+    default: int | None
+    least: int
+    help: str
+
+
+_NLIST = Parameter("nlist", 16, 1, "cells the vectors of a language are divided into")
+_NPROBE = Parameter("nprobe", 8, 1, "cells that are searched")
+_POINTS = Parameter(
+    "min_points_per_centroid", 39, 1, "vectors needed for each centroid that is learnt (39 is FAISS's own advice)"
+)
+
+# index type -> its parameters; the defaults are for languages of about 1,200 candidates (docs/faiss.md)
+INDEX_TYPES: dict[str, tuple[Parameter, ...]] = {
+    "flat": (),
+    "hnsw": (
+        Parameter("m", 32, 2, "links of a vector to others, on each level (twice that on the lowest)"),
+        Parameter("ef_construction", 40, 1, "vectors kept in view while a link is looked for"),
+        Parameter("ef_search", 128, 1, "vectors kept in view while a query is answered"),
+    ),
+    "ivf": (_NLIST, _NPROBE, _POINTS),
+    "ivfpq": (
+        _NLIST,
+        _NPROBE,
+        Parameter("m", None, 1, "parts a vector is cut into; default: half its dimensions (all, if they are odd)"),
+        Parameter("nbits", 4, 1, "bits for each part: 2^nbits centroids are learnt for it"),
+        _POINTS,
+    ),
+}
+MAX_NBITS = 16
+
+
+@dataclass(frozen=True)
+class IndexOptions:
+    """A kind of FAISS index and its parameters.
+
+    Attributes:
+        type: a key of INDEX_TYPES.
+        parameters: those that were given, by name.
+        depth: hits kept of each language's list; default 1,000. `flat` is not cut and takes none.
+
+    Raises:
+        UnknownNameError: there is no such type or parameter.
+        UsageError: a value that cannot be meant.
+    """
+
+    type: str
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    depth: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.type not in INDEX_TYPES:
+            raise UnknownNameError("index", self.type, INDEX_TYPES)
+        known = {parameter.name: parameter for parameter in INDEX_TYPES[self.type]}
+        for name, value in self.parameters.items():
+            if name not in known:
+                raise UnknownNameError(
+                    f"parameter of the index {self.type}",
+                    name,
+                    known,
+                    remedy=None if known else f"leave it out: {self.type} has no parameters",
+                )
+            least = known[name].least
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise UsageError(
+                    f"the parameter {name} of the index {self.type} cannot be {value!r}",
+                    remedy=f"use a whole number from {least} on",
+                )
+        if self.type == "flat" and self.depth is not None:
+            raise UsageError(
+                "the index flat is not cut at a depth: its ranks are exact", remedy="leave out --depth, or use hnsw"
+            )
+        if self.depth is not None and self.depth < 1:
+            raise UsageError(f"the depth cannot be {self.depth}", remedy="keep at least one hit of each language")
+        values = self.values
+        if "nprobe" in values and (values["nprobe"] or 0) > (values["nlist"] or 0):
+            raise UsageError(
+                f"the index {self.type} cannot search {values['nprobe']} of {values['nlist']} cells",
+                remedy="give nprobe at most nlist",
+            )
+        if (values.get("nbits") or 0) > MAX_NBITS:
+            raise UsageError(
+                f"the parameter nbits of the index {self.type} cannot be {values['nbits']}",
+                remedy=f"use a whole number from 1 to {MAX_NBITS}",
+            )
+
+    @classmethod
+    def parse(cls, type_: str, given: Iterable[str] = (), depth: int | None = None) -> IndexOptions:
+        """Make options from `NAME=VALUE` texts.
+
+        Raises:
+            UsageError: as the class itself; a text that is not of that form, or a name given twice.
+        """
+        parameters: dict[str, int] = {}
+        for text in given:
+            name, equals, value = (part.strip() for part in text.partition("="))
+            if not equals or not name:
+                raise UsageError(f"{text!r} is no parameter of an index", remedy="write it as NAME=VALUE: ef_search=64")
+            if name in parameters:
+                raise UsageError(f"the parameter {name} is given twice", remedy="give it once")
+            try:
+                parameters[name] = int(value)
+            except ValueError:
+                known = INDEX_TYPES.get(type_, ())
+                if not known or name in {parameter.name for parameter in known}:
+                    raise UsageError(
+                        f"the parameter {name} of the index {type_} cannot be {value!r}", remedy="use a whole number"
+                    ) from None
+                parameters[name] = 1  # the name is wrong: that is what the message should say
+        return cls(type_, parameters, depth)
+
+    @property
+    def exact(self) -> bool:
+        """Whether its ranks are exact and not cut."""
+        return self.type == "flat"
+
+    @property
+    def list_depth(self) -> int | None:
+        """Where each language's list is cut; None when it is not."""
+        return None if self.exact else self.depth or DEFAULT_DEPTH
+
+    @property
+    def values(self) -> dict[str, int | None]:
+        """Every parameter with its value, defaults included, in the order of the table."""
+        return {p.name: self.parameters.get(p.name, p.default) for p in INDEX_TYPES[self.type]}
+
+    @property
+    def suffix(self) -> str:
+        """What the record's model is called beside the encoder: `+hnsw`, `+ivf-nprobe4-depth200`.
+
+        Only what differs from the defaults is named, so that two settings never share a record.
+        """
+        changed = [
+            f"-{p.name}{self.parameters[p.name]}"
+            for p in INDEX_TYPES[self.type]
+            if self.parameters.get(p.name, p.default) != p.default
+        ]
+        if self.list_depth not in (None, DEFAULT_DEPTH):
+            changed.append(f"-depth{self.list_depth}")
+        return f"+{self.type}{''.join(changed)}"
+
+
+class IndexFacts(BaseModel):
+    """The index a record's ranks come from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: str
+    metric: str = Field(description="inner product, and of which vectors")
+    parameters: dict[str, int] = Field(description="with their defaults")
+    faiss: str = Field(description="version of FAISS")
+    sizes: dict[str, int] = Field(description="language -> vectors in its index")
+    depth: int | None = Field(default=None, description="hits kept of each language's list; absent: not cut")
+    bytes: int = Field(description="all indices as FAISS writes them")
+    threads: int = Field(description="threads of the search; the build uses one")
+    build_seconds: float
+    search_seconds: float = Field(description="all queries against all languages; flat: the exact counting")
+    recall_against_exact: dict[str, float] | None = Field(
+        default=None,
+        description="k -> share of the exact best k candidates of a language among the first k hits of its index, "
+        "mean over queries, then over languages; absent: the index is exact",
+    )
+    recall_by_language: dict[str, dict[str, float]] | None = Field(
+        default=None, description="the same, by candidate language"
+    )
+    recall_by_setting: dict[str, dict[str, float]] | None = Field(
+        default=None,
+        description="the same, of queries in the candidates' language (monolingual) and in another (cross-lingual)",
+    )
+
+
+# One FAISS index per language: built the same way each time, searched, and turned into bytes.
+
+SEED = 1234  # FAISS's own default of its k-means
+Bytes = NDArray[np.uint8]
+
+
+def build_index(vectors: Vectors, options: IndexOptions, language: str) -> Any:
+    """Return the FAISS index (inner product) of one language's candidates.
+
+    The build runs on one thread and from a fixed seed: the same vectors give the same bytes, on one kind of
+    processor and one version of FAISS.
+
+    Args:
+        vectors: float32 `[n, d]`, of unit length where the similarity is cosine.
+        options: type and parameters.
+        language: for messages.
+
+    Raises:
+        UsageError: too few vectors to learn the centroids from, or dimensions that do not divide into `m` parts.
+    """
+    import faiss
+
+    points, dimensions = vectors.shape
+    values = resolve(options, dimensions)
+    refuse_too_few(options, points, language)
+    index: Any
+    with one_thread():
+        if options.type == "flat":
+            index = faiss.IndexFlatIP(dimensions)
+        elif options.type == "hnsw":
+            index = faiss.IndexHNSWFlat(dimensions, values["m"], faiss.METRIC_INNER_PRODUCT)
+            index.hnsw.efConstruction = values["ef_construction"]
+            index.hnsw.efSearch = values["ef_search"]
+        else:
+            index = _inverted(faiss, dimensions, options.type, values)
+        vectors = np.ascontiguousarray(vectors)
+        if not index.is_trained:
+            index.train(vectors)
+        index.add(vectors)
+    return index
+
+
+def _inverted(faiss: Any, dimensions: int, type_: str, values: dict[str, int]) -> Any:
+    quantizer = faiss.IndexFlatIP(dimensions)
+    if type_ == "ivf":
+        index = faiss.IndexIVFFlat(quantizer, dimensions, values["nlist"], faiss.METRIC_INNER_PRODUCT)
+    else:
+        index = faiss.IndexIVFPQ(
+            quantizer, dimensions, values["nlist"], values["m"], values["nbits"], faiss.METRIC_INNER_PRODUCT
+        )
+        index.pq.cp.seed = SEED
+        index.pq.cp.min_points_per_centroid = values["min_points_per_centroid"]
+    index.cp.seed = SEED
+    index.cp.min_points_per_centroid = values["min_points_per_centroid"]
+    index.cp.spherical = True  # centroids of unit length, as FAISS itself does for the inner product
+    index.nprobe = values["nprobe"]
+    return index
+
+
+def resolve(options: IndexOptions, dimensions: int) -> dict[str, int]:
+    """Every parameter with its value, for vectors of so many dimensions.
+
+    Raises:
+        UsageError: the dimensions cannot be cut into `m` equal parts.
+    """
+    values = {
+        name: value if value is not None else max(dimensions // 2, 1) if dimensions % 2 == 0 else dimensions
+        for name, value in options.values.items()
+    }
+    if options.type == "ivfpq" and dimensions % values["m"]:
+        divisors = ", ".join(str(m) for m in range(1, dimensions + 1) if dimensions % m == 0)
+        raise UsageError(
+            f"the index ivfpq cannot cut vectors of {dimensions} dimensions into {values['m']} equal parts",
+            remedy=f"give m as one of: {divisors}",
+        )
+    return values
+
+
+def refuse_too_few(options: IndexOptions, points: int, language: str) -> None:
+    """Refuse to learn centroids from too few points: FAISS would warn on a stream nobody reads, or fail.
+
+    Raises:
+        UsageError: naming the language, its points, and what is needed.
+    """
+    values = {name: value for name, value in options.values.items() if value is not None}
+    if "nlist" not in values:
+        return
+    each = values["min_points_per_centroid"]
+    centroids = {"nlist": values["nlist"]}
+    if "nbits" in values:
+        centroids["nbits"] = 2 ** values["nbits"]
+    name, most = max(centroids.items(), key=lambda item: item[1])
+    if points >= most * each:
+        return
+    fits = points // each
+    less = f"give {name} at most {fits if name == 'nlist' else fits.bit_length() - 1}, " if fits >= 2 else ""
+    raise UsageError(
+        f"the index {options.type} cannot be trained on the {points:,} candidates of {language}",
+        found=f"{most:,} centroids ({name} {values[name]}) of at least {each} points each need {most * each:,}",
+        remedy=f"use flat or hnsw, which learn nothing; or {less}give fewer min_points_per_centroid",
+    )
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """FAISS on one thread: an HNSW graph depends on the order in which threads link vectors."""
+    import faiss
+
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+def search_index(index: Any, queries: Vectors, k: int) -> tuple[Vectors, IntArray]:
+    """The first hits of each query.
+
+    Args:
+        index: from `build_index`.
+        queries: float32 `[queries, d]`.
+        k: hits wanted.
+
+    Returns:
+        scores float32 and places int64 in the index, both `[queries, min(k, size)]`, best first; where an index
+        reached fewer candidates, the last places are -1 and their scores -inf.
+    """
+    scores, places = index.search(np.ascontiguousarray(queries), min(k, index.ntotal))
+    scores[places < 0] = -np.inf
+    return scores, places
+
+
+def stored_vectors(index: Any) -> Vectors:
+    """The vectors that a flat index holds, float32 `[n, d]`."""
+    vectors: Vectors = index.reconstruct_n(0, index.ntotal)
+    return vectors
+
+
+def to_bytes(index: Any) -> Bytes:
+    """The index as FAISS writes it to a file, uint8 `[bytes]`."""
+    import faiss
+
+    found: Bytes = faiss.serialize_index(index)
+    return found
+
+
+def from_bytes(content: Bytes) -> Any:
+    """The index behind `to_bytes`; raises whatever FAISS raises on other bytes."""
+    import faiss
+
+    return faiss.deserialize_index(content)
+
+
+def faiss_version() -> str:
+    """Version of the installed FAISS."""
+    import faiss
+
+    version: str = faiss.__version__
+    return version
+
+
+def threads() -> int:
+    """Threads FAISS searches with."""
+    import faiss
+
+    number: int = faiss.omp_get_max_threads()
+    return number
+
+
+def total_bytes(indices: Sequence[Any]) -> int:
+    """Size of all indices as files."""
+    return sum(len(to_bytes(index)) for index in indices)

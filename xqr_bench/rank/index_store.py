@@ -1,0 +1,445 @@
+"""FAISS indices kept on disk, and searched by hand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from xqr_bench.core import strict_json
+from xqr_bench.core.errors import SavedIndexError, UnknownNameError, UsageError
+from xqr_bench.core.files import sha256_of
+from xqr_bench.core.types import TaskData
+from xqr_bench.encode import BoundEncoder, EncoderOptions, ModelIdentity, load_encoder
+from xqr_bench.encode.bound import TextEncoder
+from xqr_bench.encode.checks import check_values
+from xqr_bench.encode.trust import options_from_file, refuse_code
+from xqr_bench.rank.index import IndexFacts, from_bytes, search_index, to_bytes
+from xqr_bench.rank.index_ranks import Indexed
+from xqr_bench.rank.product import unit_vectors
+from xqr_bench.tasks import TaskSpec, load_task
+from xqr_bench.tasks.spec import load_shipped
+
+# Indices on disk: a folder with one FAISS file per language, the ids, and what they belong to.
+
+FORMAT = "xqr-bench index 1"
+MANIFEST = "index.json"
+AGAIN = "make the index again: xqr-bench evaluate MODEL --index TYPE --save-index DIR"
+# options of an encoder that say where and how fast it runs, and change no vector
+_WITHOUT_EFFECT = ("device", "batch_size", "token_budget")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class SavedTask(_Part):
+    """The data the candidates came from; the texts themselves stay there."""
+
+    name: str
+    file: str | None = Field(description="the task file; null: a task that ships with xqr-bench")
+    languages: list[str] | None = Field(description="the languages it was restricted to")
+    limit: int | None = Field(description="the questions it was restricted to")
+    digest: str = Field(description="SHA-256 over ids, texts and paragraphs of the candidates")
+
+
+class SavedEncoder(_Part):
+    """The encoder whose vectors the index holds."""
+
+    model: str | None = Field(description="the MODEL string; null: it was an object in Python")
+    options: dict[str, Any] = Field(description="options it was loaded with, where they are not the defaults")
+    identity: ModelIdentity
+
+
+class SavedFiles(_Part):
+    """The files of one language, by their digests."""
+
+    index: str = Field(description="SHA-256 of <language>.faiss")
+    ids: str = Field(description="SHA-256 of <language>.ids.txt")
+
+
+class Manifest(_Part):
+    """`index.json`."""
+
+    format: Literal["xqr-bench index 1"]
+    task: SavedTask
+    encoder: SavedEncoder
+    similarity: Literal["cosine", "dot"] = Field(description="cosine: bring vectors to unit length first")
+    facts: IndexFacts
+    files: dict[str, SavedFiles] = Field(description="language -> its files, in the order of the pool")
+
+
+def task_digest(data: TaskData) -> str:
+    """SHA-256 over ids, texts and paragraphs of the candidates, in order."""
+    digest = hashlib.sha256()
+    for candidate in data.candidates:
+        row = [candidate.id, candidate.text, candidate.paragraph]
+        digest.update(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def check_place(folder: Path, *, overwrite: bool) -> None:
+    """Check that an index can be saved there, before anything is computed.
+
+    Raises:
+        UsageError: something else is there, or an index that is not to be replaced.
+    """
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    if folder.exists() and not (folder / MANIFEST).is_file():
+        raise UsageError(f"{folder} exists and is no saved index", remedy="name a new folder")
+    if folder.exists() and not overwrite:
+        raise UsageError(f"{folder} holds an index already", remedy="name a new folder, or give --overwrite")
+
+
+def save_index(
+    folder: Path,
+    indexed: Indexed,
+    data: TaskData,
+    encoder: BoundEncoder,
+    *,
+    task_file: Path | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write `<language>.faiss`, `<language>.ids.txt` and `index.json` into `folder`, all or nothing.
+
+    The texts are not written: they are under the licence of the data, and read again from there.
+
+    Args:
+        folder: where.
+        indexed: the indices.
+        data: the task they were made from.
+        encoder: what encoded it.
+        task_file: the task's file, None for a shipped task.
+        overwrite: replace an index that is there.
+
+    Raises:
+        UsageError: see `check_place`.
+        SavedIndexError: the folder cannot be written.
+    """
+    check_place(folder, overwrite=overwrite)
+    edges = np.append(0, np.cumsum(data.column_sizes))
+    temporary: Path | None = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
+        files = {}
+        for m, (code, index) in enumerate(indexed.indices.items()):
+            to_bytes(index).tofile(temporary / f"{code}.faiss")
+            ids = [candidate.id for candidate in data.candidates[edges[m] : edges[m + 1]]]
+            (temporary / f"{code}.ids.txt").write_text("\n".join(ids) + "\n", encoding="utf-8", newline="\n")
+            files[code] = SavedFiles(
+                index=sha256_of(temporary / f"{code}.faiss"), ids=sha256_of(temporary / f"{code}.ids.txt")
+            )
+        manifest = _manifest(indexed, data, encoder, files, task_file)
+        text = json.dumps(manifest.model_dump(mode="json"), ensure_ascii=False, indent=1) + "\n"
+        (temporary / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
+        temporary.chmod(0o755)
+        _move(temporary, folder)
+    except OSError as error:
+        raise SavedIndexError(
+            f"cannot write the index {folder}: {error.strerror or error}",
+            remedy="free space there, or name a folder that can be written",
+        ) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def _move(new: Path, folder: Path) -> None:
+    if not folder.exists():
+        new.rename(folder)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
+    folder.rename(old / "was")
+    try:
+        new.rename(folder)
+    except OSError:
+        (old / "was").rename(folder)
+        raise
+    finally:
+        with suppress(OSError):
+            shutil.rmtree(old)
+
+
+def _manifest(
+    indexed: Indexed, data: TaskData, encoder: BoundEncoder, files: dict[str, SavedFiles], task_file: Path | None
+) -> Manifest:
+    from dataclasses import asdict
+
+    plain = asdict(type(encoder.options)())
+    given = asdict(encoder.options)
+    languages, limit = data.partial.get("languages"), data.partial.get("limit")
+    return Manifest(
+        format="xqr-bench index 1",
+        task=SavedTask(
+            name=data.name,
+            file=None if task_file is None else str(task_file.resolve()),
+            languages=list(languages) if isinstance(languages, list) else None,
+            limit=limit if isinstance(limit, int) else None,
+            digest=task_digest(data),
+        ),
+        encoder=SavedEncoder(
+            model=encoder.source,
+            options={name: v for name, v in given.items() if v != plain[name] and name not in _WITHOUT_EFFECT},
+            identity=encoder.identity,
+        ),
+        similarity="cosine" if indexed.similarity == "cosine" else "dot",
+        facts=indexed.facts,
+        files=files,
+    )
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read what a saved index is.
+
+    Raises:
+        SavedIndexError: there is no index, or its manifest cannot be read.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        what = "holds no index" if folder.is_dir() else "does not exist"
+        inside = ", ".join(sorted(entry.name for entry in folder.iterdir())[:8]) if folder.is_dir() else None
+        raise SavedIndexError(
+            f"{folder} {what}", found=inside or None, remedy="name a folder that --save-index wrote, or " + AGAIN
+        )
+    try:
+        content = strict_json.read(path)
+    except (OSError, ValueError) as error:
+        raise SavedIndexError(f"{path} is damaged: {error}", remedy=AGAIN) from error
+    written = content.get("format") if isinstance(content, dict) else None
+    if written != FORMAT:
+        raise SavedIndexError(
+            f"{path} is not of the format {FORMAT!r}", found=repr(written), remedy="update xqr-bench, or " + AGAIN
+        )
+    try:
+        return strict_json.validate(Manifest, content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SavedIndexError(f"{path} is damaged: {where}: {first['msg']}", remedy=AGAIN) from error
+
+
+def read_language(folder: Path, manifest: Manifest, language: str) -> tuple[Any, list[str]]:
+    """The FAISS index of a language and the ids of its places.
+
+    Raises:
+        SavedIndexError: a file is missing, is not the one that was written, or cannot be read by this FAISS.
+    """
+    saved = manifest.files[language]
+    index_path, ids_path = folder / f"{language}.faiss", folder / f"{language}.ids.txt"
+    for path, digest in ((index_path, saved.index), (ids_path, saved.ids)):
+        if not path.is_file():
+            raise SavedIndexError(f"the index {folder} lacks {path.name}", remedy=AGAIN)
+        found = sha256_of(path)
+        if found != digest:
+            raise SavedIndexError(
+                f"{path} is damaged: it is not the file that was written",
+                found=f"SHA-256 {found[:12]}…, {MANIFEST} says {digest[:12]}…",
+                remedy=AGAIN,
+            )
+    try:
+        index = from_bytes(np.fromfile(index_path, dtype=np.uint8))
+    except RuntimeError as error:  # what FAISS raises
+        raise SavedIndexError(
+            f"{index_path} cannot be read by this version of FAISS",
+            found=f"{str(error).splitlines()[-1]} (written by FAISS {manifest.facts.faiss})",
+            remedy=AGAIN,
+        ) from error
+    ids = ids_path.read_text(encoding="utf-8").splitlines()
+    if index.ntotal != len(ids):
+        raise SavedIndexError(f"{index_path} holds {index.ntotal:,} vectors for {len(ids):,} ids", remedy=AGAIN)
+    return index, ids
+
+
+# A question -> the best candidates of a saved index.
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One candidate of an answer; ranks count from 1 over all languages asked for."""
+
+    rank: int
+    score: float
+    language: str
+    id: str
+    text: str
+
+
+class IndexSearcher:
+    """A saved index with the encoder and the texts that belong to it.
+
+    Args:
+        folder: what `save_index` wrote.
+        encoder: a MODEL string, an encoder, or None: the one the index names.
+        task: a task's name, file or spec; None: the shipped one that the index names.
+        data_dir: folder with the data files.
+        trust_remote_code: let code that comes with a hub model run; an index cannot ask for it.
+        model_kwargs: arguments for the model, in place of those that the index names.
+
+    Raises:
+        SavedIndexError: no index, a damaged one, or one of another encoder or other data.
+        XqrBenchError: the encoder or the data cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        *,
+        encoder: object | None = None,
+        task: str | Path | TaskSpec | None = None,
+        data_dir: Path | str | None = None,
+        trust_remote_code: bool = False,
+        model_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.folder = Path(folder)
+        self.manifest: Manifest = read_manifest(self.folder)
+        self._texts = self._read_texts(task, data_dir)
+        self._user = EncoderOptions(trust_remote_code=trust_remote_code, model_kwargs=model_kwargs or {})
+        self._indices: dict[str, tuple[Any, list[str]]] = {}
+        self._given = isinstance(encoder, BoundEncoder)
+        self.encoder = self._load(encoder)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The candidate languages, in the order of the pool."""
+        return tuple(self.manifest.files)
+
+    def search(self, question: str, k: int = 10, languages: Sequence[str] | None = None) -> list[Found]:
+        """The k best candidates for a question, best first; equal scores in the order of the pool.
+
+        Args:
+            question: in any language.
+            k: at most so many.
+            languages: only candidates of these.
+
+        Raises:
+            UsageError: an empty question, k below 1, or a language the index does not have.
+            EncoderError: the question cannot be encoded.
+        """
+        if not question.strip():
+            raise UsageError("the question is empty", remedy="ask something")
+        if k < 1:
+            raise UsageError(f"k cannot be {k}", remedy="ask for at least one candidate")
+        for code in languages or ():
+            if code not in self.manifest.files:
+                raise UnknownNameError(f"language of the index {self.folder}", code, self.languages)
+        vector = self._encode(question)
+        hits: list[tuple[float, str, str]] = []
+        for code in self.languages:
+            if languages is not None and code not in languages:
+                continue
+            if code not in self._indices:
+                self._indices[code] = read_language(self.folder, self.manifest, code)
+            index, ids = self._indices[code]
+            if index.d != vector.shape[1]:
+                raise self._another_encoder([f"{index.d} columns in the index, {vector.shape[1]} now"])
+            scores, places = search_index(index, vector, k)
+            hits += [(float(s), code, ids[p]) for s, p in zip(scores[0], places[0], strict=True) if p >= 0]
+        hits.sort(key=lambda hit: -hit[0])
+        return [
+            Found(rank, score, code, id_, self._texts[id_]) for rank, (score, code, id_) in enumerate(hits[:k], start=1)
+        ]
+
+    def close(self) -> None:
+        """Release the encoder, unless it was given ready to use."""
+        if not self._given:
+            self.encoder.close()
+
+    def _encode(self, question: str) -> Any:
+        vector = self.encoder.encode_queries([question])
+        check_values(vector, self.encoder.name, lambda _: f"the question {question!r}", allow_zero=False)
+        return unit_vectors(vector) if self.manifest.similarity == "cosine" else np.ascontiguousarray(vector)
+
+    def _read_texts(self, task: str | Path | TaskSpec | None, data_dir: Path | str | None) -> dict[str, str]:
+        saved = self.manifest.task
+        if task is None and saved.file is not None:
+            raise UsageError(
+                f"the index {self.folder} was made from a task file, which is read only when you name it",
+                found=saved.file,
+                remedy="look at the file, then name it: --task FILE",
+            )
+        chosen = load_shipped(saved.name, f"the index {self.folder}") if task is None else task
+        data = load_task(chosen, data_dir=data_dir, languages=saved.languages, limit=saved.limit)
+        if data.name != saved.name:
+            raise SavedIndexError(
+                f"the index {self.folder} is not of the task {data.name}",
+                found=f"it was made from {saved.name}",
+                remedy=f"leave out --task, or name the file of {saved.name}",
+            )
+        digest = task_digest(data)
+        if digest != saved.digest:
+            raise SavedIndexError(
+                f"the index {self.folder} was made from other data of {saved.name}",
+                found=f"candidates with the digest {digest[:12]}…, the index has {saved.digest[:12]}…",
+                remedy=f"name the folder of that data with --data-dir, or {AGAIN}",
+            )
+        return {candidate.id: candidate.text for candidate in data.candidates}
+
+    def _load(self, encoder: object | None) -> TextEncoder:
+        saved = self.manifest.encoder
+        if saved.identity.kind == "precomputed":
+            raise SavedIndexError(
+                f"the index {self.folder} holds precomputed vectors: there is no encoder to encode a question with",
+                found=f"made from {saved.model}",
+                remedy="make it with the model itself: xqr-bench evaluate MODEL --index TYPE --save-index DIR",
+            )
+        if encoder is None and saved.model is None:
+            raise SavedIndexError(
+                f"the index {self.folder} was made by an encoder without a MODEL string: {saved.identity.name}",
+                remedy="give the encoder: --model MODEL",
+            )
+        if encoder is None and saved.model is not None:
+            refuse_code(saved.model, f"the index {self.folder}")
+        bound = encoder if isinstance(encoder, BoundEncoder) else load_encoder(encoder or saved.model, self._options())
+        changed = _differences(saved.identity, bound.identity)
+        if changed:
+            raise self._another_encoder(changed)
+        if not isinstance(bound, TextEncoder):
+            raise SavedIndexError(f"{bound.name} cannot encode a question", remedy="give a model: --model MODEL")
+        return bound
+
+    def _options(self) -> EncoderOptions:
+        known = {field.name for field in fields(EncoderOptions)}
+        identity = self.manifest.encoder.identity
+        strange = sorted(set(self.manifest.encoder.options) - known)
+        if strange:
+            raise SavedIndexError(
+                f"the index {self.folder} was made with encoder options that this version does not have",
+                found=", ".join(strange),
+                remedy="update xqr-bench, or " + AGAIN,
+            )
+        options = dict(self.manifest.encoder.options)
+        if identity.kind == "sentence-transformers" and identity.revision is not None:
+            options["revision"] = identity.revision  # a hub model: the commit whose vectors the index holds
+        return options_from_file(options, self._user, f"the index {self.folder}")
+
+    def _another_encoder(self, changed: list[str]) -> SavedIndexError:
+        return SavedIndexError(
+            f"the index {self.folder} was made with another encoder",
+            found="; ".join(changed),
+            remedy=f"name the encoder it was made with by --model, or {AGAIN}",
+        )
+
+
+def _differences(then: ModelIdentity, now: ModelIdentity) -> list[str]:
+    """What differs, apart from the dimensions, which are known only after a text was encoded."""
+
+    def short(value: object) -> str:
+        return f"{value[:12]}…" if isinstance(value, str) and len(value) > 40 else str(value)
+
+    return [
+        f"{name} {short(value)} in the index, {short(getattr(now, name))} now"
+        for name, value in then
+        if name != "dimensions" and value != getattr(now, name)
+    ]

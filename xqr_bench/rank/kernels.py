@@ -1,0 +1,365 @@
+"""The compiled loops that count what stands above and beside each relevant: in scores, in pools, in lines of a run."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xqr_bench.core.jit import compiled
+
+# The compiled counting loop: how many scores of each column stand above or beside a threshold.
+
+
+@compiled()
+def count_rows(
+    scores: NDArray[np.float32],
+    edges: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    thresholds: NDArray[np.float32],
+    gt: NDArray[np.int32],
+    eq: NDArray[np.int32],
+) -> None:
+    """Add to gt and eq, for each relevant of each query row, the scores above and equal to its threshold.
+
+    One language's slice stays in the first-level cache while all relevants of the row are counted against it; the
+    integer sums of masks vectorise (a float32 sum would need reassociation to be allowed).
+
+    Args:
+        scores: float32 `[rows, width]`, one query a row.
+        edges: int64 `[columns + 1]`, where each language begins in `scores`.
+        offsets: int64 `[rows + 1]`, the relevants of each row.
+        thresholds: float32 `[relevants]`, the score of each relevant.
+        gt, eq: int32 `[relevants, columns]`, added to in place.
+    """
+    for row in range(scores.shape[0]):
+        for column in range(len(edges) - 1):
+            slice_ = scores[row, edges[column] : edges[column + 1]]
+            for relevant in range(offsets[row], offsets[row + 1]):
+                threshold = thresholds[relevant]
+                above = np.int32(0)
+                same = np.int32(0)
+                for j in range(len(slice_)):  # by index: an iterator keeps the loop from vectorising
+                    above += np.int32(slice_[j] > threshold)
+                    same += np.int32(slice_[j] == threshold)
+                gt[relevant, column] += above
+                eq[relevant, column] += same
+
+
+@compiled()
+def bit_sums(vectors: NDArray[np.float32], sums: NDArray[np.uint64]) -> None:
+    """Write the sum of the bits of each row, the same for equal rows: float32 `[n, d]` to uint64 `[n]`."""
+    for row in range(vectors.shape[0]):
+        bits = vectors[row].view(np.uint32)
+        total = np.uint64(0)
+        for j in range(len(bits)):
+            total += np.uint64(bits[j]) if bits[j] != np.uint32(1 << 31) else np.uint64(0)  # -0.0 as 0.0
+        sums[row] = total
+
+
+@compiled()
+def hide(scores: NDArray[np.float32], places: NDArray[np.int64]) -> None:
+    """Put scores at these places of every row below any other: float32 `[rows, width]`, in place."""
+    for row in range(scores.shape[0]):
+        for place in places:
+            scores[row, place] = -np.inf
+
+
+@compiled()
+def count_groups(
+    scores: NDArray[np.float32],
+    groups: NDArray[np.int64],
+    counts: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    thresholds: NDArray[np.float32],
+    gt: NDArray[np.int32],
+    eq: NDArray[np.int32],
+) -> None:
+    """Add to gt and eq, as `count_rows`, candidates that share a score.
+
+    Args:
+        scores: float32 `[rows, groups]`, one query a row, one group of candidates a column.
+        groups: the group of each (group, language) pair, int64 `[pairs]`.
+        counts: the candidates of the pair, int32 `[pairs]`.
+        starts, stops: the pairs of each language, int64 `[columns]`.
+        offsets, thresholds, gt, eq: see `count_rows`.
+    """
+    longest = np.int64(0)
+    for column in range(len(starts)):
+        longest = max(longest, stops[column] - starts[column])
+    gathered = np.empty(longest, dtype=np.float32)
+    for row in range(scores.shape[0]):
+        for column in range(len(starts)):
+            size = stops[column] - starts[column]
+            weights = counts[starts[column] : stops[column]]
+            for j in range(size):  # once, for all relevants of the row
+                gathered[j] = scores[row, groups[starts[column] + j]]
+            for relevant in range(offsets[row], offsets[row + 1]):
+                threshold = thresholds[relevant]
+                above = np.int32(0)
+                same = np.int32(0)
+                for j in range(size):
+                    above += weights[j] * np.int32(gathered[j] > threshold)
+                    same += weights[j] * np.int32(gathered[j] == threshold)
+                gt[relevant, column] += above
+                eq[relevant, column] += same
+
+
+# Compiled loops for the counts beside the strict ones: many thresholds a query, and the top of each ranking.
+
+SLOTS = 1 << 14
+_SHIFT = 32 - 14
+CHUNK = 4096  # scores that stay in the first-level cache while all thresholds pass over them
+
+
+@compiled()
+def _slot(bits: np.uint32) -> np.uint32:
+    """A slot by the bits of a score: the high bits of their product with 2^32 / golden ratio."""
+    return np.uint32(np.uint32(bits * np.uint32(2654435761)) >> np.uint32(_SHIFT))
+
+
+@compiled()
+def count_pool(
+    scores: NDArray[np.float32],
+    width: int,
+    offsets: NDArray[np.int64],
+    thresholds: NDArray[np.float32],
+    gt: NDArray[np.int32],
+    eq: NDArray[np.int32],
+) -> None:
+    """Add to gt and eq the scores of the whole row above and equal to each threshold.
+
+    For some fifty thresholds a row, four at a time: one load of a score serves four comparisons. Equal scores are
+    rare, so they are not compared for but looked up: a score whose bits fall into the slot of a threshold is searched
+    among the thresholds, and nothing else is.
+
+    Args:
+        scores: float32 `[rows, at least width]`, finite or -inf. Contiguous: a part of the columns of an array would
+            keep the loops from vectorising, hence the width beside it.
+        width: how many of the columns to count in.
+        offsets: int64 `[rows + 1]`, the thresholds of each row.
+        thresholds: float32 `[thresholds]`.
+        gt, eq: int32 `[thresholds]`, added to in place.
+    """
+    most = 0
+    for row in range(scores.shape[0]):
+        most = max(most, offsets[row + 1] - offsets[row])
+    marked = np.zeros(SLOTS, dtype=np.uint8)
+    levels = np.empty(most + 4, dtype=np.float32)
+    level_bits = levels.view(np.uint32)
+    above = np.zeros(most + 4, dtype=np.int32)
+    same = np.zeros(most + 4, dtype=np.int32)
+    place = np.empty(most, dtype=np.int64)
+    for row in range(scores.shape[0]):
+        first, last = offsets[row], offsets[row + 1]
+        if first == last:
+            continue
+        n = 0  # distinct thresholds, ascending
+        for index in np.argsort(thresholds[first:last]):
+            threshold = thresholds[first + index]
+            if n == 0 or threshold > levels[n - 1]:
+                levels[n] = threshold
+                n += 1
+            place[index] = n - 1
+        levels[n : n + 4] = np.inf
+        above[: n + 4] = 0
+        same[:n] = 0
+        for i in range(n):
+            marked[_slot(level_bits[i])] = 1
+            if levels[i] == np.float32(0.0):  # 0.0 and -0.0 are equal but not the same bits
+                marked[_slot(np.uint32(0))] = 1
+                marked[_slot(np.uint32(1 << 31))] = 1
+        for start in range(0, width, CHUNK):
+            chunk = scores[row, start : min(start + CHUNK, width)]
+            for i in range(0, n, 4):
+                a, b, c, d = levels[i], levels[i + 1], levels[i + 2], levels[i + 3]
+                over_a, over_b, over_c, over_d = np.int32(0), np.int32(0), np.int32(0), np.int32(0)
+                for j in range(len(chunk)):  # by index: an iterator keeps the loop from vectorising
+                    score = chunk[j]
+                    over_a += np.int32(score > a)
+                    over_b += np.int32(score > b)
+                    over_c += np.int32(score > c)
+                    over_d += np.int32(score > d)
+                above[i] += over_a
+                above[i + 1] += over_b
+                above[i + 2] += over_c
+                above[i + 3] += over_d
+            bits = chunk.view(np.uint32)
+            for j in range(len(chunk)):
+                if marked[_slot(bits[j])]:
+                    score = chunk[j]
+                    low, high = 0, n
+                    while low < high:
+                        middle = (low + high) >> 1
+                        if levels[middle] < score:
+                            low = middle + 1
+                        else:
+                            high = middle
+                    if low < n and levels[low] == score:
+                        same[low] += 1
+        for i in range(n):
+            marked[_slot(level_bits[i])] = 0
+            if levels[i] == np.float32(0.0):
+                marked[_slot(np.uint32(0))] = 0
+                marked[_slot(np.uint32(1 << 31))] = 0
+        for index in range(last - first):
+            gt[first + index] += above[place[index]]
+            eq[first + index] += same[place[index]]
+
+
+@compiled()
+def count_own(
+    scores: NDArray[np.float32],
+    edges: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    thresholds: NDArray[np.float32],
+    gt: NDArray[np.int32],
+    eq: NDArray[np.int32],
+) -> None:
+    """Add to gt and eq the scores of each threshold's own column above and equal to it.
+
+    Args:
+        scores, offsets, thresholds, gt, eq: as for `count_pool`.
+        edges: int64 `[columns + 1]`, where each language begins in `scores`.
+        columns: int64 `[thresholds]`.
+    """
+    for row in range(scores.shape[0]):
+        for index in range(offsets[row], offsets[row + 1]):
+            slice_ = scores[row, edges[columns[index]] : edges[columns[index] + 1]]
+            threshold = thresholds[index]
+            above = np.int32(0)
+            same = np.int32(0)
+            for j in range(len(slice_)):
+                above += np.int32(slice_[j] > threshold)
+                same += np.int32(slice_[j] == threshold)
+            gt[index] += above
+            eq[index] += same
+
+
+@compiled()
+def _ordered(bits: np.int32) -> np.int32:
+    """Bits of a float32 as an integer that is ordered as the float is (-0.0 below 0.0); its own inverse."""
+    return np.int32(bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF)))
+
+
+@compiled()
+def count_top(
+    scores: NDArray[np.float32], edges: NDArray[np.int64], best: NDArray[np.float32], count: NDArray[np.int32]
+) -> None:
+    """Keep the highest score of each column, and how many candidates have it where no column of the row has more.
+
+    A maximum of floats does not vectorise, one of integers in the same order does.
+
+    Args:
+        scores, edges: as for `count_own`.
+        best: float32 `[rows, columns]`, -inf at first, updated in place; a score of -inf is no candidate.
+        count: int32 `[rows, columns]`, updated in place; of no meaning where `best` is not the highest of its row.
+    """
+    n_columns = len(edges) - 1
+    highest = np.empty(n_columns, dtype=np.float32)
+    highest_bits = highest.view(np.int32)
+    for row in range(scores.shape[0]):
+        top = np.float32(-np.inf)
+        for column in range(n_columns):
+            bits = scores[row, edges[column] : edges[column + 1]].view(np.int32)
+            most = np.int32(-(2**31))
+            for j in range(len(bits)):  # by index: an iterator keeps the loop from vectorising
+                value = _ordered(bits[j])
+                most = value if value > most else most
+            highest_bits[column] = _ordered(most)
+            if len(bits) == 0:
+                highest[column] = -np.inf
+            top = max(top, max(highest[column], best[row, column]))
+        for column in range(n_columns):
+            if highest[column] > best[row, column]:
+                best[row, column] = highest[column]
+                count[row, column] = 0
+            if highest[column] == top and top > -np.inf:
+                slice_ = scores[row, edges[column] : edges[column + 1]]
+                same = np.int32(0)
+                for j in range(len(slice_)):
+                    same += np.int32(slice_[j] == top)
+                count[row, column] += same
+
+
+@compiled()
+def count_top_groups(
+    scores: NDArray[np.float32],
+    groups: NDArray[np.int64],
+    counts: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    stops: NDArray[np.int64],
+    best: NDArray[np.float32],
+    count: NDArray[np.int32],
+) -> None:
+    """Keep the highest score of each column, as `count_top`, of candidates that share a score.
+
+    Args:
+        scores, groups, counts, starts, stops: see `kernel.count_groups`.
+        best, count: as for `count_top`.
+    """
+    for row in range(scores.shape[0]):
+        for column in range(len(starts)):
+            for pair in range(starts[column], stops[column]):
+                score = scores[row, groups[pair]]
+                if score > best[row, column]:
+                    best[row, column] = score
+                    count[row, column] = counts[pair]
+                elif score == best[row, column]:
+                    count[row, column] += counts[pair]
+
+
+# The compiled loop over the lines of a run: what stands above and beside each relevant.
+
+
+@compiled()
+def count_lines(
+    starts: NDArray[np.int64],
+    documents: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    columns: NDArray[np.int64],
+    numbers: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    positions: NDArray[np.int64],
+    seen: NDArray[np.int64],
+    score_of: NDArray[np.float32],
+    gt: NDArray[np.int32],
+    eq: NDArray[np.int32],
+) -> int:
+    """Count for some lists of a run; a relevant that is not in its list keeps the counts it has.
+
+    Args:
+        starts: where the lines of each list begin, int64 `[lists + 1]`.
+        documents: candidate of each line, int64 `[lines]`.
+        scores: float32 `[lines]`.
+        columns: column of each candidate, int64 `[candidates]`.
+        numbers: which list of the task each is, int64 `[lists]`, each once in a file.
+        offsets, positions: the relevants of the task's lists (see `Lists`).
+        seen: the last list in which each candidate stood, int64 `[candidates]`, -1 at first; changed.
+        score_of: room for a score per candidate, float32 `[candidates]`; changed.
+        gt, eq: int32 `[rows, columns]`, written for the relevants that are there.
+
+    Returns:
+        the first line whose candidate its list holds already, or -1.
+    """
+    for i in range(len(numbers)):
+        number = numbers[i]
+        for line in range(starts[i], starts[i + 1]):
+            document = documents[line]
+            if seen[document] == number:
+                return line
+            seen[document] = number
+            score_of[document] = scores[line]
+        for row in range(offsets[number], offsets[number + 1]):
+            if seen[positions[row]] != number:
+                continue
+            threshold = score_of[positions[row]]
+            gt[row, :] = 0
+            eq[row, :] = 0
+            for line in range(starts[i], starts[i + 1]):
+                column = columns[documents[line]]
+                gt[row, column] += np.int32(scores[line] > threshold)
+                eq[row, column] += np.int32(scores[line] == threshold)
+    return -1

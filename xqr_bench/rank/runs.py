@@ -1,0 +1,499 @@
+"""The files of TREC runs: what they are called, which lists stand in them, writing them, and reading their lines."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xqr_bench.core.errors import RunError, UnknownNameError, UsageError
+from xqr_bench.core.files import atomic_path, write_text
+from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, SETTINGS, IntArray, TaskData
+from xqr_bench.rank.exact import ScoreBlock, relevant_rows, top_hits
+from xqr_bench.tasks import TaskSpec
+
+# What the files of a run are called, and which lists stand in them.
+#
+#     DIR/<task>/<setting>.run.gz     monolingual, cross-lingual, multilingual
+#     DIR/<task>/<setting>.qrels
+#
+# A list is named by its query's id, `lang:question`, in the monolingual and multilingual setting; in the cross-lingual
+# one, where a query has a list for each other language, by `lang:question>candidatelang`.
+
+WHOLE_POOL = -1
+LAYOUT = f"DIR/<task>/<setting>.run or .run.gz, <setting> one of {', '.join(SETTINGS)}"
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The lists of a task in one setting: those with at least one relevant candidate.
+
+    Attributes:
+        setting: the setting.
+        ids: what each list is called in a run.
+        queries: query index of each list, int64 `[lists]`.
+        pools: pool column of each list, WHOLE_POOL for all, int64 `[lists]`.
+        pool_sizes: candidates in the pool of each list, int64 `[lists]`.
+        offsets: the relevants of list i are rows `offsets[i]:offsets[i + 1]` of the next two, int64 `[lists + 1]`.
+        positions: candidate index of each relevant, int64 `[rows]`.
+        rows: where each relevant stands among all (query, relevant) rows of the task, int64 `[rows]`.
+    """
+
+    setting: str
+    ids: list[str]
+    queries: IntArray
+    pools: IntArray
+    pool_sizes: IntArray
+    offsets: IntArray
+    positions: IntArray
+    rows: IntArray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def number(self) -> dict[str, int]:
+        """List id -> its index."""
+        return {name: index for index, name in enumerate(self.ids)}
+
+    def relevants(self, index: int) -> IntArray:
+        """Candidate indices of the relevants of a list."""
+        return self.positions[self.offsets[index] : self.offsets[index + 1]]
+
+
+def candidate_columns(data: TaskData) -> IntArray:
+    """Pool column of each candidate, int64 `[candidates]`."""
+    return np.repeat(np.arange(len(data.languages)), data.column_sizes)
+
+
+def task_lists(data: TaskData, setting: str, relevants: Sequence[tuple[int, ...]] | None = None) -> Lists:
+    """The lists of `data` in a setting, in the order of its queries, then of the candidates' languages.
+
+    Args:
+        data: the task.
+        setting: the setting.
+        relevants: other candidates of each query than its relevants, ascending, in the same languages.
+    """
+    offsets, positions = relevant_rows(data if relevants is None else replace(data, relevants=tuple(relevants)))
+    query = np.repeat(np.arange(len(data.queries)), np.diff(offsets))
+    column = candidate_columns(data)[positions]
+    of_language = {language: number for number, language in enumerate(data.languages)}
+    own = np.array([of_language[found.language] for found in data.queries], dtype=np.int64)
+    if setting == MULTILINGUAL:
+        rows, pool = np.arange(len(positions)), np.full(len(positions), WHOLE_POOL)
+    else:
+        # relevants ascend, and the candidates of a language stand together: the rows of a list do too
+        rows = np.flatnonzero((column == own[query]) == (setting == MONOLINGUAL))
+        pool = column[rows]
+    query = query[rows]
+    starts = np.flatnonzero(np.r_[True, (query[1:] != query[:-1]) | (pool[1:] != pool[:-1])]) if len(rows) else rows
+    queries, pools = query[starts], pool[starts]
+    sizes = np.append(data.column_sizes, data.column_sizes.sum())
+    return Lists(
+        setting=setting,
+        ids=[_list_id(data, setting, q, p) for q, p in zip(queries.tolist(), pools.tolist(), strict=True)],
+        queries=queries,
+        pools=pools,
+        pool_sizes=sizes[pools],
+        offsets=np.append(starts, len(rows)),
+        positions=positions[rows],
+        rows=rows,
+    )
+
+
+def _list_id(data: TaskData, setting: str, query: int, pool: int) -> str:
+    name = data.queries[query].id
+    return f"{name}>{data.languages[pool]}" if setting == CROSS_LINGUAL else name
+
+
+def unjudged_ids(data: TaskData, lists: Lists) -> frozenset[str]:
+    """Cross-lingual lists that the task could have, but has no relevant for."""
+    if lists.setting != CROSS_LINGUAL:
+        return frozenset()
+    possible = {
+        f"{query.id}>{language}" for query in data.queries for language in data.languages if language != query.language
+    }
+    return frozenset(possible - lists.number.keys())
+
+
+def check_ids(data: TaskData) -> None:
+    """Check that the ids can stand in a run.
+
+    Raises:
+        RunError: one holds a blank.
+    """
+    for kind, items in (("query", data.queries), ("candidate", data.candidates)):
+        for item in items:
+            if len(item.id.split()) != 1:
+                raise RunError(
+                    f"{data.name} cannot be written as a TREC run: the {kind} id {item.id!r} holds a blank",
+                    remedy="give questions ids without blanks in the data files; columns of a run are parted by blanks",
+                )
+
+
+def run_files(folder: Path, task: str) -> dict[str, Path]:
+    """Setting -> its run file below `folder`, for the settings that have one.
+
+    Raises:
+        RunError: there is none, or a setting has two.
+    """
+    found: dict[str, Path] = {}
+    for setting in SETTINGS:
+        both = [folder / task / f"{setting}.run{suffix}" for suffix in ("", ".gz")]
+        there = [path for path in both if path.is_file()]
+        if len(there) > 1:
+            raise RunError(
+                f"the {setting} setting of {task} has two runs",
+                found=", ".join(str(path) for path in there),
+                remedy="remove one of them",
+            )
+        if there:
+            found[setting] = there[0]
+    if not found:
+        place = folder / task if (folder / task).is_dir() else folder
+        inside = sorted(path.name for path in place.iterdir())[:8] if place.is_dir() else []
+        raise RunError(
+            f"there is no run of {task} in {folder}",
+            found=f"{place} holds: {', '.join(inside) or 'nothing'}" if place.is_dir() else f"no folder {folder}",
+            remedy=f"the layout is {LAYOUT}",
+        )
+    return found
+
+
+# Lines of a TREC run, read in chunks: six columns parted by blanks or tabs.
+
+CHUNK_BYTES = 16 * 2**20
+_COLUMNS = ("query", "q0", "document", "rank", "score", "tag")
+_FORMAT = "each line is `query-id Q0 document-id rank score tag`"
+_UNTIDY = (b"\t", b"\r", b"\f", b"\v", b"  ", b"\n ", b" \n")
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some whole lines.
+
+    Attributes:
+        queries: distinct query ids.
+        query: index into `queries` of each line, int64 `[lines]`.
+        documents: distinct document ids.
+        document: index into `documents` of each line, int64 `[lines]`.
+        scores: finite, read as trec_eval reads them, float32 `[lines]`.
+        exact: the same before they were rounded to 32 bits, float64 `[lines]`.
+        first_line: number of the first line in the file, from 1.
+        text: the lines themselves.
+    """
+
+    queries: list[str]
+    query: IntArray
+    documents: list[str]
+    document: IntArray
+    scores: NDArray[np.float32]
+    exact: NDArray[np.float64]
+    first_line: int
+    text: bytes
+
+    def line_of(self, row: int) -> int:
+        """Number in the file of a line of this chunk; lines of only blanks count, as in an editor."""
+        filled = [n for n, line in enumerate(self.text.split(b"\n")) if line.strip()]
+        return self.first_line + filled[row]
+
+
+def read_chunks(path: Path, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
+    """Read a run, plain or gzip (`.gz`), some megabytes at a time.
+
+    Raises:
+        RunError: the file cannot be read, holds nothing, or has a line that is no line of a run.
+    """
+    first_line, nothing = 1, True
+    for text in _whole_lines(path, chunk_bytes):
+        if text.strip():
+            nothing = False
+            yield _parse(path, text, first_line)
+        first_line += text.count(b"\n")
+    if nothing:
+        raise RunError(f"{path} is empty", remedy=f"write the ranking into it: {_FORMAT}")
+
+
+def _whole_lines(path: Path, size: int) -> Iterator[bytes]:
+    rest = b""
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as handle:
+            while block := handle.read(size):
+                end = block.rfind(b"\n") + 1
+                if end:
+                    yield rest + block[:end]
+                    rest = block[end:]
+                else:
+                    rest += block
+    except (OSError, EOFError, zlib.error) as error:
+        raise RunError(
+            f"{path} cannot be read: {error}",
+            remedy="write the file again; a name that ends in .gz must be a gzip file, whole",
+        ) from error
+    if rest:
+        yield rest + b"\n"
+
+
+def _parse(path: Path, text: bytes, first_line: int) -> Chunk:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    tidy = text
+    if text.startswith(b" ") or any(blank in text for blank in _UNTIDY):
+        tidy = re.sub(rb"[ \t\r\f\v]+", b" ", text)
+        tidy = re.sub(rb"^ | $", b"", tidy, flags=re.MULTILINE)
+    words = pa.dictionary(pa.int32(), pa.string())
+    try:
+        table = csv.read_csv(
+            pa.BufferReader(tidy),
+            read_options=csv.ReadOptions(column_names=list(_COLUMNS), block_size=4 * 2**20),
+            parse_options=csv.ParseOptions(delimiter=" ", quote_char=False, double_quote=False),
+            convert_options=csv.ConvertOptions(
+                include_columns=["query", "document", "score"],
+                column_types={"query": words, "document": words, "score": pa.float64()},
+                null_values=[],
+            ),
+        )
+    except pa.ArrowException as error:
+        raise _first_fault(path, text, first_line, str(error)) from error
+    exact = table.column("score").to_numpy()
+    with np.errstate(over="ignore"):
+        scores = exact.astype(np.float32)
+    if not np.isfinite(scores).all():
+        raise _first_fault(path, text, first_line, "a score is not finite")
+    queries, query = _words(table.column("query"))
+    documents, document = _words(table.column("document"))
+    return Chunk(queries, query, documents, document, scores, exact, first_line, text)
+
+
+def _words(column: Any) -> tuple[list[str], IntArray]:
+    whole = column.unify_dictionaries()
+    values: list[str] = whole.chunk(0).dictionary.to_pylist()
+    codes = np.concatenate([part.indices.to_numpy() for part in whole.chunks])
+    return values, codes.astype(np.int64)
+
+
+def _first_fault(path: Path, text: bytes, first_line: int, otherwise: str) -> RunError:
+    """The error of the first line that is no line of a run."""
+    for number, line in enumerate(text.split(b"\n"), start=first_line):
+        problem = _fault(line)
+        if problem is not None:
+            shown = line.decode("utf-8", errors="replace").strip()
+            return RunError(
+                f"{path}:{number}: {problem}",
+                found=shown if len(shown) <= 100 else shown[:99] + "…",
+                remedy=f"correct the line; {_FORMAT}",
+            )
+    return RunError(f"{path} cannot be read: {otherwise}", remedy=_FORMAT)
+
+
+def _fault(line: bytes) -> str | None:
+    try:
+        fields = line.decode("utf-8").split()
+    except UnicodeDecodeError:
+        return "the line is not UTF-8"
+    if fields and len(fields) != len(_COLUMNS):
+        return f"the line has {len(fields)} columns instead of {len(_COLUMNS)}"
+    if not fields:
+        return None
+    try:
+        value = float(fields[4].replace("_", "?"))  # float() takes 1_000, a run does not
+    except ValueError:
+        return f"the score {fields[4]!r} is not a number"
+    with np.errstate(over="ignore"):
+        if not np.isfinite(np.float32(value)):
+            return f"the score {fields[4]} is not a finite 32-bit number"
+    return None
+
+
+# Scores -> TREC runs and qrels, streamed to disk.
+
+DEFAULT_DEPTH = 1000
+GZIP_LEVEL = 4
+GZIP_BYTES_PER_LINE = 13  # measured on XQuAD-R with a dense encoder: 12.0 (monolingual) and 12.1 (multilingual)
+SCORE_BYTES = 11  # nine digits, point and sign
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What writing the runs of a task will take.
+
+    Attributes:
+        folder: where they go, `DIR/<task>`.
+        lists: the lists of each setting.
+        depth: candidates a list.
+        lines: lines of each setting's run.
+        plain_bytes: estimated bytes of all runs before compression.
+    """
+
+    folder: Path
+    lists: tuple[Lists, ...]
+    depth: int
+    lines: dict[str, int]
+    plain_bytes: int
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{setting} {lines:,}" for setting, lines in self.lines.items())
+        total = sum(self.lines.values())
+        return (
+            f"writing runs to {self.folder}: {total:,} lines ({counts}), about "
+            f"{_size(total * GZIP_BYTES_PER_LINE)} compressed, {_size(self.plain_bytes)} unpacked"
+        )
+
+
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def check_settings(settings: Sequence[str] | None, spec: TaskSpec) -> tuple[str, ...]:
+    """The settings to write, in the order of the task; all of the task when None.
+
+    Raises:
+        UnknownNameError: one is no setting.
+        UsageError: none is named that the task has.
+    """
+    for name in settings or ():
+        if name not in SETTINGS:
+            raise UnknownNameError("setting", name, SETTINGS)
+    chosen = tuple(name for name in spec.settings if settings is None or name in settings)
+    if not chosen:
+        raise UsageError(f"{spec.name} has none of the settings to write", remedy=f"name {', '.join(spec.settings)}")
+    return chosen
+
+
+def plan_runs(
+    data: TaskData, folder: Path, settings: Sequence[str], *, tag: str, depth: int = DEFAULT_DEPTH
+) -> RunPlan:
+    """Count what `write_runs` will write.
+
+    Raises:
+        RunError: an id cannot stand in a run.
+        UsageError: `depth` is below 1.
+    """
+    if depth < 1:
+        raise UsageError(f"--trec-depth cannot be {depth}", remedy="write at least one candidate a list")
+    check_ids(data)
+    lists = tuple(task_lists(data, setting) for setting in settings)
+    per_list = {found.setting: np.minimum(found.pool_sizes, depth) for found in lists}
+    lines = {setting: int(counts.sum()) for setting, counts in per_list.items()}
+    document = float(np.mean([len(found.id.encode()) for found in data.candidates]))
+    fixed = document + len(" Q0    \n") + SCORE_BYTES + 3 + len(clean_tag(tag).encode())
+    plain = sum(
+        float(per_list[found.setting] @ np.array([len(name.encode()) + fixed for name in found.ids]))
+        for found in lists
+        if len(found)
+    )
+    return RunPlan(folder / data.name, lists, depth, lines, int(plain))
+
+
+def clean_tag(name: str) -> str:
+    """The last column of a run: a name without blanks."""
+    return re.sub(r"\s+", "_", name.strip()) or "xqr-bench"
+
+
+def write_runs(
+    data: TaskData,
+    blocks: Iterable[ScoreBlock],
+    plan: RunPlan,
+    *,
+    tag: str,
+    progress: Callable[[int], None] | None = None,
+) -> list[Path]:
+    """Write a run (gzip, always the same bytes for the same scores) and the qrels of each setting.
+
+    Scores have nine significant digits: a float32 comes back as it was, so that ties stay ties. Where candidates tie,
+    they stand in the order in which trec_eval ranks them, larger id first; so does the choice at the cut.
+
+    Args:
+        data: the task.
+        blocks: the scores of all its queries, in order.
+        plan: as `plan_runs` makes it.
+        tag: the name of the system.
+        progress: called with the number of queries done, after each block.
+
+    Returns:
+        the paths of the runs.
+
+    Raises:
+        XqrBenchError: the folder cannot be written; no half-written file is left.
+    """
+    writer = _Writer(data, plan.depth, clean_tag(tag))
+    paths = [plan.folder / f"{lists.setting}.run.gz" for lists in plan.lists]
+    for lists in plan.lists:
+        write_text(plan.folder / f"{lists.setting}.qrels", "".join(_qrels(data, lists)))
+    with ExitStack() as stack:
+        streams = [stack.enter_context(_gzip_text(path)) for path in paths]
+        for block in blocks:
+            for lists, stream in zip(plan.lists, streams, strict=True):
+                writer.write(lists, block, stream)
+            if progress is not None:
+                progress(block.start + len(block.pooled))
+    return paths
+
+
+def _qrels(data: TaskData, lists: Lists) -> Iterator[str]:
+    for index, name in enumerate(lists.ids):
+        for position in lists.relevants(index):
+            yield f"{name} 0 {data.candidates[position].id} 1\n"
+
+
+@contextmanager
+def _gzip_text(path: Path) -> Iterator[io.TextIOWrapper]:
+    """A text stream into a gzip file that knows neither its name nor the time."""
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("wb") as raw,
+        gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=GZIP_LEVEL, mtime=0) as packed,
+        io.TextIOWrapper(packed, encoding="utf-8", newline="\n", write_through=False) as text,
+    ):
+        yield text
+
+
+class _Writer:
+    def __init__(self, data: TaskData, depth: int, tag: str) -> None:
+        self._depth = depth
+        self._names = [f" Q0 {candidate.id} " for candidate in data.candidates]
+        self._ends = [f" {tag}\n"]
+        self._ranks = [f"{rank} " for rank in range(1, min(depth, len(data.candidates)) + 1)]
+        self._edges = np.append(0, np.cumsum(data.column_sizes))
+        by_id = sorted(range(len(data.candidates)), key=lambda index: data.candidates[index].id.encode(), reverse=True)
+        self._places = np.empty(len(by_id), dtype=np.int64)
+        self._places[by_id] = np.arange(len(by_id))
+
+    def write(self, lists: Lists, block: ScoreBlock, stream: io.TextIOWrapper) -> None:
+        """Write the lists whose queries are in the block."""
+        first, last = np.searchsorted(lists.queries, (block.start, block.start + len(block.pooled)))
+        pools = lists.pools[first:last]
+        for pool in np.unique(pools):
+            chosen = first + np.flatnonzero(pools == pool)
+            rows = lists.queries[chosen] - block.start
+            everything = pool == WHOLE_POOL
+            start, stop = (0, len(self._names)) if everything else self._edges[pool : pool + 2]
+            scores = (block.pooled if everything else block.own)[rows, start:stop]
+            columns, best = top_hits(scores, self._depth, self._places[start:stop])
+            self._write_lists([lists.ids[index] for index in chosen], columns + start, best.tolist(), stream)
+
+    def _write_lists(
+        self, ids: list[str], candidates: IntArray, scores: list[list[float]], stream: io.TextIOWrapper
+    ) -> None:
+        names, ranks, (end,) = self._names, self._ranks, self._ends
+        for name, found, values in zip(ids, candidates.tolist(), scores, strict=True):
+            lines = [
+                f"{name}{names[candidate]}{rank}{value:.9g}{end}"
+                for candidate, rank, value in zip(found, ranks, values, strict=False)
+            ]
+            stream.write("".join(lines))

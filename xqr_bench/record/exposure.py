@@ -1,0 +1,272 @@
+"""What an encoder may have seen of a task: levels, what a search found, and declarations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from xqr_bench.core import strict_json
+from xqr_bench.core.errors import UnknownNameError, UsageError
+
+# How much of a task an encoder may have seen before: the levels, and what a record says of it.
+
+Level = Literal["evaluation text", "same source", "language only", "none declared", "unknown"]
+LEVELS: tuple[Level, ...] = get_args(Level)
+EVALUATION_TEXT, SAME_SOURCE, LANGUAGE_ONLY, NONE_DECLARED, UNKNOWN = LEVELS
+MEANING: dict[Level, str] = {
+    EVALUATION_TEXT: "trained on questions, sentences or paragraphs of the task, in any language",
+    SAME_SOURCE: "trained on data of the task's kind and source (SQuAD, questions over Wikipedia), not on its texts",
+    LANGUAGE_ONLY: "trained on the task's languages, on nothing of its kind or source",
+    NONE_DECLARED: "the submitter knows all of its training, if it had any, and declares none of the above",
+    UNKNOWN: "nothing is declared, or it cannot be known",
+}
+
+
+# What a search for evaluation texts found.
+
+KINDS = ("question", "sentence", "paragraph", "title")
+EXCERPT = 200
+
+
+class Found(NamedTuple):
+    """An evaluation text and its best place: exact before overlap, then the first."""
+
+    kind: str
+    language: str
+    id: str
+    """A question's id; `lang:article:paragraph:sentence` of a sentence, `lang:article:paragraph`, `lang:article`."""
+    exact: bool
+    overlap: float
+    place: str
+    text: str
+    """The text it was found in, whole."""
+
+
+class KindCounts(BaseModel):
+    """How many evaluation texts of one kind were found."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    total: int = Field(description="texts of this kind that the task has, in all languages that were looked for")
+    exact: int = Field(description="found as they are, after normalisation")
+    near: int = Field(description="found with at least the share `near` of their grams; the exact ones are not counted")
+    touched: int = Field(description="found with fewer, but at least one run of 8 words")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that was found of a task.
+
+    Attributes:
+        task: its name.
+        languages: those looked for.
+        n_texts: texts searched.
+        near: the share of grams from which a text is nearly the same.
+        totals: kind -> language -> number of evaluation texts.
+        found: ordered by kind, language and id.
+        texts: (kind, language, id) -> the evaluation text, of those found.
+    """
+
+    task: str
+    languages: tuple[str, ...]
+    n_texts: int
+    near: float
+    totals: Mapping[str, Mapping[str, int]]
+    found: tuple[Found, ...]
+    texts: Mapping[tuple[str, str, str], str]
+
+    def counts(self, language: str | None = None) -> dict[str, KindCounts]:
+        """Kind -> counts, over all languages or in one."""
+        table = {}
+        for kind in KINDS:
+            here = [found for found in self.found if found.kind == kind and language in (None, found.language)]
+            exact = sum(found.exact for found in here)
+            near = sum(not found.exact and found.overlap >= self.near for found in here)
+            of_kind = self.totals[kind]
+            total = sum(of_kind.values()) if language is None else of_kind[language]
+            table[kind] = KindCounts(total=total, exact=exact, near=near, touched=len(here) - exact - near)
+        return table
+
+    @property
+    def level(self) -> Level | None:
+        """`evaluation text` where a question, sentence or paragraph was found, exactly or nearly; else None.
+
+        A search proves what is there and not what is not: it knows the texts it was given, not what was done with
+        translations of them, and says nothing about the source or the languages of the rest. Titles and single
+        runs of words are no texts.
+        """
+        counts = self.counts()
+        some = any(counts[kind].exact + counts[kind].near for kind in KINDS if kind != "title")
+        return EVALUATION_TEXT if some else None
+
+    def examples(self, limit: int = 3) -> list[Found]:
+        """Of each kind the first few, the best first."""
+        chosen: list[Found] = []
+        for kind in KINDS:
+            of_kind = [found for found in self.found if found.kind == kind]
+            chosen += sorted(of_kind, key=lambda found: (not found.exact, -found.overlap))[:limit]
+        return chosen
+
+    def to_json(self, limit: int = 3) -> dict[str, Any]:
+        """Counts, and examples, for a file; `Exposures` reads it."""
+        return {
+            "task": self.task,
+            "languages": list(self.languages),
+            "texts_searched": self.n_texts,
+            "near": self.near,
+            "level": self.level,
+            "counts": {kind: counts.model_dump() for kind, counts in self.counts().items()},
+            "by_language": {
+                code: {kind: counts.model_dump() for kind, counts in self.counts(code).items()}
+                for code in self.languages
+            },
+            "examples": [
+                {
+                    "kind": found.kind,
+                    "language": found.language,
+                    "id": found.id,
+                    "exact": found.exact,
+                    "overlap": round(found.overlap, 4),
+                    "place": found.place,
+                    "evaluation_text": excerpt(self.texts[found[:3]]),
+                    "text": excerpt(found.text),
+                }
+                for found in self.examples(limit)
+            ],
+        }
+
+
+def excerpt(text: str) -> str:
+    """The first characters of a text, in one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= EXCERPT else line[: EXCERPT - 1] + "…"
+
+
+# What a record says its encoder may have seen of the task, and where that is read from.
+
+DeclaredBy = Literal["submitter", "training record", "xqr-bench", "nobody"]
+
+
+class FoundTexts(BaseModel):
+    """The result of a search for evaluation texts in training data, as `Findings.to_json` gives it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    task: str
+    languages: list[str] = Field(description="in which evaluation texts were looked for")
+    texts_searched: int
+    near: float = Field(description="share of a text's grams from which another counts as nearly the same")
+    level: Level | None = Field(default=None, description="evaluation text, or absent: none was found")
+    counts: dict[str, KindCounts] = Field(description="question, sentence, paragraph, title -> counts")
+    by_language: dict[str, dict[str, KindCounts]] = Field(default_factory=dict)
+    examples: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class Exposure(BaseModel):
+    """How much of a task an encoder may have seen before it was measured (docs/exposure.md)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    level: Level = UNKNOWN
+    declared_by: DeclaredBy = "nobody"
+    note: str | None = Field(default=None, description="in words, such as the data sets in question")
+    sources: list[str] = Field(default_factory=list, description="where that can be read: a model card, a paper")
+    languages: dict[str, str] | None = Field(
+        default=None,
+        description="language -> trained, aligned only or untouched, by the last training, where its record is known",
+    )
+    found: FoundTexts | None = Field(default=None, description="evaluation texts found in the training data")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older_forms(cls, data: Any) -> Any:
+        """Records of before had any object here: what has no level that we know is `unknown`, and kept as a note."""
+        if isinstance(data, str):
+            return {"level": data, "declared_by": "submitter"}
+        if isinstance(data, dict) and data.get("level", data.get("status")) not in LEVELS:
+            return {"level": UNKNOWN, "note": json.dumps(data, ensure_ascii=False, sort_keys=True)} if data else {}
+        return data
+
+    @model_validator(mode="after")
+    def _fits_what_was_found(self) -> Exposure:
+        if self.found is not None and self.found.level == EVALUATION_TEXT and self.level not in (EVALUATION_TEXT,):
+            raise ValueError(
+                f"{self.level!r} is declared, but evaluation texts were found in the training data; "
+                f"the level is {EVALUATION_TEXT!r}"
+            )
+        return self
+
+
+NO_TRAINING = Exposure(level=NONE_DECLARED, declared_by="xqr-bench", note="nothing is trained")
+UNDECLARED = Exposure()
+
+
+def default_exposure(kind: str) -> Exposure:
+    """Of a record that declares nothing, by its model's kind: what is built in or a baseline learns from no text."""
+    return NO_TRAINING if kind in ("builtin", "baseline") else UNDECLARED
+
+
+def read_declaration(text: str, task: str, *, note: str | None = None) -> Exposure:
+    """Read what a submitter says: a level, or a JSON file.
+
+    A file holds `{"exposure": {task: level}}`, where a level may be an object `{"level": ..., "note": ..., "sources":
+    [...]}`, and optionally `"found": {task: ...}`; or it is what `xqr-bench exposure --output` wrote.
+
+    Args:
+        text: one of LEVELS, or a path.
+        task: of the record.
+        note: in words.
+
+    Raises:
+        UsageError, UnknownNameError: neither a level nor such a file; the file says nothing about the task, or
+            something that contradicts what it found.
+    """
+    data: dict[str, Any] = {"level": text} if text in LEVELS else _from_file(Path(text), task)
+    if note is not None:
+        data["note"] = note
+    try:
+        return strict_json.validate(Exposure, {"declared_by": "submitter", **data})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(
+            f"the declaration of {task} in {text} cannot be used: {where + ': ' if where else ''}{first['msg']}",
+            remedy="docs/exposure.md shows the form",
+        ) from None
+
+
+def _from_file(path: Path, task: str) -> dict[str, Any]:
+    levels = ", ".join(repr(level) for level in LEVELS)
+    if not path.is_file():
+        if path.suffix == ".json":
+            raise UsageError(f"there is no file {path}", remedy=f"name a JSON file, or a level: {levels}")
+        raise UnknownNameError("level of exposure", str(path), LEVELS, remedy=f"use one of {levels}, or a JSON file")
+    try:
+        data = strict_json.read(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} is no JSON: {error}", remedy="docs/exposure.md shows the form") from None
+    if isinstance(data, dict) and {"task", "counts", "texts_searched"} <= set(data):
+        data = {"found": {data["task"]: data}}
+    if not isinstance(data, dict) or not ({"exposure", "found"} & set(data)):
+        raise UsageError(f"{path} declares no exposure", remedy="docs/exposure.md shows the form")
+    declared, found = data.get("exposure", {}), data.get("found", {})
+    if not isinstance(declared, Mapping) or not isinstance(found, Mapping) or task not in {**declared, **found}:
+        known = [name for part in (declared, found) if isinstance(part, Mapping) for name in part]
+        raise UsageError(
+            f"{path} says nothing about {task}", found=", ".join(known) or "nothing", remedy=f"add {task} to it"
+        )
+    said = declared.get(task)
+    made: dict[str, Any] = {"level": said} if isinstance(said, str) else dict(said or {})
+    level = made.get("level")
+    if said is not None and level not in LEVELS:
+        raise UnknownNameError("level of exposure", str(level), LEVELS, remedy=f"use one of {levels}")
+    if task in found:
+        made["found"] = found[task]
+        if said is None:  # a search alone proves what is there, never what is not
+            made["level"] = found[task].get("level") or UNKNOWN
+    return made

@@ -1,0 +1,483 @@
+"""Ranks on disk: those of a record, and those under other rules of relevance beside them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xqr_bench.core import strict_parquet
+from xqr_bench.core.errors import RecordError
+from xqr_bench.core.files import atomic_path
+from xqr_bench.core.types import LENIENT, IntArray, Ranks
+from xqr_bench.rank.variants import with_paragraphs
+
+# Ranks in Parquet: one row per (query, relevant), and a digest of the canonical columns.
+
+FORMAT = "xqr-bench ranks 1"
+_OWN = ("own_gt", "own_eq")
+_TOP = "top_"
+_KEYS: dict[str, strict_parquet.Kind] = {
+    "query_language": "text",
+    "question": "text",
+    "article": "integer",
+    "candidate": "text",
+    "candidate_language": "text",
+    "gain": "float",
+}
+
+
+def _canonical(ranks: Ranks) -> dict[str, NDArray[Any]]:
+    """The columns of the file by name, in order; strings as object arrays."""
+    rows = ranks.row_queries
+    named: dict[str, NDArray[Any]] = {
+        "query_language": np.array(ranks.query_languages, dtype=object)[rows],
+        "question": np.array(ranks.question_ids, dtype=object)[rows],
+        "article": ranks.articles[rows].astype(np.int32),
+        "candidate": np.array(ranks.relevant_ids, dtype=object),
+        "candidate_language": np.array(ranks.columns, dtype=object)[ranks.relevant_columns],
+        "gain": ranks.gains.astype(np.float64),
+    }
+    for column, language in enumerate(ranks.columns):
+        named[f"gt_{language}"] = ranks.gt[:, column].astype(np.int32)
+        named[f"eq_{language}"] = ranks.eq[:, column].astype(np.int32)
+    if ranks.own_gt is not None and ranks.own_eq is not None:
+        named |= {"own_gt": ranks.own_gt.astype(np.int32), "own_eq": ranks.own_eq.astype(np.int32)}
+    if ranks.top is not None:
+        for column, language in enumerate(ranks.columns):
+            named[f"{_TOP}{language}"] = ranks.top[rows, column].astype(np.int32)
+    return named
+
+
+def _facts(ranks: Ranks) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "task": ranks.task,
+        "columns": list(ranks.columns),
+        "column_sizes": [int(size) for size in ranks.column_sizes],
+        "depth": ranks.depth,
+    }
+
+
+def ranks_digest(ranks: Ranks) -> str:
+    """SHA-256 over the facts and the canonical columns: the same for the same ranks, however the file is packed."""
+    digest = hashlib.sha256(json.dumps(_facts(ranks), sort_keys=True).encode())
+    for name, values in _canonical(ranks).items():
+        digest.update(f"\n{name}\n".encode())
+        if values.dtype == object:
+            digest.update(json.dumps(values.tolist(), ensure_ascii=False).encode())
+        else:
+            digest.update(np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes())
+    return digest.hexdigest()
+
+
+def save_ranks(ranks: Ranks, path: Path) -> None:
+    """Write the ranks to `path` (Parquet, zstd), whole or not at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {
+        name: pa.array(values, type=pa.string()).dictionary_encode() if values.dtype == object else pa.array(values)
+        for name, values in _canonical(ranks).items()
+    }
+    table = pa.table(columns).replace_schema_metadata({"xqr_bench": json.dumps(_facts(ranks), sort_keys=True)})
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", compression_level=9)
+
+
+def load_ranks(path: Path, rows: int | None = None) -> Ranks:
+    """Read ranks back.
+
+    Args:
+        path: the file; nobody needs to have checked it.
+        rows: how many rows it must have; None: any number.
+
+    Raises:
+        RecordError: the file is missing, is not a ranks file, or its columns do not fit together.
+    """
+    remedy = "evaluate again with --overwrite, or get the ranks file that belongs to the record"
+    if not path.is_file():
+        raise RecordError(f"there is no ranks file {path}", remedy=remedy)
+    try:
+        table = strict_parquet.read(path, _known_columns, rows=rows)
+        return _ranks(table)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecordError(f"{path} is not a ranks file: {error}", remedy=remedy) from error
+
+
+def _known_columns(facts: Mapping[str, Any]) -> dict[str, strict_parquet.Kind]:
+    """The columns that a ranks file with these facts may have, in order.
+
+    Raises:
+        ValueError: the facts are of another format, or not as they are written.
+    """
+    if facts.get("format") != FORMAT:
+        raise ValueError(f"its format is {str(facts.get('format'))[:40]!r}, not {FORMAT!r}")
+    languages, sizes, depth = facts.get("columns"), facts.get("column_sizes"), facts.get("depth")
+    if (
+        not isinstance(facts.get("task"), str)
+        or not isinstance(languages, list)
+        or not isinstance(sizes, list)
+        or not languages
+        or len(set(map(str, languages))) != len(sizes)
+        or not all(isinstance(code, str) for code in languages)
+        or not all(type(size) is int and 0 <= size < 2**31 for size in sizes)
+        or not (depth is None or isinstance(depth, int))
+    ):
+        raise ValueError("its facts are not as xqr-bench writes them")
+    counts = [f"{kind}_{code}" for code in languages for kind in ("gt", "eq")]
+    tops = [f"{_TOP}{code}" for code in languages]
+    return {**_KEYS, **dict.fromkeys([*counts, *_OWN, *tops], "integer")}
+
+
+def _ranks(table: strict_parquet.Table) -> Ranks:
+    facts, numbers, strings = table.facts, table.numbers, table.texts
+    missing = [name for name in _known_columns(facts) if name not in table.names and not name.startswith((*_OWN, _TOP))]
+    if missing:
+        raise ValueError(f"it lacks the column {missing[0]!r}")
+    languages, questions = strings("query_language"), strings("question")
+    articles = numbers("article", np.int64)
+    keys = list(zip(languages, questions, strict=True))
+    starts = [i for i, key in enumerate(keys) if i == 0 or key != keys[i - 1]]
+    if len({keys[i] for i in starts}) != len(starts):
+        raise ValueError("the rows of a query do not stand together")
+    columns = tuple(facts["columns"])
+    position = {language: index for index, language in enumerate(columns)}
+    optional: dict[str, Any] = {name: numbers(name, np.int32) for name in _OWN if name in table.names}
+    if f"{_TOP}{columns[0]}" in table.names:
+        tops = np.column_stack([numbers(f"{_TOP}{name}", np.int32) for name in columns])
+        optional["top"] = tops[starts]
+        if (tops != np.repeat(optional["top"], np.diff([*starts, len(keys)]), axis=0)).any():
+            raise ValueError("the rows of a query tell of different top results")
+    return Ranks(
+        task=facts["task"],
+        columns=columns,
+        column_sizes=np.array(facts["column_sizes"], dtype=np.int64),
+        query_ids=[f"{languages[i]}:{questions[i]}" for i in starts],
+        question_ids=[questions[i] for i in starts],
+        query_languages=[languages[i] for i in starts],
+        articles=articles[starts],
+        offsets=np.array([*starts, len(keys)], dtype=np.int64),
+        relevant_ids=strings("candidate"),
+        relevant_columns=np.array([position[name] for name in strings("candidate_language")], dtype=np.int64),
+        gains=numbers("gain", np.float64),
+        gt=np.column_stack([numbers(f"gt_{name}", np.int32) for name in columns]),
+        eq=np.column_stack([numbers(f"eq_{name}", np.int32) for name in columns]),
+        depth=facts["depth"],
+        **optional,
+    )
+
+
+def check_possible(ranks: Ranks) -> None:
+    """Check that the counts can be ranks at all.
+
+    Raises:
+        RecordError: a count is negative or larger than its pool, or a relevant does not tie with itself.
+    """
+    sizes = ranks.column_sizes[None, :]
+    ranked = (ranks.gt >= 0).all(axis=1)
+    problems = {
+        "a count is negative": (ranks.eq < 0).any(axis=1) | ((ranks.gt < 0).any(axis=1) & (ranks.depth is None)),
+        "counts exceed the pool": ranked & (ranks.gt.astype(np.int64) + ranks.eq > sizes).any(axis=1),
+        "a relevant does not tie with itself": ranked
+        & (ranks.eq[np.arange(ranks.n_relevants), ranks.relevant_columns] < 1),
+        "a gain is not positive": ~(ranks.gains > 0),
+    }
+    if ranks.own_gt is not None and ranks.own_eq is not None:
+        listed = ranks.own_gt >= 0
+        own_size = ranks.column_sizes[ranks.relevant_columns]
+        problems["counts within the own language exceed its pool"] = listed & (
+            ranks.own_gt.astype(np.int64) + ranks.own_eq > own_size
+        )
+        problems["a relevant does not tie with itself within its own language"] = listed & (ranks.own_eq < 1)
+    if ranks.top is not None:
+        top = ranks.top[ranks.row_queries]
+        first = ranked & (ranks.gt.sum(axis=1) == 0)
+        problems |= {
+            "more candidates stand first than there are": (top < 0).any(axis=1) | (top > sizes).any(axis=1),
+            "nothing stands first": ranked & (top.sum(axis=1) < 1),
+            "a relevant that stands first ties with others than those that do": first & (ranks.eq != top).any(axis=1),
+            "a relevant has what stands first below it": ranked & ~first & (ranks.gt < top).any(axis=1),
+        }
+    for problem, rows in problems.items():
+        if rows.any():
+            row = int(np.flatnonzero(rows)[0])
+            raise RecordError(
+                f"these ranks of {ranks.task} are not possible: {problem}",
+                found=f"query {ranks.query_ids[int(ranks.row_queries[row])]}, relevant {ranks.relevant_ids[row]}",
+                remedy="evaluate again",
+            )
+
+
+# Ranks under another rule of relevance, in Parquet, as what has to be added to the strict ranks.
+#
+# Lenient, one row a (query, relevant) as in the ranks file: how many of the candidates that leave stand above it
+# (`gt_<language>`) and beside it (`eq_<language>`; `own_gt`, `own_eq` where a language's ranking is one of its own),
+# and how many leave the query's ranking (`removed_<language>`).
+#
+# Paragraph, one row a (query, other sentence of a relevant paragraph): `query` and `column` as indices, and its counts
+# in its own language (`own_gt`, `own_eq`) and in the whole pool (`gt`, `eq`), ordered by these. In the file `gt` is
+# less `own_gt`, and both are differences from the row before of the same query and column, whose bytes are kept apart:
+# a fifth smaller.
+
+RELEVANCE_FORMAT = "xqr-bench relevance 1"
+_COUNTS = ("own_gt", "own_eq", "gt", "eq")
+_PACKED = ("own_gt", "gt")
+_REMEDY = "evaluate again with --overwrite, or get the file that belongs to the record"
+Columns = dict[str, NDArray[np.int32]]
+
+
+def _columns(name: str, strict: Ranks, variant: Ranks) -> Columns:
+    """What is to be added to the strict ranks, by name, in order."""
+    if name == LENIENT:
+        made: Columns = {}
+        for kind in ("gt", "eq"):
+            less = getattr(strict, kind) - getattr(variant, kind)
+            made |= {f"{kind}_{language}": less[:, column] for column, language in enumerate(strict.columns)}
+        if strict.own_gt is not None and strict.own_eq is not None:
+            made |= {kind: getattr(strict, kind) - getattr(variant, kind) for kind in ("own_gt", "own_eq")}
+        removed = np.zeros((strict.n_queries, len(strict.columns))) if variant.removed is None else variant.removed
+        rows = strict.row_queries
+        made |= {f"removed_{language}": removed[rows, column] for column, language in enumerate(strict.columns)}
+        return {key: values.astype(np.int32) for key, values in made.items()}
+    others = _others(strict, variant)
+    counts = (variant.own_gt, variant.own_eq, variant.gt[:, 0], variant.eq[:, 0])
+    found: dict[str, NDArray[Any]] = {"query": variant.row_queries, "column": variant.relevant_columns}
+    found |= {kind: values for kind, values in zip(_COUNTS, counts, strict=True) if values is not None}
+    return {key: values[others].astype(np.int32) for key, values in found.items()}
+
+
+def _others(strict: Ranks, variant: Ranks) -> NDArray[np.bool_]:
+    """Which rows are not among the strict relevants, which come first in each query and column, bool `[relevants]`."""
+    n = len(strict.columns)
+    groups = variant.row_queries * n + variant.relevant_columns
+    known = np.bincount(strict.row_queries * n + strict.relevant_columns, minlength=strict.n_queries * n)
+    first = np.searchsorted(groups, groups)
+    return np.asarray(np.arange(len(groups)) - first >= known[groups])
+
+
+def _relevance_facts(name: str, strict: Ranks) -> dict[str, Any]:
+    return {"format": RELEVANCE_FORMAT, "relevance": name, "task": strict.task, "columns": list(strict.columns)}
+
+
+def relevance_digest(name: str, strict: Ranks, variant: Ranks) -> str:
+    """SHA-256 over the facts and columns: the same for the same ranks, however the file is packed."""
+    digest = hashlib.sha256(json.dumps(_relevance_facts(name, strict), sort_keys=True).encode())
+    for key, values in _columns(name, strict, variant).items():
+        digest.update(f"\n{key}\n".encode())
+        digest.update(np.ascontiguousarray(values, dtype="<i4").tobytes())
+    return digest.hexdigest()
+
+
+def save_relevance(name: str, strict: Ranks, variant: Ranks, path: Path) -> None:
+    """Write the ranks under a rule to `path` (Parquet, zstd), whole or not at all.
+
+    Args:
+        name: lenient or paragraph.
+        strict: the strict ranks.
+        variant: those under the rule.
+        path: the file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = _columns(name, strict, variant)
+    packing: dict[str, Any] = {}
+    if name != LENIENT:
+        columns["gt"] = columns["gt"] - columns["own_gt"]
+        columns |= {key: _differences(columns[key], _new(columns)) for key in _PACKED}
+        packing = {
+            "use_dictionary": [key for key in columns if key not in _PACKED],
+            "column_encoding": dict.fromkeys(_PACKED, "BYTE_STREAM_SPLIT"),
+        }
+    table = pa.table(columns).replace_schema_metadata(
+        {"xqr_bench": json.dumps(_relevance_facts(name, strict), sort_keys=True)}
+    )
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", compression_level=9, **packing)
+
+
+def _new(columns: Mapping[str, NDArray[np.int32]]) -> NDArray[np.bool_]:
+    """Whether a row is the first of its query and column, bool `[rows]`."""
+    query, column = columns["query"], columns["column"]
+    new = np.ones(len(query), dtype=np.bool_)
+    new[1:] = (query[1:] != query[:-1]) | (column[1:] != column[:-1])
+    return new
+
+
+def _differences(values: NDArray[np.int32], new: NDArray[np.bool_]) -> NDArray[np.int32]:
+    before = np.append(np.int32(0), values[:-1])
+    return values - np.where(new, np.int32(0), before)
+
+
+def _sums(differences: NDArray[np.int32], new: NDArray[np.bool_]) -> NDArray[np.int32]:
+    total = np.cumsum(differences, dtype=np.int64)
+    starts = np.flatnonzero(new)
+    before = (total - differences)[starts]
+    return (total - np.repeat(before, np.diff(np.append(starts, len(total))))).astype(np.int32)
+
+
+def load_relevance(name: str, strict: Ranks, path: Path, rows: int | None = None) -> Ranks:
+    """Read ranks under a rule back.
+
+    Args:
+        name: lenient or paragraph.
+        strict: the strict ranks of the same record.
+        path: the file; nobody needs to have checked it.
+        rows: how many rows it must have; None: any number.
+
+    Raises:
+        RecordError: the file is missing, is not of this rule and task, or does not fit the strict ranks.
+    """
+    if not path.is_file():
+        raise RecordError(f"there is no file {path} with the ranks of {name} relevance", remedy=_REMEDY)
+    try:
+        table = strict_parquet.read(path, lambda facts: _known_relevance_columns(name, strict, facts), rows=rows)
+        columns = {key: table.numbers(key, np.int32) for key in table.names}
+        made = _lenient(strict, columns) if name == LENIENT else _paragraph(strict, columns)
+        check_relevance(name, strict, made)
+    except LookupError as error:
+        raise RecordError(f"{path} lacks the column {error}", remedy=_REMEDY) from error
+    except (OSError, ValueError, TypeError) as error:
+        raise RecordError(f"{path} cannot be read: {error}", remedy=_REMEDY) from error
+    return made
+
+
+def _known_relevance_columns(name: str, strict: Ranks, facts: dict[str, Any]) -> dict[str, strict_parquet.Kind]:
+    """The columns that a file of this rule may have, in order.
+
+    Raises:
+        ValueError: the facts are those of another file.
+    """
+    if facts != _relevance_facts(name, strict):
+        raise ValueError(f"it does not hold {name} relevance of {strict.task}")
+    if name != LENIENT:
+        return dict.fromkeys(["query", "column", *_COUNTS], "integer")
+    counts = [f"{kind}_{language}" for kind in ("gt", "eq") for language in strict.columns]
+    return dict.fromkeys([*counts, "own_gt", "own_eq", *(f"removed_{code}" for code in strict.columns)], "integer")
+
+
+def _lenient(strict: Ranks, columns: Columns) -> Ranks:
+    def matrix(kind: str) -> NDArray[np.int32]:
+        return np.column_stack([columns[f"{kind}_{language}"] for language in strict.columns])
+
+    removed = matrix("removed")
+    if len(removed) != strict.n_relevants or (removed != removed[strict.offsets[:-1]][strict.row_queries]).any():
+        raise ValueError("the rows are not those of the ranks file")
+    made = replace(
+        strict,
+        gt=strict.gt - matrix("gt"),
+        eq=strict.eq - matrix("eq"),
+        removed=removed[strict.offsets[:-1]],
+        top=None,
+        variants={},
+    )
+    if strict.own_gt is None or strict.own_eq is None:
+        return made
+    return replace(made, own_gt=strict.own_gt - columns["own_gt"], own_eq=strict.own_eq - columns["own_eq"])
+
+
+def _paragraph(strict: Ranks, columns: Columns) -> Ranks:
+    query, column = columns["query"].astype(np.int64), columns["column"].astype(np.int64)
+    groups = query * len(strict.columns) + column
+    inside = (query >= 0) & (query < strict.n_queries) & (column >= 0) & (column < len(strict.columns))
+    if not inside.all() or (groups[1:] < groups[:-1]).any():
+        raise ValueError("the rows are not in the order of queries and columns")
+    new = _new(columns)
+    own_gt = _sums(columns["own_gt"], new)
+    return with_paragraphs(
+        strict, query, column, _sums(columns["gt"], new) + own_gt, columns["eq"], own_gt, columns["own_eq"]
+    )
+
+
+def check_relevance(name: str, strict: Ranks, variant: Ranks) -> None:
+    """Check that ranks under a rule can be ranks at all, and belong to the strict ones.
+
+    Raises:
+        RecordError: a count is negative or larger than its pool, or two counts contradict each other.
+    """
+    problems = _lenient_problems(strict, variant) if name == LENIENT else _paragraph_problems(strict, variant)
+    for problem, rows in problems.items():
+        if rows.any():
+            row = int(np.flatnonzero(rows)[0])
+            raise RecordError(
+                f"these ranks of {name} relevance are not possible: {problem}",
+                found=f"query {variant.query_ids[int(variant.row_queries[row])]}",
+                remedy="evaluate again",
+            )
+
+
+def _lenient_problems(strict: Ranks, variant: Ranks) -> dict[str, Any]:
+    sizes = strict.column_sizes
+    removed = np.zeros((strict.n_queries, len(sizes)), dtype=np.int32) if variant.removed is None else variant.removed
+    above, beside = strict.gt - variant.gt, strict.eq - variant.eq
+    left = removed[strict.row_queries]
+    own = variant.eq[np.arange(strict.n_relevants), strict.relevant_columns]
+    unranked = (strict.gt < 0).any(axis=1)
+    problems: dict[str, Any] = {
+        "a count is negative": (((variant.gt < 0) | (variant.eq < 0)).any(axis=1) & ~unranked)
+        | ((above < 0) | (beside < 0)).any(axis=1),
+        "a relevant without a rank has counts": unranked & ((above != 0) | (beside != 0)).any(axis=1),
+        "more candidates left than there are": (above + beside > left).any(axis=1) | (left > sizes).any(axis=1),
+        "a relevant does not tie with itself": (own < 1) & ~unranked,
+    }
+    if variant.own_gt is not None and variant.own_eq is not None and strict.own_gt is not None:
+        own_left = left[np.arange(strict.n_relevants), strict.relevant_columns]
+        listed = strict.own_gt >= 0
+        problems["a count is negative in the own language"] = listed & ((variant.own_gt < 0) | (variant.own_eq < 1))
+        less = (strict.own_gt - variant.own_gt, strict.own_eq - variant.own_eq)  # type: ignore[operator]
+        problems["more candidates left the own language than there are"] = (
+            (less[0] < 0) | (less[1] < 0) | (less[0] + less[1] > np.where(listed, own_left, 0))
+        )
+    return problems
+
+
+def _paragraph_problems(strict: Ranks, variant: Ranks) -> dict[str, Any]:
+    sizes = strict.column_sizes
+    gt, eq = variant.gt[:, 0].astype(np.int64), variant.eq[:, 0].astype(np.int64)
+    own_gt, own_eq = (
+        np.zeros(len(gt), dtype=np.int64) if found is None else found.astype(np.int64)
+        for found in (variant.own_gt, variant.own_eq)
+    )
+    columns, queries = variant.relevant_columns, variant.row_queries
+    unranked, unlisted = (gt == -1) & (eq == 0), (own_gt == -1) & (own_eq == 0)
+    if strict.depth is None and (strict.gt >= 0).all() and (strict.own_gt is None or (strict.own_gt >= 0).all()):
+        unranked, unlisted = np.zeros_like(unranked), np.zeros_like(unlisted)  # neither cut nor without a list
+    problems: dict[str, Any] = {
+        "a count is negative": (((gt < 0) | (eq < 1)) & ~unranked) | (((own_gt < 0) | (own_eq < 1)) & ~unlisted),
+        "counts exceed the pool": (gt + eq > sizes.sum()) | (own_gt + own_eq > sizes[columns]),
+        "two relevants contradict each other": _contradict(queries, gt, eq, unranked)
+        | _contradict(queries * len(sizes) + columns, own_gt, own_eq, unlisted),
+    }
+    if strict.own_gt is None:  # the own language is a part of the pool
+        more = (own_gt > gt) | (own_eq > eq) | (unranked != unlisted)
+        problems["the own language has more than the pool"] = more
+    return problems
+
+
+def _contradict(lists: IntArray, gt: NDArray[Any], eq: NDArray[Any], unranked: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Rows that contradict the row above them in the same list, or are more than tie with one another.
+
+    Either the two tie, or everything above and beside the upper one stands above the lower one. Rows without a rank
+    contradict nothing.
+    """
+    if unranked.any():
+        found = np.zeros(len(gt), dtype=np.bool_)
+        kept = np.flatnonzero(~unranked)
+        found[kept] = _contradict(lists[kept], gt[kept], eq[kept], np.zeros(len(kept), dtype=np.bool_))
+        return found
+    order = np.lexsort((gt, lists))
+    lists, above, beside = lists[order], gt[order], eq[order]
+    together = lists[1:] == lists[:-1]
+    same = together & (above[1:] == above[:-1]) & (beside[1:] == beside[:-1])
+    found = np.zeros(len(order), dtype=np.bool_)
+    found[order[1:][together & ~same & (above[1:] < above[:-1] + beside[:-1])]] = True
+    block = np.cumsum(np.append(True, ~same)) - 1 if len(order) else order
+    found[order[np.bincount(block)[block] > beside]] = True
+    return found

@@ -1,0 +1,216 @@
+"""Listings for a terminal: hits of a search, languages of a record, texts found in training data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from rich.cells import cell_len
+
+from xqr_bench.core.languages import LANGUAGES
+from xqr_bench.core.printable import shown_line
+from xqr_bench.record import Record
+from xqr_bench.record.exposure import KINDS, Findings, excerpt
+from xqr_bench.report.terminal import number
+from xqr_bench.report.text import PlainTable, isolated, right_to_left, visible, wrap
+
+# The best candidates of a question, in all their scripts, as lines for a terminal.
+
+Row = tuple[int, float, str, str, str]
+GAP = "  "
+LEAST_TEXT = 20
+
+
+def hits_lines(
+    rows: Sequence[Row], *, score: str = "score", width: int = 100, lines: int | None = 3, isolate: bool = True
+) -> list[str]:
+    """A table of at most `width` cells; the text stands last, so that nothing behind it can be moved.
+
+    Args:
+        rows: (rank, score, language, id, text), best first.
+        score: heading of the scores.
+        width: cells of the terminal.
+        lines: of each text; None: all.
+        isolate: put Unicode isolates around right-to-left text (no: for output that is not a terminal).
+    """
+    heads = ("rank", score, "lang", "id")
+    cells = [
+        (str(rank), f"{value:.4f}", shown_line(language), shown_line(id_)) for rank, value, language, id_, _ in rows
+    ]
+    widths = [max(cell_len(row[i]) for row in (heads, *cells)) for i in range(len(heads))]
+    room = max(LEAST_TEXT, width - sum(widths) - len(GAP) * len(heads))
+
+    def beside(row: Sequence[str], text: str) -> str:
+        padded = [_pad(cell, widths[i], right=i < 2) for i, cell in enumerate(row)]
+        return GAP.join([*padded, text]).rstrip()
+
+    result = [beside(heads, "text"), "─" * (sum(widths) + len(GAP) * len(heads) + room)]
+    for row, (_, _, _, _, text) in zip(cells, rows, strict=True):
+        rtl = right_to_left(text)
+        for i, line in enumerate(wrap(text, room, lines)):
+            result.append(beside(row if i == 0 else [""] * len(heads), isolated(line, rtl=rtl) if isolate else line))
+    return result
+
+
+def _pad(cell: str, width: int, *, right: bool) -> str:
+    space = " " * (width - cell_len(cell))
+    return space + cell if right else cell + space
+
+
+# Scores by query language beside how much text there is of each: a description of these languages, no test.
+
+LEAST = 4
+"""Languages that a rank correlation is printed for, at least."""
+
+
+class Correlation(NamedTuple):
+    """Spearman's rank correlation of a covariate with a score over languages."""
+
+    covariate: str
+    setting: str
+    languages: int
+    rho: float
+
+
+def covariates(code: str) -> dict[str, float | None]:
+    """How much there is of a language, by three counts; None where it is not known (sources: `core.languages`)."""
+    row = LANGUAGES.get(code)
+    return {
+        "class": None if row is None else float(row.resource_class),
+        "CC-100, GiB": None if row is None else row.cc100_gib,
+        "Wikipedia": None if row is None or row.wikipedia_articles is None else float(row.wikipedia_articles),
+    }
+
+
+def scores_by_language(record: Record, metric: str) -> dict[str, dict[str, float]]:
+    """Setting -> query language -> value, where it is defined."""
+    found: dict[str, dict[str, float]] = {}
+    for setting, scores in record.scores.items():
+        for code, of_metric in scores.by_query_language.items():
+            score = of_metric.get(metric)
+            if score is not None and score.value is not None:
+                found.setdefault(setting, {})[code] = score.value
+    return found
+
+
+def spearman(x: Mapping[str, float | None], y: Mapping[str, float]) -> tuple[float, int] | None:
+    """Spearman's rho over the languages that have both, and their number; None below LEAST or without variation."""
+    from scipy import stats
+
+    pairs = [(value, y[code]) for code, value in x.items() if value is not None and code in y]
+    columns = [[a for a, _ in pairs], [b for _, b in pairs]]
+    if len(pairs) < LEAST or any(len(set(column)) == 1 for column in columns):
+        return None
+    return float(stats.spearmanr(*columns).statistic), len(pairs)
+
+
+def correlations(record: Record, metric: str) -> list[Correlation]:
+    """Every covariate with every setting."""
+    table = {code: covariates(code) for code in record.task.languages}
+    result = []
+    for setting, scores in scores_by_language(record, metric).items():
+        for name in covariates(""):
+            found = spearman({code: of[name] for code, of in table.items()}, scores)
+            if found is not None:
+                result.append(Correlation(name, setting, found[1], found[0]))
+    return result
+
+
+def language_tables(record: Record, metric: str) -> list[PlainTable]:
+    """A row a language, and the rank correlations."""
+    scores = scores_by_language(record, metric)
+    names = list(covariates(""))
+
+    def covariate(value: float | None) -> str:
+        return "–" if value is None else f"{value:,.1f}" if value % 1 else f"{value:,.0f}"
+
+    head = f"{record.model.name}, {record.task.name}"
+    table = PlainTable(
+        f"{head}: {metric} by query language",
+        ("language", *names, *scores),
+        tuple(
+            (code, *map(covariate, covariates(code).values()), *(number(of.get(code)) for of in scores.values()))
+            for code in record.task.languages
+        ),
+        notes=("Classes: Joshi et al. 2020; CC-100: Conneau et al. 2020; Wikipedia: August 2020 (docs/languages.md).",),
+    )
+    found = correlations(record, metric)
+    if not found:
+        return [table]
+    rhos = {(one.covariate, one.setting): one for one in found}
+    languages = max(one.languages for one in found)
+    return [
+        table,
+        PlainTable(
+            f"{head}: Spearman's rho with {metric}",
+            ("", *scores),
+            tuple(
+                (name, *(f"{rhos[name, s].rho:+.2f}" if (name, s) in rhos else "–" for s in scores)) for name in names
+            ),
+            notes=(
+                f"A description of these {languages} languages: no test, and no claim about others.",
+                "The counts go together with script, family and how the texts were translated.",
+            ),
+        ),
+    ]
+
+
+# What a search for evaluation texts found, as tables.
+
+
+def finding_tables(found: Findings, examples: int) -> list[PlainTable]:
+    """Counts, counts of the languages in which something was found, and examples."""
+    counts = found.counts()
+    header = ("texts of the task", "number", "exactly", "nearly", "8 words in common", "not found")
+
+    def cells(of: Findings, kind: str, language: str | None) -> tuple[str, ...]:
+        one = of.counts(language)[kind]
+        numbers = (one.total, one.exact, one.near, one.touched, one.total - one.exact - one.near - one.touched)
+        return tuple(f"{number:,}" for number in numbers)
+
+    tables = [
+        PlainTable(
+            f"{found.task} in {found.n_texts:,} texts",
+            header,
+            tuple((f"{kind}s", *cells(found, kind, None)) for kind in counts),
+            notes=(
+                f"Nearly: at least {found.near:.0%} of a text's runs of 8 words.",
+                f"Languages: {', '.join(found.languages)}.",
+            ),
+        )
+    ]
+    touched = [
+        (code, kind)
+        for code in found.languages
+        for kind in KINDS
+        if any(hit.language == code and hit.kind == kind for hit in found.found)
+    ]
+    if touched:
+        tables.append(
+            PlainTable(
+                "languages in which something was found",
+                ("language", *header),
+                tuple((code, f"{kind}s", *cells(found, kind, code)) for code, kind in touched),
+                names=2,
+            )
+        )
+    shown = found.examples(examples)
+    if shown:
+        tables.append(
+            PlainTable(
+                "examples, the best of each kind first",
+                ("what", "overlap", "where", "text of the task", "there"),
+                tuple(
+                    (
+                        f"{hit.kind} {hit.id}",
+                        "exact" if hit.exact else f"{hit.overlap:.2f}",
+                        hit.place,
+                        visible(excerpt(found.texts[hit[:3]])),
+                        visible(excerpt(hit.text)),
+                    )
+                    for hit in shown
+                ),
+                names=5,
+            )
+        )
+    return tables

@@ -1,0 +1,152 @@
+"""Plots of records and of their differences: PNG, SVG or PDF at the width of a paper's column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from xqr_bench.analysis.choice import CONFIRMATORY, Choice, TaskComparison
+from xqr_bench.analysis.compare import compare, pair_maps
+from xqr_bench.core.errors import UnknownNameError, UsageError
+from xqr_bench.core.types import MULTILINGUAL, SETTINGS, STRICT, VARIANTS
+from xqr_bench.measure.certainty import variant_metrics
+from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.measure.resampling import RESAMPLES
+from xqr_bench.record import Record, load_record
+from xqr_bench.report import charts
+from xqr_bench.report.charts import check_output, save, under
+from xqr_bench.report.frontier import points_of
+
+__all__ = ["KINDS", "check_plot", "check_relevance", "plot_comparison", "plot_records"]
+
+KINDS = ("heatmap", "languages", "forest", "bias", "frontier")
+
+
+def check_plot(kind: str, output: Path | str) -> None:
+    """Raise UsageError unless the kind and the format of the output are known."""
+    if kind not in KINDS:
+        raise UnknownNameError("kind of plot", kind, KINDS)
+    check_output(output)
+
+
+def check_relevance(relevance: str, kind: str, metric: str = CONFIRMATORY) -> None:
+    """Raise UsageError unless a kind of plot, and a metric, can be drawn under a rule of relevance."""
+    if relevance not in (STRICT, *VARIANTS):
+        raise UnknownNameError("rule of relevance", relevance, (STRICT, *VARIANTS))
+    if relevance == STRICT:
+        return
+    if kind == "bias":
+        raise UsageError("places of languages are scored under strict relevance only", remedy="leave --relevance out")
+    if not variant_metrics(relevance, [metric]):
+        raise UsageError(f"{metric} is not scored under {relevance} relevance", remedy="choose another, such as map")
+
+
+def plot_records(
+    paths: Sequence[Path],
+    output: Path,
+    kind: str | None = None,
+    *,
+    metric: str = "map",
+    setting: str | None = None,
+    relevance: str = STRICT,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Path:
+    """Draw records.
+
+    Args:
+        paths: records; for differences with their ranks beside them.
+        output: .png, .svg or .pdf.
+        kind: `heatmap` (language pairs of one record, or the difference of two), `languages` (bars by query
+            language), `forest` (differences), `bias` (place of each language); default: heatmap of one record, forest
+            of several; `frontier`: multilingual MAP against own-language first.
+        metric: what is drawn.
+        setting: of `languages` (default multilingual) and `forest` (default all).
+        relevance: the rule of relevance (docs/relevance.md); language positions are of the strict one only.
+        seed, resamples: of the tests behind a difference.
+
+    Returns:
+        the path written.
+
+    Raises:
+        UsageError: the kind does not fit the records, or a name is not known.
+        RecordError: a record cannot be read, or has nothing under the rule of relevance.
+    """
+    if not paths:
+        raise UsageError("no record is named", remedy="name the JSON files of records")
+    kind = kind or ("heatmap" if len(paths) == 1 else "forest")
+    check_plot(kind, output)
+    name = parse_metric(metric).name
+    if setting is not None and setting not in SETTINGS:
+        raise UnknownNameError("setting", setting, SETTINGS)
+    if setting is not None and kind in ("heatmap", "bias", "frontier"):
+        raise UsageError(f"--setting does not change a plot of the kind {kind}", remedy="leave it out")
+    check_relevance(relevance, kind, name)
+    if kind == "forest":
+        choice = Choice(metrics=() if name == CONFIRMATORY else (name,), relevance=relevance)
+        found = compare(paths, choice, seed=seed, resamples=resamples)
+        return save(charts.draw_forest([_only(task, name, setting) for task in found]), output)
+    if kind == "heatmap" and len(paths) > 1:
+        maps = pair_maps(paths, name, relevance=relevance, seed=seed, resamples=resamples)
+        return save(charts.draw_heatmap([charts.difference_matrix(found) for found in maps]), output)
+    # records hold no scores of language pairs under another rule: these come from the ranks
+    records = [load_record(path, ranks=kind == "heatmap" and relevance != STRICT) for path in paths]
+    if kind == "languages":
+        by_task: dict[str, list[Record]] = {}
+        for record in records:
+            by_task.setdefault(record.task.name, []).append(record)
+        return save(charts.draw_bars(list(by_task.values()), name, setting or MULTILINGUAL, relevance), output)
+    if kind == "frontier":
+        return save(
+            charts.draw_frontier(points_of(records, relevance), records[0].task.title + under(relevance)), output
+        )
+    if kind == "bias":
+        return save(charts.draw_heatmap([charts.position_matrix(record) for record in records]), output)
+    return save(charts.draw_heatmap([charts.score_matrix(record, name, relevance) for record in records]), output)
+
+
+def plot_comparison(
+    found: Sequence[TaskComparison],
+    paths: Sequence[Path],
+    kind: str,
+    output: Path,
+    choice: Choice,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Path:
+    """Draw what `compare` found; other kinds than `forest` are drawn from the records.
+
+    Args:
+        found: as `compare` gives it.
+        paths: the records.
+        kind: as for `plot_records`.
+        output: .png, .svg or .pdf.
+        choice: what was compared; a plot of one metric or setting takes the first of them.
+        seed, resamples: as for `plot_records`.
+    """
+    check_plot(kind, output)
+    if kind == "forest":
+        return save(charts.draw_forest(found), output)
+    metric = next((name for name in choice.metrics if name != "all"), "map")
+    setting = next((name for name in choice.settings if name != "all"), None) if kind == "languages" else None
+    return plot_records(
+        paths,
+        output,
+        kind,
+        metric=metric,
+        setting=setting,
+        relevance=choice.relevance,
+        seed=seed,
+        resamples=resamples,
+    )
+
+
+def _only(found: TaskComparison, metric: str, setting: str | None) -> TaskComparison:
+    """The comparisons of one metric, and of one setting unless that is None."""
+    chosen = tuple(
+        one for one in found.comparisons if one.metric == metric and (setting is None or one.setting == setting)
+    )
+    if not chosen:
+        raise UsageError(f"{found.title}: there is no {metric} in the setting {setting}", remedy="choose another")
+    return found.model_copy(update={"comparisons": chosen})

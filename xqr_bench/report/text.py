@@ -1,0 +1,149 @@
+"""Text in tables: plain output, and how wide and in which direction scripts are written."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.cells import cell_len
+from rich.table import Table
+from rich.text import Text
+
+from xqr_bench.core.printable import markdown_shown, shown
+
+# Tables of plain text, for a terminal and for Markdown.
+
+
+@dataclass(frozen=True)
+class PlainTable:
+    """Columns before `names` are names, the others are set to the right; notes stand below."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    names: int = 1
+    notes: tuple[str, ...] = ()
+
+    def markdown(self) -> str:
+        """GitHub's Markdown."""
+
+        def line(cells: Sequence[str]) -> str:
+            return "| " + " | ".join(map(markdown_shown, cells)) + " |"
+
+        rule = ["---" if column < self.names else "---:" for column in range(len(self.header))]
+        table = [
+            f"**{markdown_shown(self.title)}**",
+            "",
+            line(self.header),
+            line(rule),
+            *(line(row) for row in self.rows),
+        ]
+        return "\n".join([*table, *(f"\n{markdown_shown(note)}" for note in self.notes)])
+
+    def rich(self) -> list[Table | Text]:
+        """For a terminal."""
+        table = Table(
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            padding=(0, 1, 0, 0),
+            title=self.title,
+            title_justify="left",
+            title_style="bold",
+        )
+        for column, name in enumerate(self.header):
+            table.add_column(
+                Text(name), justify="left" if column < self.names else "right", no_wrap=column >= self.names
+            )
+        for row in self.rows:
+            table.add_row(*map(Text, row))
+        return [table, *(Text(note, style="dim") for note in self.notes), Text("")]
+
+
+# Text in any script, cut into lines that keep their place in a column of a terminal.
+
+LEFT_TO_RIGHT, RIGHT_TO_LEFT = "\u2066", "\u2067"  # isolates: what is inside does not move what is outside
+END = "\u2069"
+ZERO_WIDTH_JOINER = "\u200d"
+ELLIPSIS = "…"
+
+
+def right_to_left(text: str) -> bool:
+    """Whether the first letter with a direction runs from right to left (Unicode's rule P2)."""
+    for character in text:
+        kind = unicodedata.bidirectional(character)
+        if kind in ("L", "R", "AL"):
+            return kind != "L"
+    return False
+
+
+def isolated(line: str, *, rtl: bool) -> str:
+    """The line between isolates, where it needs them: it is right-to-left, or has a part that is.
+
+    A terminal that reorders (such as VTE or Konsole) then reorders inside the cell only; one that does not (such as
+    xterm) shows the letters in the order they are stored in, in the same cells. The marks take no cell.
+    """
+    if rtl:
+        return RIGHT_TO_LEFT + line + END
+    if any(unicodedata.bidirectional(character) in ("R", "AL", "AN") for character in line):
+        return LEFT_TO_RIGHT + line + END
+    return line
+
+
+def clusters(text: str) -> Iterator[str]:
+    """What must not be cut apart: a character with the marks, vowel signs and joiners that follow it."""
+    held = ""
+    for character in text:
+        mark = unicodedata.category(character) in ("Mn", "Mc", "Me") or character in (ZERO_WIDTH_JOINER, "\u0e33")
+        if held and not mark and not held.endswith(ZERO_WIDTH_JOINER):
+            yield held
+            held = ""
+        held += character
+    if held:
+        yield held
+
+
+def cells(text: str) -> int:
+    """Cells of a terminal that the text takes at most: some give a spacing vowel sign (Hindi) one, some none."""
+    return cell_len(text) + sum(unicodedata.category(character) == "Mc" for character in text)
+
+
+def visible(text: str) -> str:
+    """The text on one line: white space as single spaces; control and direction characters left out."""
+    return shown(" ".join(text.split()), instead="")
+
+
+def wrap(text: str, width: int, lines: int | None = None) -> list[str]:
+    """Cut a text into lines of at most `width` cells: at spaces, else (Chinese, Thai) between characters.
+
+    Args:
+        text: in any script.
+        width: cells, at least 2.
+        lines: at most so many; the last one then ends in an ellipsis. None: all.
+    """
+    done: list[str] = []
+    line: list[str] = []
+    used = 0
+    for cluster in clusters(visible(text)):
+        size = cells(cluster)
+        if used + size > width and line:
+            cut = next((i for i in range(len(line) - 1, 0, -1) if line[i] == " "), None)
+            if cluster == " " or cut is None:
+                kept, line = line, []
+            else:
+                kept, line = line[:cut], line[cut + 1 :]
+            done.append("".join(kept).rstrip())
+            used = cells("".join(line))
+            if cluster == " ":
+                continue
+        line.append(cluster)
+        used += size
+    if line or not done:
+        done.append("".join(line).rstrip())
+    if lines is None or len(done) <= lines:
+        return done
+    last = list(clusters(done[lines - 1]))
+    while last and cells("".join(last)) > width - 1:
+        last.pop()
+    return [*done[: lines - 1], "".join(last).rstrip() + ELLIPSIS]

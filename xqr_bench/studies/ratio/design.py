@@ -1,0 +1,216 @@
+"""Conditions, arms and seeds of docs/ratio-study-plan.md, as a list of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from xqr_bench.core.errors import UnknownNameError, UsageError
+from xqr_bench.train.recipe import Recipe
+
+STUDY = "ratio"
+CHECKPOINTS = (25, 50, 100, 200)
+"""Percent of the updates at which a run is scored; the training goes on to the last."""
+PRIMARY = 100
+SEEDS = tuple(range(10))
+FOLD_SEED = 0
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is trained on, and what is evaluated.
+
+    Attributes:
+        name: in ids and on the command line.
+        train, evaluate: tasks.
+        bitext: what the vocabulary is also learned from.
+        aligned: whether the initial model is trained on the bitext first.
+        folds: parts of the articles, each scored by models that were trained on the others; 0: no folds.
+        fold_seed: of the drawing of folds; the same in all runs.
+        use_folds: only these; None: all.
+        held_out: groups of languages; fold f of rotation r (seed modulo groups) trains without group f + r.
+    """
+
+    name: str
+    train: str
+    evaluate: str
+    bitext: str | None = "ntrex"
+    aligned: bool = True
+    folds: int = 0
+    fold_seed: int = FOLD_SEED
+    use_folds: tuple[int, ...] | None = None
+    held_out: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def parts(self) -> tuple[int | None, ...]:
+        """Fold numbers; (None,) without folds."""
+        return (None,) if not self.folds else self.use_folds or tuple(range(self.folds))
+
+    def languages_out(self, seed: int, fold: int | None) -> tuple[str, ...]:
+        """Languages that a run is not trained on."""
+        if fold is None or not self.held_out:
+            return ()
+        groups = len(self.held_out)
+        return self.held_out[(fold + seed % groups) % groups]
+
+
+_ROTATION = (("ar", "th", "en"), ("de", "tr", "hi"), ("el", "vi", "es"), ("ru", "zh"))
+CONDITIONS = {
+    condition.name: condition
+    for condition in (
+        Condition("S1b", "mlqa-r", "xquad-r"),
+        Condition("S1a", "mlqa-r", "xquad-r", aligned=False),
+        Condition("S2", "xquad-r", "xquad-r", folds=4, held_out=_ROTATION),
+        Condition("S3", "xquad-r", "mlqa-r"),
+        Condition("demo", "mini", "mini", bitext=None, aligned=False),  # to try the command out; not of the plan
+    )
+}
+TUNING = Condition("tuning", "mlqa-r", "mlqa-r", folds=5, fold_seed=1000, use_folds=(0,))
+"""A fifth of the training articles, held out: where the numbers of the recipe are chosen."""
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of making the batches.
+
+    Attributes:
+        name: in ids and on the command line.
+        about: for tables.
+        plan: arguments of `TrainConfig`; None: no update of training.
+        turn: whether the second part begins after half of the updates.
+        aligned: whether the alignment is done, where the condition has one.
+        half_of: the arm whose checkpoint at half of the updates this one is; it has no run of its own.
+    """
+
+    name: str
+    about: str
+    plan: dict[str, Any] | None = field(default=None, hash=False)
+    turn: bool = False
+    aligned: bool = True
+    half_of: str | None = None
+
+
+def _hybrid(alpha: float) -> Arm:
+    name = f"alpha-{alpha:g}"
+    return Arm(name, f"hybrid, alpha {alpha:g} per batch", {"strategy": "hybrid", "ratio": alpha})
+
+
+ALPHAS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+ARMS = {
+    arm.name: arm
+    for arm in (
+        *map(_hybrid, ALPHAS),
+        Arm("pair-0.5", "alpha .5 per row", {"strategy": "hybrid", "ratio": 0.5, "mix": "pair"}),
+        Arm("mono-first", "alpha .5, monolingual first", {"strategy": "mono-first", "ratio": 0.5}, turn=True),
+        Arm("cross-first", "alpha .5, cross-lingual first", {"strategy": "cross-first", "ratio": 0.5}, turn=True),
+        Arm("x-x", "same-language rows, batches of many languages", {"strategy": "x-x"}),
+        Arm("x-y-fixed", "one ordered language pair a batch", {"strategy": "x-y-fixed"}),
+        Arm("alpha-1-half", "monolingual, half of the updates", half_of="alpha-1"),
+        Arm("alpha-0-half", "cross-lingual, half of the updates", half_of="alpha-0"),
+        Arm(
+            "alpha-0-pairs",
+            "cross-lingual, as many distinct pairs as monolingual",
+            {"strategy": "hybrid", "ratio": 0.0, "distinct_pairs": "as-monolingual"},
+        ),
+        Arm(
+            "shuffled",
+            "alpha .5, passages of other questions",
+            {"strategy": "hybrid", "ratio": 0.5, "shuffle_positives": True},
+        ),
+        Arm("aligned", "alignment only"),
+        Arm("untrained", "neither alignment nor training", aligned=False),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What is the same in all runs of a folder.
+
+    Attributes:
+        base: initial model, as for `train`.
+        recipe: its `updates` are 100%; a constant learning rate, so that a checkpoint is what a shorter run gives.
+        align_updates: updates of the alignment.
+        checkpoints: percent of the updates at which runs are scored.
+        device: where a model is trained and encodes; None: the best there is (static: cpu).
+    """
+
+    base: str
+    recipe: Recipe
+    align_updates: int
+    checkpoints: tuple[int, ...] = CHECKPOINTS
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.recipe.schedule != "constant" or self.recipe.warmup:
+            raise UsageError(
+                "a study needs a constant learning rate without warm-up",
+                remedy="its checkpoints stand for shorter runs",
+            )
+        uneven = [percent for percent in self.checkpoints if self.recipe.updates * percent % 100]
+        if uneven or self.recipe.updates % 2 or self.recipe.updates < 2:
+            raise UsageError(
+                f"{self.recipe.updates} updates cannot be divided for the checkpoints at "
+                f"{', '.join(map(str, self.checkpoints))}%",
+                remedy="use a multiple of 4",
+            )
+
+    def updates_at(self, percent: int) -> int:
+        """Updates done at a checkpoint."""
+        return self.recipe.updates * percent // 100
+
+    def values(self) -> dict[str, Any]:
+        """As JSON values; not the device, on which nothing but the last bits should depend."""
+        found = asdict(replace(self, device=None))
+        del found["device"]
+        return {**found, "checkpoints": list(self.checkpoints)}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training and its results."""
+
+    condition: Condition
+    arm: Arm
+    seed: int
+    fold: int | None = None
+
+    @property
+    def id(self) -> str:
+        """`S1b/alpha-0.5/seed-03`, with folds `.../fold-1`: also its folder."""
+        fold = "" if self.fold is None else f"/fold-{self.fold}"
+        return f"{self.condition.name}/{self.arm.name}/seed-{self.seed:02d}{fold}"
+
+
+def list_runs(conditions: Sequence[str], arms: Sequence[str] | None, seeds: Sequence[int]) -> list[Run]:
+    """The runs of these conditions, arms (None: all) and seeds; arms that stand next to each other share a seed.
+
+    Without an alignment `aligned` is the same as `untrained`, which is done. An arm that is a checkpoint of another one
+    stands for that one.
+
+    Raises:
+        UnknownNameError: no such condition or arm.
+        UsageError: nothing is left, or a seed that cannot be meant.
+    """
+    for name in conditions:
+        if name not in CONDITIONS:
+            raise UnknownNameError("condition", name, CONDITIONS)
+    for name in arms or ():
+        if name not in ARMS:
+            raise UnknownNameError("arm", name, ARMS)
+    wanted = [ARMS[name] for name in dict.fromkeys(arms or ARMS)]
+    wanted = list({arm.name: arm for arm in (ARMS[one.half_of] if one.half_of else one for one in wanted)}.values())
+    wrong = [seed for seed in seeds if not 0 <= seed < 2**32]
+    if wrong or not seeds or not conditions:
+        raise UsageError(
+            f"the seed is {wrong[0]}" if wrong else "no run is left", remedy="name conditions, and seeds from 0 on"
+        )
+    runs = []
+    for condition in (CONDITIONS[name] for name in dict.fromkeys(conditions)):
+        for seed in dict.fromkeys(seeds):
+            for fold in condition.parts:
+                for arm in wanted:
+                    here = ARMS["untrained"] if arm.name == "aligned" and not condition.aligned else arm
+                    runs.append(Run(condition, here, seed, fold))
+    return list({run.id: run for run in runs}.values())

@@ -1,0 +1,371 @@
+"""A folder of runs -> `ratios.json`: what docs/ratio-study-plan.md promises to report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+from pydantic import ValidationError
+
+from xqr_bench import __version__
+from xqr_bench.board.files import study_command
+from xqr_bench.board.published import load_published
+from xqr_bench.core.errors import DataError, RecordError, UnknownNameError, UsageError
+from xqr_bench.core.files import sha256_of
+from xqr_bench.core.languages import LANGUAGES
+from xqr_bench.core.types import MULTILINGUAL
+from xqr_bench.record import load_record
+from xqr_bench.report import ratios
+from xqr_bench.report.ratios import MedianSeed
+from xqr_bench.studies.ratio.claims import (
+    CROSS,
+    HYBRID,
+    MONO,
+    NO_LANGUAGE,
+    Published,
+    centring,
+    chosen_scores,
+    claims,
+    controls,
+    defined,
+    joshi_class,
+    language_effects,
+    made_contrast,
+    query_languages,
+    score_figures,
+)
+from xqr_bench.studies.ratio.design import ALPHAS, ARMS, CONDITIONS, PRIMARY, STUDY, Condition, Run
+from xqr_bench.studies.ratio.results import LEVELS, Results, load_results, shared_questions
+from xqr_bench.studies.ratio.run import DONE, read_object, read_run
+from xqr_bench.studies.ratio.scoring import CENTRED, RAW, task_file
+from xqr_bench.studies.ratio.statistics import (
+    LEVEL,
+    MARGIN,
+    MULTI,
+    RESAMPLES,
+    Effect,
+    Replicates,
+    Tested,
+    primary_scores,
+    primary_tests,
+    replicate,
+    seeds_needed,
+)
+from xqr_bench.studies.ratio.sweep import FILE as TUNING_FILE
+from xqr_bench.studies.ratio.sweep import read_study
+from xqr_bench.tasks import load_task
+from xqr_bench.train.initial import STATIC
+
+# The runs that go to the leaderboard: of each main arm the seed of median multilingual MAP.
+
+MAIN_ARMS = ("alpha-0", "alpha-0.5", "alpha-1", "aligned")
+
+
+def median_seed(values: np.ndarray) -> int:
+    """Place of the median, float64 `[seeds]`; of an even number the lower of the two in the middle; ties: the first."""
+    order = np.argsort(values, kind="stable")
+    return int(order[(len(values) - 1) // 2])
+
+
+def medians(folder: Path, condition: Condition, found: Replicates, seeds: tuple[int, ...]) -> list[MedianSeed]:
+    """One run for each main arm that is there, with the command that makes its record again."""
+    made = []
+    for arm in MAIN_ARMS:
+        if arm not in found.arms or condition.folds:
+            continue
+        values = found.by_seed[found.place(MULTI, arm)]
+        place = median_seed(values)
+        run = Run(condition, ARMS[arm], seeds[place])
+        record = load_record(task_file(folder / run.id, condition.evaluate))
+        made.append(
+            MedianSeed(
+                arm=arm,
+                seed=seeds[place],
+                value=float(values[place]),
+                median=float(np.median(values)),
+                record=task_file(Path(run.id), condition.evaluate).as_posix(),
+                command=study_command(record) or "",
+            )
+        )
+    return made
+
+
+# A folder of runs -> `ratios.json`.
+
+PRIMARY_CONDITION = "S1b"
+_VIEWS: tuple[Literal["raw"], Literal["centred"]] = ("raw", "centred")
+assert (RAW, CENTRED) == _VIEWS
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is made of a folder.
+
+    Attributes:
+        folder: of the sweep.
+        plan: the file of the study's plan as it is now.
+        seed: of all draws; the same draws for every checkpoint, raw and centred.
+        resamples: of the two-way bootstrap.
+        conditions: which; empty: all that the folder has.
+        published: file of the paper's figures; None: they are left out.
+        data_dir: folder with the data files.
+        told: called with what is done next.
+    """
+
+    folder: Path
+    plan: Path
+    seed: int = 0
+    resamples: int = RESAMPLES
+    conditions: Sequence[str] = ()
+    published: Path | None = None
+    data_dir: str | None = None
+    told: Callable[[str], None] = lambda text: None
+
+
+def build_ratios(asked: Asked) -> ratios.Ratios:
+    """Compute everything that the plan promises to report.
+
+    Raises:
+        RecordError: the folder is not of a sweep, or no condition has a seed that all its arms have.
+        UsageError: the plan is not there, or too few resamples.
+        UnknownNameError: no such condition.
+    """
+    if asked.resamples < 100:
+        raise UsageError(f"{asked.resamples} resamples are too few for intervals", remedy="use 100 or more")
+    if not asked.plan.is_file():
+        raise UsageError(f"there is no plan {asked.plan}", remedy="name the study's plan with --plan FILE")
+    about = read_study(asked.folder)
+    for name in asked.conditions:
+        if name not in CONDITIONS:
+            raise UnknownNameError("condition", name, CONDITIONS)
+    tuning = _tuning(asked.folder)
+    names = list(asked.conditions) or [name for name in CONDITIONS if (asked.folder / name).is_dir()]
+    checkpoints = [int(percent) for percent in about["numbers"]["checkpoints"]]
+    base = str(about["numbers"]["base"])
+    base = Path(base).name if Path(base).is_absolute() else base  # figures are shared: no folders of this machine
+    made, missing = [], []
+    for name in names:
+        try:
+            made.append(_condition(asked, CONDITIONS[name], checkpoints, base))
+        except RecordError as error:
+            if asked.conditions or len(names) == 1:
+                raise
+            missing.append(f"{name}: {error.problem}" + (f" ({error.found})" if error.found else ""))
+    if not made:
+        raise RecordError(
+            f"{asked.folder} has no condition to report",
+            found="; ".join(missing) or "no runs",
+            remedy=f"xqr-bench sweep --output {asked.folder}",
+        )
+    return ratios.Ratios(
+        study=STUDY,
+        plan=sha256_of(asked.plan),
+        seed=asked.seed,
+        resamples=asked.resamples,
+        level=LEVEL,
+        margin=MARGIN,
+        numbers={**about["numbers"], "base": base},
+        chosen_by=about["chosen_by"],
+        tuning=tuning,
+        code_version=__version__,
+        conditions=made,
+        missing=missing,
+    )
+
+
+def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], base: str) -> ratios.Condition:
+    folder = asked.folder
+    primary = load_results(folder, condition)
+    levels = _levels(condition, primary, base)
+    views: list[ratios.View] = []
+    kept: dict[str, Replicates] = {}
+    for percent in checkpoints:
+        for view in _VIEWS:
+            asked.told(f"{condition.name}: {view}, {percent}% of the updates")
+            results = primary
+            if (view, percent) != (RAW, PRIMARY):
+                results = load_results(folder, condition, view=view, percent=percent)
+            if results.seeds != primary.seeds:
+                raise RecordError(f"{folder} changed while it was read", remedy="wait for the sweep, or try again")
+            shown, found = _view(asked, results, view, percent)
+            views.append(shown)
+            if percent == PRIMARY:
+                kept[view] = found
+    missing = []
+    without, n_shared = None, None
+    if condition.name == PRIMARY_CONDITION:
+        try:
+            shared = shared_questions(
+                *(load_task(name, data_dir=asked.data_dir) for name in (condition.evaluate, condition.train))
+            )
+        except DataError as error:
+            missing.append(f"the figures without shared articles and paragraphs: {error.problem}")
+        else:
+            asked.told(f"{condition.name}: without {len(shared)} questions of shared articles and paragraphs")
+            n_shared = len(shared)
+            # ranks take seconds a run to read: only the arms of the primary tests
+            results = load_results(folder, condition, leave_out=shared, only=(CROSS, HYBRID, MONO))
+            without, _ = _view(asked, results, RAW, PRIMARY, detailed=False)
+    published, source = _published(asked.published, condition.evaluate)
+    if source is None and asked.published is not None:
+        missing.append(f"{asked.published.name} has no figures of {condition.evaluate} by language")
+    raw, centred = kept.get(RAW), kept.get(CENTRED)
+    return ratios.Condition(
+        name=condition.name,
+        about=_about(condition, base),
+        train=condition.train,
+        evaluate=condition.evaluate,
+        seeds=list(primary.seeds),
+        left_out=primary.left_out,
+        excluded=primary.excluded,
+        plans=_plans(folder, condition),
+        articles=primary.sums.shape[-1],
+        arms=[_arm(name) for name in primary.arms],
+        languages=[
+            ratios.LanguageInfo(code=code, name=_name(code), level=level, joshi=joshi_class(code))
+            for code, level in levels.items()
+        ],
+        views=views,
+        without_shared=without,
+        shared_questions=n_shared,
+        centring=centring(raw, centred) if raw is not None and centred is not None else [],
+        by_language=language_effects(raw, levels, published) if raw is not None else [],
+        published_source=source,
+        medians=medians(folder, condition, raw, primary.seeds) if raw is not None else [],
+        missing=missing,
+    )
+
+
+def _view(
+    asked: Asked, results: Results, view: str, percent: int, *, detailed: bool | None = None
+) -> tuple[ratios.View, Replicates]:
+    keys = chosen_scores(results, detailed=percent == PRIMARY if detailed is None else detailed)
+    primary = {name: rows for name, rows in primary_scores(results).items() if rows}
+    chosen = {**primary, **{key.text: rows for key, rows in keys.items()}}
+    if not primary:
+        raise RecordError(f"the condition has {NO_LANGUAGE}", found=", ".join(results.excluded), remedy="train longer")
+    found = replicate(results, chosen, np.random.default_rng(asked.seed), asked.resamples)
+    absent = [arm for arm in (CROSS, HYBRID, MONO) if arm not in found.arms]
+    undefined = [name for name in chosen if not defined(found, name)]
+    missing = [f"{name}: a resample has no value" for name in undefined]
+    tested: list[ratios.Hypothesis] = []
+    judged: list[ratios.Claim] = []
+    if absent:
+        missing.append(f"the tests: no results of {', '.join(absent)}")
+    elif undefined:
+        missing.append("the tests: a score is undefined")
+    else:
+        tested = [_hypothesis(one) for one in primary_tests(found)]
+        if not any(one.name == "H2" for one in tested):
+            missing.append("H2: all query languages have the same level")
+    if not undefined:
+        judged = claims(found)
+    shown = ratios.View(
+        view=cast(Literal["raw", "centred"], view),
+        percent=percent,
+        scores=score_figures(found, keys),
+        tests=tested,
+        claims=judged,
+        controls=controls(found),
+        missing=missing,
+    )
+    return shown, found
+
+
+def _hypothesis(tested: Tested) -> ratios.Hypothesis:
+    two_sided = tested.name == "H2"
+
+    def part(name: str, one: Effect) -> ratios.TestPart:
+        return ratios.TestPart(
+            name=name,
+            effect=made_contrast(one),
+            p=one.p_two_sided if two_sided else one.p_greater,
+            p_t=one.t_two_sided if two_sided else one.t_greater,
+            seeds_needed=seeds_needed(one, one.estimate),
+        )
+
+    return ratios.Hypothesis(
+        name=tested.name,
+        parts=[part(name, one) for name, one in tested.parts.items()],
+        p=tested.p,
+        p_t=tested.p_t,
+        adjusted=tested.adjusted,
+        adjusted_t=tested.adjusted_t,
+        claimed=tested.claimed,
+    )
+
+
+def _tuning(folder: Path) -> ratios.Tuning | None:
+    if not (folder / TUNING_FILE).is_file():
+        return None
+    remedy = f"remove it and choose again: xqr-bench sweep --output {folder} --tune"
+    found = read_object(folder / TUNING_FILE, tuple(ratios.Tuning.model_fields), remedy)
+    try:
+        return ratios.Tuning(**{name: found[name] for name in ratios.Tuning.model_fields})
+    except ValidationError as error:
+        raise RecordError(f"{folder / TUNING_FILE} is not what --tune writes", remedy=remedy) from error
+
+
+def _levels(condition: Condition, results: Results, base: str) -> dict[str, str]:
+    """Query language -> its level in words; what an initial model from elsewhere has seen is not known."""
+    found: dict[str, set[str]] = {code: set() for code in query_languages(results)}
+    for row, level in zip(results.rows, results.levels, strict=True):
+        found[row.split("/")[2].split(">")[0]].add(level)
+    other = "aligned only" if condition.aligned and condition.bitext else "untouched"
+    if condition.bitext and not condition.aligned:
+        other = "untouched but for the vocabulary"
+    if base != STATIC and other != "aligned only":
+        other = LEVELS[1]
+    words = {LEVELS[0]: LEVELS[0], LEVELS[1]: other}
+    return {code: " and ".join(words[level] for level in LEVELS if level in of) for code, of in found.items()}
+
+
+def _plans(folder: Path, condition: Condition) -> dict[str, int]:
+    """SHA-256 of a plan -> runs of the condition that were made under it."""
+    paths = sorted((folder / condition.name).glob(f"*/seed-*/**/{DONE}"))
+    counts = Counter(str(read_run(path)["run_group"]["plan"]) for path in paths)
+    return dict(sorted(counts.items()))
+
+
+def _arm(name: str) -> ratios.ArmInfo:
+    on_curve = {f"alpha-{alpha:g}": alpha for alpha in ALPHAS}
+    return ratios.ArmInfo(name=name, about=ARMS[name].about, alpha=on_curve.get(name))
+
+
+def _name(code: str) -> str:
+    return LANGUAGES[code].name if code in LANGUAGES else code
+
+
+def _about(condition: Condition, base: str) -> str:
+    begin = "random initial model" if base == STATIC else f"initial model {base}"
+    if condition.aligned and condition.bitext:
+        begin = "aligned initial model" if base == STATIC else f"{begin}, aligned"
+    folds = f", {condition.folds} folds over the articles" if condition.folds else ""
+    held = ", languages held out by rotation" if condition.held_out else ""
+    return f"trained on {condition.train}, evaluated on {condition.evaluate}, {begin}{folds}{held}"
+
+
+def _published(path: Path | None, task: str) -> tuple[Published, str | None]:
+    """Multilingual MAP of a paper by language: hybrid minus x-y, hybrid minus x-x-mono; and the paper."""
+    if path is None:
+        return {}, None
+    found = load_published(path)
+    values: dict[str, dict[str, dict[str, float]]] = {}
+    for row in found.rows:
+        figure = row.scores.get(MULTILINGUAL, {}).get("map")
+        if row.task == task and figure is not None:
+            values.setdefault(row.model, {})[row.variant] = figure.by_query_language
+    effects: dict[str, dict[str, tuple[float, float]]] = {}
+    for name, of in values.items():
+        if {"hybrid", "x-y", "x-x-mono"} <= of.keys():
+            for code, value in of["hybrid"].items():
+                if code in of["x-y"] and code in of["x-x-mono"]:
+                    effects.setdefault(code, {})[name] = (value - of["x-y"][code], value - of["x-x-mono"][code])
+    return effects, found.source.citation if effects else None
+
+
+__all__ = ["Asked", "build_ratios"]

@@ -1,0 +1,284 @@
+"""One run: train, score at each checkpoint, write; the last file written says that all is there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from xqr_bench.core import strict_json
+from xqr_bench.core.errors import RecordError, TrainingError
+from xqr_bench.core.files import sha256_of, write_text
+from xqr_bench.core.progress import Clock
+from xqr_bench.encode.options import EncoderOptions
+from xqr_bench.record import load_record, save_record
+from xqr_bench.record.describe import distinct_query_share
+from xqr_bench.record.provenance import TrainingRecord
+from xqr_bench.studies.ratio.design import PRIMARY, STUDY, Numbers, Run
+from xqr_bench.studies.ratio.scoring import (
+    Material,
+    Scored,
+    load_compact,
+    macro_scores,
+    material,
+    model_name,
+    save_compact,
+    task_file,
+)
+from xqr_bench.train import TrainCache, TrainConfig, train
+
+# Reading the JSON files of a sweep's folder: what a stopped disk or a hand has broken is told, not met later.
+
+
+def read_object(path: Path, keys: tuple[str, ...], remedy: str) -> dict[str, Any]:
+    """Read a JSON object that has these keys; `a.b` is the key b of the object a.
+
+    Raises:
+        RecordError: it cannot be read, or a key is missing.
+    """
+    try:
+        found = strict_json.read(path)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise RecordError(f"{path} cannot be read: {why}", remedy=remedy) from error
+    if not isinstance(found, dict):
+        raise RecordError(f"{path} cannot be used: it is no JSON object", remedy=remedy)
+    for key in keys:
+        inside: Any = found
+        for part in key.split("."):
+            if not isinstance(inside, dict) or part not in inside:
+                raise RecordError(f"{path} cannot be used: it has no {key}", remedy=remedy)
+            inside = inside[part]
+    return found
+
+
+# One run: train, score at each checkpoint, write; the last file written says that all is there.
+
+DONE, FAILED = "run.json", "failed.json"
+CHECKPOINT_EVERY = 100
+"""Updates between checkpoints to resume from; a static model is trained in one go."""
+_WRITTEN = (
+    "id", "run_group.plan", "scores", "distinct_query_vectors", "files", "training.weights_digest", "seconds"
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run needs besides its design.
+
+    Attributes:
+        numbers: the same in all runs.
+        folder: of the sweep.
+        plan: SHA-256 of the study's plan.
+        data_dir: folder with the data files; None: as everywhere.
+    """
+
+    numbers: Numbers
+    folder: Path
+    plan: str
+    data_dir: str | None = None
+
+
+def is_done(run: Run, folder: Path) -> bool:
+    """Whether the run has its results."""
+    return (folder / run.id / DONE).is_file()
+
+
+def read_done(run: Run, folder: Path) -> dict[str, Any]:
+    """What `do_run` wrote last.
+
+    Raises:
+        RecordError: it cannot be read.
+    """
+    return read_run(folder / run.id / DONE)
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """The same, by its path."""
+    return read_object(path, _WRITTEN, "remove the run's folder and sweep again")
+
+
+def do_run(run: Run, job: Job, cache: TrainCache) -> bool:
+    """Train and score; a loss that is no number is tried once more, and then noted as failed.
+
+    Writes, in `<folder>/<run.id>/`, `checkpoint-<percent>.npz` (see `compact`; 000: no update of training), the full
+    record of the primary checkpoint with its ranks, and `run.json`.
+
+    Returns:
+        whether there are results.
+    """
+    place = job.folder / run.id
+    for attempt in (1, 2):
+        try:
+            with _one_thread():
+                _Work(run, job, cache, place).go()
+        except TrainingError as error:
+            if attempt == 2:
+                write_text(place / FAILED, json.dumps({"id": run.id, "error": str(error)}, indent=1) + "\n")
+                return False
+        else:
+            (place / FAILED).unlink(missing_ok=True)
+            return True
+    raise AssertionError("unreachable")
+
+
+class _Work:
+    def __init__(self, run: Run, job: Job, cache: TrainCache, place: Path) -> None:
+        self.run, self.job, self.cache, self.place = run, job, cache, place
+        self.clock = Clock()
+        with self.clock.phase("reading"):
+            self.found: Material = material(run, cache, job.data_dir)
+        self.seconds: Counter[str] = Counter()
+        self.scores: dict[str, Any] = {}
+        self.distinct: dict[str, float | None] = {}
+        self.model: Path | None = None
+
+    def go(self) -> None:
+        """All of it."""
+        config = self._config()
+        trained = self.run.arm.plan is not None
+        at = {self.job.numbers.updates_at(percent): percent for percent in self.job.numbers.checkpoints}
+        if self.model is not None and self.model.exists():  # killed after training: what was kept is scored already
+            shutil.rmtree(self.model)
+        with self.clock.phase("training and scoring"):
+            result = train(
+                config,
+                cache=self.cache,
+                on_kept=lambda step, model, record: self._score(model, record, at[step]),
+                arguments={"study": STUDY, "run": self.run.id},
+            )
+        if trained:
+            self._take_over()
+        else:
+            self._score(result.model, result.record, 0)
+        self._finish(result.record)
+
+    def _config(self) -> TrainConfig:
+        run, numbers = self.run, self.job.numbers
+        condition, arm = run.condition, run.arm
+        static = numbers.base == "static"
+        updates = numbers.updates_at(max(numbers.checkpoints)) if arm.plan is not None else 0
+        aligned = condition.bitext is not None and condition.aligned and arm.aligned
+        only_words = condition.bitext is not None and not aligned and static
+        plan = dict(arm.plan or {})
+        if arm.turn:
+            plan["turn"] = numbers.recipe.updates // 2
+        if not static:  # may take hours: checkpoints to resume from
+            self.model = self.place / "model"
+        return TrainConfig(
+            base=numbers.base,
+            data=[self.found.train],
+            seed=run.seed,
+            recipe=replace(numbers.recipe, updates=updates, patience=0),
+            align=condition.bitext if aligned else None,
+            align_updates=numbers.align_updates if aligned else None,
+            vocabulary_texts=(condition.bitext,) if only_words and condition.bitext else (),
+            data_dir=self.job.data_dir,
+            look_for=() if self._exposure() else (condition.evaluate,),
+            save_at=sorted(map(numbers.updates_at, numbers.checkpoints)) if updates else (),
+            output=self.model,
+            checkpoint_every=0 if static else CHECKPOINT_EVERY,
+            resume=not static,
+            options=EncoderOptions(device=numbers.device),
+            **plan,
+        )
+
+    def _exposure(self, made: dict[str, Any] | None = None) -> dict[str, Any] | None:
+        """What the data holds of the task's texts: looked for once, the same in all arms."""
+        key = (self.run.condition, self.run.fold, self.found.train.digest)
+        found: dict[str, Any] = self.cache.get("study exposure", key, dict)
+        if made:
+            found.update(made)
+        return found
+
+    def group(self, percent: int) -> dict[str, Any]:
+        """`run_group` of a record."""
+        run, numbers = self.run, self.job.numbers
+        return {
+            "study": STUDY,
+            "condition": run.condition.name,
+            "arm": run.arm.name,
+            "seed": run.seed,
+            "fold": run.fold,
+            "checkpoint": percent,
+            "updates": numbers.updates_at(percent),
+            "plan": self.job.plan,
+        }
+
+    def _score(self, model: Any, training: TrainingRecord, percent: int) -> None:
+        training = self._with_exposure(training)
+        clock = Clock()
+        scored = Scored(model, self.found, self.cache, clock)
+        views = scored.views()
+        group = self.group(percent)
+        if percent in (0, PRIMARY):
+            diagnostics = scored.diagnostics()
+            self.distinct = {code: distinct_query_share(found) for code, found in diagnostics.items()}
+            record = scored.record(model_name(self.run.id), training, diagnostics, group)
+            with clock.phase("writing"):
+                save_record(record, task_file(self.place, self.found.task.name))
+        about = {
+            "run_group": group,
+            "languages": list(self.found.task.languages),
+            "trained": training.languages.trained,
+            "weights": training.weights_digest,
+        }
+        with clock.phase("writing results"):
+            save_compact(views, about, self._compact_file(percent))
+        self.scores[str(percent)] = {name: macro_scores(found) for name, found in views.items()}
+        self.seconds.update(clock.seconds)
+
+    def _take_over(self) -> None:
+        """Read what was scored before a stop: a training that is resumed does not come by its earlier checkpoints."""
+        for percent in self.job.numbers.checkpoints:
+            if str(percent) not in self.scores:
+                views, _ = load_compact(self._compact_file(percent))
+                self.scores[str(percent)] = {name: macro_scores(found) for name, found in views.items()}
+        self.scores = dict(sorted(self.scores.items(), key=lambda item: int(item[0])))
+        if PRIMARY in self.job.numbers.checkpoints and not self.distinct:
+            diagnostics = load_record(task_file(self.place, self.found.task.name)).diagnostics
+            self.distinct = {code: distinct_query_share(found) for code, found in diagnostics.items()}
+
+    def _compact_file(self, percent: int) -> Path:
+        return self.place / f"checkpoint-{percent:03d}.npz"
+
+    def _with_exposure(self, training: TrainingRecord) -> TrainingRecord:
+        return training.model_copy(update={"exposure": self._exposure(training.exposure)})
+
+    def _finish(self, training: TrainingRecord) -> None:
+        names = sorted(path.name for path in self.place.iterdir() if path.is_file() and path.name not in (DONE, FAILED))
+        seconds = {**self.clock.seconds, **training.seconds}
+        done = {
+            "id": self.run.id,
+            "run_group": self.group(PRIMARY),
+            "numbers": self.job.numbers.values(),
+            "scores": self.scores,
+            "distinct_query_vectors": self.distinct,
+            "files": {name: sha256_of(self.place / name) for name in names if not name.startswith(".")},
+            "training": self._with_exposure(training).model_dump(mode="json"),
+            "seconds": {name: round(value, 3) for name, value in (*seconds.items(), *self.seconds.items())},
+        }
+        write_text(self.place / DONE, json.dumps(done, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+        if self.model is not None:  # its results are kept, and the command that makes it again
+            shutil.rmtree(self.model, ignore_errors=True)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """The last bits of a sum depend on the number of threads: every run has one, however many there are."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,307 @@
+"""Two-way bootstrap over seeds and articles, t over seeds, and the primary tests of docs/ratio-study-plan.md.
+
+A figure of one arm is linear in its seeds: with article weights w the mean of a row is sum_g w_g sums_g / sum_g w_g
+counts_g, a score the mean over its rows, and an arm the mean over its seeds. So resamples are matrix products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats as scipy_stats
+
+from xqr_bench.core.errors import UsageError
+from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL, FloatArray
+from xqr_bench.measure.linear import detectable_difference
+from xqr_bench.measure.resampling import REDRAWS, holm, multinomial_weights
+from xqr_bench.studies.ratio.design import ALPHAS
+from xqr_bench.studies.ratio.results import LEVELS, Results
+
+RESAMPLES = 10_000
+BLOCK = 250
+LEVEL = 0.95
+MARGIN = 0.02
+SIGNIFICANT = 0.05
+BEST_SHARE = 0.05
+
+Chosen = Mapping[str, Sequence[int]]
+"""Name of a score -> the rows it averages."""
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """Scores of all arms, as they are and under resampling.
+
+    Attributes:
+        names: of the scores, `[scores]`.
+        arms: `[arms]`.
+        by_seed: articles fixed, float64 `[scores, arms, seeds]`.
+        both: seeds and articles drawn again, float64 `[resamples, scores, arms]`.
+        articles_only: only articles drawn again, the same draws, float64 `[resamples, scores, arms]`.
+        redrawn: resamples drawn again because a row had no value.
+    """
+
+    names: tuple[str, ...]
+    arms: tuple[str, ...]
+    by_seed: FloatArray
+    both: FloatArray
+    articles_only: FloatArray
+    redrawn: int
+
+    def place(self, score: str, arm: str) -> tuple[int, int]:
+        """Indices of a score and an arm."""
+        return self.names.index(score), self.arms.index(arm)
+
+
+def replicate(
+    results: Results, chosen: Chosen, generator: np.random.Generator, resamples: int = RESAMPLES
+) -> Replicates:
+    """Draw seeds and articles again, the same draws for every arm and score.
+
+    Seeds are drawn with replacement, articles by multinomial weights. A resample in which a row gets no value is drawn
+    again, at most REDRAWS times; then its score is undefined (NaN).
+
+    Args:
+        results: sums and counts.
+        chosen: the scores.
+        generator: source of draws.
+        resamples: B.
+
+    Raises:
+        UsageError: a score without rows.
+    """
+    bare = [name for name, rows in chosen.items() if not len(rows)]
+    if bare:
+        raise UsageError(f"no row of the results belongs to {bare[0]}", remedy="leave it out")
+    used = sorted({row for rows in chosen.values() for row in rows})
+    at = {row: index for index, row in enumerate(used)}
+    means = np.zeros((len(chosen), len(used)))
+    for k, rows in enumerate(chosen.values()):
+        means[k, [at[row] for row in rows]] = 1.0 / len(rows)
+    arms, seeds, _, articles = results.sums.shape
+    sums = results.sums[:, :, used].reshape(-1, articles).T
+    counts = results.counts[:, :, used].reshape(-1, articles)
+    layouts, layout_of = np.unique(counts, axis=0, return_inverse=True)
+    layout_of = layout_of.reshape(-1)
+
+    def scores(weights: FloatArray) -> FloatArray:
+        """float64 `[resamples, scores, arms, seeds]`."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            values = (weights @ sums) / (weights @ layouts.T)[:, layout_of]
+        found: FloatArray = values.reshape(-1, arms, seeds, len(used)) @ means.T
+        return np.moveaxis(found, 3, 1)
+
+    by_seed = scores(np.ones((1, articles)))[0]
+    both = np.empty((resamples, len(chosen), arms))
+    fixed = np.empty_like(both)
+    redrawn = 0
+    for start in range(0, resamples, BLOCK):
+        size = min(BLOCK, resamples - start)
+        weights = multinomial_weights(articles, size, generator)
+        drawn = multinomial_weights(seeds, size, generator) / seeds
+        for _ in range(REDRAWS):
+            empty = (weights @ layouts.T == 0).any(axis=1)
+            if not empty.any():
+                break
+            weights[empty] = multinomial_weights(articles, int(empty.sum()), generator)
+            redrawn += int(empty.sum())
+        found = scores(weights)
+        both[start : start + size] = np.einsum("bkas,bs->bka", found, drawn)
+        fixed[start : start + size] = found.mean(axis=3)
+    return Replicates(tuple(chosen), results.arms, by_seed, both, fixed, redrawn)
+
+
+@dataclass(frozen=True)
+class Term:
+    """weight x score of an arm; a contrast is a sum of terms."""
+
+    score: str
+    arm: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A contrast between arms.
+
+    Attributes:
+        estimate: mean over seeds.
+        low, high: 95%, percentiles of the two-way bootstrap.
+        p_greater, p_less: one-sided, by bootstrap: of "not above 0", "not below 0".
+        p_two_sided: twice the smaller one, at most 1.
+        t_greater, t_two_sided: p of the paired t over seeds, articles fixed; None with one seed or without spread.
+        error: standard deviation of the replicates.
+        article_error: with seeds fixed.
+        seed_deviation: standard deviation over seeds, articles fixed.
+        seeds: how many.
+        detectable: smallest true value found with 80% power by a two-sided t test at 5%; None: cannot be told.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    p_greater: float
+    p_less: float
+    p_two_sided: float
+    t_greater: float | None
+    t_two_sided: float | None
+    error: float
+    article_error: float
+    seed_deviation: float | None
+    seeds: int
+    detectable: float | None
+
+
+def effect(found: Replicates, terms: Sequence[Term]) -> Effect:
+    """Estimate a contrast, with its interval and p-values.
+
+    A one-sided p is (1 + resamples on the wrong side of 0, or on it) / (B + 1).
+    """
+    places = [(term.weight, *found.place(term.score, term.arm)) for term in terms]
+    drawn = sum(weight * found.both[:, k, a] for weight, k, a in places)
+    fixed = sum(weight * found.articles_only[:, k, a] for weight, k, a in places)
+    by_seed = sum(weight * found.by_seed[k, a] for weight, k, a in places)
+    assert isinstance(drawn, np.ndarray)
+    assert isinstance(fixed, np.ndarray)
+    assert isinstance(by_seed, np.ndarray)
+    resamples, seeds = len(drawn), len(by_seed)
+    # written so that an undefined replicate counts against every claim
+    greater, less = ((1 + int((~side).sum())) / (resamples + 1) for side in (drawn > 0, drawn < 0))
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    deviation = float(by_seed.std(ddof=1)) if seeds > 1 else None
+    error = float(drawn.std(ddof=1))
+    one_sided = two_sided = None
+    if deviation:
+        t = float(by_seed.mean()) / (deviation / np.sqrt(seeds))
+        one_sided = float(scipy_stats.t.sf(t, seeds - 1))
+        two_sided = float(2 * scipy_stats.t.sf(abs(t), seeds - 1))
+    return Effect(
+        estimate=float(by_seed.mean()),
+        low=float(low),
+        high=float(high),
+        p_greater=greater,
+        p_less=less,
+        p_two_sided=min(1.0, 2 * min(greater, less)),
+        t_greater=one_sided,
+        t_two_sided=two_sided,
+        error=error,
+        article_error=float(fixed.std(ddof=1)),
+        seed_deviation=deviation,
+        seeds=seeds,
+        detectable=detectable_difference(error, seeds - 1),
+    )
+
+
+def seeds_needed(found: Effect, size: float, most: int = 10_000) -> int | None:
+    """The smallest number of seeds with which a true value of `size` is found with 80% power, same articles.
+
+    The squared error is taken as seed_deviation^2 / seeds + article_error^2. None: no number up to `most` is enough.
+    """
+    if found.seed_deviation is None:
+        return None
+
+    def enough(seeds: int) -> bool:
+        error = float(np.sqrt((found.seed_deviation or 0.0) ** 2 / seeds + found.article_error**2))
+        least = detectable_difference(error, seeds - 1)
+        return least is not None and least <= abs(size)
+
+    low, high = 2, most
+    if not enough(high):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle + 1, high)
+    return low
+
+
+MONO, MULTI = "monolingual", "multilingual"
+TRAINED, OTHER = "multilingual, retrieval-trained", "multilingual, not retrieval-trained"
+
+
+def primary_scores(results: Results) -> dict[str, list[int]]:
+    """The scores of the primary tests; those of a level only where both levels have query languages."""
+    trained, other = (results.family(MULTILINGUAL, level=level) for level in LEVELS)
+    return {
+        MONO: results.family(MONOLINGUAL),
+        MULTI: results.family(MULTILINGUAL),
+        **({TRAINED: trained, OTHER: other} if trained and other else {}),
+    }
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A hypothesis.
+
+    Attributes:
+        name: H1 or H2.
+        parts: what it is made of.
+        p, p_t: by two-way bootstrap, by t over seeds; the largest of the parts'. None: cannot be computed.
+        adjusted, adjusted_t: by Holm over both hypotheses.
+        claimed: whether both adjusted p-values are at most 5%.
+    """
+
+    name: str
+    parts: dict[str, Effect]
+    p: float
+    p_t: float | None
+    adjusted: float
+    adjusted_t: float | None
+    claimed: bool
+
+
+def primary_tests(found: Replicates) -> tuple[Tested, ...]:
+    """H1 (intersection-union of four one-sided tests) and H2 (interaction, two-sided), Holm over the two.
+
+    H2 is left out where all query languages have the same level.
+    """
+    share = 1 - MARGIN
+    middle, mono, cross = "alpha-0.5", "alpha-1", "alpha-0"
+    h1 = {
+        "mono(.5) > .98 mono(1)": effect(found, [Term(MONO, middle), Term(MONO, mono, -share)]),
+        "multi(.5) > .98 multi(0)": effect(found, [Term(MULTI, middle), Term(MULTI, cross, -share)]),
+        "mono(.5) > mono(0)": effect(found, [Term(MONO, middle), Term(MONO, cross, -1)]),
+        "multi(.5) > multi(1)": effect(found, [Term(MULTI, middle), Term(MULTI, mono, -1)]),
+    }
+    parts = {"H1": h1}
+    p = [max(part.p_greater for part in h1.values())]
+    by_t = [[part.t_greater for part in h1.values()]]
+    if OTHER in found.names:
+        terms = [Term(TRAINED, middle), Term(TRAINED, cross, -1), Term(OTHER, middle, -1), Term(OTHER, cross)]
+        interaction = effect(found, terms)
+        parts["H2"] = {"effect on retrieval-trained minus effect on others": interaction}
+        p.append(interaction.p_two_sided)
+        by_t.append([interaction.t_two_sided])
+    p_t = [
+        max(known) if len(known := [one for one in group if one is not None]) == len(group) else None for group in by_t
+    ]
+    adjusted = holm(p)
+    adjusted_t = holm([1.0 if one is None else one for one in p_t])
+    return tuple(
+        Tested(
+            name,
+            of,
+            p[k],
+            p_t[k],
+            float(adjusted[k]),
+            None if p_t[k] is None else float(adjusted_t[k]),
+            bool(p_t[k] is not None and max(adjusted[k], adjusted_t[k]) <= SIGNIFICANT),
+        )
+        for k, (name, of) in enumerate(parts.items())
+    )
+
+
+def best_alphas(
+    found: Replicates, score: str, alphas: Sequence[float] = ALPHAS, *, lowest: bool = False
+) -> dict[float, float]:
+    """Alpha -> share of the resamples in which its mean is the highest, of those best in at least 5%.
+
+    Alphas that are equally high share a resample. `lowest`: the best is the lowest, as of rank distance.
+    """
+    places = [found.place(score, f"alpha-{alpha:g}") for alpha in alphas]
+    values = np.stack([found.both[:, k, a] for k, a in places], axis=1)
+    values = -values if lowest else values
+    best = values == values.max(axis=1, keepdims=True)
+    shares = (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
+    return {alpha: float(share) for alpha, share in zip(alphas, shares, strict=True) if share >= BEST_SHARE}

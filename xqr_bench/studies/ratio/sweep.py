@@ -1,0 +1,403 @@
+"""Does the runs that are missing in a folder, can be stopped and started again; chooses the study's numbers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
+from xqr_bench.core.files import atomic_path, sha256_of, write_text
+from xqr_bench.encode.store import locked
+from xqr_bench.record import provenance
+from xqr_bench.studies.ratio.design import ARMS, STUDY, TUNING, Condition, Numbers, Run
+from xqr_bench.studies.ratio.run import FAILED, Job, do_run, is_done, read_done, read_object, read_run
+from xqr_bench.studies.ratio.scoring import RAW
+from xqr_bench.train.workspace import TrainCache
+
+# What the processes of a sweep share on disk: vocabularies, and the aligned weights of each seed.
+
+T = TypeVar("T")
+
+
+class FolderCache(TrainCache):
+    """A `TrainCache` whose vocabularies and aligned weights are kept in a folder too.
+
+    A file is written whole or not at all, by one process while the others wait. What is read back is, bit for bit,
+    what was made.
+
+    Args:
+        folder: where; made when needed.
+        size: things kept of each kind in memory.
+    """
+
+    def __init__(self, folder: Path, size: int = 8) -> None:
+        super().__init__(size)
+        self._folder = folder
+
+    def get(self, kind: str, key: Hashable, make: Callable[[], T]) -> T:
+        """What was made under this key, here or by another process, or what `make` makes now."""
+        if kind not in ("vocabulary", "aligned"):
+            return super().get(kind, key, make)
+        return super().get(kind, key, lambda: self._on_disk(kind, key, make))
+
+    def _on_disk(self, kind: str, key: Hashable, make: Callable[[], T]) -> T:
+        name = hashlib.sha256(repr(key).encode()).hexdigest()[:32]
+        path = self._folder / f"{kind}-{name}"
+        with locked(self._folder, path.name, wait=lambda: None):
+            if not path.exists():
+                made = make()
+                (_save_vocabulary if kind == "vocabulary" else _save_aligned)(made, path)
+                return made
+        return cast(T, (_load_vocabulary if kind == "vocabulary" else _load_aligned)(path))
+
+
+def _save_vocabulary(tokenizer: Any, path: Path) -> None:
+    write_text(path, tokenizer.to_str())
+
+
+def _load_vocabulary(path: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_str(path.read_text(encoding="utf-8"))
+
+
+def _save_aligned(made: Any, path: Path) -> None:
+    import torch
+
+    state, outcome = made
+    with atomic_path(path) as temporary:
+        torch.save({"state": state, "outcome": json.dumps(asdict(outcome))}, temporary)
+
+
+def _load_aligned(path: Path) -> Any:
+    import torch
+
+    from xqr_bench.train.stage import Outcome
+
+    found = torch.load(path, weights_only=True)
+    values = json.loads(found["outcome"])
+    for name in ("loss", "validation"):
+        values[name] = [tuple(pair) for pair in values[name]]
+    return found["state"], Outcome(**values)
+
+
+# Does the runs that are missing in a folder; can be stopped at any time and started again.
+
+STUDY_FILE, SUMMARY, SHARED = "study.json", "sweep.json", "shared"
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+Told = Callable[[Run, bool], None]
+"""Called when a run has ended, with whether it has results."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Runs, their folder, and what they have in common.
+
+    Attributes:
+        runs: all that are wanted.
+        numbers: the same in all runs of the folder.
+        folder: of the sweep.
+        plan: the file of the study's plan.
+        workers: processes, each with one thread; 1: this one.
+        data_dir: folder with the data files.
+        chosen_by: where the numbers come from, for the summary record.
+        shared: where vocabularies and aligned weights are kept; None: in the folder.
+    """
+
+    runs: Sequence[Run]
+    numbers: Numbers
+    folder: Path
+    plan: Path
+    workers: int = 1
+    data_dir: str | None = None
+    chosen_by: str = "recipe"
+    shared: Path | None = None
+
+    @property
+    def kept(self) -> Path:
+        """Folder of what runs share."""
+        return self.shared or self.folder / SHARED
+
+    def missing(self) -> list[Run]:
+        """The runs without results; a folder made for other numbers is refused.
+
+        Raises:
+            UsageError: the folder holds runs with other numbers, or the plan is not there.
+        """
+        if self.workers < 1:
+            raise UsageError(f"--workers cannot be {self.workers}", remedy="use 1 or more")
+        if not self.plan.is_file():
+            raise UsageError(f"there is no plan {self.plan}", remedy="name the study's plan with --plan FILE")
+        path = self.folder / STUDY_FILE
+        if path.is_file():
+            before = read_study(self.folder)["numbers"]
+            now = json.loads(json.dumps(self.numbers.values()))
+            old, new = _flat(before), _flat(now)
+            changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+            if changed:
+                raise UsageError(
+                    f"{self.folder} holds runs that were made with other numbers",
+                    found="; ".join(f"{name}: {old.get(name)} there, {new.get(name)} now" for name in changed),
+                    remedy="sweep with the same numbers, or into another folder",
+                )
+        return [run for run in self.runs if not is_done(run, self.folder)]
+
+
+def sweep(asked: Sweep, told: Told | None = None) -> Path:
+    """Do the missing runs and write the summary record.
+
+    A run's folder is complete when it holds `run.json`; what a stopped run left is written over. Same numbers, same
+    machine: same bytes of results.
+
+    Returns:
+        the path of the summary record.
+
+    Raises:
+        UsageError: see `Sweep.missing`.
+        XqrBenchError: whatever stops a run; those done by then stay.
+    """
+    missing = asked.missing()
+    told = told or (lambda run, well: None)
+    about = {"study": STUDY, "numbers": asked.numbers.values(), "chosen_by": asked.chosen_by}
+    if not (asked.folder / STUDY_FILE).is_file():
+        write_text(asked.folder / STUDY_FILE, json.dumps(about, indent=1) + "\n")
+    job = Job(asked.numbers, asked.folder, sha256_of(asked.plan), asked.data_dir)
+    if asked.workers == 1 or len(missing) < 2:
+        cache = FolderCache(asked.kept)
+        for run in missing:
+            told(run, do_run(run, job, cache))
+    else:
+        _in_processes(missing, job, asked.kept, min(asked.workers, len(missing)), told)
+    return write_summary(asked, job.plan)
+
+
+def _in_processes(runs: Sequence[Run], job: Job, kept: Path, workers: int, told: Told) -> None:
+    context = multiprocessing.get_context("spawn")
+    with _threads_of_children(1):
+        pool = ProcessPoolExecutor(workers, context, _begin, (job, kept, os.getpid()))
+        try:
+            futures: dict[Future[bool], Run] = {pool.submit(_work, run): run for run in runs}
+            for future in as_completed(futures):
+                told(futures[future], future.result())
+        except BrokenProcessPool as error:
+            raise XqrBenchError(
+                "a process of the sweep was ended from outside, perhaps for want of memory",
+                remedy="start the same command again: what is done is skipped",
+            ) from error
+        finally:
+            for process in list((pool._processes or {}).values()):  # those in the middle of a run: it is done again
+                process.terminate()
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+_job: Job | None = None
+_cache: FolderCache | None = None
+
+
+def _begin(job: Job, kept: Path, parent: int) -> None:
+    global _job, _cache
+    _job, _cache = job, FolderCache(kept)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    """A sweep that was killed leaves no process behind."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def _work(run: Run) -> bool:
+    if _job is None or _cache is None:
+        raise RuntimeError("a process of the sweep began without its job")
+    return do_run(run, _job, _cache)
+
+
+@contextmanager
+def _threads_of_children(number: int) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, str(number)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def write_summary(asked: Sweep, plan: str) -> Path:
+    """One JSON file of all that the folder holds: `<folder>/sweep.json`."""
+    runs, plans = {}, set()
+    for path in sorted(asked.folder.glob("*/*/seed-*/**/run.json")):
+        found = read_run(path)
+        plans.add(found["run_group"]["plan"])
+        kept = ("run_group", "scores", "distinct_query_vectors", "files", "seconds")
+        runs[found["id"]] = {name: found[name] for name in kept} | {
+            "weights": found["training"]["weights_digest"],
+            "record_sha256": sha256_of(path),
+        }
+    again = "remove it and sweep again"
+    paths = sorted(asked.folder.glob(f"*/*/seed-*/**/{FAILED}"))
+    failed = [read_object(path, ("id", "error"), again) for path in paths]
+    tuning = asked.folder / "tuning.json"
+    summary = {
+        **read_study(asked.folder),
+        "plan": plan,
+        "plans_of_runs": sorted(plans),
+        "tuning": read_object(tuning, (), again) if tuning.is_file() else None,
+        "failed": failed,
+        "runs": runs,
+        **provenance.versions(),
+        "hardware": provenance.hardware(asked.numbers.device or "cpu"),
+    }
+    write_text(asked.folder / SUMMARY, json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    return asked.folder / SUMMARY
+
+
+def read_study(folder: Path) -> dict[str, Any]:
+    """The numbers of all runs of a folder, and where they come from.
+
+    Raises:
+        RecordError: it cannot be read.
+    """
+    if not folder.is_dir():
+        raise RecordError(f"there is no study {folder}", remedy="name the folder that xqr-bench sweep --output made")
+    keys = ("numbers.base", "numbers.checkpoints", "chosen_by")
+    remedy = f"xqr-bench sweep --output {folder}, with the numbers of its runs (remove the file first, if it is there)"
+    return read_object(folder / STUDY_FILE, keys, remedy)
+
+
+def _flat(values: dict[str, Any]) -> dict[str, Any]:
+    inner = values.get("recipe") or {}
+    return {**{name: value for name, value in values.items() if name != "recipe"}, **inner}
+
+
+__all__ = ["Sweep", "read_done", "read_study", "sweep", "write_summary"]
+
+
+# The numbers of the study, chosen once on held-out training articles (docs/ratio-study-plan.md).
+
+RATES = (0.001, 0.003, 0.01)
+TEMPERATURES = (0.02, 0.05, 0.1)
+UPDATES = (300, 600, 1200)
+FIRST = 600
+TUNING_SEEDS = (1000, 1001)
+TUNING_ARMS = ("alpha-0", "alpha-0.5", "alpha-1")
+FILE = "tuning.json"
+_CHOSEN = ("learning_rate", "temperature", "updates")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is tried; the defaults are those of the plan."""
+
+    rates: Sequence[float] = RATES
+    temperatures: Sequence[float] = TEMPERATURES
+    updates: Sequence[int] = UPDATES
+    first: int = FIRST
+    seeds: Sequence[int] = TUNING_SEEDS
+    condition: Condition = TUNING
+
+
+def tune(base: Sweep, grid: Grid | None = None, told: Told | None = None) -> dict[str, Any]:
+    """Choose learning rate and temperature with the first number of updates, then the number of updates.
+
+    The criterion is the mean of monolingual and multilingual MAP over alpha 0, .5 and 1 and the seeds, of vectors as
+    they are. Runs with the largest number of updates serve both steps: with a constant learning rate a
+    checkpoint is what a shorter run gives. The alignment always has as many updates as it has in the study.
+
+    Args:
+        base: the sweep that the numbers are for; runs go into `<folder>/tuning/`.
+        grid: what is tried.
+        told: called when a run has ended.
+
+    Returns:
+        the choice and the whole table, as written to `<folder>/tuning.json`.
+    """
+    grid = grid or Grid()
+    table = []
+    most = max(grid.updates)
+    for rate in grid.rates:
+        for temperature in grid.temperatures:
+            recipe = replace(base.numbers.recipe, learning_rate=rate, temperature=temperature, updates=grid.first)
+            numbers = replace(base.numbers, recipe=recipe, checkpoints=(100,))
+            means = _means(base, numbers, grid, f"rate-{rate:g}-temperature-{temperature:g}", told)
+            table.append({"learning_rate": rate, "temperature": temperature, "updates": grid.first, **means[100]})
+    best = max(table, key=lambda row: row["criterion"])
+    recipe = replace(
+        base.numbers.recipe, learning_rate=best["learning_rate"], temperature=best["temperature"], updates=most
+    )
+    percents = {updates: updates * 100 // most for updates in grid.updates}
+    numbers = replace(base.numbers, recipe=recipe, checkpoints=tuple(sorted(percents.values())))
+    means = _means(base, numbers, grid, "updates", told)
+    second = [
+        {"learning_rate": best["learning_rate"], "temperature": best["temperature"], "updates": n, **means[percents[n]]}
+        for n in grid.updates
+    ]
+    chosen = max(second, key=lambda row: row["criterion"])
+    result = {
+        "chosen": {name: chosen[name] for name in _CHOSEN},
+        "plan": sha256_of(base.plan),
+        "condition": grid.condition.name,
+        "seeds": list(grid.seeds),
+        "arms": list(TUNING_ARMS),
+        "align_updates": base.numbers.align_updates,
+        "first_step": table,
+        "second_step": second,
+    }
+    write_text(base.folder / FILE, json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def read_choice(folder: Path) -> dict[str, Any] | None:
+    """The numbers chosen in this folder; None where none were.
+
+    Raises:
+        RecordError: they cannot be read.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    keys = tuple(f"chosen.{name}" for name in _CHOSEN)
+    found: dict[str, Any] = read_object(path, keys, "remove it, and choose again with --tune")["chosen"]
+    return found
+
+
+def tuning_runs(grid: Grid) -> list[Run]:
+    """The runs of one setting of the numbers."""
+    condition = grid.condition
+    return [
+        Run(condition, ARMS[arm], seed, fold) for seed in grid.seeds for fold in condition.parts for arm in TUNING_ARMS
+    ]
+
+
+def _means(base: Sweep, numbers: Numbers, grid: Grid, name: str, told: Told | None) -> dict[int, dict[str, Any]]:
+    runs = tuning_runs(grid)
+    folder = base.folder / "tuning" / name
+    sweep(replace(base, runs=runs, numbers=numbers, folder=folder, chosen_by="grid", shared=base.kept), told)
+    done = [read_done(run, folder)["scores"] for run in runs if (folder / run.id / "run.json").is_file()]
+    result: dict[int, dict[str, Any]] = {}
+    for percent in numbers.checkpoints:
+        found = [scores[str(percent)][RAW] for scores in done]
+        mono, multi = (
+            sum(one[f"{setting}/map"] for one in found) / len(found) if found else float("-inf")
+            for setting in ("monolingual", "multilingual")
+        )
+        result[percent] = {
+            "monolingual": mono, "multilingual": multi, "criterion": (mono + multi) / 2, "runs": len(found)
+        }  # fmt: skip
+    return result

@@ -1,0 +1,56 @@
+"""Tasks and their data: a TOML file -> a checked `TaskSpec` -> `TaskData`.
+
+`docs/tasks.md` describes task files, the source format, and where data is looked for.
+"""
+
+from xqr_bench.tasks.load import load_task
+from xqr_bench.tasks.readers import READERS, LanguageData, Question, Reader, Sentence
+from xqr_bench.tasks.sources import (
+    FileCheck,
+    Place,
+    Progress,
+    data_folder,
+    fetch,
+    locate,
+    pending_downloads,
+    read_place,
+    verify,
+)
+from xqr_bench.tasks.spec import (
+    DEFAULT_METRICS,
+    GroupMembers,
+    Licence,
+    SourceFile,
+    TaskSpec,
+    list_specs,
+    load_spec,
+    own_file,
+    resolve_task,
+)
+
+__all__ = [
+    "DEFAULT_METRICS",
+    "READERS",
+    "FileCheck",
+    "GroupMembers",
+    "LanguageData",
+    "Licence",
+    "Place",
+    "Progress",
+    "Question",
+    "Reader",
+    "Sentence",
+    "SourceFile",
+    "TaskSpec",
+    "data_folder",
+    "fetch",
+    "list_specs",
+    "load_spec",
+    "load_task",
+    "locate",
+    "own_file",
+    "pending_downloads",
+    "read_place",
+    "resolve_task",
+    "verify",
+]

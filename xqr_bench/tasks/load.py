@@ -1,0 +1,384 @@
+"""A task's files as `TaskData`: its articles, and parts of it; and folders of translated sentences."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from xqr_bench.core.errors import DataError, UsageError
+from xqr_bench.core.types import LENIENT, Candidate, Query, TaskData
+from xqr_bench.tasks.readers import READERS, LanguageData
+from xqr_bench.tasks.sources import Progress, read_source
+from xqr_bench.tasks.spec import TaskSpec, resolve_task
+
+# Articles: the connected components that shared question ids make (MEASURES.md, 5).
+
+
+def number_components(memberships: Iterable[tuple[Hashable, Hashable]]) -> tuple[int, ...]:
+    """Number the component of each (place, question) pair.
+
+    Places are (language, article position). Two places belong together when a question stands in both,
+    directly or over other places. Translated articles have other titles and positions: shared ids link them.
+
+    Args:
+        memberships: one pair per query.
+
+    Returns:
+        For each pair the number of its component, in order of first appearance: 0, 1, ...
+    """
+    pairs = list(memberships)
+    parent: dict[Hashable, Hashable] = {}
+
+    def root(place: Hashable) -> Hashable:
+        while parent[place] != place:
+            parent[place] = parent[parent[place]]  # halve the path on the way up
+            place = parent[place]
+        return place
+
+    first_place: dict[Hashable, Hashable] = {}
+    for place, question in pairs:
+        parent.setdefault(place, place)
+        parent[root(place)] = root(first_place.setdefault(question, place))
+    numbers: dict[Hashable, int] = {}
+    return tuple(numbers.setdefault(root(place), len(numbers)) for place, _ in pairs)
+
+
+# Parts of a task: some of its languages, the first of its questions.
+
+
+def choose_languages(name: str, known: Sequence[str], wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Those of `known` that are wanted, in its order; all when None.
+
+    Raises:
+        UsageError: none is wanted, or one that the task has not.
+    """
+    if wanted is None:
+        return tuple(known)
+    if isinstance(wanted, str):
+        raise UsageError(f"languages is a list of codes, not the text {wanted!r}", remedy=f"write [{wanted!r}]")
+    strange = [code for code in wanted if code not in known]
+    listing = ", ".join(known)
+    if strange:
+        raise UsageError(
+            f"the task {name} has no language {', '.join(map(repr, strange))}",
+            remedy=f"use some of: {listing}",
+        )
+    if not wanted:
+        raise UsageError("no language is left", remedy=f"name some of: {listing}")
+    return tuple(code for code in known if code in set(wanted))
+
+
+def keep_languages(data: TaskData, languages: Sequence[str]) -> TaskData:
+    """The queries and candidates of these languages; articles keep the bounds they have in the whole.
+
+    Raises:
+        DataError: a language is left without a query or candidate.
+    """
+    if tuple(languages) == data.languages:
+        return data
+    wanted = set(languages)
+    return _keep(
+        data,
+        tuple(languages),
+        lambda query: query.language in wanted,
+        lambda candidate: candidate.language in wanted,
+        {**data.partial, "languages": list(languages)},
+    )
+
+
+def first_questions(data: TaskData, limit: int) -> TaskData:
+    """The first `limit` questions in order of first appearance, and all sentences of their paragraphs.
+
+    Raises:
+        UsageError: `limit` is below 1.
+        DataError: a language is left without a query or candidate.
+    """
+    if limit < 1:
+        raise UsageError(f"limit is {limit}", remedy="keep at least one question")
+    order = list(dict.fromkeys(query.question for query in data.queries))
+    if limit >= len(order):
+        return data
+    kept = set(order[:limit])
+    paragraphs = {
+        _paragraph(data.candidates[index])
+        for query, relevants in zip(data.queries, data.relevants, strict=True)
+        if query.question in kept
+        for index in relevants
+    }
+    return _keep(
+        data,
+        data.languages,
+        lambda query: query.question in kept,
+        lambda candidate: _paragraph(candidate) in paragraphs,
+        {**data.partial, "limit": limit},
+    )
+
+
+def keep_articles(data: TaskData, articles: Collection[int]) -> TaskData:
+    """The queries of these articles (numbers of `data.articles`), and the sentences of the same articles.
+
+    Articles are numbered anew; sentences of articles without any question stay in no part.
+
+    Raises:
+        DataError: a language is left without a query or candidate.
+    """
+    wanted = {int(number) for number in articles}
+    places = {
+        _article(data.candidates[index])
+        for number, relevants in zip(data.articles, data.relevants, strict=True)
+        if number in wanted
+        for index in relevants
+    }
+    kept = {query.id for query, number in zip(data.queries, data.articles, strict=True) if number in wanted}
+    return _keep(
+        data,
+        data.languages,
+        lambda query: query.id in kept,
+        lambda candidate: _article(candidate) in places,
+        {**data.partial, "articles": sorted(wanted)},
+    )
+
+
+def _article(candidate: Candidate) -> str:
+    return candidate.id.rsplit(":", 2)[0]
+
+
+def _paragraph(candidate: Candidate) -> str:
+    return candidate.id.rpartition(":")[0]
+
+
+def _keep(
+    data: TaskData,
+    languages: tuple[str, ...],
+    query_stays: Callable[[Query], bool],
+    candidate_stays: Callable[[Candidate], bool],
+    partial: dict[str, object],
+) -> TaskData:
+    new_index: dict[int, int] = {}
+    for index, candidate in enumerate(data.candidates):
+        if candidate_stays(candidate):
+            new_index[index] = len(new_index)
+    rows = [row for row, query in enumerate(data.queries) if query_stays(query)]
+    queries = tuple(data.queries[row] for row in rows)
+    candidates = tuple(data.candidates[index] for index in new_index)
+    for code in languages:
+        lack = [
+            what
+            for what, things in (("query", queries), ("candidate", candidates))
+            if not any(thing.language == code for thing in things)
+        ]
+        if lack:
+            raise DataError(
+                f"{data.name}: this part of the task leaves {code} without a {lack[0]}",
+                remedy=f"raise the limit, or leave {code} out of the languages",
+            )
+    numbers: dict[int, int] = {}
+    articles = {candidate.id.rsplit(":", 2)[0] for candidate in candidates}
+    return TaskData(
+        name=data.name,
+        languages=languages,
+        queries=queries,
+        candidates=candidates,
+        relevants=tuple(tuple(new_index[index] for index in data.relevants[row] if index in new_index) for row in rows),
+        articles=tuple(numbers.setdefault(data.articles[row], len(numbers)) for row in rows),
+        files=data.files,
+        partial=partial,
+        relevance=data.relevance,
+        echoes=None
+        if data.echoes is None
+        else tuple(tuple(new_index[index] for index in data.echoes[row] if index in new_index) for row in rows),
+        titles={place: title for place, title in data.titles.items() if place in articles},
+    )
+
+
+# A task's files as `TaskData`.
+
+
+def load_task(
+    task: str | Path | TaskSpec | TaskData,
+    *,
+    data_dir: Path | str | None = None,
+    languages: Sequence[str] | None = None,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> TaskData:
+    """Read a task's files, check them, and give their texts.
+
+    Args:
+        task: name of a shipped task, path of a task file, or either already loaded.
+        data_dir: the folder that holds the files; default: XQR_BENCH_DATA, else a per-user cache that a
+            download fills. A folder that is named but lacks a file is an error, never a reason to download.
+        languages: keep only these, in the order of the task; only their files are read.
+        limit: keep the first so many questions, and the paragraphs they stand in.
+        progress: called while files are downloaded and read.
+
+    Returns:
+        The texts; `partial` names what `languages` or `limit` left out. Articles are numbered over the
+        languages that were read.
+
+    Raises:
+        UnknownNameError, TaskError: no such task, or a task file that makes no sense.
+        DataError: a file that is missing, damaged, or not what the task says; a language left without a
+            query or a candidate.
+        UsageError: `languages` or `limit` cannot be meant as given.
+    """
+    if isinstance(task, TaskData):
+        data = task
+        if languages is not None:
+            data = keep_languages(data, choose_languages(data.name, data.languages, languages))
+        return data if limit is None else first_questions(data, limit)
+    spec = resolve_task(task)
+    chosen = choose_languages(spec.name, spec.languages, languages)
+    read = READERS.get(spec.format)
+    files: dict[str, str] = {}
+    parsed: dict[str, LanguageData] = {}
+    for done, code in enumerate(chosen, start=1):
+        content, digest, path = read_source(spec, code, data_dir, progress=progress)
+        parsed[code] = read(content, str(path))
+        files[spec.files[code].path] = digest
+        if progress is not None:
+            progress("read", spec.files[code].path, done, len(chosen))
+    partial = {} if len(chosen) == len(spec.languages) else {"languages": list(chosen)}
+    data = assemble(spec.name, parsed, files=files, partial=partial, relevance=spec.relevance)
+    return data if limit is None else first_questions(data, limit)
+
+
+def assemble(
+    name: str,
+    parsed: Mapping[str, LanguageData],
+    *,
+    files: Mapping[str, str],
+    partial: Mapping[str, object],
+    relevance: Sequence[str] = (),
+) -> TaskData:
+    """Join the languages: a query's relevants are those of its question in every language that has it.
+
+    Raises:
+        DataError: a language without a sentence or question, languages that share no question at all, or lenient
+            relevance of a format that does not tell which sentences repeat an answer.
+    """
+    for code, data in parsed.items():
+        if not data.sentences or not data.questions:
+            lack = "sentence" if not data.sentences else "question"
+            raise DataError(
+                f"the task {name} has no {lack} in {code}", remedy=f"complete its file, or leave {code} out"
+            )
+    candidates: list[Candidate] = []
+    relevant: defaultdict[str, list[int]] = defaultdict(list)  # question id -> indices, ascending
+    echoes: defaultdict[str, list[int]] = defaultdict(list)
+    for code, data in parsed.items():
+        first = len(candidates)
+        candidates += [
+            Candidate(f"{code}:{s.article}:{s.paragraph}:{s.position}", code, s.text, s.context) for s in data.sentences
+        ]
+        for question in data.questions:
+            relevant[question.id] += [first + index for index in question.relevants]
+            echoes[question.id] += [first + index for index in question.echoes or ()]
+    queries = [
+        Query(f"{code}:{question.id}", code, question.id, question.text)
+        for code, data in parsed.items()
+        for question in data.questions
+    ]
+    if len(parsed) > 1 and len(relevant) == len(queries):
+        raise DataError(
+            f"the task {name} is not parallel: no question id is shared by two of its languages",
+            found=", ".join(f"{code}: {data.questions[0].id}, ..." for code, data in parsed.items()),
+            remedy="give a question and its translations the same id",
+        )
+    told = all(question.echoes is not None for data in parsed.values() for question in data.questions)
+    if LENIENT in relevance and not told:
+        raise DataError(
+            f"the task {name} has no {LENIENT} relevance: its format does not tell which sentences repeat an answer",
+            remedy=f"take {LENIENT} out of relevance in the task file",
+        )
+    indices = {question: tuple(found) for question, found in relevant.items()}
+    places = [((code, question.article), question.id) for code, data in parsed.items() for question in data.questions]
+    return TaskData(
+        name=name,
+        languages=tuple(parsed),
+        queries=tuple(queries),
+        candidates=tuple(candidates),
+        relevants=tuple(indices[query.question] for query in queries),
+        articles=number_components(places),
+        files=dict(files),
+        partial=dict(partial),
+        relevance=tuple(relevance),
+        echoes=tuple(tuple(echoes[query.question]) for query in queries) if told else None,
+        titles={
+            f"{code}:{article}": title
+            for code, data in parsed.items()
+            for article, title in enumerate(data.titles)
+            if title
+        },
+    )
+
+
+# A folder of translated sentences: one text file a language, line by line translations of each other.
+
+LAYOUT = "FOLDER/<language>.txt (en.txt, de.txt ...), UTF-8, line n of each a translation of line n of the others"
+
+
+def read_bitext(folder: Path | str, languages: Sequence[str]) -> TaskData:
+    """Read the translations in some languages, each sentence as a query and as a candidate.
+
+    Lines that are blank in one of the languages are left out in all. Ids are `lang:line`, 0-based; the relevants of a
+    query are its translations, itself included.
+
+    Args:
+        folder: see LAYOUT; other files in it are not looked at.
+        languages: those wanted, in order.
+
+    Returns:
+        task data with the folder's name; `files` holds the digest of each file.
+
+    Raises:
+        DataError: there is no such folder, a language or its file is missing or no text, or the files have different
+            numbers of lines.
+    """
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder} of translated sentences", remedy=f"the layout is {LAYOUT}")
+    present = sorted(path.stem for path in folder.glob("*.txt"))
+    missing = [code for code in languages if code not in present]
+    if missing:
+        raise DataError(
+            f"{folder} has no sentences in {', '.join(missing)}",
+            found=", ".join(path + ".txt" for path in present[:20]) or "no text files",
+            remedy=f"add {missing[0]}.txt, or leave the language out with --languages; the layout is {LAYOUT}",
+        )
+    lines: dict[str, list[str]] = {}
+    files: dict[str, str] = {}
+    for code in languages:
+        path = folder / f"{code}.txt"
+        content = path.read_bytes()
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} is not UTF-8 text", found=str(error), remedy="save it as UTF-8") from error
+        # only line feeds end a line: other separators of Unicode occur inside sentences
+        lines[code] = [line.strip() for line in text.removesuffix("\n").split("\n")]
+        files[path.name] = hashlib.sha256(content).hexdigest()
+    lengths = {code: len(found) for code, found in lines.items()}
+    if len(set(lengths.values())) > 1:
+        raise DataError(
+            f"the files of {folder} have different numbers of lines",
+            found=", ".join(f"{code} {length:,}" for code, length in lengths.items()),
+            remedy="line n of each file must be a translation of line n of the others",
+        )
+    kept = [n for n, row in enumerate(zip(*lines.values(), strict=True)) if all(row)]
+    if not kept:
+        raise DataError(f"{folder} has no line that holds text in every language", remedy=f"the layout is {LAYOUT}")
+    width = len(kept)
+    return TaskData(
+        name=folder.resolve().name,
+        languages=tuple(languages),
+        queries=tuple(Query(f"{code}:{n}", code, str(n), lines[code][n]) for code in languages for n in kept),
+        candidates=tuple(Candidate(f"{code}:{n}", code, lines[code][n]) for code in languages for n in kept),
+        relevants=tuple(
+            tuple(range(place, width * len(languages), width)) for _ in languages for place in range(width)
+        ),
+        articles=tuple(range(width)) * len(languages),
+        files=files,
+    )

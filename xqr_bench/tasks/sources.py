@@ -1,0 +1,341 @@
+"""The files of a task: where they are, how they are downloaded, and whether they are what they should be.
+
+Downloads use urllib rather than requests: it is in the standard library, honours the proxy variables of the environment
+and verifies certificates, and one GET with a checked digest needs no more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import ssl
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal, Protocol
+from urllib.parse import quote
+
+import platformdirs
+
+from xqr_bench import __version__
+from xqr_bench.core.errors import DataError, DownloadError
+from xqr_bench.core.files import atomic_path
+from xqr_bench.tasks.readers import READERS
+from xqr_bench.tasks.spec import TaskSpec
+
+# Downloads into the cache: retried, checked, moved into place whole or not at all.
+#
+# urllib rather than requests: it is in the standard library, honours the proxy variables of the environment and
+# verifies certificates, and one GET with a checked digest needs no more.
+
+MIRROR = "XQR_BENCH_MIRROR"
+OFFLINE = "XQR_BENCH_OFFLINE"
+TIMEOUT_SECONDS = 30.0
+PAUSES_SECONDS = (1.0, 2.0, 4.0)
+"""The waits between attempts: one attempt more than there are waits."""
+_TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
+_CHUNK = 1 << 16
+
+
+class Progress(Protocol):
+    """Called as data is read, to draw a bar from. It may raise (Ctrl-C): nothing is left half-written.
+
+    Args:
+        stage: "download" (done and total count bytes) or "read" (done and total count files).
+        name: the file in question.
+        done: how much is done.
+        total: how much there is, None when unknown.
+    """
+
+    def __call__(self, stage: str, name: str, done: int, total: int | None) -> None:  # noqa: D102
+        ...
+
+
+class _TransientError(Exception):
+    """A failure that another attempt may not meet."""
+
+
+def source_url(base_url: str, revision: str, path: str) -> str:
+    """The address of a file: `<XQR_BENCH_MIRROR>/<path>` where that is set, else from the template."""
+    mirror = os.environ.get(MIRROR, "").strip()
+    template = mirror.rstrip("/").replace("{", "{{").replace("}", "}}") + "/{path}" if mirror else base_url
+    return template.format(revision=quote(revision), path=quote(path))
+
+
+def download(url: str, target: Path, sha256: str, *, progress: Progress | None = None) -> None:
+    """Fetch `url` to `target`, which then holds exactly the bytes of that digest.
+
+    Tries again after a broken connection, a short body or a server's temporary error, with growing pauses.
+
+    Raises:
+        DownloadError: offline by wish, not reachable, refused by the server, or another digest than expected.
+            Nothing is left at `target` that was not there before.
+    """
+    if os.environ.get(OFFLINE, "").strip() not in {"", "0"}:
+        raise DownloadError(
+            f"{target.name} is not in the cache, and {OFFLINE} forbids to fetch it",
+            found=f"expected at {target}",
+            remedy=f"unset {OFFLINE}, or name a folder with the files: --data-dir or XQR_BENCH_DATA",
+        )
+    for pause in (*PAUSES_SECONDS, None):
+        try:
+            with atomic_path(target) as temporary:
+                _fetch(url, temporary, sha256, progress)
+            return
+        except _TransientError as error:
+            if pause is None:
+                raise DownloadError(
+                    f"cannot download {url}: {error} ({len(PAUSES_SECONDS) + 1} attempts)",
+                    remedy=f"check the network or proxy and try again; or name a mirror with {MIRROR}, "
+                    "or a folder with the files: --data-dir or XQR_BENCH_DATA",
+                ) from None
+            time.sleep(pause)
+
+
+def _fetch(url: str, temporary: Path, sha256: str, progress: Progress | None) -> None:
+    """One attempt. No network error may leave as an OSError: `atomic_path` would take it for a full disk."""
+    digest = hashlib.sha256()
+    done = 0
+    with temporary.open("wb") as handle:
+        response = _open(url)
+        with response:
+            total = int(length) if (length := response.headers.get("Content-Length", "")).isdigit() else None
+            while chunk := _read(response):
+                handle.write(chunk)
+                digest.update(chunk)
+                done += len(chunk)
+                if progress is not None:
+                    progress("download", url, done, total)
+    if total is not None and done < total:
+        raise _TransientError(f"the connection ended after {done} of {total} bytes")
+    if digest.hexdigest() != sha256:
+        raise DownloadError(
+            f"{url} is not the file the task names: its SHA-256 is another",
+            found=f"{digest.hexdigest()} ({done} bytes), expected {sha256}",
+            remedy="a proxy or mirror may have answered with something else: open the address in a browser, "
+            f"or take the file from elsewhere (--data-dir, XQR_BENCH_DATA or {MIRROR})",
+        )
+
+
+def _open(url: str) -> http.client.HTTPResponse:
+    try:
+        request = urllib.request.Request(url, headers={"User-Agent": f"xqr-bench/{__version__}"})
+        response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+        return response
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code in _TRANSIENT:
+            raise _TransientError(f"the server answered {error.code} {error.reason}") from None
+        raise DownloadError(
+            f"cannot download {url}: the server answered {error.code} {error.reason}",
+            remedy=f"check the address, the proxy and {MIRROR}; or name a folder with the files: "
+            "--data-dir or XQR_BENCH_DATA",
+        ) from None
+    except urllib.error.URLError as error:
+        if isinstance(error.reason, ssl.SSLCertVerificationError):
+            raise DownloadError(
+                f"cannot download {url}: the certificate is not trusted: {error.reason.verify_message}",
+                remedy="install the certificates of your system or proxy (SSL_CERT_FILE names a bundle)",
+            ) from None
+        raise _TransientError(_reason(error.reason)) from None
+    except (OSError, http.client.HTTPException) as error:
+        raise _TransientError(_reason(error)) from None
+    except ValueError as error:
+        raise DownloadError(f"no address: {url}: {error}", remedy=f"correct base_url or {MIRROR}") from None
+
+
+def _read(response: IO[bytes]) -> bytes:
+    try:
+        return response.read(_CHUNK)
+    except (OSError, http.client.HTTPException) as error:
+        raise _TransientError(_reason(error)) from None
+
+
+def _reason(error: object) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"{error}" or type(error).__name__
+
+
+# Where a task's files are: a data folder, the cache, beside the task file, or in the package.
+
+DATA_DIR = "XQR_BENCH_DATA"
+Kind = Literal["package", "beside the task file", "data folder", "cache"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one language's file is, or would be."""
+
+    language: str
+    path: Path
+    kind: Kind
+
+    @property
+    def present(self) -> bool:
+        """Whether the file is there."""
+        return self.path.is_file()
+
+
+def data_folder(data_dir: Path | str | None = None) -> Path | None:
+    """The data folder: the argument, else XQR_BENCH_DATA, else None (the cache)."""
+    named = data_dir if data_dir is not None else os.environ.get(DATA_DIR, "").strip() or None
+    return None if named is None else Path(named).expanduser()
+
+
+def cache_folder(spec: TaskSpec) -> Path:
+    """The per-user cache of a task's revision."""
+    return platformdirs.user_cache_path("xqr-bench") / "data" / spec.name / spec.revision
+
+
+def locate(spec: TaskSpec, language: str, data_dir: Path | str | None = None) -> Place:
+    """Where the file of `language` is looked for; it need not be there.
+
+    Embedded files and those beside a task file have one place; a data folder is for what can be downloaded.
+    """
+    path = spec.files[language].path
+    if spec.embedded is not None:
+        return Place(language, Path(__file__).resolve().parent / spec.embedded / path, "package")
+    if spec.base_url is None:
+        beside = spec.origin.parent if spec.origin is not None else Path()
+        return Place(language, beside / path, "beside the task file")
+    folder = data_folder(data_dir)
+    if folder is not None:
+        return Place(language, folder / path, "data folder")
+    return Place(language, cache_folder(spec) / path, "cache")
+
+
+def pending_downloads(
+    spec: TaskSpec, data_dir: Path | str | None = None, languages: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """The languages whose file loading would download now: ask first, to show the licence."""
+    places = [locate(spec, code, data_dir) for code in languages or spec.languages]
+    return tuple(place.language for place in places if place.kind == "cache" and not place.present)
+
+
+def fetch(spec: TaskSpec, language: str, *, force: bool = False, progress: Progress | None = None) -> bool:
+    """Bring a language's file into the cache.
+
+    A file that is there with the right digest is kept unless `force`; a damaged one is replaced.
+
+    Returns:
+        Whether it was downloaded.
+
+    Raises:
+        DataError: the task has no download.
+        DownloadError: see `download`.
+    """
+    file = spec.files[language]
+    if spec.base_url is None or file.sha256 is None:
+        raise DataError(f"the task {spec.name} has no download", remedy="its files are read where they are")
+    target = cache_folder(spec) / file.path
+    if not force and target.is_file() and hashlib.sha256(_bytes(target)).hexdigest() == file.sha256:
+        return False
+    download(source_url(spec.base_url, spec.revision, file.path), target, file.sha256, progress=progress)
+    return True
+
+
+def read_source(
+    spec: TaskSpec, language: str, data_dir: Path | str | None = None, *, progress: Progress | None = None
+) -> tuple[bytes, str, Path]:
+    """Content, SHA-256 and path of a language's file, which is downloaded when the cache lacks it.
+
+    Raises:
+        DataError: missing, unreadable, or another digest than the task file names.
+        DownloadError: see `download`.
+    """
+    place = locate(spec, language, data_dir)
+    if place.kind == "cache" and not place.present:
+        fetch(spec, language, progress=progress)
+    return read_place(spec, place)
+
+
+def read_place(spec: TaskSpec, place: Place) -> tuple[bytes, str, Path]:
+    """As `read_source`, of a file that has to be there: nothing is downloaded."""
+    if not place.present:
+        raise _missing(spec, place)
+    content = _bytes(place.path)
+    digest = hashlib.sha256(content).hexdigest()
+    expected = spec.files[place.language].sha256
+    if expected is not None and digest != expected:
+        remedies: dict[Kind, str] = {
+            "cache": f"xqr-bench data fetch --force {spec.name}",
+            "data folder": f"take the file of upstream revision {spec.revision}: {spec.url(place.language)}",
+            "package": "reinstall xqr-bench",
+            "beside the task file": "correct sha256 in the task file, or the file",
+        }
+        raise DataError(
+            f"{place.path} is not the file the task {spec.name} names: its SHA-256 is another",
+            found=f"{digest} ({len(content)} bytes), expected {expected}",
+            remedy=remedies[place.kind],
+        )
+    return content, digest, place.path
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}", remedy="check its permissions") from error
+
+
+def _missing(spec: TaskSpec, place: Place) -> DataError:
+    """A file that is not there: what is, and what to do."""
+    relative = spec.files[place.language].path
+    folder = Path(str(place.path).removesuffix(str(Path(relative))))
+    problem = f"{spec.name}: there is no file {place.path}"
+    if place.kind == "package":
+        return DataError(problem, remedy="reinstall xqr-bench")
+    if place.kind == "cache":
+        return DataError(problem, remedy=f"xqr-bench data fetch {spec.name}")
+    found = _listing(folder)
+    if place.kind == "beside the task file":
+        return DataError(problem, found=found, remedy="put it there, or correct its path in the task file")
+    remedy = (
+        f"put {relative} there (from {spec.url(place.language)}); or name another folder with --data-dir or "
+        f"{DATA_DIR}; or name none, and it is downloaded to a cache"
+    )
+    if (folder / Path(relative).name).is_file():
+        remedy = f"name the folder above: the files are looked for as <folder>/{relative}"
+    return DataError(problem, found=found, remedy=remedy)
+
+
+def _listing(folder: Path, most: int = 8) -> str:
+    if not folder.is_dir():
+        return f"there is no folder {folder}"
+    names = sorted(item.name + ("/" if item.is_dir() else "") for item in folder.iterdir())
+    shown = ", ".join(names[:most]) or "nothing"
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"in {folder}: {shown}{more}"
+
+
+# Check each file of a task on its own, so that one fault does not hide the next.
+
+
+@dataclass(frozen=True, slots=True)
+class FileCheck:
+    """What was found of one file: its counts, or its fault."""
+
+    place: Place
+    fault: DataError | None
+    size: int = 0
+    questions: int = 0
+    sentences: int = 0
+
+
+def verify(spec: TaskSpec, data_dir: Path | str | None = None) -> Iterator[FileCheck]:
+    """Check digest and content of each file, in the order of the task's languages; nothing is downloaded."""
+    read = READERS.get(spec.format)
+    for code in spec.languages:
+        place = locate(spec, code, data_dir)
+        try:
+            content, _, path = read_place(spec, place)
+            data = read(content, str(path))
+        except DataError as error:
+            yield FileCheck(place, error)
+        else:
+            yield FileCheck(place, None, len(content), len(data.questions), len(data.sentences))

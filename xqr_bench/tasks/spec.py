@@ -1,0 +1,450 @@
+"""Task files: what one says, checked key by key, as a frozen value; and finding it by name or path."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from string import Formatter
+from typing import Annotated, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+
+import xqr_bench
+from xqr_bench.core.errors import TaskError, UnknownNameError, UsageError
+from xqr_bench.core.languages import GROUPS, LANGUAGES, get_group
+from xqr_bench.core.types import CROSS_LINGUAL, SETTINGS, VARIANTS, TaskData
+from xqr_bench.tasks.readers import READERS
+
+# What a task file says: one TOML file, checked key by key, as a frozen value.
+
+DEFAULT_METRICS = (
+    "map",
+    "mrr",
+    "recall@1",
+    "recall@10",
+    "recall@100",
+    "success@1",
+    "success@10",
+    "ndcg@10",
+    "language_ndcg@10",
+    "rank_distance",
+    "rank_variance",
+    "rank_variance_raw",
+    "language_order_w",
+    "language_order_w_corrected",
+    "language_order_w_others",
+    "language_position",
+    "own_language_first",
+    "top_right_own",
+    "top_right_other",
+    "top_wrong_own",
+    "top_wrong_other",
+)
+"""Metrics and bias measures of a task file that names none."""
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class SourceFile(BaseModel):
+    """One data file: `path` with forward slashes, and its SHA-256 (None: computed when read, not checked)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: Text
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+class Licence(BaseModel):
+    """The licence of the data: its short name and the address of its text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Text
+    url: Text
+
+
+class GroupMembers(NamedTuple):
+    """A language group as a task has it."""
+
+    members: tuple[str, ...]
+    """Its languages that the task has, in the task's order."""
+    reason: str | None
+    """Why the group is absent; None when it has a member."""
+    absent: tuple[str, ...]
+    """Its languages that the task has not, in the order of the language table."""
+
+
+class TaskSpec(BaseModel):
+    """A task file, validated. Each attribute is the key of that name; `docs/tasks.md` describes them.
+
+    Where the files come from follows from two keys: `base_url` (downloaded to a cache, or found in a data
+    folder), `embedded` (a folder inside this package), or neither (beside the task file).
+
+    Raises:
+        pydantic.ValidationError: when made by hand from values that make no sense;
+            `load_spec` turns it into a `TaskError` that names file, key and remedy.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Text
+    title: str = ""
+    description: str = ""
+    format: Text = "lareqa"
+    languages: tuple[Text, ...]
+    settings: tuple[Text, ...] = SETTINGS
+    metrics: tuple[Text, ...] = DEFAULT_METRICS
+    relevance: tuple[Text, ...] = ()
+    groups: tuple[Text, ...] = tuple(GROUPS)
+    demonstration: StrictBool = False
+    licence: Licence | None = None
+    citation: str = ""
+    revision: str = ""
+    base_url: str | None = None
+    embedded: Text | None = None
+    files: Mapping[str, SourceFile]
+
+    _origin: Path | None = PrivateAttr(default=None)
+
+    @property
+    def origin(self) -> Path | None:
+        """The task file it was read from; None for a spec made in Python."""
+        return self._origin
+
+    @property
+    def downloadable(self) -> bool:
+        """Whether its files can be fetched."""
+        return self.base_url is not None
+
+    def url(self, language: str) -> str | None:
+        """The upstream address of a language's file, None where there is none."""
+        if self.base_url is None:
+            return None
+        return self.base_url.format(revision=self.revision, path=self.files[language].path)
+
+    def group_members(self, languages: Sequence[str] | None = None) -> dict[str, GroupMembers]:
+        """Each group of the task by name: its members among `languages` (default: all), or why none."""
+        chosen = self.languages if languages is None else tuple(languages)
+        whole = set(chosen) == set(self.languages)
+        table: dict[str, GroupMembers] = {}
+        for name in self.groups:
+            group = get_group(name)
+            members = group.members(chosen)
+            subject = f"no language of {self.name}" if whole else f"none of {', '.join(chosen)} ({self.name})"
+            table[name] = GroupMembers(
+                members=members,
+                reason=None if members else f"{subject} belongs to the group {name}",
+                absent=tuple(code for code in group.members(LANGUAGES) if code not in chosen),
+            )
+        return table
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> TaskSpec:
+        _check_names(self)
+        _check_source(self)
+        _check_files(self)
+        return self
+
+
+def fault(key: str, problem: str, *, remedy: str, found: str | None = None) -> PydanticCustomError:
+    """A fault that carries its key and remedy through pydantic."""
+    context = {"key": key, "problem": problem, "remedy": remedy, "found": found}
+    return PydanticCustomError("task_fault", "{key}: {problem}; {remedy}", context)
+
+
+def _check_names(spec: TaskSpec) -> None:
+    if not NAME.fullmatch(spec.name):
+        raise fault(
+            "name",
+            f"{spec.name!r} cannot name a task (it becomes a file name)",
+            remedy="use lower-case letters, digits, '-', '_' and '.', such as 'my-task'",
+        )
+    if spec.format not in READERS:
+        raise _unknown("format", UnknownNameError("source format", spec.format, READERS))
+    for key in ("languages", "settings", "metrics", "relevance", "groups"):
+        values: tuple[str, ...] = getattr(spec, key)
+        twice = sorted({value for value in values if values.count(value) > 1})
+        if twice:
+            raise fault(key, f"{', '.join(twice)} stands there twice", remedy="name each once")
+        if not values and key not in ("groups", "relevance"):
+            raise fault(key, "the list is empty", remedy="name at least one, or leave an optional key out")
+    for code in spec.languages:
+        if not CODE.fullmatch(code):
+            raise fault(
+                "languages",
+                f"{code!r} is no language code",
+                remedy="use ISO 639 codes such as 'de', with a tag where needed ('zh-Hant')",
+            )
+    for setting in spec.settings:
+        if setting not in SETTINGS:
+            raise _unknown("settings", UnknownNameError("setting", setting, SETTINGS))
+    for rule in spec.relevance:
+        if rule not in VARIANTS:
+            raise _unknown("relevance", UnknownNameError("rule of relevance", rule, VARIANTS))
+    if len(spec.languages) == 1 and CROSS_LINGUAL in spec.settings:
+        raise fault(
+            "settings",
+            "a task of one language has no cross-lingual setting",
+            remedy='add a language, or write settings = ["monolingual"]',
+        )
+    for group in spec.groups:
+        if group not in GROUPS:
+            raise _unknown("groups", UnknownNameError("language group", group, GROUPS))
+
+
+def _check_source(spec: TaskSpec) -> None:
+    if spec.base_url is None:
+        return
+    if spec.embedded is not None:
+        raise fault("embedded", "base_url and embedded exclude each other", remedy="keep one of them")
+    try:
+        names = {name for _, name, _, _ in Formatter().parse(spec.base_url) if name is not None}
+    except ValueError as error:
+        raise fault("base_url", f"not a template: {error}", remedy="close each brace") from None
+    if "path" not in names or names - {"path", "revision"} or not spec.base_url.startswith(("https://", "http://")):
+        raise fault(
+            "base_url",
+            f"{spec.base_url!r} is no address template",
+            remedy="write a http(s) address that holds {path}, and {revision} where upstream has one",
+        )
+    if not NAME.fullmatch(spec.revision.lower()):
+        raise fault(
+            "revision",
+            "a task with base_url needs a revision",
+            found=repr(spec.revision),
+            remedy="name the upstream commit or release the files are taken from",
+        )
+    if spec.licence is None:
+        raise fault(
+            "licence",
+            "a task with base_url needs a licence, to be shown before its download",
+            remedy='add licence = { name = "...", url = "..." }',
+        )
+
+
+def _check_files(spec: TaskSpec) -> None:
+    for code in spec.languages:
+        if code not in spec.files:
+            raise fault(
+                f"files.{code}",
+                f"the language {code} has no file",
+                remedy=f'add {code} = {{ path = "..." }} under [files], or take {code} out of languages',
+            )
+    for code in spec.files:
+        if code not in spec.languages:
+            raise fault(
+                f"files.{code}",
+                f"there is a file for {code}, which is not among the languages",
+                found=f"languages: {', '.join(spec.languages)}",
+                remedy=f"add {code} to languages, or take its file out",
+            )
+    beside = spec.base_url is None and spec.embedded is None
+    owner: dict[str, str] = {}
+    for code, file in spec.files.items():
+        key = f"files.{code}"
+        path = PurePosixPath(file.path)
+        if path.is_absolute() or "\\" in file.path or (not beside and ".." in path.parts):
+            raise fault(
+                f"{key}.path",
+                f"{file.path!r} is not a relative path with forward slashes"
+                + ("" if beside else " that stays inside the data folder"),
+                remedy="write it relative to " + ("the task file" if beside else "the data folder"),
+            )
+        if file.path in owner:
+            raise fault(
+                f"{key}.path",
+                f"{file.path!r} is also the file of {owner[file.path]}",
+                remedy="give each language a file of its own",
+            )
+        owner[file.path] = code
+        if file.sha256 is None and not beside:
+            raise fault(
+                f"{key}.sha256",
+                "a file that is downloaded or embedded needs its digest",
+                remedy=f"add sha256 (sha256sum {path.name} prints it)",
+            )
+
+
+def _unknown(key: str, error: UnknownNameError) -> PydanticCustomError:
+    return fault(key, error.problem, found=error.found, remedy=error.remedy or "")
+
+
+# Task files by name or path.
+
+_EXPECTED = {
+    "languages": 'a list of language codes, such as ["de", "en"]',
+    "settings": 'a list such as ["monolingual", "cross-lingual", "multilingual"]',
+    "metrics": 'a list of names, such as ["map", "recall@10"]',
+    "groups": 'a list of names, such as ["joshi-3"]',
+    "demonstration": "true or false",
+    "licence": '{ name = "...", url = "..." }',
+    "files": 'a table [files] with lines such as de = { path = "de.json" }',
+    "sha256": "64 lower-case hex digits",
+}
+HELP = "docs/tasks.md describes every key"
+
+
+def shipped_folder() -> Path:
+    """The folder of the shipped task files: inside an installed package, beside it in a checkout."""
+    package = Path(xqr_bench.__file__).resolve().parent
+    inside = package / "_tasks"
+    return inside if inside.is_dir() else package.parent / "tasks"
+
+
+def own_file(spec: TaskSpec) -> Path | None:
+    """The task's file, None where it ships with this package or was made in Python."""
+    origin = spec.origin
+    return None if origin is None or origin.resolve().parent == shipped_folder() else origin
+
+
+def list_specs() -> list[TaskSpec]:
+    """The shipped tasks: the demonstration first, then those with most languages first, then by name.
+
+    Raises:
+        TaskError: a shipped task file is damaged.
+    """
+    specs = [_read(path) for path in sorted(shipped_folder().glob("*.toml"))]
+    return sorted(specs, key=lambda spec: (not spec.demonstration, -len(spec.languages), spec.name))
+
+
+def load_spec(name_or_path: str | Path) -> TaskSpec:
+    """Read a task file.
+
+    Args:
+        name_or_path: the name of a shipped task; or the path of a task file (a `Path`, or a text that ends in
+            .toml or names a file).
+
+    Raises:
+        UnknownNameError: no shipped task has this name; the closest ones are listed.
+        TaskError: the file cannot be read or makes no sense; names file, key and remedy.
+    """
+    shipped = {path.stem: path for path in shipped_folder().glob("*.toml")}
+    if isinstance(name_or_path, str):
+        if name_or_path in shipped:
+            return _read(shipped[name_or_path])
+        if not (name_or_path.endswith(".toml") or Path(name_or_path).is_file()):
+            listing = ", ".join(sorted(shipped))
+            raise UnknownNameError(
+                "task",
+                name_or_path,
+                shipped,
+                remedy=f"use one of: {listing}; or the path of a task file, such as ./my-task.toml",
+            )
+    path = Path(name_or_path).expanduser()
+    spec = _read(path)
+    if spec.name in shipped and path.resolve() != shipped[spec.name].resolve():
+        raise TaskError(
+            f"{path}: name: {spec.name!r} is the name of a shipped task",
+            remedy="give your task another name: its scores would be mistaken for that task's",
+        )
+    return spec
+
+
+def load_shipped(name: str, where: str) -> TaskSpec:
+    """The shipped task that a file names: a file of somebody else's names no task file to be read.
+
+    Args:
+        name: as the file has it.
+        where: the file, as the message calls it.
+
+    Raises:
+        UsageError: no task of this name ships with this package.
+    """
+    path = shipped_folder() / f"{name}.toml"
+    if name not in {shipped.stem for shipped in shipped_folder().glob("*.toml")}:
+        raise UsageError(
+            f"{where} is of a task that does not ship with xqr-bench; a task file is read only when you name it",
+            found=name,
+            remedy="look at the task file, then name it: --task FILE",
+        )
+    return _read(path)
+
+
+def resolve_task(task: str | Path | TaskSpec | TaskData) -> TaskSpec:
+    """The task file behind whatever names a task.
+
+    A `TaskData` has no settings and metrics of its own: it gets those of the shipped task of its name, else
+    the defaults of a task file that says nothing (every setting, every metric, every language group).
+
+    Raises:
+        UnknownNameError, TaskError: as `load_spec`; a `TaskData` has languages that its shipped task has not.
+    """
+    if isinstance(task, TaskSpec):
+        return task
+    if not isinstance(task, TaskData):
+        return load_spec(task)
+    path = shipped_folder() / f"{task.name}.toml"
+    if not path.is_file():
+        return TaskSpec.model_construct(name=task.name, title=task.name, languages=task.languages, files={})
+    spec = _read(path)
+    strange = [code for code in task.languages if code not in spec.languages]
+    if strange:
+        raise TaskError(
+            f"the task data is called {task.name!r}, as a shipped task is that has no {', '.join(strange)}",
+            remedy="give your task data another name",
+        )
+    return spec
+
+
+def _read(path: Path) -> TaskSpec:
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise TaskError(f"there is no task file {path}", remedy="check the path") from None
+    except OSError as error:
+        raise TaskError(f"cannot read the task file {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise TaskError(f"{path}: not UTF-8 text, at byte {error.start}", remedy="save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise TaskError(f"{path}: not TOML: {error}", remedy="correct that line") from None
+    try:
+        spec = TaskSpec.model_validate(document)
+    except ValidationError as error:
+        raise _explain(path, error) from None
+    if not spec.title:
+        spec = spec.model_copy(update={"title": spec.name})
+    spec._origin = path
+    return spec
+
+
+def _explain(path: Path, error: ValidationError) -> TaskError:
+    """The first fault as a message with file, key and remedy, and how many there are."""
+    first, *others = error.errors()
+    key = ".".join(str(part) for part in first["loc"])
+    more = f" (and {len(others)} more after it)" if others else ""
+    if first["type"] == "task_fault":
+        context = first["ctx"]
+        return TaskError(
+            f"{path}: {context['key']}: {context['problem']}{more}",
+            found=context["found"],
+            remedy=context["remedy"],
+        )
+    name = str(first["loc"][-1])
+    expected = next((_EXPECTED[str(p)] for p in reversed(first["loc"]) if str(p) in _EXPECTED), "a text")
+    if first["type"] == "missing":
+        return TaskError(f"{path}: the key {key} is missing{more}", remedy=f"add it: {expected}; {HELP}")
+    if first["type"] == "extra_forbidden":
+        known = {1: list(TaskSpec.model_fields), 2: ["name", "url"], 3: ["path", "sha256"]}[len(first["loc"])]
+        close = difflib.get_close_matches(name, known, n=1) or known
+        return TaskError(
+            f"{path}: unknown key {key}{more}",
+            found=f"closest: {', '.join(close)}" if close is not known else f"known: {', '.join(known)}",
+            remedy=f"rename it or take it out; {HELP}",
+        )
+    return TaskError(
+        f"{path}: {key}: {first['msg']}{more}",
+        found=_short(first["input"]),
+        remedy=f"write {expected}; {HELP}",
+    )
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

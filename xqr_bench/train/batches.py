@@ -1,0 +1,514 @@
+"""From data and a strategy to a plan: languages drawn by the strategy, questions drawn apart, no false negatives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from xqr_bench.core.errors import UsageError
+from xqr_bench.core.types import FloatArray, IntArray
+from xqr_bench.train.plans import STRATEGIES, Arguments, LanguageDraws, Strategy
+from xqr_bench.train.types import BatchPlan, Int32, ParallelData, Stream, deck, generator
+
+# What can be said against a plan before anything is drawn.
+
+
+def check_arguments(
+    strategy: str,
+    *,
+    alpha: float | None,
+    mix: str,
+    steps: int,
+    batch_size: int,
+    seed: int,
+    turn: int | None,
+    shuffle_positives: bool,
+    distinct_pairs: str,
+) -> tuple[Strategy, Arguments]:
+    """The strategy, and its arguments with defaults.
+
+    Raises:
+        UnknownNameError: no such strategy.
+        UsageError: an argument out of range, or one that the strategy does not take.
+    """
+    chosen = STRATEGIES.get(strategy)
+    _whole("the number of updates", steps, least=1)
+    _whole("the batch size", batch_size, least=2, why="the other rows of the batch are the negatives")
+    _whole("the seed", seed, least=0)
+    if alpha is not None and not 0 <= alpha <= 1:  # also NaN
+        raise UsageError(
+            f"the ratio of monolingual batches is {alpha}",
+            remedy="give a share from 0 (all cross-lingual) to 1 (all monolingual)",
+        )
+    if alpha is not None and "alpha" not in chosen.settable and alpha != chosen.alpha:
+        raise UsageError(
+            f"the strategy {strategy} has the ratio {chosen.alpha:g}, not {alpha:g}",
+            remedy="leave the ratio out, or take the strategy hybrid",
+        )
+    if alpha is None and chosen.alpha is None:
+        raise UsageError(f"the strategy {strategy} needs a ratio", remedy="give one from 0 to 1, such as 0.5")
+    if mix not in ("batch", "pair"):
+        raise UsageError(f"mix is {mix!r}", remedy="use batch (as published) or pair")
+    if mix == "pair" and "mix" not in chosen.settable:
+        raise UsageError(f"the strategy {strategy} cannot mix by pair", remedy="take the strategy hybrid")
+    if turn is not None and "turn" not in chosen.settable:
+        raise UsageError(f"the strategy {strategy} has no turn", remedy="take mono-first or cross-first")
+    if turn is not None and turn < 0:
+        raise UsageError(f"the turn is {turn}", remedy="give the first step of the second part, 0 or more")
+    if distinct_pairs not in ("all", "as-monolingual"):
+        raise UsageError(f"distinct_pairs is {distinct_pairs!r}", remedy="use all or as-monolingual")
+    if distinct_pairs != "all" and not chosen.per_row_pairs:
+        raise UsageError(f"the strategy {strategy} cannot limit its distinct pairs", remedy="take the strategy x-y")
+    used = chosen.alpha if alpha is None else alpha
+    assert used is not None
+    mixing: Literal["batch", "pair"] = "pair" if mix == "pair" else "batch"
+    pairs: Literal["all", "as-monolingual"] = "all" if distinct_pairs == "all" else "as-monolingual"
+    return chosen, Arguments(float(used), mixing, steps, batch_size, seed, turn, shuffle_positives, pairs)
+
+
+def _whole(what: str, value: Any, *, least: int, why: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        reason = f" ({why})" if why else ""
+        raise UsageError(f"{what} is {value!r}", remedy=f"give a whole number of at least {least}{reason}")
+
+
+def check_data(data: Sequence[ParallelData], asked: Arguments) -> None:
+    """Refuse data that cannot fill such batches.
+
+    Raises:
+        UsageError: no data; one language only with a ratio below 1; fewer questions than the batch, in all or in a
+            language that is to fill a batch; monolingual rows from bitext.
+    """
+    if not data:
+        raise UsageError("there is no training data", remedy="name at least one data set")
+    for one in data:
+        if asked.alpha < 1 and len(one.languages) < 2:
+            raise UsageError(
+                f"{one.name} has one language only, {one.languages[0]}: no row can be cross-lingual",
+                remedy="add a language, or train with ratio 1",
+            )
+        if asked.alpha < 1 and not (one.has.sum(axis=1) > 1).any():
+            raise UsageError(
+                f"{one.name} has no question in two languages: no row can be cross-lingual",
+                remedy="give translations of a question the same id, or train with ratio 1",
+            )
+        if asked.alpha > 0 and one.kind == "bitext":
+            raise UsageError(
+                f"{one.name} is bitext: in one language query and passage would be the same sentence",
+                remedy="train with ratio 0 (strategy x-y) on bitext",
+            )
+        needed = asked.batch_size * (2 if asked.shuffle_positives else 1)
+        if one.n_questions < needed:
+            shuffled = ", and as many others for their shuffled passages" if asked.shuffle_positives else ""
+            raise UsageError(
+                f"{one.name} has {one.n_questions} questions; a batch of {asked.batch_size} needs as many{shuffled}",
+                remedy="use a smaller batch, or more data",
+            )
+
+
+# Which questions may not stand in one batch, because one's passage would be a false negative of the other.
+
+
+class Ragged(NamedTuple):
+    """Numbers of each question: those of question q are `values[offsets[q]:offsets[q + 1]]`."""
+
+    offsets: IntArray
+    values: Int32
+
+
+class Conflicts(NamedTuple):
+    """Two questions conflict when they share a key, or when a key of one is a negative of the other."""
+
+    keys: Ragged
+    negatives: Ragged
+    n_keys: int
+
+
+def find_conflicts(data: ParallelData) -> Conflicts:
+    """Keys of a data set's questions, numbered; only those that can make a conflict are kept.
+
+    Two questions conflict when they are one, share a relevant passage (article, paragraph, sentence) in any language,
+    or have an equal passage text or an equal query text, in any languages. A question whose hard negative is, by its
+    text, the passage of another conflicts with that one too. Texts are compared by a 64-bit hash: two that differ
+    are taken for equal about once in 10^19 pairs, which only puts a row into a later batch.
+    """
+    n = data.n_questions
+    kinds = {"key": data.relevant_keys, "passage": _columns(data.passages, n), "query": _columns(data.queries, n)}
+    owners, hashes = zip(*(_hashes(kind, rows) for kind, rows in kinds.items()), strict=True)
+    owner, value = _distinct(np.concatenate(owners), np.concatenate(hashes))
+    no_owner, no_value = _distinct(*_hashes("passage", _negatives(data, n)))
+    keys, inverse, counts = np.unique(value, return_inverse=True, return_counts=True)
+    needed = (counts > 1) | np.isin(keys, no_value)
+    number = np.cumsum(needed) - 1 + n  # 0 .. n-1 are the questions themselves
+    stays = needed[inverse]
+    position = np.clip(np.searchsorted(keys, no_value), 0, max(len(keys) - 1, 0))
+    known = keys[position] == no_value
+    everyone = np.arange(n)
+    return Conflicts(
+        _ragged(np.concatenate([everyone, owner[stays]]), np.concatenate([everyone, number[inverse][stays]]), n),
+        _ragged(no_owner[known], number[position[known]], n),
+        n + int(needed.sum()),
+    )
+
+
+def _columns(table: tuple[tuple[str, ...], ...], n: int) -> list[tuple[str, ...]]:
+    return list(zip(*table, strict=True)) if table else [()] * n
+
+
+def _negatives(data: ParallelData, n: int) -> list[tuple[str, ...]]:
+    if data.negatives is None:
+        return [()] * n
+    return [tuple(text for column in data.negatives for text in column[row]) for row in range(n)]
+
+
+def _hashes(kind: str, rows: Sequence[tuple[str, ...]]) -> tuple[IntArray, IntArray]:
+    """Owner and hash of each text that is not empty."""
+    owner = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
+    texts = np.array([text for row in rows for text in row], dtype=object)
+    if not len(texts):
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.uint64)  # type: ignore[return-value]
+    filled = texts != ""
+    values = pd.util.hash_array(texts[filled], hash_key=kind.ljust(16, "-"), categorize=False)
+    return owner[filled], values
+
+
+def _distinct(owner: IntArray, value: IntArray) -> tuple[IntArray, IntArray]:
+    """Each (owner, value) once."""
+    order = np.lexsort((value, owner))
+    owner, value = owner[order], value[order]
+    first = np.ones(len(owner), dtype=bool)
+    first[1:] = (owner[1:] != owner[:-1]) | (value[1:] != value[:-1])
+    return owner[first], value[first]
+
+
+def _ragged(owner: IntArray, value: IntArray, n: int) -> Ragged:
+    order = np.argsort(owner, kind="stable")
+    offsets = np.zeros(n + 1, dtype=np.int64)
+    np.cumsum(np.bincount(owner, minlength=n), out=offsets[1:])
+    return Ragged(offsets, value[order].astype(np.int32))
+
+
+# Groups of questions that are in the same languages, and which groups serve which language pair.
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Questions by group, and groups by ordered language pair.
+
+    Attributes:
+        offsets, members: the questions of group g are `members[offsets[g]:offsets[g + 1]]`.
+        pair_offsets, pair_groups: the groups that have the pair (a, b), at a * languages + b.
+        pair_weights: share of a pair's rows that each of its groups serves, float64, along `pair_groups`.
+    """
+
+    offsets: IntArray
+    members: Int32
+    pair_offsets: IntArray
+    pair_groups: Int32
+    pair_weights: FloatArray
+
+
+def group_questions(allowed: NDArray[np.bool_], use: FloatArray, shares: FloatArray | None) -> Groups:
+    """Group the questions that allow the same language pairs, and say how often each group serves a pair.
+
+    A same-language row takes any question of its language alike. Were it so in cross-lingual rows too, a question
+    in four languages, which has twelve pairs, would come more often there than in monolingual training, one in two
+    languages less often. So the groups' weights are scaled until each question comes as often as `use` says, and
+    each pair keeps its share (iterative proportional fitting, Deming and Stephan 1940); where no weights do both, the
+    shares of the pairs are kept and the use comes near.
+
+    Args:
+        allowed: whether a question may stand in a row of a language pair, bool `[questions, languages * languages]`.
+        use: how often each question is to come, in any unit, float64 `[questions]`.
+        shares: share of each pair, float64 `[languages, languages]`, or None: no cross-lingual row is drawn.
+    """
+    packed = np.ascontiguousarray(np.packbits(allowed, axis=1))
+    kinds, first, group = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    group = group.reshape(-1)
+    sizes = np.bincount(group, minlength=len(kinds))
+    by_pair = allowed[first].T  # [pairs, groups]
+    weights: FloatArray = np.where(by_pair, sizes.astype(np.float64), 0.0)
+    if shares is not None:
+        cross = np.flatnonzero(shares.reshape(-1))
+        target: FloatArray = np.bincount(group, weights=use, minlength=len(kinds)).astype(np.float64)
+        weights[cross] = _fitted(weights[cross], shares.reshape(-1)[cross], target)
+    pairs, groups = np.nonzero(by_pair)
+    pair_offsets = np.concatenate([[0], np.cumsum(by_pair.sum(axis=1))]).astype(np.int64)
+    chosen = weights[pairs, groups]
+    return Groups(
+        offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        members=np.argsort(group, kind="stable").astype(np.int32),
+        pair_offsets=pair_offsets,
+        pair_groups=groups.astype(np.int32),
+        pair_weights=chosen / weights.sum(axis=1)[pairs],
+    )
+
+
+def _fitted(weights: FloatArray, rows: FloatArray, columns: FloatArray) -> FloatArray:
+    """The weights scaled by row and by column until rows have the sums `rows` and columns are as `columns` say."""
+    reached = weights.sum(axis=0) > 0
+    columns = np.where(reached, columns, 0.0)
+    columns = columns * (rows.sum() / columns.sum())
+    for _ in range(500):
+        weights = weights * (rows / weights.sum(axis=1))[:, None]
+        sums = weights.sum(axis=0)
+        if np.abs(sums - columns).max() < 1e-9 * rows.sum():
+            break
+        weights = weights * np.divide(columns, sums, out=np.ones_like(sums), where=sums > 0)
+    return weights
+
+
+def even_use(data: ParallelData) -> FloatArray:
+    """How often each question comes when languages come equally often and each takes all its questions alike.
+
+    Returns:
+        float64 `[questions]`, sum 1: the mean over languages of 1 / (questions of the language) where it is in it.
+    """
+    share: FloatArray = (data.has / data.has.sum(axis=0)).sum(axis=1) / len(data.languages)
+    return share
+
+
+def allowed_pairs(data: ParallelData, partners: Int32 | None = None) -> NDArray[np.bool_]:
+    """Whether a question may stand in a row of a language pair, bool `[questions, languages * languages]`.
+
+    Args:
+        partners: from `choose_partners`; None: every pair of languages that the question is in.
+    """
+    has = data.has
+    n, k = has.shape
+    both = has[:, :, None] & has[:, None, :]
+    if partners is not None:
+        own = (partners[:, :, None] == np.arange(k)) | np.eye(k, dtype=bool)
+        both = both & own
+    return both.reshape(n, k * k)
+
+
+def choose_partners(data: ParallelData, seed: int, data_set: int) -> Int32:
+    """For each question and query language the one passage language of its cross-lingual rows.
+
+    The languages of a question stand in a ring, the same for questions in the same languages; the partner is the
+    one `s` places further, with `s` from 1 to one less than the languages, in a shuffled deck over the questions.
+    So each language of a question is once a query language and once a passage language.
+
+    Returns:
+        int32 `[questions, languages]`, -1 where the question is not in the language or in no other.
+    """
+    rng = generator(seed, Stream.ALLOWED_PAIRS, data_set)
+    partners = np.full(data.has.shape, -1, dtype=np.int32)
+    kinds, group = np.unique(data.has, axis=0, return_inverse=True)
+    for number, kind in enumerate(kinds):
+        ring = rng.permutation(np.flatnonzero(kind))
+        if len(ring) < 2:
+            continue
+        questions = np.flatnonzero(group.reshape(-1) == number)
+        shifts = 1 + deck(rng, len(ring) - 1, len(questions))
+        for place, language in enumerate(ring):
+            partners[questions, language] = ring[(place + shifts) % len(ring)]
+    return partners
+
+
+def _in_a_cover(possible: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which pairs stand in a choice of possible pairs that has each language once on either side.
+
+    Only these can have a share when all languages have the same (Birkhoff 1946): without the others the scaling
+    of Sinkhorn and Knopp converges fast.
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import maximum_bipartite_matching
+
+    n = len(possible)
+    found = np.zeros_like(possible)
+    for a, b in np.argwhere(possible):
+        rest = np.delete(np.delete(possible, a, axis=0), b, axis=1)
+        matching = maximum_bipartite_matching(csr_array(rest.astype(np.int8)), perm_type="column")
+        found[a, b] = n == 1 or bool((matching >= 0).all())
+    return found
+
+
+def pair_shares(data: ParallelData) -> FloatArray:
+    """Share of each ordered language pair, so that each language has the same share of queries and of passages.
+
+    All pairs equally where every pair shares a question. Else the pairs that do, scaled until rows and columns
+    have equal sums (Sinkhorn and Knopp 1967); a pair that can have no share beside the others has none.
+
+    Returns:
+        float64 `[languages, languages]`, diagonal 0, sum 1.
+
+    Raises:
+        UsageError: no shares of the pairs that exist are equal for all languages.
+    """
+    has = data.has.astype(np.int64)
+    shared = has.T @ has
+    np.fill_diagonal(shared, 0)
+    shares: FloatArray = (shared > 0).astype(np.float64)
+    n = len(data.languages)
+    if (shared > 0).sum() < n * (n - 1):
+        shares = np.where(_in_a_cover(shared > 0), shares, 0.0)
+        for _ in range(10_000):
+            with np.errstate(invalid="ignore", divide="ignore"):
+                shares = shares / shares.sum(axis=1, keepdims=True)
+                shares = shares / shares.sum(axis=0, keepdims=True)
+            if not np.abs(shares.sum(axis=1) - 1).max() > 1e-12:
+                break
+        if not (np.abs(shares.sum(axis=1) - 1) < 1e-9).all():
+            lack = [
+                f"{data.languages[a]}-{data.languages[b]}" for a, b in np.argwhere(np.triu(shared == 0, 1)).tolist()
+            ]
+            raise UsageError(
+                f"{data.name}: no choice of language pairs gives each language the same share of queries and passages",
+                found=f"no question in common: {', '.join(lack[:8])}{', ...' if len(lack) > 8 else ''}",
+                remedy="add questions that join these languages, leave languages out, or train with alpha 1",
+            )
+    return np.asarray(shares / shares.sum(), dtype=np.float64)
+
+
+# A plan of all batches, from data, a strategy and a seed.
+
+
+def make_plan(
+    data: ParallelData | Sequence[ParallelData],
+    *,
+    strategy: str = "hybrid",
+    alpha: float | None = None,
+    mix: str = "batch",
+    steps: int,
+    batch_size: int = 100,
+    seed: int = 0,
+    turn: int | None = None,
+    shuffle_positives: bool = False,
+    distinct_pairs: str = "all",
+) -> BatchPlan:
+    """Draw which question, query language and passage language stand in each row of each batch.
+
+    Args:
+        data: one or more data sets; a batch comes from one of them, drawn in proportion to its questions.
+        strategy: `hybrid`, `x-x-mono`, `x-y`, `x-x`, `x-y-fixed`, `mono-first`, `cross-first`, or a plugin's.
+        alpha: probability of a monolingual batch; needed by `hybrid`.
+        mix: "batch": alpha is drawn per batch, as published; "pair": per row.
+        steps: number of batches.
+        batch_size: rows of a batch, over all devices.
+        seed: of all draws. The questions do not depend on the strategy or on alpha where every question is in
+            every language (docs/batch-plans.md says what holds elsewhere).
+        turn: of `mono-first` and `cross-first`: the first step of the second part.
+        shuffle_positives: a negative control: a row's passage belongs to another question, which conflicts with no
+            question of the batch.
+        distinct_pairs: "as-monolingual": each question's query in a language always meets the passage of one other
+            language, so that there are no more distinct cross-lingual pairs than monolingual ones.
+
+    Raises:
+        UnknownNameError: no such strategy.
+        UsageError: arguments or data that cannot give such batches.
+    """
+    sets = [data] if isinstance(data, ParallelData) else list(data)
+    made, asked = check_arguments(
+        strategy,
+        alpha=alpha,
+        mix=mix,
+        steps=steps,
+        batch_size=batch_size,
+        seed=seed,
+        turn=turn,
+        shuffle_positives=shuffle_positives,
+        distinct_pairs=distinct_pairs,
+    )
+    check_data(sets, asked)
+    codes = tuple(dict.fromkeys(code for one in sets for code in one.languages))
+    types = made.types(asked)
+    source = _data_sets(sets, asked)
+    question, passage, query_language, passage_language = (
+        np.empty((steps, batch_size), dtype=np.int32) for _ in range(4)
+    )
+    for number, one in enumerate(sets):
+        where = np.flatnonzero(source == number)
+        if not len(where):
+            continue
+        columns = np.array([codes.index(code) for code in one.languages], dtype=np.int32)
+        rows = _rows(one, number, made, types[where], asked)
+        question[where], passage[where] = rows[0], rows[1]
+        query_language[where], passage_language[where] = columns[rows[2]], columns[rows[3]]
+    return BatchPlan(
+        strategy=strategy,
+        seed=seed,
+        arguments={name: value for name, value in asdict(asked).items() if name != "seed"},
+        data_names=tuple(one.name for one in sets),
+        data_digests=tuple(one.digest for one in sets),
+        languages=codes,
+        types=types,
+        data_set=np.repeat(source[:, None], batch_size, axis=1),
+        question=question,
+        passage_question=passage,
+        query_language=query_language,
+        passage_language=passage_language,
+    )
+
+
+def _data_sets(data: Sequence[ParallelData], asked: Arguments) -> Int32:
+    """The data set of each batch, in proportion to its questions, int32 `[steps]`."""
+    sizes = np.cumsum([one.n_questions for one in data])
+    uniform = generator(asked.seed, Stream.DATA_SET).random(asked.steps)
+    return np.asarray(np.searchsorted(sizes[:-1], uniform * sizes[-1], side="right"), dtype=np.int32)
+
+
+def _rows(
+    data: ParallelData, number: int, strategy: Strategy, types: np.ndarray, asked: Arguments
+) -> tuple[Int32, Int32, Int32, Int32]:
+    """Questions, questions of the passages, query and passage languages of one data set's batches."""
+    from xqr_bench.train.batch_kernel import take_questions
+
+    shares = pair_shares(data) if asked.alpha < 1 else None
+    draws = LanguageDraws(asked.seed, number, len(data.languages), shares)
+    query, passage = strategy.languages(types, draws, asked)
+    limited = asked.distinct_pairs == "as-monolingual"
+    partners = choose_partners(data, asked.seed, number) if limited else None
+    # where every question is in every language the questions come first: they stay the same in every plan
+    alike = data.fully_parallel
+    groups = group_questions(allowed_pairs(data, None if alike else partners), even_use(data), shares)
+    conflicts = find_conflicts(data)
+    width = len(data.languages)
+    pairs = (query * width + passage).astype(np.int32)
+    second = (passage * (width + 1)).astype(np.int32) if asked.shuffle_positives else np.empty((0, 0), dtype=np.int32)
+    seeds = np.array(
+        [
+            generator(asked.seed, stream, number).integers(2**64, dtype=np.uint64)
+            for stream in (Stream.QUESTIONS, Stream.SHUFFLED_PASSAGES)
+        ]
+    )
+    questions = np.empty(pairs.shape, dtype=np.int32)
+    passages = np.empty(pairs.shape, dtype=np.int32)
+    failed = take_questions(
+        pairs,
+        second,
+        seeds,
+        *(groups.offsets, groups.members, groups.pair_offsets, groups.pair_groups, groups.pair_weights),
+        *(*conflicts.keys, *conflicts.negatives, conflicts.n_keys),
+        questions,
+        passages,
+    )
+    if failed >= 0:
+        raise _cannot_fill(data, failed, pairs, second)
+    if alike and partners is not None:
+        cross = query != passage
+        passage = np.where(cross, partners[questions, query], passage).astype(np.int32)
+    return questions, passages, query, passage
+
+
+def _cannot_fill(data: ParallelData, failed: int, pairs: Int32, second: Int32) -> UsageError:
+    size = pairs.shape[1]
+    batch, rest = divmod(failed, 2 * size)
+    draw, place = divmod(rest, size)
+    pair = int((pairs if draw == 0 else second)[batch, place])
+    a, b = (data.languages[index] for index in divmod(pair, len(data.languages)))
+    both = int((data.has[:, data.language_index[a]] & data.has[:, data.language_index[b]]).sum())
+    where = f"in {a}" if a == b else f"in {a} and {b}"
+    what = "questions" if draw == 0 else "shuffled passages"
+    return UsageError(
+        f"{data.name}: a batch of {size} cannot be filled without false negatives: after {place} rows no further "
+        f"{what.removesuffix('s')} {where} fits",
+        found=f"{both} questions {where}; questions of one sentence or of equal texts never stand in one batch",
+        remedy="use a smaller batch, more data, or fewer languages",
+    )
