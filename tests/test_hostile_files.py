@@ -421,6 +421,14 @@ COMMANDS: dict[str, Callable[[Path, Path], list[str]]] = {
 }
 
 
+def test_a_deeply_nested_task_file_is_one_clear_error(tmp_path: Path) -> None:
+    task = tmp_path / "task.toml"
+    task.write_text("a = " + DEEP, encoding="utf-8")
+    done = run("evaluate", "char-ngrams", "--task", str(task))
+    assert done.code == 1
+    assert "nested too deeply" in done.err
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_deep_nesting_is_one_clear_error(name: str, tmp_path: Path) -> None:
     deep = tmp_path / {"search": "index.json", "report": "study.json"}.get(name, "deep.json")

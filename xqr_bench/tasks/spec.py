@@ -404,6 +404,8 @@ def _read(path: Path) -> TaskSpec:
         raise TaskError(f"{path}: not UTF-8 text, at byte {error.start}", remedy="save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise TaskError(f"{path}: not TOML: {error}", remedy="correct that line") from None
+    except RecursionError:
+        raise TaskError(f"{path}: not a task file: nested too deeply", remedy=HELP) from None
     try:
         spec = TaskSpec.model_validate(document)
     except ValidationError as error:
