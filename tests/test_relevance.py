@@ -24,7 +24,7 @@ from xqr_bench.measure.certainty import attach_certainty, variant_metrics, varia
 from xqr_bench.measure.scores import all_per_query, score
 from xqr_bench.rank.exact import exact_ranks
 from xqr_bench.rank.product import unit_vectors
-from xqr_bench.rank.variants import paragraph_relevants
+from xqr_bench.rank.variants import group_relevants
 from xqr_bench.record import Record, load_record, recompute, relevance_ranks, save_record, to_json
 from xqr_bench.tasks import load_task, resolve_task
 
@@ -128,7 +128,7 @@ def test_equal_to_pytrec_eval(make, rule: str) -> None:
     ranks = exact_ranks(data, vectors.queries, vectors.candidates)
     scores = (unit_vectors(vectors.queries) @ unit_vectors(vectors.candidates).T).astype(np.float64)
     languages = np.array([candidate.language for candidate in data.candidates])
-    wanted = paragraph_relevants(data) if rule == PARAGRAPH else data.relevants
+    wanted = group_relevants(data) if rule == PARAGRAPH else data.relevants
     names = {"language_ndcg@10": "ndcg_cut_10"} if rule == "language" else PEER
     found = all_per_query(ranks if rule == "language" else ranks.variants[rule], list(names))
     assert data.echoes is not None
@@ -255,9 +255,9 @@ def test_counts_of_echoes_in_the_mini_task() -> None:
     data = mini()
     assert data.echoes is not None
     for relevant, out in zip(data.relevants, data.echoes, strict=True):
-        paragraphs = {data.candidates[index].id.rpartition(":")[0] for index in relevant}
+        paragraphs = {data.candidates[index].group for index in relevant}
         assert not set(relevant) & set(out)
-        assert all(data.candidates[index].id.rpartition(":")[0] in paragraphs for index in out)
+        assert all(data.candidates[index].group in paragraphs for index in out)
     assert sum(len(out) > 0 for out in data.echoes) > 0
 
 

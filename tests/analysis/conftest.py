@@ -22,7 +22,7 @@ class Blurred:
 
     def __init__(self, articles: Sequence[int], noise: float) -> None:
         task = load_task(resolve_task("mini"))
-        numbers = np.unique(task.articles, return_inverse=True)[1]
+        numbers = np.unique(task.clusters, return_inverse=True)[1]
         self._blurred = {query.text for query, number in zip(task.queries, numbers, strict=True) if number in articles}
         self._noise = noise
         self._count = HashingVectorizer(analyzer="char", ngram_range=(3, 3), n_features=2048, alternate_sign=False)

@@ -40,7 +40,7 @@ def small_data(seed: int = 0, n_questions: int = 9) -> TaskData:
             Candidate(f"{code}:0:0:{i}", code, f"{code} {i}") for code in languages for i in range(SIZES[code])
         ),
         relevants=tuple(relevants[query.question] for query in queries),
-        articles=tuple(int(query.question[1:]) // 2 for query in queries),
+        clusters=tuple(int(query.question[1:]) // 2 for query in queries),
     )
 
 

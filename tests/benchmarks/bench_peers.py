@@ -63,7 +63,7 @@ def write_case(path: Path) -> str:
         languages=np.array(data.languages),
         query_columns=np.array([column[query.language] for query in data.queries]),
         numbers=np.array([numbers.setdefault(query.question, len(numbers)) for query in data.queries]),
-        edges=np.append(0, np.cumsum(data.column_sizes)),
+        edges=data.edges,
         relevants=np.array(data.relevants),
         ids=np.array([candidate.id for candidate in data.candidates]),
     )

@@ -18,7 +18,7 @@ PARAGRAPH = EncoderOptions(candidate_context="paragraph")
 
 
 def with_paragraphs(paragraph: str = "She wrote it. The town is near the sea.") -> object:
-    return replace(TOY, candidates=tuple(replace(found, paragraph=paragraph) for found in TOY.candidates))
+    return replace(TOY, candidates=tuple(replace(found, context=paragraph) for found in TOY.candidates))
 
 
 def test_the_encoder_gets_sentence_and_paragraph_and_the_bare_question() -> None:
@@ -46,9 +46,9 @@ def test_a_template_of_ones_own() -> None:
 
 def test_equal_sentences_of_one_paragraph_are_encoded_once_and_of_two_twice() -> None:
     texts = [("Yes.", "p"), ("Yes.", "p"), ("Yes.", "q")]
-    candidates = tuple(replace(TOY.candidates[0], id=f"en:{i}", text=t, paragraph=p) for i, (t, p) in enumerate(texts))
+    candidates = tuple(replace(TOY.candidates[0], id=f"en:{i}", text=t, context=p) for i, (t, p) in enumerate(texts))
     task = replace(
-        TOY, languages=("en",), candidates=candidates, queries=TOY.queries[:1], relevants=((0,),), articles=(0,)
+        TOY, languages=("en",), candidates=candidates, queries=TOY.queries[:1], relevants=((0,),), clusters=(0,)
     )
     counting = Counting()
     found = embed_tasks(load_encoder(counting, PARAGRAPH), [task])["toy"]

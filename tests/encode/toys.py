@@ -34,7 +34,7 @@ def make_task(
         queries=tuple(query_rows),
         candidates=tuple(candidate_rows),
         relevants=tuple((0,) for _ in query_rows),
-        articles=tuple(0 for _ in query_rows),
+        clusters=tuple(0 for _ in query_rows),
         **more,
     )
 

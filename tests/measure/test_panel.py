@@ -29,7 +29,7 @@ def task(questions: int = 24, articles: int = 6) -> TaskData:
             Candidate(f"{code}:{n}", code, f"{code} {n}.") for code in LANGUAGES for n in range(questions)
         ),
         relevants=tuple((n,) for _ in LANGUAGES for n in range(questions)),
-        articles=tuple(n % articles for _ in LANGUAGES for n in range(questions)),
+        clusters=tuple(n % articles for _ in LANGUAGES for n in range(questions)),
     )
 
 
@@ -52,7 +52,7 @@ def vectors_of(data: TaskData, offset: float, content: float, d: int = 24, seed:
 def test_the_probe_reads_offsets_and_nothing_else() -> None:
     data = task(60)
     languages = np.repeat(np.arange(3), 60)
-    articles = np.array(data.articles)
+    articles = np.array(data.clusters)
 
     def accuracy(offset: float) -> float:
         queries = vectors_of(data, offset, 1.0).queries.astype(np.float64)
@@ -132,7 +132,7 @@ def test_zero_vectors_are_left_out_and_what_is_not_defined_says_why() -> None:
     assert found.n_queries == 11
     assert (found.probe, found.probe_chance) == (None, None)
     assert list(found.reasons) == ["probe"]
-    alone = TaskData("one", ("en",), data.queries[4:8], data.candidates[4:8], data.relevants[4:8], data.articles[4:8])
+    alone = TaskData("one", ("en",), data.queries[4:8], data.candidates[4:8], data.relevants[4:8], data.clusters[4:8])
     only = Embeddings(vectors.queries[4:8], vectors.candidates[4:8], 0, 0, {}, {}, None, 0.0)
     found = measure_geometry(alone, only)
     assert (found.alignment, found.cosine_between) == (None, None)

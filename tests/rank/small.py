@@ -19,7 +19,9 @@ def task(n: int = 4, per_language: int = 6) -> TaskData:
     """n parallel questions in three languages, question i answered by sentence i; question 1 is not in Thai."""
     asked = [(code, i) for code in LANGUAGES for i in range(n) if (code, i) != ("th", 1)]
     candidates = [
-        Candidate(f"{code}:0:0:{i}", code, f"sentence {i} in {code}") for code in LANGUAGES for i in range(per_language)
+        Candidate(f"{code}:0:0:{i}", code, f"sentence {i} in {code}", f"{code}:0:0")
+        for code in LANGUAGES
+        for i in range(per_language)
     ]
     column = {code: number for number, code in enumerate(LANGUAGES)}
     relevants = {i: [column[code] * per_language + i for code, j in asked if j == i] for i in range(n)}
@@ -29,7 +31,7 @@ def task(n: int = 4, per_language: int = 6) -> TaskData:
         queries=tuple(Query(f"{code}:q{i}", code, f"q{i}", f"question {i} in {code}") for code, i in asked),
         candidates=tuple(candidates),
         relevants=tuple(tuple(relevants[i]) for _, i in asked),
-        articles=tuple(i for _, i in asked),
+        clusters=tuple(i for _, i in asked),
     )
 
 

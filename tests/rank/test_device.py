@@ -16,7 +16,7 @@ from xqr_bench.core.types import TaskData
 from xqr_bench.rank import device as devices
 from xqr_bench.rank.counting import Columns
 from xqr_bench.rank.device import TorchCounter, counting_device, device_name
-from xqr_bench.rank.exact import count_all, exact_ranks, relevant_rows
+from xqr_bench.rank.exact import count_all, exact_ranks
 from xqr_bench.rank.variants import Variants
 
 ERROR = 1e-6  # of a float32 product of unit vectors; measured 8e-7 at most
@@ -40,9 +40,9 @@ def counted(
     variants: Variants | None = None,
 ) -> tuple[np.ndarray, np.ndarray, TorchCounter]:
     """Counts of one of torch's devices."""
-    edges = np.append(0, np.cumsum(data.column_sizes))
+    edges = data.edges
     counter = TorchCounter(edges, queries, candidates, unit=unit, memory=memory, device=device)
-    gt, eq = count_all(counter, len(queries), *relevant_rows(data), len(data.languages), variants=variants)
+    gt, eq = count_all(counter, len(queries), data.offsets, data.positions, len(data.languages), variants=variants)
     return gt, eq, counter
 
 

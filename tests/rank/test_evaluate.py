@@ -21,7 +21,7 @@ from xqr_bench.measure.certainty import variant_values
 from xqr_bench.measure.peers import PytrecEval
 from xqr_bench.rank.exact import vector_scores
 from xqr_bench.rank.runs import plan_runs, write_runs
-from xqr_bench.rank.variants import paragraph_relevants
+from xqr_bench.rank.variants import group_relevants
 from xqr_bench.record import Record, load_record, recompute, save_record
 from xqr_bench.tasks import load_task, resolve_task
 
@@ -102,7 +102,7 @@ def test_a_cut_run_under_other_rules_of_relevance(tmp_path: Path, rule: str) -> 
         for line in lines:
             query, _, candidate, _, value, _ = line.split()
             lists.setdefault(query, {})[candidate] = float(np.float32(value))
-    wanted = paragraph_relevants(data) if rule == PARAGRAPH else data.relevants
+    wanted = group_relevants(data) if rule == PARAGRAPH else data.relevants
     qrels, run = {}, {}
     for number, query in enumerate(data.queries):
         left = {data.candidates[i].id for i in (data.echoes or ())[number]} if rule == LENIENT else set()

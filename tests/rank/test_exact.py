@@ -19,7 +19,9 @@ def small_task(questions: int, sizes: dict[str, int]) -> TaskData:
     queries, candidates, relevants = [], [], []
     starts = dict(zip(sizes, np.cumsum([0, *sizes.values()]), strict=False))
     for language, size in sizes.items():
-        candidates += [Candidate(f"{language}:0:0:{i}", language, f"{language} text {i}") for i in range(size)]
+        candidates += [
+            Candidate(f"{language}:0:0:{i}", language, f"{language} text {i}", f"{language}:0:0") for i in range(size)
+        ]
         for number in range(questions):
             queries.append(Query(f"{language}:q{number}", language, f"q{number}", f"{language} question {number}"))
             relevants.append(tuple(int(starts[other]) + number % sizes[other] for other in sizes))
@@ -29,7 +31,7 @@ def small_task(questions: int, sizes: dict[str, int]) -> TaskData:
         queries=tuple(queries),
         candidates=tuple(candidates),
         relevants=tuple(relevants),
-        articles=tuple(0 for _ in queries),
+        clusters=tuple(0 for _ in queries),
     )
 
 

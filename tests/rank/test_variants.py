@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import xqr_bench.rank.product as product
 from xqr_bench.core.types import LENIENT, PARAGRAPH, VARIANTS, Candidate, Query, Ranks, TaskData
-from xqr_bench.rank.exact import ScoreBlock, exact_ranks, ranks_of, ranks_of_scores, relevant_rows
-from xqr_bench.rank.variants import Variants, paragraph_relevants
+from xqr_bench.rank.exact import ScoreBlock, exact_ranks, ranks_of, ranks_of_scores
+from xqr_bench.rank.variants import Variants, group_relevants
 from xqr_bench.record.rank_files import check_relevance
 
 
@@ -25,7 +25,8 @@ def task(generator: np.random.Generator, questions: int, languages: int, paragra
         for paragraph in range(paragraphs):
             for sentence in range(int(generator.integers(1, 5))):
                 members.setdefault((name, paragraph), []).append(len(candidates))
-                candidates.append(Candidate(f"{name}:0:{paragraph}:{sentence}", name, f"{len(candidates)}"))
+                group = f"{name}:0:{paragraph}"
+                candidates.append(Candidate(f"{group}:{sentence}", name, f"{len(candidates)}", group))
     relevants, echoes = {}, {}
     for question in range(questions):
         right, out = [], []
@@ -43,7 +44,7 @@ def task(generator: np.random.Generator, questions: int, languages: int, paragra
         queries=tuple(queries),
         candidates=tuple(candidates),
         relevants=tuple(relevants[q] for q in numbers),
-        articles=tuple(0 for _ in queries),
+        clusters=tuple(0 for _ in queries),
         relevance=VARIANTS,
         echoes=tuple(echoes[q] for q in numbers),
     )
@@ -89,8 +90,8 @@ def check(data: TaskData, ranks: Ranks, pooled: np.ndarray, own: np.ndarray) -> 
     assert paragraph.own_gt is not None
     assert paragraph.own_eq is not None
     for query, relevant in enumerate(data.relevants):
-        prefixes = {data.candidates[index].id.rpartition(":")[0] for index in relevant}
-        wanted = [i for i in everything if data.candidates[i].id.rpartition(":")[0] in prefixes]
+        prefixes = {data.candidates[index].group for index in relevant}
+        wanted = [i for i in everything if data.candidates[i].group in prefixes]
         expected = sorted(
             (
                 data.languages.index(str(language[i])),
@@ -118,14 +119,14 @@ def literal_ranks(data: TaskData, pooled: np.ndarray, own: np.ndarray) -> Ranks:
     """The strict ranks, counted one by one."""
     language = np.array([candidate.language for candidate in data.candidates])
     pools = [np.flatnonzero(language == name).tolist() for name in data.languages]
-    offsets, positions = relevant_rows(data)
+    offsets, positions = data.offsets, data.positions
     query = np.repeat(np.arange(len(data.queries)), np.diff(offsets))
     found = [[literal_rows_in(pooled[q], d, pool) for pool in pools] for q, d in zip(query, positions, strict=True)]
     gt, eq = np.moveaxis(np.array(found, dtype=np.int32).reshape(len(positions), len(pools), 2), 2, 0)
     column = {name: index for index, name in enumerate(data.languages)}
     alone = [literal_rows(own[q], d, pools[column[language[d]]]) for q, d in zip(query, positions, strict=True)]
     own_gt, own_eq = np.array(alone, dtype=np.int32).T
-    return replace(ranks_of(data, offsets, positions, gt, eq, depth=1000), own_gt=own_gt, own_eq=own_eq)
+    return replace(ranks_of(data, gt, eq, depth=1000), own_gt=own_gt, own_eq=own_eq)
 
 
 def vectors(generator: np.random.Generator, rows: int, levels: int) -> np.ndarray:
@@ -178,7 +179,7 @@ def test_what_was_not_retrieved_has_no_rank(questions: int, languages: int, leve
 
     language = np.array([candidate.language for candidate in data.candidates])
     everything = list(range(len(data.candidates)))
-    rows = [(query, index) for query, found in enumerate(paragraph_relevants(data)) for index in found]
+    rows = [(query, index) for query, found in enumerate(group_relevants(data)) for index in found]
     of_pool = np.array([literal_rows(pooled[q], d, everything) for q, d in rows])
     of_own = np.array([literal_rows(own[q], d, np.flatnonzero(language == language[d]).tolist()) for q, d in rows])
     taken = Variants(data, separate=True)
@@ -241,6 +242,6 @@ def test_only_what_the_task_declares() -> None:
 
 def test_a_question_in_several_paragraphs_has_them_all() -> None:
     data = task(np.random.default_rng(5), 3, 2, 4)
-    for relevant, whole in zip(data.relevants, paragraph_relevants(data), strict=True):
+    for relevant, whole in zip(data.relevants, group_relevants(data), strict=True):
         assert set(relevant) <= set(whole)
         assert list(whole) == sorted(whole)

@@ -23,9 +23,11 @@ def task(
         name="toy",
         languages=("en",),
         queries=(Query("en:q1", "en", "q1", question),),
-        candidates=tuple(Candidate(f"en:0:0:{i}", "en", text, PARAGRAPH) for i, text in enumerate(sentences)),
+        candidates=tuple(
+            Candidate(f"en:0:0:{i}", "en", text, "en:0:0", PARAGRAPH, "en:0") for i, text in enumerate(sentences)
+        ),
         relevants=((0,),),
-        articles=(0,),
+        clusters=(0,),
         titles={"en:0": title},
     )
 
@@ -139,7 +141,7 @@ def test_translations_with_the_same_title_are_all_found() -> None:
 def test_a_task_finds_itself_and_its_titles() -> None:
     data = load_task("mini")
     texts = [query.text for query in data.queries] + [found.text for found in data.candidates]
-    texts += [found.paragraph for found in data.candidates] + list(data.titles.values())
+    texts += [found.context for found in data.candidates] + list(data.titles.values())
     findings = find_texts(data, texts)
     assert all(counts.exact == counts.total for counts in findings.counts().values())
     assert findings.counts("th")["title"].total > 0

@@ -20,7 +20,7 @@ from xqr_bench.studies.ratio.scoring import load_compact, macro_scores
 from xqr_bench.studies.ratio.statistics import Term, effect, replicate
 from xqr_bench.studies.ratio.sweep import sweep
 from xqr_bench.tasks import load_task
-from xqr_bench.tasks.load import keep_articles
+from xqr_bench.tasks.load import keep_clusters
 
 FOLDED = Condition("folded", "mini", "mini", None, aligned=False, folds=2, held_out=(("de", "th"), ("en",)))
 
@@ -128,8 +128,8 @@ def test_what_two_tasks_share() -> None:
     data = load_task("mini")
     everything = shared_questions(data, data)
     assert set(everything) == {query.question for query in data.queries}
-    half = keep_articles(data, [0])
-    others = keep_articles(data, range(1, max(data.articles) + 1))
+    half = keep_clusters(data, [0])
+    others = keep_clusters(data, range(1, max(data.clusters) + 1))
     assert shared_questions(half, others) == {}
     same_title = replace(others, titles={**others.titles, "en:9": next(iter(half.titles.values()), "")})
     found = shared_questions(half, same_title)

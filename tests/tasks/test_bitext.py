@@ -37,7 +37,7 @@ def test_lines_are_translations(folder: Path) -> None:
         "Four, \u2028 still four.",
     ]
     assert found.relevants == ((0, 3), (1, 4), (2, 5)) * 2
-    assert found.articles == (0, 1, 2) * 2
+    assert found.clusters == (0, 1, 2) * 2
     assert found.files == {
         name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("de.txt", "en.txt")
     }

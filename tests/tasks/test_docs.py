@@ -32,7 +32,7 @@ def test_the_task_file_it_prints(tmp_path: Path) -> None:
 def test_the_data_file_it_prints() -> None:
     (text,) = blocks("json")
     data = read(text.encode(), "docs/tasks.md")
-    assert [data.sentences[i].text for i in data.questions[0].relevants] == ["The lighthouse was built in 1874."]
+    assert [data.candidates[i].text for i in data.questions[0].gains] == ["The lighthouse was built in 1874."]
 
 
 @pytest.mark.skipif(REAL is None, reason="needs XQR_BENCH_DATA: a folder with xquad-r/")

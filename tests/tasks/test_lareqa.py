@@ -62,14 +62,15 @@ def encode(document: object) -> bytes:
 
 def test_positions_texts_and_relevants() -> None:
     data = read(encode(GOOD), "good.json")
-    assert [(s.article, s.paragraph, s.position) for s in data.sentences] == [
-        (0, 0, 0), (0, 0, 1), (0, 0, 2), (1, 0, 0), (1, 1, 0), (1, 1, 1),
+    assert [(s.id, s.group, s.cluster) for s in data.candidates] == [
+        ("0:0:0", "0:0", "0"), ("0:0:1", "0:0", "0"), ("0:0:2", "0:0", "0"),
+        ("1:0:0", "1:0", "1"), ("1:1:0", "1:1", "1"), ("1:1:1", "1:1", "1"),
     ]  # fmt: skip
-    assert data.sentences[3].text == "Alone!", "the published sentence, not the slice of the context"
-    assert [(q.id, q.text, q.article, q.relevants) for q in data.questions] == [
-        ("q1", "Who?", 0, (1,)),
-        ("q2", "How many?", 0, (0, 2)),  # three answers start in two sentences
-        ("q3", "几？", 1, (4,)),  # runs past its sentence: the sentence it starts in
+    assert data.candidates[3].text == "Alone!", "the published sentence, not the slice of the context"
+    assert [(q.id, q.text, q.cluster, q.gains) for q in data.questions] == [
+        ("q1", "Who?", "0", {1: 1.0}),
+        ("q2", "How many?", "0", {0: 1.0, 2: 1.0}),  # three answers start in two sentences
+        ("q3", "几？", "1", {4: 1.0}),  # runs past its sentence: the sentence it starts in
     ]
 
 
@@ -243,7 +244,7 @@ def test_the_relevant_sentence_holds_the_start_of_the_answer(
     paragraph = {"context": context, "sentences": texts, "sentence_breaks": breaks, "qas": [qa]}
     data = read(encode({"data": [{"title": "", "paragraphs": [paragraph]}]}), "x.json")
     literal = [i for i, (begin, end) in enumerate(breaks) if begin <= start < end]
-    assert list(data.questions[0].relevants) == literal
+    assert list(data.questions[0].gains) == literal
 
 
 def test_the_format_is_registered() -> None:

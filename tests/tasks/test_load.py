@@ -10,6 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +18,18 @@ from hypothesis import strategies as st
 from tests.tasks.loopback import PARTIAL
 from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.types import TaskData
-from xqr_bench.tasks import data_folder, load_spec, load_task, locate, verify
+from xqr_bench.rank.exact import ScoreBlock, ranks_of_scores
+from xqr_bench.tasks import (
+    LanguageData,
+    SourceCandidate,
+    SourceQuestion,
+    data_folder,
+    load_spec,
+    load_task,
+    locate,
+    verify,
+)
+from xqr_bench.tasks.load import assemble, first_questions, keep_languages
 
 REAL = os.environ.get("XQR_BENCH_DATA")  # read before the fixtures hide it
 
@@ -29,8 +41,8 @@ def check_invariants(data: TaskData) -> None:
         assert order == sorted(order), "not grouped by language in the order of languages"
         assert len({thing.id for thing in things}) == len(things)
         assert set(order) == set(range(len(data.languages)))
-    assert len(data.queries) == len(data.relevants) == len(data.articles)
-    assert list(dict.fromkeys(data.articles)) == list(range(len(set(data.articles))))
+    assert len(data.queries) == len(data.relevants) == len(data.clusters)
+    assert list(dict.fromkeys(data.clusters)) == list(range(len(set(data.clusters))))
     by_question: dict[str, set[tuple[int, ...]]] = {}
     for query, relevants in zip(data.queries, data.relevants, strict=True):
         assert query.id == f"{query.language}:{query.question}"
@@ -43,6 +55,33 @@ def check_invariants(data: TaskData) -> None:
 @pytest.fixture
 def partial() -> TaskData:
     return load_task(PARTIAL / "task.toml")
+
+
+# any source
+
+
+def test_a_source_with_gains_and_without_groups_and_clusters() -> None:
+    def language(code: str, gains: dict[int, float]) -> LanguageData:
+        candidates = tuple(SourceCandidate(str(i), f"{code} {i}") for i in range(3))
+        questions = tuple(SourceQuestion(f"q{n}", f"{code}?", gains) for n in range(2))
+        return LanguageData(candidates, questions)
+
+    parsed = {"en": language("en", {0: 1.0, 2: 0.5}), "de": language("de", {1: 2.0})}
+    data = assemble("graded", parsed, files={}, partial={})
+    check_invariants(data)
+    assert [candidate.id for candidate in data.candidates] == ["en:0", "en:1", "en:2", "de:0", "de:1", "de:2"]
+    assert (data.relevants[0], data.clusters, data.titles) == ((0, 2, 4), (0, 1, 0, 1), {})
+    assert data.row_gains.tolist() == [1.0, 0.5, 2.0] * 4
+    assert (data.edges.tolist(), data.candidate_columns.tolist()) == ([0, 3, 6], [0, 0, 0, 1, 1, 1])
+    scores = np.array([[3, 2, 2, 1, 0, 1]] * 4, dtype=np.float32)
+    ranks = ranks_of_scores(data, [ScoreBlock(0, scores, scores)])
+    assert ranks.gains.tolist() == data.row_gains.tolist()
+    german = keep_languages(data, ["de"])
+    assert (german.gains, [candidate.id for candidate in german.candidates]) == (
+        ((2.0,),) * 2,
+        ["de:0", "de:1", "de:2"],
+    )
+    assert first_questions(data, 1).column_sizes.tolist() == [2, 1]  # a candidate without a group stands for itself
 
 
 # whole tasks
@@ -77,7 +116,7 @@ def test_relevants_worked_by_hand(partial: TaskData) -> None:
 
 
 def test_articles_worked_by_hand(partial: TaskData) -> None:
-    article = {query.id: number for query, number in zip(partial.queries, partial.articles, strict=True)}
+    article = {query.id: number for query, number in zip(partial.queries, partial.clusters, strict=True)}
     # two German articles are one: the English one holds the questions of both
     assert article["de:q03"] == article["de:q01"] == article["vi:q04"] == 0
     assert [article[f"en:q{i:02}"] for i in range(1, 11)] == [0, 0, 0, 0, 1, 1, 2, 2, 3, 3]
@@ -110,7 +149,7 @@ def test_the_published_counts(name: str) -> None:
     check_invariants(data)
     assert Counter(query.language for query in data.queries) == queries
     assert dict(zip(data.languages, data.column_sizes.tolist(), strict=True)) == candidates
-    assert len(set(data.articles)) == articles
+    assert len(set(data.clusters)) == articles
     assert Counter(map(len, data.relevants)) == relevants
     assert seconds < 5, "reading takes a second; this much more means something grew quadratic"
 
@@ -143,7 +182,7 @@ def test_reading_a_part_equals_keeping_a_part() -> None:
     kept = load_task(load_task("mini"), languages=["de", "zh"], limit=5)
     assert dict(read.partial) == {"languages": ["de", "zh"], "limit": 5}
     assert read.files != kept.files  # the kept part still names all it was read from
-    for name in ("languages", "queries", "candidates", "relevants", "articles", "partial"):
+    for name in ("languages", "queries", "candidates", "relevants", "clusters", "partial"):
         assert getattr(read, name) == getattr(kept, name)
 
 
@@ -154,10 +193,10 @@ def test_limit_keeps_the_first_questions_and_their_paragraphs() -> None:
     assert [query.id for query in data.queries] == [
         "en:q01", "en:q02", "en:q03", "de:q03", "de:q01", "de:q02", "es:q01", "es:q02", "vi:q03", "vi:q01",
     ]  # fmt: skip
-    kept = {candidate.id.rpartition(":")[0] for candidate in data.candidates}
+    kept = {candidate.group for candidate in data.candidates}
     assert kept == {"en:0:0", "en:0:1", "de:1:0", "de:2:0", "es:1:0", "vi:3:0", "vi:3:1"}
     assert len(data.candidates) == 7 + 2 + 2 + 2 + 3
-    assert (data.articles, dict(data.partial)) == ((0,) * 10, {"limit": 3})
+    assert (data.clusters, dict(data.partial)) == ((0,) * 10, {"limit": 3})
     assert relevant_ids(data, "de:q01") == relevant_ids(whole, "de:q01")
 
 
@@ -290,9 +329,9 @@ def test_a_damaged_file_is_named(own: Path) -> None:
         load_task(own / "task.toml")
 
 
-def test_a_language_without_sentences_or_questions(own: Path) -> None:
+def test_a_language_without_candidates_or_questions(own: Path) -> None:
     rewrite(own / "es.json", lambda document: document.update(data=[]))
-    with pytest.raises(DataError, match="the task partial has no sentence in es\n  to do: complete its file"):
+    with pytest.raises(DataError, match="the task partial has no candidate in es\n  to do: complete its file"):
         load_task(own / "task.toml")
 
     def drop_questions(document: Any) -> None:
@@ -332,4 +371,4 @@ def test_each_file_is_verified_for_itself(own: Path) -> None:
     (own / "de.json").write_text("[]")
     checks = list(verify(load_spec(own / "task.toml")))
     assert [check.place.language for check in checks if check.fault] == ["en", "de"]
-    assert [(check.questions, check.sentences) for check in checks if not check.fault] == [(7, 10), (8, 11)]
+    assert [(check.questions, check.candidates) for check in checks if not check.fault] == [(7, 10), (8, 11)]

@@ -15,16 +15,16 @@ def test_a_sentence_stands_in_its_paragraph_and_shares_it() -> None:
     data = load_task("mini")
     of_paragraph: dict[str, str] = {}
     for candidate in data.candidates:
-        assert candidate.text in candidate.paragraph
-        shared = of_paragraph.setdefault(candidate.id.rpartition(":")[0], candidate.paragraph)
-        assert candidate.paragraph is shared
+        assert candidate.text in candidate.context
+        shared = of_paragraph.setdefault(candidate.group, candidate.context)
+        assert candidate.context is shared
 
 
 def test_parts_of_a_task_keep_them() -> None:
-    whole = {candidate.id: candidate.paragraph for candidate in load_task("mini").candidates}
+    whole = {candidate.id: candidate.context for candidate in load_task("mini").candidates}
     for part in (load_task("mini", limit=2), load_task(load_task("mini"), languages=["ar", "de"])):
         assert part.candidates
-        assert all(candidate.paragraph == whole[candidate.id] for candidate in part.candidates)
+        assert all(candidate.context == whole[candidate.id] for candidate in part.candidates)
 
 
 def test_half_a_character_in_a_paragraph_is_refused() -> None:

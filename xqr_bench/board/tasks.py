@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict
 from xqr_bench.board.files import check_file, max_ranks
 from xqr_bench.core.errors import DataError, RecordError, UnknownNameError
 from xqr_bench.core.types import LENIENT, PARAGRAPH, IntArray, Ranks, TaskData
-from xqr_bench.rank.exact import ranks_of, relevant_rows
-from xqr_bench.rank.variants import paragraph_relevants
+from xqr_bench.rank.exact import ranks_of
+from xqr_bench.rank.variants import group_relevants
 from xqr_bench.record import Record, relevance_ranks
 from xqr_bench.tasks import TaskSpec, list_specs, load_task, pending_downloads
 
@@ -45,12 +45,12 @@ class KnownRelevance(BaseModel):
 
 def known_relevance(data: TaskData) -> dict[str, KnownRelevance]:
     """Read it off the data, for each rule that the task declares."""
-    n_relevants = sum(len(found) for found in data.relevants)
+    n_relevants = len(data.positions)
     found = {}
     if LENIENT in data.relevance and data.echoes is not None:
         found[LENIENT] = KnownRelevance(rows=n_relevants, structure=_digest(_per_language(data, data.echoes)))
     if PARAGRAPH in data.relevance:
-        paragraphs = paragraph_relevants(data)
+        paragraphs = group_relevants(data)
         others = sum(len(members) for members in paragraphs) - n_relevants
         found[PARAGRAPH] = KnownRelevance(rows=others, structure=_digest(_per_language(data, paragraphs)))
     return found
@@ -58,10 +58,9 @@ def known_relevance(data: TaskData) -> dict[str, KnownRelevance]:
 
 def _per_language(data: TaskData, chosen: list[tuple[int, ...]] | tuple[tuple[int, ...], ...]) -> IntArray:
     """How many of the candidates chosen for each query are in each language, int64 `[queries, languages]`."""
-    column = np.repeat(np.arange(len(data.languages)), data.column_sizes)
     counts = np.zeros((len(data.queries), len(data.languages)), dtype=np.int64)
     for row, indices in enumerate(chosen):
-        np.add.at(counts[row], column[list(indices)], 1)
+        np.add.at(counts[row], data.candidate_columns[list(indices)], 1)
     return counts
 
 
@@ -196,16 +195,15 @@ def _shipped() -> dict[str, Known]:
 
 def from_data(spec: TaskSpec, data: TaskData) -> Known:
     """Read it off the data."""
-    offsets, positions = relevant_rows(data)
-    empty = np.zeros((len(positions), len(data.languages)), dtype=np.int32)
+    empty = np.zeros((len(data.positions), len(data.languages)), dtype=np.int32)
     return Known(
         data=data_digest(spec),
         queries={code: sum(query.language == code for query in data.queries) for code in data.languages},
         candidates=dict(zip(data.languages, data.column_sizes.tolist(), strict=True)),
         n_questions=len({query.question for query in data.queries}),
-        n_articles=len(set(data.articles)),
-        n_relevants=len(positions),
-        structure=structure_digest(ranks_of(data, offsets, positions, empty, empty)),
+        n_articles=len(set(data.clusters)),
+        n_relevants=len(data.positions),
+        structure=structure_digest(ranks_of(data, empty, empty)),
         relevance=known_relevance(data),
     )
 

@@ -104,7 +104,7 @@ def verify_files(context: click.Context, tasks: tuple[str, ...], data_dir: str |
                 whole = load_task(spec, data_dir=data_dir)
                 echo(
                     f"{spec.name}: {len(whole.queries):,} queries, {len(whole.candidates):,} candidates, "
-                    f"{len(set(whole.articles)):,} articles"
+                    f"{len(set(whole.clusters)):,} articles"
                 )
             except DataError as error:
                 echo(f"FAULT {error}")
@@ -128,7 +128,7 @@ def _report(spec: TaskSpec, checks: Sequence[FileCheck]) -> int:
         digest = "digest ok" if spec.files[check.place.language].sha256 else "no digest to check"
         echo(
             f"ok    {name:18} {size_text(check.size):>8}  {digest}, "
-            f"{check.questions:,} questions, {check.sentences:,} sentences"
+            f"{check.questions:,} questions, {check.candidates:,} sentences"
         )
     return sum(check.fault is not None for check in checks)
 

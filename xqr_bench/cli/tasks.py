@@ -102,7 +102,7 @@ def _languages(spec: TaskSpec, data: TaskData | None) -> RenderableType:
         table.add_row(*cells)
     if data is not None:
         questions = len({query.question for query in data.queries})
-        table.caption = f"{questions:,} distinct questions in {len(set(data.articles)):,} articles"
+        table.caption = f"{questions:,} distinct questions in {len(set(data.clusters)):,} articles"
         if repeated:
             table.caption += f"\n{REPEATED}"
         table.caption_justify = "left"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,19 +32,28 @@ class Query:
     id: str
     language: str
     question: str
-    """The id shared by the translations: the unit of sampling."""
+    """The id that its translations have too: the unit of sampling."""
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A sentence that can answer; `id` is `lang:article:paragraph:sentence`, 0-based."""
+    """A text that can answer; `id` begins with its language, as `en:` and what the reader calls it."""
 
     id: str
     language: str
     text: str
-    paragraph: str = ""
-    """The text of its paragraph, one string shared by its sentences; empty where the source has none."""
+    group: str = ""
+    """The unit of candidates it belongs to, such as `lang:article:paragraph`; empty where the source has none."""
+    context: str = ""
+    """The text it stands in, one string for all of its group; empty where the source has none."""
+    cluster: str = ""
+    """The cluster it belongs to in its language, such as `lang:article`; empty where the source has none."""
+
+    @property
+    def unit(self) -> str:
+        """Its group; where it has none, it is a unit of its own."""
+        return self.group or self.id
 
 
 @dataclass(frozen=True)
@@ -56,14 +66,16 @@ class TaskData:
         queries: grouped by language in the order of `languages`.
         candidates: likewise, so that each language is one contiguous slice.
         relevants: for each query the ascending indices into `candidates` of its relevant candidates.
-        articles: for each query the number of its article: the connected component of (language, article)
-            that share question ids (MEASURES.md 5); numbered by first appearance.
+        clusters: for each query the number of its cluster (an article, in LAReQA): the connected component of clusters
+            of its language that are linked by questions in several of them (MEASURES.md 5); numbered by first
+            appearance. Where a source has no clusters, every question is one.
         files: file name -> sha256 of the source it was read from.
         partial: what was left out (`languages`, `limit`), empty for the whole task.
         relevance: the rules of relevance counted beside the strict one, of VARIANTS.
         echoes: for each query the ascending indices into `candidates` of those that leave its ranking under lenient
-            relevance: irrelevant sentences of a relevant's paragraph that contain the answer; None: not known.
-        titles: `lang:article` (the start of its candidates' ids) -> title, of the articles that have one.
+            relevance: irrelevant candidates of a relevant's group that contain the answer; None: not known.
+        titles: cluster of candidates -> title, of the clusters that have one.
+        gains: for each query the gains of its relevants; None: all are 1.
     """
 
     name: str
@@ -71,12 +83,13 @@ class TaskData:
     queries: tuple[Query, ...]
     candidates: tuple[Candidate, ...]
     relevants: tuple[tuple[int, ...], ...]
-    articles: tuple[int, ...]
+    clusters: tuple[int, ...]
     files: Mapping[str, str] = field(default_factory=dict)
     partial: Mapping[str, object] = field(default_factory=dict)
     relevance: tuple[str, ...] = ()
     echoes: tuple[tuple[int, ...], ...] | None = None
     titles: Mapping[str, str] = field(default_factory=dict)
+    gains: tuple[tuple[float, ...], ...] | None = None
 
     @cached_property
     def column_sizes(self) -> IntArray:
@@ -85,6 +98,33 @@ class TaskData:
         for candidate in self.candidates:
             counts[candidate.language] += 1
         return np.array(list(counts.values()), dtype=np.int64)
+
+    @cached_property
+    def edges(self) -> IntArray:
+        """Language m has the candidates `edges[m]:edges[m + 1]`, int64 `[languages + 1]`."""
+        return np.append(0, np.cumsum(self.column_sizes))
+
+    @cached_property
+    def candidate_columns(self) -> IntArray:
+        """The column (language) of each candidate, int64 `[candidates]`."""
+        return np.repeat(np.arange(len(self.languages)), self.column_sizes)
+
+    @cached_property
+    def offsets(self) -> IntArray:
+        """Query q has the rows `offsets[q]:offsets[q + 1]` of `positions`, int64 `[queries + 1]`."""
+        return np.append(0, np.cumsum([len(relevants) for relevants in self.relevants], dtype=np.int64))
+
+    @cached_property
+    def positions(self) -> IntArray:
+        """`relevants` of all queries one after the other, int64 `[relevants]`."""
+        return np.fromiter(chain.from_iterable(self.relevants), dtype=np.int64, count=int(self.offsets[-1]))
+
+    @cached_property
+    def row_gains(self) -> FloatArray:
+        """The gain of each of `positions`, float64 `[relevants]`."""
+        if self.gains is None:
+            return np.ones(len(self.positions))
+        return np.fromiter(chain.from_iterable(self.gains), dtype=np.float64, count=len(self.positions))
 
 
 @dataclass(frozen=True)

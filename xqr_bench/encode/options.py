@@ -107,7 +107,7 @@ def in_context(task: TaskData, template: str | None) -> TaskData:
     """
     if template is None:
         return task
-    bare = next((candidate.id for candidate in task.candidates if not candidate.paragraph), None)
+    bare = next((candidate.id for candidate in task.candidates if not candidate.context), None)
     if bare is not None:
         raise EncoderError(
             f"the candidates of {task.name} have no paragraphs to put them in",
@@ -117,7 +117,7 @@ def in_context(task: TaskData, template: str | None) -> TaskData:
     return replace(
         task,
         candidates=tuple(
-            replace(found, text=template.format(sentence=found.text, paragraph=found.paragraph))
+            replace(found, text=template.format(sentence=found.text, paragraph=found.context))
             for found in task.candidates
         ),
     )

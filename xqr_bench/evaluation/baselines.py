@@ -15,10 +15,10 @@ from xqr_bench.core.progress import Clock, Progress, Quiet, told
 from xqr_bench.core.types import PARAGRAPH, Ranks, TaskData
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.evaluation.pipeline import choose_metrics, make_record
-from xqr_bench.rank.exact import ScoreBlock, exact_ranks, ranks_of, ranks_of_scores, relevant_rows
+from xqr_bench.rank.exact import ScoreBlock, exact_ranks, ranks_of, ranks_of_scores
 from xqr_bench.rank.lexical import NAME, Bm25, Bm25Options
 from xqr_bench.rank.product import TILE_ROWS, Vectors
-from xqr_bench.rank.variants import Variants, paragraph_relevants
+from xqr_bench.rank.variants import Variants, group_relevants
 from xqr_bench.record import ModelInfo, Record
 from xqr_bench.tasks import Progress as DataProgress
 from xqr_bench.tasks import TaskSpec, load_task, resolve_task
@@ -140,14 +140,13 @@ def oracle_ranks(data: TaskData) -> Ranks:
 
     Where sentences of their paragraphs count too, these come next, tied: the ceiling under every rule of relevance.
     """
-    offsets, positions = relevant_rows(data)
-    columns = np.repeat(np.arange(len(data.languages)), data.column_sizes)[positions]
-    row_queries = np.repeat(np.arange(len(data.queries)), np.diff(offsets))
+    columns = data.candidate_columns[data.positions]
+    row_queries = np.repeat(np.arange(len(data.queries)), np.diff(data.offsets))
     relevants = np.zeros((len(data.queries), len(data.languages)), dtype=np.int32)
     np.add.at(relevants, (row_queries, columns), 1)
     eq = relevants[row_queries]
     variants = Variants(data)
-    seconds = paragraph_relevants(data) if PARAGRAPH in data.relevance else data.relevants
+    seconds = group_relevants(data) if PARAGRAPH in data.relevance else data.relevants
     for start in range(0, len(data.queries), TILE_ROWS):
         block = slice(start, start + TILE_ROWS)
         scores = np.zeros((len(data.queries[block]), len(data.candidates)), dtype=np.float32)
@@ -155,7 +154,7 @@ def oracle_ranks(data: TaskData) -> Ranks:
             scores[row, list(second)] = 1
             scores[row, list(first)] = 2
         variants.count_block(start, scores, scores)
-    return variants.attach(ranks_of(data, offsets, positions, np.zeros_like(eq), eq))
+    return variants.attach(ranks_of(data, np.zeros_like(eq), eq))
 
 
 def random_records(tasks: Sequence[str | Path | TaskSpec], *, seed: int = 0, **arguments: Any) -> list[Record]:

@@ -18,18 +18,17 @@ from xqr_bench.encode.hub import digest_of_files
 from xqr_bench.evaluation.pipeline import choose_metrics, make_record
 from xqr_bench.measure.metrics.per_query import setting_views
 from xqr_bench.measure.peers import Agreement, PytrecEval, compare, require_agreement
-from xqr_bench.rank.exact import ranks_of, relevant_rows
+from xqr_bench.rank.exact import ranks_of
 from xqr_bench.rank.runs import (
     LAYOUT,
     Chunk,
     Lists,
-    candidate_columns,
     read_chunks,
     run_files,
     task_lists,
     unjudged_ids,
 )
-from xqr_bench.rank.variants import Variants, paragraph_relevants
+from xqr_bench.rank.variants import Variants, group_relevants
 from xqr_bench.record import ModelInfo, Record
 from xqr_bench.tasks import Progress as DataProgress
 from xqr_bench.tasks import TaskSpec, load_task, resolve_task
@@ -138,14 +137,14 @@ class RunReader:
         self._unjudged = unjudged_ids(data, lists)
         self._keys = [str(index) for index in range(len(data.candidates))]
         self._index = {candidate.id: index for index, candidate in enumerate(data.candidates)}
-        self._columns = candidate_columns(data)
+        self._columns = data.candidate_columns
         pooled = lists.setting == MULTILINGUAL
         self._count_columns = self._columns if pooled else np.zeros_like(self._columns)
         columns = len(data.languages) if pooled else 1
         self._found = Counts.none_yet(lists, columns, len(data.candidates))
         self._wide: Counts | None = None
         if data.relevance:
-            wide = task_lists(data, lists.setting, paragraph_relevants(data))
+            wide = task_lists(data, lists.setting, group_relevants(data))
             self._wide = Counts.none_yet(wide, columns, len(data.candidates))
         self._lengths = np.zeros(len(lists), dtype=np.int64)
         self._top = np.zeros((len(lists), len(data.languages)), dtype=np.int32)
@@ -411,7 +410,7 @@ def run_identity(folder: Path) -> ModelIdentity:
 
 def ranks_of_run(data: TaskData, counts: Mapping[str, SettingCounts]) -> Ranks:
     """Put the settings of a run together: the pooled lists by language column, the others as lists of their own."""
-    offsets, positions = relevant_rows(data)
+    positions = data.positions
     pooled = counts.get(MULTILINGUAL)
     shape = (len(positions), len(data.languages))
     gt = np.full(shape, -1, dtype=np.int32) if pooled is None else pooled.gt
@@ -423,7 +422,7 @@ def ranks_of_run(data: TaskData, counts: Mapping[str, SettingCounts]) -> Ranks:
         own_eq[found.lists.rows] = found.eq[:, 0]
     whole = pooled is not None and all(found.missing == 0 and found.cut is None for found in counts.values())
     depth = None if whole else max(int(found.lengths.max(initial=0)) for found in counts.values())
-    ranks = ranks_of(data, offsets, positions, gt, eq, depth)
+    ranks = ranks_of(data, gt, eq, depth)
     if pooled is not None:
         top = np.zeros((len(data.queries), len(data.languages)), dtype=np.int32)
         top[pooled.lists.queries] = pooled.top
@@ -442,7 +441,7 @@ def with_rules(data: TaskData, ranks: Ranks, counts: Mapping[str, Counts]) -> Ra
     """
     if not counts:
         return ranks
-    paragraphs = paragraph_relevants(data)
+    paragraphs = group_relevants(data)
     rows = sum(map(len, paragraphs))
     pooled, own = (np.stack([np.full(rows, -1), np.zeros(rows, dtype=np.int64)]) for _ in range(2))
     for setting, found in counts.items():
@@ -454,7 +453,7 @@ def with_rules(data: TaskData, ranks: Ranks, counts: Mapping[str, Counts]) -> Ra
         pooled[0, there] = np.where(retrieved, found.gt.sum(axis=1), -1)
         pooled[1, there] = found.eq.sum(axis=1)
         if ranks.own_gt is None:  # a language's ranking is a part of the pooled one
-            each, column = np.arange(len(there)), candidate_columns(data)[found.lists.positions]
+            each, column = np.arange(len(there)), data.candidate_columns[found.lists.positions]
             own[:, there] = found.gt[each, column], found.eq[each, column]
     variants = Variants(data, separate=True)
     variants.take_counts((pooled[0], pooled[1]), (own[0], own[1]))

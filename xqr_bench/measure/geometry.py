@@ -338,7 +338,7 @@ def measure_geometry(
             "cosine_between": mean_cosine_between(groups),
         }
         within = [mean_cosine(group) for group in groups]
-        articles = np.array(data.articles, dtype=np.int64)
+        articles = np.array(data.clusters, dtype=np.int64)
         probe = language_probe(unit, languages[kept], articles[kept])
         found = _occurrences(data, vectors, similarity, languages)
     sizes = data.column_sizes / len(data.candidates)
@@ -437,9 +437,8 @@ def _directions(vectors: Embeddings) -> tuple[FloatArray, IntArray]:
 
 
 def _occurrences(data: TaskData, vectors: Embeddings, similarity: str, languages: IntArray) -> Occurrences:
-    columns = np.repeat(np.arange(len(data.languages)), data.column_sizes)
     blocks = vector_scores(vectors.queries, vectors.candidates, similarity=similarity)
-    return count_occurrences(blocks, languages, columns, K)
+    return count_occurrences(blocks, languages, data.candidate_columns, K)
 
 
 def _mean(values: Sequence[float]) -> float | None:

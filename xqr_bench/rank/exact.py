@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 from queue import SimpleQueue
 from typing import Any
 
@@ -82,12 +81,10 @@ def exact_ranks(
             )
     if similarity != "cosine":
         _refuse_overflow(data, queries, candidates)
-    edges = np.append(0, np.cumsum(data.column_sizes))
-    counter = counter_on(device, edges, queries, candidates, unit=similarity == "cosine", memory=memory)
-    offsets, positions = relevant_rows(data)
+    counter = counter_on(device, data.edges, queries, candidates, unit=similarity == "cosine", memory=memory)
     variants = Variants(data)
-    gt, eq = count_all(counter, len(queries), offsets, positions, len(data.languages), progress, variants)
-    return variants.attach(ranks_of(data, offsets, positions, gt, eq))
+    gt, eq = count_all(counter, len(queries), data.offsets, data.positions, len(data.languages), progress, variants)
+    return variants.attach(ranks_of(data, gt, eq))
 
 
 def count_all(
@@ -104,7 +101,7 @@ def count_all(
     Args:
         whole: where to count.
         queries: how many.
-        offsets, positions: see `relevant_rows`.
+        offsets, positions: see `TaskData`.
         languages: how many columns are counted apart.
         progress: called with the number of queries done.
         variants: what else to count in the same scores.
@@ -159,35 +156,15 @@ def count_all(
     return gt, eq
 
 
-def relevant_rows(data: TaskData) -> tuple[IntArray, IntArray]:
-    """The (query, relevant) rows of a task.
-
-    Returns:
-        offsets, int64 `[queries + 1]`, and the candidate index of each row, int64 `[relevants]`.
-    """
-    offsets = np.append(0, np.cumsum([len(found) for found in data.relevants], dtype=np.int64))
-    return offsets, np.fromiter(chain.from_iterable(data.relevants), dtype=np.int64, count=int(offsets[-1]))
-
-
-def ranks_of(
-    data: TaskData,
-    offsets: IntArray,
-    positions: IntArray,
-    gt: NDArray[np.int32],
-    eq: NDArray[np.int32],
-    depth: int | None = None,
-) -> Ranks:
+def ranks_of(data: TaskData, gt: NDArray[np.int32], eq: NDArray[np.int32], depth: int | None = None) -> Ranks:
     """Put counts and the task's ids together.
 
     Args:
         data: the task.
-        offsets: int64 `[queries + 1]`.
-        positions: candidate index of each relevant, int64 `[relevants]`.
         gt, eq: int32 `[relevants, languages]`.
         depth: where the ranking was cut.
     """
     ids = np.array([candidate.id for candidate in data.candidates], dtype=object)
-    columns = np.repeat(np.arange(len(data.languages)), data.column_sizes)  # candidates stand grouped by language
     return Ranks(
         task=data.name,
         columns=data.languages,
@@ -195,11 +172,11 @@ def ranks_of(
         query_ids=[query.id for query in data.queries],
         question_ids=[query.question for query in data.queries],
         query_languages=[query.language for query in data.queries],
-        articles=np.array(data.articles, dtype=np.int64),
-        offsets=offsets,
-        relevant_ids=ids[positions].tolist(),
-        relevant_columns=columns[positions],
-        gains=np.ones(len(positions)),
+        articles=np.array(data.clusters, dtype=np.int64),
+        offsets=data.offsets,
+        relevant_ids=ids[data.positions].tolist(),
+        relevant_columns=data.candidate_columns[data.positions],
+        gains=data.row_gains,
         gt=gt,
         eq=eq,
         depth=depth,
@@ -295,8 +272,7 @@ def ranks_of_scores(
     """
     from xqr_bench.rank.kernels import count_rows
 
-    offsets, positions = relevant_rows(data)
-    edges = np.append(0, np.cumsum(data.column_sizes))
+    offsets, positions, edges = data.offsets, data.positions, data.edges
     shape = (2, len(positions), len(data.languages))
     pooled, own = np.zeros(shape, dtype=np.int32), np.zeros(shape, dtype=np.int32)
     variants = Variants(data, separate=True)
@@ -311,7 +287,7 @@ def ranks_of_scores(
         variants.count_block(block.start, block.pooled, block.own)
         if progress is not None:
             progress(stop - block.start)
-    ranks = ranks_of(data, offsets, positions, *pooled)
+    ranks = ranks_of(data, *pooled)
     each = np.arange(len(positions))
     own_gt, own_eq = (counts[each, ranks.relevant_columns] for counts in own)
     return variants.attach(replace(ranks, own_gt=own_gt, own_eq=own_eq))

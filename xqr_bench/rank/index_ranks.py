@@ -87,7 +87,7 @@ def indexed_ranks(
             raise RanksError(f"{data.name} has {len(things)} {name}", found=f"vectors of the shape {vectors.shape}")
     if similarity == "cosine":
         queries, candidates = unit_vectors(queries), unit_vectors(candidates)
-    edges = np.append(0, np.cumsum(data.column_sizes))
+    edges = data.edges
     parameters = resolve(options, candidates.shape[1])
     started = time.perf_counter()
     indices = {
@@ -150,10 +150,9 @@ class _Search:
         self._indices = indices
         self._own_scores = options.type == "ivfpq"
         self._depth = options.list_depth or 1
-        self._edges = np.append(0, np.cumsum(data.column_sizes))
+        self._edges = data.edges
         self._kept = np.minimum(data.column_sizes, self._depth)
-        self._offsets = np.append(0, np.cumsum([len(found) for found in data.relevants], dtype=np.int64))
-        self._positions = np.array([index for found in data.relevants for index in found], dtype=np.int64)
+        self._offsets, self._positions = data.offsets, data.positions
         self._gt = np.zeros((len(self._positions), len(indices)), dtype=np.int32)
         self._eq = np.zeros_like(self._gt)
         language = {code: m for m, code in enumerate(data.languages)}
@@ -229,7 +228,7 @@ class _Search:
 
     def ranks(self) -> Ranks:
         """The ranks counted so far."""
-        ranks = ranks_of(self._data, self._offsets, self._positions, self._gt, self._eq, depth=self._depth)
+        ranks = ranks_of(self._data, self._gt, self._eq, depth=self._depth)
         return self._variants.attach(ranks)
 
     def recall(self) -> NDArray[np.float64]:

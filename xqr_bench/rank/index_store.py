@@ -49,7 +49,7 @@ class SavedTask(_Part):
     file: str | None = Field(description="the task file; null: a task that ships with xqr-bench")
     languages: list[str] | None = Field(description="the languages it was restricted to")
     limit: int | None = Field(description="the questions it was restricted to")
-    digest: str = Field(description="SHA-256 over ids, texts and paragraphs of the candidates")
+    digest: str = Field(description="SHA-256 over ids, texts and contexts of the candidates")
 
 
 class SavedEncoder(_Part):
@@ -79,10 +79,10 @@ class Manifest(_Part):
 
 
 def task_digest(data: TaskData) -> str:
-    """SHA-256 over ids, texts and paragraphs of the candidates, in order."""
+    """SHA-256 over ids, texts and contexts of the candidates, in order."""
     digest = hashlib.sha256()
     for candidate in data.candidates:
-        row = [candidate.id, candidate.text, candidate.paragraph]
+        row = [candidate.id, candidate.text, candidate.context]
         digest.update(json.dumps(row, ensure_ascii=False).encode() + b"\n")
     return digest.hexdigest()
 
@@ -127,7 +127,7 @@ def save_index(
         SavedIndexError: the folder cannot be written.
     """
     check_place(folder, overwrite=overwrite)
-    edges = np.append(0, np.cumsum(data.column_sizes))
+    edges = data.edges
     temporary: Path | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -153,7 +153,7 @@ class Bm25:
         options = options or Bm25Options()
         self._queries = [terms(query.text) for query in data.queries]
         candidates = [terms(candidate.text) for candidate in data.candidates]
-        self._edges = np.append(0, np.cumsum(data.column_sizes)).tolist()
+        self._edges = data.edges.tolist()
         self._pool = _index(candidates, options)
         self._languages = [
             _index(candidates[start:stop], options)

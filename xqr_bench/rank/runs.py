@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from xqr_bench.core.errors import RunError, UnknownNameError, UsageError
 from xqr_bench.core.files import atomic_path, write_text
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, SETTINGS, IntArray, TaskData
-from xqr_bench.rank.exact import ScoreBlock, relevant_rows, top_hits
+from xqr_bench.rank.exact import ScoreBlock, top_hits
 from xqr_bench.tasks import TaskSpec
 
 # What the files of a run are called, and which lists stand in them.
@@ -71,11 +71,6 @@ class Lists:
         return self.positions[self.offsets[index] : self.offsets[index + 1]]
 
 
-def candidate_columns(data: TaskData) -> IntArray:
-    """Pool column of each candidate, int64 `[candidates]`."""
-    return np.repeat(np.arange(len(data.languages)), data.column_sizes)
-
-
 def task_lists(data: TaskData, setting: str, relevants: Sequence[tuple[int, ...]] | None = None) -> Lists:
     """The lists of `data` in a setting, in the order of its queries, then of the candidates' languages.
 
@@ -84,9 +79,11 @@ def task_lists(data: TaskData, setting: str, relevants: Sequence[tuple[int, ...]
         setting: the setting.
         relevants: other candidates of each query than its relevants, ascending, in the same languages.
     """
-    offsets, positions = relevant_rows(data if relevants is None else replace(data, relevants=tuple(relevants)))
+    if relevants is not None:
+        data = replace(data, relevants=tuple(relevants), gains=None)
+    offsets, positions = data.offsets, data.positions
     query = np.repeat(np.arange(len(data.queries)), np.diff(offsets))
-    column = candidate_columns(data)[positions]
+    column = data.candidate_columns[positions]
     of_language = {language: number for number, language in enumerate(data.languages)}
     own = np.array([of_language[found.language] for found in data.queries], dtype=np.int64)
     if setting == MULTILINGUAL:
@@ -469,7 +466,7 @@ class _Writer:
         self._names = [f" Q0 {candidate.id} " for candidate in data.candidates]
         self._ends = [f" {tag}\n"]
         self._ranks = [f"{rank} " for rank in range(1, min(depth, len(data.candidates)) + 1)]
-        self._edges = np.append(0, np.cumsum(data.column_sizes))
+        self._edges = data.edges
         by_id = sorted(range(len(data.candidates)), key=lambda index: data.candidates[index].id.encode(), reverse=True)
         self._places = np.empty(len(by_id), dtype=np.int64)
         self._places[by_id] = np.arange(len(by_id))

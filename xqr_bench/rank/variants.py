@@ -20,18 +20,17 @@ from xqr_bench.rank.counting import Columns, Counter, Panel
 from xqr_bench.rank.product import Vectors
 
 
-def paragraph_relevants(data: TaskData) -> list[tuple[int, ...]]:
-    """For each query the ascending indices of all sentences of the paragraphs that hold one of its relevants."""
+def group_relevants(data: TaskData) -> list[tuple[int, ...]]:
+    """For each query the ascending indices of all candidates of the groups (paragraphs) that hold a relevant of it."""
     members: defaultdict[str, list[int]] = defaultdict(list)
     for index, candidate in enumerate(data.candidates):
-        members[candidate.id.rpartition(":")[0]].append(index)
-    of_candidate = [candidate.id.rpartition(":")[0] for candidate in data.candidates]
+        members[candidate.unit].append(index)
     known: dict[tuple[int, ...], tuple[int, ...]] = {}  # translations share their relevants
     found = []
     for relevant in data.relevants:
         if relevant not in known:
-            paragraphs = dict.fromkeys(of_candidate[index] for index in relevant)
-            known[relevant] = tuple(sorted(index for paragraph in paragraphs for index in members[paragraph]))
+            groups = dict.fromkeys(data.candidates[index].unit for index in relevant)
+            known[relevant] = tuple(sorted(index for group in groups for index in members[group]))
         found.append(known[relevant])
     return found
 
@@ -72,15 +71,15 @@ class Variants:
     def __init__(self, data: TaskData, *, separate: bool = False) -> None:
         n_columns = len(data.languages)
         self._data = data
-        self._edges = np.append(0, np.cumsum(data.column_sizes))
-        self._columns = np.repeat(np.arange(n_columns), data.column_sizes)
+        self._edges = data.edges
+        self._columns = data.candidate_columns
         self._best = np.full((len(data.queries), n_columns), -np.inf, dtype=np.float32)
         self._count = np.zeros((len(data.queries), n_columns), dtype=np.int32)
         self._strict = self._echoes = self._paragraph = None
         if LENIENT in data.relevance and data.echoes is not None:
             self._strict, self._echoes = _Taken(data.relevants), _Taken(data.echoes)
         if PARAGRAPH in data.relevance:
-            self._paragraph = _Taken(paragraph_relevants(data))
+            self._paragraph = _Taken(group_relevants(data))
             self._counts = np.zeros((4, len(self._paragraph.positions)), dtype=np.int32)
         self._taken = [found for found in (self._strict, self._echoes, self._paragraph) if found is not None]
         if separate:
@@ -163,11 +162,11 @@ class Variants:
         """Take what was counted elsewhere instead of scores: fewer candidates above stand for a higher score.
 
         Args:
-            pooled: candidates of the whole pool above and beside each sentence of `paragraph_relevants`, int64
+            pooled: candidates of the whole pool above and beside each sentence of `group_relevants`, int64
                 `[rows]` in their order; -1 above where it has no rank.
             own: the same in its own language's ranking.
         """
-        every = _Taken(paragraph_relevants(self._data))
+        every = _Taken(group_relevants(self._data))
         keys = self._keys(every)
         for taken in self._taken:
             at = np.searchsorted(keys, self._keys(taken))
@@ -218,8 +217,7 @@ class Variants:
     def _of_paragraphs(self, ranks: Ranks, taken: _Taken) -> Ranks:
         n = max(1, len(self._columns))
         rows = np.repeat(np.arange(ranks.n_queries), np.diff(taken.offsets))
-        strict = np.fromiter(chain.from_iterable(self._data.relevants), dtype=np.int64, count=ranks.n_relevants)
-        others = ~np.isin(rows * n + taken.positions, ranks.row_queries * n + strict)
+        others = ~np.isin(rows * n + taken.positions, ranks.row_queries * n + self._data.positions)
         gt, eq, own_gt, own_eq = self._counts[:, others]
         for scores, above, beside in ((taken.pooled, gt, eq), (taken.own, own_gt, own_eq)):
             missing = np.isneginf(scores[others])

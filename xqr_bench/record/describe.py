@@ -181,7 +181,7 @@ def task_info(spec: TaskSpec, data: TaskData) -> TaskInfo:
         groups=groups,
         counts=counts,
         n_questions=len({query.question for query in data.queries}),
-        n_articles=len(set(data.articles)),
+        n_articles=len(set(data.clusters)),
         demonstration=spec.demonstration,
         partial=dict(data.partial),
         files=dict(data.files),

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import DataError, UsageError
-from xqr_bench.core.types import IntArray, TaskData
+from xqr_bench.core.types import Candidate, IntArray, TaskData
 from xqr_bench.record.exposure import KINDS, Findings, Found
 
 # Text -> units: what is compared when texts are looked for in other texts.
@@ -421,13 +421,13 @@ def _texts_of_task(data: TaskData) -> Iterator[tuple[str, str, str, str]]:
     """(kind, language, id, text) of everything."""
     for query in data.queries:
         yield "question", query.language, query.question, query.text
-    paragraphs: dict[str, str] = {}
+    groups: dict[str, Candidate] = {}
     for candidate in data.candidates:
         yield "sentence", candidate.language, candidate.id, candidate.text
-        if candidate.paragraph:
-            paragraphs.setdefault(candidate.id.rpartition(":")[0], candidate.paragraph)
-    for name, text in paragraphs.items():
-        yield "paragraph", name.partition(":")[0], name, text
+        if candidate.context:
+            groups.setdefault(candidate.unit, candidate)
+    for name, member in groups.items():
+        yield "paragraph", member.language, name, member.context
     for name, text in data.titles.items():
         yield "title", name.partition(":")[0], name, text
 

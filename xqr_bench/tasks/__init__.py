@@ -4,7 +4,7 @@
 """
 
 from xqr_bench.tasks.load import load_task
-from xqr_bench.tasks.readers import READERS, LanguageData, Question, Reader, Sentence
+from xqr_bench.tasks.readers import READERS, LanguageData, Reader, SourceCandidate, SourceQuestion
 from xqr_bench.tasks.sources import (
     FileCheck,
     Place,
@@ -37,10 +37,10 @@ __all__ = [
     "Licence",
     "Place",
     "Progress",
-    "Question",
     "Reader",
-    "Sentence",
+    "SourceCandidate",
     "SourceFile",
+    "SourceQuestion",
     "TaskSpec",
     "data_folder",
     "fetch",

@@ -1,26 +1,32 @@
-"""A task's files as `TaskData`: its articles, and parts of it; and folders of translated sentences."""
+"""A task's files as `TaskData`: its clusters, and parts of it; and folders of translated sentences."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
 
 from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.types import LENIENT, Candidate, Query, TaskData
-from xqr_bench.tasks.readers import READERS, LanguageData
+from xqr_bench.tasks.readers import READERS, LanguageData, SourceCandidate
 from xqr_bench.tasks.sources import Progress, read_source
 from xqr_bench.tasks.spec import TaskSpec, resolve_task
 
-# Articles: the connected components that shared question ids make (MEASURES.md, 5).
+T = TypeVar("T")
+
+# Clusters: the connected components that shared question ids make (MEASURES.md, 5).
 
 
 def number_components(memberships: Iterable[tuple[Hashable, Hashable]]) -> tuple[int, ...]:
     """Number the component of each (place, question) pair.
 
-    Places are (language, article position). Two places belong together when a question stands in both,
-    directly or over other places. Translated articles have other titles and positions: shared ids link them.
+    Two places belong together when a question stands in both, directly or over other places. A place is a cluster of
+    one language, such as an article: translated articles have other titles and positions, shared ids link them.
 
     Args:
         memberships: one pair per query.
@@ -28,21 +34,18 @@ def number_components(memberships: Iterable[tuple[Hashable, Hashable]]) -> tuple
     Returns:
         For each pair the number of its component, in order of first appearance: 0, 1, ...
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     pairs = list(memberships)
-    parent: dict[Hashable, Hashable] = {}
-
-    def root(place: Hashable) -> Hashable:
-        while parent[place] != place:
-            parent[place] = parent[parent[place]]  # halve the path on the way up
-            place = parent[place]
-        return place
-
-    first_place: dict[Hashable, Hashable] = {}
-    for place, question in pairs:
-        parent.setdefault(place, place)
-        parent[root(place)] = root(first_place.setdefault(question, place))
-    numbers: dict[Hashable, int] = {}
-    return tuple(numbers.setdefault(root(place), len(numbers)) for place, _ in pairs)
+    nodes = {node: number for number, node in enumerate(dict.fromkeys(("place", place) for place, _ in pairs))}
+    for _, question in pairs:
+        nodes.setdefault(("question", question), len(nodes))
+    edges = [[nodes["place", place] for place, _ in pairs], [nodes["question", question] for _, question in pairs]]
+    graph = coo_array((np.ones(len(pairs)), edges), shape=(len(nodes), len(nodes)))
+    labels = connected_components(graph, directed=False)[1] if pairs else []
+    numbers: dict[int, int] = {}
+    return tuple(numbers.setdefault(int(labels[place]), len(numbers)) for place in edges[0])
 
 
 # Parts of a task: some of its languages, the first of its questions.
@@ -71,7 +74,7 @@ def choose_languages(name: str, known: Sequence[str], wanted: Sequence[str] | No
 
 
 def keep_languages(data: TaskData, languages: Sequence[str]) -> TaskData:
-    """The queries and candidates of these languages; articles keep the bounds they have in the whole.
+    """The queries and candidates of these languages; clusters keep the bounds they have in the whole.
 
     Raises:
         DataError: a language is left without a query or candidate.
@@ -89,7 +92,7 @@ def keep_languages(data: TaskData, languages: Sequence[str]) -> TaskData:
 
 
 def first_questions(data: TaskData, limit: int) -> TaskData:
-    """The first `limit` questions in order of first appearance, and all sentences of their paragraphs.
+    """The first `limit` questions in order of first appearance, and all candidates of their relevants' groups.
 
     Raises:
         UsageError: `limit` is below 1.
@@ -100,53 +103,45 @@ def first_questions(data: TaskData, limit: int) -> TaskData:
     order = list(dict.fromkeys(query.question for query in data.queries))
     if limit >= len(order):
         return data
-    kept = set(order[:limit])
-    paragraphs = {
-        _paragraph(data.candidates[index])
+    wanted = set(order[:limit])
+    groups = {
+        data.candidates[index].unit
         for query, relevants in zip(data.queries, data.relevants, strict=True)
-        if query.question in kept
+        if query.question in wanted
         for index in relevants
     }
     return _keep(
         data,
         data.languages,
-        lambda query: query.question in kept,
-        lambda candidate: _paragraph(candidate) in paragraphs,
+        lambda query: query.question in wanted,
+        lambda candidate: candidate.unit in groups,
         {**data.partial, "limit": limit},
     )
 
 
-def keep_articles(data: TaskData, articles: Collection[int]) -> TaskData:
-    """The queries of these articles (numbers of `data.articles`), and the sentences of the same articles.
+def keep_clusters(data: TaskData, clusters: Collection[int]) -> TaskData:
+    """The queries of these clusters (numbers of `data.clusters`), and the candidates of the same clusters.
 
-    Articles are numbered anew; sentences of articles without any question stay in no part.
+    Clusters are numbered anew; candidates of clusters without any question stay in no part.
 
     Raises:
         DataError: a language is left without a query or candidate.
     """
-    wanted = {int(number) for number in articles}
+    wanted = {int(number) for number in clusters}
     places = {
-        _article(data.candidates[index])
-        for number, relevants in zip(data.articles, data.relevants, strict=True)
+        data.candidates[index].cluster
+        for number, relevants in zip(data.clusters, data.relevants, strict=True)
         if number in wanted
         for index in relevants
     }
-    kept = {query.id for query, number in zip(data.queries, data.articles, strict=True) if number in wanted}
+    ids = {query.id for query, number in zip(data.queries, data.clusters, strict=True) if number in wanted}
     return _keep(
         data,
         data.languages,
-        lambda query: query.id in kept,
-        lambda candidate: _article(candidate) in places,
+        lambda query: query.id in ids,
+        lambda candidate: candidate.cluster in places,
         {**data.partial, "articles": sorted(wanted)},
     )
-
-
-def _article(candidate: Candidate) -> str:
-    return candidate.id.rsplit(":", 2)[0]
-
-
-def _paragraph(candidate: Candidate) -> str:
-    return candidate.id.rpartition(":")[0]
 
 
 def _keep(
@@ -175,21 +170,25 @@ def _keep(
                 remedy=f"raise the limit, or leave {code} out of the languages",
             )
     numbers: dict[int, int] = {}
-    articles = {candidate.id.rsplit(":", 2)[0] for candidate in candidates}
-    return TaskData(
-        name=data.name,
+    clusters = {candidate.cluster for candidate in candidates}
+    rows_left = [[place for place, index in enumerate(data.relevants[row]) if index in new_index] for row in rows]
+
+    def chosen(values: Sequence[Sequence[T]]) -> tuple[tuple[T, ...], ...]:
+        return tuple(tuple(values[row][place] for place in left) for row, left in zip(rows, rows_left, strict=True))
+
+    return replace(
+        data,
         languages=languages,
         queries=queries,
         candidates=candidates,
-        relevants=tuple(tuple(new_index[index] for index in data.relevants[row] if index in new_index) for row in rows),
-        articles=tuple(numbers.setdefault(data.articles[row], len(numbers)) for row in rows),
-        files=data.files,
+        relevants=tuple(tuple(new_index[index] for index in indices) for indices in chosen(data.relevants)),
+        clusters=tuple(numbers.setdefault(data.clusters[row], len(numbers)) for row in rows),
         partial=partial,
-        relevance=data.relevance,
         echoes=None
         if data.echoes is None
         else tuple(tuple(new_index[index] for index in data.echoes[row] if index in new_index) for row in rows),
-        titles={place: title for place, title in data.titles.items() if place in articles},
+        titles={place: title for place, title in data.titles.items() if place in clusters},
+        gains=None if data.gains is None else chosen(data.gains),
     )
 
 
@@ -211,11 +210,11 @@ def load_task(
         data_dir: the folder that holds the files; default: XQR_BENCH_DATA, else a per-user cache that a
             download fills. A folder that is named but lacks a file is an error, never a reason to download.
         languages: keep only these, in the order of the task; only their files are read.
-        limit: keep the first so many questions, and the paragraphs they stand in.
+        limit: keep the first so many questions, and the groups (such as paragraphs) of their relevants.
         progress: called while files are downloaded and read.
 
     Returns:
-        The texts; `partial` names what `languages` or `limit` left out. Articles are numbered over the
+        The texts; `partial` names what `languages` or `limit` left out. Clusters are numbered over the
         languages that were read.
 
     Raises:
@@ -256,63 +255,67 @@ def assemble(
     """Join the languages: a query's relevants are those of its question in every language that has it.
 
     Raises:
-        DataError: a language without a sentence or question, languages that share no question at all, or lenient
-            relevance of a format that does not tell which sentences repeat an answer.
+        DataError: a language without a candidate or question, languages that share no question at all, or lenient
+            relevance of a format that does not tell which candidates repeat an answer.
     """
     for code, data in parsed.items():
-        if not data.sentences or not data.questions:
-            lack = "sentence" if not data.sentences else "question"
+        if not data.candidates or not data.questions:
+            lack = "question" if data.candidates else "candidate"
             raise DataError(
                 f"the task {name} has no {lack} in {code}", remedy=f"complete its file, or leave {code} out"
             )
     candidates: list[Candidate] = []
-    relevant: defaultdict[str, list[int]] = defaultdict(list)  # question id -> indices, ascending
+    gains: defaultdict[str, dict[int, float]] = defaultdict(dict)  # question id -> candidate index, ascending -> gain
     echoes: defaultdict[str, list[int]] = defaultdict(list)
     for code, data in parsed.items():
         first = len(candidates)
-        candidates += [
-            Candidate(f"{code}:{s.article}:{s.paragraph}:{s.position}", code, s.text, s.context) for s in data.sentences
-        ]
+        candidates += [_candidate(code, candidate) for candidate in data.candidates]
         for question in data.questions:
-            relevant[question.id] += [first + index for index in question.relevants]
+            gains[question.id] |= {first + index: gain for index, gain in question.gains.items()}
             echoes[question.id] += [first + index for index in question.echoes or ()]
     queries = [
         Query(f"{code}:{question.id}", code, question.id, question.text)
         for code, data in parsed.items()
         for question in data.questions
     ]
-    if len(parsed) > 1 and len(relevant) == len(queries):
+    if len(parsed) > 1 and len(gains) == len(queries):
         raise DataError(
             f"the task {name} is not parallel: no question id is shared by two of its languages",
             found=", ".join(f"{code}: {data.questions[0].id}, ..." for code, data in parsed.items()),
             remedy="give a question and its translations the same id",
         )
-    told = all(question.echoes is not None for data in parsed.values() for question in data.questions)
-    if LENIENT in relevance and not told:
+    has_echoes = all(question.echoes is not None for data in parsed.values() for question in data.questions)
+    if LENIENT in relevance and not has_echoes:
         raise DataError(
-            f"the task {name} has no {LENIENT} relevance: its format does not tell which sentences repeat an answer",
+            f"the task {name} has no {LENIENT} relevance: its format does not tell which candidates repeat an answer",
             remedy=f"take {LENIENT} out of relevance in the task file",
         )
-    indices = {question: tuple(found) for question, found in relevant.items()}
-    places = [((code, question.article), question.id) for code, data in parsed.items() for question in data.questions]
+    relevants = {question: tuple(found) for question, found in gains.items()}
+    graded = any(gain != 1 for found in gains.values() for gain in found.values())
+    places = [
+        ((code, question.cluster) if question.cluster else question.id, question.id)
+        for code, data in parsed.items()
+        for question in data.questions
+    ]
     return TaskData(
         name=name,
         languages=tuple(parsed),
         queries=tuple(queries),
         candidates=tuple(candidates),
-        relevants=tuple(indices[query.question] for query in queries),
-        articles=number_components(places),
+        relevants=tuple(relevants[query.question] for query in queries),
+        clusters=number_components(places),
         files=dict(files),
         partial=dict(partial),
         relevance=tuple(relevance),
-        echoes=tuple(tuple(echoes[query.question]) for query in queries) if told else None,
-        titles={
-            f"{code}:{article}": title
-            for code, data in parsed.items()
-            for article, title in enumerate(data.titles)
-            if title
-        },
+        echoes=tuple(tuple(echoes[query.question]) for query in queries) if has_echoes else None,
+        titles={f"{code}:{place}": title for code, data in parsed.items() for place, title in data.titles.items()},
+        gains=tuple(tuple(gains[query.question].values()) for query in queries) if graded else None,
     )
+
+
+def _candidate(code: str, source: SourceCandidate) -> Candidate:
+    group, cluster = (f"{code}:{name}" if name else "" for name in (source.group, source.cluster))
+    return Candidate(f"{code}:{source.id}", code, source.text, group, source.context, cluster)
 
 
 # A folder of translated sentences: one text file a language, line by line translations of each other.
@@ -379,6 +382,6 @@ def read_bitext(folder: Path | str, languages: Sequence[str]) -> TaskData:
         relevants=tuple(
             tuple(range(place, width * len(languages), width)) for _ in languages for place in range(width)
         ),
-        articles=tuple(range(width)) * len(languages),
+        clusters=tuple(range(width)) * len(languages),
         files=files,
     )

@@ -324,7 +324,7 @@ class FileCheck:
     fault: DataError | None
     size: int = 0
     questions: int = 0
-    sentences: int = 0
+    candidates: int = 0
 
 
 def verify(spec: TaskSpec, data_dir: Path | str | None = None) -> Iterator[FileCheck]:
@@ -338,4 +338,4 @@ def verify(spec: TaskSpec, data_dir: Path | str | None = None) -> Iterator[FileC
         except DataError as error:
             yield FileCheck(place, error)
         else:
-            yield FileCheck(place, None, len(content), len(data.questions), len(data.sentences))
+            yield FileCheck(place, None, len(content), len(data.questions), len(data.candidates))

@@ -46,7 +46,7 @@ def hits(data: TaskData, options: IndexOptions, similarity: str) -> list[list[di
         queries, candidates = unit_vectors(queries), unit_vectors(candidates)
     whole = Product(queries, candidates)
     exact = {start: whole.scores(whole.panels[0]).copy() for start, _ in whole.blocks()}[0]
-    edges = np.append(0, np.cumsum(data.column_sizes))
+    edges = data.edges
     lists: list[list[dict[int, float]]] = [[] for _ in data.queries]
     for m, code in enumerate(data.languages):
         index = build_index(candidates[edges[m] : edges[m + 1]], options, code)
@@ -159,7 +159,7 @@ def test_recall_is_the_literal_share_of_the_exact_best(type_: str) -> None:
     options = IndexOptions.parse(type_, REACHES_FEW[type_], 200)
     facts = indexed_ranks(DATA, QUERIES, CANDIDATES, options).facts
     queries, candidates = unit_vectors(QUERIES), unit_vectors(CANDIDATES)
-    edges = np.append(0, np.cumsum(DATA.column_sizes))
+    edges = DATA.edges
     assert facts.recall_by_language is not None
     for m, code in enumerate(DATA.languages):
         mine = candidates[edges[m] : edges[m + 1]]

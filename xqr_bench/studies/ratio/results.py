@@ -38,19 +38,18 @@ def shared_questions(evaluated: TaskData, trained: TaskData) -> dict[str, str]:
     articles = {place for place, title in evaluated.titles.items() if tuple(units(title)) in titles}
     texts = [
         *(query.text for query in trained.queries),
-        *(found.paragraph or found.text for found in trained.candidates),
+        *(found.context or found.text for found in trained.candidates),
     ]
     findings = find_texts(evaluated, dict.fromkeys(texts))
     paragraphs = {found.id for found in findings.found if found.kind == "paragraph"}
     reasons: dict[str, str] = {}
     for query, relevants in zip(evaluated.queries, evaluated.relevants, strict=True):
         for index in relevants:
-            name = evaluated.candidates[index].id
-            article, paragraph = name.rsplit(":", 2)[0], name.rsplit(":", 1)[0]
-            if article in articles:
-                reasons[query.question] = f"title: {evaluated.titles[article]}"
-            elif paragraph in paragraphs:
-                reasons.setdefault(query.question, f"paragraph: {paragraph}")
+            relevant = evaluated.candidates[index]
+            if relevant.cluster in articles:
+                reasons[query.question] = f"title: {evaluated.titles[relevant.cluster]}"
+            elif relevant.group in paragraphs:
+                reasons.setdefault(query.question, f"paragraph: {relevant.group}")
     return reasons
 
 

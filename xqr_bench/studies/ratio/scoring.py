@@ -31,7 +31,7 @@ from xqr_bench.record.describe import language_diagnostics
 from xqr_bench.record.provenance import TrainingRecord, exposure_of
 from xqr_bench.studies.ratio.design import Run
 from xqr_bench.tasks import TaskSpec, load_task, resolve_task
-from xqr_bench.tasks.load import keep_articles
+from xqr_bench.tasks.load import keep_clusters
 from xqr_bench.train.data import article_folds, keep_languages, load_training_data
 from xqr_bench.train.data.parts import keep_questions
 from xqr_bench.train.initial import Tokens, is_static, vocabulary_digest
@@ -179,14 +179,14 @@ def _made(run: Run, out: tuple[str, ...], cache: TrainCache, data_dir: str | Non
         (condition.train, data_dir),
         lambda: load_training_data(condition.train, data_dir=None if data_dir is None else Path(data_dir)),
     )
-    numbers = np.asarray(whole.articles, dtype=np.int64)
+    numbers = np.asarray(whole.clusters, dtype=np.int64)
     n_articles = int(numbers.max()) + 1
     if run.fold is None:
         return Material(data, spec, whole, numbers, n_articles)
     fold = article_folds(data, condition.folds, np.random.default_rng(condition.fold_seed))[run.fold]
     inside = np.isin(data.articles, fold)
     ids = {name for name, here in zip(data.ids, inside, strict=True) if here}
-    by_task = {query.question: number for query, number in zip(whole.queries, whole.articles, strict=True)}
+    by_task = {query.question: number for query, number in zip(whole.queries, whole.clusters, strict=True)}
     held = {number for question, number in by_task.items() if question in ids}
     if any(number in held and question not in ids for question, number in by_task.items()):
         raise DataError(f"the folds of {data.name} cut articles of {whole.name} apart", remedy="report this as a bug")
@@ -195,8 +195,8 @@ def _made(run: Run, out: tuple[str, ...], cache: TrainCache, data_dir: str | Non
     )
     if out:
         train = keep_languages(train, [code for code in train.languages if code not in out])
-    task = keep_articles(whole, held)
-    number_of = {query.id: number for query, number in zip(whole.queries, whole.articles, strict=True)}
+    task = keep_clusters(whole, held)
+    number_of = {query.id: number for query, number in zip(whole.queries, whole.clusters, strict=True)}
     articles = np.array([number_of[query.id] for query in task.queries], dtype=np.int64)
     return Material(train, spec, task, articles, n_articles)
 

@@ -2,49 +2,63 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Protocol
 
 from xqr_bench.core.registry import Registry
 
-# What every reader gives: the sentences and questions of one language.
+# What every reader gives: the candidates and questions of one language.
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
-    """A candidate at its 0-based place in the file, and the text of its paragraph (empty: there is none)."""
+class SourceCandidate:
+    """A candidate as its file has it.
 
-    article: int
-    paragraph: int
-    position: int
-    text: str
-    context: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question, its article, and the ascending indices of its relevant sentences in the file.
-
-    `echoes` are those of the other sentences of their paragraphs that contain one of its answers, word for word; None
-    where the format does not tell.
+    Attributes:
+        id: no other candidate of the file has it; what it is called in the task is `lang:id`.
+        text: what is encoded and ranked.
+        group: the unit of candidates it belongs to; empty: none.
+        context: the text it stands in, the same for all of its group; empty: none.
+        cluster: the cluster it belongs to; empty: none.
     """
 
     id: str
     text: str
-    article: int
-    relevants: tuple[int, ...]
+    group: str = ""
+    context: str = ""
+    cluster: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceQuestion:
+    """A question as its file has it.
+
+    Attributes:
+        id: its translations in other files have it too.
+        text: what is encoded.
+        gains: index of each relevant candidate of the file, ascending -> its gain, above 0.
+        cluster: the cluster it is about; empty: it is one of its own.
+        echoes: ascending indices of the other candidates of the groups of its relevants that contain one of its
+            answers, word for word; None where the format does not tell.
+    """
+
+    id: str
+    text: str
+    gains: Mapping[int, float]
+    cluster: str = ""
     echoes: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageData:
-    """One file: all sentences and all questions of one language, in file order; titles by article (empty: none)."""
+    """One file: the candidates and questions of a language, in file order, and the titles of clusters that have one."""
 
-    sentences: tuple[Sentence, ...]
-    questions: tuple[Question, ...]
-    titles: tuple[str, ...] = ()
+    candidates: tuple[SourceCandidate, ...]
+    questions: tuple[SourceQuestion, ...]
+    titles: Mapping[str, str] = field(default_factory=dict)
 
 
 class Reader(Protocol):
@@ -68,4 +82,4 @@ READERS: Registry[Reader] = Registry("source format")
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["READERS", "LanguageData", "Question", "Reader", "Sentence"]
+__all__ = ["READERS", "LanguageData", "Reader", "SourceCandidate", "SourceQuestion"]

@@ -6,8 +6,10 @@ SQuAD-like JSON, one file a language; a paragraph adds `sentences` and `sentence
     article:   {"title": str, "paragraphs": [paragraph, ...]}
     paragraph: {"context": str, "sentences": [str, ...], "sentence_breaks": [[begin, end], ...],
                 "qas": [qa, ...]}
-The title is optional and no part of a candidate.
     qa:        {"id": str, "question": str, "answers": [{"answer_start": int, "text": str}, ...]}
+
+A sentence is a candidate, `article:paragraph:sentence` by 0-based positions; its group is the paragraph, whose context
+is that of the candidate; its cluster is the article, whose title is optional and no part of a candidate.
 
 Offsets count Unicode characters of `context`; a break is half-open, `[begin, end)`. The candidate's text is
 the `sentences` entry as published (it may differ from `context[begin:end]`). A question's relevant sentences
@@ -23,7 +25,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import DataError
-from xqr_bench.tasks.readers import READERS, LanguageData, Question, Sentence
+from xqr_bench.tasks.readers import READERS, LanguageData, SourceCandidate, SourceQuestion
 
 REMEDY = "correct the file, or take it from its source again"
 
@@ -49,17 +51,22 @@ def read(content: bytes, name: str) -> LanguageData:
         DataError: the content breaks a rule of the format; names file, position and remedy.
     """
     at = _At(name)
-    sentences: list[Sentence] = []
-    questions: list[Question] = []
+    sentences: list[SourceCandidate] = []
+    questions: list[SourceQuestion] = []
     seen: dict[str, str] = {}
+    titles: dict[str, str] = {}
     articles = _get(_decode(content, at), "data", list, at)
     for article, body in enumerate(articles):
         at_article = at.inside(f"article {article}")
+        cluster = str(article)
         for paragraph, item in enumerate(_get(body, "paragraphs", list, at_article)):
             here = at_article.inside(f"paragraph {paragraph}")
             context, starts, ends, texts = _sentences(item, here)
             first = len(sentences)
-            sentences += [Sentence(article, paragraph, i, text, context) for i, text in enumerate(texts)]
+            group = f"{article}:{paragraph}"
+            sentences += [
+                SourceCandidate(f"{group}:{i}", text, group, context, cluster) for i, text in enumerate(texts)
+            ]
             for number, qa in enumerate(_get(item, "qas", list, here)):
                 key, text, found, answers = _question(qa, context, starts, ends, here.inside(f"question {number}"))
                 if key in seen:
@@ -74,8 +81,11 @@ def read(content: bytes, name: str) -> LanguageData:
                     for i, sentence in enumerate(texts)
                     if i not in found and any(answer in sentence for answer in answers)
                 ]
-                questions.append(Question(key, text, article, tuple(first + i for i in found), tuple(echoes)))
-    return LanguageData(tuple(sentences), tuple(questions), tuple(_title(body) for body in articles))
+                gains = {first + i: 1.0 for i in found}
+                questions.append(SourceQuestion(key, text, gains, cluster, tuple(echoes)))
+        if title := _title(body):
+            titles[cluster] = title
+    return LanguageData(tuple(sentences), tuple(questions), titles)
 
 
 def _decode(content: bytes, at: _At) -> Any:

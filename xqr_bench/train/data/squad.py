@@ -58,17 +58,15 @@ def _entries(content: bytes, path: Path) -> dict[str, Entry]:
         data = READERS.get("lareqa")(content, str(path))
         found = {}
         for question in data.questions:
-            sentences = [data.sentences[index] for index in question.relevants]
-            keys = [f"{s.article}:{s.paragraph}:{s.position}" for s in sentences]
-            first = sentences[0]
+            first, *others = (data.candidates[index] for index in question.gains)
             found[question.id] = Entry(
                 question.text,
                 first.text,
-                keys[0],
-                str(first.article),
-                f"{first.article}:{first.paragraph}",
-                also=tuple(keys[1:]),
-                title=data.titles[first.article] if data.titles else "",
+                first.id,
+                first.cluster,
+                first.group,
+                also=tuple(other.id for other in others),
+                title=data.titles.get(first.cluster, ""),
             )
         return found
     return _plain(content, path)

@@ -39,16 +39,16 @@ def from_task(data: TaskData, *, languages: tuple[str, ...] | None = None, sourc
         own = [data.candidates[index] for index in relevants if data.candidates[index].language == query.language]
         if not own or query.language not in chosen:
             continue
-        article, paragraph, _ = own[0].id.split(":", 1)[1].split(":")
-        places = [candidate.id.split(":", 1)[1] for candidate in own]
+        first, *others = (candidate.id.removeprefix(f"{candidate.language}:") for candidate in own)
+        group, cluster = (name.removeprefix(f"{query.language}:") for name in (own[0].group, own[0].cluster))
         entries[query.question][query.language] = Entry(
             query.text,
             own[0].text,
-            places[0],
-            article,
-            f"{article}:{paragraph}",
-            also=tuple(places[1:]),
-            title=data.titles.get(f"{query.language}:{article}", ""),
+            first,
+            cluster,
+            group,
+            also=tuple(others),
+            title=data.titles.get(own[0].cluster, ""),
         )
     items = [Item(question, found, f"{data.name}: question {question}") for question, found in entries.items()]
     origin = Origin(data.name, source=source or data.name, files=data.files, partial=data.partial)
