@@ -273,9 +273,8 @@ def test_markdown_means_itself(text: str, written: str) -> None:
 
 
 def test_progress_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
-    with RunProgress() as progress:
-        progress.data("download", f"folder/{HOSTILE.replace('/', '')}", 1, 2)
-        progress.say(HOSTILE)
+    with RunProgress() as progress, progress.phase(f"folder/{HOSTILE.replace('/', '')}", 2):
+        progress.note(HOSTILE)
     told = capsys.readouterr().err
     assert steers(told) == []
     assert told.count("[bold red]") == 2

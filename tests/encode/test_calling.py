@@ -11,6 +11,7 @@ import pytest
 
 from tests.encode.store.conftest import task_of
 from tests.encode.toys import Returning
+from tests.seen import Seen
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
 
 
@@ -35,11 +36,11 @@ def out_of_memory() -> Exception:
 @pytest.mark.parametrize("error", [out_of_memory, MemoryError, lambda: RuntimeError("MPS backend out of memory")])
 def test_a_batch_is_halved_until_it_fits_and_the_next_ones_begin_there(error: Callable[[], Exception]) -> None:
     calls: list[int] = []
-    told: list[str] = []
+    seen = Seen()
     bound = load_encoder(limited(5, error, calls), EncoderOptions(batch_size=16))
-    found = embed_tasks(bound, [task_of(0, 40)], notify=told.append)["toy"]
+    found = embed_tasks(bound, [task_of(0, 40)], observe=seen)["toy"]
     assert calls == [16, 8, *[4] * 8, 4, 4]  # 16 and 8 fail once; later batches begin with what fits
-    assert told == [
+    assert seen.notes == [
         "out of memory with 16 texts together: going on with half as many",
         "out of memory with 8 texts together: going on with half as many",
     ]
@@ -66,7 +67,7 @@ def test_memory_is_free_before_the_halves_are_tried() -> None:
 
     gc.disable()
     try:
-        embed_tasks(load_encoder(Returning(encode)), [task_of(0, 7)], notify=lambda line: None)
+        embed_tasks(load_encoder(Returning(encode)), [task_of(0, 7)], observe=Seen())
     finally:
         gc.enable()
     assert len(blocks) > 3
@@ -85,7 +86,7 @@ def test_a_model_out_of_memory_on_its_tokens(model: Path, monkeypatch: pytest.Mo
         return real(role, texts)
 
     monkeypatch.setattr(bound, "call", call)
-    told: list[str] = []
-    found = embed_tasks(bound, [task_of(0, 40)], notify=told.append)["toy"]
-    assert told
+    seen = Seen()
+    found = embed_tasks(bound, [task_of(0, 40)], observe=seen)["toy"]
+    assert seen.notes
     np.testing.assert_allclose(found.candidates, plain.candidates, rtol=1e-4, atol=1e-6)

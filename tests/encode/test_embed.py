@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.encode.toys import TOY, Counting, Symmetric, make_task, vector_of
+from tests.seen import Seen
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.core.types import TaskData
 from xqr_bench.encode import Embeddings, EncoderOptions, embed_tasks, load_encoder
@@ -71,24 +72,10 @@ def test_different_prompts_make_it_asymmetric() -> None:
     assert (bound.identity.query_prompt, bound.identity.candidate_prompt) == ("q: ", None)
 
 
-class Progress:
-    def __init__(self) -> None:
-        self.seen: list[Any] = []
-
-    def start(self, total: int) -> None:
-        self.seen.append(total)
-
-    def advance(self, n: int) -> None:
-        self.seen.append(n)
-
-    def finish(self) -> None:
-        self.seen.append("finish")
-
-
 def test_progress_counts_distinct_texts() -> None:
-    progress = Progress()
-    embed_tasks(load_encoder(Symmetric(), EncoderOptions(batch_size=3)), [TOY], progress=progress)
-    assert progress.seen == [7, 3, 3, 1, "finish"]
+    seen = Seen()
+    embed_tasks(load_encoder(Symmetric(), EncoderOptions(batch_size=3)), [TOY], observe=seen)
+    assert (seen.phases, seen.steps, seen.ended) == ([("encoding", 7)], [3, 3, 1], 1)
 
 
 def test_progress_finishes_when_the_encoder_fails() -> None:
@@ -96,10 +83,10 @@ def test_progress_finishes_when_the_encoder_fails() -> None:
         def encode(self, texts: list[str]) -> Any:
             raise RuntimeError("no\nmore")
 
-    progress = Progress()
+    seen = Seen()
     with pytest.raises(EncoderError) as caught:
-        embed_tasks(load_encoder(Failing()), [TOY], progress=progress)
-    assert progress.seen[-1] == "finish"
+        embed_tasks(load_encoder(Failing()), [TOY], observe=seen)
+    assert seen.ended == 1
     assert "the encoder Failing failed on texts 1 to 7 of 7 (sorted by length, longest first)" in str(caught.value)
     assert "found: RuntimeError: no\n" in str(caught.value)
     assert "the candidate en:0:0:1 of toy ('The town is near the sea.')" in str(caught.value)
@@ -111,10 +98,10 @@ def test_out_of_memory_says_which_option_helps() -> None:
         def encode(self, texts: list[str]) -> Any:
             raise RuntimeError("CUDA out of memory. Tried to allocate 20 GiB")
 
-    told: list[str] = []
+    seen = Seen()
     with pytest.raises(EncoderError, match="smaller --batch-size or --max-length"):
-        embed_tasks(load_encoder(Big()), [TOY], notify=told.append)
-    assert [line.split(" together")[0] for line in told] == [
+        embed_tasks(load_encoder(Big()), [TOY], observe=seen)
+    assert [line.split(" together")[0] for line in seen.notes] == [
         "out of memory with 7 texts",
         "out of memory with 3 texts",
     ]

@@ -15,6 +15,7 @@ import pytest
 
 from tests.encode.store.conftest import same, shards, task_of
 from tests.encode.test_calling import limited, out_of_memory
+from tests.seen import Seen
 from xqr_bench.core.errors import EncoderError
 from xqr_bench.encode import EncoderOptions, VectorStore, embed_tasks, load_encoder
 from xqr_bench.encode.bound import Lanes, TextEncoder, cpu_lanes
@@ -141,12 +142,12 @@ def in_lanes(encode: Any, number: int = 2, **given: Any) -> TextEncoder:
 
 def test_memory_that_runs_out_in_a_lane() -> None:
     calls: list[int] = []
-    told: list[str] = []
-    found = embed_tasks(
-        in_lanes(limited(5, out_of_memory, calls), batch_size=16), [task_of(0, 100)], notify=told.append
-    )["toy"]
+    seen = Seen()
+    found = embed_tasks(in_lanes(limited(5, out_of_memory, calls), batch_size=16), [task_of(0, 100)], observe=seen)[
+        "toy"
+    ]
     np.testing.assert_array_equal(found.candidates[:, 0], [len(item.text) for item in task_of(0, 100).candidates])
-    assert told[0] == "out of memory with 16 texts together: going on with half as many"
+    assert seen.notes[0] == "out of memory with 16 texts together: going on with half as many"
 
 
 @pytest.mark.parametrize("at", [1, 20, 57])

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.seen import Seen
 from tests.tasks.loopback import Answer, Loopback, serve_task, write_remote_task
 from xqr_bench.core.errors import DataError, DownloadError, XqrBenchError
+from xqr_bench.core.observe import Observer
 from xqr_bench.tasks import fetch, load_spec, load_task, pending_downloads
 from xqr_bench.tasks.sources import PAUSES_SECONDS, download
 
@@ -25,18 +27,16 @@ def left_behind(folder: Path) -> list[str]:
 
 def test_the_bytes_arrive_whole_with_progress(loopback: Loopback, tmp_path: Path) -> None:
     loopback.answers["/f.json"] = [Answer(body=BODY)]
-    seen: list[tuple[str, int, int | None]] = []
-    download(
-        f"{loopback.address}/f.json",
-        tmp_path / "deep" / "f.json",
-        DIGEST,
-        progress=lambda stage, name, done, total: seen.append((stage, done, total)),
-    )
+    seen = Seen()
+    download(f"{loopback.address}/f.json", tmp_path / "deep" / "f.json", DIGEST, observe=seen)
     assert (tmp_path / "deep" / "f.json").read_bytes() == BODY
     assert left_behind(tmp_path) == ["f.json"]
-    assert seen[-1] == ("download", len(BODY), len(BODY))
-    assert [done for _, done, _ in seen] == sorted({done for _, done, _ in seen})
-    assert len(seen) > 1
+    assert [total for _, total in seen.phases] == [len(BODY)]
+    assert seen.phases[0][0].endswith("/f.json")
+    assert sum(seen.steps) == len(BODY)
+    assert min(seen.steps) > 0
+    assert len(seen.steps) > 1
+    assert seen.ended == 1
 
 
 def test_not_found_is_not_tried_again(loopback: Loopback, tmp_path: Path) -> None:
@@ -111,11 +111,12 @@ def test_other_bytes_than_expected_are_refused(loopback: Loopback, tmp_path: Pat
 def test_ctrl_c_leaves_nothing(loopback: Loopback, tmp_path: Path) -> None:
     loopback.answers["/f.json"] = [Answer(body=BODY)]
 
-    def stop(stage: str, name: str, done: int, total: int | None) -> None:
-        raise KeyboardInterrupt
+    class Stop(Observer):
+        def advance(self, steps: int, status: str = "") -> None:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        download(f"{loopback.address}/f.json", tmp_path / "f.json", DIGEST, progress=stop)
+        download(f"{loopback.address}/f.json", tmp_path / "f.json", DIGEST, observe=Stop())
     assert left_behind(tmp_path) == []
 
 

@@ -225,12 +225,6 @@ def test_parts_that_cannot_be_meant() -> None:
         load_task("mini", limit=0)
 
 
-def test_progress_counts_the_files() -> None:
-    seen: list[tuple[str, str, int, int | None]] = []
-    load_task("mini", languages=["ar", "de"], progress=lambda *event: seen.append(event))
-    assert seen == [("read", "ar.json", 1, 2), ("read", "de.json", 2, 2)]
-
-
 # places
 
 

@@ -32,7 +32,7 @@ from xqr_bench.board.submissions import (
 )
 from xqr_bench.core.errors import RecordError, UsageError
 from xqr_bench.core.files import write_text
-from xqr_bench.core.progress import Progress
+from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import FloatArray, Ranks
 from xqr_bench.encode import EncoderOptions, load_encoder
 from xqr_bench.encode.transform import TransformOptions, digest_of
@@ -40,7 +40,6 @@ from xqr_bench.encode.trust import options_from_file, refuse_code
 from xqr_bench.evaluation.pipeline import evaluate_tasks
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.record import Record, load_record, provenance
-from xqr_bench.tasks import Progress as DataProgress
 from xqr_bench.tasks import TaskSpec, load_spec
 from xqr_bench.tasks.load import read_bitext
 from xqr_bench.tasks.spec import load_shipped
@@ -66,8 +65,7 @@ def reproduce(
     task: Path | str | None = None,
     data_dir: Path | str | None = None,
     transform_from: Path | str | None = None,
-    progress: Progress | None = None,
-    data_progress: DataProgress | None = None,
+    observe: Observer | None = None,
 ) -> Reproduced:
     """Run the encoder again with the arguments of the record, and compare the ranks.
 
@@ -81,7 +79,7 @@ def reproduce(
             the rest comes from the record.
         task: the task file, where the record is of a task that does not ship with xqr-bench.
         transform_from: the translated sentences a transform was estimated on, where they are not at the record's path.
-        data_dir, progress, data_progress: as for `evaluate_tasks`.
+        data_dir, observe: as for `evaluate_tasks`.
 
     Raises:
         RecordError: the record cannot be read, or has no encoder that can be run again.
@@ -95,8 +93,7 @@ def reproduce(
     where: dict[str, Any] = {
         "task": _task(record, task),
         "data_dir": data_dir,
-        "progress": progress,
-        "data_progress": data_progress,
+        "observe": observe,
     }
     again = _again(record, argument, model is not None, options or EncoderOptions(), transform, where)
     found = compare(record, again)

@@ -42,15 +42,14 @@ def bm25(ctx: click.Context, /, **options: Any) -> None:
     todo = session.todo(name, parameters.identity())
     records = []
     if todo:
-        with RunProgress(quiet=session.quiet) as progress:
+        with RunProgress(quiet=session.quiet) as observe:
             records = baselines.bm25(
                 todo,
                 options=parameters,
                 name=name,
                 metrics=session.metrics,
-                on_scores=block_writer(session, name, todo, options, progress),
-                progress=progress,
-                data_progress=progress.data,
+                on_scores=block_writer(session, name, todo, options, observe),
+                observe=observe,
                 arguments={"model": "baseline bm25", **given(ctx)},
                 **session.chosen,
             )
@@ -92,13 +91,12 @@ def _bound(ctx: click.Context, options: dict[str, Any], identity: ModelIdentity,
     todo = session.todo(name, identity)
     records = []
     if todo:
-        with RunProgress(quiet=session.quiet) as progress:
+        with RunProgress(quiet=session.quiet) as observe:
             records = score(
                 todo,
                 name=name,
                 metrics=session.metrics,
-                progress=progress,
-                data_progress=progress.data,
+                observe=observe,
                 arguments={"model": f"baseline {identity.name}", **given(ctx)},
                 **session.chosen,
             )

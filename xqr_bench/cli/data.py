@@ -59,7 +59,7 @@ def list_files(tasks: tuple[str, ...], data_dir: str | None) -> None:
 @TASKS
 def fetch_files(tasks: tuple[str, ...], force: bool) -> None:
     """Download the files of TASK (default: of every task that has a download) into the cache."""
-    from xqr_bench.cli.progress import DownloadBar
+    from xqr_bench.cli.progress import DownloadProgress
     from xqr_bench.tasks import data_folder, fetch
     from xqr_bench.tasks.sources import cache_folder
 
@@ -70,8 +70,8 @@ def fetch_files(tasks: tuple[str, ...], force: bool) -> None:
             continue
         if spec.licence:
             echo(f"{spec.title}: licence {spec.licence.name} ({spec.licence.url})")
-        with DownloadBar() as bar:
-            fetched = [fetch(spec, code, force=force, progress=bar) for code in spec.languages]
+        with DownloadProgress() as observe:
+            fetched = [fetch(spec, code, force=force, observe=observe) for code in spec.languages]
         echo(
             f"{spec.name}: {sum(fetched)} downloaded, {len(fetched) - sum(fetched)} already there, "
             f"in {cache_folder(spec)}"

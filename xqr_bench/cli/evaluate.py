@@ -160,8 +160,8 @@ def _run(
         session.say(encoder.hint)
     if options["dry_run"]:
         session.show_licences(session.specs)
-        with RunProgress(quiet=session.quiet) as progress:
-            plans = rehearse(encoder, session.specs, progress=progress, data_progress=progress.data, **session.chosen)
+        with RunProgress(quiet=session.quiet) as observe:
+            plans = rehearse(encoder, session.specs, observe=observe, **session.chosen)
         for plan in plans:
             echo(plan)
         echo("dry run: nothing was written")
@@ -173,7 +173,7 @@ def _run(
         raise UsageError("there is nothing to evaluate, so no index to save", remedy="give --overwrite")
     records: list[Record] = []
     if todo:
-        with RunProgress(quiet=session.quiet) as progress:
+        with RunProgress(quiet=session.quiet) as observe:
             records = evaluate_tasks(
                 encoder,
                 todo,
@@ -181,15 +181,13 @@ def _run(
                 score_device=options["score_device"] or "auto",
                 **({} if options["memory"] is None else {"memory": options["memory"]}),
                 metrics=session.metrics,
-                on_vectors=run_writer(session, encoder, name, todo, options, progress),
-                progress=progress,
-                data_progress=progress.data,
+                on_vectors=run_writer(session, encoder, name, todo, options, observe),
+                observe=observe,
                 transform=transform,
                 index=index,
                 index_folder=folder,
                 overwrite_index=options["overwrite"],
                 store=store,
-                notify=progress.say,
                 arguments={"model": model, **{key: value for key, value in given.items() if key != "model"}},
                 **session.chosen,
             )

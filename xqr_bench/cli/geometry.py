@@ -57,7 +57,7 @@ def geometry(model: str, **options: Any) -> None:
     specs = [resolve_task(task) for task in dict.fromkeys(options["tasks"])]
     encoder = load_encoder(model, options_of(options))
     try:
-        with RunProgress(quiet=options["quiet"]) as progress:
+        with RunProgress(quiet=options["quiet"]) as observe:
             found = geometry_of_tasks(
                 encoder,
                 specs,
@@ -67,9 +67,7 @@ def geometry(model: str, **options: Any) -> None:
                 limit=options["limit"],
                 allow_zero_vectors=options["allow_zero_vectors"],
                 store=store,
-                progress=progress,
-                data_progress=progress.data,
-                notify=progress.say,
+                observe=observe,
             )
     finally:
         encoder.close()

@@ -143,14 +143,13 @@ def evaluate_run(
     todo = session.todo(name, identity)
     records = []
     if todo:
-        with RunProgress(quiet=session.quiet) as progress:
+        with RunProgress(quiet=session.quiet) as observe:
             records = evaluate_runs(
                 folder,
                 todo,
                 name=name,
                 metrics=session.metrics,
-                progress=progress,
-                data_progress=progress.data,
+                observe=observe,
                 arguments={"model": model, **{key: value for key, value in given.items() if key != "model"}},
                 **session.chosen,
             )
@@ -158,7 +157,7 @@ def evaluate_run(
 
 
 def block_writer(
-    session: Session, name: str, specs: Sequence[TaskSpec], options: Mapping[str, Any], progress: RunProgress
+    session: Session, name: str, specs: Sequence[TaskSpec], options: Mapping[str, Any], observe: RunProgress
 ) -> BlockWriter | None:
     """What writes the runs of a task from blocks of scores, as --trec-run asks; None without it.
 
@@ -167,13 +166,12 @@ def block_writer(
         name: of the system.
         specs: the tasks.
         options: the values of `trec_options`.
-        progress: shows a bar.
+        observe: shows a bar.
     """
     if options["trec_run"] is None:
         if options["trec_settings"] is not None:
             raise UsageError("--trec-settings is given without --trec-run", remedy="name the folder: --trec-run DIR")
         return None
-    from xqr_bench.core.progress import told
     from xqr_bench.core.types import CROSS_LINGUAL
     from xqr_bench.rank.runs import check_settings, plan_runs, write_runs
 
@@ -187,15 +185,7 @@ def block_writer(
             others = ",".join(name for name in settings[data.name] if name != CROSS_LINGUAL)
             hint = f"; with --trec-settings {others} it would be far less"
         session.say(f"{plan}{hint}")
-        done = 0
-
-        def tell(queries: int) -> None:
-            nonlocal done
-            progress.advance(queries - done)
-            done = queries
-
-        with told(progress, "writing", len(data.queries)):
-            paths = write_runs(data, blocks, plan, tag=name, progress=tell)
+        paths = write_runs(data, blocks, plan, tag=name, observe=observe)
         size = sum(path.stat().st_size for path in paths)
         session.say(f"wrote {', '.join(str(path) for path in paths)}: {size / 1e6:,.1f} MB")
 
@@ -208,10 +198,10 @@ def run_writer(
     name: str,
     specs: Sequence[TaskSpec],
     options: Mapping[str, Any],
-    progress: RunProgress,
+    observe: RunProgress,
 ) -> Callable[[TaskData, Embeddings], None] | None:
     """The same, from vectors: what `evaluate_tasks` calls with each task."""
-    write = block_writer(session, name, specs, options, progress)
+    write = block_writer(session, name, specs, options, observe)
     if write is None:
         return None
     if options.get("index"):

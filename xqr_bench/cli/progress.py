@@ -3,41 +3,35 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from xqr_bench.cli.printing import console, text_column
+from xqr_bench.core.observe import Observer
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import TaskID
 
 
-# Progress of a run on standard error: one line for the phase at hand, with the time left.
-
-
-class RunProgress:
-    """Draws `xqr_bench.core.progress.Progress` and, inside the loading phase, downloads."""
+class RunProgress(Observer):
+    """Draws a bar for each phase, with the time left; the line of a phase that has ended stays."""
 
     def __init__(self, *, quiet: bool = False) -> None:
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+        from rich.progress import Progress
 
-        self._progress: Progress = Progress(
+        self._progress = Progress(*self._columns(), console=console(err=True, quiet=quiet), disable=quiet)
+        self._phases: list[TaskID] = []
+
+    def _columns(self) -> list[Any]:
+        from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        return [
             text_column("{task.description:<10}"),
             BarColumn(bar_width=30),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             text_column("left"),
             TimeRemainingColumn(),
-            console=console(err=True, quiet=quiet),
-            disable=quiet,
-        )
-        self._phase: TaskID | None = None
-        self._downloads: dict[str, TaskID] = {}
+        ]
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -48,99 +42,52 @@ class RunProgress:
     ) -> None:
         self._progress.stop()
 
-    def start(self, phase: str, total: int | None) -> None:
-        """Begin a phase."""
-        self._phase = self._progress.add_task(phase, total=total)
+    def start(self, phase: str, total: int | None = None) -> None:
+        """Begin a phase, perhaps within another."""
+        self._phases.append(self._progress.add_task(phase, total=total, status=""))
 
-    def advance(self, n: int) -> None:
-        """Move the phase's bar."""
-        if self._phase is not None:
-            self._progress.advance(self._phase, n)
+    def advance(self, steps: int, status: str = "") -> None:
+        """Move the bar of the innermost phase."""
+        if self._phases:
+            self._progress.advance(self._phases[-1], steps)
 
     def finish(self) -> None:
-        """End the phase; its line stays."""
-        if self._phase is not None:
-            self._progress.stop_task(self._phase)
-        self._phase = None
+        """End the innermost phase."""
+        if self._phases:
+            self._progress.stop_task(self._phases.pop())
 
-    def say(self, line: str) -> None:
+    def note(self, line: str) -> None:
         """Print a line above the bars."""
         self._progress.console.print(line, soft_wrap=True)
 
-    def data(self, stage: str, name: str, done: int, total: int | None) -> None:
-        """Draw a download (see `xqr_bench.tasks.Progress`)."""
-        if stage != "download":
-            return
-        if name not in self._downloads:
-            self._downloads[name] = self._progress.add_task("/".join(name.split("/")[-2:]), total=total)
-        self._progress.update(self._downloads[name], completed=done, total=total)
 
+class DownloadProgress(RunProgress):
+    """Draws a bar for each downloaded file, in bytes."""
 
-# A bar for downloads, on standard error.
+    def _columns(self) -> list[Any]:
+        from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn
 
-
-class DownloadBar:
-    """One line per downloaded file: `with DownloadBar() as bar: load_task(..., progress=bar)`."""
-
-    def __init__(self, *, quiet: bool = False) -> None:
-        self._quiet = quiet
-        self._bars: dict[str, TaskID] = {}
-        self._progress: Progress | None = None
-
-    def __enter__(self) -> DownloadBar:
-        from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
-
-        self._progress = Progress(
-            text_column("{task.description}"),
-            BarColumn(bar_width=30),
-            DownloadColumn(),
-            TimeRemainingColumn(),
-            console=console(err=True),
-            disable=self._quiet,
-        )
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-
-    def __call__(self, stage: str, name: str, done: int, total: int | None) -> None:
-        """Move the file's bar (see `xqr_bench.tasks.Progress`); stages other than "download" draw nothing."""
-        if self._progress is None or stage != "download":
-            return
-        if name not in self._bars:
-            self._bars[name] = self._progress.add_task("/".join(name.split("/")[-2:]), total=total)
-        self._progress.update(self._bars[name], completed=done, total=total)
-
-
-# Progress of a training on standard error: updates, speed, loss, time left.
+        return [text_column("{task.description}"), BarColumn(bar_width=30), DownloadColumn(), TimeRemainingColumn()]
 
 
 class TrainingProgress(RunProgress):
-    """Draws `xqr_bench.train.trainer.TrainProgress`."""
+    """Draws updates, their speed and the loss."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        super().__init__(quiet=quiet)
-        self._progress.columns = (*self._progress.columns, text_column("{task.fields[note]}"))
-        self._loss = ""
+    _status = ""
 
-    def start(self, phase: str, total: int | None) -> None:
+    def _columns(self) -> list[Any]:
+        return [*super()._columns(), text_column("{task.fields[status]}")]
+
+    def start(self, phase: str, total: int | None = None) -> None:
         """Begin a phase."""
-        self._loss = ""
-        self._phase = self._progress.add_task(phase, total=total, note="")
+        self._status = ""
+        super().start(phase, total)
 
-    def advance(self, n: int) -> None:
-        """Move the bar, and tell the speed."""
-        super().advance(n)
-        if self._phase is not None:
-            speed = self._progress.tasks[self._phase].speed
-            shown = "" if speed is None else f"{speed:.1f} updates/s"
-            self._progress.update(self._phase, note=f"{shown}{self._loss}")
-
-    def loss(self, value: float, validation: float | None) -> None:
-        """Show the loss."""
-        watched = "" if validation is None else f", validation {validation:.3f}"
-        self._loss = f", loss {value:.3f}{watched}"
+    def advance(self, steps: int, status: str = "") -> None:
+        """Move the bar, and tell the speed and the last status."""
+        super().advance(steps)
+        self._status = status or self._status
+        if self._phases:
+            speed = self._progress.tasks[self._phases[-1]].speed
+            shown = [f"{speed:.1f} updates/s" if speed is not None else "", self._status]
+            self._progress.update(self._phases[-1], status=", ".join(part for part in shown if part))

@@ -75,7 +75,7 @@ def reproduce(
         trust_remote_code=trust_remote_code,
         model_kwargs=json_object(model_kwargs),
     )
-    with RunProgress(quiet=quiet) as progress:
+    with RunProgress(quiet=quiet) as observe:
         done = run_again(
             record,
             model=model,
@@ -84,8 +84,7 @@ def reproduce(
             task=task,
             data_dir=data_dir,
             transform_from=transform_from,
-            progress=progress,
-            data_progress=progress.data,
+            observe=observe,
         )
     found = done.attestation.found
     if not quiet:

@@ -107,7 +107,7 @@ class _Bar:
         from xqr_bench.cli.progress import RunProgress
 
         self._progress, self._phase, self._total = RunProgress(quiet=quiet), phase, total
-        self.say = self._progress.say
+        self.say = self._progress.note
 
     def __enter__(self) -> _Bar:
         self._progress.__enter__()

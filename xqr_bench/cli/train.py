@@ -101,8 +101,8 @@ def train(ctx: click.Context, /, **options: Any) -> None:
     from xqr_bench.train.workspace import is_first
 
     first = is_first()
-    with TrainingProgress(quiet=options["quiet"] or not first) as progress:
-        result = run(config, progress=progress, arguments=_shown(given(ctx)))
+    with TrainingProgress(quiet=options["quiet"] or not first) as observe:
+        result = run(config, observe=observe, arguments=_shown(given(ctx)))
     if first:
         _report(result, quiet=options["quiet"])
 

@@ -6,13 +6,12 @@ from xqr_bench.encode.bound import BoundEncoder
 from xqr_bench.encode.embed import embed_tasks
 from xqr_bench.encode.embeddings import Embeddings
 from xqr_bench.encode.load import EncoderKind, encoder_kinds, load_encoder, registered_encoders
-from xqr_bench.encode.options import EncodeProgress, Encoder, EncoderOptions, ModelIdentity, in_context
+from xqr_bench.encode.options import Encoder, EncoderOptions, ModelIdentity, in_context
 from xqr_bench.encode.store import VectorStore, vector_store
 
 __all__ = [
     "BoundEncoder",
     "Embeddings",
-    "EncodeProgress",
     "Encoder",
     "EncoderKind",
     "EncoderOptions",

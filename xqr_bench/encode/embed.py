@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.errors import EncoderError, UsageError
+from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import IntArray, TaskData
 from xqr_bench.encode.bound import BoundEncoder, Shard, TextEncoder, VectorLookup, plan_shards
 from xqr_bench.encode.checks import Vectors, check_dimensions, check_values
@@ -25,7 +25,7 @@ from xqr_bench.encode.embeddings import (
     name_text,
     plan_groups,
 )
-from xqr_bench.encode.options import EncodeProgress, Role, in_context
+from xqr_bench.encode.options import Role, in_context
 from xqr_bench.encode.shards import (
     Flags,
     PlannedShard,
@@ -55,9 +55,8 @@ class GroupRun:
         group: its texts, and where their vectors go.
         tasks: where the texts come from.
         vectors: (task name, role) -> float32 `[n, d]`; added to, allocated when the first vectors are there.
-        progress: told of texts that are done, those from the store at once.
+        observe: hears of texts that are done (those from the store at once), and of what a user should know.
         allow_zero: let vectors of only zeros pass.
-        notify: told what a user should know.
 
     Attributes:
         flags: which texts are cut off, uint8 `[texts]`: 0 no, 1 yes, 2 unknown.
@@ -70,10 +69,9 @@ class GroupRun:
         group: Group,
         tasks: Sequence[TaskData],
         vectors: dict[tuple[str, Role], Vectors],
-        progress: EncodeProgress,
+        observe: Observer,
         *,
         allow_zero: bool,
-        notify: Callable[[str], None],
     ) -> None:
         size = len(group.texts)
         self.flags: Flags = np.full(size, UNKNOWN, dtype=np.uint8)
@@ -83,8 +81,8 @@ class GroupRun:
         self._encoder = encoder
         self._group = group
         self._vectors = vectors
-        self._progress = progress
-        self._call = Caller(encoder, group, tasks, self._lengths, allow_zero=allow_zero, notify=notify)
+        self._observe = observe
+        self._call = Caller(encoder, group, tasks, self._lengths, allow_zero=allow_zero, observe=observe)
 
     def run(self, shelf: Shelf | None, shard_size: tuple[int, int] = DEFAULT_SHARDS) -> None:
         """Fill them all.
@@ -188,7 +186,7 @@ class GroupRun:
         self.flags[texts] = flags
         new = len(texts) - int(self._done[texts].sum())
         self._done[texts] = True
-        self._progress.advance(new)
+        self._observe.advance(new)
 
     def _check_witness(self, shelf: Shelf) -> None:
         """Encode a few texts again that were encoded before; when they come out otherwise, nothing kept is used."""
@@ -223,29 +221,13 @@ def _named(shard: Shard, digests: list[bytes]) -> PlannedShard:
 # Texts of tasks -> embeddings: each distinct text is encoded once, checked, and put wherever it stands.
 
 
-class _Silent:
-    def start(self, total: int) -> None: ...
-
-    def advance(self, n: int) -> None: ...
-
-    def finish(self) -> None: ...
-
-
-Notify = Callable[[str], None]
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, stacklevel=2)
-
-
 def embed_tasks(
     encoder: BoundEncoder,
     tasks: Sequence[TaskData],
     *,
-    progress: EncodeProgress | None = None,
     allow_zero_vectors: bool = False,
     store: VectorStore | None = None,
-    notify: Notify | None = None,
+    observe: Observer | None = None,
 ) -> dict[str, Embeddings]:
     """Return the vectors of each task, by task name.
 
@@ -258,10 +240,9 @@ def embed_tasks(
     Args:
         encoder: from `load_encoder`; its identity then knows the dimensions, and its warnings may have grown.
         tasks: with different names.
-        progress: told how many texts are done.
         allow_zero_vectors: keep vectors of only zeros, counted, instead of refusing them.
         store: where vectors are kept (see `reason_not_kept` for encoders whose vectors never are).
-        notify: told what a user should know of the store and of memory; default: a Python warning.
+        observe: hears how many texts are done, and what a user should know of the store and of memory.
 
     Raises:
         EncoderError: the encoder failed, or returned what cannot be scored; the first offending text is named.
@@ -274,9 +255,9 @@ def embed_tasks(
         return {}
     tasks = [in_context(task, encoder.identity.candidate_context) for task in tasks]
     if isinstance(encoder, VectorLookup):
-        return _look_up(encoder, tasks, progress or _Silent(), allow_zero_vectors)
+        return _look_up(encoder, tasks, observe or Observer(), allow_zero_vectors)
     if isinstance(encoder, TextEncoder):
-        return _encode(encoder, tasks, progress or _Silent(), allow_zero_vectors, store, notify or _warn)
+        return _encode(encoder, tasks, observe or Observer(), allow_zero_vectors, store)
     raise EncoderError(
         f"a {type(encoder).__name__} is not bound", remedy="pass it to xqr_bench.encode.load_encoder first"
     )
@@ -285,10 +266,9 @@ def embed_tasks(
 def _encode(
     encoder: TextEncoder,
     tasks: Sequence[TaskData],
-    progress: EncodeProgress,
+    observe: Observer,
     allow_zero: bool,
     store: VectorStore | None,
-    notify: Notify,
 ) -> dict[str, Embeddings]:
     started = time.perf_counter()
     groups = plan_groups(tasks, symmetric=encoder.symmetric)
@@ -296,15 +276,14 @@ def _encode(
     flags: dict[tuple[str, Role], NDArray[np.bool_] | None] = {}
     counts = {task.name: Counts() for task in tasks}
     used: list[str] = []
-    progress.start(sum(len(group.texts) for group in groups))
-    try:
+    with observe.phase("encoding", sum(len(group.texts) for group in groups)):
         for group in groups:
-            run = GroupRun(encoder, group, tasks, vectors, progress, allow_zero=allow_zero, notify=notify)
+            run = GroupRun(encoder, group, tasks, vectors, observe, allow_zero=allow_zero)
             if store is None or not group.texts or reason_not_kept(encoder) is not None:
                 run.run(None)
             else:
                 key = encoder_key(encoder, group.role)
-                with open_shelf(store, key, encoder.identity.name, notify) as shelf:
+                with open_shelf(store, key, encoder.identity.name, observe) as shelf:
                     run.run(shelf, (store.shard_texts, store.shard_tokens))
                 used.append(key_digest(key))
             known = not (run.flags == UNKNOWN).any()
@@ -315,10 +294,8 @@ def _encode(
                 texts = np.unique(np.concatenate(rows))
                 counts[task.name].distinct += len(texts)
                 counts[task.name].from_store += int(run.stored[texts].sum())
-    finally:
-        progress.finish()
     if store is not None and used:
-        _make_room(store, used, notify)
+        _make_room(store, used, observe)
     seconds = time.perf_counter() - started
     for task in tasks:
         for role in ROLES:  # a role without texts
@@ -326,22 +303,23 @@ def _encode(
     return {task.name: assemble(task, vectors, flags, counts[task.name], seconds) for task in tasks}
 
 
-def _make_room(store: VectorStore, used: Sequence[str], notify: Notify) -> None:
+def _make_room(store: VectorStore, used: Sequence[str], observe: Observer) -> None:
     try:
         gone = trim(store, used)
     except OSError as error:
-        notify(f"the embedding store could not be kept to its limit: {error}")
+        observe.note(f"the embedding store could not be kept to its limit: {error}")
         return
     if gone:
-        notify(f"the embedding store was above its limit: the vectors of {len(gone)} encoders, used longest ago, went")
+        observe.note(
+            f"the embedding store was above its limit: the vectors of {len(gone)} encoders, used longest ago, went"
+        )
 
 
 def _look_up(
-    encoder: VectorLookup, tasks: Sequence[TaskData], progress: EncodeProgress, allow_zero: bool
+    encoder: VectorLookup, tasks: Sequence[TaskData], observe: Observer, allow_zero: bool
 ) -> dict[str, Embeddings]:
     result: dict[str, Embeddings] = {}
-    progress.start(sum(len(items_of(task, role)) for task in tasks for role in ROLES))
-    try:
+    with observe.phase("encoding", sum(len(items_of(task, role)) for task in tasks for role in ROLES)):
         for task in tasks:
             started = time.perf_counter()
             vectors: dict[tuple[str, Role], Vectors] = {}
@@ -361,11 +339,9 @@ def _look_up(
                 )
                 vectors[task.name, role] = found
                 distinct += _warn_of_unequal(encoder, task, role, found)
-                progress.advance(len(items))
+                observe.advance(len(items))
             seconds = time.perf_counter() - started
             result[task.name] = assemble(task, vectors, {}, Counts(distinct), seconds)
-    finally:
-        progress.finish()
     return result
 
 

@@ -55,22 +55,6 @@ class Encoder(Protocol):
         ...
 
 
-class EncodeProgress(Protocol):
-    """Told how far the encoding is; counts distinct texts."""
-
-    def start(self, total: int) -> None:
-        """`total` texts are going to be encoded."""
-        ...
-
-    def advance(self, n: int) -> None:
-        """`n` more texts are done."""
-        ...
-
-    def finish(self) -> None:
-        """The encoding has ended, well or not."""
-        ...
-
-
 # Candidates with their paragraph: what the encoder is given instead of the sentence alone.
 
 CONTEXTS = ("paragraph",)

@@ -10,7 +10,7 @@ from typing import Any
 
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.core.memory import collector_paused
-from xqr_bench.core.progress import library_bars_hidden
+from xqr_bench.core.observe import library_bars_hidden
 from xqr_bench.encode.bound import Limits, TextEncoder, cpu_lanes
 from xqr_bench.encode.hub import HubModel, cache_folder, cached_commit, cached_file, digest_of_folder, resolve_model
 from xqr_bench.encode.options import EncodeCall, EncoderOptions, ModelIdentity, Role, candidate_prompt, query_prompt

@@ -17,6 +17,7 @@ import numpy as np
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import UsageError, XqrBenchError
 from xqr_bench.core.files import write_text
+from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import IntArray
 from xqr_bench.encode.checks import Vectors
 from xqr_bench.encode.shards import (
@@ -134,8 +135,6 @@ def locked(shelves: Path, name: str, *, wait: Callable[[], None] | None = None) 
 
 # The vectors of one encoder in one role: looked up, planned, written; held under a lock.
 
-Notify = Callable[[str], None]
-
 ABOUT = "encoder.json"
 WITNESS = "witness.json"
 
@@ -164,12 +163,12 @@ class Shelf:
         written: texts written so far.
     """
 
-    def __init__(self, folder: Path, key: str, notify: Notify) -> None:
+    def __init__(self, folder: Path, key: str, observe: Observer) -> None:
         self.folder = folder
         self.writable = True
         self.written = 0
         self._key = key
-        self._notify = notify
+        self._observe = observe
         for left_behind in folder.rglob(".*.tmp"):  # by a process that was killed while it wrote
             left_behind.unlink(missing_ok=True)
         self._plans = Plans(folder / "plans", lambda name: (folder / "shards" / name).exists())
@@ -208,7 +207,7 @@ class Shelf:
             whole = len(rows) == len(shard.digests)
             yield Found(texts, shard.vectors if whole else shard.vectors[rows], shard.flags[rows])
         if damaged:
-            self._notify(
+            self._observe.note(
                 f"the embedding store had {damaged} damaged shard{'s' * (damaged > 1)} for this encoder: removed, "
                 "their texts are encoded again"
             )
@@ -247,7 +246,9 @@ class Shelf:
 
     def discard(self, why: str) -> None:
         """Remove all vectors of this encoder."""
-        self._notify(f"the vectors that the embedding store holds for this encoder are not used and removed: {why}")
+        self._observe.note(
+            f"the vectors that the embedding store holds for this encoder are not used and removed: {why}"
+        )
         for name in ("shards", "plans"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         with suppress(OSError):
@@ -264,7 +265,7 @@ class Shelf:
             write()
         except (OSError, XqrBenchError) as error:
             self.writable = False
-            self._notify(f"the run goes on without the embedding store: {_one_line(error)}")
+            self._observe.note(f"the run goes on without the embedding store: {_one_line(error)}")
         return self.writable
 
 
@@ -273,14 +274,14 @@ def _one_line(error: Exception) -> str:
 
 
 @contextmanager
-def open_shelf(store: VectorStore, key: dict[str, Any], name: str, notify: Notify) -> Iterator[Shelf | None]:
+def open_shelf(store: VectorStore, key: dict[str, Any], name: str, observe: Observer) -> Iterator[Shelf | None]:
     """Open the folder of an encoder, alone; another process that holds it is waited for.
 
     Args:
         store: where.
         key: see `encoder_key`.
         name: of the encoder, for people.
-        notify: told what a user should know.
+        observe: gets notes of what a user should know.
 
     Yields:
         None when the store cannot be used, which is told.
@@ -293,16 +294,16 @@ def open_shelf(store: VectorStore, key: dict[str, Any], name: str, notify: Notif
                 locked(
                     store.shelves,
                     folder.name,
-                    wait=lambda: notify(f"waiting for another run that is encoding with {name}"),
+                    wait=lambda: observe.note(f"waiting for another run that is encoding with {name}"),
                 )
             )
             about = folder / ABOUT
             if not about.is_file():
                 write_text(about, canonical({"name": name, "key": key}) + "\n")
             os.utime(about)  # when it was used last
-            shelf = Shelf(folder, folder.name, notify)
+            shelf = Shelf(folder, folder.name, observe)
         except (OSError, NotImplementedError, XqrBenchError) as error:
-            notify(f"the run goes on without the embedding store: {_one_line(error)}")
+            observe.note(f"the run goes on without the embedding store: {_one_line(error)}")
         yield shelf
 
 

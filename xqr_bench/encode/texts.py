@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.errors import EncoderError
+from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import Candidate, IntArray, Query, TaskData
 from xqr_bench.encode.bound import TextEncoder
 from xqr_bench.encode.checks import Vectors, check_dimensions, check_values
@@ -215,7 +216,7 @@ class Caller:
         tasks: where they come from, for messages.
         lengths: of all texts of the group, int64 `[texts]`; all 1 where they are unknown.
         allow_zero: let vectors of only zeros pass.
-        notify: told when batches become smaller.
+        observe: gets a note when batches become smaller.
     """
 
     def __init__(
@@ -226,14 +227,14 @@ class Caller:
         lengths: IntArray,
         *,
         allow_zero: bool,
-        notify: Callable[[str], None],
+        observe: Observer,
     ) -> None:
         self._encoder = encoder
         self._group = group
         self._tasks = tasks
         self._lengths = lengths
         self._allow_zero = allow_zero
-        self._notify = notify
+        self._observe = observe
         self._checking = Lock()
         self._most: int | None = None
         """Tokens with padding (or texts) that were found to fit into memory."""
@@ -263,7 +264,7 @@ class Caller:
         if exhausted:  # outside of the handler: what the failed call held is free now
             _free_memory()
             self._most = min(cost // 2, self._most or cost)
-            self._notify(f"out of memory with {len(batch):,} texts together: going on with half as many")
+            self._observe.note(f"out of memory with {len(batch):,} texts together: going on with half as many")
             return self._halved(batch, done)
         try:
             found = self._encoder.matrix(returned, len(texts))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError
-from xqr_bench.core.progress import Clock, Progress, Quiet, told
+from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import PARAGRAPH, Ranks, TaskData
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.evaluation.pipeline import choose_metrics, make_record
@@ -20,7 +20,6 @@ from xqr_bench.rank.lexical import NAME, Bm25, Bm25Options
 from xqr_bench.rank.product import TILE_ROWS, Vectors
 from xqr_bench.rank.variants import Variants, group_relevants
 from xqr_bench.record import ModelInfo, Record
-from xqr_bench.tasks import Progress as DataProgress
 from xqr_bench.tasks import TaskSpec, load_task, resolve_task
 
 # Baselines -> records.
@@ -35,8 +34,7 @@ def bm25(
     languages: Sequence[str] | None = None,
     limit: int | None = None,
     metrics: Sequence[str] | None = None,
-    progress: Progress | None = None,
-    data_progress: DataProgress | None = None,
+    observe: Observer | None = None,
     arguments: Mapping[str, Any] | None = None,
     on_scores: Callable[[TaskData, Iterable[ScoreBlock]], None] | None = None,
 ) -> list[Record]:
@@ -46,7 +44,7 @@ def bm25(
         tasks: names, paths or specs.
         options: parameters of BM25.
         name: names the record; default "bm25".
-        data_dir, languages, limit, metrics, progress, data_progress, arguments: as for `evaluate_tasks`.
+        data_dir, languages, limit, metrics, observe, arguments: as for `evaluate_tasks`.
         on_scores: given each task and its scores (computed a second time), such as to write a run.
 
     Returns:
@@ -55,19 +53,19 @@ def bm25(
     Raises:
         XqrBenchError: whatever is wrong with the arguments or the data.
     """
-    progress = progress or Quiet()
+    observe = observe or Observer()
     options = options or Bm25Options()
     records = []
     for spec in [choose_metrics(resolve_task(task), metrics) for task in tasks]:
         clock = Clock()
-        with clock.phase("loading"), told(progress, "loading", 1):
-            data = load_task(spec, data_dir=data_dir, languages=languages, limit=limit, progress=data_progress)
-            progress.advance(1)
-        with clock.phase("indexing"), told(progress, "indexing", 1):
+        with clock.phase("loading"), observe.phase("loading", 1):
+            data = load_task(spec, data_dir=data_dir, languages=languages, limit=limit, observe=observe)
+            observe.advance(1)
+        with clock.phase("indexing"), observe.phase("indexing", 1):
             scorer = Bm25(data, options)
-            progress.advance(1)
-        with clock.phase("ranking"), told(progress, "ranking", len(data.queries)):
-            ranks = ranks_of_scores(data, scorer.scores(), progress.advance)
+            observe.advance(1)
+        with clock.phase("ranking"):
+            ranks = ranks_of_scores(data, scorer.scores(), observe)
         if on_scores is not None:
             with clock.phase("run"):
                 on_scores(data, scorer.scores())
@@ -180,8 +178,7 @@ def bound_records(
     languages: Sequence[str] | None = None,
     limit: int | None = None,
     metrics: Sequence[str] | None = None,
-    progress: Progress | None = None,
-    data_progress: DataProgress | None = None,
+    observe: Observer | None = None,
     arguments: Mapping[str, Any] | None = None,
 ) -> list[Record]:
     """Score ranks made from the task alone.
@@ -192,21 +189,21 @@ def bound_records(
         rank: task -> ranks.
         warning: says in the record what it is.
         name: names the record; default: the identity's name.
-        data_dir, languages, limit, metrics, progress, data_progress, arguments: as for `evaluate_tasks`.
+        data_dir, languages, limit, metrics, observe, arguments: as for `evaluate_tasks`.
 
     Returns:
         one record per task, in order.
     """
-    progress = progress or Quiet()
+    observe = observe or Observer()
     records = []
     for spec in [choose_metrics(resolve_task(task), metrics) for task in tasks]:
         clock = Clock()
-        with clock.phase("loading"), told(progress, "loading", 1):
-            data = load_task(spec, data_dir=data_dir, languages=languages, limit=limit, progress=data_progress)
-            progress.advance(1)
-        with clock.phase("ranking"), told(progress, "ranking", 1):
+        with clock.phase("loading"), observe.phase("loading", 1):
+            data = load_task(spec, data_dir=data_dir, languages=languages, limit=limit, observe=observe)
+            observe.advance(1)
+        with clock.phase("ranking"), observe.phase("ranking", 1):
             ranks = rank(data)
-            progress.advance(1)
+            observe.advance(1)
         settings = {
             "data_dir": None if data_dir is None else str(data_dir),
             "languages": None if languages is None else list(languages),

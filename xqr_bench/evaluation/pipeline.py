@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.progress import Clock, EncodingPhase, Progress, Quiet, told
+from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import Ranks, TaskData
 from xqr_bench.encode import (
     BoundEncoder,
@@ -48,7 +48,6 @@ from xqr_bench.record.describe import (
     truncation_warnings,
 )
 from xqr_bench.record.provenance import exposure_of, training_of
-from xqr_bench.tasks import Progress as DataProgress
 from xqr_bench.tasks import TaskSpec, load_task, own_file, resolve_task
 
 
@@ -64,7 +63,7 @@ def evaluate(
     transform: TransformOptions | None = None,
     index: IndexOptions | None = None,
     index_folder: Path | None = None,
-    progress: Progress | None = None,
+    observe: Observer | None = None,
     cache: bool = True,
 ) -> Record:
     """Score an encoder on one task.
@@ -80,7 +79,7 @@ def evaluate(
         transform: what to do to the vectors before they are ranked (docs/transforms.md); default: nothing.
         index: rank through FAISS indices of this kind; default: count exactly, without an index.
         index_folder: save the indices there.
-        progress: told how far the work is.
+        observe: hears how far the work is.
         cache: keep vectors in the user's embedding store and take those kept (docs/cache.md); never those of an object.
 
     Returns:
@@ -101,7 +100,7 @@ def evaluate(
             transform=transform,
             index=index,
             index_folder=index_folder,
-            progress=progress,
+            observe=observe,
             store=vector_store() if cache else None,
         )
         return records[0]
@@ -119,8 +118,7 @@ def evaluate_tasks(
     allow_zero_vectors: bool = False,
     memory: int = DEFAULT_MEMORY,
     score_device: str = "auto",
-    progress: Progress | None = None,
-    data_progress: DataProgress | None = None,
+    observe: Observer | None = None,
     arguments: Mapping[str, Any] | None = None,
     metrics: Sequence[str] | None = None,
     on_vectors: Callable[[TaskData, Embeddings], None] | None = None,
@@ -129,28 +127,26 @@ def evaluate_tasks(
     index_folder: Path | None = None,
     overwrite_index: bool = False,
     store: VectorStore | None = None,
-    notify: Callable[[str], None] | None = None,
 ) -> list[Record]:
     """Score a loaded encoder on several tasks; each distinct text of all of them is encoded once.
 
     Args:
         encoder: as `load_encoder` returns it.
         tasks: names, paths or specs.
-        data_dir, languages, limit, allow_zero_vectors, progress: as for `evaluate`.
+        data_dir, languages, limit, allow_zero_vectors, observe: as for `evaluate`.
         memory: bytes to rank in, beside the vectors; results do not depend on it.
         score_device: where scores are counted (see `counting_device`); their last bits depend on it.
-        data_progress: told of downloads.
         arguments: the arguments as the user gave them, for the record.
         metrics: compute these instead of the metrics of the tasks.
         on_vectors: given each task and the vectors that were ranked, such as to write a run.
         transform, index, index_folder: as for `evaluate`; a folder holds the indices of one task.
         overwrite_index: replace the indices that the folder holds.
-        store, notify: as for `embed_tasks`; default: every text is encoded, and nothing is kept.
+        store: as for `embed_tasks`; default: every text is encoded, and nothing is kept.
 
     Returns:
         one record per task, in order.
     """
-    progress = progress or Quiet()
+    observe = observe or Observer()
     clock = Clock()
     settings = {
         "data_dir": None if data_dir is None else str(data_dir),
@@ -172,11 +168,11 @@ def evaluate_tasks(
         raise UsageError(
             "an index of transformed vectors cannot be saved", remedy="leave --transform or --save-index out"
         )
-    with clock.phase("loading"), told(progress, "loading", len(specs)):
+    with clock.phase("loading"), observe.phase("loading", len(specs)):
         loaded: list[TaskData] = []
         for spec in specs:
-            loaded.append(load_task(spec, data_dir=data_dir, languages=languages, limit=limit, progress=data_progress))
-            progress.advance(1)
+            loaded.append(load_task(spec, data_dir=data_dir, languages=languages, limit=limit, observe=observe))
+            observe.advance(1)
     if index is not None:  # before anything is encoded
         for data in loaded:
             for code, size in zip(data.languages, data.column_sizes.tolist(), strict=True):
@@ -187,10 +183,9 @@ def evaluate_tasks(
         embeddings = embed_tasks(
             encoder,
             loaded if bitext is None else [*loaded, bitext],
-            progress=EncodingPhase(progress),
             allow_zero_vectors=allow_zero_vectors,
             store=store,
-            notify=notify,
+            observe=observe,
         )
 
     records = []
@@ -203,8 +198,8 @@ def evaluate_tasks(
             with own.phase("transforming"):
                 moved = transform_vectors(data, vectors, transform, similarity=encoder.similarity, source=source)
             ranked, facts, notes = moved.vectors, moved.facts, list(moved.warnings)
-        with own.phase("ranking"), told(progress, "scoring", len(data.queries)):
-            ranks, indexed = _ranks(data, ranked, encoder, index, memory, counted_on, progress)
+        with own.phase("ranking"):
+            ranks, indexed = _ranks(data, ranked, encoder, index, memory, counted_on, observe)
         if indexed is not None and index_folder is not None:
             with own.phase("saving the index"):
                 save_index(index_folder, indexed, data, encoder, task_file=own_file(spec), overwrite=overwrite_index)
@@ -354,19 +349,12 @@ def _ranks(
     index: IndexOptions | None,
     memory: int,
     device: str,
-    progress: Progress,
+    observe: Observer,
 ) -> tuple[Ranks, Indexed | None]:
-    done = 0
-
-    def tell(queries: int) -> None:
-        nonlocal done
-        progress.advance(queries - done)
-        done = queries
-
     both, how = (vectors.queries, vectors.candidates), encoder.similarity
     if index is None:
-        return exact_ranks(data, *both, similarity=how, memory=memory, device=device, progress=tell), None
-    indexed = indexed_ranks(data, *both, index, similarity=how, memory=memory, progress=tell)
+        return exact_ranks(data, *both, similarity=how, memory=memory, device=device, observe=observe), None
+    indexed = indexed_ranks(data, *both, index, similarity=how, memory=memory, observe=observe)
     return indexed.ranks, indexed
 
 
@@ -377,24 +365,23 @@ def rehearse(
     data_dir: Path | str | None = None,
     languages: Sequence[str] | None = None,
     limit: int | None = None,
-    progress: Progress | None = None,
-    data_progress: DataProgress | None = None,
+    observe: Observer | None = None,
 ) -> list[str]:
     """A dry run: read and check all data, encode the first question of each task, and tell what a run would do.
 
     Returns:
         one line per task.
     """
-    progress = progress or Quiet()
+    observe = observe or Observer()
     lines = []
     for task in tasks:
         spec = resolve_task(task)
-        with told(progress, "loading", 1):
-            data = load_task(spec, data_dir=data_dir, languages=languages, limit=limit, progress=data_progress)
-            progress.advance(1)
+        with observe.phase("loading", 1):
+            data = load_task(spec, data_dir=data_dir, languages=languages, limit=limit, observe=observe)
+            observe.advance(1)
         few = load_task(data, limit=1)
         placed = in_context(data, encoder.identity.candidate_context)
-        vectors = embed_tasks(encoder, [few], progress=EncodingPhase(progress))[data.name]
+        vectors = embed_tasks(encoder, [few], observe=observe)[data.name]
         texts = len({query.text for query in data.queries}) + len({found.text for found in placed.candidates})
         line = (
             f"{data.name}: {len(data.languages)} languages, {len(data.queries):,} queries, "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.errors import RunError
-from xqr_bench.core.progress import Clock, Progress, Quiet, told
+from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import MULTILINGUAL, SETTINGS, FloatArray, IntArray, Ranks, TaskData
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.encode.hub import digest_of_files
@@ -30,7 +30,6 @@ from xqr_bench.rank.runs import (
 )
 from xqr_bench.rank.variants import Variants, group_relevants
 from xqr_bench.record import ModelInfo, Record
-from xqr_bench.tasks import Progress as DataProgress
 from xqr_bench.tasks import TaskSpec, load_task, resolve_task
 
 # Runs -> counts: one pass over a run file, a bounded number of its lines in memory.
@@ -153,21 +152,22 @@ class RunReader:
         self._ignored: set[str] = set()
         self._merged = 0
 
-    def read(self, progress: Callable[[int], None] | None = None) -> SettingCounts:
-        """Read the whole file; `progress` is called with the number of lists that are complete.
+    def read(self, observe: Observer | None = None) -> SettingCounts:
+        """Read the whole file; `observe` hears how many lists are complete.
 
         Raises:
             RunError: a line that is no line of a run; a query or document that the task has not; a document outside
                 the list's pool, or twice in a list; lines of a query that do not stand together; no line at all.
         """
-        pending = _Pending()
-        for chunk in read_chunks(self._path):
-            pending = self._take(chunk, pending)
-            if progress is not None:
-                progress(int((self._lengths > 0).sum()))
-        self._count(pending)
-        if progress is not None:
-            progress(len(self._lists))
+        observe = observe or Observer()
+        pending, complete = _Pending(), 0
+        with observe.phase(self._lists.setting, len(self._lists)):
+            for chunk in read_chunks(self._path):
+                pending = self._take(chunk, pending)
+                before, complete = complete, int((self._lengths > 0).sum())
+                observe.advance(complete - before)
+            self._count(pending)
+            observe.advance(len(self._lists) - complete)
         return SettingCounts(
             self._lists,
             self._found.gt,
@@ -320,8 +320,7 @@ def evaluate_runs(
     languages: Sequence[str] | None = None,
     limit: int | None = None,
     metrics: Sequence[str] | None = None,
-    progress: Progress | None = None,
-    data_progress: DataProgress | None = None,
+    observe: Observer | None = None,
     arguments: Mapping[str, Any] | None = None,
 ) -> list[Record]:
     """Score the TREC runs below a folder; the record holds the settings that have a run.
@@ -337,7 +336,7 @@ def evaluate_runs(
         folder: holds `<task>/<setting>.run` or `.run.gz`.
         tasks: names, paths or specs.
         name: names the record; default: the folder's own name.
-        data_dir, languages, limit, metrics, progress, data_progress, arguments: as for `evaluate_tasks`.
+        data_dir, languages, limit, metrics, observe, arguments: as for `evaluate_tasks`.
 
     Returns:
         one record per task, in order.
@@ -347,16 +346,16 @@ def evaluate_runs(
         XqrBenchError: whatever is wrong with the task or its data.
     """
     folder = Path(folder).expanduser()
-    progress = progress or Quiet()
+    observe = observe or Observer()
     specs = [choose_metrics(resolve_task(task), metrics) for task in tasks]
     files = {spec.name: run_files(folder, spec.name) for spec in specs}
     identity = run_identity(folder)
     records = []
     for spec in specs:
         clock = Clock()
-        with clock.phase("loading"), told(progress, "loading", 1):
-            data = load_task(spec, data_dir=data_dir, languages=languages, limit=limit, progress=data_progress)
-            progress.advance(1)
+        with clock.phase("loading"), observe.phase("loading", 1):
+            data = load_task(spec, data_dir=data_dir, languages=languages, limit=limit, observe=observe)
+            observe.advance(1)
         there = {setting: path for setting, path in files[spec.name].items() if setting in spec.settings}
         if not there:
             raise RunError(
@@ -366,7 +365,7 @@ def evaluate_runs(
             )
         peer = PytrecEval(spec.metrics)
         with clock.phase("reading"):
-            counts = {setting: _read(data, setting, path, peer, progress) for setting, path in there.items()}
+            counts = {setting: _read(data, setting, path, peer, observe) for setting, path in there.items()}
         ranks = ranks_of_run(data, counts)
         _refuse_cut(spec.metrics, counts)
         with clock.phase("cross-check"):
@@ -460,22 +459,14 @@ def with_rules(data: TaskData, ranks: Ranks, counts: Mapping[str, Counts]) -> Ra
     return variants.rules(ranks)
 
 
-def _read(data: TaskData, setting: str, path: Path, peer: PytrecEval, progress: Progress) -> SettingCounts:
+def _read(data: TaskData, setting: str, path: Path, peer: PytrecEval, observe: Observer) -> SettingCounts:
     lists = task_lists(data, setting)
     checked = np.ones(len(lists), dtype=bool)
     if len(lists) > MAX_CHECKED:
         chosen = np.random.default_rng(CHECK_SEED).choice(len(lists), MAX_CHECKED, replace=False)
         checked[:] = False
         checked[chosen] = True
-    done = 0
-
-    def tell(complete: int) -> None:
-        nonlocal done
-        progress.advance(complete - done)
-        done = complete
-
-    with told(progress, setting, len(lists)):
-        return RunReader(path, data, lists, peer, checked).read(tell)
+    return RunReader(path, data, lists, peer, checked).read(observe)
 
 
 def _refuse_cut(metrics: Sequence[str], counts: Mapping[str, SettingCounts]) -> None:

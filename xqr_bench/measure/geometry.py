@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -13,12 +13,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from threadpoolctl import threadpool_limits
 
-from xqr_bench.core.progress import EncodingPhase, Progress, Quiet, told
+from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import FloatArray, IntArray, TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, VectorStore, embed_tasks
 from xqr_bench.encode.transform import Source, TransformOptions, read_source, transform_vectors
 from xqr_bench.rank.exact import ScoreBlock, vector_scores
-from xqr_bench.tasks import Progress as DataProgress
 from xqr_bench.tasks import TaskSpec, load_task
 
 # Hubness: candidates that stand near the top for very many queries.
@@ -462,9 +461,7 @@ def geometry_of_tasks(
     limit: int | None = None,
     allow_zero_vectors: bool = False,
     store: VectorStore | None = None,
-    progress: Progress | None = None,
-    data_progress: DataProgress | None = None,
-    notify: Callable[[str], None] | None = None,
+    observe: Observer | None = None,
 ) -> list[list[Geometry]]:
     """Measure the geometry of an encoder's vectors on several tasks.
 
@@ -472,9 +469,9 @@ def geometry_of_tasks(
         encoder: as `load_encoder` returns it.
         specs: the tasks.
         transform: also measure the vectors after it.
-        data_dir, languages, limit, data_progress: as for `load_task`.
-        allow_zero_vectors, store, notify: as for `embed_tasks`.
-        progress: told how far the work is.
+        data_dir, languages, limit: as for `load_task`.
+        allow_zero_vectors, store: as for `embed_tasks`.
+        observe: hears how far the work is.
 
     Returns:
         for each task the panel of the vectors as encoded and, with a transform, that of the transformed ones.
@@ -482,33 +479,30 @@ def geometry_of_tasks(
     Raises:
         XqrBenchError: whatever is wrong with the data, the encoder or the transform.
     """
-    progress = progress or Quiet()
-    tasks = [
-        load_task(spec, data_dir=data_dir, languages=languages, limit=limit, progress=data_progress) for spec in specs
-    ]
+    observe = observe or Observer()
+    tasks = [load_task(spec, data_dir=data_dir, languages=languages, limit=limit, observe=observe) for spec in specs]
     bitext = read_source(transform, tasks)
     vectors = embed_tasks(
         encoder,
         tasks if bitext is None else [*tasks, bitext],
-        progress=EncodingPhase(progress),
         allow_zero_vectors=allow_zero_vectors,
         store=store,
-        notify=notify,
+        observe=observe,
     )
     source = None if bitext is None else Source(bitext, vectors[bitext.name])
     similarity = encoder.similarity
     result = []
-    with told(progress, "measuring", len(tasks) * (1 if transform is None else 2)):
+    with observe.phase("measuring", len(tasks) * (1 if transform is None else 2)):
         for data in tasks:
             own = vectors[data.name]
             panels = [measure_geometry(data, own, similarity=similarity, model=encoder.name)]
-            progress.advance(1)
+            observe.advance(1)
             if transform is not None:
                 moved = transform_vectors(data, own, transform, similarity=similarity, source=source)
                 label = moved.facts.label
                 panels.append(
                     measure_geometry(data, moved.vectors, similarity=similarity, model=encoder.name, transform=label)
                 )
-                progress.advance(1)
+                observe.advance(1)
             result.append(panels)
     return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_limits
 
 import xqr_bench.rank.product as tiles
 from xqr_bench.core.errors import RanksError
+from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import IntArray, Ranks, TaskData
 from xqr_bench.rank.counting import Counter, Panel
 from xqr_bench.rank.device import PROCESSOR, counter_on
@@ -46,7 +47,7 @@ def exact_ranks(
     similarity: str = "cosine",
     memory: int = DEFAULT_MEMORY,
     device: str = PROCESSOR,
-    progress: Callable[[int], None] | None = None,
+    observe: Observer | None = None,
 ) -> Ranks:
     """Count, for every relevant of every query, the candidates of each language above it and beside it.
 
@@ -63,7 +64,7 @@ def exact_ranks(
         memory: bytes to work in, beside the vectors given and the counts returned; the result does not depend on it.
         device: "cpu", or a device of torch such as "cuda" (see `search.device`): the last bits of scores, hence in
             rare cases a rank, depend on it.
-        progress: called with the number of queries done.
+        observe: hears how many queries are done.
 
     Raises:
         RanksError: the shapes do not fit the task, a score is not finite, or the memory is too small.
@@ -83,7 +84,9 @@ def exact_ranks(
         _refuse_overflow(data, queries, candidates)
     counter = counter_on(device, data.edges, queries, candidates, unit=similarity == "cosine", memory=memory)
     variants = Variants(data)
-    gt, eq = count_all(counter, len(queries), data.offsets, data.positions, len(data.languages), progress, variants)
+    observe = observe or Observer()
+    with observe.phase("ranking", len(queries)):
+        gt, eq = count_all(counter, len(queries), data.offsets, data.positions, len(data.languages), observe, variants)
     return variants.attach(ranks_of(data, gt, eq))
 
 
@@ -93,7 +96,7 @@ def count_all(
     offsets: IntArray,
     positions: IntArray,
     languages: int,
-    progress: Callable[[int], None] | None = None,
+    observe: Observer | None = None,
     variants: Variants | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Go through all blocks of queries and all panels of candidates.
@@ -103,7 +106,7 @@ def count_all(
         queries: how many.
         offsets, positions: see `TaskData`.
         languages: how many columns are counted apart.
-        progress: called with the number of queries done.
+        observe: hears how many queries are done.
         variants: what else to count in the same scores.
 
     Returns:
@@ -149,9 +152,9 @@ def count_all(
         for panel, finding, counting in steps:
             held = whole.hold(panel)
             for rows in pool.map(partial(work, panel=panel, held=held, finding=finding, counting=counting), starts):
-                done += rows
-                if progress is not None:
-                    progress(done // len(steps))
+                before, done = done // len(steps), done + rows
+                if observe is not None:
+                    observe.advance(done // len(steps) - before)
             del held  # before the next is prepared
     return gt, eq
 
@@ -260,15 +263,13 @@ def _monotone(scores: Vectors) -> NDArray[np.uint32]:
 # Blocks of scores -> ranks, where a language's own ranking is not a part of the pooled one.
 
 
-def ranks_of_scores(
-    data: TaskData, blocks: Iterable[ScoreBlock], progress: Callable[[int], None] | None = None
-) -> Ranks:
+def ranks_of_scores(data: TaskData, blocks: Iterable[ScoreBlock], observe: Observer | None = None) -> Ranks:
     """Count every relevant's rank from scores of the whole pool and of each language by itself.
 
     Args:
         data: the task.
         blocks: scores of all queries, in order.
-        progress: called with the number of queries of each block, when it is counted.
+        observe: hears how many queries are done.
     """
     from xqr_bench.rank.kernels import count_rows
 
@@ -276,17 +277,18 @@ def ranks_of_scores(
     shape = (2, len(positions), len(data.languages))
     pooled, own = np.zeros(shape, dtype=np.int32), np.zeros(shape, dtype=np.int32)
     variants = Variants(data, separate=True)
-    for block in blocks:
-        stop = block.start + len(block.pooled)
-        rows = slice(int(offsets[block.start]), int(offsets[stop]))
-        starts = offsets[block.start : stop + 1] - offsets[block.start]
-        of_row = np.repeat(np.arange(len(block.pooled)), np.diff(starts))
-        for scores, (gt, eq) in ((block.pooled, pooled), (block.own, own)):
-            thresholds = scores[of_row, positions[rows]]
-            count_rows(scores, edges, starts, thresholds, gt[rows], eq[rows])
-        variants.count_block(block.start, block.pooled, block.own)
-        if progress is not None:
-            progress(stop - block.start)
+    observe = observe or Observer()
+    with observe.phase("ranking", len(data.queries)):
+        for block in blocks:
+            stop = block.start + len(block.pooled)
+            rows = slice(int(offsets[block.start]), int(offsets[stop]))
+            starts = offsets[block.start : stop + 1] - offsets[block.start]
+            of_row = np.repeat(np.arange(len(block.pooled)), np.diff(starts))
+            for scores, (gt, eq) in ((block.pooled, pooled), (block.own, own)):
+                thresholds = scores[of_row, positions[rows]]
+                count_rows(scores, data.edges, starts, thresholds, gt[rows], eq[rows])
+            variants.count_block(block.start, block.pooled, block.own)
+            observe.advance(stop - block.start)
     ranks = ranks_of(data, *pooled)
     each = np.arange(len(positions))
     own_gt, own_eq = (counts[each, ranks.relevant_columns] for counts in own)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.errors import RanksError
+from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, IntArray, Ranks, TaskData
 from xqr_bench.rank.exact import exact_ranks, ranks_of
 from xqr_bench.rank.index import (
@@ -57,7 +58,7 @@ def indexed_ranks(
     *,
     similarity: str = "cosine",
     memory: int = DEFAULT_MEMORY,
-    progress: Callable[[int], None] | None = None,
+    observe: Observer | None = None,
 ) -> Indexed:
     """Build one index per candidate language, search all of them with every query, and count in the hits.
 
@@ -76,7 +77,7 @@ def indexed_ranks(
         options: which index.
         similarity: "cosine" or "dot".
         memory: bytes for the block of exact scores; the result does not depend on it.
-        progress: called with the number of queries done.
+        observe: hears how many queries are done.
 
     Raises:
         RanksError: the shapes do not fit the task.
@@ -99,15 +100,16 @@ def indexed_ranks(
     if options.exact:
         held = np.concatenate([stored_vectors(index) for index in indices.values()])
         started = time.perf_counter()
-        ranks = exact_ranks(data, queries, held, similarity="dot", memory=memory, progress=progress)
+        ranks = exact_ranks(data, queries, held, similarity="dot", memory=memory, observe=observe)
         search_seconds = time.perf_counter() - started
     else:
         search = _Search(data, list(indices.values()), options)
         product = Product(queries, candidates, memory)
-        for start, stop in product.blocks():
-            search.block(queries[start:stop], start, stop, product)
-            if progress is not None:
-                progress(stop)
+        observe = observe or Observer()
+        with observe.phase("ranking", len(queries)):
+            for start, stop in product.blocks():
+                search.block(queries[start:stop], start, stop, product)
+                observe.advance(stop - start)
         ranks, recall, search_seconds = search.ranks(), search.recall(), search.seconds
     facts = IndexFacts(
         type=options.type,

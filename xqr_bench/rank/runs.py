@@ -6,7 +6,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from xqr_bench.core.errors import RunError, UnknownNameError, UsageError
 from xqr_bench.core.files import atomic_path, write_text
+from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, SETTINGS, IntArray, TaskData
 from xqr_bench.rank.exact import ScoreBlock, top_hits
 from xqr_bench.tasks import TaskSpec
@@ -408,7 +409,7 @@ def write_runs(
     plan: RunPlan,
     *,
     tag: str,
-    progress: Callable[[int], None] | None = None,
+    observe: Observer | None = None,
 ) -> list[Path]:
     """Write a run (gzip, always the same bytes for the same scores) and the qrels of each setting.
 
@@ -420,7 +421,7 @@ def write_runs(
         blocks: the scores of all its queries, in order.
         plan: as `plan_runs` makes it.
         tag: the name of the system.
-        progress: called with the number of queries done, after each block.
+        observe: hears how many queries are written.
 
     Returns:
         the paths of the runs.
@@ -432,13 +433,13 @@ def write_runs(
     paths = [plan.folder / f"{lists.setting}.run.gz" for lists in plan.lists]
     for lists in plan.lists:
         write_text(plan.folder / f"{lists.setting}.qrels", "".join(_qrels(data, lists)))
-    with ExitStack() as stack:
+    observe = observe or Observer()
+    with observe.phase("writing", len(data.queries)), ExitStack() as stack:
         streams = [stack.enter_context(_gzip_text(path)) for path in paths]
         for block in blocks:
             for lists, stream in zip(plan.lists, streams, strict=True):
                 writer.write(lists, block, stream)
-            if progress is not None:
-                progress(block.start + len(block.pooled))
+            observe.advance(len(block.pooled))
     return paths
 
 

@@ -8,7 +8,6 @@ from xqr_bench.tasks.readers import READERS, LanguageData, Reader, SourceCandida
 from xqr_bench.tasks.sources import (
     FileCheck,
     Place,
-    Progress,
     data_folder,
     fetch,
     locate,
@@ -36,7 +35,6 @@ __all__ = [
     "LanguageData",
     "Licence",
     "Place",
-    "Progress",
     "Reader",
     "SourceCandidate",
     "SourceFile",

@@ -12,9 +12,15 @@ from typing import TypeVar
 import numpy as np
 
 from xqr_bench.core.errors import DataError, UsageError
+from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import LENIENT, Candidate, Query, TaskData
+<<<<<<< HEAD
 from xqr_bench.tasks.readers import READERS, LanguageData, SourceCandidate
 from xqr_bench.tasks.sources import Progress, read_source
+=======
+from xqr_bench.tasks.readers import READERS, LanguageData
+from xqr_bench.tasks.sources import read_source
+>>>>>>> 31c345b (One Observer for downloads, encoding, ranking and training)
 from xqr_bench.tasks.spec import TaskSpec, resolve_task
 
 T = TypeVar("T")
@@ -201,7 +207,7 @@ def load_task(
     data_dir: Path | str | None = None,
     languages: Sequence[str] | None = None,
     limit: int | None = None,
-    progress: Progress | None = None,
+    observe: Observer | None = None,
 ) -> TaskData:
     """Read a task's files, check them, and give their texts.
 
@@ -210,8 +216,13 @@ def load_task(
         data_dir: the folder that holds the files; default: XQR_BENCH_DATA, else a per-user cache that a
             download fills. A folder that is named but lacks a file is an error, never a reason to download.
         languages: keep only these, in the order of the task; only their files are read.
+<<<<<<< HEAD
         limit: keep the first so many questions, and the groups (such as paragraphs) of their relevants.
         progress: called while files are downloaded and read.
+=======
+        limit: keep the first so many questions, and the paragraphs they stand in.
+        observe: hears of downloads.
+>>>>>>> 31c345b (One Observer for downloads, encoding, ranking and training)
 
     Returns:
         The texts; `partial` names what `languages` or `limit` left out. Clusters are numbered over the
@@ -233,12 +244,10 @@ def load_task(
     read = READERS.get(spec.format)
     files: dict[str, str] = {}
     parsed: dict[str, LanguageData] = {}
-    for done, code in enumerate(chosen, start=1):
-        content, digest, path = read_source(spec, code, data_dir, progress=progress)
+    for code in chosen:
+        content, digest, path = read_source(spec, code, data_dir, observe=observe)
         parsed[code] = read(content, str(path))
         files[spec.files[code].path] = digest
-        if progress is not None:
-            progress("read", spec.files[code].path, done, len(chosen))
     partial = {} if len(chosen) == len(spec.languages) else {"languages": list(chosen)}
     data = assemble(spec.name, parsed, files=files, partial=partial, relevance=spec.relevance)
     return data if limit is None else first_questions(data, limit)

@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal, Protocol
+from typing import IO, Literal
 from urllib.parse import quote
 
 import platformdirs
@@ -24,6 +24,7 @@ import platformdirs
 from xqr_bench import __version__
 from xqr_bench.core.errors import DataError, DownloadError
 from xqr_bench.core.files import atomic_path
+from xqr_bench.core.observe import Observer
 from xqr_bench.tasks.readers import READERS
 from xqr_bench.tasks.spec import TaskSpec
 
@@ -41,20 +42,6 @@ _TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 _CHUNK = 1 << 16
 
 
-class Progress(Protocol):
-    """Called as data is read, to draw a bar from. It may raise (Ctrl-C): nothing is left half-written.
-
-    Args:
-        stage: "download" (done and total count bytes) or "read" (done and total count files).
-        name: the file in question.
-        done: how much is done.
-        total: how much there is, None when unknown.
-    """
-
-    def __call__(self, stage: str, name: str, done: int, total: int | None) -> None:  # noqa: D102
-        ...
-
-
 class _TransientError(Exception):
     """A failure that another attempt may not meet."""
 
@@ -66,7 +53,7 @@ def source_url(base_url: str, revision: str, path: str) -> str:
     return template.format(revision=quote(revision), path=quote(path))
 
 
-def download(url: str, target: Path, sha256: str, *, progress: Progress | None = None) -> None:
+def download(url: str, target: Path, sha256: str, *, observe: Observer | None = None) -> None:
     """Fetch `url` to `target`, which then holds exactly the bytes of that digest.
 
     Tries again after a broken connection, a short body or a server's temporary error, with growing pauses.
@@ -84,7 +71,7 @@ def download(url: str, target: Path, sha256: str, *, progress: Progress | None =
     for pause in (*PAUSES_SECONDS, None):
         try:
             with atomic_path(target) as temporary:
-                _fetch(url, temporary, sha256, progress)
+                _fetch(url, temporary, sha256, observe or Observer())
             return
         except _TransientError as error:
             if pause is None:
@@ -96,7 +83,7 @@ def download(url: str, target: Path, sha256: str, *, progress: Progress | None =
             time.sleep(pause)
 
 
-def _fetch(url: str, temporary: Path, sha256: str, progress: Progress | None) -> None:
+def _fetch(url: str, temporary: Path, sha256: str, observe: Observer) -> None:
     """One attempt. No network error may leave as an OSError: `atomic_path` would take it for a full disk."""
     digest = hashlib.sha256()
     done = 0
@@ -104,12 +91,12 @@ def _fetch(url: str, temporary: Path, sha256: str, progress: Progress | None) ->
         response = _open(url)
         with response:
             total = int(length) if (length := response.headers.get("Content-Length", "")).isdigit() else None
-            while chunk := _read(response):
-                handle.write(chunk)
-                digest.update(chunk)
-                done += len(chunk)
-                if progress is not None:
-                    progress("download", url, done, total)
+            with observe.phase("/".join(url.split("/")[-2:]), total):
+                while chunk := _read(response):
+                    handle.write(chunk)
+                    digest.update(chunk)
+                    done += len(chunk)
+                    observe.advance(len(chunk))
     if total is not None and done < total:
         raise _TransientError(f"the connection ended after {done} of {total} bytes")
     if digest.hexdigest() != sha256:
@@ -217,7 +204,7 @@ def pending_downloads(
     return tuple(place.language for place in places if place.kind == "cache" and not place.present)
 
 
-def fetch(spec: TaskSpec, language: str, *, force: bool = False, progress: Progress | None = None) -> bool:
+def fetch(spec: TaskSpec, language: str, *, force: bool = False, observe: Observer | None = None) -> bool:
     """Bring a language's file into the cache.
 
     A file that is there with the right digest is kept unless `force`; a damaged one is replaced.
@@ -235,12 +222,12 @@ def fetch(spec: TaskSpec, language: str, *, force: bool = False, progress: Progr
     target = cache_folder(spec) / file.path
     if not force and target.is_file() and hashlib.sha256(_bytes(target)).hexdigest() == file.sha256:
         return False
-    download(source_url(spec.base_url, spec.revision, file.path), target, file.sha256, progress=progress)
+    download(source_url(spec.base_url, spec.revision, file.path), target, file.sha256, observe=observe)
     return True
 
 
 def read_source(
-    spec: TaskSpec, language: str, data_dir: Path | str | None = None, *, progress: Progress | None = None
+    spec: TaskSpec, language: str, data_dir: Path | str | None = None, *, observe: Observer | None = None
 ) -> tuple[bytes, str, Path]:
     """Content, SHA-256 and path of a language's file, which is downloaded when the cache lacks it.
 
@@ -250,7 +237,7 @@ def read_source(
     """
     place = locate(spec, language, data_dir)
     if place.kind == "cache" and not place.present:
-        fetch(spec, language, progress=progress)
+        fetch(spec, language, observe=observe)
     return read_place(spec, place)
 
 

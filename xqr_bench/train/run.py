@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from xqr_bench.core.progress import Clock, library_bars_hidden
+from xqr_bench.core.observe import Clock, Observer, library_bars_hidden
 from xqr_bench.record import provenance
 from xqr_bench.record.provenance import BaseModelInfo, DataInfo, LanguageLevels, Stage, TrainingRecord, save_training
 from xqr_bench.train.batch_files import plan_statistics
@@ -18,7 +18,6 @@ from xqr_bench.train.initial import learn_vocabulary, load_base, make_static, we
 from xqr_bench.train.prepare import PlannedStage, Prepared, as_json, prepare
 from xqr_bench.train.stage import Beside, Outcome, StageOptions, run_stage
 from xqr_bench.train.texts import distinct_texts
-from xqr_bench.train.trainer import TrainProgress
 from xqr_bench.train.types import ParallelData
 from xqr_bench.train.workspace import TrainCache, Workspace, is_first
 
@@ -118,7 +117,7 @@ def train(
     config: TrainConfig,
     *,
     cache: TrainCache | None = None,
-    progress: TrainProgress | None = None,
+    observe: Observer | None = None,
     on_kept: Kept | None = None,
     evaluator: Any = None,
     arguments: dict[str, Any] | None = None,
@@ -131,7 +130,7 @@ def train(
     Args:
         config: what is asked for.
         cache: shared by several runs in one process; it saves reading, tokenising and aligning again.
-        progress: told how far the run is.
+        observe: hears how far the run is.
         on_kept: called at each update of `config.save_at`.
         evaluator: a sentence-transformers evaluator that scores the model at each validation.
         arguments: as the user gave them, for the record.
@@ -146,7 +145,7 @@ def train(
     cache, clock = cache or TrainCache(), Clock()
     with clock.phase("preparing"):
         prepared = prepare(config, cache)
-    return _Run(config, prepared, cache, clock, progress, on_kept, evaluator, arguments or {}).go()
+    return _Run(config, prepared, cache, clock, observe or Observer(), on_kept, evaluator, arguments or {}).go()
 
 
 class _Run:
@@ -156,13 +155,13 @@ class _Run:
         prepared: Prepared,
         cache: TrainCache,
         clock: Clock,
-        progress: TrainProgress | None,
+        observe: Observer,
         on_kept: Kept | None,
         evaluator: Any,
         arguments: dict[str, Any],
     ) -> None:
         self.config, self.prepared, self.cache, self.clock = config, prepared, cache, clock
-        self.progress, self.on_kept, self.evaluator, self.arguments = progress, on_kept, evaluator, arguments
+        self.observe, self.on_kept, self.evaluator, self.arguments = observe, on_kept, evaluator, arguments
         self.place = None if config.output is None else Workspace(Path(config.output).expanduser())
         self.recipe = config.values
         self.device = config.options.device or ("cpu" if config.static else None)
@@ -249,23 +248,18 @@ class _Run:
             workers=self.config.workers,
             gather=self.config.gather,
         )
-        beside = Beside(self.progress)
+        beside = Beside(self.observe)
         if main:
             validation = self.prepared.validation
             beside = Beside(
-                self.progress,
+                self.observe,
                 self.config.save_at,
                 lambda outcome: self._keep(model, outcome),
                 None if validation is None else validation.texts,
                 self.evaluator,
             )
-        if self.progress is not None:
-            self.progress.start("aligning" if not main else "training", stage.plan.steps)
-        try:
+        with self.observe.phase("training" if main else "aligning", stage.plan.steps):
             outcome = run_stage(model, stage.texts, options, beside, self.cache)
-        finally:
-            if self.progress is not None:
-                self.progress.finish()
         self.outcomes.append(outcome)
         return outcome
 

@@ -6,7 +6,7 @@ import random
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.memory import memory_kept
-from xqr_bench.core.progress import library_bars_hidden
+from xqr_bench.core.observe import Observer, library_bars_hidden
 from xqr_bench.train.initial import Tokens, is_static, vocabulary_digest
 from xqr_bench.train.recipe import Recipe
 from xqr_bench.train.texts import PlannedTexts
@@ -26,7 +26,6 @@ from xqr_bench.train.trainer import (
     PlanTrainer,
     StaticCollator,
     TextCollator,
-    TrainProgress,
     Watch,
     column_names,
     info_nce,
@@ -80,14 +79,14 @@ class Beside:
     """What goes on beside the updates.
 
     Attributes:
-        progress: told of each update.
+        observe: hears of each update.
         keep_at, keep: told what has come of it so far, when the number of updates done is one of these.
         validation: batches whose loss is watched; with a patience it stops the training, and the weights of the
             lowest loss are kept.
         evaluator: scores the model at each validation (see `XqrEvaluator`).
     """
 
-    progress: TrainProgress | None = None
+    observe: Observer = field(default_factory=Observer)
     keep_at: Collection[int] = ()
     keep: Callable[[Outcome], None] | None = None
     validation: PlannedTexts | None = None
@@ -182,7 +181,7 @@ def _run(
         evaluator=beside.evaluator,
         callbacks=[
             complete,
-            Watch(beside.progress, beside.keep_at, None if keep is None else lambda: keep(so_far())),
+            Watch(beside.observe, beside.keep_at, None if keep is None else lambda: keep(so_far())),
             *([EarlyStoppingCallback(recipe.patience)] if stops else []),
         ],
     )
@@ -190,8 +189,8 @@ def _run(
     for dataset in (train, validate):
         if dataset is not None:
             dataset.collate = _collator(model, dataset.texts, recipe, trainer.data_collator, cache)
-    if beside.progress is not None and before:
-        beside.progress.advance(before)
+    if before:
+        beside.observe.advance(before)
     trainer.train(resume_from_checkpoint=None if start is None else str(start))
     best = trainer.state.best_global_step if stops else None
     if best is not None:  # the library only logs it when it cannot load them

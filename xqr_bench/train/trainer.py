@@ -20,42 +20,23 @@ from transformers import TrainerCallback
 
 from xqr_bench.core.errors import TrainingError
 from xqr_bench.core.files import write_text
+from xqr_bench.core.observe import Observer
 from xqr_bench.train.initial import Tokens
 from xqr_bench.train.texts import Batch, PlannedTexts, TextTable
 
 # What happens beside the updates: progress, models kept at given updates, complete checkpoints, a loss gone wrong.
 
 
-class TrainProgress(Protocol):
-    """Told how far a training is (see `xqr_bench.core.progress.Progress`), and its loss."""
-
-    def start(self, phase: str, total: int | None) -> None:  # noqa: D102
-        ...
-
-    def advance(self, n: int) -> None:  # noqa: D102
-        ...
-
-    def finish(self) -> None:  # noqa: D102
-        ...
-
-    def loss(self, value: float, validation: float | None) -> None:
-        """The mean loss of the last updates, and that of the last validation."""
-        ...
-
-
 class Watch(TrainerCallback):  # type: ignore[misc]  # the library is not typed here
     """Tells of progress and keeps models; stops a run whose loss is no number."""
 
-    def __init__(
-        self, progress: TrainProgress | None, keep_at: Collection[int], keep: Callable[[], None] | None
-    ) -> None:
-        self._progress, self._keep_at, self._keep = progress, frozenset(keep_at), keep
+    def __init__(self, observe: Observer, keep_at: Collection[int], keep: Callable[[], None] | None) -> None:
+        self._observe, self._keep_at, self._keep = observe, frozenset(keep_at), keep
         self._validation: float | None = None
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """After each update."""
-        if self._progress is not None:
-            self._progress.advance(1)
+        self._observe.advance(1)
         if self._keep is not None and state.global_step in self._keep_at:
             self._keep()
 
@@ -68,8 +49,8 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # the library is not typed 
                 f"the loss is {logs['loss']} at update {state.global_step}",
                 remedy="use a lower learning rate, a higher temperature, or --precision fp32",
             )
-        if self._progress is not None:
-            self._progress.loss(logs["loss"], self._validation)
+        validation = "" if self._validation is None else f", validation {self._validation:.3f}"
+        self._observe.advance(0, f"loss {logs['loss']:.3f}{validation}")
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any) -> None:
         """After a validation."""

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.encode.toys import make_task
+from tests.seen import Seen
 from xqr_bench.core.types import TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, EncoderOptions, VectorStore, embed_tasks, load_encoder
 
@@ -71,11 +72,12 @@ def embed(
 ) -> Embeddings:
     """Embed one task; what is told goes into `told`, and is an error without it."""
 
-    def tell(line: str) -> None:
-        assert told is not None, line
-        told.append(line)
-
-    return embed_tasks(encoder or bound(), [task], store=store, notify=tell)[task.name]
+    seen = Seen()
+    made = embed_tasks(encoder or bound(), [task], store=store, observe=seen)[task.name]
+    assert told is not None or not seen.notes, seen.notes
+    if told is not None:
+        told += seen.notes
+    return made
 
 
 def equal_but_for_batches(found: np.ndarray, expected: np.ndarray) -> None:

@@ -20,6 +20,7 @@ from tests.encode.store.conftest import (
     texts,
 )
 from tests.encode.toys import Counting, make_task, vector_of
+from tests.seen import Seen
 from xqr_bench.core.errors import EncoderError
 from xqr_bench.encode import EncoderOptions, VectorStore, embed_tasks, load_encoder
 from xqr_bench.encode.store import trim, verify
@@ -182,25 +183,11 @@ def test_the_encoders_used_longest_ago_make_room(store: VectorStore, tmp_path: P
     assert "above its limit" in told[0]
 
 
-class Progress:
-    def __init__(self) -> None:
-        self.seen: list[int] = []
-
-    def start(self, total: int) -> None:
-        self.seen.append(total)
-
-    def advance(self, n: int) -> None:
-        self.seen.append(n)
-
-    def finish(self) -> None:
-        self.seen.append(-1)
-
-
 def test_progress_counts_texts_from_the_store_at_once(store: VectorStore) -> None:
     embed(store, task_of(0, 24))
-    progress = Progress()
-    embed_tasks(bound(), [task_of(0, 30)], store=store, progress=progress)
-    assert progress.seen == [30, 12, 12, 4, 2, -1]
+    seen = Seen()
+    embed_tasks(bound(), [task_of(0, 30)], store=store, observe=seen)
+    assert (seen.phases, seen.steps, seen.ended) == ([("encoding", 30)], [12, 12, 4, 2], 1)
 
 
 def test_sentence_transformers_models_are_kept_with_their_token_counts(store: VectorStore, model: Path) -> None:

@@ -11,6 +11,7 @@ import xqr_bench.rank.product as product
 from tests.conftest import VECTORS, needs_vectors
 from tests.rank.test_exact import small_task, vectors
 from tests.rank.test_variants import check
+from tests.seen import Seen
 from xqr_bench.core.errors import RanksError
 from xqr_bench.core.types import MULTILINGUAL, VARIANTS, TaskData
 from xqr_bench.measure.metrics.per_query import CENSORED
@@ -205,15 +206,16 @@ def test_two_runs_agree_whatever_the_memory(type_: str, monkeypatch: pytest.Monk
 
 
 def test_what_the_record_says_of_it() -> None:
-    steps: list[int] = []
+    seen = Seen()
     options = IndexOptions.parse("ivf", REACHES_FEW["ivf"], 20)
-    facts = indexed_ranks(DATA, QUERIES, CANDIDATES, options, similarity="dot", progress=steps.append).facts
+    facts = indexed_ranks(DATA, QUERIES, CANDIDATES, options, similarity="dot", observe=seen).facts
     assert facts.parameters == {"nlist": 2, "nprobe": 1, "min_points_per_centroid": 39}
     assert facts.sizes == SIZES
     assert (facts.depth, facts.metric) == (20, "inner product of the vectors as they are")
     assert facts.bytes > CANDIDATES.nbytes
     assert min(facts.build_seconds, facts.search_seconds) > 0
-    assert steps == [len(DATA.queries)]
+    assert seen.phases == [("ranking", len(DATA.queries))]
+    assert seen.steps == [len(DATA.queries)]
 
 
 def test_vectors_of_another_task() -> None:

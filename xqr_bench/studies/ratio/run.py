@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError, TrainingError
 from xqr_bench.core.files import sha256_of, write_text
-from xqr_bench.core.progress import Clock
+from xqr_bench.core.observe import Clock
 from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.record import load_record, save_record
 from xqr_bench.record.describe import distinct_query_share

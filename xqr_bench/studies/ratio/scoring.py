@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import DataError, RecordError
 from xqr_bench.core.files import atomic_path
-from xqr_bench.core.progress import Clock
+from xqr_bench.core.observe import Clock
 from xqr_bench.core.types import MULTILINGUAL, SETTINGS, FloatArray, IntArray, Ranks, TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, embed_tasks, load_encoder
 from xqr_bench.encode.embeddings import Counts, assemble
