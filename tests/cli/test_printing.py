@@ -310,7 +310,7 @@ OWN = {
     ("board/tasks.py", "print"),
     ("record/schema.py", "print"),
     ("report/terminal.py", "Console"),
-    ("provenance.py", "stdout"),  # of git
+    ("record/provenance.py", "stdout"),  # of git
     ("cli/search.py", "stdout"),  # whether it is a terminal
 }
 PRINTING = {"print", "pprint", "Console"}

@@ -14,13 +14,8 @@ import numpy as np
 from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import LENIENT, Candidate, Query, TaskData
-<<<<<<< HEAD
 from xqr_bench.tasks.readers import READERS, LanguageData, SourceCandidate
-from xqr_bench.tasks.sources import Progress, read_source
-=======
-from xqr_bench.tasks.readers import READERS, LanguageData
 from xqr_bench.tasks.sources import read_source
->>>>>>> 31c345b (One Observer for downloads, encoding, ranking and training)
 from xqr_bench.tasks.spec import TaskSpec, resolve_task
 
 T = TypeVar("T")
@@ -216,13 +211,8 @@ def load_task(
         data_dir: the folder that holds the files; default: XQR_BENCH_DATA, else a per-user cache that a
             download fills. A folder that is named but lacks a file is an error, never a reason to download.
         languages: keep only these, in the order of the task; only their files are read.
-<<<<<<< HEAD
         limit: keep the first so many questions, and the groups (such as paragraphs) of their relevants.
-        progress: called while files are downloaded and read.
-=======
-        limit: keep the first so many questions, and the paragraphs they stand in.
         observe: hears of downloads.
->>>>>>> 31c345b (One Observer for downloads, encoding, ranking and training)
 
     Returns:
         The texts; `partial` names what `languages` or `limit` left out. Clusters are numbered over the
