@@ -47,8 +47,8 @@ def main() -> None:
     from xqr_bench.cli.main import cli
     from xqr_bench.encode import embed
     from xqr_bench.encode.embed import GroupRun
-    from xqr_bench.encode.embeddings import Caller
     from xqr_bench.encode.store import Shelf
+    from xqr_bench.encode.texts import Caller
 
     imported = time.perf_counter()
     for name, owner, attribute in (

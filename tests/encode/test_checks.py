@@ -134,7 +134,7 @@ def test_zero_vectors_can_be_kept_and_are_counted() -> None:
 
 
 def test_a_long_text_is_shortened_in_a_message() -> None:
-    from xqr_bench.encode.embeddings import name_text
+    from xqr_bench.encode.texts import name_text
 
     assert name_text([], ("query",), "x" * 70) == repr("x" * 70)
     from tests.encode.toys import make_task

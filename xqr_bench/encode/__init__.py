@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from xqr_bench.encode.bound import BoundEncoder
 from xqr_bench.encode.embed import embed_tasks
-from xqr_bench.encode.embeddings import Embeddings
 from xqr_bench.encode.load import EncoderKind, encoder_kinds, load_encoder, registered_encoders
 from xqr_bench.encode.options import Encoder, EncoderOptions, ModelIdentity, in_context
 from xqr_bench.encode.store import VectorStore, vector_store
+from xqr_bench.encode.texts import Embeddings
 
 __all__ = [
     "BoundEncoder",

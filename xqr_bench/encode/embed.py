@@ -14,17 +14,6 @@ from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import IntArray, TaskData
 from xqr_bench.encode.bound import BoundEncoder, Shard, TextEncoder, VectorLookup, plan_shards
 from xqr_bench.encode.checks import Vectors, check_dimensions, check_values
-from xqr_bench.encode.embeddings import (
-    ROLES,
-    Caller,
-    Counts,
-    Embeddings,
-    Group,
-    assemble,
-    items_of,
-    name_text,
-    plan_groups,
-)
 from xqr_bench.encode.options import Role, in_context
 from xqr_bench.encode.shards import (
     Flags,
@@ -36,6 +25,17 @@ from xqr_bench.encode.shards import (
     text_digest,
 )
 from xqr_bench.encode.store import Shelf, VectorStore, open_shelf, trim
+from xqr_bench.encode.texts import (
+    ROLES,
+    Caller,
+    Counts,
+    Embeddings,
+    Group,
+    assemble,
+    items_of,
+    name_text,
+    plan_groups,
+)
 
 # The texts of one group: taken from the store where they are there, encoded where they are not.
 

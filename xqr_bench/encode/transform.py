@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from xqr_bench.core.errors import EncoderError, UnknownNameError, UsageError
 from xqr_bench.core.types import Candidate, FloatArray, Query, TaskData
-from xqr_bench.encode.embeddings import Embeddings
+from xqr_bench.encode.texts import Embeddings
 from xqr_bench.tasks.load import read_bitext
 
 # What is done to vectors between encoding and ranking, as it is asked for and as a record tells it.

@@ -273,7 +273,7 @@ def ranks_of_scores(data: TaskData, blocks: Iterable[ScoreBlock], observe: Obser
     """
     from xqr_bench.rank.kernels import count_rows
 
-    offsets, positions, edges = data.offsets, data.positions, data.edges
+    offsets, positions = data.offsets, data.positions
     shape = (2, len(positions), len(data.languages))
     pooled, own = np.zeros(shape, dtype=np.int32), np.zeros(shape, dtype=np.int32)
     variants = Variants(data, separate=True)

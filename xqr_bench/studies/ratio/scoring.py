@@ -20,7 +20,7 @@ from xqr_bench.core.files import atomic_path
 from xqr_bench.core.observe import Clock
 from xqr_bench.core.types import MULTILINGUAL, SETTINGS, FloatArray, IntArray, Ranks, TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, embed_tasks, load_encoder
-from xqr_bench.encode.embeddings import Counts, assemble
+from xqr_bench.encode.texts import Counts, assemble
 from xqr_bench.encode.transform import TransformOptions, transform_vectors
 from xqr_bench.evaluation.pipeline import choose_metrics, make_record
 from xqr_bench.measure.metrics import parse_metric
