@@ -33,6 +33,7 @@ from xqr_bench.core.memory import memory_kept
 from xqr_bench.train.batches import make_plan
 from xqr_bench.train.data import load_training_data
 from xqr_bench.train.initial import learn_vocabulary, set_prompts, static_model, weights_digest
+from xqr_bench.train.plans import PlanRequest
 from xqr_bench.train.recipe import Recipe, get_recipe
 from xqr_bench.train.stage import StageOptions, run_stage
 from xqr_bench.train.texts import PlannedTexts, distinct_texts
@@ -101,7 +102,7 @@ def main() -> None:
         batch_size=given.batch_size,
         schedule="constant",
     )
-    plan = make_plan(data, alpha=0.5, steps=recipe.updates, batch_size=recipe.batch_size)
+    plan = make_plan(data, PlanRequest(ratio=0.5, steps=recipe.updates, batch_size=recipe.batch_size))
     pairs = [pair for step in range(plan.steps) for pair in plan.pairs(step, [data])]
     rows = Dataset.from_dict({"query": [pair.query for pair in pairs], "passage": [pair.passage for pair in pairs]})
     tokenizer = learn_vocabulary(distinct_texts([data]), recipe.vocabulary) if given.model == "static" else None

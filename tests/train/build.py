@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from xqr_bench.train.batches import make_plan
 from xqr_bench.train.data import Entry, Item, Origin, build
-from xqr_bench.train.types import ParallelData
+from xqr_bench.train.plans import PlanRequest
+from xqr_bench.train.types import BatchPlan, ParallelData
 
 CODES = ("de", "en", "es", "th", "zh")
 
@@ -54,6 +57,11 @@ def partly_parallel(n: int, languages: Sequence[str] = CODES, seed: int = 0, lea
         for i in range(n)
     }
     return parallel(n, languages, has=has)
+
+
+def planned(data: ParallelData | Sequence[ParallelData], **asked: Any) -> BatchPlan:
+    """A plan of what is asked for."""
+    return make_plan(data, PlanRequest(**asked))
 
 
 def tiny_xlm_r(folder: Path, texts: list[str]) -> Path:

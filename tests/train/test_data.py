@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 from tests.conftest import DATA, needs_data
-from tests.train.build import parallel, partly_parallel
+from tests.train.build import parallel, partly_parallel, planned
 from xqr_bench.core.errors import DataError, DownloadError, UnknownNameError, UsageError
 from xqr_bench.tasks import load_task
-from xqr_bench.train.batches import make_plan
 from xqr_bench.train.data import article_folds, keep_articles, keep_languages, load_training_data, without_articles
 
 ROWS = [
@@ -75,14 +74,14 @@ def test_jsonl_parts_and_compression(tmp_path: Path) -> None:
     ("row", "message"),
     [
         ('{"id": ', "line 2: not JSON"),
-        ("[]", "line 2: the line is no object"),
-        ({"languages": {}}, "line 2: the question's 'id' is missing"),
-        ({"id": "x", "languages": {}}, "line 2: question 'x' is in no language"),
-        ({"id": "x", "language": {}}, "unknown key 'language'"),
-        ({"id": "x", "languages": {"en": {"query": " ", "passage": "p"}}}, "in en the 'query' is empty"),
-        ({"id": "x", "languages": {"en": {"query": "q", "passage": 3}}}, "'passage' is empty or no text"),
-        ({"id": "x", "languages": {"en": {"query": "q"}}}, "'passage' is missing"),
-        ({"id": "x", "languages": {"en": {"query": "q", "passage": "p", "negatives": [""]}}}, "no list of texts"),
+        ("[]", "line 2: Input should be"),
+        ({"languages": {"en": {"query": "q", "passage": "p"}}}, "line 2: id: Field required"),
+        ({"id": "x", "languages": {}}, "line 2: languages: Dictionary should have at least 1 item"),
+        ({"id": "x", "languages": {"en": {"query": "q", "passage": "p"}}, "language": {}}, "language: Extra inputs"),
+        ({"id": "x", "languages": {"en": {"query": " ", "passage": "p"}}}, "en.query: Value error, the text is empty"),
+        ({"id": "x", "languages": {"en": {"query": "q", "passage": 3}}}, "en.passage: Input should be a valid string"),
+        ({"id": "x", "languages": {"en": {"query": "q"}}}, "languages.en.passage: Field required"),
+        ({"id": "x", "languages": {"en": {"query": "q", "passage": "p", "negatives": [""]}}}, "en.negatives.0: Value"),
         ({"id": "x", "languages": {"en": {"query": "q", "passage": "p", "negatives": ["p"]}}}, "one of its negatives"),
         (
             {"id": "q1", "languages": {"en": {"query": "q", "passage": "p"}}},
@@ -209,12 +208,10 @@ def test_mmarco_from_local_files(tmp_path: Path) -> None:
         assert hashlib.sha256((root / name).read_bytes()).hexdigest() == digest
     assert load_training_data(root, languages=["en"], limit=2).ids == ("7", "8")
     assert load_training_data(f"{root}?negatives=0", languages=["en"]).negatives is None
-    plan = make_plan(
-        load_training_data(f"{root}?negatives=0", languages=["en", "vi"]), alpha=0.5, steps=3, batch_size=2
-    )
+    plan = planned(load_training_data(f"{root}?negatives=0", languages=["en", "vi"]), ratio=0.5, steps=3, batch_size=2)
     assert plan.batch_size == 2
     with pytest.raises(UsageError, match="cannot be filled"):  # query 9's negative is the passage of query 7
-        make_plan(load_training_data(root, languages=["en", "vi"], limit=3), alpha=0.5, steps=3, batch_size=3)
+        planned(load_training_data(root, languages=["en", "vi"], limit=3), ratio=0.5, steps=3, batch_size=3)
 
 
 def test_mmarco_left_out_where_a_translation_is_empty(tmp_path: Path) -> None:

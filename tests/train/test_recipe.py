@@ -71,8 +71,8 @@ def test_ratio_outside_0_to_1(ratio: float) -> None:
 
 
 def test_ratio_defaults_to_half_with_hybrid_only() -> None:
-    assert TrainConfig(data=[parallel(10)]).alpha == 0.5
-    assert TrainConfig(data=[parallel(10)], strategy="x-y").alpha is None
+    assert TrainConfig(data=[parallel(10)]).plan_request().alpha == 0.5
+    assert TrainConfig(data=[parallel(10)], strategy="x-y").plan_request().alpha == 0
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.train.build import parallel
+from tests.train.build import parallel, planned
 from xqr_bench.core.errors import TrainingError, UsageError
 from xqr_bench.encode.hub import TRAINING_FILE, digest_of_folder
 from xqr_bench.record.provenance import TrainingRecord, load_training
 from xqr_bench.train import TrainCache, TrainConfig, TrainResult, train
 from xqr_bench.train.batch_files import plan_statistics
-from xqr_bench.train.batches import make_plan
 from xqr_bench.train.recipe import Recipe, get_recipe
 from xqr_bench.train.run import card
 from xqr_bench.train.types import ParallelData
@@ -49,7 +48,7 @@ def literal_training(data: ParallelData, config: TrainConfig, start: torch.Tenso
     values = config.values
     table = start.clone().requires_grad_()
     optimizer = torch.optim.AdamW([table], lr=values.learning_rate, weight_decay=values.weight_decay)
-    plan = make_plan([data], alpha=config.alpha, steps=values.updates, batch_size=values.batch_size, seed=config.seed)
+    plan = planned([data], ratio=config.ratio, steps=values.updates, batch_size=values.batch_size, seed=config.seed)
 
     def encode(text: str) -> torch.Tensor:
         mean = table[tokenizer.encode(text, add_special_tokens=False).ids].mean(dim=0)
@@ -168,7 +167,7 @@ def test_the_record_tells_what_was_trained_on() -> None:
     training, alignment = record.training, record.alignment
     assert training is not None
     assert alignment is not None
-    plan = make_plan([DATA], alpha=0.25, steps=12, batch_size=6, seed=9)
+    plan = planned([DATA], ratio=0.25, steps=12, batch_size=6, seed=9)
     assert training.plan_digest == plan.digest()
     assert training.statistics == dataclasses.asdict(plan_statistics(plan, [DATA]))
     assert (training.updates, training.statistics["rows"]) == (12, 72)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from pydantic import BaseModel, ValidationError
 
     Model = TypeVar("Model", bound=BaseModel)
 
@@ -72,6 +72,13 @@ def validate(model: type[Model], data: Any) -> Model:
         pydantic.ValidationError: it does not have that form.
     """
     return model.model_validate_json(json.dumps(data), strict=True)
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first fault that pydantic found, with its place: `languages.en.query: Field required`."""
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place + ': ' if place else ''}{first['msg']}"
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

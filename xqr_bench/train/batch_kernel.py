@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.jit import compiled
-from xqr_bench.core.types import IntArray
+from xqr_bench.core.types import FloatArray, IntArray
 from xqr_bench.train.types import Int32
 
 _A = np.uint64(0x9E3779B97F4A7C15)
@@ -32,59 +34,89 @@ def _unit(seed: np.uint64, a: int, b: int, c: int) -> float:
     return float(np.float64(state >> _S11) / 9007199254740992.0)
 
 
+class Ragged(NamedTuple):
+    """Numbers of each question: those of question q are `values[offsets[q]:offsets[q + 1]]`."""
+
+    offsets: IntArray
+    values: Int32
+
+
+class Conflicts(NamedTuple):
+    """Two questions conflict when they share a key, or when a key of one is a negative of the other."""
+
+    keys: Ragged
+    negatives: Ragged
+    n_keys: int
+
+
+class Groups(NamedTuple):
+    """Questions by group, and groups by ordered language pair.
+
+    Attributes:
+        offsets, members: the questions of group g are `members[offsets[g]:offsets[g + 1]]`.
+        pair_offsets, pair_groups: the groups that have the pair (a, b), at a * languages + b.
+        pair_weights: share of a pair's rows that each of its groups serves, float64, along `pair_groups`.
+    """
+
+    offsets: IntArray
+    members: Int32
+    pair_offsets: IntArray
+    pair_groups: Int32
+    pair_weights: FloatArray
+
+
+class _Taken(NamedTuple):
+    """Of each key the last batch that holds it: of a question in it, of a hard negative in it; int64 `[keys]`."""
+
+    keys: IntArray
+    negatives: IntArray
+
+
+class _Order(NamedTuple):
+    """The questions of each group in the order in which one draw takes them.
+
+    Attributes:
+        buffer: of group g the order not yet taken is `buffer[2 * offsets[g] + first : ... + end]`, int32.
+        waits: of each question the last round in which it waited at the front, int64 `[questions]`.
+        state: (first, end, rounds) of each group, int64 `[groups, 3]`.
+    """
+
+    buffer: Int32
+    waits: IntArray
+    state: IntArray
+
+
 @compiled()
-def _free(
-    q: int,
-    t: int,
-    key_offsets: IntArray,
-    keys: Int32,
-    negative_offsets: IntArray,
-    negatives: Int32,
-    used: IntArray,
-    used_negative: IntArray,
-) -> bool:
+def _free(q: int, t: int, conflicts: Conflicts, taken: _Taken) -> bool:
     """Whether question q conflicts with nothing in batch t so far."""
-    for i in range(key_offsets[q], key_offsets[q + 1]):
-        if used[keys[i]] == t or used_negative[keys[i]] == t:
+    keys, negatives = conflicts.keys, conflicts.negatives
+    for i in range(keys.offsets[q], keys.offsets[q + 1]):
+        key = keys.values[i]
+        if taken.keys[key] == t or taken.negatives[key] == t:
             return False
-    for i in range(negative_offsets[q], negative_offsets[q + 1]):  # noqa: SIM110 (numba knows no all())
-        if used[negatives[i]] == t:
+    for i in range(negatives.offsets[q], negatives.offsets[q + 1]):  # noqa: SIM110 (numba knows no all())
+        if taken.keys[negatives.values[i]] == t:
             return False
     return True
 
 
 @compiled()
-def _next(
-    g: int,
-    t: int,
-    seed: np.uint64,
-    offsets: IntArray,
-    members: Int32,
-    buffer: Int32,
-    waits: IntArray,
-    state: IntArray,
-    key_offsets: IntArray,
-    keys: Int32,
-    negative_offsets: IntArray,
-    negatives: Int32,
-    used: IntArray,
-    used_negative: IntArray,
-) -> int:
+def _next(g: int, t: int, seed: np.uint64, groups: Groups, order: _Order, conflicts: Conflicts, taken: _Taken) -> int:
     """The first question in the order of group g that fits batch t, taken out of the order; -1: none fits.
 
-    What does not fit keeps its place at the front. state[g] = (first, end, rounds): the order not yet taken is
-    buffer[2 * offsets[g] + first : ... + end]. A new round adds the questions that do not wait there already, in a
+    What does not fit keeps its place at the front. A new round adds the questions that do not wait there already, in a
     new order: one whose sentence serves more questions than a round has batches is left out now and then.
     """
-    n = offsets[g + 1] - offsets[g]
-    base = 2 * offsets[g]
+    buffer, waits, state = order.buffer, order.waits, order.state
+    n = groups.offsets[g + 1] - groups.offsets[g]
+    base = 2 * groups.offsets[g]
     added = False
     while True:
         head = state[g, 0]
         for j in range(head, state[g, 1]):
             q = buffer[base + j]
-            if _free(q, t, key_offsets, keys, negative_offsets, negatives, used, used_negative):
-                for k in range(j, head, -1):
+            if _free(q, t, conflicts, taken):
+                for k in range(j, head, -1):  # those passed over move up, so that they come first next time
                     buffer[base + k] = buffer[base + k - 1]
                 state[g, 0] = head + 1
                 return int(q)
@@ -99,7 +131,7 @@ def _next(
         for j in range(n):  # Fisher and Yates
             k = int(_unit(seed, g, state[g, 2], j) * (j + 1))
             buffer[base + left + j] = buffer[base + left + k]
-            buffer[base + left + k] = members[offsets[g] + j]
+            buffer[base + left + k] = groups.members[groups.offsets[g] + j]
         end = left
         for j in range(left, left + n):
             q = buffer[base + j]
@@ -113,19 +145,11 @@ def _next(
 
 @compiled()
 def take_questions(
-    pairs: NDArray[np.int32],
-    partner_pairs: NDArray[np.int32],
+    pairs: Int32,
+    partner_pairs: Int32,
     seeds: NDArray[np.uint64],
-    offsets: IntArray,
-    members: Int32,
-    pair_offsets: IntArray,
-    pair_groups: Int32,
-    pair_weights: NDArray[np.float64],
-    key_offsets: IntArray,
-    keys: Int32,
-    negative_offsets: IntArray,
-    negatives: Int32,
-    n_keys: int,
+    groups: Groups,
+    conflicts: Conflicts,
     questions: Int32,
     passages: Int32,
 ) -> int:
@@ -140,8 +164,7 @@ def take_questions(
         pairs: language pair of each row, int32 `[batches, size]`.
         partner_pairs: likewise for a second, separate draw of passages; `[0, 0]`: there is none.
         seeds: of the two draws, uint64 `[2]`.
-        offsets .. pair_weights: see `Groups`.
-        key_offsets .. n_keys: see `Conflicts`.
+        groups, conflicts: of the data set's questions.
         questions, passages: int32 `[batches, size]`, filled in.
 
     Returns:
@@ -149,25 +172,25 @@ def take_questions(
     """
     batches, size = pairs.shape
     draws = 2 if partner_pairs.shape[0] > 0 else 1
-    groups = len(offsets) - 1
-    buffers = np.empty((draws, 2 * len(members)), dtype=np.int32)
-    waits = np.zeros((draws, len(members)), dtype=np.int64)
-    states = np.zeros((draws, groups, 3), dtype=np.int64)
-    credits = np.empty((draws, len(pair_groups)), dtype=np.float64)
+    n_groups, n_questions, n_served = len(groups.offsets) - 1, len(groups.members), len(groups.pair_groups)
+    buffers = np.empty((draws, 2 * n_questions), dtype=np.int32)
+    waits = np.zeros((draws, n_questions), dtype=np.int64)
+    states = np.zeros((draws, n_groups, 3), dtype=np.int64)
+    credits = np.empty((draws, n_served), dtype=np.float64)
     for draw in range(draws):
-        for at in range(len(pair_groups)):
+        for at in range(n_served):
             credits[draw, at] = _unit(seeds[draw] ^ _B, at, 0, 0)
-    tried = np.full(len(pair_groups), -1, dtype=np.int64)
-    used = np.full(n_keys, -1, dtype=np.int64)
-    used_negative = np.full(n_keys, -1, dtype=np.int64)
+    tried = np.full(n_served, -1, dtype=np.int64)
+    taken = _Taken(np.full(conflicts.n_keys, -1, dtype=np.int64), np.full(conflicts.n_keys, -1, dtype=np.int64))
     for t in range(batches):
         for draw in range(draws):
+            order = _Order(buffers[draw], waits[draw], states[draw])
             for i in range(size):
                 row = (t * 2 + draw) * size + i
                 pair = pairs[t, i] if draw == 0 else partner_pairs[t, i]
-                first, end = pair_offsets[pair], pair_offsets[pair + 1]
+                first, end = groups.pair_offsets[pair], groups.pair_offsets[pair + 1]
                 for at in range(first, end):
-                    credits[draw, at] += pair_weights[at]
+                    credits[draw, at] += groups.pair_weights[at]
                 q = -1
                 for _ in range(first, end):
                     best = -1
@@ -175,23 +198,20 @@ def take_questions(
                         if tried[at] != row and (best < 0 or credits[draw, at] > credits[draw, best]):
                             best = at
                     tried[best] = row
-                    q = _next(
-                        pair_groups[best], t, seeds[draw], offsets, members, buffers[draw], waits[draw], states[draw],
-                        key_offsets, keys, negative_offsets, negatives, used, used_negative,
-                    )  # fmt: skip
+                    q = _next(groups.pair_groups[best], t, seeds[draw], groups, order, conflicts, taken)
                     if q >= 0:
                         credits[draw, best] -= 1.0
                         break
                 if q < 0:
                     return int(row)
-                for k in range(key_offsets[q], key_offsets[q + 1]):
-                    used[keys[k]] = t
-                # a hard negative counts only where its question's passage stands
-                if draw == draws - 1:
-                    for k in range(negative_offsets[q], negative_offsets[q + 1]):
-                        used_negative[negatives[k]] = t
+                keys, negatives = conflicts.keys, conflicts.negatives
+                for k in range(keys.offsets[q], keys.offsets[q + 1]):
+                    taken.keys[keys.values[k]] = t
                 if draw == 0:
                     questions[t, i] = q
                 if draw == draws - 1:
                     passages[t, i] = q
+                    # a hard negative counts only where its question's passage stands
+                    for k in range(negatives.offsets[q], negatives.offsets[q + 1]):
+                        taken.negatives[negatives.values[k]] = t
     return -1

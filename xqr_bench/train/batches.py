@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,72 +10,14 @@ from numpy.typing import NDArray
 
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.types import FloatArray, IntArray
-from xqr_bench.train.plans import STRATEGIES, Arguments, LanguageDraws, Strategy
+from xqr_bench.train.batch_kernel import Conflicts, Groups, Ragged, take_questions
+from xqr_bench.train.plans import LanguageDraws, PlanRequest
 from xqr_bench.train.types import BatchPlan, Int32, ParallelData, Stream, deck, generator
 
-# What can be said against a plan before anything is drawn.
+# What can be said against data before anything is drawn.
 
 
-def check_arguments(
-    strategy: str,
-    *,
-    alpha: float | None,
-    mix: str,
-    steps: int,
-    batch_size: int,
-    seed: int,
-    turn: int | None,
-    shuffle_positives: bool,
-    distinct_pairs: str,
-) -> tuple[Strategy, Arguments]:
-    """The strategy, and its arguments with defaults.
-
-    Raises:
-        UnknownNameError: no such strategy.
-        UsageError: an argument out of range, or one that the strategy does not take.
-    """
-    chosen = STRATEGIES.get(strategy)
-    _whole("the number of updates", steps, least=1)
-    _whole("the batch size", batch_size, least=2, why="the other rows of the batch are the negatives")
-    _whole("the seed", seed, least=0)
-    if alpha is not None and not 0 <= alpha <= 1:  # also NaN
-        raise UsageError(
-            f"the ratio of monolingual batches is {alpha}",
-            remedy="give a share from 0 (all cross-lingual) to 1 (all monolingual)",
-        )
-    if alpha is not None and "alpha" not in chosen.settable and alpha != chosen.alpha:
-        raise UsageError(
-            f"the strategy {strategy} has the ratio {chosen.alpha:g}, not {alpha:g}",
-            remedy="leave the ratio out, or take the strategy hybrid",
-        )
-    if alpha is None and chosen.alpha is None:
-        raise UsageError(f"the strategy {strategy} needs a ratio", remedy="give one from 0 to 1, such as 0.5")
-    if mix not in ("batch", "pair"):
-        raise UsageError(f"mix is {mix!r}", remedy="use batch (as published) or pair")
-    if mix == "pair" and "mix" not in chosen.settable:
-        raise UsageError(f"the strategy {strategy} cannot mix by pair", remedy="take the strategy hybrid")
-    if turn is not None and "turn" not in chosen.settable:
-        raise UsageError(f"the strategy {strategy} has no turn", remedy="take mono-first or cross-first")
-    if turn is not None and turn < 0:
-        raise UsageError(f"the turn is {turn}", remedy="give the first step of the second part, 0 or more")
-    if distinct_pairs not in ("all", "as-monolingual"):
-        raise UsageError(f"distinct_pairs is {distinct_pairs!r}", remedy="use all or as-monolingual")
-    if distinct_pairs != "all" and not chosen.per_row_pairs:
-        raise UsageError(f"the strategy {strategy} cannot limit its distinct pairs", remedy="take the strategy x-y")
-    used = chosen.alpha if alpha is None else alpha
-    assert used is not None
-    mixing: Literal["batch", "pair"] = "pair" if mix == "pair" else "batch"
-    pairs: Literal["all", "as-monolingual"] = "all" if distinct_pairs == "all" else "as-monolingual"
-    return chosen, Arguments(float(used), mixing, steps, batch_size, seed, turn, shuffle_positives, pairs)
-
-
-def _whole(what: str, value: Any, *, least: int, why: str = "") -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        reason = f" ({why})" if why else ""
-        raise UsageError(f"{what} is {value!r}", remedy=f"give a whole number of at least {least}{reason}")
-
-
-def check_data(data: Sequence[ParallelData], asked: Arguments) -> None:
+def check_data(data: Sequence[ParallelData], asked: PlanRequest) -> None:
     """Refuse data that cannot fill such batches.
 
     Raises:
@@ -112,21 +52,6 @@ def check_data(data: Sequence[ParallelData], asked: Arguments) -> None:
 
 
 # Which questions may not stand in one batch, because one's passage would be a false negative of the other.
-
-
-class Ragged(NamedTuple):
-    """Numbers of each question: those of question q are `values[offsets[q]:offsets[q + 1]]`."""
-
-    offsets: IntArray
-    values: Int32
-
-
-class Conflicts(NamedTuple):
-    """Two questions conflict when they share a key, or when a key of one is a negative of the other."""
-
-    keys: Ragged
-    negatives: Ragged
-    n_keys: int
 
 
 def find_conflicts(data: ParallelData) -> Conflicts:
@@ -194,23 +119,6 @@ def _ragged(owner: IntArray, value: IntArray, n: int) -> Ragged:
 
 
 # Groups of questions that are in the same languages, and which groups serve which language pair.
-
-
-@dataclass(frozen=True)
-class Groups:
-    """Questions by group, and groups by ordered language pair.
-
-    Attributes:
-        offsets, members: the questions of group g are `members[offsets[g]:offsets[g + 1]]`.
-        pair_offsets, pair_groups: the groups that have the pair (a, b), at a * languages + b.
-        pair_weights: share of a pair's rows that each of its groups serves, float64, along `pair_groups`.
-    """
-
-    offsets: IntArray
-    members: Int32
-    pair_offsets: IntArray
-    pair_groups: Int32
-    pair_weights: FloatArray
 
 
 def group_questions(allowed: NDArray[np.bool_], use: FloatArray, shares: FloatArray | None) -> Groups:
@@ -370,76 +278,40 @@ def pair_shares(data: ParallelData) -> FloatArray:
 # A plan of all batches, from data, a strategy and a seed.
 
 
-def make_plan(
-    data: ParallelData | Sequence[ParallelData],
-    *,
-    strategy: str = "hybrid",
-    alpha: float | None = None,
-    mix: str = "batch",
-    steps: int,
-    batch_size: int = 100,
-    seed: int = 0,
-    turn: int | None = None,
-    shuffle_positives: bool = False,
-    distinct_pairs: str = "all",
-) -> BatchPlan:
+def make_plan(data: ParallelData | Sequence[ParallelData], asked: PlanRequest) -> BatchPlan:
     """Draw which question, query language and passage language stand in each row of each batch.
 
     Args:
         data: one or more data sets; a batch comes from one of them, drawn in proportion to its questions.
-        strategy: `hybrid`, `x-x-mono`, `x-y`, `x-x`, `x-y-fixed`, `mono-first`, `cross-first`, or a plugin's.
-        alpha: probability of a monolingual batch; needed by `hybrid`.
-        mix: "batch": alpha is drawn per batch, as published; "pair": per row.
-        steps: number of batches.
-        batch_size: rows of a batch, over all devices.
-        seed: of all draws. The questions do not depend on the strategy or on alpha where every question is in
-            every language (docs/batch-plans.md says what holds elsewhere).
-        turn: of `mono-first` and `cross-first`: the first step of the second part.
-        shuffle_positives: a negative control: a row's passage belongs to another question, which conflicts with no
-            question of the batch.
-        distinct_pairs: "as-monolingual": each question's query in a language always meets the passage of one other
-            language, so that there are no more distinct cross-lingual pairs than monolingual ones.
+        asked: ratio, strategy, steps, seed and the rest.
 
     Raises:
-        UnknownNameError: no such strategy.
-        UsageError: arguments or data that cannot give such batches.
+        UsageError: data that cannot give such batches.
     """
     sets = [data] if isinstance(data, ParallelData) else list(data)
-    made, asked = check_arguments(
-        strategy,
-        alpha=alpha,
-        mix=mix,
-        steps=steps,
-        batch_size=batch_size,
-        seed=seed,
-        turn=turn,
-        shuffle_positives=shuffle_positives,
-        distinct_pairs=distinct_pairs,
-    )
     check_data(sets, asked)
     codes = tuple(dict.fromkeys(code for one in sets for code in one.languages))
-    types = made.types(asked)
+    types = asked.rules.types(asked)
     source = _data_sets(sets, asked)
-    question, passage, query_language, passage_language = (
-        np.empty((steps, batch_size), dtype=np.int32) for _ in range(4)
-    )
+    shape = (asked.steps, asked.batch_size)
+    question, passage, query_language, passage_language = (np.empty(shape, dtype=np.int32) for _ in range(4))
     for number, one in enumerate(sets):
         where = np.flatnonzero(source == number)
         if not len(where):
             continue
         columns = np.array([codes.index(code) for code in one.languages], dtype=np.int32)
-        rows = _rows(one, number, made, types[where], asked)
+        rows = _rows(one, number, types[where], asked)
         question[where], passage[where] = rows[0], rows[1]
         query_language[where], passage_language[where] = columns[rows[2]], columns[rows[3]]
     return BatchPlan(
-        strategy=strategy,
-        seed=seed,
-        arguments={name: value for name, value in asdict(asked).items() if name != "seed"},
+        strategy=asked.strategy,
+        seed=asked.seed,
+        arguments=asked.arguments(),
         data_names=tuple(one.name for one in sets),
         data_digests=tuple(one.digest for one in sets),
         languages=codes,
         types=types,
-        data_set=np.repeat(source[:, None], batch_size, axis=1),
+        data_set=np.repeat(source[:, None], asked.batch_size, axis=1),
         question=question,
         passage_question=passage,
         query_language=query_language,
@@ -447,7 +319,7 @@ def make_plan(
     )
 
 
-def _data_sets(data: Sequence[ParallelData], asked: Arguments) -> Int32:
+def _data_sets(data: Sequence[ParallelData], asked: PlanRequest) -> Int32:
     """The data set of each batch, in proportion to its questions, int32 `[steps]`."""
     sizes = np.cumsum([one.n_questions for one in data])
     uniform = generator(asked.seed, Stream.DATA_SET).random(asked.steps)
@@ -455,20 +327,17 @@ def _data_sets(data: Sequence[ParallelData], asked: Arguments) -> Int32:
 
 
 def _rows(
-    data: ParallelData, number: int, strategy: Strategy, types: np.ndarray, asked: Arguments
+    data: ParallelData, number: int, types: NDArray[np.int8], asked: PlanRequest
 ) -> tuple[Int32, Int32, Int32, Int32]:
     """Questions, questions of the passages, query and passage languages of one data set's batches."""
-    from xqr_bench.train.batch_kernel import take_questions
-
     shares = pair_shares(data) if asked.alpha < 1 else None
     draws = LanguageDraws(asked.seed, number, len(data.languages), shares)
-    query, passage = strategy.languages(types, draws, asked)
+    query, passage = asked.rules.languages(types, draws, asked)
     limited = asked.distinct_pairs == "as-monolingual"
     partners = choose_partners(data, asked.seed, number) if limited else None
     # where every question is in every language the questions come first: they stay the same in every plan
     alike = data.fully_parallel
     groups = group_questions(allowed_pairs(data, None if alike else partners), even_use(data), shares)
-    conflicts = find_conflicts(data)
     width = len(data.languages)
     pairs = (query * width + passage).astype(np.int32)
     second = (passage * (width + 1)).astype(np.int32) if asked.shuffle_positives else np.empty((0, 0), dtype=np.int32)
@@ -480,15 +349,7 @@ def _rows(
     )
     questions = np.empty(pairs.shape, dtype=np.int32)
     passages = np.empty(pairs.shape, dtype=np.int32)
-    failed = take_questions(
-        pairs,
-        second,
-        seeds,
-        *(groups.offsets, groups.members, groups.pair_offsets, groups.pair_groups, groups.pair_weights),
-        *(*conflicts.keys, *conflicts.negatives, conflicts.n_keys),
-        questions,
-        passages,
-    )
+    failed = take_questions(pairs, second, seeds, groups, find_conflicts(data), questions, passages)
     if failed >= 0:
         raise _cannot_fill(data, failed, pairs, second)
     if alike and partners is not None:

@@ -11,10 +11,13 @@ from typing import Any
 from xqr_bench.core.errors import UsageError
 from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.train.initial import STATIC, check_base
+from xqr_bench.train.plans import PlanRequest, check_ratio
 from xqr_bench.train.recipe import Recipe, flag, get_recipe
 from xqr_bench.train.types import ParallelData
 
 Source = str | Path | ParallelData
+PLAN_SETTINGS = ("strategy", "mix", "turn", "shuffle_positives", "distinct_pairs")
+"""What a training's batch plan is asked for beside the ratio."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +27,8 @@ class TrainConfig:
     Attributes:
         base: "static", a folder, a hub name, or a SentenceTransformer, which is then trained itself.
         data: sources of training data (see `load_training_data`).
-        ratio: probability of a monolingual batch (alpha); None: .5 (Elmahdy et al. 2024) with the strategy hybrid,
-            else the strategy's own.
-        strategy, mix, turn, shuffle_positives, distinct_pairs: of the batch plan (see `make_plan`).
+        ratio: probability of a monolingual batch (alpha); None: the strategy's own, .5 with hybrid.
+        strategy, mix, turn, shuffle_positives, distinct_pairs: of the batch plan (see `PlanRequest`).
         seed: of the plan, of a static model's weights and of whatever the model draws; paired arms share it.
         recipe: all numbers; None: the recipe `static` for a static base, else `paper`.
         languages: train on these only.
@@ -80,11 +82,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not self.data:
             raise UsageError("there is no training data", remedy="name some with --data")
-        if self.ratio is not None and not 0 <= self.ratio <= 1:  # also NaN
-            raise UsageError(
-                f"the ratio of monolingual batches is {self.ratio}",
-                remedy="give a share from 0 (all cross-lingual) to 1 (all monolingual)",
-            )
+        check_ratio(self.ratio)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
             raise UsageError(f"the seed is {self.seed!r}", remedy="give a whole number from 0 to 4294967295")
         for option in ("align_updates", "checkpoint_every", "workers"):
@@ -114,11 +112,6 @@ class TrainConfig:
         """Whether the initial model is made from the text."""
         return isinstance(self.base, str) and self.base == STATIC
 
-    @property
-    def alpha(self) -> float | None:
-        """The ratio the plan is asked for."""
-        return 0.5 if self.ratio is None and self.strategy == "hybrid" else self.ratio
-
     @cached_property
     def values(self) -> Recipe:
         """The recipe."""
@@ -128,3 +121,12 @@ class TrainConfig:
     def updates(self) -> int:
         """Updates after the alignment."""
         return self.values.updates
+
+    def plan_request(self) -> PlanRequest:
+        """What the batch plan of the training is asked for."""
+        return PlanRequest(
+            steps=self.updates,
+            batch_size=self.values.batch_size,
+            seed=self.seed,
+            **{name: getattr(self, name) for name in ("ratio", *PLAN_SETTINGS)},
+        )

@@ -16,6 +16,7 @@ from xqr_bench.train.batch_files import summary_lines
 from xqr_bench.train.batches import make_plan
 from xqr_bench.train.config import Source, TrainConfig
 from xqr_bench.train.data import load_training_data
+from xqr_bench.train.plans import PlanRequest
 from xqr_bench.train.texts import PlannedTexts, TextTable
 from xqr_bench.train.types import BatchPlan, ParallelData
 from xqr_bench.train.workspace import TrainCache, Workspace, is_first
@@ -95,22 +96,12 @@ def prepare(config: TrainConfig, cache: TrainCache | None = None) -> Prepared:
         steps = recipe.updates if config.align_updates is None else config.align_updates
         bitext = (_load(config.align, config, cache, everything=True),)
         if steps:
-            plan = make_plan(bitext, strategy="x-y", steps=steps, batch_size=recipe.batch_size, seed=config.seed)
+            asked = PlanRequest(strategy="x-y", steps=steps, batch_size=recipe.batch_size, seed=config.seed)
+            plan = make_plan(bitext, asked)
             alignment = PlannedStage(bitext, PlannedTexts(plan, bitext, 0, _table(bitext, cache)))
     training = None
     if recipe.updates:
-        plan = make_plan(
-            data,
-            strategy=config.strategy,
-            alpha=config.alpha,
-            mix=config.mix,
-            steps=recipe.updates,
-            batch_size=recipe.batch_size,
-            seed=config.seed,
-            turn=config.turn,
-            shuffle_positives=config.shuffle_positives,
-            distinct_pairs=config.distinct_pairs,
-        )
+        plan = make_plan(data, config.plan_request())
         training = PlannedStage(data, PlannedTexts(plan, data, recipe.negatives, _table(data, cache)))
     validation = None if config.validation is None else _validation(config, cache)
     vocabulary = tuple(_load(source, config, cache, everything=True) for source in config.vocabulary_texts)
@@ -143,7 +134,7 @@ def _validation(config: TrainConfig, cache: TrainCache) -> PlannedStage:
     size = min(recipe.batch_size, max(2, data.n_questions // 2))
     steps = max(1, min(VALIDATION_BATCHES, data.n_questions * len(data.languages) // size))
     ratio = 1.0 if len(data.languages) == 1 else 0.0 if data.kind == "bitext" else 0.5
-    plan = make_plan(data, alpha=ratio, steps=steps, batch_size=size, seed=0)
+    plan = make_plan(data, PlanRequest(ratio=ratio, steps=steps, batch_size=size, seed=0))
     return PlannedStage((data,), PlannedTexts(plan, (data,)))
 
 

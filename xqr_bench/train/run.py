@@ -13,8 +13,9 @@ from xqr_bench.core.observe import Clock, Observer, library_bars_hidden
 from xqr_bench.record import provenance
 from xqr_bench.record.provenance import BaseModelInfo, DataInfo, LanguageLevels, Stage, TrainingRecord, save_training
 from xqr_bench.train.batch_files import plan_statistics
-from xqr_bench.train.config import TrainConfig
+from xqr_bench.train.config import PLAN_SETTINGS, TrainConfig
 from xqr_bench.train.initial import learn_vocabulary, load_base, make_static, weights_digest
+from xqr_bench.train.plans import STRATEGIES
 from xqr_bench.train.prepare import PlannedStage, Prepared, as_json, prepare
 from xqr_bench.train.stage import Beside, Outcome, StageOptions, run_stage
 from xqr_bench.train.texts import distinct_texts
@@ -279,13 +280,13 @@ class _Run:
 
     def _record(self, model: Any, training: Stage | None, checkpoint: int | None) -> TrainingRecord:
         config, prepared = self.config, self.prepared
+        hybrid = config.strategy == "hybrid"  # the other strategies have a ratio of their own, which says their name
         last = self.outcomes[-1] if self.outcomes else None
-        names = ("strategy", "mix", "turn", "shuffle_positives", "distinct_pairs", "limit", "align_updates")
-        settings = {name: getattr(config, name) for name in names}
+        settings = {name: getattr(config, name) for name in (*PLAN_SETTINGS, "limit", "align_updates")}
         settings |= {name: as_json(getattr(config, name)) for name in ("data", "align", "validation", "languages")}
         return TrainingRecord(
             recipe=self.recipe.values(),
-            ratio=config.alpha,
+            ratio=STRATEGIES.get("hybrid").alpha if config.ratio is None and hybrid else config.ratio,
             seed=config.seed,
             base=self.base,
             alignment=self.alignment,

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal, NoReturn, Protocol
+from typing import IO, Literal, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
-from xqr_bench.core.errors import DataError
+from xqr_bench.core.errors import DataError, UnknownNameError, UsageError
 from xqr_bench.core.languages import check_code
 from xqr_bench.core.registry import Registry
 from xqr_bench.tasks.load import number_components
 from xqr_bench.train.types import ParallelData
+
+Cell = TypeVar("Cell")
 
 # What a reader of training data is, and the registry that finds one for a source.
 
@@ -43,26 +46,33 @@ class Request:
         """The source as a path."""
         return Path(self.source).expanduser()
 
-    def chosen(self, found: Sequence[str]) -> tuple[str, ...]:
+    def chosen(self, there: Collection[str]) -> tuple[str, ...]:
         """The languages to keep of those that are there, in the order asked for.
 
         Raises:
             UsageError: one asked for is not there, or named twice.
         """
-        from xqr_bench.core.errors import UsageError
-
         if self.languages is None:
-            return tuple(found)
-        missing = [code for code in self.languages if code not in found]
+            return tuple(there)
+        missing = [code for code in self.languages if code not in there]
         if missing:
             raise UsageError(
                 f"{self.source} has no language {', '.join(missing)}",
-                found=f"languages: {', '.join(found)}",
+                found=f"languages: {', '.join(there)}",
                 remedy="name some of these",
             )
         if not self.languages or len(set(self.languages)) < len(self.languages):
             raise UsageError("name each language once, and at least one", found=", ".join(self.languages) or "none")
         return self.languages
+
+    def left_out(self, there: Collection[str]) -> dict[str, object]:
+        """What is not read of a source in the languages `there`: `partial` of its data."""
+        partial: dict[str, object] = {}
+        if self.languages is not None and set(self.languages) != set(there):
+            partial["languages"] = list(self.languages)
+        if self.limit is not None:
+            partial["limit"] = self.limit
+        return partial
 
 
 class DataReader(Protocol):
@@ -88,43 +98,54 @@ FORMATS: Registry[DataReader] = Registry("format of training data", "xqr_bench.t
 
 
 class Lines:
-    """The lines of a UTF-8 file (also .gz), numbered from 1, without their ends; `digest` once all are read.
+    """The lines of a file (also .gz) as bytes, numbered from 1, without their ends; `digest` once all are read.
 
     The digest is of the file's own bytes, compressed or not.
 
     Raises:
-        DataError: the file is missing, cannot be read, or is not UTF-8.
+        DataError: the file is missing or cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._state = hashlib.sha256()
-        self.digest: str | None = None
+        self.digest = ""
 
-    def __iter__(self) -> Iterator[tuple[int, str]]:
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Give each line with its number."""
-        number = 0
+        state = hashlib.sha256()
         try:
             with self.path.open("rb") as raw:
                 stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if self.path.suffix == ".gz" else raw  # type: ignore[assignment]
                 for number, line in enumerate(stream, start=1):
                     if stream is raw:
-                        self._state.update(line)
-                    yield number, line.decode("utf-8").removesuffix("\n").removesuffix("\r")
+                        state.update(line)
+                    yield number, line.removesuffix(b"\n").removesuffix(b"\r")
                 if stream is not raw:
                     raw.seek(0)
-                    self._state = hashlib.file_digest(raw, "sha256")
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{self.path}, line {number}: not UTF-8 text", found=str(error), remedy="save the file as UTF-8"
-            ) from error
+                    state = hashlib.file_digest(raw, "sha256")
         except FileNotFoundError as error:
             raise DataError(f"there is no file {self.path}", remedy="check the path") from error
         except (OSError, EOFError) as error:
             raise DataError(
                 f"{self.path} cannot be read: {error}", remedy="take the file from its source again"
             ) from error
-        self.digest = self._state.hexdigest()
+        self.digest = state.hexdigest()
+
+    def texts(self) -> Iterator[tuple[int, str]]:
+        """Give each line as text.
+
+        Raises:
+            DataError: as above, or a line is not UTF-8.
+        """
+        for number, line in self:
+            yield number, self.decode(number, line)
+
+    def decode(self, number: int, line: bytes) -> str:
+        """A line, or a part of it, as text."""
+        try:
+            return line.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise self.fail(number, "not UTF-8 text", found=str(error), remedy="save the file as UTF-8") from error
 
     def fail(self, number: int, problem: str, *, found: str | None = None, remedy: str) -> DataError:
         """The error for a line."""
@@ -133,17 +154,11 @@ class Lines:
 
 def files_by_language(folder: Path, suffix: str) -> dict[str, Path]:
     """Files of a folder named `<language><suffix>`, by language, in order; others are left aside."""
-    from xqr_bench.core.errors import UnknownNameError
-    from xqr_bench.core.languages import check_code
-
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for path in sorted(folder.glob(f"*{suffix}")) if folder.is_dir() else []:
-        code = path.name.removesuffix(suffix)
-        try:
-            found[check_code(code)] = path
-        except UnknownNameError:
-            continue
-    return found
+        with suppress(UnknownNameError):
+            paths[check_code(path.name.removesuffix(suffix))] = path
+    return paths
 
 
 # From a reader's questions to `ParallelData`: columns, numbers for articles and paragraphs, and every check.
@@ -205,32 +220,37 @@ def build(items: Iterable[Item], languages: Sequence[str], origin: Origin) -> Pa
     """
     for code in languages:
         check_code(code)
-    chosen = list(items)
-    if not chosen:
+    questions = list(items)
+    if not questions:
         raise DataError(f"{origin.name} has no question to train on", remedy="name data with at least two questions")
-    _refuse_repeats(chosen, origin)
-    for item in chosen:
+    _refuse_repeats(questions, origin)
+    for item in questions:
         _check(item, origin)
-    for code in languages:
-        if not any(code in item.entries for item in chosen):
+    columns = [[item.entries.get(code) for item in questions] for code in languages]
+    for code, column in zip(languages, columns, strict=True):
+        if not any(column):
             raise DataError(
                 f"{origin.name} has no question in {code}", remedy=f"complete it, or leave {code} out of the languages"
             )
-    columns = [[item.entries.get(code) for item in chosen] for code in languages]
+
+    def table(name: str, empty: Cell) -> tuple[tuple[Cell, ...], ...]:
+        return tuple(tuple(getattr(entry, name) if entry else empty for entry in column) for column in columns)
+
+    no_texts: tuple[str, ...] = ()
+    negatives = table("negatives", no_texts)
+    titles = tuple(tuple(dict.fromkeys(e.title for e in item.entries.values() if e.title)) for item in questions)
     return ParallelData(
         name=origin.name,
         languages=tuple(languages),
-        ids=tuple(item.id for item in chosen),
-        queries=tuple(tuple(entry.query if entry else "" for entry in column) for column in columns),
-        passages=tuple(tuple(entry.passage if entry else "" for entry in column) for column in columns),
-        passage_ids=tuple(tuple(entry.passage_id if entry else "" for entry in column) for column in columns),
-        relevant_keys=tuple(_keys(item) for item in chosen),
-        articles=_numbers(chosen, "article"),
-        paragraphs=_numbers(chosen, "paragraph"),
-        negatives=tuple(tuple(entry.negatives if entry else () for entry in column) for column in columns)
-        if any(entry.negatives for item in chosen for entry in item.entries.values())
-        else None,
-        titles=_titles(chosen),
+        ids=tuple(item.id for item in questions),
+        queries=table("query", ""),
+        passages=table("passage", ""),
+        passage_ids=table("passage_id", ""),
+        relevant_keys=tuple(_keys(item) for item in questions),
+        articles=_numbers(questions, "article"),
+        paragraphs=_numbers(questions, "paragraph"),
+        negatives=negatives if any(texts for column in negatives for texts in column) else None,
+        titles=titles if any(titles) else (),
         kind=origin.kind,
         source=origin.source or origin.name,
         files=dict(origin.files),
@@ -259,23 +279,21 @@ def _check(item: Item, origin: Origin) -> None:
     if not item.entries:
         fail("the question is in no language", "give it a text and a passage in at least one language")
     for code, entry in item.entries.items():
-        for what, text in (("query", entry.query), ("passage", entry.passage)):
-            if not text.strip():
+        texts = {"query": [entry.query], "passage": [entry.passage], "negative": entry.negatives}
+        for what, of_kind in texts.items():
+            if not all(text.strip() for text in of_kind):
                 fail(f"the {what} in {code} is empty", "give it a text, or leave this language of the question out")
-        if any(not text.strip() for text in entry.negatives):
-            fail(f"a negative in {code} is empty", "give it a text, or take it out")
         if entry.passage in entry.negatives:
             fail(f"the passage in {code} is also one of its negatives", "take it out of the negatives")
 
 
 def _keys(item: Item) -> tuple[str, ...]:
-    found = {f"{code}:{key}" for code, entry in item.entries.items() for key in (entry.passage_id, *entry.also) if key}
-    return tuple(sorted(found))
-
-
-def _titles(items: Sequence[Item]) -> tuple[tuple[str, ...], ...]:
-    found = tuple(tuple(dict.fromkeys(e.title for e in item.entries.values() if e.title)) for item in items)
-    return found if any(found) else ()
+    """What identifies every passage that answers the question, in any language."""
+    return tuple(
+        sorted(
+            {f"{code}:{key}" for code, entry in item.entries.items() for key in (entry.passage_id, *entry.also) if key}
+        )
+    )
 
 
 def _numbers(items: Sequence[Item], what: str) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:

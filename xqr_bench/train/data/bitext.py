@@ -34,33 +34,31 @@ class Bitext:
                 f"{folder} is no bitext: it has {len(paths)} files <language>.txt",
                 remedy="name a folder with a text file a language, line i of each the same sentence",
             )
-        chosen = request.chosen(list(paths))
+        languages = request.chosen(paths)
         files: dict[str, str] = {}
-        texts: dict[str, list[str]] = {}
-        for code in chosen:
-            lines = Lines(paths[code])
-            texts[code] = [text.strip() for _, text in lines]
-            files[paths[code].name] = str(lines.digest)
-        documents: list[str] = []
-        if (folder / DOCUMENTS).is_file():
-            lines = Lines(folder / DOCUMENTS)
-            documents = [text.split("\t")[0].strip() for _, text in lines]
-            files[DOCUMENTS] = str(lines.digest)
-        _refuse_lengths({**{paths[code].name: texts[code] for code in chosen}, DOCUMENTS: documents}, str(folder))
-        n = len(texts[chosen[0]])
+        texts = {code: _column(paths[code], files) for code in languages}
+        documents = _column(folder / DOCUMENTS, files) if (folder / DOCUMENTS).is_file() else []
+        lengths = {paths[code].name: len(column) for code, column in texts.items()}
+        if documents:
+            lengths[DOCUMENTS] = len(documents)
+        if len(set(lengths.values())) > 1:
+            raise DataError(
+                f"{folder}: the files do not have the same number of lines",
+                found=", ".join(f"{name} {n}" for name, n in lengths.items()),
+                remedy="line i of every file is the same sentence; leave a line empty where a language lacks it",
+            )
         items = []
-        for i in range(n if request.limit is None else min(n, request.limit)):
-            document = documents[i] if documents else ""
+        for i, sentences in enumerate(list(zip(*texts.values(), strict=True))[: request.limit]):
+            document = documents[i].split("\t")[0].strip() if documents else ""
             entries = {
-                code: Entry(texts[code][i], texts[code][i], str(i + 1), document) for code in chosen if texts[code][i]
+                code: Entry(text, text, str(i + 1), document)
+                for code, text in zip(languages, sentences, strict=True)
+                if text
             }
             if entries:
                 items.append(Item(f"line-{i + 1}", entries, f"{folder}, line {i + 1}"))
-        partial: dict[str, object] = {} if len(chosen) == len(paths) else {"languages": list(chosen)}
-        if request.limit is not None:
-            partial["limit"] = request.limit
-        origin = Origin(folder.name, source=request.source, kind="bitext", files=files, partial=partial)
-        return build(items, chosen, origin)
+        origin = Origin(folder.name, request.source, "bitext", files, request.left_out(paths))
+        return build(items, languages, origin)
 
 
 FORMATS.register("bitext")(Bitext())
@@ -74,11 +72,8 @@ def _folder(request: Request) -> Path:
     return request.path
 
 
-def _refuse_lengths(columns: dict[str, list[str]], folder: str) -> None:
-    lengths = {name: len(column) for name, column in columns.items() if column}
-    if len(set(lengths.values())) > 1:
-        raise DataError(
-            f"{folder}: the files do not have the same number of lines",
-            found=", ".join(f"{name} {n}" for name, n in lengths.items()),
-            remedy="line i of every file is the same sentence; leave a line empty where a language lacks it",
-        )
+def _column(path: Path, files: dict[str, str]) -> list[str]:
+    lines = Lines(path)
+    column = [text.strip() for _, text in lines.texts()]
+    files[path.name] = lines.digest
+    return column

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import UnknownNameError
@@ -12,9 +13,34 @@ from xqr_bench.core.languages import check_code
 from xqr_bench.train.data.base import FORMATS, Entry, Item, Lines, Origin, Request, build
 from xqr_bench.train.types import ParallelData
 
-KEYS = ("id", "languages", "article", "paragraph")
-TEXTS = ("query", "passage", "passage_id", "negatives")
 EXAMPLE = '{"id": "q1", "languages": {"en": {"query": "...", "passage": "..."}, "de": {...}}}'
+
+
+def _filled(text: str) -> str:
+    if not text.strip():
+        raise ValueError("the text is empty")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_filled)]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Texts(_Form):
+    query: Text
+    passage: Text
+    passage_id: str = ""
+    negatives: list[Text] = []
+
+
+class _Line(_Form):
+    id: Text
+    languages: dict[str, _Texts] = Field(min_length=1)
+    article: str = ""
+    paragraph: str = ""
 
 
 class JsonLines:
@@ -35,26 +61,19 @@ class JsonLines:
         """Read the file."""
         lines = Lines(request.path)
         items = list(_items(lines, request.limit))
-        found = dict.fromkeys(code for item in items for code in item.entries)
-        chosen = request.chosen(sorted(found))
-        kept = [
-            Item(item.id, {code: item.entries[code] for code in chosen if code in item.entries}, item.place)
+        there = sorted({code for item in items for code in item.entries})
+        languages = request.chosen(there)
+        chosen = [
+            Item(item.id, {code: item.entries[code] for code in languages if code in item.entries}, item.place)
             for item in items
         ]
-        partial: dict[str, object] = {}
-        if set(chosen) != set(found):
-            partial["languages"] = list(chosen)
-        if request.limit is not None:
-            partial["limit"] = request.limit
-        digest = lines.digest
-        assert digest is not None
         origin = Origin(
             request.path.name.removesuffix(".gz").removesuffix(".jsonl"),
-            source=request.source,
-            files={request.path.name: digest},
-            partial=partial,
+            request.source,
+            files={request.path.name: lines.digest},
+            partial=request.left_out(there),
         )
-        return build([item for item in kept if item.entries], chosen, origin)
+        return build([item for item in chosen if item.entries], languages, origin)
 
 
 FORMATS.register("jsonl")(JsonLines())
@@ -62,67 +81,29 @@ FORMATS.register("jsonl")(JsonLines())
 
 def _items(lines: Lines, limit: int | None) -> Iterator[Item]:
     n = 0
-    for number, line in lines:
-        if not line.strip() or (limit is not None and n >= limit):
+    for number, text in lines.texts():
+        if not text.strip() or (limit is not None and n >= limit):
             continue  # read on: the digest is of the whole file
         n += 1
         try:
-            value = strict_json.parse(line)
-        except json.JSONDecodeError as error:
-            raise lines.fail(
-                number, f"not JSON: {error.msg} at character {error.pos + 1}", remedy=f"write {EXAMPLE}"
-            ) from error
-        except ValueError as error:
-            raise lines.fail(number, f"not JSON: {error}", remedy=f"write {EXAMPLE}") from error
-        yield _item(value, lines, number)
-
-
-def _item(value: Any, lines: Lines, number: int) -> Item:
-    def text(holder: dict[str, Any], key: str, what: str, default: str | None = None) -> str:
-        found = holder.get(key, default)
-        if not isinstance(found, str) or (default is None and not found.strip()):
-            raise lines.fail(
-                number,
-                f"{what} {key!r} is {'missing' if key not in holder else 'empty or no text'}",
-                found=repr(found)[:80] if key in holder else None,
-                remedy=f"write {EXAMPLE}",
-            )
-        return found
-
-    def known(holder: Any, keys: tuple[str, ...], what: str) -> dict[str, Any]:
-        if not isinstance(holder, dict):
-            raise lines.fail(number, f"{what} is no object", found=repr(holder)[:80], remedy=f"write {EXAMPLE}")
-        strange = sorted(set(holder) - set(keys))
-        if strange:
-            raise lines.fail(
-                number, f"{what} has the unknown key {strange[0]!r}", remedy=f"use these keys: {', '.join(keys)}"
-            )
-        return holder
-
-    row = known(value, KEYS, "the line")
-    key = text(row, "id", "the question's")
-    languages = row.get("languages")
-    if not isinstance(languages, dict) or not languages:
-        raise lines.fail(number, f"question {key!r} is in no language", remedy=f"write {EXAMPLE}")
-    article, paragraph = (text(row, name, "the question's", "") for name in ("article", "paragraph"))
-    entries = {}
-    for code, given in languages.items():
-        try:
-            check_code(code)
+            line = _Line.model_validate(strict_json.parse(text))
+            entries = {check_code(code): _entry(line, texts) for code, texts in line.languages.items()}
         except UnknownNameError as error:
             raise lines.fail(number, error.problem, found=error.found, remedy=error.remedy or "") from error
-        one = known(given, TEXTS, f"question {key!r} in {code}")
-        passage = text(one, "passage", f"in {code} the")
-        negatives = one.get("negatives", [])
-        if not isinstance(negatives, list) or not all(isinstance(each, str) and each.strip() for each in negatives):
-            raise lines.fail(number, f"in {code} the negatives are no list of texts", remedy='write ["...", "..."]')
-        entries[code] = Entry(
-            text(one, "query", f"in {code} the"),
-            passage,
-            text(one, "passage_id", f"in {code} the", "") or passage,
-            article,
-            paragraph and f"{article}\0{paragraph}",
-            tuple(negatives),
-            title=article,
-        )
-    return Item(key, entries, f"{lines.path}, line {number}")
+        except ValidationError as error:
+            raise lines.fail(number, strict_json.first_fault(error), remedy=f"write {EXAMPLE}") from error
+        except ValueError as error:
+            raise lines.fail(number, f"not JSON: {error}", remedy=f"write {EXAMPLE}") from error
+        yield Item(line.id, entries, f"{lines.path}, line {number}")
+
+
+def _entry(line: _Line, texts: _Texts) -> Entry:
+    return Entry(
+        texts.query,
+        texts.passage,
+        texts.passage_id or texts.passage,
+        line.article,
+        line.paragraph and f"{line.article}\0{line.paragraph}",
+        tuple(texts.negatives),
+        title=line.article,
+    )

@@ -8,6 +8,8 @@ from pathlib import Path
 from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.types import TaskData
 from xqr_bench.train.data.base import FORMATS, Request
+from xqr_bench.train.data.parts import keep_languages
+from xqr_bench.train.data.tasks import from_task
 from xqr_bench.train.types import ParallelData
 
 
@@ -35,12 +37,8 @@ def load_training_data(
         raise UsageError(f"limit is {limit}", remedy="keep at least one question")
     wanted = None if languages is None else tuple(languages)
     if isinstance(source, ParallelData):
-        from xqr_bench.train.data.parts import keep_languages
-
         return source if wanted is None else keep_languages(source, wanted)
     if isinstance(source, TaskData):
-        from xqr_bench.train.data.tasks import from_task
-
         return from_task(source, languages=wanted)
     text, _, tail = str(source).partition("?")
     options = dict(_option(part) for part in tail.split("&")) if tail else {}
@@ -49,10 +47,11 @@ def load_training_data(
     if colon and head in FORMATS:
         return FORMATS.get(head).read(Request(rest, wanted, folder, limit, options))
     request = Request(text, wanted, folder, limit, options)
-    for name in FORMATS:
-        if FORMATS.get(name).claims(request):
-            return FORMATS.get(name).read(request)
-    formats = "; ".join(f"{name}: {FORMATS.get(name).summary}" for name in FORMATS)
+    readers = {name: FORMATS.get(name) for name in FORMATS}
+    for reader in readers.values():
+        if reader.claims(request):
+            return reader.read(request)
+    formats = "; ".join(f"{name}: {reader.summary}" for name, reader in readers.items())
     if not request.path.exists():
         raise DataError(
             f"there is no training data {text!r}: neither a task of this name nor a file or folder", remedy=formats

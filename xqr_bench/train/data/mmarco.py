@@ -12,15 +12,13 @@ would first copy every collection (3 to 8 GB a language) to get at the few perce
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xqr_bench.core.errors import DataError, DownloadError, UnknownNameError, UsageError
 from xqr_bench.core.files import sha256_of
-from xqr_bench.train.data.base import FORMATS, Entry, Item, Origin, Request, build
+from xqr_bench.train.data.base import FORMATS, Entry, Item, Lines, Origin, Request, build
 from xqr_bench.train.types import ParallelData
 
 if TYPE_CHECKING:
@@ -48,14 +46,6 @@ NAMES = {
 OPTIONS = ("negatives", "translation")
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """Training queries in order: the passages that answer each, the first one first, and some that do not."""
-
-    positives: Mapping[str, list[str]]
-    negatives: Mapping[str, list[str]]
-
-
 class MMarco:
     """`mmarco` downloads the pinned revision; a folder with the same layout is read where it is.
 
@@ -79,30 +69,37 @@ class MMarco:
         for code in request.languages:
             if code not in NAMES:
                 raise UnknownNameError("language of mMARCO", code, NAMES)
-        files: dict[str, str] = {}
-        chosen = _read_triples(_file(request, TRIPLES, files), request.limit, negatives)
-        wanted = {key for ids in (*chosen.positives.values(), *chosen.negatives.values()) for key in ids}
-        entries: dict[str, dict[str, Entry]] = {query: {} for query in chosen.positives}
+        triples = _file(request, TRIPLES)
+        files = {TRIPLES: sha256_of(triples)}
+        positives, wrong = _read_triples(triples, request.limit, negatives)
+        wanted = {key for ids in (*positives.values(), *wrong.values()) for key in ids}
+        entries: dict[str, dict[str, Entry]] = {query: {} for query in positives}
         for code in request.languages:
             folder = f"data/{translation}"
             queries = _texts(request, f"{folder}/queries/train/{NAMES[code]}_queries.train.tsv", entries.keys(), files)
             passages = _texts(request, f"{folder}/collections/{NAMES[code]}_collection.tsv", wanted, files)
-            for query, positive in chosen.positives.items():
-                entry = _entry(query, positive, chosen.negatives.get(query, []), queries, passages)
-                if entry is not None:
-                    entries[query][code] = entry
-        partial: dict[str, object] = {"languages": list(request.languages), "negatives": negatives}
-        if request.limit is not None:
-            partial["limit"] = request.limit
+            for query, positive in positives.items():
+                text, passage = queries[query], passages[positive[0]]
+                if not text or not passage:
+                    continue  # a translation that is empty
+                answers = {passages[key] for key in positive}
+                others = [passages[key] for key in wrong.get(query, []) if passages[key]]
+                entries[query][code] = Entry(
+                    text,
+                    passage,
+                    positive[0],
+                    negatives=tuple(other for other in others if other not in answers),
+                    also=tuple(positive[1:]),
+                )
         local = request.source != "mmarco"
         origin = Origin(
             request.path.name if local else f"mmarco-{translation}",
-            source=request.source if local else f"{REPOSITORY}@{REVISION}",
+            request.source if local else f"{REPOSITORY}@{REVISION}",
             files=files,
-            partial=partial,
+            partial={"languages": list(request.languages), "negatives": negatives, **request.left_out(NAMES)},
         )
-        items = [Item(query, found, f"mMARCO query {query}") for query, found in entries.items() if found]
-        return build(items, request.chosen(tuple(NAMES)), origin)
+        items = [Item(query, texts, f"mMARCO query {query}") for query, texts in entries.items() if texts]
+        return build(items, request.chosen(NAMES), origin)
 
 
 FORMATS.register("mmarco")(MMarco())
@@ -121,7 +118,7 @@ def _options(request: Request) -> tuple[int, str]:
     return int(text), translation
 
 
-def _file(request: Request, name: str, files: dict[str, str], *, digest: bool = True) -> Path:
+def _file(request: Request, name: str) -> Path:
     """Where a file is: in the folder, or downloaded at the pinned revision."""
     if request.source != "mmarco":
         path = request.path / name
@@ -129,25 +126,24 @@ def _file(request: Request, name: str, files: dict[str, str], *, digest: bool = 
             raise DataError(
                 f"there is no file {path}", remedy=f"take it from {REPOSITORY} at {REVISION}, or leave its language out"
             )
-    else:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+        return path
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
-        try:
-            path = Path(hf_hub_download(REPOSITORY, name, repo_type="dataset", revision=REVISION))
-        except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
-            raise DownloadError(
-                f"cannot download {name} of {REPOSITORY}: {type(error).__name__}",
-                found=str(error).splitlines()[0] if str(error) else None,
-                remedy="check the network, or name a folder that has the files in the same layout",
-            ) from error
-    if digest:
-        files[name] = sha256_of(path)
-    return path
+    try:
+        return Path(hf_hub_download(REPOSITORY, name, repo_type="dataset", revision=REVISION))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+        raise DownloadError(
+            f"cannot download {name} of {REPOSITORY}: {type(error).__name__}",
+            found=str(error).splitlines()[0] if str(error) else None,
+            remedy="check the network, or name a folder that has the files in the same layout",
+        ) from error
 
 
-def _read_triples(path: Path, limit: int | None, negatives: int) -> _Chosen:
-    """The first `limit` queries in order of appearance, with all their positives and some of their negatives."""
+def _read_triples(
+    path: Path, limit: int | None, negatives: int
+) -> tuple[Mapping[str, list[str]], Mapping[str, list[str]]]:
+    """The first `limit` queries in order of appearance: all passages that answer each, and some that do not."""
     import pyarrow as pa
     import pyarrow.csv as csv
 
@@ -170,58 +166,35 @@ def _read_triples(path: Path, limit: int | None, negatives: int) -> _Chosen:
         frame = frame[frame["query"].isin(frame["query"].drop_duplicates().head(limit))]
     positives = frame.drop_duplicates(["query", "positive"])
     others = frame.drop_duplicates(["query", "negative"]).groupby("query", sort=False).head(negatives)
-    found: dict[str, list[str]] = {}
+    right: dict[str, list[str]] = {}
     for query, positive in zip(positives["query"].tolist(), positives["positive"].tolist(), strict=True):
-        found.setdefault(str(query), []).append(str(positive))
+        right.setdefault(str(query), []).append(str(positive))
     wrong: dict[str, list[str]] = {}
     for query, negative in zip(others["query"].tolist(), others["negative"].tolist(), strict=True):
-        if str(negative) not in found[str(query)]:
+        if str(negative) not in right[str(query)]:
             wrong.setdefault(str(query), []).append(str(negative))
-    return _Chosen(found, wrong)
+    return right, wrong
 
 
 def _texts(request: Request, name: str, wanted: Iterable[str], files: dict[str, str]) -> dict[str, str]:
     """The texts of the wanted ids of an `id<tab>text` file; bytes are compared, so that most lines stay undecoded."""
-    path = _file(request, name, files, digest=False)
+    lines = Lines(_file(request, name))
     keys = {key.encode() for key in wanted}
-    state = hashlib.sha256()
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     number = 0
-    with path.open("rb") as handle:
-        for number, line in enumerate(handle, start=1):
-            state.update(line)
-            key, tab, text = line.partition(b"\t")
-            if not tab:
-                raise DataError(
-                    f"{path}, line {number}: no tab between id and text",
-                    found=repr(line[:60].decode("utf-8", "replace")),
-                    remedy="take the file from its source again",
-                )
-            if key in keys:
-                try:
-                    found[key.decode()] = text.decode("utf-8").strip()
-                except UnicodeDecodeError as error:
-                    raise DataError(
-                        f"{path}, line {number}: not UTF-8 text", remedy="take the file from its source again"
-                    ) from error
-    missing = keys - {key.encode() for key in found}
+    for number, line in lines:
+        key, tab, text = line.partition(b"\t")
+        if not tab:
+            shown = repr(line[:60].decode("utf-8", "replace"))
+            raise lines.fail(number, "no tab between id and text", found=shown, remedy="take the file anew")
+        if key in keys:
+            texts[key.decode()] = lines.decode(number, text).strip()
+    files[name] = lines.digest
+    missing = sorted(keys - {key.encode() for key in texts})
     if missing:
         raise DataError(
-            f"{path} lacks {len(missing)} of {len(keys)} ids that the triples name",
-            found=f"for example {min(missing).decode()}, in {number} lines",
+            f"{lines.path} lacks {len(missing)} of {len(keys)} ids that the triples name",
+            found=f"for example {missing[0].decode()}, in {number} lines",
             remedy="take the file from its source again",
         )
-    files[name] = state.hexdigest()
-    return found
-
-
-def _entry(
-    query: str, positive: list[str], negative: list[str], queries: Mapping[str, str], passages: Mapping[str, str]
-) -> Entry | None:
-    """A question in one language; None where the translation of its query or passage is empty."""
-    text, passage = queries[query], passages[positive[0]]
-    if not text or not passage:
-        return None
-    answers = {passages[key] for key in positive}
-    negatives = tuple(passages[key] for key in negative if passages[key] and passages[key] not in answers)
-    return Entry(text, passage, positive[0], negatives=negatives, also=tuple(positive[1:]))
+    return texts

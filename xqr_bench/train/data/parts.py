@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.types import IntArray
 from xqr_bench.train.types import ParallelData
+
+Cell = TypeVar("Cell")
 
 
 def keep_languages(data: ParallelData, languages: Sequence[str]) -> ParallelData:
@@ -29,16 +32,7 @@ def keep_languages(data: ParallelData, languages: Sequence[str]) -> ParallelData
             remedy="name some of these, each once",
         )
     columns = [data.language_index[code] for code in languages]
-    part = replace(
-        data,
-        languages=tuple(languages),
-        queries=tuple(data.queries[column] for column in columns),
-        passages=tuple(data.passages[column] for column in columns),
-        passage_ids=tuple(data.passage_ids[column] for column in columns),
-        negatives=None if data.negatives is None else tuple(data.negatives[column] for column in columns),
-        partial={**data.partial, "languages": list(languages)},
-    )
-    return keep_questions(part, np.asarray(data.has[:, columns].any(axis=1)), {})
+    return _cut(data, np.asarray(data.has[:, columns].any(axis=1)), languages, {"languages": list(languages)})
 
 
 def keep_articles(data: ParallelData, articles: Collection[int]) -> ParallelData:
@@ -57,7 +51,48 @@ def without_articles(data: ParallelData, articles: Collection[int]) -> ParallelD
     Raises:
         UsageError: none is left.
     """
-    return keep_articles(data, sorted(set(data.articles.tolist()) - {int(number) for number in articles}))
+    return keep_articles(data, set(data.articles.tolist()) - {int(number) for number in articles})
+
+
+def keep_questions(data: ParallelData, stays: NDArray[np.bool_], partial: Mapping[str, object]) -> ParallelData:
+    """Only the questions where `stays`, bool `[questions]`; `partial` says why, for records.
+
+    Raises:
+        UsageError: none is left, or a language is left without one.
+    """
+    return _cut(data, stays, data.languages, partial)
+
+
+def _cut(
+    data: ParallelData, stays: NDArray[np.bool_], languages: Sequence[str], partial: Mapping[str, object]
+) -> ParallelData:
+    rows = np.flatnonzero(stays).tolist()
+    columns = [data.language_index[code] for code in languages]
+    bare = [code for code, column in zip(languages, columns, strict=True) if not data.has[rows, column].any()]
+    if bare:
+        raise UsageError(
+            f"this part of {data.name} has no question in {', '.join(bare)}",
+            found=f"{len(rows)} of {data.n_questions} questions",
+            remedy="keep more of it",
+        )
+
+    def cells(table: Sequence[Sequence[Cell]]) -> tuple[tuple[Cell, ...], ...]:
+        return tuple(tuple(table[column][row] for row in rows) for column in columns)
+
+    return replace(
+        data,
+        languages=tuple(languages),
+        ids=tuple(data.ids[row] for row in rows),
+        queries=cells(data.queries),
+        passages=cells(data.passages),
+        passage_ids=cells(data.passage_ids),
+        relevant_keys=tuple(data.relevant_keys[row] for row in rows),
+        articles=data.articles[rows],
+        paragraphs=data.paragraphs[rows],
+        negatives=None if data.negatives is None else cells(data.negatives),
+        titles=tuple(data.titles[row] for row in rows) if data.titles else (),
+        partial={**data.partial, **partial},
+    )
 
 
 def article_folds(data: ParallelData, folds: int, rng: np.random.Generator) -> tuple[IntArray, ...]:
@@ -88,37 +123,3 @@ def article_folds(data: ParallelData, folds: int, rng: np.random.Generator) -> t
         members[fold].append(int(numbers[index]))
         filled[fold] += int(sizes[index])
     return tuple(np.array(sorted(fold), dtype=np.int64) for fold in members)
-
-
-def keep_questions(data: ParallelData, stays: NDArray[np.bool_], partial: dict[str, object]) -> ParallelData:
-    """Only the questions where `stays`, bool `[questions]`; `partial` says why, for records.
-
-    Raises:
-        UsageError: none is left, or a language is left without one.
-    """
-    if stays.all():
-        return replace(data, partial={**data.partial, **partial}) if partial else data
-    rows = np.flatnonzero(stays)
-    counts = data.has[rows].sum(axis=0)
-    bare = [code for code, count in zip(data.languages, counts, strict=True) if not count]
-    if bare:
-        raise UsageError(
-            f"this part of {data.name} has no question in {', '.join(bare)}",
-            found=f"{len(rows)} of {data.n_questions} questions",
-            remedy="keep more of it",
-        )
-    return replace(
-        data,
-        ids=tuple(data.ids[row] for row in rows),
-        queries=tuple(tuple(column[row] for row in rows) for column in data.queries),
-        passages=tuple(tuple(column[row] for row in rows) for column in data.passages),
-        passage_ids=tuple(tuple(column[row] for row in rows) for column in data.passage_ids),
-        relevant_keys=tuple(data.relevant_keys[row] for row in rows),
-        articles=data.articles[rows],
-        paragraphs=data.paragraphs[rows],
-        negatives=None
-        if data.negatives is None
-        else tuple(tuple(column[row] for row in rows) for column in data.negatives),
-        titles=tuple(data.titles[row] for row in rows) if data.titles else (),
-        partial={**data.partial, **partial},
-    )

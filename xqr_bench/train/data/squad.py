@@ -34,20 +34,17 @@ class SquadFolder:
             raise DataError(
                 f"{request.source} has no file <language>.json", remedy="name a folder with one file a language"
             )
-        chosen = request.chosen(list(paths))
+        languages = request.chosen(paths)
         files: dict[str, str] = {}
         entries: defaultdict[str, dict[str, Entry]] = defaultdict(dict)
-        for code in chosen:
+        for code in languages:
             content = paths[code].read_bytes()
             files[paths[code].name] = hashlib.sha256(content).hexdigest()
             for question, entry in _entries(content, paths[code]).items():
                 entries[question][code] = entry
-        partial: dict[str, object] = {} if len(chosen) == len(paths) else {"languages": list(chosen)}
-        if request.limit is not None:
-            partial["limit"] = request.limit
-        items = [Item(key, found, f"{request.source}: question {key}") for key, found in entries.items()]
-        origin = Origin(request.path.name, source=request.source, files=files, partial=partial)
-        return build(items[: request.limit], chosen, origin)
+        items = [Item(key, by_language, f"{request.source}: question {key}") for key, by_language in entries.items()]
+        origin = Origin(request.path.name, request.source, files=files, partial=request.left_out(paths))
+        return build(items[: request.limit], languages, origin)
 
 
 FORMATS.register("squad")(SquadFolder())
@@ -56,10 +53,10 @@ FORMATS.register("squad")(SquadFolder())
 def _entries(content: bytes, path: Path) -> dict[str, Entry]:
     if b'"sentence_breaks"' in content:
         data = READERS.get("lareqa")(content, str(path))
-        found = {}
+        entries = {}
         for question in data.questions:
             first, *others = (data.candidates[index] for index in question.gains)
-            found[question.id] = Entry(
+            entries[question.id] = Entry(
                 question.text,
                 first.text,
                 first.id,
@@ -68,30 +65,31 @@ def _entries(content: bytes, path: Path) -> dict[str, Entry]:
                 also=tuple(other.id for other in others),
                 title=data.titles.get(first.cluster, ""),
             )
-        return found
+        return entries
     return _plain(content, path)
 
 
 def _plain(content: bytes, path: Path) -> dict[str, Entry]:
     place = "top level"
-    found: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     try:
         for a, article in enumerate(strict_json.parse(content)["data"]):
+            title = article.get("title")
             for p, paragraph in enumerate(article["paragraphs"]):
                 for q, qa in enumerate(paragraph["qas"]):
                     place = f"article {a}, paragraph {p}, question {q}"
                     if qa.get("is_impossible") or not qa["answers"]:
                         continue
                     key = _text(qa["id"])
-                    if key in found:
+                    if key in entries:
                         raise ValueError(f"the id {key!r} occurs twice in this language")
-                    found[key] = Entry(
+                    entries[key] = Entry(
                         _text(qa["question"]),
                         _text(paragraph["context"]),
                         f"{a}:{p}",
                         str(a),
                         f"{a}:{p}",
-                        title=title if isinstance(title := article.get("title"), str) else "",
+                        title=title if isinstance(title, str) else "",
                     )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         what = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
@@ -99,7 +97,7 @@ def _plain(content: bytes, path: Path) -> dict[str, Entry]:
             f"{path}: {place}: not SQuAD-like JSON: {what}",
             remedy='write {"data": [{"paragraphs": [{"context", "qas": [{"id", "question", "answers"}]}]}]}',
         ) from error
-    return found
+    return entries
 
 
 def _text(value: Any) -> str:

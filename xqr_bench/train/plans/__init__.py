@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xqr_bench.core.errors import UsageError
 from xqr_bench.core.registry import Registry
 from xqr_bench.core.types import FloatArray
 from xqr_bench.train.types import Int32, Stream, deck, generator, pair_deck
@@ -21,29 +22,112 @@ MONOLINGUAL, CROSS_LINGUAL, MIXED = 0, 1, 2
 """Codes of the types of a batch, as in `BATCH_TYPES`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
-    """What a plan is asked for, checked (docs/batch-plans.md says what each means)."""
+@dataclass(frozen=True, kw_only=True)
+class PlanRequest:
+    """What a plan is asked for (docs/batch-plans.md).
 
-    alpha: float
-    mix: Literal["batch", "pair"]
+    Attributes:
+        steps: number of batches.
+        batch_size: rows of a batch, over all devices.
+        seed: of all draws. The questions do not depend on the strategy or on the ratio where every question is in
+            every language (docs/batch-plans.md says what holds elsewhere).
+        strategy: `hybrid`, `x-x-mono`, `x-y`, `x-x`, `x-y-fixed`, `mono-first`, `cross-first`, or a plugin's.
+        ratio: probability of a monolingual batch; None: the strategy's own.
+        mix: "batch": the ratio is drawn per batch, as published; "pair": per row.
+        turn: of `mono-first` and `cross-first`: the first step of the second part.
+        shuffle_positives: a negative control: a row's passage belongs to another question, which conflicts with no
+            question of the batch.
+        distinct_pairs: "as-monolingual": each question's query in a language always meets the passage of one other
+            language, so that there are no more distinct cross-lingual pairs than monolingual ones.
+
+    Raises:
+        UnknownNameError: no such strategy.
+        UsageError: an argument out of range, or one that the strategy does not take.
+    """
+
     steps: int
-    batch_size: int
-    seed: int
+    batch_size: int = 100
+    seed: int = 0
+    strategy: str = "hybrid"
+    ratio: float | None = None
+    mix: str = "batch"
     turn: int | None = None
     shuffle_positives: bool = False
-    distinct_pairs: Literal["all", "as-monolingual"] = "all"
+    distinct_pairs: str = "all"
+
+    def __post_init__(self) -> None:
+        name, chosen = self.strategy, self.rules
+        _whole("the number of updates", self.steps, least=1)
+        _whole("the batch size", self.batch_size, least=2, why="the other rows of the batch are the negatives")
+        _whole("the seed", self.seed, least=0)
+        check_ratio(self.ratio)
+        if self.ratio is not None and "alpha" not in chosen.settable and self.ratio != chosen.alpha:
+            raise UsageError(
+                f"the strategy {name} has the ratio {chosen.alpha:g}, not {self.ratio:g}",
+                remedy="leave the ratio out, or take the strategy hybrid",
+            )
+        if self.ratio is None and chosen.alpha is None:
+            raise UsageError(f"the strategy {name} needs a ratio", remedy="give one from 0 to 1, such as 0.5")
+        if self.mix not in ("batch", "pair"):
+            raise UsageError(f"mix is {self.mix!r}", remedy="use batch (as published) or pair")
+        if self.mix == "pair" and "mix" not in chosen.settable:
+            raise UsageError(f"the strategy {name} cannot mix by pair", remedy="take the strategy hybrid")
+        if self.turn is not None and "turn" not in chosen.settable:
+            raise UsageError(f"the strategy {name} has no turn", remedy="take mono-first or cross-first")
+        if self.turn is not None and self.turn < 0:
+            raise UsageError(f"the turn is {self.turn}", remedy="give the first step of the second part, 0 or more")
+        if self.distinct_pairs not in ("all", "as-monolingual"):
+            raise UsageError(f"distinct_pairs is {self.distinct_pairs!r}", remedy="use all or as-monolingual")
+        if self.distinct_pairs != "all" and not chosen.per_row_pairs:
+            raise UsageError(f"the strategy {name} cannot limit its distinct pairs", remedy="take the strategy x-y")
+
+    @property
+    def rules(self) -> Strategy:
+        """The strategy itself."""
+        return STRATEGIES.get(self.strategy)
+
+    @property
+    def alpha(self) -> float:
+        """The ratio asked for, else the strategy's own."""
+        ratio = self.rules.alpha if self.ratio is None else self.ratio
+        assert ratio is not None, "checked when it was made"
+        return float(ratio)
+
+    def arguments(self) -> dict[str, object]:
+        """What a plan keeps of it, for records."""
+        names = ("alpha", "mix", "steps", "batch_size", "turn", "shuffle_positives", "distinct_pairs")
+        return {name: getattr(self, name) for name in names}
+
+
+def check_ratio(ratio: float | None) -> None:
+    """Refuse a ratio that is no share.
+
+    Raises:
+        UsageError: it is below 0, above 1 or no number.
+    """
+    if ratio is not None and not 0 <= ratio <= 1:  # also NaN
+        raise UsageError(
+            f"the ratio of monolingual batches is {ratio}",
+            remedy="give a share from 0 (all cross-lingual) to 1 (all monolingual)",
+        )
+
+
+def _whole(what: str, value: Any, *, least: int, why: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        reason = f" ({why})" if why else ""
+        raise UsageError(f"{what} is {value!r}", remedy=f"give a whole number of at least {least}{reason}")
 
 
 class Strategy:
     """How the languages of a plan's rows are drawn. The questions are drawn apart (`xqr_bench/train/batches.py`).
 
-    A subclass says `types`; the rows of monolingual and of cross-lingual batches then follow, unless it says
-    `languages` too.
+    A subclass says `types`, or `type` where all batches are of one; the rows of monolingual and of cross-lingual
+    batches then follow, unless it says `languages` too.
 
     Attributes:
         name: on the command line and in records.
         summary: one line.
+        type: of all batches; see `BATCH_TYPES`.
         alpha: the share of same-language rows when none is asked for; None: it has to be asked for.
         settable: arguments beyond the common ones that it takes: "alpha", "mix", "turn".
         per_row_pairs: whether each cross-lingual row has a language pair of its own, so that `distinct_pairs` can
@@ -52,15 +136,16 @@ class Strategy:
 
     name: str
     summary: str
+    type: int
     alpha: float | None = None
     settable: tuple[str, ...] = ()
     per_row_pairs: bool = True
 
-    def types(self, asked: Arguments) -> NDArray[np.int8]:
+    def types(self, asked: PlanRequest) -> NDArray[np.int8]:
         """Type of each step, int8 `[steps]`; fewer steps give the beginning of it."""
-        raise NotImplementedError
+        return np.full(asked.steps, self.type, dtype=np.int8)
 
-    def languages(self, types: NDArray[np.int8], draws: LanguageDraws, asked: Arguments) -> tuple[Int32, Int32]:
+    def languages(self, types: NDArray[np.int8], draws: LanguageDraws, asked: PlanRequest) -> tuple[Int32, Int32]:
         """Query and passage languages of the batches of one data set, int32 `[len(types), batch]` each."""
         size = asked.batch_size
         query = np.empty((len(types), size), dtype=np.int32)
@@ -139,4 +224,4 @@ class LanguageDraws:
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["STRATEGIES", "Arguments", "LanguageDraws", "Strategy", "strategy"]
+__all__ = ["STRATEGIES", "LanguageDraws", "PlanRequest", "Strategy", "check_ratio", "strategy"]

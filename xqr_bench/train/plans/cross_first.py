@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xqr_bench.train.plans import CROSS_LINGUAL, MONOLINGUAL, Arguments, Strategy, strategy
+from xqr_bench.train.plans import CROSS_LINGUAL, MONOLINGUAL, PlanRequest, Strategy, strategy
 
 
 @strategy
@@ -20,7 +20,7 @@ class CrossLingualFirst(Strategy):
     alpha = 0.5
     settable = ("alpha", "turn")
 
-    def types(self, asked: Arguments) -> NDArray[np.int8]:
+    def types(self, asked: PlanRequest) -> NDArray[np.int8]:
         """Cross-lingual before the turn, monolingual from it on."""
         turn = asked.steps - round(asked.alpha * asked.steps) if asked.turn is None else asked.turn
         return np.where(np.arange(asked.steps) < turn, CROSS_LINGUAL, MONOLINGUAL).astype(np.int8)

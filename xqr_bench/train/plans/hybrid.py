@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xqr_bench.train.plans import CROSS_LINGUAL, MIXED, MONOLINGUAL, Arguments, LanguageDraws, Strategy, strategy
+from xqr_bench.train.plans import CROSS_LINGUAL, MIXED, MONOLINGUAL, LanguageDraws, PlanRequest, Strategy, strategy
 from xqr_bench.train.types import Int32, Stream, generator
 
 
@@ -18,16 +18,17 @@ class Hybrid(Strategy):
 
     name = "hybrid"
     summary = "each batch monolingual with probability alpha, else cross-lingual; --mix pair draws each row"
+    alpha = 0.5  # as Elmahdy et al. do
     settable = ("alpha", "mix")
 
-    def types(self, asked: Arguments) -> NDArray[np.int8]:
+    def types(self, asked: PlanRequest) -> NDArray[np.int8]:
         """Monolingual where the step's uniform number is below alpha."""
         if asked.mix == "pair":
             return np.full(asked.steps, MIXED, dtype=np.int8)
         uniform = generator(asked.seed, Stream.BATCH_TYPE).random(asked.steps)
         return np.where(uniform < asked.alpha, MONOLINGUAL, CROSS_LINGUAL).astype(np.int8)
 
-    def languages(self, types: NDArray[np.int8], draws: LanguageDraws, asked: Arguments) -> tuple[Int32, Int32]:
+    def languages(self, types: NDArray[np.int8], draws: LanguageDraws, asked: PlanRequest) -> tuple[Int32, Int32]:
         """As the batch's type says; with `mix="pair"` as each row's own draw says."""
         if asked.mix == "batch":
             return super().languages(types, draws, asked)

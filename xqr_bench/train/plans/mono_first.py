@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xqr_bench.train.plans import CROSS_LINGUAL, MONOLINGUAL, Arguments, Strategy, strategy
+from xqr_bench.train.plans import CROSS_LINGUAL, MONOLINGUAL, PlanRequest, Strategy, strategy
 
 
 @strategy
@@ -20,7 +20,7 @@ class MonolingualFirst(Strategy):
     alpha = 0.5
     settable = ("alpha", "turn")
 
-    def types(self, asked: Arguments) -> NDArray[np.int8]:
+    def types(self, asked: PlanRequest) -> NDArray[np.int8]:
         """Monolingual before the turn, cross-lingual from it on."""
         turn = round(asked.alpha * asked.steps) if asked.turn is None else asked.turn
         return np.where(np.arange(asked.steps) < turn, MONOLINGUAL, CROSS_LINGUAL).astype(np.int8)

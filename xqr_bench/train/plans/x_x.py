@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xqr_bench.train.plans import MIXED, Arguments, LanguageDraws, Strategy, strategy
+from xqr_bench.train.plans import MIXED, LanguageDraws, PlanRequest, Strategy, strategy
 from xqr_bench.train.types import Int32
 
 
@@ -15,13 +15,10 @@ class SameLanguageRows(Strategy):
 
     name = "x-x"
     summary = "control: same-language rows, languages mixed within the batch"
+    type = MIXED
     alpha = 1.0
 
-    def types(self, asked: Arguments) -> NDArray[np.int8]:
-        """All mixed."""
-        return np.full(asked.steps, MIXED, dtype=np.int8)
-
-    def languages(self, types: NDArray[np.int8], draws: LanguageDraws, asked: Arguments) -> tuple[Int32, Int32]:
+    def languages(self, types: NDArray[np.int8], draws: LanguageDraws, asked: PlanRequest) -> tuple[Int32, Int32]:
         """A language a row, for both sides."""
         chosen = draws.same(len(types) * asked.batch_size).reshape(len(types), asked.batch_size)
         return chosen, chosen.copy()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-from xqr_bench.train.plans import MONOLINGUAL, Arguments, Strategy, strategy
+from xqr_bench.train.plans import MONOLINGUAL, Strategy, strategy
 
 
 @strategy
@@ -14,8 +11,5 @@ class MonolingualBatches(Strategy):
 
     name = "x-x-mono"
     summary = "every batch in one language; languages equally often (alpha 1)"
+    type = MONOLINGUAL
     alpha = 1.0
-
-    def types(self, asked: Arguments) -> NDArray[np.int8]:
-        """All monolingual."""
-        return np.full(asked.steps, MONOLINGUAL, dtype=np.int8)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-from xqr_bench.train.plans import CROSS_LINGUAL, Arguments, Strategy, strategy
+from xqr_bench.train.plans import CROSS_LINGUAL, Strategy, strategy
 
 
 @strategy
@@ -14,8 +11,5 @@ class CrossLingualBatches(Strategy):
 
     name = "x-y"
     summary = "in every row the languages differ, each row with a pair of its own (alpha 0)"
+    type = CROSS_LINGUAL
     alpha = 0.0
-
-    def types(self, asked: Arguments) -> NDArray[np.int8]:
-        """All cross-lingual."""
-        return np.full(asked.steps, CROSS_LINGUAL, dtype=np.int8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from xqr_bench.train.plans import CROSS_LINGUAL, Arguments, LanguageDraws, Strategy, strategy
+from xqr_bench.train.plans import CROSS_LINGUAL, LanguageDraws, PlanRequest, Strategy, strategy
 from xqr_bench.train.types import Int32
 
 
@@ -15,14 +15,11 @@ class OnePairBatches(Strategy):
 
     name = "x-y-fixed"
     summary = "control: cross-lingual rows, one ordered language pair a batch"
+    type = CROSS_LINGUAL
     alpha = 0.0
     per_row_pairs = False
 
-    def types(self, asked: Arguments) -> NDArray[np.int8]:
-        """All cross-lingual."""
-        return np.full(asked.steps, CROSS_LINGUAL, dtype=np.int8)
-
-    def languages(self, types: NDArray[np.int8], draws: LanguageDraws, asked: Arguments) -> tuple[Int32, Int32]:
+    def languages(self, types: NDArray[np.int8], draws: LanguageDraws, asked: PlanRequest) -> tuple[Int32, Int32]:
         """A pair a batch."""
         query, passage = draws.one_pair(len(types))
         return tuple(np.repeat(side[:, None], asked.batch_size, axis=1) for side in (query, passage))  # type: ignore[return-value]
