@@ -363,6 +363,52 @@ def test_page_headers_are_read_as_they_are_written(tmp_path: Path) -> None:
         assert found.numbers("gain", np.float64).tolist() == table.column("gain").to_pylist()
 
 
+def small_table(path: Path, **more: bytes) -> None:
+    """A table that carries what it is given beside the facts."""
+    table = pa.table({"n": pa.array([1], pa.int32())})
+    with pq.ParquetWriter(path, table.schema, store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"xqr_bench": "{}", **{key.replace("_", ":"): more[key] for key in more}})
+
+
+def test_the_schema_of_arrow_is_not_unpacked(tmp_path: Path) -> None:
+    """Its texts can stand behind any number of references: 200 kilobytes made 1.2 gigabytes."""
+    path = tmp_path / "table.parquet"
+    small_table(path, ARROW_schema=b"no schema at all")
+    with pytest.raises(pa.ArrowException):
+        pq.ParquetFile(path)
+    assert strict_parquet.read(path, lambda _: {"n": "integer"}).rows == 1
+
+
+def test_a_footer_is_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "table.parquet"
+    million = bytes([0xFC, *[0xC0, 0x84, 0x3D]])  # a list that claims a million structs
+    footer = b"\x15\x04\x19\x1c\x48\x01s\x00\x16\x00\x19" + million + b"\x19" + million
+    path.write_bytes(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")  # 38 bytes made 800 megabytes
+    with pytest.raises((OSError, ValueError), match="Exceeded size limit"):
+        strict_parquet.read(path, lambda _: {})
+    small_table(path, long=b"x" * 2**20)
+    with pytest.raises(ValueError, match="its footer has 1,048,"):
+        strict_parquet.read(path, lambda _: {"n": "integer"})
+
+
+@pytest.mark.parametrize("header", [b"\x25\x02\x06\x04\x04\x00", b"\x25\x02\x05\x84\x80\x08\x02\x00"])
+def test_a_page_header_says_a_size_once(header: bytes) -> None:
+    """Field 2 again as another type, or as 65538, is another size to the decoder than to who reads the last one."""
+    assert strict_parquet._struct(b"\x25\x02\x00") == ({2: 1}, 3)
+    with pytest.raises(ValueError, match="a field that page headers do not have"):
+        strict_parquet._struct(header)
+
+
+def test_rows_of_texts_are_counted_as_objects(saved: Path) -> None:
+    """A megabyte of 2.5 million rows made a gigabyte of tuples and texts."""
+    path = saved.with_suffix(".ranks.parquet")
+    _rewrite(path, lambda table: table.take(np.zeros(700_000, dtype=np.int64)))
+    assert path.stat().st_size < 2**18
+    with pytest.raises(XqrBenchError, match="unpacks to more than"):
+        load_ranks(path)
+
+
 @pytest.mark.parametrize("at", range(4, 600, 7))
 def test_damaged_parquet_is_one_error(saved: Path, record: Record, at: int) -> None:
     path = saved.with_suffix(".ranks.parquet")

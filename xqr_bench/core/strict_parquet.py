@@ -4,10 +4,15 @@ A footer may claim any size, and a page of some bytes may unpack to gigabytes. S
 checked first, and the header of every page is read: it says how many bytes the page unpacks to, the decoder allocates
 just so many, and a page that holds more is refused by it. Only encodings whose output is bounded by these bytes and by
 the number of rows are let through.
+
+The footer itself unpacks too: a list in it may claim a million structs, and the schema of Arrow that it may carry is a
+flatbuffer, in which one long text can stand behind any number of references. So the footer is bounded, and that schema,
+which says nothing that is needed, is hidden from the decoder.
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -26,6 +31,12 @@ _PHYSICAL = {"integer": "INT32", "float": "DOUBLE", "text": "BYTE_ARRAY"}
 # PLAIN, PLAIN_DICTIONARY, RLE, RLE_DICTIONARY, BYTE_STREAM_SPLIT: others rebuild texts from parts of earlier ones
 _ENCODINGS = frozenset({0, 2, 3, 8, 9})
 _HEADER = 2**16
+_FOOTER = 2**20
+_TAIL = 8  # the length of the footer and the name of the format, after it
+# what a value takes when it was read; of a text there are objects of Python too
+_VALUE = {"integer": 8, "float": 8, "text": 64}
+_LONGEST_LIST = 2**16  # of structs of nearly a kilobyte, which the decoder makes before it reads them
+_ARROW_SCHEMA, _HIDDEN = b"ARROW:schema", b"ARROW-schema"
 
 
 class Table:
@@ -60,7 +71,8 @@ class Table:
         """A column of texts; each distinct text is read once.
 
         Raises:
-            ValueError: it has empty values, or all its texts together are larger than the limit.
+            ValueError: it has empty values or values that are not in its dictionary, or all its texts together are
+                larger than the limit.
         """
         import pyarrow.compute as pc
 
@@ -69,6 +81,10 @@ class Table:
             raise ValueError(f"{name} holds empty values")
         if not column.num_chunks:
             return []
+        for chunk in column.chunks:  # the decoder does not look, and what joins the chunks reads memory at any index
+            indices = chunk.indices.to_numpy()
+            if len(indices) and not 0 <= indices.min() <= indices.max() < len(chunk.dictionary):
+                raise ValueError(f"{name} has values that are not in its dictionary")
         column = column.unify_dictionaries().combine_chunks()
         indices = column.indices.to_numpy()
         lengths = np.asarray(pc.binary_length(column.dictionary).to_numpy(), dtype=np.int64)
@@ -100,9 +116,14 @@ def read(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    limit = MAX_UNPACKED + MAX_RATIO * path.stat().st_size
+    content = _content(path)
+    limit = MAX_UNPACKED + MAX_RATIO * len(content)
+
+    def opened(**options: Any) -> Any:
+        return pq.ParquetFile(pa.BufferReader(content), thrift_container_size_limit=_LONGEST_LIST, **options)
+
     try:
-        with pq.ParquetFile(path) as file:
+        with opened() as file:
             facts = strict_json.parse((file.schema_arrow.metadata or {}).get(key, b"null"))
             if not isinstance(facts, dict):
                 raise ValueError("it carries no facts of xqr-bench")
@@ -111,13 +132,27 @@ def read(
             _check_columns(file, [name for name in known if name in names], known)
             if rows is not None and file.metadata.num_rows != rows:
                 raise ValueError(f"it holds {file.metadata.num_rows:,} rows instead of {rows:,}")
-        with path.open("rb") as stream:
-            _check_sizes(stream, file.metadata, limit)
+            _check_sizes(io.BytesIO(content), file.metadata, limit, [_VALUE[known[name]] for name in names])
         texts = [name for name in names if known[name] == "text"]
-        with pq.ParquetFile(path, read_dictionary=texts, pre_buffer=False) as file:
+        with opened(read_dictionary=texts, pre_buffer=False) as file:
             return Table(file.read(use_threads=False), facts, limit)
     except (pa.ArrowException, RecursionError) as error:
         raise ValueError(str(error).partition("\n")[0]) from error
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of the file, without the schema of Arrow in its footer.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: its footer is larger than that of any ranks.
+    """
+    content = path.read_bytes()
+    length = int.from_bytes(content[-_TAIL:][:4], "little")
+    if length > _FOOTER:
+        raise ValueError(f"its footer has {length:,} bytes, more than the {_FOOTER:,} allowed")
+    start = max(0, len(content) - _TAIL - length)
+    return content[:start] + content[start:].replace(_ARROW_SCHEMA, _HIDDEN)
 
 
 def _check_columns(file: Any, wanted: list[str], known: Mapping[str, Kind]) -> None:
@@ -139,7 +174,7 @@ def _check_columns(file: Any, wanted: list[str], known: Mapping[str, Kind]) -> N
             raise ValueError(f"the column {name!r} is of the type {found}, not {known[name]}")
 
 
-def _check_sizes(stream: IO[bytes], facts: Any, limit: int) -> None:
+def _check_sizes(stream: IO[bytes], facts: Any, limit: int, values: list[int]) -> None:
     if not str(facts.created_by).startswith(_WRITER):
         raise ValueError("it was not written by xqr-bench")
     unpacked = 0
@@ -151,7 +186,7 @@ def _check_sizes(stream: IO[bytes], facts: Any, limit: int) -> None:
             column = group.column(index)
             if column.num_values != group.num_rows or column.file_path:
                 raise ValueError(f"the column {column.path_in_schema!r} has not as many values as there are rows")
-            unpacked += 8 * group.num_rows + _unpacked(stream, column)
+            unpacked += values[index] * group.num_rows + _unpacked(stream, column)
             if unpacked > limit:
                 raise ValueError(f"it unpacks to more than {limit:,} bytes")
 
@@ -174,6 +209,9 @@ def _unpacked(stream: IO[bytes], column: Any) -> int:
             raise ValueError("the header of a page cannot be read")
         if not encodings <= _ENCODINGS:
             raise ValueError("a page has an encoding that xqr-bench does not write")
+        dictionary = header.get(7)
+        if isinstance(dictionary, dict) and not 0 <= (dictionary.get(1) or 0) <= unpacked:
+            raise ValueError("a dictionary has more values than bytes")
         total += unpacked
         place += length + packed
     if place != end:
@@ -201,6 +239,9 @@ class _Thrift:
         field = 0
         while kind := self._byte():
             field = field + (kind >> 4) if kind >> 4 else self._number()
+            # the decoder counts fields in 16 bits, and skips a second one of another type
+            if field in found or not 0 < field < 2**15:
+                raise ValueError("the header of a page has a field that page headers do not have")
             found[field] = self._value(kind & 15, depth)
         return found, self._at
 
