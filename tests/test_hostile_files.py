@@ -225,6 +225,12 @@ def test_an_index_asks_for_code(
         assert not marker.exists()
 
 
+def test_an_empty_name_chooses_no_encoder(index: Path, evil: str, marker: Path) -> None:
+    edit(index / "index.json", lambda data: data["encoder"].update(model=evil))
+    assert "names Python code" in run("search", str(index), "where?", "--model", "").err
+    assert not marker.exists()
+
+
 def test_an_index_names_a_task_file(index: Path, tmp_path: Path) -> None:
     task = tmp_path / "task.toml"
     task.write_text("not even TOML", encoding="utf-8")
@@ -447,6 +453,21 @@ def test_one_submission_does_not_break_the_board(saved: Path, tmp_path: Path) ->
     built = run("leaderboard", "build", "--leaderboard", str(board), "--out", str(tmp_path / "site"))
     assert built.code == 0
     assert "left out: hostile/1/mini.json" in built.err
+
+
+def test_a_submission_without_map_is_refused(saved: Path, tmp_path: Path) -> None:
+    board = tmp_path / "board"
+    placed = submit(saved, board).record
+    edit(placed, lambda data: data["scores"]["monolingual"].pop("map"))
+    done = run("leaderboard", "show", "--leaderboard", str(board), "--json")
+    assert done.code == 0
+    assert [refused["path"] for refused in json.loads(done.out)["refused"]] == ["char-ngrams/1/mini.json"]
+
+
+def test_a_key_that_stands_there_twice_is_found_at_once() -> None:
+    text = "{" + ",".join(f'"{i}":0' for i in range(200_000)) + ',"199999":1}'  # took minutes
+    with pytest.raises(ValueError, match="the key '199999' stands there twice"):
+        strict_json.parse(text)
 
 
 DEEP = "[" * 200_000

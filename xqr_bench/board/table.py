@@ -118,7 +118,8 @@ def _check_main(row: Row, ranks: Ranks) -> None:
     """Compute MAP anew in every setting, and compare."""
     found, _ = score(all_per_query(ranks, [MAIN_METRIC], row.protocol.settings), {})
     for setting, scores in found.items():
-        stored, value = row.scores[setting].macro[MAIN_METRIC].value, scores.macro[MAIN_METRIC].value
+        figure = row.scores[setting].macro.get(MAIN_METRIC)
+        stored, value = None if figure is None else figure.value, scores.macro[MAIN_METRIC].value
         if stored is None or value is None or not math.isclose(stored, value, rel_tol=1e-6, abs_tol=1e-12):
             raise RecordError(
                 f"scores do not follow from the ranks: {setting} {MAIN_METRIC}",

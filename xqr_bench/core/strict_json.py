@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Model = TypeVar("Model", bound=BaseModel)
 
 MAX_NESTING = 64
-MAX_BYTES = 256 * 2**20
+MAX_BYTES = 32 * 2**20
 _MAX_DIGITS = 19  # of a 64-bit integer
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -84,8 +84,11 @@ def first_fault(error: ValidationError) -> str:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands there twice")
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"the key {key[:40]!r} stands there twice")
+            seen.add(key)
     return made
 
 

@@ -394,6 +394,8 @@ class IndexSearcher:
                 found=f"made from {saved.model}",
                 remedy="make it with the model itself: xqr-bench evaluate MODEL --index TYPE --save-index DIR",
             )
+        if isinstance(encoder, str) and not encoder:  # an empty name is none, and allows nothing
+            encoder = None
         if encoder is None and saved.model is None:
             raise SavedIndexError(
                 f"the index {self.folder} was made by an encoder without a MODEL string: {saved.identity.name}",
@@ -401,7 +403,10 @@ class IndexSearcher:
             )
         if encoder is None and saved.model is not None:
             refuse_code(saved.model, f"the index {self.folder}")
-        bound = encoder if isinstance(encoder, BoundEncoder) else load_encoder(encoder or saved.model, self._options())
+        if isinstance(encoder, BoundEncoder):
+            bound = encoder
+        else:
+            bound = load_encoder(saved.model if encoder is None else encoder, self._options())
         changed = _differences(saved.identity, bound.identity)
         if changed:
             raise self._another_encoder(changed)
