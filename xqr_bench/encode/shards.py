@@ -147,10 +147,13 @@ def save_plan(path: Path, plan: Plan) -> None:
     write_text(path, canonical({"sha256": checksum, "plan": content}))
 
 
+MAX_PLAN = 2**32  # bytes; 64 of them a text
+
+
 def load_plan(path: Path) -> Plan | None:
     """Read a plan; None when it is damaged."""
     try:
-        found = strict_json.read(path)
+        found = strict_json.read(path, MAX_PLAN)
         content = found["plan"]
         if hashlib.sha256(canonical(content).encode()).hexdigest() != found["sha256"]:
             return None

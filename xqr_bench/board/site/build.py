@@ -33,6 +33,7 @@ from xqr_bench.core.files import write_text
 
 LISTING = "site-files.txt"
 JSON_FILE = "leaderboard.json"
+MAX_BOARD = 512 * 2**20  # bytes of a leaderboard JSON
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def read_json(path: Path) -> Leaderboard:
     """
     remedy = "make it: xqr-bench leaderboard show --json > leaderboard.json"
     try:
-        board = strict_json.validate(Leaderboard, strict_json.read(path))
+        board = strict_json.validate(Leaderboard, strict_json.read(path, MAX_BOARD))
     except OSError as error:
         raise XqrBenchError(f"cannot read {path}: {error.strerror or error}", remedy=remedy) from error
     except ValidationError as error:
