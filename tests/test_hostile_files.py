@@ -442,17 +442,23 @@ def test_one_submission_does_not_break_the_board(saved: Path, tmp_path: Path) ->
         (hostile.parent / name).write_bytes(content)
     edit(hostile, lambda data: data["model"].update(name="hostile"))
     edit(hostile, surrogate)
-    faults = verify(board).faults
-    assert [fault.path for fault in faults] == ["hostile/1/mini.json"]
-    assert "half of a surrogate pair" in faults[0].text
+    (board / "published").mkdir()
+    (board / "published" / "paper.json").write_text('{"a": 1, "a": 2}', encoding="utf-8")
+    (board / "studies" / "ratio").mkdir(parents=True)
+    (board / "studies" / "ratio" / "ratios.json").write_text("[" * 200_000, encoding="utf-8")
+    faults = {fault.path: fault.text for fault in verify(board).faults}
+    paths = ["hostile/1/mini.json", "published/paper.json"]
+    assert sorted(faults) == [*paths, "studies/ratio/ratios.json"]
+    assert "half of a surrogate pair" in faults[paths[0]]
     done = run("leaderboard", "show", "--leaderboard", str(board), "--json")
     assert done.code == 0
     shown = json.loads(done.out)
     assert [row["model"] for row in shown["rows"]] == ["char-ngrams"]
-    assert [refused["path"] for refused in shown["refused"]] == ["hostile/1/mini.json"]
+    assert [refused["path"] for refused in shown["refused"]] == paths
     built = run("leaderboard", "build", "--leaderboard", str(board), "--out", str(tmp_path / "site"))
     assert built.code == 0
-    assert "left out: hostile/1/mini.json" in built.err
+    for path in (*paths, "studies/ratio/ratios.json"):
+        assert f"left out: {path}" in built.err
 
 
 def test_a_submission_without_map_is_refused(saved: Path, tmp_path: Path) -> None:

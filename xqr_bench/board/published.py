@@ -118,10 +118,16 @@ def check_published(folder: Path) -> Iterator[tuple[Path, XqrBenchError]]:
 
 
 def published_rows(folder: Path) -> list[PublishedRow]:
-    """The rows of the tasks that the leaderboard has, by task, source, model and variant as printed."""
+    """The rows of the tasks that the leaderboard has, by task, source, model and variant as printed.
+
+    A faulty file has none; `check_published` names it.
+    """
     rows = []
     for path in published_paths(folder):
-        found = load_published(path)
+        try:
+            found = load_published(path)
+        except XqrBenchError:
+            continue
         rows += [_row(path.stem, found.source, row) for row in found.rows if row.task in board_tasks()]
     order = list(board_tasks())
     return sorted(rows, key=lambda row: order.index(row.task))

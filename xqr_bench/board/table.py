@@ -18,7 +18,7 @@ from xqr_bench.board.model import (
     Row,
     TaskFacts,
 )
-from xqr_bench.board.published import published_rows
+from xqr_bench.board.published import check_published, published_rows
 from xqr_bench.board.row import METRIC, TESTS, make_row, standings
 from xqr_bench.board.submissions import check_placed, one_line
 from xqr_bench.board.tasks import board_tasks, known
@@ -40,7 +40,7 @@ def read_leaderboard(
     """Read the folder and find out who cannot be told apart from the best.
 
     Each submission is checked as `verify` does, with one difference: of its scores only MAP is computed anew.
-    Faulty ones are listed as refused and not shown.
+    Faulty ones, and faulty files of published figures, are listed as refused and not shown.
 
     Args:
         leaderboard: the folder.
@@ -51,7 +51,6 @@ def read_leaderboard(
     Raises:
         UsageError: there is no such folder.
         UnknownNameError: there is no such task.
-        XqrBenchError: a file of published figures is faulty.
     """
     folder = Path(leaderboard)
     if not folder.is_dir():
@@ -78,6 +77,10 @@ def read_leaderboard(
         rows.append(row)
         if row.contest:
             contests[row.task, row.protocol.name][row.id] = record.ranks
+    refused += [
+        Refused(path=path.relative_to(folder).as_posix(), fault=one_line(error).replace(f"{folder}/", ""))
+        for path, error in check_published(folder)
+    ]
     if test:
         _fill_standings(rows, contests, tell)
     tasks = {name: _task_facts(spec) for name, spec in specs.items() if task in (None, name)}

@@ -9,6 +9,7 @@ import click
 
 from xqr_bench.cli.common import table_console
 from xqr_bench.cli.printing import echo, echo_json
+from xqr_bench.core.errors import XqrBenchError
 
 # `xqr-bench leaderboard build`.
 
@@ -41,9 +42,12 @@ def build(out: str, folder: str, json_file: str | None, ratios: str | None, quie
     from xqr_bench.report.ratios import load_ratios
     from xqr_bench.studies.ratio.page import ratio_page
 
-    study = Path(ratios) if ratios is not None else Path(folder) / RATIOS
-    shown = ratios is not None or (json_file is None and study.is_file())
-    more = [ratio_page(load_ratios(study))] if shown else []
+    more = [] if ratios is None else [ratio_page(load_ratios(Path(ratios)))]
+    if ratios is None and json_file is None and (Path(folder) / RATIOS).is_file():
+        try:
+            more = [ratio_page(load_ratios(Path(folder) / RATIOS))]
+        except XqrBenchError as error:  # as a faulty submission: the others are built
+            echo(f"left out: {RATIOS}: {error.problem}", err=True)
     if json_file is not None:
         board = read_json(Path(json_file))
     else:
