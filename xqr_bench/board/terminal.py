@@ -39,19 +39,31 @@ class View:
 
     Attributes:
         metric: a metric or bias measure.
-        settings: columns.
+        settings: columns; empty: all.
         language: of the queries, instead of the macro average.
         group: language group, instead of the macro average.
         sort: a setting, "model", "date" or "status".
-        exposure: only rows of these classes of exposure.
+        exposure: only rows of these classes of exposure; empty: all.
+
+    Raises:
+        UnknownNameError: there is no such setting or class of exposure.
     """
 
     metric: str = METRIC
-    settings: tuple[str, ...] = SETTINGS
+    settings: tuple[str, ...] = ()
     language: str | None = None
     group: str | None = None
     sort: str | None = None
-    exposure: tuple[ExposureClass, ...] = ("unexposed", "unknown", "exposed")
+    exposure: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        choices = {"settings": ("setting", SETTINGS), "exposure": ("class of exposure", tuple(EXPOSURE_TITLES))}
+        for field, (kind, allowed) in choices.items():
+            chosen = getattr(self, field)
+            for name in chosen:
+                if name not in allowed:
+                    raise UnknownNameError(kind, name, allowed)
+            object.__setattr__(self, field, tuple(name for name in allowed if name in chosen) or allowed)
 
     @property
     def key(self) -> str:

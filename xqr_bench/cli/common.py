@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xqr_bench.cli.printing import console, echo, echo_json
+from xqr_bench.cli.printing import console, echo, echo_json, table_console
 from xqr_bench.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -114,13 +114,6 @@ def json_object(text: str | None) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise UsageError("--model-kwargs is not a JSON object", remedy="""write it as '{"key": 1}'""")
     return found
-
-
-def table_console() -> Console:
-    """A console for tables, at least as wide as they are made for; a narrower terminal wraps their lines."""
-    made = console()
-    made.width = max(made.width, 100)
-    return made
 
 
 class Session:

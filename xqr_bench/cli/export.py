@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from xqr_bench.cli.printing import echo
+from xqr_bench.core.options import split
 
 
 @click.group()
@@ -20,8 +21,7 @@ def model_card(records: tuple[str, ...], metrics: str | None) -> None:
 
     Put it at the top of the README.md of the model's repository, or merge it into what stands there.
     """
-    from xqr_bench.cli.common import split
     from xqr_bench.record import load_record
     from xqr_bench.report.model_card import model_card as card
 
-    echo(card([load_record(path) for path in records], metrics=split(metrics)), nl=False)
+    echo(card([load_record(path) for path in records], metrics=None if metrics is None else split(metrics)), nl=False)

@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from xqr_bench.cli.cache import cache_options, chosen_store
-from xqr_bench.cli.common import limit_option, split, table_console
+from xqr_bench.cli.common import limit_option, split
 from xqr_bench.cli.evaluate import encoder_options, options_of
 from xqr_bench.cli.options import chosen_transform, transform_options
-from xqr_bench.cli.printing import echo, echo_json
+from xqr_bench.cli.printing import echo, echo_json, table_console
 from xqr_bench.core.errors import UsageError
 
 

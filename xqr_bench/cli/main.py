@@ -10,77 +10,33 @@ import click
 
 from xqr_bench import __version__
 from xqr_bench.cli.printing import clean_python, echo
-from xqr_bench.core.errors import XqrBenchError
+from xqr_bench.core.errors import UnknownNameError, XqrBenchError
 
-# name -> (module, attribute, one line for --help); in the order --help shows them
-COMMANDS: dict[str, tuple[str, str, str]] = {
-    "evaluate": (
-        "xqr_bench.cli.evaluate",
-        "evaluate",
-        "Score an encoder on one or more tasks; write records.",
-    ),
-    "baseline": (
-        "xqr_bench.cli.baseline",
-        "baseline",
-        "Score a ranking without vectors, such as BM25; write records.",
-    ),
-    "recompute": (
-        "xqr_bench.cli.recompute",
-        "recompute",
-        "Prove that a record's scores follow from its ranks.",
-    ),
-    "compare": (
-        "xqr_bench.cli.compare",
-        "compare",
-        "Which differences between records are real, and how large.",
-    ),
-    "pools": (
-        "xqr_bench.cli.pools",
-        "pools",
-        "What other pools of languages would have given, from a record's ranks.",
-    ),
-    "plot": ("xqr_bench.cli.plot", "plot", "Draw records: heat maps, bars by language, differences, bias."),
-    "geometry": (
-        "xqr_bench.cli.geometry",
-        "geometry",
-        "How an encoder's vectors lie: alignment, hubs, language in the vector.",
-    ),
-    "search": (
-        "xqr_bench.cli.search",
-        "search",
-        "Ask a saved index a question; see the best candidates of all languages.",
-    ),
-    "reproduce": (
-        "xqr_bench.cli.reproduce",
-        "reproduce",
-        "Run a record's encoder again and compare the ranks.",
-    ),
-    "submit": ("xqr_bench.cli.submit", "submit", "Put a record on the leaderboard."),
-    "leaderboard": ("xqr_bench.cli.leaderboard", "leaderboard", "Verify or show the leaderboard, or build its site."),
-    "export": ("xqr_bench.cli.export", "export", "Write records in other tools' formats: a model card."),
-    "train": (
-        "xqr_bench.cli.train",
-        "train",
-        "Train an encoder with a given ratio of monolingual to cross-lingual batches.",
-    ),
-    "sweep": ("xqr_bench.cli.sweep", "sweep", "Do the runs of the ratio study that a folder lacks."),
-    "report": ("xqr_bench.cli.report", "report", "What a study found: page, plots, figures."),
-    "tasks": ("xqr_bench.cli.tasks", "tasks", "List the tasks, or show one."),
-    "languages": (
-        "xqr_bench.cli.languages",
-        "languages",
-        "Scores by language beside how much text there is of each.",
-    ),
-    "encoders": ("xqr_bench.cli.encoders", "encoders", "List the kinds of encoder MODEL can name."),
-    "metrics": (
-        "xqr_bench.cli.metrics",
-        "metrics",
-        "List the metrics and bias measures with their definitions.",
-    ),
-    "data": ("xqr_bench.cli.data", "data", "Fetch, verify or list the data files of the tasks."),
-    "exposure": ("xqr_bench.cli.exposure", "exposure", "Look for a task's texts in training data."),
-    "cache": ("xqr_bench.cli.cache", "cache", "Look after the vectors that runs keep."),
+COMMANDS: dict[str, str] = {
+    "evaluate": "Score an encoder on one or more tasks; write records.",
+    "baseline": "Score a ranking without vectors, such as BM25; write records.",
+    "recompute": "Prove that a record's scores follow from its ranks.",
+    "compare": "Which differences between records are real, and how large.",
+    "pools": "What other pools of languages would have given, from a record's ranks.",
+    "plot": "Draw records: heat maps, bars by language, differences, bias.",
+    "geometry": "How an encoder's vectors lie: alignment, hubs, language in the vector.",
+    "search": "Ask a saved index a question; see the best candidates of all languages.",
+    "reproduce": "Run a record's encoder again and compare the ranks.",
+    "submit": "Put a record on the leaderboard.",
+    "leaderboard": "Verify or show the leaderboard, or build its site.",
+    "export": "Write records in other tools' formats: a model card.",
+    "train": "Train an encoder with a given ratio of monolingual to cross-lingual batches.",
+    "sweep": "Do the runs of the ratio study that a folder lacks.",
+    "report": "What a study found: page, plots, figures.",
+    "tasks": "List the tasks, or show one.",
+    "languages": "Scores by language beside how much text there is of each.",
+    "encoders": "List the kinds of encoder MODEL can name.",
+    "metrics": "List the metrics and bias measures with their definitions.",
+    "data": "Fetch, verify or list the data files of the tasks.",
+    "exposure": "Look for a task's texts in training data.",
+    "cache": "Look after the vectors that runs keep.",
 }
+"""Name -> one line for --help, in its order; `name` is the command of that name in `xqr_bench.cli.name`."""
 
 
 class LazyGroup(click.Group):
@@ -94,8 +50,7 @@ class LazyGroup(click.Group):
         """Import and return the command."""
         if cmd_name not in COMMANDS:
             return None
-        module, attribute, _ = COMMANDS[cmd_name]
-        command: click.Command = getattr(import_module(module), attribute)
+        command: click.Command = getattr(import_module(f"xqr_bench.cli.{cmd_name}"), cmd_name)
         return command
 
     def resolve_command(
@@ -103,15 +58,13 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Answer a wrong name with the closest ones."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            from xqr_bench.core.errors import UnknownNameError
-
             raise UnknownNameError("command", args[0], COMMANDS, remedy="xqr-bench --help lists the commands")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Print the table's own lines, so that --help imports no command."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, _, line) in COMMANDS.items()])
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.command(
@@ -133,16 +86,13 @@ def main() -> None:
     clean_python()
     try:
         code = cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        echo("stopped; nothing half-written was left", err=True)
-        sys.exit(130)
-    except KeyboardInterrupt:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         echo("stopped; nothing half-written was left", err=True)
         sys.exit(130)
     except click.ClickException as error:
-        told = io.StringIO()
-        error.show(told)
-        echo(told.getvalue(), err=True, nl=False)
+        message = io.StringIO()
+        error.show(message)
+        echo(message.getvalue(), err=True, nl=False)
         sys.exit(error.exit_code)
     except XqrBenchError as error:
         echo(f"error: {error}", err=True)

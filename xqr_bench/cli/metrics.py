@@ -7,7 +7,7 @@ import click
 from xqr_bench.cli.printing import console, echo
 
 
-@click.command(short_help="List the metrics and bias measures with their definitions.")
+@click.command()
 @click.option("--markdown", is_flag=True, help="Print the reference table of docs/metrics.md.")
 def metrics(markdown: bool) -> None:
     """List the metrics and bias measures with their definitions."""

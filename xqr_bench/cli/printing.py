@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import traceback
 import warnings
+from collections.abc import Iterable
 from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ from xqr_bench.core.printable import json_shown, shown
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TextColumn
+
+    from xqr_bench.report.text import PlainTable
 
 
 def echo(text: object = "", *, err: bool = False, nl: bool = True, keep: str = "") -> None:
@@ -50,6 +53,22 @@ def console(*, err: bool = False, quiet: bool = False) -> Console:
     return made
 
 
+def table_console() -> Console:
+    """A console for tables, at least as wide as they are made for; a narrower terminal wraps their lines."""
+    made = console()
+    made.width = max(made.width, 100)
+    return made
+
+
+def echo_tables(tables: Iterable[PlainTable], *, markdown: bool = False) -> None:
+    """Print tables for people, or in Markdown."""
+    if markdown:
+        echo("\n\n".join(table.markdown() for table in tables))
+        return
+    for table in tables:
+        table_console().print(*table.rich(), sep="\n")
+
+
 def text_column(text: str) -> TextColumn:
     """A column of progress bars, whose text is no markup either."""
     from rich.progress import TextColumn
@@ -59,7 +78,6 @@ def text_column(text: str) -> TextColumn:
 
 @cache
 def _console_class() -> Any:
-    from collections.abc import Iterable
 
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment

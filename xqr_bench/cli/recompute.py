@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import click
 
 from xqr_bench.cli.printing import echo
-
-if TYPE_CHECKING:
-    from xqr_bench.record import Record
+from xqr_bench.core.options import Part, takes
 
 
-@click.command(short_help="Prove that a record's scores follow from its ranks.")
-@click.argument("record", type=click.Path())
+@dataclass(frozen=True)
+class Sampled:
+    """Which lists another tool scores: arguments of `cross_check`.
+
+    Attributes:
+        sample: Lists it scores a setting; 0: all of them.
+        seed: Of the drawing of those lists.
+    """
+
+    sample: int = 500
+    seed: int = 0
+
+
+@click.command()
+@click.argument("record", type=click.Path(path_type=Path))
 @click.option("--write", is_flag=True, help="Write the recomputed scores into the record.")
 @click.option("--with", "peer", type=click.Choice(["pytrec_eval"]), help="Have rebuilt rankings scored by it too.")
-@click.option("--sample", type=int, default=500, show_default=True, help="Lists it scores a setting; 0: all of them.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the drawing of those lists.")
-def recompute(record: str, write: bool, peer: str | None, sample: int, seed: int) -> None:
+@takes(sampled=Part(Sampled))
+def recompute(record: Path, write: bool, peer: str | None, sampled: dict[str, Any]) -> None:
     """Compute every score of RECORD anew from the ranks beside it.
 
     --with pytrec_eval also rebuilds rankings from the ranks, placeholders between the relevants, in the best and the
@@ -26,13 +38,10 @@ def recompute(record: str, write: bool, peer: str | None, sample: int, seed: int
 
     Exit code 0 when all figures agree, 1 when one does not.
     """
-    from pathlib import Path
-
     from xqr_bench.record import gained_intervals, load_record, save_record
     from xqr_bench.record import recompute as recompute_record
 
-    path = Path(record)
-    loaded = load_record(path, ranks=True)
+    loaded = load_record(record, ranks=True)
     new, differences = recompute_record(loaded)
     figures = sum(1 for scores in new.scores.values() for _ in scores.items())
     for difference in differences[:20]:
@@ -42,38 +51,22 @@ def recompute(record: str, write: bool, peer: str | None, sample: int, seed: int
     gained = gained_intervals(loaded, new)
     if gained:
         done = "were added" if write else "can be added with --write"
-        echo(f"{path}: intervals of {gained} figures, which an older version left out, {done}")
+        echo(f"{record}: intervals of {gained} figures, which an older version left out, {done}")
     if write and (differences or gained):
-        save_record(new, path)
-    agrees = peer is None or _cross_check(new, sample, seed)
+        save_record(new, record)
+    agrees = True
+    if peer is not None:
+        from xqr_bench.measure.peers import cross_check
+        from xqr_bench.report.listings import cross_check_lines
+
+        checks = cross_check(new.ranks, new.task.metrics, new.task.settings, **sampled)
+        echo("\n".join(cross_check_lines(checks)))
+        agrees = all(check.agrees for check in checks)
     if not differences:
-        echo(f"{path}: all {figures} figures follow from its ranks ({loaded.ranks_file.digest[:12]}…)")
+        echo(f"{record}: all {figures} figures follow from its ranks ({loaded.ranks_file.digest[:12]}…)")
     elif write:
-        echo(f"{path}: {len(differences)} values of {figures} figures were replaced")
+        echo(f"{record}: {len(differences)} values of {figures} figures were replaced")
     else:
-        echo(f"{path}: {len(differences)} values do not follow from its ranks")
+        echo(f"{record}: {len(differences)} values do not follow from its ranks")
     if not agrees or (differences and not write):
         raise SystemExit(1)
-
-
-def _cross_check(record: Record, sample: int, seed: int) -> bool:
-    """Print our figures beside pytrec_eval's on rebuilt rankings; whether they agree."""
-    from xqr_bench.measure.peers import TOLERANCE, cross_check
-
-    found = cross_check(record.ranks, record.task.metrics, record.task.settings, sample=sample, seed=seed)
-    echo("means over the lists drawn; ours: expected, and in the worst and best order of ties; theirs: pytrec_eval")
-    head = ("setting", "metric", "lists", "expected", "worst", "theirs", "best", "theirs", "largest difference")
-    echo("{:<14} {:<12} {:>7} {:>10} {:>10} {:>10} {:>10} {:>10}  {}".format(*head))
-    for row in found:
-        figures = (row.expected, row.worst, row.their_worst, row.best, row.their_best)
-        shown = " ".join(f"{value:>10.6f}" for value in figures)
-        verdict = "" if row.agrees else "  DISAGREES"
-        echo(f"{row.setting:<14} {row.metric:<12} {row.lists:>7,} {shown}  {row.difference:.1e}{verdict}")
-    wrong = sum(not row.agrees for row in found)
-    if not found:
-        echo("pytrec_eval has none of the metrics of this record")
-    elif wrong:
-        echo(f"pytrec_eval disagrees on {wrong} of {len(found)} figures: a list differs by more than {TOLERANCE:g}")
-    else:
-        echo(f"pytrec_eval agrees: no list differs by more than {TOLERANCE:g}")
-    return not wrong

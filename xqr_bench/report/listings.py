@@ -7,8 +7,11 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
+from xqr_bench.core.errors import UsageError
 from xqr_bench.core.languages import LANGUAGES
 from xqr_bench.core.printable import shown_line
+from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.measure.peers import TOLERANCE, CrossCheck
 from xqr_bench.record import Record
 from xqr_bench.record.exposure import KINDS, Findings, excerpt
 from xqr_bench.report.terminal import number
@@ -117,8 +120,19 @@ def correlations(record: Record, metric: str) -> list[Correlation]:
 
 
 def language_tables(record: Record, metric: str) -> list[PlainTable]:
-    """A row a language, and the rank correlations."""
+    """A row a language, and the rank correlations.
+
+    Raises:
+        UsageError: the record has no such scores.
+    """
+    metric = parse_metric(metric).name
     scores = scores_by_language(record, metric)
+    if not scores:
+        raise UsageError(
+            f"the record of {record.model.name} on {record.task.name} has no {metric} by query language",
+            found=", ".join(record.task.metrics),
+            remedy="choose one of these",
+        )
     names = list(covariates(""))
 
     def covariate(value: float | None) -> str:
@@ -214,3 +228,30 @@ def finding_tables(found: Findings, examples: int) -> list[PlainTable]:
             )
         )
     return tables
+
+
+# Our figures beside pytrec_eval's on rebuilt rankings.
+
+
+def cross_check_lines(checks: Sequence[CrossCheck]) -> list[str]:
+    """A line a metric and setting, and whether they agree."""
+    lines = [
+        "means over the lists drawn; ours: expected, and in the worst and best order of ties; theirs: pytrec_eval",
+        f"{'setting':<14} {'metric':<12} {'lists':>7} {'expected':>10} {'worst':>10} {'theirs':>10} {'best':>10} "
+        f"{'theirs':>10}  largest difference",
+    ]
+    for check in checks:
+        figures = (check.expected, check.worst, check.their_worst, check.best, check.their_best)
+        cells = " ".join(f"{value:>10.6f}" for value in figures)
+        verdict = "" if check.agrees else "  DISAGREES"
+        lines.append(
+            f"{check.setting:<14} {check.metric:<12} {check.lists:>7,} {cells}  {check.difference:.1e}{verdict}"
+        )
+    wrong = sum(not check.agrees for check in checks)
+    if not checks:
+        return [*lines, "pytrec_eval has none of the metrics of this record"]
+    if wrong:
+        said = f"disagrees on {wrong} of {len(checks)} figures: a list differs by more than {TOLERANCE:g}"
+    else:
+        said = f"agrees: no list differs by more than {TOLERANCE:g}"
+    return [*lines, f"pytrec_eval {said}"]

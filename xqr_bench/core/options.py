@@ -1,0 +1,203 @@
+"""Command-line options made from a dataclass: flag, type and default from its fields, help from its "Attributes:"."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+
+from xqr_bench.core import strict_json
+from xqr_bench.core.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Option:
+    """What the option of a field has beside the field's type: `as_json: Annotated[bool, Option("--json")] = False`.
+
+    Attributes:
+        flag: instead of the field's name; "--cache/--no-cache" has two sides, "-o --output" two names.
+        metavar: what stands for the value in the help text.
+        type: how click reads the value, where the annotation does not say it.
+        parse: makes the field's value of what click has read; a ValueError says what to write instead.
+    """
+
+    flag: str | None = None
+    metavar: str | None = None
+    type: click.Path | None = None
+    parse: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some fields of a dataclass as options; a command takes a dict of those that have a value.
+
+    Attributes:
+        of: the dataclass.
+        only: these fields; empty: all.
+        leave: all but these fields.
+        defaults: whether an option that is not given has the field's default; otherwise it stands in no dict.
+        help: texts that replace those of the dataclass.
+    """
+
+    of: type
+    only: Collection[str] = ()
+    leave: Collection[str] = ()
+    defaults: bool = True
+    help: Mapping[str, str] = field(default_factory=dict)
+
+
+def takes(**parts: type | Part) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate the function of a command: it takes a value of each of these dataclasses, and has their options.
+
+    An option is called as its field, "--no-x" where the default of x is True, and by the singular where a tuple is
+    wanted, and it may be repeated; `Option` changes that. A field without default must be given.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        given = {name: part if isinstance(part, Part) else Part(part) for name, part in parts.items()}
+        options = {name: _options(part) for name, part in given.items()}
+
+        @functools.wraps(function)
+        def called(*arguments: Any, **values: Any) -> Any:
+            for name, part in parts.items():
+                read = {option.field.name: option.value(values.pop(option.name)) for option in options[name]}
+                read = {key: value for key, value in read.items() if value is not None}
+                values[name] = read if isinstance(part, Part) else part(**read)
+            return function(*arguments, **values)
+
+        command: Callable[..., Any] = called
+        for option in [option for name in given for option in options[name]][::-1]:
+            command = option.add(command)
+        return command
+
+    return decorate
+
+
+def _options(part: Part) -> list[_FieldOption]:
+    hints, texts = typing.get_type_hints(part.of, include_extras=True), {**attribute_texts(part.of), **part.help}
+    wanted = [one for one in fields(part.of) if one.name not in part.leave and (not part.only or one.name in part.only)]
+    return [_FieldOption(one, hints[one.name], texts[one.name], part.defaults) for one in wanted]
+
+
+class _FieldOption:
+    """The option of one field."""
+
+    def __init__(self, one: Field[Any], hint: Any, text: str, defaults: bool) -> None:
+        self.field = one
+        kind, more, many = _kind(hint)
+        many = many and more.parse is None
+        self._parse = more.parse or (_paths if kind is Path else None)
+        self._negated = kind is bool and one.default is True and more.flag is None
+        self.name = f"no_{one.name}" if self._negated else one.name
+        self._flags = (
+            more.flag or "--" + (self.name.removesuffix("s") if many else self.name).replace("_", "-")
+        ).split()
+        default = one.default if defaults and one.default is not MISSING and not self._negated else None
+        self._settings: dict[str, Any] = {"help": text, "metavar": more.metavar}
+        if kind is bool:
+            self._settings |= {"is_flag": True, "default": bool(default)}
+        else:
+            self._settings |= {
+                "type": more.type or (click.Path() if kind is Path else kind),
+                "multiple": many,
+                "default": str(default) if isinstance(default, Path) else default,
+                "show_default": default not in (None, ()),
+                "required": one.default is MISSING and one.default_factory is MISSING,
+            }
+
+    def add(self, command: Callable[..., Any]) -> Callable[..., Any]:
+        """Add the option to a command."""
+        return click.option(*self._flags, self.name, **self._settings)(command)
+
+    def value(self, given: Any) -> Any:
+        """The field's value; None: the default.
+
+        Raises:
+            UsageError: it cannot be read.
+        """
+        if self._negated:
+            return not given
+        if given is None or self._parse is None:
+            return given
+        try:
+            return self._parse(given)
+        except ValueError as error:
+            raise UsageError(f"{self._flags[-1]} cannot be {given!r}", remedy=str(error)) from None
+
+
+def _kind(hint: Any) -> tuple[type, Option, bool]:
+    """The type of a value, what `Option` adds to it, and whether there may be many."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        kind, more, many = _kind(inner[0])
+        return kind, next((one for one in inner[1:] if isinstance(one, Option)), more), many
+    if origin in (typing.Union, types.UnionType):
+        kinds = [one for one in inner if one is not type(None)]
+        return _kind(kinds[0])
+    if origin is not None and isinstance(origin, type) and issubclass(origin, Collection):
+        kind, more, _ = _kind(inner[0])
+        return kind, more, not issubclass(origin, Mapping)
+    return hint if hint in (bool, int, float, Path) else str, Option(), False
+
+
+def _paths(given: str | tuple[str, ...]) -> Any:
+    return Path(given).expanduser() if isinstance(given, str) else tuple(Path(one).expanduser() for one in given)
+
+
+def attribute_texts(cls: type) -> dict[str, str]:
+    """Field -> what the "Attributes:" section of the class's docstring (and of those it inherits) says of it."""
+    found: dict[str, str] = {}
+    for one in reversed(cls.__mro__):
+        section = inspect.cleandoc(one.__doc__ or "").partition("\nAttributes:\n")[2]
+        for names, text in re.findall(r"^    ([a-z0-9_, ]+): (.*(?:\n        .*)*)", section, re.MULTILINE):
+            found.update(dict.fromkeys(names.split(", "), " ".join(text.split())))
+    return found
+
+
+# How texts of the command line are read.
+
+
+def split(text: str) -> list[str]:
+    """The parts of a list separated by commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """A JSON object; strict.
+
+    Raises:
+        ValueError: it is none.
+    """
+    remedy = """write it as '{"key": 1}'"""
+    try:
+        value = strict_json.parse(text)
+    except ValueError as error:
+        raise ValueError(f"{remedy} ({error})") from None
+    if not isinstance(value, dict):
+        raise ValueError(remedy)
+    return value
+
+
+def from_one(number: int) -> int:
+    """A number from 1 on.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if number < 1:
+        raise ValueError("use a number from 1 on")
+    return number
+
+
+Commas = Annotated[list[str] | None, Option(parse=split)]
+Counted = Annotated[int | None, Option(parse=from_one)]
+Folder = Annotated[Path, Option(type=click.Path(file_okay=False))]
+JsonObject = Annotated[Mapping[str, Any], Option(parse=json_object)]
