@@ -80,3 +80,14 @@ def test_no_circles() -> None:
 
     for name in graph:
         visit(name, ())
+
+
+def test_a_study_is_a_wing_of_its_own() -> None:
+    """Only its commands and the leaderboard's import it, and only when they run."""
+    outside = [path for path in MODULES if room_of(module_name(path)) != "studies"]
+    wing = {path: [name for name in imports(path) if name.startswith("xqr_bench.studies")] for path in outside}
+    importing = {module_name(path) for path, names in wing.items() if names}
+    assert importing == {f"xqr_bench.cli.{name}" for name in ("leaderboard", "report", "sweep")}
+    for path, names in wing.items():
+        # cli.sweep has its types at the top, for the type checker alone
+        assert not set(names) & imports(path, top_level_only=True), path

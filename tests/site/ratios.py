@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-from xqr_bench.report.ratios import ArmFigure, ArmInfo, Condition, Contrast, LanguageInfo, Part, Ratios, Score, View
+from xqr_bench.studies.ratio.form import (
+    ArmFigure,
+    ArmInfo,
+    Condition,
+    Contrast,
+    LanguageInfo,
+    Part,
+    Ratios,
+    Score,
+    View,
+)
 
 VALUES = {"alpha-0": 0.25, "alpha-0.5": 0.3, "alpha-1": 0.2}
 

@@ -16,8 +16,8 @@ from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.site import build_site
 from xqr_bench.board.submissions import verify
 from xqr_bench.cli.leaderboard import leaderboard
-from xqr_bench.report.ratios import Contrast, Ratios, load_ratios, save_ratios
 from xqr_bench.studies.ratio import tables
+from xqr_bench.studies.ratio.form import Contrast, Ratios, load_ratios, save_ratios
 from xqr_bench.studies.ratio.page import FILE, draw, ratio_page, write_report_page
 from xqr_bench.studies.ratio.tables import gap
 from xqr_bench.studies.ratio.words import curve, sentences
@@ -114,7 +114,7 @@ def test_the_command_takes_the_file_of_the_folder(found: Ratios, tmp_path: Path)
     folder = tmp_path / "leaderboard"
     (folder / RATIOS).parent.mkdir(parents=True)
     save_ratios(found, folder / RATIOS)
-    assert verify(folder).faults == []
+    assert verify(folder, read_study=load_ratios).faults == []
     arguments = ["build", "--leaderboard", str(folder), "--out", str(tmp_path / "site"), "--quiet"]
     CliRunner().invoke(leaderboard, arguments, catch_exceptions=False)
     assert (tmp_path / "site" / FILE).is_file()
@@ -126,11 +126,11 @@ def test_the_command_takes_the_file_of_the_folder(found: Ratios, tmp_path: Path)
 
 def test_verify_looks_at_the_figures(found: Ratios, tmp_path: Path) -> None:
     save_ratios(found, tmp_path / RATIOS)
-    assert verify(tmp_path).faults == []
+    assert verify(tmp_path, read_study=load_ratios).faults == []
     (tmp_path / RATIOS).write_text("{}", encoding="utf-8")
     (tmp_path / "studies/ratio/more.json").write_text("{}", encoding="utf-8")
     (tmp_path / "studies/other").mkdir()
-    faults = dict(verify(tmp_path).faults)
+    faults = dict(verify(tmp_path, read_study=load_ratios).faults)
     assert set(faults) == {"studies/ratio/ratios.json", "studies/ratio/more.json", "studies/other"}
     assert "is no ratios.json" in faults["studies/ratio/ratios.json"]
     assert faults["studies/other"] == "not the figures of a study"

@@ -35,7 +35,6 @@ from xqr_bench.core.files import write_text
 from xqr_bench.core.printable import shown_line
 from xqr_bench.record import Record, relevance_ranks, save_ranks, save_record, save_relevance, to_json
 from xqr_bench.record.exposure import Exposure, Level, default_exposure, read_declaration
-from xqr_bench.report.ratios import load_ratios
 
 # What a reproduction found, beside the record it is about.
 
@@ -366,12 +365,17 @@ def check_placed(path: Path, folder: Path, *, prove: bool = True) -> Record:
     return record
 
 
-def verify(leaderboard: Path | str = "leaderboard", progress: Callable[[str], None] | None = None) -> Verified:
+def verify(
+    leaderboard: Path | str = "leaderboard",
+    progress: Callable[[str], None] | None = None,
+    read_study: Callable[[Path], object] | None = None,
+) -> Verified:
     """Check every file of the leaderboard folder.
 
     Args:
         leaderboard: the folder.
         progress: told the path of each submission before it is checked.
+        read_study: reads the figures of the ratio study, or raises an XqrBenchError; None: they are not read.
 
     Raises:
         UsageError: there is no such folder.
@@ -381,7 +385,11 @@ def verify(leaderboard: Path | str = "leaderboard", progress: Callable[[str], No
         raise UsageError(f"there is no leaderboard folder {folder}", remedy="name it: xqr-bench leaderboard verify DIR")
     faults = [Fault(_below(path, folder), why) for path, why in strange_files(folder)]
     faults += [Fault(_below(path, folder), one_line(error)) for path, error in check_published(folder)]
-    faults += _study(folder)
+    if read_study is not None and (folder / RATIOS).exists():
+        try:
+            read_study(folder / RATIOS)
+        except XqrBenchError as error:
+            faults.append(Fault(str(RATIOS), _without(one_line(error), folder)))
     names: dict[str, str] = {}
     paths = record_paths(folder)
     for path in paths:
@@ -394,16 +402,6 @@ def verify(leaderboard: Path | str = "leaderboard", progress: Callable[[str], No
             continue
         faults += _shared_folder(path, folder, record, names)
     return Verified(len(paths), faults)
-
-
-def _study(folder: Path) -> Iterator[Fault]:
-    """A fault when the figures of the ratio study have another form."""
-    path = folder / RATIOS
-    if path.exists():
-        try:
-            load_ratios(path)
-        except XqrBenchError as error:
-            yield Fault(_below(path, folder), _without(one_line(error), folder))
 
 
 def _shared_folder(path: Path, folder: Path, record: Record, names: dict[str, str]) -> Iterator[Fault]:

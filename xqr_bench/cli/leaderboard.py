@@ -76,7 +76,7 @@ def build(out: str, source: Source, site: Site) -> None:
     from xqr_bench.board.files import RATIOS
     from xqr_bench.board.site import build_site, read_json
     from xqr_bench.board.table import read_leaderboard
-    from xqr_bench.report.ratios import load_ratios
+    from xqr_bench.studies.ratio.form import load_ratios
     from xqr_bench.studies.ratio.page import ratio_page
 
     pages = [] if site.ratios is None else [ratio_page(load_ratios(site.ratios))]
@@ -105,8 +105,9 @@ def verify(folder: str, quiet: bool) -> None:
     Prints a line for each fault. Exit code 0 when there is none, 1 when there is one.
     """
     from xqr_bench.board.submissions import verify as verify_folder
+    from xqr_bench.studies.ratio.form import load_ratios
 
-    done = verify_folder(folder, None if quiet else lambda path: echo(f"checking {path}", err=True))
+    done = verify_folder(folder, None if quiet else lambda path: echo(f"checking {path}", err=True), load_ratios)
     for fault in done.faults:
         echo(f"{fault.path}: {fault.text}")
     if done.faults:

@@ -42,8 +42,8 @@ def ratios(study: str, **options: Any) -> None:
     bytes. Needs the packages of `pip install 'xqr-bench[site]'`.
     """
     from xqr_bench.board.site.html import environment
-    from xqr_bench.report.ratios import FILE, save_ratios
     from xqr_bench.studies.ratio.findings import Asked, build_ratios
+    from xqr_bench.studies.ratio.form import FILE, save_ratios
     from xqr_bench.studies.ratio.page import write_report_page
     from xqr_bench.studies.ratio.plots import draw_ratio
     from xqr_bench.studies.ratio.tables import condition_tables, study_tables

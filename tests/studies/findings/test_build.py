@@ -18,9 +18,9 @@ from xqr_bench.cli.main import cli
 from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError
 from xqr_bench.core.files import sha256_of
 from xqr_bench.record import load_record
-from xqr_bench.report.ratios import Condition, Ratios, load_ratios, save_ratios
 from xqr_bench.studies.ratio.design import ARMS, CONDITIONS, Run, list_runs
 from xqr_bench.studies.ratio.findings import Asked, _published, build_ratios
+from xqr_bench.studies.ratio.form import Condition, Ratios, load_ratios, save_ratios
 from xqr_bench.studies.ratio.results import LEVELS
 from xqr_bench.studies.ratio.run import DONE
 from xqr_bench.studies.ratio.sweep import STUDY_FILE, sweep

@@ -9,8 +9,8 @@ import pytest
 from scipy import stats as scipy_stats
 
 from tests.studies.findings.made import DISTANCE, MULTI_MAP, MULTI_OTHER, main_arms, paper_like, replicates
-from xqr_bench.report.ratios import ClaimPart, Contrast
 from xqr_bench.studies.ratio.claims import claims, difference, outcome, verdict
+from xqr_bench.studies.ratio.form import ClaimPart, Contrast
 
 
 def contrast(low: float, high: float, t_low: float | None, t_high: float | None) -> Contrast:

@@ -10,7 +10,8 @@ from scipy import stats as scipy_stats
 
 from xqr_bench.core.languages import LANGUAGES
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL
-from xqr_bench.report.ratios import (
+from xqr_bench.studies.ratio.design import ALPHAS
+from xqr_bench.studies.ratio.form import (
     BASE_ARM,
     ArmFigure,
     Centring,
@@ -24,7 +25,6 @@ from xqr_bench.report.ratios import (
     Score,
     Verdict,
 )
-from xqr_bench.studies.ratio.design import ALPHAS
 from xqr_bench.studies.ratio.results import LEVELS, Results
 from xqr_bench.studies.ratio.statistics import (
     LEVEL,

@@ -19,8 +19,7 @@ from xqr_bench.core.files import sha256_of
 from xqr_bench.core.languages import LANGUAGES
 from xqr_bench.core.types import MULTILINGUAL
 from xqr_bench.record import load_record
-from xqr_bench.report import ratios
-from xqr_bench.report.ratios import MedianSeed
+from xqr_bench.studies.ratio import form
 from xqr_bench.studies.ratio.claims import (
     CROSS,
     HYBRID,
@@ -71,7 +70,7 @@ def median_seed(values: np.ndarray) -> int:
     return int(order[(len(values) - 1) // 2])
 
 
-def medians(folder: Path, condition: Condition, found: Replicates, seeds: tuple[int, ...]) -> list[MedianSeed]:
+def medians(folder: Path, condition: Condition, found: Replicates, seeds: tuple[int, ...]) -> list[form.MedianSeed]:
     """One run for each main arm that is there, with the command that makes its record again."""
     made = []
     for arm in MAIN_ARMS:
@@ -82,7 +81,7 @@ def medians(folder: Path, condition: Condition, found: Replicates, seeds: tuple[
         run = Run(condition, ARMS[arm], seeds[place])
         record = load_record(task_file(folder / run.id, condition.evaluate))
         made.append(
-            MedianSeed(
+            form.MedianSeed(
                 arm=arm,
                 seed=seeds[place],
                 value=float(values[place]),
@@ -126,7 +125,7 @@ class Asked:
     told: Callable[[str], None] = lambda text: None
 
 
-def build_ratios(asked: Asked) -> ratios.Ratios:
+def build_ratios(asked: Asked) -> form.Ratios:
     """Compute everything that the plan promises to report.
 
     Raises:
@@ -161,7 +160,7 @@ def build_ratios(asked: Asked) -> ratios.Ratios:
             found="; ".join(missing) or "no runs",
             remedy=f"xqr-bench sweep --output {asked.folder}",
         )
-    return ratios.Ratios(
+    return form.Ratios(
         study=STUDY,
         plan=sha256_of(asked.plan),
         seed=asked.seed,
@@ -177,11 +176,11 @@ def build_ratios(asked: Asked) -> ratios.Ratios:
     )
 
 
-def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], base: str) -> ratios.Condition:
+def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], base: str) -> form.Condition:
     folder = asked.folder
     primary = load_results(folder, condition)
     levels = _levels(condition, primary, base)
-    views: list[ratios.View] = []
+    views: list[form.View] = []
     kept: dict[str, Replicates] = {}
     for percent in checkpoints:
         for view in _VIEWS:
@@ -214,7 +213,7 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
     if source is None and asked.published is not None:
         missing.append(f"{asked.published.name} has no figures of {condition.evaluate} by language")
     raw, centred = kept.get(RAW), kept.get(CENTRED)
-    return ratios.Condition(
+    return form.Condition(
         name=condition.name,
         about=_about(condition, base),
         train=condition.train,
@@ -226,7 +225,7 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
         articles=primary.sums.shape[-1],
         arms=[_arm(name) for name in primary.arms],
         languages=[
-            ratios.LanguageInfo(code=code, name=_name(code), level=level, joshi=joshi_class(code))
+            form.LanguageInfo(code=code, name=_name(code), level=level, joshi=joshi_class(code))
             for code, level in levels.items()
         ],
         views=views,
@@ -242,7 +241,7 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
 
 def _view(
     asked: Asked, results: Results, view: str, percent: int, *, detailed: bool | None = None
-) -> tuple[ratios.View, Replicates]:
+) -> tuple[form.View, Replicates]:
     keys = chosen_scores(results, detailed=percent == PRIMARY if detailed is None else detailed)
     primary = {name: rows for name, rows in primary_scores(results).items() if rows}
     chosen = {**primary, **{key.text: rows for key, rows in keys.items()}}
@@ -252,8 +251,8 @@ def _view(
     absent = [arm for arm in (CROSS, HYBRID, MONO) if arm not in found.arms]
     undefined = [name for name in chosen if not defined(found, name)]
     missing = [f"{name}: a resample has no value" for name in undefined]
-    tested: list[ratios.Hypothesis] = []
-    judged: list[ratios.Claim] = []
+    tested: list[form.Hypothesis] = []
+    judged: list[form.Claim] = []
     if absent:
         missing.append(f"the tests: no results of {', '.join(absent)}")
     elif undefined:
@@ -264,7 +263,7 @@ def _view(
             missing.append("H2: all query languages have the same level")
     if not undefined:
         judged = claims(found)
-    shown = ratios.View(
+    shown = form.View(
         view=cast(Literal["raw", "centred"], view),
         percent=percent,
         scores=score_figures(found, keys),
@@ -276,11 +275,11 @@ def _view(
     return shown, found
 
 
-def _hypothesis(tested: Tested) -> ratios.Hypothesis:
+def _hypothesis(tested: Tested) -> form.Hypothesis:
     two_sided = tested.name == "H2"
 
-    def part(name: str, one: Effect) -> ratios.TestPart:
-        return ratios.TestPart(
+    def part(name: str, one: Effect) -> form.TestPart:
+        return form.TestPart(
             name=name,
             effect=made_contrast(one),
             p=one.p_two_sided if two_sided else one.p_greater,
@@ -288,7 +287,7 @@ def _hypothesis(tested: Tested) -> ratios.Hypothesis:
             seeds_needed=seeds_needed(one, one.estimate),
         )
 
-    return ratios.Hypothesis(
+    return form.Hypothesis(
         name=tested.name,
         parts=[part(name, one) for name, one in tested.parts.items()],
         p=tested.p,
@@ -299,13 +298,13 @@ def _hypothesis(tested: Tested) -> ratios.Hypothesis:
     )
 
 
-def _tuning(folder: Path) -> ratios.Tuning | None:
+def _tuning(folder: Path) -> form.Tuning | None:
     if not (folder / TUNING_FILE).is_file():
         return None
     remedy = f"remove it and choose again: xqr-bench sweep --output {folder} --tune"
-    found = read_object(folder / TUNING_FILE, tuple(ratios.Tuning.model_fields), remedy)
+    found = read_object(folder / TUNING_FILE, tuple(form.Tuning.model_fields), remedy)
     try:
-        return ratios.Tuning(**{name: found[name] for name in ratios.Tuning.model_fields})
+        return form.Tuning(**{name: found[name] for name in form.Tuning.model_fields})
     except ValidationError as error:
         raise RecordError(f"{folder / TUNING_FILE} is not what --tune writes", remedy=remedy) from error
 
@@ -331,9 +330,9 @@ def _plans(folder: Path, condition: Condition) -> dict[str, int]:
     return dict(sorted(counts.items()))
 
 
-def _arm(name: str) -> ratios.ArmInfo:
+def _arm(name: str) -> form.ArmInfo:
     on_curve = {f"alpha-{alpha:g}": alpha for alpha in ALPHAS}
-    return ratios.ArmInfo(name=name, about=ARMS[name].about, alpha=on_curve.get(name))
+    return form.ArmInfo(name=name, about=ARMS[name].about, alpha=on_curve.get(name))
 
 
 def _name(code: str) -> str:

@@ -13,9 +13,9 @@ from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.site.build import MorePage
 from xqr_bench.board.site.html import asset, render
 from xqr_bench.core.files import write_text
-from xqr_bench.report.ratios import Condition, Ratios, Score
 from xqr_bench.report.terminal import number, signed
 from xqr_bench.report.text import PlainTable
+from xqr_bench.studies.ratio.form import Condition, Ratios, Score
 from xqr_bench.studies.ratio.tables import MAIN, SHORT, condition_tables, study_tables
 from xqr_bench.studies.ratio.words import Curve, curve, origins, sentences
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xqr_bench.report.charts import COLOURS, DARK, drawing, save
-from xqr_bench.report.ratios import BASE_ARM, Condition, Part, Score, View
+from xqr_bench.studies.ratio.form import BASE_ARM, Condition, Part, Score, View
 from xqr_bench.studies.ratio.tables import MAIN, SHORT
 from xqr_bench.studies.ratio.words import Curve, curve
 

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from xqr_bench.report.ratios import BASE_ARM, ArmFigure, Condition, Contrast, Hypothesis, Ratios, Score, TestPart, View
 from xqr_bench.report.terminal import number, probability, signed
 from xqr_bench.report.text import PlainTable
+from xqr_bench.studies.ratio.form import (
+    BASE_ARM,
+    ArmFigure,
+    Condition,
+    Contrast,
+    Hypothesis,
+    Ratios,
+    Score,
+    TestPart,
+    View,
+)
 
 # Cells of the ratio study's tables: which scores, and how a figure is written.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xqr_bench.report.ratios import BASE_ARM, Condition, Hypothesis, Ratios, Score, View
 from xqr_bench.report.terminal import probability
+from xqr_bench.studies.ratio.form import BASE_ARM, Condition, Hypothesis, Ratios, Score, View
 from xqr_bench.studies.ratio.tables import SHORT
 
 # A score against the ratio, with its band.
