@@ -66,7 +66,7 @@ def flagged(record: Record) -> Record:
 def test_a_flagged_language_has_a_mark_and_a_note(folder: Path, tmp_path: Path) -> None:
     from rich.console import Console
 
-    from xqr_bench.report.terminal import results
+    from xqr_bench.report.results import results
 
     record = load_record(folder / "char-ngrams" / "mini.json", ranks=True)
     changed = flagged(record)

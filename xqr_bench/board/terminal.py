@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from rich import box
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from xqr_bench.board.model import ExposureClass, Figure, Leaderboard, PublishedRow, Row
@@ -17,12 +16,14 @@ from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import CROSS_LINGUAL, MULTILINGUAL, SETTINGS
 from xqr_bench.measure.metrics import parse_metric
-from xqr_bench.report.terminal import SHORT, number
+from xqr_bench.report.numbers import SHORT, number
+from xqr_bench.report.table import Cell, Column, Parts, Table
 
 RATIO = "rank_distance"
 TIED = "="
 NAME_WIDTH = 28
 NARROW_NAME = 26
+NOTHING = "no submission"
 DIRECTIONS = ("into", "out-of", "within")
 EXPOSURE_TITLES: dict[ExposureClass, str] = {
     "unexposed": "no exposure declared",
@@ -108,19 +109,22 @@ def check_view(view: View, board: Leaderboard) -> None:
         )
 
 
-def show(board: Leaderboard, view: View) -> RenderableType:
+def show(board: Leaderboard, view: View) -> Group:
     """A table of submissions and one of published figures for each task, and how to read them."""
     parts: list[RenderableType] = []
     for name, task in board.tasks.items():
         rows = [row for row in board.rows if row.task == name]
         published = [row for row in board.published if row.task == name]
-        title = f"{task.title}: {view.metric}{_of(view)}"
-        parts.append(_table(title, _sorted(rows, view), view))
-        table = _published(_sorted(published, view), view)
-        if table is not None:
-            parts.append(table)
+        title = f"{task.title}: {view.metric}"
+        if view.language is not None:
+            title += f", queries in {view.language}"
+        elif view.group is not None:
+            title += f", languages of {view.group}"
+        parts.append(_submissions(title, _sorted(rows, view), view).terminal())
+        papers = _published(_sorted(published, view), view)
+        parts += [papers.terminal()] if papers.rows else []
     parts.append(Text("\n".join(_legend(board, view)), style="dim"))
-    parts += [Text(f"! {found.path}: {found.fault}", style="yellow") for found in board.refused]
+    parts += [Text(f"! {refused.path}: {refused.fault}", style="yellow") for refused in board.refused]
     return Group(*parts)
 
 
@@ -129,12 +133,12 @@ def figure_of(row: AnyRow, view: View, setting: str, part: str) -> Figure | None
     scores = row.scores.get(setting)
     if scores is None or setting not in parse_metric(view.metric).settings:
         return None
-    found = scores if parse_metric(view.metric).kind == "score" else row.bias
+    figures = scores if parse_metric(view.metric).kind == "score" else row.bias
     if part:
-        return found.by_group.get(part, {}).get(view.metric)
+        return figures.by_group.get(part, {}).get(view.metric)
     if view.language is not None:
-        return found.by_query_language.get(view.language, {}).get(view.metric)
-    return found.macro.get(view.metric)
+        return figures.by_query_language.get(view.language, {}).get(view.metric)
+    return figures.macro.get(view.metric)
 
 
 def _sorted(rows: Sequence[R], view: View) -> list[R]:
@@ -149,114 +153,76 @@ def _sorted(rows: Sequence[R], view: View) -> list[R]:
     sign = -1.0 if parse_metric(view.metric).kind == "score" else 1.0
 
     def key(row: AnyRow) -> tuple[bool, float]:
-        found = figure_of(row, view, view.key, part)
-        value = None if found is None else found.value
+        figure = figure_of(row, view, view.key, part)
+        value = None if figure is None else figure.value
         return (True, 0.0) if value is None else (False, sign * value)
 
     return sorted(rows, key=key)
 
 
-def _of(view: View) -> str:
-    if view.language is not None:
-        return f", queries in {view.language}"
-    return f", languages of {view.group}" if view.group is not None else ""
+def _figure_columns(view: View) -> list[Column]:
+    ways = [(SHORT[setting], part.partition(":")[2]) for setting, part in view.columns]
+    return [Column(f"{name}\n{way}" if way else name) for name, way in ways]
 
 
-def _add_figures(table: Table, view: View) -> None:
-    for setting, part in view.columns:
-        way = part.partition(":")[2]
-        header = f"{SHORT[setting]}\n{way}" if way else SHORT[setting]
-        table.add_column(header, justify="right", no_wrap=True)
-
-
-def _table(title: str, rows: Sequence[Row], view: View) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=title, title_justify="left", title_style="bold"
-    )
+def _submissions(title: str, rows: Sequence[Row], view: View) -> Table:
+    """The rows by what their encoders may have seen, a heading before each class."""
     roomy = len(view.columns) <= len(SETTINGS)
-    table.add_column("model", width=_name_width(rows, roomy), overflow="fold")
-    if roomy:
-        table.add_column("status", no_wrap=True)
-    _add_figures(table, view)
-    beside = view.metric == METRIC and MULTILINGUAL in view.settings and view.group is None
-    if beside:
-        table.add_column("dist.\nratio", justify="right", no_wrap=True)
-    for row, heading in _by_exposure(rows, view):
-        if heading is not None:
-            table.add_section()
-            table.add_row(Text(heading, style="italic"))
-        if row is None:
-            continue
-        cells: list[Text] = [_name(row), *([Text(row.status)] if roomy else [])]
-        cells += [_cell(row, view, setting, part) for setting, part in view.columns]
-        if beside:
-            found = row.bias.macro if view.language is None else row.bias.by_query_language.get(view.language, {})
-            ratio = found[RATIO].ratio_to_random if RATIO in found else None
-            cells.append(Text("–" if ratio is None else f"{ratio:.3f}"))
-        table.add_row(*cells, style=None if row.contest else "dim")
-    if not rows:
-        table.add_row("no submission")
-    return table
+    with_ratio = view.metric == METRIC and MULTILINGUAL in view.settings and view.group is None
+    cells: list[Sequence[Cell]] = []
+    for exposure, heading in EXPOSURE_TITLES.items():
+        of_class = [row for row in rows if row.exposure_class == exposure] if exposure in view.exposure else []
+        if of_class:
+            cells += [*([()] if cells else []), [((heading, "italic"),)]]
+        for row in of_class:
+            line = [_name(row), *([((row.status, ""),)] if roomy else [])]
+            line += [_cell(row, view, setting, part) for setting, part in view.columns]
+            if with_ratio:
+                bias = row.bias.macro if view.language is None else row.bias.by_query_language.get(view.language, {})
+                ratio = bias[RATIO].ratio_to_random if RATIO in bias else None
+                line.append((("–" if ratio is None else f"{ratio:.3f}", ""),))
+            # what is outside the contest is faint
+            cells.append(
+                line if row.contest else [tuple((text, f"dim {style}") for text, style in cell) for cell in line]
+            )
+    names = [cell_len("".join(text for text, _ in _name(row))) for row in rows]
+    width = min(NAME_WIDTH if roomy else NARROW_NAME, max(names, default=len(NOTHING)))
+    heads = [Column("model", "name", width=width), *([Column("status", "word")] if roomy else [])]
+    heads += [*_figure_columns(view), *([Column("dist.\nratio")] if with_ratio else [])]
+    return Table(title, heads, cells if rows else [[NOTHING]])
 
 
-def _by_exposure(rows: Sequence[Row], view: View) -> Iterator[tuple[Row | None, str | None]]:
-    """The rows by what their encoders may have seen, a title before each class."""
-    for name in EXPOSURE_TITLES:
-        found = [row for row in rows if row.exposure_class == name] if name in view.exposure else []
-        if found:
-            yield None, EXPOSURE_TITLES[name]
-        yield from ((row, None) for row in found)
+def _name(row: Row) -> Parts:
+    kind = [(f" ({row.kind})", "dim")] if row.kind != "encoder" else []
+    protocol = [(f" [{shown_line(row.protocol.name)}]", "italic")] if row.protocol.name != "standard" else []
+    return ((row.model, ""), *kind, *protocol)
 
 
-def _name_width(rows: Sequence[Row], roomy: bool) -> int:
-    return min(
-        NAME_WIDTH if roomy else NARROW_NAME, max((_name(row).cell_len for row in rows), default=len("no submission"))
-    )
-
-
-def _name(row: Row) -> Text:
-    text = Text(row.model)
-    if row.kind != "encoder":
-        text.append(f" ({row.kind})", style="dim")
-    if row.protocol.name != "standard":
-        text.append(f" [{shown_line(row.protocol.name)}]", style="italic")
-    return text
-
-
-def _cell(row: Row, view: View, setting: str, part: str) -> Text:
-    found = figure_of(row, view, setting, part)
-    if found is None or found.value is None:
-        return Text("–")
-    text = Text(number(found.value))
-    if found.interval is not None:
-        half = (found.interval[1] - found.interval[0]) / 2
-        text.append(f" ±{number(half, digits=3 if half < 1 else 0)}", style="dim")
-    standing = row.standing.get(setting, {}).get(view.metric)
+def _cell(row: Row, view: View, setting: str, part: str) -> Parts:
+    figure = figure_of(row, view, setting, part)
+    if figure is None or figure.value is None:
+        return (("–", ""),)
+    parts = [(number(figure.value), "")]
+    if figure.interval is not None:
+        half = (figure.interval[1] - figure.interval[0]) / 2
+        parts.append((f" ±{number(half, digits=3 if half < 1 else 0)}", "dim"))
     if view.language is None and view.group is None:
+        standing = row.standing.get(setting, {}).get(view.metric)
         tied = standing is not None and standing.tied_with_best
-        text.append(f" {TIED}" if tied else "  ", style="bold green")
-    return text
+        parts.append((f" {TIED}" if tied else "  ", "bold green"))
+    return tuple(parts)
 
 
-def _published(rows: Sequence[PublishedRow], view: View) -> Table | None:
-    """The published figures that the view shows; None where there are none."""
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        title="published, without ranks",
-        title_justify="left",
-    )
-    table.add_column("model", no_wrap=True)
-    table.add_column("source", max_width=44, overflow="ellipsis", no_wrap=True)
-    _add_figures(table, view)
+def _published(rows: Sequence[PublishedRow], view: View) -> Table:
+    """The published figures that the view shows."""
+    lines = []
     for row in rows:
         figures = [figure_of(row, view, setting, part) for setting, part in view.columns]
-        if any(found is not None for found in figures):
-            cells = [Text(number(found.value) if found is not None else "–") for found in figures]
+        if any(figure is not None for figure in figures):
             names = (f"{row.model}, {row.variant}", row.source.citation)
-            table.add_row(*(Text(shown_line(name)) for name in names), *cells)
-    return table if table.row_count else None
+            lines.append([*map(shown_line, names), *(number(figure.value if figure else None) for figure in figures)])
+    heads = [Column("model", "word"), Column("source", "word", most=44), *_figure_columns(view)]
+    return Table("published, without ranks", heads, lines)
 
 
 def _legend(board: Leaderboard, view: View) -> list[str]:

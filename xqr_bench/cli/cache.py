@@ -67,10 +67,9 @@ def cache() -> None:
 @cache_dir_option
 def info(cache_dir: str | None) -> None:
     """Show where the store is, what it holds and how large it is."""
-    from rich.table import Table
-
     from xqr_bench.encode import vector_store
     from xqr_bench.encode.store import contents
+    from xqr_bench.report.table import Table, columns
 
     store = vector_store(cache_dir)
     found = contents(store)
@@ -78,12 +77,13 @@ def info(cache_dir: str | None) -> None:
     echo(f"size: {_size(sum(one.size for one in found))} of at most {_size(store.limit)}")
     if not found:
         return
-    table = Table("encoder", "role", "what", "texts", "dimensions", "size", "last used", box=None, pad_edge=False)
+    rows = []
     for one in found:
         role = one.key.get("role") or "both"
         numbers = (f"{one.texts:,}", str(one.dimensions or ""), _size(one.size))
-        table.add_row(one.name, role, _what(one), *numbers, _when(one.used))
-    console().print(table)
+        rows.append((one.name, role, _what(one), *numbers, _when(one.used)))
+    headings = ("encoder", "role", "what", "texts", "dimensions", "size", "last used")
+    console().print(Table("", columns(*headings, names=len(headings)), rows, frame="list").terminal())
 
 
 @cache.command()

@@ -202,7 +202,7 @@ class Session:
             for path in paths:
                 echo(str(path))
         elif records:
-            from xqr_bench.report.terminal import results
+            from xqr_bench.report.results import results
 
             table_console().print(results(records))
             for path in paths:

@@ -34,23 +34,18 @@ def data() -> None:
 @TASKS
 def list_files(tasks: tuple[str, ...], data_dir: str | None) -> None:
     """Show where the files of each task are, or would be."""
-    from rich.table import Table
-
+    from xqr_bench.report.table import Table, columns
     from xqr_bench.tasks import locate
 
-    table = Table("task", "at hand", "size", "licence", box=None, pad_edge=False)
-    where = []
+    rows, where = [], []
     for spec in _specs(tasks):
         places = [locate(spec, code, data_dir) for code in spec.languages]
         present = [place for place in places if place.present]
-        table.add_row(
-            spec.name,
-            f"{len(present)} of {len(places)}",
-            size_text(sum(place.path.stat().st_size for place in present)),
-            spec.licence.name if spec.licence else "not stated",
-        )
+        size = size_text(sum(place.path.stat().st_size for place in present))
+        licence = spec.licence.name if spec.licence else "not stated"
+        rows.append((spec.name, f"{len(present)} of {len(places)}", size, licence))
         where.append(f"{spec.name} ({places[0].kind}): {places[0].path.parent}")
-    console().print(table)
+    console().print(Table("", columns("task", "at hand", "size", "licence", names=4), rows, frame="list").terminal())
     echo("\n" + "\n".join(where))
 
 

@@ -11,7 +11,7 @@ from xqr_bench.cli.cache import cache_options, chosen_store
 from xqr_bench.cli.common import limit_option, split
 from xqr_bench.cli.evaluate import encoder_options, options_of
 from xqr_bench.cli.options import chosen_transform, transform_options
-from xqr_bench.cli.printing import echo, echo_json, table_console
+from xqr_bench.cli.printing import echo, echo_json, echo_tables
 from xqr_bench.core.errors import UsageError
 
 
@@ -48,7 +48,7 @@ def geometry(model: str, **options: Any) -> None:
     from xqr_bench.core.files import write_text
     from xqr_bench.encode import load_encoder
     from xqr_bench.measure.geometry import geometry_of_tasks
-    from xqr_bench.report.geometry import geometry_json, geometry_markdown, geometry_tables
+    from xqr_bench.report.geometry import geometry_json, geometry_tables
     from xqr_bench.tasks import resolve_task
 
     if options["as_json"] and options["as_markdown"]:
@@ -73,12 +73,9 @@ def geometry(model: str, **options: Any) -> None:
         encoder.close()
     if options["as_json"]:
         echo_json(geometry_json(found))
-    elif options["as_markdown"]:
-        echo(geometry_markdown(found))
     else:
-        console = table_console()
-        for panels in found:
-            console.print(geometry_tables(panels))
+        tables = [table for panels in found for table in geometry_tables(panels)]
+        echo_tables(tables, markdown=options["as_markdown"])
     if options["output"] is not None:
         write_text(Path(options["output"]), geometry_json(found) + "\n")
         echo(f"geometry: {options['output']}", err=True)

@@ -11,14 +11,11 @@ from xqr_bench.cli.printing import console, echo
 @click.option("--markdown", is_flag=True, help="Print the reference table of docs/metrics.md.")
 def metrics(markdown: bool) -> None:
     """List the metrics and bias measures with their definitions."""
-    from rich.table import Table
-
     from xqr_bench.report.metrics import metric_facts, metrics_markdown
+    from xqr_bench.report.table import Table, columns
 
     if markdown:
         echo(metrics_markdown())
         return
-    table = Table("name", "kind", "what it is", box=None, pad_edge=False)
-    for fact in metric_facts():
-        table.add_row(fact.name, fact.kind, fact.summary)
-    console().print(table)
+    rows = [(fact.name, fact.kind, fact.summary) for fact in metric_facts()]
+    console().print(Table("", columns("name", "kind", "what it is", names=3), rows, frame="list").terminal())

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TextColumn
 
-    from xqr_bench.report.text import PlainTable
+    from xqr_bench.report.table import Table
 
 
 def echo(text: object = "", *, err: bool = False, nl: bool = True, keep: str = "") -> None:
@@ -60,13 +60,13 @@ def table_console() -> Console:
     return made
 
 
-def echo_tables(tables: Iterable[PlainTable], *, markdown: bool = False) -> None:
-    """Print tables for people, or in Markdown."""
+def echo_tables(tables: Iterable[Table], *, markdown: bool = False) -> None:
+    """Print tables for people, a blank line below each, or in Markdown."""
     if markdown:
         echo("\n\n".join(table.markdown() for table in tables))
         return
     for table in tables:
-        table_console().print(*table.rich(), sep="\n")
+        table_console().print(table.terminal(), "", sep="\n")
 
 
 def text_column(text: str) -> TextColumn:

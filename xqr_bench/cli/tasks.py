@@ -16,9 +16,8 @@ REPEATED = (
 )
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from xqr_bench.core.types import TaskData
+    from xqr_bench.report.table import Table
     from xqr_bench.tasks import TaskSpec
 
 
@@ -35,7 +34,7 @@ def tasks(name: str | None, data_dir: str | None) -> None:
     from xqr_bench.tasks import list_specs, load_spec, load_task, locate
 
     if name is None:
-        console().print(_overview(list_specs()))
+        console().print(_overview(list_specs()).terminal())
         console().print("\nxqr-bench tasks NAME shows one; docs/tasks.md tells how to add your own.")
         return
     spec = load_spec(name)
@@ -45,7 +44,7 @@ def tasks(name: str | None, data_dir: str | None) -> None:
     if spec.description:
         console().print(" ".join(spec.description.split()))
     console().print()
-    console().print(_languages(spec, None if missing else load_task(spec, data_dir=data_dir)))
+    console().print(_languages(spec, None if missing else load_task(spec, data_dir=data_dir)).terminal())
     if missing:
         echo(f"no counts: {len(missing)} of {len(places)} files are not in {missing[0].path.parent}")
         if missing[0].kind == "cache":
@@ -55,58 +54,48 @@ def tasks(name: str | None, data_dir: str | None) -> None:
         echo(f"\n{spec.citation.strip()}")
 
 
-def _overview(specs: list[TaskSpec]) -> RenderableType:
-    from rich.table import Table
+def _overview(specs: list[TaskSpec]) -> Table:
+    from xqr_bench.report.table import Table, columns
 
-    table = Table("task", "title", "languages", "licence", box=None, pad_edge=False)
-    for spec in specs:
-        table.add_row(
+    rows = [
+        (
             spec.name,
             spec.title,
             f"{len(spec.languages)}: {' '.join(spec.languages)}",
             spec.licence.name if spec.licence else "not stated",
         )
-    return table
+        for spec in specs
+    ]
+    return Table("", columns("task", "title", "languages", "licence", names=4), rows, frame="list")
 
 
-def _languages(spec: TaskSpec, data: TaskData | None) -> RenderableType:
+def _languages(spec: TaskSpec, data: TaskData | None) -> Table:
     """A row per language; counts where the data is at hand."""
-    from rich.table import Table
-
     from xqr_bench.core.languages import LANGUAGES
+    from xqr_bench.report.table import Table, columns
 
-    table = Table("code", "language", "script", "class", box=None, pad_edge=False)
-    table.add_column("CC-100, GiB", justify="right")
-    table.add_column("Wikipedia", justify="right")
     rows = []
     for code in spec.languages:
         row = LANGUAGES.get(code)
-        known = [row.name, row.script, str(row.resource_class)] if row else ["-", "-", "-"]
+        names = [row.name, row.script, str(row.resource_class)] if row else ["-", "-", "-"]
         gib, articles = (row.cc100_gib, row.wikipedia_articles) if row else (None, None)
-        rows.append(
-            [code, *known, "-" if gib is None else f"{gib:g}", "-" if articles is None else f"{articles:,}"],
-        )
+        rows.append([code, *names, "-" if gib is None else f"{gib:g}", "-" if articles is None else f"{articles:,}"])
+    headings, notes = ["code", "language", "script", "class", "CC-100, GiB", "Wikipedia"], []
     if data is not None:
-        table.add_column("questions", justify="right")
-        table.add_column("candidates", justify="right")
+        headings += ["questions", "candidates"]
         queries = [query.language for query in data.queries]
         for cells, size in zip(rows, data.column_sizes, strict=True):
             cells += [f"{queries.count(cells[0]):,}", f"{size:,}"]
         rows.append(["all", "", "", "", "", "", f"{len(queries):,}", f"{len(data.candidates):,}"])
+        questions = len({query.question for query in data.queries})
+        notes.append(f"{questions:,} distinct questions in {len(set(data.clusters)):,} articles")
         repeated = repeated_answers(data)
         if repeated:
-            table.add_column("repeated", justify="right")
+            headings.append("repeated")
+            notes.append(REPEATED)
             for cells in rows:
                 cells.append(f"{repeated[cells[0]]:.1%}")
-    for cells in rows:
-        table.add_row(*cells)
-    if data is not None:
-        questions = len({query.question for query in data.queries})
-        table.caption = f"{questions:,} distinct questions in {len(set(data.clusters)):,} articles"
-        if repeated:
-            table.caption += f"\n{REPEATED}"
-        table.caption_justify = "left"
-    return table
+    return Table("", columns(*headings, names=4), rows, notes, frame="list")
 
 
 def repeated_answers(data: TaskData) -> dict[str, float]:

@@ -22,9 +22,9 @@ from xqr_bench.measure.certainty import variant_values
 from xqr_bench.measure.scores import SettingScores
 from xqr_bench.measure.scores import score as score_text
 from xqr_bench.record import Record, relevance_ranks
-from xqr_bench.report.frontier import Point, on_frontier
-from xqr_bench.report.terminal import MINUS, cell_name
-from xqr_bench.report.terminal import number as number_text
+from xqr_bench.report.frontier import Point, by_rank, on_frontier
+from xqr_bench.report.numbers import MINUS, cell_name
+from xqr_bench.report.numbers import number as number_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -490,7 +490,7 @@ def draw_frontier(points: Sequence[Point], title: str) -> Figure:
     """A scatter plot with the Pareto frontier among the points shown; numbers are explained below it."""
     from matplotlib.colors import Normalize
 
-    order = sorted(range(len(points)), key=lambda i: (-points[i].multilingual, points[i].label))
+    order = by_rank(points)
     flags = on_frontier(points)
     with drawing(2.9 + 0.13 * len(points)) as figure:
         ax = figure.subplots()

@@ -1,302 +1,204 @@
-"""Comparisons of records as tables for a terminal, and as Markdown or LaTeX."""
+"""Comparisons of records as tables for a terminal, and as Markdown, LaTeX and JSON."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
-
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING
 
 from xqr_bench import __version__
 from xqr_bench.analysis.choice import Comparison, Detectable, Figure, TaskComparison, WorstLanguage
-from xqr_bench.core.printable import markdown_shown, shown_line
-from xqr_bench.measure.certainty import GAP
-from xqr_bench.report.terminal import MINUS, SHORT, cell_name, effect, ends, half_width, number, probability, signed
+from xqr_bench.core.printable import markdown_shown
+from xqr_bench.report.numbers import MINUS, SHORT, cell_name, effect, ends, half_width, number, probability, signed
+from xqr_bench.report.table import Cell, Column, Table, columns
 
-# A comparison of records as tables for a terminal of 100 columns.
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
 
 PAIRS_SHOWN = 45
 ONE_LINE = 19  # characters of a name that needs no second line
 STYLES = {"significant": "bold", "question level only": "yellow", "not distinguishable": "dim"}
 READ = (
     "Second line of a row: by article. Effect: b - a in standard deviations of a question's difference. "
-    "Significant: both adjusted p are at most .05."
+    "Significant: both adjusted p are at most .05.\n"
 )
 
+# For a terminal of 100 columns: fewer columns, two lines a row.
 
-def comparison_tables(found: TaskComparison) -> RenderableType:
+
+def comparison_tables(task: TaskComparison) -> Group:
     """All tables of one task."""
-    parts: list[RenderableType] = [_head(found)]
-    main = found.family("confirmatory")
-    if found.displays:
-        parts.append(letters_table(found))
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[RenderableType] = [Text.assemble((task.title, "bold"), _head(task))]
+    main, more = task.family("confirmatory"), task.family("exploratory")
+    tables = [_letters(task, apart=True)] if task.displays else []
     if main:
-        title = f"MAP, the confirmatory family: {main[0].adjustment}"
-        parts.append(differences_table(title, main))
-    more = found.family("exploratory")
+        tables.append(_two_lines(f"MAP, the confirmatory family: {main[0].adjustment}", main))
     if more:
-        parts.append(differences_table(f"exploratory: {more[0].adjustment}", more))
+        tables.append(_two_lines(f"exploratory: {more[0].adjustment}", more))
     if main or more:
-        parts.append(Text(READ + "\n", style="dim"))
-    if found.groups:
-        parts.append(groups_table(found.groups))
-    if found.languages:
-        parts.append(languages_table(found.languages))
-    if found.power:
-        parts.append(power_table(found.power))
-    parts.append(Text(f"{found.resamples:,} resamples, seed {found.seed}", style="dim"))
-    parts += [Text(f"! {note}", style="yellow") for note in found.notes]
+        tables[-1] = replace(tables[-1], notes=(*tables[-1].notes, READ))
+    if task.groups:
+        tables.append(_groups_in_sections(task.groups))
+    if task.languages:
+        tables.append(_worst_by_setting(task.languages))
+    if task.power:
+        tables.append(_power_by_setting(task.power))
+    parts += [table.terminal(above=True) for table in tables]
+    parts.append(Text(f"{task.resamples:,} resamples, seed {task.seed}", style="dim"))
+    parts += [Text(f"! {note}", style="yellow") for note in task.notes]
     return Group(*parts)
 
 
-def _head(found: TaskComparison) -> Text:
-    names = "ab" if len(found.records) == 2 else "".join(" " for _ in found.records)
-    width = max(len(record.label) for record in found.records)
-    lines = [f"{found.title}: {found.n_questions:,} questions in {found.n_articles:,} articles"]
-    if found.relevance != "strict":
-        lines[0] += f"; {found.relevance} relevance (docs/relevance.md)"
-    lines += [
-        f"  {name}  {record.label:<{width}}  {record.path}" for name, record in zip(names, found.records, strict=True)
-    ]
-    text = Text("\n".join(lines) + "\n", no_wrap=False)
-    text.stylize("bold", 0, len(found.title))
-    return text
+def _head(task: TaskComparison) -> str:
+    """What stands behind the title: the units, the rule of relevance, and the records."""
+    rule = "" if task.relevance == "strict" else f"; {task.relevance} relevance (docs/relevance.md)"
+    letters = "ab" if len(task.records) == 2 else " " * len(task.records)
+    width = max(len(record.label) for record in task.records)
+    records = (
+        f"  {letter}  {record.label:<{width}}  {record.path}\n"
+        for letter, record in zip(letters, task.records, strict=True)
+    )
+    return f": {_units(task)}{rule}\n{''.join(records)}"
 
 
-def differences_table(title: str, comparisons: Sequence[Comparison]) -> RenderableType:
+def _units(task: TaskComparison) -> str:
+    return f"{task.n_questions:,} questions in {task.n_articles:,} articles"
+
+
+def _two_lines(title: str, comparisons: Sequence[Comparison]) -> Table:
     """One row a comparison: by question above, by article below."""
-    many = len({(found.a, found.b) for found in comparisons}) > 1
+    many = len({(one.a, one.b) for one in comparisons}) > 1
     tukey = comparisons[0].p_tukey is not None
-    table = _table(gap=0)
-    table.add_column("b\n- a" if many else "", overflow="fold", min_width=13)
-    for name in ("a", "b", "b - a"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("95% interval\nby article", justify="right", no_wrap=True)
-    table.add_column("effect", justify="right", no_wrap=True)
-    table.add_column("p\nart.", justify="right", no_wrap=True)
-    table.add_column("Tukey\nart." if tukey else "p (t)\nart.", justify="right", no_wrap=True)
-    table.add_column("p adj.\nart.", justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True, min_width=15)
-    shown = comparisons[:PAIRS_SHOWN]
-    for (setting, metric), cells in groupby(
-        sorted(shown, key=lambda found: _place(comparisons, found)), key=lambda found: (found.setting, found.metric)
-    ):
-        sections = many or len(shown) > len({found.setting for found in shown})
-        if sections:
-            table.add_row(Text(f"{setting} {metric}", style="bold", overflow="fold"))
-        for found in cells:
-            name = _name(found, many) if sections else setting
-            table.add_row(*_row(name, found, tukey))
-    more = len(comparisons) - len(shown)
-    return _titled(title, table, f"and {more} rows more: --markdown and --json give all" if more else "")
-
-
-def _place(comparisons: Sequence[Comparison], found: Comparison) -> int:
-    """Where the section of a comparison begins."""
-    return next(
-        i for i, other in enumerate(comparisons) if (other.setting, other.metric) == (found.setting, found.metric)
+    sections = list(dict.fromkeys((one.setting, one.metric) for one in comparisons))
+    few = comparisons[:PAIRS_SHOWN]
+    headed = many or len(few) > len({one.setting for one in few})
+    rows: list[Sequence[Cell]] = []
+    for setting, metric in sections:
+        within = [one for one in few if (one.setting, one.metric) == (setting, metric)]
+        if headed and within:
+            rows.append([((f"{setting} {metric}", "bold"),)])
+        for one in within:
+            t = (one.p_tukey or 0.0, one.p_article_tukey or 0.0) if tukey else (one.p_t, one.p_article_t)
+            verdict = one.verdict.replace("level only", "level\nonly").replace("not disting", "not\ndisting")
+            rows.append(
+                [
+                    _name(one, many) if headed else setting,
+                    number(one.value_a),
+                    number(one.value_b),
+                    signed(one.difference),
+                    f"{ends(one.interval)}\n{ends(one.article_interval)}",
+                    effect(one.effect_size),
+                    f"{probability(one.p)}\n{probability(one.p_article)}",
+                    f"{probability(t[0])}\n{probability(t[1])}",
+                    f"{probability(one.p_adjusted)}\n{probability(one.p_article_adjusted)}",
+                    ((verdict, STYLES.get(one.verdict, "")),),
+                ]
+            )
+    more = len(comparisons) - len(few)
+    return Table(
+        title,
+        (
+            Column("b\n- a" if many else "", "name", least=13),
+            *map(Column, ("a", "b", "b - a", "95% interval\nby article", "effect", "p\nart.")),
+            *map(Column, ("Tukey\nart." if tukey else "p (t)\nart.", "p adj.\nart.")),
+            Column("verdict", "word", least=15),
+        ),
+        rows,
+        (f"and {more} rows more: --markdown and --json give all\n",) if more else (),
+        frame="dense",
     )
 
 
-def _name(found: Comparison, many: bool) -> str:
-    name = cell_name(found)
+def _name(comparison: Comparison, many: bool) -> str:
+    name = cell_name(comparison)
     if len(name) > ONE_LINE:
         name = name.replace(MINUS, f"\n{MINUS.lstrip()}")
     if not many:
         return name
-    pair = f"{found.b}\n- {found.a}"
-    return pair if found.scope == "macro" else f"{pair}\n{name}"
+    pair = f"{comparison.b}\n- {comparison.a}"
+    return pair if comparison.scope == "macro" else f"{pair}\n{name}"
 
 
-def _row(name: str, found: Comparison, tukey: bool) -> list[RenderableType]:
-    second = (found.p_tukey or 0.0, found.p_article_tukey or 0.0) if tukey else (found.p_t, found.p_article_t)
-    verdict = found.verdict.replace("question level only", "question level\nonly")
-    return [
-        name,
-        number(found.value_a),
-        number(found.value_b),
-        signed(found.difference),
-        f"{ends(found.interval)}\n{ends(found.article_interval)}",
-        effect(found.effect_size),
-        f"{probability(found.p)}\n{probability(found.p_article)}",
-        f"{probability(second[0])}\n{probability(second[1])}",
-        f"{probability(found.p_adjusted)}\n{probability(found.p_article_adjusted)}",
-        Text(verdict.replace("not disting", "not\ndisting"), style=STYLES.get(found.verdict, "")),
-    ]
-
-
-def letters_table(found: TaskComparison) -> RenderableType:
-    """Records by setting, with compact letters; the order is that of the last setting."""
-    table = _table()
-    table.add_column("record", overflow="fold", max_width=40)
-    for display in found.displays:
-        table.add_column(SHORT.get(display.setting, display.setting), justify="right")
-        table.add_column("", justify="left")
-    for record in found.displays[-1].records:
-        cells = []
-        for display in found.displays:
-            place = display.records.index(record)
-            cells += [number(display.values[place]), display.letters[place]]
-        table.add_row(record, *cells)
-    return _titled(
-        "MAP; records that share a letter do not differ significantly in that setting",
-        table,
+def _groups_in_sections(figures: Sequence[Figure]) -> Table:
+    """Group means and gaps to English: under each setting and name a row a record."""
+    settings = list(dict.fromkeys(one.setting for one in figures))
+    names = list(dict.fromkeys((one.setting, one.scope, one.key) for one in figures))
+    ordered = sorted(
+        figures, key=lambda one: (settings.index(one.setting), names.index((one.setting, one.scope, one.key)))
     )
-
-
-def groups_table(figures: Sequence[Figure]) -> RenderableType:
-    """Group means and gaps to English of each record, with half widths by question and by article."""
-    table = _table()
-    table.add_column("", overflow="fold")
-    table.add_column("record", max_width=36, overflow="fold")
-    for name in ("value", "± question", "± article"):
-        table.add_column(name, justify="right", no_wrap=True)
-    keys = list(dict.fromkeys((figure.setting, figure.scope, figure.key) for figure in figures))
-    keys.sort(key=lambda key: [figure.setting for figure in figures].index(key[0]))
-    for setting, cells in groupby(keys, key=lambda key: key[0]):
-        table.add_row(Text(setting, style="bold"))
-        for key in cells:
-            rows = [figure for figure in figures if (figure.setting, figure.scope, figure.key) == key]
-            for index, figure in enumerate(rows):
-                name = figure.key.replace(" - ", MINUS) if figure.scope == GAP else figure.key
-                table.add_row(
-                    name if index == 0 else "",
-                    figure.record,
-                    number(figure.value),
-                    number(half_width(figure.interval)),
-                    number(half_width(figure.article_interval)),
-                )
-    return _titled(
+    rows: list[Sequence[Cell]] = []
+    for setting, of_setting in groupby(_group_rows(ordered), key=lambda row: row[0]):
+        rows.append([((setting, "bold"),)])
+        rows += _once(row[1:] for row in of_setting)
+    return Table(
         "language groups and their gaps to English, map; ± half of the 95% interval by question, by article",
-        table,
+        (Column("", "name"), Column("record", "name", most=36), *map(Column, ("value", "± question", "± article"))),
+        rows,
     )
 
 
-def languages_table(found: Sequence[WorstLanguage]) -> RenderableType:
+def _worst_by_setting(worst: Sequence[WorstLanguage]) -> Table:
     """The worst query language of each record and how far apart its languages are; no test."""
-    table = _table()
-    table.add_column("")
-    table.add_column("record", max_width=32, overflow="fold")
-    table.add_column("worst", no_wrap=True)
-    table.add_column("worst in resamples", no_wrap=True)
-    table.add_column("best - worst", justify="right", no_wrap=True)
-    table.add_column("st. dev.", justify="right", no_wrap=True)
-    several = len({one.metric for one in found}) > 1
-    order = list(dict.fromkeys((one.setting, one.metric) for one in found))
-    last = None
-    for one in sorted(found, key=lambda one: order.index((one.setting, one.metric))):
-        place = (one.setting, one.metric)
+    several = len({one.metric for one in worst}) > 1
+    order = list(dict.fromkeys((one.setting, one.metric) for one in worst))
+    rows = []
+    for one in sorted(worst, key=lambda one: order.index((one.setting, one.metric))):
         name = f"{one.setting} {one.metric}" if several else one.setting
-        table.add_row(
-            name if place != last else "",
-            one.record,
-            f"{one.worst} {number(one.values[one.worst])}",
-            worst_shares(one),
-            number(one.spread),
-            number(one.deviation),
-        )
-        last = place
-    return _titled(
+        lowest = f"{one.worst} {number(one.values[one.worst])}"
+        rows.append((name, one.record, lowest, _worst_shares(one), number(one.spread), number(one.deviation)))
+    return Table(
         "worst query language, and how far apart the languages are; no test: the worst is chosen by looking",
-        table,
+        (
+            Column("", "name"),
+            Column("record", "name", most=32),
+            Column("worst", "word"),
+            Column("worst in resamples", "word"),
+            *map(Column, ("best - worst", "st. dev.")),
+        ),
+        list(_once(rows)),
     )
 
 
-def worst_shares(one: WorstLanguage) -> str:
-    """The languages that are worst in at least 1% of resamples, at most three."""
-    ordered = sorted(one.worst_share.items(), key=lambda item: -item[1])
-    return ", ".join(f"{name} {share:.0%}" for name, share in ordered[:3] if share >= 0.01)
-
-
-def power_table(found: Sequence[Detectable]) -> RenderableType:
+def _power_by_setting(detectable: Sequence[Detectable]) -> Table:
     """Smallest detectable differences, a row a metric; over several pairs from the least to the greatest."""
-    first = found[0]
-    pairs = len({(one.a, one.b) for one in found})
+    pairs = len({(one.a, one.b) for one in detectable})
     over = f"; least and greatest over {pairs} pairs" if pairs > 1 else ""
-    title = f"smallest true difference that one test at {first.alpha:.0%} finds with {first.power:.0%} power{over}"
-    table = _table()
-    table.add_column("metric")
-    settings = list(dict.fromkeys(one.setting for one in found))
-    for setting in settings:
-        table.add_column(f"{SHORT.get(setting, setting)}\nquestion", justify="right", no_wrap=True)
-        table.add_column("\narticle", justify="right", no_wrap=True)
-    for metric in dict.fromkeys(one.metric for one in found):
-        cells = []
-        for setting in settings:
-            here = [one for one in found if (one.setting, one.metric) == (setting, metric)]
-            cells += [spanned(one.question for one in here), spanned(one.article for one in here)]
-        table.add_row(metric, *cells)
-    return _titled(title, table)
+    settings = dict.fromkeys(one.setting for one in detectable)
+    spans = _spans(detectable)
+    return Table(
+        _power_title(detectable) + over,
+        columns("metric", *(part for name in settings for part in (f"{SHORT.get(name, name)}\nquestion", "\narticle"))),
+        [
+            (metric, *(cell for setting in settings for cell in spans.get((setting, metric), ("–", "–"))))
+            for metric in dict.fromkeys(one.metric for one in detectable)
+        ],
+    )
 
 
-def spanned(values: Iterable[float | None]) -> str:
-    """One figure, or the least and the greatest of several."""
-    known = sorted(value for value in values if value is not None)
-    if not known:
-        return "–"
-    low, high = number(known[0]), number(known[-1])
-    return low if low == high else f"{low}–{high}"
+def _once(rows: Iterable[Sequence[str]]) -> Iterator[list[str]]:
+    """The rows without a name that is that of the row before."""
+    last = None
+    for name, *cells in rows:
+        yield ["" if name == last else name, *cells]
+        last = name
 
 
-def _table(*, gap: int = 1) -> Table:
-    # the box itself puts one space between columns
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, gap, 0, 0))
-
-
-def _titled(title: str, table: Table, below: str = "") -> Group:
-    """A table under its title, which may be wider than the table."""
-    return Group(Text(title, style="bold italic"), table, *([Text(below + "\n", style="dim")] if below else []))
-
-
-# A comparison of records as Markdown, LaTeX and JSON.
-
-LATEX = {
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "\\": r"\textbackslash{}",
-    "<": r"$<$",
-    ">": r"$>$",
-    "±": r"$\pm$",
-    "–": "--",
-    "≤": r"$\le$",
-    # behind the \\ of a row these would be read as its arguments
-    "[": "{[}",
-    "]": "{]}",
-    "*": "{*}",
-}
-
-
-@dataclass(frozen=True)
-class TextTable:
-    """A table of plain text; columns before `numbers` are names, the others are set to the right."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    names: int = 1
+# Plain tables for papers, a row a figure; and all as JSON.
 
 
 def comparison_json(comparisons: Sequence[TaskComparison]) -> str:
     """All that was found, as JSON: `comparisons` is one list over all tasks."""
-    dumped = [found.model_dump(mode="json") for found in comparisons]
+    tasks = [task.model_dump(mode="json") for task in comparisons]
     data = {
         "version": __version__,
-        "comparisons": [row for task in dumped for row in task.pop("comparisons")],
-        "power": [row for task in dumped for row in task.pop("power")],
-        "tasks": dumped,
+        "comparisons": [row for task in tasks for row in task.pop("comparisons")],
+        "power": [row for task in tasks for row in task.pop("power")],
+        "tasks": tasks,
     }
     return json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False)
 
@@ -304,186 +206,153 @@ def comparison_json(comparisons: Sequence[TaskComparison]) -> str:
 def comparison_markdown(comparisons: Sequence[TaskComparison]) -> str:
     """All tables in Markdown (GitHub's tables)."""
     parts = []
-    for found in comparisons:
-        parts += [
-            f"## {markdown_shown(found.title)}",
-            f"{markdown_shown(_records(found))}.",
-            *(_markdown(table) for table in tables(found)),
-        ]
-        parts += [f"- {markdown_shown(note)}" for note in found.notes]
+    for task in comparisons:
+        parts += [f"## {markdown_shown(task.title)}", f"{markdown_shown(_records(task))}."]
+        parts += [table.markdown() for table in plain_tables(task)]
+        parts += [f"- {markdown_shown(note)}" for note in task.notes]
     return "\n\n".join(parts)
 
 
 def comparison_latex(comparisons: Sequence[TaskComparison]) -> str:
     """The tables for LaTeX; they need the package booktabs, and graphicx where one is wider than the page."""
     parts = ["% needs \\usepackage{booktabs,graphicx}"]
-    for found in comparisons:
-        parts += [_latex(table, found) for table in tables(found)]
+    for task in comparisons:
+        for table in plain_tables(task):
+            parts.append(replace(table, title=f"{task.title}, {table.title}. {_records(task)}.").latex())
     return "\n\n".join(parts)
 
 
-def tables(found: TaskComparison) -> list[TextTable]:
-    """All tables of one task."""
-    result = []
-    if found.displays:
-        first = found.displays[0]
-        rows = []
-        for record in found.displays[-1].records:
-            places = [(display, display.records.index(record)) for display in found.displays]
-            rows.append((record, *(f"{number(one.values[at])} {one.letters[at]}" for one, at in places)))
-        result.append(
-            TextTable(
-                f"{first.metric}; records that share a letter do not differ significantly ({first.adjustment})",
-                ("record", *(display.setting for display in found.displays)),
-                tuple(rows),
-            )
-        )
-    for family in ("confirmatory", "exploratory"):
-        comparisons = found.family(family)
-        if comparisons:
-            result.append(_differences(family, comparisons))
-    if found.groups:
-        result.append(
-            TextTable(
-                "language groups and gaps to English, with half of the 95% interval by question and by article",
-                ("setting", "figure", "record", "value", "± question", "± article"),
-                tuple(
-                    (
-                        figure.setting,
-                        figure.key.replace(" - ", " minus "),
-                        figure.record,
-                        number(figure.value),
-                        number(half_width(figure.interval)),
-                        number(half_width(figure.article_interval)),
-                    )
-                    for figure in found.groups
-                ),
-                names=3,
-            )
-        )
-    if found.languages:
-        result.append(
-            TextTable(
-                "worst query language and spread over languages (no test)",
-                ("setting", "metric", "record", "worst", "value", "worst in resamples", "best - worst", "st. dev."),
-                tuple(
-                    (
-                        one.setting,
-                        one.metric,
-                        one.record,
-                        one.worst,
-                        number(one.values[one.worst]),
-                        worst_shares(one),
-                        number(one.spread),
-                        number(one.deviation),
-                    )
-                    for one in found.languages
-                ),
-                names=4,
-            )
-        )
-    if found.power:
-        result.append(_power(found))
-    return result
-
-
-def _differences(family: str, comparisons: Sequence[Comparison]) -> TextTable:
-    many = len({(found.a, found.b) for found in comparisons}) > 1
-    columns: list[tuple[str, Callable[[Comparison], str]]] = [
-        ("setting", lambda found: found.setting),
-        ("metric", lambda found: found.metric),
-        ("figure", cell_name),
-    ]
-    if many:
-        columns += [("a", lambda found: found.a), ("b", lambda found: found.b)]
-    names = len(columns)
-    columns += [
-        ("value a" if many else "a", lambda found: number(found.value_a)),
-        ("value b" if many else "b", lambda found: number(found.value_b)),
-        ("b - a", lambda found: signed(found.difference)),
-        ("95% interval", lambda found: ends(found.interval)),
-        ("by article", lambda found: ends(found.article_interval)),
-        ("effect size", lambda found: effect(found.effect_size)),
-        ("p", lambda found: probability(found.p)),
-        ("p (t)", lambda found: probability(found.p_t)),
-        ("p by article", lambda found: probability(found.p_article)),
-    ]
-    if comparisons[0].p_tukey is not None:
-        columns += [
-            ("p (Tukey)", lambda found: probability(found.p_tukey or 0.0)),
-            ("p by article (Tukey)", lambda found: probability(found.p_article_tukey or 0.0)),
-        ]
-    columns += [
-        ("p adjusted", lambda found: probability(found.p_adjusted)),
-        ("p by article adjusted", lambda found: probability(found.p_article_adjusted)),
-        ("verdict", lambda found: found.verdict),
-    ]
-    return TextTable(
-        f"{family}: {comparisons[0].adjustment}",
-        tuple(name for name, _ in columns),
-        tuple(tuple(cell(found) for _, cell in columns) for found in comparisons),
-        names,
-    )
-
-
-def _power(found: TaskComparison) -> TextTable:
-    first = found.power[0]
-    places = list(dict.fromkeys((one.setting, one.metric) for one in found.power))
-    rows = []
-    for setting, metric in places:
-        here = [one for one in found.power if (one.setting, one.metric) == (setting, metric)]
-        rows.append((setting, metric, spanned(one.question for one in here), spanned(one.article for one in here)))
-    return TextTable(
-        f"smallest true difference that one test at {first.alpha:.0%} finds with {first.power:.0%} power",
-        ("setting", "metric", "by question", "by article"),
-        tuple(rows),
-        names=2,
-    )
-
-
-def _records(found: TaskComparison) -> str:
-    names = [record.label for record in found.records]
+def _records(task: TaskComparison) -> str:
+    names = [record.label for record in task.records]
     listing = f"a = {names[0]}, b = {names[1]}" if len(names) == 2 else ", ".join(names)
-    units = f"{found.n_questions:,} questions in {found.n_articles:,} articles"
-    return f"{listing}; {units}; {found.resamples:,} resamples, seed {found.seed}"
+    return f"{listing}; {_units(task)}; {task.resamples:,} resamples, seed {task.seed}"
 
 
-def _markdown(table: TextTable) -> str:
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(map(markdown_shown, cells)) + " |"
+def plain_tables(task: TaskComparison) -> Iterator[Table]:
+    """All tables of one task."""
+    if task.displays:
+        yield _letters(task, apart=False)
+    for family in ("confirmatory", "exploratory"):
+        comparisons = task.family(family)
+        if comparisons:
+            yield _differences(family, comparisons)
+    if task.groups:
+        yield Table(
+            "language groups and gaps to English, with half of the 95% interval by question and by article",
+            columns("setting", "figure", "record", "value", "± question", "± article", names=3),
+            _group_rows(task.groups),
+        )
+    if task.languages:
+        headings = ("setting", "metric", "record", "worst", "value", "worst in resamples", "best - worst", "st. dev.")
+        rows = []
+        for one in task.languages:
+            figures = number(one.values[one.worst]), _worst_shares(one), number(one.spread), number(one.deviation)
+            rows.append((one.setting, one.metric, one.record, one.worst, *figures))
+        yield Table("worst query language and spread over languages (no test)", columns(*headings, names=4), rows)
+    if task.power:
+        yield Table(
+            _power_title(task.power),
+            columns("setting", "metric", "by question", "by article", names=2),
+            [(*place, *spans) for place, spans in _spans(task.power).items()],
+        )
 
-    rule = ["---" if column < table.names else "---:" for column in range(len(table.header))]
-    return "\n".join(
-        [f"**{markdown_shown(table.title)}**", "", line(table.header), line(rule), *(line(row) for row in table.rows)]
+
+def _letters(task: TaskComparison, *, apart: bool) -> Table:
+    """Records by setting with compact letters, in columns of their own or behind the figures; ordered by the last."""
+    first = task.displays[0]
+    heads = [Column("record", "name", most=40)]
+    for display in task.displays:
+        name = SHORT.get(display.setting, display.setting) if apart else display.setting
+        heads += [Column(name), Column("", "word")] if apart else [Column(name)]
+    rows = []
+    for record in task.displays[-1].records:
+        row = [record]
+        for display in task.displays:
+            place = display.records.index(record)
+            cells = number(display.values[place]), display.letters[place]
+            row += cells if apart else [" ".join(cells)]
+        rows.append(row)
+    title = f"{first.metric}; records that share a letter do not differ significantly ({first.adjustment})"
+    return Table(title, heads, rows)
+
+
+def _differences(family: str, comparisons: Sequence[Comparison]) -> Table:
+    many = len({(one.a, one.b) for one in comparisons}) > 1
+    names: dict[str, Callable[[Comparison], str]] = {
+        "setting": lambda one: one.setting,
+        "metric": lambda one: one.metric,
+        "figure": cell_name,
+    }
+    if many:
+        names |= {"a": lambda one: one.a, "b": lambda one: one.b}
+    figures: dict[str, Callable[[Comparison], str]] = {
+        "value a" if many else "a": lambda one: number(one.value_a),
+        "value b" if many else "b": lambda one: number(one.value_b),
+        "b - a": lambda one: signed(one.difference),
+        "95% interval": lambda one: ends(one.interval),
+        "by article": lambda one: ends(one.article_interval),
+        "effect size": lambda one: effect(one.effect_size),
+        "p": lambda one: probability(one.p),
+        "p (t)": lambda one: probability(one.p_t),
+        "p by article": lambda one: probability(one.p_article),
+    }
+    if comparisons[0].p_tukey is not None:
+        figures |= {
+            "p (Tukey)": lambda one: probability(one.p_tukey or 0.0),
+            "p by article (Tukey)": lambda one: probability(one.p_article_tukey or 0.0),
+        }
+    figures |= {
+        "p adjusted": lambda one: probability(one.p_adjusted),
+        "p by article adjusted": lambda one: probability(one.p_article_adjusted),
+        "verdict": lambda one: one.verdict,
+    }
+    return Table(
+        f"{family}: {comparisons[0].adjustment}",
+        columns(*names, *figures, names=len(names)),
+        [[write(one) for write in (*names.values(), *figures.values())] for one in comparisons],
     )
 
 
-def _latex(table: TextTable, found: TaskComparison) -> str:
-    def line(cells: Sequence[str]) -> str:
-        return " & ".join(latex_text(cell) for cell in cells) + r" \\"
+# Cells that both kinds of tables have.
 
-    caption = latex_text(f"{found.title}, {table.title}. {_records(found)}.")
-    wide = len(table.header) > 6
-    begin, end = (r"\resizebox{\linewidth}{!}{%", "}") if wide else ("", "")
-    columns = "l" * table.names + "r" * (len(table.header) - table.names)
-    lines = [
-        r"\begin{table*}" if wide else r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{caption}}}",
-        begin,
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule",
-        line(table.header),
-        r"\midrule",
-        *(line(row) for row in table.rows),
-        r"\bottomrule",
-        r"\end{tabular}" + end,
-        r"\end{table*}" if wide else r"\end{table}",
+
+def _group_rows(figures: Iterable[Figure]) -> list[tuple[str, ...]]:
+    """(setting, name, record, value, half width by question, by article)."""
+    return [
+        (
+            one.setting,
+            one.key.replace(" - ", MINUS),
+            one.record,
+            *map(number, (one.value, half_width(one.interval), half_width(one.article_interval))),
+        )
+        for one in figures
     ]
-    return "\n".join(part for part in lines if part)
 
 
-def latex_text(text: str) -> str:
-    """Text escaped for LaTeX, with the signs of numbers in mathematics."""
-    escaped = "".join(LATEX.get(character, character) for character in shown_line(text))
-    return re.sub(r"(?<![\w.])([+-])(?=[.\d]|\s)", lambda sign: f"${sign[1]}$", escaped)
+def _worst_shares(one: WorstLanguage) -> str:
+    """The languages that are worst in at least 1% of resamples, at most three."""
+    ordered = sorted(one.worst_share.items(), key=lambda item: -item[1])
+    return ", ".join(f"{name} {share:.0%}" for name, share in ordered[:3] if share >= 0.01)
+
+
+def _power_title(detectable: Sequence[Detectable]) -> str:
+    first = detectable[0]
+    return f"smallest true difference that one test at {first.alpha:.0%} finds with {first.power:.0%} power"
+
+
+def _spans(detectable: Sequence[Detectable]) -> dict[tuple[str, str], tuple[str, str]]:
+    """(setting, metric) -> smallest detectable difference by question and by article, over all pairs."""
+    spans = {}
+    for place in dict.fromkeys((one.setting, one.metric) for one in detectable):
+        here = [one for one in detectable if (one.setting, one.metric) == place]
+        spans[place] = _span(one.question for one in here), _span(one.article for one in here)
+    return spans
+
+
+def _span(values: Iterable[float | None]) -> str:
+    """One figure, or the least and the greatest of several."""
+    defined = sorted(value for value in values if value is not None)
+    if not defined:
+        return "–"
+    low, high = number(defined[0]), number(defined[-1])
+    return low if low == high else f"{low}–{high}"

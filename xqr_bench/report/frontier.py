@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL, STRICT
 from xqr_bench.record import Record
-from xqr_bench.report.terminal import number, signed
-from xqr_bench.report.text import PlainTable
+from xqr_bench.report.numbers import number, signed
+from xqr_bench.report.table import Table, columns
 
 MATCH = 0.02
 """Monolingual MAP that differ by at most this are called similar."""
 PREFERENCE = "own_language_first"
+LABEL = 40
+"""Characters of a name in the table."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ def on_frontier(points: Sequence[Point]) -> list[bool]:
     return [not any(beats(other, point) for other in points) for point in points]
 
 
+def by_rank(points: Sequence[Point]) -> list[int]:
+    """The places of the points by falling multilingual MAP, then by name: as table and drawings number them."""
+    return sorted(range(len(points)), key=lambda i: (-points[i].multilingual, points[i].label))
+
+
 def nearest(points: Sequence[Point]) -> list[int | None]:
     """For each point the other closest in monolingual MAP (of equally close ones the first); None: it is alone."""
     result: list[int | None] = []
@@ -72,7 +79,7 @@ def points_of(records: Sequence[Record], relevance: str = STRICT) -> list[Point]
     tasks = {record.task.name for record in records}
     if len(tasks) > 1:
         raise UsageError("a frontier is of one task", found=", ".join(sorted(tasks)), remedy="name records of one task")
-    found = []
+    points = []
     for record in records:
         scores, figures = record.scores_under(relevance), []
         for setting, metric in ((MONOLINGUAL, "map"), (MULTILINGUAL, "map"), (MULTILINGUAL, PREFERENCE)):
@@ -85,44 +92,37 @@ def points_of(records: Sequence[Record], relevance: str = STRICT) -> list[Point]
                 )
             figures.append(score)
         mono, multi, own = (float(score.value or 0.0) for score in figures)
-        found.append(Point(record.model.name, mono, multi, own, figures[2].random_reference or 0.0))
-    return found
+        points.append(Point(record.model.name, mono, multi, own, figures[2].random_reference or 0.0))
+    return points
 
 
-def frontier_table(points: Sequence[Point], title: str) -> PlainTable:
+def frontier_table(points: Sequence[Point], title: str) -> Table:
     """A row a point, by falling multilingual MAP: its figures, whether it is on the frontier, and its nearest."""
-    flags, matches = on_frontier(points), nearest(points)
-    order = sorted(range(len(points)), key=lambda i: (-points[i].multilingual, points[i].label))
+    flags, matches, order = on_frontier(points), nearest(points), by_rank(points)
     place = {i: str(number) for number, i in enumerate(order, start=1)}
     rows = []
     for i in order:
         point, match = points[i], matches[i]
-        cells = [place[i], _short(point.label) + (" *" if flags[i] else "")]
+        name = point.label if len(point.label) <= LABEL else point.label[: LABEL - 1] + "…"
+        cells = [place[i], name + (" *" if flags[i] else "")]
         cells += [number(value) for value in (point.monolingual, point.multilingual, point.own_first)]
         if match is None:
             cells += ["–"] * 4
         else:
             other = points[match]
-            gaps = [
-                point.monolingual - other.monolingual,
-                point.multilingual - other.multilingual,
-                point.own_first - other.own_first,
-            ]
-            cells += [place[match] if abs(gaps[0]) <= MATCH else f"({place[match]})", *map(signed, gaps)]
+            gap = point.monolingual - other.monolingual
+            cells += [place[match] if abs(gap) <= MATCH else f"({place[match]})", signed(gap)]
+            cells += [signed(point.multilingual - other.multilingual), signed(point.own_first - other.own_first)]
         rows.append(tuple(cells))
-    return PlainTable(
+    figures = ("mono.\nMAP", "multi.\nMAP", "own\nfirst")
+    return Table(
         title,
-        ("", "record", "mono.\nMAP", "multi.\nMAP", "own\nfirst", "nearest", "mono.\nMAP", "multi.\nMAP", "own\nfirst"),
-        tuple(rows),
-        names=2,
-        notes=(
+        columns("", "record", *figures, "nearest", *figures, names=2),
+        rows,
+        (
             "* on the frontier: no other record here has at least the multilingual MAP and an own-language first",
             "at least as close to chance, one of the two strictly.",
             f"nearest: the record closest in monolingual MAP, in brackets where more than {MATCH:g} away; then this",
             "record minus that one. A description of these records, no test.",
         ),
     )
-
-
-def _short(name: str, length: int = 40) -> str:
-    return name if len(name) <= length else name[: length - 1] + "…"

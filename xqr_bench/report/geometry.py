@@ -1,20 +1,14 @@
-"""The geometry of vectors as tables: for a terminal of 100 columns, Markdown, JSON."""
+"""The geometry of vectors as tables and JSON."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
 
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
-from xqr_bench.core.printable import markdown_shown
 from xqr_bench.measure.geometry import Geometry, LanguageGeometry
-from xqr_bench.report.terminal import number
+from xqr_bench.report.numbers import number
+from xqr_bench.report.table import Column, Table, columns
 
-READS = "reads"
 Read = Callable[[Geometry], float | None]
 # name, what it is, how to read it
 MEASURES: tuple[tuple[str, Read, str], ...] = (
@@ -42,66 +36,38 @@ COLUMNS: tuple[tuple[str, Callable[[LanguageGeometry], float | None]], ...] = (
 )
 
 
-def geometry_tables(panels: Sequence[Geometry]) -> RenderableType:
+def geometry_tables(panels: Sequence[Geometry]) -> list[Table]:
     """The panels of one task, as encoded and, where there are two, transformed."""
     first = panels[0]
-    parts: list[RenderableType] = []
-    for title, header, rows in _tables(panels):
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), title=title, title_justify="left")
-        for place, name in enumerate(header):
-            table.add_column(name, justify="left" if place == 0 or name == READS else "right")
-        for row in rows:
-            table.add_row(*row)
-        parts.append(table)
-    reasons = {f"{name}: {why}" for panel in panels for name, why in panel.reasons.items()}
-    parts += [Text(f"– {reason}", style="dim") for reason in sorted(reasons)]
-    parts.append(
-        Text(
-            f"{first.n_queries:,} queries, {first.n_candidates:,} candidates; distances and cosines of queries as "
-            "directions; top: the multilingual ranking. docs/geometry.md explains each measure.",
-            style="dim",
-        )
+    names = [panel.transform or "as encoded" for panel in panels]
+    rows = [
+        (name, *(number(read(panel)) for panel in panels), reads.format(k=first.k)) for name, read, reads in MEASURES
+    ]
+    by_language = [
+        (code, *(" → ".join(_cell(read(panel.by_language[code])) for panel in panels) for _, read in COLUMNS))
+        for code in first.by_language
+    ]
+    arrow = f" ({' → '.join(names)})" if len(panels) > 1 else ""
+    reasons = sorted({f"– {name}: {why}" for panel in panels for name, why in panel.reasons.items()})
+    about = (
+        f"{first.n_queries:,} queries, {first.n_candidates:,} candidates; distances and cosines of queries as "
+        "directions; top: the multilingual ranking. docs/geometry.md explains each measure."
     )
-    return Group(*parts)
-
-
-def geometry_markdown(tasks: Sequence[Sequence[Geometry]]) -> str:
-    """The tables in Markdown."""
-    parts = []
-    for panels in tasks:
-        for title, header, rows in _tables(panels):
-            lines = [f"### {markdown_shown(title)}", ""]
-            lines.append("| " + " | ".join(map(markdown_shown, header)) + " |")
-            sides = ["---" if place == 0 or name == READS else "---:" for place, name in enumerate(header)]
-            lines.append(f"|{'|'.join(sides)}|")
-            lines += ["| " + " | ".join(markdown_shown(cell.strip()) for cell in row) + " |" for row in rows]
-            parts.append("\n".join(lines))
-    return "\n\n".join(parts)
+    return [
+        Table(f"{first.model} on {first.task}", (*columns("measure", *names), Column("reads", "name")), rows),
+        Table(
+            f"{first.task}, by language{arrow}",
+            columns("language", *(name.format(k=first.k) for name, _ in COLUMNS)),
+            by_language,
+            (*reasons, about),
+        ),
+    ]
 
 
 def geometry_json(tasks: Sequence[Sequence[Geometry]]) -> str:
     """All panels as a JSON list; what is not defined is absent."""
     panels = [panel.model_dump(mode="json", exclude_none=True) for panels in tasks for panel in panels]
     return json.dumps(panels, ensure_ascii=False, indent=1, allow_nan=False)
-
-
-def _tables(panels: Sequence[Geometry]) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
-    """Title, header and rows of both tables."""
-    first = panels[0]
-    names = [panel.transform or "as encoded" for panel in panels]
-    main = [
-        (name, *(number(read(panel)) for panel in panels), reads.format(k=first.k)) for name, read, reads in MEASURES
-    ]
-    header = tuple(name.format(k=first.k) for name, _ in COLUMNS)
-    rows = [
-        (code, *(" → ".join(_cell(read(panel.by_language[code])) for panel in panels) for _, read in COLUMNS))
-        for code in first.by_language
-    ]
-    arrow = f" ({' → '.join(names)})" if len(panels) > 1 else ""
-    return [
-        (f"{first.model} on {first.task}", ("measure", *names, READS), main),
-        (f"{first.task}, by language{arrow}", ("language", *header), rows),
-    ]
 
 
 def _cell(value: float | None) -> str:

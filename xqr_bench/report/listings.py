@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -14,8 +14,9 @@ from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.peers import TOLERANCE, CrossCheck
 from xqr_bench.record import Record
 from xqr_bench.record.exposure import KINDS, Findings, excerpt
-from xqr_bench.report.terminal import number
-from xqr_bench.report.text import PlainTable, isolated, right_to_left, visible, wrap
+from xqr_bench.report.numbers import number
+from xqr_bench.report.table import Table, columns
+from xqr_bench.report.text import isolated, right_to_left, visible, wrap
 
 # The best candidates of a question, in all their scripts, as lines for a terminal.
 
@@ -43,15 +44,15 @@ def hits_lines(
     widths = [max(cell_len(row[i]) for row in (heads, *cells)) for i in range(len(heads))]
     room = max(LEAST_TEXT, width - sum(widths) - len(GAP) * len(heads))
 
-    def beside(row: Sequence[str], text: str) -> str:
+    def line_of(row: Sequence[str], text: str) -> str:
         padded = [_pad(cell, widths[i], right=i < 2) for i, cell in enumerate(row)]
         return GAP.join([*padded, text]).rstrip()
 
-    result = [beside(heads, "text"), "─" * (sum(widths) + len(GAP) * len(heads) + room)]
+    result = [line_of(heads, "text"), "─" * (sum(widths) + len(GAP) * len(heads) + room)]
     for row, (_, _, _, _, text) in zip(cells, rows, strict=True):
         rtl = right_to_left(text)
         for i, line in enumerate(wrap(text, room, lines)):
-            result.append(beside(row if i == 0 else [""] * len(heads), isolated(line, rtl=rtl) if isolate else line))
+            result.append(line_of(row if i == 0 else [""] * len(heads), isolated(line, rtl=rtl) if isolate else line))
     return result
 
 
@@ -87,13 +88,13 @@ def covariates(code: str) -> dict[str, float | None]:
 
 def scores_by_language(record: Record, metric: str) -> dict[str, dict[str, float]]:
     """Setting -> query language -> value, where it is defined."""
-    found: dict[str, dict[str, float]] = {}
+    values: dict[str, dict[str, float]] = {}
     for setting, scores in record.scores.items():
         for code, of_metric in scores.by_query_language.items():
             score = of_metric.get(metric)
             if score is not None and score.value is not None:
-                found.setdefault(setting, {})[code] = score.value
-    return found
+                values.setdefault(setting, {})[code] = score.value
+    return values
 
 
 def spearman(x: Mapping[str, float | None], y: Mapping[str, float]) -> tuple[float, int] | None:
@@ -113,13 +114,13 @@ def correlations(record: Record, metric: str) -> list[Correlation]:
     result = []
     for setting, scores in scores_by_language(record, metric).items():
         for name in covariates(""):
-            found = spearman({code: of[name] for code, of in table.items()}, scores)
-            if found is not None:
-                result.append(Correlation(name, setting, found[1], found[0]))
+            rho = spearman({code: of[name] for code, of in table.items()}, scores)
+            if rho is not None:
+                result.append(Correlation(name, setting, rho[1], rho[0]))
     return result
 
 
-def language_tables(record: Record, metric: str) -> list[PlainTable]:
+def language_tables(record: Record, metric: str) -> list[Table]:
     """A row a language, and the rank correlations.
 
     Raises:
@@ -139,95 +140,73 @@ def language_tables(record: Record, metric: str) -> list[PlainTable]:
         return "–" if value is None else f"{value:,.1f}" if value % 1 else f"{value:,.0f}"
 
     head = f"{record.model.name}, {record.task.name}"
-    table = PlainTable(
-        f"{head}: {metric} by query language",
-        ("language", *names, *scores),
-        tuple(
-            (code, *map(covariate, covariates(code).values()), *(number(of.get(code)) for of in scores.values()))
-            for code in record.task.languages
-        ),
-        notes=("Classes: Joshi et al. 2020; CC-100: Conneau et al. 2020; Wikipedia: August 2020 (docs/languages.md).",),
-    )
-    found = correlations(record, metric)
-    if not found:
-        return [table]
-    rhos = {(one.covariate, one.setting): one for one in found}
-    languages = max(one.languages for one in found)
-    return [
-        table,
-        PlainTable(
-            f"{head}: Spearman's rho with {metric}",
-            ("", *scores),
-            tuple(
-                (name, *(f"{rhos[name, s].rho:+.2f}" if (name, s) in rhos else "–" for s in scores)) for name in names
-            ),
-            notes=(
-                f"A description of these {languages} languages: no test, and no claim about others.",
-                "The counts go together with script, family and how the texts were translated.",
-            ),
-        ),
+    tables = [
+        Table(
+            f"{head}: {metric} by query language",
+            columns("language", *names, *scores),
+            [
+                (code, *map(covariate, covariates(code).values()), *(number(of.get(code)) for of in scores.values()))
+                for code in record.task.languages
+            ],
+            ("Classes: Joshi et al. 2020; CC-100: Conneau et al. 2020; Wikipedia: August 2020 (docs/languages.md).",),
+        )
     ]
+    computed = correlations(record, metric)
+    if computed:
+        rhos = {(one.covariate, one.setting): f"{one.rho:+.2f}" for one in computed}
+        languages = max(one.languages for one in computed)
+        tables.append(
+            Table(
+                f"{head}: Spearman's rho with {metric}",
+                columns("", *scores),
+                [(name, *(rhos.get((name, setting), "–") for setting in scores)) for name in names],
+                (
+                    f"A description of these {languages} languages: no test, and no claim about others.",
+                    "The counts go together with script, family and how the texts were translated.",
+                ),
+            )
+        )
+    return tables
 
 
 # What a search for evaluation texts found, as tables.
 
 
-def finding_tables(found: Findings, examples: int) -> list[PlainTable]:
+def finding_tables(findings: Findings, examples: int) -> Iterator[Table]:
     """Counts, counts of the languages in which something was found, and examples."""
-    counts = found.counts()
-    header = ("texts of the task", "number", "exactly", "nearly", "8 words in common", "not found")
+    counted = ("texts of the task", "number", "exactly", "nearly", "8 words in common", "not found")
 
-    def cells(of: Findings, kind: str, language: str | None) -> tuple[str, ...]:
-        one = of.counts(language)[kind]
+    def cells(kind: str, language: str | None) -> tuple[str, ...]:
+        one = findings.counts(language)[kind]
         numbers = (one.total, one.exact, one.near, one.touched, one.total - one.exact - one.near - one.touched)
-        return tuple(f"{number:,}" for number in numbers)
+        return f"{kind}s", *(f"{number:,}" for number in numbers)
 
-    tables = [
-        PlainTable(
-            f"{found.task} in {found.n_texts:,} texts",
-            header,
-            tuple((f"{kind}s", *cells(found, kind, None)) for kind in counts),
-            notes=(
-                f"Nearly: at least {found.near:.0%} of a text's runs of 8 words.",
-                f"Languages: {', '.join(found.languages)}.",
-            ),
+    yield Table(
+        f"{findings.task} in {findings.n_texts:,} texts",
+        columns(*counted),
+        [cells(kind, None) for kind in findings.counts()],
+        (
+            f"Nearly: at least {findings.near:.0%} of a text's runs of 8 words.",
+            f"Languages: {', '.join(findings.languages)}.",
+        ),
+    )
+    hits = {(hit.language, hit.kind) for hit in findings.found}
+    rows = [(code, *cells(kind, code)) for code in findings.languages for kind in KINDS if (code, kind) in hits]
+    if rows:
+        yield Table("languages in which something was found", columns("language", *counted, names=2), rows)
+    examples_found = [
+        (
+            f"{hit.kind} {hit.id}",
+            "exact" if hit.exact else f"{hit.overlap:.2f}",
+            hit.place,
+            visible(excerpt(findings.texts[hit[:3]])),
+            visible(excerpt(hit.text)),
         )
+        for hit in findings.examples(examples)
     ]
-    touched = [
-        (code, kind)
-        for code in found.languages
-        for kind in KINDS
-        if any(hit.language == code and hit.kind == kind for hit in found.found)
-    ]
-    if touched:
-        tables.append(
-            PlainTable(
-                "languages in which something was found",
-                ("language", *header),
-                tuple((code, f"{kind}s", *cells(found, kind, code)) for code, kind in touched),
-                names=2,
-            )
-        )
-    shown = found.examples(examples)
-    if shown:
-        tables.append(
-            PlainTable(
-                "examples, the best of each kind first",
-                ("what", "overlap", "where", "text of the task", "there"),
-                tuple(
-                    (
-                        f"{hit.kind} {hit.id}",
-                        "exact" if hit.exact else f"{hit.overlap:.2f}",
-                        hit.place,
-                        visible(excerpt(found.texts[hit[:3]])),
-                        visible(excerpt(hit.text)),
-                    )
-                    for hit in shown
-                ),
-                names=5,
-            )
-        )
-    return tables
+    if examples_found:
+        heads = columns("what", "overlap", "where", "text of the task", "there", names=5)
+        yield Table("examples, the best of each kind first", heads, examples_found)
 
 
 # Our figures beside pytrec_eval's on rebuilt rankings.

@@ -16,7 +16,7 @@ from xqr_bench.record import Record, load_record
 from xqr_bench.report import charts
 from xqr_bench.report.charts import check_output, save, under
 from xqr_bench.report.frontier import frontier_table, points_of
-from xqr_bench.report.text import PlainTable
+from xqr_bench.report.table import Table
 
 __all__ = ["KINDS", "check_plot", "check_relevance", "plot_comparison", "plot_records"]
 
@@ -106,7 +106,7 @@ def plot_records(
     return save(charts.draw_heatmap([charts.score_matrix(record, name, relevance) for record in records]), output)
 
 
-def frontier_of(paths: Sequence[Path], relevance: str = STRICT) -> PlainTable:
+def frontier_of(paths: Sequence[Path], relevance: str = STRICT) -> Table:
     """What a plot of the kind `frontier` shows, as a table."""
     records = [load_record(path) for path in paths]
     return frontier_table(points_of(records, relevance), records[0].task.title + under(relevance))

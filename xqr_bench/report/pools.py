@@ -6,140 +6,108 @@ from collections.abc import Iterator, Sequence
 
 from xqr_bench.analysis.pools import Change, PoolReport
 from xqr_bench.core.types import STRICT
-from xqr_bench.measure.scores import Score
-from xqr_bench.report.terminal import ends, number, signed, with_half_width
-from xqr_bench.report.text import PlainTable
+from xqr_bench.report.numbers import ends, number, signed, with_half_width
+from xqr_bench.report.table import Table, columns
 
 HALF = "±: half of the 95% interval over questions"
 EQUAL = ("mrr", "rank", "success@1", "success@10")
 
 
-def pool_tables(found: PoolReport) -> list[PlainTable]:
+def pool_tables(report: PoolReport) -> Iterator[Table]:
     """All tables of one record, in the order of the views."""
-    return list(_tables(found))
-
-
-def _tables(found: PoolReport) -> Iterator[PlainTable]:
-    pool = found.pool
-    head = f"{found.model}, {found.task}" + ("" if found.relevance == STRICT else f", {found.relevance} relevance")
-    about = f"queries in {', '.join(pool.query_languages)}"
-    notes = [f"{pool.n_queries:,} {about}" + (f"; {pool.left_out:,} have no relevant here" if pool.left_out else "")]
-    yield PlainTable(
+    pool = report.pool
+    head = f"{report.model}, {report.task}"
+    if report.relevance != STRICT:
+        head += f", {report.relevance} relevance"
+    about = f"{pool.n_queries:,} queries in {', '.join(pool.query_languages)}"
+    yield Table(
         f"{head}: the pool of {', '.join(pool.languages)}",
-        ("metric", "value", "random", "ratio"),
-        tuple(
+        columns("metric", "value", "random", "ratio"),
+        [
             (name, with_half_width(score), number(score.random_reference), number(score.ratio_to_random))
             for name, score in pool.figures.items()
-        ),
-        notes=(*notes, HALF),
+        ],
+        (about + (f"; {pool.left_out:,} have no relevant here" if pool.left_out else ""), HALF),
     )
-    if found.labelled is not None:
-        yield _change_table(f"{head}: labelled languages only", found.labelled)
-    if found.leave_one_out:
-        yield _left_out(head, found.leave_one_out, found.metrics)
-    if found.pairs:
-        yield from _pairs(head, found)
-    if found.growth:
-        yield _growth(head, found)
-    if found.equal_size is not None:
-        yield from _equal(head, found)
+    if report.labelled is not None:
+        yield _labelled(f"{head}: labelled languages only", report.labelled)
+    if report.leave_one_out:
+        yield _left_out(f"{head}: one language left out of the pool", report.leave_one_out, report.metrics)
+    if report.pairs:
+        yield from _pairs(f"{head}: pools of two languages", report)
+    if report.growth:
+        yield _growth(f"{head}: pools of a growing number of languages", report)
+    if report.equal_size is not None:
+        yield from _equal(head, report)
 
 
-def _change_table(title: str, change: Change) -> PlainTable:
-    return PlainTable(
+def _labelled(title: str, change: Change) -> Table:
+    rows = []
+    for name, after in change.after.figures.items():
+        difference = change.difference.get(name)
+        before = change.before.figures[name]
+        gap = signed(None if difference is None else difference.value)
+        interval = ends(None if difference is None else difference.interval)
+        rows.append((name, number(before.value), number(after.value), gap, interval))
+    return Table(
         title,
-        ("metric", "all languages", "labelled only", "difference", "95% interval"),
-        tuple(
-            (
-                name,
-                number(change.before.figures[name].value),
-                number(change.after.figures[name].value),
-                _signed(change.difference.get(name)),
-                ends(change.difference[name].interval) if name in change.difference else "–",
-            )
-            for name in change.after.figures
-        ),
-        notes=(
+        columns("metric", "all languages", "labelled only", "difference", "95% interval"),
+        rows,
+        (
             "A question has no label in a language it was not translated into.",
             "Labelled only: the pool of each query is the languages that have its question.",
         ),
     )
 
 
-def _left_out(head: str, changes: Sequence[Change], metrics: Sequence[str]) -> PlainTable:
-    known = [name for name in metrics if any(name in change.difference for change in changes)]
-    shown = [name for name in known if name in (known[0], "own_language_first")]
-    return PlainTable(
-        f"{head}: one language left out of the pool",
-        ("left out", *(part for name in shown for part in (name, "without", "difference"))),
-        tuple(
-            (
-                change.name.removeprefix("without "),
-                *(
-                    part
-                    for name in shown
-                    for part in (
-                        number(change.before.figures[name].value),
-                        number(change.after.figures[name].value),
-                        _with_half(change.difference.get(name)),
-                    )
-                ),
-            )
-            for change in changes
-        ),
-        notes=("The queries of the other languages, in the whole pool and in the smaller one. " + HALF,),
+def _left_out(title: str, changes: Sequence[Change], metrics: Sequence[str]) -> Table:
+    with_difference = [name for name in metrics if any(name in change.difference for change in changes)]
+    names = [name for name in with_difference if name in (with_difference[0], "own_language_first")]
+    rows = []
+    for change in changes:
+        cells = [change.name.removeprefix("without ")]
+        for name in names:
+            cells += [number(figures[name].value) for figures in (change.before.figures, change.after.figures)]
+            cells.append(with_half_width(change.difference.get(name), signed))
+        rows.append(cells)
+    return Table(
+        title,
+        columns("left out", *(part for name in names for part in (name, "without", "difference"))),
+        rows,
+        ("The queries of the other languages, in the whole pool and in the smaller one. " + HALF,),
     )
 
 
-def _pairs(head: str, found: PoolReport) -> Iterator[PlainTable]:
-    languages = found.pool.languages
-    for name in next(iter(found.pairs.values())).figures:
-        yield PlainTable(
-            f"{head}: pools of two languages, {name}",
-            ("query", *languages),
-            tuple(
-                (
-                    query,
-                    *(
-                        number(found.pairs[key].figures[name].value, digits=3)
-                        if (key := f"{query}+{other}") in found.pairs
-                        else ""
-                        for other in languages
-                    ),
-                )
-                for query in languages
-            ),
-            notes=("Queries of the row's language among the candidates of row and column.",),
+def _pairs(title: str, report: PoolReport) -> Iterator[Table]:
+    languages = report.pool.languages
+
+    def cell(pair: str, name: str) -> str:
+        return number(report.pairs[pair].figures[name].value, digits=3) if pair in report.pairs else ""
+
+    for name in next(iter(report.pairs.values())).figures:
+        yield Table(
+            f"{title}, {name}",
+            columns("query", *languages),
+            [(query, *(cell(f"{query}+{other}", name) for other in languages)) for query in languages],
+            ("Queries of the row's language among the candidates of row and column.",),
         )
 
 
-def _growth(head: str, found: PoolReport) -> PlainTable:
-    names = list(found.growth[0].mean)
-    sampled = any(not size.all for size in found.growth)
-    return PlainTable(
-        f"{head}: pools of a growing number of languages",
-        ("languages", "pools", *(part for name in names for part in (name, "least", "most"))),
-        tuple(
-            (
-                str(size.size),
-                f"{size.n_pools}{'' if size.all else '*'}",
-                *(
-                    number(value)
-                    for name in names
-                    for value in (size.mean[name], size.least.get(name), size.most.get(name))
-                ),
-            )
-            for size in found.growth
-        ),
-        notes=(
-            "Mean, least and most over the pools of a size; queries are those of the pool's languages.",
-            *((f"* some of the pools of this size (seed {found.seed})",) if sampled else ()),
-        ),
-    )
+def _growth(title: str, report: PoolReport) -> Table:
+    names = list(report.growth[0].mean)
+    notes = ["Mean, least and most over the pools of a size; queries are those of the pool's languages."]
+    if not all(size.all for size in report.growth):
+        notes.append(f"* some of the pools of this size (seed {report.seed})")
+    rows = []
+    for size in report.growth:
+        figures = [number(of.get(name)) for name in names for of in (size.mean, size.least, size.most)]
+        rows.append((str(size.size), f"{size.n_pools}{'' if size.all else '*'}", *figures))
+    headings = (part for name in names for part in (name, "least", "most"))
+    return Table(title, columns("languages", "pools", *headings), rows, notes)
 
 
-def _equal(head: str, found: PoolReport) -> Iterator[PlainTable]:
-    equal = found.equal_size
+def _equal(head: str, report: PoolReport) -> Iterator[Table]:
+    equal = report.equal_size
     if equal is None:
         return
     names = [name for name in EQUAL if any(name in figures for figures in equal.settings.values())]
@@ -149,45 +117,24 @@ def _equal(head: str, found: PoolReport) -> Iterator[PlainTable]:
     ]
     if equal.left_out:
         notes.append(f"{equal.left_out:,} lists with several relevants in one language are left out.")
-    yield PlainTable(
+    yield Table(
         f"{head}: pools of one language cut to {equal.size:,} candidates",
-        ("setting", "figure", "whole", "equal size"),
-        tuple(
+        columns("setting", "figure", "whole", "equal size", names=2),
+        [
             (setting, name, with_half_width(figures[name]), with_half_width(figures[f"equal {name}"]))
             for setting, figures in equal.settings.items()
             for name in names
-        ),
-        names=2,
-        notes=tuple(notes),
+        ],
+        notes,
     )
-    yield PlainTable(
+    by_setting = equal.by_candidate_language
+    rows = []
+    for code, size in equal.sizes.items():
+        figures = [number(of.get(code, {}).get(name)) for of in by_setting.values() for name in ("mrr", "equal mrr")]
+        rows.append((code, f"{size:,}", *figures))
+    yield Table(
         f"{head}: MRR by candidate language, before and after",
-        (
-            "candidates",
-            "size",
-            *(part for setting in equal.by_candidate_language for part in (setting, "equal size")),
-        ),
-        tuple(
-            (
-                code,
-                f"{size:,}",
-                *(
-                    number(of_language.get(code, {}).get(name))
-                    for of_language in equal.by_candidate_language.values()
-                    for name in ("mrr", "equal mrr")
-                ),
-            )
-            for code, size in equal.sizes.items()
-        ),
-        notes=("Cross-lingual: the mean over the other query languages.",),
+        columns("candidates", "size", *(part for setting in by_setting for part in (setting, "equal size"))),
+        rows,
+        ("Cross-lingual: the mean over the other query languages.",),
     )
-
-
-def _signed(score: Score | None) -> str:
-    return "–" if score is None or score.value is None else signed(score.value)
-
-
-def _with_half(score: Score | None) -> str:
-    if score is None or score.value is None or score.interval is None:
-        return _signed(score)
-    return f"{signed(score.value)} ±{number((score.interval.high - score.interval.low) / 2)}"

@@ -1,67 +1,13 @@
-"""Text in tables: plain output, and how wide and in which direction scripts are written."""
+"""Text in any script, cut into lines that keep their place in a column of a terminal."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from rich import box
 from rich.cells import cell_len
-from rich.table import Table
-from rich.text import Text
 
-from xqr_bench.core.printable import markdown_shown, shown
-
-# Tables of plain text, for a terminal and for Markdown.
-
-
-@dataclass(frozen=True)
-class PlainTable:
-    """Columns before `names` are names, the others are set to the right; notes stand below."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    names: int = 1
-    notes: tuple[str, ...] = ()
-
-    def markdown(self) -> str:
-        """GitHub's Markdown."""
-
-        def line(cells: Sequence[str]) -> str:
-            return "| " + " | ".join(map(markdown_shown, cells)) + " |"
-
-        rule = ["---" if column < self.names else "---:" for column in range(len(self.header))]
-        table = [
-            f"**{markdown_shown(self.title)}**",
-            "",
-            line(self.header),
-            line(rule),
-            *(line(row) for row in self.rows),
-        ]
-        return "\n".join([*table, *(f"\n{markdown_shown(note)}" for note in self.notes)])
-
-    def rich(self) -> list[Table | Text]:
-        """For a terminal."""
-        table = Table(
-            box=box.SIMPLE_HEAD,
-            pad_edge=False,
-            padding=(0, 1, 0, 0),
-            title=self.title,
-            title_justify="left",
-            title_style="bold",
-        )
-        for column, name in enumerate(self.header):
-            table.add_column(
-                Text(name), justify="left" if column < self.names else "right", no_wrap=column >= self.names
-            )
-        for row in self.rows:
-            table.add_row(*map(Text, row))
-        return [table, *(Text(note, style="dim") for note in self.notes), Text("")]
-
-
-# Text in any script, cut into lines that keep their place in a column of a terminal.
+from xqr_bench.core.printable import shown
 
 LEFT_TO_RIGHT, RIGHT_TO_LEFT = "\u2066", "\u2067"  # isolates: what is inside does not move what is outside
 END = "\u2069"

@@ -13,8 +13,9 @@ from markupsafe import Markup
 from xqr_bench.board.model import Bias, Figure, Leaderboard, PublishedRow, Row, SettingFigures
 from xqr_bench.board.site.html import SETTING_LABELS, group_label, metric_label, number, unique_stems
 from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL, SETTINGS
-from xqr_bench.report.frontier import PREFERENCE, Point, frontier_table, on_frontier
-from xqr_bench.report.text import PlainTable, visible
+from xqr_bench.report.frontier import PREFERENCE, Point, by_rank, frontier_table, on_frontier
+from xqr_bench.report.table import Table
+from xqr_bench.report.text import visible
 
 # The rows of the leaderboard JSON put together: one entry a model and version, over all tasks.
 
@@ -264,7 +265,7 @@ class Panel:
     task: str
     title: str
     drawing: Markup
-    table: PlainTable
+    table: Table
 
 
 def frontier_panels(board: Leaderboard) -> list[Panel]:
@@ -274,7 +275,7 @@ def frontier_panels(board: Leaderboard) -> list[Panel]:
         rows = [row for row in board.rows if row.task == name and row.contest and row.protocol.name == "standard"]
         points = [point for row in rows if (point := _point(row)) is not None]
         if len(points) > 1:
-            table = frontier_table(points, task.title)
+            table = frontier_table(points, f"{task.title}: nearest rows in monolingual MAP")
             panels.append(Panel(name, task.title, _drawing(points, task.title), table))
     return panels
 
@@ -294,7 +295,7 @@ def _point(row: Row) -> Point | None:
 
 def _drawing(points: Sequence[Point], title: str) -> Markup:
     """Circles, larger for more monolingual MAP, numbered as in the table; those on the frontier are filled."""
-    order = sorted(range(len(points)), key=lambda i: (-points[i].multilingual, points[i].label))
+    order = by_rank(points)
     flags = on_frontier(points)
     top = max(0.1, *(point.multilingual for point in points)) * 1.1
 

@@ -13,8 +13,8 @@ from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.site.build import MorePage
 from xqr_bench.board.site.html import asset, render
 from xqr_bench.core.files import write_text
-from xqr_bench.report.terminal import number, signed
-from xqr_bench.report.text import PlainTable
+from xqr_bench.report.numbers import number, signed
+from xqr_bench.report.table import Table
 from xqr_bench.studies.ratio.form import Condition, Ratios, Score
 from xqr_bench.studies.ratio.tables import MAIN, SHORT, condition_tables, study_tables
 from xqr_bench.studies.ratio.words import Curve, curve, origins, sentences
@@ -58,7 +58,7 @@ class Section:
     said: list[str]
     origins: list[tuple[str, str]]
     blocks: list[Block]
-    tables: list[PlainTable]
+    tables: list[Table]
 
 
 def ratio_page(found: Ratios) -> MorePage:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from xqr_bench.report.terminal import probability
+from xqr_bench.report.numbers import probability
 from xqr_bench.studies.ratio.form import BASE_ARM, Condition, Hypothesis, Ratios, Score, View
 from xqr_bench.studies.ratio.tables import SHORT
 

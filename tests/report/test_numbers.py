@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from xqr_bench.measure.scores import Interval, Score
-from xqr_bench.report.comparison import latex_text
-from xqr_bench.report.terminal import ends, number, probability, signed, with_half_width
+from xqr_bench.report.numbers import ends, number, probability, signed, with_half_width
+from xqr_bench.report.table import latex_text
 
 
 def interval(low: float, high: float) -> Interval:

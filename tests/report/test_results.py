@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from xqr_bench.record import Record, load_record
-from xqr_bench.report.terminal import WIDTH, main_table, results
+from xqr_bench.report.results import WIDTH, main_table, results
 
 BOARD = Path(__file__).resolve().parents[2] / "leaderboard"
 SUBMISSIONS = sorted(path.parent for path in BOARD.glob("*/*/mlqa-r.json") if path.with_name("xquad-r.json").is_file())
@@ -48,4 +48,4 @@ def test_two_tasks_stand_side_by_side_where_they_fit() -> None:
     for folder, tables in ((minilm, 1), (BOARD / "oracle" / "1", 2)):
         lines = rendered([load_record(folder / f"{task}.json") for task in ("xquad-r", "mlqa-r")])
         assert sum(line.startswith("language_ndcg@10") for line in lines) == tables
-    assert main_table([load_record(minilm / "xquad-r.json")]).row_count == 9
+    assert len(main_table([load_record(minilm / "xquad-r.json")]).rows) == 9

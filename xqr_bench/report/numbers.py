@@ -1,0 +1,90 @@
+"""Numbers and names as tables and plots print them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from xqr_bench.analysis.choice import Comparison
+from xqr_bench.measure.certainty import MACRO
+from xqr_bench.measure.scores import Interval, Score
+
+LARGE = 1e6
+MINUS = " minus "
+SHORT = {"monolingual": "Mo.", "cross-lingual": "Cr.", "multilingual": "Mul."}
+MARK = "†"
+"""Of languages whose texts an encoder does not tell apart."""
+
+
+def number(value: float | None, *, digits: int = 4) -> str:
+    """A figure as printed: `.3197`, `10,792`, `–` where it is undefined."""
+    if value is None:
+        return "–"
+    if abs(value) >= 100:
+        return f"{value:,.0f}" if abs(value) < LARGE else _large(value)
+    text = f"{value:.{digits}f}"
+    return text.replace("0.", ".", 1) if text.startswith(("0.", "-0.")) else text
+
+
+def _large(value: float) -> str:
+    """Three digits and the power of ten: `1.24e7`."""
+    return f"{value:.3g}".replace("e+0", "e").replace("e+", "e")
+
+
+def signed(value: float | None) -> str:
+    """A difference: `+.0123`, `-.0123`, `0`; `–` where there is none."""
+    text = number(value)
+    if not text.strip("-.0"):
+        return "0"
+    return text if value is None or value < 0 else f"+{text}"
+
+
+def with_half_width(score: Score | None, write: Callable[[float | None], str] = number) -> str:
+    """A figure with half of its 95% interval over questions, where there is one: `.3197 ±.0123`.
+
+    Args:
+        score: the figure.
+        write: how its value is written.
+    """
+    half = None if score is None else half_width(score.interval)
+    if score is None or score.value is None or half is None:
+        return write(None if score is None else score.value)
+    text = _large(half) if abs(score.value) >= LARGE else number(half)
+    if 100 <= abs(score.value) < LARGE:
+        text = f"{half:,.0f}"
+    return f"{write(score.value)} ±{text}"
+
+
+def probability(p: float | None) -> str:
+    """A p-value with four digits: `.0003`, `<.0001`, `1`; `–` where there is none."""
+    if p is None:
+        return "–"
+    if p < 0.00005:
+        return "<.0001"
+    return "1" if p > 0.99995 else number(p)
+
+
+def ends(interval: Interval | None) -> str:
+    """The ends of an interval: `.0123, .0345`."""
+    if interval is None:
+        return "–"
+    both = (interval.low, interval.high)
+    if max(map(abs, both)) >= 100:  # ranks: the smaller end is not worth more digits than the larger
+        return f"{both[0]:,.0f}, {both[1]:,.0f}"
+    return f"{number(both[0])}, {number(both[1])}"
+
+
+def half_width(interval: Interval | None) -> float | None:
+    """Half of an interval's width."""
+    return None if interval is None else (interval.high - interval.low) / 2
+
+
+def effect(value: float) -> str:
+    """An effect size with two digits."""
+    return number(value, digits=2) if abs(value) < 1e6 else "–"
+
+
+def cell_name(comparison: Comparison) -> str:
+    """What a comparison is of, without its setting and metric: `macro average`, `th`, `joshi-3:into minus en:into`."""
+    if comparison.scope == MACRO:
+        return "macro average"
+    return comparison.key.replace(" - ", MINUS)

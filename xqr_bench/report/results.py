@@ -1,0 +1,188 @@
+"""Records as tables for a terminal, and the words about how a record was made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from rich.cells import cell_len
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from xqr_bench.core.types import MULTILINGUAL, SETTINGS, STRICT
+from xqr_bench.encode.options import DEFAULT_TEMPLATE
+from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.measure.scores import SettingScores
+from xqr_bench.record import Record, unrepresented_languages
+from xqr_bench.report.numbers import MARK, SHORT, number, with_half_width
+from xqr_bench.report.table import Column, Table
+
+# What a reader must know before the figures: how candidates were encoded, what became of vectors, which index.
+
+
+def protocol_lines(records: Sequence[Record]) -> list[str]:
+    """Lines above the tables of one encoder; none for sentences alone, counted exactly."""
+    lines = list(dict.fromkeys(line for record in records for line in _of_encoder(record)))
+    for record in records:
+        lines += [f"{record.task.name}: {line}" for line in (*_of_transform(record), *_of_index(record))]
+    return lines
+
+
+def _of_encoder(record: Record) -> Iterator[str]:
+    template = record.model.identity.candidate_context
+    if template is not None:
+        yield "candidates: sentence with its paragraph" + (f", as {template!r}" if template != DEFAULT_TEMPLATE else "")
+
+
+def _of_transform(record: Record) -> Iterator[str]:
+    transform = record.transform
+    if transform is not None:
+        yield f"vectors: {transform.name}, each language and role by itself, estimated on {transform.source}"
+
+
+def _of_index(record: Record) -> Iterator[str]:
+    index = record.index
+    if index is None:
+        return
+    parameters = ", ".join(f"{name} {value}" for name, value in index.parameters.items())
+    named = f"index {index.type}" + (f" ({parameters})" if parameters else "")
+    timed = (
+        f"built in {index.build_seconds:.2f} s, searched in {index.search_seconds:.1f} s, {index.bytes / 2**20:.1f} MiB"
+    )
+    yield f"{named}, {timed}"
+    if index.depth is None:
+        yield "its own vectors, counted exactly: the ranks are those of exact search"
+        return
+    if index.recall_against_exact:
+        shares = ", ".join(f"{100 * share:.1f}% of the best {k}" for k, share in index.recall_against_exact.items())
+        parts = ", ".join(f"{setting} {100 * of['10']:.1f}%" for setting, of in (index.recall_by_setting or {}).items())
+        yield f"it found {shares} of each language" + (f" (of the best 10: {parts})" if parts else "")
+    yield f"lists cut at {index.depth:,} a language: measures that need every rank are undefined (–)"
+
+
+# Records as tables for a terminal of 100 columns.
+
+WIDTH = 100
+TASKS_BESIDE = 2
+WEAKEST = 3
+UNREPRESENTED = f"{MARK} fewer than 95 distinct vectors for 100 distinct queries: scores of the language say little\n"
+HALF_WIDTH = "±: half of the 95% interval over questions; the record also holds that over articles\n"
+
+
+def results(records: Sequence[Record]) -> Group:
+    """The main table of one encoder, the weakest languages, and the warnings."""
+    parts: list[RenderableType] = [Text(line) for line in protocol_lines(records)]
+    for side_by_side in _fitting(records):
+        for table in (main_table(side_by_side), bias_table(side_by_side)):
+            parts += [table.terminal(), ""]
+        if any(record.relevance for record in side_by_side):
+            parts += [relevance_table(side_by_side), ""]
+    parts += [Text(weakest_languages(record)) for record in records]
+    if any(unrepresented_languages(record) for record in records):
+        parts.append(Text(UNREPRESENTED, style="dim"))
+    if any(score.interval for record in records for scores in record.scores.values() for *_, score in scores.items()):
+        parts.append(Text(HALF_WIDTH, style="dim"))
+    parts += [Text(f"! {line}", style="yellow") for line in _warnings(records)]
+    return Group(*parts)
+
+
+def _fitting(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """The tasks of one table: two where their figures fit into the width, else one."""
+    for start in range(0, len(records), TASKS_BESIDE):
+        chosen = records[start : start + TASKS_BESIDE]
+        table = main_table(chosen)
+        cells = zip([column.heading for column in table.columns], *table.texts(), strict=True)
+        widths = [max(cell_len(line) for cell in column for line in cell.split("\n")) for column in cells]
+        yield from [[record] for record in chosen] if sum(widths) + 2 * len(widths) - 2 > WIDTH else [chosen]
+
+
+def _warnings(records: Sequence[Record]) -> Iterator[str]:
+    of_all = [line for line in records[0].warnings if all(line in record.warnings for record in records)]
+    yield from of_all
+    for record in records:
+        name = record.task.name
+        yield from (f"{name}: {line}" for line in record.warnings if line not in of_all)
+        if record.task.partial:
+            parts = ", ".join(f"{key}: {value}" for key, value in record.task.partial.items())
+            yield f"{name}: scored on a part only ({parts}); this record cannot be submitted"
+        if record.task.demonstration:
+            yield f"{name} is a small demonstration: draw conclusions from --task xquad-r and --task mlqa-r"
+
+
+def _table(records: Sequence[Record], heading: str, parts: Iterable[str], rows: list[list[str]], title: str) -> Table:
+    """A column of names, and for each task these parts."""
+    figures = (Column(f"{record.task.name}\n{part}") for record in records for part in parts)
+    return Table(title, (Column(heading, "name"), *figures), rows, frame="open")
+
+
+def _macros(scores: Mapping[str, SettingScores], metric: str) -> list[str]:
+    return [with_half_width(scores[name].macro.get(metric)) if name in scores else "" for name in SETTINGS]
+
+
+def main_table(records: Sequence[Record]) -> Table:
+    """Scores: a row a metric, for each task the macro averages Mo. / Cr. / Mul."""
+    rows = [
+        [metric, *(cell for record in records for cell in _macros(record.scores, metric))]
+        for metric in _metrics(records, "score")
+    ]
+    return _table(records, "score", SHORT.values(), rows, records[0].model.name)
+
+
+def bias_table(records: Sequence[Record]) -> Table:
+    """Bias of the multilingual rankings, beside the value of a random ranking and their ratio."""
+
+    def cells(record: Record, metric: str) -> list[str]:
+        scores = record.scores.get(MULTILINGUAL)
+        score = scores.macro.get(metric) if scores else None
+        if score is None:
+            return ["", "", ""]
+        random, ratio = score.random_reference, score.ratio_to_random
+        return [
+            with_half_width(score),
+            "" if random is None else number(random),
+            "" if ratio is None else f"{ratio:.3f}",
+        ]
+
+    rows = [
+        [metric, *(cell for record in records for cell in cells(record, metric))]
+        for metric in _metrics(records, "bias")
+    ]
+    return _table(records, "bias (multilingual)", ("value", "random", "ratio"), rows, "")
+
+
+def relevance_table(records: Sequence[Record], metric: str = "map") -> Group:
+    """The same metric under each rule of relevance, and why one is missing."""
+    rows, reasons = [], []
+    for rule in dict.fromkeys([STRICT, *(name for record in records for name in record.relevance)]):
+        cells = []
+        for record in records:
+            under = record.relevance.get(rule)
+            cells += _macros(record.scores if rule == STRICT else under.scores if under else {}, metric)
+            if under is not None and under.undefined_reason is not None:
+                reasons.append(f"{record.task.name}: no {rule} relevance: {under.undefined_reason}")
+        if any(cells):
+            rows.append([rule, *cells])
+    table = _table(records, f"{metric} by relevance", SHORT.values(), rows, "")
+    return Group(*([table.terminal()] if len(rows) > 1 else []), *(Text(reason, style="dim") for reason in reasons))
+
+
+def weakest_languages(record: Record, metric: str = "map") -> str:
+    """The query languages with the lowest scores in each setting."""
+    lines = [f"{record.task.name}: weakest query languages by {metric}"]
+    marked = unrepresented_languages(record)
+    for setting, scores in record.scores.items():
+        by_value = sorted(
+            (score.value, language, with_half_width(score))
+            for language, of_metric in scores.by_query_language.items()
+            if (score := of_metric.get(metric)) is not None and score.value is not None
+        )
+        if len(by_value) > 1:
+            weakest = ", ".join(
+                f"{language}{MARK if language in marked else ''} {text}" for _, language, text in by_value[:WEAKEST]
+            )
+            lines.append(f"  {setting:<14} {weakest}")
+    return "\n".join(lines) + "\n"
+
+
+def _metrics(records: Sequence[Record], kind: str) -> list[str]:
+    names = dict.fromkeys(name for record in records for name in record.task.metrics)
+    return [name for name in names if parse_metric(name).kind == kind]

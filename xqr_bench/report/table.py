@@ -1,0 +1,205 @@
+"""One table for every report: a value, written for a terminal, as Markdown, as LaTeX or as HTML.
+
+Text in a table may be anybody's. Each format escapes its own marks here; a terminal's are taken out where everything is
+printed (`xqr_bench.cli.printing`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from xqr_bench.core.printable import markdown_shown, shown_line
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+    from rich.console import Group
+
+Parts = tuple[tuple[str, str], ...]
+"""Pieces of text, each with its style on a terminal."""
+Cell = str | Parts
+Frame = Literal["ruled", "dense", "open", "list"]
+"""On a terminal: a rule under the headings; the same with one space less between columns; without a margin; no rule."""
+
+_LATEX = {
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+    "<": r"$<$",
+    ">": r"$>$",
+    "±": r"$\pm$",
+    "–": "--",
+    "≤": r"$\le$",
+    # behind the \\ of a row these would be read as its arguments
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
+}
+_WIDE = 6  # columns; a LaTeX table with more is made to fit the page
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column; how wide it is matters on a terminal only.
+
+    Attributes:
+        heading: may have several lines.
+        kind: a name stands on the left and may be cut into lines; a figure on the right and a word on the left are not.
+        width, least, most: cells.
+    """
+
+    heading: str
+    kind: Literal["name", "figure", "word"] = "figure"
+    width: int | None = None
+    least: int | None = None
+    most: int | None = None
+
+
+def columns(*headings: str, names: int = 1) -> tuple[Column, ...]:
+    """Columns of these headings: first of names, then of figures."""
+    return tuple(Column(heading, "name" if place < names else "figure") for place, heading in enumerate(headings))
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text.
+
+    Attributes:
+        title: above it.
+        columns: their headings and kinds.
+        rows: a cell for each column; a row with fewer is a heading within the table.
+        notes: lines below.
+        frame: how it is drawn on a terminal.
+    """
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    notes: Sequence[str] = ()
+    frame: Frame = "ruled"
+
+    def texts(self) -> list[list[str]]:
+        """The rows as text without styles, each with a cell for every column."""
+        rows = [
+            [cell if isinstance(cell, str) else "".join(text for text, _ in cell) for cell in row] for row in self.rows
+        ]
+        return [row + [""] * (len(self.columns) - len(row)) for row in rows]
+
+    def terminal(self, *, above: bool = False) -> Group:
+        """For a terminal, with its notes.
+
+        Args:
+            above: the title stands in lines of its own, which may be wider than the table.
+        """
+        from rich import box
+        from rich.console import Group
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        # a box with a rule itself puts one space between columns
+        frames: dict[str, dict[str, Any]] = {
+            "ruled": {"box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0)},
+            "dense": {"box": box.SIMPLE_HEAD, "padding": 0},
+            "open": {"box": box.SIMPLE_HEAD, "padding": (0, 1, 0, 0), "show_edge": False},
+            "list": {"box": None},
+        }
+        title = [Text(self.title, style="bold")] if self.title else []
+        drawn = RichTable(pad_edge=False, title_justify="left", **frames[self.frame])
+        if title and not above:
+            drawn.title = title.pop()
+        for column in self.columns:
+            drawn.add_column(
+                Text(column.heading),
+                justify="right" if column.kind == "figure" else "left",
+                no_wrap=column.kind != "name",
+                overflow="fold" if column.kind == "name" else "ellipsis",
+                width=column.width,
+                min_width=column.least,
+                max_width=column.most,
+            )
+        for row in self.rows:
+            drawn.add_row(*(Text(cell) if isinstance(cell, str) else Text.assemble(*cell) for cell in row))
+        return Group(*title, drawn, *(Text(note, style="dim") for note in self.notes))
+
+    def markdown(self) -> str:
+        """GitHub's Markdown."""
+
+        def line(cells: Iterable[str]) -> str:
+            return f"| {' | '.join(cells)} |"
+
+        lines = [
+            f"**{markdown_shown(self.title)}**",
+            "",
+            line(markdown_shown(column.heading) for column in self.columns),
+            line("---:" if column.kind == "figure" else "---" for column in self.columns),
+            *(line(map(markdown_shown, row)) for row in self.texts()),
+        ]
+        return "\n".join([*lines, *(f"\n{markdown_shown(note)}" for note in self.notes)])
+
+    def latex(self) -> str:
+        """For LaTeX with the package booktabs, and graphicx where it is wider than the page."""
+
+        def line(cells: Iterable[str]) -> str:
+            return " & ".join(map(latex_text, cells)) + r" \\"
+
+        kind = "table*" if len(self.columns) > _WIDE else "table"
+        begin, end = ([r"\resizebox{\linewidth}{!}{%"], "}") if kind == "table*" else ([], "")
+        lines = [
+            rf"\begin{{{kind}}}",
+            r"\centering",
+            rf"\caption{{{latex_text(' '.join([self.title, *self.notes]))}}}",
+            *begin,
+            rf"\begin{{tabular}}{{{''.join('r' if column.kind == 'figure' else 'l' for column in self.columns)}}}",
+            r"\toprule",
+            line(column.heading for column in self.columns),
+            r"\midrule",
+            *map(line, self.texts()),
+            r"\bottomrule",
+            r"\end{tabular}" + end,
+            rf"\end{{{kind}}}",
+        ]
+        return "\n".join(lines)
+
+    def html(self) -> Markup:
+        """For a page: a box that scrolls, and the notes below it."""
+        from markupsafe import Markup
+
+        def side(place: int) -> Markup:
+            return Markup(' class="right"') if self.columns[place].kind == "figure" else Markup("")
+
+        heads = [
+            Markup('<th scope="col"{}>{}</th>').format(side(place), column.heading.replace("\n", " ") or "No.")
+            for place, column in enumerate(self.columns)
+        ]
+        rows = []
+        for first, *others in self.texts():
+            cells = [Markup('<th scope="row"><bdi dir="auto">{}</bdi></th>').format(first)]
+            cells += [
+                Markup('<td{}><bdi dir="auto">{}</bdi></td>').format(side(place), cell)
+                for place, cell in enumerate(others, start=1)
+            ]
+            rows.append(Markup("<tr>{}</tr>").format(Markup("").join(cells)))
+        return Markup(
+            '<div class="scroll" role="region" aria-label="{0}" tabindex="0">\n<table class="plain">\n'
+            "<caption><span>{0}</span></caption>\n<thead><tr>{1}</tr></thead>\n<tbody>\n{2}\n</tbody>\n</table>\n</div>\n{3}"
+        ).format(
+            self.title,
+            Markup("").join(heads),
+            Markup("\n").join(rows),
+            Markup('<p class="explain">{}</p>').format(" ".join(self.notes)) if self.notes else "",
+        )
+
+
+def latex_text(text: str) -> str:
+    """Text escaped for LaTeX, with the signs of numbers in mathematics."""
+    escaped = "".join(_LATEX.get(character, character) for character in shown_line(text))
+    return re.sub(r"(?<![\w.])([+-])(?=[.\d]|\s)", lambda sign: f"${sign[1]}$", escaped)
