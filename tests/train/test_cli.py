@@ -94,7 +94,7 @@ def test_models_of_two_ratios_are_evaluated_and_compared(tmp_path: Path) -> None
         (["--batch-size", "100"], "12 questions"),
         (["--languages", "xx"], "no language xx"),
         (["--languages", "en"], "one language only"),
-        (["--save-at", "2,x"], "no numbers"),
+        (["--save-at", "2,x"], "save-at cannot be"),
         (["--recipe", "none"], "no recipe"),
         (["--schedule", "steep"], "schedule"),
     ],

@@ -55,6 +55,21 @@ class Reproduced(NamedTuple):
     written: Path | None
     """The attestation file; None when the tolerance was not kept, or is wider than the leaderboard's."""
 
+    def summary(self) -> list[str]:
+        """Lines that tell how the two evaluations differ."""
+        differ, allowed = self.attestation.found, self.attestation.tolerance
+        return [
+            f"{differ.identical:,} of {differ.relevants:,} relevants have the same counts",
+            f"{differ.moved:,} ({differ.moved_share:.2%}; allowed {allowed.moved_share:.2%}) moved by more than "
+            "1 + 1% of their rank",
+            f"greatest difference of a macro score: {differ.max_score_difference:.2g} ({differ.largest}; allowed "
+            f"{allowed.score_difference:g})",
+            *(
+                f"identity: {name} was {there}, is {now}"
+                for name, (there, now) in self.attestation.identity_differences.items()
+            ),
+        ]
+
 
 def reproduce(
     path: Path | str,

@@ -14,7 +14,7 @@ import click
 from xqr_bench.cli.groups import DataFolder
 from xqr_bench.cli.printing import echo, echo_json
 from xqr_bench.core.errors import UsageError, XqrBenchError
-from xqr_bench.core.options import Option, Part, json_object, takes
+from xqr_bench.core.options import JsonObject, Option, Part, takes
 from xqr_bench.core.printable import ISOLATES
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Opened(DataFolder):
     encoder: Annotated[str | None, Option("--model")] = None
     task: str | None = None
     trust_remote_code: bool = False
-    model_kwargs: Annotated[str | None, Option(metavar="JSON", parse=json_object)] = None
+    model_kwargs: JsonObject | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -93,7 +93,8 @@ class _FieldOption:
     def __init__(self, one: Field[Any], hint: Any, text: str, defaults: bool) -> None:
         self.field = one
         kind, more, many = _kind(hint)
-        many = many and more.parse is None
+        if many and more.parse is not None:  # one text holds them all
+            kind, many = str, False
         self._parse = more.parse or (_paths if kind is Path else None)
         self._negated = kind is bool and one.default is True and more.flag is None
         self.name = f"no_{one.name}" if self._negated else one.name
@@ -110,7 +111,7 @@ class _FieldOption:
                 "multiple": many,
                 "default": str(default) if isinstance(default, Path) else default,
                 "show_default": default not in (None, ()),
-                "required": one.default is MISSING and one.default_factory is MISSING,
+                "required": defaults and one.default is MISSING and one.default_factory is MISSING,
             }
 
     def add(self, command: Callable[..., Any]) -> Callable[..., Any]:
@@ -140,8 +141,8 @@ def _kind(hint: Any) -> tuple[type, Option, bool]:
         kind, more, many = _kind(inner[0])
         return kind, next((one for one in inner[1:] if isinstance(one, Option)), more), many
     if origin in (typing.Union, types.UnionType):
-        kinds = [one for one in inner if one is not type(None)]
-        return _kind(kinds[0])
+        first = next(one for one in inner if one is not type(None))
+        return (str, Option(type=click.Path()), False) if first is Path and str in inner else _kind(first)
     if origin is not None and isinstance(origin, type) and issubclass(origin, Collection):
         kind, more, _ = _kind(inner[0])
         return kind, more, not issubclass(origin, Mapping)
@@ -168,6 +169,18 @@ def attribute_texts(cls: type) -> dict[str, str]:
 def split(text: str) -> list[str]:
     """The parts of a list separated by commas."""
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def whole_numbers(text: str) -> list[int]:
+    """Whole numbers separated by commas.
+
+    Raises:
+        ValueError: they are none.
+    """
+    try:
+        return [int(part) for part in split(text)]
+    except ValueError:
+        raise ValueError("write them as 150,300") from None
 
 
 def json_object(text: str) -> dict[str, Any]:
@@ -197,7 +210,7 @@ def from_one(number: int) -> int:
     return number
 
 
-Commas = Annotated[list[str] | None, Option(parse=split)]
+Commas = Annotated[Sequence[str] | None, Option(parse=split)]
 Counted = Annotated[int | None, Option(parse=from_one)]
 Folder = Annotated[Path, Option(type=click.Path(file_okay=False))]
-JsonObject = Annotated[Mapping[str, Any], Option(parse=json_object)]
+JsonObject = Annotated[Mapping[str, Any], Option(metavar="JSON", parse=json_object)]

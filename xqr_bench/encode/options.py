@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from string import Formatter
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict
 
 from xqr_bench.core.errors import EncoderError, UsageError
+from xqr_bench.core.options import JsonObject
 from xqr_bench.core.types import TaskData
 
 # The plugin contract: what an encoder must have, and what it may have.
@@ -117,21 +118,22 @@ class EncoderOptions:
     """Options of `load_encoder`; an option that the encoder cannot follow is an error, never ignored.
 
     Attributes:
-        name: names the record instead of the encoder's own name.
-        similarity: "cosine" or "dot" instead of what the encoder declares.
-        revision: branch, tag or commit of a hub model.
-        device: such as "cpu", "cuda:1", "mps" (default: the best one there is).
-        dtype: type the weights are cast to: "float32", "bfloat16" or "float16" (default: as loaded).
-        batch_size: texts encoded together, at most.
-        token_budget: tokens encoded together, padding included, at most (sentence-transformers models).
-        max_length: tokens after which a text is cut off (default: the model's own).
-        truncate_dim: keep only the first columns of the vectors.
-        query_prompt, candidate_prompt: put before each text instead of the model's own prompts.
-        prompt_name: one of the model's named prompts, for the queries.
-        candidate_context: "paragraph": candidates are encoded together with their paragraph.
-        context_template: how, instead of "{sentence}\\n{paragraph}".
-        model_kwargs: passed on to the transformers model.
-        trust_remote_code: allow code that comes with a hub model to run.
+        name: Name of the record, instead of the encoder's own name.
+        similarity: cosine or dot, instead of what the model declares.
+        revision: Branch, tag or commit of a hub model.
+        device: Such as cpu, cuda, cuda:1, mps. Default: the best there is.
+        dtype: Cast the weights: float32, bfloat16 or float16.
+        batch_size: Texts encoded together, at most.
+        token_budget: Tokens encoded together, padding included, at most.
+        max_length: Tokens after which a text is cut off.
+        truncate_dim: Keep only the first columns of the vectors.
+        query_prompt: Put before each query, instead of the model's own prompt.
+        candidate_prompt: Put before each candidate.
+        prompt_name: One of the model's named prompts, for the queries.
+        candidate_context: paragraph: encode each candidate together with its paragraph.
+        context_template: How, instead of '{sentence}', a line break and '{paragraph}'.
+        model_kwargs: JSON object passed on to the transformers model.
+        trust_remote_code: Run code that comes with a hub model.
 
     Raises:
         UsageError: a value that cannot be meant, or two options that contradict each other.
@@ -151,7 +153,7 @@ class EncoderOptions:
     prompt_name: str | None = None
     candidate_context: str | None = None
     context_template: str | None = None
-    model_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    model_kwargs: JsonObject = field(default_factory=dict)
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from xqr_bench.core.errors import UsageError
+from xqr_bench.core.options import Commas, Counted, Option, whole_numbers
 from xqr_bench.encode.options import EncoderOptions
-from xqr_bench.train.initial import STATIC, check_base
 from xqr_bench.train.plans import PlanRequest, check_ratio
-from xqr_bench.train.recipe import Recipe, flag, get_recipe
+from xqr_bench.train.recipe import STATIC, Recipe, flag, get_recipe, recipe_name
 from xqr_bench.train.types import ParallelData
 
 Source = str | Path | ParallelData
@@ -22,31 +22,38 @@ PLAN_SETTINGS = ("strategy", "mix", "turn", "shuffle_positives", "distinct_pairs
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run.
+    """One training run; the texts of the attributes are those of the options of `xqr-bench train`.
+
+    `base` may also be a SentenceTransformer, which is then trained itself. The seed is that of the plan, of a static
+    model's weights and of whatever the model draws: paired arms share it. Without `output` the model stays in memory.
 
     Attributes:
-        base: "static", a folder, a hub name, or a SentenceTransformer, which is then trained itself.
-        data: sources of training data (see `load_training_data`).
-        ratio: probability of a monolingual batch (alpha); None: the strategy's own, .5 with hybrid.
-        strategy, mix, turn, shuffle_positives, distinct_pairs: of the batch plan (see `PlanRequest`).
-        seed: of the plan, of a static model's weights and of whatever the model draws; paired arms share it.
+        base: static, a folder, a hub name, xlm-r-base or labse.
+        data: A task's name, a file or a folder (docs/training-data.md); repeat for more.
+        ratio: Share of monolingual batches, 0 to 1. Default with hybrid: 0.5.
+        strategy: How batches are made (docs/batch-plans.md).
+        mix: Of hybrid: draw the ratio per batch or per pair.
+        turn: Of mono-first and cross-first: first update of the second part.
+        shuffle_positives: A negative control: passages of other questions.
+        distinct_pairs: all, or as-monolingual.
+        seed: Of every draw.
         recipe: all numbers; None: the recipe `static` for a static base, else `paper`.
-        languages: train on these only.
-        limit: use only the first so many questions of each source.
-        data_dir: folder with the data files of tasks.
-        align: bitext to train on before, cross-lingual, with the same recipe; None: none.
-        align_updates: how many updates that takes; None: as many as the recipe has.
-        vocabulary_texts: further data whose texts a static vocabulary is also learned from.
-        validation: data whose loss is watched; None: none.
-        zero_shot: tasks whose texts must not be in any of the data.
-        look_for: tasks whose texts are looked for and only recorded.
-        output: folder of the model, made by the run; None: the model stays in memory.
-        save_at: numbers of updates at which the model is kept as it is then, besides the end.
-        checkpoint_every: updates between checkpoints to resume from; 0: none.
-        resume: go on with the unfinished run of this output, where there is one.
+        languages: Train on these only, separated by commas.
+        limit: Only the first so many questions of each source (to try out).
+        data_dir: Folder with the data files of tasks. Default: XQR_BENCH_DATA.
+        align: Bitext to train on before, such as a folder of NTREX.
+        align_updates: Updates of that. Default: as many as --updates.
+        vocabulary_texts: More data for a static vocabulary.
+        validation: Data whose loss is watched and stops the training (--patience).
+        zero_shot: Refuse data that holds texts of this task; repeat for more.
+        look_for: Record which texts of this task the data holds.
+        output: Folder of the model, made by the run.
+        save_at: Keep the model at these updates too: <output>/checkpoint-<update>.
+        checkpoint_every: Updates between checkpoints to resume from; 0: none.
+        resume: Go on with the unfinished run of this output, if there is one.
         options: how to load the base: device, revision, trust_remote_code, model_kwargs.
-        workers: processes that prepare batches ahead; 0: none but the own.
-        gather: on several processes take the passages of all as negatives.
+        workers: Processes that prepare batches ahead.
+        gather: On several devices: take the passages of all as negatives.
 
     Raises:
         UsageError: arguments that cannot be meant.
@@ -55,15 +62,15 @@ class TrainConfig:
     base: Any = STATIC
     data: Sequence[Source] = ()
     ratio: float | None = None
-    strategy: str = "hybrid"
+    strategy: Annotated[str, Option("--plan")] = "hybrid"
     mix: str = "batch"
     turn: int | None = None
     shuffle_positives: bool = False
     distinct_pairs: str = "all"
     seed: int = 0
     recipe: Recipe | None = None
-    languages: Sequence[str] | None = None
-    limit: int | None = None
+    languages: Commas = None
+    limit: Counted = None
     data_dir: Path | str | None = None
     align: Source | None = None
     align_updates: int | None = None
@@ -72,7 +79,7 @@ class TrainConfig:
     zero_shot: Sequence[str] = ()
     look_for: Sequence[str] = ()
     output: Path | str | None = None
-    save_at: Sequence[int] = ()
+    save_at: Annotated[Sequence[int], Option(parse=whole_numbers)] = ()
     checkpoint_every: int = 0
     resume: bool = False
     options: EncoderOptions = field(default_factory=EncoderOptions)
@@ -105,6 +112,8 @@ class TrainConfig:
             raise UsageError("gradient caching has no use for static models", remedy="leave --mini-batch out")
         if self.static and self.values.precision != "fp32":
             raise UsageError("static models are trained in fp32", remedy="leave --precision out")
+        from xqr_bench.train.initial import check_base  # it brings much, and the options of a command need none of it
+
         check_base(self.base)
 
     @property
@@ -115,7 +124,7 @@ class TrainConfig:
     @cached_property
     def values(self) -> Recipe:
         """The recipe."""
-        return self.recipe or get_recipe(STATIC if self.static else "paper")
+        return self.recipe or get_recipe(recipe_name(self.base))
 
     @property
     def updates(self) -> int:

@@ -16,7 +16,7 @@ from xqr_bench.encode.load import refuse_what_is_no_model
 from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.encode.sentence_transformer import is_sentence_transformer, load_model
 from xqr_bench.record.provenance import BaseModelInfo, load_training
-from xqr_bench.train.recipe import Recipe
+from xqr_bench.train.recipe import STATIC, Recipe
 from xqr_bench.train.types import Int32
 
 # `static` initial models: the mean of learned subword vectors, over a vocabulary learned from the training text.
@@ -117,7 +117,6 @@ class Tokens:
 
 # What training starts from: a sentence-transformers or transformers model, or a static one made from the text.
 
-STATIC = "static"
 ALIASES = {"xlm-r-base": "FacebookAI/xlm-roberta-base", "labse": "sentence-transformers/LaBSE"}
 """Short names of the initial models of Elmahdy et al. 2024."""
 

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from xqr_bench.core.errors import UnknownNameError, UsageError
 
+STATIC = "static"
+"""The initial model that is made from the training text, and the recipe for it."""
 Schedule = Literal["constant", "linear", "cosine"]
 Precision = Literal["fp32", "bf16", "fp16"]
 SCHEDULES: tuple[Schedule, ...] = ("constant", "linear", "cosine")
@@ -15,26 +17,28 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How an encoder is trained, whatever the data and the ratio.
+    """How an encoder is trained, whatever the data and the ratio. Gradient caching: Gao et al. 2021.
 
     Attributes:
-        name: of the recipe it started from.
-        updates: optimizer steps, one batch each; with early stopping the most there are.
-        batch_size: rows of a batch, over all devices together.
-        learning_rate: of AdamW.
-        weight_decay: of AdamW.
-        temperature: the cosines are divided by it before the softmax.
-        schedule: how the learning rate goes on after the warm-up: "constant", "linear" or "cosine" (to 0).
-        warmup: share of the updates in which the learning rate rises from 0.
-        max_grad_norm: gradients are scaled down to this norm; 0: never.
-        precision: "fp32", or mixed precision: "bf16", "fp16".
-        query_prompt, passage_prompt: put before each text, and saved in the model.
-        negatives: hard negatives a row brings with it.
-        mini_batch: rows that are in memory at once (gradient caching, Gao et al. 2021); 0: the whole batch.
-        max_length: tokens after which a text is cut off; None: the model's own limit.
-        patience: validations without a lower loss before training stops; 0: none stops it.
-        validate_every: updates between validations.
-        vocabulary, dimensions: of a `static` initial model: subwords, columns of a vector.
+        name: Of the recipe it started from.
+        updates: Optimizer steps, one batch each. Default: the recipe's.
+        batch_size: Rows of a batch, over all devices.
+        learning_rate: Of AdamW.
+        weight_decay: Of AdamW.
+        temperature: Cosines are divided by it.
+        schedule: Of the learning rate: constant, linear or cosine.
+        warmup: Share of the updates in which the rate rises from 0.
+        max_grad_norm: Larger gradients are scaled down to it; 0: never.
+        precision: fp32, or mixed precision: bf16, fp16.
+        query_prompt: Put before each query and saved in the model. Default: 'Query: '.
+        passage_prompt: Put before each passage. Default: 'Passage: '.
+        negatives: Hard negatives a row brings with it, where the data has them.
+        mini_batch: Rows in memory at once, for large batches (gradient caching).
+        max_length: Tokens after which a text is cut off.
+        patience: Validations without a lower loss before training stops; 0: never.
+        validate_every: Updates between validations.
+        vocabulary: Subwords of a static model.
+        dimensions: Columns of a static model's vectors.
     """
 
     name: str
@@ -105,6 +109,11 @@ RECIPES: dict[str, Recipe] = {
     # are to be chosen for the study. No clipping: a pass over all weights for gradients that never grew in trials.
     "static": Recipe("static", updates=600, learning_rate=1e-3, schedule="constant", max_grad_norm=0.0),
 }
+
+
+def recipe_name(base: Any) -> str:
+    """The recipe for an initial model."""
+    return STATIC if isinstance(base, str) and base == STATIC else "paper"
 
 
 def get_recipe(name: str, **changes: Any) -> Recipe:

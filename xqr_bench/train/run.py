@@ -16,7 +16,7 @@ from xqr_bench.train.batch_files import plan_statistics
 from xqr_bench.train.config import PLAN_SETTINGS, TrainConfig
 from xqr_bench.train.initial import learn_vocabulary, load_base, make_static, weights_digest
 from xqr_bench.train.plans import STRATEGIES
-from xqr_bench.train.prepare import PlannedStage, Prepared, as_json, prepare
+from xqr_bench.train.prepare import PlannedStage, Prepared, as_json, prepare, told
 from xqr_bench.train.stage import Beside, Outcome, StageOptions, run_stage
 from xqr_bench.train.texts import distinct_texts
 from xqr_bench.train.types import ParallelData
@@ -108,6 +108,22 @@ class TrainResult:
     record: TrainingRecord
     folder: Path | None
     prepared: Prepared
+
+    def summary(self) -> list[str]:
+        """Lines that tell what was done."""
+        lines = []
+        for name, stage in (("alignment", self.record.alignment), ("training", self.record.training)):
+            if stage is None:
+                continue
+            rows = stage.statistics
+            note = f", stopped early; best at {stage.best_update}" if stage.stopped_early else ""
+            lines.append(
+                f"{name}: {stage.updates:,} updates{note}, {rows['rows']:,} rows, {stage.tokens:,} tokens, "
+                f"{rows['distinct_pairs']:,} distinct pairs (each {rows['repeats_mean']:.1f} times), "
+                f"loss {stage.loss[0][1]:.3f} to {stage.loss[-1][1]:.3f}, {stage.seconds:.1f} s"
+            )
+        lines += [line for findings in self.prepared.findings for line in told(findings)]
+        return [*lines, f"weights: {self.record.weights_digest[:16]}", f"model: {self.folder}"]
 
 
 Kept = Callable[[int, Any, TrainingRecord], None]

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -147,6 +148,16 @@ class TrainCache:
 
 
 # Several processes that train one model (torchrun, accelerate launch): which this is, and how many there are.
+
+
+def need_accelerate() -> None:
+    """Check that the package is there that the trainer of sentence-transformers needs.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if find_spec("accelerate") is None:
+        raise UsageError("training needs the package accelerate", remedy="pip install 'xqr-bench[train]'")
 
 
 def is_first() -> bool:

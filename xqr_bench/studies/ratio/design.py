@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from xqr_bench.core.errors import UnknownNameError, UsageError
+from xqr_bench.core.options import split
 from xqr_bench.train.recipe import Recipe
 
 STUDY = "ratio"
@@ -181,6 +182,21 @@ class Run:
         """`S1b/alpha-0.5/seed-03`, with folds `.../fold-1`: also its folder."""
         fold = "" if self.fold is None else f"/fold-{self.fold}"
         return f"{self.condition.name}/{self.arm.name}/seed-{self.seed:02d}{fold}"
+
+
+def read_seeds(text: str) -> list[int]:
+    """The seeds of a text such as `0-9` or `0,3,5-7`.
+
+    Raises:
+        UsageError: it has none.
+    """
+    seeds: list[int] = []
+    for part in split(text):
+        first, dash, last = part.partition("-")
+        if not (first.isdecimal() and (last.isdecimal() or not dash)):
+            raise UsageError(f"--seeds {text!r} cannot be read", remedy="write them as 0-9 or 0,3,5-7")
+        seeds += range(int(first), int(last or first) + 1)
+    return seeds
 
 
 def list_runs(conditions: Sequence[str], arms: Sequence[str] | None, seeds: Sequence[int]) -> list[Run]:

@@ -57,7 +57,7 @@ from xqr_bench.studies.ratio.statistics import (
 from xqr_bench.studies.ratio.sweep import FILE as TUNING_FILE
 from xqr_bench.studies.ratio.sweep import read_study
 from xqr_bench.tasks import load_task
-from xqr_bench.train.initial import STATIC
+from xqr_bench.train.recipe import STATIC
 
 # The runs that go to the leaderboard: of each main arm the seed of median multilingual MAP.
 
@@ -121,7 +121,7 @@ class Asked:
     resamples: int = RESAMPLES
     conditions: Sequence[str] = ()
     published: Path | None = None
-    data_dir: str | None = None
+    data_dir: Path | str | None = None
     told: Callable[[str], None] = lambda text: None
 
 

@@ -83,7 +83,7 @@ class Job:
     numbers: Numbers
     folder: Path
     plan: str
-    data_dir: str | None = None
+    data_dir: Path | str | None = None
 
 
 def is_done(run: Run, folder: Path) -> bool:

@@ -155,7 +155,7 @@ class Material:
     n_articles: int
 
 
-def material(run: Run, cache: TrainCache, data_dir: str | None = None) -> Material:
+def material(run: Run, cache: TrainCache, data_dir: Path | str | None = None) -> Material:
     """Read, or cut out, the data of a run.
 
     Raises:

@@ -23,6 +23,7 @@ from xqr_bench.record import provenance
 from xqr_bench.studies.ratio.design import ARMS, STUDY, TUNING, Condition, Numbers, Run
 from xqr_bench.studies.ratio.run import FAILED, Job, do_run, is_done, read_done, read_object, read_run
 from xqr_bench.studies.ratio.scoring import RAW
+from xqr_bench.train.recipe import STATIC, get_recipe, recipe_name
 from xqr_bench.train.workspace import TrainCache
 
 # What the processes of a sweep share on disk: vocabularies, and the aligned weights of each seed.
@@ -121,7 +122,7 @@ class Sweep:
     folder: Path
     plan: Path
     workers: int = 1
-    data_dir: str | None = None
+    data_dir: Path | str | None = None
     chosen_by: str = "recipe"
     shared: Path | None = None
 
@@ -312,6 +313,11 @@ class Grid:
     seeds: Sequence[int] = TUNING_SEEDS
     condition: Condition = TUNING
 
+    @property
+    def runs(self) -> int:
+        """How many runs the choice takes."""
+        return len(tuning_runs(self)) * (len(self.rates) * len(self.temperatures) + 1)
+
 
 def tune(base: Sweep, grid: Grid | None = None, told: Told | None = None) -> dict[str, Any]:
     """Choose learning rate and temperature with the first number of updates, then the number of updates.
@@ -375,6 +381,36 @@ def read_choice(folder: Path) -> dict[str, Any] | None:
     keys = tuple(f"chosen.{name}" for name in _CHOSEN)
     found: dict[str, Any] = read_object(path, keys, "remove it, and choose again with --tune")["chosen"]
     return found
+
+
+def choose_numbers(
+    folder: Path,
+    *,
+    base: str = STATIC,
+    recipe: str | None = None,
+    align_updates: int | None = None,
+    device: str | None = None,
+    **given: Any,
+) -> tuple[Numbers, str]:
+    """The numbers of the runs of a folder: what is given, what was tuned there, what the recipe has; in this order.
+
+    Args:
+        folder: of the study.
+        base: initial model, as for `train`.
+        recipe: its name; None: that of the base.
+        align_updates: of the alignment; None: as many as the recipe has, untuned.
+        device: where a model is trained and encodes.
+        given: other values of the recipe.
+
+    Returns:
+        the numbers, and where they come from.
+    """
+    plain = get_recipe(recipe or recipe_name(base), schedule="constant")
+    tuned = read_choice(folder) or {}
+    chosen = get_recipe(plain.name, schedule="constant", **{**tuned, **given})
+    origins = [*(["options"] if given else []), "tuning" if tuned else "recipe"]
+    updates = plain.updates if align_updates is None else align_updates
+    return Numbers(base, chosen, updates, device=device), ", then ".join(origins)
 
 
 def tuning_runs(grid: Grid) -> list[Run]:
