@@ -12,7 +12,6 @@ import click
 from xqr_bench.cli.common import beside_package
 from xqr_bench.cli.printing import echo
 from xqr_bench.core.options import Folder, Part, takes
-from xqr_bench.studies.ratio.design import list_runs, read_seeds
 from xqr_bench.train.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -88,6 +87,7 @@ def sweep(study: Study, chosen: dict[str, Any], values: dict[str, Any]) -> None:
     Stop it at any time; the same command goes on: runs that have their results in the folder are skipped.
     """
     from xqr_bench.cli.progress import RunProgress
+    from xqr_bench.studies.ratio.design import list_runs, read_seeds
     from xqr_bench.studies.ratio.sweep import Grid, Sweep, choose_numbers, read_choice, tune
     from xqr_bench.studies.ratio.sweep import sweep as run
     from xqr_bench.train.workspace import need_accelerate

@@ -30,9 +30,7 @@ from xqr_bench.train.recipe import Recipe, get_recipe, recipe_name
     ),
 )
 @click.option("--recipe", help="static or paper. Default: static for --base static, else paper.")
-@click.option(
-    "--checkpoint-every", type=int, default=500, show_default=True, help="Updates; 0: no checkpoints."
-)
+@click.option("--checkpoint-every", type=int, default=500, show_default=True, help="Updates; 0: no checkpoints.")
 @click.option("--dry-run", is_flag=True, help="Read the data, make and show the plan; train nothing.")
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the model.")
 @click.pass_context

@@ -101,7 +101,7 @@ class _FieldOption:
         self._flags = (
             more.flag or "--" + (self.name.removesuffix("s") if many else self.name).replace("_", "-")
         ).split()
-        default = one.default if defaults and one.default is not MISSING and not self._negated else None
+        default = one.default if defaults and not self._negated and one.default not in (MISSING, ()) else None
         self._settings: dict[str, Any] = {"help": text, "metavar": more.metavar}
         if kind is bool:
             self._settings |= {"is_flag": True, "default": bool(default)}
@@ -110,7 +110,7 @@ class _FieldOption:
                 "type": more.type or (click.Path() if kind is Path else kind),
                 "multiple": many,
                 "default": str(default) if isinstance(default, Path) else default,
-                "show_default": default not in (None, ()),
+                "show_default": default is not None,
                 "required": defaults and one.default is MISSING and one.default_factory is MISSING,
             }
 

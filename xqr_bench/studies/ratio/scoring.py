@@ -167,7 +167,7 @@ def material(run: Run, cache: TrainCache, data_dir: Path | str | None = None) ->
     return cache.get("material", key, lambda: _made(run, out, cache, data_dir))
 
 
-def _made(run: Run, out: tuple[str, ...], cache: TrainCache, data_dir: str | None) -> Material:
+def _made(run: Run, out: tuple[str, ...], cache: TrainCache, data_dir: Path | str | None) -> Material:
     condition = run.condition
     spec = resolve_task(condition.evaluate)
     # Kendall's W comes with tests, which like intervals are left to the figures over seeds

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xqr_bench.core.printable import markdown_shown
 from xqr_bench.report.numbers import probability
 from xqr_bench.studies.ratio.form import BASE_ARM, Condition, Hypothesis, Ratios, Score, View
-from xqr_bench.studies.ratio.tables import SHORT
+from xqr_bench.studies.ratio.tables import SHORT, condition_tables, study_tables
 
 # A score against the ratio, with its band.
 
@@ -138,3 +139,14 @@ def _other_checkpoints(condition: Condition) -> list[str]:
         if len(parts) > 1:
             said.append(f"{name} by both p-values at each checkpoint: {', '.join(parts)}.")
     return said
+
+
+def ratios_markdown(found: Ratios) -> str:
+    """The sentences and tables of all conditions, then those of the study, in Markdown."""
+    parts: list[str] = []
+    for condition in found.conditions:
+        parts.append(f"## {markdown_shown(f'{condition.name}: {condition.about}')}")
+        parts.append("\n".join(f"- {markdown_shown(text)}" for text in sentences(found, condition)))
+        parts += [table.markdown() for table in condition_tables(found, condition)]
+    parts += [table.markdown() for table in study_tables(found)]
+    return "\n\n".join(parts) + "\n"
