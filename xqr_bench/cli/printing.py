@@ -78,7 +78,6 @@ def text_column(text: str) -> TextColumn:
 
 @cache
 def _console_class() -> Any:
-
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
 
