@@ -143,14 +143,15 @@ def test_h1_needs_all_four_and_h2_an_interaction() -> None:
     holds = primary_tests(draw(made_up(arms, truth([0.5, 0.6, 0.6], [0.3, 0.3, 0.2]), rng, noise=0.001), 1000))
     assert [test.claimed for test in holds] == [True, False]
     h1 = holds[0]
-    assert h1.p == max(part.p_greater for part in h1.parts.values())
+    assert h1.p == max(part.p for part in h1.parts)
     fails = primary_tests(draw(made_up(arms, truth([0.5, 0.58, 0.6], [0.3, 0.3, 0.2]), rng, noise=0.001), 1000))
     assert not fails[0].claimed  # 3.3% below monolingual training
-    assert fails[0].parts["mono(.5) > .98 mono(1)"].p_greater > 0.9
+    parts = {part.name: part for part in fails[0].parts}
+    assert parts["mono(.5) > .98 mono(1)"].p > 0.9
     apart = truth([0.5, 0.6, 0.6], [0.3, 0.31, 0.2], other=[0.3, 0.28, 0.2])
     h2 = primary_tests(draw(made_up(arms, apart, rng, noise=0.001), 1000))[1]
     assert h2.claimed
-    assert next(iter(h2.parts.values())).estimate == pytest.approx(0.03, abs=0.005)
+    assert h2.parts[0].effect.estimate == pytest.approx(0.03, abs=0.005)
 
 
 def test_holm_over_the_two() -> None:

@@ -17,7 +17,7 @@ from xqr_bench.train.config import PLAN_SETTINGS, TrainConfig
 from xqr_bench.train.initial import learn_vocabulary, load_base, make_static, weights_digest
 from xqr_bench.train.plans import STRATEGIES
 from xqr_bench.train.prepare import PlannedStage, Prepared, as_json, prepare, told
-from xqr_bench.train.stage import Beside, Outcome, StageOptions, run_stage
+from xqr_bench.train.stage import Outcome, StageOptions, run_stage
 from xqr_bench.train.texts import distinct_texts
 from xqr_bench.train.types import ParallelData
 from xqr_bench.train.workspace import TrainCache, Workspace, is_first
@@ -165,20 +165,19 @@ def train(
     return _Run(config, prepared, cache, clock, observe or Observer(), on_kept, evaluator, arguments or {}).go()
 
 
+@dataclass
 class _Run:
-    def __init__(
-        self,
-        config: TrainConfig,
-        prepared: Prepared,
-        cache: TrainCache,
-        clock: Clock,
-        observe: Observer,
-        on_kept: Kept | None,
-        evaluator: Any,
-        arguments: dict[str, Any],
-    ) -> None:
-        self.config, self.prepared, self.cache, self.clock = config, prepared, cache, clock
-        self.observe, self.on_kept, self.evaluator, self.arguments = observe, on_kept, evaluator, arguments
+    config: TrainConfig
+    prepared: Prepared
+    cache: TrainCache
+    clock: Clock
+    observe: Observer
+    on_kept: Kept | None
+    evaluator: Any
+    arguments: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        config = self.config
         self.place = None if config.output is None else Workspace(Path(config.output).expanduser())
         self.recipe = config.values
         self.device = config.options.device or ("cpu" if config.static else None)
@@ -255,28 +254,28 @@ class _Run:
             return _record_stage(stage, outcome)
 
     def _stage(self, model: Any, stage: PlannedStage, name: str, every: int) -> Outcome:
-        main = name == "training"
         options = StageOptions(
-            recipe=self.recipe if main else replace(self.recipe, negatives=0, patience=0),
+            recipe=replace(self.recipe, negatives=0, patience=0),
             seed=self.config.seed,
             device=self.device,
             folder=None if self.place is None else self.place.folder / name,
             checkpoint_every=every,
             workers=self.config.workers,
             gather=self.config.gather,
+            observe=self.observe,
         )
-        beside = Beside(self.observe)
-        if main:
+        if name == "training":
             validation = self.prepared.validation
-            beside = Beside(
-                self.observe,
-                self.config.save_at,
-                lambda outcome: self._keep(model, outcome),
-                None if validation is None else validation.texts,
-                self.evaluator,
+            options = replace(
+                options,
+                recipe=self.recipe,
+                keep_at=self.config.save_at,
+                keep=lambda outcome: self._keep(model, outcome),
+                validation=None if validation is None else validation.texts,
+                evaluator=self.evaluator,
             )
-        with self.observe.phase("training" if main else "aligning", stage.plan.steps):
-            outcome = run_stage(model, stage.texts, options, beside, self.cache)
+        with self.observe.phase("training" if name == "training" else "aligning", stage.plan.steps):
+            outcome = run_stage(model, stage.texts, options, self.cache)
         self.outcomes.append(outcome)
         return outcome
 

@@ -35,29 +35,6 @@ from xqr_bench.train.workspace import TrainCache, complete_checkpoint, count, on
 
 
 @dataclass(frozen=True)
-class StageOptions:
-    """How a stage runs, whatever it trains on.
-
-    Attributes:
-        recipe: the numbers.
-        seed: of whatever the model draws (dropout).
-        device: such as "cpu"; None: the best there is.
-        folder: for checkpoints; None: none are kept.
-        checkpoint_every: updates between checkpoints; 0: none.
-        workers: processes that prepare batches ahead.
-        gather: on several processes take the passages of all as negatives.
-    """
-
-    recipe: Recipe
-    seed: int
-    device: str | None = None
-    folder: Path | None = None
-    checkpoint_every: int = 0
-    workers: int = 0
-    gather: bool = True
-
-
-@dataclass(frozen=True)
 class Outcome:
     """What came of a stage; see `xqr_bench.record.provenance.Stage`."""
 
@@ -75,31 +52,44 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Beside:
-    """What goes on beside the updates.
+class StageOptions:
+    """How a stage runs, and what goes on beside its updates.
 
     Attributes:
+        recipe: the numbers.
+        seed: of whatever the model draws (dropout).
+        device: such as "cpu"; None: the best there is.
+        folder: for checkpoints; None: none are kept.
+        checkpoint_every: updates between checkpoints; 0: none.
+        workers: processes that prepare batches ahead.
+        gather: on several processes take the passages of all as negatives.
         observe: hears of each update.
-        keep_at, keep: told what has come of it so far, when the number of updates done is one of these.
+        keep_at, keep: called with what has come of it so far, when the number of updates done is one of these.
         validation: batches whose loss is watched; with a patience it stops the training, and the weights of the
             lowest loss are kept.
         evaluator: scores the model at each validation (see `XqrEvaluator`).
     """
 
+    recipe: Recipe
+    seed: int
+    device: str | None = None
+    folder: Path | None = None
+    checkpoint_every: int = 0
+    workers: int = 0
+    gather: bool = True
     observe: Observer = field(default_factory=Observer)
     keep_at: Collection[int] = ()
     keep: Callable[[Outcome], None] | None = None
     validation: PlannedTexts | None = None
     evaluator: Any = None
 
+    @property
+    def stops(self) -> bool:
+        """Whether the validation may stop it early."""
+        return self.validation is not None and self.recipe.patience > 0
 
-def run_stage(
-    model: Any,
-    texts: PlannedTexts,
-    options: StageOptions,
-    beside: Beside | None = None,
-    cache: TrainCache | None = None,
-) -> Outcome:
+
+def run_stage(model: Any, texts: PlannedTexts, options: StageOptions, cache: TrainCache | None = None) -> Outcome:
     """Train a model, in place.
 
     A complete checkpoint in the folder is gone on from. Random states of Python, numpy and torch, and how much the
@@ -108,7 +98,7 @@ def run_stage(
     Args:
         model: a SentenceTransformer.
         texts: the batches.
-        options, beside: see there.
+        options: see there.
         cache: keeps the tokens of a static model.
 
     Returns:
@@ -118,7 +108,7 @@ def run_stage(
         UsageError: a batch that the processes cannot share, or a precision that the device has not.
         TrainingError: the loss is no number.
     """
-    beside, cache = beside or Beside(), cache or TrainCache()
+    cache = cache or TrainCache()
     with _isolated(), memory_kept(), library_bars_hidden():
         processes = count(options.device)
         if texts.plan.batch_size % processes:
@@ -127,21 +117,17 @@ def run_stage(
                 remedy=f"use a batch size that {processes} divides",
             )
         if options.folder is not None:
-            return _run(model, texts, options, options.folder, beside, cache)
+            return _run(model, texts, options, options.folder, cache)
         with tempfile.TemporaryDirectory(prefix="xqr-bench-train-") as folder:
-            return _run(model, texts, options, Path(folder), beside, cache)
+            return _run(model, texts, options, Path(folder), cache)
 
 
-def _run(
-    model: Any, texts: PlannedTexts, options: StageOptions, folder: Path, beside: Beside, cache: TrainCache
-) -> Outcome:
+def _run(model: Any, texts: PlannedTexts, options: StageOptions, folder: Path, cache: TrainCache) -> Outcome:
     from accelerate import PartialState
     from transformers import EarlyStoppingCallback, PrinterCallback
 
     recipe, processes = options.recipe, count(options.device)
-    stops = beside.validation is not None and recipe.patience > 0
-    watched = beside.validation is not None or beside.evaluator is not None
-    arguments = _arguments(model, options, folder, texts.plan.steps, processes, stops=stops, watched=watched)
+    arguments = _arguments(model, options, folder, texts.plan.steps, processes)
     with PartialState().main_process_first():  # the first may remove half of a checkpoint
         start = complete_checkpoint(folder, processes)
     before = 0 if start is None else int(start.name.removeprefix("checkpoint-"))
@@ -167,10 +153,10 @@ def _run(
             device=str(arguments.device),
         )
 
-    keep = beside.keep
+    keep = options.keep
     gathered = options.gather and processes > 1
     train = PlanDataset(texts)
-    validate = None if beside.validation is None else PlanDataset(beside.validation)
+    validate = None if options.validation is None else PlanDataset(options.validation)
     model.model_card_data.local_files_only = True  # checkpoints have cards: made without asking the hub
     trainer = PlanTrainer(
         model=model,
@@ -178,11 +164,11 @@ def _run(
         train_dataset=train,
         eval_dataset=validate,
         loss=info_nce(model, recipe.temperature, mini_batch=recipe.mini_batch, gather=gathered),
-        evaluator=beside.evaluator,
+        evaluator=options.evaluator,
         callbacks=[
             complete,
-            Watch(beside.observe, beside.keep_at, None if keep is None else lambda: keep(so_far())),
-            *([EarlyStoppingCallback(recipe.patience)] if stops else []),
+            Watch(options.observe, options.keep_at, None if keep is None else lambda: keep(so_far())),
+            *([EarlyStoppingCallback(recipe.patience)] if options.stops else []),
         ],
     )
     trainer.remove_callback(PrinterCallback)
@@ -190,9 +176,9 @@ def _run(
         if dataset is not None:
             dataset.collate = _collator(model, dataset.texts, recipe, trainer.data_collator, cache)
     if before:
-        beside.observe.advance(before)
+        options.observe.advance(before)
     trainer.train(resume_from_checkpoint=None if start is None else str(start))
-    best = trainer.state.best_global_step if stops else None
+    best = trainer.state.best_global_step if options.stops else None
     if best is not None:  # the library only logs it when it cannot load them
         _load_weights(model, folder / f"checkpoint-{best}")
     return so_far(best)
@@ -207,13 +193,14 @@ def _sum(trainer: Any, number: int) -> int:
     return int(trainer.accelerator.reduce(torch.tensor(number, device=trainer.accelerator.device), "sum"))
 
 
-def _arguments(
-    model: Any, options: StageOptions, folder: Path, steps: int, processes: int, *, stops: bool, watched: bool
-) -> Any:
+def _arguments(model: Any, options: StageOptions, folder: Path, steps: int, processes: int) -> Any:
+    import torch
     from sentence_transformers import SentenceTransformerTrainingArguments
 
-    recipe = options.recipe
-    _check_precision(recipe.precision, options.device)
+    recipe, stops = options.recipe, options.stops
+    watched = options.validation is not None or options.evaluator is not None
+    if recipe.precision == "fp16" and (options.device == "cpu" or not torch.cuda.is_available()):
+        raise UsageError("--precision fp16 needs a CUDA device", remedy="use bf16 or fp32 here")
     every = recipe.validate_every if stops else options.checkpoint_every
     arguments = SentenceTransformerTrainingArguments(
         output_dir=str(folder),
@@ -222,15 +209,15 @@ def _arguments(
         per_device_eval_batch_size=max(1, recipe.batch_size // processes),
         learning_rate=recipe.learning_rate,
         weight_decay=recipe.weight_decay,
-        lr_scheduler_type=_scheduler(recipe),
+        lr_scheduler_type="constant_with_warmup" if recipe.schedule == "constant" else recipe.schedule,
         warmup_steps=round(recipe.warmup * steps),
         max_grad_norm=recipe.max_grad_norm,
         bf16=recipe.precision == "bf16",
         fp16=recipe.precision == "fp16",
         seed=options.seed,
         use_cpu=on_cpu(options.device),
-        prompts=_prompts(recipe),
-        router_mapping=_routes(model, recipe),
+        prompts=_by_column(recipe, recipe.query_prompt, recipe.passage_prompt),
+        router_mapping=_by_column(recipe, "query", "document") if _has_routes(model) else {},
         eval_strategy="steps" if watched else "no",
         eval_steps=recipe.validate_every if watched else None,
         save_strategy="steps" if every else "no",
@@ -254,29 +241,15 @@ def _arguments(
     return arguments
 
 
-def _scheduler(recipe: Recipe) -> str:
-    return "constant_with_warmup" if recipe.schedule == "constant" else recipe.schedule
-
-
-def _check_precision(precision: str, device: str | None) -> None:
-    import torch
-
-    no_cuda = device == "cpu" or not torch.cuda.is_available()
-    if precision == "fp16" and no_cuda:
-        raise UsageError("--precision fp16 needs a CUDA device", remedy="use bf16 or fp32 here")
-
-
-def _prompts(recipe: Recipe) -> dict[str, str]:
+def _by_column(recipe: Recipe, of_queries: str, of_passages: str) -> dict[str, str]:
+    """A value for each column of a batch."""
     names = column_names(recipe.negatives)
-    return {name: recipe.passage_prompt if column else recipe.query_prompt for column, name in enumerate(names)}
+    return {name: of_passages if column else of_queries for column, name in enumerate(names)}
 
 
-def _routes(model: Any, recipe: Recipe) -> dict[str, str]:
-    """For models with a path for queries and one for documents."""
-    if not any(type(module).__name__ == "Router" for module in model):
-        return {}
-    names = column_names(recipe.negatives)
-    return {name: "document" if column else "query" for column, name in enumerate(names)}
+def _has_routes(model: Any) -> bool:
+    """Whether the model has a path for queries and one for documents."""
+    return any(type(module).__name__ == "Router" for module in model)
 
 
 def _collator(model: Any, texts: PlannedTexts, recipe: Recipe, library: Any, cache: TrainCache) -> Collator:

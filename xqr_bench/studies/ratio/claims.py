@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats as scipy_stats
 
 from xqr_bench.core.languages import LANGUAGES
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL
@@ -29,12 +28,12 @@ from xqr_bench.studies.ratio.results import LEVELS, Results
 from xqr_bench.studies.ratio.statistics import (
     LEVEL,
     MARGIN,
-    Effect,
     Replicates,
     Term,
     best_alphas,
     effect,
     seeds_needed,
+    t_half_width,
 )
 
 # The scores of a condition, of all languages and of parts of them, and their figures for every arm.
@@ -123,29 +122,9 @@ def defined(found: Replicates, name: str) -> bool:
     return bool(np.isfinite(found.by_seed[place]).all() and np.isfinite(found.both[:, place]).all())
 
 
-def made_contrast(one: Effect) -> Contrast:
-    """An effect as `ratios.json` has it."""
-    half = None if one.seed_deviation is None else t_half_width(one.seed_deviation, one.seeds)
-    return Contrast(
-        estimate=one.estimate,
-        low=one.low,
-        high=one.high,
-        t_low=None if half is None else one.estimate - half,
-        t_high=None if half is None else one.estimate + half,
-        seeds=one.seeds,
-        seed_deviation=one.seed_deviation,
-        detectable=one.detectable,
-    )
-
-
-def t_half_width(deviation: float, seeds: int) -> float:
-    """Half of the 95% interval of a mean over seeds: t(.975, n - 1) s / sqrt(n)."""
-    return float(scipy_stats.t.ppf((1 + LEVEL) / 2, seeds - 1) * deviation / np.sqrt(seeds))
-
-
 def contrast(found: Replicates, terms: list[Term]) -> Contrast:
     """A sum of weighted scores of arms."""
-    return made_contrast(effect(found, terms))
+    return effect(found, terms).contrast()
 
 
 def difference(found: Replicates, score: str, arm: str, base: str) -> Contrast:
@@ -257,7 +236,7 @@ def _claim(number: str, parts: list[ClaimPart]) -> Claim:
 
 def _part(found: Replicates, text: str, terms: list[Term], *, counts: bool = True) -> ClaimPart:
     one = effect(found, terms)
-    made = made_contrast(one)
+    made = one.contrast()
     told = outcome(made)
     needed = seeds_needed(one, one.estimate) if told == "cannot be told" else None
     return ClaimPart(text=text, effect=made, outcome=told, counts=counts, seeds_needed=needed)

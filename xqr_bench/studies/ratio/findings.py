@@ -33,7 +33,6 @@ from xqr_bench.studies.ratio.claims import (
     defined,
     joshi_class,
     language_effects,
-    made_contrast,
     query_languages,
     score_figures,
 )
@@ -46,13 +45,10 @@ from xqr_bench.studies.ratio.statistics import (
     MARGIN,
     MULTI,
     RESAMPLES,
-    Effect,
     Replicates,
-    Tested,
     primary_scores,
     primary_tests,
     replicate,
-    seeds_needed,
 )
 from xqr_bench.studies.ratio.sweep import FILE as TUNING_FILE
 from xqr_bench.studies.ratio.sweep import read_study
@@ -258,7 +254,7 @@ def _view(
     elif undefined:
         missing.append("the tests: a score is undefined")
     else:
-        tested = [_hypothesis(one) for one in primary_tests(found)]
+        tested = primary_tests(found)
         if not any(one.name == "H2" for one in tested):
             missing.append("H2: all query languages have the same level")
     if not undefined:
@@ -273,29 +269,6 @@ def _view(
         missing=missing,
     )
     return shown, found
-
-
-def _hypothesis(tested: Tested) -> form.Hypothesis:
-    two_sided = tested.name == "H2"
-
-    def part(name: str, one: Effect) -> form.TestPart:
-        return form.TestPart(
-            name=name,
-            effect=made_contrast(one),
-            p=one.p_two_sided if two_sided else one.p_greater,
-            p_t=one.t_two_sided if two_sided else one.t_greater,
-            seeds_needed=seeds_needed(one, one.estimate),
-        )
-
-    return form.Hypothesis(
-        name=tested.name,
-        parts=[part(name, one) for name, one in tested.parts.items()],
-        p=tested.p,
-        p_t=tested.p_t,
-        adjusted=tested.adjusted,
-        adjusted_t=tested.adjusted_t,
-        claimed=tested.claimed,
-    )
 
 
 def _tuning(folder: Path) -> form.Tuning | None:

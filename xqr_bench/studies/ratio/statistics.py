@@ -17,6 +17,7 @@ from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL, FloatArray
 from xqr_bench.measure.linear import detectable_difference
 from xqr_bench.measure.resampling import REDRAWS, holm, multinomial_weights
 from xqr_bench.studies.ratio.design import ALPHAS
+from xqr_bench.studies.ratio.form import Contrast, Hypothesis, TestPart
 from xqr_bench.studies.ratio.results import LEVELS, Results
 
 RESAMPLES = 10_000
@@ -130,13 +131,11 @@ class Effect:
         estimate: mean over seeds.
         low, high: 95%, percentiles of the two-way bootstrap.
         p_greater, p_less: one-sided, by bootstrap: of "not above 0", "not below 0".
-        p_two_sided: twice the smaller one, at most 1.
         t_greater, t_two_sided: p of the paired t over seeds, articles fixed; None with one seed or without spread.
         error: standard deviation of the replicates.
         article_error: with seeds fixed.
         seed_deviation: standard deviation over seeds, articles fixed.
         seeds: how many.
-        detectable: smallest true value found with 80% power by a two-sided t test at 5%; None: cannot be told.
     """
 
     estimate: float
@@ -144,14 +143,41 @@ class Effect:
     high: float
     p_greater: float
     p_less: float
-    p_two_sided: float
     t_greater: float | None
     t_two_sided: float | None
     error: float
     article_error: float
     seed_deviation: float | None
     seeds: int
-    detectable: float | None
+
+    @property
+    def p_two_sided(self) -> float:
+        """Twice the smaller one-sided p, at most 1."""
+        return min(1.0, 2 * min(self.p_greater, self.p_less))
+
+    @property
+    def detectable(self) -> float | None:
+        """Smallest true value found with 80% power by a two-sided t test at 5%; None: cannot be told."""
+        return detectable_difference(self.error, self.seeds - 1)
+
+    def contrast(self) -> Contrast:
+        """The same as `ratios.json` has it."""
+        half = None if self.seed_deviation is None else t_half_width(self.seed_deviation, self.seeds)
+        return Contrast(
+            estimate=self.estimate,
+            low=self.low,
+            high=self.high,
+            t_low=None if half is None else self.estimate - half,
+            t_high=None if half is None else self.estimate + half,
+            seeds=self.seeds,
+            seed_deviation=self.seed_deviation,
+            detectable=self.detectable,
+        )
+
+
+def t_half_width(deviation: float, seeds: int) -> float:
+    """Half of the 95% interval of a mean over seeds: t(.975, n - 1) s / sqrt(n)."""
+    return float(scipy_stats.t.ppf((1 + LEVEL) / 2, seeds - 1) * deviation / np.sqrt(seeds))
 
 
 def effect(found: Replicates, terms: Sequence[Term]) -> Effect:
@@ -171,7 +197,6 @@ def effect(found: Replicates, terms: Sequence[Term]) -> Effect:
     greater, less = ((1 + int((~side).sum())) / (resamples + 1) for side in (drawn > 0, drawn < 0))
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     deviation = float(by_seed.std(ddof=1)) if seeds > 1 else None
-    error = float(drawn.std(ddof=1))
     one_sided = two_sided = None
     if deviation:
         t = float(by_seed.mean()) / (deviation / np.sqrt(seeds))
@@ -183,14 +208,12 @@ def effect(found: Replicates, terms: Sequence[Term]) -> Effect:
         high=float(high),
         p_greater=greater,
         p_less=less,
-        p_two_sided=min(1.0, 2 * min(greater, less)),
         t_greater=one_sided,
         t_two_sided=two_sided,
-        error=error,
+        error=float(drawn.std(ddof=1)),
         article_error=float(fixed.std(ddof=1)),
         seed_deviation=deviation,
         seeds=seeds,
-        detectable=detectable_difference(error, seeds - 1),
     )
 
 
@@ -230,66 +253,51 @@ def primary_scores(results: Results) -> dict[str, list[int]]:
     }
 
 
-@dataclass(frozen=True)
-class Tested:
-    """A hypothesis.
-
-    Attributes:
-        name: H1 or H2.
-        parts: what it is made of.
-        p, p_t: by two-way bootstrap, by t over seeds; the largest of the parts'. None: cannot be computed.
-        adjusted, adjusted_t: by Holm over both hypotheses.
-        claimed: whether both adjusted p-values are at most 5%.
-    """
-
-    name: str
-    parts: dict[str, Effect]
-    p: float
-    p_t: float | None
-    adjusted: float
-    adjusted_t: float | None
-    claimed: bool
-
-
-def primary_tests(found: Replicates) -> tuple[Tested, ...]:
+def primary_tests(found: Replicates) -> list[Hypothesis]:
     """H1 (intersection-union of four one-sided tests) and H2 (interaction, two-sided), Holm over the two.
 
-    H2 is left out where all query languages have the same level.
+    The p of a hypothesis is the largest of its parts'. It is claimed when both adjusted p-values, by bootstrap and by
+    t, are at most 5%. H2 is left out where all query languages have the same level.
     """
     share = 1 - MARGIN
     middle, mono, cross = "alpha-0.5", "alpha-1", "alpha-0"
-    h1 = {
-        "mono(.5) > .98 mono(1)": effect(found, [Term(MONO, middle), Term(MONO, mono, -share)]),
-        "multi(.5) > .98 multi(0)": effect(found, [Term(MULTI, middle), Term(MULTI, cross, -share)]),
-        "mono(.5) > mono(0)": effect(found, [Term(MONO, middle), Term(MONO, cross, -1)]),
-        "multi(.5) > multi(1)": effect(found, [Term(MULTI, middle), Term(MULTI, mono, -1)]),
+    effects = {
+        "H1": {
+            "mono(.5) > .98 mono(1)": effect(found, [Term(MONO, middle), Term(MONO, mono, -share)]),
+            "multi(.5) > .98 multi(0)": effect(found, [Term(MULTI, middle), Term(MULTI, cross, -share)]),
+            "mono(.5) > mono(0)": effect(found, [Term(MONO, middle), Term(MONO, cross, -1)]),
+            "multi(.5) > multi(1)": effect(found, [Term(MULTI, middle), Term(MULTI, mono, -1)]),
+        }
     }
-    parts = {"H1": h1}
-    p = [max(part.p_greater for part in h1.values())]
-    by_t = [[part.t_greater for part in h1.values()]]
     if OTHER in found.names:
         terms = [Term(TRAINED, middle), Term(TRAINED, cross, -1), Term(OTHER, middle, -1), Term(OTHER, cross)]
-        interaction = effect(found, terms)
-        parts["H2"] = {"effect on retrieval-trained minus effect on others": interaction}
-        p.append(interaction.p_two_sided)
-        by_t.append([interaction.t_two_sided])
-    p_t = [
-        max(known) if len(known := [one for one in group if one is not None]) == len(group) else None for group in by_t
-    ]
+        effects["H2"] = {"effect on retrieval-trained minus effect on others": effect(found, terms)}
+    p_of_parts = {
+        "H1": [(one.p_greater, one.t_greater) for one in effects["H1"].values()],
+        "H2": [(one.p_two_sided, one.t_two_sided) for one in effects.get("H2", {}).values()],
+    }
+    p = [max(by_bootstrap for by_bootstrap, _ in p_of_parts[name]) for name in effects]
+    by_t = [[1.0 if one is None else one for _, one in p_of_parts[name]] for name in effects]
+    known = [all(one is not None for _, one in p_of_parts[name]) for name in effects]
     adjusted = holm(p)
-    adjusted_t = holm([1.0 if one is None else one for one in p_t])
-    return tuple(
-        Tested(
-            name,
-            of,
-            p[k],
-            p_t[k],
-            float(adjusted[k]),
-            None if p_t[k] is None else float(adjusted_t[k]),
-            bool(p_t[k] is not None and max(adjusted[k], adjusted_t[k]) <= SIGNIFICANT),
+    adjusted_t = holm([max(of) for of in by_t])
+    return [
+        Hypothesis(
+            name=name,
+            parts=[
+                TestPart(
+                    name=text, effect=one.contrast(), p=of[0], p_t=of[1], seeds_needed=seeds_needed(one, one.estimate)
+                )
+                for (text, one), of in zip(effects[name].items(), p_of_parts[name], strict=True)
+            ],
+            p=p[k],
+            p_t=max(by_t[k]) if known[k] else None,
+            adjusted=float(adjusted[k]),
+            adjusted_t=float(adjusted_t[k]) if known[k] else None,
+            claimed=bool(known[k] and max(adjusted[k], adjusted_t[k]) <= SIGNIFICANT),
         )
-        for k, (name, of) in enumerate(parts.items())
-    )
+        for k, name in enumerate(effects)
+    ]
 
 
 def best_alphas(
