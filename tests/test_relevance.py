@@ -14,7 +14,6 @@ import pytrec_eval
 from tests.conftest import needs_data
 from xqr_bench.analysis.choice import Choice
 from xqr_bench.analysis.compare import compare
-from xqr_bench.cli.tasks import repeated_answers
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.types import LENIENT, MONOLINGUAL, MULTILINGUAL, PARAGRAPH, VARIANTS, Ranks, TaskData
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
@@ -26,6 +25,7 @@ from xqr_bench.rank.exact import exact_ranks
 from xqr_bench.rank.product import unit_vectors
 from xqr_bench.rank.variants import group_relevants
 from xqr_bench.record import Record, load_record, recompute, relevance_ranks, save_record, to_json
+from xqr_bench.report.tasks import repeated_answers
 from xqr_bench.tasks import load_task, resolve_task
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -6,22 +6,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from xqr_bench.cli.groups import DataFolder
 from xqr_bench.cli.printing import console, echo
+from xqr_bench.core.options import takes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from xqr_bench.tasks import FileCheck, TaskSpec
 
-DATA_DIR = click.option(
-    "--data-dir",
-    type=click.Path(),
-    help="Folder with the files (<folder>/xquad-r/en.json). Default: XQR_BENCH_DATA, else the cache.",
-)
 TASKS = click.argument("tasks", nargs=-1, metavar="[TASK]...")
 
 
-@click.group(short_help="Fetch, verify or list the data files of the tasks.")
+@click.group()
 def data() -> None:
     """Fetch, verify or list the data files of the tasks.
 
@@ -30,23 +27,23 @@ def data() -> None:
 
 
 @data.command("list")
-@DATA_DIR
+@takes(where=DataFolder)
 @TASKS
-def list_files(tasks: tuple[str, ...], data_dir: str | None) -> None:
+def list_files(tasks: tuple[str, ...], where: DataFolder) -> None:
     """Show where the files of each task are, or would be."""
     from xqr_bench.report.table import Table, columns
     from xqr_bench.tasks import locate
 
-    rows, where = [], []
+    rows, folders = [], []
     for spec in _specs(tasks):
-        places = [locate(spec, code, data_dir) for code in spec.languages]
+        places = [locate(spec, code, where.data_dir) for code in spec.languages]
         present = [place for place in places if place.present]
         size = size_text(sum(place.path.stat().st_size for place in present))
         licence = spec.licence.name if spec.licence else "not stated"
         rows.append((spec.name, f"{len(present)} of {len(places)}", size, licence))
-        where.append(f"{spec.name} ({places[0].kind}): {places[0].path.parent}")
+        folders.append(f"{spec.name} ({places[0].kind}): {places[0].path.parent}")
     console().print(Table("", columns("task", "at hand", "size", "licence", names=4), rows, frame="list").terminal())
-    echo("\n" + "\n".join(where))
+    echo("\n" + "\n".join(folders))
 
 
 @data.command("fetch")
@@ -76,10 +73,9 @@ def fetch_files(tasks: tuple[str, ...], force: bool) -> None:
 
 
 @data.command("verify")
-@DATA_DIR
+@takes(where=DataFolder)
 @TASKS
-@click.pass_context
-def verify_files(context: click.Context, tasks: tuple[str, ...], data_dir: str | None) -> None:
+def verify_files(tasks: tuple[str, ...], where: DataFolder) -> None:
     """Check digest and content of every file of TASK (default: of every task); exit code 1 on a fault.
 
     Tasks that were never fetched are a fault only when they are named.
@@ -89,36 +85,36 @@ def verify_files(context: click.Context, tasks: tuple[str, ...], data_dir: str |
 
     faults = 0
     for spec in _specs(tasks):
-        checks = list(verify(spec, data_dir))
+        checks = list(verify(spec, where.data_dir))
         if not tasks and all(check.place.kind == "cache" and not check.place.present for check in checks):
             echo(f"{spec.name}: not fetched (xqr-bench data fetch {spec.name})")
             continue
-        found = _report(spec, checks)
-        if not found:
+        bad = _report(spec, checks)
+        if not bad:
             try:
-                whole = load_task(spec, data_dir=data_dir)
+                whole = load_task(spec, data_dir=where.data_dir)
                 echo(
                     f"{spec.name}: {len(whole.queries):,} queries, {len(whole.candidates):,} candidates, "
                     f"{len(set(whole.clusters)):,} articles"
                 )
             except DataError as error:
                 echo(f"FAULT {error}")
-                found = 1
-        faults += found
+                bad = 1
+        faults += bad
     if faults:
         echo(f"{faults} fault{'s' if faults > 1 else ''} found", err=True)
-        context.exit(1)
+        raise SystemExit(1)
 
 
 def _report(spec: TaskSpec, checks: Sequence[FileCheck]) -> int:
     """Print a line per file (what to do about missing ones: once); return the number of faults."""
-    told = False
+    missing_named = False
     for check in checks:
         name = spec.files[check.place.language].path
         if check.fault is not None:
             missing = not check.place.present
-            echo(f"FAULT {name}: {'not there either' if missing and told else check.fault}")
-            told = told or missing
+            echo(f"FAULT {name}: {'not there either' if missing and missing_named else check.fault}")
+            missing_named = missing_named or missing
             continue
         digest = "digest ok" if spec.files[check.place.language].sha256 else "no digest to check"
         echo(

@@ -2,133 +2,38 @@
 
 from __future__ import annotations
 
-import textwrap
-from typing import TYPE_CHECKING
-
 import click
 
+from xqr_bench.cli.groups import DataFolder
 from xqr_bench.cli.printing import console, echo
-from xqr_bench.core.types import LENIENT
-
-REPEATED = (
-    "repeated: questions whose answer stands, character for character, in another sentence of\n"
-    "its paragraph too; under lenient relevance that one leaves the ranking (docs/relevance.md)"
-)
-
-if TYPE_CHECKING:
-    from xqr_bench.core.types import TaskData
-    from xqr_bench.report.table import Table
-    from xqr_bench.tasks import TaskSpec
+from xqr_bench.core.options import takes
 
 
-@click.command(short_help="List the tasks, or show one.")
+@click.command()
 @click.argument("name", required=False)
-@click.option(
-    "--data-dir",
-    type=click.Path(),
-    help="Folder with the data files. Default: XQR_BENCH_DATA, else the cache.",
-)
-def tasks(name: str | None, data_dir: str | None) -> None:
+@takes(where=DataFolder)
+def tasks(name: str | None, where: DataFolder) -> None:
     """List the shipped tasks, or show the one called NAME (or the task file at that path)."""
-
+    from xqr_bench.report.tasks import fact_lines, languages_table, tasks_table
     from xqr_bench.tasks import list_specs, load_spec, load_task, locate
 
     if name is None:
-        console().print(_overview(list_specs()).terminal())
+        console().print(tasks_table(list_specs()).terminal())
         console().print("\nxqr-bench tasks NAME shows one; docs/tasks.md tells how to add your own.")
         return
     spec = load_spec(name)
-    places = [locate(spec, code, data_dir) for code in spec.languages]
+    places = [locate(spec, code, where.data_dir) for code in spec.languages]
     missing = [place for place in places if not place.present]
     console().print(f"{spec.title} ({spec.name})", style="bold")
     if spec.description:
         console().print(" ".join(spec.description.split()))
     console().print()
-    console().print(_languages(spec, None if missing else load_task(spec, data_dir=data_dir)).terminal())
+    data = None if missing else load_task(spec, data_dir=where.data_dir)
+    console().print(languages_table(spec, data).terminal())
     if missing:
         echo(f"no counts: {len(missing)} of {len(places)} files are not in {missing[0].path.parent}")
         if missing[0].kind == "cache":
             echo(f"to do: xqr-bench data fetch {spec.name}")
-    echo("\n" + "\n".join(_facts(spec)))
+    echo("\n" + "\n".join(fact_lines(spec)))
     if spec.citation.strip():
         echo(f"\n{spec.citation.strip()}")
-
-
-def _overview(specs: list[TaskSpec]) -> Table:
-    from xqr_bench.report.table import Table, columns
-
-    rows = [
-        (
-            spec.name,
-            spec.title,
-            f"{len(spec.languages)}: {' '.join(spec.languages)}",
-            spec.licence.name if spec.licence else "not stated",
-        )
-        for spec in specs
-    ]
-    return Table("", columns("task", "title", "languages", "licence", names=4), rows, frame="list")
-
-
-def _languages(spec: TaskSpec, data: TaskData | None) -> Table:
-    """A row per language; counts where the data is at hand."""
-    from xqr_bench.core.languages import LANGUAGES
-    from xqr_bench.report.table import Table, columns
-
-    rows = []
-    for code in spec.languages:
-        row = LANGUAGES.get(code)
-        names = [row.name, row.script, str(row.resource_class)] if row else ["-", "-", "-"]
-        gib, articles = (row.cc100_gib, row.wikipedia_articles) if row else (None, None)
-        rows.append([code, *names, "-" if gib is None else f"{gib:g}", "-" if articles is None else f"{articles:,}"])
-    headings, notes = ["code", "language", "script", "class", "CC-100, GiB", "Wikipedia"], []
-    if data is not None:
-        headings += ["questions", "candidates"]
-        queries = [query.language for query in data.queries]
-        for cells, size in zip(rows, data.column_sizes, strict=True):
-            cells += [f"{queries.count(cells[0]):,}", f"{size:,}"]
-        rows.append(["all", "", "", "", "", "", f"{len(queries):,}", f"{len(data.candidates):,}"])
-        questions = len({query.question for query in data.queries})
-        notes.append(f"{questions:,} distinct questions in {len(set(data.clusters)):,} articles")
-        repeated = repeated_answers(data)
-        if repeated:
-            headings.append("repeated")
-            notes.append(REPEATED)
-            for cells in rows:
-                cells.append(f"{repeated[cells[0]]:.1%}")
-    return Table("", columns(*headings, names=4), rows, notes, frame="list")
-
-
-def repeated_answers(data: TaskData) -> dict[str, float]:
-    """Share of the questions whose answer stands in another sentence of its paragraph too: by language, and "all".
-
-    Empty where the task has no such counts. Only the paragraph in the question's own language is looked at.
-    """
-    if data.echoes is None or LENIENT not in data.relevance:
-        return {}
-    language = [candidate.language for candidate in data.candidates]
-    counts: dict[str, list[bool]] = {code: [] for code in (*data.languages, "all")}
-    for query, found in zip(data.queries, data.echoes, strict=True):
-        repeated = any(language[index] == query.language for index in found)
-        counts[query.language].append(repeated)
-        counts["all"].append(repeated)
-    return {code: sum(found) / max(1, len(found)) for code, found in counts.items()}
-
-
-def _facts(spec: TaskSpec) -> list[str]:
-    """Lines of a key and a value; only lists are wrapped, so that addresses can be copied."""
-    facts = {"settings": ", ".join(spec.settings), "metrics": ", ".join(spec.metrics)}
-    for name, group in spec.group_members().items():
-        lacks = f" (not in this task: {', '.join(group.absent)})" if group.members and group.absent else ""
-        facts[f"group {name}"] = group.reason or ", ".join(group.members) + lacks
-    facts["licence"] = f"{spec.licence.name}, {spec.licence.url}" if spec.licence else "not stated"
-    if spec.base_url:
-        facts["source"] = spec.base_url.format(revision=spec.revision, path="...")
-    else:
-        facts["source"] = "shipped in the package" if spec.embedded else "beside the task file"
-    facts["task file"] = str(spec.origin)
-    width = max(map(len, facts)) + 2
-    lines = []
-    for key, value in facts.items():
-        parts = textwrap.wrap(value, 98 - width, break_long_words=False, break_on_hyphens=False)
-        lines += [f"{key if not n else '':{width}}{part}" for n, part in enumerate(parts)]
-    return lines
