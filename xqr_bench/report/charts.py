@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
@@ -23,15 +23,14 @@ from xqr_bench.measure.scores import SettingScores
 from xqr_bench.measure.scores import score as score_text
 from xqr_bench.record import Record, relevance_ranks
 from xqr_bench.report.frontier import Point, by_rank, on_frontier
-from xqr_bench.report.numbers import MINUS, cell_name
-from xqr_bench.report.numbers import number as number_text
+from xqr_bench.report.numbers import cell_name, number, on_two_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-# What all plots share: the width of a paper's column, colours that colour-blind readers tell apart, saving.
+# What all charts share: the width of a paper's column, colours that colour-blind readers tell apart, saving.
 
 WIDTH = 3.3  # inches: one of two columns
 SMALL = 7.0  # points; nothing is smaller
@@ -39,10 +38,12 @@ SEQUENTIAL = "cividis"
 DIFFERENCE = "BrBG"
 POSITION = "PuOr_r"
 GREY = "#d9d9d9"
+DARK_GREY = "#8c8c8c"
 FAINT = "#595959"
 DARK = "#404040"
 # Okabe & Ito 2008
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442")
+BLUE = COLOURS[0]
 # what must be told not to write, so that the same plot has the same bytes
 METADATA: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 _STYLE = {
@@ -82,13 +83,20 @@ def check_output(path: Path | str) -> str:
 
 
 @contextmanager
-def drawing(height: float) -> Iterator[Figure]:
-    """A figure of one column's width and this height in inches, in the common style."""
+def drawing(height: float, rows: int = 1, columns: int = 1, **subplots: Any) -> Iterator[tuple[Figure, Any]]:
+    """A figure of one column's width and this height in inches, in the common style, and its panels `[rows, columns]`.
+
+    Args:
+        height: inches.
+        rows, columns: of panels.
+        subplots: what matplotlib's `subplots` takes beside.
+    """
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context(_STYLE):
-        yield Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        yield figure, figure.subplots(rows, columns, squeeze=False, **subplots)
 
 
 def save(figure: Figure, path: Path) -> Path:
@@ -111,6 +119,38 @@ def short(name: str, length: int = 34) -> str:
     return f"{name[:half]}…{name[-half:]}"
 
 
+def legend(figure: Figure, keys: Iterable[dict[str, Any]], ncols: int, **more: Any) -> None:
+    """A legend below all panels, from labels with the styles of their lines."""
+    from matplotlib.lines import Line2D
+
+    handles = [Line2D([], [], **key) for key in keys]
+    figure.legend(handles=handles, loc="outside lower center", ncols=ncols, frameon=False, **more)
+
+
+def colour_bar(figure: Figure, ax: Axes, coloured: Any, label: str, **more: Any) -> None:
+    """What the colours of a panel mean."""
+    bar = figure.colorbar(coloured, ax=ax, shrink=0.8, pad=0.02, **more)
+    bar.set_label(label)
+    bar.outline.set_linewidth(0.5)
+
+
+def estimate(
+    ax: Axes, at: float, value: float, intervals: Iterable[tuple[float, float, float]], line: str, **dot: Any
+) -> None:
+    """A dot with its intervals (low, high, width of the line), at a height of the panel."""
+    for low, high, width in intervals:
+        ax.plot([low, high], [at, at], color=line, linewidth=width, solid_capstyle="butt")
+    ax.plot([value], [at], marker="o", **dot)
+
+
+def named_rows(ax: Axes, places: Sequence[float], names: Sequence[str], ticks: int) -> None:
+    """Names on the left of the places, and so many ticks below."""
+    ax.set_yticks(places, names)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.locator_params(axis="x", nbins=ticks)
+
+
 def under(relevance: str, before: str = ", ") -> str:
     """The end of a title: the rule of relevance where it is not the strict one."""
     return "" if relevance == STRICT else f"{before}{relevance} relevance"
@@ -122,6 +162,7 @@ MOST_WITH_NUMBERS = 13
 SIGNIFICANT = "significant"
 NEW_LINE = "\n"
 POSITION_METRIC = "language_position"
+Pairs = dict[tuple[str, str], float | None]
 # inches: title, names and colour bar of a map; another line of its title
 AROUND_MAP = 0.75
 MAP_TITLE_LINE = 0.12
@@ -142,8 +183,8 @@ class Matrix:
     """
 
     title: str
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
+    rows: Sequence[str]
+    columns: Sequence[str]
     values: FloatArray
     grey: Any
     label: str
@@ -160,18 +201,18 @@ def score_matrix(record: Record, metric: str, relevance: str = STRICT) -> Matrix
         metric: a score.
         relevance: the rule of relevance.
     """
-    languages = tuple(record.task.languages)
-    values = _empty(languages)
-    mono, cross = (_scores(record, metric, relevance).get(setting) for setting in (MONOLINGUAL, CROSS_LINGUAL))
-    for i, query in enumerate(languages):
-        for j, candidate in enumerate(languages):
-            if query == candidate:
-                scores = mono.by_query_language.get(query, {}) if mono else {}
-            else:
-                scores = cross.by_language_pair.get(f"{query}>{candidate}", {}) if cross else {}
-            one = scores.get(metric)
-            if one is not None and one.value is not None:
-                values[i, j] = one.value
+    scores = record.scores
+    if relevance != STRICT:
+        by_query = variant_values(relevance, relevance_ranks(record, relevance), [metric], record.task.settings)
+        scores = score_text(by_query, {})[0]
+    cells: Pairs = {}
+    if MONOLINGUAL in scores:
+        of_languages = scores[MONOLINGUAL].by_query_language.items()
+        cells = {(code, code): found[metric].value for code, found in of_languages if metric in found}
+    if CROSS_LINGUAL in scores:
+        cells |= _of_pairs(scores[CROSS_LINGUAL], metric)
+    languages = record.task.languages
+    values = _values(languages, cells)
     if np.isnan(values).all():
         raise UsageError(
             f"{record.model.name} on {record.task.name} has no {metric} for a language pair",
@@ -179,73 +220,64 @@ def score_matrix(record: Record, metric: str, relevance: str = STRICT) -> Matrix
             remedy="choose a score, such as map",
         )
     label = f"{metric}; diagonal: monolingual, beside it: cross-lingual"
-    top = float(np.nanmax(values))
     title = f"{short(record.model.name)}, {record.task.title}{under(relevance, NEW_LINE)}"
-    return Matrix(title, languages, languages, values, np.zeros(values.shape, bool), label, SEQUENTIAL, 0.0, top)
+    grey, top = np.zeros(values.shape, bool), float(np.nanmax(values))
+    return Matrix(title, languages, languages, values, grey, label, SEQUENTIAL, 0.0, top)
 
 
-def _scores(record: Record, metric: str, relevance: str) -> dict[str, SettingScores]:
-    if relevance == STRICT:
-        return record.scores
-    values = variant_values(relevance, relevance_ranks(record, relevance), [metric], record.task.settings)
-    return score_text(values, {})[0]
-
-
-def difference_matrix(found: PairMap) -> Matrix:
+def difference_matrix(pairs: PairMap) -> Matrix:
     """A difference in every language pair, grey where it is not significant."""
-    values = _empty(found.languages)
-    grey = np.zeros(values.shape, dtype=bool)
-    place = {language: index for index, language in enumerate(found.languages)}
-    for (query, candidate), cell in found.cells.items():
-        values[place[query], place[candidate]] = cell.difference
-        grey[place[query], place[candidate]] = cell.verdict != SIGNIFICANT
+    values = _values(pairs.languages, {pair: cell.difference for pair, cell in pairs.cells.items()})
+    told_apart = _values(pairs.languages, {pair: cell.verdict == SIGNIFICANT for pair, cell in pairs.cells.items()})
+    grey = told_apart == 0
     reach = float(np.nanmax(np.abs(values))) or 1.0
-    some = next(iter(found.cells.values()))
-    label = f"difference in {found.metric}; grey: not significant\n({some.adjustment}, and by article)"
-    title = f"{short(found.b)}\nminus {short(found.a)}, {found.task}{under(found.relevance, NEW_LINE)}"
-    return Matrix(title, found.languages, found.languages, values, grey, label, DIFFERENCE, -reach, reach)
+    some = next(iter(pairs.cells.values()))
+    label = f"difference in {pairs.metric}; grey: not significant\n({some.adjustment}, and by article)"
+    title = f"{short(pairs.b)}\nminus {short(pairs.a)}, {pairs.task}{under(pairs.relevance, NEW_LINE)}"
+    return Matrix(title, pairs.languages, pairs.languages, values, grey, label, DIFFERENCE, -reach, reach)
 
 
 def position_matrix(record: Record) -> Matrix:
     """Where each candidate language stands among the relevants, and its mean over query languages."""
-    languages = tuple(record.task.languages)
-    values = np.full((len(languages) + 1, len(languages)), np.nan)
+    languages = record.task.languages
     scores = record.scores.get(MULTILINGUAL)
-    for i, query in enumerate(languages):
-        for j, candidate in enumerate(languages):
-            found = scores.by_language_pair.get(f"{query}>{candidate}", {}) if scores else {}
-            one = found.get(POSITION_METRIC)
-            if one is not None and one.value is not None:
-                values[i, j] = one.value
+    values = _values(languages, _of_pairs(scores, POSITION_METRIC) if scores is not None else {})
     if np.isnan(values).all():
         raise UsageError(
             f"{record.model.name} on {record.task.name} has no {POSITION_METRIC}",
             remedy="evaluate it again in the multilingual setting, at full depth",
         )
-    values[-1] = np.nanmean(values[:-1], axis=0)
+    values = np.vstack([values, np.nanmean(values, axis=0)])
     label = "mean place among the relevants: 0 first, .5 fair, 1 last"
-    title = f"{short(record.model.name)}, {record.task.title}"
-    rows = (*languages, "mean")
-    grey = np.zeros(values.shape, bool)
-    return Matrix(title, rows, languages, values, grey, label, POSITION, 0.0, 1.0)
+    title, grey = f"{short(record.model.name)}, {record.task.title}", np.zeros(values.shape, bool)
+    return Matrix(title, (*languages, "mean"), languages, values, grey, label, POSITION, 0.0, 1.0)
 
 
-def _empty(languages: Sequence[str]) -> FloatArray:
-    return np.full((len(languages), len(languages)), np.nan)
+def _of_pairs(scores: SettingScores, metric: str) -> Pairs:
+    """(query language, candidate language) -> value."""
+    cells: Pairs = {}
+    for pair, figures in scores.by_language_pair.items():
+        query, _, candidate = pair.partition(">")
+        cells[query, candidate] = figures[metric].value if metric in figures else None
+    return cells
+
+
+def _values(languages: Sequence[str], cells: Pairs) -> FloatArray:
+    """A square of all pairs of languages, NaN where there is no value."""
+    return np.array([[cells.get((query, candidate)) for candidate in languages] for query in languages], dtype=float)
 
 
 def draw_heatmap(matrices: Sequence[Matrix]) -> Figure:
     """The heat maps, one under the other."""
     contents = [(WIDTH - 0.4) * len(matrix.rows) / len(matrix.columns) for matrix in matrices]
     around = sum(AROUND_MAP + MAP_TITLE_LINE * matrix.title.count("\n") for matrix in matrices)
-    with drawing(sum(contents) + around) as figure:
-        axes = figure.subplots(len(matrices), 1, squeeze=False, height_ratios=contents)[:, 0]
-        for ax, matrix in zip(axes, matrices, strict=True):
-            _one(figure, ax, matrix)
+    with drawing(sum(contents) + around, len(matrices), height_ratios=contents) as (figure, axes):
+        for ax, matrix in zip(axes.flat, matrices, strict=True):
+            _heat_map(figure, ax, matrix)
         return figure
 
 
-def _one(figure: Figure, ax: Axes, matrix: Matrix) -> None:
+def _heat_map(figure: Figure, ax: Axes, matrix: Matrix) -> None:
     import matplotlib
     from matplotlib.patches import Rectangle
 
@@ -269,9 +301,7 @@ def _one(figure: Figure, ax: Axes, matrix: Matrix) -> None:
         ax.axhline(len(matrix.columns), color=DARK, linewidth=0.8)
     if len(matrix.columns) <= MOST_WITH_NUMBERS:
         _numbers(ax, matrix, colours)
-    bar = figure.colorbar(image, ax=ax, orientation="horizontal", shrink=0.8, aspect=35, pad=0.02)
-    bar.set_label(matrix.label)
-    bar.outline.set_linewidth(0.5)
+    colour_bar(figure, ax, image, matrix.label, orientation="horizontal", aspect=35)
 
 
 def _numbers(ax: Axes, matrix: Matrix, colours: Any) -> None:
@@ -282,7 +312,7 @@ def _numbers(ax: Axes, matrix: Matrix, colours: Any) -> None:
             continue
         red, green, blue, _ = colours((value - matrix.low) / span)
         light = matrix.grey[row, column] or 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
-        text = number_text(value, digits=2 if largest < 10 else 0).replace("-.00", ".00")
+        text = number(value, digits=2 if largest < 10 else 0).replace("-.00", ".00")
         colour = FAINT if matrix.grey[row, column] else "black" if light else "white"
         ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=SMALL, color=colour)
 
@@ -308,9 +338,8 @@ def draw_bars(tasks: Sequence[Sequence[Record]], metric: str, setting: str, rele
     if most > len(COLOURS):
         raise UsageError(f"{most} records are too many to tell apart", remedy=f"name at most {len(COLOURS)}")
     around = sum(0.55 + 0.13 * len(records) for records in tasks)
-    with drawing(BARS_PANEL * len(tasks) + around) as figure:
-        axes = figure.subplots(len(tasks), 1, squeeze=False)[:, 0]
-        for ax, records in zip(axes, tasks, strict=True):
+    with drawing(BARS_PANEL * len(tasks) + around, len(tasks)) as (figure, axes):
+        for ax, records in zip(axes.flat, tasks, strict=True):
             _bars_panel(ax, records, metric, setting, relevance)
         return figure
 
@@ -319,7 +348,7 @@ def _bars_panel(ax: Axes, records: Sequence[Record], metric: str, setting: str, 
     languages = records[0].task.languages
     width = 0.8 / len(records)
     lowest = 0.0
-    for number, record in enumerate(records):
+    for place, record in enumerate(records):
         scores = record.scores_under(relevance).get(setting)
         found = [(scores.by_query_language.get(name, {}) if scores else {}).get(metric) for name in languages]
         values = np.array([np.nan if score is None or score.value is None else score.value for score in found])
@@ -330,8 +359,8 @@ def _bars_panel(ax: Axes, records: Sequence[Record], metric: str, setting: str, 
                 remedy="choose another metric or setting",
             )
         lowest = min(lowest, float(np.nanmin(values)))
-        at = np.arange(len(languages)) + (number - (len(records) - 1) / 2) * width
-        ax.bar(at, values, width * 0.92, color=COLOURS[number], label=short(record.model.name, 44))
+        at = np.arange(len(languages)) + (place - (len(records) - 1) / 2) * width
+        ax.bar(at, values, width * 0.92, color=COLOURS[place], label=short(record.model.name, 44))
         for x, score in zip(at, found, strict=True):
             if score is not None and score.interval is not None:
                 ends = (score.interval.low, score.interval.high)
@@ -366,8 +395,8 @@ LEGEND = 0.42
 ONE_LINE = 20  # characters
 MARKER = 3.6
 MOST_ROWS = 60
-BLUE = COLOURS[0]
-DARK_GREY = "#8c8c8c"
+ForestRow = tuple[str, Comparison | None]
+"""A label with its comparison; without one it is a heading."""
 
 
 def draw_forest(tasks: Sequence[TaskComparison]) -> Figure:
@@ -376,50 +405,51 @@ def draw_forest(tasks: Sequence[TaskComparison]) -> Figure:
     Raises:
         UsageError: too many rows to read.
     """
-    panels: list[tuple[TaskComparison, str, list[Comparison]]] = []
+    panels: list[tuple[str, str, list[ForestRow]]] = []
     for task in tasks:
-        for metric in dict.fromkeys(found.metric for found in task.comparisons):
-            panels.append((task, metric, [found for found in task.comparisons if found.metric == metric]))
-    rows = [_rows(found) for _, _, found in panels]
-    if sum(len(found) for found in rows) > MOST_ROWS:
-        raise UsageError(
-            f"{sum(len(found) for found in rows)} rows are too many for one plot",
-            remedy="name fewer records, or choose fewer cells",
-        )
-    contents = [ROW * sum(_size(label) for label, _ in found) for found in rows]
-    titles = [_title(task) if metric == panels[0][1] or len(tasks) > 1 else "" for task, metric, _ in panels]
-    around = sum(AROUND_FOREST + FOREST_TITLE_LINE * (title.count("\n") + bool(title)) for title in titles)
-    with drawing(sum(contents) + around + LEGEND) as figure:
-        axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=contents)[:, 0]
-        for ax, (_, metric, _), title, found in zip(axes, panels, titles, rows, strict=True):
-            _forest_panel(ax, metric, title, found)
-        _legend(figure)
+        for metric in dict.fromkeys(one.metric for one in task.comparisons):
+            title = _title(task) if not panels or metric == panels[0][0] or len(tasks) > 1 else ""
+            panels.append((metric, title, _rows([one for one in task.comparisons if one.metric == metric])))
+    n_rows = sum(len(rows) for *_, rows in panels)
+    if n_rows > MOST_ROWS:
+        raise UsageError(f"{n_rows} rows are too many for one plot", remedy="name fewer records, or choose fewer cells")
+    contents = [ROW * sum(_size(label) for label, _ in rows) for *_, rows in panels]
+    around = sum(AROUND_FOREST + FOREST_TITLE_LINE * (title.count("\n") + bool(title)) for _, title, _ in panels)
+    with drawing(sum(contents) + around + LEGEND, len(panels), height_ratios=contents) as (figure, axes):
+        for ax, panel in zip(axes.flat, panels, strict=True):
+            _forest_panel(ax, *panel)
+        dots = [("significant", BLUE, BLUE), ("question level only", BLUE, "white")]
+        dots.append(("not distinguishable", DARK_GREY, "white"))
+        keys: list[dict[str, Any]] = [
+            {"label": "95%, questions", "color": DARK, "linewidth": 2.4},
+            {"label": "95%, articles", "color": DARK, "linewidth": 0.8},
+            {"label": " ", "linewidth": 0},
+        ]
+        dot = {"marker": "o", "markersize": MARKER, "linewidth": 0}
+        keys += [{"label": label, "color": colour, "markerfacecolor": face, **dot} for label, colour, face in dots]
+        legend(figure, keys, 2, columnspacing=1.5)
         return figure
 
 
-def _rows(comparisons: Sequence[Comparison]) -> list[tuple[str, Comparison | None]]:
-    """Labels and comparisons; a row without a comparison is a heading."""
-    many = len({(found.a, found.b) for found in comparisons}) > 1
-    macro_only = not many and all(found.scope == "macro" for found in comparisons)
-    if macro_only:
-        return [(found.setting, found) for found in comparisons]
-    settings = list(dict.fromkeys(found.setting for found in comparisons))
-    ordered = sorted(comparisons, key=lambda found: settings.index(found.setting))
-    result: list[tuple[str, Comparison | None]] = []
-    for setting, cells in groupby(ordered, key=lambda found: found.setting):
-        result.append((setting, None))
-        result += [(_label(found, many), found) for found in cells]
-    return result
+def _rows(comparisons: Sequence[Comparison]) -> list[ForestRow]:
+    many = len({(one.a, one.b) for one in comparisons}) > 1
+    if not many and all(one.scope == "macro" for one in comparisons):
+        return [(one.setting, one) for one in comparisons]
+    settings = list(dict.fromkeys(one.setting for one in comparisons))
+    ordered = sorted(comparisons, key=lambda one: settings.index(one.setting))
+    rows: list[ForestRow] = []
+    for setting, of_setting in groupby(ordered, key=lambda one: one.setting):
+        rows.append((setting, None))
+        rows += [(_label(one, many), one) for one in of_setting]
+    return rows
 
 
-def _label(found: Comparison, many: bool) -> str:
-    name = cell_name(found)
-    if len(name) > ONE_LINE:
-        name = name.replace(MINUS, f"\n{MINUS.lstrip()}")
+def _label(comparison: Comparison, many: bool) -> str:
+    name = on_two_lines(cell_name(comparison), ONE_LINE)
     if not many:
         return name
-    pair = f"{short(found.b, 22)}\nminus {short(found.a, 22)}"
-    return pair if found.scope == "macro" else f"{pair}: {name}"
+    pair = f"{short(comparison.b, 22)}\nminus {short(comparison.a, 22)}"
+    return pair if comparison.scope == "macro" else f"{pair}: {name}"
 
 
 def _size(label: str) -> float:
@@ -427,32 +457,21 @@ def _size(label: str) -> float:
     return 1.6 if "\n" in label else 1.0
 
 
-def _forest_panel(ax: Axes, metric: str, title: str, rows: Sequence[tuple[str, Comparison | None]]) -> None:
+def _forest_panel(ax: Axes, metric: str, title: str, rows: Sequence[ForestRow]) -> None:
     ax.axvline(0, color=DARK, linewidth=0.6)
-    y = 0.0
-    ticks, labels, bold = [], [], []
-    for label, found in rows:
-        size = _size(label)
-        at = y + size / 2
-        y += size
-        ticks.append(at)
-        labels.append(label)
-        bold.append(found is None)
-        if found is None:
-            continue
-        colour = DARK_GREY if found.verdict == "not distinguishable" else BLUE
-        for interval, width in ((found.article_interval, 0.8), (found.interval, 2.4)):
-            if interval is not None:
-                ax.plot([interval.low, interval.high], [at, at], color=colour, linewidth=width, solid_capstyle="butt")
-        face = colour if found.verdict == "significant" else "white"
-        ax.plot([found.difference], [at], marker="o", markersize=MARKER, color=colour, markerfacecolor=face)
-    ax.set_ylim(y, 0)
-    ax.set_yticks(ticks, labels)
-    for text, heading in zip(ax.get_yticklabels(), bold, strict=True):
-        text.set_fontweight("bold" if heading else "normal")
-    ax.tick_params(axis="y", length=0)
-    ax.spines["left"].set_visible(False)
-    ax.locator_params(axis="x", nbins=5)
+    edges = np.cumsum([0.0, *(_size(label) for label, _ in rows)])
+    middles = (edges[:-1] + edges[1:]) / 2
+    for at, (_, one) in zip(middles, rows, strict=True):
+        if one is not None:
+            both = ((one.article_interval, 0.8), (one.interval, 2.4))
+            intervals = [(interval.low, interval.high, width) for interval, width in both if interval is not None]
+            colour = DARK_GREY if one.verdict == "not distinguishable" else BLUE
+            face = colour if one.verdict == SIGNIFICANT else "white"
+            estimate(ax, at, one.difference, intervals, colour, color=colour, markersize=MARKER, markerfacecolor=face)
+    ax.set_ylim(edges[-1], 0)
+    named_rows(ax, middles, [label for label, _ in rows], 5)
+    for text, (_, one) in zip(ax.get_yticklabels(), rows, strict=True):
+        text.set_fontweight("bold" if one is None else "normal")
     ax.set_xlabel(f"difference in {metric}")
     ax.set_title(title, loc="left")
 
@@ -463,26 +482,6 @@ def _title(task: TaskComparison) -> str:
     return f"{title}\n{short(names[1], 30)}\nminus {short(names[0], 30)}" if len(names) == 2 else title
 
 
-def _legend(figure: Figure) -> None:
-    from matplotlib.lines import Line2D
-
-    def dot(label: str, colour: str, face: str) -> Line2D:
-        return Line2D(
-            [], [], marker="o", markersize=MARKER, color=colour, markerfacecolor=face, linewidth=0, label=label
-        )
-
-    handles = [
-        Line2D([], [], color=DARK, linewidth=2.4, label="95%, questions"),
-        dot("significant", BLUE, BLUE),
-        Line2D([], [], color=DARK, linewidth=0.8, label="95%, articles"),
-        dot("question level only", BLUE, "white"),
-        Line2D([], [], linewidth=0, label=" "),
-        dot("not distinguishable", DARK_GREY, "white"),
-    ]
-    order = [handles[i] for i in (0, 2, 4, 1, 3, 5)]
-    figure.legend(handles=order, loc="outside lower center", ncols=2, frameon=False, columnspacing=1.5)
-
-
 # Multilingual MAP against own-language first, coloured by monolingual MAP.
 
 
@@ -490,19 +489,13 @@ def draw_frontier(points: Sequence[Point], title: str) -> Figure:
     """A scatter plot with the Pareto frontier among the points shown; numbers are explained below it."""
     from matplotlib.colors import Normalize
 
-    order = by_rank(points)
-    flags = on_frontier(points)
-    with drawing(2.9 + 0.13 * len(points)) as figure:
-        ax = figure.subplots()
+    order, flags = by_rank(points), on_frontier(points)
+    with drawing(2.9 + 0.13 * len(points)) as (figure, axes):
+        ax = axes[0, 0]
         chosen = sorted((points[i] for i in order if flags[i]), key=lambda point: point.preference)
-        ax.plot(
-            [point.own_first for point in chosen],
-            [point.multilingual for point in chosen],
-            color=FAINT,
-            linewidth=0.8,
-            zorder=1,
-        )
-        shown = ax.scatter(
+        own, multi = [point.own_first for point in chosen], [point.multilingual for point in chosen]
+        ax.plot(own, multi, color=FAINT, linewidth=0.8, zorder=1)
+        dots = ax.scatter(
             [points[i].own_first for i in order],
             [points[i].multilingual for i in order],
             c=[points[i].monolingual for i in order],
@@ -523,9 +516,7 @@ def draw_frontier(points: Sequence[Point], title: str) -> Figure:
         ax.set_xlabel("own-language first (dotted: without preference)")
         ax.set_ylabel("multilingual MAP")
         ax.set_title(title, loc="left")
-        bar = figure.colorbar(shown, ax=ax, shrink=0.8, pad=0.02)
-        bar.set_label("monolingual MAP")
-        bar.outline.set_linewidth(0.5)
+        colour_bar(figure, ax, dots, "monolingual MAP")
         lines = [f"{place}  {short(points[i].label, 50)}" for place, i in enumerate(order, start=1)]
         ax.text(0, -0.2, "\n".join(lines), transform=ax.transAxes, va="top")
         return figure
@@ -536,35 +527,36 @@ def draw_frontier(points: Sequence[Point], title: str) -> Figure:
 POOLS_PANEL = 1.7  # inches
 
 
-def draw_pools(found: PoolReport) -> Figure:
+def draw_pools(report: PoolReport) -> Figure:
     """One panel a metric of the growing pools, one of the differences that leaving a language out makes in the first.
 
     Raises:
         UsageError: the report has neither.
     """
-    names = list(found.growth[0].mean) if found.growth else []
-    metric = found.metrics[0]
-    left = [change for change in found.leave_one_out if metric in change.difference]
-    if not names and not left:
+    names = list(report.growth[0].mean) if report.growth else []
+    metric = report.metrics[0]
+    left = [change for change in report.leave_one_out if metric in change.difference]
+    n_panels = len(names) + bool(left)
+    if not n_panels:
         raise UsageError("there is nothing to draw", remedy="ask for the views growth or leave-one-out")
-    with drawing(POOLS_PANEL * (len(names) + bool(left)) + 0.4) as figure:
-        axes = figure.subplots(len(names) + bool(left), 1, squeeze=False)[:, 0]
-        for ax, name in zip(axes, names, strict=False):
-            _growth(ax, found, name)
+    with drawing(POOLS_PANEL * n_panels + 0.4, n_panels) as (figure, axes):
+        for ax, name in zip(axes.flat, names, strict=False):
+            _growth(ax, report, name)
         if left:
-            _left_out(axes[-1], left, metric)
-        axes[0].set_title(f"{short(found.model, 40)}, {found.task}{under(found.relevance)}", loc="left")
+            _left_out(axes[-1, 0], left, metric)
+        axes[0, 0].set_title(f"{short(report.model, 40)}, {report.task}{under(report.relevance)}", loc="left")
         return figure
 
 
-def _growth(ax: Axes, found: PoolReport, name: str) -> None:
-    sizes = [size for size in found.growth if size.mean[name] is not None]
+def _growth(ax: Axes, report: PoolReport, name: str) -> None:
+    sizes = [size for size in report.growth if size.mean[name] is not None]
     x = np.array([size.size for size in sizes])
     mean, least, most = (
-        np.array([getattr(size, key)[name] for size in sizes], dtype=float) for key in ("mean", "least", "most")
+        np.array([of[name] for of in figures], dtype=float)
+        for figures in zip(*((size.mean, size.least, size.most) for size in sizes), strict=True)
     )
     ax.fill_between(x, least, most, color=COLOURS[4], alpha=0.35, linewidth=0, label="least to most")
-    ax.plot(x, mean, color=COLOURS[0], marker="o", markersize=2.5, linewidth=1, label="mean over pools")
+    ax.plot(x, mean, color=BLUE, marker="o", markersize=2.5, linewidth=1, label="mean over pools")
     ax.set_ylim(bottom=0)
     ax.set_xticks(x)
     ax.set_xlabel("languages in the pool")
@@ -573,14 +565,12 @@ def _growth(ax: Axes, found: PoolReport, name: str) -> None:
 
 
 def _left_out(ax: Axes, changes: Sequence[Change], metric: str) -> None:
-    found = sorted(changes, key=lambda change: change.difference[metric].value or 0.0)
-    y = np.arange(len(found))
-    for place, change in zip(y, found, strict=True):
+    ordered = sorted(changes, key=lambda change: change.difference[metric].value or 0.0)
+    for place, change in enumerate(ordered):
         score = change.difference[metric]
-        if score.interval is not None:
-            ax.plot([score.interval.low, score.interval.high], [place, place], color=DARK, linewidth=0.9)
-        ax.plot([score.value or 0.0], [place], marker="o", markersize=2.5, color=COLOURS[0])
+        intervals = [] if score.interval is None else [(score.interval.low, score.interval.high, 0.9)]
+        estimate(ax, place, score.value or 0.0, intervals, DARK, color=BLUE, markersize=2.5)
     ax.axvline(0, color=DARK, linewidth=0.5)
-    ax.set_yticks(y, [change.name.removeprefix("without ") for change in found])
+    ax.set_yticks(range(len(ordered)), [change.name.removeprefix("without ") for change in ordered])
     ax.set_xlabel(f"change of {metric} for the other languages; lines: 95% intervals")
     ax.set_ylabel("language left out")

@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 from xqr_bench import __version__
 from xqr_bench.analysis.choice import Comparison, Detectable, Figure, TaskComparison, WorstLanguage
 from xqr_bench.core.printable import markdown_shown
-from xqr_bench.report.numbers import MINUS, SHORT, cell_name, effect, ends, half_width, number, probability, signed
+from xqr_bench.report.numbers import (
+    MINUS,
+    SHORT,
+    cell_name,
+    effect,
+    ends,
+    half_width,
+    number,
+    on_two_lines,
+    probability,
+    signed,
+)
 from xqr_bench.report.table import Cell, Column, Table, columns
 
 if TYPE_CHECKING:
@@ -115,9 +126,7 @@ def _two_lines(title: str, comparisons: Sequence[Comparison]) -> Table:
 
 
 def _name(comparison: Comparison, many: bool) -> str:
-    name = cell_name(comparison)
-    if len(name) > ONE_LINE:
-        name = name.replace(MINUS, f"\n{MINUS.lstrip()}")
+    name = on_two_lines(cell_name(comparison), ONE_LINE)
     if not many:
         return name
     pair = f"{comparison.b}\n- {comparison.a}"

@@ -83,6 +83,11 @@ def effect(value: float) -> str:
     return number(value, digits=2) if abs(value) < 1e6 else "–"
 
 
+def on_two_lines(name: str, most: int) -> str:
+    """A difference's name, cut before its `minus` where it has more characters than this."""
+    return name.replace(MINUS, f"\n{MINUS.lstrip()}") if len(name) > most else name
+
+
 def cell_name(comparison: Comparison) -> str:
     """What a comparison is of, without its setting and metric: `macro average`, `th`, `joshi-3:into minus en:into`."""
     if comparison.scope == MACRO:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xqr_bench.report.charts import COLOURS, DARK, drawing, save
+from xqr_bench.report.charts import BLUE, COLOURS, DARK, DARK_GREY, drawing, estimate, legend, named_rows, save
 from xqr_bench.studies.ratio.form import BASE_ARM, Condition, Part, Score, View
 from xqr_bench.studies.ratio.tables import MAIN, SHORT
 from xqr_bench.studies.ratio.words import Curve, curve
@@ -21,6 +21,8 @@ AROUND = 0.45
 BAND = 0.22
 STYLES = {"raw": (COLOURS[0], "-", "o"), "centred": (COLOURS[5], "--", "s")}
 ENDS = {"alpha-0": (COLOURS[5], "s"), BASE_ARM: (COLOURS[6], "o"), "alpha-1": (COLOURS[0], "^")}
+FAR = ("aligned", "untrained", "shuffled")
+"""Arms far below the others: they would leave no room to see them."""
 
 
 def draw_ratio(condition: Condition, folder: Path) -> list[Path]:
@@ -41,35 +43,36 @@ def draw_ratio(condition: Condition, folder: Path) -> list[Path]:
     ]
 
 
+def _headed(figure: Figure, text: str) -> None:
+    figure.suptitle(text, x=0.01, ha="left", fontsize=7.5)
+
+
+# Scores against alpha.
+
+Panel = tuple[str, Callable[[View], Score | None]]
+
+
+def _reader(setting: str, metric: str, part: Part = "all", name: str = "") -> Callable[[View], Score | None]:
+    return lambda view: view.score(setting, metric, part, name)
+
+
 def _settings(condition: Condition, minus: bool) -> Figure | None:
     """All scores of all languages."""
-    panels = [(SHORT[key], lambda view, key=key: view.score(*key)) for key in MAIN]
+    panels = [(SHORT[key], _reader(*key)) for key in MAIN]
     return _grid(condition, panels, minus, 2)
 
 
 def _parts(condition: Condition, parts: Sequence[Part], minus: bool, columns: int) -> Figure | None:
     """Multilingual MAP of parts of the languages."""
     view = condition.view()
-    keys = [
-        (one.part, one.name)
-        for one in (view.scores if view is not None else ())
-        if (one.setting, one.metric) == ("multilingual", "map") and one.part in parts
-    ]
     levels = {one.code: one.level for one in condition.languages}
-
-    def title(part: str, name: str) -> str:
-        mark = "" if part != "language" or levels.get(name, "").startswith("retrieval-trained") else " *"
-        return f"{name}{mark}"
-
-    panels = [
-        (title(part, name), lambda view, part=part, name=name: view.score("multilingual", "map", part, name))
-        for part, name in keys
-    ]
-    note = "*: not retrieval-trained" if any(label.endswith("*") for label, _ in panels) else ""
-    return _grid(condition, panels, minus, columns, what="multilingual MAP", note=note)
-
-
-Panel = tuple[str, Callable[[View], Score | None]]
+    panels: list[Panel] = []
+    for one in () if view is None else view.scores:
+        if (one.setting, one.metric) == MAIN[2] and one.part in parts:
+            untrained = one.part == "language" and not levels.get(one.name, "").startswith("retrieval-trained")
+            panels.append((one.name + (" *" if untrained else ""), _reader(*MAIN[2], one.part, one.name)))
+    note = "\n*: not retrieval-trained" if any(title.endswith("*") for title, _ in panels) else ""
+    return _grid(condition, panels, minus, columns, what=", multilingual MAP", note=note)
 
 
 def _grid(
@@ -77,20 +80,18 @@ def _grid(
 ) -> Figure | None:
     """Small panels, raw and centred in each; every panel has its own scale."""
     views = [view for name in STYLES if (view := condition.view(name)) is not None]
-    shown = [(title, [curve(condition, find(view), minus=minus) for view in views]) for title, find in panels]
-    shown = [
-        (title, curves) for title, curves in shown if any(one is not None and len(one.alphas) > 1 for one in curves)
-    ]
-    if not shown:
+    filled = []
+    for title, score_of in panels:
+        curves = [curve(condition, score_of(view), minus=minus) for view in views]
+        if any(one is not None and len(one.alphas) > 1 for one in curves):
+            filled.append((title, curves))
+    if not filled:
         return None
-    rows = -(-len(shown) // columns)
-    with drawing(ROW * rows + AROUND + 0.3) as figure:
-        axes = figure.subplots(rows, columns, squeeze=False, sharex=True)
-        for place, ax in enumerate(axes.flat):
-            if place >= len(shown):
-                ax.set_axis_off()
-                continue
-            title, curves = shown[place]
+    rows = -(-len(filled) // columns)
+    with drawing(ROW * rows + AROUND + 0.3, rows, columns, sharex=True) as (figure, axes):
+        for ax in axes.flat[len(filled) :]:
+            ax.set_axis_off()
+        for place, (ax, (title, curves)) in enumerate(zip(axes.flat, filled, strict=False)):
             ax.set_title(title, loc="left", fontsize=7.5)
             if minus:
                 ax.axhline(0, color=DARK, linewidth=0.5)
@@ -98,29 +99,28 @@ def _grid(
                 if one is not None:
                     _line(ax, one, view.view)
             _ticks(ax, wide=columns < 3)
-            if place + columns >= len(shown):
+            if place + columns >= len(filled):
                 ax.tick_params(labelbottom=True)
                 ax.set_xlabel("alpha", labelpad=1)
         kind = "minus alpha .5, paired" if minus else "95% bands, each panel its own scale"
-        heading = f"{condition.name}{', ' + what if what else ''}: {kind}"
-        figure.suptitle(heading + (f"\n{note}" if note else ""), x=0.01, ha="left", fontsize=7.5)
-        _legend(figure, [view.view for view in views])
+        _headed(figure, f"{condition.name}{what}: {kind}{note}")
+        legend(
+            figure,
+            [
+                {"color": colour, "linestyle": dash, "marker": marker, "markersize": 3, "linewidth": 1, "label": name}
+                for name, (colour, dash, marker) in STYLES.items()
+                if name in [view.view for view in views]
+            ],
+            2,
+        )
         return figure
 
 
 def _line(ax: Axes, one: Curve, view: str) -> None:
     colour, dash, marker = STYLES[view]
     ax.fill_between(one.alphas, one.low, one.high, color=colour, alpha=BAND, linewidth=0)
-    ax.plot(
-        one.alphas,
-        one.values,
-        color=colour,
-        linestyle=dash,
-        linewidth=1.0,
-        marker=marker,
-        markersize=2.4,
-        markeredgewidth=0,
-    )
+    line = ax.plot(one.alphas, one.values, color=colour, linestyle=dash, linewidth=1.0)
+    line[0].set(marker=marker, markersize=2.4, markeredgewidth=0)
 
 
 def _ticks(ax: Axes, *, wide: bool) -> None:
@@ -135,121 +135,85 @@ def _ticks(ax: Axes, *, wide: bool) -> None:
     ax.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "", ".5", "", "1"])
 
 
-def _legend(figure: Figure, views: Sequence[str]) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = []
-    for view in views:
-        colour, dash, marker = STYLES[view]
-        handles.append(
-            Line2D([], [], color=colour, linestyle=dash, marker=marker, markersize=3, linewidth=1, label=view)
-        )
-    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
+# Arms, and alpha at the checkpoints.
 
 
 def _arms(condition: Condition) -> Figure | None:
     """Every arm minus alpha .5, monolingual and multilingual MAP."""
     view = condition.view()
-    if view is None:
-        return None
-    scores = [one for key in (MAIN[0], MAIN[2]) if (one := view.score(*key)) is not None]
+    scores = [] if view is None else [one for key in (MAIN[0], MAIN[2]) if (one := view.score(*key)) is not None]
     names = [
         arm.name
         for arm in condition.arms
         if any((found := one.arms.get(arm.name)) is not None and found.difference is not None for one in scores)
     ]
-    # far below the others: they would leave no room to see them
-    far = [name for name in names if name in ("aligned", "untrained", "shuffled")]
-    near = [name for name in names if name not in far]
-    groups = [group for group in (near, far) if group]
-    if not scores or not groups:
+    groups = [[name for name in names if (name in FAR) is far] for far in (False, True)]
+    groups = [group for group in groups if group]
+    if not groups:
         return None
-    with drawing(0.155 * len(names) + 0.75 * len(groups)) as figure:
-        axes = figure.subplots(
-            len(groups), len(scores), squeeze=False, sharey="row", height_ratios=[len(group) for group in groups]
-        )
-        for row, group in enumerate(groups):
-            for column, score in enumerate(scores):
-                ax = axes[row, column]
+    height = 0.155 * len(names) + 0.75 * len(groups)
+    heights = [len(group) for group in groups]
+    with drawing(height, len(groups), len(scores), sharey="row", height_ratios=heights) as (figure, axes):
+        for row, group in zip(axes, groups, strict=True):
+            for ax, score in zip(row, scores, strict=True):
                 ax.axvline(0, color=DARK, linewidth=0.6)
                 for at, name in enumerate(group):
                     gap = score.arms[name].difference
-                    if gap is None:
-                        continue
-                    colour = COLOURS[0] if gap.told else "#8c8c8c"
-                    ax.plot([gap.low, gap.high], [at, at], color=colour, linewidth=1.6, solid_capstyle="butt")
-                    face = colour if gap.told else "white"
-                    ax.plot([gap.estimate], [at], marker="o", markersize=3, color=colour, markerfacecolor=face)
-                ax.set_yticks(range(len(group)), group)
+                    if gap is not None:
+                        colour = BLUE if gap.told else DARK_GREY
+                        dot = {"color": colour, "markerfacecolor": colour if gap.told else "white", "markersize": 3}
+                        estimate(ax, at, gap.estimate, [(gap.low, gap.high, 1.6)], colour, **dot)
+                named_rows(ax, range(len(group)), group, 4)
                 ax.set_ylim(len(group) - 0.4, -0.6)
-                ax.tick_params(axis="y", length=0)
-                ax.spines["left"].set_visible(False)
-                ax.locator_params(axis="x", nbins=4)
-                if row == 0:
+                if row is axes[0]:
                     ax.set_title(SHORT[score.setting, score.metric], loc="left", fontsize=7.5)
-        title = f"{condition.name}: arm minus {BASE_ARM}, 95% intervals (filled: told apart)"
-        figure.suptitle(title, x=0.01, ha="left", fontsize=7.5)
+        _headed(figure, f"{condition.name}: arm minus {BASE_ARM}, 95% intervals (filled: told apart)")
         return figure
 
 
 def _checkpoints(condition: Condition) -> Figure | None:
     """Alpha 0, .5 and 1 against the share of the updates, minus alpha .5 and as they are."""
     views = [view for view in condition.views if view.view == "raw"]
-    if len(views) < 2 or not {"alpha-0", BASE_ARM, "alpha-1"} <= {arm.name for arm in condition.arms}:
+    if len(views) < 2 or not set(ENDS) <= {arm.name for arm in condition.arms}:
         return None
-    with drawing(ROW * 2 + AROUND + 0.45) as figure:
-        axes = figure.subplots(2, 2, squeeze=False, sharex=True)
+    percents = [view.percent for view in views]
+    with drawing(ROW * 2 + AROUND + 0.45, 2, 2, sharex=True) as (figure, axes):
         for column, key in enumerate((MAIN[0], MAIN[2])):
-            for row, minus in enumerate((False, True)):
-                ax = axes[row, column]
+            for ax, minus in zip(axes[:, column], (False, True), strict=True):
                 if minus:
                     ax.axhline(0, color=DARK, linewidth=0.5)
                 else:
                     ax.set_title(SHORT[key], loc="left", fontsize=7.5)
-                for arm, (colour, marker) in ENDS.items():
-                    _checkpoint_line(ax, views, key, arm, minus, colour, marker)
+                for arm in ENDS:
+                    _checkpoint_line(ax, views, key, arm, minus)
                 _ticks(ax, wide=True)
-                percents = [view.percent for view in views]
                 ax.set_xscale("log")
                 ax.set_xticks(percents, [str(percent) for percent in percents])
                 ax.minorticks_off()
-                if minus:
-                    ax.set_xlabel("percent of the updates", labelpad=1)
+            axes[1, column].set_xlabel("percent of the updates", labelpad=1)
         axes[1, 0].set_ylabel("minus alpha .5")
-        figure.suptitle(
-            f"{condition.name}, raw: at every checkpoint; below 95% intervals", x=0.01, ha="left", fontsize=7.5
-        )
-        _arm_legend(figure)
+        _headed(figure, f"{condition.name}, raw: at every checkpoint; below 95% intervals")
+        keys = [
+            {"color": colour, "marker": marker, "markersize": 3, "linewidth": 1, "label": arm}
+            for arm, (colour, marker) in ENDS.items()
+        ]
+        legend(figure, keys, 3, labelcolor=DARK)
         return figure
 
 
-def _checkpoint_line(
-    ax: Axes, views: Sequence[View], key: tuple[str, str], arm: str, minus: bool, colour: str, marker: str
-) -> None:
+def _checkpoint_line(ax: Axes, views: Sequence[View], key: tuple[str, str], arm: str, minus: bool) -> None:
     points = []
     for view in views:
         score = view.score(*key)
-        found = None if score is None else score.arms.get(arm)
-        if found is None:
-            continue
-        gap = found.difference
+        figure = None if score is None else score.arms.get(arm)
+        gap = None if figure is None else figure.difference
         if minus and gap is not None:
             points.append((view.percent, gap.estimate, gap.low, gap.high))
-        elif not minus:
-            points.append((view.percent, found.value, found.low, found.high))
-    if not points:
-        return
-    x, y, low, high = zip(*points, strict=True)
-    if minus:
-        ax.vlines(x, low, high, color=colour, linewidth=0.9)
-    ax.plot(x, y, color=colour, linewidth=1.0, marker=marker, markersize=3)
-
-
-def _arm_legend(figure: Figure) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [
-        Line2D([], [], color=colour, marker=marker, markersize=3, linewidth=1, label=arm)
-        for arm, (colour, marker) in ENDS.items()
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, labelcolor=DARK)
+        elif figure is not None and not minus:
+            points.append((view.percent, figure.value, figure.low, figure.high))
+    if points:
+        x, y, low, high = zip(*points, strict=True)
+        colour, marker = ENDS[arm]
+        if minus:
+            ax.vlines(x, low, high, color=colour, linewidth=0.9)
+        ax.plot(x, y, color=colour, linewidth=1.0, marker=marker, markersize=3)
