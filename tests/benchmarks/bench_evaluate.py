@@ -46,17 +46,17 @@ def main() -> None:
     from xqr_bench.cli.common import Session
     from xqr_bench.cli.main import cli
     from xqr_bench.encode import embed
-    from xqr_bench.encode.embed import GroupRun
+    from xqr_bench.encode.batches import Batches
+    from xqr_bench.encode.embed import Stored
     from xqr_bench.encode.store import Shelf
-    from xqr_bench.encode.texts import Caller
 
     imported = time.perf_counter()
     for name, owner, attribute in (
         ("forward", SentenceTransformer, "forward"),
         ("tokenising batches", SentenceTransformer, "preprocess"),
         ("loading the model", xqr_bench.encode, "load_encoder"),
-        ("counting tokens", Caller, "counts"),
-        ("planning batches, and writing the plan", GroupRun, "_planned"),
+        ("counting tokens", Batches, "measure"),
+        ("planning batches, and writing the plan", Stored, "_plan"),
         ("writing shards", Shelf, "write"),
         ("distinct texts and their order", embed, "plan_groups"),
         ("keeping the store to its limit", embed, "trim"),

@@ -70,7 +70,7 @@ def test_info_verify_clear() -> None:
     assert "sensitive.py:Sensitive" in done.out
     assert "both" in done.out
     assert run("cache", "verify").out == "1 of 1 files are whole\n"
-    (shard,) = Path("cache").rglob("*.shard")
+    (shard,) = Path("cache").rglob("*.safetensors")
     shard.write_bytes(shard.read_bytes()[:-1])
     done = run("cache", "verify")
     assert done.code == 1
@@ -81,14 +81,14 @@ def test_info_verify_clear() -> None:
     assert "closest: sensitive.py:Sensitive" in run("cache", "clear", "sensitive.py:Sensible").err
     done = run("cache", "clear", "sensitive.py:Sensitive")
     assert "in 1 folders" in done.out
-    assert not list(Path("cache").rglob("*.shard"))
+    assert not list(Path("cache").rglob("*.safetensors"))
 
 
 def test_clear_leaves_what_a_run_is_using() -> None:
     from xqr_bench.encode.store import locked
 
     evaluated()
-    (folder,) = {path.parents[1] for path in Path("cache").resolve().rglob("*.shard")}
+    (folder,) = {path.parents[1] for path in Path("cache").resolve().rglob("*.safetensors")}
     with locked(folder.parent, folder.name):
         done = run("cache", "clear")
     assert f"kept, a run is using it or it cannot be removed: {folder}" in done.out

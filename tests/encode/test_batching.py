@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xqr_bench.encode.bound import Limits, plan_shards
+from xqr_bench.encode.batches import plan_shards
+from xqr_bench.encode.bound import Limits
 
 
 @given(

@@ -134,10 +134,8 @@ def test_zero_vectors_can_be_kept_and_are_counted() -> None:
 
 
 def test_a_long_text_is_shortened_in_a_message() -> None:
-    from xqr_bench.encode.texts import name_text
-
-    assert name_text([], ("query",), "x" * 70) == repr("x" * 70)
     from tests.encode.toys import make_task
+    from xqr_bench.encode.texts import name_item
 
     task = make_task({"en": ["y" * 70]}, {"en": ["z"]})
-    assert name_text([task], ("query",), "y" * 70) == f"the query en:q0 of toy ({'y' * 59 + '…'!r})"
+    assert name_item(task, "query", 0) == f"the query en:q0 of toy ({'y' * 59 + '…'!r})"

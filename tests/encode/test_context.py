@@ -11,7 +11,8 @@ import pytest
 from tests.encode.toys import TOY, Counting
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
-from xqr_bench.encode.options import DEFAULT_TEMPLATE, check_template, in_context
+from xqr_bench.encode.options import DEFAULT_TEMPLATE, check_template
+from xqr_bench.encode.texts import in_context
 from xqr_bench.tasks import load_task
 
 PARAGRAPH = EncoderOptions(candidate_context="paragraph")

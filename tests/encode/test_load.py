@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from tests.encode.toys import TOY, Counting, Symmetric
 from xqr_bench.cli.encoders import encoders
 from xqr_bench.core.errors import EncoderError, UsageError
-from xqr_bench.encode import Encoder, EncoderOptions, ModelIdentity, embed_tasks, encoder_kinds, load_encoder
+from xqr_bench.encode import ENCODER_KINDS, Encoder, EncoderOptions, ModelIdentity, embed_tasks, load_encoder
 from xqr_bench.encode.hub import digest_of_files, digest_of_folder
 
 SOURCE = '''
@@ -270,9 +270,9 @@ def test_folder_digest_knows_names_and_contents_but_not_leftovers(tmp_path: Path
 
 def test_the_command_lists_everything() -> None:
     shown = CliRunner().invoke(encoders).output
-    for kind in encoder_kinds():
+    for kind in ENCODER_KINDS:
         assert kind.form in shown
     assert "char-ngrams  built in" in shown
     found = json.loads(CliRunner().invoke(encoders, ["--json"]).output)
     assert found["names"]["char-ngrams"] == "built in"
-    assert [kind["form"] for kind in found["kinds"]] == [kind.form for kind in encoder_kinds()]
+    assert [kind["form"] for kind in found["kinds"]] == [kind.form for kind in ENCODER_KINDS]

@@ -125,8 +125,8 @@ def verify(ctx: click.Context, cache_dir: str | None) -> None:
     from xqr_bench.encode.store import verify as check
 
     number, damaged = check(vector_store(cache_dir))
-    for one in damaged:
-        echo(f"damaged: {one.path}: {one.reason}")
+    for path, reason in damaged.items():
+        echo(f"damaged: {path}: {reason}")
     echo(f"{number - len(damaged):,} of {number:,} files are whole")
     ctx.exit(1 if damaged else 0)
 

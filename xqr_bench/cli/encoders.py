@@ -13,9 +13,9 @@ from xqr_bench.cli.printing import echo, echo_json
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def encoders(as_json: bool) -> None:
     """List the kinds of encoder MODEL can name, the built-in ones and the installed plugins."""
-    from xqr_bench.encode import encoder_kinds, registered_encoders
+    from xqr_bench.encode import ENCODER_KINDS, registered_encoders
 
-    kinds, names = encoder_kinds(), registered_encoders()
+    kinds, names = ENCODER_KINDS, registered_encoders()
     if as_json:
         forms = [{"form": kind.form, "description": kind.description, "example": kind.example} for kind in kinds]
         echo_json(json.dumps({"kinds": forms, "names": names}, ensure_ascii=False, indent=2))

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from xqr_bench.encode.bound import BoundEncoder
 from xqr_bench.encode.embed import embed_tasks
-from xqr_bench.encode.load import EncoderKind, encoder_kinds, load_encoder, registered_encoders
-from xqr_bench.encode.options import Encoder, EncoderOptions, ModelIdentity, in_context
+from xqr_bench.encode.load import ENCODER_KINDS, load_encoder, registered_encoders
+from xqr_bench.encode.options import Encoder, EncoderOptions, ModelIdentity
 from xqr_bench.encode.store import VectorStore, vector_store
-from xqr_bench.encode.texts import Embeddings
+from xqr_bench.encode.texts import Embeddings, in_context
 
 __all__ = [
+    "ENCODER_KINDS",
     "BoundEncoder",
     "Embeddings",
     "Encoder",
-    "EncoderKind",
     "EncoderOptions",
     "ModelIdentity",
     "VectorStore",
     "embed_tasks",
-    "encoder_kinds",
     "in_context",
     "load_encoder",
     "registered_encoders",

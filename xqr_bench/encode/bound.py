@@ -1,4 +1,4 @@
-"""An encoder that is ready to use: the same face for every kind, its batches planned from the texts alone."""
+"""An encoder that is ready to use: the same face for every kind."""
 
 from __future__ import annotations
 
@@ -10,18 +10,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import numpy as np
-
 from xqr_bench.core.errors import EncoderError
 from xqr_bench.core.memory import memory_kept
 from xqr_bench.core.types import IntArray, TaskData
 from xqr_bench.encode.checks import Vectors, to_matrix
-from xqr_bench.encode.options import EncodeCall, EncoderOptions, ModelIdentity, Role, Similarity
-
-# Which texts are encoded together: planned before the first batch, from the texts alone.
-
-Shard = list[IntArray]
-"""Batches of indices of texts, each int64 `[rows]`; a batch never crosses a shard."""
+from xqr_bench.encode.options import EncoderOptions, ModelIdentity, Role, Similarity
 
 
 @dataclass(frozen=True)
@@ -35,35 +28,6 @@ class Limits:
 
     rows: int
     tokens: int | None = None
-
-
-def plan_shards(texts: IntArray, lengths: IntArray, limits: Limits, shard_texts: int, shard_tokens: int) -> list[Shard]:
-    """Cut texts, the longest first, into batches, and these into shards.
-
-    Args:
-        texts: indices of texts; equally long ones stay in this order, int64 `[n]`.
-        lengths: of these texts, int64 `[n]`; all alike where they are unknown.
-        limits: of a batch; a longer text is a batch of its own.
-        shard_texts: a shard is closed when it holds as many texts,
-        shard_tokens: or as many tokens with padding.
-    """
-    order = np.argsort(-lengths, kind="stable")
-    texts, lengths = texts[order], lengths[order]
-    shards: list[Shard] = []
-    shard: Shard = []
-    rows = cost = start = 0
-    while start < len(texts):
-        longest = max(int(lengths[start]), 1)
-        fitting = limits.rows if limits.tokens is None else min(limits.rows, max(limits.tokens // longest, 1))
-        batch = texts[start : start + fitting]
-        shard.append(batch)
-        start += len(batch)
-        rows += len(batch)
-        cost += len(batch) * longest
-        if rows >= shard_texts or (limits.tokens is not None and cost >= shard_tokens):
-            shards.append(shard)
-            shard, rows, cost = [], 0, 0
-    return [*shards, shard] if shard else shards
 
 
 # Batches side by side: each in a thread of its own, collected in order.
@@ -148,10 +112,6 @@ def cpu_lanes() -> Lanes:
 
 # An encoder that is ready to use: the same face for every kind.
 
-TruncationCall = Callable[[Role, list[str]], Sequence[bool]]
-MeasureCall = Callable[[Role, list[str]], Sequence[int]]
-TokenCall = Callable[[list[str]], tuple[Sequence[int], Sequence[int]]]
-
 DEFAULT_ROWS = 1024
 
 
@@ -162,7 +122,6 @@ class BoundEncoder:
         name: the record's name.
         identity: what the vectors depend on; `dimensions` is known after the first encoding.
         device: where it runs, None when it does not say.
-        symmetric: whether queries and candidates are encoded alike, so that a text that is both is encoded once.
         warnings: what a user should read beside the scores; grows while loading and encoding.
         source: the MODEL string it was loaded from, None for an object.
         options: how it was loaded.
@@ -179,30 +138,29 @@ class BoundEncoder:
         *,
         name: str | None = None,
         device: str | None = None,
-        symmetric: bool = False,
         warnings: Sequence[str] = (),
     ) -> None:
         self.name = name or identity.name
         self.identity = identity
         self.device = device
-        self.symmetric = symmetric
         self.warnings = list(warnings)
         self._task_warnings: dict[str, list[str]] = {}
 
     @property
     def similarity(self) -> Similarity:
         """How two vectors are compared: "cosine" or "dot"."""
-        found = self.identity.similarity
-        if found == "none":
+        similarity = self.identity.similarity
+        if similarity == "none":
             raise TypeError(f"{self.name} has no vectors to compare")
-        return found
+        return similarity
 
-    def cut(self, vectors: Vectors) -> Vectors:
-        """The first `truncate_dim` columns, or all of them; float32 `[n, d]`.
+    def matrix(self, returned: Any, rows: int) -> Vectors:
+        """What an encoder returned as float32 `[rows, d]`, C-contiguous, cut to `truncate_dim` columns.
 
         Raises:
-            EncoderError: there are fewer columns.
+            EncoderError: it is no matrix of numbers with one row per text, or has too few columns.
         """
+        vectors = to_matrix(returned, rows, self.name)
         width = self.identity.truncate_dim
         if width is None or vectors.shape[1] == width:
             return vectors
@@ -214,15 +172,30 @@ class BoundEncoder:
             )
         return vectors[:, :width].copy()
 
-    def settle_dimensions(self, dimensions: int) -> None:
-        """Note the number of columns in the identity."""
+    def check_dimensions(self, dimensions: int, what: str | Callable[[], str]) -> None:
+        """Note the number of columns in the identity, which must stay what it is.
+
+        Args:
+            dimensions: columns of some vectors.
+            what: whose vectors, for the message.
+
+        Raises:
+            EncoderError: vectors before had another number.
+        """
+        before = self.identity.dimensions
+        if before is not None and dimensions != before:
+            raise EncoderError(
+                f"{self.name} has vectors of different dimensions",
+                found=f"{before} columns before, {dimensions} for {what if isinstance(what, str) else what()}",
+                remedy="queries and candidates of every task must have the same number of columns",
+            )
         self.identity = self.identity.model_copy(update={"dimensions": dimensions})
 
     def warn(self, warning: str, task: str | None = None) -> None:
         """Add a warning, once; with `task`, to be read beside the scores of that task only."""
-        kept = self.warnings if task is None else self._task_warnings.setdefault(task, [])
-        if warning not in kept:
-            kept.append(warning)
+        warnings = self.warnings if task is None else self._task_warnings.setdefault(task, [])
+        if warning not in warnings:
+            warnings.append(warning)
 
     def warnings_for(self, task: str) -> list[str]:
         """What to read beside the scores of a task: the warnings of the encoder and those of the task."""
@@ -240,62 +213,24 @@ class BoundEncoder:
         return None
 
 
-class TextEncoder(BoundEncoder):
+class TextEncoder(BoundEncoder, ABC):
     """An encoder that is given texts.
 
-    Args:
-        identity: see BoundEncoder.
-        query_call, candidate_call: take a list of texts, return one row per text.
-        truncation: tells which texts of a role are cut off; None when unknown, or when `measure` and the identity's
-            `max_length` tell.
-        measure: counts the tokens of texts of a role, uncut; None when that is unknown.
-        token_call: counts tokens and unknown tokens, see `tokens`; None when the encoder has no tokenizer.
+    Attributes:
+        symmetric: whether queries and candidates are encoded alike, so that a text that is both is encoded once.
         limits: what bounds a batch.
-        lanes: how many batches are computed at a time; the calls must then be safe in threads.
+        lanes: how many batches are computed at a time; `call` must then be safe in threads.
         keep: whether its vectors may be kept in the embedding store.
-        on_close: called by `close()`.
-        name, device, symmetric, warnings: see BoundEncoder.
     """
 
-    def __init__(
-        self,
-        identity: ModelIdentity,
-        query_call: EncodeCall,
-        candidate_call: EncodeCall,
-        *,
-        truncation: TruncationCall | None = None,
-        measure: MeasureCall | None = None,
-        token_call: TokenCall | None = None,
-        limits: Limits | None = None,
-        lanes: Lanes | None = None,
-        keep: bool = True,
-        on_close: Callable[[], Any] | None = None,
-        name: str | None = None,
-        device: str | None = None,
-        symmetric: bool = False,
-        warnings: Sequence[str] = (),
-    ) -> None:
-        super().__init__(identity, name=name, device=device, symmetric=symmetric, warnings=warnings)
-        self._calls: dict[Role, EncodeCall] = {"query": query_call, "candidate": candidate_call}
-        self._truncation = truncation
-        self._on_close = on_close
-        self._measure = measure
-        self._token_call = token_call
-        self.limits = limits or Limits(DEFAULT_ROWS)
-        self.lanes = lanes or Lanes()
-        self.keep = keep
+    symmetric = False
+    limits = Limits(DEFAULT_ROWS)
+    lanes = Lanes()
+    keep = True
 
+    @abstractmethod
     def call(self, role: Role, texts: list[str]) -> Any:
-        """What the encoder itself returns for these texts, unchecked; whatever it raises passes."""
-        return self._calls[role](texts)
-
-    def matrix(self, returned: Any, rows: int) -> Vectors:
-        """What `call` returned as float32 `[rows, d]`, C-contiguous, cut to `truncate_dim` columns.
-
-        Raises:
-            EncoderError: it is no matrix of numbers with one row per text, or has too few columns.
-        """
-        return self.cut(to_matrix(returned, rows, self.name))
+        """What the encoder itself returns for these texts, one row per text, unchecked; whatever it raises passes."""
 
     def encode_queries(self, texts: list[str]) -> Vectors:
         """Vectors of texts as queries, float32 `[len(texts), d]`; raises as `call` and `matrix` do."""
@@ -306,24 +241,12 @@ class TextEncoder(BoundEncoder):
         return self.matrix(self.call("candidate", texts), len(texts))
 
     def truncated(self, role: Role, texts: list[str]) -> Sequence[bool] | None:
-        """One bool per text, True where it is cut off; None when unknown."""
-        return None if self._truncation is None else self._truncation(role, texts)
+        """One bool per text, True where it is cut off; None: unknown, or `measure` and `max_length` tell."""
+        return None
 
     def measure(self, role: Role, texts: list[str]) -> IntArray | None:
-        """Tokens of each text, prompt and special ones included, before it is cut off; None when unknown."""
-        return None if self._measure is None else np.array(self._measure(role, texts), dtype=np.int64)
-
-    def tokens(self, texts: list[str]) -> tuple[IntArray, IntArray] | None:
-        """See BoundEncoder."""
-        if self._token_call is None:
-            return None
-        tokens, unknown = self._token_call(texts)
-        return np.array(tokens, dtype=np.int64), np.array(unknown, dtype=np.int64)
-
-    def close(self) -> None:
-        """Call the encoder's own `close()`, if it has one."""
-        if self._on_close is not None:
-            self._on_close()
+        """Tokens of each text, prompt and special ones included, before it is cut off, int64; None: unknown."""
+        return None
 
 
 class VectorLookup(BoundEncoder, ABC):

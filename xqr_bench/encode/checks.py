@@ -101,17 +101,3 @@ def check_values(vectors: Vectors, who: str, describe: Callable[[int], str], *, 
             found=f"zeros for {describe(int(wrong[0]))}",
             remedy="make the encoder return something for every text, or score such texts 0 with --allow-zero-vectors",
         )
-
-
-def check_dimensions(dimensions: int, expected: int | None, who: str, what: str) -> None:
-    """Refuse vectors whose number of columns differs from those before them.
-
-    Raises:
-        EncoderError: the numbers differ.
-    """
-    if expected is not None and dimensions != expected:
-        raise EncoderError(
-            f"{who} has vectors of different dimensions",
-            found=f"{expected} columns before, {dimensions} for {what}",
-            remedy="queries and candidates of every task must have the same number of columns",
-        )

@@ -31,14 +31,14 @@ def digest_of_folder(folder: Path) -> str:
     Left out, because no model is loaded from them: hidden files and folders, `__pycache__`, and what a training
     leaves behind: its record (with times in it) and the `checkpoint-*` folders.
     """
-    found: list[tuple[str, Path]] = []
+    files: list[tuple[str, Path]] = []
     for path in folder.rglob("*"):
         parts = path.relative_to(folder).parts
         if any(part.startswith((".", "checkpoint-")) or part in ("__pycache__", TRAINING_FILE) for part in parts):
             continue
         if path.is_file():
-            found.append(("/".join(parts), path))
-    return digest_of_files(found)
+            files.append(("/".join(parts), path))
+    return digest_of_files(files)
 
 
 # Which commit of a hub model is going to be loaded, asked before loading: one short question, one clear answer.
@@ -156,8 +156,8 @@ def cached_file(name: str, commit: str | None, filename: str) -> Path | None:
     """A file of a hub model in the cache, None when it is not there."""
     from huggingface_hub import try_to_load_from_cache
 
-    found: Any = try_to_load_from_cache(name, filename, cache_dir=cache_folder(), revision=commit)
-    return Path(found) if isinstance(found, str) else None
+    path: Any = try_to_load_from_cache(name, filename, cache_dir=cache_folder(), revision=commit)
+    return Path(path) if isinstance(path, str) else None
 
 
 def cached_commit(name: str, revision: str | None) -> str | None:

@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.encode import char_ngrams  # noqa: F401  (registers itself)
@@ -34,7 +35,7 @@ class EncoderKind:
     example: str
 
 
-_KINDS = (
+ENCODER_KINDS = (
     EncoderKind("NAME", "a built-in encoder or an installed plugin, listed below", "char-ngrams"),
     EncoderKind(
         "precomputed:DIR",
@@ -56,11 +57,7 @@ _KINDS = (
         "HUB-NAME", "a sentence-transformers or transformers model of the hub", "intfloat/multilingual-e5-small"
     ),
 )
-
-
-def encoder_kinds() -> tuple[EncoderKind, ...]:
-    """The forms MODEL can have, in the order in which they are tried."""
-    return _KINDS
+"""The forms MODEL can have, in the order in which they are tried."""
 
 
 def registered_encoders() -> dict[str, str]:
@@ -112,9 +109,7 @@ def load_encoder(spec: object, options: EncoderOptions | None = None) -> BoundEn
 def _load(spec: object, options: EncoderOptions) -> BoundEncoder:
     if not isinstance(spec, str | Path):
         thing = instantiate(spec, repr(spec))
-        if is_sentence_transformer(thing):
-            return bind_instance(thing, options)
-        return bind_object(thing, options, owned=thing is not spec)  # who made it closes it
+        return _bind(thing, options, owned=thing is not spec)  # who made it closes it
     text = str(spec)
     if text in ENCODERS:
         return _registered(text, options)
@@ -136,13 +131,10 @@ def _load(spec: object, options: EncoderOptions) -> BoundEncoder:
 
 
 def _registered(name: str, options: EncoderOptions) -> BoundEncoder:
-    thing = instantiate(ENCODERS.get(name), f"the encoder {name!r}")
-    if is_sentence_transformer(thing):
-        return bind_instance(thing, options)
     brought_by = registered_encoders()[name]
     built_in = brought_by == "built in"
-    return bind_object(
-        thing,
+    return _bind(
+        instantiate(ENCODERS.get(name), f"the encoder {name!r}"),
         options,
         kind="builtin" if built_in else "plugin",
         what=name,
@@ -152,11 +144,12 @@ def _registered(name: str, options: EncoderOptions) -> BoundEncoder:
 
 
 def _python(spec: str, options: EncoderOptions) -> BoundEncoder:
-    found, module = load_object(spec)
-    thing = instantiate(found, spec)
-    if is_sentence_transformer(thing):
-        return bind_instance(thing, options)
-    return bind_object(thing, options, what=spec.replace("\\", "/").rpartition("/")[2], module=module)
+    named, module = load_object(spec)
+    return _bind(instantiate(named, spec), options, what=spec.replace("\\", "/").rpartition("/")[2], module=module)
+
+
+def _bind(thing: Any, options: EncoderOptions, **how: Any) -> BoundEncoder:
+    return bind_instance(thing, options) if is_sentence_transformer(thing) else bind_object(thing, options, **how)
 
 
 def refuse_what_is_no_model(text: str, path: Path) -> None:
@@ -180,7 +173,7 @@ def refuse_what_is_no_model(text: str, path: Path) -> None:
             remedy="name an existing folder, or a hub model as organisation/model",
         )
     if not is_hub_name(text):
-        forms = "; ".join(kind.form for kind in _KINDS)
+        forms = "; ".join(kind.form for kind in ENCODER_KINDS)
         raise EncoderError(
             f"{text!r} names no encoder",
             found=f"known names: {', '.join(ENCODERS.names())}",

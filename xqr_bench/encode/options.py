@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from string import Formatter
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
-from xqr_bench.core.errors import EncoderError, UsageError
+from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import JsonObject
-from xqr_bench.core.types import TaskData
 
 # The plugin contract: what an encoder must have, and what it may have.
 
 Similarity = Literal["cosine", "dot"]
 Role = Literal["query", "candidate"]
-EncodeCall = Callable[[list[str]], Any]
 
+ROLES: tuple[Role, Role] = ("query", "candidate")
 SIMILARITIES: tuple[Similarity, ...] = ("cosine", "dot")
 
 # Role -> names of the method that may encode it, the first present is used.
@@ -80,32 +78,6 @@ def check_template(template: str) -> None:
             f"the template {template!r} does not hold {{sentence}} and {{paragraph}}, and only these, in braces",
             remedy=f"write it as {DEFAULT_TEMPLATE!r}",
         )
-
-
-def in_context(task: TaskData, template: str | None) -> TaskData:
-    """The task with every candidate's text put into the template; itself when there is none.
-
-    Ids, relevants and counting stay as they are.
-
-    Raises:
-        EncoderError: a candidate has no paragraph.
-    """
-    if template is None:
-        return task
-    bare = next((candidate.id for candidate in task.candidates if not candidate.context), None)
-    if bare is not None:
-        raise EncoderError(
-            f"the candidates of {task.name} have no paragraphs to put them in",
-            found=f"none for {bare}",
-            remedy="leave out --candidate-context, or give each candidate its paragraph",
-        )
-    return replace(
-        task,
-        candidates=tuple(
-            replace(found, text=template.format(sentence=found.text, paragraph=found.context))
-            for found in task.candidates
-        ),
-    )
 
 
 # What a user may ask of an encoder, and what a record says about the encoder that was used.
@@ -245,51 +217,3 @@ class ModelIdentity(BaseModel):
     dimensions: int | None = None
     model_kwargs: dict[str, Any] = {}
     remote_code: bool = False
-
-
-# Which prompts a sentence-transformers model puts before queries and candidates.
-
-
-def query_prompt(model: Any, options: EncoderOptions) -> str:
-    """The prompt before each query: the option's, else the named one, else the one `encode_query` uses.
-
-    Raises:
-        UsageError: the model has no prompt of that name.
-    """
-    if options.query_prompt is not None:
-        return options.query_prompt
-    if options.prompt_name is not None:
-        if options.prompt_name not in model.prompts:
-            raise UsageError(
-                f"the model has no prompt named {options.prompt_name!r}",
-                found=f"its prompts: {', '.join(model.prompts) or 'none'}",
-                remedy="give --prompt-name one of these, or write the prompt out with --query-prompt",
-            )
-        return model.prompts[options.prompt_name] or ""
-    return _own_prompt(model, ("query",))
-
-
-def candidate_prompt(model: Any, options: EncoderOptions, notes: list[str]) -> str:
-    """The prompt before each candidate: the option's, else the one `encode_document` uses.
-
-    Adds to `notes` when the model has a prompt that looks meant for candidates and is not used.
-    """
-    if options.candidate_prompt is not None:
-        return options.candidate_prompt
-    names = ("document", "passage", "corpus")
-    used = _own_prompt(model, names)
-    unused = [name for name in names if model.prompts.get(name) not in (None, "", used)]
-    if unused:
-        notes.append(
-            f"the model has a prompt named {unused[0]!r} ({model.prompts[unused[0]]!r}), but sentence-transformers "
-            f"puts {used!r} before candidates; --candidate-prompt changes that"
-        )
-    return used
-
-
-def _own_prompt(model: Any, names: Sequence[str]) -> str:
-    """The prompt `encode_query` or `encode_document` uses: the first of these names, else the default prompt."""
-    for name in (*names, model.default_prompt_name):
-        if name is not None and name in model.prompts:
-            return model.prompts[name] or ""
-    return ""

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xqr_bench.core.errors import EncoderError
 from xqr_bench.core.types import TaskData
 from xqr_bench.encode.bound import VectorLookup
-from xqr_bench.encode.checks import Vectors, to_matrix
+from xqr_bench.encode.checks import Vectors
 from xqr_bench.encode.hub import digest_of_files
 from xqr_bench.encode.options import EncoderOptions, ModelIdentity, Role
 
@@ -88,7 +88,7 @@ class Precomputed(VectorLookup):
                 task.name,
             )
         rows = np.array([row_of[id_] for id_ in wanted], dtype=np.int64)
-        return self.cut(to_matrix(stored[rows], len(rows), self.name))
+        return self.matrix(stored[rows], len(rows))
 
     def _read_vectors(self, path: Path, task: TaskData) -> NDArray[Any]:
         self._require(path, task)

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,8 +17,8 @@ from xqr_bench.encode.bound import DEFAULT_ROWS, Limits, TextEncoder
 from xqr_bench.encode.hub import digest_of_files
 from xqr_bench.encode.options import (
     METHODS,
+    ROLES,
     SIMILARITIES,
-    EncodeCall,
     EncoderKindName,
     EncoderOptions,
     ModelIdentity,
@@ -177,11 +177,46 @@ def declared_similarity(value: object, override: Similarity | None, who: str) ->
     )
 
 
-def with_prompt(call: EncodeCall, prompt: str | None) -> EncodeCall:
-    """`call` on texts with `prompt` put before each."""
-    if not prompt:
-        return call
-    return lambda texts: call([prompt + text for text in texts])
+class ObjectEncoder(TextEncoder):
+    """An encoder written in Python.
+
+    Args:
+        thing: has `encode`, or a method for queries and one for candidates (see Encoder).
+        identity, name, device: see BoundEncoder.
+        owned: whether `close()` closes it.
+
+    Raises:
+        EncoderError: it cannot encode.
+    """
+
+    def __init__(self, thing: Any, identity: ModelIdentity, *, name: str, device: str | None, owned: bool) -> None:
+        super().__init__(identity, name=name, device=device)
+        methods = {role: _method(thing, role, identity.name) for role in ROLES}
+        self._methods = {role: getattr(thing, method) for role, method in methods.items()}
+        self._prompts: dict[Role, str] = {
+            "query": identity.query_prompt or "",
+            "candidate": identity.candidate_prompt or "",
+        }
+        self._truncated = getattr(thing, "truncated", None)
+        self._close = getattr(thing, "close", None) if owned else None
+        self.symmetric = len(set(methods.values())) == len(set(self._prompts.values())) == 1
+        self.keep = bool(getattr(thing, "keep_vectors", True))
+
+    def call(self, role: Role, texts: list[str]) -> Any:
+        """See TextEncoder."""
+        return self._methods[role](self._prompted(role, texts))
+
+    def truncated(self, role: Role, texts: list[str]) -> Sequence[bool] | None:
+        """What its own `truncated` says of the texts with their prompt, if it has one."""
+        return self._truncated(self._prompted(role, texts)) if callable(self._truncated) else None
+
+    def _prompted(self, role: Role, texts: list[str]) -> list[str]:
+        return [self._prompts[role] + text for text in texts]
+
+    def close(self) -> None:
+        """Call the encoder's own `close()`, if it has one."""
+        if self._close is not None:
+            self._close()
 
 
 def bind_object(
@@ -213,50 +248,28 @@ def bind_object(
     """
     what = what or type(thing).__qualname__
     options.refuse_all_but(f"a Python encoder ({what})", OPTIONS)
-    query_method, candidate_method = _method(thing, "query", what), _method(thing, "candidate", what)
     declared_name = getattr(thing, "name", None)
     if not isinstance(declared_name, str) or not declared_name:
         declared_name = default_name or type(thing).__name__
-    digest = source_digest(thing, module)
-    revision = getattr(thing, "revision", None)
-    device = getattr(thing, "device", None)
-    prompts: dict[Role, str | None] = {
-        "query": options.query_prompt or None,
-        "candidate": options.candidate_prompt or None,
-    }
     name = options.name or declared_name
-    return TextEncoder(
-        ModelIdentity(
-            kind=kind,
-            name=what,
-            revision=None if revision is None else str(revision),
-            digest=digest,
-            distribution=distribution,
-            query_prompt=prompts["query"],
-            candidate_prompt=prompts["candidate"],
-            truncate_dim=options.truncate_dim,
-            similarity=declared_similarity(getattr(thing, "similarity", None), options.similarity, name),
-        ),
-        with_prompt(getattr(thing, query_method), prompts["query"]),
-        with_prompt(getattr(thing, candidate_method), prompts["candidate"]),
-        truncation=_truncation(thing, prompts),
-        limits=Limits(options.batch_size or DEFAULT_ROWS),
-        keep=bool(getattr(thing, "keep_vectors", True)),
-        on_close=getattr(thing, "close", None) if owned else None,
-        name=name,
-        device=None if device is None else str(device),
-        symmetric=query_method == candidate_method and prompts["query"] == prompts["candidate"],
-        warnings=()
-        if digest
-        else [f"the source of {name} cannot be found: its record cannot say which code made the vectors"],
+    digest = source_digest(thing, module)
+    revision, device = (getattr(thing, attribute, None) for attribute in ("revision", "device"))
+    identity = ModelIdentity(
+        kind=kind,
+        name=what,
+        revision=None if revision is None else str(revision),
+        digest=digest,
+        distribution=distribution,
+        query_prompt=options.query_prompt or None,
+        candidate_prompt=options.candidate_prompt or None,
+        truncate_dim=options.truncate_dim,
+        similarity=declared_similarity(getattr(thing, "similarity", None), options.similarity, name),
     )
-
-
-def _truncation(thing: Any, prompts: dict[Role, str | None]) -> Callable[[Role, list[str]], Sequence[bool]] | None:
-    truncated = getattr(thing, "truncated", None)
-    if not callable(truncated):
-        return None
-    return lambda role, texts: with_prompt(truncated, prompts[role])(texts)
+    bound = ObjectEncoder(thing, identity, name=name, device=None if device is None else str(device), owned=owned)
+    bound.limits = Limits(options.batch_size or DEFAULT_ROWS)
+    if not digest:
+        bound.warn(f"the source of {name} cannot be found: its record cannot say which code made the vectors")
+    return bound
 
 
 def source_digest(thing: Any, module: ModuleType | None = None) -> str | None:

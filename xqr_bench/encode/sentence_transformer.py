@@ -8,12 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.core.memory import collector_paused
 from xqr_bench.core.observe import library_bars_hidden
+from xqr_bench.core.types import IntArray
 from xqr_bench.encode.bound import Limits, TextEncoder, cpu_lanes
 from xqr_bench.encode.hub import HubModel, cache_folder, cached_commit, cached_file, digest_of_folder, resolve_model
-from xqr_bench.encode.options import EncodeCall, EncoderOptions, ModelIdentity, Role, candidate_prompt, query_prompt
+from xqr_bench.encode.options import EncoderOptions, ModelIdentity, Role
 from xqr_bench.encode.python_object import declared_similarity
 
 # Where a torch model runs.
@@ -97,11 +100,11 @@ class TokenCounts:
     def unknown(self, texts: list[str]) -> tuple[list[int], list[int]]:
         """Tokens of each text alone, and those that are the tokenizer's token for what it does not know."""
         missing = [text for text in texts if text not in self._remembered]
-        found = dict[str, tuple[int, int]]()
+        counted = dict[str, tuple[int, int]]()
         if missing:
             rows = self._encoded(missing, add_special_tokens=False)["input_ids"]
-            found = {text: (len(row), self._unknown_in(row)) for text, row in zip(missing, rows, strict=True)}
-        counts = [found[text] if text in found else self._remembered[text] for text in texts]
+            counted = {text: (len(row), self._unknown_in(row)) for text, row in zip(missing, rows, strict=True)}
+        counts = [counted[text] if text in counted else self._remembered[text] for text in texts]
         return [tokens for tokens, _ in counts], [unknown for _, unknown in counts]
 
     def _unknown_in(self, row: list[int], special: list[int] | None = None) -> int:
@@ -115,6 +118,54 @@ class TokenCounts:
         return self._tokenizer(
             texts, truncation=False, return_attention_mask=False, return_token_type_ids=False, verbose=False, **options
         )
+
+
+# Which prompts a sentence-transformers model puts before queries and candidates.
+
+
+def query_prompt(model: Any, options: EncoderOptions) -> str:
+    """The prompt before each query: the option's, else the named one, else the one `encode_query` uses.
+
+    Raises:
+        UsageError: the model has no prompt of that name.
+    """
+    if options.query_prompt is not None:
+        return options.query_prompt
+    if options.prompt_name is not None:
+        if options.prompt_name not in model.prompts:
+            raise UsageError(
+                f"the model has no prompt named {options.prompt_name!r}",
+                found=f"its prompts: {', '.join(model.prompts) or 'none'}",
+                remedy="give --prompt-name one of these, or write the prompt out with --query-prompt",
+            )
+        return model.prompts[options.prompt_name] or ""
+    return _own_prompt(model, ("query",))
+
+
+def candidate_prompt(model: Any, options: EncoderOptions, notes: list[str]) -> str:
+    """The prompt before each candidate: the option's, else the one `encode_document` uses.
+
+    Adds to `notes` when the model has a prompt that looks meant for candidates and is not used.
+    """
+    if options.candidate_prompt is not None:
+        return options.candidate_prompt
+    names = ("document", "passage", "corpus")
+    used = _own_prompt(model, names)
+    unused = [name for name in names if model.prompts.get(name) not in (None, "", used)]
+    if unused:
+        notes.append(
+            f"the model has a prompt named {unused[0]!r} ({model.prompts[unused[0]]!r}), but sentence-transformers "
+            f"puts {used!r} before candidates; --candidate-prompt changes that"
+        )
+    return used
+
+
+def _own_prompt(model: Any, names: Sequence[str]) -> str:
+    """The prompt `encode_query` or `encode_document` uses: the first of these names, else the default prompt."""
+    for name in (*names, model.default_prompt_name):
+        if name is not None and name in model.prompts:
+            return model.prompts[name] or ""
+    return ""
 
 
 # sentence-transformers models: a hub name, a folder, or a model in memory.
@@ -134,7 +185,7 @@ def is_sentence_transformer(thing: object) -> bool:
     return library is not None and isinstance(thing, library.SentenceTransformer)
 
 
-def load_folder(folder: Path, options: EncoderOptions) -> TextEncoder:
+def load_folder(folder: Path, options: EncoderOptions) -> ModelEncoder:
     """Load a model from a folder; its digest is taken over the files.
 
     Raises:
@@ -158,7 +209,7 @@ def load_folder(folder: Path, options: EncoderOptions) -> TextEncoder:
     )
 
 
-def load_from_hub(name: str, options: EncoderOptions, hint: str | None = None) -> TextEncoder:
+def load_from_hub(name: str, options: EncoderOptions, hint: str | None = None) -> ModelEncoder:
     """Load a model from the hub, or from its cache; the commit is recorded as revision.
 
     Args:
@@ -169,16 +220,16 @@ def load_from_hub(name: str, options: EncoderOptions, hint: str | None = None) -
     Raises:
         EncoderError: see `resolve_model` and `bind_model`; or the model cannot be loaded.
     """
-    found = resolve_model(name, options.revision, hint)
-    model = load_model(found.name, options, where=f"the hub model {found.name}", hub=found)
-    commit = cached_commit(found.name, options.revision) or found.commit
-    warnings = [found.warning] if found.warning else []
-    if cached_file(found.name, commit, "modules.json") is None:
-        warnings.append(_plain_warning(found.name, model))
-    return bind_model(model, options, name=found.name, revision=commit, warnings=warnings)
+    hub = resolve_model(name, options.revision, hint)
+    model = load_model(hub.name, options, where=f"the hub model {hub.name}", hub=hub)
+    commit = cached_commit(hub.name, options.revision) or hub.commit
+    warnings = [hub.warning] if hub.warning else []
+    if cached_file(hub.name, commit, "modules.json") is None:
+        warnings.append(_plain_warning(hub.name, model))
+    return bind_model(model, options, name=hub.name, revision=commit, warnings=warnings)
 
 
-def bind_instance(model: Any, options: EncoderOptions) -> TextEncoder:
+def bind_instance(model: Any, options: EncoderOptions) -> ModelEncoder:
     """Bind a SentenceTransformer that is in memory already; its weights have no digest.
 
     Raises:
@@ -253,16 +304,69 @@ def _set_max_length(model: Any, length: int) -> None:
 
 def _plain_warning(name: str, model: Any) -> str:
     pooling: Any = next((module for module in model if type(module).__name__ == "Pooling"), None)
-    if hasattr(pooling, "get_pooling_mode_str"):  # sentence-transformers 5
-        mode = f" with {pooling.get_pooling_mode_str()} pooling"
-    elif hasattr(pooling, "pooling_mode"):
-        mode = f" with {pooling.pooling_mode} pooling"
-    else:
-        mode = ""
+    mode = f" with {pooling.pooling_mode} pooling" if hasattr(pooling, "pooling_mode") else ""
     return (
         f"{name} has no modules.json: sentence-transformers took the plain transformer{mode}, which it may not "
         "have been trained for"
     )
+
+
+class ModelEncoder(TextEncoder):
+    """A SentenceTransformer: its `encode_query` and `encode_document`, with prompts that are given explicitly.
+
+    Args:
+        model: the SentenceTransformer.
+        identity, name, warnings: see BoundEncoder.
+        options: see EncoderOptions.
+
+    Raises:
+        UsageError: a token budget for a model whose tokens cannot be counted.
+    """
+
+    def __init__(
+        self, model: Any, identity: ModelIdentity, options: EncoderOptions, *, name: str | None, warnings: Sequence[str]
+    ) -> None:
+        super().__init__(identity, name=name, device=str(model.device), warnings=warnings)
+        self._methods = {"query": model.encode_query, "candidate": model.encode_document}
+        self._prompts: dict[Role, str] = {
+            "query": identity.query_prompt or "",
+            "candidate": identity.candidate_prompt or "",
+        }
+        tokenizer = getattr(model[0], "tokenizer", None)
+        # None for a model that does not read through a transformers tokenizer
+        self._counts = TokenCounts(tokenizer, self._prompts) if callable(tokenizer) else None
+        self._measured = self._counts is not None and hasattr(tokenizer, "model_max_length")
+        self._tells_unknown = self._counts is not None and hasattr(tokenizer, "unk_token_id")
+        self.symmetric = self._prompts["query"] == self._prompts["candidate"] and _same_for_both_roles(model)
+        self.limits = _limits(options, model, measured=self._measured)
+        if model.device.type == "cpu":
+            if _safe_in_threads(model):
+                self.lanes = cpu_lanes()
+            if not computes_in(identity.dtype or ""):
+                self.hint = f"this processor does not compute in {identity.dtype}: encoding takes many times longer"
+
+    def call(self, role: Role, texts: list[str]) -> Any:
+        """One batch as it was planned; the library only sorts within it."""
+        return self._methods[role](
+            texts,
+            prompt=self._prompts[role],
+            batch_size=len(texts),
+            show_progress_bar=False,
+            convert_to_tensor=True,
+        )
+
+    def measure(self, role: Role, texts: list[str]) -> IntArray | None:
+        """See TextEncoder."""
+        if self._counts is None or not self._measured:
+            return None
+        return np.array(self._counts.measure(role, texts), dtype=np.int64)
+
+    def tokens(self, texts: list[str]) -> tuple[IntArray, IntArray] | None:
+        """See BoundEncoder."""
+        if self._counts is None or not self._tells_unknown:
+            return None
+        tokens, unknown = self._counts.unknown(texts)
+        return np.array(tokens, dtype=np.int64), np.array(unknown, dtype=np.int64)
 
 
 def bind_model(
@@ -273,62 +377,36 @@ def bind_model(
     revision: str | None = None,
     digest: str | None = None,
     warnings: Sequence[str] = (),
-) -> TextEncoder:
-    """Bind a SentenceTransformer: its prompts, its similarity, `encode_query` and `encode_document`.
+) -> ModelEncoder:
+    """Bind a SentenceTransformer.
 
     The prompts that the library would use are looked up here and given to it explicitly, so what the identity says
     is what was used.
 
     Raises:
         EncoderError: the model declares a similarity without a matrix product, or lacks the named prompt.
+        UsageError: see ModelEncoder.
     """
     notes = list(warnings)
-    prompts: dict[Role, str] = {
-        "query": query_prompt(model, options),
-        "candidate": candidate_prompt(model, options, notes),
-    }
     max_length = model.max_seq_length
     if not isinstance(max_length, int) or max_length > 10**9:  # a tokenizer without a limit says 10^30
         max_length = None
     dtype = getattr(model, "dtype", None)
-    counts = _token_counts(model, prompts)
-    measured = counts is not None and hasattr(model[0].tokenizer, "model_max_length")
-    bound = TextEncoder(
-        ModelIdentity(
-            kind="sentence-transformers",
-            name=name,
-            revision=revision,
-            digest=digest,
-            query_prompt=prompts["query"] or None,
-            candidate_prompt=prompts["candidate"] or None,
-            max_length=max_length,
-            dtype=None if dtype is None else str(dtype).removeprefix("torch."),
-            truncate_dim=options.truncate_dim or model.truncate_dim,
-            similarity=declared_similarity(model.similarity_fn_name, options.similarity, name),
-            model_kwargs=json.loads(json.dumps(dict(options.model_kwargs), default=str)),
-            remote_code=options.trust_remote_code,
-        ),
-        _call(model.encode_query, prompts["query"]),
-        _call(model.encode_document, prompts["candidate"]),
-        measure=counts.measure if counts is not None and measured else None,
-        token_call=counts.unknown if counts is not None and hasattr(model[0].tokenizer, "unk_token_id") else None,
-        limits=_limits(options, model, measured=measured),
-        lanes=cpu_lanes() if model.device.type == "cpu" and _safe_in_threads(model) else None,
-        name=options.name,
-        device=str(model.device),
-        symmetric=prompts["query"] == prompts["candidate"] and _same_for_both_roles(model),
-        warnings=notes,
+    identity = ModelIdentity(
+        kind="sentence-transformers",
+        name=name,
+        revision=revision,
+        digest=digest,
+        query_prompt=query_prompt(model, options) or None,
+        candidate_prompt=candidate_prompt(model, options, notes) or None,
+        max_length=max_length,
+        dtype=None if dtype is None else str(dtype).removeprefix("torch."),
+        truncate_dim=options.truncate_dim or model.truncate_dim,
+        similarity=declared_similarity(model.similarity_fn_name, options.similarity, name),
+        model_kwargs=json.loads(json.dumps(dict(options.model_kwargs), default=str)),
+        remote_code=options.trust_remote_code,
     )
-    if model.device.type == "cpu" and not computes_in(bound.identity.dtype or ""):
-        bound.hint = f"this processor does not compute in {bound.identity.dtype}: encoding takes many times longer"
-    return bound
-
-
-def _call(method: Any, prompt: str) -> EncodeCall:
-    """One batch as it was planned; the library only sorts within it."""
-    return lambda texts: method(
-        texts, prompt=prompt, batch_size=len(texts), show_progress_bar=False, convert_to_tensor=True
-    )
+    return ModelEncoder(model, identity, options, name=options.name, warnings=notes)
 
 
 def _limits(options: EncoderOptions, model: Any, *, measured: bool) -> Limits:
@@ -369,9 +447,3 @@ def _same_for_both_roles(model: Any) -> bool:
     if "task" in model.get_model_kwargs():
         return False
     return getattr(getattr(model, "tokenizer", None), "chat_template", None) is None
-
-
-def _token_counts(model: Any, prompts: dict[Role, str]) -> TokenCounts | None:
-    """Counts tokens; None for a model that does not read through a transformers tokenizer."""
-    tokenizer = getattr(model[0], "tokenizer", None)
-    return TokenCounts(tokenizer, prompts) if callable(tokenizer) else None

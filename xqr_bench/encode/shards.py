@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mmap
-import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.files import atomic_path, write_text
 from xqr_bench.encode.bound import TextEncoder
 from xqr_bench.encode.checks import Vectors
 from xqr_bench.encode.options import Role
+from xqr_bench.encode.texts import Flags
 
 # What vectors are kept under: the encoder, as far as it decides them, and the text.
 
 KEY_VERSION = 1
 DIGEST = 16
 """Bytes of a text's digest."""
+SUFFIX = ".safetensors"
 
 _LIBRARIES = ("sentence-transformers", "torch", "transformers")
 
@@ -112,12 +111,15 @@ PlannedShard = tuple[tuple[bytes, ...], ...]
 def shard_name(shard: PlannedShard) -> str:
     """The file of a shard is called by its texts and batches."""
     packed = "|".join(",".join(digest.hex() for digest in batch) for batch in shard)
-    return hashlib.sha256(packed.encode()).hexdigest()[:32] + ".shard"
+    return hashlib.sha256(packed.encode()).hexdigest()[:32] + SUFFIX
 
 
 def texts_of(shard: PlannedShard) -> list[bytes]:
     """Digests of the texts of a shard, in order."""
     return [digest for batch in shard for digest in batch]
+
+
+MAX_PLAN = 2**32  # bytes; 64 of them a text
 
 
 @dataclass(frozen=True)
@@ -132,35 +134,24 @@ class Plan:
     limits: dict[str, Any]
     shards: tuple[PlannedShard, ...]
 
+    def save(self, path: Path) -> None:
+        """Write it, whole or not at all.
 
-def save_plan(path: Path, plan: Plan) -> None:
-    """Write a plan, whole or not at all.
+        Raises:
+            XqrBenchError: it cannot be written.
+        """
+        shards = [["".join(digest.hex() for digest in batch) for batch in shard] for shard in self.shards]
+        write_text(path, canonical({"limits": self.limits, "shards": shards}))
 
-    Raises:
-        XqrBenchError: it cannot be written.
-    """
-    content = {
-        "limits": plan.limits,
-        "shards": [["".join(digest.hex() for digest in batch) for batch in shard] for shard in plan.shards],
-    }
-    checksum = hashlib.sha256(canonical(content).encode()).hexdigest()
-    write_text(path, canonical({"sha256": checksum, "plan": content}))
-
-
-MAX_PLAN = 2**32  # bytes; 64 of them a text
-
-
-def load_plan(path: Path) -> Plan | None:
-    """Read a plan; None when it is damaged."""
-    try:
-        found = strict_json.read(path, MAX_PLAN)
-        content = found["plan"]
-        if hashlib.sha256(canonical(content).encode()).hexdigest() != found["sha256"]:
+    @classmethod
+    def load(cls, path: Path) -> Plan | None:
+        """Read a plan; None when it is damaged (a changed digest does no harm: no text has it)."""
+        try:
+            content = strict_json.read(path, MAX_PLAN)
+            shards = tuple(tuple(_split(batch) for batch in shard) for shard in content["shards"])
+            return cls(dict(content["limits"]), shards)
+        except (OSError, ValueError, TypeError, KeyError):
             return None
-        shards = tuple(tuple(_split(batch) for batch in shard) for shard in content["shards"])
-        return Plan(content["limits"], shards)
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
 
 
 def _split(batch: str) -> tuple[bytes, ...]:
@@ -168,85 +159,16 @@ def _split(batch: str) -> tuple[bytes, ...]:
     return tuple(packed[i : i + DIGEST] for i in range(0, len(packed), DIGEST))
 
 
-class Plans:
-    """The plans of a folder, oldest first.
-
-    Args:
-        folder: holds one file a plan.
-        made: whether the file of a shard is there.
-    """
-
-    def __init__(self, folder: Path, made: Callable[[str], bool]) -> None:
-        self._folder = folder
-        self._made = made
-        self._plans: dict[Path, Plan] = {}
-        for path in sorted(folder.glob("[0-9]*.json")):
-            plan = load_plan(path)
-            if plan is None:
-                path.unlink(missing_ok=True)  # its texts are planned anew
-            else:
-                self._plans[path] = plan
-
-    def unfinished(self, missing: set[bytes], wanted: set[bytes], limits: dict[str, Any]) -> list[PlannedShard]:
-        """Planned shards to finish first: not there yet, needed, and all of their texts are at hand.
-
-        Args:
-            missing: digests of the texts that have no vectors.
-            wanted: digests of the texts at hand.
-            limits: of this run.
-        """
-        result = []
-        for plan in self._plans.values():
-            if plan.limits != limits:
-                continue
-            for shard in plan.shards:
-                texts = texts_of(shard)
-                if wanted.issuperset(texts) and not missing.isdisjoint(texts) and not self._made(shard_name(shard)):
-                    result.append(shard)
-        return result
-
-    def add(self, shards: Iterable[PlannedShard], limits: dict[str, Any]) -> None:
-        """Write down a new plan; unfinished shards of older ones that hold its texts are given up.
-
-        Raises:
-            XqrBenchError: it cannot be written.
-        """
-        new = Plan(limits, tuple(shards))
-        taken = {digest for shard in new.shards for digest in texts_of(shard)}
-        for path, plan in list(self._plans.items()):
-            left = tuple(
-                shard for shard in plan.shards if taken.isdisjoint(texts_of(shard)) or self._made(shard_name(shard))
-            )
-            if left != plan.shards:
-                self._plans[path] = Plan(plan.limits, left)
-                save_plan(path, self._plans[path])
-        number = max((int(path.stem) for path in self._plans), default=0) + 1
-        path = self._folder / f"{number:06d}.json"
-        save_plan(path, new)
-        self._plans[path] = new
-
-
-# One file of vectors: digests of texts, flags, vectors and a checksum; written whole, read by memory map.
+# One file of vectors, in the safetensors format: written whole, and believed only when its checksum is right.
 #
-# magic (8 bytes), length of the header (uint32), header (JSON), padding to 64 bytes,
-# digests (16 bytes a row), flags (1 byte a row), padding to 64 bytes,
-# vectors (float32, little-endian, row by row), SHA-256 of everything before (32 bytes)
+# metadata `key`; tensors `digests` (uint8, 16 bytes a row), `flags` (uint8 a row), `vectors` (float32, row by row), and
+# as the last bytes of the file `sha256`: of everything before it.
 
-MAGIC = b"XQRVEC1\n"
 SUM = 32
-_LENGTH = struct.Struct("<I")
-MAX_HEADER = 65_536
-
-Flags = NDArray[np.uint8]
-"""Whether each text was cut off: 0 no, 1 yes, 2 unknown; uint8 `[rows]`."""
 
 
 class DamagedShardError(Exception):
     """A file that is not what was written."""
-
-
-def _padding(size: int) -> bytes:
-    return b"\0" * (-size % 64)
 
 
 def write_shard(path: Path, key: str, digests: Sequence[bytes], vectors: Vectors, flags: Flags) -> None:
@@ -262,90 +184,70 @@ def write_shard(path: Path, key: str, digests: Sequence[bytes], vectors: Vectors
     Raises:
         XqrBenchError: it cannot be written.
     """
-    rows, columns = vectors.shape
-    header = canonical({"key": key, "rows": rows, "columns": columns}).encode()
-    head = MAGIC + _LENGTH.pack(len(header)) + header
-    body = b"".join(digests) + flags.astype(np.uint8).tobytes()
-    checksum = hashlib.sha256()
+    from safetensors.numpy import save
+
+    tensors = {
+        "digests": np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, DIGEST),
+        "flags": flags,
+        "sha256": np.zeros(SUM, dtype=np.uint8),  # the wider type goes first, then names in order: this is the last
+        "vectors": np.ascontiguousarray(vectors, dtype="<f4"),
+    }
+    content = memoryview(save(tensors, metadata={"key": key}))[:-SUM]
     with atomic_path(path) as temporary, temporary.open("wb") as file:
-        data = memoryview(np.ascontiguousarray(vectors, dtype="<f4").data).cast("B")
-        for part in (head, _padding(len(head)), body, _padding(len(body)), data):
-            checksum.update(part)
-            file.write(part)
-        file.write(checksum.digest())
+        file.write(content)
+        file.write(hashlib.sha256(content).digest())
 
 
 @dataclass(frozen=True)
 class Shard:
-    """An open shard; nothing in it is to be believed before `verify`.
+    """An open shard; what it says of itself is not to be believed before `read`.
 
     Attributes:
+        path: the file.
         digests: of its texts, in the order of the rows.
-        vectors: float32 `[rows, d]`, mapped, read-only.
-        flags: uint8 `[rows]`, mapped, read-only.
+        dimensions: columns of its vectors.
     """
 
+    path: Path
     digests: list[bytes]
-    vectors: Vectors
-    flags: Flags
-    _map: mmap.mmap
+    dimensions: int
 
-    def verify(self) -> None:
-        """Read all of it and compare with its checksum.
+    def read(self) -> tuple[Vectors, Flags]:
+        """Its vectors, float32 `[rows, d]`, and flags, uint8 `[rows]`.
 
         Raises:
-            DamagedShardError: they differ.
+            DamagedShardError: the file is not what was written.
         """
-        view = memoryview(self._map)
-        if hashlib.sha256(view[:-SUM]).digest() != bytes(view[-SUM:]):
-            raise DamagedShardError("the checksum differs")
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        try:
+            content = self.path.read_bytes()
+            if hashlib.sha256(memoryview(content)[:-SUM]).digest() != content[-SUM:]:
+                raise DamagedShardError("the checksum differs")
+            tensors = load(content)
+            return tensors["vectors"], tensors["flags"]
+        except (OSError, KeyError, SafetensorError) as error:
+            raise DamagedShardError(str(error)) from error
 
 
 def open_shard(path: Path, key: str) -> Shard:
-    """Map a shard into memory, without reading its vectors.
+    """Look into a shard, without reading its vectors.
 
     Raises:
         DamagedShardError: it cannot be one, was cut short, or belongs to another encoder.
     """
-    try:
-        with path.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (OSError, ValueError) as error:  # an empty file cannot be mapped
-        raise DamagedShardError(str(error)) from error
-    start = len(MAGIC) + _LENGTH.size
-    if len(mapped) < start + SUM or mapped[: len(MAGIC)] != MAGIC:
-        raise DamagedShardError("it does not begin as a shard does")
-    (length,) = _LENGTH.unpack(mapped[len(MAGIC) : start])
-    header = _header(mapped[start : start + min(length, MAX_HEADER)])
-    rows, columns = header["rows"], header["columns"]
-    if header["key"] != key:
-        raise DamagedShardError("it belongs to another encoder")
-    digests_at = start + length + len(_padding(start + length))
-    body = rows * (DIGEST + 1)
-    vectors_at = digests_at + body + len(_padding(body))
-    if len(mapped) != vectors_at + rows * columns * 4 + SUM:
-        raise DamagedShardError(f"it is {len(mapped):,} bytes long")
-    packed = mapped[digests_at : digests_at + rows * DIGEST]
-    return Shard(
-        [packed[i : i + DIGEST] for i in range(0, len(packed), DIGEST)],
-        np.frombuffer(mapped, dtype="<f4", count=rows * columns, offset=vectors_at).reshape(rows, columns),
-        np.frombuffer(mapped, dtype=np.uint8, count=rows, offset=digests_at + rows * DIGEST),
-        mapped,
-    )
+    from safetensors import SafetensorError, safe_open
 
-
-def _header(text: bytes) -> dict[str, Any]:
     try:
-        header = strict_json.parse(text)
-        valid = (
-            isinstance(header["key"], str)
-            and isinstance(header["rows"], int)
-            and isinstance(header["columns"], int)
-            and 0 < header["rows"] < 2**31
-            and 0 < header["columns"] < 2**31
-        )
-    except (ValueError, TypeError, KeyError) as error:
-        raise DamagedShardError("its header cannot be read") from error
-    if not valid:
-        raise DamagedShardError("its header makes no sense")
-    return dict(header)
+        with safe_open(path, framework="numpy") as file:
+            if (file.metadata() or {}).get("key") != key:
+                raise DamagedShardError("it belongs to another encoder")
+            packed = file.get_tensor("digests")
+            rows, dimensions = file.get_slice("vectors").get_shape()
+            flags, kind = file.get_slice("flags").get_shape(), file.get_slice("vectors").get_dtype()
+    except (OSError, ValueError, SafetensorError) as error:
+        raise DamagedShardError(f"it is no whole safetensors file ({error})") from error
+    if packed.dtype != np.uint8 or packed.shape != (rows, DIGEST) or flags != [rows] or kind != "F32":
+        raise DamagedShardError("its parts do not belong together")
+    return Shard(path, [digest.tobytes() for digest in packed], dimensions)

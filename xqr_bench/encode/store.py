@@ -21,10 +21,10 @@ from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import IntArray
 from xqr_bench.encode.checks import Vectors
 from xqr_bench.encode.shards import (
+    SUFFIX,
     DamagedShardError,
-    Flags,
+    Plan,
     PlannedShard,
-    Plans,
     canonical,
     key_digest,
     open_shard,
@@ -32,6 +32,7 @@ from xqr_bench.encode.shards import (
     texts_of,
     write_shard,
 )
+from xqr_bench.encode.texts import Flags
 
 # Where the store is, and how large it may grow.
 
@@ -139,21 +140,6 @@ ABOUT = "encoder.json"
 WITNESS = "witness.json"
 
 
-@dataclass(frozen=True)
-class Found:
-    """Vectors from one shard.
-
-    Attributes:
-        texts: what the wanted digests stood for, int64 `[n]`.
-        vectors: float32 `[n, d]`.
-        flags: uint8 `[n]`, see `Flags`.
-    """
-
-    texts: IntArray
-    vectors: Vectors
-    flags: Flags
-
-
 class Shelf:
     """What `open_shelf` yields. Whatever fails while writing is told once, and the run goes on without the store.
 
@@ -171,11 +157,24 @@ class Shelf:
         self._observe = observe
         for left_behind in folder.rglob(".*.tmp"):  # by a process that was killed while it wrote
             left_behind.unlink(missing_ok=True)
-        self._plans = Plans(folder / "plans", lambda name: (folder / "shards" / name).exists())
+        older = list(folder.glob("shards/*.shard"))
+        for path in older:
+            path.unlink(missing_ok=True)
+        if older:
+            observe.note(
+                "the vectors of this encoder were kept in an older format: they are removed, and encoded again"
+            )
+        self._plans: dict[Path, Plan] = {}  # oldest first
+        for path in sorted(folder.glob("plans/[0-9]*.json")):
+            plan = Plan.load(path)
+            if plan is None:
+                path.unlink(missing_ok=True)  # its texts are planned anew
+            else:
+                self._plans[path] = plan
 
     def _shards(self) -> list[Path]:
         with suppress(OSError):
-            return sorted((self.folder / "shards").glob("*.shard"))
+            return sorted((self.folder / "shards").glob("*" + SUFFIX))
         return []
 
     @property
@@ -183,11 +182,14 @@ class Shelf:
         """Whether there is no shard."""
         return not self._shards()
 
-    def look_up(self, wanted: Mapping[bytes, int]) -> Iterator[Found]:
-        """Yield the vectors that are there, shard by shard, each shard verified first; damaged ones are removed.
+    def look_up(self, wanted: Mapping[bytes, int]) -> Iterator[tuple[IntArray, Vectors, Flags]]:
+        """Yield the vectors that are there, shard by shard; damaged shards are removed.
 
         Args:
-            wanted: digest of a text -> what `Found.texts` calls it.
+            wanted: digest of a text -> its index.
+
+        Yields:
+            indices of texts, int64 `[n]`, their vectors, float32 `[n, d]`, and flags, uint8 `[n]`.
         """
         damaged = 0
         left = dict(wanted)
@@ -197,44 +199,73 @@ class Shelf:
                 rows = [row for row, digest in enumerate(shard.digests) if digest in left]
                 if not rows:
                     continue
-                shard.verify()
+                vectors, flags = shard.read()
             except DamagedShardError:
                 damaged += 1
                 with suppress(OSError):
                     path.unlink()
                 continue
             texts = np.array([left.pop(shard.digests[row]) for row in rows], dtype=np.int64)
-            whole = len(rows) == len(shard.digests)
-            yield Found(texts, shard.vectors if whole else shard.vectors[rows], shard.flags[rows])
+            yield texts, vectors if len(rows) == len(vectors) else vectors[rows], flags[rows]
         if damaged:
             self._observe.note(
                 f"the embedding store had {damaged} damaged shard{'s' * (damaged > 1)} for this encoder: removed, "
                 "their texts are encoded again"
             )
 
-    def unfinished(
-        self, missing: Sequence[bytes], wanted: Mapping[bytes, int], limits: dict[str, Any]
-    ) -> list[PlannedShard]:
-        """What an earlier run planned and did not finish (see `Plans.unfinished`)."""
-        return self._plans.unfinished(set(missing), set(wanted), limits)
+    def unfinished(self, missing: set[bytes], wanted: set[bytes], limits: dict[str, Any]) -> list[PlannedShard]:
+        """What an earlier run planned and did not finish: shards that are needed, with all of their texts at hand.
+
+        Args:
+            missing: digests of the texts that have no vectors.
+            wanted: digests of the texts at hand.
+            limits: what bounds the batches of this run; plans with others are left aside.
+        """
+        planned = [shard for plan in self._plans.values() if plan.limits == limits for shard in plan.shards]
+        return [
+            shard
+            for shard in planned
+            if wanted.issuperset(texts := texts_of(shard))
+            and not missing.isdisjoint(texts)
+            and not self._path(shard).exists()
+        ]
 
     def plan(self, shards: Sequence[PlannedShard], limits: dict[str, Any]) -> None:
-        """Write down what is going to be encoded; before the first batch."""
+        """Write down what is going to be encoded, before the first batch.
+
+        Unfinished shards of older plans that hold some of these texts are given up.
+        """
         if shards:
-            self._write(lambda: self._plans.add(shards, limits))
+            self._write(lambda: self._add(Plan(limits, tuple(shards))))
+
+    def _add(self, new: Plan) -> None:
+        taken = {digest for shard in new.shards for digest in texts_of(shard)}
+        for path, plan in list(self._plans.items()):
+            left = tuple(
+                shard for shard in plan.shards if taken.isdisjoint(texts_of(shard)) or self._path(shard).exists()
+            )
+            if left != plan.shards:
+                self._plans[path] = Plan(plan.limits, left)
+                self._plans[path].save(path)
+        number = max((int(path.stem) for path in self._plans), default=0) + 1
+        path = self.folder / "plans" / f"{number:06d}.json"
+        new.save(path)
+        self._plans[path] = new
+
+    def _path(self, shard: PlannedShard) -> Path:
+        return self.folder / "shards" / shard_name(shard)
 
     def write(self, shard: PlannedShard, vectors: Vectors, flags: Flags) -> None:
         """Keep the vectors of a planned shard: float32 `[rows, d]`, and uint8 `[rows]` flags."""
-        path = self.folder / "shards" / shard_name(shard)
-        if self._write(lambda: write_shard(path, self._key, texts_of(shard), vectors, flags)):
+        if self._write(lambda: write_shard(self._path(shard), self._key, texts_of(shard), vectors, flags)):
             self.written += len(vectors)
 
     def witness(self) -> tuple[list[str], Vectors] | None:
         """A few texts and their vectors as they were first encoded, float32 `[n, d]`; None when there are none."""
         try:
-            found = strict_json.read(self.folder / WITNESS)
-            texts = [str(text) for text in found["texts"]]
-            vectors = np.array(found["vectors"], dtype=np.float32)
+            witness = strict_json.read(self.folder / WITNESS)
+            texts = [str(text) for text in witness["texts"]]
+            vectors = np.array(witness["vectors"], dtype=np.float32)
         except (OSError, ValueError, TypeError, KeyError):
             return None
         return (texts, vectors) if vectors.ndim == 2 and 0 < len(texts) == len(vectors) else None
@@ -253,7 +284,7 @@ class Shelf:
             shutil.rmtree(self.folder / name, ignore_errors=True)
         with suppress(OSError):
             (self.folder / WITNESS).unlink()
-        self._plans = Plans(self.folder / "plans", lambda name: (self.folder / "shards" / name).exists())
+        self._plans = {}
 
     def _write(self, write: Callable[[], None]) -> bool:
         """Write something; False when nothing is written any more."""
@@ -332,14 +363,6 @@ class Shelved:
     used: float
 
 
-@dataclass(frozen=True)
-class Damage:
-    """A shard that is not what was written."""
-
-    path: Path
-    reason: str
-
-
 def _folders(store: VectorStore) -> list[Path]:
     if not store.shelves.is_dir():
         return []
@@ -376,32 +399,33 @@ def contents(store: VectorStore) -> list[Shelved]:
         except (OSError, ValueError, TypeError, KeyError):
             pass
         texts = dimensions = 0
-        for path in (folder / "shards").glob("*.shard"):
+        for path in (folder / "shards").glob("*" + SUFFIX):
             try:
                 shard = open_shard(path, folder.name)
             except DamagedShardError:
                 continue
-            texts += len(shard.vectors)
-            dimensions = shard.vectors.shape[1]
+            texts += len(shard.digests)
+            dimensions = shard.dimensions
         result.append(Shelved(folder, name, key, texts, dimensions, _size(folder), _used(folder)))
-    return sorted(result, key=lambda found: -found.used)
+    return sorted(result, key=lambda shelved: -shelved.used)
 
 
-def verify(store: VectorStore) -> tuple[int, list[Damage]]:
+def verify(store: VectorStore) -> tuple[int, dict[Path, str]]:
     """Read every shard and compare it with its checksum.
 
     Returns:
-        the number of shards, and the damaged ones; the next run that needs them removes them and encodes again.
+        the number of shards, and what is wrong with the damaged ones; the next run that needs them removes them and
+        encodes again.
     """
-    number, damaged = 0, []
+    number, damaged = 0, dict[Path, str]()
     for folder in _folders(store):
-        for path in sorted((folder / "shards").glob("*.shard")):
+        for path in sorted((folder / "shards").glob("*" + SUFFIX)):
             number += 1
             try:
-                open_shard(path, folder.name).verify()
+                open_shard(path, folder.name).read()
             except DamagedShardError as error:
                 if path.exists():  # not removed by a run in between
-                    damaged.append(Damage(path, str(error)))
+                    damaged[path] = str(error)
     return number, damaged
 
 
@@ -419,13 +443,13 @@ def clear(store: VectorStore, only: Collection[Path] | None = None) -> tuple[lis
         OSError: the store cannot be written.
     """
     removed: list[Path] = []
-    kept: list[Path] = []
+    stayed: list[Path] = []
     for folder in _folders(store) if only is None else only:
         with locked(store.shelves, folder.name) as held:
             if held:
                 shutil.rmtree(folder, ignore_errors=True)
-            (removed if held and not folder.exists() else kept).append(folder)
-    return removed, kept
+            (removed if held and not folder.exists() else stayed).append(folder)
+    return removed, stayed
 
 
 def trim(store: VectorStore, used: Collection[str] = ()) -> list[Path]:

@@ -45,12 +45,12 @@ class TransformOptions:
     def __post_init__(self) -> None:
         if self.name in (CENTER, WHITEN):
             return
-        found = _REMOVE.fullmatch(self.name)
-        if found is None:
+        match = _REMOVE.fullmatch(self.name)
+        if match is None:
             raise UnknownNameError(
                 "transform", self.name, NAMES, remedy="use none, center, whiten, or remove-k with a number, as remove-3"
             )
-        if int(found[1]) < 1 or found[1] != str(int(found[1])):
+        if int(match[1]) < 1 or match[1] != str(int(match[1])):
             raise UsageError(f"the transform {self.name} removes nothing", remedy="use remove-1 or more, or none")
 
     @classmethod
@@ -72,8 +72,8 @@ class TransformOptions:
     @property
     def directions(self) -> int | None:
         """How many directions `remove-k` takes away; None for the others."""
-        found = _REMOVE.fullmatch(self.name)
-        return None if found is None else int(found[1])
+        match = _REMOVE.fullmatch(self.name)
+        return None if match is None else int(match[1])
 
     @property
     def suffix(self) -> str:
@@ -192,8 +192,8 @@ class Map:
         left = z if self.shrinkage is not None else result
         nothing = np.linalg.norm(left, axis=1) <= LEAST_RESIDUAL * np.linalg.norm(distinct, axis=1)
         result[nothing | ~distinct.any(axis=1)] = 0.0
-        found: FloatArray = result[where]
-        return found
+        rows: FloatArray = result[where]
+        return rows
 
 
 def estimate(name: str, directions: int | None, vectors: FloatArray) -> Map:
@@ -241,11 +241,11 @@ def _spectrum(centred: FloatArray) -> tuple[FloatArray, FloatArray]:
         values, basis = np.linalg.eigh(centred.T @ centred / n)
     else:
         values, left = np.linalg.eigh(centred @ centred.T / n)
-    kept = values > NEGLIGIBLE * values[-1]
-    values = values[kept]
+    varies = values > NEGLIGIBLE * values[-1]
+    values = values[varies]
     if d <= n:
-        return values, basis[:, kept]
-    return values, centred.T @ (left[:, kept] / np.sqrt(n * values))
+        return values, basis[:, varies]
+    return values, centred.T @ (left[:, varies] / np.sqrt(n * values))
 
 
 def _shared(vectors: FloatArray, directions: int) -> tuple[FloatArray, bool]:
@@ -259,13 +259,13 @@ def _shared(vectors: FloatArray, directions: int) -> tuple[FloatArray, bool]:
     gram = vectors.T @ vectors if d <= n else vectors @ vectors.T
     size = len(gram)
     wanted = min(directions + 1, size)
-    values, found = eigh(gram, subset_by_index=(size - wanted, size - 1))
-    values, found = values[::-1], found[:, ::-1]
-    kept = values[:directions] > NEGLIGIBLE * values[0]
-    basis = found[:, :directions][:, kept]
+    values, basis = eigh(gram, subset_by_index=(size - wanted, size - 1))
+    values, basis = values[::-1], basis[:, ::-1]
+    there = values[:directions] > NEGLIGIBLE * values[0]
+    basis = basis[:, :directions][:, there]
     if d > n:
-        basis = vectors.T @ (basis / np.sqrt(values[:directions][kept]))
-    last = int(kept.sum())
+        basis = vectors.T @ (basis / np.sqrt(values[:directions][there]))
+    last = int(there.sum())
     next_ = values[last] if last < len(values) else 0.0
     arbitrary = last == directions and next_ > (1 - EQUALLY_STRONG) * values[last - 1]
     return basis, bool(arbitrary)
@@ -292,14 +292,14 @@ def read_source(options: TransformOptions | None, tasks: Sequence[TaskData]) -> 
     if options is None or options.source is None:
         return None
     languages = dict.fromkeys(code for task in tasks for code in task.languages)
-    found = read_bitext(options.source, list(languages))
-    if found.name in {task.name for task in tasks}:
+    bitext = read_bitext(options.source, list(languages))
+    if bitext.name in {task.name for task in tasks}:
         raise UsageError(
             f"the folder {options.source} has the name of a task",
-            found=found.name,
+            found=bitext.name,
             remedy="give it another name: records name what they were estimated on by its folder",
         )
-    return found
+    return bitext
 
 
 # Vectors of a task -> the same vectors with each language's own part taken away.
@@ -375,17 +375,21 @@ def transform_vectors(
                 estimated_on = _ready(other[other_languages == code], unit)
                 estimated_on = estimated_on[estimated_on.any(axis=1)]
                 _refuse_few(estimated_on, options, code, role, basis.data.name)
-                found = estimate(options.name, options.directions, estimated_on)
+                transform = estimate(options.name, options.directions, estimated_on)
                 before = _ready(own[rows], unit)
-                after = found.apply(before)
+                after = transform.apply(before)
                 result[rows] = after
                 counts.setdefault(code, {"queries": 0, "candidates": 0})[role] = len(estimated_on)
                 gone = int((before.any(axis=1) & ~after.any(axis=1)).sum())
                 if gone:
                     lost.setdefault(code, {"queries": 0, "candidates": 0})[role] = gone
-                if found.shrinkage is not None:
-                    shrinkage.setdefault(code, {"queries": 0.0, "candidates": 0.0})[role] = found.shrinkage
-                warnings += _arbitrary(found, options, code, role)
+                if transform.shrinkage is not None:
+                    shrinkage.setdefault(code, {"queries": 0.0, "candidates": 0.0})[role] = transform.shrinkage
+                if transform.arbitrary:
+                    warnings.append(
+                        f"{options.name}: direction {options.directions} of the {role} of {code} is exactly as strong "
+                        "as the next one; which of them is removed is arbitrary"
+                    )
             if not np.isfinite(result).all():
                 raise EncoderError(
                     f"{options.name} makes vectors of {data.name} that are not finite in float32",
@@ -393,7 +397,7 @@ def transform_vectors(
                 )
             results[role] = result
     if lost:
-        listing = ", ".join(f"{code} {found['queries']} + {found['candidates']}" for code, found in lost.items())
+        listing = ", ".join(f"{code} {gone['queries']} + {gone['candidates']}" for code, gone in lost.items())
         warnings.append(
             f"{options.name} left nothing of some vectors (queries + candidates: {listing}): they consisted of what "
             "their language shares, and score 0"
@@ -403,12 +407,14 @@ def transform_vectors(
         removed_directions=options.directions,
         transductive=source is None,
         source=OWN_TEXTS if source is None else f"the translated sentences {source.data.name}",
-        bitext=None if source is None else _bitext(source.data),
+        bitext=None
+        if source is None
+        else Bitext(name=source.data.name, digest=digest_of(source.data), files=dict(source.data.files)),
         unit_length=unit,
         dimensions=vectors.dimensions,
-        estimated_on={code: RoleCounts(**found) for code, found in counts.items()},
-        shrinkage={code: RoleShares(**found) for code, found in shrinkage.items()} or None,
-        without_direction={code: RoleCounts(**found) for code, found in lost.items()},
+        estimated_on={code: RoleCounts(**numbers) for code, numbers in counts.items()},
+        shrinkage={code: RoleShares(**shares) for code, shares in shrinkage.items()} or None,
+        without_direction={code: RoleCounts(**numbers) for code, numbers in lost.items()},
     )
     made = replace(vectors, queries=results["queries"], candidates=results["candidates"])
     return Transformed(made, facts, tuple(warnings))
@@ -417,10 +423,6 @@ def transform_vectors(
 def digest_of(data: TaskData) -> str:
     """SHA-256 over the names and digests of the files of a bitext."""
     return hashlib.sha256("".join(f"{n} {data.files[n]}\n" for n in sorted(data.files)).encode()).hexdigest()
-
-
-def _bitext(data: TaskData) -> Bitext:
-    return Bitext(name=data.name, digest=digest_of(data), files=dict(data.files))
 
 
 def _of(vectors: Embeddings, role: str) -> Vectors:
@@ -452,13 +454,3 @@ def _refuse_few(vectors: FloatArray, options: TransformOptions, code: str, role:
             found=f"{len(vectors)} vectors of {vectors.shape[1]} dimensions as {role} in {name}",
             remedy=f"remove at most {min(vectors.shape) - 1} directions" if min(vectors.shape) > 1 else "use center",
         )
-
-
-def _arbitrary(found: Map, options: TransformOptions, code: str, role: str) -> list[str]:
-    if not found.arbitrary:
-        return []
-    k = options.directions
-    return [
-        f"{options.name}: direction {k} of the {role} of {code} is exactly as strong as the next one; which of them is "
-        "removed is arbitrary"
-    ]

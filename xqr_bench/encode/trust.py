@@ -71,11 +71,11 @@ def risky_arguments(arguments: object) -> dict[str, Any]:
     }
 
 
-def options_from_file(found: Mapping[str, Any], user: EncoderOptions, where: str) -> EncoderOptions:
+def options_from_file(given: Mapping[str, Any], user: EncoderOptions, where: str) -> EncoderOptions:
     """The options that a file has, with those that only the user decides.
 
     Args:
-        found: option -> value, as the file has them; what is no option is left out.
+        given: option -> value, as the file has them; what is no option is left out.
         user: device, sizes of batches and leave to run remote code are taken from here; `model_kwargs` too where the
             user gives any.
         where: the file, as the message calls it.
@@ -85,7 +85,7 @@ def options_from_file(found: Mapping[str, Any], user: EncoderOptions, where: str
             a value that the option cannot have.
     """
     names = {field.name for field in fields(EncoderOptions)} - _OF_THE_USER
-    options = {name: value for name, value in found.items() if name in names and value is not None}
+    options = {name: value for name, value in given.items() if name in names and value is not None}
     if user.model_kwargs:
         options["model_kwargs"] = dict(user.model_kwargs)
     else:

@@ -4,7 +4,7 @@
 """
 
 from xqr_bench.tasks.load import load_task
-from xqr_bench.tasks.readers import READERS, LanguageData, Reader, SourceCandidate, SourceQuestion
+from xqr_bench.tasks.readers import READERS, LanguageData, SourceCandidate, SourceQuestion
 from xqr_bench.tasks.sources import (
     FileCheck,
     Place,
@@ -12,13 +12,10 @@ from xqr_bench.tasks.sources import (
     fetch,
     locate,
     pending_downloads,
-    read_place,
     verify,
 )
 from xqr_bench.tasks.spec import (
     DEFAULT_METRICS,
-    GroupMembers,
-    Licence,
     SourceFile,
     TaskSpec,
     list_specs,
@@ -31,11 +28,8 @@ __all__ = [
     "DEFAULT_METRICS",
     "READERS",
     "FileCheck",
-    "GroupMembers",
     "LanguageData",
-    "Licence",
     "Place",
-    "Reader",
     "SourceCandidate",
     "SourceFile",
     "SourceQuestion",
@@ -48,7 +42,6 @@ __all__ = [
     "locate",
     "own_file",
     "pending_downloads",
-    "read_place",
     "resolve_task",
     "verify",
 ]

@@ -52,18 +52,18 @@ def number_components(memberships: Iterable[tuple[Hashable, Hashable]]) -> tuple
 # Parts of a task: some of its languages, the first of its questions.
 
 
-def choose_languages(name: str, known: Sequence[str], wanted: Sequence[str] | None) -> tuple[str, ...]:
-    """Those of `known` that are wanted, in its order; all when None.
+def choose_languages(name: str, languages: Sequence[str], wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Those of the task's `languages` that are wanted, in its order; all when None.
 
     Raises:
         UsageError: none is wanted, or one that the task has not.
     """
     if wanted is None:
-        return tuple(known)
+        return tuple(languages)
     if isinstance(wanted, str):
         raise UsageError(f"languages is a list of codes, not the text {wanted!r}", remedy=f"write [{wanted!r}]")
-    strange = [code for code in wanted if code not in known]
-    listing = ", ".join(known)
+    strange = [code for code in wanted if code not in languages]
+    listing = ", ".join(languages)
     if strange:
         raise UsageError(
             f"the task {name} has no language {', '.join(map(repr, strange))}",
@@ -71,7 +71,7 @@ def choose_languages(name: str, known: Sequence[str], wanted: Sequence[str] | No
         )
     if not wanted:
         raise UsageError("no language is left", remedy=f"name some of: {listing}")
-    return tuple(code for code in known if code in set(wanted))
+    return tuple(code for code in languages if code in set(wanted))
 
 
 def keep_languages(data: TaskData, languages: Sequence[str]) -> TaskData:
@@ -289,8 +289,8 @@ def assemble(
             f"the task {name} has no {LENIENT} relevance: its format does not tell which candidates repeat an answer",
             remedy=f"take {LENIENT} out of relevance in the task file",
         )
-    relevants = {question: tuple(found) for question, found in gains.items()}
-    graded = any(gain != 1 for found in gains.values() for gain in found.values())
+    relevants = {question: tuple(of_candidates) for question, of_candidates in gains.items()}
+    graded = any(gain != 1 for of_candidates in gains.values() for gain in of_candidates.values())
     places = [
         ((code, question.cluster) if question.cluster else question.id, question.id)
         for code, data in parsed.items()
@@ -362,22 +362,22 @@ def read_bitext(folder: Path | str, languages: Sequence[str]) -> TaskData:
         # only line feeds end a line: other separators of Unicode occur inside sentences
         lines[code] = [line.strip() for line in text.removesuffix("\n").split("\n")]
         files[path.name] = hashlib.sha256(content).hexdigest()
-    lengths = {code: len(found) for code, found in lines.items()}
+    lengths = {code: len(texts) for code, texts in lines.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(
             f"the files of {folder} have different numbers of lines",
             found=", ".join(f"{code} {length:,}" for code, length in lengths.items()),
             remedy="line n of each file must be a translation of line n of the others",
         )
-    kept = [n for n, row in enumerate(zip(*lines.values(), strict=True)) if all(row)]
-    if not kept:
+    whole = [n for n, row in enumerate(zip(*lines.values(), strict=True)) if all(row)]
+    if not whole:
         raise DataError(f"{folder} has no line that holds text in every language", remedy=f"the layout is {LAYOUT}")
-    width = len(kept)
+    width = len(whole)
     return TaskData(
         name=folder.resolve().name,
         languages=tuple(languages),
-        queries=tuple(Query(f"{code}:{n}", code, str(n), lines[code][n]) for code in languages for n in kept),
-        candidates=tuple(Candidate(f"{code}:{n}", code, lines[code][n]) for code in languages for n in kept),
+        queries=tuple(Query(f"{code}:{n}", code, str(n), lines[code][n]) for code in languages for n in whole),
+        candidates=tuple(Candidate(f"{code}:{n}", code, lines[code][n]) for code in languages for n in whole),
         relevants=tuple(
             tuple(range(place, width * len(languages), width)) for _ in languages for place in range(width)
         ),

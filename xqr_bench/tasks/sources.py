@@ -1,8 +1,4 @@
-"""The files of a task: where they are, how they are downloaded, and whether they are what they should be.
-
-Downloads use urllib rather than requests: it is in the standard library, honours the proxy variables of the environment
-and verifies certificates, and one GET with a checked digest needs no more.
-"""
+"""The files of a task: where they are, how they are downloaded, and whether they are what they should be."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import Literal
 from urllib.parse import quote
 
 import platformdirs
@@ -30,8 +26,9 @@ from xqr_bench.tasks.spec import TaskSpec
 
 # Downloads into the cache: retried, checked, moved into place whole or not at all.
 #
-# urllib rather than requests: it is in the standard library, honours the proxy variables of the environment and
-# verifies certificates, and one GET with a checked digest needs no more.
+# urllib rather than pooch: that asks again for what is refused (404) or wrong (another digest), knows only the
+# certificates of certifi, not those of the system, and leaves files that only their owner can read. urllib honours the
+# proxy variables of the environment, and one GET with a checked digest needs no more.
 
 MIRROR = "XQR_BENCH_MIRROR"
 OFFLINE = "XQR_BENCH_OFFLINE"
@@ -84,21 +81,14 @@ def download(url: str, target: Path, sha256: str, *, observe: Observer | None = 
 
 
 def _fetch(url: str, temporary: Path, sha256: str, observe: Observer) -> None:
-    """One attempt. No network error may leave as an OSError: `atomic_path` would take it for a full disk."""
+    """One attempt."""
     digest = hashlib.sha256()
     done = 0
     with temporary.open("wb") as handle:
-        response = _open(url)
-        with response:
-            total = int(length) if (length := response.headers.get("Content-Length", "")).isdigit() else None
-            with observe.phase("/".join(url.split("/")[-2:]), total):
-                while chunk := _read(response):
-                    handle.write(chunk)
-                    digest.update(chunk)
-                    done += len(chunk)
-                    observe.advance(len(chunk))
-    if total is not None and done < total:
-        raise _TransientError(f"the connection ended after {done} of {total} bytes")
+        for chunk in _chunks(url, observe):
+            handle.write(chunk)
+            digest.update(chunk)
+            done += len(chunk)
     if digest.hexdigest() != sha256:
         raise DownloadError(
             f"{url} is not the file the task names: its SHA-256 is another",
@@ -108,11 +98,21 @@ def _fetch(url: str, temporary: Path, sha256: str, observe: Observer) -> None:
         )
 
 
-def _open(url: str) -> http.client.HTTPResponse:
+def _chunks(url: str, observe: Observer) -> Iterator[bytes]:
+    """Yield the bytes of an address.
+
+    No network error may leave as an OSError: `atomic_path` would take it for a full disk.
+    """
+    done = 0
     try:
         request = urllib.request.Request(url, headers={"User-Agent": f"xqr-bench/{__version__}"})
-        response: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
-        return response
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+            total = int(length) if (length := response.headers.get("Content-Length", "")).isdigit() else None
+            with observe.phase("/".join(url.split("/")[-2:]), total):
+                while chunk := response.read(_CHUNK):
+                    done += len(chunk)
+                    yield chunk
+                    observe.advance(len(chunk))
     except urllib.error.HTTPError as error:
         error.close()
         if error.code in _TRANSIENT:
@@ -133,13 +133,8 @@ def _open(url: str) -> http.client.HTTPResponse:
         raise _TransientError(_reason(error)) from None
     except ValueError as error:
         raise DownloadError(f"no address: {url}: {error}", remedy=f"correct base_url or {MIRROR}") from None
-
-
-def _read(response: IO[bytes]) -> bytes:
-    try:
-        return response.read(_CHUNK)
-    except (OSError, http.client.HTTPException) as error:
-        raise _TransientError(_reason(error)) from None
+    if total is not None and done < total:
+        raise _TransientError(f"the connection ended after {done} of {total} bytes")
 
 
 def _reason(error: object) -> str:
@@ -188,11 +183,11 @@ def locate(spec: TaskSpec, language: str, data_dir: Path | str | None = None) ->
     if spec.embedded is not None:
         return Place(language, Path(__file__).resolve().parent / spec.embedded / path, "package")
     if spec.base_url is None:
-        beside = spec.origin.parent if spec.origin is not None else Path()
-        return Place(language, beside / path, "beside the task file")
-    folder = data_folder(data_dir)
-    if folder is not None:
-        return Place(language, folder / path, "data folder")
+        folder = spec.origin.parent if spec.origin is not None else Path()
+        return Place(language, folder / path, "beside the task file")
+    named = data_folder(data_dir)
+    if named is not None:
+        return Place(language, named / path, "data folder")
     return Place(language, cache_folder(spec) / path, "cache")
 
 
@@ -279,16 +274,16 @@ def _missing(spec: TaskSpec, place: Place) -> DataError:
         return DataError(problem, remedy="reinstall xqr-bench")
     if place.kind == "cache":
         return DataError(problem, remedy=f"xqr-bench data fetch {spec.name}")
-    found = _listing(folder)
+    listing = _listing(folder)
     if place.kind == "beside the task file":
-        return DataError(problem, found=found, remedy="put it there, or correct its path in the task file")
+        return DataError(problem, found=listing, remedy="put it there, or correct its path in the task file")
     remedy = (
         f"put {relative} there (from {spec.url(place.language)}); or name another folder with --data-dir or "
         f"{DATA_DIR}; or name none, and it is downloaded to a cache"
     )
     if (folder / Path(relative).name).is_file():
         remedy = f"name the folder above: the files are looked for as <folder>/{relative}"
-    return DataError(problem, found=found, remedy=remedy)
+    return DataError(problem, found=listing, remedy=remedy)
 
 
 def _listing(folder: Path, most: int = 8) -> str:

@@ -182,21 +182,21 @@ def _check_names(spec: TaskSpec) -> None:
                 f"{code!r} is no language code",
                 remedy="use ISO 639 codes such as 'de', with a tag where needed ('zh-Hant')",
             )
-    for setting in spec.settings:
-        if setting not in SETTINGS:
-            raise _unknown("settings", UnknownNameError("setting", setting, SETTINGS))
-    for rule in spec.relevance:
-        if rule not in VARIANTS:
-            raise _unknown("relevance", UnknownNameError("rule of relevance", rule, VARIANTS))
+    choices = {
+        "settings": ("setting", SETTINGS),
+        "relevance": ("rule of relevance", VARIANTS),
+        "groups": ("language group", tuple(GROUPS)),
+    }
+    for key, (kind, names) in choices.items():
+        for value in getattr(spec, key):
+            if value not in names:
+                raise _unknown(key, UnknownNameError(kind, value, names))
     if len(spec.languages) == 1 and CROSS_LINGUAL in spec.settings:
         raise fault(
             "settings",
             "a task of one language has no cross-lingual setting",
             remedy='add a language, or write settings = ["monolingual"]',
         )
-    for group in spec.groups:
-        if group not in GROUPS:
-            raise _unknown("groups", UnknownNameError("language group", group, GROUPS))
 
 
 def _check_source(spec: TaskSpec) -> None:
@@ -245,17 +245,17 @@ def _check_files(spec: TaskSpec) -> None:
                 found=f"languages: {', '.join(spec.languages)}",
                 remedy=f"add {code} to languages, or take its file out",
             )
-    beside = spec.base_url is None and spec.embedded is None
+    is_own = spec.base_url is None and spec.embedded is None  # files beside the task file
     owner: dict[str, str] = {}
     for code, file in spec.files.items():
         key = f"files.{code}"
         path = PurePosixPath(file.path)
-        if path.is_absolute() or "\\" in file.path or (not beside and ".." in path.parts):
+        if path.is_absolute() or "\\" in file.path or (not is_own and ".." in path.parts):
             raise fault(
                 f"{key}.path",
                 f"{file.path!r} is not a relative path with forward slashes"
-                + ("" if beside else " that stays inside the data folder"),
-                remedy="write it relative to " + ("the task file" if beside else "the data folder"),
+                + ("" if is_own else " that stays inside the data folder"),
+                remedy="write it relative to " + ("the task file" if is_own else "the data folder"),
             )
         if file.path in owner:
             raise fault(
@@ -264,7 +264,7 @@ def _check_files(spec: TaskSpec) -> None:
                 remedy="give each language a file of its own",
             )
         owner[file.path] = code
-        if file.sha256 is None and not beside:
+        if file.sha256 is None and not is_own:
             raise fault(
                 f"{key}.sha256",
                 "a file that is downloaded or embedded needs its digest",
@@ -298,6 +298,11 @@ def shipped_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "tasks"
 
 
+def _shipped() -> dict[str, Path]:
+    """Name -> file of each shipped task, by name."""
+    return {path.stem: path for path in sorted(shipped_folder().glob("*.toml"))}
+
+
 def own_file(spec: TaskSpec) -> Path | None:
     """The task's file, None where it ships with this package or was made in Python."""
     origin = spec.origin
@@ -310,7 +315,7 @@ def list_specs() -> list[TaskSpec]:
     Raises:
         TaskError: a shipped task file is damaged.
     """
-    specs = [_read(path) for path in sorted(shipped_folder().glob("*.toml"))]
+    specs = [_read(path) for path in _shipped().values()]
     return sorted(specs, key=lambda spec: (not spec.demonstration, -len(spec.languages), spec.name))
 
 
@@ -325,7 +330,7 @@ def load_spec(name_or_path: str | Path) -> TaskSpec:
         UnknownNameError: no shipped task has this name; the closest ones are listed.
         TaskError: the file cannot be read or makes no sense; names file, key and remedy.
     """
-    shipped = {path.stem: path for path in shipped_folder().glob("*.toml")}
+    shipped = _shipped()
     if isinstance(name_or_path, str):
         if name_or_path in shipped:
             return _read(shipped[name_or_path])
@@ -357,14 +362,14 @@ def load_shipped(name: str, where: str) -> TaskSpec:
     Raises:
         UsageError: no task of this name ships with this package.
     """
-    path = shipped_folder() / f"{name}.toml"
-    if name not in {shipped.stem for shipped in shipped_folder().glob("*.toml")}:
+    shipped = _shipped()
+    if name not in shipped:
         raise UsageError(
             f"{where} is of a task that does not ship with xqr-bench; a task file is read only when you name it",
             found=name,
             remedy="look at the task file, then name it: --task FILE",
         )
-    return _read(path)
+    return _read(shipped[name])
 
 
 def resolve_task(task: str | Path | TaskSpec | TaskData) -> TaskSpec:
@@ -380,8 +385,8 @@ def resolve_task(task: str | Path | TaskSpec | TaskData) -> TaskSpec:
         return task
     if not isinstance(task, TaskData):
         return load_spec(task)
-    path = shipped_folder() / f"{task.name}.toml"
-    if not path.is_file():
+    path = _shipped().get(task.name)
+    if path is None:
         return TaskSpec.model_construct(name=task.name, title=task.name, languages=task.languages, files={})
     spec = _read(path)
     strange = [code for code in task.languages if code not in spec.languages]

@@ -42,7 +42,7 @@ def same(one: Embeddings, other: Embeddings) -> bool:
 
 
 def shards(store: VectorStore) -> list[Path]:
-    return sorted(store.shelves.glob("*/shards/*.shard"))
+    return sorted(store.shelves.glob("*/shards/*.safetensors"))
 
 
 @pytest.fixture

@@ -84,7 +84,7 @@ def test_a_damaged_shard_is_encoded_again_as_it_was(store: VectorStore, log: Log
         path.unlink()
     else:
         path.write_bytes({"flip": bytes(content), "truncate": whole[:-5], "empty": b""}[change])
-        assert [damage.path for damage in verify(store)[1]] == [path]
+        assert list(verify(store)[1]) == [path]
     told: list[str] = []
     again = embed(store, task_of(0, 50), told=told)
     assert same(first, again)
@@ -97,6 +97,21 @@ def test_a_damaged_shard_is_encoded_again_as_it_was(store: VectorStore, log: Log
             "the embedding store had 1 damaged shard for this encoder: removed, their texts are encoded again",
         ]
     )
+
+
+def test_vectors_of_the_older_format_are_removed_and_encoded_again_in_the_same_batches(
+    store: VectorStore, log: Log
+) -> None:
+    first = embed(store, task_of(0, 50))
+    log()
+    for path in shards(store):
+        path.rename(path.with_suffix(".shard")).write_bytes(b"XQRVEC1\n...")
+    told: list[str] = []
+    again = embed(store, task_of(0, 50), told=told)
+    assert told == ["the vectors of this encoder were kept in an older format: they are removed, and encoded again"]
+    assert not list(store.folder.rglob("*.shard"))
+    assert same(first, again)
+    assert again.stored_texts == 0
 
 
 def test_a_damaged_plan_costs_nothing_but_the_plan(store: VectorStore) -> None:
@@ -197,8 +212,8 @@ def test_sentence_transformers_models_are_kept_with_their_token_counts(store: Ve
     first = embed(store, task, load_encoder(model, options))
     assert first.truncated == {"en": {"queries": 0, "candidates": 1}}
     encoder = load_encoder(model, options)
-    encoder._calls = {}  # type: ignore[attr-defined]  # nothing is left to encode
-    encoder._measure = None  # type: ignore[attr-defined]  # nor to count
+    encoder._methods = {}  # type: ignore[attr-defined]  # nothing is left to encode
+    encoder._counts = None  # type: ignore[attr-defined]  # nor to count
     again = embed(store, task, encoder)
     assert same(first, again)
     assert again.stored_texts == 43

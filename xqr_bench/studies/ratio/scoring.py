@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,8 @@ from xqr_bench.core.files import atomic_path
 from xqr_bench.core.observe import Clock
 from xqr_bench.core.types import MULTILINGUAL, SETTINGS, FloatArray, IntArray, Ranks, TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, embed_tasks, load_encoder
-from xqr_bench.encode.texts import Counts, assemble
+from xqr_bench.encode.options import ROLES, Role
+from xqr_bench.encode.texts import embeddings_of, items_of
 from xqr_bench.encode.transform import TransformOptions, transform_vectors
 from xqr_bench.evaluation.pipeline import choose_metrics, make_record
 from xqr_bench.measure.metrics import parse_metric
@@ -278,18 +279,19 @@ def encode(model: Any, bound: BoundEncoder, found: Material, cache: TrainCache) 
     if not is_static(model):
         return embed_tasks(bound, [found.task])[found.task.name]
     task = found.task
-    vectors: dict[tuple[str, Any], NDArray[np.float32]] = {}
+    vectors: dict[Role, NDArray[np.float32]] = {}
     distinct = 0
-    for role, prompt, things in (("query", "query", task.queries), ("candidate", "document", task.candidates)):
-        texts: Sequence[str] = [thing.text for thing in things]
+    for role in ROLES:
+        prompt = "query" if role == "query" else "document"
+        texts = [item.text for item in items_of(task, role)]
         first = {text: row for row, text in enumerate(dict.fromkeys(texts))}
         key = (task.name, str(task.partial), role, model.prompts[prompt], vocabulary_digest(model[0].tokenizer))
         tokens = cache.get("task tokens", key, partial(Tokens, model[0].tokenizer, list(first), model.prompts[prompt]))
         of_text = _bags(model, tokens)
-        vectors[task.name, role] = of_text[[first[text] for text in texts]]
+        vectors[role] = of_text[[first[text] for text in texts]]
         distinct += len(first)
-    bound.settle_dimensions(of_text.shape[1])
-    return assemble(task, vectors, {}, Counts(distinct), 0.0)
+    bound.check_dimensions(of_text.shape[1], task.name)
+    return embeddings_of(task, vectors, distinct_texts=distinct)
 
 
 def _bags(model: Any, tokens: Tokens) -> NDArray[np.float32]:

@@ -68,7 +68,7 @@ def read(content: bytes, name: str) -> LanguageData:
                 SourceCandidate(f"{group}:{i}", text, group, context, cluster) for i, text in enumerate(texts)
             ]
             for number, qa in enumerate(_get(item, "qas", list, here)):
-                key, text, found, answers = _question(qa, context, starts, ends, here.inside(f"question {number}"))
+                key, text, relevant, answers = _question(qa, context, starts, ends, here.inside(f"question {number}"))
                 if key in seen:
                     here.inside(f"question {number}").fail(
                         f"the question id {key!r} occurs twice in this language",
@@ -79,9 +79,9 @@ def read(content: bytes, name: str) -> LanguageData:
                 echoes = [
                     first + i
                     for i, sentence in enumerate(texts)
-                    if i not in found and any(answer in sentence for answer in answers)
+                    if i not in relevant and any(answer in sentence for answer in answers)
                 ]
-                gains = {first + i: 1.0 for i in found}
+                gains = {first + i: 1.0 for i in relevant}
                 questions.append(SourceQuestion(key, text, gains, cluster, tuple(echoes)))
         if title := _title(body):
             titles[cluster] = title
@@ -189,7 +189,7 @@ def _question(
     answers = _get(qa, "answers", list, at)
     if not answers:
         at.fail("the question has no answer", remedy="give it an answer, or take it out")
-    found: set[int] = set()
+    positions: set[int] = set()
     strings: set[str] = set()
     for i, answer in enumerate(answers):
         here = at.inside(f"answer {i}")
@@ -208,6 +208,6 @@ def _question(
                 found=f"{context[start : start + len(expected)]!r} instead of {expected!r}",
                 remedy="count answer_start in Unicode characters of the context, not in bytes",
             )
-        found.add(position)
+        positions.add(position)
         strings.add(expected.strip())
-    return key, text, tuple(sorted(found)), strings
+    return key, text, tuple(sorted(positions)), strings
