@@ -26,6 +26,9 @@ def test_the_plots_of_a_condition(tmp_path: Path) -> None:
     assert names == {f"S1b-{kind}.{form}" for kind in kinds for form in ("png", "svg")}
     for path in draw_ratio(condition, tmp_path / "b"):
         assert path.read_bytes() == (tmp_path / "a" / path.name).read_bytes()
+    arms = (tmp_path / "a" / "S1b-arms.svg").read_text(encoding="utf-8")
+    for text in ("mono MAP", "multi MAP", "S1b: arm minus alpha-0.5, 95% intervals (filled: told apart)"):
+        assert arms.count(f"<!-- {text} -->") == 1
     for path in written:
         if path.suffix == ".png":  # 3.3 inches at 300 dots
             assert struct.unpack(">I", path.read_bytes()[16:20]) == (990,)

@@ -8,7 +8,7 @@ import math
 import re
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
@@ -22,6 +22,8 @@ from markupsafe import Markup
 
 from xqr_bench.board.model import Figure, LanguageFacts
 from xqr_bench.core.errors import XqrBenchError
+from xqr_bench.core.types import SETTINGS
+from xqr_bench.report.numbers import MARK
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 # Figures and labels as the pages print them.
 
 UNDEFINED = "–"
-SETTING_LABELS = {"monolingual": "Monolingual", "cross-lingual": "Cross-lingual", "multilingual": "Multilingual"}
+SETTING_LABELS = {name: name.capitalize() for name in SETTINGS}
 RELEVANCE_LABELS = {
     "strict": "strict: the labelled sentences",
     "lenient": "lenient: other sentences of the paragraph that contain the answer are left out",
@@ -41,7 +43,6 @@ SETTING_MEANINGS = {
     "cross-lingual": "candidates in one other language than the query's; the mean over the ordered language pairs",
     "multilingual": "candidates of all languages in one pool; the mean over the query languages",
 }
-MARK = "†"
 MARK_MEANING = (
     "the encoder does not tell the texts of a language apart: its queries have fewer than 95 distinct vectors for 100 "
     "distinct texts, so the scores of this language say little"
@@ -142,15 +143,31 @@ def safe_url(address: str | None) -> str | None:
     return address if parts.scheme in ("http", "https") and parts.hostname else None
 
 
-# Plots without scripts: bars with intervals as SVG, heat maps as tables whose cells carry a shade.
+# Drawings without scripts: SVG, and heat maps as tables whose cells carry a shade.
 #
 # They are made here, and not by a plotting library, so that they need no script, follow the reader's light or dark
 # mode through the style sheet, print, and can be read by a screen reader.
 
 SHADES = 10
 LABEL, PLOT, VALUE, ROW = 98, 200, 56, 22
-WIDTH = LABEL + PLOT + VALUE
-GRID = (0.0, 0.25, 0.5, 0.75, 1.0)
+TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
+Number = int | float | str
+
+
+def drawing(kind: str, width: int, height: int, label: str, parts: Iterable[Markup]) -> Markup:
+    """An SVG image, one thing to a screen reader: its figures stand in a table beside it."""
+    start = Markup('<svg class="{}" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(kind, width, height, label)
+    return Markup("\n").join([start, *parts, Markup("</svg>")])
+
+
+def line(kind: str, x: tuple[Number, Number], y: tuple[Number, Number]) -> Markup:
+    """A line of a drawing, from one end to the other."""
+    return Markup('<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(kind, *x, *y)
+
+
+def words(kind: str, x: Number, y: Number, text: object) -> Markup:
+    """Text in a drawing."""
+    return Markup('<text class="{}" x="{}" y="{}">{}</text>').format(kind, x, y, text)
 
 
 @dataclass(frozen=True)
@@ -190,37 +207,29 @@ def heat_map(
         values: (query language, candidate language) -> value in 0 .. 1.
         meaning: what a value is, for the text on hover.
     """
-    rows = []
-    for query in languages:
-        cells = []
-        for candidate in languages:
-            value = values.get((query.code, candidate.code))
-            title = f"{meaning}, {query.name} to {candidate.name}: {number(value)}"
-            cells.append(HeatCell(short_number(value), shade(value), title, query.code == candidate.code))
-        rows.append(HeatRow(query, cells))
-    return rows
+
+    def cell(query: LanguageFacts, candidate: LanguageFacts) -> HeatCell:
+        value = values.get((query.code, candidate.code))
+        title = f"{meaning}, {query.name} to {candidate.name}: {number(value)}"
+        return HeatCell(short_number(value), shade(value), title, query.code == candidate.code)
+
+    return [HeatRow(query, [cell(query, candidate) for candidate in languages]) for query in languages]
 
 
 def bars(
     languages: Sequence[LanguageFacts], figures: Mapping[str, Figure], label: str, marked: Set[str] = frozenset()
 ) -> Markup:
-    """Horizontal bars of values in 0 .. 1, one a language, with both intervals.
-
-    The drawing is one image to a screen reader; its figures stand in a table beside it.
-    """
-    height = ROW * len(languages) + 24
-    parts = [
-        Markup('<svg class="bars" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(WIDTH, height, label),
-    ]
-    for tick in GRID:
+    """Horizontal bars of values in 0 .. 1, one a language, with both intervals."""
+    bottom = ROW * len(languages)
+    parts = []
+    for tick in TICKS:
         x = _x(tick)
-        parts.append(
-            Markup('<line class="grid" x1="{}" x2="{}" y1="0" y2="{}"/>').format(x, x, ROW * len(languages) + 4)
-        )
-        parts.append(Markup('<text class="tick" x="{}" y="{}">{:g}</text>').format(x, height - 6, tick))
-    for place, language in enumerate(languages):
-        parts.append(_bar(place * ROW, language, figures.get(language.code), language.code in marked))
-    return Markup("\n").join([*parts, Markup("</svg>")])
+        parts += [line("grid", (x, x), (0, bottom + 4)), words("tick", x, bottom + 18, f"{tick:g}")]
+    parts += [
+        _bar(place * ROW, language, figures.get(language.code), language.code in marked)
+        for place, language in enumerate(languages)
+    ]
+    return drawing("bars", LABEL + PLOT + VALUE, bottom + 24, label, parts)
 
 
 def _x(value: float) -> str:
@@ -229,33 +238,24 @@ def _x(value: float) -> str:
 
 def _bar(top: int, language: LanguageFacts, figure: Figure | None, marked: bool) -> Markup:
     middle = top + ROW // 2
-    name = Markup('<text class="name" x="0" y="{}">{} <tspan class="code">{}{}</tspan></text>').format(
-        middle + 4, language.name, language.code, MARK if marked else ""
-    )
+    code = Markup('{} <tspan class="code">{}{}</tspan>').format(language.name, language.code, MARK if marked else "")
+    name = words("name", 0, middle + 4, code)
     value = figure.value if figure else None
     if figure is None or value is None or not math.isfinite(value):
         reason = (figure.undefined_reason if figure else None) or "not measured"
-        return Markup('<g>{}<text class="value" x="{}" y="{}">–<title>{}</title></text></g>').format(
-            name, LABEL + 4, middle + 4, reason
-        )
-    drawn = [
-        name,
-        Markup('<rect class="bar" x="{}" y="{}" width="{:.2f}" height="{}"/>').format(
-            LABEL, top + 5, float(_x(value)) - LABEL, ROW - 10
-        ),
-    ]
-    for css, interval in (("article", figure.article_interval), ("question", figure.interval)):
-        if interval is not None and all(map(math.isfinite, interval)):
-            drawn.append(
-                Markup('<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
-                    css, _x(interval[0]), _x(interval[1]), middle, middle
-                )
-            )
-    drawn.append(
-        Markup('<text class="value" x="{}" y="{}">{}</text>').format(LABEL + PLOT + 8, middle + 4, number(value))
+        dash = Markup("–<title>{}</title>").format(reason)
+        return Markup("<g>{}{}</g>").format(name, words("value", LABEL + 4, middle + 4, dash))
+    bar = Markup('<rect class="bar" x="{}" y="{}" width="{:.2f}" height="{}"/>').format(
+        LABEL, top + 5, float(_x(value)) - LABEL, ROW - 10
     )
+    intervals = [
+        line(kind, (_x(interval[0]), _x(interval[1])), (middle, middle))
+        for kind, interval in (("article", figure.article_interval), ("question", figure.interval))
+        if interval is not None and all(map(math.isfinite, interval))
+    ]
+    text = words("value", LABEL + PLOT + 8, middle + 4, number(value))
     title = Markup("<title>{}</title>").format(f"{language.name}: {describe(figure)}")
-    return Markup("<g>{}{}</g>").format(title, Markup("").join(drawn))
+    return Markup("<g>{}</g>").format(Markup("").join([title, name, bar, *intervals, text]))
 
 
 def describe(figure: Figure, level: str = "95%") -> str:

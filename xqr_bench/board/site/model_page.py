@@ -20,10 +20,8 @@ from xqr_bench.board.model import (
     TaskFacts,
 )
 from xqr_bench.board.site.html import SETTING_LABELS, HeatRow, bars, heat_map
-from xqr_bench.board.site.payload import Entry
+from xqr_bench.board.site.payload import PAIR_METRIC, Entry
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, SETTINGS, STRICT
-
-PAIR_METRIC = "map"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,17 @@ from typing import Any
 from markupsafe import Markup
 
 from xqr_bench.board.model import Bias, Figure, Leaderboard, PublishedRow, Row, SettingFigures
-from xqr_bench.board.site.html import SETTING_LABELS, group_label, metric_label, number, unique_stems
+from xqr_bench.board.site.html import (
+    SETTING_LABELS,
+    TICKS,
+    drawing,
+    group_label,
+    line,
+    metric_label,
+    number,
+    unique_stems,
+    words,
+)
 from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL, SETTINGS
 from xqr_bench.report.frontier import PREFERENCE, Point, by_rank, frontier_table, on_frontier
 from xqr_bench.report.table import Table
@@ -165,7 +175,7 @@ def percent(level: float) -> str:
 
 
 def _entry_payload(entry: Entry, board: Leaderboard, keys: Mapping[str, str], pairs: bool) -> dict[str, Any]:
-    found: dict[str, Any] = {
+    shown: dict[str, Any] = {
         "key": entry.key,
         "page": entry.page,
         "part": entry.part,
@@ -183,17 +193,17 @@ def _entry_payload(entry: Entry, board: Leaderboard, keys: Mapping[str, str], pa
         "record": {},
     }
     for task, row in entry.rows.items():
-        found["scores"][task] = {name: _setting(figures) for name, figures in row.scores.items()}
-        found["bias"][task] = _bias(row.bias)
+        shown["scores"][task] = {name: _figures(figures) for name, figures in row.scores.items()}
+        shown["bias"][task] = _figures(row.bias)
         if isinstance(row, Row):
-            found["record"][task] = row.record
-            found["standing"][task] = _standing(row, board.tests.metric, keys)
+            shown["record"][task] = row.record
+            shown["standing"][task] = _standing(row, board.tests.metric, keys)
         if pairs:
             of_pair = row.scores["cross-lingual"].by_language_pair if "cross-lingual" in row.scores else {}
-            found.setdefault("pairs", {})[task] = {
+            shown.setdefault("pairs", {})[task] = {
                 pair: _short(values[PAIR_METRIC]) for pair, values in of_pair.items() if PAIR_METRIC in values
             }
-    return found
+    return shown
 
 
 def _standing(row: Row, metric: str, keys: Mapping[str, str]) -> dict[str, Any]:
@@ -211,32 +221,17 @@ def _standing(row: Row, metric: str, keys: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _setting(figures: SettingFigures) -> dict[str, dict[str, Any]]:
+def _figures(of: SettingFigures | Bias) -> dict[str, dict[str, Any]]:
     """Languages chosen ("": all, `l:` one query language, `g:` a group) -> metric -> figure."""
-    return _parts(figures.macro, figures.by_query_language, figures.by_group)
-
-
-def _bias(bias: Bias) -> dict[str, dict[str, Any]]:
-    return _parts(bias.macro, bias.by_query_language, bias.by_group)
-
-
-def _parts(
-    macro: Mapping[str, Figure],
-    by_language: Mapping[str, Mapping[str, Figure]],
-    by_group: Mapping[str, Mapping[str, Figure]],
-) -> dict[str, dict[str, Any]]:
+    parts = {f"l:{code}": figures for code, figures in of.by_query_language.items()}
+    parts |= {f"g:{name}": figures for name, figures in of.by_group.items()}
     return {
-        "": _cells(macro, articles=True),
-        **{f"l:{code}": _cells(figures) for code, figures in by_language.items()},
-        **{f"g:{name}": _cells(figures) for name, figures in by_group.items()},
+        "": {name: _cell(figure, articles=True) for name, figure in of.macro.items()},
+        **{part: {name: _cell(figure) for name, figure in figures.items()} for part, figures in parts.items()},
     }
 
 
-def _cells(figures: Mapping[str, Figure], *, articles: bool = False) -> dict[str, Any]:
-    return {name: _cell(figure, articles) for name, figure in figures.items()}
-
-
-def _cell(figure: Figure, articles: bool) -> list[float | None] | str:
+def _cell(figure: Figure, *, articles: bool = False) -> list[float | None] | str:
     value = _short(figure.value)
     if value is None:
         return figure.undefined_reason or "no reason is given"
@@ -304,23 +299,16 @@ def _drawing(points: Sequence[Point], title: str) -> Markup:
         return f"{x:.1f}", f"{(HEIGHT - BELOW) * (1 - multi / top):.1f}"
 
     label = f"{title}: multilingual MAP against own-language first"
-    parts = [
-        Markup('<svg class="frontier" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(WIDTH, HEIGHT, label)
-    ]
-    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+    parts = []
+    for tick in TICKS:
         x, low = at(tick, 0.0)
-        parts.append(Markup('<line class="grid" x1="{}" x2="{}" y1="0" y2="{}"/>').format(x, x, low))
-        parts.append(Markup('<text class="tick" x="{}" y="{}">{:g}</text>').format(x, HEIGHT - BELOW + 14, tick))
+        parts += [line("grid", (x, x), (0, low)), words("tick", x, HEIGHT - BELOW + 14, f"{tick:g}")]
     for share in (0.0, 0.5, 1.0):
-        x, y = at(0.0, top / 1.1 * share)
-        parts.append(
-            Markup('<text class="tick" x="{}" y="{}">{}</text>').format(LEFT // 2, y, number(top / 1.1 * share))
-        )
+        _, y = at(0.0, top / 1.1 * share)
+        parts.append(words("tick", LEFT // 2, y, number(top / 1.1 * share)))
     chance, low = at(points[0].chance, 0.0)
-    parts.append(Markup('<line class="chance" x1="{}" x2="{}" y1="0" y2="{}"/>').format(chance, chance, low))
-    parts.append(
-        Markup('<text class="tick" x="{}" y="{}">own-language first</text>').format((WIDTH + LEFT) // 2, HEIGHT - 4)
-    )
+    parts.append(line("chance", (chance, chance), (0, low)))
+    parts.append(words("tick", (WIDTH + LEFT) // 2, HEIGHT - 4, "own-language first"))
     for place, i in enumerate(order, start=1):
         point = points[i]
         x, y = at(point.own_first, point.multilingual)
@@ -328,10 +316,8 @@ def _drawing(points: Sequence[Point], title: str) -> Markup:
             f"{point.label}: multilingual MAP {number(point.multilingual)}, own-language first "
             f"{number(point.own_first)}, monolingual MAP {number(point.monolingual)}"
         )
-        parts.append(
-            Markup('<g><title>{}</title><circle class="{}" cx="{}" cy="{}" r="{:.1f}"/>').format(
-                says, "on" if flags[i] else "off", x, y, 3 + 5 * point.monolingual
-            )
+        circle = Markup('<g><title>{}</title><circle class="{}" cx="{}" cy="{}" r="{:.1f}"/>').format(
+            says, "on" if flags[i] else "off", x, y, 3 + 5 * point.monolingual
         )
-        parts.append(Markup('<text x="{}" y="{}">{}</text></g>').format(f"{float(x) + 9:.1f}", y, place))
-    return Markup("\n").join([*parts, Markup("</svg>")])
+        parts += [circle, Markup('<text x="{}" y="{}">{}</text></g>').format(f"{float(x) + 9:.1f}", y, place)]
+    return drawing("frontier", WIDTH, HEIGHT, label, parts)

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.site.build import MorePage
-from xqr_bench.board.site.html import asset, render
+from xqr_bench.board.site.html import TICKS, asset, drawing, line, render, words
 from xqr_bench.core.files import write_text
 from xqr_bench.report.numbers import number, signed
 from xqr_bench.report.table import Table
@@ -150,41 +150,38 @@ def draw(curves: dict[str, Curve], label: str, *, difference: bool) -> Markup:
         y = TOP + (HEIGHT - TOP - BELOW) * (high - value) / (high - low)
         return f"{x:.1f}", f"{y:.1f}"
 
-    parts = [Markup('<svg class="curve" viewBox="0 0 {} {}" role="img" aria-label="{}">').format(WIDTH, HEIGHT, label)]
-    for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
+    parts = []
+    for tick in TICKS:
         x, y = at(tick, low)
-        parts.append(Markup('<line class="grid" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(x, TOP, y))
-        parts.append(Markup('<text class="tick" x="{}" y="{}">{:g}</text>').format(x, HEIGHT - 8, tick))
+        parts += [line("grid", (x, x), (TOP, y)), words("tick", x, HEIGHT - 8, f"{tick:g}")]
     for share in (0.1, 0.5, 0.9):
         value = low + (high - low) * share
-        x, y = at(0.0, value)
+        _, y = at(0.0, value)
         text = signed(value) if difference else number(value)
-        parts.append(Markup('<text class="scale" x="{}" y="{}">{}</text>').format(LEFT - 6, float(y) + 3.5, text))
-        parts.append(Markup('<line class="notch" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(LEFT - 4, LEFT, y, y))
+        parts += [words("scale", LEFT - 6, float(y) + 3.5, text), line("notch", (LEFT - 4, LEFT), (y, y))]
     if difference:
         (left, zero), (right, _) = at(0.0, 0.0), at(1.0, 0.0)
-        parts.append(Markup('<line class="zero" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(left, right, zero, zero))
+        parts.append(line("zero", (left, right), (zero, zero)))
     for view, one in curves.items():
-        there = [at(a, v) for a, v in zip(one.alphas, one.high, strict=True)]
-        back = [at(a, v) for a, v in zip(one.alphas, one.low, strict=True)][::-1]
-        line = [at(a, v) for a, v in zip(one.alphas, one.values, strict=True)]
-        parts.append(Markup('<g class="{}"><polygon class="band" points="{}"/>').format(view, _points(there + back)))
-        parts.append(Markup('<polyline class="line" points="{}"/>').format(_points(line)))
-        for place, (alpha, value) in enumerate(zip(one.alphas, one.values, strict=True)):
-            x, y = line[place]
-            says = (
-                f"alpha {alpha:g}, {view}: {number(value)}, 95% {number(one.low[place])} to {number(one.high[place])}"
-            )
-            parts.append(
-                Markup('<circle cx="{}" cy="{}" r="2.6"><title>{}</title></circle>').format(x, y, says)
-                if view == "raw"
-                else Markup('<rect x="{:.1f}" y="{:.1f}" width="5" height="5"><title>{}</title></rect>').format(
-                    float(x) - 2.5, float(y) - 2.5, says
-                )
-            )
-        parts.append(Markup("</g>"))
-    return Markup("").join([*parts, Markup("</svg>")])
+        upper, lower, middle = (
+            [at(alpha, value) for alpha, value in zip(one.alphas, values, strict=True)]
+            for values in (one.high, one.low, one.values)
+        )
+        band = Markup('<polygon class="band" points="{}"/>').format(_points(upper + lower[::-1]))
+        path = Markup('<polyline class="line" points="{}"/>').format(_points(middle))
+        dots = []
+        for place, (x, y) in enumerate(middle):
+            ends = f"95% {number(one.low[place])} to {number(one.high[place])}"
+            says = f"alpha {one.alphas[place]:g}, {view}: {number(one.values[place])}, {ends}"
+            if view == "raw":
+                dots.append(Markup('<circle cx="{}" cy="{}" r="2.6"><title>{}</title></circle>').format(x, y, says))
+            else:
+                corner = f"{float(x) - 2.5:.1f}", f"{float(y) - 2.5:.1f}"
+                square = Markup('<rect x="{}" y="{}" width="5" height="5"><title>{}</title></rect>')
+                dots.append(square.format(*corner, says))
+        parts.append(Markup('<g class="{}">{}</g>').format(view, Markup("").join([band, path, *dots])))
+    return drawing("curve", WIDTH, HEIGHT, label, parts)
 
 
-def _points(found: list[tuple[str, str]]) -> str:
-    return " ".join(f"{x},{y}" for x, y in found)
+def _points(places: list[tuple[str, str]]) -> str:
+    return " ".join(f"{x},{y}" for x, y in places)

@@ -165,8 +165,8 @@ def _arms(condition: Condition) -> Figure | None:
                         estimate(ax, at, gap.estimate, [(gap.low, gap.high, 1.6)], colour, **dot)
                 named_rows(ax, range(len(group)), group, 4)
                 ax.set_ylim(len(group) - 0.4, -0.6)
-                if row is axes[0]:
-                    ax.set_title(SHORT[score.setting, score.metric], loc="left", fontsize=7.5)
+        for ax, score in zip(axes[0], scores, strict=True):
+            ax.set_title(SHORT[score.setting, score.metric], loc="left", fontsize=7.5)
         _headed(figure, f"{condition.name}: arm minus {BASE_ARM}, 95% intervals (filled: told apart)")
         return figure
 
