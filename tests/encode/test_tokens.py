@@ -10,7 +10,7 @@ import pytest
 from tests.encode.toys import TOY, Symmetric
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
 from xqr_bench.encode.bound import TextEncoder
-from xqr_bench.encode.sentence_transformer import TokenCounts
+from xqr_bench.encode.sentence_transformer import ModelEncoder
 from xqr_bench.record.describe import language_diagnostics
 
 
@@ -32,13 +32,13 @@ def test_texts_measured_for_the_batches_are_not_read_again(model: Path, monkeypa
     assert isinstance(bound, TextEncoder)
     assert fresh is not None
     read: list[int] = []
-    plain = TokenCounts._encoded
+    plain = ModelEncoder._encoded
 
-    def counted(counts: TokenCounts, texts: list[str], **options: bool) -> object:
+    def counted(encoder: ModelEncoder, texts: list[str], **options: bool) -> object:
         read.append(len(texts))
-        return plain(counts, texts, **options)
+        return plain(encoder, texts, **options)
 
-    monkeypatch.setattr(TokenCounts, "_encoded", counted)
+    monkeypatch.setattr(ModelEncoder, "_encoded", counted)
     bound.measure("query", texts)  # with their prompt, which is not a token of the text
     for_queries = bound.tokens(texts)
     bound.measure("candidate", texts)

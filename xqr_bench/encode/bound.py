@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from xqr_bench.core.errors import EncoderError
 from xqr_bench.core.memory import memory_kept
-from xqr_bench.core.types import IntArray, TaskData
+from xqr_bench.core.types import IntArray
 from xqr_bench.encode.checks import Vectors, to_matrix
 from xqr_bench.encode.options import EncoderOptions, ModelIdentity, Role, Similarity
 
@@ -228,6 +228,10 @@ class TextEncoder(BoundEncoder, ABC):
     lanes = Lanes()
     keep = True
 
+    def prompt(self, role: Role) -> str:
+        """What is put before each text of a role; empty: nothing."""
+        return (self.identity.query_prompt if role == "query" else self.identity.candidate_prompt) or ""
+
     @abstractmethod
     def call(self, role: Role, texts: list[str]) -> Any:
         """What the encoder itself returns for these texts, one row per text, unchecked; whatever it raises passes."""
@@ -247,11 +251,3 @@ class TextEncoder(BoundEncoder, ABC):
     def measure(self, role: Role, texts: list[str]) -> IntArray | None:
         """Tokens of each text, prompt and special ones included, before it is cut off, int64; None: unknown."""
         return None
-
-
-class VectorLookup(BoundEncoder, ABC):
-    """An encoder whose vectors are there already, looked up by task and id."""
-
-    @abstractmethod
-    def lookup(self, task: TaskData, role: Role) -> Vectors:
-        """Vectors of the task's queries or candidates in its order, float32 `[n, d]`, C-contiguous."""

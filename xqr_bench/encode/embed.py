@@ -20,9 +20,10 @@ from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import IntArray, TaskData
 from xqr_bench.encode.batches import Batches, Block, Shard
-from xqr_bench.encode.bound import BoundEncoder, TextEncoder, VectorLookup
+from xqr_bench.encode.bound import BoundEncoder, TextEncoder
 from xqr_bench.encode.checks import Vectors, check_values
 from xqr_bench.encode.options import ROLES, Role
+from xqr_bench.encode.precomputed import Precomputed
 from xqr_bench.encode.shards import (
     PlannedShard,
     encoder_key,
@@ -291,7 +292,7 @@ class LookedUp:
         allow_zero: let vectors of only zeros pass.
     """
 
-    def __init__(self, encoder: VectorLookup, observe: Observer, *, allow_zero: bool) -> None:
+    def __init__(self, encoder: Precomputed, observe: Observer, *, allow_zero: bool) -> None:
         self._encoder = encoder
         self._observe = observe
         self._allow_zero = allow_zero
@@ -380,7 +381,7 @@ def embed_tasks(
         raise UsageError("two tasks have the same name", found=", ".join(names), remedy="give each once")
     observe = observe or Observer()
     embedder: Embedder
-    if isinstance(encoder, VectorLookup):
+    if isinstance(encoder, Precomputed):
         embedder = LookedUp(encoder, observe, allow_zero=allow_zero_vectors)
     elif isinstance(encoder, TextEncoder):
         texts = Texts(encoder, allow_zero=allow_zero_vectors, observe=observe)

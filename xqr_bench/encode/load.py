@@ -10,7 +10,7 @@ from typing import Any
 
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.encode import char_ngrams  # noqa: F401  (registers itself)
-from xqr_bench.encode.bound import BoundEncoder, VectorLookup
+from xqr_bench.encode.bound import BoundEncoder
 from xqr_bench.encode.hub import is_hub_name
 from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.encode.precomputed import PREFIX, Precomputed
@@ -95,7 +95,7 @@ def load_encoder(spec: object, options: EncoderOptions | None = None) -> BoundEn
     bound.source = str(spec) if isinstance(spec, str | Path) else None
     bound.options = options
     if template is not None:
-        if isinstance(bound, VectorLookup):
+        if isinstance(bound, Precomputed):
             raise UsageError(
                 "--candidate-context cannot be used with precomputed vectors: they are encoded already",
                 remedy="encode the candidates with their paragraphs, and leave the option out",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xqr_bench.core.errors import EncoderError
 from xqr_bench.core.types import TaskData
-from xqr_bench.encode.bound import VectorLookup
+from xqr_bench.encode.bound import BoundEncoder
 from xqr_bench.encode.checks import Vectors
 from xqr_bench.encode.hub import digest_of_files
 from xqr_bench.encode.options import EncoderOptions, ModelIdentity, Role
@@ -22,7 +22,7 @@ FILES: dict[Role, str] = {"query": "queries", "candidate": "candidates"}
 LAYOUT = "DIR/<task>/queries.npy, candidates.npy (one row a text) and .ids.txt beside each (one id a line)"
 
 
-class Precomputed(VectorLookup):
+class Precomputed(BoundEncoder):
     """Vectors in a folder: `DIR/<task>/{queries,candidates}.npy` and `.ids.txt` beside each.
 
     Rows are matched by id, in any order. Ids that the task does not have are left aside: a task restricted by

@@ -193,13 +193,9 @@ class ObjectEncoder(TextEncoder):
         super().__init__(identity, name=name, device=device)
         methods = {role: _method(thing, role, identity.name) for role in ROLES}
         self._methods = {role: getattr(thing, method) for role, method in methods.items()}
-        self._prompts: dict[Role, str] = {
-            "query": identity.query_prompt or "",
-            "candidate": identity.candidate_prompt or "",
-        }
         self._truncated = getattr(thing, "truncated", None)
         self._close = getattr(thing, "close", None) if owned else None
-        self.symmetric = len(set(methods.values())) == len(set(self._prompts.values())) == 1
+        self.symmetric = len(set(methods.values())) == 1 and self.prompt("query") == self.prompt("candidate")
         self.keep = bool(getattr(thing, "keep_vectors", True))
 
     def call(self, role: Role, texts: list[str]) -> Any:
@@ -211,7 +207,7 @@ class ObjectEncoder(TextEncoder):
         return self._truncated(self._prompted(role, texts)) if callable(self._truncated) else None
 
     def _prompted(self, role: Role, texts: list[str]) -> list[str]:
-        return [self._prompts[role] + text for text in texts]
+        return [self.prompt(role) + text for text in texts]
 
     def close(self) -> None:
         """Call the encoder's own `close()`, if it has one."""

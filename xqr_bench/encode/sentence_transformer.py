@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,63 +61,6 @@ def computes_in(dtype: str) -> bool:
     if probe is None or not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, probe):
         return True
     return bool(getattr(torch.ops.mkldnn, probe)())
-
-
-# Tokens of texts, counted once for the batches and for what the tokenizer does not know.
-
-MOST_REMEMBERED = 200_000
-
-
-class TokenCounts:
-    """Counts with the tokenizer of a sentence-transformers model.
-
-    Texts without a prompt that were counted for the batches are not read by the tokenizer again for their unknown
-    tokens: up to `MOST_REMEMBERED` of them are remembered.
-
-    Args:
-        tokenizer: of transformers.
-        prompts: put before the texts of each role.
-    """
-
-    def __init__(self, tokenizer: Any, prompts: Mapping[Role, str]) -> None:
-        self._tokenizer = tokenizer
-        self._prompts = prompts
-        self._unknown: int | None = tokenizer.unk_token_id if hasattr(tokenizer, "unk_token_id") else None
-        self._remembered: dict[str, tuple[int, int]] = {}
-
-    def measure(self, role: Role, texts: list[str]) -> list[int]:
-        """Tokens of each text, special ones and prompt included, before the model cuts any off."""
-        prompt = self._prompts[role]
-        # only a fast tokenizer tells the tokens that it put around the text from those it read
-        remember = not prompt and getattr(self._tokenizer, "is_fast", False)
-        encoded = self._encoded([prompt + text for text in texts], return_special_tokens_mask=remember)
-        ids = encoded["input_ids"]
-        if remember and len(self._remembered) + len(texts) <= MOST_REMEMBERED:
-            for text, row, mask in zip(texts, ids, encoded["special_tokens_mask"], strict=True):
-                self._remembered[text] = (len(row) - sum(mask), self._unknown_in(row, mask))
-        return [len(row) for row in ids]
-
-    def unknown(self, texts: list[str]) -> tuple[list[int], list[int]]:
-        """Tokens of each text alone, and those that are the tokenizer's token for what it does not know."""
-        missing = [text for text in texts if text not in self._remembered]
-        counted = dict[str, tuple[int, int]]()
-        if missing:
-            rows = self._encoded(missing, add_special_tokens=False)["input_ids"]
-            counted = {text: (len(row), self._unknown_in(row)) for text, row in zip(missing, rows, strict=True)}
-        counts = [counted[text] if text in counted else self._remembered[text] for text in texts]
-        return [tokens for tokens, _ in counts], [unknown for _, unknown in counts]
-
-    def _unknown_in(self, row: list[int], special: list[int] | None = None) -> int:
-        if self._unknown is None or self._unknown not in row:  # None: there is no such token, every text can be spelled
-            return 0
-        if special is None:
-            return row.count(self._unknown)
-        return sum(token == self._unknown and not mark for token, mark in zip(row, special, strict=True))
-
-    def _encoded(self, texts: list[str], **options: Any) -> Any:
-        return self._tokenizer(
-            texts, truncation=False, return_attention_mask=False, return_token_type_ids=False, verbose=False, **options
-        )
 
 
 # Which prompts a sentence-transformers model puts before queries and candidates.
@@ -311,8 +254,14 @@ def _plain_warning(name: str, model: Any) -> str:
     )
 
 
+MOST_REMEMBERED = 200_000
+
+
 class ModelEncoder(TextEncoder):
     """A SentenceTransformer: its `encode_query` and `encode_document`, with prompts that are given explicitly.
+
+    Texts without a prompt whose tokens were counted for the batches are not read by the tokenizer again for their
+    unknown tokens: up to `MOST_REMEMBERED` of them are remembered.
 
     Args:
         model: the SentenceTransformer.
@@ -328,17 +277,13 @@ class ModelEncoder(TextEncoder):
     ) -> None:
         super().__init__(identity, name=name, device=str(model.device), warnings=warnings)
         self._methods = {"query": model.encode_query, "candidate": model.encode_document}
-        self._prompts: dict[Role, str] = {
-            "query": identity.query_prompt or "",
-            "candidate": identity.candidate_prompt or "",
-        }
         tokenizer = getattr(model[0], "tokenizer", None)
         # None for a model that does not read through a transformers tokenizer
-        self._counts = TokenCounts(tokenizer, self._prompts) if callable(tokenizer) else None
-        self._measured = self._counts is not None and hasattr(tokenizer, "model_max_length")
-        self._tells_unknown = self._counts is not None and hasattr(tokenizer, "unk_token_id")
-        self.symmetric = self._prompts["query"] == self._prompts["candidate"] and _same_for_both_roles(model)
-        self.limits = _limits(options, model, measured=self._measured)
+        self._tokenizer: Any = tokenizer if callable(tokenizer) else None
+        self._unknown: int | None = getattr(tokenizer, "unk_token_id", None)  # None: every text can be spelled
+        self._remembered: dict[str, tuple[int, int]] = {}
+        self.symmetric = self.prompt("query") == self.prompt("candidate") and _same_for_both_roles(model)
+        self.limits = _limits(options, model, measured=hasattr(self._tokenizer, "model_max_length"))
         if model.device.type == "cpu":
             if _safe_in_threads(model):
                 self.lanes = cpu_lanes()
@@ -349,7 +294,7 @@ class ModelEncoder(TextEncoder):
         """One batch as it was planned; the library only sorts within it."""
         return self._methods[role](
             texts,
-            prompt=self._prompts[role],
+            prompt=self.prompt(role),
             batch_size=len(texts),
             show_progress_bar=False,
             convert_to_tensor=True,
@@ -357,16 +302,38 @@ class ModelEncoder(TextEncoder):
 
     def measure(self, role: Role, texts: list[str]) -> IntArray | None:
         """See TextEncoder."""
-        if self._counts is None or not self._measured:
+        if not hasattr(self._tokenizer, "model_max_length"):
             return None
-        return np.array(self._counts.measure(role, texts), dtype=np.int64)
+        prompt = self.prompt(role)
+        # only a fast tokenizer tells the tokens that it put around the text from those it read
+        remember = not prompt and getattr(self._tokenizer, "is_fast", False)
+        encoded = self._encoded([prompt + text for text in texts], return_special_tokens_mask=remember)
+        ids = encoded["input_ids"]
+        if remember and len(self._remembered) + len(texts) <= MOST_REMEMBERED:
+            for text, row, mask in zip(texts, ids, encoded["special_tokens_mask"], strict=True):
+                own = [token for token, special in zip(row, mask, strict=True) if not special]
+                self._remembered[text] = (len(own), self._unknown_in(own))
+        return np.array([len(row) for row in ids], dtype=np.int64)
 
     def tokens(self, texts: list[str]) -> tuple[IntArray, IntArray] | None:
         """See BoundEncoder."""
-        if self._counts is None or not self._tells_unknown:
+        if not hasattr(self._tokenizer, "unk_token_id"):
             return None
-        tokens, unknown = self._counts.unknown(texts)
-        return np.array(tokens, dtype=np.int64), np.array(unknown, dtype=np.int64)
+        counts = {text: self._remembered[text] for text in texts if text in self._remembered}
+        missing = [text for text in texts if text not in counts]
+        if missing:
+            rows = self._encoded(missing, add_special_tokens=False)["input_ids"]
+            counts |= {text: (len(row), self._unknown_in(row)) for text, row in zip(missing, rows, strict=True)}
+        table = np.array([counts[text] for text in texts], dtype=np.int64).reshape(-1, 2)
+        return table[:, 0], table[:, 1]
+
+    def _unknown_in(self, row: list[int]) -> int:
+        return 0 if self._unknown is None else row.count(self._unknown)
+
+    def _encoded(self, texts: list[str], **options: Any) -> Any:
+        return self._tokenizer(
+            texts, truncation=False, return_attention_mask=False, return_token_type_ids=False, verbose=False, **options
+        )
 
 
 def bind_model(

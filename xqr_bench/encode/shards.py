@@ -66,7 +66,7 @@ def encoder_key(encoder: TextEncoder, role: Role) -> dict[str, Any]:
         "digest": identity.digest,
         "distribution": identity.distribution,
         "role": None if encoder.symmetric else role,
-        "prompt": identity.query_prompt if role == "query" else identity.candidate_prompt,
+        "prompt": encoder.prompt(role) or None,
         "max_length": identity.max_length,
         "dtype": identity.dtype,
         "truncate_dim": identity.truncate_dim,

@@ -213,7 +213,7 @@ def test_sentence_transformers_models_are_kept_with_their_token_counts(store: Ve
     assert first.truncated == {"en": {"queries": 0, "candidates": 1}}
     encoder = load_encoder(model, options)
     encoder._methods = {}  # type: ignore[attr-defined]  # nothing is left to encode
-    encoder._counts = None  # type: ignore[attr-defined]  # nor to count
+    encoder._tokenizer = None  # type: ignore[attr-defined]  # nor to count
     again = embed(store, task, encoder)
     assert same(first, again)
     assert again.stored_texts == 43
