@@ -17,12 +17,10 @@ import numpy as np
 from tests.conftest import VECTORS
 from xqr_bench.encode import EncoderOptions
 from xqr_bench.evaluation.pipeline import evaluate
-from xqr_bench.measure.certainty import attach_certainty
-from xqr_bench.measure.differences import compare_values
+from xqr_bench.measure.certainty import attach_certainty, figures_of
+from xqr_bench.measure.differences import compare_pairs
 from xqr_bench.measure.panel import sampling_units
 from xqr_bench.measure.scores import all_per_query, score
-
-PARTS = ("macro", "by_query_language", "by_language_pair", "by_group", "gap")
 
 
 def best_of_three(action: Callable[[], object]) -> float:
@@ -43,23 +41,15 @@ def main(task: str) -> None:
     product = best_of_three(lambda: queries @ candidates.T)
     scores, _ = score(values_b, groups)
 
-    def compare(chosen: list[str] | None, bootstrap: int) -> object:
-        return compare_values(
-            values_a,
-            values_b,
-            units,
-            groups,
-            generator=np.random.default_rng(0),
-            parts=PARTS,
-            metrics=chosen,
-            bootstrap_resamples=bootstrap,
-        )
+    def compare(chosen: list[str] | None, intervals: bool) -> object:
+        sides = [figures_of(values, units, groups, metrics=chosen) for values in (values_a, values_b)]
+        return compare_pairs(sides, units, intervals=intervals)
 
     rows = {
         "matrix product of the scores": lambda: queries @ candidates.T,
-        "MAP, all settings, figures and gaps: 10,000 signs by question, by article, max-T": lambda: compare(["map"], 0),
-        "the same with intervals (2,000 resamples)": lambda: compare(["map"], 2_000),
-        "all metrics, all figures: the same": lambda: compare(None, 2_000),
+        "MAP, all figures and gaps: 10,000 signs by question, by article, max-T": lambda: compare(["map"], False),
+        "the same with intervals (2,000 resamples)": lambda: compare(["map"], True),
+        "all metrics, all figures: the same": lambda: compare(None, True),
         "intervals and order tests of a record": lambda: attach_certainty(scores, values_b, b.ranks, groups),
     }
     for name, action in rows.items():

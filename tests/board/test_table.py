@@ -19,7 +19,8 @@ from xqr_bench.board.row import reproduce_command
 from xqr_bench.board.submissions import submit
 from xqr_bench.board.table import leaderboard_text, read_leaderboard
 from xqr_bench.encode import EncoderOptions
-from xqr_bench.measure.differences import compare_values, verdict
+from xqr_bench.measure.certainty import figures_of
+from xqr_bench.measure.differences import compare_pairs, verdict
 from xqr_bench.measure.panel import sampling_units
 from xqr_bench.measure.resampling import holm
 from xqr_bench.measure.scores import all_per_query
@@ -141,8 +142,8 @@ def test_two_rows_agree_with_the_paired_test(board: Path, record: Record, tmp_pa
     for found in (record, other):
         submit(save_record(found, tmp_path / "one" / "mini.json"), board)
     units = sampling_units(record.ranks)
-    values = [all_per_query(found.ranks, ["map"]) for found in (record, other)]
-    result = compare_values(*values, units, generator=np.random.default_rng(1))
+    sides = [figures_of(all_per_query(found.ranks, ["map"]), units, parts=["macro"]) for found in (record, other)]
+    result = [one for _, _, one in compare_pairs(sides, units, seed=1)]
     names = [found.label.setting for found in result]
     adjusted = dict(zip(names, holm([found.p for found in result]), strict=True))
     by_article = dict(zip(names, holm([found.p_article for found in result]), strict=True))

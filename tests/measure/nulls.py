@@ -15,10 +15,10 @@ from scipy import stats
 from tests.conftest import VECTORS
 from xqr_bench.core.types import SETTINGS, Ranks
 from xqr_bench.measure import resampling
-from xqr_bench.measure.differences import figures_by_name
+from xqr_bench.measure.certainty import figures_of
 from xqr_bench.measure.metrics.per_query import PerQuery
 from xqr_bench.measure.paired import bootstrap_t
-from xqr_bench.measure.panel import Contrasts, Panel, Units, difference_panel, sampling_units
+from xqr_bench.measure.panel import Contrasts, Panel, Units, sampling_units
 from xqr_bench.measure.resampling import multinomial_weights
 from xqr_bench.measure.scores import all_per_query
 from xqr_bench.record import load_record
@@ -44,11 +44,16 @@ class RealTask:
     values: dict[str, dict[str, dict[str, PerQuery]]]
 
     def difference(self, a: str, b: str, setting: str, metric: str = "map") -> tuple[Panel, Contrasts]:
-        sides = [
-            figures_by_name(self.values[side], self.units, metrics=[metric], settings=[setting])[setting, metric]
+        (first, contrasts), (second, _) = (
+            figures_of(self.values[side], self.units, parts=["macro"], metrics=[metric])[setting, metric]
             for side in (a, b)
-        ]
-        return difference_panel(sides[0][0], sides[1][0]), sides[0][1]
+        )
+        return difference_panel(first, second), contrasts
+
+
+def difference_panel(a: Panel, b: Panel) -> Panel:
+    """b - a of two panels of means: the difference of means is the mean of differences."""
+    return Panel(a.cells, b.sums - a.sums, a.counts, None, a.name)
 
 
 def shipped(task: str, metrics: list[str], names: tuple[str, ...] = tuple(SHIPPED)) -> RealTask:

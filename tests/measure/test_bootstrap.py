@@ -7,7 +7,7 @@ import pytest
 
 from tests.measure.small import FIGURES, orders, small
 from tests.measure.test_paired import literal_score
-from xqr_bench.measure.linear import article_bounds, linearise, question_bounds, shares
+from xqr_bench.measure.linear import article_intervals, linearise, question_intervals, shares
 from xqr_bench.measure.metrics.language_order import kendall_w
 from xqr_bench.measure.panel import Contrasts, Units, panel
 from xqr_bench.measure.resampling import bootstrap, multinomial_weights, on_grid, percentile_interval
@@ -55,7 +55,7 @@ def test_a_resample_with_an_empty_setting_is_drawn_again_and_counted() -> None:
     assert np.isfinite(found.values[0]).all()
     assert found.redrawn / 500 == pytest.approx(0.344 / (1 - 0.344), abs=0.1)
     linear = linearise(panel(case.of_a, case.units), FIGURES, case.units)
-    bounds = question_bounds(found.values[0], linear, 0.95, found.redrawn)
+    bounds = question_intervals(found.values[0], linear, found.redrawn)
     assert bounds[0] is not None
     assert bounds[0].redrawn == found.redrawn
     assert bounds[0].n_units == 8
@@ -87,7 +87,7 @@ def test_linearised_is_phi_of_the_definition() -> None:
     by_article = [sum(phi[i] for i in range(n) if case.units.article[i] == g) for g in range(7)]
     error = np.sqrt(7 / 6 * sum((value / n) ** 2 for value in by_article))
     assert linear.article_standard_error[0] == pytest.approx(error)
-    bounds = article_bounds(linear, 0.95)[0]
+    bounds = article_intervals(linear)[0]
     assert bounds is not None
     assert bounds.n_units == 7
     assert (bounds.low + bounds.high) / 2 == pytest.approx(literal_score(case.a, [0, 1, 2]))

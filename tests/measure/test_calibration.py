@@ -26,7 +26,7 @@ from tests.measure.nulls import (
 )
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, SETTINGS
 from xqr_bench.measure.certainty import figures_of
-from xqr_bench.measure.differences import compare_values
+from xqr_bench.measure.differences import compare_pairs
 from xqr_bench.measure.linear import linearise, shares
 from xqr_bench.measure.metrics.language_order import corrected_w
 from xqr_bench.measure.panel import Contrasts, Panel, Units
@@ -53,9 +53,8 @@ def test_mean_of_d_is_the_score_difference(task: str) -> None:
     real = board(task)
     a, b = real.values["char-ngrams"], real.values["MiniLM"]
     parts = ("macro", "by_query_language", "by_language_pair")
-    found = compare_values(
-        a, b, real.units, generator=np.random.default_rng(0), parts=parts, resamples=10, bootstrap_resamples=0
-    )
+    sides = [figures_of(values, real.units, parts=parts) for values in (a, b)]
+    found = [one for _, _, one in compare_pairs(sides, real.units, resamples=10, intervals=False)]
     assert len(found) > 200
     scores = [score(values, {})[0] for values in (a, b)]
     for result in found:
@@ -72,15 +71,11 @@ def test_mean_of_d_is_the_score_difference(task: str) -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_agrees_with_scipy_on_real_differences(task: str) -> None:
     real = board(task)
-    found = compare_values(
-        real.values["char-ngrams"],
-        real.values["MiniLM"],
-        real.units,
-        generator=np.random.default_rng(0),
-        metrics=["map", "recall@1"],
-        bootstrap_resamples=0,
-    )
-    for result in found:
+    sides = [
+        figures_of(real.values[name], real.units, parts=["macro"], metrics=["map", "recall@1"])
+        for name in ("char-ngrams", "MiniLM")
+    ]
+    for _, _, result in compare_pairs(sides, real.units, intervals=False):
         if task == "xquad-r":  # one n_s for all settings: d is the linearised difference
             assert result.p_t == pytest.approx(stats.ttest_rel(result.d, 0 * result.d).pvalue, rel=1e-6, abs=1e-15)
         oracle = stats.permutation_test(
@@ -181,7 +176,7 @@ def test_queries_taken_as_independent_reject_too_often(task: str) -> None:
 
 def _figure(task: str, setting: str, metric: str) -> tuple[Panel, Contrasts]:
     real = board(task)
-    return figures_of(real.values["MiniLM"], real.units, parts=["macro"], metrics=[metric], settings=[setting])[0]
+    return figures_of(real.values["MiniLM"], real.units, parts=["macro"], metrics=[metric])[setting, metric]
 
 
 @pytest.mark.parametrize(
@@ -261,7 +256,7 @@ def test_intervals_of_w_cover(name: str, n: int, trials: int) -> None:
     question, from 90%.
     """
     real = shipped("xquad-r", ["language_order_w_corrected"], (name,))
-    ((panel, contrasts),) = figures_of(real.values[name], real.units, parts=["macro"])
+    ((panel, contrasts),) = figures_of(real.values[name], real.units, parts=["macro"]).values()
     size = panel.n_questions
     # of a population of these questions, W has its whole chance part: draws are with replacement
     truth = (contrasts.apply(panel.estimate)[0] * (size - 1) + 1) / size

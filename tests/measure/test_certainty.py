@@ -12,13 +12,10 @@ import numpy as np
 import pytest
 
 from xqr_bench import evaluate, load_record
-from xqr_bench.core.errors import UsageError
-from xqr_bench.measure.certainty import figure_contrasts, language_spreads
-from xqr_bench.measure.differences import compare_many, compare_values, verdict
+from xqr_bench.measure.certainty import figure_contrasts, figures_of
+from xqr_bench.measure.differences import compare_pairs, confirm, verdict
 from xqr_bench.measure.panel import sampling_units, shared_units
-from xqr_bench.measure.resampling import holm
 from xqr_bench.measure.scores import all_per_query
-from xqr_bench.measure.tukey import compact_letters
 from xqr_bench.record import Record, gained_intervals, recompute, save_record
 
 
@@ -138,29 +135,23 @@ def test_one_question_has_no_interval() -> None:
 
 
 def test_comparing_two_records_in_three_settings(record: Record) -> None:
-    """The example of `xqr_bench.measure.certainty`."""
+    """The example of `xqr_bench.measure.differences`."""
     values = all_per_query(record.ranks, ["map", "language_order_w"])
     other = all_per_query(record.ranks, ["map", "language_order_w"])
     for of_metric in other.values():
         found = of_metric["map"].values
         found[:] = np.clip(found + np.random.default_rng(0).normal(0.05, 0.1, len(found)), 0, 1)
     units = shared_units([sampling_units(record.ranks), sampling_units(record.ranks)])
-    result = compare_values(values, other, units, metrics=["map"], generator=np.random.default_rng(0))
-    assert [found.label.setting for found in result] == ["monolingual", "cross-lingual", "multilingual"]
-    adjusted = holm([found.p for found in result])
-    for found, p in zip(result, adjusted, strict=True):
+    sides = [figures_of(side, units, parts=["macro"], metrics=["map"]) for side in (values, other)]
+    result = compare_pairs(sides, units, together=True)
+    assert [found.label.setting for _, _, found in result] == ["monolingual", "cross-lingual", "multilingual"]
+    for _, _, found, p, p_article in confirm(result):
         assert found.interval is not None
         assert found.interval.low < found.difference < found.interval.high
         assert 0 < found.p <= p <= 1
-        assert verdict(p, found.p_article) in ("significant", "question level only", "not significant")
-    again = compare_values(values, other, units, metrics=["map"], generator=np.random.default_rng(0))
-    assert [found.p for found in again] == [found.p for found in result]
-    many = compare_many([values, other, values], units, metrics=["map"], generator=np.random.default_rng(0))
-    assert len(many) == 3
-    letters = compact_letters(many[0].p, many[0].means)
-    assert letters[0] == letters[2]
-    with pytest.raises(UsageError, match="no figure in common"):
-        compare_values(values, other, units, metrics=["mrr"], generator=np.random.default_rng(0))
+        assert verdict(p, p_article) in ("significant", "question level only", "not significant")
+    assert [found.p for _, _, found in compare_pairs(sides, units)] == [found.p for _, _, found in result]
+    assert compare_pairs([sides[0], {}], units) == []
 
 
 def test_gaps_to_english(record: Record) -> None:
@@ -174,16 +165,6 @@ def test_gaps_to_english(record: Record) -> None:
         assert group in keys
         gap = contrasts.labels.index((setting, "map", "gap", "de - en"))
         assert contrasts.weights[:, gap].sum() == pytest.approx(0.0)
-
-
-def test_worst_language(record: Record) -> None:
-    values = all_per_query(record.ranks, ["map"])
-    found = language_spreads(values, sampling_units(record.ranks), np.random.default_rng(0))
-    spread = found["monolingual", "map"]
-    scores = record.scores["monolingual"].by_query_language
-    assert spread.values == pytest.approx({name: scores[name]["map"].value for name in scores})
-    assert sum(spread.worst_share.values()) == pytest.approx(1.0)
-    assert spread.values[spread.worst] == min(spread.values.values())
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tests.measure.small import FIGURES, small
+from xqr_bench.analysis.compare import language_spread
 from xqr_bench.core.errors import UsageError
-from xqr_bench.measure.certainty import language_spread
 from xqr_bench.measure.differences import compare_pairs, confirm
-from xqr_bench.measure.linear import detectable_difference, detectable_differences, t_power
+from xqr_bench.measure.linear import detectable_difference, detectable_differences, linearised_difference, t_power
 from xqr_bench.measure.paired import bootstrap_t
 from xqr_bench.measure.panel import panel
 from xqr_bench.measure.resampling import SignedT, StepDown, at_least, coin_blocks, holm, p_value, sign_grid, signed_sums
-from xqr_bench.measure.tukey import below_best, compact_letters, insert_and_absorb, letter, range_p, tukey_hsd
+from xqr_bench.measure.tukey import compact_letters, insert_and_absorb, letter, range_p, tukey_hsd
 
 
 def test_ranges_over_all_permutations() -> None:
@@ -107,11 +107,10 @@ def test_a_far_and_noisy_record_does_not_hide_the_others() -> None:
 def test_records_tested_together() -> None:
     case = small(1, questions=40, articles=12)
     sides = [{("multilingual", "map"): (panel(values, case.units), FIGURES)} for values in (case.of_a, case.of_b)]
-    generator = np.random.default_rng
-    two = confirm(compare_pairs(sides, case.units, generator(3), 500))
+    two = confirm(compare_pairs(sides, case.units, 3, 500, together=True))
     assert [one.p_adjusted for one in two] == pytest.approx(holm([one.result.p for one in two]))
     assert [one.p_article_adjusted for one in two] == pytest.approx(holm([one.result.p_article for one in two]))
-    three = confirm(compare_pairs([*sides, sides[0]], case.units, generator(3), 500))
+    three = confirm(compare_pairs([*sides, sides[0]], case.units, 3, 500, together=True))
     assert [(one.a, one.b) for one in three] == [(a, b) for a, b in [(0, 1), (0, 2), (1, 2)] for _ in FIGURES.labels]
     same = three[len(FIGURES) : 2 * len(FIGURES)]
     assert {(one.result.difference, one.p_adjusted, one.p_article_adjusted) for one in same} == {(0.0, 1.0, 1.0)}
@@ -128,7 +127,6 @@ def test_tukey_of_panels() -> None:
     macro = found[0]
     assert macro.means[0] == macro.means[2] == pytest.approx(FIGURES.apply(a.estimate)[0])
     assert macro.p[0, 2] == macro.p_article[0, 2] == 1.0
-    assert (macro.n_questions, macro.n_articles, macro.resamples) == (40, 8, 500)
     assert macro.p_article[0, 1] >= 1 / 501
     with pytest.raises(UsageError, match="one record"):
         tukey_hsd([a], FIGURES, case.units, np.random.default_rng(0))
@@ -167,17 +165,16 @@ def _largest_cliques(n: int, p: np.ndarray) -> set[frozenset[int]]:
 def test_letters_worked_example() -> None:
     p = np.array([[1.0, 0.5, 0.01], [0.5, 1.0, 0.2], [0.01, 0.2, 1.0]])
     assert compact_letters(p, np.array([0.1, 0.2, 0.3])) == ["b", "ab", "a"]
-    assert below_best(p, np.array([0.1, 0.2, 0.3])) == [True, False, False]
     assert [letter(0), letter(25), letter(26)] == ["a", "z", "(a1)"]
 
 
 def test_worst_language() -> None:
     replicates = np.array([[0.1, 0.2, 0.3], [0.2, 0.1, 0.3], [0.1, 0.1, 0.3], [0.1, 0.3, 0.3]])
-    found = language_spread(["de", "en", "th"], np.array([0.12, 0.17, 0.3]), replicates)
-    assert found.worst == "de"
-    assert found.worst_share == {"de": 0.625, "en": 0.375, "th": 0.0}
-    assert found.spread == pytest.approx(0.18)
-    assert found.deviation == pytest.approx(np.std([0.12, 0.17, 0.3]))
+    found = language_spread({"de": 0.12, "en": 0.17, "th": 0.3}, replicates)
+    assert found["worst"] == "de"
+    assert found["worst_share"] == {"de": 0.625, "en": 0.375, "th": 0.0}
+    assert found["spread"] == pytest.approx(0.18)
+    assert found["deviation"] == pytest.approx(np.std([0.12, 0.17, 0.3]))
 
 
 @pytest.mark.parametrize("n", [12, 48, 1190])
@@ -208,13 +205,10 @@ def test_power_is_that_of_the_noncentral_t(df: int) -> None:
 
 
 def test_power_of_a_comparison() -> None:
-    from tests.measure.test_paired import compare
-
-    found = compare(small(1, questions=100, articles=20), resamples=10)
-    detectable = detectable_differences(found.linearised)
-    macro = detectable[0]
-    assert macro.question is not None
-    assert macro.question == pytest.approx(2.83 * found.linearised.standard_error[0], rel=0.01)
-    assert macro.article is not None
+    case = small(1, questions=100, articles=20)
+    linearised = linearised_difference(panel(case.of_a, case.units), panel(case.of_b, case.units), FIGURES, case.units)
+    question, article = detectable_differences(linearised)[0]
+    assert question == pytest.approx(2.83 * linearised.standard_error[0], rel=0.01)
+    assert article is not None
     assert detectable_difference(0.0, 10) is None
     assert detectable_difference(1.0, 0) is None

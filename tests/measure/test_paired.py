@@ -19,9 +19,10 @@ from xqr_bench.measure.paired import Pair, paired
 from xqr_bench.measure.panel import Contrasts, panel
 
 
-def compare(case, figures=FIGURES, seed=1, **options):
+def compare(case, figures=FIGURES, seed=1, resamples=10):
     a, b = panel(case.of_a, case.units), panel(case.of_b, case.units)
-    return paired([Pair(a, b, figures)], case.units, np.random.default_rng(seed), **options)
+    results = paired([Pair(a, b, figures)], case.units, np.random.default_rng(seed), resamples)
+    return {found.label: found for found in results}
 
 
 def literal_score(x, languages):
@@ -110,7 +111,7 @@ def test_set_statistic_swaps_rows_and_recomputes() -> None:
     values_b, _ = orders(2, strength=0.7)
     pair = Pair(panel(values_a, units), panel(values_b, units), Contrasts.means(2, [("macro", [0, 1]), ("x", [0])]))
     resamples = 200
-    found = paired([pair], units, np.random.default_rng(5), resamples=resamples)
+    found = {one.label: one for one in paired([pair], units, np.random.default_rng(5), resamples)}
     n = units.n_questions
 
     def w(rows_a, rows_b, cells):
@@ -148,11 +149,11 @@ def test_refuses_other_queries() -> None:
 PROGRAM = """
 import numpy as np
 from tests.measure.small import FIGURES, small
-from xqr_bench.measure.paired import Pair, paired
+from xqr_bench.measure.differences import compare_pairs
 from xqr_bench.measure.panel import panel
 case = small(3, questions=900, articles=40, step=0.1)
-pair = Pair(panel(case.of_a, case.units), panel(case.of_b, case.units), FIGURES)
-for found in paired([pair], case.units, np.random.default_rng(0), resamples=2000):
+sides = [{("multilingual", "map"): (panel(values, case.units), FIGURES)} for values in (case.of_a, case.of_b)]
+for _, _, found in compare_pairs(sides, case.units, 0, 2000):
     print([x.hex() for x in (found.p, found.p_article, found.p_max_t, found.interval.low, found.interval.high,
                              found.article_interval.low)])
 """

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
 from xqr_bench.core.errors import UnknownNameError, UsageError
-from xqr_bench.core.types import STRICT, VARIANTS
+from xqr_bench.core.types import MAIN_METRIC, RULES, STRICT
 from xqr_bench.measure.certainty import GAP, MACRO, PARTS, FigureName
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Interval
@@ -70,8 +70,8 @@ class RecordLabel(_Frozen):
     ranks_digest: str
 
 
-class Figure(_Frozen):
-    """One figure of one record."""
+class GroupFigure(_Frozen):
+    """A group mean or gap of one record."""
 
     record: str
     setting: str
@@ -136,7 +136,7 @@ class TaskComparison(_Frozen):
     partial: dict[str, Any]
     comparisons: tuple[Comparison, ...] = Field(description="the confirmatory ones first")
     displays: tuple[Display, ...] = Field(description="with more than two records: compact letters")
-    groups: tuple[Figure, ...] = Field(description="with more than two records: group means and gaps to English")
+    groups: tuple[GroupFigure, ...] = Field(description="with more than two records: group means and gaps to English")
     languages: tuple[WorstLanguage, ...]
     power: tuple[Detectable, ...]
     notes: tuple[str, ...]
@@ -150,7 +150,6 @@ class TaskComparison(_Frozen):
 
 # Which figures are compared: the confirmatory family, and the exploratory cells that were asked for.
 
-CONFIRMATORY = "map"
 ALL = "all"
 
 
@@ -231,8 +230,8 @@ def check_names(choice: Choice, tasks: Sequence[TaskInfo]) -> None:
                 found=f"a record of {lacking[0].name} holds {', '.join(lacking[0].metrics)}",
                 remedy="choose a metric that all records hold, or evaluate again with --metrics",
             )
-    if choice.relevance not in (STRICT, *VARIANTS):
-        raise UnknownNameError("rule of relevance", choice.relevance, (STRICT, *VARIANTS))
+    if choice.relevance not in RULES:
+        raise UnknownNameError("rule of relevance", choice.relevance, RULES)
     _known("setting", choice.settings, {name for info in tasks for name in info.settings})
     languages = {name for info in tasks for name in info.languages}
     pairs = {f"{query}>{candidate}" for info in tasks for query in info.languages for candidate in info.languages}
@@ -262,9 +261,9 @@ def cells_of(choice: Choice, info: TaskInfo, groups: Collection[str]) -> Cells:
         if ALL in choice.metrics
         else tuple(dict.fromkeys(parse_metric(name).name for name in choice.metrics))
     )
-    metrics = named or tuple(name for name in (CONFIRMATORY,) if name in info.metrics)
+    metrics = named or tuple(name for name in (MAIN_METRIC,) if name in info.metrics)
     # macro averages of MAP stand in the confirmatory family already
-    macro = frozenset(named) - {CONFIRMATORY}
+    macro = frozenset(named) - {MAIN_METRIC}
     languages = set(choice.languages) & {*info.languages, *(name for name in choice.languages if ">" in name)}
     if ALL in choice.languages:
         languages |= set(info.languages)

@@ -8,137 +8,137 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from xqr_bench.analysis.choice import (
     ALL,
-    CONFIRMATORY,
     Cells,
     Choice,
     Comparison,
     Detectable,
     Display,
-    Figure,
+    GroupFigure,
     RecordLabel,
     TaskComparison,
     WorstLanguage,
     cells_of,
     check_names,
 )
-from xqr_bench.analysis.material import Material, Side, TaskRecords, gather, gather_values, name_of, reading_notes
+from xqr_bench.analysis.compared import Compared, Side, TaskRecords, gather, reading_notes, with_values
 from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError
-from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, STRICT, FloatArray
-from xqr_bench.measure.certainty import (
-    GAP,
-    MACRO,
-    FigureName,
-    figures_of,
-    interval_figures,
-    language_spreads,
-    to_interval,
-)
-from xqr_bench.measure.differences import NOT_SIGNIFICANT, PairTest, compare_many, confirm, verdict
-from xqr_bench.measure.linear import detectable_differences, joined, linearise
+from xqr_bench.core.types import CROSS_LINGUAL, MAIN_METRIC, MONOLINGUAL, MULTILINGUAL, STRICT, FloatArray
+from xqr_bench.measure.certainty import GAP, MACRO, FigureName, figures_of, interval_figures
+from xqr_bench.measure.differences import NOT_SIGNIFICANT, PairTest, confirm, verdict
+from xqr_bench.measure.linear import ALPHA, POWER, detectable_differences, joined, linearise
 from xqr_bench.measure.metrics import parse_metric
-from xqr_bench.measure.resampling import RESAMPLES, benjamini_hochberg
-from xqr_bench.measure.tukey import Tukey, compact_letters
+from xqr_bench.measure.resampling import RESAMPLES, benjamini_hochberg, bootstrap
+from xqr_bench.measure.tukey import Tukey, compact_letters, tukey_hsd
 from xqr_bench.record import TaskInfo
 
 # What is said beside the tests: letters, groups, worst languages, and what the benchmark can detect.
 
 
-def display(material: Material, setting: str, test: Tukey, comparisons: Sequence[Comparison]) -> Display:
+def display(compared: Compared, setting: str, test: Tukey, comparisons: Sequence[Comparison]) -> Display:
     """Compact letters of one setting, best record first.
 
     Two records differ where both levels say so: the adjusted p-values by question and by article.
     """
-    labels = [side.label for side in material.sides]
+    labels = [side.label for side in compared.sides]
     p = np.ones(test.p.shape)
-    adjustment = ""
-    for found in comparisons:
-        if found.setting == setting:
-            a, b = labels.index(found.a), labels.index(found.b)
-            p[a, b] = p[b, a] = max(found.p_adjusted, found.p_article_adjusted)
-            adjustment = found.adjustment
+    here = [one for one in comparisons if one.setting == setting]
+    for one in here:
+        a, b = labels.index(one.a), labels.index(one.b)
+        p[a, b] = p[b, a] = max(one.p_adjusted, one.p_article_adjusted)
     letters = compact_letters(p, test.means)
     order = sorted(range(len(labels)), key=lambda index: -test.means[index])
     return Display(
-        task=material.task,
+        task=compared.task,
         setting=setting,
-        metric=CONFIRMATORY,
-        adjustment=adjustment,
+        metric=MAIN_METRIC,
+        adjustment=here[-1].adjustment if here else "",
         records=tuple(labels[index] for index in order),
         values=tuple(float(test.means[index]) for index in order),
         letters=tuple(letters[index] for index in order),
     )
 
 
-def group_figures(material: Material, cells: Cells) -> list[Figure]:
+def group_figures(compared: Compared, cells: Cells) -> list[GroupFigure]:
     """The chosen group means and gaps of each record, with intervals."""
     result = []
-    for index, side in enumerate(material.sides):
-        figures = list(material.figures(index, cells).values())
-        found = interval_figures(figures, material.units, material.generator)
-        for panel, contrasts in figures:
-            for label, value in zip(contrasts.labels, contrasts.apply(panel.estimate), strict=True):
-                name = name_of(label)
-                if name.part not in ("by_group", GAP):
-                    continue
+    for index, side in enumerate(compared.sides):
+        figures = compared.figures(index, cells)
+        intervals = interval_figures(figures, compared.units, compared.generator)
+        for panel, contrasts in figures.values():
+            for name, value in zip(contrasts.labels, contrasts.apply(panel.estimate).tolist(), strict=True):
+                if name.part in ("by_group", GAP):
+                    both = intervals[name]._asdict()
+                    result.append(GroupFigure(record=side.label, **_placed(name), value=value, **both))
+    return result
+
+
+def _placed(name: FigureName) -> dict[str, Any]:
+    return {"setting": name.setting, "metric": name.metric, "scope": name.part, "key": name.key}
+
+
+def worst_languages(compared: Compared, cells: Cells) -> list[WorstLanguage]:
+    """Worst query language and spread over query languages of each record, for the chosen scores."""
+    metrics = [name for name in cells.metrics if parse_metric(name).kind == "score"]
+    result = []
+    for side, values in zip(compared.sides, compared.values, strict=True):
+        figures = figures_of(
+            values, compared.units, parts=["by_query_language"], metrics=metrics, settings=cells.settings
+        )
+        resampled = bootstrap(list(figures.values()), compared.generator).values if figures else ()
+        for ((setting, metric), (panel, contrasts)), replicates in zip(figures.items(), resampled, strict=True):
+            estimates = dict(zip((name.key for name in contrasts.labels), contrasts.apply(panel.estimate), strict=True))
+            if len(estimates) > 1:
+                spread = language_spread(estimates, replicates)
                 result.append(
-                    Figure(
-                        record=side.label,
-                        setting=name.setting,
-                        metric=name.metric,
-                        scope=name.part,
-                        key=name.key,
-                        value=float(value),
-                        interval=found[name].interval,
-                        article_interval=found[name].article_interval,
-                    )
+                    WorstLanguage(task=compared.task, record=side.label, setting=setting, metric=metric, **spread)
                 )
     return result
 
 
-def worst_languages(material: Material, cells: Cells) -> list[WorstLanguage]:
-    """Worst language and spread of each record."""
-    result = []
-    for side, values in zip(material.sides, material.values, strict=True):
-        spreads = language_spreads(
-            values, material.units, material.generator, metrics=cells.metrics, settings=cells.settings
-        )
-        result += [
-            WorstLanguage(
-                task=material.task,
-                record=side.label,
-                setting=setting,
-                metric=metric,
-                worst=found.worst,
-                values=found.values,
-                worst_share=found.worst_share,
-                spread=found.spread,
-                deviation=found.deviation,
-            )
-            for (setting, metric), found in spreads.items()
-            if len(found.values) > 1
-        ]
-    return result
+def language_spread(estimates: Mapping[str, float], replicates: FloatArray) -> dict[str, Any]:
+    """The fields of `WorstLanguage` that tell how a metric spreads over languages.
+
+    No p-value: the worst of eleven estimates is chosen by looking, and there is no null it should be tested against.
+    The shares say how firm the choice is. Noise adds to the spread: it is at least what chance makes of equal
+    languages.
+
+    Args:
+        estimates: language -> value, higher is better.
+        replicates: the same under resampled questions, `[resamples, languages]`.
+    """
+    values = np.array(list(estimates.values()))
+    lowest = replicates == replicates.min(axis=1, keepdims=True)
+    shares = (lowest / lowest.sum(axis=1, keepdims=True)).mean(axis=0)  # 1/t each where t languages tie
+    return {
+        "worst": list(estimates)[int(np.argmin(values))],
+        "values": {name: float(value) for name, value in estimates.items()},
+        "worst_share": dict(zip(estimates, shares.tolist(), strict=True)),
+        "spread": float(values.max() - values.min()),
+        "deviation": float(values.std()),
+    }
 
 
-def power(material: Material, metrics: Sequence[str]) -> list[Detectable]:
+def power(compared: Compared, metrics: Sequence[str]) -> list[Detectable]:
     """Smallest detectable difference of each macro average, from the spread of each pair's differences."""
     names, sides = [], []
-    for values in material.values:
-        found = figures_of(values, material.units, parts=(MACRO,), metrics=metrics)
-        if not found:
+    for values in compared.values:
+        figures = figures_of(values, compared.units, parts=(MACRO,), metrics=metrics)
+        if not figures:
             return []
-        names.append([name_of(contrasts.labels[0]) for _, contrasts in found])
-        sides.append(joined([linearise(panel, contrasts, material.units) for panel, contrasts in found]))
+        names.append(list(figures))
+        sides.append(joined([linearise(panel, contrasts, compared.units) for panel, contrasts in figures.values()]))
     result = []
-    for a, b in material.pairs:
+    for a, b in combinations(range(len(sides)), 2):
         if names[a] != names[b]:  # a figure that only one of them has
             continue
         # what a question adds to a difference is the difference of what it adds to the two
@@ -147,18 +147,18 @@ def power(material: Material, metrics: Sequence[str]) -> list[Detectable]:
             estimate=sides[b].estimate - sides[a].estimate,
             deviations=sides[b].deviations - sides[a].deviations,
         )
-        for name, least in zip(names[a], detectable_differences(difference), strict=True):
+        for (setting, metric), (question, article) in zip(names[a], detectable_differences(difference), strict=True):
             result.append(
                 Detectable(
-                    task=material.task,
-                    a=material.sides[a].label,
-                    b=material.sides[b].label,
-                    setting=name.setting,
-                    metric=name.metric,
-                    question=least.question,
-                    article=least.article,
-                    power=least.power,
-                    alpha=least.alpha,
+                    task=compared.task,
+                    a=compared.sides[a].label,
+                    b=compared.sides[b].label,
+                    setting=setting,
+                    metric=metric,
+                    question=question,
+                    article=article,
+                    power=POWER,
+                    alpha=ALPHA,
                 )
             )
     return result
@@ -175,94 +175,75 @@ LEAST = sys.float_info.min  # what a p of the t test is where it underflows: a p
 NOT_DISTINGUISHABLE = "not distinguishable"
 
 
-def confirmatory(material: Material, settings: Sequence[str]) -> tuple[list[Comparison], dict[str, Tukey]]:
+def confirmatory(compared: Compared, settings: Sequence[str]) -> tuple[list[Comparison], dict[str, Tukey]]:
     """MAP in each setting: Holm over the settings; of more than two records max-T over pairs and settings.
 
     Returns:
         the comparisons, and with more than two records Tukey's p-values of each setting.
     """
-    cells = Cells((CONFIRMATORY,), frozenset([CONFIRMATORY]), tuple(settings), frozenset(), frozenset(), ())
-    many = len(material.sides) > 2
-    of_setting: dict[str, Tukey] = {}
+    cells = Cells((MAIN_METRIC,), frozenset([MAIN_METRIC]), tuple(settings), frozenset(), frozenset(), ())
+    many = len(compared.sides) > 2
+    tukey: dict[str, Tukey] = {}
     if many:
-        tests = compare_many(
-            material.values, material.units, generator=material.generator, parts=(MACRO,), metrics=[CONFIRMATORY],
-            settings=list(settings), resamples=material.resamples,
-        )  # fmt: skip
-        of_setting = {name_of(test.label).setting: test for test in tests}
-    tested = confirm(material.compared(cells, together=many))
-    n_settings = len({name_of(one.result.label).setting for one in tested})
+        sides, generator = [compared.figures(index, cells) for index in range(len(compared.sides))], compared.generator
+        for name, (_, contrasts) in sides[0].items():
+            if all(name in side for side in sides):
+                panels = [side[name][0] for side in sides]
+                (tukey[name[0]],) = tukey_hsd(panels, contrasts, compared.units, generator, compared.resamples)
+    tested = confirm(compared.test(cells, together=many))
+    n_settings = len({one.result.label.setting for one in tested})
     over = f"{n_settings} setting{'s' * (n_settings != 1)}"
-    adjustment = f"step-down max-T over {len(material.pairs)} pairs in {over}" if many else f"Holm over {over}"
-    found = []
+    adjustment = f"step-down max-T over {compared.n_pairs} pairs in {over}" if many else f"Holm over {over}"
+    comparisons = []
     for one in tested:
-        tukey = of_setting.get(name_of(one.result.label).setting)
-        more = (
-            {"p_tukey": float(tukey.p[one.a, one.b]), "p_article_tukey": float(tukey.p_article[one.a, one.b])}
-            if tukey
-            else {}
-        )
-        found.append(_comparison(material, one, CONFIRMATORY_FAMILY, adjustment, **more))
-    return found, of_setting
+        more = {}
+        if (test := tukey.get(one.result.label.setting)) is not None:
+            more = {"p_tukey": float(test.p[one.a, one.b]), "p_article_tukey": float(test.p_article[one.a, one.b])}
+        comparisons.append(_comparison(compared, one, CONFIRMATORY_FAMILY, adjustment, **more))
+    return comparisons, tukey
 
 
-def exploratory(material: Material, cells: Cells, adjust: str) -> list[Comparison]:
+def exploratory(compared: Compared, cells: Cells, adjust: str) -> list[Comparison]:
     """The chosen cells: max-T over those of two records, or Benjamini & Hochberg over those of all pairs."""
-    found = material.compared(cells)
-    if not found:
+    results = compared.test(cells)
+    if not results:
         return []
-    cells_text = f"{len(found)} cell{'s' * (len(found) != 1)}"
-    p: FloatArray
+    over = f"over {len(results)} cell{'s' * (len(results) != 1)}"
     if adjust == MAX_T:
-        p = np.array([result.p_max_t for _, _, result in found])
-        p_article = np.array([result.p_article_max_t for _, _, result in found])
-        adjustment = f"max-T over {cells_text}"
+        adjusted = [(one.p_max_t, one.p_article_max_t) for _, _, one in results]
+        adjustment = f"max-T {over}"
     else:
-        p = benjamini_hochberg([result.p for _, _, result in found])
-        p_article = benjamini_hochberg([result.p_article for _, _, result in found])
-        adjustment = f"Benjamini-Hochberg over {cells_text}"
+        levels = ([getattr(one, name) for _, _, one in results] for name in ("p", "p_article"))
+        adjusted = list(zip(*(benjamini_hochberg(level).tolist() for level in levels), strict=True))
+        adjustment = f"Benjamini-Hochberg {over}"
     return [
-        _comparison(material, PairTest(*one, float(p[i]), float(p_article[i])), EXPLORATORY_FAMILY, adjustment)
-        for i, one in enumerate(found)
+        _comparison(compared, PairTest(*one, *p), EXPLORATORY_FAMILY, adjustment)
+        for one, p in zip(results, adjusted, strict=True)
     ]
 
 
-def verdict_of(p_adjusted: float, p_article: float) -> str:
-    """The words for it: significant, question level only, or not distinguishable."""
-    word = verdict(p_adjusted, p_article)
-    return NOT_DISTINGUISHABLE if word == NOT_SIGNIFICANT else word
+_SAME = ("difference", "interval", "article_interval", "effect_size", "p", "p_article", "n_questions", "n_articles")
 
 
-def _comparison(material: Material, test: PairTest, family: str, adjustment: str, **more: float) -> Comparison:
-    result = test.result
-    name = name_of(result.label)
+def _comparison(compared: Compared, test: PairTest, family: str, adjustment: str, **more: Any) -> Comparison:
+    result, word = test.result, verdict(test.p_adjusted, test.p_article_adjusted)
     return Comparison(
-        task=material.task,
-        a=material.sides[test.a].label,
-        b=material.sides[test.b].label,
-        setting=name.setting,
-        metric=name.metric,
-        scope=name.part,
-        key=name.key,
+        task=compared.task,
+        a=compared.sides[test.a].label,
+        b=compared.sides[test.b].label,
+        **_placed(result.label),
         family=family,
         value_a=result.a,
         value_b=result.b,
-        difference=result.difference,
-        interval=to_interval(result.interval),
-        article_interval=to_interval(result.article_interval),
-        effect_size=result.effect_size,
-        p=result.p,
         p_t=max(result.p_t, LEAST),
-        p_article=result.p_article,
         p_article_t=max(result.p_article_t, LEAST),
         p_adjusted=test.p_adjusted,
         p_article_adjusted=test.p_article_adjusted,
         adjustment=adjustment,
-        verdict=verdict_of(test.p_adjusted, test.p_article_adjusted),
-        n_questions=result.n_questions,
-        n_articles=result.n_articles,
-        seed=material.seed,
+        verdict=NOT_DISTINGUISHABLE if word == NOT_SIGNIFICANT else word,
+        seed=compared.seed,
         resamples=result.resamples,
+        **{name: getattr(result, name) for name in _SAME},
         **more,
     )
 
@@ -325,26 +306,26 @@ def _compare_task(
             f"max-T adjusts over the cells of two records, and {len(records.sides)} of {first.name} are named",
             remedy="use --adjust bh, or name two records",
         )
-    material = gather_values(records, seed, resamples, choice.relevance)
-    info = first.model_copy(update={"metrics": list(material.metrics)})
-    cells = cells_of(choice, info, material.groups)
+    compared = with_values(records, seed, resamples, choice.relevance)
+    info = first.model_copy(update={"metrics": list(compared.metrics)})
+    cells = cells_of(choice, info, compared.groups)
     notes = list(cells.notes)
 
     main: list[Comparison] = []
     tukey: dict[str, Tukey] = {}
-    if CONFIRMATORY in material.metrics:
-        main, tukey = confirmatory(material, info.settings)
+    if MAIN_METRIC in compared.metrics:
+        main, tukey = confirmatory(compared, info.settings)
     else:
-        notes.append(f"no confirmatory family: not every record holds {CONFIRMATORY}")
+        notes.append(f"no confirmatory family: not every record holds {MAIN_METRIC}")
     # with more than two records the groups are shown for each record, and tested only when asked for
     tested = choice.explicit or not many
-    more = exploratory(material, cells, adjust or (BH if many else MAX_T)) if tested else []
+    more = exploratory(compared, cells, adjust or (BH if many else MAX_T)) if tested else []
     if not main and not more:
         raise UsageError(f"{info.name}: nothing is left to compare", found="; ".join(notes) or None)
     if choice.explicit and not more:
         notes.append("no cell beside the confirmatory ones fits what was asked for")
-    notes += _undefined(material, cells.metrics, cells.settings)
-    _check_stored(material, [*main, *more])
+    notes += _undefined(compared, cells.metrics, cells.settings)
+    _check_stored(compared, [*main, *more])
     return TaskComparison(
         task=info.name,
         title=info.title,
@@ -355,10 +336,10 @@ def _compare_task(
         demonstration=info.demonstration,
         partial=dict(info.partial),
         comparisons=(*main, *more),
-        displays=tuple(display(material, setting, test, main) for setting, test in tukey.items()),
-        groups=() if tested else tuple(group_figures(material, cells)),
-        languages=tuple(worst_languages(material, cells)),
-        power=tuple(power(material, _power_metrics(choice, info))),
+        displays=tuple(display(compared, setting, test, main) for setting, test in tukey.items()),
+        groups=() if tested else tuple(group_figures(compared, cells)),
+        languages=tuple(worst_languages(compared, cells)),
+        power=tuple(power(compared, _power_metrics(choice, info))),
         notes=(*notes, *reading_notes(records.sides), *_same_ranks(records.sides)),
         seed=seed,
         resamples=resamples,
@@ -386,11 +367,11 @@ def _same_ranks(sides: Sequence[Side]) -> list[str]:
     return notes
 
 
-def _undefined(material: Material, metrics: Sequence[str], settings: Sequence[str]) -> list[str]:
+def _undefined(compared: Compared, metrics: Sequence[str], settings: Sequence[str]) -> list[str]:
     """Why a chosen metric is not among the cells."""
     reasons = {
         f"{metric} is left out: {found.undefined_reason}"
-        for values in material.values
+        for values in compared.values
         for setting in settings
         for metric in metrics
         if (found := values[setting].get(metric)) is not None and found.undefined_reason
@@ -398,13 +379,13 @@ def _undefined(material: Material, metrics: Sequence[str], settings: Sequence[st
     return sorted(reasons)
 
 
-def _check_stored(material: Material, comparisons: Sequence[Comparison]) -> None:
+def _check_stored(compared: Compared, comparisons: Sequence[Comparison]) -> None:
     """Raise RecordError where a compared figure is not the one that the record holds."""
-    sides = {side.label: side for side in material.sides}
+    sides = {side.label: side for side in compared.sides}
     for found in comparisons:
         for label, value in ((found.a, found.value_a), (found.b, found.value_b)):
-            scores = sides[label].record.scores_under(material.relevance).get(found.setting)
-            left_out = material.relevance != STRICT and found.scope == "by_language_pair"
+            scores = sides[label].record.scores_under(compared.relevance).get(found.setting)
+            left_out = compared.relevance != STRICT and found.scope == "by_language_pair"
             if scores is None or found.scope == GAP or left_out:
                 continue
             part = scores.macro if found.scope == MACRO else getattr(scores, found.scope).get(found.key, {})
@@ -495,17 +476,17 @@ def pair_maps(
                 found=str(len(records.sides)),
                 remedy="name two",
             )
-        material = gather_values(records, seed, resamples, relevance)
+        compared = with_values(records, seed, resamples, relevance)
         cells = _PairCells((found.name,), frozenset(), settings, frozenset(), frozenset(), ())
-        comparisons = exploratory(material, cells, MAX_T)
+        comparisons = exploratory(compared, cells, MAX_T)
         if not comparisons:
             raise UsageError(f"{found.name} has no value for a language pair", remedy="choose another metric, or kind")
         info = records.sides[0].record.task
         result.append(
             PairMap(
                 info.title,
-                material.sides[0].label,
-                material.sides[1].label,
+                compared.sides[0].label,
+                compared.sides[1].label,
                 found.name,
                 relevance,
                 tuple(info.languages),

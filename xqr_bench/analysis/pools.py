@@ -25,7 +25,7 @@ from xqr_bench.analysis.pool_lists import (
     subsets,
 )
 from xqr_bench.core.errors import UnknownNameError, UsageError
-from xqr_bench.core.types import MULTILINGUAL, STRICT, VARIANTS, Ranks
+from xqr_bench.core.types import MULTILINGUAL, RULES, STRICT, Ranks
 from xqr_bench.measure.certainty import MACRO, figures_of, interval_figures, variant_metrics
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.metrics.per_query import PerQuery
@@ -37,7 +37,7 @@ from xqr_bench.tasks.load import choose_languages
 # What a pool does to the multilingual figures: the views that `xqr-bench pools` shows, from stored counts alone.
 
 METRICS = ("map", "success@1", "recall@10", "own_language_first", "rank_distance")
-RESAMPLES = 1_000
+INTERVAL_RESAMPLES = 1_000
 """Of the intervals over questions: their ends move by 4% of the half width from seed to seed."""
 
 
@@ -137,7 +137,7 @@ def _macro(ranks: Ranks, values: Mapping[str, Mapping[str, PerQuery]], seed: int
         return found
     units = sampling_units(ranks)
     figures = figures_of(values, units, parts=(MACRO,))
-    intervals = interval_figures(figures, units, np.random.Generator(np.random.PCG64(seed)), resamples=RESAMPLES)
+    intervals = interval_figures(figures, units, np.random.Generator(np.random.PCG64(seed)), INTERVAL_RESAMPLES)
     for label, both in intervals.items():
         old = found[label.setting][label.metric]
         if old.value is not None:
@@ -339,8 +339,8 @@ def pool_report(
         UsageError, UnknownNameError: an argument that cannot be meant.
     """
     name = f"{record.model.name} on {record.task.name}"
-    if relevance not in (STRICT, *VARIANTS):
-        raise UnknownNameError("rule of relevance", relevance, (STRICT, *VARIANTS))
+    if relevance not in RULES:
+        raise UnknownNameError("rule of relevance", relevance, RULES)
     refuse_paragraph(relevance)
     check_counts(record.ranks, name)
     ranks = relevance_ranks(record, relevance)

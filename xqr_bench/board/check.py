@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xqr_bench.board.files import MAX_RECORD, check_file, check_name, max_ranks, read_json
 from xqr_bench.board.tasks import Known, check_relevance_files, find_task, known, structure_digest
 from xqr_bench.core.errors import RecordError, XqrBenchError
-from xqr_bench.core.types import IntArray, Ranks
+from xqr_bench.core.types import MAIN_METRIC, IntArray, Ranks
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.encode.trust import is_code, risky_arguments
 from xqr_bench.measure.metrics import parse_metric
@@ -97,7 +97,6 @@ def _refuse(ranks: Ranks, wrong: Rows, rows: IntArray, problem: str) -> None:
 # A submission, checked: its files, its form, its task, its ranks, its scores. The first fault ends it.
 
 MAX_METRICS = 64
-MAIN_METRIC = "map"
 _OWN_LISTS = ("run", "baseline")
 _REMEDY = "evaluate on the whole task, unchanged"
 

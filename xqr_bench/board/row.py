@@ -30,18 +30,12 @@ from xqr_bench.board.model import (
     Verdict,
 )
 from xqr_bench.board.submissions import load_attestation
-from xqr_bench.core.types import MULTILINGUAL, FloatArray, Ranks
-from xqr_bench.measure.certainty import AllValues
-from xqr_bench.measure.differences import (
-    ALPHA,
-    QUESTION_ONLY,
-    SIGNIFICANT,
-    compare_pairs,
-    confirm,
-    figures_by_name,
-    verdict,
-)
+from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, Ranks
+from xqr_bench.measure.certainty import MACRO, SEED, figures_of
+from xqr_bench.measure.differences import NOT_SIGNIFICANT, QUESTION_ONLY, SIGNIFICANT, compare_pairs, confirm, verdict
+from xqr_bench.measure.linear import ALPHA
 from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.measure.metrics.per_query import PerQuery
 from xqr_bench.measure.panel import sampling_units, shared_units
 from xqr_bench.measure.resampling import RESAMPLES
 from xqr_bench.measure.scores import Score, all_per_query
@@ -270,7 +264,7 @@ def _attestation(path: Path, folder: Path, record: Record) -> AttestationSummary
 
 def _too_good(record: Record, kind: Kind) -> list[str]:
     found = record.scores.get(MULTILINGUAL)
-    value = found.macro["map"].value if found and "map" in found.macro else None
+    value = found.macro[MAIN_METRIC].value if found and MAIN_METRIC in found.macro else None
     if kind == "ceiling" or value is None or value < TOO_GOOD:
         return []
     return [f"multilingual MAP {value:.3f} is close to perfect: was the encoder trained on this task?"]
@@ -317,10 +311,8 @@ def _needs(record: Record, model: str) -> str | None:
 
 # Who cannot be told apart from the best: tests between the rows of a contest, from their stored ranks.
 
-METRIC = "map"
-SEED = 0
 TESTS = Tests(
-    metric=METRIC,
+    metric=MAIN_METRIC,
     alpha=ALPHA,
     resamples=RESAMPLES,
     seed=SEED,
@@ -331,6 +323,11 @@ TESTS = Tests(
         "does it is 'question level only' and counts as tied."
     ),
 )
+_VERDICTS: dict[str, Verdict] = {
+    SIGNIFICANT: "below the best",
+    QUESTION_ONLY: "question level only",
+    NOT_SIGNIFICANT: "not below the best",
+}
 Standings = dict[str, dict[str, Standing]]  # setting -> metric -> standing
 
 
@@ -345,52 +342,36 @@ def standings(contestants: Mapping[str, Ranks], settings: Sequence[str]) -> dict
         row id -> setting -> metric -> standing.
     """
     names = sorted(contestants)
-    values = [all_per_query(contestants[name], [METRIC], settings) for name in names]
-    tests = _tests(values, [contestants[name] for name in names]) if len(names) > 1 else {}
+    values = [all_per_query(contestants[name], [MAIN_METRIC], settings) for name in names]
+    units = shared_units(sampling_units(contestants[name]) for name in names)
+    sides = [figures_of(found, units, parts=(MACRO,)) for found in values]
+    tests = {
+        (one.result.label.setting, one.a, one.b): (one.p_adjusted, one.p_article_adjusted)
+        for one in confirm(compare_pairs(sides, units, SEED, together=True, intervals=False))
+    }
     result: dict[str, Standings] = {name: {} for name in names}
     for setting in settings:
-        means = _means(values, setting)
+        means = np.array([_macro_average(found[setting][MAIN_METRIC]) for found in values])
         best = int(np.argmax(means))
         order = np.argsort(-means, kind="stable").tolist()
         for i, name in enumerate(names):
-            p = tests[setting, min(i, best), max(i, best)] if i != best else None
-            how: Verdict = "best" if p is None else _verdict(*p)
+            p, p_article = (None, None) if i == best else tests[setting, min(i, best), max(i, best)]
+            how: Verdict = "best" if p is None or p_article is None else _VERDICTS[verdict(p, p_article)]
             result[name][setting] = {
-                METRIC: Standing(
+                MAIN_METRIC: Standing(
                     place=order.index(i) + 1,
                     verdict=how,
                     tied_with_best=how != "below the best",
                     best=names[best],
                     difference=float(f"{means[best] - means[i]:.7g}"),
-                    p_adjusted=None if p is None else p[0],
-                    p_article=None if p is None else p[1],
+                    p_adjusted=p,
+                    p_article=p_article,
                 )
             }
     return result
 
 
-def _means(values: Sequence[AllValues], setting: str) -> FloatArray:
-    """Macro average of each contestant."""
-    result = []
-    for found in values:
-        per_query = found[setting][METRIC]
-        n = len(per_query.cells)
-        sums = np.bincount(per_query.cell, weights=per_query.values, minlength=n)
-        result.append(float((sums / np.bincount(per_query.cell, minlength=n)).mean()))
-    return np.array(result)
-
-
-def _tests(values: Sequence[AllValues], ranks: Sequence[Ranks]) -> dict[tuple[str, int, int], tuple[float, float]]:
-    """(setting, a, b) -> adjusted p by question and by article."""
-    units = shared_units([sampling_units(found) for found in ranks])
-    sides = [figures_by_name(found, units, metrics=[METRIC]) for found in values]
-    found = confirm(compare_pairs(sides, units, np.random.Generator(np.random.PCG64(SEED)), RESAMPLES))
-    return {
-        (one.result.label.setting, one.a, one.b): (one.p_adjusted, one.p_article_adjusted)  # type: ignore[attr-defined]
-        for one in found
-    }
-
-
-def _verdict(p_adjusted: float, p_article: float) -> Verdict:
-    found = verdict(p_adjusted, p_article)
-    return {SIGNIFICANT: "below the best", QUESTION_ONLY: "question level only"}.get(found, "not below the best")  # type: ignore[return-value]
+def _macro_average(values: PerQuery) -> float:
+    n = len(values.cells)
+    sums = np.bincount(values.cell, weights=values.values, minlength=n)
+    return float((sums / np.bincount(values.cell, minlength=n)).mean())

@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from xqr_bench.board.check import MAIN_METRIC
 from xqr_bench.board.files import record_paths
 from xqr_bench.board.model import (
     GroupFacts,
@@ -19,12 +18,12 @@ from xqr_bench.board.model import (
     TaskFacts,
 )
 from xqr_bench.board.published import check_published, published_rows
-from xqr_bench.board.row import METRIC, TESTS, make_row, standings
+from xqr_bench.board.row import TESTS, make_row, standings
 from xqr_bench.board.submissions import check_placed, one_line
 from xqr_bench.board.tasks import board_tasks, known
 from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError, XqrBenchError
 from xqr_bench.core.languages import LANGUAGES, get_group
-from xqr_bench.core.types import MULTILINGUAL, SETTINGS, Ranks
+from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS, Ranks
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import all_per_query, score
 from xqr_bench.tasks import TaskSpec
@@ -144,7 +143,7 @@ def _fill_standings(
 
 def _main_value(row: Row) -> float:
     found = row.scores.get(MULTILINGUAL)
-    value = found.macro[METRIC].value if found is not None else None
+    value = found.macro[MAIN_METRIC].value if found is not None else None
     return -1.0 if value is None else value
 
 

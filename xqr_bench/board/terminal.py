@@ -11,10 +11,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from xqr_bench.board.model import ExposureClass, Figure, Leaderboard, PublishedRow, Row
-from xqr_bench.board.row import METRIC
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.printable import shown_line
-from xqr_bench.core.types import CROSS_LINGUAL, MULTILINGUAL, SETTINGS
+from xqr_bench.core.types import CROSS_LINGUAL, MAIN_METRIC, MULTILINGUAL, SETTINGS
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.report.numbers import SHORT, number
 from xqr_bench.report.table import Cell, Column, Parts, Table
@@ -50,7 +49,7 @@ class View:
         UnknownNameError: there is no such setting or class of exposure.
     """
 
-    metric: str = METRIC
+    metric: str = MAIN_METRIC
     settings: tuple[str, ...] = ()
     language: str | None = None
     group: str | None = None
@@ -168,7 +167,7 @@ def _figure_columns(view: View) -> list[Column]:
 def _submissions(title: str, rows: Sequence[Row], view: View) -> Table:
     """The rows by what their encoders may have seen, a heading before each class."""
     roomy = len(view.columns) <= len(SETTINGS)
-    with_ratio = view.metric == METRIC and MULTILINGUAL in view.settings and view.group is None
+    with_ratio = view.metric == MAIN_METRIC and MULTILINGUAL in view.settings and view.group is None
     cells: list[Sequence[Cell]] = []
     for exposure, heading in EXPOSURE_TITLES.items():
         of_class = [row for row in rows if row.exposure_class == exposure] if exposure in view.exposure else []
@@ -228,7 +227,7 @@ def _published(rows: Sequence[PublishedRow], view: View) -> Table:
 def _legend(board: Leaderboard, view: View) -> list[str]:
     lines = [", ".join(f"{SHORT[setting]} {setting}" for setting in view.settings)]
     lines.append(f"± half of the {board.interval_level:.0%} interval, by question")
-    if view.metric == METRIC and view.language is None and view.group is None:
+    if view.metric == MAIN_METRIC and view.language is None and view.group is None:
         lines.append(
             f"{TIED} the best, or not significantly below it (by question and by article; floor and ceiling apart)"
         )

@@ -17,12 +17,15 @@ MONOLINGUAL = "monolingual"
 CROSS_LINGUAL = "cross-lingual"
 MULTILINGUAL = "multilingual"
 SETTINGS = (MONOLINGUAL, CROSS_LINGUAL, MULTILINGUAL)
+MAIN_METRIC = "map"
+"""What encoders are compared by, on the leaderboard and in a comparison."""
 
 STRICT = "strict"
 LENIENT = "lenient"
 PARAGRAPH = "paragraph"
 VARIANTS = (LENIENT, PARAGRAPH)
 """Rules of relevance beside the strict one (docs/relevance.md)."""
+RULES = (STRICT, *VARIANTS)
 
 
 @dataclass(frozen=True, slots=True)

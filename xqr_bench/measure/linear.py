@@ -13,6 +13,7 @@ from scipy import optimize, special, stats
 from xqr_bench.core.types import FloatArray, IntArray
 from xqr_bench.measure.panel import Contrasts, Panel, Units
 from xqr_bench.measure.resampling import percentile_interval
+from xqr_bench.measure.scores import Interval
 
 # Linearised statistics: what each question contributes, standard errors by question and by article, t.
 
@@ -176,7 +177,7 @@ def _p_t(estimate: FloatArray, error: FloatArray, n: IntArray) -> FloatArray:
     return p
 
 
-# The ends of an interval and how they were found.
+# Intervals: how they are found.
 
 LEVEL = 0.95
 BOOTSTRAP = "bootstrap, percentile"
@@ -184,29 +185,7 @@ JACKKNIFE = "jackknife, t"
 LINEARISED = "linearised, t"
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """A confidence interval.
-
-    Attributes:
-        low, high: its ends.
-        level: confidence level.
-        unit: "question" or "article".
-        method: how.
-        n_units: questions or articles with a value in the figure.
-        redrawn: resamples drawn again because a setting was empty.
-    """
-
-    low: float
-    high: float
-    level: float
-    unit: str
-    method: str
-    n_units: int
-    redrawn: int = 0
-
-
-def question_bounds(replicates: FloatArray, linearised: Linearised, level: float, redrawn: int) -> list[Bounds | None]:
+def question_intervals(replicates: FloatArray, linearised: Linearised, redrawn: int = 0) -> list[Interval | None]:
     """Intervals by question; None with fewer than 2 questions or undefined.
 
     Of means: percentiles of bootstrap replicates `[resamples, figures]`. Of set statistics (Kendall's W): the jackknife
@@ -214,31 +193,31 @@ def question_bounds(replicates: FloatArray, linearised: Linearised, level: float
     (1 - W)/n. On 24 questions drawn from XQuAD-R (nominal 95%) percentiles cover the macro average of corrected W in
     72 to 86 of 100 samples, shifted by their bias 87 to 94, t 91 to 96; on 1,190 all do.
     """
-    low, high = percentile_interval(replicates, level)
-    found = _bounds(
-        low,
-        high,
-        level,
-        "question",
-        f"{BOOTSTRAP}, {len(replicates)} resamples",
-        linearised.n_questions,
-        redrawn,
-    )
-    jackknifed = _bounds(*linearised.t_interval(level), level, "question", JACKKNIFE, linearised.n_questions, 0)
-    return [jackknifed[f] if of_set else found[f] for f, of_set in enumerate(linearised.of_set)]
+    method = f"{BOOTSTRAP}, {len(replicates)} resamples"
+    n = linearised.n_questions
+    resampled = _intervals(*percentile_interval(replicates, LEVEL), "question", method, n, redrawn)
+    jackknifed = _intervals(*linearised.t_interval(LEVEL), "question", JACKKNIFE, n)
+    return [jackknifed[f] if of_set else resampled[f] for f, of_set in enumerate(linearised.of_set)]
 
 
-def article_bounds(linearised: Linearised, level: float) -> list[Bounds | None]:
+def article_intervals(linearised: Linearised) -> list[Interval | None]:
     """Intervals from article sums of linearised deviations; None with fewer than 2 articles or undefined."""
-    low, high = linearised.article_interval(level)
-    return _bounds(low, high, level, "article", LINEARISED, linearised.n_articles, 0)
+    return _intervals(*linearised.article_interval(LEVEL), "article", LINEARISED, linearised.n_articles)
 
 
-def _bounds(
-    low: FloatArray, high: FloatArray, level: float, unit: str, method: str, n: IntArray, redrawn: int
-) -> list[Bounds | None]:
+def _intervals(
+    low: FloatArray, high: FloatArray, unit: str, method: str, n: IntArray, redrawn: int = 0
+) -> list[Interval | None]:
     return [
-        Bounds(float(low[f]), float(high[f]), level, unit, method, int(n[f]), redrawn)
+        Interval(
+            low=float(low[f]),
+            high=float(high[f]),
+            level=LEVEL,
+            unit=unit,
+            method=method,
+            n_units=int(n[f]),
+            redrawn=redrawn or None,
+        )
         if n[f] > 1 and np.isfinite(low[f]) and np.isfinite(high[f])
         else None
         for f in range(len(low))
@@ -247,23 +226,11 @@ def _bounds(
 
 # Power: the smallest difference that the benchmark detects.
 
-
-@dataclass(frozen=True)
-class Detectable:
-    """Smallest true differences found with the given power by a two-sided test.
-
-    Attributes:
-        question, article: for the test by question and by article; None where there are too few units.
-        power, alpha: what they hold for.
-    """
-
-    question: float | None
-    article: float | None
-    power: float
-    alpha: float
+POWER = 0.8
+ALPHA = 0.05
 
 
-def t_power(difference: float, standard_error: float, df: int, alpha: float = 0.05) -> float:
+def t_power(difference: float, standard_error: float, df: int, alpha: float = ALPHA) -> float:
     """Power of the two-sided t test: P(|T| > t_{1-alpha/2}), T noncentral t with difference / standard_error."""
     shift = difference / standard_error
     # scipy's noncentral t is NaN far from 0 with one or two degrees of freedom: the mean over its denominator instead
@@ -285,43 +252,40 @@ def _denominators(df: int) -> FloatArray:
     return np.asarray(np.sqrt(stats.chi2.ppf(_quadrature()[0], df) / df), dtype=np.float64)
 
 
-def detectable_difference(standard_error: float, df: int, power: float = 0.8, alpha: float = 0.05) -> float | None:
-    """The difference at which `t_power` reaches `power`: about 2.8 standard errors for 80% at 5%.
+def detectable_difference(standard_error: float, df: int) -> float | None:
+    """The difference at which `t_power` reaches POWER: about 2.8 standard errors for 80% at 5%.
 
     The t test stands in for the randomisation test, whose power is the same to the third digit (Smucker et al. 2007).
 
     Args:
         standard_error: of a difference between two records like those at hand.
         df: degrees of freedom, units - 1.
-        power, alpha: of the test.
 
     Returns:
         None when there are fewer than 2 units or no spread to judge from.
     """
     if df < 1 or not np.isfinite(standard_error) or standard_error <= 0:
         return None
-    return _standard_errors(df, power, alpha) * standard_error
+    return _standard_errors(df) * standard_error
 
 
 @cache
-def _standard_errors(df: int, power: float, alpha: float) -> float:
+def _standard_errors(df: int) -> float:
     """How many standard errors a difference must be; the same for every figure with these degrees of freedom."""
-    upper = 2.0 * float(stats.t.ppf(1 - alpha / 2, df) + stats.t.ppf(power, df))
-    return float(optimize.brentq(lambda shift: t_power(shift, 1.0, df, alpha) - power, 0.0, upper))
+    upper = 2.0 * float(stats.t.ppf(1 - ALPHA / 2, df) + stats.t.ppf(POWER, df))
+    return float(optimize.brentq(lambda shift: t_power(shift, 1.0, df) - POWER, 0.0, upper))
 
 
-def detectable_differences(linearised: Linearised, power: float = 0.8, alpha: float = 0.05) -> list[Detectable]:
-    """For each figure of a comparison (`Paired.linearised`), from the spread of its questions' differences."""
-    return [
-        Detectable(
-            question=detectable_difference(
-                float(linearised.standard_error[f]), int(linearised.n_questions[f]) - 1, power, alpha
-            ),
-            article=detectable_difference(
-                float(linearised.article_standard_error[f]), int(linearised.n_articles[f]) - 1, power, alpha
-            ),
-            power=power,
-            alpha=alpha,
+def detectable_differences(linearised: Linearised) -> list[tuple[float | None, float | None]]:
+    """The smallest true differences found by question and by article, of each figure of a comparison.
+
+    From the spread of its questions' differences; None where there are too few units.
+    """
+    by_question, by_article = (
+        [detectable_difference(float(error), int(n) - 1) for error, n in zip(errors, units, strict=True)]
+        for errors, units in (
+            (linearised.standard_error, linearised.n_questions),
+            (linearised.article_standard_error, linearised.n_articles),
         )
-        for f in range(len(linearised.estimate))
-    ]
+    )
+    return list(zip(by_question, by_article, strict=True))

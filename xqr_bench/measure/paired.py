@@ -3,7 +3,7 @@
     a = panel(values_a["multilingual"]["map"], units)
     b = panel(values_b["multilingual"]["map"], units)
     figures = Contrasts.means(len(a.cells), [("macro", range(len(a.cells)))])
-    result = paired([Pair(a, b, figures)], units, np.random.default_rng(0))["macro"]
+    (result,) = paired([Pair(a, b, figures)], units, np.random.default_rng(0))
     result.difference, result.p, result.p_article
 
 All figures of all pairs are tested with the same signs: one matrix product per block of resamples.
@@ -12,26 +12,18 @@ All figures of all pairs are tested with the same signs: one matrix product per 
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from xqr_bench.core.types import FloatArray
 from xqr_bench.measure import resampling
-from xqr_bench.measure import resampling as boot
-from xqr_bench.measure.linear import (
-    LEVEL,
-    Bounds,
-    Linearised,
-    article_bounds,
-    joined,
-    linearised_difference,
-    question_bounds,
-    shares,
-)
-from xqr_bench.measure.panel import Contrasts, Panel, Units, check_same_layout, difference_panel
+from xqr_bench.measure.linear import article_intervals, joined, linearised_difference, question_intervals, shares
+from xqr_bench.measure.panel import Contrasts, Panel, Units, check_same_layout
 from xqr_bench.measure.resampling import BLOCK, RESAMPLES, TOLERANCE, StepDown, multinomial_weights, on_grid, p_value
+from xqr_bench.measure.scores import Interval
 
 # The test by article: a bootstrap of the studentised difference over articles.
 
@@ -94,18 +86,6 @@ def bootstrap_t(
     return np.maximum(p_value(reached, resamples), floor), np.maximum(step_down.p(), floor)
 
 
-# Two records on the same task data: differences, intervals, effect sizes and randomisation tests.
-#
-#     a = panel(values_a["multilingual"]["map"], units)
-#     b = panel(values_b["multilingual"]["map"], units)
-#     figures = Contrasts.means(len(a.cells), [("macro", range(len(a.cells)))])
-#     result = paired([Pair(a, b, figures)], units, np.random.default_rng(0))["macro"]
-#     result.difference, result.p, result.p_article
-#
-# All figures of all pairs are tested with the same signs: one matrix product per block of resamples.
-# `xqr_bench.measure.certainty` makes the pairs and labels for every figure of a record.
-
-
 @dataclass(frozen=True)
 class Pair:
     """One metric in one family of settings of two records, and the figures to compare."""
@@ -125,7 +105,7 @@ class PairedResult:
         difference: b - a.
         d: the questions' differences, whose mean is the difference, float64 `[n_questions]` (only questions with a
             value in the figure).
-        interval: by bootstrap over questions; None when it cannot be computed.
+        interval: by bootstrap over questions; None when it cannot be, or was not, computed.
         article_interval: linearised, summed by article, t.
         effect_size: difference / standard deviation of the linearised d (Cohen's d_z).
         p: paired randomisation, one sign per question across all its settings.
@@ -136,13 +116,13 @@ class PairedResult:
         resamples: B.
     """
 
-    label: Hashable
+    label: Any
     a: float
     b: float
     difference: float
     d: FloatArray
-    interval: Bounds | None
-    article_interval: Bounds | None
+    interval: Interval | None
+    article_interval: Interval | None
     effect_size: float
     p: float
     p_t: float
@@ -155,36 +135,16 @@ class PairedResult:
     resamples: int
 
 
-@dataclass(frozen=True)
-class Paired:
-    """The differences of all figures; `result[label]` is one of them."""
-
-    results: tuple[PairedResult, ...]
-    linearised: Linearised
-
-    def __getitem__(self, label: Hashable) -> PairedResult:
-        for result in self.results:
-            if result.label == label:
-                return result
-        raise KeyError(label)
-
-    def __iter__(self) -> Iterator[PairedResult]:
-        return iter(self.results)
-
-    def __len__(self) -> int:
-        return len(self.results)
-
-
 def paired(
     pairs: Sequence[Pair],
     units: Units,
     generator: np.random.Generator,
+    resamples: int = RESAMPLES,
     *,
-    resamples: int = resampling.RESAMPLES,
-    bootstrap_resamples: int = boot.BOOTSTRAP_RESAMPLES,
-    level: float = LEVEL,
-) -> Paired:
-    """Compare two records.
+    replicates: FloatArray | None = None,
+    redrawn: int = 0,
+) -> list[PairedResult]:
+    """Compare two records: one result for each figure.
 
     With x_is a question's value in setting s and n_s the setting's questions, d_i = m sum over s of
     weight_s (b_is - a_is) / n_s for the m questions of the figure; its mean is the difference of the figures, exactly.
@@ -196,54 +156,50 @@ def paired(
     Args:
         pairs: each a metric in a setting; all over the same questions.
         units: questions and articles.
-        generator: source of signs and resamples; three streams are spawned from it.
+        generator: source of signs and resamples; three streams are spawned from it, the third for `replicates`.
         resamples: B of the randomisation tests.
-        bootstrap_resamples: B of the intervals; 0 leaves them out.
-        level: of the intervals.
+        replicates: the differences under resampled questions, `[resamples, figures]`; None: no intervals by question.
+        redrawn: resamples among them that were drawn again.
 
     Raises:
         UsageError: the two records do not have the same queries in the same settings.
     """
     for pair in pairs:
         check_same_layout([pair.a, pair.b])
-    question_stream, article_stream, bootstrap_stream = generator.spawn(3)
+    question_stream, article_stream, _ = generator.spawn(3)
     linearised = joined([linearised_difference(pair.a, pair.b, pair.contrasts, units) for pair in pairs])
     all_shares = np.hstack([pair.contrasts.apply(shares(pair.b) - shares(pair.a)) for pair in pairs])
     present = linearised.present
     p, p_max = _randomise(pairs, all_shares, present, question_stream, resamples)
     in_article = (units.by_article(present) > 0).astype(np.float64)
     p_article, p_article_max = bootstrap_t(units.by_article(all_shares), in_article, article_stream, resamples)
-    intervals = _intervals(pairs, linearised, bootstrap_stream, bootstrap_resamples, level)
-    article_intervals = article_bounds(linearised, level)
-    labels = [label for pair in pairs for label in pair.contrasts.labels]
-    a, b = (
-        np.concatenate([pair.contrasts.apply(side) for pair, side in zip(pairs, sides, strict=True)])
-        for sides in ([pair.a.estimate for pair in pairs], [pair.b.estimate for pair in pairs])
-    )
-    results = []
-    for f, label in enumerate(labels):
-        results.append(
-            PairedResult(
-                label=label,
-                a=float(a[f]),
-                b=float(b[f]),
-                difference=float(linearised.estimate[f]),
-                d=all_shares[present[:, f] > 0, f] * int(linearised.n_questions[f]),
-                interval=intervals[f],
-                article_interval=article_intervals[f],
-                effect_size=float(linearised.effect_size[f]),
-                p=float(p[f]),
-                p_t=float(linearised.p_t[f]),
-                p_article=float(p_article[f]),
-                p_article_t=float(linearised.p_article_t[f]),
-                p_max_t=float(p_max[f]),
-                p_article_max_t=float(p_article_max[f]),
-                n_questions=int(linearised.n_questions[f]),
-                n_articles=int(linearised.n_articles[f]),
-                resamples=resamples,
-            )
+    by_article = article_intervals(linearised)
+    by_question = [None] * len(p) if replicates is None else question_intervals(replicates, linearised, redrawn)
+    columns: dict[str, Any] = {
+        "a": np.concatenate([pair.contrasts.apply(pair.a.estimate) for pair in pairs]),
+        "b": np.concatenate([pair.contrasts.apply(pair.b.estimate) for pair in pairs]),
+        "difference": linearised.estimate,
+        "effect_size": linearised.effect_size,
+        "p": p,
+        "p_t": linearised.p_t,
+        "p_article": p_article,
+        "p_article_t": linearised.p_article_t,
+        "p_max_t": p_max,
+        "p_article_max_t": p_article_max,
+        "n_questions": linearised.n_questions,
+        "n_articles": linearised.n_articles,
+    }
+    return [
+        PairedResult(
+            label=label,
+            d=all_shares[present[:, f] > 0, f] * int(linearised.n_questions[f]),
+            interval=by_question[f],
+            article_interval=by_article[f],
+            resamples=resamples,
+            **{name: values[f].item() for name, values in columns.items()},
         )
-    return Paired(tuple(results), linearised)
+        for f, label in enumerate(label for pair in pairs for label in pair.contrasts.labels)
+    ]
 
 
 def _randomise(
@@ -300,21 +256,3 @@ def _exchanged(pair: Pair, moved: FloatArray) -> FloatArray:
     new_b = pair.contrasts.apply(pair.b.value(sum_a + moved, counts))
     new_a = pair.contrasts.apply(pair.a.value(sum_b - moved, counts))
     return new_b - new_a
-
-
-def _intervals(
-    pairs: Sequence[Pair], linearised: Linearised, generator: np.random.Generator, resamples: int, level: float
-) -> list[Bounds | None]:
-    """Bootstrap intervals of the differences, one per figure."""
-    if resamples == 0:
-        return [None] * len(linearised.estimate)
-    figures = []
-    for pair in pairs:
-        if pair.a.statistic is None:
-            figures.append((difference_panel(pair.a, pair.b), pair.contrasts))
-        else:
-            figures += [(pair.a, pair.contrasts), (pair.b, pair.contrasts)]
-    drawn = boot.bootstrap(figures, generator, resamples)
-    values = list(drawn.values)
-    replicates = [values.pop(0) if pair.a.statistic is None else -values.pop(0) + values.pop(0) for pair in pairs]
-    return question_bounds(np.hstack(replicates), linearised, level, drawn.redrawn)

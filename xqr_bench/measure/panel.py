@@ -172,11 +172,6 @@ def check_same_layout(panels: Sequence[Panel]) -> None:
             )
 
 
-def difference_panel(a: Panel, b: Panel) -> Panel:
-    """b - a of two panels of means: the difference of means is the mean of differences."""
-    return Panel(a.cells, b.sums - a.sums, a.counts, None, a.name)
-
-
 # Figures as weights over cells: macro averages, one language, one pair, a group, a gap.
 
 
@@ -189,7 +184,7 @@ class Contrasts:
         weights: float64 `[cells, figures]`.
     """
 
-    labels: tuple[Hashable, ...]
+    labels: tuple[Any, ...]
     weights: FloatArray
 
     @classmethod

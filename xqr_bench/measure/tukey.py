@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from string import ascii_lowercase
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,17 +28,12 @@ class Tukey:
         means: of each system, float64 `[systems]`.
         p: by question, float64 `[systems, systems]`, symmetric, 1 on the diagonal.
         p_article: by article.
-        n_questions, n_articles: units with a value in the figure.
-        resamples: B.
     """
 
-    label: object
+    label: Any
     means: FloatArray
     p: FloatArray
     p_article: FloatArray
-    n_questions: int
-    n_articles: int
-    resamples: int
 
 
 def tukey_hsd(
@@ -73,18 +69,12 @@ def tukey_hsd(
     result = []
     for figure, label in enumerate(contrasts.labels):
         rows = by_system[:, figure]
-        has = present[:, figure] > 0
-        question_rows = rows[has]
-        article_rows = units.by_article(rows)
         result.append(
             Tukey(
                 label=label,
                 means=np.array([contrasts.apply(panel.estimate)[figure] for panel in panels]),
-                p=range_p(question_rows, streams[0], resamples),
-                p_article=range_p(article_rows, streams[1], resamples),
-                n_questions=int(has.sum()),
-                n_articles=len(np.unique(units.article[has])),
-                resamples=resamples,
+                p=range_p(rows[present[:, figure] > 0], streams[0], resamples),
+                p_article=range_p(units.by_article(rows), streams[1], resamples),
             )
         )
     return result
@@ -103,7 +93,8 @@ def range_p(rows: FloatArray, generator: np.random.Generator, resamples: int = R
     totals = rows.sum(axis=0)
     differences = np.abs(totals[:, None] - totals[None, :])
     scale = np.abs(rows[:, :, None] - rows[:, None, :]).sum(axis=0)
-    ranges = np.sort(_ranges(np.ascontiguousarray(rows), generator, resamples))
+    permuted = _permuted_totals(np.ascontiguousarray(rows), generator, resamples)
+    ranges = np.sort(permuted.max(axis=1) - permuted.min(axis=1))
     reached = resamples - np.searchsorted(ranges, differences - TOLERANCE * scale, side="left")
     p = p_value(reached.astype(np.float64), resamples)
     np.fill_diagonal(p, 1.0)
@@ -111,23 +102,20 @@ def range_p(rows: FloatArray, generator: np.random.Generator, resamples: int = R
 
 
 @compiled()
-def _ranges(rows: FloatArray, generator: np.random.Generator, resamples: int) -> FloatArray:
-    """Largest minus smallest column total under random permutations (Fisher & Yates) of every row."""
-    units, systems = rows.shape
-    row = np.empty(systems)
-    totals = np.empty(systems)
-    found = np.empty(resamples)
-    for b in range(resamples):
-        totals[:] = 0.0
+def _permuted_totals(rows: FloatArray, generator: np.random.Generator, permutations: int) -> FloatArray:
+    """Column totals under random permutations (Fisher & Yates) of every row, `[permutations, columns]`."""
+    units, columns = rows.shape
+    row = np.empty(columns)
+    totals = np.zeros((permutations, columns))
+    for b in range(permutations):
         for unit in range(units):
             row[:] = rows[unit]
-            for j in range(systems - 1, 0, -1):
+            for j in range(columns - 1, 0, -1):
                 k = int(generator.random() * (j + 1))
-                totals[j] += row[k]
+                totals[b, j] += row[k]
                 row[k] = row[j]
-            totals[0] += row[0]
-        found[b] = totals.max() - totals.min()
-    return found
+            totals[b, 0] += row[0]
+    return totals
 
 
 # Compact letter display: systems that share a letter do not differ significantly.
@@ -185,12 +173,6 @@ def letter(index: int) -> str:
     return f"({ascii_lowercase[place]}{again})" if again else ascii_lowercase[place]
 
 
-def below_best(p: FloatArray, means: FloatArray, alpha: float = 0.05) -> list[bool]:
-    """Whether each system differs significantly from the one with the highest mean."""
-    best = int(np.argmax(means))
-    return [bool(value <= alpha) for value in np.asarray(p)[best]]
-
-
 # Is the order of languages systematic? A permutation test of Kendall's W.
 
 PERMUTATIONS = 999
@@ -208,30 +190,11 @@ def order_test(rank_sums: FloatArray, generator: np.random.Generator, permutatio
         generator: the source of permutations.
         permutations: B; p = (1 + #{as large as observed}) / (B + 1), never 0.
     """
-    observed = float((rank_sums.sum(axis=0) ** 2).sum())
+    observed = (rank_sums.sum(axis=0) ** 2).sum()
     # sums of half-integers are exact in float64: equal means equal
-    count = _count_at_least(rank_sums, observed, generator, permutations)
+    permuted = _permuted_totals(rank_sums, generator, permutations)
+    count = int(((permuted**2).sum(axis=1) >= observed).sum())
     return (1 + count) / (permutations + 1)
-
-
-@compiled()
-def _count_at_least(rank_sums: FloatArray, observed: float, generator: np.random.Generator, permutations: int) -> int:
-    """Permutations (Fisher & Yates, of every row) whose sum of squared column totals reaches `observed`."""
-    units, languages = rank_sums.shape
-    row = np.empty(languages)
-    totals = np.empty(languages)
-    count = 0
-    for _ in range(permutations):
-        totals[:] = 0.0
-        for unit in range(units):
-            row[:] = rank_sums[unit]
-            for j in range(languages - 1, 0, -1):
-                k = int(generator.random() * (j + 1))
-                totals[j] += row[k]
-                row[k] = row[j]
-            totals[0] += row[0]
-        count += (totals**2).sum() >= observed
-    return count
 
 
 def sums_by_unit(places: FloatArray, units: IntArray) -> FloatArray:

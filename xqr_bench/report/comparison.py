@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from xqr_bench import __version__
-from xqr_bench.analysis.choice import Comparison, Detectable, Figure, TaskComparison, WorstLanguage
+from xqr_bench.analysis.choice import Comparison, Detectable, GroupFigure, TaskComparison, WorstLanguage
 from xqr_bench.core.printable import markdown_shown
 from xqr_bench.report.numbers import (
     MINUS,
@@ -133,7 +133,7 @@ def _name(comparison: Comparison, many: bool) -> str:
     return pair if comparison.scope == "macro" else f"{pair}\n{name}"
 
 
-def _groups_in_sections(figures: Sequence[Figure]) -> Table:
+def _groups_in_sections(figures: Sequence[GroupFigure]) -> Table:
     """Group means and gaps to English: under each setting and name a row a record."""
     settings = list(dict.fromkeys(one.setting for one in figures))
     names = list(dict.fromkeys((one.setting, one.scope, one.key) for one in figures))
@@ -325,7 +325,7 @@ def _differences(family: str, comparisons: Sequence[Comparison]) -> Table:
 # Cells that both kinds of tables have.
 
 
-def _group_rows(figures: Iterable[Figure]) -> list[tuple[str, ...]]:
+def _group_rows(figures: Iterable[GroupFigure]) -> list[tuple[str, ...]]:
     """(setting, name, record, value, half width by question, by article)."""
     return [
         (

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from xqr_bench.analysis.choice import CONFIRMATORY, Choice, TaskComparison
+from xqr_bench.analysis.choice import Choice, TaskComparison
 from xqr_bench.analysis.compare import compare, pair_maps
 from xqr_bench.core.errors import UnknownNameError, UsageError
-from xqr_bench.core.types import MULTILINGUAL, SETTINGS, STRICT, VARIANTS
+from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS, STRICT, VARIANTS
 from xqr_bench.measure.certainty import variant_metrics
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.resampling import RESAMPLES
@@ -30,7 +30,7 @@ def check_plot(kind: str, output: Path | str) -> None:
     check_output(output)
 
 
-def check_relevance(relevance: str, kind: str, metric: str = CONFIRMATORY) -> None:
+def check_relevance(relevance: str, kind: str, metric: str = MAIN_METRIC) -> None:
     """Raise UsageError unless a kind of plot, and a metric, can be drawn under a rule of relevance."""
     if relevance not in (STRICT, *VARIANTS):
         raise UnknownNameError("rule of relevance", relevance, (STRICT, *VARIANTS))
@@ -47,7 +47,7 @@ def plot_records(
     output: Path,
     kind: str | None = None,
     *,
-    metric: str = "map",
+    metric: str = MAIN_METRIC,
     setting: str | None = None,
     relevance: str = STRICT,
     seed: int = 0,
@@ -84,7 +84,7 @@ def plot_records(
         raise UsageError(f"--setting does not change a plot of the kind {kind}", remedy="leave it out")
     check_relevance(relevance, kind, name)
     if kind == "forest":
-        choice = Choice(metrics=() if name == CONFIRMATORY else (name,), relevance=relevance)
+        choice = Choice(metrics=() if name == MAIN_METRIC else (name,), relevance=relevance)
         found = compare(paths, choice, seed=seed, resamples=resamples)
         return save(charts.draw_forest([_only(task, name, setting) for task in found]), output)
     if kind == "heatmap" and len(paths) > 1:

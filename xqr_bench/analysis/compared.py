@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import combinations
+from dataclasses import dataclass
+from math import comb
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +12,11 @@ import numpy as np
 from xqr_bench.analysis.choice import Cells
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.types import STRICT
-from xqr_bench.measure.certainty import FigureName, figures_of, variant_metrics, variant_values
+from xqr_bench.measure.certainty import AllValues, Figures, figures_of, variant_metrics
 from xqr_bench.measure.differences import compare_pairs
-from xqr_bench.measure.linear import LEVEL, joined, linearised_difference, question_bounds
-from xqr_bench.measure.metrics.per_query import PerQuery
-from xqr_bench.measure.paired import Pair, PairedResult, paired
-from xqr_bench.measure.panel import Contrasts, Panel, Units, sampling_units, shared_units
-from xqr_bench.measure.resampling import bootstrap
-from xqr_bench.measure.scores import Group
+from xqr_bench.measure.paired import PairedResult
+from xqr_bench.measure.panel import Units, sampling_units, shared_units
+from xqr_bench.measure.scores import Group, all_per_query
 from xqr_bench.record import Record, load_record, relevance_ranks, unrepresented_languages
 
 # Records read for a comparison: grouped by task, named, and refused where they cannot be compared.
@@ -72,20 +68,15 @@ def gather(paths: Sequence[Path | str]) -> list[TaskRecords]:
 
 def _refuse_single(by_task: dict[str, dict[Path, Record]]) -> None:
     alone = {task: next(iter(records)) for task, records in by_task.items() if len(records) == 1}
-    if not alone:
-        return
-    listing = ", ".join(f"{path} ({task})" for task, path in alone.items())
-    if len(alone) == len(by_task) > 1:
+    if alone:
+        all_alone = len(alone) == len(by_task) > 1
         raise UsageError(
-            "these records are of different tasks",
-            found=listing,
+            "these records are of different tasks"
+            if all_alone
+            else f"one record of {next(iter(alone))} cannot be compared",
+            found=", ".join(f"{path} ({task})" for task, path in alone.items()),
             remedy="name at least two records of each task",
         )
-    raise UsageError(
-        f"one record of {next(iter(alone))} cannot be compared",
-        found=listing,
-        remedy="name at least two records of each task",
-    )
 
 
 def _refuse_unlike(records: dict[Path, Record]) -> None:
@@ -103,60 +94,50 @@ def _refuse_unlike(records: dict[Path, Record]) -> None:
             )
 
 
-def unlike(a: Record, b: Record) -> dict[str, tuple[str, str]]:
+def unlike(a: Record, b: Record) -> dict[str, tuple[str, ...]]:
     """What keeps two records of one task from being compared: name -> how it stands in a and in b."""
-    found: dict[str, tuple[str, str]] = {}
+    differing: dict[str, tuple[str, ...]] = {}
     if a.task.languages != b.task.languages:
-        found["languages"] = (", ".join(a.task.languages), ", ".join(b.task.languages))
+        differing["languages"] = (", ".join(a.task.languages), ", ".join(b.task.languages))
     elif a.task.files != b.task.files:
-        changed = sorted(
-            name for name in {*a.task.files, *b.task.files} if a.task.files.get(name) != b.task.files.get(name)
-        )
-        found["data files"] = tuple(  # type: ignore[assignment]
+        names = {*a.task.files, *b.task.files}
+        changed = sorted(name for name in names if a.task.files.get(name) != b.task.files.get(name))
+        differing["data files"] = tuple(
             ", ".join(f"{name} {_short(side.task.files.get(name))}" for name in changed[:3])
             + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
             for side in (a, b)
         )
-    pairs = {
-        "parts left out": (_text(a.task.partial), _text(b.task.partial)),
-        "being a demonstration": (_yes(a.task.demonstration), _yes(b.task.demonstration)),
-        "questions": (f"{a.task.n_questions:,}", f"{b.task.n_questions:,}"),
-        "articles": (f"{a.task.n_articles:,}", f"{b.task.n_articles:,}"),
-        "settings": (", ".join(a.task.settings), ", ".join(b.task.settings)),
-        "depth": (_depth(a), _depth(b)),
-        "candidate context": (_context(a), _context(b)),
-    }
-    found |= {name: (first, second) for name, (first, second) in pairs.items() if first != second}
-    if not found and a.task.counts != b.task.counts:
+    protocols = [_protocol(side) for side in (a, b)]
+    for name in protocols[0]:
+        first, second = (protocol[name] for protocol in protocols)
+        if first != second:
+            differing[name] = (first, second)
+    if not differing and a.task.counts != b.task.counts:
         language = next(code for code in a.task.counts if a.task.counts[code] != b.task.counts.get(code))
-        sizes = [side.task.counts.get(language) for side in (a, b)]
-        found["pool"] = tuple(  # type: ignore[assignment]
+        differing["pool"] = tuple(
             f"{language} {size.queries:,} queries, {size.candidates:,} candidates" if size else f"no {language}"
-            for size in sizes
+            for size in (side.task.counts.get(language) for side in (a, b))
         )
-    return found
+    return differing
 
 
 def _short(digest: str | None) -> str:
     return f"{digest[:12]}…" if digest else "is not among them"
 
 
-def _text(partial: dict[str, object]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in partial.items()) or "nothing"
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
-
-
-def _depth(record: Record) -> str:
-    depth = record.ranks_file.depth
-    return "full" if depth is None else f"cut at {depth:,}"
-
-
-def _context(record: Record) -> str:
-    context = getattr(record.model.identity, "candidate_context", None)
-    return "none" if context is None else repr(context)
+def _protocol(record: Record) -> dict[str, str]:
+    """What must be the same in records that are compared, in words."""
+    task, depth = record.task, record.ranks_file.depth
+    context = record.model.identity.candidate_context
+    return {
+        "parts left out": ", ".join(f"{key} {value}" for key, value in task.partial.items()) or "nothing",
+        "being a demonstration": "yes" if task.demonstration else "no",
+        "questions": f"{task.n_questions:,}",
+        "articles": f"{task.n_articles:,}",
+        "settings": ", ".join(task.settings),
+        "depth": "full" if depth is None else f"cut at {depth:,}",
+        "candidate context": "none" if context is None else repr(context),
+    }
 
 
 def _with_ranks(task: str, records: dict[Path, Record]) -> TaskRecords:
@@ -181,21 +162,9 @@ def _with_ranks(task: str, records: dict[Path, Record]) -> TaskRecords:
 # What the comparisons of one task are made from.
 
 
-def names_of(contrasts: Contrasts) -> list[FigureName]:
-    """The labels of figures made by `figures_of`."""
-    return [name_of(label) for label in contrasts.labels]
-
-
-def name_of(label: object) -> FigureName:
-    """A label made by `figures_of`."""
-    if not isinstance(label, FigureName):
-        raise TypeError(f"{label!r} is no FigureName")
-    return label
-
-
 @dataclass(frozen=True)
-class Material:
-    """What the comparisons of one task are made from.
+class Compared:
+    """The records of one task with what their comparison is made from.
 
     Attributes:
         task: its name.
@@ -212,7 +181,7 @@ class Material:
     task: str
     metrics: tuple[str, ...]
     sides: tuple[Side, ...]
-    values: tuple[Mapping[str, Mapping[str, PerQuery]], ...]
+    values: tuple[AllValues, ...]
     units: Units
     groups: Mapping[str, Group]
     seed: int
@@ -224,80 +193,47 @@ class Material:
         """A fresh generator at the seed."""
         return np.random.Generator(np.random.PCG64(self.seed))
 
-    @cached_property
-    def pairs(self) -> list[tuple[int, int]]:
-        """Indices of the records of each pair: every later one against every earlier one."""
-        return list(combinations(range(len(self.sides)), 2))
+    @property
+    def n_pairs(self) -> int:
+        """Pairs of records."""
+        return comb(len(self.sides), 2)
 
-    def compared(self, cells: Cells, *, together: bool = False) -> list[tuple[int, int, PairedResult]]:
+    def test(self, cells: Cells, *, together: bool = False) -> list[tuple[int, int, PairedResult]]:
         """The chosen figures of every pair of records (a, b); the figures of a pair are tested together.
 
         With `together`, max-T adjusts over those of all pairs.
-
-        Questions are resampled once for all records: the resampled difference of two is that of their resampled
-        figures.
         """
         sides = [self.figures(index, cells) for index in range(len(self.sides))]
-        every = [figure for side in sides for figure in side.values()]
-        if not every:
-            return []
-        # the stream that `paired` takes for its intervals
-        drawn = bootstrap(every, self.generator.spawn(3)[2])
-        values = iter(drawn.values)
-        replicates = [{name: next(values) for name in side} for side in sides]
-        joint = compare_pairs(sides, self.units, self.generator, self.resamples) if together else []
-        result = []
-        for a, b in self.pairs:
-            names = [name for name in sides[a] if name in sides[b]]
-            if not names:
-                continue
-            pairs = [Pair(sides[a][name][0], sides[b][name][0], sides[a][name][1]) for name in names]
-            resampled = np.hstack([replicates[b][name] - replicates[a][name] for name in names])
-            if together:
-                found = [one for first, second, one in joint if (first, second) == (a, b)]
-                linearised = joined([linearised_difference(one.a, one.b, one.contrasts, self.units) for one in pairs])
-            else:
-                tested = paired(pairs, self.units, self.generator, resamples=self.resamples, bootstrap_resamples=0)
-                found, linearised = list(tested), tested.linearised
-            intervals = question_bounds(resampled, linearised, LEVEL, drawn.redrawn)
-            result += [(a, b, replace(one, interval=bounds)) for one, bounds in zip(found, intervals, strict=True)]
-        return result
+        return compare_pairs(sides, self.units, self.seed, self.resamples, together=together)
 
-    def figures(self, side: int, cells: Cells) -> dict[tuple[str, str], tuple[Panel, Contrasts]]:
-        """(setting, metric) -> the chosen figures of one record that are defined."""
-        found = {}
-        for panel, contrasts in figures_of(
-            self.values[side],
-            self.units,
-            self.groups,
-            parts=cells.parts,
-            metrics=cells.metrics,
-            settings=cells.settings,
-        ):
-            names = names_of(contrasts)
+    def figures(self, side: int, cells: Cells) -> Figures:
+        """The chosen figures of one record that are defined."""
+        chosen_figures: Figures = {}
+        parts, metrics, settings = cells.parts, cells.metrics, cells.settings
+        every = figures_of(self.values[side], self.units, self.groups, parts=parts, metrics=metrics, settings=settings)
+        for name, (panel, contrasts) in every.items():
             # an undefined figure would spoil the joint tests of all others
             defined = np.isfinite(contrasts.apply(panel.estimate))
-            chosen = [index for index, name in enumerate(names) if cells.holds(name) and defined[index]]
+            chosen = [i for i, label in enumerate(contrasts.labels) if cells.holds(label) and defined[i]]
             if chosen:
-                found[names[0].setting, names[0].metric] = (panel, contrasts.select(chosen))
-        return found
+                chosen_figures[name] = (panel, contrasts.select(chosen))
+        return chosen_figures
 
 
-def gather_values(records: TaskRecords, seed: int, resamples: int, relevance: str = STRICT) -> Material:
+def with_values(records: TaskRecords, seed: int, resamples: int, relevance: str = STRICT) -> Compared:
     """Compute the per-query values of all metrics that the records share under a rule of relevance."""
     first = records.sides[0].record.task
-    metrics = tuple(name for name in first.metrics if all(name in side.record.task.metrics for side in records.sides))
+    shared = [name for name in first.metrics if all(name in side.record.task.metrics for side in records.sides)]
     groups = {
         name: group
         for name, group in first.groups.items()
         if all(side.record.task.groups.get(name) == group for side in records.sides)
     }
-    metrics = tuple(variant_metrics(relevance, metrics))
+    metrics = tuple(variant_metrics(relevance, shared))
     values = tuple(
-        variant_values(relevance, relevance_ranks(side.record, relevance), metrics, first.settings)
-        for side in records.sides
+        all_per_query(relevance_ranks(side.record, relevance), metrics, first.settings) for side in records.sides
     )
-    return Material(records.task, metrics, records.sides, values, records.units, groups, seed, resamples, relevance)
+    return Compared(records.task, metrics, records.sides, values, records.units, groups, seed, resamples, relevance)
 
 
 # What a reader must know of the records before their differences: what was done to vectors, which languages count.
