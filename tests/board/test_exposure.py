@@ -21,7 +21,6 @@ from xqr_bench.tasks import load_task
 
 def saved(record: Record, folder: Path, **changes: object) -> Path:
     made = record.model_copy(update=changes)
-    made._ranks = record.ranks
     return save_record(made, record_path(folder, made.model.name, made.task.name))
 
 

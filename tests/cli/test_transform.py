@@ -70,7 +70,6 @@ def test_a_flagged_language_has_a_mark_and_a_note(folder: Path, tmp_path: Path) 
 
     record = load_record(folder / "char-ngrams" / "mini.json", ranks=True)
     changed = flagged(record)
-    changed._ranks = record.ranks
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(results([changed]))
     text = console.export_text()

@@ -16,6 +16,7 @@ from xqr_bench.encode.trust import is_code, risky_arguments
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Group
 from xqr_bench.record import Record, check_possible, load_record, recompute
+from xqr_bench.record.rank_files import refuse_impossible
 from xqr_bench.tasks import TaskSpec
 
 # Whether ranks can come from scores at all, beyond what one relevant shows.
@@ -85,13 +86,9 @@ def _check(
 
 
 def _refuse(ranks: Ranks, wrong: Rows, rows: IntArray, problem: str) -> None:
-    if wrong.any():
-        row = int(rows[np.flatnonzero(wrong)[0]])
-        raise RecordError(
-            f"these ranks of {ranks.task} are not possible: {problem}",
-            found=f"query {ranks.query_ids[int(ranks.row_queries[row])]}, relevant {ranks.relevant_ids[row]}",
-            remedy="submit the ranks that the encoder gave",
-        )
+    of_relevant = np.zeros(ranks.n_relevants, dtype=np.bool_)
+    of_relevant[rows[wrong]] = True
+    refuse_impossible(ranks, {problem: of_relevant})
 
 
 # A submission, checked: its files, its form, its task, its ranks, its scores. The first fault ends it.

@@ -217,9 +217,7 @@ def publishable(record: Record) -> Record:
     free = {name: _free(getattr(record, name)) for name in ("training", "run_group")}
     if record.exposure is not None:
         free["exposure"] = Exposure.model_validate(_free(record.exposure.model_dump()))
-    clean = record.model_copy(update={"provenance": provenance, "warnings": _free(record.warnings), **free})
-    clean._ranks = record._ranks
-    return clean
+    return record.model_copy(update={"provenance": provenance, "warnings": _free(record.warnings), **free})
 
 
 def local_paths(record: Record) -> bool:

@@ -69,9 +69,7 @@ def load_published(path: Path) -> PublishedFile:
     try:
         found = strict_json.validate(PublishedFile, read_json(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise RecordError(f"{path.name}: {where}: {first['msg']}", remedy=remedy) from None
+        raise RecordError(f"{path.name}: {strict_json.first_fault(error)}", remedy=remedy) from None
     seen = set()
     for row in found.rows:
         name = f"{path.name}: {row.model} {row.variant} {row.task}"

@@ -38,8 +38,8 @@ from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.metrics.per_query import PerQuery
 from xqr_bench.measure.panel import sampling_units, shared_units
 from xqr_bench.measure.resampling import RESAMPLES
-from xqr_bench.measure.scores import Score, all_per_query
-from xqr_bench.record import LanguageDiagnostics, Record, TextDiagnostics, unrepresented_languages
+from xqr_bench.measure.scores import Interval, Score, SettingScores, all_per_query
+from xqr_bench.record import LanguageDiagnostics, Record, unrepresented_languages
 from xqr_bench.record.exposure import Level, default_exposure
 from xqr_bench.record.model import RelevanceInfo
 
@@ -105,16 +105,7 @@ def make_row(path: Path, folder: Path, record: Record) -> Row:
         scores={setting: _scores(record, setting) for setting in record.scores},
         bias=_bias(record),
         relevance={name: _under(info) for name, info in record.relevance.items()},
-        provenance=ProvenanceSummary(
-            created=info.created,
-            code_version=info.code_version,
-            commit=info.commit,
-            dirty=info.dirty,
-            python=info.python,
-            packages=info.packages,
-            hardware=info.hardware,
-            seconds=info.seconds,
-        ),
+        provenance=ProvenanceSummary(**{name: getattr(info, name) for name in ProvenanceSummary.model_fields}),
         reproduce=reproduce_command(record),
         record=place.as_posix(),
         ranks=ranks_path(place).as_posix(),
@@ -167,77 +158,63 @@ def rounded(value: float | None) -> float | None:
 
 
 def _figure(score: Score) -> Figure:
-    def bounds(interval: Any) -> tuple[float, float] | None:
-        return None if interval is None else (float(f"{interval.low:.7g}"), float(f"{interval.high:.7g}"))
+    """The fields of a score that the leaderboard has, with 7 significant digits."""
+    return Figure(**{name: _short(getattr(score, name)) for name in Figure.model_fields})
 
-    return Figure(
-        value=rounded(score.value),
-        n=score.n,
-        undefined_reason=score.undefined_reason,
-        pessimistic=rounded(score.pessimistic),
-        interval=bounds(score.interval),
-        article_interval=bounds(score.article_interval),
-        random_reference=rounded(score.random_reference),
-        ratio_to_random=rounded(score.ratio_to_random),
-        floor=rounded(score.floor),
-        ceiling=rounded(score.ceiling),
-        p=rounded(score.p),
-        p_article=rounded(score.p_article),
-    )
+
+def _short(value: Any) -> Any:
+    if isinstance(value, Interval):
+        return (_short(value.low), _short(value.high))
+    return rounded(value) if isinstance(value, float) else value
 
 
 def _figures(scores: dict[str, Score], kind: str) -> Figures:
     return {name: _figure(found) for name, found in scores.items() if parse_metric(name).kind == kind}
 
 
+def _parts(scores: SettingScores, kind: str) -> dict[str, Any]:
+    """The figures of one kind: macro averages, query languages and groups."""
+    return {
+        "macro": _figures(scores.macro, kind),
+        "by_query_language": {key: _figures(of_key, kind) for key, of_key in scores.by_query_language.items()},
+        "by_group": {key: _figures(of_key, kind) for key, of_key in scores.by_group.items()},
+    }
+
+
 def _scores(record: Record, setting: str) -> SettingFigures:
-    found = record.scores[setting]
-    pairs = {} if setting == MULTILINGUAL else found.by_language_pair
+    scores = record.scores[setting]
+    pairs = {} if setting == MULTILINGUAL else scores.by_language_pair
     return SettingFigures(
-        macro=_figures(found.macro, "score"),
-        by_query_language={key: _figures(scores, "score") for key, scores in found.by_query_language.items()},
-        by_group={key: _figures(scores, "score") for key, scores in found.by_group.items()},
+        **_parts(scores, "score"),
         by_language_pair={
-            pair: {name: rounded(scores[name].value) for name in PAIR_METRICS if name in scores}
-            for pair, scores in pairs.items()
+            pair: {name: rounded(figures[name].value) for name in PAIR_METRICS if name in figures}
+            for pair, figures in pairs.items()
         },
     )
 
 
 def _bias(record: Record) -> Bias:
-    found = record.scores.get(MULTILINGUAL)
-    if found is None:
+    scores = record.scores.get(MULTILINGUAL)
+    if scores is None:
         return Bias()
     position: dict[str, dict[str, float | None]] = {}
-    for pair, scores in found.by_language_pair.items():
-        if POSITION in scores:
+    for pair, figures in scores.by_language_pair.items():
+        if POSITION in figures:
             query, _, candidate = pair.partition(">")
-            position.setdefault(query, {})[candidate] = rounded(scores[POSITION].value)
-    return Bias(
-        macro=_figures(found.macro, "bias"),
-        by_query_language={key: _figures(scores, "bias") for key, scores in found.by_query_language.items()},
-        by_group={key: _figures(scores, "bias") for key, scores in found.by_group.items()},
-        language_position=position,
+            position.setdefault(query, {})[candidate] = rounded(figures[POSITION].value)
+    return Bias(**_parts(scores, "bias"), language_position=position)
+
+
+def _diagnostics(diagnostics: LanguageDiagnostics) -> LanguageTexts:
+    queries, candidates = (
+        None if part is None else Representation(**{n: _short(getattr(part, n)) for n in Representation.model_fields})
+        for part in (diagnostics.queries, diagnostics.candidates)
     )
-
-
-def _diagnostics(found: LanguageDiagnostics) -> LanguageTexts:
-    def told(part: TextDiagnostics | None) -> Representation | None:
-        if part is None:
-            return None
-        return Representation(
-            texts=part.texts,
-            vectors=part.vectors,
-            distinct_share=rounded(part.distinct_share),
-            unknown_share=rounded(part.unknown_share),
-            tokens_per_character=rounded(part.tokens_per_character),
-        )
-
     return LanguageTexts(
-        truncated_queries=found.truncated_queries,
-        truncated_candidates=found.truncated_candidates,
-        queries=told(found.queries),
-        candidates=told(found.candidates),
+        truncated_queries=diagnostics.truncated_queries,
+        truncated_candidates=diagnostics.truncated_candidates,
+        queries=queries,
+        candidates=candidates,
     )
 
 

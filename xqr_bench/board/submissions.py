@@ -33,6 +33,7 @@ from xqr_bench.board.published import check_published
 from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
 from xqr_bench.core.files import write_text
 from xqr_bench.core.printable import shown_line
+from xqr_bench.core.strict_json import first_fault
 from xqr_bench.record import Record, relevance_ranks, save_ranks, save_record, save_relevance, to_json
 from xqr_bench.record.exposure import Exposure, Level, default_exposure, read_declaration
 
@@ -120,9 +121,7 @@ def load_attestation(path: Path, record: Record) -> Attestation:
     try:
         made = Attestation.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise RecordError(f"{path} is no attestation: {where}: {first['msg']}", remedy=remedy) from None
+        raise RecordError(f"{path} is no attestation: {first_fault(error)}", remedy=remedy) from None
     if made.record_digest != record_digest(record):
         raise RecordError(f"{path} is about another record", remedy=remedy)
     if made.tolerance.moved_share > MOVED_SHARE or made.tolerance.score_difference > SCORE_DIFFERENCE:
@@ -190,9 +189,7 @@ def submit(
     checked = check_submission(Path(path))
     target = folder / record_place(checked)
     declared = _exposure(checked, target, exposure, exposure_note)
-    changed = checked.model_copy(update={"exposure": declared})
-    changed._ranks = checked.ranks
-    record = publishable(changed)
+    record = publishable(checked.model_copy(update={"exposure": declared}))
     _refuse_links(folder, target)
     _refuse_other_name(target, record)
     replaced = target.exists() or ranks_path(target).exists()

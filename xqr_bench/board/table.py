@@ -147,24 +147,16 @@ def _main_value(row: Row) -> float:
     return -1.0 if value is None else value
 
 
+_OF_LANGUAGE = ("name", "script", "right_to_left", "resource_class", "cc100_gib", "wikipedia_articles")
+
+
 def _task_facts(spec: TaskSpec) -> TaskFacts:
     facts = known(spec)
     languages = []
     for code in spec.languages:
-        language = LANGUAGES.get(code)
-        languages.append(
-            LanguageFacts(
-                code=code,
-                name=language.name if language else code,
-                script=language.script if language else None,
-                right_to_left=bool(language and language.right_to_left),
-                resource_class=language.resource_class if language else None,
-                cc100_gib=language.cc100_gib if language else None,
-                wikipedia_articles=language.wikipedia_articles if language else None,
-                queries=facts.queries[code],
-                candidates=facts.candidates[code],
-            )
-        )
+        known_of = {} if (language := LANGUAGES.get(code)) is None else {n: getattr(language, n) for n in _OF_LANGUAGE}
+        counts = {"queries": facts.queries[code], "candidates": facts.candidates[code]}
+        languages.append(LanguageFacts(code=code, **{"name": code, **known_of, **counts}))
     return TaskFacts(
         title=spec.title,
         description=" ".join(spec.description.split()),

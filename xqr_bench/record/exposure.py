@@ -232,10 +232,8 @@ def read_declaration(text: str, task: str, *, note: str | None = None) -> Exposu
     try:
         return strict_json.validate(Exposure, {"declared_by": "submitter", **data})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise UsageError(
-            f"the declaration of {task} in {text} cannot be used: {where + ': ' if where else ''}{first['msg']}",
+            f"the declaration of {task} in {text} cannot be used: {strict_json.first_fault(error)}",
             remedy="docs/exposure.md shows the form",
         ) from None
 

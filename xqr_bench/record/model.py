@@ -169,6 +169,17 @@ class Record(_Part):
     _ranks: Ranks | None = PrivateAttr(default=None)
     _place: Path | None = PrivateAttr(default=None)
 
+    def beside(self, ranks: Ranks | None, place: Path | None = None) -> Record:
+        """The record with the ranks its scores follow from, and the file it was read from; copies of it keep both."""
+        made = self.model_copy()
+        made._ranks, made._place = ranks, place
+        return made
+
+    @property
+    def place(self) -> Path | None:
+        """The file it was read from, if it was."""
+        return self._place
+
     @property
     def ranks(self) -> Ranks:
         """The ranks behind the scores.

@@ -248,10 +248,8 @@ def load_training(folder: Path) -> TrainingRecord | None:
     try:
         return strict_json.validate(TrainingRecord, data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise RecordError(
-            f"{path} is not a training record: {where}: {first['msg']}", remedy="remove it, or train again"
+            f"{path} is not a training record: {strict_json.first_fault(error)}", remedy="remove it, or train again"
         ) from error
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from xqr_bench.core import strict_parquet
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.files import atomic_path
-from xqr_bench.core.types import LENIENT, IntArray, Ranks
+from xqr_bench.core.types import LENIENT, STRICT, IntArray, Ranks
 from xqr_bench.rank.variants import with_paragraphs
 
 # Ranks in Parquet: one row per (query, relevant), and a digest of the canonical columns.
@@ -67,8 +67,12 @@ def _facts(ranks: Ranks) -> dict[str, Any]:
 
 def ranks_digest(ranks: Ranks) -> str:
     """SHA-256 over the facts and the canonical columns: the same for the same ranks, however the file is packed."""
-    digest = hashlib.sha256(json.dumps(_facts(ranks), sort_keys=True).encode())
-    for name, values in _canonical(ranks).items():
+    return _digest(_facts(ranks), _canonical(ranks))
+
+
+def _digest(facts: dict[str, Any], columns: Mapping[str, NDArray[Any]]) -> str:
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for name, values in columns.items():
         digest.update(f"\n{name}\n".encode())
         if values.dtype == object:
             digest.update(json.dumps(values.tolist(), ensure_ascii=False).encode())
@@ -77,18 +81,24 @@ def ranks_digest(ranks: Ranks) -> str:
     return digest.hexdigest()
 
 
-def save_ranks(ranks: Ranks, path: Path) -> None:
-    """Write the ranks to `path` (Parquet, zstd), whole or not at all."""
+def _write(facts: dict[str, Any], columns: Mapping[str, Any], path: Path, **packing: Any) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    table = pa.table(columns).replace_schema_metadata({"xqr_bench": json.dumps(facts, sort_keys=True)})
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd", compression_level=9, **packing)
+
+
+def save_ranks(ranks: Ranks, path: Path) -> None:
+    """Write the ranks to `path` (Parquet, zstd), whole or not at all."""
+    import pyarrow as pa
+
     columns = {
-        name: pa.array(values, type=pa.string()).dictionary_encode() if values.dtype == object else pa.array(values)
+        name: pa.array(values, type=pa.string()).dictionary_encode() if values.dtype == object else values
         for name, values in _canonical(ranks).items()
     }
-    table = pa.table(columns).replace_schema_metadata({"xqr_bench": json.dumps(_facts(ranks), sort_keys=True)})
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", compression_level=9)
+    _write(_facts(ranks), columns, path)
 
 
 def load_ranks(path: Path, rows: int | None = None) -> Ranks:
@@ -205,11 +215,17 @@ def check_possible(ranks: Ranks) -> None:
             "a relevant that stands first ties with others than those that do": first & (ranks.eq != top).any(axis=1),
             "a relevant has what stands first below it": ranked & ~first & (ranks.gt < top).any(axis=1),
         }
-    for problem, rows in problems.items():
-        if rows.any():
-            row = int(np.flatnonzero(rows)[0])
+    refuse_impossible(ranks, problems)
+
+
+def refuse_impossible(ranks: Ranks, problems: Mapping[str, Any], relevance: str = STRICT) -> None:
+    """Raise RecordError where a relevant has one of the problems (problem -> which relevants have it, bool)."""
+    for problem, wrong in problems.items():
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            of = ranks.task if relevance == STRICT else f"{relevance} relevance"
             raise RecordError(
-                f"these ranks of {ranks.task} are not possible: {problem}",
+                f"these ranks of {of} are not possible: {problem}",
                 found=f"query {ranks.query_ids[int(ranks.row_queries[row])]}, relevant {ranks.relevant_ids[row]}",
                 remedy="evaluate again",
             )
@@ -268,11 +284,7 @@ def _relevance_facts(name: str, strict: Ranks) -> dict[str, Any]:
 
 def relevance_digest(name: str, strict: Ranks, variant: Ranks) -> str:
     """SHA-256 over the facts and columns: the same for the same ranks, however the file is packed."""
-    digest = hashlib.sha256(json.dumps(_relevance_facts(name, strict), sort_keys=True).encode())
-    for key, values in _columns(name, strict, variant).items():
-        digest.update(f"\n{key}\n".encode())
-        digest.update(np.ascontiguousarray(values, dtype="<i4").tobytes())
-    return digest.hexdigest()
+    return _digest(_relevance_facts(name, strict), _columns(name, strict, variant))
 
 
 def save_relevance(name: str, strict: Ranks, variant: Ranks, path: Path) -> None:
@@ -284,9 +296,6 @@ def save_relevance(name: str, strict: Ranks, variant: Ranks, path: Path) -> None
         variant: those under the rule.
         path: the file.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     columns = _columns(name, strict, variant)
     packing: dict[str, Any] = {}
     if name != LENIENT:
@@ -296,11 +305,7 @@ def save_relevance(name: str, strict: Ranks, variant: Ranks, path: Path) -> None
             "use_dictionary": [key for key in columns if key not in _PACKED],
             "column_encoding": dict.fromkeys(_PACKED, "BYTE_STREAM_SPLIT"),
         }
-    table = pa.table(columns).replace_schema_metadata(
-        {"xqr_bench": json.dumps(_relevance_facts(name, strict), sort_keys=True)}
-    )
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", compression_level=9, **packing)
+    _write(_relevance_facts(name, strict), columns, path, **packing)
 
 
 def _new(columns: Mapping[str, NDArray[np.int32]]) -> NDArray[np.bool_]:
@@ -403,14 +408,7 @@ def check_relevance(name: str, strict: Ranks, variant: Ranks) -> None:
         RecordError: a count is negative or larger than its pool, or two counts contradict each other.
     """
     problems = _lenient_problems(strict, variant) if name == LENIENT else _paragraph_problems(strict, variant)
-    for problem, rows in problems.items():
-        if rows.any():
-            row = int(np.flatnonzero(rows)[0])
-            raise RecordError(
-                f"these ranks of {name} relevance are not possible: {problem}",
-                found=f"query {variant.query_ids[int(variant.row_queries[row])]}",
-                remedy="evaluate again",
-            )
+    refuse_impossible(variant, problems, name)
 
 
 def _lenient_problems(strict: Ranks, variant: Ranks) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from xqr_bench.core.types import LENIENT, STRICT, Ranks
 from xqr_bench.measure.certainty import attach_certainty, score_variant
 from xqr_bench.measure.linear import BOOTSTRAP, JACKKNIFE
 from xqr_bench.measure.scores import SettingScores, all_per_query, score
-from xqr_bench.record.model import SCHEMA_VERSION, Record, RelevanceInfo
+from xqr_bench.record.model import SCHEMA_VERSION, Record
 from xqr_bench.record.rank_files import (
     check_possible,
     load_ranks,
@@ -119,16 +119,16 @@ def load_record(path: Path | str, *, ranks: bool = False) -> Record:
     try:
         record = strict_json.validate(Record, data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
         raise RecordError(
-            f"{path} does not follow the record schema: {where}: {first['msg']}",
+            f"{path} does not follow the record schema: {strict_json.first_fault(error)}",
             remedy="compare it with leaderboard/schema.json",
         ) from error
-    record._place = path
-    if ranks:
-        record._ranks = _ranks_beside(record, path)
-    return record
+    if not ranks:
+        return record.beside(None, path)
+    there = beside(path, record.ranks_file.file)
+    loaded = load_ranks(there, record.ranks_file.n_relevants)
+    _check_digest(there, path, ranks_digest(loaded), record.ranks_file.digest)
+    return record.beside(loaded, path)
 
 
 def relevance_ranks(record: Record, name: str) -> Ranks:
@@ -146,19 +146,13 @@ def relevance_ranks(record: Record, name: str) -> Ranks:
         return strict
     record.scores_under(name)
     info = record.relevance[name].ranks_file
-    if name not in strict.variants and info is not None and record._place is not None:
-        path = beside(record._place, info.file)
+    if name not in strict.variants and info is not None and record.place is not None:
+        path = beside(record.place, info.file)
         # the paragraph file holds what the rule adds to the strict relevants, the lenient one a row for each of them
         rows = info.n_relevants - (0 if name == LENIENT else strict.n_relevants)
-        found = load_relevance(name, strict, path, rows)
-        digest = relevance_digest(name, strict, found)
-        if digest != info.digest:
-            raise RecordError(
-                f"the ranks in {path} are not those of the record {record._place}",
-                found=f"digest {digest[:12]}…, the record says {info.digest[:12]}…",
-                remedy="get the files of one evaluation, or evaluate again",
-            )
-        record._ranks = strict = replace(strict, variants={**strict.variants, name: found})
+        variant = load_relevance(name, strict, path, rows)
+        _check_digest(path, record.place, relevance_digest(name, strict, variant), info.digest)
+        record._ranks = strict = replace(strict, variants={**strict.variants, name: variant})
     if name not in strict.variants:
         raise RecordError(f"the ranks of {name} relevance are not at hand", remedy="load the record from its file")
     return strict.variants[name]
@@ -175,17 +169,13 @@ def beside(path: Path, name: str | None) -> Path:
     return path.with_name(name)
 
 
-def _ranks_beside(record: Record, path: Path) -> Ranks:
-    there = beside(path, record.ranks_file.file)
-    ranks = load_ranks(there, record.ranks_file.n_relevants)
-    digest = ranks_digest(ranks)
-    if digest != record.ranks_file.digest:
+def _check_digest(path: Path, record: Path, digest: str, stated: str) -> None:
+    if digest != stated:
         raise RecordError(
-            f"the ranks in {there} are not those of the record {path}",
-            found=f"digest {digest[:12]}…, the record says {record.ranks_file.digest[:12]}…",
-            remedy="get the two files of one evaluation, or evaluate again",
+            f"the ranks in {path} are not those of the record {record}",
+            found=f"digest {digest[:12]}…, the record says {stated[:12]}…",
+            remedy="get the files of one evaluation, or evaluate again",
         )
-    return ranks
 
 
 class Difference(NamedTuple):
@@ -207,33 +197,30 @@ def recompute(record: Record) -> tuple[Record, list[Difference]]:
     Raises:
         RecordError: the ranks are not possible, or the record was loaded without them.
     """
-    ranks = record.ranks
+    ranks, task = record.ranks, record.task
     check_possible(ranks)
-    values = all_per_query(ranks, record.task.metrics, record.task.settings)
-    scores, _ = score(values, record.task.groups)
-    scores = attach_certainty(scores, values, ranks, record.task.groups)
-    relevance = {name: _recomputed(record, name) for name in record.relevance}
+    values = all_per_query(ranks, task.metrics, task.settings)
+    scores, _ = score(values, task.groups)
+    scores = attach_certainty(scores, values, ranks, task.groups)
+    relevance = {}
+    for name, info in record.relevance.items():
+        under: dict[str, SettingScores] = {}
+        if info.ranks_file is not None:
+            under = score_variant(name, relevance_ranks(record, name), task.metrics, task.settings, task.groups)
+        relevance[name] = info.model_copy(update={"scores": under})
     new = record.model_copy(update={"scores": scores, "relevance": relevance})
-    new._ranks, new._place = record.ranks, record._place
+    stored_and_new = zip(_scores_by_place(record).items(), _scores_by_place(new).values(), strict=True)
     return new, [
-        *_differences(_dumped(record.scores), _dumped(scores), "scores"),
-        *(
-            difference
-            for name, made in relevance.items()
-            for difference in _differences(
-                _dumped(record.relevance[name].scores), _dumped(made.scores), f"relevance.{name}"
-            )
-        ),
+        difference
+        for (place, stored), made in stored_and_new
+        for difference in _differences(_dumped(stored), _dumped(made), place)
     ]
 
 
-def _recomputed(record: Record, name: str) -> RelevanceInfo:
-    info = record.relevance[name]
-    if info.ranks_file is None:
-        return info.model_copy(update={"scores": {}})
-    task = record.task
-    scores = score_variant(name, relevance_ranks(record, name), task.metrics, task.settings, task.groups)
-    return info.model_copy(update={"scores": scores})
+def _scores_by_place(record: Record) -> dict[str, dict[str, SettingScores]]:
+    """The scores under every rule of relevance, by where they stand in the record."""
+    under = {f"relevance.{name}": info.scores for name, info in record.relevance.items()}
+    return {"scores": record.scores, **under}
 
 
 def _dumped(scores: dict[str, SettingScores]) -> dict[str, Any]:
@@ -242,30 +229,22 @@ def _dumped(scores: dict[str, SettingScores]) -> dict[str, Any]:
 
 def gained_intervals(stored: Record, recomputed: Record) -> int:
     """How many figures have intervals in the recomputed record that the stored one lacks, or has by an older method."""
-    pairs = [(stored.scores, recomputed.scores)]
-    pairs += [
-        (under.scores, recomputed.relevance[name].scores)
-        for name, under in stored.relevance.items()
-        if name in recomputed.relevance
-    ]
-    return sum(_gained(had, made) for had, made in pairs)
-
-
-def _gained(stored: dict[str, SettingScores], recomputed: dict[str, SettingScores]) -> int:
-    before = {
-        (setting, part, key, metric): found
-        for setting, scores in stored.items()
-        for part, key, metric, found in scores.items()
-    }
-    gained = 0
-    for setting, scores in recomputed.items():
-        for part, key, metric, new in scores.items():
-            old = before.get((setting, part, key, metric))
-            gained += any(
-                made is not None and (had is None or _replaced(had.method, made.method))
-                for made, had in ((getattr(new, name), getattr(old, name, None)) for name in INTERVALS)
-            )
-    return gained
+    before, after = (
+        {
+            (place, setting, part, key, metric): figure
+            for place, scores in _scores_by_place(record).items()
+            for setting, of_setting in scores.items()
+            for part, key, metric, figure in of_setting.items()
+        }
+        for record in (stored, recomputed)
+    )
+    return sum(
+        any(
+            made is not None and (had is None or _replaced(had.method, made.method))
+            for made, had in ((getattr(new, name), getattr(before.get(place), name, None)) for name in INTERVALS)
+        )
+        for place, new in after.items()
+    )
 
 
 def _replaced(stored: str, found: str) -> bool:
