@@ -226,7 +226,8 @@ def evaluate_tasks(
         record.provenance.hardware["counted_on"] = device_name(counted_on)
         record.provenance.texts = TextCounts(distinct=vectors.distinct_texts, from_store=vectors.stored_texts)
         if training is not None:
-            record.training, record.exposure = training.model_dump(mode="json"), exposure_of(training, data)
+            made = {"training": training.model_dump(mode="json"), "exposure": exposure_of(training, data)}
+            record = record.model_copy(update=made)
         records.append(record)
     return records
 
@@ -338,8 +339,7 @@ def make_record(
         transform=transform,
         index=index,
     )
-    record._ranks = ranks
-    return record
+    return record.with_ranks(ranks)
 
 
 def _ranks(

@@ -13,8 +13,6 @@ from xqr_bench.core.types import FloatArray, IntArray, Ranks
 from xqr_bench.measure.metrics import RankedLists, parse_metric
 from xqr_bench.measure.metrics.per_query import SettingView, per_query, setting_views
 
-# pytrec_eval as a second opinion: the same figures from another implementation.
-
 TOLERANCE = 1e-9
 _FAMILIES = {"map": "map", "mrr": "recip_rank", "recall": "recall", "success": "success", "ndcg": "ndcg_cut"}
 
@@ -37,10 +35,7 @@ class PytrecEval:
         self.metrics = [name for name in metrics if peer_name(name)]
         self._keys = [str(peer_name(name)) for name in self.metrics]
         # pytrec_eval's own spelling has the cutoff after a point
-        self._asked = {key if name.find("@") < 0 else ".".join(key.rsplit("_", 1)) for name, key in self._pairs()}
-
-    def _pairs(self) -> list[tuple[str, str]]:
-        return list(zip(self.metrics, self._keys, strict=True))
+        self._asked = {".".join(key.rsplit("_", 1)) if key[-1].isdigit() else key for key in self._keys}
 
     def evaluate(
         self, qrels: Mapping[str, dict[str, int]], run: Mapping[str, dict[str, float]], names: Sequence[str]
@@ -85,10 +80,8 @@ def compare(view: SettingView, peer: PytrecEval, theirs: FloatArray) -> list[Agr
     """
     result = []
     for column, name in enumerate(peer.metrics):
-        ours = per_query(parse_metric(name), view)
+        _, low, high = _ours(name, view)
         known = ~np.isnan(theirs[:, column])
-        low = ours.values if ours.pessimistic is None else ours.pessimistic
-        high = ours.values if ours.optimistic is None else ours.optimistic
         beyond = np.maximum(low - theirs[:, column], theirs[:, column] - high)[known]
         result.append(
             Agreement(
@@ -100,6 +93,14 @@ def compare(view: SettingView, peer: PytrecEval, theirs: FloatArray) -> list[Agr
             )
         )
     return result
+
+
+def _ours(name: str, view: SettingView) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Values of a metric, expected and under the worst and the best order of ties, float64 `[lists]` each."""
+    ours = per_query(parse_metric(name), view)
+    low = ours.values if ours.pessimistic is None else ours.pessimistic
+    high = ours.values if ours.optimistic is None else ours.optimistic
+    return ours.values, low, high
 
 
 def require_agreement(found: Sequence[Agreement], source: str) -> None:
@@ -187,10 +188,7 @@ def cross_check(
             chosen = np.sort(generator.choice(count, sample, replace=False))
         theirs = {best: _evaluate(view.lists, chosen, peer, best=best) for best in (False, True)}
         for column, name in enumerate(peer.metrics):
-            ours = per_query(parse_metric(name), view)
-            low = ours.values if ours.pessimistic is None else ours.pessimistic
-            high = ours.values if ours.optimistic is None else ours.optimistic
-            expected, worst, best = ours.values[chosen], low[chosen], high[chosen]
+            expected, worst, best = (values[chosen] for values in _ours(name, view))
             their_worst, their_best = theirs[False][:, column], theirs[True][:, column]
             apart = [abs(their_worst - worst), abs(their_best - best), their_worst - expected, expected - their_best]
             result.append(

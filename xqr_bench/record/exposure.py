@@ -113,32 +113,22 @@ class Findings:
         return chosen
 
     def to_json(self, limit: int = 3) -> dict[str, Any]:
-        """Counts, and examples, for a file; `Exposures` reads it."""
-        return {
-            "task": self.task,
-            "languages": list(self.languages),
-            "texts_searched": self.n_texts,
-            "near": self.near,
-            "level": self.level,
-            "counts": {kind: counts.model_dump() for kind, counts in self.counts().items()},
-            "by_language": {
-                code: {kind: counts.model_dump() for kind, counts in self.counts(code).items()}
-                for code in self.languages
-            },
-            "examples": [
-                {
-                    "kind": found.kind,
-                    "language": found.language,
-                    "id": found.id,
-                    "exact": found.exact,
-                    "overlap": round(found.overlap, 4),
-                    "place": found.place,
-                    "evaluation_text": excerpt(self.texts[found[:3]]),
-                    "text": excerpt(found.text),
-                }
-                for found in self.examples(limit)
-            ],
-        }
+        """Counts, and examples, for a file: `FoundTexts`, as data."""
+        return FoundTexts(
+            task=self.task,
+            languages=list(self.languages),
+            texts_searched=self.n_texts,
+            near=self.near,
+            level=self.level,
+            counts=self.counts(),
+            by_language={code: self.counts(code) for code in self.languages},
+            examples=[self._example(found) for found in self.examples(limit)],
+        ).model_dump()
+
+    def _example(self, found: Found) -> dict[str, Any]:
+        shown = {"overlap": round(found.overlap, 4), "place": found.place}
+        texts = {"evaluation_text": excerpt(self.texts[found[:3]]), "text": excerpt(found.text)}
+        return {"kind": found.kind, "language": found.language, "id": found.id, "exact": found.exact, **shown, **texts}
 
 
 def excerpt(text: str) -> str:

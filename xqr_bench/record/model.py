@@ -145,7 +145,7 @@ class Provenance(_Part):
 class Record(_Part):
     """One encoder on one task: what was measured, how, and from which ranks."""
 
-    model_config = ConfigDict(extra="forbid", title="xqr-bench record")
+    model_config = ConfigDict(extra="forbid", frozen=True, title="xqr-bench record")
 
     schema_version: int = SCHEMA_VERSION
     task: TaskInfo
@@ -169,7 +169,7 @@ class Record(_Part):
     _ranks: Ranks | None = PrivateAttr(default=None)
     _place: Path | None = PrivateAttr(default=None)
 
-    def beside(self, ranks: Ranks | None, place: Path | None = None) -> Record:
+    def with_ranks(self, ranks: Ranks | None, place: Path | None = None) -> Record:
         """The record with the ranks its scores follow from, and the file it was read from; copies of it keep both."""
         made = self.model_copy()
         made._ranks, made._place = ranks, place

@@ -124,11 +124,11 @@ def load_record(path: Path | str, *, ranks: bool = False) -> Record:
             remedy="compare it with leaderboard/schema.json",
         ) from error
     if not ranks:
-        return record.beside(None, path)
+        return record.with_ranks(None, path)
     there = beside(path, record.ranks_file.file)
     loaded = load_ranks(there, record.ranks_file.n_relevants)
     _check_digest(there, path, ranks_digest(loaded), record.ranks_file.digest)
-    return record.beside(loaded, path)
+    return record.with_ranks(loaded, path)
 
 
 def relevance_ranks(record: Record, name: str) -> Ranks:

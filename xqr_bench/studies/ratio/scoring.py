@@ -268,9 +268,8 @@ class Scored:
                 warnings=list(self._bound.warnings),
                 certainty=False,  # intervals of one run say nothing of an arm, and take longer than all the rest
             )
-        record.training = training.model_dump(mode="json")
-        record.exposure = exposure_of(training, found.task)
-        record.run_group = run_group
+        made = {"training": training.model_dump(mode="json"), "exposure": exposure_of(training, found.task)}
+        record = record.model_copy(update={**made, "run_group": run_group})
         return record
 
 
