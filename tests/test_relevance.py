@@ -12,7 +12,7 @@ import pytest
 import pytrec_eval
 
 from tests.conftest import needs_data
-from xqr_bench.analysis.choice import Choice
+from xqr_bench.analysis.asked import Choice
 from xqr_bench.analysis.compare import compare
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.types import LENIENT, MONOLINGUAL, MULTILINGUAL, PARAGRAPH, VARIANTS, Ranks, TaskData

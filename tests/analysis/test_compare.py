@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import VECTORS, needs_data, needs_vectors
 from tests.measure.nulls import BOARD, SHIPPED
 from xqr_bench import evaluate
-from xqr_bench.analysis.choice import Choice
+from xqr_bench.analysis.asked import Choice
 from xqr_bench.analysis.compare import compare, pair_maps
 from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError, XqrBenchError
 from xqr_bench.core.types import SETTINGS

@@ -12,6 +12,7 @@ import pytest
 from tests.analysis.small import small_data, small_ranks, small_vectors
 from tests.cli.run import run
 from xqr_bench import evaluate
+from xqr_bench.analysis.asked import Pools
 from xqr_bench.analysis.pool_lists import (
     check_counts,
     equal_values,
@@ -175,13 +176,13 @@ def test_the_command(saved: Path, tmp_path: Path) -> None:
 
 def test_the_report_names_what_is_wrong(record: Record, saved: Path) -> None:
     with pytest.raises(UnknownNameError):
-        pool_report(record, show=["growht"])
+        pool_report(record, Pools(show=["growht"]))
     with pytest.raises(UsageError, match="no language 'xx'"):
-        pool_report(record, languages=["xx"])
+        pool_report(record, Pools(languages=["xx"]))
     with pytest.raises(UsageError, match="0 pools of a size are none"):
-        pool_report(record, limit=0)
+        pool_report(record, Pools(limit=0))
     assert run("pools", str(saved), "--json", "--markdown").code == 1
-    assert pool_report(record, languages=["en"]).leave_one_out == []
+    assert pool_report(record, Pools(languages=["en"])).leave_one_out == []
     assert load_record(saved).task.name == "mini"
     assert METRICS[0] == "map"
 
@@ -189,7 +190,7 @@ def test_the_report_names_what_is_wrong(record: Record, saved: Path) -> None:
 def test_lenient_pools_are_what_ranking_only_these_languages_gives() -> None:
     whole = evaluate("char-ngrams", "mini", languages=["de", "en", "th"], cache=False)
     part = evaluate("char-ngrams", "mini", languages=["de", "th"], cache=False)
-    found = pool_report(whole, show=["pool", "equal-size"], languages=["de", "th"], relevance=LENIENT)
+    found = pool_report(whole, Pools(show=["pool", "equal-size"], languages=["de", "th"], relevance=LENIENT))
     expected = part.scores_under(LENIENT)[MULTILINGUAL].macro
     assert found.relevance == LENIENT
     for name, figure in found.pool.figures.items():
@@ -197,7 +198,7 @@ def test_lenient_pools_are_what_ranking_only_these_languages_gives() -> None:
         assert figure.ceiling == expected[name].ceiling
         if expected[name].random_reference is not None:
             assert figure.random_reference == pytest.approx(expected[name].random_reference, rel=1e-12)
-    strict = pool_report(whole, show=["pool"], languages=["de", "th"])
+    strict = pool_report(whole, Pools(show=["pool"], languages=["de", "th"]))
     assert strict.pool.figures["map"].value < found.pool.figures["map"].value
 
 
@@ -223,8 +224,8 @@ def test_equal_sizes_count_what_is_left_of_each_pool() -> None:
 
 def test_other_rules_than_these(record: Record) -> None:
     with pytest.raises(UsageError, match="under paragraph relevance no other pool can be made"):
-        pool_report(record, relevance=PARAGRAPH)
+        pool_report(record, Pools(relevance=PARAGRAPH))
     with pytest.raises(UnknownNameError, match="rule of relevance"):
-        pool_report(record, relevance="kind")
+        pool_report(record, Pools(relevance="kind"))
     with pytest.raises(UsageError, match="language_position is not scored under lenient relevance"):
-        pool_report(record, relevance=LENIENT, metrics=["language_position"])
+        pool_report(record, Pools(relevance=LENIENT, metrics=["language_position"]))

@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer
 
+from xqr_bench.analysis.asked import Choice
 from xqr_bench.core.errors import UnknownNameError, UsageError
-from xqr_bench.core.types import MAIN_METRIC, RULES, STRICT
+from xqr_bench.core.types import MAIN_METRIC, RULES
 from xqr_bench.measure.certainty import GAP, MACRO, PARTS, FigureName
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Interval
@@ -151,31 +152,6 @@ class TaskComparison(_Frozen):
 # Which figures are compared: the confirmatory family, and the exploratory cells that were asked for.
 
 ALL = "all"
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Exploratory cells as asked for; "all" stands for everything there is.
-
-    Without metrics, languages and groups, the exploratory cells are MAP of all groups and their gaps to English;
-    with metrics alone, the macro averages of these; else the languages (or pairs, `en>de`) and groups named, with
-    their gaps to English.
-
-    Attributes:
-        metrics, settings, languages, groups: names; empty: not asked for.
-        relevance: the rule of relevance that everything is compared under (docs/relevance.md).
-    """
-
-    metrics: tuple[str, ...] = ()
-    settings: tuple[str, ...] = ()
-    languages: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-    relevance: str = STRICT
-
-    @property
-    def explicit(self) -> bool:
-        """Whether any cell was asked for."""
-        return bool(self.metrics or self.languages or self.groups)
 
 
 @dataclass(frozen=True)

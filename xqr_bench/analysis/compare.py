@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from xqr_bench.analysis.asked import Choice
 from xqr_bench.analysis.choice import (
     ALL,
     Cells,
-    Choice,
     Comparison,
     Detectable,
     Display,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from xqr_bench.core.errors import RecordError, UsageError
-from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, PARAGRAPH, FloatArray, IntArray, Ranks
+from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, FloatArray, IntArray, Ranks
 from xqr_bench.measure.metrics import Metric, parse_metric
 from xqr_bench.measure.metrics.lists import WHOLE_POOL, RankedLists, in_rank_order
 from xqr_bench.measure.metrics.per_query import PerQuery, SettingView, per_query, setting_views
@@ -75,16 +75,6 @@ def nested(languages: Sequence[str], order: Sequence[str]) -> list[Subsets]:
 # Ranks -> the lists of any pool made of whole languages, one pool for all queries or one for each.
 
 Members = NDArray[np.bool_]
-
-
-def refuse_paragraph(relevance: str) -> None:
-    """Raise UsageError for the rule whose counts are of the whole pool and of the own language, and of no other."""
-    if relevance == PARAGRAPH:
-        raise UsageError(
-            "under paragraph relevance no other pool can be made",
-            found="counts of the whole pool and of each relevant's own language: 55 relevants a query have no more",
-            remedy="use strict or lenient relevance, or evaluate with --languages",
-        )
 
 
 def check_counts(ranks: Ranks, name: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from xqr_bench.analysis.asked import Pools
 from xqr_bench.analysis.pool_lists import (
     Members,
     Subsets,
@@ -21,11 +22,10 @@ from xqr_bench.analysis.pool_lists import (
     nested,
     of_languages,
     pool_values,
-    refuse_paragraph,
     subsets,
 )
 from xqr_bench.core.errors import UnknownNameError, UsageError
-from xqr_bench.core.types import MULTILINGUAL, RULES, STRICT, Ranks
+from xqr_bench.core.types import MULTILINGUAL, PARAGRAPH, RULES, STRICT, Ranks
 from xqr_bench.measure.certainty import MACRO, figures_of, interval_figures, variant_metrics
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.metrics.per_query import PerQuery
@@ -213,14 +213,14 @@ def pairs(ranks: Ranks, metrics: Sequence[str], languages: Sequence[str]) -> dic
         )
         for query in languages
         for other in languages
-        if query != other and _shares(ranks, query, other)
+        if query != other and _has_lists(ranks, [query], [query, other])
     }
 
 
-def _shares(ranks: Ranks, query: str, other: str) -> bool:
-    """Whether a query in the first language has a relevant in one of the two."""
-    rows = in_languages(ranks, [query])[ranks.row_queries]
-    return bool((rows & of_languages(ranks, [query, other])[ranks.relevant_columns]).any())
+def _has_lists(ranks: Ranks, queries: Sequence[str], pool: Sequence[str]) -> bool:
+    """Whether a query in some languages has a relevant in some others."""
+    rows = in_languages(ranks, queries)[ranks.row_queries]
+    return bool((rows & of_languages(ranks, pool)[ranks.relevant_columns]).any())
 
 
 def growth(ranks: Ranks, metrics: Sequence[str], sizes: Sequence[Subsets]) -> list[Size]:
@@ -233,7 +233,7 @@ def growth(ranks: Ranks, metrics: Sequence[str], sizes: Sequence[Subsets]) -> li
         table: dict[str, list[float]] = {name: [] for name in metrics}
         used = []
         for languages in chosen.pools:
-            if not _has_lists(ranks, languages):
+            if not _has_lists(ranks, languages, languages):
                 continue
             used.append(list(languages))
             found = pool_figures(ranks, "", of_languages(ranks, languages), metrics)
@@ -248,11 +248,6 @@ def growth(ranks: Ranks, metrics: Sequence[str], sizes: Sequence[Subsets]) -> li
         }
         result.append(Size(size=chosen.size, n_pools=len(used), all=chosen.all, pools=used, **summaries))
     return result
-
-
-def _has_lists(ranks: Ranks, languages: Sequence[str]) -> bool:
-    rows = in_languages(ranks, languages)[ranks.row_queries]
-    return bool((rows & of_languages(ranks, languages)[ranks.relevant_columns]).any())
 
 
 def equal_sizes(ranks: Ranks, keep: int | None = None, *, seed: int | None = 0) -> EqualFigures:
@@ -285,8 +280,6 @@ def equal_sizes(ranks: Ranks, keep: int | None = None, *, seed: int | None = 0) 
 
 VIEWS = ("pool", "labelled", "leave-one-out", "pairs", "growth", "equal-size")
 DEFAULT_VIEWS = tuple(name for name in VIEWS if name != "pairs")
-LIMIT = 20
-"""Pools of one size, at most; with 11 languages there are up to 462."""
 OF_MANY = ("map", "own_language_first")
 """Of pairs and of growing pools, where a metric is a table of its own."""
 
@@ -307,70 +300,57 @@ class PoolReport(_Part):
     equal_size: EqualFigures | None = None
 
 
-def pool_report(
-    record: Record,
-    *,
-    show: Sequence[str] = DEFAULT_VIEWS,
-    languages: Sequence[str] | None = None,
-    queries: Sequence[str] | None = None,
-    metrics: Sequence[str] | None = None,
-    relevance: str = STRICT,
-    limit: int = LIMIT,
-    order: Sequence[str] | None = None,
-    size: int | None = None,
-    seed: int = 0,
-) -> PoolReport:
+def pool_report(record: Record, asked: Pools | None = None) -> PoolReport:
     """Make the views of a record, with its ranks; nothing is encoded.
 
     Args:
         record: loaded with its ranks.
-        show: which, of VIEWS.
-        languages: of the pool; default: all that the task has. The other views are about these.
-        queries: query languages of the view `pool`; default: those of the pool.
-        metrics: of the multilingual setting; default METRICS.
-        relevance: the rule of relevance, strict or lenient.
-        limit: pools of one size at most (`growth`); where there are more, a sample of so many is drawn.
-        order: `growth` adds one language at a time, in this order, instead.
-        size: of the equal pools; default: that of the smallest language.
-        seed: of samples and intervals.
+        asked: which views, of which pool; the others than `pool` are about its languages.
 
     Raises:
         RecordError: the record has no counts for each language, or none under the rule of relevance.
         UsageError, UnknownNameError: an argument that cannot be meant.
     """
-    name = f"{record.model.name} on {record.task.name}"
+    asked = asked or Pools()
+    task, relevance, seed = record.task.name, asked.relevance, asked.seed
     if relevance not in RULES:
         raise UnknownNameError("rule of relevance", relevance, RULES)
-    refuse_paragraph(relevance)
-    check_counts(record.ranks, name)
+    if relevance == PARAGRAPH:
+        raise UsageError(
+            "under paragraph relevance no other pool can be made",
+            found="counts of the whole pool and of each relevant's own language: 55 relevants a query have no more",
+            remedy="use strict or lenient relevance, or evaluate with --languages",
+        )
+    check_counts(record.ranks, f"{record.model.name} on {task}")
     ranks = relevance_ranks(record, relevance)
+    show = DEFAULT_VIEWS if asked.show is None else tuple(asked.show)
     for view in show:
         if view not in VIEWS:
             raise UnknownNameError("view", view, VIEWS)
-    chosen = choose_languages(record.task.name, ranks.columns, languages)
-    asked = None if queries is None else choose_languages(record.task.name, ranks.columns, queries)
-    names = tuple(dict.fromkeys(parse_metric(metric).name for metric in (metrics or METRICS)))
+    chosen = choose_languages(task, ranks.columns, asked.languages)
+    queries = None if asked.queries is None else choose_languages(task, ranks.columns, asked.queries)
+    names = tuple(dict.fromkeys(parse_metric(metric).name for metric in (asked.metrics or METRICS)))
     if unscored := set(names) - set(variant_metrics(relevance, names)):
         raise UsageError(f"{min(unscored)} is not scored under {relevance} relevance", remedy="choose another metric")
-    of_many = names[:2] if metrics else OF_MANY
+    of_many = names[:2] if asked.metrics else OF_MANY
     members = of_languages(ranks, chosen)
-    if len(chosen) < 2 and set(show) & {"leave-one-out", "pairs", "growth"} and languages is not None:
-        show = [view for view in show if view not in ("leave-one-out", "pairs", "growth")]
+    if len(chosen) < 2 and asked.languages is not None:
+        show = tuple(view for view in show if view not in ("leave-one-out", "pairs", "growth"))
     lacking = not labelled(ranks)[:, members].all()
+    if asked.limit < 1:
+        raise UsageError(f"{asked.limit} pools of a size are none", remedy="give --limit 1 or more")
     generator = np.random.Generator(np.random.PCG64(seed))
-    if limit < 1:
-        raise UsageError(f"{limit} pools of a size are none", remedy="give --limit 1 or more")
-    sizes = nested(chosen, order) if order is not None else subsets(chosen, limit, generator)
+    sizes = nested(chosen, asked.order) if asked.order is not None else subsets(chosen, asked.limit, generator)
     return PoolReport(
         model=record.model.name,
-        task=record.task.name,
+        task=task,
         relevance=relevance,
         metrics=names,
         seed=seed,
-        pool=pool_figures(ranks, "the pool", members, names, queries=asked, seed=seed),
+        pool=pool_figures(ranks, "the pool", members, names, queries=queries, seed=seed),
         labelled=label_change(ranks, names, chosen, seed=seed) if "labelled" in show and lacking else None,
         leave_one_out=leave_one_out(ranks, names, chosen, seed=seed) if "leave-one-out" in show else [],
         pairs=pairs(ranks, of_many, chosen) if "pairs" in show else {},
         growth=growth(ranks, of_many, sizes) if "growth" in show else [],
-        equal_size=equal_sizes(ranks, size, seed=seed) if "equal-size" in show else None,
+        equal_size=equal_sizes(ranks, asked.size, seed=seed) if "equal-size" in show else None,
     )

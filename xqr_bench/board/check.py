@@ -17,6 +17,7 @@ from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Group
 from xqr_bench.record import Record, check_possible, load_record, recompute
 from xqr_bench.record.rank_files import refuse_impossible
+from xqr_bench.record.store import file_beside
 from xqr_bench.tasks import TaskSpec
 
 # Whether ranks can come from scores at all, beyond what one relevant shows.
@@ -119,8 +120,7 @@ def check_submission(path: Path, *, prove: bool = True) -> Record:
     check_task(record, spec, facts)
     check_vectors(record)
     check_arguments(record)
-    beside = ranks_beside(path, record)
-    check_file(beside, max_ranks(spec.name))
+    check_file(file_beside(path, record.ranks_file.file), max_ranks(spec.name))
     if record.ranks_file.n_relevants != facts.n_relevants:
         raise RecordError(
             f"{path} does not hold all ranks of {spec.name}",
@@ -149,18 +149,6 @@ def load_with_ranks(path: Path) -> Record:
             found=f"{type(error).__name__}: {error}",
             remedy="submit the file as written",
         ) from error
-
-
-def ranks_beside(path: Path, record: Record) -> Path:
-    """The ranks file that the record names, which must stand beside it.
-
-    Raises:
-        RecordError: it names none, or one elsewhere.
-    """
-    name = record.ranks_file.file
-    if name is None or name != Path(name).name or "\\" in name or name in ("", ".", ".."):
-        raise RecordError(f"{path} names no ranks file beside it", found=repr(name), remedy="evaluate again")
-    return path.with_name(name)
 
 
 def check_task(record: Record, spec: TaskSpec, facts: Known) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xqr_bench.board.check import load_with_ranks, ranks_beside
+from xqr_bench.board.check import load_with_ranks
 from xqr_bench.board.files import (
     MAX_RECORD,
     attestation_path,
@@ -40,6 +40,7 @@ from xqr_bench.encode.trust import options_from_file, refuse_code
 from xqr_bench.evaluation.pipeline import evaluate_tasks
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.record import Record, load_record, provenance
+from xqr_bench.record.store import file_beside
 from xqr_bench.tasks import TaskSpec, load_spec
 from xqr_bench.tasks.load import read_bitext
 from xqr_bench.tasks.spec import load_shipped
@@ -136,7 +137,7 @@ def reproduce(
 def _load(path: Path) -> Record:
     read_json(path, MAX_RECORD)
     record = load_record(path)
-    check_file(ranks_beside(path, record), max_ranks(record.task.name))
+    check_file(file_beside(path, record.ranks_file.file), max_ranks(record.task.name))
     record = load_with_ranks(path)
     if record.task.partial:
         raise RecordError("a record of a part of a task cannot be reproduced", remedy="evaluate on the whole task")

@@ -8,29 +8,11 @@ from typing import Annotated, Any
 
 import click
 
+from xqr_bench.analysis.asked import Choice
 from xqr_bench.cli.groups import Draws, Form
 from xqr_bench.cli.printing import echo, echo_json, table_console
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import Option, Part, takes
-
-
-@dataclass(frozen=True)
-class Compared:
-    """What is compared: the fields of `xqr_bench.analysis.choice.Choice`.
-
-    Attributes:
-        metrics: Also compare this metric; repeat for more, or `all`.
-        settings: Beside MAP, only this setting; repeat for more.
-        languages: Also compare this query language or pair (`th`, `en>de`) and its gap to English; or `all`.
-        groups: Also compare this language group and its gap; or `all`.
-        relevance: strict, lenient or paragraph (docs/relevance.md).
-    """
-
-    metrics: tuple[str, ...] = ()
-    settings: tuple[str, ...] = ()
-    languages: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-    relevance: str = "strict"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +48,11 @@ class Plotted:
 
 @click.command()
 @click.argument("records", nargs=-1, type=click.Path(path_type=Path), metavar="RECORD RECORD...")
-@takes(compared=Part(Compared), draws=Part(Draws), shown=Shown, plotted=Plotted)
+@takes(choice=Choice, draws=Part(Draws), shown=Shown, plotted=Plotted)
 @click.option("--adjust", help="For what is chosen so: max-t (default for two records) or bh (default for more).")
 def compare(
     records: tuple[Path, ...],
-    compared: dict[str, Any],
+    choice: Choice,
     draws: dict[str, Any],
     shown: Shown,
     plotted: Plotted,
@@ -82,15 +64,13 @@ def compare(
     --metric, --setting, --language and --group choose is exploratory and adjusted apart. Without them, the language
     groups are compared. Records of several tasks may be given; each task needs two or more.
     """
-    from xqr_bench.analysis.choice import Choice
     from xqr_bench.analysis.compare import compare as compare_records
     from xqr_bench.report import comparison, plots
 
     kind = plotted.kind or "forest"
     if plotted.plot is not None:
         plots.check_plot(kind, plotted.plot)
-        plots.check_relevance(compared["relevance"], kind)
-    choice = Choice(**compared)
+        plots.check_relevance(choice.relevance, kind)
     tasks = compare_records(records, choice, adjust=adjust, **draws)
     if shown.as_json:
         echo_json(comparison.comparison_json(tasks))

@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
+from xqr_bench.analysis.asked import Pools
 from xqr_bench.cli.groups import Form
 from xqr_bench.cli.printing import echo, echo_json, echo_tables
-from xqr_bench.core.options import Commas, Part, takes
-
-
-@dataclass(frozen=True)
-class Pools:
-    """Which pools are looked at: arguments of `pool_report`.
-
-    Attributes:
-        show: Some of pool, labelled, leave-one-out, pairs, growth, equal-size, by commas; default: all but pairs.
-        languages: The pool: only candidates of these languages, separated by commas.
-        queries: Query languages of the pool; default: those of its candidates.
-        metrics: Of the multilingual setting, separated by commas.
-        relevance: strict or lenient (docs/relevance.md).
-        order: Growth: add languages in this order instead of looking at many pools of each size.
-        limit: Growth: pools of a size at most.
-        size: Equal size: candidates of each language; default: those of the smallest.
-        seed: Of sampled pools and of intervals.
-    """
-
-    show: Commas = None
-    languages: Commas = None
-    queries: Commas = None
-    metrics: Commas = None
-    relevance: str = "strict"
-    order: Commas = None
-    limit: int = 20
-    size: int | None = None
-    seed: int = 0
+from xqr_bench.core.options import takes
 
 
 @click.command()
 @click.argument("record", type=click.Path(path_type=Path))
-@takes(asked=Part(Pools), form=Form)
+@takes(asked=Pools, form=Form)
 @click.option("--plot", type=click.Path(), metavar="FILE", help="Also draw growth and leave-one-out: .png, .svg, .pdf.")
-def pools(record: Path, asked: dict[str, Any], form: Form, plot: str | None) -> None:
+def pools(record: Path, asked: Pools, form: Form, plot: str | None) -> None:
     """What the multilingual figures of RECORD owe to its pool, from the counts beside it; nothing is encoded.
 
     pool: the candidates of some languages. labelled: only those that have the question. leave-one-out: each language
@@ -58,7 +30,7 @@ def pools(record: Path, asked: dict[str, Any], form: Form, plot: str | None) -> 
 
     if plot is not None:
         charts.check_output(plot)
-    report = pool_report(load_record(record, ranks=True), **asked)
+    report = pool_report(load_record(record, ranks=True), asked)
     if form.as_json:
         echo_json(report.model_dump_json(indent=1, exclude_none=True))
     else:

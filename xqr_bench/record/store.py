@@ -125,7 +125,7 @@ def load_record(path: Path | str, *, ranks: bool = False) -> Record:
         ) from error
     if not ranks:
         return record.with_ranks(None, path)
-    there = beside(path, record.ranks_file.file)
+    there = file_beside(path, record.ranks_file.file)
     loaded = load_ranks(there, record.ranks_file.n_relevants)
     _check_digest(there, path, ranks_digest(loaded), record.ranks_file.digest)
     return record.with_ranks(loaded, path)
@@ -147,7 +147,7 @@ def relevance_ranks(record: Record, name: str) -> Ranks:
     record.scores_under(name)
     info = record.relevance[name].ranks_file
     if name not in strict.variants and info is not None and record.place is not None:
-        path = beside(record.place, info.file)
+        path = file_beside(record.place, info.file)
         # the paragraph file holds what the rule adds to the strict relevants, the lenient one a row for each of them
         rows = info.n_relevants - (0 if name == LENIENT else strict.n_relevants)
         variant = load_relevance(name, strict, path, rows)
@@ -158,13 +158,13 @@ def relevance_ranks(record: Record, name: str) -> Ranks:
     return strict.variants[name]
 
 
-def beside(path: Path, name: str | None) -> Path:
-    """The file of this name beside a record.
+def file_beside(path: Path, name: str | None) -> Path:
+    """The file that a record names, which must stand beside it.
 
     Raises:
         RecordError: it is no plain name.
     """
-    if name is None or name != Path(name).name:
+    if name is None or name in ("", "..") or name != Path(name).name or "\\" in name:
         raise RecordError(f"{path} names no ranks file beside it", found=repr(name), remedy="evaluate again")
     return path.with_name(name)
 

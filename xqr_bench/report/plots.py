@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from xqr_bench.analysis.choice import Choice, TaskComparison
+from xqr_bench.analysis.asked import Choice
+from xqr_bench.analysis.choice import TaskComparison
 from xqr_bench.analysis.compare import compare, pair_maps
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS, STRICT, VARIANTS

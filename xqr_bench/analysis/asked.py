@@ -1,0 +1,62 @@
+"""What a comparison and a look at pools are asked for; the options of `compare` and `pools` are made from these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from xqr_bench.core.options import Commas
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Exploratory cells as asked for; "all" stands for everything there is.
+
+    Without metrics, languages and groups, the exploratory cells are MAP of all groups and their gaps to English;
+    with metrics alone, the macro averages of these; else the languages (or pairs, `en>de`) and groups named, with
+    their gaps to English.
+
+    Attributes:
+        metrics: Also compare this metric; repeat for more, or `all`.
+        settings: Beside MAP, only this setting; repeat for more.
+        languages: Also compare this query language or pair (`th`, `en>de`) and its gap to English; or `all`.
+        groups: Also compare this language group and its gap; or `all`.
+        relevance: strict, lenient or paragraph (docs/relevance.md).
+    """
+
+    metrics: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    relevance: str = "strict"
+
+    @property
+    def explicit(self) -> bool:
+        """Whether any cell was asked for."""
+        return bool(self.metrics or self.languages or self.groups)
+
+
+@dataclass(frozen=True)
+class Pools:
+    """Which pools are looked at.
+
+    Attributes:
+        show: Some of pool, labelled, leave-one-out, pairs, growth, equal-size, by commas; default: all but pairs.
+        languages: The pool: only candidates of these languages, separated by commas.
+        queries: Query languages of the pool; default: those of its candidates.
+        metrics: Of the multilingual setting, separated by commas.
+        relevance: strict or lenient (docs/relevance.md).
+        order: Growth: add languages in this order instead of looking at many pools of each size.
+        limit: Growth: pools of a size at most.
+        size: Equal size: candidates of each language; default: those of the smallest.
+        seed: Of sampled pools and of intervals.
+    """
+
+    show: Commas = None
+    languages: Commas = None
+    queries: Commas = None
+    metrics: Commas = None
+    relevance: str = "strict"
+    order: Commas = None
+    limit: int = 20  # with 11 languages there are up to 462
+    size: int | None = None
+    seed: int = 0
