@@ -145,7 +145,7 @@ def percentile_interval(replicates: FloatArray, level: float) -> tuple[FloatArra
 
     Chosen by coverage on XQuAD-R with 1,190 resampled questions (nominal 95%): MAP .95, rank distance .94 to .96,
     variance of ranks .94; the bias-corrected and the basic interval do no better there. For Kendall's W see
-    `bounds.question_bounds`.
+    `linear.question_intervals`.
     """
     low, high = np.quantile(replicates, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low, high

@@ -18,6 +18,7 @@ from xqr_bench.core.errors import DataError, RecordError, UnknownNameError, Usag
 from xqr_bench.core.files import sha256_of
 from xqr_bench.core.languages import LANGUAGES
 from xqr_bench.core.types import MULTILINGUAL
+from xqr_bench.measure.resampling import RESAMPLES
 from xqr_bench.record import load_record
 from xqr_bench.studies.ratio import form
 from xqr_bench.studies.ratio.claims import (
@@ -44,7 +45,6 @@ from xqr_bench.studies.ratio.statistics import (
     LEVEL,
     MARGIN,
     MULTI,
-    RESAMPLES,
     Replicates,
     primary_scores,
     primary_tests,

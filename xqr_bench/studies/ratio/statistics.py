@@ -15,12 +15,11 @@ from scipy import stats as scipy_stats
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL, FloatArray
 from xqr_bench.measure.linear import detectable_difference
-from xqr_bench.measure.resampling import REDRAWS, holm, multinomial_weights
+from xqr_bench.measure.resampling import REDRAWS, RESAMPLES, holm, multinomial_weights
 from xqr_bench.studies.ratio.design import ALPHAS
 from xqr_bench.studies.ratio.form import Contrast, Hypothesis, TestPart
 from xqr_bench.studies.ratio.results import LEVELS, Results
 
-RESAMPLES = 10_000
 BLOCK = 250
 LEVEL = 0.95
 MARGIN = 0.02
