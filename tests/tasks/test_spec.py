@@ -313,5 +313,5 @@ def test_task_data_gets_the_settings_of_its_name_or_the_defaults() -> None:
 
 
 def test_made_by_hand_the_same_rules_hold() -> None:
-    with pytest.raises(ValidationError, match=r"files\.en: the language en has no file"):
+    with pytest.raises(TaskError, match=r"files\.en: the language en has no file"):
         TaskSpec(name="mine", languages=("en",), settings=("monolingual",), files={})

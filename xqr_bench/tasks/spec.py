@@ -11,10 +11,9 @@ from string import Formatter
 from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
 
 import xqr_bench
-from xqr_bench.core.errors import TaskError, UnknownNameError, UsageError
+from xqr_bench.core.errors import TaskError, UnknownNameError, UsageError, XqrBenchError
 from xqr_bench.core.languages import GROUPS, LANGUAGES, get_group
 from xqr_bench.core.types import CROSS_LINGUAL, SETTINGS, VARIANTS, TaskData
 from xqr_bench.tasks.readers import READERS
@@ -88,8 +87,8 @@ class TaskSpec(BaseModel):
     folder), `embedded` (a folder inside this package), or neither (beside the task file).
 
     Raises:
-        pydantic.ValidationError: when made by hand from values that make no sense;
-            `load_spec` turns it into a `TaskError` that names file, key and remedy.
+        TaskError: values that make no sense together; names key and remedy.
+        pydantic.ValidationError: a key is missing, unknown or of another type; `load_spec` makes it a `TaskError`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -153,33 +152,25 @@ class TaskSpec(BaseModel):
         return self
 
 
-def fault(key: str, problem: str, *, remedy: str, found: str | None = None) -> PydanticCustomError:
-    """A fault that carries its key and remedy through pydantic."""
-    context = {"key": key, "problem": problem, "remedy": remedy, "found": found}
-    return PydanticCustomError("task_fault", "{key}: {problem}; {remedy}", context)
-
-
 def _check_names(spec: TaskSpec) -> None:
     if not NAME.fullmatch(spec.name):
-        raise fault(
-            "name",
-            f"{spec.name!r} cannot name a task (it becomes a file name)",
+        raise TaskError(
+            f"name: {spec.name!r} cannot name a task (it becomes a file name)",
             remedy="use lower-case letters, digits, '-', '_' and '.', such as 'my-task'",
         )
     if spec.format not in READERS:
-        raise _unknown("format", UnknownNameError("source format", spec.format, READERS))
+        raise _under("format", UnknownNameError("source format", spec.format, READERS))
     for key in ("languages", "settings", "metrics", "relevance", "groups"):
         values: tuple[str, ...] = getattr(spec, key)
         twice = sorted({value for value in values if values.count(value) > 1})
         if twice:
-            raise fault(key, f"{', '.join(twice)} stands there twice", remedy="name each once")
+            raise TaskError(f"{key}: {', '.join(twice)} stands there twice", remedy="name each once")
         if not values and key not in ("groups", "relevance"):
-            raise fault(key, "the list is empty", remedy="name at least one, or leave an optional key out")
+            raise TaskError(f"{key}: the list is empty", remedy="name at least one, or leave an optional key out")
     for code in spec.languages:
         if not CODE.fullmatch(code):
-            raise fault(
-                "languages",
-                f"{code!r} is no language code",
+            raise TaskError(
+                f"languages: {code!r} is no language code",
                 remedy="use ISO 639 codes such as 'de', with a tag where needed ('zh-Hant')",
             )
     choices = {
@@ -190,11 +181,10 @@ def _check_names(spec: TaskSpec) -> None:
     for key, (kind, names) in choices.items():
         for value in getattr(spec, key):
             if value not in names:
-                raise _unknown(key, UnknownNameError(kind, value, names))
+                raise _under(key, UnknownNameError(kind, value, names))
     if len(spec.languages) == 1 and CROSS_LINGUAL in spec.settings:
-        raise fault(
-            "settings",
-            "a task of one language has no cross-lingual setting",
+        raise TaskError(
+            "settings: a task of one language has no cross-lingual setting",
             remedy='add a language, or write settings = ["monolingual"]',
         )
 
@@ -203,28 +193,25 @@ def _check_source(spec: TaskSpec) -> None:
     if spec.base_url is None:
         return
     if spec.embedded is not None:
-        raise fault("embedded", "base_url and embedded exclude each other", remedy="keep one of them")
+        raise TaskError("embedded: base_url and embedded exclude each other", remedy="keep one of them")
     try:
         names = {name for _, name, _, _ in Formatter().parse(spec.base_url) if name is not None}
     except ValueError as error:
-        raise fault("base_url", f"not a template: {error}", remedy="close each brace") from None
+        raise TaskError(f"base_url: not a template: {error}", remedy="close each brace") from None
     if "path" not in names or names - {"path", "revision"} or not spec.base_url.startswith(("https://", "http://")):
-        raise fault(
-            "base_url",
-            f"{spec.base_url!r} is no address template",
+        raise TaskError(
+            f"base_url: {spec.base_url!r} is no address template",
             remedy="write a http(s) address that holds {path}, and {revision} where upstream has one",
         )
     if not NAME.fullmatch(spec.revision.lower()):
-        raise fault(
-            "revision",
-            "a task with base_url needs a revision",
+        raise TaskError(
+            "revision: a task with base_url needs a revision",
             found=repr(spec.revision),
             remedy="name the upstream commit or release the files are taken from",
         )
     if spec.licence is None:
-        raise fault(
-            "licence",
-            "a task with base_url needs a licence, to be shown before its download",
+        raise TaskError(
+            "licence: a task with base_url needs a licence, to be shown before its download",
             remedy='add licence = { name = "...", url = "..." }',
         )
 
@@ -232,16 +219,14 @@ def _check_source(spec: TaskSpec) -> None:
 def _check_files(spec: TaskSpec) -> None:
     for code in spec.languages:
         if code not in spec.files:
-            raise fault(
-                f"files.{code}",
-                f"the language {code} has no file",
+            raise TaskError(
+                f"files.{code}: the language {code} has no file",
                 remedy=f'add {code} = {{ path = "..." }} under [files], or take {code} out of languages',
             )
     for code in spec.files:
         if code not in spec.languages:
-            raise fault(
-                f"files.{code}",
-                f"there is a file for {code}, which is not among the languages",
+            raise TaskError(
+                f"files.{code}: there is a file for {code}, which is not among the languages",
                 found=f"languages: {', '.join(spec.languages)}",
                 remedy=f"add {code} to languages, or take its file out",
             )
@@ -251,29 +236,27 @@ def _check_files(spec: TaskSpec) -> None:
         key = f"files.{code}"
         path = PurePosixPath(file.path)
         if path.is_absolute() or "\\" in file.path or (not is_own and ".." in path.parts):
-            raise fault(
-                f"{key}.path",
-                f"{file.path!r} is not a relative path with forward slashes"
+            raise TaskError(
+                f"{key}.path: {file.path!r} is not a relative path with forward slashes"
                 + ("" if is_own else " that stays inside the data folder"),
                 remedy="write it relative to " + ("the task file" if is_own else "the data folder"),
             )
         if file.path in owner:
-            raise fault(
-                f"{key}.path",
-                f"{file.path!r} is also the file of {owner[file.path]}",
+            raise TaskError(
+                f"{key}.path: {file.path!r} is also the file of {owner[file.path]}",
                 remedy="give each language a file of its own",
             )
         owner[file.path] = code
         if file.sha256 is None and not is_own:
-            raise fault(
-                f"{key}.sha256",
-                "a file that is downloaded or embedded needs its digest",
+            raise TaskError(
+                f"{key}.sha256: a file that is downloaded or embedded needs its digest",
                 remedy=f"add sha256 (sha256sum {path.name} prints it)",
             )
 
 
-def _unknown(key: str, error: UnknownNameError) -> PydanticCustomError:
-    return fault(key, error.problem, found=error.found, remedy=error.remedy or "")
+def _under(key: object, error: XqrBenchError) -> TaskError:
+    """The error, with the key or file that it is about before it."""
+    return TaskError(f"{key}: {error.problem}", found=error.found, remedy=error.remedy)
 
 
 # Task files by name or path.
@@ -413,6 +396,8 @@ def _read(path: Path) -> TaskSpec:
         raise TaskError(f"{path}: not a task file: nested too deeply", remedy=HELP) from None
     try:
         spec = TaskSpec.model_validate(document)
+    except TaskError as error:
+        raise _under(path, error) from None
     except ValidationError as error:
         raise _explain(path, error) from None
     if not spec.title:
@@ -426,13 +411,6 @@ def _explain(path: Path, error: ValidationError) -> TaskError:
     first, *others = error.errors()
     key = ".".join(str(part) for part in first["loc"])
     more = f" (and {len(others)} more after it)" if others else ""
-    if first["type"] == "task_fault":
-        context = first["ctx"]
-        return TaskError(
-            f"{path}: {context['key']}: {context['problem']}{more}",
-            found=context["found"],
-            remedy=context["remedy"],
-        )
     name = str(first["loc"][-1])
     expected = next((_EXPECTED[str(p)] for p in reversed(first["loc"]) if str(p) in _EXPECTED), "a text")
     if first["type"] == "missing":
