@@ -208,7 +208,7 @@ def score_matrix(record: Record, metric: str, relevance: str = STRICT) -> Matrix
     cells: Pairs = {}
     if MONOLINGUAL in scores:
         of_languages = scores[MONOLINGUAL].by_query_language.items()
-        cells = {(code, code): found[metric].value for code, found in of_languages if metric in found}
+        cells = {(code, code): figures[metric].value for code, figures in of_languages if metric in figures}
     if CROSS_LINGUAL in scores:
         cells |= _of_pairs(scores[CROSS_LINGUAL], metric)
     languages = record.task.languages
@@ -350,8 +350,8 @@ def _bars_panel(ax: Axes, records: Sequence[Record], metric: str, setting: str, 
     lowest = 0.0
     for place, record in enumerate(records):
         scores = record.scores_under(relevance).get(setting)
-        found = [(scores.by_query_language.get(name, {}) if scores else {}).get(metric) for name in languages]
-        values = np.array([np.nan if score is None or score.value is None else score.value for score in found])
+        of_metric = [(scores.by_query_language.get(name, {}) if scores else {}).get(metric) for name in languages]
+        values = np.array([np.nan if score is None or score.value is None else score.value for score in of_metric])
         if np.isnan(values).all():
             raise UsageError(
                 f"{record.model.name} on {record.task.name} has no {setting} {metric} by query language",
@@ -361,7 +361,7 @@ def _bars_panel(ax: Axes, records: Sequence[Record], metric: str, setting: str, 
         lowest = min(lowest, float(np.nanmin(values)))
         at = np.arange(len(languages)) + (place - (len(records) - 1) / 2) * width
         ax.bar(at, values, width * 0.92, color=COLOURS[place], label=short(record.model.name, 44))
-        for x, score in zip(at, found, strict=True):
+        for x, score in zip(at, of_metric, strict=True):
             if score is not None and score.interval is not None:
                 ends = (score.interval.low, score.interval.high)
                 ax.plot([x, x], ends, color=DARK, linewidth=0.9, solid_capstyle="butt")

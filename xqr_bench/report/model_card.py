@@ -99,11 +99,11 @@ def _is_wanted(metric: str, wanted: Sequence[str] | None) -> bool:
 
 def _arguments(score: Score) -> dict[str, Any] | None:
     """What is needed to read the figure."""
-    found: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     if score.interval is not None:
         bounds = (score.interval.low, score.interval.high)
-        found["interval"] = [float(f"{bound:.{DIGITS}g}") for bound in bounds]
-        found["level"] = score.interval.level
+        arguments["interval"] = [float(f"{bound:.{DIGITS}g}") for bound in bounds]
+        arguments["level"] = score.interval.level
     if score.random_reference is not None:
-        found["random_reference"] = float(f"{score.random_reference:.{DIGITS}g}")
-    return found or None
+        arguments["random_reference"] = float(f"{score.random_reference:.{DIGITS}g}")
+    return arguments or None

@@ -86,11 +86,11 @@ def plot_records(
     check_relevance(relevance, kind, name)
     if kind == "forest":
         choice = Choice(metrics=() if name == MAIN_METRIC else (name,), relevance=relevance)
-        found = compare(paths, choice, seed=seed, resamples=resamples)
-        return save(charts.draw_forest([_only(task, name, setting) for task in found]), output)
+        tasks = compare(paths, choice, seed=seed, resamples=resamples)
+        return save(charts.draw_forest([_only(task, name, setting) for task in tasks]), output)
     if kind == "heatmap" and len(paths) > 1:
         maps = pair_maps(paths, name, relevance=relevance, seed=seed, resamples=resamples)
-        return save(charts.draw_heatmap([charts.difference_matrix(found) for found in maps]), output)
+        return save(charts.draw_heatmap([charts.difference_matrix(pairs) for pairs in maps]), output)
     # records hold no scores of language pairs under another rule: these come from the ranks
     records = [load_record(path, ranks=kind == "heatmap" and relevance != STRICT) for path in paths]
     if kind == "languages":
@@ -114,7 +114,7 @@ def frontier_of(paths: Sequence[Path], relevance: str = STRICT) -> Table:
 
 
 def plot_comparison(
-    found: Sequence[TaskComparison],
+    comparisons: Sequence[TaskComparison],
     paths: Sequence[Path],
     kind: str,
     output: Path,
@@ -126,7 +126,7 @@ def plot_comparison(
     """Draw what `compare` found; other kinds than `forest` are drawn from the records.
 
     Args:
-        found: as `compare` gives it.
+        comparisons: as `compare` gives them.
         paths: the records.
         kind: as for `plot_records`.
         output: .png, .svg or .pdf.
@@ -135,7 +135,7 @@ def plot_comparison(
     """
     check_plot(kind, output)
     if kind == "forest":
-        return save(charts.draw_forest(found), output)
+        return save(charts.draw_forest(comparisons), output)
     metric = next((name for name in choice.metrics if name != "all"), "map")
     setting = next((name for name in choice.settings if name != "all"), None) if kind == "languages" else None
     return plot_records(
@@ -150,11 +150,11 @@ def plot_comparison(
     )
 
 
-def _only(found: TaskComparison, metric: str, setting: str | None) -> TaskComparison:
+def _only(task: TaskComparison, metric: str, setting: str | None) -> TaskComparison:
     """The comparisons of one metric, and of one setting unless that is None."""
     chosen = tuple(
-        one for one in found.comparisons if one.metric == metric and (setting is None or one.setting == setting)
+        one for one in task.comparisons if one.metric == metric and (setting is None or one.setting == setting)
     )
     if not chosen:
-        raise UsageError(f"{found.title}: there is no {metric} in the setting {setting}", remedy="choose another")
-    return found.model_copy(update={"comparisons": chosen})
+        raise UsageError(f"{task.title}: there is no {metric} in the setting {setting}", remedy="choose another")
+    return task.model_copy(update={"comparisons": chosen})

@@ -65,11 +65,11 @@ def repeated_answers(data: TaskData) -> dict[str, float]:
         return {}
     language = [candidate.language for candidate in data.candidates]
     counts: dict[str, list[bool]] = {code: [] for code in (*data.languages, "all")}
-    for query, found in zip(data.queries, data.echoes, strict=True):
-        repeated = any(language[index] == query.language for index in found)
+    for query, echoes in zip(data.queries, data.echoes, strict=True):
+        repeated = any(language[index] == query.language for index in echoes)
         counts[query.language].append(repeated)
         counts["all"].append(repeated)
-    return {code: sum(found) / max(1, len(found)) for code, found in counts.items()}
+    return {code: sum(one) / max(1, len(one)) for code, one in counts.items()}
 
 
 def fact_lines(spec: TaskSpec) -> list[str]:

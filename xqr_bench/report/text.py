@@ -76,10 +76,10 @@ def wrap(text: str, width: int, lines: int | None = None) -> list[str]:
         if used + size > width and line:
             cut = next((i for i in range(len(line) - 1, 0, -1) if line[i] == " "), None)
             if cluster == " " or cut is None:
-                kept, line = line, []
+                whole, line = line, []
             else:
-                kept, line = line[:cut], line[cut + 1 :]
-            done.append("".join(kept).rstrip())
+                whole, line = line[:cut], line[cut + 1 :]
+            done.append("".join(whole).rstrip())
             used = cells("".join(line))
             if cluster == " ":
                 continue

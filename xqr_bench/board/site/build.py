@@ -186,14 +186,14 @@ def _filters(entries: Sequence[Entry]) -> dict[str, list[str]]:
     """What the main table can be filtered by: name -> values; a filter with one value is left out."""
     statuses = {status for entry in entries for status in entry.statuses.values()}
     ranked = [entry for entry in entries if entry.part in (CONTEST, EXPOSED, REFERENCE)]
-    found: dict[str, list[str]] = {
+    filters: dict[str, list[str]] = {
         "status": [status for status in ("reproduced", "recomputed", "published") if status in statuses],
         "kind": sorted({entry.kind for entry in entries if entry.part != PUBLISHED}),
         "protocol": sorted({entry.protocol for entry in ranked}, key=lambda name: (name != "standard", name)),
         "index": sorted({entry.index for entry in ranked}, key=lambda name: (name != "exact", name)),
         "exposure": sorted({entry.exposure for entry in ranked}),
     }
-    return {name: values for name, values in found.items() if len(values) > 1}
+    return {name: values for name, values in filters.items() if len(values) > 1}
 
 
 def _siblings(entry: Entry, entries: Sequence[Entry]) -> list[Entry]:

@@ -25,14 +25,6 @@ from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, SETTI
 
 
 @dataclass(frozen=True)
-class LanguageFigures:
-    """The figures of one query language, by setting."""
-
-    language: LanguageFacts
-    figures: dict[str, Figure | None]
-
-
-@dataclass(frozen=True)
 class TextsRow:
     """Texts and vectors of one language; None: not known."""
 
@@ -69,7 +61,7 @@ class TaskSection:
     relevance: dict[str, dict[str, Figure]]
     groups: dict[str, dict[str, Figure]]
     plots: dict[str, Markup]
-    by_language: list[LanguageFigures]
+    by_language: list[tuple[LanguageFacts, dict[str, Figure | None]]]
     pairs: list[HeatRow]
     bias: Figures
     bias_by_language: list[tuple[LanguageFacts, Figures]]
@@ -110,14 +102,14 @@ def _section(name: str, task: TaskFacts, row: Row | PublishedRow) -> TaskSection
         relevance=_relevance(row, settings),
         groups=_groups(row, settings),
         plots={
-            setting: bars(task.languages, found, f"{SETTING_LABELS[setting]} MAP by query language, {name}", marked)
-            for setting, found in by_language.items()
-            if found
+            setting: bars(task.languages, figures, f"{SETTING_LABELS[setting]} MAP by query language, {name}", marked)
+            for setting, figures in by_language.items()
+            if figures
         },
         by_language=[
-            LanguageFigures(language, {setting: by_language[setting].get(language.code) for setting in settings})
+            (language, {setting: by_language[setting].get(language.code) for setting in settings})
             for language in task.languages
-            if any(language.code in found for found in by_language.values())
+            if any(language.code in figures for figures in by_language.values())
         ],
         pairs=_pairs(task, row, by_language.get(MONOLINGUAL, {})),
         bias={key: row.bias.macro[key] for key in _ordered(row.bias.macro, task.metrics)},
@@ -136,17 +128,15 @@ def _section(name: str, task: TaskFacts, row: Row | PublishedRow) -> TaskSection
 
 def _texts(task: TaskFacts, row: Row | PublishedRow) -> Iterable[TextsRow]:
     for language in task.languages:
-        found = row.diagnostics.get(language.code) if isinstance(row, Row) else None
-        if found is not None and found.queries is not None:
-            cut = (found.truncated_queries, found.truncated_candidates)
-            truncated = None if None in cut else sum(number for number in cut if number is not None)
-            yield TextsRow(language, found.queries, found.candidates, truncated)
+        texts = row.diagnostics.get(language.code) if isinstance(row, Row) else None
+        if texts is not None and texts.queries is not None:
+            cut = [number for number in (texts.truncated_queries, texts.truncated_candidates) if number is not None]
+            yield TextsRow(language, texts.queries, texts.candidates, sum(cut) if len(cut) == 2 else None)
 
 
 def _ordered(names: Iterable[str], order: list[str]) -> list[str]:
     """Those of `order` first, in its order."""
-    found = list(names)
-    return [name for name in order if name in found] + [name for name in found if name not in order]
+    return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
 
 def _turned(by_setting: Mapping[str, Figures], order: list[str]) -> dict[str, dict[str, Figure]]:
@@ -160,47 +150,43 @@ def _turned(by_setting: Mapping[str, Figures], order: list[str]) -> dict[str, di
 
 def _relevance(row: Row | PublishedRow, settings: list[str]) -> dict[str, dict[str, Figure]]:
     """Rule -> setting -> MAP, of rows that have another rule beside the strict one."""
-    found = {STRICT: {setting: row.scores[setting].macro for setting in settings}}
+    rules = {STRICT: {setting: row.scores[setting].macro for setting in settings}}
     if isinstance(row, Row):
-        found |= {name: under.scores for name, under in row.relevance.items() if under.scores}
-    if len(found) == 1:
+        rules |= {name: under.scores for name, under in row.relevance.items() if under.scores}
+    if len(rules) == 1:
         return {}
     return {
         name: {setting: figures[PAIR_METRIC] for setting, figures in scores.items() if PAIR_METRIC in figures}
-        for name, scores in found.items()
+        for name, scores in rules.items()
     }
 
 
 def _groups(row: Row | PublishedRow, settings: list[str]) -> dict[str, dict[str, Figure]]:
     """Group -> setting (cross-lingual: `cross-lingual:into` and so on) -> MAP."""
-    found: dict[str, dict[str, Figure]] = {}
+    groups: dict[str, dict[str, Figure]] = {}
     for setting in settings:
         for key, figures in row.scores[setting].by_group.items():
             group, colon, way = key.partition(":")
             if PAIR_METRIC in figures:
-                found.setdefault(group, {})[f"{setting}{colon}{way}"] = figures[PAIR_METRIC]
-    return found
+                groups.setdefault(group, {})[f"{setting}{colon}{way}"] = figures[PAIR_METRIC]
+    return groups
 
 
 def _pairs(task: TaskFacts, row: Row | PublishedRow, monolingual: Figures) -> list[HeatRow]:
-    if CROSS_LINGUAL not in row.scores:
+    of_pairs = row.scores[CROSS_LINGUAL].by_language_pair if CROSS_LINGUAL in row.scores else {}
+    if not of_pairs:
         return []
-    values: dict[tuple[str, str], float | None] = {}
-    for pair, found in row.scores[CROSS_LINGUAL].by_language_pair.items():
+    values: dict[tuple[str, str], float | None] = {(code, code): one.value for code, one in monolingual.items()}
+    for pair, of_metric in of_pairs.items():
         query, _, candidate = pair.partition(">")
-        values[query, candidate] = found.get(PAIR_METRIC)
-    if not values:
-        return []
-    values.update({(code, code): figure.value for code, figure in monolingual.items()})
+        values[query, candidate] = of_metric.get(PAIR_METRIC)
     return heat_map(task.languages, values, "MAP")
 
 
 def _positions(task: TaskFacts, row: Row | PublishedRow) -> list[HeatRow]:
-    found = row.bias.language_position
-    if not found:
-        return []
-    values = {(query, candidate): value for query, cells in found.items() for candidate, value in cells.items()}
-    return heat_map(task.languages, values, "mean place")
+    places = row.bias.language_position
+    values = {(query, candidate): value for query, cells in places.items() for candidate, value in cells.items()}
+    return heat_map(task.languages, values, "mean place") if values else []
 
 
 def _reasons(row: Row | PublishedRow) -> Iterable[str]:

@@ -68,8 +68,8 @@ class Entry:
     @property
     def index(self) -> str:
         """The approximate index its ranks come from; `exact` where there is none."""
-        found = {row.protocol.index or "exact" for row in self.rows.values() if isinstance(row, Row)}
-        return ", ".join(sorted(found)) or "not stated"
+        indexes = {row.protocol.index or "exact" for row in self.rows.values() if isinstance(row, Row)}
+        return ", ".join(sorted(indexes)) or "not stated"
 
     @property
     def unrepresented(self) -> dict[str, list[str]]:
@@ -81,8 +81,8 @@ class Entry:
     @property
     def exposure(self) -> str:
         """What is declared of the task's text in its training: a level where there is one."""
-        found = {row.exposure.level for row in self.rows.values() if isinstance(row, Row)}
-        return ", ".join(sorted(found)) or "not stated"
+        levels = {row.exposure.level for row in self.rows.values() if isinstance(row, Row)}
+        return ", ".join(sorted(levels)) or "not stated"
 
 
 def make_entries(board: Leaderboard) -> list[Entry]:
@@ -209,15 +209,15 @@ def _entry_payload(entry: Entry, board: Leaderboard, keys: Mapping[str, str], pa
 def _standing(row: Row, metric: str, keys: Mapping[str, str]) -> dict[str, Any]:
     return {
         setting: {
-            "place": found.place,
-            "verdict": found.verdict,
-            "tied": found.tied_with_best,
-            "best": keys.get(found.best),
-            "p": found.p_adjusted,
-            "pArticle": found.p_article,
+            "place": test.place,
+            "verdict": test.verdict,
+            "tied": test.tied_with_best,
+            "best": keys.get(test.best),
+            "p": test.p_adjusted,
+            "pArticle": test.p_article,
         }
         for setting, of_metric in row.standing.items()
-        if (found := of_metric.get(metric)) is not None
+        if (test := of_metric.get(metric)) is not None
     }
 
 
@@ -281,7 +281,7 @@ def _point(row: Row) -> Point | None:
         row.scores[setting].macro.get("map") if setting in row.scores else None
         for setting in (MONOLINGUAL, MULTILINGUAL)
     ]
-    mono, multi = (None if found is None else found.value for found in figures)
+    mono, multi = (None if figure is None else figure.value for figure in figures)
     own = row.bias.macro.get(PREFERENCE)
     if mono is None or multi is None or own is None or own.value is None:
         return None

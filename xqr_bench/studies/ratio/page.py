@@ -61,16 +61,16 @@ class Section:
     tables: list[Table]
 
 
-def ratio_page(found: Ratios) -> MorePage:
+def ratio_page(study: Ratios) -> MorePage:
     """The study as a page of the site."""
 
     def make(board: Leaderboard, common: dict[str, Any]) -> str:
-        return _render(found, **common)
+        return _render(study, **common)
 
     return MorePage(FILE, TITLE, lambda board: True, make)
 
 
-def write_report_page(found: Ratios, path: Path, json_file: str) -> Path:
+def write_report_page(study: Ratios, path: Path, json_file: str) -> Path:
     """Write the study as a page of its own, beside its JSON."""
     common = {
         "title": "The ratio study",
@@ -79,31 +79,31 @@ def write_report_page(found: Ratios, path: Path, json_file: str) -> Path:
         "home": path.name,
         "json_file": json_file,
         "navigation": [(path.name, "The ratio study")],
-        "footer": f"Made by xqr-bench {found.code_version}.",
+        "footer": f"Made by xqr-bench {study.code_version}.",
     }
-    write_text(path, _render(found, **common))
+    write_text(path, _render(study, **common))
     return path
 
 
-def _render(found: Ratios, **common: Any) -> str:
+def _render(study: Ratios, **common: Any) -> str:
     return render(
         "ratio.html.jinja",
         script=asset("ratio.js"),
-        study=found,
-        sections=[_section(found, one) for one in found.conditions],
+        study=study,
+        sections=[_section(study, one) for one in study.conditions],
         parts=PARTS,
-        tables=study_tables(found),
+        tables=study_tables(study),
         **common,
     )
 
 
-def _section(found: Ratios, condition: Condition) -> Section:
+def _section(study: Ratios, condition: Condition) -> Section:
     return Section(
         condition,
-        sentences(found, condition),
-        origins(found, condition),
+        sentences(study, condition),
+        origins(study, condition),
         list(_blocks(condition)),
-        condition_tables(found, condition),
+        condition_tables(study, condition),
     )
 
 

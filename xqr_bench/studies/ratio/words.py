@@ -28,12 +28,12 @@ def curve(condition: Condition, score: Score | None, *, minus: bool = False) -> 
         return None
     made = Curve([], [], [], [])
     for arm in condition.arms:
-        found = score.arms.get(arm.name)
-        if arm.alpha is None or found is None:
+        figure = score.arms.get(arm.name)
+        if arm.alpha is None or figure is None:
             continue
-        shown = (found.value, found.low, found.high)
+        shown = (figure.value, figure.low, figure.high)
         if minus:
-            gap = found.difference
+            gap = figure.difference
             if gap is None and arm.name != BASE_ARM:
                 continue
             shown = (0.0, 0.0, 0.0) if gap is None else (gap.estimate, gap.low, gap.high)
@@ -52,12 +52,12 @@ MEANINGS = {
 LEVEL_OF_TEST = 0.05
 
 
-def sentences(found: Ratios, condition: Condition) -> list[str]:
+def sentences(study: Ratios, condition: Condition) -> list[str]:
     """What a reader must know of a condition, the tests first."""
     raw = condition.view()
     said = []
     if raw is not None:
-        primary = found.is_primary(condition, raw)
+        primary = study.is_primary(condition, raw)
         said += [_test(test, primary) for test in raw.tests]
         said += [f"Not tested: {text}." for text in raw.missing]
         if condition.without_shared is not None:
@@ -73,15 +73,15 @@ def sentences(found: Ratios, condition: Condition) -> list[str]:
     return said + [f"Not here: {text}." for text in condition.missing]
 
 
-def origins(found: Ratios, condition: Condition) -> list[tuple[str, str]]:
+def origins(study: Ratios, condition: Condition) -> list[tuple[str, str]]:
     """Where the figures come from: names and values."""
     total = sum(condition.plans.values())
-    present = condition.plans.get(found.plan, 0)
-    others = {digest: count for digest, count in condition.plans.items() if digest != found.plan}
-    plan = f"all {total} runs under the present plan ({found.plan[:12]}…)"
+    present = condition.plans.get(study.plan, 0)
+    others = {digest: count for digest, count in condition.plans.items() if digest != study.plan}
+    plan = f"all {total} runs under the present plan ({study.plan[:12]}…)"
     if others:
-        told = ", ".join(f"{count} under {digest[:12]}…" for digest, count in others.items())
-        plan = f"{present} of {total} runs under the present plan ({found.plan[:12]}…); another text: {told}"
+        elsewhere = ", ".join(f"{count} under {digest[:12]}…" for digest, count in others.items())
+        plan = f"{present} of {total} runs under the present plan ({study.plan[:12]}…); another text: {elsewhere}"
     left = "; ".join(f"{seed}: {why}" for seed, why in condition.left_out.items()) or "none"
     out = ", ".join(f"{code} ({run})" for code, run in condition.excluded.items()) or "none"
     levels: dict[str, list[str]] = {}
@@ -141,12 +141,12 @@ def _other_checkpoints(condition: Condition) -> list[str]:
     return said
 
 
-def ratios_markdown(found: Ratios) -> str:
+def ratios_markdown(study: Ratios) -> str:
     """The sentences and tables of all conditions, then those of the study, in Markdown."""
     parts: list[str] = []
-    for condition in found.conditions:
+    for condition in study.conditions:
         parts.append(f"## {markdown_shown(f'{condition.name}: {condition.about}')}")
-        parts.append("\n".join(f"- {markdown_shown(text)}" for text in sentences(found, condition)))
-        parts += [table.markdown() for table in condition_tables(found, condition)]
-    parts += [table.markdown() for table in study_tables(found)]
+        parts.append("\n".join(f"- {markdown_shown(text)}" for text in sentences(study, condition)))
+        parts += [table.markdown() for table in condition_tables(study, condition)]
+    parts += [table.markdown() for table in study_tables(study)]
     return "\n\n".join(parts) + "\n"
