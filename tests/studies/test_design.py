@@ -11,7 +11,7 @@ import pytest
 
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.studies.ratio.design import ARMS, CONDITIONS, FOLD_SEED, Condition, Numbers, Run, list_runs
-from xqr_bench.studies.ratio.scoring import material
+from xqr_bench.studies.ratio.scoring import run_data
 from xqr_bench.train import TrainCache, TrainConfig, get_recipe
 from xqr_bench.train.data import load_training_data
 
@@ -76,7 +76,7 @@ def test_folds_share_no_article_and_no_held_out_language() -> None:
     everything = load_training_data("mini")
     seen: list[str] = []
     for fold in range(3):
-        found = material(Run(condition, ARMS["alpha-0"], 1, fold), cache)
+        found = run_data(Run(condition, ARMS["alpha-0"], 1, fold), cache)
         trained, asked = set(found.train.ids), {query.question for query in found.task.queries}
         assert not trained & asked
         assert trained | asked == set(everything.ids)
@@ -95,9 +95,9 @@ def test_folds_share_no_article_and_no_held_out_language() -> None:
 def test_articles_keep_the_numbers_of_the_whole_task() -> None:
     condition = Condition("t", "mini", "mini", None, aligned=False, folds=3)
     cache = TrainCache()
-    whole = material(Run(CONDITIONS["demo"], ARMS["alpha-0"], 0), cache)
+    whole = run_data(Run(CONDITIONS["demo"], ARMS["alpha-0"], 0), cache)
     number = {query.id: article for query, article in zip(whole.task.queries, whole.articles, strict=True)}
     for fold in range(3):
-        found = material(Run(condition, ARMS["alpha-0"], 0, fold), cache)
+        found = run_data(Run(condition, ARMS["alpha-0"], 0, fold), cache)
         assert [number[query.id] for query in found.task.queries] == found.articles.tolist()
         assert found.n_articles == whole.n_articles == int(np.max(whole.articles)) + 1

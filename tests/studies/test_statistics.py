@@ -49,7 +49,7 @@ def made_up(
     interaction = rng.normal(0, noise if of_articles is None else of_articles, (len(arms), 1, 1, articles))
     means = truth[:, None, :, None] + article + interaction + rng.normal(0, noise, shape[:3])[..., None]
     trained = tuple(LEVELS[0] if not row.endswith("th") else LEVELS[1] for row in ROWS)
-    return Results(tuple(arms), tuple(range(seeds)), ROWS, trained, means * counts, counts, {}, {}, ("plan",))
+    return Results(tuple(arms), tuple(range(seeds)), ROWS, trained, means * counts, counts, {}, {})
 
 
 def flat(arms: Sequence[str], value: float = 0.5) -> np.ndarray:

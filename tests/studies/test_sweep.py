@@ -31,7 +31,7 @@ from xqr_bench.record.store import recompute
 from xqr_bench.studies.ratio import run as run_module
 from xqr_bench.studies.ratio.design import ARMS, Condition, Numbers, Run, list_runs
 from xqr_bench.studies.ratio.findings import Asked, build_ratios
-from xqr_bench.studies.ratio.scoring import compact, encode, load_compact, macro_scores, material
+from xqr_bench.studies.ratio.scoring import compact, encode, load_compact, macro_scores, run_data
 from xqr_bench.studies.ratio.sweep import FolderCache, Grid, Sweep, read_choice, sweep, tune
 from xqr_bench.train import TrainCache, TrainConfig, get_recipe, train
 from xqr_bench.train.texts import distinct_texts
@@ -152,7 +152,7 @@ def test_a_transformer_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch:
     class StoppedError(Exception):
         pass
 
-    base = str(tiny_xlm_r(tmp_path / "xlm-r", distinct_texts([material(RUNS[0], TrainCache()).train])))
+    base = str(tiny_xlm_r(tmp_path / "xlm-r", distinct_texts([run_data(RUNS[0], TrainCache()).train])))
     recipe = get_recipe("paper", schedule="constant", warmup=0.0, updates=8, batch_size=4, max_length=64)
     runs, these = RUNS[:1], Numbers(base, recipe, 2)
     monkeypatch.setattr(run_module, "CHECKPOINT_EVERY", 4)
@@ -190,7 +190,7 @@ def test_other_numbers_are_refused(done: Path) -> None:
 
 
 def test_vectors_are_those_of_evaluate() -> None:
-    found = material(RUNS[0], TrainCache())
+    found = run_data(RUNS[0], TrainCache())
     values = numbers().recipe
     model = train(TrainConfig(data=[found.train], ratio=0.5, recipe=values)).model
     bound = load_encoder(model)

@@ -203,15 +203,11 @@ def describe(model: Any, info: BaseModelInfo) -> BaseModelInfo:
 
 def weights_digest(model: Any) -> str:
     """SHA-256 over names, shapes, types and bytes of a model's weights."""
+    import torch
+
     state = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         array = tensor.detach().cpu().contiguous()
         state.update(f"{name} {tuple(array.shape)} {array.dtype}\n".encode())
-        state.update(array.view(-1).view(_uint8()).numpy().tobytes() if array.numel() else b"")
+        state.update(array.view(-1).view(torch.uint8).numpy().tobytes() if array.numel() else b"")
     return state.hexdigest()
-
-
-def _uint8() -> Any:
-    import torch
-
-    return torch.uint8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +18,12 @@ from xqr_bench.train.config import Source, TrainConfig
 from xqr_bench.train.data import load_training_data
 from xqr_bench.train.plans import PlanRequest
 from xqr_bench.train.texts import PlannedTexts, TextTable
-from xqr_bench.train.types import BatchPlan, ParallelData
+from xqr_bench.train.types import ParallelData
 from xqr_bench.train.workspace import TrainCache, Workspace, is_first
 
 VALIDATION_BATCHES = 20
 TITLE = "the title of an article of"
 TITLES_TOLD = 5
-
-
-@dataclass(frozen=True)
-class PlannedStage:
-    """Data and the texts of its batches."""
-
-    data: tuple[ParallelData, ...]
-    texts: PlannedTexts
-
-    @property
-    def plan(self) -> BatchPlan:
-        """The batch plan."""
-        return self.texts.plan
 
 
 @dataclass(frozen=True)
@@ -51,11 +38,11 @@ class Prepared:
     """
 
     data: tuple[ParallelData, ...]
-    training: PlannedStage | None
-    alignment: PlannedStage | None
-    validation: PlannedStage | None
+    training: PlannedTexts | None
+    alignment: PlannedTexts | None
+    validation: PlannedTexts | None
     vocabulary: tuple[ParallelData, ...]
-    findings: tuple[Findings, ...]
+    findings: tuple[Findings, ...] = ()
 
     @property
     def everything(self) -> tuple[ParallelData, ...]:
@@ -66,17 +53,13 @@ class Prepared:
     def summary(self) -> list[str]:
         """Lines that tell what the run would do."""
         lines: list[str] = []
-        for title, stage in (
-            ("alignment", self.alignment),
-            ("training", self.training),
-            ("validation", self.validation),
-        ):
+        stages = {"alignment": self.alignment, "training": self.training, "validation": self.validation}
+        for title, stage in stages.items():
             if stage is not None:
                 lines += [f"{title}:", *(f"  {line}" for line in summary_lines(stage.plan, stage.data))]
         if self.training is None:
             lines.append("training: no update")
-
-        return [*lines, *(line for found in self.findings for line in told(found))]
+        return [*lines, *(line for found in self.findings for line in exposure_lines(found))]
 
 
 def prepare(config: TrainConfig, cache: TrainCache | None = None) -> Prepared:
@@ -98,16 +81,16 @@ def prepare(config: TrainConfig, cache: TrainCache | None = None) -> Prepared:
         if steps:
             asked = PlanRequest(strategy="x-y", steps=steps, batch_size=recipe.batch_size, seed=config.seed)
             plan = make_plan(bitext, asked)
-            alignment = PlannedStage(bitext, PlannedTexts(plan, bitext, 0, _table(bitext, cache)))
+            alignment = PlannedTexts(plan, bitext, 0, _table(bitext, cache))
     training = None
     if recipe.updates:
         plan = make_plan(data, config.plan_request())
-        training = PlannedStage(data, PlannedTexts(plan, data, recipe.negatives, _table(data, cache)))
+        training = PlannedTexts(plan, data, recipe.negatives, _table(data, cache))
     validation = None if config.validation is None else _validation(config, cache)
     vocabulary = tuple(_load(source, config, cache, everything=True) for source in config.vocabulary_texts)
-    prepared = Prepared(data, training, alignment, validation, vocabulary, ())
+    prepared = Prepared(data, training, alignment, validation, vocabulary)
     findings = tuple(_look_for(task, prepared, config) for task in dict.fromkeys((*config.zero_shot, *config.look_for)))
-    return Prepared(data, training, alignment, validation, vocabulary, findings)
+    return replace(prepared, findings=findings)
 
 
 def _load(source: Source, config: TrainConfig, cache: TrainCache, *, everything: bool = False) -> ParallelData:
@@ -126,7 +109,7 @@ def _table(data: Sequence[ParallelData], cache: TrainCache) -> TextTable:
     return cache.get("texts", tuple(part.digest for part in data), lambda: TextTable.of(data))
 
 
-def _validation(config: TrainConfig, cache: TrainCache) -> PlannedStage:
+def _validation(config: TrainConfig, cache: TrainCache) -> PlannedTexts:
     """The same batches for every ratio and seed: half of them monolingual, all of them where there is one language."""
     assert config.validation is not None
     data = _load(config.validation, config, cache, everything=True)
@@ -135,7 +118,7 @@ def _validation(config: TrainConfig, cache: TrainCache) -> PlannedStage:
     steps = max(1, min(VALIDATION_BATCHES, data.n_questions * len(data.languages) // size))
     ratio = 1.0 if len(data.languages) == 1 else 0.0 if data.kind == "bitext" else 0.5
     plan = make_plan(data, PlanRequest(ratio=ratio, steps=steps, batch_size=size, seed=0))
-    return PlannedStage((data,), PlannedTexts(plan, (data,)))
+    return PlannedTexts(plan, (data,))
 
 
 def _look_for(task: str, prepared: Prepared, config: TrainConfig) -> Findings:
@@ -169,7 +152,7 @@ def _look_for(task: str, prepared: Prepared, config: TrainConfig) -> Findings:
     )
 
 
-def told(found: Findings) -> list[str]:
+def exposure_lines(found: Findings) -> list[str]:
     """Lines that tell what was found of a task."""
     head = f"texts of {found.task} among {found.n_texts:,} texts of the data"
     lines = [
@@ -193,18 +176,10 @@ def _placed(data: Sequence[ParallelData]) -> Iterator[Placed]:
     """Every distinct text with its place; then the titles of articles, so that a text's own place comes before."""
     seen: set[str] = set()
     for part in data:
-        for what, columns in (("query", part.queries), ("passage", part.passages)):
-            for code, column in zip(part.languages, columns, strict=True):
-                for name, text in zip(part.ids, column, strict=True):
-                    if text and text not in seen:
-                        seen.add(text)
-                        yield Placed(text, f"{part.name}, {what} {name} in {code}")
-        for code, column_of in zip(part.languages, part.negatives or (), strict=False):
-            for name, texts in zip(part.ids, column_of, strict=True):
-                for text in texts:
-                    if text not in seen:
-                        seen.add(text)
-                        yield Placed(text, f"{part.name}, negative of {name} in {code}")
+        for text, place in part.texts():
+            if text not in seen:
+                seen.add(text)
+                yield Placed(text, f"{part.name}, {place}")
     for part in data:
         for title in dict.fromkeys(title for titles in part.titles for title in titles):
             yield Placed(title, f"{TITLE} {part.name}")

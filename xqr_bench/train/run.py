@@ -16,9 +16,9 @@ from xqr_bench.train.batch_files import plan_statistics
 from xqr_bench.train.config import PLAN_SETTINGS, TrainConfig
 from xqr_bench.train.initial import learn_vocabulary, load_base, make_static, weights_digest
 from xqr_bench.train.plans import STRATEGIES
-from xqr_bench.train.prepare import PlannedStage, Prepared, as_json, prepare, told
+from xqr_bench.train.prepare import Prepared, as_json, exposure_lines, prepare
 from xqr_bench.train.stage import Outcome, StageOptions, run_stage
-from xqr_bench.train.texts import distinct_texts
+from xqr_bench.train.texts import PlannedTexts, distinct_texts
 from xqr_bench.train.types import ParallelData
 from xqr_bench.train.workspace import TrainCache, Workspace, is_first
 
@@ -122,7 +122,7 @@ class TrainResult:
                 f"{rows['distinct_pairs']:,} distinct pairs (each {rows['repeats_mean']:.1f} times), "
                 f"loss {stage.loss[0][1]:.3f} to {stage.loss[-1][1]:.3f}, {stage.seconds:.1f} s"
             )
-        lines += [line for findings in self.prepared.findings for line in told(findings)]
+        lines += [line for findings in self.prepared.findings for line in exposure_lines(findings)]
         return [*lines, f"weights: {self.record.weights_digest[:16]}", f"model: {self.folder}"]
 
 
@@ -220,15 +220,13 @@ class _Run:
 
     def _asked(self) -> dict[str, Any]:
         """All that the weights depend on."""
-        stages = {"training": self.prepared.training, "alignment": self.prepared.alignment}
-        validation = self.prepared.validation
+        stages = {name: getattr(self.prepared, name) for name in ("validation", "training", "alignment")}
         return {
             "recipe": self.recipe.values(),
             "seed": self.config.seed,
             "base": self.base.model_dump(mode="json", exclude={"training"}),
             "processes": int(os.environ.get("WORLD_SIZE", "1")),
             "save at": sorted(self.config.save_at),
-            "validation": None if validation is None else validation.plan.digest(),
             **{name: None if stage is None else stage.plan.digest() for name, stage in stages.items()},
         }
 
@@ -253,7 +251,7 @@ class _Run:
                 self.outcomes.append(outcome)
             return _record_stage(stage, outcome)
 
-    def _stage(self, model: Any, stage: PlannedStage, name: str, every: int) -> Outcome:
+    def _stage(self, model: Any, stage: PlannedTexts, name: str, every: int) -> Outcome:
         options = StageOptions(
             recipe=replace(self.recipe, negatives=0, patience=0),
             seed=self.config.seed,
@@ -265,17 +263,16 @@ class _Run:
             observe=self.observe,
         )
         if name == "training":
-            validation = self.prepared.validation
             options = replace(
                 options,
                 recipe=self.recipe,
                 keep_at=self.config.save_at,
                 keep=lambda outcome: self._keep(model, outcome),
-                validation=None if validation is None else validation.texts,
+                validation=self.prepared.validation,
                 evaluator=self.evaluator,
             )
         with self.observe.phase("training" if name == "training" else "aligning", stage.plan.steps):
-            outcome = run_stage(model, stage.texts, options, self.cache)
+            outcome = run_stage(model, stage, options, self.cache)
         self.outcomes.append(outcome)
         return outcome
 
@@ -321,7 +318,7 @@ class _Run:
         )
 
 
-def _record_stage(stage: PlannedStage, outcome: Outcome) -> Stage:
+def _record_stage(stage: PlannedTexts, outcome: Outcome) -> Stage:
     plan = stage.plan
     return Stage(
         data=_data_info(stage.data),
@@ -329,15 +326,8 @@ def _record_stage(stage: PlannedStage, outcome: Outcome) -> Stage:
         plan=dict(plan.arguments),
         plan_digest=plan.digest(),
         statistics=asdict(plan_statistics(plan, stage.data, outcome.updates)),
-        updates=outcome.updates,
         planned_updates=plan.steps,
-        tokens=outcome.tokens,
-        loss=outcome.loss,
-        validation=outcome.validation,
-        stopped_early=outcome.stopped_early,
-        best_update=outcome.best_update,
-        seconds=outcome.seconds,
-        resumed_at=outcome.resumed_at,
+        **{name: value for name, value in vars(outcome).items() if name in Stage.model_fields},
     )
 
 

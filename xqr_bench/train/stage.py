@@ -180,7 +180,8 @@ def _run(model: Any, texts: PlannedTexts, options: StageOptions, folder: Path, c
     trainer.train(resume_from_checkpoint=None if start is None else str(start))
     best = trainer.state.best_global_step if options.stops else None
     if best is not None:  # the library only logs it when it cannot load them
-        _load_weights(model, folder / f"checkpoint-{best}")
+        lowest = type(model)(str(folder / f"checkpoint-{best}"), device="cpu", local_files_only=True)
+        model.load_state_dict(lowest.state_dict())
     return so_far(best)
 
 
@@ -265,11 +266,6 @@ def _collator(model: Any, texts: PlannedTexts, recipe: Recipe, library: Any, cac
         return cache.get("tokens", key, lambda: Tokens(tokenizer, found, prompt))
 
     return StaticCollator(tokens(table.queries, recipe.query_prompt), tokens(table.passages, recipe.passage_prompt))
-
-
-def _load_weights(model: Any, checkpoint: Path) -> None:
-    best = type(model)(str(checkpoint), device="cpu", local_files_only=True)
-    model.load_state_dict(best.state_dict())
 
 
 @contextmanager

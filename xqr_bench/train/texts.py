@@ -75,7 +75,7 @@ class PlannedTexts:
     def __init__(
         self, plan: BatchPlan, data: Sequence[ParallelData], negatives: int = 0, table: TextTable | None = None
     ) -> None:
-        self.plan = plan
+        self.plan, self.data = plan, tuple(data)
         self.table = table or TextTable.of(data)
         self._columns = [
             np.array([part.language_index.get(code, -1) for code in plan.languages], dtype=np.int32) for part in data
@@ -127,13 +127,4 @@ class PlannedTexts:
 
 def distinct_texts(data: Iterable[ParallelData]) -> list[str]:
     """All texts of the data, each once, sorted: what a vocabulary is learned from."""
-    found: set[str] = set()
-    for part in data:
-        for columns in (part.queries, part.passages):
-            for column in columns:
-                found.update(column)
-        for negatives in part.negatives or ():
-            for texts in negatives:
-                found.update(texts)
-    found.discard("")
-    return sorted(found)
+    return sorted({text for part in data for text, _ in part.texts()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
@@ -13,8 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.types import IntArray
-
-# What training passes along: parallel question-passage data, and the plan of its batches.
 
 Int32 = NDArray[np.int32]
 BatchType = Literal["monolingual", "cross-lingual", "mixed"]
@@ -117,6 +115,18 @@ class ParallelData:
     def hard_negatives(self, question: int, language: str) -> tuple[str, ...]:
         """Hard negatives of a question in a language, often none."""
         return () if self.negatives is None else self.negatives[self.language_index[language]][question]
+
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """Every text, and where it stands: `query q1 in de`; texts that come again are given again."""
+        for what, table in (("query", self.queries), ("passage", self.passages)):
+            for code, column in zip(self.languages, table, strict=True):
+                for name, text in zip(self.ids, column, strict=True):
+                    if text:
+                        yield text, f"{what} {name} in {code}"
+        for code, of_language in zip(self.languages, self.negatives or (), strict=False):
+            for name, negatives in zip(self.ids, of_language, strict=True):
+                for text in negatives:
+                    yield text, f"negative of {name} in {code}"
 
     @cached_property
     def digest(self) -> str:

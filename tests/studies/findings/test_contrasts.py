@@ -88,7 +88,7 @@ def results(excluded: dict[str, str]) -> Results:
     rows += [f"multilingual/map/{code}" for code in codes]
     levels = [LEVELS[row.split("/")[2].startswith("th")] for row in rows]
     shape = (1, 2, len(rows), 3)
-    return Results(("alpha-0.5",), (0, 1), tuple(rows), tuple(levels), np.ones(shape), np.ones(shape), excluded, {}, ())
+    return Results(("alpha-0.5",), (0, 1), tuple(rows), tuple(levels), np.ones(shape), np.ones(shape), excluded, {})
 
 
 def test_which_scores_are_made() -> None:

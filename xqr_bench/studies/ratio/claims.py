@@ -122,14 +122,9 @@ def defined(found: Replicates, name: str) -> bool:
     return bool(np.isfinite(found.by_seed[place]).all() and np.isfinite(found.both[:, place]).all())
 
 
-def contrast(found: Replicates, terms: list[Term]) -> Contrast:
-    """A sum of weighted scores of arms."""
-    return effect(found, terms).contrast()
-
-
 def difference(found: Replicates, score: str, arm: str, base: str) -> Contrast:
     """An arm minus another on one score."""
-    return contrast(found, [Term(score, arm), Term(score, base, -1)])
+    return effect(found, [Term(score, arm), Term(score, base, -1)]).contrast()
 
 
 def score_figures(found: Replicates, keys: Mapping[Key, list[int]]) -> list[Score]:
@@ -187,13 +182,68 @@ _DISTANCE, _OWN = Key(MULTILINGUAL, "rank_distance"), Key(MULTILINGUAL, "own_lan
 _MULTI_OTHER = Key(MULTILINGUAL, "map", "level", LEVELS[1])
 _MONO_OTHER = Key(MONOLINGUAL, "map", "level", LEVELS[1])
 NO_LANGUAGE = "no language that the encoders of all arms can represent"
-TEXTS = {
-    "1": "Hybrid is the best or close to it in multilingual retrieval",
-    "2": "Monolingual-only training is good monolingually and biased multilingually, cross-lingual-only the reverse",
-    "3": "Hybrid cuts the rank distance against monolingual-only training",
-    "4a": "Hybrid is better than monolingual-only training in languages without training pairs",
-    "4b": "Hybrid is better than cross-lingual-only training in languages without training pairs",
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A contrast that is above 0 where the claim is right: a score of `arm` minus `share` of that of `other`."""
+
+    text: str
+    score: Key
+    arm: str
+    other: str
+    share: float = 1.0
+    counts: bool = True
+
+
+def _close_to_the_best() -> tuple[_Part, ...]:
+    alphas = (1.0, 0.0, *(alpha for alpha in ALPHAS if alpha not in (0.0, 0.5, 1.0)))
+    return tuple(
+        _Part(
+            f"multilingual MAP of .5 minus 98% of {alpha:g}",
+            _MULTI_MAP,
+            HYBRID,
+            f"alpha-{alpha:g}",
+            share=1 - MARGIN,
+            counts=alpha in (0.0, 1.0),
+        )
+        for alpha in alphas
+    )
+
+
+def _better_in_other_languages(other: str) -> tuple[_Part, ...]:
+    against = f"of .5 minus {other.removeprefix('alpha-')}, {LEVELS[1]}"
+    return (
+        _Part(f"multilingual MAP {against}", _MULTI_OTHER, HYBRID, other),
+        _Part(f"monolingual MAP {against}", _MONO_OTHER, HYBRID, other, counts=False),
+    )
+
+
+CLAIMS: dict[str, tuple[str, tuple[_Part, ...]]] = {
+    "1": ("Hybrid is the best or close to it in multilingual retrieval", _close_to_the_best()),
+    "2": (
+        "Monolingual-only training is good monolingually and biased multilingually, cross-lingual-only the reverse",
+        (
+            _Part("monolingual MAP of 1 minus 0", _MONO_MAP, MONO, CROSS),
+            _Part("multilingual MAP of 0 minus 1", _MULTI_MAP, CROSS, MONO),
+            _Part("rank distance of 1 minus 0", _DISTANCE, MONO, CROSS),
+            _Part("own language first of 1 minus 0", _OWN, MONO, CROSS, counts=False),
+        ),
+    ),
+    "3": (
+        "Hybrid cuts the rank distance against monolingual-only training",
+        (_Part("rank distance of 1 minus .5", _DISTANCE, MONO, HYBRID),),
+    ),
+    "4a": (
+        "Hybrid is better than monolingual-only training in languages without training pairs",
+        _better_in_other_languages(MONO),
+    ),
+    "4b": (
+        "Hybrid is better than cross-lingual-only training in languages without training pairs",
+        _better_in_other_languages(CROSS),
+    ),
 }
+"""Number -> what the paper says, and what has to be above 0."""
 
 
 def outcome(found: Contrast) -> Verdict:
@@ -212,68 +262,29 @@ def verdict(parts: Sequence[ClaimPart]) -> Verdict:
 def claims(found: Replicates) -> list[Claim]:
     """All claims; one whose arms or languages are not there says so."""
     missing = [arm for arm in (CROSS, HYBRID, MONO) if arm not in found.arms]
-    if missing or not {key.text for key in (_MONO_MAP, _MULTI_MAP, _DISTANCE, _OWN)} <= set(found.names):
-        reason = f"no results of {', '.join(missing)}" if missing else NO_LANGUAGE
-        return [
-            Claim(number=number, text=text, verdict="cannot be told", reason=reason) for number, text in TEXTS.items()
-        ]
-    made = [
-        _claim("1", _first(found)),
-        _claim("2", _second(found)),
-        _claim("3", _third(found)),
-    ]
-    if _MULTI_OTHER.text not in found.names:
-        reason = "all languages of this condition have the same level"
-        more = [Claim(number=one, text=TEXTS[one], verdict="cannot be told", reason=reason) for one in ("4a", "4b")]
-    else:
-        more = [_claim("4a", _fourth(found, MONO)), _claim("4b", _fourth(found, CROSS))]
-    return [*made, *more]
+    nothing = f"no results of {', '.join(missing)}" if missing else None
+    if not missing and not {key.text for key in (_MONO_MAP, _MULTI_MAP, _DISTANCE, _OWN)} <= set(found.names):
+        nothing = NO_LANGUAGE
+    made = []
+    for number, (text, stated) in CLAIMS.items():
+        reason = nothing
+        if reason is None and stated[0].score.text not in found.names:
+            reason = "all languages of this condition have the same level"
+        parts = [] if reason else [_judged(found, part) for part in stated if part.other in found.arms]
+        if number == "3" and reason is None:
+            share = _share_cut(found)
+            parts.append(ClaimPart(text="the same as a share of 1", effect=share, outcome=outcome(share), counts=False))
+        made.append(Claim(number=number, text=text, verdict=verdict(parts), parts=parts, reason=reason))
+    return made
 
 
-def _claim(number: str, parts: list[ClaimPart]) -> Claim:
-    return Claim(number=number, text=TEXTS[number], verdict=verdict(parts), parts=parts)
-
-
-def _part(found: Replicates, text: str, terms: list[Term], *, counts: bool = True) -> ClaimPart:
-    one = effect(found, terms)
-    made = one.contrast()
-    told = outcome(made)
-    needed = seeds_needed(one, one.estimate) if told == "cannot be told" else None
-    return ClaimPart(text=text, effect=made, outcome=told, counts=counts, seeds_needed=needed)
-
-
-def _above(found: Replicates, text: str, key: Key, arm: str, other: str, *, counts: bool = True) -> ClaimPart:
-    return _part(found, text, [Term(key.text, arm), Term(key.text, other, -1)], counts=counts)
-
-
-def _first(found: Replicates) -> list[ClaimPart]:
-    def close(arm: str, *, counts: bool) -> ClaimPart:
-        terms = [Term(_MULTI_MAP.text, HYBRID), Term(_MULTI_MAP.text, arm, MARGIN - 1)]
-        return _part(found, f"multilingual MAP of .5 minus 98% of {arm.removeprefix('alpha-')}", terms, counts=counts)
-
-    others = [f"alpha-{alpha:g}" for alpha in ALPHAS if f"alpha-{alpha:g}" not in (HYBRID, MONO, CROSS)]
-    return [
-        close(MONO, counts=True),
-        close(CROSS, counts=True),
-        *(close(arm, counts=False) for arm in others if arm in found.arms),
-    ]
-
-
-def _second(found: Replicates) -> list[ClaimPart]:
-    return [
-        _above(found, "monolingual MAP of 1 minus 0", _MONO_MAP, MONO, CROSS),
-        _above(found, "multilingual MAP of 0 minus 1", _MULTI_MAP, CROSS, MONO),
-        _above(found, "rank distance of 1 minus 0", _DISTANCE, MONO, CROSS),
-        _above(found, "own language first of 1 minus 0", _OWN, MONO, CROSS, counts=False),
-    ]
-
-
-def _third(found: Replicates) -> list[ClaimPart]:
-    share = _share_cut(found)
-    return [
-        _above(found, "rank distance of 1 minus .5", _DISTANCE, MONO, HYBRID),
-        ClaimPart(text="the same as a share of 1", effect=share, outcome=outcome(share), counts=False),
-    ]
+def _judged(found: Replicates, part: _Part) -> ClaimPart:
+    score = part.score.text
+    one = effect(found, [Term(score, part.arm), Term(score, part.other, -part.share)])
+    contrast = one.contrast()
+    judgement = outcome(contrast)
+    needed = seeds_needed(one, one.estimate) if judgement == "cannot be told" else None
+    return ClaimPart(text=part.text, effect=contrast, outcome=judgement, counts=part.counts, seeds_needed=needed)
 
 
 def _share_cut(found: Replicates) -> Contrast:
@@ -297,14 +308,6 @@ def _share_cut(found: Replicates) -> Contrast:
         seeds=len(seeds),
         seed_deviation=deviation,
     )
-
-
-def _fourth(found: Replicates, other: str) -> list[ClaimPart]:
-    name = other.removeprefix("alpha-")
-    return [
-        _above(found, f"multilingual MAP of .5 minus {name}, {LEVELS[1]}", _MULTI_OTHER, HYBRID, other),
-        _above(found, f"monolingual MAP of .5 minus {name}, {LEVELS[1]}", _MONO_OTHER, HYBRID, other, counts=False),
-    ]
 
 
 # What control arms tell; what centring leaves of an effect; differences by query language.
@@ -409,7 +412,7 @@ def centring(raw: Replicates, centred: Replicates) -> list[Centring]:
             continue
         for arm, base in (*main, *asked):
             before, after = difference(raw, score, arm, base), difference(centred, score, arm, base)
-            lost = contrast(_minus(raw, centred), [Term(score, arm), Term(score, base, -1)])
+            lost = difference(_minus(raw, centred), score, arm, base)
             made.append(
                 Centring(
                     setting=setting,

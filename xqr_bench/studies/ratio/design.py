@@ -14,7 +14,6 @@ STUDY = "ratio"
 CHECKPOINTS = (25, 50, 100, 200)
 """Percent of the updates at which a run is scored; the training goes on to the last."""
 PRIMARY = 100
-SEEDS = tuple(range(10))
 FOLD_SEED = 0
 
 

@@ -108,7 +108,7 @@ class Asked:
         conditions: which; empty: all that the folder has.
         published: file of the paper's figures; None: they are left out.
         data_dir: folder with the data files.
-        told: called with what is done next.
+        say: called with what is done next.
     """
 
     folder: Path
@@ -118,7 +118,7 @@ class Asked:
     conditions: Sequence[str] = ()
     published: Path | None = None
     data_dir: Path | str | None = None
-    told: Callable[[str], None] = lambda text: None
+    say: Callable[[str], None] = lambda text: None
 
 
 def build_ratios(asked: Asked) -> form.Ratios:
@@ -177,10 +177,10 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
     primary = load_results(folder, condition)
     levels = _levels(condition, primary, base)
     views: list[form.View] = []
-    kept: dict[str, Replicates] = {}
+    replicates: dict[str, Replicates] = {}
     for percent in checkpoints:
         for view in _VIEWS:
-            asked.told(f"{condition.name}: {view}, {percent}% of the updates")
+            asked.say(f"{condition.name}: {view}, {percent}% of the updates")
             results = primary
             if (view, percent) != (RAW, PRIMARY):
                 results = load_results(folder, condition, view=view, percent=percent)
@@ -189,7 +189,7 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
             shown, found = _view(asked, results, view, percent)
             views.append(shown)
             if percent == PRIMARY:
-                kept[view] = found
+                replicates[view] = found
     missing = []
     without, n_shared = None, None
     if condition.name == PRIMARY_CONDITION:
@@ -200,7 +200,7 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
         except DataError as error:
             missing.append(f"the figures without shared articles and paragraphs: {error.problem}")
         else:
-            asked.told(f"{condition.name}: without {len(shared)} questions of shared articles and paragraphs")
+            asked.say(f"{condition.name}: without {len(shared)} questions of shared articles and paragraphs")
             n_shared = len(shared)
             # ranks take seconds a run to read: only the arms of the primary tests
             results = load_results(folder, condition, leave_out=shared, only=(CROSS, HYBRID, MONO))
@@ -208,7 +208,7 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
     published, source = _published(asked.published, condition.evaluate)
     if source is None and asked.published is not None:
         missing.append(f"{asked.published.name} has no figures of {condition.evaluate} by language")
-    raw, centred = kept.get(RAW), kept.get(CENTRED)
+    raw, centred = replicates.get(RAW), replicates.get(CENTRED)
     return form.Condition(
         name=condition.name,
         about=_about(condition, base),

@@ -12,7 +12,6 @@ from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.files import write_text
 
-RATIOS_VERSION = 2
 FILE = "ratios.json"
 MAX_SIZE = 16 * 2**20
 BASE_ARM = "alpha-0.5"
@@ -303,10 +302,6 @@ def load_ratios(path: Path) -> Ratios:
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror or error}", remedy=remedy) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise RecordError(
-            f"{path} is no {FILE}", found=f"{place + ': ' if place else ''}{first['msg']}", remedy=remedy
-        ) from error
+        raise RecordError(f"{path} is no {FILE}", found=strict_json.first_fault(error), remedy=remedy) from error
     except ValueError as error:
         raise RecordError(f"{path} is no {FILE}: {error}", remedy=remedy) from error

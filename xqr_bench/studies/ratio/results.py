@@ -71,7 +71,6 @@ class Results:
         counts: float64 `[arms, seeds, rows, articles]`; the same in all arms.
         excluded: languages left out of `family`, with the arm that cannot represent them.
         left_out: seed -> why it is not among `seeds`.
-        plans: SHA-256 of the plans the runs were made under.
     """
 
     arms: tuple[str, ...]
@@ -82,7 +81,6 @@ class Results:
     counts: FloatArray
     excluded: dict[str, str]
     left_out: dict[int, str]
-    plans: tuple[str, ...]
 
     def family(
         self, setting: str, metric: str = "map", *, level: str | None = None, query: str | None = None
@@ -103,20 +101,6 @@ class Results:
             if pair[0] == query or (query is None and not self.excluded.keys() & set(pair)):
                 chosen.append(index)
         return chosen
-
-    def arm(self, name: str) -> int:
-        """Place of an arm.
-
-        Raises:
-            RecordError: it has no results.
-        """
-        if name not in self.arms:
-            raise RecordError(
-                f"the study has no results of the arm {name}",
-                found=f"arms: {', '.join(self.arms)}",
-                remedy="xqr-bench sweep with this arm",
-            )
-        return self.arms.index(name)
 
 
 def load_results(
@@ -206,7 +190,6 @@ def load_results(
         counts=counts,
         excluded=excluded,
         left_out=left_out,
-        plans=tuple(sorted({one["run_group"]["plan"] for one in done})),
     )
 
 

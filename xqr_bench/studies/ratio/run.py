@@ -23,12 +23,12 @@ from xqr_bench.record.describe import distinct_query_share
 from xqr_bench.record.provenance import TrainingRecord
 from xqr_bench.studies.ratio.design import PRIMARY, STUDY, Numbers, Run
 from xqr_bench.studies.ratio.scoring import (
-    Material,
+    RunData,
     Scored,
     load_compact,
     macro_scores,
-    material,
     model_name,
+    run_data,
     save_compact,
     task_file,
 )
@@ -134,7 +134,7 @@ class _Work:
         self.run, self.job, self.cache, self.place = run, job, cache, place
         self.clock = Clock()
         with self.clock.phase("reading"):
-            self.found: Material = material(run, cache, job.data_dir)
+            self.data: RunData = run_data(run, cache, job.data_dir)
         self.seconds: Counter[str] = Counter()
         self.scores: dict[str, Any] = {}
         self.distinct: dict[str, float | None] = {}
@@ -174,7 +174,7 @@ class _Work:
             self.model = self.place / "model"
         return TrainConfig(
             base=numbers.base,
-            data=[self.found.train],
+            data=[self.data.train],
             seed=run.seed,
             recipe=replace(numbers.recipe, updates=updates, patience=0),
             align=condition.bitext if aligned else None,
@@ -192,7 +192,7 @@ class _Work:
 
     def _exposure(self, made: dict[str, Any] | None = None) -> dict[str, Any] | None:
         """What the data holds of the task's texts: looked for once, the same in all arms."""
-        key = (self.run.condition, self.run.fold, self.found.train.digest)
+        key = (self.run.condition, self.run.fold, self.data.train.digest)
         found: dict[str, Any] = self.cache.get("study exposure", key, dict)
         if made:
             found.update(made)
@@ -215,7 +215,7 @@ class _Work:
     def _score(self, model: Any, training: TrainingRecord, percent: int) -> None:
         training = self._with_exposure(training)
         clock = Clock()
-        scored = Scored(model, self.found, self.cache, clock)
+        scored = Scored(model, self.data, self.cache, clock)
         views = scored.views()
         group = self.group(percent)
         if percent in (0, PRIMARY):
@@ -223,10 +223,10 @@ class _Work:
             self.distinct = {code: distinct_query_share(found) for code, found in diagnostics.items()}
             record = scored.record(model_name(self.run.id), training, diagnostics, group)
             with clock.phase("writing"):
-                save_record(record, task_file(self.place, self.found.task.name))
+                save_record(record, task_file(self.place, self.data.task.name))
         about = {
             "run_group": group,
-            "languages": list(self.found.task.languages),
+            "languages": list(self.data.task.languages),
             "trained": training.languages.trained,
             "weights": training.weights_digest,
         }
@@ -243,7 +243,7 @@ class _Work:
                 self.scores[str(percent)] = {name: macro_scores(found) for name, found in views.items()}
         self.scores = dict(sorted(self.scores.items(), key=lambda item: int(item[0])))
         if PRIMARY in self.job.numbers.checkpoints and not self.distinct:
-            diagnostics = load_record(task_file(self.place, self.found.task.name)).diagnostics
+            diagnostics = load_record(task_file(self.place, self.data.task.name)).diagnostics
             self.distinct = {code: distinct_query_share(found) for code, found in diagnostics.items()}
 
     def _compact_file(self, percent: int) -> Path:

@@ -138,7 +138,7 @@ def load_compact(path: Path) -> tuple[dict[str, Compact], dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Material:
+class RunData:
     """Data of a run.
 
     Attributes:
@@ -156,7 +156,7 @@ class Material:
     n_articles: int
 
 
-def material(run: Run, cache: TrainCache, data_dir: Path | str | None = None) -> Material:
+def run_data(run: Run, cache: TrainCache, data_dir: Path | str | None = None) -> RunData:
     """Read, or cut out, the data of a run.
 
     Raises:
@@ -165,10 +165,10 @@ def material(run: Run, cache: TrainCache, data_dir: Path | str | None = None) ->
     condition = run.condition
     out = condition.languages_out(run.seed, run.fold)
     key = (condition, run.fold, out, data_dir)
-    return cache.get("material", key, lambda: _made(run, out, cache, data_dir))
+    return cache.get("run data", key, lambda: _made(run, out, cache, data_dir))
 
 
-def _made(run: Run, out: tuple[str, ...], cache: TrainCache, data_dir: Path | str | None) -> Material:
+def _made(run: Run, out: tuple[str, ...], cache: TrainCache, data_dir: Path | str | None) -> RunData:
     condition = run.condition
     spec = resolve_task(condition.evaluate)
     # Kendall's W comes with tests, which like intervals are left to the figures over seeds
@@ -183,7 +183,7 @@ def _made(run: Run, out: tuple[str, ...], cache: TrainCache, data_dir: Path | st
     numbers = np.asarray(whole.clusters, dtype=np.int64)
     n_articles = int(numbers.max()) + 1
     if run.fold is None:
-        return Material(data, spec, whole, numbers, n_articles)
+        return RunData(data, spec, whole, numbers, n_articles)
     fold = article_folds(data, condition.folds, np.random.default_rng(condition.fold_seed))[run.fold]
     inside = np.isin(data.articles, fold)
     ids = {name for name, here in zip(data.ids, inside, strict=True) if here}
@@ -199,7 +199,7 @@ def _made(run: Run, out: tuple[str, ...], cache: TrainCache, data_dir: Path | st
     task = keep_clusters(whole, held)
     number_of = {query.id: number for query, number in zip(whole.queries, whole.clusters, strict=True)}
     articles = np.array([number_of[query.id] for query in task.queries], dtype=np.int64)
-    return Material(train, spec, task, articles, n_articles)
+    return RunData(train, spec, task, articles, n_articles)
 
 
 # One model as it is now -> its raw and centred results, from one encoding.
@@ -213,38 +213,38 @@ class Scored:
 
     Args:
         model: a SentenceTransformer, in evaluation mode.
-        found: the task.
+        data: the task.
         cache: keeps the tokens of a static model.
         clock: told the time of each part.
     """
 
-    def __init__(self, model: Any, found: Material, cache: TrainCache, clock: Clock) -> None:
-        self._found, self._clock = found, clock
+    def __init__(self, model: Any, data: RunData, cache: TrainCache, clock: Clock) -> None:
+        self._data, self._clock = data, clock
         self._bound: BoundEncoder = load_encoder(model)
         with clock.phase("encoding"):
-            self._vectors = encode(model, self._bound, found, cache)
+            self._vectors = encode(model, self._bound, data, cache)
         with clock.phase("ranking"):
             self.ranks = self._rank(self._vectors)
 
     def _rank(self, vectors: Embeddings) -> Ranks:
-        return exact_ranks(self._found.task, vectors.queries, vectors.candidates, similarity=self._bound.similarity)
+        return exact_ranks(self._data.task, vectors.queries, vectors.candidates, similarity=self._bound.similarity)
 
     def views(self) -> dict[str, Compact]:
         """Results by article, of the vectors as they are and centred on each language's mean."""
-        found = self._found
+        data = self._data
         with self._clock.phase("centring"):
             moved = transform_vectors(
-                found.task, self._vectors, TransformOptions("center"), similarity=self._bound.similarity
+                data.task, self._vectors, TransformOptions("center"), similarity=self._bound.similarity
             )
         with self._clock.phase("ranking centred"):
             ranks = {RAW: self.ranks, CENTRED: self._rank(moved.vectors)}
         with self._clock.phase("summing"):
-            return {name: compact(of, found.articles, found.n_articles) for name, of in ranks.items()}
+            return {name: compact(of, data.articles, data.n_articles) for name, of in ranks.items()}
 
     def diagnostics(self) -> dict[str, LanguageDiagnostics]:
         """What happened to the texts of each language."""
         with self._clock.phase("diagnostics"):
-            return language_diagnostics(self._found.task, self._vectors, self._bound)
+            return language_diagnostics(self._data.task, self._vectors, self._bound)
 
     def record(
         self,
@@ -254,11 +254,11 @@ class Scored:
         run_group: dict[str, Any],
     ) -> Record:
         """A record of the vectors as they are, with its ranks but without intervals."""
-        found = self._found
+        data = self._data
         with self._clock.phase("record"):
             record = make_record(
-                found.spec,
-                found.task,
+                data.spec,
+                data.task,
                 self.ranks,
                 ModelInfo(name=name, identity=self._bound.identity),
                 clock=Clock(dict(self._clock.seconds)),
@@ -268,16 +268,15 @@ class Scored:
                 warnings=list(self._bound.warnings),
                 certainty=False,  # intervals of one run say nothing of an arm, and take longer than all the rest
             )
-        made = {"training": training.model_dump(mode="json"), "exposure": exposure_of(training, found.task)}
-        record = record.model_copy(update={**made, "run_group": run_group})
-        return record
+        about = {"training": training.model_dump(mode="json"), "exposure": exposure_of(training, data.task)}
+        return record.model_copy(update={**about, "run_group": run_group})
 
 
-def encode(model: Any, bound: BoundEncoder, found: Material, cache: TrainCache) -> Embeddings:
+def encode(model: Any, bound: BoundEncoder, data: RunData, cache: TrainCache) -> Embeddings:
     """The vectors of the task, as `embed_tasks` gives them; of a static model from tokens that are kept."""
     if not is_static(model):
-        return embed_tasks(bound, [found.task])[found.task.name]
-    task = found.task
+        return embed_tasks(bound, [data.task])[data.task.name]
+    task = data.task
     vectors: dict[Role, NDArray[np.float32]] = {}
     distinct = 0
     for role in ROLES:

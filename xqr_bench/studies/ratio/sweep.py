@@ -98,7 +98,7 @@ def _load_aligned(path: Path) -> Any:
 STUDY_FILE, SUMMARY, SHARED = "study.json", "sweep.json", "shared"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
-Told = Callable[[Run, bool], None]
+Ended = Callable[[Run, bool], None]
 """Called when a run has ended, with whether it has results."""
 
 
@@ -127,7 +127,7 @@ class Sweep:
     shared: Path | None = None
 
     @property
-    def kept(self) -> Path:
+    def shared_folder(self) -> Path:
         """Folder of what runs share."""
         return self.shared or self.folder / SHARED
 
@@ -156,7 +156,7 @@ class Sweep:
         return [run for run in self.runs if not is_done(run, self.folder)]
 
 
-def sweep(asked: Sweep, told: Told | None = None) -> Path:
+def sweep(asked: Sweep, ended: Ended | None = None) -> Path:
     """Do the missing runs and write the summary record.
 
     A run's folder is complete when it holds `run.json`; what a stopped run left is written over. Same numbers, same
@@ -170,28 +170,28 @@ def sweep(asked: Sweep, told: Told | None = None) -> Path:
         XqrBenchError: whatever stops a run; those done by then stay.
     """
     missing = asked.missing()
-    told = told or (lambda run, well: None)
+    ended = ended or (lambda run, well: None)
     about = {"study": STUDY, "numbers": asked.numbers.values(), "chosen_by": asked.chosen_by}
     if not (asked.folder / STUDY_FILE).is_file():
         write_text(asked.folder / STUDY_FILE, json.dumps(about, indent=1) + "\n")
     job = Job(asked.numbers, asked.folder, sha256_of(asked.plan), asked.data_dir)
     if asked.workers == 1 or len(missing) < 2:
-        cache = FolderCache(asked.kept)
+        cache = FolderCache(asked.shared_folder)
         for run in missing:
-            told(run, do_run(run, job, cache))
+            ended(run, do_run(run, job, cache))
     else:
-        _in_processes(missing, job, asked.kept, min(asked.workers, len(missing)), told)
+        _in_processes(missing, job, asked.shared_folder, min(asked.workers, len(missing)), ended)
     return write_summary(asked, job.plan)
 
 
-def _in_processes(runs: Sequence[Run], job: Job, kept: Path, workers: int, told: Told) -> None:
+def _in_processes(runs: Sequence[Run], job: Job, shared_folder: Path, workers: int, ended: Ended) -> None:
     context = multiprocessing.get_context("spawn")
     with _threads_of_children(1):
-        pool = ProcessPoolExecutor(workers, context, _begin, (job, kept, os.getpid()))
+        pool = ProcessPoolExecutor(workers, context, _begin, (job, shared_folder, os.getpid()))
         try:
             futures: dict[Future[bool], Run] = {pool.submit(_work, run): run for run in runs}
             for future in as_completed(futures):
-                told(futures[future], future.result())
+                ended(futures[future], future.result())
         except BrokenProcessPool as error:
             raise XqrBenchError(
                 "a process of the sweep was ended from outside, perhaps for want of memory",
@@ -207,9 +207,9 @@ _job: Job | None = None
 _cache: FolderCache | None = None
 
 
-def _begin(job: Job, kept: Path, parent: int) -> None:
+def _begin(job: Job, shared_folder: Path, parent: int) -> None:
     global _job, _cache
-    _job, _cache = job, FolderCache(kept)
+    _job, _cache = job, FolderCache(shared_folder)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
@@ -246,8 +246,8 @@ def write_summary(asked: Sweep, plan: str) -> Path:
     for path in sorted(asked.folder.glob("*/*/seed-*/**/run.json")):
         found = read_run(path)
         plans.add(found["run_group"]["plan"])
-        kept = ("run_group", "scores", "distinct_query_vectors", "files", "seconds")
-        runs[found["id"]] = {name: found[name] for name in kept} | {
+        names = ("run_group", "scores", "distinct_query_vectors", "files", "seconds")
+        runs[found["id"]] = {name: found[name] for name in names} | {
             "weights": found["training"]["weights_digest"],
             "record_sha256": sha256_of(path),
         }
@@ -319,7 +319,7 @@ class Grid:
         return len(tuning_runs(self)) * (len(self.rates) * len(self.temperatures) + 1)
 
 
-def tune(base: Sweep, grid: Grid | None = None, told: Told | None = None) -> dict[str, Any]:
+def tune(base: Sweep, grid: Grid | None = None, ended: Ended | None = None) -> dict[str, Any]:
     """Choose learning rate and temperature with the first number of updates, then the number of updates.
 
     The criterion is the mean of monolingual and multilingual MAP over alpha 0, .5 and 1 and the seeds, of vectors as
@@ -329,7 +329,7 @@ def tune(base: Sweep, grid: Grid | None = None, told: Told | None = None) -> dic
     Args:
         base: the sweep that the numbers are for; runs go into `<folder>/tuning/`.
         grid: what is tried.
-        told: called when a run has ended.
+        ended: called when a run has ended.
 
     Returns:
         the choice and the whole table, as written to `<folder>/tuning.json`.
@@ -341,7 +341,7 @@ def tune(base: Sweep, grid: Grid | None = None, told: Told | None = None) -> dic
         for temperature in grid.temperatures:
             recipe = replace(base.numbers.recipe, learning_rate=rate, temperature=temperature, updates=grid.first)
             numbers = replace(base.numbers, recipe=recipe, checkpoints=(100,))
-            means = _means(base, numbers, grid, f"rate-{rate:g}-temperature-{temperature:g}", told)
+            means = _means(base, numbers, grid, f"rate-{rate:g}-temperature-{temperature:g}", ended)
             table.append({"learning_rate": rate, "temperature": temperature, "updates": grid.first, **means[100]})
     best = max(table, key=lambda row: row["criterion"])
     recipe = replace(
@@ -349,7 +349,7 @@ def tune(base: Sweep, grid: Grid | None = None, told: Told | None = None) -> dic
     )
     percents = {updates: updates * 100 // most for updates in grid.updates}
     numbers = replace(base.numbers, recipe=recipe, checkpoints=tuple(sorted(percents.values())))
-    means = _means(base, numbers, grid, "updates", told)
+    means = _means(base, numbers, grid, "updates", ended)
     second = [
         {"learning_rate": best["learning_rate"], "temperature": best["temperature"], "updates": n, **means[percents[n]]}
         for n in grid.updates
@@ -421,10 +421,10 @@ def tuning_runs(grid: Grid) -> list[Run]:
     ]
 
 
-def _means(base: Sweep, numbers: Numbers, grid: Grid, name: str, told: Told | None) -> dict[int, dict[str, Any]]:
+def _means(base: Sweep, numbers: Numbers, grid: Grid, name: str, ended: Ended | None) -> dict[int, dict[str, Any]]:
     runs = tuning_runs(grid)
     folder = base.folder / "tuning" / name
-    sweep(replace(base, runs=runs, numbers=numbers, folder=folder, chosen_by="grid", shared=base.kept), told)
+    sweep(replace(base, runs=runs, numbers=numbers, folder=folder, chosen_by="grid", shared=base.shared_folder), ended)
     done = [read_done(run, folder)["scores"] for run in runs if (folder / run.id / "run.json").is_file()]
     result: dict[int, dict[str, Any]] = {}
     for percent in numbers.checkpoints:
