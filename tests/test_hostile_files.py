@@ -22,8 +22,8 @@ from xqr_bench.board.reproduce import reproduce
 from xqr_bench.board.submissions import submit, verify
 from xqr_bench.core import strict_json, strict_parquet
 from xqr_bench.core.errors import UsageError, XqrBenchError
-from xqr_bench.encode import EncoderOptions, load_encoder
-from xqr_bench.evaluation.pipeline import evaluate_tasks
+from xqr_bench.encode import EncoderOptions
+from xqr_bench.evaluation.evaluate import evaluate
 from xqr_bench.record import Record, load_ranks, load_record, record_path, save_record
 from xqr_bench.tasks import load_spec
 
@@ -39,7 +39,7 @@ def mini_board(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def record() -> Record:
-    return submittable(evaluate_tasks(load_encoder("char-ngrams"), ["mini"], metrics=METRICS)[0])
+    return submittable(evaluate("char-ngrams", metrics=METRICS)[0])
 
 
 @pytest.fixture

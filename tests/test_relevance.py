@@ -12,13 +12,12 @@ import pytest
 import pytrec_eval
 
 from tests.conftest import needs_data
+from xqr_bench import evaluate
 from xqr_bench.analysis.asked import Choice
 from xqr_bench.analysis.compare import compare
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.types import LENIENT, MONOLINGUAL, MULTILINGUAL, PARAGRAPH, VARIANTS, Ranks, TaskData
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
-from xqr_bench.evaluation.baselines import bm25, oracle_records
-from xqr_bench.evaluation.pipeline import evaluate
 from xqr_bench.measure.certainty import attach_certainty, variant_metrics, variant_values
 from xqr_bench.measure.scores import all_per_query, score
 from xqr_bench.rank.exact import exact_ranks
@@ -47,7 +46,7 @@ def record() -> Record:
 
 @pytest.fixture(scope="module")
 def lexical() -> Record:
-    return bm25(["mini"], languages=["de", "en", "th"])[0]
+    return evaluate("bm25", "mini", languages=["de", "en", "th"])
 
 
 def hand_made(tmp_path: Path) -> TaskData:
@@ -346,7 +345,7 @@ def test_on_the_real_data_lenient_is_never_below_strict(name: str) -> None:
 
 @pytest.mark.parametrize("rule", VARIANTS)
 def test_the_oracle_is_the_ceiling_under_every_rule(rule: str) -> None:
-    oracle = oracle_records(["mini"], languages=["de", "en", "th"])[0]
+    oracle = evaluate("oracle", "mini", languages=["de", "en", "th"])
     for setting, scores in oracle.scores_under(rule).items():
         for name in ("map", "mrr", "success@1", "ndcg@10"):
             assert scores.macro[name].value == pytest.approx(1, abs=1e-12), (setting, name)

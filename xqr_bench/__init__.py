@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 # Public names load on first use, so that `import xqr_bench` and `xqr-bench --help` stay light.
 _PUBLIC = {
-    "evaluate": "xqr_bench.evaluation.pipeline",
+    "evaluate": "xqr_bench.evaluation.python",
     "load_task": "xqr_bench.tasks",
     "load_encoder": "xqr_bench.encode",
     "load_record": "xqr_bench.record",
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from xqr_bench.core.errors import XqrBenchError as XqrBenchError
     from xqr_bench.encode import Encoder as Encoder
     from xqr_bench.encode import load_encoder as load_encoder
-    from xqr_bench.evaluation.pipeline import evaluate as evaluate
+    from xqr_bench.evaluation.python import evaluate as evaluate
     from xqr_bench.record import Record as Record
     from xqr_bench.record import load_record as load_record
     from xqr_bench.tasks import load_task as load_task

@@ -24,9 +24,9 @@ from multiprocessing import get_context
 
 import numpy as np
 
+from xqr_bench import evaluate
 from xqr_bench.core.types import Candidate, Query, TaskData
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
-from xqr_bench.evaluation.pipeline import evaluate_tasks
 from xqr_bench.tasks import load_task
 
 ROWS = 32  # the library's default
@@ -177,9 +177,14 @@ def speed(folder: str, every: int, runs: int, dtypes: Sequence[str], budgets: Se
 def scores(folder: str, task: str, languages: Sequence[str] | None, limit: int | None) -> None:
     """What bfloat16 does to each score of a task."""
     records = [
-        evaluate_tasks(
-            load_encoder(folder, EncoderOptions(device="cpu", dtype=dtype)), [task], languages=languages, limit=limit
-        )[0]
+        evaluate(
+            folder,
+            task,
+            options=EncoderOptions(device="cpu", dtype=dtype),
+            languages=languages,
+            limit=limit,
+            cache=False,
+        )
         for dtype in ("float32", "bfloat16")
     ]
     info = records[0].task

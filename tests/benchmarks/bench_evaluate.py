@@ -42,7 +42,7 @@ def main() -> None:
 
     import xqr_bench.cli.options
     import xqr_bench.encode
-    import xqr_bench.evaluation.pipeline
+    import xqr_bench.evaluation.vectors
     from xqr_bench.cli.common import Session
     from xqr_bench.cli.main import cli
     from xqr_bench.encode import embed

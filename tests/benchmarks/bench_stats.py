@@ -15,8 +15,8 @@ from collections.abc import Callable
 import numpy as np
 
 from tests.conftest import VECTORS
+from xqr_bench import evaluate
 from xqr_bench.encode import EncoderOptions
-from xqr_bench.evaluation.pipeline import evaluate
 from xqr_bench.measure.certainty import attach_certainty, figures_of
 from xqr_bench.measure.differences import compare_pairs
 from xqr_bench.measure.panel import sampling_units

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ import pytest
 from xqr_bench.board import tasks
 from xqr_bench.core.files import write_text
 from xqr_bench.core.types import Ranks
-from xqr_bench.encode import load_encoder
+from xqr_bench.encode import EncoderOptions, load_encoder
 from xqr_bench.encode.char_ngrams import CharNgrams
-from xqr_bench.evaluation.baselines import oracle_records, random_records
-from xqr_bench.evaluation.pipeline import evaluate_tasks
+from xqr_bench.encode.transform import TransformOptions
+from xqr_bench.evaluation.evaluate import evaluate
+from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.record import Record, load_ranks, ranks_digest, record_path, save_ranks, save_record
-from xqr_bench.tasks import load_spec
+from xqr_bench.tasks import Selection, load_spec
 
 METRICS = ("map", "recall@1", "rank_distance", "language_position")
 Change = Callable[[Any], object]
@@ -36,10 +37,17 @@ def submittable(record: Record) -> Record:
     return record.model_copy(update={"task": info})
 
 
-def score(encoder: object, **arguments: Any) -> Record:
+def score(
+    encoder: object,
+    *,
+    options: EncoderOptions | None = None,
+    limit: int | None = None,
+    arguments: Mapping[str, Any] | None = None,
+    transform: TransformOptions | None = None,
+) -> Record:
     """A record of the mini task with few metrics, so that it is quickly proved."""
-    bound = load_encoder(encoder, arguments.pop("options", None))
-    return submittable(evaluate_tasks(bound, ["mini"], metrics=METRICS, **arguments)[0])
+    ranker = VectorRanker(load_encoder(encoder, options), transform)
+    return submittable(evaluate(ranker, select=Selection(limit=limit), metrics=METRICS, arguments=arguments)[0])
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +57,7 @@ def record() -> Record:
 
 @pytest.fixture(scope="session")
 def bounds() -> list[Record]:
-    return [submittable(made(["mini"], metrics=METRICS)[0]) for made in (random_records, oracle_records)]
+    return [submittable(evaluate(bound, metrics=METRICS)[0]) for bound in ("random", "oracle")]
 
 
 class Noisy:

@@ -19,6 +19,7 @@ from xqr_bench.board.row import reproduce_command
 from xqr_bench.board.submissions import submit
 from xqr_bench.board.table import leaderboard_text, read_leaderboard
 from xqr_bench.encode import EncoderOptions
+from xqr_bench.evaluation.evaluate import evaluate
 from xqr_bench.measure.certainty import figures_of
 from xqr_bench.measure.differences import compare_pairs, verdict
 from xqr_bench.measure.panel import sampling_units
@@ -198,9 +199,7 @@ def test_a_score_too_good(board: Path, bounds: list[Record], tmp_path: Path) -> 
 
 
 def test_undefined_figures_are_null(board: Path, bounds: list[Record], tmp_path: Path) -> None:
-    from xqr_bench.evaluation.baselines import oracle_records
-
-    made = oracle_records(["mini"], metrics=["map", "language_order_w"])[0]
+    made = evaluate("oracle", metrics=["map", "language_order_w"])[0]
     made = made.model_copy(update={"task": made.task.model_copy(update={"demonstration": False})})
     submit(save_record(made, tmp_path / "one" / "mini.json"), board)
     (row,) = shown(board)["rows"]

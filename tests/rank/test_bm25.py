@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from tests.conftest import needs_data
+from xqr_bench import evaluate
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, TaskData
-from xqr_bench.evaluation.baselines import bm25
+from xqr_bench.evaluation.baselines import LexicalRanker
+from xqr_bench.evaluation.evaluate import evaluate as evaluate_tasks
 from xqr_bench.rank.exact import ranks_of_scores
 from xqr_bench.rank.lexical import Bm25, Bm25Options, terms
 from xqr_bench.record import load_record, recompute, save_record
@@ -85,7 +87,7 @@ def test_a_query_without_a_known_term_ties_everything() -> None:
 
 
 def test_the_record(tmp_path: Path) -> None:
-    (record,) = bm25(["mini"], languages=["de", "en", "th"], options=Bm25Options(k1=1.2))
+    record = evaluate(LexicalRanker(Bm25Options(k1=1.2)), "mini", languages=["de", "en", "th"])
     identity = record.model.identity
     assert (record.model.name, identity.kind, identity.similarity) == ("bm25", "baseline", "none")
     assert identity.distribution is not None
@@ -101,7 +103,7 @@ def test_the_record(tmp_path: Path) -> None:
     assert scores[MONOLINGUAL] > scores[MULTILINGUAL] > scores[CROSS_LINGUAL] > 0
     path = save_record(record, tmp_path / "mini.json")
     assert recompute(load_record(path, ranks=True))[1] == []
-    (again,) = bm25(["mini"], languages=["de", "en", "th"], options=Bm25Options(k1=1.2))
+    again = evaluate(LexicalRanker(Bm25Options(k1=1.2)), "mini", languages=["de", "en", "th"])
     assert again.ranks_file.digest == record.ranks_file.digest
 
 
@@ -122,7 +124,7 @@ def test_parameters_that_make_no_sense(values: dict[str, float], problem: str) -
 
 @needs_data
 def test_the_figures_of_the_documentation() -> None:
-    records = bm25(["xquad-r", "mlqa-r"], metrics=["map"])
+    records = evaluate_tasks("bm25", ["xquad-r", "mlqa-r"], metrics=["map"])
     found = [[record.scores[name].macro["map"].value or 0 for name in record.task.settings] for record in records]
     assert found[0] == pytest.approx([0.7285, 0.1116, 0.0891], abs=5e-5)
     assert found[1] == pytest.approx([0.5163, 0.1004, 0.1612], abs=5e-5)

@@ -10,7 +10,8 @@ import pytest
 
 from tests.cli.run import run
 from xqr_bench.core.errors import UnknownNameError, UsageError
-from xqr_bench.evaluation.baselines import again, oracle_records, random_identity, random_ranks, random_records
+from xqr_bench.evaluation.baselines import baseline_of, random_ranker, random_ranks
+from xqr_bench.evaluation.evaluate import evaluate as evaluate_tasks
 from xqr_bench.record import load_record, recompute
 from xqr_bench.tasks import load_task
 
@@ -31,17 +32,17 @@ def test_a_seed_makes_it_repeatable() -> None:
     np.testing.assert_array_equal(first.gt, second.gt)
     assert (first.gt != other.gt).any()
     with pytest.raises(UsageError, match="--seed cannot be -1"):
-        random_identity(-1)
+        random_ranker(-1)
 
 
 def test_random_bias_is_its_reference() -> None:
-    scores = random_records(["mini"])[0].scores["multilingual"].macro
+    scores = evaluate_tasks("random")[0].scores["multilingual"].macro
     assert scores["rank_distance"].ratio_to_random == pytest.approx(1, abs=0.05)
     assert scores["own_language_first"].value == pytest.approx(1 / 11, abs=0.06)
 
 
 def test_the_oracle_is_the_ceiling() -> None:
-    record = oracle_records(["mini"])[0]
+    record = evaluate_tasks("oracle")[0]
     multilingual = record.scores["multilingual"].macro
     for scores in record.scores.values():
         for name in ("map", "mrr", "ndcg@10", "success@10"):
@@ -66,9 +67,9 @@ def test_commands(tmp_path: Path) -> None:
 
 
 def test_again() -> None:
-    record = random_records(["mini"], seed=2, metrics=["map"])[0]
-    new = again(record.model.identity, "mini", metrics=["map"])
+    record = evaluate_tasks("random:2", metrics=["map"])[0]
+    new = evaluate_tasks(baseline_of(record.model.identity), metrics=["map"])[0]
     assert new.ranks_file.digest == record.ranks_file.digest
     strange = record.model.identity.model_copy(update={"name": "dice"})
     with pytest.raises(UnknownNameError, match="no baseline named 'dice'"):
-        again(strange, "mini")
+        baseline_of(strange)

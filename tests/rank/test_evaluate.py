@@ -11,19 +11,22 @@ import pytest
 import pytrec_eval
 
 from tests.conftest import VECTORS, needs_data, needs_vectors
+from xqr_bench import evaluate
 from xqr_bench.core.errors import RunError, UnknownNameError
 from xqr_bench.core.types import LENIENT, MONOLINGUAL, MULTILINGUAL, PARAGRAPH, SETTINGS, VARIANTS
 from xqr_bench.encode import embed_tasks, load_encoder
 from xqr_bench.evaluation import runs as module
-from xqr_bench.evaluation.pipeline import evaluate, evaluate_tasks
-from xqr_bench.evaluation.runs import evaluate_runs
+from xqr_bench.evaluation.evaluate import evaluate as evaluate_tasks
+from xqr_bench.evaluation.ranker import HandedOn
+from xqr_bench.evaluation.runs import RunRanker
+from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.measure.certainty import variant_values
 from xqr_bench.measure.peers import PytrecEval
 from xqr_bench.rank.exact import vector_scores
 from xqr_bench.rank.runs import plan_runs, write_runs
 from xqr_bench.rank.variants import group_relevants
 from xqr_bench.record import Record, load_record, recompute, save_record
-from xqr_bench.tasks import load_task, resolve_task
+from xqr_bench.tasks import Selection, load_task, resolve_task
 
 CHOSEN = ["map", "mrr", "recall@1", "recall@10", "success@1", "success@10", "ndcg@10"]
 
@@ -50,7 +53,7 @@ def figures(record: Record) -> dict[tuple[str, str, str, str], float | None]:
 
 
 def test_at_full_depth_everything_is_the_same(tmp_path: Path, exact: Record) -> None:
-    (record,) = evaluate_runs(runs(tmp_path / "mine", 10_000), ["mini"])
+    (record,) = evaluate_tasks(RunRanker(runs(tmp_path / "mine", 10_000)))
     assert record.ranks_file.depth is None
     assert figures(record) == figures(exact)
     for rule in VARIANTS:
@@ -69,7 +72,7 @@ def test_at_full_depth_everything_is_the_same(tmp_path: Path, exact: Record) -> 
 
 
 def test_a_cut_run(tmp_path: Path, exact: Record) -> None:
-    (record,) = evaluate_runs(runs(tmp_path / "cut", 20), ["mini"], name="other", metrics=[*CHOSEN, "rank_distance"])
+    (record,) = evaluate_tasks(RunRanker(runs(tmp_path / "cut", 20), "other"), metrics=[*CHOSEN, "rank_distance"])
     assert record.ranks_file.depth == 20
     assert record.model.name == "other"
     found, expected = figures(record), figures(exact)
@@ -96,7 +99,7 @@ def test_a_cut_run_under_other_rules_of_relevance(tmp_path: Path, rule: str) -> 
     """pytrec_eval on the same lists: without the sentences that leave, as far as is sure then; all of the paragraph."""
     depth, data = 150, load_task("mini")
     folder = runs(tmp_path / "cut", depth, [MULTILINGUAL])
-    (record,) = evaluate_runs(folder, ["mini"], metrics=["map", "success@10"])
+    (record,) = evaluate_tasks(RunRanker(folder), metrics=["map", "success@10"])
     lists: dict[str, dict[str, float]] = {}
     with gzip.open(next(folder.glob("mini/multilingual.run*")), "rt", encoding="utf-8") as lines:
         for line in lines:
@@ -123,7 +126,7 @@ def test_a_cut_run_under_other_rules_of_relevance(tmp_path: Path, rule: str) -> 
 
 
 def test_a_cut_that_the_sentences_that_leave_could_use_up(tmp_path: Path) -> None:
-    (record,) = evaluate_runs(runs(tmp_path, 10, [MULTILINGUAL]), ["mini"], metrics=["map", "success@10"])
+    (record,) = evaluate_tasks(RunRanker(runs(tmp_path, 10, [MULTILINGUAL])), metrics=["map", "success@10"])
     reason = record.relevance[LENIENT].undefined_reason
     assert reason is not None
     assert reason.startswith("the ranking is cut at 10; up to ")
@@ -133,7 +136,7 @@ def test_a_cut_that_the_sentences_that_leave_could_use_up(tmp_path: Path) -> Non
 
 
 def test_only_the_settings_that_are_there(tmp_path: Path, exact: Record) -> None:
-    (record,) = evaluate_runs(runs(tmp_path, 10_000, [MONOLINGUAL]), ["mini"], metrics=CHOSEN)
+    (record,) = evaluate_tasks(RunRanker(runs(tmp_path, 10_000, [MONOLINGUAL])), metrics=CHOSEN)
     assert record.task.settings == [MONOLINGUAL]
     assert list(record.scores) == [MONOLINGUAL]
     for name in CHOSEN:
@@ -148,13 +151,13 @@ def test_only_the_settings_that_are_there(tmp_path: Path, exact: Record) -> None
 def test_a_cut_above_a_metrics_k(tmp_path: Path) -> None:
     folder = runs(tmp_path, 50, [MULTILINGUAL])
     with pytest.raises(RunError) as caught:
-        evaluate_runs(folder, ["mini"])
+        evaluate_tasks(RunRanker(folder))
     assert str(caught.value) == (
         "recall@100 cannot be computed: the multilingual run is cut at 50\n"
         "  to do: rank at least 100 candidates a query, or choose other metrics: --metrics "
         + ",".join(name for name in resolve_task("mini").metrics if name != "recall@100")
     )
-    (record,) = evaluate_runs(folder, ["mini"], metrics=["map", "recall@10"])
+    (record,) = evaluate_tasks(RunRanker(folder), metrics=["map", "recall@10"])
     assert list(record.scores[MULTILINGUAL].macro) == ["map", "recall@10"]
 
 
@@ -164,7 +167,7 @@ def test_missing_lists_score_0(tmp_path: Path, exact: Record) -> None:
     missing = {"de:mini-001", "th:mini-003"}
     kept = "".join(line for line in lines if line.split()[0] not in missing)
     path.write_bytes(gzip.compress(kept.encode()))
-    (record,) = evaluate_runs(tmp_path, ["mini"], metrics=["map", "recall@10"])
+    (record,) = evaluate_tasks(RunRanker(tmp_path), metrics=["map", "recall@10"])
     assert record.warnings[0] == "monolingual: 2 of 264 lists are not in the run; they score 0"
     score = record.scores[MONOLINGUAL].macro["map"]
     assert score.n == 264
@@ -180,7 +183,7 @@ def test_a_disagreement_is_called_a_bug(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(module, "PytrecEval", Wrong)
     with pytest.raises(RunError) as caught:
-        evaluate_runs(runs(tmp_path, 10_000, [MULTILINGUAL]), ["mini"], metrics=["map", "mrr"])
+        evaluate_tasks(RunRanker(runs(tmp_path, 10_000, [MULTILINGUAL])), metrics=["map", "mrr"])
     assert "otherwise than xqr-bench does: multilingual map differs by up to 1e-06" in str(caught.value)
     assert "1 of 2 metrics differ by more than 1e-09" in str(caught.value)
     assert "this is a bug in one of the two" in str(caught.value)
@@ -188,23 +191,20 @@ def test_a_disagreement_is_called_a_bug(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_many_lists_are_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_CHECKED", 50)
-    (record,) = evaluate_runs(runs(tmp_path, 10_000, [MULTILINGUAL]), ["mini"], metrics=["map"])
+    (record,) = evaluate_tasks(RunRanker(runs(tmp_path, 10_000, [MULTILINGUAL])), metrics=["map"])
     assert record.provenance.settings["cross_check"][MULTILINGUAL]["lists"] == 50
 
 
 def test_metrics_that_are_none() -> None:
     with pytest.raises(UnknownNameError, match="no metric named 'mapp'"):
-        evaluate_runs("nowhere", ["mini"], metrics=["mapp"])
+        evaluate_tasks("run:nowhere", metrics=["mapp"])
 
 
-def test_vectors_are_handed_on_with_their_task() -> None:
+def test_scores_are_handed_on_with_their_task() -> None:
     given = []
-    evaluate_tasks(
-        load_encoder("char-ngrams"),
-        ["mini"],
-        metrics=["map"],
-        on_vectors=lambda data, vectors: given.append((data.name, vectors.queries.shape[0])),
-    )
+    ranker = VectorRanker(load_encoder("char-ngrams"))
+    write = lambda data, blocks: given.append((data.name, sum(len(block.pooled) for block in blocks)))  # noqa: E731
+    evaluate_tasks(HandedOn(ranker, write), metrics=["map"])
     assert given == [("mini", 264)]
 
 
@@ -218,7 +218,7 @@ def test_a_run_of_real_vectors_that_is_cut(tmp_path: Path) -> None:
     vectors = embed_tasks(encoder, [data])["xquad-r"]
     plan = plan_runs(data, tmp_path, [MONOLINGUAL, MULTILINGUAL], tag="minilm", depth=300)
     write_runs(data, vector_scores(vectors.queries, vectors.candidates), plan, tag="minilm")
-    (cut,) = evaluate_runs(tmp_path, ["xquad-r"], languages=codes)
+    (cut,) = evaluate_tasks(RunRanker(tmp_path), ["xquad-r"], select=Selection(codes))
     whole = evaluate(f"precomputed:{VECTORS}", "xquad-r", languages=codes)
     assert cut.ranks_file.depth == 300
     for setting in (MONOLINGUAL, MULTILINGUAL):

@@ -11,7 +11,6 @@ from xqr_bench import evaluate
 from xqr_bench.analysis.compare import pair_maps
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.types import CROSS_LINGUAL, LENIENT, MONOLINGUAL, MULTILINGUAL, PARAGRAPH, STRICT, VARIANTS, Ranks
-from xqr_bench.evaluation.baselines import bm25
 from xqr_bench.measure.certainty import variant_values
 from xqr_bench.record import Record, load_record, save_record
 from xqr_bench.report.charts import score_matrix
@@ -24,7 +23,10 @@ LANGUAGES = ["de", "en", "th"]
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("records")
-    made = [evaluate("char-ngrams", "mini", languages=LANGUAGES, cache=False), bm25(["mini"], languages=LANGUAGES)[0]]
+    made = [
+        evaluate("char-ngrams", "mini", languages=LANGUAGES, cache=False),
+        evaluate("bm25", "mini", languages=LANGUAGES),
+    ]
     return [save_record(record, folder / f"{number}.json") for number, record in enumerate(made)]
 
 

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from xqr_bench import evaluate
 from xqr_bench.board.model import (
     AttestationSummary,
     Bias,
@@ -24,8 +25,6 @@ from xqr_bench.board.model import (
 from xqr_bench.board.row import TESTS, make_row, standings
 from xqr_bench.core.languages import get_group, get_language
 from xqr_bench.core.types import SETTINGS
-from xqr_bench.evaluation.baselines import bm25, oracle_records, random_records
-from xqr_bench.evaluation.pipeline import evaluate
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.record import Record
 
@@ -41,8 +40,8 @@ BAD_URL = "javascript:alert(4)"
 @cache
 def real_records() -> tuple[Record, ...]:
     """Real runs on the demonstration task, two of them on a part of it."""
-    whole = [evaluate("char-ngrams", "mini"), *bm25(["mini"])]
-    return (*whole, *random_records(["mini"]), *oracle_records(["mini"]))
+    whole = [evaluate("char-ngrams", "mini"), evaluate("bm25", "mini")]
+    return (*whole, evaluate("random", "mini"), evaluate("oracle", "mini"))
 
 
 @cache

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.train.build import parallel
+from xqr_bench import evaluate
 from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError
-from xqr_bench.evaluation.pipeline import evaluate
 from xqr_bench.train import TrainConfig, XqrEvaluator, get_recipe, train
 
 SMALL = get_recipe("static", updates=6, batch_size=4, vocabulary=400, dimensions=16, validate_every=3)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,11 +38,14 @@ from xqr_bench.core.types import FloatArray, Ranks
 from xqr_bench.encode import EncoderOptions, load_encoder
 from xqr_bench.encode.transform import TransformOptions, digest_of
 from xqr_bench.encode.trust import options_from_file, refuse_code
-from xqr_bench.evaluation.pipeline import evaluate_tasks
+from xqr_bench.evaluation.baselines import baseline_of
+from xqr_bench.evaluation.evaluate import evaluate
+from xqr_bench.evaluation.ranker import Ranker
+from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.record import Record, load_record, provenance
 from xqr_bench.record.store import file_beside
-from xqr_bench.tasks import TaskSpec, load_spec
+from xqr_bench.tasks import Selection, TaskSpec, load_spec
 from xqr_bench.tasks.load import read_bitext
 from xqr_bench.tasks.spec import load_shipped
 
@@ -95,7 +99,7 @@ def reproduce(
             the rest comes from the record.
         task: the task file, where the record is of a task that does not ship with xqr-bench.
         transform_from: the translated sentences a transform was estimated on, where they are not at the record's path.
-        data_dir, observe: as for `evaluate_tasks`.
+        data_dir, observe: as for `evaluate`.
 
     Raises:
         RecordError: the record cannot be read, or has no encoder that can be run again.
@@ -106,12 +110,10 @@ def reproduce(
     record = _load(path)
     argument = model or _model(record)
     transform = _transform(record, transform_from)
-    where: dict[str, Any] = {
-        "task": _task(record, task),
-        "data_dir": data_dir,
-        "observe": observe,
-    }
-    again = _again(record, argument, model is not None, options or EncoderOptions(), transform, where)
+    spec = _task(record, task)
+    with _ranker(record, argument, model is not None, options or EncoderOptions(), transform) as ranker:
+        select = Selection(data_dir=data_dir)
+        (again,) = evaluate(ranker, [spec], select=select, metrics=record.task.metrics, observe=observe)
     found = compare(record, again)
     versions = provenance.versions()
     made = Attestation(
@@ -190,21 +192,15 @@ def _task(record: Record, named: Path | str | None) -> TaskSpec:
     return spec
 
 
-def _again(
-    record: Record,
-    model: str,
-    chosen: bool,
-    options: EncoderOptions,
-    transform: TransformOptions | None,
-    where: dict[str, Any],
-) -> Record:
+@contextmanager
+def _ranker(
+    record: Record, model: str, chosen: bool, options: EncoderOptions, transform: TransformOptions | None
+) -> Iterator[Ranker]:
+    """What ranks again; an encoder is closed afterwards."""
     identity = record.model.identity
-    where = {**where, "metrics": record.task.metrics}
-    task = where.pop("task")
     if identity.kind == "baseline" and not chosen:
-        from xqr_bench.evaluation import baselines
-
-        return baselines.again(identity, task, **where)
+        yield baseline_of(identity)
+        return
     encoder = load_encoder(model, _options(record, options, chosen))
     try:
         if encoder.identity.kind in _WITHOUT_ENCODER:
@@ -212,15 +208,8 @@ def _again(
                 f"{model} is {_WITHOUT_ENCODER[encoder.identity.kind]}, not an encoder that can be run again",
                 remedy="name the encoder: --model MODEL",
             )
-        return evaluate_tasks(
-            encoder,
-            [task],
-            allow_zero_vectors=any(
-                found.zero_queries or found.zero_candidates for found in record.diagnostics.values()
-            ),
-            transform=transform,
-            **where,
-        )[0]
+        zeros = any(found.zero_queries or found.zero_candidates for found in record.diagnostics.values())
+        yield VectorRanker(encoder, transform, allow_zero_vectors=zeros)
     finally:
         encoder.close()
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from xqr_bench.cli.common import Session, given, task_options, trec_options
-
-if TYPE_CHECKING:
-    from xqr_bench.encode import ModelIdentity
+from xqr_bench.cli.options import score_and_save
 
 
 @click.group()
 def baseline() -> None:
-    """Score a ranking without vectors, to compare encoders with."""
+    """Score a ranking without an encoder, to compare encoders with: `evaluate bm25`, `random:SEED` or `oracle`."""
 
 
 @baseline.command(short_help="BM25 over words, or character bigrams where a script has no spaces.")
@@ -31,29 +28,12 @@ def bm25(ctx: click.Context, /, **options: Any) -> None:
     Every candidate is ranked; those without a term of the query tie at 0. Terms are words, and pairs of characters
     in scripts without spaces (Thai, Chinese, ...); docs/interop.md describes them and what other choices give.
     """
-    from xqr_bench.cli.options import block_writer
-    from xqr_bench.cli.progress import RunProgress
-    from xqr_bench.evaluation import baselines
-    from xqr_bench.rank import lexical
+    from xqr_bench.evaluation.baselines import LexicalRanker
+    from xqr_bench.rank.lexical import Bm25Options
 
     session = Session(options)
-    parameters = lexical.Bm25Options(k1=options["k1"], b=options["b"])
-    name = options["name"]
-    todo = session.todo(name, parameters.identity())
-    records = []
-    if todo:
-        with RunProgress(quiet=session.quiet) as observe:
-            records = baselines.bm25(
-                todo,
-                options=parameters,
-                name=name,
-                metrics=session.metrics,
-                on_scores=block_writer(session, name, todo, options, observe),
-                observe=observe,
-                arguments={"model": "baseline bm25", **given(ctx)},
-                **session.chosen,
-            )
-    session.finish(name, records)
+    ranker = LexicalRanker(Bm25Options(k1=options["k1"], b=options["b"]), options["name"])
+    score_and_save(session, ranker, options, {"model": "baseline bm25", **given(ctx)})
 
 
 @baseline.command(short_help="Random vectors: the floor.")
@@ -63,10 +43,12 @@ def bm25(ctx: click.Context, /, **options: Any) -> None:
 @click.pass_context
 def random(ctx: click.Context, /, **options: Any) -> None:
     """Score vectors drawn from a hash of seed and text: the same on every machine, equal for equal texts."""
-    from xqr_bench.evaluation import baselines
+    from xqr_bench.evaluation.baselines import random_ranker
 
-    identity = baselines.random_identity(options["seed"])
-    _bound(ctx, options, identity, lambda todo, **more: baselines.random_records(todo, seed=options["seed"], **more))
+    session = Session(options)
+    score_and_save(
+        session, random_ranker(options["seed"], options["name"]), options, {"model": "baseline random", **given(ctx)}
+    )
 
 
 @baseline.command(short_help="All relevants on top: the ceiling.")
@@ -78,26 +60,7 @@ def oracle(ctx: click.Context, /, **options: Any) -> None:
 
     So it prefers no language, and its recall at 1 in the pool of all languages is 1 / relevants.
     """
-    from xqr_bench.evaluation import baselines
-
-    _bound(ctx, options, baselines.oracle_identity(), baselines.oracle_records)
-
-
-def _bound(ctx: click.Context, options: dict[str, Any], identity: ModelIdentity, score: Callable[..., Any]) -> None:
-    from xqr_bench.cli.progress import RunProgress
+    from xqr_bench.evaluation.baselines import oracle_ranker
 
     session = Session(options)
-    name = options["name"]
-    todo = session.todo(name, identity)
-    records = []
-    if todo:
-        with RunProgress(quiet=session.quiet) as observe:
-            records = score(
-                todo,
-                name=name,
-                metrics=session.metrics,
-                observe=observe,
-                arguments={"model": f"baseline {identity.name}", **given(ctx)},
-                **session.chosen,
-            )
-    session.finish(name, records)
+    score_and_save(session, oracle_ranker(options["name"]), options, {"model": "baseline oracle", **given(ctx)})

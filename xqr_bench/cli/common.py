@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from xqr_bench.encode import ModelIdentity
     from xqr_bench.record import Record
-    from xqr_bench.tasks import TaskSpec
+    from xqr_bench.tasks import Selection, TaskSpec
 
 
 def limit_option(help_text: str) -> Callable[[click.decorators.FC], click.decorators.FC]:
@@ -149,13 +149,11 @@ class Session:
         self._console.print(line, soft_wrap=True)
 
     @property
-    def chosen(self) -> dict[str, Any]:
-        """Arguments of whatever makes the records: what is scored."""
-        return {
-            "data_dir": self._options["data_dir"],
-            "languages": split(self._options["languages"]),
-            "limit": self._options["limit"],
-        }
+    def select(self) -> Selection:
+        """Which part of the tasks is scored."""
+        from xqr_bench.tasks import Selection
+
+        return Selection(split(self._options["languages"]), self._options["limit"], self._options["data_dir"])
 
     @property
     def metrics(self) -> list[str] | None:

@@ -14,19 +14,15 @@ from xqr_bench.cli.options import (
     check_index_options,
     chosen_index,
     chosen_transform,
-    evaluate_run,
     index_options,
-    run_writer,
+    score_and_save,
     transform_options,
 )
 from xqr_bench.cli.printing import echo
 from xqr_bench.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from xqr_bench.encode import BoundEncoder, EncoderOptions, VectorStore
-    from xqr_bench.encode.transform import TransformOptions
-    from xqr_bench.rank.index import IndexOptions
-    from xqr_bench.record import Record
+    from xqr_bench.encode import BoundEncoder, EncoderOptions
 
 
 def _backend(ctx: click.Context, option: click.Parameter, backend: str) -> None:
@@ -106,11 +102,11 @@ def evaluate(ctx: click.Context, /, model: str, **options: Any) -> None:
     """Score the encoder MODEL: monolingual, cross-lingual, multilingual, bias.
 
     MODEL is a sentence-transformers name or folder; char-ngrams (built in, no download); package.module:Object or
-    file.py:Object; an installed plugin; precomputed:DIR; or run:DIR, a ranking made elsewhere (TREC runs).
-    `xqr-bench encoders` lists them.
+    file.py:Object; an installed plugin; precomputed:DIR; or a ranking without an encoder: run:DIR, made elsewhere
+    (TREC runs), bm25, random:SEED or oracle. `xqr-bench encoders` lists encoders.
     """
     from xqr_bench.encode import load_encoder
-    from xqr_bench.encode.load import RUN_PREFIX
+    from xqr_bench.evaluation.evaluate import registered_ranker
 
     session = Session(options)
     transform = chosen_transform(options)
@@ -119,13 +115,21 @@ def evaluate(ctx: click.Context, /, model: str, **options: Any) -> None:
     if index is not None and options["score_device"] not in (None, "auto", "cpu"):
         raise UsageError("an index is searched on the processor", remedy="leave --index or --score-device out")
     store = chosen_store(options)
-    if model.startswith(RUN_PREFIX):
-        evaluate_run(session, model, options_of(options), given(ctx), options)
+    arguments = {name: value for name, value in given(ctx).items() if name not in CACHE_OPTIONS}
+    ranker = registered_ranker(model, options_of(options))
+    if ranker is not None:
+        _refuse_options_of_vectors(model, options)
+        score_and_save(session, ranker, options, arguments)
         return
     encoder = load_encoder(model, options_of(options))
     try:
-        kept = {name: value for name, value in given(ctx).items() if name not in CACHE_OPTIONS}
-        _run(session, encoder, model, transform, index, store, kept, options)
+        session.say(f"encoder {encoder.name}" + (f" on {encoder.device}" if encoder.device else ""))
+        if encoder.hint is not None:
+            session.say(encoder.hint)
+        if options["dry_run"]:
+            _rehearse(session, encoder)
+        else:
+            _evaluate(session, encoder, {"transform": transform, "index": index, "store": store}, options, arguments)
     finally:
         encoder.close()
 
@@ -140,61 +144,51 @@ def options_of(options: Mapping[str, Any]) -> EncoderOptions:
     return EncoderOptions(**{name: options[name] for name in names}, model_kwargs=json_object(options["model_kwargs"]))
 
 
-def _run(
+def _refuse_options_of_vectors(model: str, options: Mapping[str, Any]) -> None:
+    family = model.partition(":")[0]
+    names = ["dry_run", "allow_zero_vectors", "transform", "index", "memory", "score_device"]
+    names += ["trec_run"] if family == "run" else []  # it is one
+    wrong = [f"--{name.replace('_', '-')}" for name in names if options[name]]
+    if wrong:
+        what = "a run" if family == "run" else family
+        raise UsageError(f"{', '.join(wrong)} cannot be used with {what}", remedy="leave it out")
+
+
+def _rehearse(session: Session, encoder: BoundEncoder) -> None:
+    from xqr_bench.cli.progress import RunProgress
+    from xqr_bench.evaluation.vectors import rehearse
+
+    session.show_licences(session.specs)
+    with RunProgress(quiet=session.quiet) as observe:
+        plans = rehearse(encoder, session.specs, session.select, observe)
+    for plan in plans:
+        echo(plan)
+    echo("dry run: nothing was written")
+
+
+def _evaluate(
     session: Session,
     encoder: BoundEncoder,
-    model: str,
-    transform: TransformOptions | None,
-    index: IndexOptions | None,
-    store: VectorStore | None,
-    given: dict[str, Any],
-    options: dict[str, Any],
+    chosen: Mapping[str, Any],
+    options: Mapping[str, Any],
+    arguments: Mapping[str, Any],
 ) -> None:
     from pathlib import Path
 
-    from xqr_bench.cli.progress import RunProgress
-    from xqr_bench.evaluation.pipeline import evaluate_tasks, record_name, rehearse
+    from xqr_bench.evaluation.vectors import VectorRanker
 
-    session.say(f"encoder {encoder.name}" + (f" on {encoder.device}" if encoder.device else ""))
-    if encoder.hint is not None:
-        session.say(encoder.hint)
-    if options["dry_run"]:
-        session.show_licences(session.specs)
-        with RunProgress(quiet=session.quiet) as observe:
-            plans = rehearse(encoder, session.specs, observe=observe, **session.chosen)
-        for plan in plans:
-            echo(plan)
-        echo("dry run: nothing was written")
-        return
-    name = record_name(encoder, transform, index)
-    todo = session.todo(name, encoder.identity)
     folder = Path(options["save_index"]) if options["save_index"] is not None else None
-    if folder is not None and not todo:
-        raise UsageError("there is nothing to evaluate, so no index to save", remedy="give --overwrite")
-    records: list[Record] = []
-    if todo:
-        with RunProgress(quiet=session.quiet) as observe:
-            records = evaluate_tasks(
-                encoder,
-                todo,
-                allow_zero_vectors=options["allow_zero_vectors"],
-                score_device=options["score_device"] or "auto",
-                **({} if options["memory"] is None else {"memory": options["memory"]}),
-                metrics=session.metrics,
-                on_vectors=run_writer(session, encoder, name, todo, options, observe),
-                observe=observe,
-                transform=transform,
-                index=index,
-                index_folder=folder,
-                overwrite_index=options["overwrite"],
-                store=store,
-                arguments={"model": model, **{key: value for key, value in given.items() if key != "model"}},
-                **session.chosen,
-            )
-    for record in records:
-        texts = record.provenance.texts
-        if texts is not None and texts.from_store:
-            session.say(f"{record.task.name}: {texts.from_store:,} of {texts.distinct:,} texts came from the store")
-    session.finish(name, records)
+    ranker = VectorRanker(
+        encoder,
+        index_folder=folder,
+        overwrite_index=options["overwrite"],
+        allow_zero_vectors=options["allow_zero_vectors"],
+        score_device=options["score_device"] or "auto",
+        **({} if options["memory"] is None else {"memory": options["memory"]}),
+        **chosen,
+    )
+    evaluated = score_and_save(session, ranker, options, arguments)
     if folder is not None:
+        if not evaluated:
+            raise UsageError("there is nothing to evaluate, so no index to save", remedy="give --overwrite")
         session.say(f"index: {folder}")

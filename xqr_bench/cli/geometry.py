@@ -49,7 +49,7 @@ def geometry(model: str, **options: Any) -> None:
     from xqr_bench.encode import load_encoder
     from xqr_bench.measure.geometry import geometry_of_tasks
     from xqr_bench.report.geometry import geometry_json, geometry_tables
-    from xqr_bench.tasks import resolve_task
+    from xqr_bench.tasks import Selection, resolve_task
 
     if options["as_json"] and options["as_markdown"]:
         raise UsageError("--json and --markdown exclude each other", remedy="give one of them")
@@ -62,9 +62,7 @@ def geometry(model: str, **options: Any) -> None:
                 encoder,
                 specs,
                 transform=transform,
-                data_dir=options["data_dir"],
-                languages=split(options["languages"]),
-                limit=options["limit"],
+                select=Selection(split(options["languages"]), options["limit"], options["data_dir"]),
                 allow_zero_vectors=options["allow_zero_vectors"],
                 store=store,
                 observe=observe,

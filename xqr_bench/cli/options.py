@@ -14,10 +14,11 @@ from xqr_bench.core.errors import UsageError
 if TYPE_CHECKING:
     from xqr_bench.cli.progress import RunProgress
     from xqr_bench.core.types import TaskData
-    from xqr_bench.encode import BoundEncoder, Embeddings, EncoderOptions
     from xqr_bench.encode.transform import TransformOptions
+    from xqr_bench.evaluation.ranker import Ranker
     from xqr_bench.rank.exact import ScoreBlock
     from xqr_bench.rank.index import IndexOptions
+    from xqr_bench.record import Record
     from xqr_bench.tasks import TaskSpec
 
 
@@ -76,7 +77,8 @@ def check_index_options(specs: Sequence[TaskSpec], index: IndexOptions | None, o
     from pathlib import Path
 
     from xqr_bench.cli.common import split
-    from xqr_bench.evaluation.pipeline import check_index, choose_metrics
+    from xqr_bench.evaluation.evaluate import choose_metrics
+    from xqr_bench.evaluation.vectors import check_index
 
     folder = None if options["save_index"] is None else Path(options["save_index"])
     for spec in specs:
@@ -119,47 +121,15 @@ def chosen_transform(options: Mapping[str, Any]) -> TransformOptions | None:
     return TransformOptions.parse(options["transform"], options["transform_from"])
 
 
-# TREC runs on the command line: `evaluate run:DIR`, and `--trec-run`.
+# A ranker on the command line: its records, and with `--trec-run` its runs.
 
 BlockWriter = Callable[["TaskData", Iterable["ScoreBlock"]], None]
-_NOT_OF_A_RUN = ("dry_run", "allow_zero_vectors", "trec_run", "transform", "index", "memory", "score_device")
 
 
-def evaluate_run(
-    session: Session, model: str, encoder_options: EncoderOptions, given: dict[str, Any], options: Mapping[str, Any]
-) -> None:
-    """Score the runs that MODEL, `run:DIR`, names."""
-    from xqr_bench.cli.progress import RunProgress
-    from xqr_bench.encode.load import RUN_PREFIX
-    from xqr_bench.evaluation.runs import evaluate_runs, run_identity
-
-    encoder_options.refuse_all_but("a run", frozenset({"name"}))
-    wrong = [f"--{name.replace('_', '-')}" for name in _NOT_OF_A_RUN if options.get(name)]
-    if wrong:
-        raise UsageError(f"{', '.join(wrong)} cannot be used with a run", remedy="leave it out")
-    folder = Path(model.removeprefix(RUN_PREFIX)).expanduser()
-    identity = run_identity(folder)
-    name = encoder_options.name or identity.name
-    todo = session.todo(name, identity)
-    records = []
-    if todo:
-        with RunProgress(quiet=session.quiet) as observe:
-            records = evaluate_runs(
-                folder,
-                todo,
-                name=name,
-                metrics=session.metrics,
-                observe=observe,
-                arguments={"model": model, **{key: value for key, value in given.items() if key != "model"}},
-                **session.chosen,
-            )
-    session.finish(name, records)
-
-
-def block_writer(
+def run_writer(
     session: Session, name: str, specs: Sequence[TaskSpec], options: Mapping[str, Any], observe: RunProgress
 ) -> BlockWriter | None:
-    """What writes the runs of a task from blocks of scores, as --trec-run asks; None without it.
+    """What writes the runs of a task from its scores, as --trec-run asks; None without it.
 
     Args:
         session: tells the size before.
@@ -168,10 +138,15 @@ def block_writer(
         options: the values of `trec_options`.
         observe: shows a bar.
     """
-    if options["trec_run"] is None:
-        if options["trec_settings"] is not None:
+    if options.get("trec_run") is None:
+        if options.get("trec_settings") is not None:
             raise UsageError("--trec-settings is given without --trec-run", remedy="name the folder: --trec-run DIR")
         return None
+    if options.get("index"):
+        raise UsageError(
+            "--trec-run writes the exact ranking, not that of an approximate index",
+            remedy="leave --index or --trec-run out",
+        )
     from xqr_bench.core.types import CROSS_LINGUAL
     from xqr_bench.rank.runs import check_settings, plan_runs, write_runs
 
@@ -192,26 +167,38 @@ def block_writer(
     return write
 
 
-def run_writer(
-    session: Session,
-    encoder: BoundEncoder,
-    name: str,
-    specs: Sequence[TaskSpec],
-    options: Mapping[str, Any],
-    observe: RunProgress,
-) -> Callable[[TaskData, Embeddings], None] | None:
-    """The same, from vectors: what `evaluate_tasks` calls with each task."""
-    write = block_writer(session, name, specs, options, observe)
-    if write is None:
-        return None
-    if options.get("index"):
-        raise UsageError(
-            "--trec-run writes the exact ranking, not that of an approximate index",
-            remedy="leave --index or --trec-run out",
-        )
-    from xqr_bench.rank.exact import vector_scores
+def score_and_save(session: Session, ranker: Ranker, options: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
+    """Score the tasks that have no record yet, save and print their records.
 
-    def on_vectors(data: TaskData, vectors: Embeddings) -> None:
-        write(data, vector_scores(vectors.queries, vectors.candidates, similarity=encoder.similarity))
+    Args:
+        session: which tasks.
+        ranker: what ranks; with `--trec-run` its scores are written too.
+        options: the values of `trec_options`, where the command has them.
+        arguments: as the user gave them, for the records.
 
-    return on_vectors
+    Returns:
+        whether anything was scored.
+    """
+    from xqr_bench.cli.progress import RunProgress
+    from xqr_bench.evaluation.evaluate import evaluate
+    from xqr_bench.evaluation.ranker import HandedOn
+
+    todo = session.todo(ranker.name, ranker.identity)
+    records: list[Record] = []
+    if todo:
+        with RunProgress(quiet=session.quiet) as observe:
+            write = run_writer(session, ranker.name, todo, options, observe)
+            records = evaluate(
+                ranker if write is None else HandedOn(ranker, write),
+                todo,
+                select=session.select,
+                metrics=session.metrics,
+                observe=observe,
+                arguments=arguments,
+            )
+    for record in records:
+        texts = record.provenance.texts
+        if texts is not None and texts.from_store:
+            session.say(f"{record.task.name}: {texts.from_store:,} of {texts.distinct:,} texts came from the store")
+    session.finish(ranker.name, records)
+    return bool(todo)

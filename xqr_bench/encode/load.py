@@ -116,7 +116,7 @@ def _load(spec: object, options: EncoderOptions) -> BoundEncoder:
     if text.startswith(RUN_PREFIX):
         raise EncoderError(
             f"{text} is a ranking, not an encoder: it has no vectors",
-            remedy="score it with `xqr-bench evaluate run:DIR`, in Python with xqr_bench.evaluation.runs.evaluate_runs",
+            remedy="score it with `xqr-bench evaluate run:DIR`, in Python with xqr_bench.evaluate",
         )
     if text.startswith(PREFIX):
         return Precomputed(Path(text.removeprefix(PREFIX)).expanduser(), options)

@@ -1,12 +1,10 @@
-"""Baselines -> records: BM25, a floor that knows nothing of the text, a ceiling that knows the answers."""
+"""Rankers without an encoder: BM25, a floor that knows nothing of the text, a ceiling that knows the answers."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
@@ -14,108 +12,96 @@ from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import PARAGRAPH, Ranks, TaskData
 from xqr_bench.encode import ModelIdentity
-from xqr_bench.evaluation.pipeline import choose_metrics, make_record
-from xqr_bench.rank.exact import ScoreBlock, exact_ranks, ranks_of, ranks_of_scores
+from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Task
+from xqr_bench.rank.exact import exact_ranks, ranks_of, ranks_of_scores
 from xqr_bench.rank.lexical import NAME, Bm25, Bm25Options
 from xqr_bench.rank.product import TILE_ROWS, Vectors
 from xqr_bench.rank.variants import Variants, group_relevants
-from xqr_bench.record import ModelInfo, Record
-from xqr_bench.tasks import TaskSpec, load_task, resolve_task
-
-# Baselines -> records.
 
 
-def bm25(
-    tasks: Sequence[str | Path | TaskSpec],
-    *,
-    options: Bm25Options | None = None,
-    name: str | None = None,
-    data_dir: Path | str | None = None,
-    languages: Sequence[str] | None = None,
-    limit: int | None = None,
-    metrics: Sequence[str] | None = None,
-    observe: Observer | None = None,
-    arguments: Mapping[str, Any] | None = None,
-    on_scores: Callable[[TaskData, Iterable[ScoreBlock]], None] | None = None,
-) -> list[Record]:
-    """Score BM25 on tasks: every candidate has a score, the ranks are exact and of full depth.
+@dataclass
+class LexicalRanker:
+    """BM25: every candidate has a score, the ranks are exact and of full depth."""
 
-    Args:
-        tasks: names, paths or specs.
-        options: parameters of BM25.
-        name: names the record; default "bm25".
-        data_dir, languages, limit, metrics, observe, arguments: as for `evaluate_tasks`.
-        on_scores: given each task and its scores (computed a second time), such as to write a run.
+    options: Bm25Options = field(default_factory=Bm25Options)
+    name: str = NAME
+    device: str | None = None
 
-    Returns:
-        one record per task, in order.
+    def __post_init__(self) -> None:
+        self.identity = self.options.identity()
 
-    Raises:
-        XqrBenchError: whatever is wrong with the arguments or the data.
+    def rank(self, tasks: Sequence[Task], observe: Observer) -> Iterator[Ranking]:
+        """Index the texts of each task and score them."""
+        for task in tasks:
+            clock = Clock()
+            with clock.phase("indexing"), observe.phase("indexing", 1):
+                scorer = Bm25(task.data, self.options)
+                observe.advance(1)
+            with clock.phase("ranking"):
+                ranks = ranks_of_scores(task.data, scorer.scores(), observe)
+            yield Ranking(ranks, settings=asdict(self.options), seconds=clock.seconds, blocks=scorer.scores)
+
+
+@dataclass
+class BoundRanker:
+    """A floor or a ceiling: ranks made from the task alone.
+
+    Attributes:
+        identity: what the ranks depend on.
+        ranks: task -> ranks.
+        warning: says in the record what it is.
+        name: names the record; "": as the identity does.
     """
-    observe = observe or Observer()
-    options = options or Bm25Options()
-    records = []
-    for spec in [choose_metrics(resolve_task(task), metrics) for task in tasks]:
-        clock = Clock()
-        with clock.phase("loading"), observe.phase("loading", 1):
-            data = load_task(spec, data_dir=data_dir, languages=languages, limit=limit, observe=observe)
-            observe.advance(1)
-        with clock.phase("indexing"), observe.phase("indexing", 1):
-            scorer = Bm25(data, options)
-            observe.advance(1)
-        with clock.phase("ranking"):
-            ranks = ranks_of_scores(data, scorer.scores(), observe)
-        if on_scores is not None:
-            with clock.phase("run"):
-                on_scores(data, scorer.scores())
-        records.append(
-            make_record(
-                spec,
-                data,
-                ranks,
-                ModelInfo(name=name or NAME, identity=options.identity()),
-                clock=clock,
-                settings={
-                    "data_dir": None if data_dir is None else str(data_dir),
-                    "languages": None if languages is None else list(languages),
-                    "limit": limit,
-                    "metrics": None if metrics is None else list(metrics),
-                    **asdict(options),
-                },
-                arguments=arguments,
-            )
-        )
-    return records
+
+    identity: ModelIdentity
+    ranks: Callable[[TaskData], Ranks]
+    warning: str
+    name: str = ""
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        self.name = self.name or self.identity.name
+
+    def rank(self, tasks: Sequence[Task], observe: Observer) -> Iterator[Ranking]:
+        """Make the ranks of each task."""
+        for task in tasks:
+            clock = Clock()
+            with clock.phase("ranking"), observe.phase("ranking", 1):
+                ranks = self.ranks(task.data)
+                observe.advance(1)
+            given = self.identity.model_kwargs
+            yield Ranking(ranks, warnings=(self.warning,), settings=given, seconds=clock.seconds)
 
 
 # Floor and ceiling: vectors that know nothing of the text, and a ranking that knows the answers.
 
 DIMENSIONS = 64
-RANDOM_WARNING = "random vectors: the floor, no encoder"
-ORACLE_WARNING = "every relevant candidate on top, tied: the ceiling, no encoder"
 
 
-def random_identity(seed: int) -> ModelIdentity:
-    """What the random ranking depends on.
+def random_ranker(seed: int = 0, name: str = "") -> BoundRanker:
+    """The floor: random vectors.
 
     Raises:
         UsageError: a negative seed.
     """
     if seed < 0:
         raise UsageError(f"--seed cannot be {seed}", remedy="use a whole number from 0 on")
-    return ModelIdentity(
+    identity = ModelIdentity(
         kind="baseline",
         name="random",
         revision=f"seed-{seed}",
         similarity="none",
         model_kwargs={"seed": seed, "vector_dimensions": DIMENSIONS},
     )
+    warning = "random vectors: the floor, no encoder"
+    return BoundRanker(identity, lambda data: random_ranks(data, seed), warning, name)
 
 
-def oracle_identity() -> ModelIdentity:
-    """What the oracle depends on: nothing."""
-    return ModelIdentity(kind="baseline", name="oracle", revision="1", similarity="none")
+def oracle_ranker(name: str = "") -> BoundRanker:
+    """The ceiling: all relevants on top, tied; it depends on nothing."""
+    identity = ModelIdentity(kind="baseline", name="oracle", revision="1", similarity="none")
+    warning = "every relevant candidate on top, tied: the ceiling, no encoder"
+    return BoundRanker(identity, oracle_ranks, warning, name)
 
 
 def random_ranks(data: TaskData, seed: int = 0) -> Ranks:
@@ -155,89 +141,47 @@ def oracle_ranks(data: TaskData) -> Ranks:
     return variants.attach(ranks_of(data, np.zeros_like(eq), eq))
 
 
-def random_records(tasks: Sequence[str | Path | TaskSpec], *, seed: int = 0, **arguments: Any) -> list[Record]:
-    """Score random vectors on tasks; arguments as for `bound_records`."""
-    return bound_records(
-        tasks, random_identity(seed), lambda data: random_ranks(data, seed), RANDOM_WARNING, **arguments
-    )
+# MODEL strings, and the baseline of a record.
 
 
-def oracle_records(tasks: Sequence[str | Path | TaskSpec], **arguments: Any) -> list[Record]:
-    """Score the oracle on tasks; arguments as for `bound_records`."""
-    return bound_records(tasks, oracle_identity(), oracle_ranks, ORACLE_WARNING, **arguments)
-
-
-def bound_records(
-    tasks: Sequence[str | Path | TaskSpec],
-    identity: ModelIdentity,
-    rank: Callable[[TaskData], Ranks],
-    warning: str,
-    *,
-    name: str | None = None,
-    data_dir: Path | str | None = None,
-    languages: Sequence[str] | None = None,
-    limit: int | None = None,
-    metrics: Sequence[str] | None = None,
-    observe: Observer | None = None,
-    arguments: Mapping[str, Any] | None = None,
-) -> list[Record]:
-    """Score ranks made from the task alone.
-
-    Args:
-        tasks: names, paths or specs.
-        identity: of what ranks.
-        rank: task -> ranks.
-        warning: says in the record what it is.
-        name: names the record; default: the identity's name.
-        data_dir, languages, limit, metrics, observe, arguments: as for `evaluate_tasks`.
-
-    Returns:
-        one record per task, in order.
-    """
-    observe = observe or Observer()
-    records = []
-    for spec in [choose_metrics(resolve_task(task), metrics) for task in tasks]:
-        clock = Clock()
-        with clock.phase("loading"), observe.phase("loading", 1):
-            data = load_task(spec, data_dir=data_dir, languages=languages, limit=limit, observe=observe)
-            observe.advance(1)
-        with clock.phase("ranking"), observe.phase("ranking", 1):
-            ranks = rank(data)
-            observe.advance(1)
-        settings = {
-            "data_dir": None if data_dir is None else str(data_dir),
-            "languages": None if languages is None else list(languages),
-            "limit": limit,
-            "metrics": None if metrics is None else list(metrics),
-            **identity.model_kwargs,
-        }
-        model = ModelInfo(name=name or identity.name, identity=identity)
-        records.append(
-            make_record(
-                spec, data, ranks, model, clock=clock, settings=settings, arguments=arguments, warnings=[warning]
-            )
+@RANKERS.register(NAME)
+def _bm25(argument: str) -> LexicalRanker:
+    if argument:
+        raise UsageError(
+            f"{NAME} takes nothing after a colon", remedy=f"xqr-bench baseline {NAME} has options for its parameters"
         )
-    return records
+    return LexicalRanker()
 
 
-# A baseline by its identity: what a record says, run once more.
+@RANKERS.register("random")
+def _random(argument: str) -> BoundRanker:
+    if not (argument or "0").isdecimal():
+        raise UsageError(f"the seed in random:{argument} is no whole number", remedy="write random:SEED, as random:1")
+    return random_ranker(int(argument or 0))
 
 
-def again(identity: ModelIdentity, task: TaskSpec, **arguments: Any) -> Record:
-    """Run the baseline of a record on a task; arguments as for `bm25`.
+@RANKERS.register("oracle")
+def _oracle(argument: str) -> BoundRanker:
+    if argument:
+        raise UsageError("oracle takes nothing after a colon", remedy="write oracle")
+    return oracle_ranker()
+
+
+def baseline_of(identity: ModelIdentity) -> Ranker:
+    """The baseline that a record was made with.
 
     Raises:
         UnknownNameError: there is no such baseline.
         RecordError: its parameters are not numbers.
     """
     given = identity.model_kwargs
-    if not all(type(value) in (int, float) for value in given.values()):
+    numbers = {name: value for name, value in given.items() if name in ("k1", "b", "seed")}
+    if not all(type(value) in (int, float) for value in numbers.values()):
         raise RecordError("the parameters of the record's baseline are not numbers", found=str(given)[:80])
     if identity.name == NAME:
-        options = Bm25Options(**{name: float(given[name]) for name in ("k1", "b") if name in given})
-        return bm25([task], options=options, **arguments)[0]
+        return LexicalRanker(Bm25Options(**{name: float(numbers[name]) for name in ("k1", "b") if name in numbers}))
     if identity.name == "random":
-        return random_records([task], seed=int(given.get("seed", 0)), **arguments)[0]
+        return random_ranker(int(numbers.get("seed", 0)))
     if identity.name == "oracle":
-        return oracle_records([task], **arguments)[0]
+        return oracle_ranker()
     raise UnknownNameError("baseline", identity.name, [NAME, "random", "oracle"])

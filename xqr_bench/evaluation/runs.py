@@ -1,11 +1,10 @@
-"""TREC runs -> records: any system's ranking, counted in one pass and scored like an encoder's."""
+"""TREC runs as rankers: any system's ranking, counted in one pass and scored like an encoder's."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import MULTILINGUAL, SETTINGS, FloatArray, IntArray, Ranks, TaskData
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.encode.hub import digest_of_files
-from xqr_bench.evaluation.pipeline import choose_metrics, make_record
+from xqr_bench.evaluation.ranker import RANKERS, Ranking, Task
 from xqr_bench.measure.metrics.per_query import setting_views
 from xqr_bench.measure.peers import Agreement, PytrecEval, compare, require_agreement
 from xqr_bench.rank.exact import ranks_of
@@ -29,8 +28,6 @@ from xqr_bench.rank.runs import (
     unjudged_ids,
 )
 from xqr_bench.rank.variants import Variants, group_relevants
-from xqr_bench.record import ModelInfo, Record
-from xqr_bench.tasks import TaskSpec, load_task, resolve_task
 
 # Runs -> counts: one pass over a run file, a bounded number of its lines in memory.
 
@@ -305,25 +302,15 @@ def _line(chunk: Chunk, codes: IntArray, code: int) -> int:
     return chunk.line_of(int(np.flatnonzero(codes == code)[0]))
 
 
-# Runs -> records: any system's ranking, scored like an encoder's.
+# Runs -> rankings.
 
 MAX_CHECKED = 20_000
 CHECK_SEED = 0
 
 
-def evaluate_runs(
-    folder: Path | str,
-    tasks: Sequence[str | Path | TaskSpec],
-    *,
-    name: str | None = None,
-    data_dir: Path | str | None = None,
-    languages: Sequence[str] | None = None,
-    limit: int | None = None,
-    metrics: Sequence[str] | None = None,
-    observe: Observer | None = None,
-    arguments: Mapping[str, Any] | None = None,
-) -> list[Record]:
-    """Score the TREC runs below a folder; the record holds the settings that have a run.
+@dataclass
+class RunRanker:
+    """The TREC runs below a folder, `<task>/<setting>.run` or `.run.gz`; records hold the settings that have a run.
 
     Candidates are ranked by score, as trec_eval does, and never by the rank column; scores are read as 32-bit
     floats, as trec_eval does. Every figure is also computed by pytrec_eval (on at most 20,000 lists a setting).
@@ -332,66 +319,60 @@ def evaluate_runs(
     is missing, the record is of full depth; else its depth is its longest list, a relevant that is not in its list
     has no rank, and measures that need all ranks are undefined.
 
-    Args:
-        folder: holds `<task>/<setting>.run` or `.run.gz`.
-        tasks: names, paths or specs.
-        name: names the record; default: the folder's own name.
-        data_dir, languages, limit, metrics, observe, arguments: as for `evaluate_tasks`.
-
-    Returns:
-        one record per task, in order.
-
-    Raises:
-        RunError: a run is missing or cannot be scored: see `RunReader.read`; or it is cut above a metric's cutoff.
-        XqrBenchError: whatever is wrong with the task or its data.
+    Attributes:
+        folder: holds the runs.
+        name: names the records; "": as the folder is called.
     """
-    folder = Path(folder).expanduser()
-    observe = observe or Observer()
-    specs = [choose_metrics(resolve_task(task), metrics) for task in tasks]
-    files = {spec.name: run_files(folder, spec.name) for spec in specs}
-    identity = run_identity(folder)
-    records = []
-    for spec in specs:
-        clock = Clock()
-        with clock.phase("loading"), observe.phase("loading", 1):
-            data = load_task(spec, data_dir=data_dir, languages=languages, limit=limit, observe=observe)
-            observe.advance(1)
-        there = {setting: path for setting, path in files[spec.name].items() if setting in spec.settings}
-        if not there:
+
+    folder: Path
+    name: str = ""
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        self.folder = self.folder.expanduser()
+        self.identity = run_identity(self.folder)
+        self.name = self.name or self.identity.name
+
+    def rank(self, tasks: Sequence[Task], observe: Observer) -> Iterator[Ranking]:
+        """Read the runs of each task.
+
+        Raises:
+            RunError: a run is missing or cannot be scored: see `RunReader.read`; or it is cut above a metric's cutoff.
+        """
+        files = {task.spec.name: run_files(self.folder, task.spec.name) for task in tasks}
+        for task in tasks:
+            yield self._read(task, files[task.spec.name], observe)
+
+    def _read(self, task: Task, files: Mapping[str, Path], observe: Observer) -> Ranking:
+        spec, data, clock = task.spec, task.data, Clock()
+        chosen = {setting: path for setting, path in files.items() if setting in spec.settings}
+        if not chosen:
             raise RunError(
-                f"{folder} has runs of {spec.name} only in settings that the task has not",
-                found=", ".join(files[spec.name]),
+                f"{self.folder} has runs of {spec.name} only in settings that the task has not",
+                found=", ".join(files),
                 remedy=f"the task has: {', '.join(spec.settings)}; the layout is {LAYOUT}",
             )
         peer = PytrecEval(spec.metrics)
         with clock.phase("reading"):
-            counts = {setting: _read(data, setting, path, peer, observe) for setting, path in there.items()}
+            counts = {setting: _read(data, setting, path, peer, observe) for setting, path in chosen.items()}
         ranks = ranks_of_run(data, counts)
         _refuse_cut(spec.metrics, counts)
         with clock.phase("cross-check"):
             views = setting_views(ranks, tuple(counts))
-            found = [item for setting in counts for item in compare(views[setting], peer, counts[setting].theirs)]
-            require_agreement(found, f"{folder} on {spec.name}")
-        settings: dict[str, Any] = {
-            "data_dir": None if data_dir is None else str(data_dir),
-            "languages": None if languages is None else list(languages),
-            "limit": limit,
-            "metrics": None if metrics is None else list(metrics),
-            "cross_check": {"with": "pytrec_eval", **_summary(found)},
-        }
-        records.append(
-            make_record(
-                spec.model_copy(update={"settings": tuple(there)}),
-                data,
-                ranks,
-                ModelInfo(name=name or identity.name, identity=identity),
-                clock=clock,
-                warnings=_warnings(counts),
-                settings=settings,
-                arguments=arguments,
-            )
+            agreed = [item for setting in counts for item in compare(views[setting], peer, counts[setting].theirs)]
+            require_agreement(agreed, f"{self.folder} on {spec.name}")
+        return Ranking(
+            ranks,
+            warnings=_warnings(counts),
+            settings={"cross_check": {"with": "pytrec_eval", **_summary(agreed)}},
+            seconds=clock.seconds,
+            scored_settings=tuple(chosen),
         )
-    return records
+
+
+@RANKERS.register("run")
+def _run(argument: str) -> RunRanker:
+    return RunRanker(Path(argument))
 
 
 def run_identity(folder: Path) -> ModelIdentity:

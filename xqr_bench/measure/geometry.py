@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,7 +17,7 @@ from xqr_bench.core.types import FloatArray, IntArray, TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, VectorStore, embed_tasks
 from xqr_bench.encode.transform import Source, TransformOptions, read_source, transform_vectors
 from xqr_bench.rank.exact import ScoreBlock, vector_scores
-from xqr_bench.tasks import TaskSpec, load_task
+from xqr_bench.tasks import Selection, TaskSpec
 
 # Hubness: candidates that stand near the top for very many queries.
 
@@ -456,9 +455,7 @@ def geometry_of_tasks(
     specs: Sequence[TaskSpec],
     *,
     transform: TransformOptions | None = None,
-    data_dir: Path | str | None = None,
-    languages: Sequence[str] | None = None,
-    limit: int | None = None,
+    select: Selection | None = None,
     allow_zero_vectors: bool = False,
     store: VectorStore | None = None,
     observe: Observer | None = None,
@@ -469,7 +466,7 @@ def geometry_of_tasks(
         encoder: as `load_encoder` returns it.
         specs: the tasks.
         transform: also measure the vectors after it.
-        data_dir, languages, limit: as for `load_task`.
+        select: which part of them; default: all.
         allow_zero_vectors, store: as for `embed_tasks`.
         observe: hears how far the work is.
 
@@ -480,7 +477,8 @@ def geometry_of_tasks(
         XqrBenchError: whatever is wrong with the data, the encoder or the transform.
     """
     observe = observe or Observer()
-    tasks = [load_task(spec, data_dir=data_dir, languages=languages, limit=limit, observe=observe) for spec in specs]
+    select = select or Selection()
+    tasks = [select.load(spec, observe) for spec in specs]
     bitext = read_source(transform, tasks)
     vectors = embed_tasks(
         encoder,

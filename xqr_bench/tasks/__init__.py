@@ -3,7 +3,7 @@
 `docs/tasks.md` describes task files, the source format, and where data is looked for.
 """
 
-from xqr_bench.tasks.load import load_task
+from xqr_bench.tasks.load import Selection, load_task
 from xqr_bench.tasks.readers import READERS, LanguageData, SourceCandidate, SourceQuestion
 from xqr_bench.tasks.sources import (
     FileCheck,
@@ -30,6 +30,7 @@ __all__ = [
     "FileCheck",
     "LanguageData",
     "Place",
+    "Selection",
     "SourceCandidate",
     "SourceFile",
     "SourceQuestion",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -241,6 +241,33 @@ def load_task(
     partial = {} if len(chosen) == len(spec.languages) else {"languages": list(chosen)}
     data = assemble(spec.name, parsed, files=files, partial=partial, relevance=spec.relevance)
     return data if limit is None else first_questions(data, limit)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which part of tasks is used, and where their files are: arguments of `load_task` as one value.
+
+    Attributes:
+        languages: only these; None: all.
+        limit: only the first so many questions; None: all.
+        data_dir: the folder that holds the files; None: XQR_BENCH_DATA, else the cache.
+    """
+
+    languages: Sequence[str] | None = None
+    limit: int | None = None
+    data_dir: Path | str | None = None
+
+    def load(self, task: str | Path | TaskSpec | TaskData, observe: Observer | None = None) -> TaskData:
+        """Read this part of a task; see `load_task`."""
+        return load_task(task, data_dir=self.data_dir, languages=self.languages, limit=self.limit, observe=observe)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The values as a record keeps them."""
+        return {
+            "data_dir": None if self.data_dir is None else str(self.data_dir),
+            "languages": None if self.languages is None else list(self.languages),
+            "limit": self.limit,
+        }
 
 
 def assemble(

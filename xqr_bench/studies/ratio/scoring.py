@@ -23,7 +23,8 @@ from xqr_bench.encode import BoundEncoder, Embeddings, embed_tasks, load_encoder
 from xqr_bench.encode.options import ROLES, Role
 from xqr_bench.encode.texts import embeddings_of, items_of
 from xqr_bench.encode.transform import TransformOptions, transform_vectors
-from xqr_bench.evaluation.pipeline import choose_metrics, make_record
+from xqr_bench.evaluation.evaluate import choose_metrics, make_record
+from xqr_bench.evaluation.ranker import Ranking, Task
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import all_per_query
 from xqr_bench.rank.exact import exact_ranks
@@ -256,16 +257,14 @@ class Scored:
         """A record of the vectors as they are, with its ranks but without intervals."""
         data = self._data
         with self._clock.phase("record"):
+            ranking = Ranking(self.ranks, warnings=self._bound.warnings, diagnostics=diagnostics)
             record = make_record(
-                data.spec,
-                data.task,
-                self.ranks,
+                Task(data.spec, data.task),
+                ranking,
                 ModelInfo(name=name, identity=self._bound.identity),
                 clock=Clock(dict(self._clock.seconds)),
-                settings={"study": run_group},
                 device=self._bound.device,
-                diagnostics=diagnostics,
-                warnings=list(self._bound.warnings),
+                settings={"study": run_group},
                 certainty=False,  # intervals of one run say nothing of an arm, and take longer than all the rest
             )
         about = {"training": training.model_dump(mode="json"), "exposure": exposure_of(training, data.task)}

@@ -1,0 +1,124 @@
+"""Every family of rankers goes through the one loop; a new one is a class and an entry point."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from tests.seen import Seen
+from xqr_bench.cli.main import cli
+from xqr_bench.core.errors import UsageError, XqrBenchError
+from xqr_bench.core.types import SETTINGS
+from xqr_bench.encode import load_encoder
+from xqr_bench.encode.transform import TransformOptions
+from xqr_bench.evaluation.evaluate import evaluate, opened
+from xqr_bench.evaluation.ranker import RANKERS, HandedOn, Ranker
+from xqr_bench.evaluation.runs import RunRanker
+from xqr_bench.evaluation.vectors import VectorRanker
+from xqr_bench.rank.index import IndexOptions
+from xqr_bench.rank.runs import plan_runs, write_runs
+from xqr_bench.record import Record, recompute
+
+GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text("utf-8"))
+"""Family -> setting -> MAP and rank distance on mini, from when each family had a loop of its own (commit 75c2c23)."""
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "rankers.md").read_text("utf-8")
+
+
+def ranker(family: str, folder: Path) -> Ranker | str:
+    encoder = load_encoder("char-ngrams")
+    match family:
+        case "exact":
+            return VectorRanker(encoder)
+        case "centred":
+            return VectorRanker(encoder, TransformOptions("center"))
+        case "flat" | "hnsw":
+            return VectorRanker(encoder, index=IndexOptions(family))
+        case "run":
+            write = HandedOn(
+                VectorRanker(encoder),
+                lambda data, blocks: (
+                    write_runs(data, blocks, plan_runs(data, folder, SETTINGS, tag="x", depth=10_000), tag="x") and None
+                ),
+            )
+            evaluate(write, metrics=["map"])
+            return RunRanker(folder)
+    return family
+
+
+def figures(record: Record) -> dict[str, dict[str, float | None]]:
+    return {
+        setting: {name: scores.macro[name].value for name in ("map", "rank_distance") if name in scores.macro}
+        for setting, scores in record.scores.items()
+    }
+
+
+@pytest.mark.parametrize("family", GOLDEN)
+def test_every_family_goes_through_the_one_loop(family: str, tmp_path: Path) -> None:
+    seen = Seen()
+    (record,) = evaluate(ranker(family, tmp_path / "runs"), observe=seen)
+    assert figures(record) == {setting: pytest.approx(values, abs=1e-9) for setting, values in GOLDEN[family].items()}
+    assert record.provenance.settings["limit"] is None
+    assert "loading" in record.provenance.seconds
+    assert seen.phases[0] == ("loading", 1)
+    assert seen.ended == len(seen.phases)
+    assert recompute(record)[1] == []
+
+
+@pytest.fixture
+def by_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ranker of docs/rankers.md, as if its package were installed."""
+    (source,) = re.findall(r"^```python\n(# by_length\.py\n.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    (shown,) = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    (tmp_path / "by_length.py").write_text(source, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    ((group, named),) = tomllib.loads(shown)["project"]["entry-points"].items()
+    points = [metadata.EntryPoint(name, value, group) for name, value in named.items()]
+    installed = metadata.entry_points
+    monkeypatch.setattr(
+        metadata, "entry_points", lambda **asked: points if asked == {"group": group} else installed(**asked)
+    )
+    yield
+    sys.modules.pop("by_length", None)
+
+
+def test_what_a_new_ranker_costs(by_length: None) -> None:
+    """The page's own program, and its command: a record like any other, and runs."""
+    from click.testing import CliRunner
+
+    (program,) = re.findall(r"^```python\n(from xqr_bench import.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    names: dict[str, object] = {"print": lambda value: None}
+    exec(compile(program, "docs/rankers.md", "exec"), names)
+    (command,) = re.findall(r"^```sh\nxqr-bench (.*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
+    done = CliRunner().invoke(cli, [*command.split(), "--trec-run", "runs", "--quiet"], catch_exceptions=False)
+    assert done.exit_code == 0
+    record = names["record"]
+    assert isinstance(record, Record)
+    saved = json.loads(Path("results/by-length/mini.json").read_text("utf-8"))
+    assert saved["ranks_file"]["digest"] == record.ranks_file.digest
+    assert saved["model"]["identity"]["revision"] == "short"
+    assert saved["provenance"]["arguments"]["model"] == "by-length:short"
+    (again,) = evaluate("run:runs")
+    assert figures(again) == figures(record)
+
+
+def test_names_of_rankers(by_length: None) -> None:
+    assert {"bm25", "random", "oracle", "run", "by-length"} <= set(RANKERS)
+    with opened("random:7") as found:
+        assert found.identity.revision == "seed-7"
+    for model in ("bm25:x", "oracle:1", "random:one"):
+        with pytest.raises(UsageError), opened(model):
+            pass
+    with pytest.raises(XqrBenchError), opened("by-lengths"):
+        pass
+
+
+def test_a_ranker_without_scores_writes_no_run(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="oracle has no scores to write"), opened("oracle") as found:
+        evaluate(HandedOn(found, lambda data, blocks: None))

@@ -1,0 +1,202 @@
+"""evaluate(): the one loop from a ranker and tasks to records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from xqr_bench.core.errors import UsageError
+from xqr_bench.core.observe import Clock, Observer
+from xqr_bench.encode import EncoderOptions, load_encoder
+from xqr_bench.evaluation import baselines, runs  # noqa: F401  (they register themselves)
+from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Task
+from xqr_bench.evaluation.vectors import VectorRanker
+from xqr_bench.measure.certainty import attach_certainty
+from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.measure.scores import all_per_query, score
+from xqr_bench.record import ModelInfo, Provenance, RanksInfo, Record, provenance, ranks_digest
+from xqr_bench.record.describe import relevance_info, task_info
+from xqr_bench.tasks import Selection, TaskSpec, resolve_task
+
+
+def evaluate(
+    ranker: str | object,
+    tasks: Sequence[str | Path | TaskSpec] = ("mini",),
+    *,
+    select: Selection | None = None,
+    metrics: Sequence[str] | None = None,
+    options: EncoderOptions | None = None,
+    observe: Observer | None = None,
+    arguments: Mapping[str, Any] | None = None,
+) -> list[Record]:
+    """Rank tasks and score the rankings.
+
+    Args:
+        ranker: a `Ranker`, a loaded encoder, or whatever `opened` takes.
+        tasks: names, paths or specs.
+        select: which part of them; default: all.
+        metrics: compute these instead of the metrics of the tasks.
+        options: see `opened`.
+        observe: hears how far the work is.
+        arguments: the arguments as the user gave them, for the records.
+
+    Returns:
+        one record for each task, in order, with its ranks.
+
+    Raises:
+        XqrBenchError: whatever is wrong with the arguments, the data or the ranker.
+    """
+    select, observe, clock = select or Selection(), observe or Observer(), Clock()
+    specs = [choose_metrics(resolve_task(task), metrics) for task in tasks]
+    with opened(ranker, options) as ranks:
+        with clock.phase("loading"), observe.phase("loading", len(specs)):
+            loaded = []
+            for spec in specs:
+                loaded.append(Task(spec, select.load(spec, observe)))
+                observe.advance(1)
+        asked = {**select.as_dict(), "metrics": None if metrics is None else list(metrics)}
+        records = []
+        for task, ranking in zip(loaded, ranks.rank(loaded, observe), strict=True):
+            model = ModelInfo(name=ranks.name, identity=ranks.identity)
+            seconds = {**clock.seconds, **ranking.seconds}
+            records.append(
+                make_record(
+                    task,
+                    ranking,
+                    model,
+                    clock=Clock(seconds),
+                    device=ranks.device,
+                    settings={**asked, **ranking.settings},
+                    arguments=arguments,
+                )
+            )
+    return records
+
+
+@contextmanager
+def opened(ranker: str | object, options: EncoderOptions | None = None) -> Iterator[Ranker]:
+    """The ranker that something names or is, for as long as the block lasts.
+
+    Args:
+        ranker: a `Ranker`; a loaded encoder; a MODEL string as on the command line; or any object with an encode
+            method (see `Encoder`). What is loaded here is closed afterwards.
+        options: how to load and use an encoder, or the name of another ranker.
+
+    Raises:
+        UsageError: an option that means nothing to it.
+        XqrBenchError: it cannot be loaded.
+    """
+    if isinstance(ranker, Ranker):
+        yield ranker
+        return
+    registered = registered_ranker(ranker, options or EncoderOptions())
+    if registered is not None:
+        yield registered
+        return
+    encoder = load_encoder(ranker, options)
+    try:
+        yield VectorRanker(encoder)
+    finally:
+        if encoder is not ranker:
+            encoder.close()
+
+
+def registered_ranker(model: object, options: EncoderOptions) -> Ranker | None:
+    """The ranker that a MODEL string names, such as `bm25`, `random:3` or `run:DIR`; None: it names an encoder.
+
+    Raises:
+        UsageError: an option other than the name.
+    """
+    family, _, argument = str(model).partition(":") if isinstance(model, str | Path) else ("", "", "")
+    if family not in RANKERS:
+        return None
+    options.refuse_all_but(f"{'a ' if family == 'run' else ''}{family}", frozenset({"name"}))
+    ranker = RANKERS.get(family)(argument)
+    if options.name is not None:
+        ranker.name = options.name
+    return ranker
+
+
+def choose_metrics(spec: TaskSpec, metrics: Sequence[str] | None) -> TaskSpec:
+    """The task with these metrics instead of its own; itself when None.
+
+    Raises:
+        UnknownNameError, UsageError: one of them is no metric, or none is named.
+    """
+    if metrics is None:
+        return spec
+    names = tuple(dict.fromkeys(parse_metric(name).name for name in metrics))
+    if not names:
+        raise UsageError("no metric is left", remedy="name some, such as map,mrr,recall@10")
+    return spec.model_copy(update={"metrics": names})
+
+
+def make_record(
+    task: Task,
+    ranking: Ranking,
+    model: ModelInfo,
+    *,
+    clock: Clock,
+    device: str | None = None,
+    settings: Mapping[str, Any],
+    arguments: Mapping[str, Any] | None = None,
+    certainty: bool = True,
+) -> Record:
+    """Score a ranking and put the record together, wherever it comes from.
+
+    Args:
+        task: what was ranked.
+        ranking: how.
+        model: what ranked it.
+        clock: the time spent so far; scoring is added.
+        device: where the model ran.
+        settings: the arguments with their defaults.
+        arguments: the arguments as the user gave them.
+        certainty: whether to compute intervals, which take most of the time.
+
+    Returns:
+        the record, with its ranks.
+    """
+    spec, ranks = task.spec, ranking.ranks
+    if ranking.scored_settings is not None:
+        spec = spec.model_copy(update={"settings": ranking.scored_settings})
+    info = task_info(spec, task.data)
+    with clock.phase("scoring"):
+        values = all_per_query(ranks, info.metrics, info.settings)
+        scores, of_ties = score(values, info.groups)
+    with clock.phase("certainty"):
+        scores = attach_certainty(scores, values, ranks, info.groups) if certainty else scores
+    with clock.phase("relevance"):
+        relevance = {name: relevance_info(name, ranks, info) for name in spec.relevance}
+    hardware = provenance.hardware(device)
+    if ranking.counted_on is not None:
+        hardware["counted_on"] = ranking.counted_on
+    record = Record(
+        task=info,
+        model=model,
+        scores=scores,
+        relevance=relevance,
+        diagnostics=dict(ranking.diagnostics),
+        warnings=[*ranking.warnings, *of_ties],
+        ranks_file=RanksInfo(
+            file=None,
+            digest=ranks_digest(ranks),
+            n_queries=ranks.n_queries,
+            n_relevants=ranks.n_relevants,
+            depth=ranks.depth,
+        ),
+        provenance=Provenance(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            **provenance.versions(),
+            hardware=hardware,
+            arguments=dict(arguments or {}),
+            settings=dict(settings),
+            seconds=clock.seconds,
+            texts=ranking.texts,
+        ),
+        **ranking.facts,
+    )
+    return record.with_ranks(ranks)

@@ -1,0 +1,71 @@
+"""`xqr_bench.evaluate`: one ranker, one task, one record; everything else is `evaluation.evaluate`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypedDict, Unpack
+
+from xqr_bench.core.errors import UsageError
+from xqr_bench.core.observe import Observer
+from xqr_bench.encode import EncoderOptions, vector_store
+from xqr_bench.encode.transform import TransformOptions
+from xqr_bench.evaluation.evaluate import evaluate as evaluate_tasks
+from xqr_bench.evaluation.evaluate import opened
+from xqr_bench.evaluation.vectors import VectorRanker
+from xqr_bench.rank.index import IndexOptions
+from xqr_bench.record import Record
+from xqr_bench.tasks import Selection, TaskSpec
+
+
+class OfVectors(TypedDict, total=False):
+    """Arguments that only encoders take, see `VectorRanker`."""
+
+    allow_zero_vectors: bool
+    transform: TransformOptions | None
+    index: IndexOptions | None
+    index_folder: Path | None
+
+
+def evaluate(
+    ranker: str | object,
+    task: str | Path | TaskSpec = "mini",
+    *,
+    options: EncoderOptions | None = None,
+    data_dir: Path | str | None = None,
+    languages: Sequence[str] | None = None,
+    limit: int | None = None,
+    cache: bool = True,
+    observe: Observer | None = None,
+    **of_vectors: Unpack[OfVectors],
+) -> Record:
+    """Score an encoder, or another ranker, on one task.
+
+    Args:
+        ranker: a MODEL string as on the command line, any object with an encode method (see `Encoder`), or a `Ranker`.
+        task: a task's name or the path of a task file.
+        options: how to load and use the encoder.
+        data_dir: folder with the data files; default: XQR_BENCH_DATA, else the cache, filled by a download.
+        languages: only these languages (the record is marked partial).
+        limit: only the first questions and the groups (such as paragraphs) that hold them (marked partial).
+        cache: keep vectors in the user's embedding store and take those kept (docs/cache.md); never those of an object.
+        observe: hears how far the work is.
+        of_vectors: of encoders only.
+            allow_zero_vectors: score zero vectors as 0 instead of refusing them.
+            transform: what to do to the vectors before they are ranked (docs/transforms.md); default: nothing.
+            index: rank through FAISS indices of this kind; default: count exactly, without an index.
+            index_folder: save the indices there.
+
+    Returns:
+        the record, with its ranks.
+
+    Raises:
+        XqrBenchError: whatever is wrong with the arguments, the data or the ranker.
+    """
+    select = Selection(languages, limit, data_dir)
+    with opened(ranker, options) as chosen:
+        if isinstance(chosen, VectorRanker) and chosen is not ranker:
+            chosen = VectorRanker(chosen.encoder, store=vector_store() if cache else None, **of_vectors)
+        elif of_vectors:
+            raise UsageError(f"{', '.join(of_vectors)} cannot be used with {chosen.name}", remedy="leave it out")
+        return evaluate_tasks(chosen, [task], select=select, observe=observe)[0]

@@ -1,0 +1,131 @@
+"""What ranks the candidates of tasks: one protocol for encoders, BM25, bounds, runs of other systems and plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, runtime_checkable
+
+from xqr_bench.core.errors import UsageError
+from xqr_bench.core.observe import Clock, Observer
+from xqr_bench.core.registry import Registry
+from xqr_bench.core.types import Ranks, TaskData
+from xqr_bench.encode import ModelIdentity
+from xqr_bench.rank.exact import ScoreBlock
+from xqr_bench.record import LanguageDiagnostics, TextCounts
+from xqr_bench.tasks import TaskSpec
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task as it is scored.
+
+    Attributes:
+        spec: its settings and metrics are those scored.
+        data: its texts, or those of a part of it.
+    """
+
+    spec: TaskSpec
+    data: TaskData
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """One task ranked, and what a record says of it beside the scores.
+
+    Attributes:
+        ranks: what was counted or read.
+        warnings: what a user should read beside the scores.
+        diagnostics: what happened to the texts, by language.
+        facts: more fields of the record: `transform`, `index`, `training`, `exposure`.
+        settings: what the ranker was asked to do, defaults included.
+        seconds: wall time of each phase.
+        texts: how many texts there were, and how many of them came from the store.
+        counted_on: where scores were counted.
+        scored_settings: the settings that were ranked; None: all of the task.
+        blocks: makes the scores once more, such as to write a run; None: there are none.
+    """
+
+    ranks: Ranks
+    warnings: Sequence[str] = ()
+    diagnostics: Mapping[str, LanguageDiagnostics] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    texts: TextCounts | None = None
+    counted_on: str | None = None
+    scored_settings: tuple[str, ...] | None = None
+    blocks: Callable[[], Iterable[ScoreBlock]] | None = None
+
+
+@runtime_checkable
+class Ranker(Protocol):
+    """Anything that orders the candidates of tasks.
+
+    Attributes:
+        name: names its records.
+        identity: what the ranking depends on; may know more once something was ranked.
+        device: where it runs; None: it has none.
+    """
+
+    name: str
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """What the ranking depends on."""
+
+    @property
+    def device(self) -> str | None:
+        """Where it runs."""
+
+    def rank(self, tasks: Sequence[Task], observe: Observer) -> Iterator[Ranking]:
+        """Rank each task, in order.
+
+        Args:
+            tasks: all that are to be ranked, so that work they have in common is done once.
+            observe: hears how far it is.
+        """
+
+
+RANKERS: Registry[Callable[[str], Ranker]] = Registry("ranker", "xqr_bench.rankers")
+"""Name -> a function (or class) that is given what stands after `name:` in MODEL, "" where nothing does."""
+
+
+@dataclass
+class HandedOn:
+    """A ranker whose scores are handed on too, such as to write TREC runs.
+
+    Args:
+        ranker: what ranks.
+        write: is given each task and its scores, once it is ranked.
+    """
+
+    ranker: Ranker
+    write: Callable[[TaskData, Iterable[ScoreBlock]], None]
+
+    def __post_init__(self) -> None:
+        self.name = self.ranker.name
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """That of the ranker."""
+        return self.ranker.identity
+
+    @property
+    def device(self) -> str | None:
+        """That of the ranker."""
+        return self.ranker.device
+
+    def rank(self, tasks: Sequence[Task], observe: Observer) -> Iterator[Ranking]:
+        """Rank as the ranker does.
+
+        Raises:
+            UsageError: it has no scores.
+        """
+        for task, ranking in zip(tasks, self.ranker.rank(tasks, observe), strict=True):
+            if ranking.blocks is None:
+                raise UsageError(f"{self.name} has no scores to write", remedy="leave --trec-run out")
+            clock = Clock(dict(ranking.seconds))
+            with clock.phase("run"):
+                self.write(task.data, ranking.blocks())
+            yield replace(ranking, seconds=clock.seconds)

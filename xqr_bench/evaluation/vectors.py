@@ -1,0 +1,214 @@
+"""Encoders as rankers: vectors counted exactly or through FAISS, transformed first where that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from xqr_bench.core.errors import UsageError
+from xqr_bench.core.observe import Clock, Observer
+from xqr_bench.core.types import Ranks, TaskData
+from xqr_bench.encode import BoundEncoder, Embeddings, ModelIdentity, VectorStore, embed_tasks, in_context
+from xqr_bench.encode.transform import Source, TransformOptions, read_source, transform_vectors
+from xqr_bench.evaluation.ranker import Ranking, Task
+from xqr_bench.measure.certainty import SEED
+from xqr_bench.measure.metrics import refuse_shallow
+from xqr_bench.rank.device import PROCESSOR, counting_device, device_name
+from xqr_bench.rank.exact import exact_ranks, vector_scores
+from xqr_bench.rank.index import IndexOptions, refuse_too_few
+from xqr_bench.rank.index_ranks import Indexed, indexed_ranks
+from xqr_bench.rank.index_store import check_place, save_index
+from xqr_bench.rank.product import DEFAULT_MEMORY
+from xqr_bench.record import TextCounts
+from xqr_bench.record.describe import language_diagnostics, representation_warnings, truncation_warnings
+from xqr_bench.record.provenance import exposure_of, training_of
+from xqr_bench.tasks import Selection, TaskSpec, own_file
+
+
+@dataclass
+class VectorRanker:
+    """Ranks by an encoder's vectors; each distinct text of all tasks is encoded once.
+
+    Attributes:
+        encoder: as `load_encoder` returns it.
+        transform: what to do to the vectors before they are ranked; None: nothing.
+        index: rank through FAISS indices of this kind; None: count exactly, without an index.
+        index_folder: save the indices of the one task there.
+        overwrite_index: replace the indices that the folder holds.
+        allow_zero_vectors: score zero vectors as 0 instead of refusing them.
+        memory: bytes to rank in, beside the vectors; results do not depend on it.
+        score_device: where scores are counted (see `counting_device`); their last bits depend on it.
+        store: where vectors are kept; None: every text is encoded.
+    """
+
+    encoder: BoundEncoder
+    transform: TransformOptions | None = None
+    index: IndexOptions | None = None
+    index_folder: Path | None = None
+    overwrite_index: bool = False
+    allow_zero_vectors: bool = False
+    memory: int = DEFAULT_MEMORY
+    score_device: str = "auto"
+    store: VectorStore | None = None
+
+    def __post_init__(self) -> None:
+        done = (self.transform, self.index)
+        self.name = self.encoder.name + "".join(options.suffix for options in done if options is not None)
+        if self.transform is not None and self.index_folder is not None:
+            raise UsageError(
+                "an index of transformed vectors cannot be saved", remedy="leave --transform or --save-index out"
+            )
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """That of the encoder; it knows the dimensions once something was encoded."""
+        return self.encoder.identity
+
+    @property
+    def device(self) -> str | None:
+        """That of the encoder."""
+        return self.encoder.device
+
+    def rank(self, tasks: Sequence[Task], observe: Observer) -> Iterator[Ranking]:
+        """Encode all tasks, then count in each.
+
+        Raises:
+            XqrBenchError: whatever is wrong with the encoder, its vectors, the transform or the index.
+        """
+        training = training_of(self.encoder.source)
+        check_index(self.index, [task.spec for task in tasks], self.index_folder, overwrite=self.overwrite_index)
+        datas = [task.data for task in tasks]
+        if self.index is not None:  # before anything is encoded
+            for data in datas:
+                for code, size in zip(data.languages, data.column_sizes.tolist(), strict=True):
+                    refuse_too_few(self.index, size, code)
+        counted_on = counting_device(self.score_device, self.device) if self.index is None else PROCESSOR
+        bitext = read_source(self.transform, datas)
+        clock = Clock()
+        with clock.phase("encoding"):
+            embeddings = embed_tasks(
+                self.encoder,
+                datas if bitext is None else [*datas, bitext],
+                allow_zero_vectors=self.allow_zero_vectors,
+                store=self.store,
+                observe=observe,
+            )
+        source = None if bitext is None else Source(bitext, embeddings[bitext.name])
+        for task in tasks:
+            data, own = task.data, Clock(dict(clock.seconds))
+            vectors = ranked = embeddings[data.name]
+            facts: dict[str, Any] = {}
+            notes: tuple[str, ...] = ()
+            if self.transform is not None:
+                with own.phase("transforming"):
+                    moved = transform_vectors(
+                        data, vectors, self.transform, similarity=self.encoder.similarity, source=source
+                    )
+                ranked, notes, facts["transform"] = moved.vectors, moved.warnings, moved.facts
+            with own.phase("ranking"):
+                ranks, indexed = self._count(data, ranked, counted_on, observe)
+            if indexed is not None:
+                facts["index"] = indexed.facts
+                if self.index_folder is not None:
+                    with own.phase("saving the index"):
+                        save_index(
+                            self.index_folder,
+                            indexed,
+                            data,
+                            self.encoder,
+                            task_file=own_file(task.spec),
+                            overwrite=self.overwrite_index,
+                        )
+            with own.phase("diagnostics"):
+                diagnostics = language_diagnostics(data, vectors, self.encoder)
+            if training is not None:
+                facts |= {"training": training.model_dump(mode="json"), "exposure": exposure_of(training, data)}
+            yield Ranking(
+                ranks,
+                warnings=(
+                    *self.encoder.warnings_for(data.name),
+                    *truncation_warnings(vectors),
+                    *representation_warnings(diagnostics),
+                    *notes,
+                ),
+                diagnostics=diagnostics,
+                facts=facts,
+                settings=self._settings(),
+                seconds=own.seconds,
+                texts=TextCounts(distinct=vectors.distinct_texts, from_store=vectors.stored_texts),
+                counted_on=device_name(counted_on),
+                blocks=partial(vector_scores, ranked.queries, ranked.candidates, similarity=self.encoder.similarity),
+            )
+
+    def _count(
+        self, data: TaskData, vectors: Embeddings, device: str, observe: Observer
+    ) -> tuple[Ranks, Indexed | None]:
+        both, how = (vectors.queries, vectors.candidates), self.encoder.similarity
+        if self.index is None:
+            ranks = exact_ranks(data, *both, similarity=how, memory=self.memory, device=device, observe=observe)
+            return ranks, None
+        indexed = indexed_ranks(data, *both, self.index, similarity=how, memory=self.memory, observe=observe)
+        return indexed.ranks, indexed
+
+    def _settings(self) -> dict[str, Any]:
+        transform, index = self.transform, self.index
+        source = None if transform is None else transform.source
+        return {
+            "allow_zero_vectors": self.allow_zero_vectors,
+            "memory": self.memory,
+            "score_device": self.score_device,
+            "transform": None if transform is None else transform.name,
+            "transform_from": None if source is None else str(source),
+            "index": None if index is None else {"type": index.type, **index.values, "depth": index.list_depth},
+            "seed": SEED,
+        }
+
+
+def check_index(
+    index: IndexOptions | None, specs: Sequence[TaskSpec], folder: Path | None, *, overwrite: bool = False
+) -> None:
+    """Check before anything is computed that an index serves the metrics of the tasks and can be saved.
+
+    Raises:
+        UsageError: a metric looks deeper than the index's lists, or the folder cannot hold the indices.
+    """
+    if index is not None and index.list_depth is not None:
+        for spec in specs:
+            refuse_shallow(spec.metrics, index.list_depth, remedy="give --depth {depth} or more")
+    if folder is None:
+        return
+    if index is None:
+        raise UsageError("there is no index to save", remedy="say which with --index, such as --index flat")
+    if len(specs) != 1:
+        raise UsageError(f"a folder holds the index of one task, not of {len(specs)}", remedy="give one --task")
+    check_place(folder, overwrite=overwrite)
+
+
+def rehearse(encoder: BoundEncoder, specs: Sequence[TaskSpec], select: Selection, observe: Observer) -> list[str]:
+    """A dry run: read and check all data, encode the first question of each task, and tell what a run would do.
+
+    Returns:
+        one line for each task.
+    """
+    lines = []
+    for spec in specs:
+        with observe.phase("loading", 1):
+            data = select.load(spec, observe)
+            observe.advance(1)
+        few = Selection(limit=1).load(data, observe)
+        placed = in_context(data, encoder.identity.candidate_context)
+        vectors = embed_tasks(encoder, [few], observe=observe)[data.name]
+        texts = len({query.text for query in data.queries}) + len({found.text for found in placed.candidates})
+        line = (
+            f"{data.name}: {len(data.languages)} languages, {len(data.queries):,} queries, "
+            f"{len(data.candidates):,} candidates; about {texts:,} distinct texts to encode; "
+            f"{vectors.distinct_texts} of them gave vectors of {vectors.queries.shape[1]} dimensions"
+        )
+        if vectors.distinct_texts:
+            minutes = vectors.seconds / vectors.distinct_texts * texts / 60
+            line += f" in {vectors.seconds:.2f} s (at that rate {minutes:.1f} min in all)"
+        lines.append(line)
+    return lines
