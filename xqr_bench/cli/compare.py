@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import click
 
 from xqr_bench.analysis.asked import Choice
-from xqr_bench.cli.groups import Draws, Form
+from xqr_bench.cli.options import Draws, Form
 from xqr_bench.cli.printing import echo, echo_json, table_console
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import Option, Part, takes

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from xqr_bench.cli.groups import DataFolder
+from xqr_bench.cli.options import DataFolder
 from xqr_bench.cli.printing import console, echo
 from xqr_bench.core.options import takes
 

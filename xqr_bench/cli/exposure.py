@@ -9,7 +9,7 @@ from typing import Annotated
 
 import click
 
-from xqr_bench.cli.groups import DataFolder
+from xqr_bench.cli.options import DataFolder
 from xqr_bench.cli.printing import echo, echo_json, echo_tables
 from xqr_bench.core.files import write_text
 from xqr_bench.core.options import Commas, Option, takes

@@ -1,204 +1,252 @@
-"""Options that commands share, and what they mean together: FAISS, transforms of vectors, TREC runs."""
+"""Options that several commands share, each group once, and what its options mean together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
-from xqr_bench.cli.common import Session, split
 from xqr_bench.core.errors import UsageError
+from xqr_bench.core.options import Commas, Folder, Option
 
 if TYPE_CHECKING:
-    from xqr_bench.cli.progress import RunProgress
-    from xqr_bench.core.types import TaskData
+    from xqr_bench.encode import VectorStore
     from xqr_bench.encode.transform import TransformOptions
-    from xqr_bench.evaluation.ranker import Ranker
-    from xqr_bench.rank.exact import ScoreBlock
     from xqr_bench.rank.index import IndexOptions
-    from xqr_bench.record import Record
     from xqr_bench.tasks import TaskSpec
 
 
-# FAISS on the command line: the options of `evaluate`, and what they mean together.
+@dataclass(frozen=True, kw_only=True)
+class DataFolder:
+    """Where the data files of tasks are.
+
+    Attributes:
+        data_dir: Folder with the data files (<folder>/xquad-r/en.json). Default: XQR_BENCH_DATA, else the cache.
+    """
+
+    data_dir: Path | None = None
 
 
-def index_options(command: click.decorators.FC) -> click.decorators.FC:
-    """Add the options that rank through FAISS indices."""
-    options = [
-        click.option("--index", help="Rank through FAISS: flat (exact), hnsw, ivf or ivfpq. Default: no index, exact."),
-        click.option(
-            "--index-param",
-            "index_params",
-            multiple=True,
-            metavar="NAME=VALUE",
-            help="A parameter of the index, such as ef_search=64; repeat for more (docs/faiss.md lists them).",
-        ),
-        click.option("--depth", type=int, help="Hits kept of each language's list; default 1000, flat: all."),
-        click.option(
-            "--save-index",
-            type=click.Path(),
-            metavar="DIR",
-            help="Save the indices and ids there, for `xqr-bench search DIR`.",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+@dataclass(frozen=True, kw_only=True)
+class Draws:
+    """The random numbers of tests.
+
+    Attributes:
+        seed: Of every draw.
+        resamples: Of the randomisation tests.
+    """
+
+    seed: int = 0
+    resamples: int = 10_000
 
 
-def chosen_index(options: Mapping[str, Any]) -> IndexOptions | None:
-    """The index that the options ask for, None when they ask for none.
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """In which form tables are printed; for people where none is asked for.
+
+    Attributes:
+        as_json: Print everything as JSON.
+        as_markdown: Print the tables in Markdown.
 
     Raises:
-        UsageError: options that contradict each other, or values that cannot be meant.
+        UsageError: two forms are asked for.
     """
-    if options["index"] is None:
-        given = {"--index-param": "index_params", "--depth": "depth", "--save-index": "save_index"}
-        lone = [flag for flag, name in given.items() if options[name] not in (None, ())]
-        if lone:
-            raise UsageError(f"{lone[0]} is given without --index", remedy="say which index: --index flat")
-        return None
-    from xqr_bench.rank.index import IndexOptions
 
-    return IndexOptions.parse(options["index"], options["index_params"], options["depth"])
+    as_json: Annotated[bool, Option("--json")] = False
+    as_markdown: Annotated[bool, Option("--markdown")] = False
+
+    def __post_init__(self) -> None:
+        forms = [name.removeprefix("as_") for name, asked in vars(self).items() if name.startswith("as_") and asked]
+        if len(forms) > 1:
+            raise UsageError(f"--{forms[0]} and --{forms[1]} exclude each other", remedy="give one of them")
 
 
-def check_index_options(specs: Sequence[TaskSpec], index: IndexOptions | None, options: Mapping[str, Any]) -> None:
-    """Check before an encoder is loaded that the index serves the metrics of the tasks and can be saved.
+@dataclass(frozen=True, kw_only=True)
+class Tasks:
+    """The tasks.
+
+    Attributes:
+        tasks: Name of a task or path of a task file; repeat for more.
+    """
+
+    tasks: tuple[str, ...] = ("mini",)
+
+    def specs(self) -> list[TaskSpec]:
+        """Each task once.
+
+        Raises:
+            XqrBenchError: one cannot be found or read.
+        """
+        from xqr_bench.tasks import resolve_task
+
+        return [resolve_task(task) for task in dict.fromkeys(self.tasks)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Records(Tasks):
+    """The records that a command makes.
+
+    Attributes:
+        output: Folder for the records: <output>/<model>/<task>.json.
+        overwrite: Evaluate again where a record exists.
+        metrics: Compute these, separated by commas, instead of the metrics of the task.
+        no_relevance: Strict relevance only (docs/relevance.md): smaller files.
+        quiet: Print nothing but the paths of the records.
+        as_json: Print the records as a JSON list.
 
     Raises:
-        UsageError: a metric looks deeper than the index's lists, or the folder cannot hold the indices.
+        UsageError: options that contradict each other.
     """
-    if index is None:
-        return
-    from pathlib import Path
 
-    from xqr_bench.cli.common import split
-    from xqr_bench.evaluation.evaluate import choose_metrics
-    from xqr_bench.evaluation.vectors import check_index
+    output: Path = Path("results")
+    overwrite: bool = False
+    metrics: Commas = None
+    no_relevance: bool = False
+    quiet: bool = False
+    as_json: Annotated[bool, Option("--json")] = False
 
-    folder = None if options["save_index"] is None else Path(options["save_index"])
-    for spec in specs:
-        check_index(index, [choose_metrics(spec, split(options["metrics"]))], folder, overwrite=options["overwrite"])
-
-
-# Transforms of vectors on the command line: the options, and what they mean together.
+    def __post_init__(self) -> None:
+        if self.quiet and self.as_json:
+            raise UsageError("--quiet and --json exclude each other", remedy="give one of them")
 
 
-def transform_options(command: click.decorators.FC) -> click.decorators.FC:
-    """Add the options that change vectors before they are ranked."""
-    options = [
-        click.option(
-            "--transform",
-            metavar="NAME",
-            help="Change the vectors of each language first: none, center, whiten or remove-K (docs/transforms.md).",
-        ),
-        click.option(
-            "--transform-from",
-            type=click.Path(),
-            metavar="DIR",
-            help="Estimate it on translated sentences, DIR/<language>.txt, instead of the texts of the task.",
-        ),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+@dataclass(frozen=True, kw_only=True)
+class TrecRun:
+    """The TREC runs that are written beside the records.
 
-
-def chosen_transform(options: Mapping[str, Any]) -> TransformOptions | None:
-    """The transform that the options ask for, None when they ask for none.
-
-    Raises:
-        UsageError: there is no such transform, or a folder is given without one.
+    Attributes:
+        trec_run: Also write TREC runs and qrels: DIR/<task>/<setting>.run.gz; the size is told before.
+        trec_depth: Candidates a list.
+        trec_settings: Only these, separated by commas: monolingual, cross-lingual, multilingual.
     """
-    if options["transform"] is None and options["transform_from"] is None:
+
+    trec_run: Annotated[Folder | None, Option(metavar="DIR")] = None
+    trec_depth: int = 1000
+    trec_settings: Commas = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transform:
+    """What is done to vectors before they are ranked.
+
+    Attributes:
+        transform: Change the vectors of each language first: none, center, whiten or remove-K (docs/transforms.md).
+        transform_from: Estimate it on translated sentences, DIR/<language>.txt, instead of the texts of the task.
+    """
+
+    transform: Annotated[str | None, Option(metavar="NAME")] = None
+    transform_from: Annotated[Path | None, Option(metavar="DIR")] = None
+
+    def chosen_transform(self) -> TransformOptions | None:
+        """The transform that is asked for, None for none.
+
+        Raises:
+            UsageError: there is no such transform, or a folder is given without one.
+        """
+        from xqr_bench.encode.transform import TransformOptions
+
+        return TransformOptions.parse(self.transform, self.transform_from)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """The FAISS index that is ranked through.
+
+    Attributes:
+        index: Rank through FAISS: flat (exact), hnsw, ivf or ivfpq. Default: no index, exact.
+        index_params: A parameter of the index, such as ef_search=64; repeat for more (docs/faiss.md lists them).
+        depth: Hits kept of each language's list; default 1000, flat: all.
+        save_index: Save the indices and ids there, for `xqr-bench search DIR`.
+    """
+
+    index: str | None = None
+    index_params: Annotated[tuple[str, ...], Option(metavar="NAME=VALUE")] = ()
+    depth: int | None = None
+    save_index: Annotated[Path | None, Option(metavar="DIR")] = None
+
+    def chosen_index(self) -> IndexOptions | None:
+        """The index that is asked for, None for none.
+
+        Raises:
+            UsageError: options that contradict each other, or values that cannot be meant.
+        """
+        if self.index is None:
+            for name in ("index_params", "depth", "save_index"):
+                if getattr(self, name) not in (None, ()):
+                    flag = "--" + name.removesuffix("s").replace("_", "-")
+                    raise UsageError(f"{flag} is given without --index", remedy="say which index: --index flat")
+            return None
+        from xqr_bench.rank.index import IndexOptions
+
+        return IndexOptions.parse(self.index, self.index_params, self.depth)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreFolder:
+    """Where the embedding store is.
+
+    Attributes:
+        cache_dir: Where vectors are kept. Default: XQR_BENCH_CACHE, else the user's cache folder.
+    """
+
+    cache_dir: Folder | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store(StoreFolder):
+    """The embedding store; it changes no vector, so records do not keep these options.
+
+    Attributes:
+        cache: Whether to keep vectors, and take those kept (docs/cache.md). Encoders without revision and digest, and
+            objects, are never kept.
+        cache_limit: Such as 5GB. Default: XQR_BENCH_CACHE_LIMIT, else 20GB.
+    """
+
+    cache: Annotated[bool, Option("--cache/--no-cache")] = True
+    cache_limit: str | None = None
+
+    def chosen_store(self) -> VectorStore | None:
+        """The store that is used; None: none.
+
+        Raises:
+            UsageError: options that contradict each other, or a limit that is no size.
+        """
+        from xqr_bench.encode import vector_store
+
+        if self.cache:
+            return vector_store(self.cache_dir, self.cache_limit)
+        if self.cache_dir is not None or self.cache_limit is not None:
+            raise UsageError("--no-cache leaves nothing for --cache-dir and --cache-limit", remedy="leave one out")
         return None
-    from xqr_bench.encode.transform import TransformOptions
-
-    return TransformOptions.parse(options["transform"], options["transform_from"])
 
 
-# A ranker on the command line: its records, and with `--trec-run` its runs.
-
-BlockWriter = Callable[["TaskData", Iterable["ScoreBlock"]], None]
-
-
-def run_writer(
-    session: Session, name: str, specs: Sequence[TaskSpec], options: Mapping[str, Any], observe: RunProgress
-) -> BlockWriter | None:
-    """What writes the runs of a task from its scores, as --trec-run asks; None without it.
-
-    Args:
-        session: tells the size before.
-        name: of the system.
-        specs: the tasks.
-        options: the values of `trec_options`.
-        observe: shows a bar.
-    """
-    if options.get("trec_run") is None:
-        if options.get("trec_settings") is not None:
-            raise UsageError("--trec-settings is given without --trec-run", remedy="name the folder: --trec-run DIR")
-        return None
-    if options.get("index"):
+def _backend(ctx: click.Context, option: click.Parameter, backend: str) -> None:
+    needs = {"onnx": "optimum-onnx", "openvino": "optimum-intel"}
+    if backend in needs:
         raise UsageError(
-            "--trec-run writes the exact ranking, not that of an approximate index",
-            remedy="leave --index or --trec-run out",
+            f"--backend {backend} cannot be used: sentence-transformers runs it through {needs[backend]}, which does "
+            "not install beside the versions of constraints.txt",
+            remedy=f"leave it out; or `pip install 'sentence-transformers[{backend}]'` in an environment of its own, "
+            "and evaluate the model as an encoder of your own (docs/encoders.md)",
         )
-    from xqr_bench.core.types import CROSS_LINGUAL
-    from xqr_bench.rank.runs import check_settings, plan_runs, write_runs
-
-    wanted = split(options["trec_settings"])
-    settings = {spec.name: check_settings(wanted, spec) for spec in specs}
-
-    def write(data: TaskData, blocks: Iterable[ScoreBlock]) -> None:
-        plan = plan_runs(data, Path(options["trec_run"]), settings[data.name], tag=name, depth=options["trec_depth"])
-        hint = ""
-        if CROSS_LINGUAL in settings[data.name] and len(settings[data.name]) > 1:
-            others = ",".join(name for name in settings[data.name] if name != CROSS_LINGUAL)
-            hint = f"; with --trec-settings {others} it would be far less"
-        session.say(f"{plan}{hint}")
-        paths = write_runs(data, blocks, plan, tag=name, observe=observe)
-        size = sum(path.stat().st_size for path in paths)
-        session.say(f"wrote {', '.join(str(path) for path in paths)}: {size / 1e6:,.1f} MB")
-
-    return write
+    if backend != "torch":
+        raise UsageError(f"there is no backend {backend!r}", remedy="leave --backend out: torch is the only one")
 
 
-def score_and_save(session: Session, ranker: Ranker, options: Mapping[str, Any], arguments: Mapping[str, Any]) -> bool:
-    """Score the tasks that have no record yet, save and print their records.
+backend_option = click.option(
+    "--backend",
+    default="torch",
+    show_default=True,
+    expose_value=False,
+    callback=_backend,
+    help="torch; why no other: docs/encoders.md.",
+)
+"""An option that only says why it has one value."""
 
-    Args:
-        session: which tasks.
-        ranker: what ranks; with `--trec-run` its scores are written too.
-        options: the values of `trec_options`, where the command has them.
-        arguments: as the user gave them, for the records.
 
-    Returns:
-        whether anything was scored.
-    """
-    from xqr_bench.cli.progress import RunProgress
-    from xqr_bench.evaluation.evaluate import evaluate
-    from xqr_bench.evaluation.ranker import HandedOn
-
-    todo = session.todo(ranker.name, ranker.identity)
-    records: list[Record] = []
-    if todo:
-        with RunProgress(quiet=session.quiet) as observe:
-            write = run_writer(session, ranker.name, todo, options, observe)
-            records = evaluate(
-                ranker if write is None else HandedOn(ranker, write),
-                todo,
-                select=session.select,
-                metrics=session.metrics,
-                observe=observe,
-                arguments=arguments,
-            )
-    for record in records:
-        texts = record.provenance.texts
-        if texts is not None and texts.from_store:
-            session.say(f"{record.task.name}: {texts.from_store:,} of {texts.distinct:,} texts came from the store")
-    session.finish(ranker.name, records)
-    return bool(todo)
+def given(ctx: click.Context) -> dict[str, Any]:
+    """The arguments the user gave, without defaults."""
+    commandline = click.core.ParameterSource.COMMANDLINE
+    return {name: value for name, value in ctx.params.items() if ctx.get_parameter_source(name) == commandline}

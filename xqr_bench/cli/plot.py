@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from xqr_bench.cli.groups import Draws
+from xqr_bench.cli.options import Draws
 from xqr_bench.cli.printing import echo, echo_tables
 from xqr_bench.core.options import Part, takes
 

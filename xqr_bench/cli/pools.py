@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from xqr_bench.analysis.asked import Pools
-from xqr_bench.cli.groups import Form
+from xqr_bench.cli.options import Form
 from xqr_bench.cli.printing import echo, echo_json, echo_tables
 from xqr_bench.core.options import takes
 

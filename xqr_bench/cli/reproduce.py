@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import click
 
-from xqr_bench.cli.groups import DataFolder
+from xqr_bench.cli.options import DataFolder
 from xqr_bench.cli.printing import echo
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import Option, Part, takes

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
-from xqr_bench.cli.groups import DataFolder
+from xqr_bench.cli.options import DataFolder
 from xqr_bench.cli.printing import echo, echo_json
 from xqr_bench.core.errors import UsageError, XqrBenchError
 from xqr_bench.core.options import JsonObject, Option, Part, takes

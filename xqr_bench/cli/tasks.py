@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from xqr_bench.cli.groups import DataFolder
+from xqr_bench.cli.options import DataFolder
 from xqr_bench.cli.printing import console, echo
 from xqr_bench.core.options import takes
 

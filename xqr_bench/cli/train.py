@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from xqr_bench.cli.common import given
+from xqr_bench.cli.options import given
 from xqr_bench.cli.printing import echo
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import Part, takes

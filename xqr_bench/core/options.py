@@ -139,7 +139,9 @@ def _kind(hint: Any) -> tuple[type, Option, bool]:
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
         kind, more, many = _kind(inner[0])
-        return kind, next((one for one in inner[1:] if isinstance(one, Option)), more), many
+        for outer in (one for one in inner[1:] if isinstance(one, Option)):
+            more = Option(**{name: value or getattr(more, name) for name, value in vars(outer).items()})
+        return kind, more, many
     if origin in (typing.Union, types.UnionType):
         first = next(one for one in inner if one is not type(None))
         return (str, Option(type=click.Path()), False) if first is Path and str in inner else _kind(first)

@@ -6,7 +6,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -441,6 +441,38 @@ def write_runs(
                 writer.write(lists, block, stream)
             observe.advance(len(block.pooled))
     return paths
+
+
+@dataclass(frozen=True)
+class RunWriter:
+    """Writes the runs of tasks as their scores come, and tells how large they become.
+
+    Attributes:
+        folder: theirs.
+        tag: name of the system.
+        depth: candidates a list.
+        settings: task -> those that are written.
+        observe: hears of it.
+    """
+
+    folder: Path
+    tag: str
+    depth: int
+    settings: Mapping[str, tuple[str, ...]]
+    observe: Observer
+
+    def __call__(self, data: TaskData, blocks: Iterable[ScoreBlock]) -> None:
+        """Write the runs of one task."""
+        settings = self.settings[data.name]
+        plan = plan_runs(data, self.folder, settings, tag=self.tag, depth=self.depth)
+        hint = ""
+        if CROSS_LINGUAL in settings and len(settings) > 1:
+            others = ",".join(name for name in settings if name != CROSS_LINGUAL)
+            hint = f"; with --trec-settings {others} it would be far less"
+        self.observe.note(f"{plan}{hint}")
+        paths = write_runs(data, blocks, plan, tag=self.tag, observe=self.observe)
+        size = sum(path.stat().st_size for path in paths)
+        self.observe.note(f"wrote {', '.join(str(path) for path in paths)}: {size / 1e6:,.1f} MB")
 
 
 def _qrels(data: TaskData, lists: Lists) -> Iterator[str]:

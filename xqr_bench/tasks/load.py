@@ -13,6 +13,7 @@ import numpy as np
 
 from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.observe import Observer
+from xqr_bench.core.options import Commas, Counted
 from xqr_bench.core.types import LENIENT, Candidate, Query, TaskData
 from xqr_bench.tasks.readers import READERS, LanguageData, SourceCandidate
 from xqr_bench.tasks.sources import read_source
@@ -248,13 +249,13 @@ class Selection:
     """Which part of tasks is used, and where their files are: arguments of `load_task` as one value.
 
     Attributes:
-        languages: only these; None: all.
-        limit: only the first so many questions; None: all.
-        data_dir: the folder that holds the files; None: XQR_BENCH_DATA, else the cache.
+        languages: Only these, separated by commas (to try out; such a record is marked).
+        limit: Only the first so many questions (to try out; marked).
+        data_dir: Folder with the data files (<folder>/xquad-r/en.json). Default: XQR_BENCH_DATA, else the cache.
     """
 
-    languages: Sequence[str] | None = None
-    limit: int | None = None
+    languages: Commas = None
+    limit: Counted = None
     data_dir: Path | str | None = None
 
     def load(self, task: str | Path | TaskSpec | TaskData, observe: Observer | None = None) -> TaskData:
