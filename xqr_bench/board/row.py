@@ -30,6 +30,7 @@ from xqr_bench.board.model import (
     Verdict,
 )
 from xqr_bench.board.submissions import load_attestation
+from xqr_bench.core.options import flag
 from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, Ranks
 from xqr_bench.measure.certainty import MACRO, SEED, figures_of
 from xqr_bench.measure.differences import NOT_SIGNIFICANT, QUESTION_ONLY, SIGNIFICANT, compare_pairs, confirm, verdict
@@ -263,14 +264,10 @@ def reproduce_command(record: Record) -> Reproduce:
     for name in _IN_COMMAND:
         value = options.get(name)
         if value is True:
-            words.append(_flag(name))
+            words.append(flag(name))
         elif isinstance(value, str | int | float) and value is not False:
-            words += [_flag(name), str(value)]
+            words += [flag(name), str(value)]
     return Reproduce(command=shlex.join(words), needs=_needs(record, model))
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
 
 
 def _needs(record: Record, model: str) -> str | None:

@@ -9,7 +9,7 @@ import click
 from xqr_bench.cli.common import Session
 from xqr_bench.cli.options import Index, Records, Store, Transform, TrecRun, backend_option, given
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.options import takes
+from xqr_bench.core.options import flag, takes
 from xqr_bench.encode import EncoderOptions
 from xqr_bench.tasks import Selection
 
@@ -124,7 +124,7 @@ def _refuse_options_of_vectors(model: str, asked: Evaluation, memory: int | None
     options = {**vars(asked), "memory": memory}
     names = ["dry_run", "allow_zero_vectors", "transform", "index", "memory", "score_device"]
     names += ["trec_run"] if family == "run" else []  # it is one
-    wrong = [f"--{name.replace('_', '-')}" for name in names if options[name]]
+    wrong = [flag(name) for name in names if options[name]]
     if wrong:
         what = "a run" if family == "run" else family
         raise UsageError(f"{', '.join(wrong)} cannot be used with {what}", remedy="leave it out")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import click
 
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.options import Commas, Folder, Option
+from xqr_bench.core.options import Commas, Folder, Option, flag
 
 if TYPE_CHECKING:
     from xqr_bench.encode import VectorStore
@@ -175,8 +175,10 @@ class Index:
         if self.index is None:
             for name in ("index_params", "depth", "save_index"):
                 if getattr(self, name) not in (None, ()):
-                    flag = "--" + name.removesuffix("s").replace("_", "-")
-                    raise UsageError(f"{flag} is given without --index", remedy="say which index: --index flat")
+                    raise UsageError(
+                        f"{flag(name.removesuffix('s'))} is given without --index",
+                        remedy="say which index: --index flat",
+                    )
             return None
         from xqr_bench.rank.index import IndexOptions
 

@@ -11,7 +11,7 @@ import click
 from xqr_bench.cli.options import DataFolder
 from xqr_bench.cli.printing import echo
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.options import Option, Part, takes
+from xqr_bench.core.options import Option, Part, flag, takes
 from xqr_bench.encode.options import EncoderOptions
 
 
@@ -48,7 +48,7 @@ class Allowed:
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             if value is not None and not 0 <= value <= 1:
-                raise UsageError(f"--{name.replace('_', '-')} cannot be {value}", remedy="use a number from 0 to 1")
+                raise UsageError(f"{flag(name)} cannot be {value}", remedy="use a number from 0 to 1")
 
 
 @click.command()

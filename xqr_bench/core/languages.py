@@ -103,17 +103,6 @@ _GROUP_ROWS = (
 GROUPS: dict[str, LanguageGroup] = {group.name: group for group in _GROUP_ROWS}
 
 
-def get_language(code: str) -> Language:
-    """Return the row of `code`.
-
-    Raises:
-        UnknownNameError: the table has no such code.
-    """
-    if code not in LANGUAGES:
-        raise UnknownNameError("language", code, LANGUAGES)
-    return LANGUAGES[code]
-
-
 def get_group(name: str) -> LanguageGroup:
     """Return the group called `name`.
 

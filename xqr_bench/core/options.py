@@ -98,9 +98,7 @@ class _FieldOption:
         self._parse = more.parse or (_paths if kind is Path else None)
         self._negated = kind is bool and one.default is True and more.flag is None
         self.name = f"no_{one.name}" if self._negated else one.name
-        self._flags = (
-            more.flag or "--" + (self.name.removesuffix("s") if many else self.name).replace("_", "-")
-        ).split()
+        self._flags = (more.flag or flag(self.name.removesuffix("s") if many else self.name)).split()
         default = one.default if defaults and not self._negated and one.default not in (MISSING, ()) else None
         self._settings: dict[str, Any] = {"help": text, "metavar": more.metavar}
         if kind is bool:
@@ -166,6 +164,11 @@ def attribute_texts(cls: type) -> dict[str, str]:
 
 
 # How texts of the command line are read.
+
+
+def flag(name: str) -> str:
+    """The option of this name as it is written on the command line."""
+    return "--" + name.replace("_", "-")
 
 
 def split(text: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict
 
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.options import JsonObject
+from xqr_bench.core.options import JsonObject, flag
 
 # The plugin contract: what an encoder must have, and what it may have.
 
@@ -133,11 +133,11 @@ class EncoderOptions:
         for option, known in choices.items():
             value = getattr(self, option)
             if value is not None and value not in known:
-                raise UsageError(f"{_flag(option)} cannot be {value!r}", remedy=f"use one of: {', '.join(known)}")
+                raise UsageError(f"{flag(option)} cannot be {value!r}", remedy=f"use one of: {', '.join(known)}")
         for option in ("batch_size", "token_budget", "max_length", "truncate_dim"):
             value = getattr(self, option)
             if value is not None and value < 1:
-                raise UsageError(f"{_flag(option)} cannot be {value}", remedy="use a number from 1 on")
+                raise UsageError(f"{flag(option)} cannot be {value}", remedy="use a number from 1 on")
         if "trust_remote_code" in self.model_kwargs:
             raise UsageError(
                 "--model-kwargs cannot hold trust_remote_code: the record would not say that remote code ran",
@@ -164,16 +164,12 @@ class EncoderOptions:
     def refuse_all_but(self, kind: str, allowed: frozenset[str]) -> None:
         """Raise UsageError when an option was given that has no meaning for this kind of encoder."""
         given = [f.name for f in fields(self) if getattr(self, f.name) not in (None, False, {})]
-        wrong = [_flag(option) for option in given if option not in allowed]
+        wrong = [flag(option) for option in given if option not in allowed]
         if wrong:
             raise UsageError(
                 f"{', '.join(wrong)} cannot be used with {kind}",
-                remedy=f"leave it out; {kind} takes: {', '.join(_flag(option) for option in sorted(allowed))}",
+                remedy=f"leave it out; {kind} takes: {', '.join(flag(option) for option in sorted(allowed))}",
             )
-
-
-def _flag(option: str) -> str:
-    return "--" + option.replace("_", "-")
 
 
 EncoderKindName = Literal["sentence-transformers", "builtin", "plugin", "python", "precomputed", "run", "baseline"]

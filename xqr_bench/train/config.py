@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.options import Commas, Counted, Option, whole_numbers
+from xqr_bench.core.options import Commas, Counted, Option, flag, whole_numbers
 from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.train.plans import PlanRequest, check_ratio
-from xqr_bench.train.recipe import STATIC, Recipe, flag, get_recipe, recipe_name
+from xqr_bench.train.recipe import STATIC, Recipe, get_recipe, recipe_name
 from xqr_bench.train.types import ParallelData
 
 Source = str | Path | ParallelData

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from xqr_bench.core.errors import UnknownNameError, UsageError
+from xqr_bench.core.options import flag
 
 STATIC = "static"
 """The initial model that is made from the training text, and the recipe for it."""
@@ -129,8 +130,3 @@ def get_recipe(name: str, **changes: Any) -> Recipe:
     if unknown:
         raise UnknownNameError("value of a recipe", sorted(unknown)[0], (field.name for field in fields(Recipe)))
     return replace(RECIPES[name], **{option: value for option, value in changes.items() if value is not None})
-
-
-def flag(option: str) -> str:
-    """An option as it is written on the command line."""
-    return "--" + option.replace("_", "-")
