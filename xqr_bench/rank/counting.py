@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import xqr_bench.rank.product as tiles
 from xqr_bench.core.errors import RanksError
 from xqr_bench.core.types import IntArray
-from xqr_bench.rank.product import Repeats, Vectors, find_repeats, multiply, unit_vectors
+from xqr_bench.rank.product import Repeats, Vectors, find_repeats, multiply, prepared
 
 # What is multiplied: the candidates, then one column for each group of equal vectors; cut into panels.
 
@@ -200,10 +200,12 @@ class Counter(Protocol):
 
 
 @dataclass(frozen=True)
-class _Held:
+class Held:
+    """A panel with its vectors where they are multiplied: arrays of numpy or torch, `[n, d]` each."""
+
     panel: Panel
-    candidates: Vectors
-    groups: Vectors
+    candidates: Any
+    groups: Any
 
 
 class ProcessorCounter:
@@ -227,19 +229,19 @@ class ProcessorCounter:
         self.panels = self.columns.panels(width)
         self._whole = whole if len(self.panels) == 1 else None
         self._buffer: Vectors | None = None
-        self._held: _Held | None = None
+        self._held: Held | None = None
         self._scores: Vectors = np.empty((0, 0), dtype=np.float32)
 
     def _prepared(self, vectors: Vectors) -> Vectors:
-        return unit_vectors(vectors) if self._unit else np.ascontiguousarray(vectors, dtype=np.float32)
+        return prepared(vectors, self._unit)
 
-    def hold(self, panel: Panel) -> _Held:
+    def hold(self, panel: Panel) -> Held:
         """Prepare a panel's vectors."""
         candidates = self._whole
         if candidates is None:
             candidates = self._prepared(self._candidates[panel.start : panel.stop])
         first = self.columns.repeats.first[panel.group_start : panel.group_stop]
-        return _Held(panel, candidates, self._prepared(self._candidates[first]))
+        return Held(panel, candidates, self._prepared(self._candidates[first]))
 
     def another(self) -> ProcessorCounter:
         """The same with scores of its own."""
@@ -247,7 +249,7 @@ class ProcessorCounter:
         other._buffer = None
         return other
 
-    def score(self, start: int, stop: int, held: _Held) -> None:
+    def score(self, start: int, stop: int, held: Held) -> None:
         """Multiply these queries with a held panel."""
         from xqr_bench.rank.kernels import hide
 

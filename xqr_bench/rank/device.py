@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,8 @@ from numpy.typing import NDArray
 import xqr_bench.rank.product as tiles
 from xqr_bench.core.errors import RanksError, UsageError
 from xqr_bench.core.types import IntArray
-from xqr_bench.rank.counting import Columns, Counter, Panel, ProcessorCounter
-from xqr_bench.rank.product import CHUNK, Vectors, unit_vectors
+from xqr_bench.rank.counting import Columns, Counter, Held, Panel, ProcessorCounter
+from xqr_bench.rank.product import CHUNK, Vectors, prepared
 
 PROCESSOR = "cpu"
 AUTO = "auto"
@@ -95,13 +94,6 @@ def _full_precision() -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
-@dataclass(frozen=True)
-class _Held:
-    panel: Panel
-    candidates: Any
-    groups: Any
-
-
 class TorchCounter:
     """Counts with torch: the same tiling and the same rule for equal vectors, thresholds from the same product.
 
@@ -124,7 +116,7 @@ class TorchCounter:
         self._queries, self._candidates = queries, candidates
         self.columns = Columns(edges, lambda start, stop: self._prepared(candidates[start:stop]))
         self.panels = self.columns.panels(max(self._width(memory, candidates.shape[1]), tiles.TILE_COLUMNS))
-        self._held: _Held | None = None
+        self._held: Held | None = None
         self._scores: Any = None
 
     def _width(self, memory: int, dimensions: int) -> int:
@@ -143,7 +135,7 @@ class TorchCounter:
         return width
 
     def _prepared(self, vectors: Vectors) -> Vectors:
-        return unit_vectors(vectors) if self._unit else np.ascontiguousarray(vectors, dtype=np.float32)
+        return prepared(vectors, self._unit)
 
     def _moved(self, rows: int, take: Any) -> Any:
         """Rows brought to the device, some thousands at a time."""
@@ -153,11 +145,11 @@ class TorchCounter:
             result[start : start + len(part)] = self._torch.from_numpy(np.array(part, copy=not part.flags.writeable))
         return result
 
-    def hold(self, panel: Panel) -> _Held:
+    def hold(self, panel: Panel) -> Held:
         """Bring a panel's vectors to the device."""
         first = self.columns.repeats.first[panel.group_start : panel.group_stop]
         vectors = self._candidates[panel.start : panel.stop]
-        return _Held(
+        return Held(
             panel,
             self._moved(len(vectors), lambda start, stop: vectors[start:stop]),
             self._moved(len(first), lambda start, stop: self._candidates[first[start:stop]]),
@@ -167,7 +159,7 @@ class TorchCounter:
         """There is one thread."""
         return self
 
-    def score(self, start: int, stop: int, held: _Held) -> None:
+    def score(self, start: int, stop: int, held: Held) -> None:
         """Multiply these queries with a held panel."""
         torch, panel = self._torch, held.panel
         self._held = held

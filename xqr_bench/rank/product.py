@@ -111,6 +111,11 @@ def unit_vectors(vectors: Vectors) -> Vectors:
     return result
 
 
+def prepared(vectors: Vectors, unit: bool) -> Vectors:
+    """Vectors as they are multiplied: of length 1 where `unit` asks for it, float32 and contiguous. `[n, d]`."""
+    return unit_vectors(vectors) if unit else np.ascontiguousarray(vectors, dtype=np.float32)
+
+
 @dataclass(frozen=True)
 class Panel:
     """Some whole tiles of columns, held in memory together."""
