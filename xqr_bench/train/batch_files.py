@@ -289,33 +289,33 @@ def summary_lines(plan: BatchPlan, data: Sequence[ParallelData], *, example_rows
         data: the data sets, in order.
         example_rows: rows of the first batch to show, as texts.
     """
-    found = plan_statistics(plan, data)
+    counts = plan_statistics(plan, data)
     lines = [_data_line(one) for one in data]
     shown = {name: value for name, value in plan.arguments.items() if value not in (None, False, "all")}
     arguments = ", ".join(
         f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown.items()
     )
     lines.append(f"plan: {plan.strategy}, seed {plan.seed}, {arguments}; digest {plan.digest()[:16]}")
-    kinds = ", ".join(f"{count:,} {name}" for name, count in found.batches.items() if count)
-    lines.append(f"updates: {found.updates:,} ({kinds}); rows: {found.rows:,}")
-    ratio = f"{found.ratio_rows:.1%} of the rows in one language"
-    if found.ratio_batches is not None:
-        ratio = f"{found.ratio_batches:.1%} of the batches monolingual; {ratio}"
+    kinds = ", ".join(f"{count:,} {name}" for name, count in counts.batches.items() if count)
+    lines.append(f"updates: {counts.updates:,} ({kinds}); rows: {counts.rows:,}")
+    ratio = f"{counts.ratio_rows:.1%} of the rows in one language"
+    if counts.ratio_batches is not None:
+        ratio = f"{counts.ratio_batches:.1%} of the batches monolingual; {ratio}"
     lines.append(f"realised ratio: {ratio}")
     lines.append(
-        f"distinct pairs: {found.distinct_pairs:,} ({found.distinct_pairs_same_language:,} in one language, "
-        f"{found.distinct_pairs_cross_lingual:,} across two) of {found.questions:,} questions; "
-        f"each {found.repeats_mean:.1f} times, at most {found.repeats_max}"
+        f"distinct pairs: {counts.distinct_pairs:,} ({counts.distinct_pairs_same_language:,} in one language, "
+        f"{counts.distinct_pairs_cross_lingual:,} across two) of {counts.questions:,} questions; "
+        f"each {counts.repeats_mean:.1f} times, at most {counts.repeats_max}"
     )
-    lines.append(f"rows of a question: {found.question_rows_min:,} to {found.question_rows_max:,}")
-    lines.append(f"queries by language: {_range(found.query_rows)}")
-    lines.append(f"passages by language: {_range(found.passage_rows)}")
+    lines.append(f"rows of a question: {counts.question_rows_min:,} to {counts.question_rows_max:,}")
+    lines.append(f"queries by language: {_range(counts.query_rows)}")
+    lines.append(f"passages by language: {_range(counts.passage_rows)}")
     if len(data) > 1:
-        lines.append("rows by data set: " + ", ".join(f"{name} {n:,}" for name, n in found.data_set_rows.items()))
-    if found.same_paragraph_negatives is not None and found.same_paragraph_rows is not None:
+        lines.append("rows by data set: " + ", ".join(f"{name} {n:,}" for name, n in counts.data_set_rows.items()))
+    if counts.same_paragraph_negatives is not None and counts.same_paragraph_rows is not None:
         lines.append(
-            f"negatives from the same paragraph: {found.same_paragraph_negatives:.1f} a batch; "
-            f"{found.same_paragraph_rows:.1%} of the rows have one"
+            f"negatives from the same paragraph: {counts.same_paragraph_negatives:.1f} a batch; "
+            f"{counts.same_paragraph_rows:.1%} of the rows have one"
         )
     if example_rows:
         lines.append(f"first batch ({plan.batch_type(0)}), first rows:")

@@ -230,12 +230,12 @@ def _in_a_cover(possible: NDArray[np.bool_]) -> NDArray[np.bool_]:
     from scipy.sparse.csgraph import maximum_bipartite_matching
 
     n = len(possible)
-    found = np.zeros_like(possible)
+    fits = np.zeros_like(possible)
     for a, b in np.argwhere(possible):
         rest = np.delete(np.delete(possible, a, axis=0), b, axis=1)
         matching = maximum_bipartite_matching(csr_array(rest.astype(np.int8)), perm_type="column")
-        found[a, b] = n == 1 or bool((matching >= 0).all())
-    return found
+        fits[a, b] = n == 1 or bool((matching >= 0).all())
+    return fits
 
 
 def pair_shares(data: ParallelData) -> FloatArray:

@@ -53,9 +53,10 @@ class TextTable:
         )
 
 
-def _numbers(columns: Sequence[Sequence[str]], known: dict[str, int]) -> Int32:
+def _numbers(columns: Sequence[Sequence[str]], numbers: dict[str, int]) -> Int32:
     return np.array(
-        [[known.setdefault(text, len(known)) if text else -1 for text in column] for column in columns], dtype=np.int32
+        [[numbers.setdefault(text, len(numbers)) if text else -1 for text in column] for column in columns],
+        dtype=np.int32,
     )
 
 
@@ -99,10 +100,10 @@ class PlannedTexts:
             passages[at] = self.table.passage_numbers[number][
                 columns[self.plan.passage_language[step, at]], self.plan.passage_question[step, at]
             ]
-        found: list[Int32] = [queries, passages]
+        numbers: list[Int32] = [queries, passages]
         if self._negatives is not None:
-            found += list(self._negatives[step].T)
-        return tuple(column[rows] for column in found)
+            numbers += list(self._negatives[step].T)
+        return tuple(column[rows] for column in numbers)
 
     def _choose(self, data: Sequence[ParallelData], wanted: int) -> Int32:
         """The first `wanted` hard negatives of each row; the plan sees to it that they answer no other row.
@@ -114,14 +115,16 @@ class PlannedTexts:
         for step in range(self.plan.steps):
             for i, row in enumerate(self.plan.take(step)):
                 part, table = data[row.data_set], self.table.negative_numbers[row.data_set]
-                known = () if table is None else table[part.language_index[row.passage_language]][row.passage_question]
-                if len(known) < wanted:
+                negatives = (
+                    () if table is None else table[part.language_index[row.passage_language]][row.passage_question]
+                )
+                if len(negatives) < wanted:
                     raise UsageError(
-                        f"{part.name} has {len(known)} hard negatives for the question "
+                        f"{part.name} has {len(negatives)} hard negatives for the question "
                         f"{part.ids[row.passage_question]} in {row.passage_language}, not {wanted}",
-                        remedy=f"give --negatives {len(known)}, or add negatives to the data",
+                        remedy=f"give --negatives {len(negatives)}, or add negatives to the data",
                     )
-                chosen[step, i] = known[:wanted]
+                chosen[step, i] = negatives[:wanted]
         return chosen
 
 
