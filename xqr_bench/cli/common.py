@@ -123,10 +123,10 @@ class Session:
             texts = record.provenance.texts
             if texts is not None and texts.from_store:
                 self.say(f"{record.task.name}: {texts.from_store:,} of {texts.distinct:,} texts came from the store")
-        self._finish(ranker.name, records)
+        self.finish(ranker.name, records)
         return bool(todo)
 
-    def _finish(self, name: str, records: Sequence[Record]) -> None:
+    def finish(self, name: str, records: Sequence[Record]) -> None:
         """Save the records, and print them as the options say."""
         from xqr_bench.record import record_path, save_record, to_json
 
