@@ -64,6 +64,8 @@ def test_chosen_settings_and_metrics(here: Path) -> None:
     ("arguments", "problem"),
     [
         (["evaluate", "run:runs", "--device", "cpu"], "--device cannot be used with a run"),
+        (["evaluate", "bm25", "--device", "cpu"], "--device cannot be used with bm25"),
+        (["evaluate", "oracle", "--index", "flat"], "--index cannot be used with oracle"),
         (["evaluate", "run:runs", "--dry-run"], "--dry-run cannot be used with a run"),
         (["evaluate", "run:runs", "--trec-run", "there"], "--trec-run cannot be used with a run"),
         (["evaluate", "char-ngrams", "--trec-settings", "multilingual"], "--trec-settings is given without --trec-run"),
@@ -104,6 +106,14 @@ def test_the_baseline(here: Path) -> None:
     run("evaluate", "run:runs", *PART, "--quiet", "--name", "again")
     read, exact = (macro(here / "results" / name / "mini.json") for name in ("again", "bm25"))
     assert read == exact
+
+
+def test_a_baseline_is_a_model_too(here: Path) -> None:
+    run("baseline", "random", "--seed", "3", *PART, "--quiet")
+    run("evaluate", "random:3", *PART, "--quiet", "--name", "floor")
+    before, now = (json.loads((here / "results" / name / "mini.json").read_text()) for name in ("random", "floor"))
+    assert (now["scores"], now["model"]["identity"]) == (before["scores"], before["model"]["identity"])
+    assert now["provenance"]["arguments"]["model"] == "random:3"
 
 
 def test_the_cross_check(here: Path) -> None:
