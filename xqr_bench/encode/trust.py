@@ -102,8 +102,7 @@ def options_from_file(given: Mapping[str, Any], user: EncoderOptions, where: str
     try:
         return TypeAdapter(EncoderOptions).validate_json(json.dumps(options), strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
         raise UsageError(
-            f"{where} has an option that cannot be meant: {'.'.join(map(str, first['loc']))}: {first['msg']}",
+            f"{where} has an option that cannot be meant: {strict_json.first_fault(error)}",
             remedy="get the file again from where it was made",
         ) from error

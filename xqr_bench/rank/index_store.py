@@ -225,9 +225,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return strict_json.validate(Manifest, content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise SavedIndexError(f"{path} is damaged: {where}: {first['msg']}", remedy=AGAIN) from error
+        raise SavedIndexError(f"{path} is damaged: {strict_json.first_fault(error)}", remedy=AGAIN) from error
 
 
 def read_language(folder: Path, manifest: Manifest, language: str) -> tuple[Any, list[str]]:

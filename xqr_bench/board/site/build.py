@@ -95,10 +95,8 @@ def read_json(path: Path) -> Leaderboard:
     except OSError as error:
         raise XqrBenchError(f"cannot read {path}: {error.strerror or error}", remedy=remedy) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
         raise XqrBenchError(
-            f"{path} is no leaderboard JSON", found=f"{place}: {first['msg']}", remedy=remedy
+            f"{path} is no leaderboard JSON", found=strict_json.first_fault(error), remedy=remedy
         ) from error
     except ValueError as error:
         raise XqrBenchError(f"{path} is no leaderboard JSON: {error}", remedy=remedy) from error
