@@ -224,9 +224,11 @@ def refuse_impossible(ranks: Ranks, problems: Mapping[str, Any], relevance: str 
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             of = ranks.task if relevance == STRICT else f"{relevance} relevance"
+            # the other relevants of a paragraph have no ids in its file
+            relevant = f", relevant {ranks.relevant_ids[row]}" if ranks.relevant_ids else ""
             raise RecordError(
                 f"these ranks of {of} are not possible: {problem}",
-                found=f"query {ranks.query_ids[int(ranks.row_queries[row])]}, relevant {ranks.relevant_ids[row]}",
+                found=f"query {ranks.query_ids[int(ranks.row_queries[row])]}{relevant}",
                 remedy="evaluate again",
             )
 
@@ -347,9 +349,9 @@ def load_relevance(name: str, strict: Ranks, path: Path, rows: int | None = None
         columns = {key: table.numbers(key, np.int32) for key in table.names}
         made = _lenient(strict, columns) if name == LENIENT else _paragraph(strict, columns)
         check_relevance(name, strict, made)
-    except LookupError as error:
+    except KeyError as error:
         raise RecordError(f"{path} lacks the column {error}", remedy=_REMEDY) from error
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, IndexError) as error:
         raise RecordError(f"{path} cannot be read: {error}", remedy=_REMEDY) from error
     return made
 
