@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.board.conftest import METRICS, contents, edit, submittable
-from tests.cli.run import Done, run
+from tests.board.conftest import METRICS, submittable
+from tests.kit import Done, contents, edit, run
 from xqr_bench.board import tasks
 from xqr_bench.board.reproduce import reproduce
 from xqr_bench.board.submissions import submit, verify
@@ -302,7 +302,7 @@ MEASURED = r"""
 import json, re, sys
 from xqr_bench.board import tasks
 from xqr_bench.tasks import load_spec
-from tests.cli.run import run
+from tests.kit import run
 spec = load_spec("mini").model_copy(update={"demonstration": False})
 tasks.list_specs = lambda: [spec]
 done = run(*sys.argv[1:])

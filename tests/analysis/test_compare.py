@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import VECTORS, needs_data, needs_vectors
+from tests.kit import edit
 from tests.measure.nulls import BOARD, SHIPPED
 from xqr_bench import evaluate
 from xqr_bench.analysis.asked import Choice
@@ -24,13 +24,6 @@ from xqr_bench.record import Record, load_record, save_record
 
 Saved = Callable[..., list[Path]]
 FEW = {"resamples": 1000}
-
-
-def edited(path: Path, change: Callable[[dict], None]) -> Path:
-    data = json.loads(path.read_text(encoding="utf-8"))
-    change(data)
-    path.write_text(json.dumps(data), encoding="utf-8")
-    return path
 
 
 def test_two_records(saved: Saved) -> None:
@@ -194,7 +187,7 @@ def test_worst_languages_and_power(saved: Saved) -> None:
 
 
 def test_records_of_one_name_are_told_apart(saved: Saved, tmp_path: Path, records: dict[str, Record]) -> None:
-    again = edited(
+    again = edit(
         save_record(records["full"], tmp_path / "again" / "mini.json"), lambda data: data["warnings"].append("again")
     )
     (found,) = compare([*saved("full"), again], **FEW)
@@ -225,7 +218,7 @@ def test_records_of_one_name_are_told_apart(saved: Saved, tmp_path: Path, record
 )
 def test_unlike_records_are_refused(saved: Saved, change: Callable[[dict], None], message: str) -> None:
     first, second = saved("full", "other")
-    edited(second, change)
+    edit(second, change)
     with pytest.raises(UsageError, match=message):
         compare([first, second])
 
@@ -240,7 +233,7 @@ def test_what_else_is_refused(saved: Saved, tmp_path: Path, records: dict[str, R
         compare([first])
     with pytest.raises(UsageError, match="no record is named"):
         compare([])
-    other = edited(
+    other = edit(
         save_record(records["full"], tmp_path / "elsewhere" / "mini.json"),
         lambda data: data["task"].update(name="other"),
     )
@@ -277,7 +270,7 @@ def test_a_metric_that_one_record_lacks(saved: Saved, tmp_path: Path) -> None:
     def without(data: dict) -> None:
         data["task"]["metrics"].remove("mrr")
 
-    edited(few, without)
+    edit(few, without)
     with pytest.raises(UsageError, match="not every record holds the metric 'mrr'"):
         compare([*saved("other"), few], Choice(metrics=("mrr",)))
     (found,) = compare([*saved("other"), few], Choice(metrics=("all",)), **FEW)
@@ -286,7 +279,7 @@ def test_a_metric_that_one_record_lacks(saved: Saved, tmp_path: Path) -> None:
 
 def test_a_changed_score_is_found(saved: Saved) -> None:
     first, second = saved("full", "other")
-    edited(second, lambda data: data["scores"]["monolingual"]["map"].update(value=0.9))
+    edit(second, lambda data: data["scores"]["monolingual"]["map"].update(value=0.9))
     with pytest.raises(RecordError, match="monolingual map does not follow from its ranks"):
         compare([first, second], **FEW)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.run import run
 from tests.conftest import VECTORS, needs_data, needs_vectors
+from tests.kit import run
 from xqr_bench.analysis.choice import Comparison
 from xqr_bench.cli.compare import compare
 from xqr_bench.report.plots import KINDS

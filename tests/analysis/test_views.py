@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.analysis.small import small_data, small_ranks, small_vectors
-from tests.cli.run import run
+from tests.kit import run
 from xqr_bench import evaluate
 from xqr_bench.analysis.asked import Pools
 from xqr_bench.analysis.pool_lists import (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.kit import edit
 from xqr_bench.board import tasks
-from xqr_bench.core.files import write_text
 from xqr_bench.core.types import Ranks
 from xqr_bench.encode import EncoderOptions, load_encoder
 from xqr_bench.encode.char_ngrams import CharNgrams
@@ -87,12 +86,6 @@ def board(tmp_path: Path) -> Path:
     return tmp_path / "leaderboard"
 
 
-def edit(path: Path, change: Change) -> None:
-    data = json.loads(path.read_text(encoding="utf-8"))
-    change(data)
-    write_text(path, json.dumps(data))
-
-
 def edit_ranks(path: Path, change: Callable[[Ranks], Ranks | None], *, sign: bool = True) -> None:
     """Change the ranks beside a record; with `sign` the record names their digest."""
     beside = path.with_suffix(".ranks.parquet")
@@ -102,8 +95,3 @@ def edit_ranks(path: Path, change: Callable[[Ranks], Ranks | None], *, sign: boo
     if sign:
         facts = {"digest": ranks_digest(ranks), "n_queries": ranks.n_queries, "n_relevants": ranks.n_relevants}
         edit(path, lambda data: data["ranks_file"].update(facts))
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

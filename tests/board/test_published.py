@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.board.conftest import edit
+from tests.kit import edit
 from xqr_bench.board import tasks
 from xqr_bench.board.published import load_published, published_paths, published_rows
 from xqr_bench.core.errors import XqrBenchError

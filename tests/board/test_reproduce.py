@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.board.conftest import contents, edit, edit_ranks, score
-from tests.cli.run import run
+from tests.board.conftest import edit_ranks, score
+from tests.kit import contents, edit, run
 from xqr_bench.board.reproduce import compare, reproduce
 from xqr_bench.board.row import reproduce_command
 from xqr_bench.board.submissions import Found, Tolerance, load_attestation, submit, verify

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tests.board.conftest import contents, edit, edit_ranks, score
+from tests.board.conftest import edit_ranks, score
+from tests.kit import contents, edit
 from xqr_bench import load_record
 from xqr_bench.board.files import MAX_RECORD, max_ranks, version_of
 from xqr_bench.board.submissions import submit

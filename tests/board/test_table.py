@@ -9,9 +9,9 @@ import jsonschema
 import numpy as np
 import pytest
 
-from tests.board.conftest import edit, score
-from tests.cli.run import run
+from tests.board.conftest import score
 from tests.conftest import needs_data
+from tests.kit import edit, run
 from xqr_bench.board import tasks
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.reproduce import reproduce

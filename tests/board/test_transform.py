@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.board.conftest import edit, score
-from tests.cli.run import run
+from tests.board.conftest import score
+from tests.kit import edit, run
 from xqr_bench.board.reproduce import reproduce
 from xqr_bench.board.submissions import submit, verify
 from xqr_bench.board.table import read_leaderboard

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.board.conftest import contents, edit, edit_ranks
-from tests.cli.run import run
+from tests.board.conftest import edit_ranks
+from tests.kit import contents, edit, run
 from xqr_bench.board.submissions import submit, verify
 from xqr_bench.record import Record, save_record
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.run import run
+from tests.kit import run
 
 TOY = Path(__file__).resolve().parents[1] / "encode" / "store" / "sensitive.py"
 MODEL = f"{TOY}:Sensitive"

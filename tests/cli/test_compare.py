@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.run import run
+from tests.kit import run
 from xqr_bench.analysis.choice import Comparison
 from xqr_bench.report.plots import KINDS
 

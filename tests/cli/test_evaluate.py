@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.run import run
+from tests.kit import run
 
 FIXTURE = Path(__file__).resolve().parents[1] / "fixtures" / "partial" / "task.toml"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.run import run
+from tests.kit import run
 
 PART = ("--languages", "ar,en,th", "--metrics", "map,recall@10,rank_distance")
 

@@ -18,7 +18,7 @@ import yaml
 from markdown_it import MarkdownIt
 
 import xqr_bench
-from tests.cli.run import Done, run
+from tests.kit import Done, run
 from xqr_bench.cli.main import COMMANDS
 from xqr_bench.cli.printing import clean_python, console, echo, echo_json
 from xqr_bench.cli.progress import RunProgress

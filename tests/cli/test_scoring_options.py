@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.run import run
+from tests.kit import run
 
 PART = ("--limit", "2", "--no-cache", "--overwrite")
 

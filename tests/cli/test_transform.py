@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.run import run
+from tests.kit import run
 from xqr_bench.record import LanguageDiagnostics, Record, TextDiagnostics, load_record, save_record
 
 FEW = ("--languages", "de,en", "--metrics", "map,rank_distance", "--no-cache")

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from tests.conftest import VECTORS, needs_data, needs_vectors
-from tests.encode.toys import make_task
+from tests.kit import make_task
 from xqr_bench.core.errors import EncoderError, UnknownNameError, UsageError
 from xqr_bench.core.types import TaskData
 from xqr_bench.encode import Embeddings, embed_tasks, load_encoder

@@ -11,7 +11,7 @@ import pytest
 
 from tests.encode.store.conftest import task_of
 from tests.encode.toys import Returning
-from tests.seen import Seen
+from tests.kit import Seen
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
 
 

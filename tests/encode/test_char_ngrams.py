@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from sklearn.utils import murmurhash3_32
 
-from tests.encode.toys import TOY, make_task
+from tests.encode.toys import TOY
+from tests.kit import make_task
 from xqr_bench.encode import embed_tasks, load_encoder
 from xqr_bench.encode.char_ngrams import CharNgrams
 

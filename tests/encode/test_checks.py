@@ -134,7 +134,7 @@ def test_zero_vectors_can_be_kept_and_are_counted() -> None:
 
 
 def test_a_long_text_is_shortened_in_a_message() -> None:
-    from tests.encode.toys import make_task
+    from tests.kit import make_task
     from xqr_bench.encode.texts import name_item
 
     task = make_task({"en": ["y" * 70]}, {"en": ["z"]})

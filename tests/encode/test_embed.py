@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.encode.toys import TOY, Counting, Symmetric, make_task, vector_of
-from tests.seen import Seen
+from tests.encode.toys import TOY, Counting, Symmetric, vector_of
+from tests.kit import Seen, make_task
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.core.types import TaskData
 from xqr_bench.encode import Embeddings, EncoderOptions, embed_tasks, load_encoder

@@ -15,7 +15,7 @@ import pytest
 
 from tests.encode.store.conftest import same, shards, task_of
 from tests.encode.test_calling import limited, out_of_memory
-from tests.seen import Seen
+from tests.kit import Seen
 from xqr_bench.core.errors import EncoderError
 from xqr_bench.encode import EncoderOptions, VectorStore, embed_tasks, load_encoder
 from xqr_bench.encode.bound import Lanes, TextEncoder, cpu_lanes

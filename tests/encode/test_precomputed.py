@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.encode.toys import TOY, make_task, vector_of
+from tests.encode.toys import TOY, vector_of
+from tests.kit import make_task
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.core.types import TaskData
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.encode.toys import TOY, make_task
+from tests.encode.toys import TOY
+from tests.kit import make_task
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
 from xqr_bench.encode.hub import digest_of_folder

@@ -1,43 +1,12 @@
-"""Small tasks and encoders for the tests of this room."""
+"""A small task and encoders for the tests of this room."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from xqr_bench.core.types import Candidate, Query, TaskData
-
-
-def make_task(
-    queries: Mapping[str, Sequence[str]],
-    candidates: Mapping[str, Sequence[str]],
-    name: str = "toy",
-    **more: Any,
-) -> TaskData:
-    """A task from texts by language; query i is answered by candidate i of its language, or by the last."""
-    languages = tuple(candidates)
-    query_rows = [
-        Query(f"{language}:q{i}", language, f"q{i}", text)
-        for language, texts in queries.items()
-        for i, text in enumerate(texts)
-    ]
-    candidate_rows = [
-        Candidate(f"{language}:0:0:{i}", language, text)
-        for language, texts in candidates.items()
-        for i, text in enumerate(texts)
-    ]
-    return TaskData(
-        name=name,
-        languages=languages,
-        queries=tuple(query_rows),
-        candidates=tuple(candidate_rows),
-        relevants=tuple((0,) for _ in query_rows),
-        clusters=tuple(0 for _ in query_rows),
-        **more,
-    )
-
+from tests.kit import make_task
 
 TOY = make_task(
     {"en": ["Who wrote it?", "Where is the town?"], "de": ["Wer schrieb es?", "Wo ist die Stadt?"]},

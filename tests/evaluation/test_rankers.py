@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.seen import Seen
+from tests.kit import Seen
 from xqr_bench.cli.main import cli
 from xqr_bench.core.errors import UsageError, XqrBenchError
 from xqr_bench.core.types import SETTINGS

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli.run import run
 from tests.conftest import VECTORS, needs_data, needs_vectors
+from tests.kit import run
 from xqr_bench.core.types import Candidate, Query, TaskData
 from xqr_bench.encode import Embeddings
 from xqr_bench.measure.geometry import Geometry, language_probe, measure_geometry

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli.run import run
+from tests.kit import run
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.evaluation.baselines import baseline_of, random_ranker, random_ranks
 from xqr_bench.evaluation.evaluate import evaluate as evaluate_tasks

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import xqr_bench.rank.product as product
 from tests.conftest import VECTORS, needs_vectors
-from tests.rank.test_exact import small_task, vectors
+from tests.kit import small_task, vectors
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.types import TaskData
 from xqr_bench.rank import device as devices

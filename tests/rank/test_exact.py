@@ -8,38 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import xqr_bench.rank.product as product
+from tests.kit import small_task, vectors
 from xqr_bench.core.errors import RanksError
-from xqr_bench.core.types import Candidate, Query, TaskData
 from xqr_bench.rank.exact import exact_ranks
 from xqr_bench.rank.product import unit_vectors
-
-
-def small_task(questions: int, sizes: dict[str, int]) -> TaskData:
-    """Every question in every language; its relevant is the candidate of its number (modulo the pool)."""
-    queries, candidates, relevants = [], [], []
-    starts = dict(zip(sizes, np.cumsum([0, *sizes.values()]), strict=False))
-    for language, size in sizes.items():
-        candidates += [
-            Candidate(f"{language}:0:0:{i}", language, f"{language} text {i}", f"{language}:0:0") for i in range(size)
-        ]
-        for number in range(questions):
-            queries.append(Query(f"{language}:q{number}", language, f"q{number}", f"{language} question {number}"))
-            relevants.append(tuple(int(starts[other]) + number % sizes[other] for other in sizes))
-    return TaskData(
-        name="small",
-        languages=tuple(sizes),
-        queries=tuple(queries),
-        candidates=tuple(candidates),
-        relevants=tuple(relevants),
-        clusters=tuple(0 for _ in queries),
-    )
-
-
-def vectors(rows: int, seed: int, *, levels: int | None = None, dimensions: int = 8) -> np.ndarray:
-    generator = np.random.default_rng(seed)
-    if levels is None:
-        return generator.standard_normal((rows, dimensions)).astype(np.float32)
-    return generator.integers(1, levels + 1, size=(rows, dimensions)).astype(np.float32)
 
 
 @settings(max_examples=40, deadline=None)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import xqr_bench.rank.product as product
-from tests.rank.test_exact import small_task, vectors
+from tests.kit import small_task, vectors
 from xqr_bench.core.errors import RanksError
 from xqr_bench.rank.counting import share
 from xqr_bench.rank.exact import exact_ranks

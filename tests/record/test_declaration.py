@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from tests.cli.run import run
+from tests.kit import run
 from xqr_bench.core.errors import DataError, UnknownNameError, UsageError
 from xqr_bench.record.exposure import LEVELS, MEANING, Exposure, default_exposure, read_declaration
 from xqr_bench.record.exposure_search import find_texts, read_texts

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import VECTORS, needs_data, needs_vectors
-from tests.encode.toys import make_task
+from tests.kit import make_task
 from xqr_bench import evaluate
 from xqr_bench.core.errors import RecordError
 from xqr_bench.encode import embed_tasks, load_encoder

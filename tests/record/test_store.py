@@ -10,9 +10,9 @@ import jsonschema
 import numpy as np
 import pytest
 
+from tests.kit import edit
 from xqr_bench import evaluate, load_record
 from xqr_bench.core.errors import RecordError, XqrBenchError
-from xqr_bench.core.files import write_text
 from xqr_bench.record import (
     Record,
     check_possible,
@@ -37,12 +37,6 @@ def record() -> Record:
 @pytest.fixture
 def saved(record: Record, tmp_path: Path) -> Path:
     return save_record(record, record_path(tmp_path, record.model.name, record.task.name))
-
-
-def edit(path: Path, change) -> None:
-    data = json.loads(path.read_text(encoding="utf-8"))
-    change(data)
-    write_text(path, json.dumps(data))
 
 
 def test_round_trip(record: Record, saved: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.cli.run import run
+from tests.kit import run
 from xqr_bench.core.errors import UsageError
 from xqr_bench.record import load_record
 from xqr_bench.report.frontier import Point, frontier_table, nearest, on_frontier, points_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.run import run
+from tests.kit import run
 from xqr_bench.core.languages import LANGUAGES
 from xqr_bench.record import load_record
 from xqr_bench.report.listings import correlations, scores_by_language, spearman

@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import ModelCard
 from huggingface_hub.repocard_data import model_index_to_eval_results
 
-from tests.cli.run import run
+from tests.kit import run
 from xqr_bench import evaluate
 from xqr_bench.core.errors import UsageError
 from xqr_bench.record import Record, save_record

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.run import run
+from tests.kit import run
 from xqr_bench import evaluate
 from xqr_bench.analysis.compare import pair_maps
 from xqr_bench.core.errors import UnknownNameError, UsageError

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from tests.kit import contents
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.site import MorePage, build_site, read_json
 from xqr_bench.board.site import html as html_module
@@ -16,20 +17,16 @@ from xqr_bench.cli.leaderboard import leaderboard
 from xqr_bench.core.errors import XqrBenchError
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def test_built_twice_the_bytes_are_the_same(board: Leaderboard, site: Path, tmp_path: Path) -> None:
     build_site(board, tmp_path / "again")
-    assert files(tmp_path / "again") == files(site)
+    assert contents(tmp_path / "again") == contents(site)
 
 
 def test_pages_of_models_that_are_gone_go(board: Leaderboard, tmp_path: Path) -> None:
     build_site(board, tmp_path / "site")
-    before = files(tmp_path / "site")
+    before = contents(tmp_path / "site")
     build_site(board.model_copy(update={"rows": board.rows[:1]}), tmp_path / "site")
-    after = files(tmp_path / "site")
+    after = contents(tmp_path / "site")
     assert "models/org__char-ngrams--r0.html" in after
     assert "models/org__random--r2.html" in before
     assert "models/org__random--r2.html" not in after
@@ -44,7 +41,7 @@ def test_a_folder_with_other_files_is_left_alone(board: Leaderboard, tmp_path: P
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(XqrBenchError, match="no site of xqr-bench"):
         build_site(board, tmp_path)
-    assert files(tmp_path) == {"thesis.tex": b"x"}
+    assert contents(tmp_path) == {"thesis.tex": b"x"}
     with pytest.raises(XqrBenchError, match="not a folder"):
         build_site(board, tmp_path / "thesis.tex")
 
@@ -79,7 +76,7 @@ def test_from_a_json_file(board: Leaderboard, site: Path, tmp_path: Path) -> Non
     done = CliRunner().invoke(leaderboard, arguments, catch_exceptions=False)
     assert done.exit_code == 0
     assert f"open {tmp_path / 'site' / 'index.html'}" in done.output
-    assert files(tmp_path / "site") == files(site)
+    assert contents(tmp_path / "site") == contents(site)
 
 
 def test_from_a_folder(tmp_path: Path) -> None:

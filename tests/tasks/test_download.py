@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.seen import Seen
+from tests.kit import Seen
 from tests.tasks.loopback import Answer, Loopback, serve_task, write_remote_task
 from xqr_bench.core.errors import DataError, DownloadError, XqrBenchError
 from xqr_bench.core.observe import Observer

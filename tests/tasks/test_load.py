@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections import Counter
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.kit import edit
 from tests.tasks.loopback import PARTIAL
 from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.types import TaskData
@@ -284,16 +284,10 @@ def own(tmp_path: Path) -> Path:
     return tmp_path / "own"
 
 
-def rewrite(path: Path, change: Any) -> None:
-    document = json.loads(path.read_text(encoding="utf-8"))
-    change(document)
-    path.write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
-
-
 def test_without_a_digest_it_is_computed(own: Path, partial: TaskData) -> None:
     data = load_task(own / "task.toml")
     assert data == partial
-    rewrite(own / "de.json", lambda document: document.update(version="2"))
+    edit(own / "de.json", lambda document: document.update(version="2"))
     again = load_task(own / "task.toml")
     assert {name for name in data.files if data.files[name] != again.files[name]} == {"de.json"}
 
@@ -320,7 +314,7 @@ def test_a_damaged_file_is_named(own: Path) -> None:
 
 
 def test_a_language_without_candidates_or_questions(own: Path) -> None:
-    rewrite(own / "es.json", lambda document: document.update(data=[]))
+    edit(own / "es.json", lambda document: document.update(data=[]))
     with pytest.raises(DataError, match="the task partial has no candidate in es\n  to do: complete its file"):
         load_task(own / "task.toml")
 
@@ -329,7 +323,7 @@ def test_a_language_without_candidates_or_questions(own: Path) -> None:
             for paragraph in article["paragraphs"]:
                 paragraph["qas"] = []
 
-    rewrite(own / "vi.json", drop_questions)
+    edit(own / "vi.json", drop_questions)
     with pytest.raises(DataError, match="the task partial has no question in vi"):
         load_task(own / "task.toml", languages=["en", "vi"])
 
@@ -341,7 +335,7 @@ def test_languages_that_share_no_question(own: Path) -> None:
                 for qa in paragraph["qas"]:
                     qa["id"] = "de-" + qa["id"]
 
-    rewrite(own / "de.json", own_ids)
+    edit(own / "de.json", own_ids)
     with pytest.raises(DataError, match="not parallel: no question id is shared") as caught:
         load_task(own / "task.toml", languages=["en", "de"])
     assert "found: en: q01, ..., de: de-q09, ..." in str(caught.value)
@@ -349,7 +343,7 @@ def test_languages_that_share_no_question(own: Path) -> None:
 
 
 def test_a_part_that_leaves_a_language_without_questions(own: Path) -> None:
-    rewrite(own / "en.json", lambda document: document["data"][0]["paragraphs"][0].update(qas=[]))
+    edit(own / "en.json", lambda document: document["data"][0]["paragraphs"][0].update(qas=[]))
     with pytest.raises(DataError, match="partial: this part of the task leaves es without a query") as caught:
         load_task(own / "task.toml", limit=1)  # English now starts with q03, which es lacks
     assert "raise the limit, or leave es out of the languages" in str(caught.value)

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.encode.toys import make_task
-from tests.seen import Seen
+from tests.kit import Seen, make_task
 from xqr_bench.core.types import TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, EncoderOptions, VectorStore, embed_tasks, load_encoder
 

@@ -19,8 +19,8 @@ from tests.encode.store.conftest import (
     task_of,
     texts,
 )
-from tests.encode.toys import Counting, make_task, vector_of
-from tests.seen import Seen
+from tests.encode.toys import Counting, vector_of
+from tests.kit import Seen, make_task
 from xqr_bench.core.errors import EncoderError
 from xqr_bench.encode import EncoderOptions, VectorStore, embed_tasks, load_encoder
 from xqr_bench.encode.store import trim, verify

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.rank.test_exact import vectors
+from tests.kit import vectors
 from xqr_bench.core.errors import UsageError
 from xqr_bench.rank.index import IndexOptions, build_index, from_bytes, resolve, search_index, stored_vectors, to_bytes
 from xqr_bench.rank.product import unit_vectors

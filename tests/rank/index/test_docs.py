@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.run import run
+from tests.kit import run
 from xqr_bench.rank.index import DEFAULT_DEPTH, INDEX_TYPES
 
 DOC = Path(__file__).resolve().parents[3] / "docs" / "faiss.md"

@@ -9,9 +9,8 @@ import pytest
 
 import xqr_bench.rank.product as product
 from tests.conftest import VECTORS, needs_vectors
-from tests.rank.test_exact import small_task, vectors
+from tests.kit import Seen, small_task, vectors
 from tests.rank.test_variants import check
-from tests.seen import Seen
 from xqr_bench.core.errors import RanksError
 from xqr_bench.core.types import MULTILINGUAL, VARIANTS, TaskData
 from xqr_bench.measure.metrics.per_query import CENSORED

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import xqr_bench.rank.index_store as store
+from tests.kit import PARTIAL, edit
 from xqr_bench.core.errors import DataError, EncoderError, SavedIndexError, UnknownNameError, UsageError
 from xqr_bench.encode import BoundEncoder, EncoderOptions, embed_tasks, load_encoder
 from xqr_bench.rank.index import IndexOptions
@@ -16,8 +16,6 @@ from xqr_bench.rank.index_ranks import indexed_ranks
 from xqr_bench.rank.index_store import IndexSearcher, check_place, read_manifest, save_index
 from xqr_bench.rank.product import unit_vectors
 from xqr_bench.tasks import load_task
-
-FIXTURE = Path(__file__).resolve().parents[2] / "fixtures" / "partial" / "task.toml"
 
 
 def encoder(model: object = "char-ngrams", **options: object) -> BoundEncoder:
@@ -43,13 +41,6 @@ def copy(index: Path, tmp_path: Path) -> Path:
     import shutil
 
     return Path(shutil.copytree(index, tmp_path / "copy"))
-
-
-def edit(folder: Path, change: object) -> None:
-    path = folder / "index.json"
-    content = json.loads(path.read_text(encoding="utf-8"))
-    change(content)  # type: ignore[operator]
-    path.write_text(json.dumps(content), encoding="utf-8")
 
 
 def test_what_is_in_the_folder(index: Path) -> None:
@@ -174,12 +165,12 @@ def test_no_index(tmp_path: Path) -> None:
 
 
 def test_a_damaged_manifest(copy: Path) -> None:
-    edit(copy, lambda content: content["facts"].pop("type"))
+    edit(copy / "index.json", lambda content: content["facts"].pop("type"))
     with pytest.raises(
         SavedIndexError, match=r"index.json is damaged: facts.type: Field required\n  to do: make the index"
     ):
         IndexSearcher(copy)
-    edit(copy, lambda content: content.update(format="xqr-bench index 2"))
+    edit(copy / "index.json", lambda content: content.update(format="xqr-bench index 2"))
     with pytest.raises(
         SavedIndexError, match=r"is not of the format 'xqr-bench index 1'\n  found: 'xqr-bench index 2'"
     ):
@@ -208,7 +199,7 @@ def test_a_file_that_this_faiss_cannot_read(copy: Path) -> None:
     from xqr_bench.core.files import sha256_of
 
     (copy / "de.faiss").write_bytes(b"of a later version")
-    edit(copy, lambda content: content["files"]["de"].update(index=sha256_of(copy / "de.faiss")))
+    edit(copy / "index.json", lambda content: content["files"]["de"].update(index=sha256_of(copy / "de.faiss")))
     with pytest.raises(
         SavedIndexError, match=r"de.faiss cannot be read by this version of FAISS\n  found: .*written by FAISS"
     ):
@@ -219,13 +210,13 @@ def test_ids_of_another_number(copy: Path) -> None:
     from xqr_bench.core.files import sha256_of
 
     (copy / "de.ids.txt").write_text("de:0:0:0\n")
-    edit(copy, lambda content: content["files"]["de"].update(ids=sha256_of(copy / "de.ids.txt")))
+    edit(copy / "index.json", lambda content: content["files"]["de"].update(ids=sha256_of(copy / "de.ids.txt")))
     with pytest.raises(SavedIndexError, match=r"de.faiss holds 39 vectors for 1 ids"):
         IndexSearcher(copy).search("tower")
 
 
 def test_another_encoder(copy: Path) -> None:
-    edit(copy, lambda content: content["encoder"]["identity"].update(revision="0"))
+    edit(copy / "index.json", lambda content: content["encoder"]["identity"].update(revision="0"))
     with pytest.raises(
         SavedIndexError,
         match=r"was made with another encoder\n  found: revision 0 in the index, 1 now\n  to do: name the encoder",
@@ -241,18 +232,18 @@ def test_another_encoder_by_the_number_of_columns(index: Path) -> None:
 
 
 def test_other_data(copy: Path, index: Path) -> None:
-    edit(copy, lambda content: content["task"].update(digest="0" * 64))
+    edit(copy / "index.json", lambda content: content["task"].update(digest="0" * 64))
     with pytest.raises(
         SavedIndexError, match=r"was made from other data of mini\n  found: .* the index has 000000000000…"
     ):
         IndexSearcher(copy)
-    edit(copy, lambda content: content["task"].update(languages=["de", "en"]))
+    edit(copy / "index.json", lambda content: content["task"].update(languages=["de", "en"]))
     with pytest.raises(SavedIndexError, match=r"is not of the task partial\n  found: it was made from mini"):
-        IndexSearcher(copy, task=FIXTURE)
+        IndexSearcher(copy, task=PARTIAL)
 
 
 def test_data_that_is_gone(copy: Path, tmp_path: Path) -> None:
-    edit(copy, lambda content: content["task"].update(name="xquad-r"))
+    edit(copy / "index.json", lambda content: content["task"].update(name="xquad-r"))
     with pytest.raises(DataError):
         IndexSearcher(copy, data_dir=tmp_path / "none")
 
@@ -299,7 +290,7 @@ def test_options_of_the_encoder_are_taken_up_again(tmp_path: Path) -> None:
     assert searcher.encoder.identity.candidate_context == "{sentence}\n{paragraph}"
     hits = searcher.search("lighthouse")
     assert "\n" not in hits[0].text  # what is shown is the sentence
-    edit(folder, lambda content: content["encoder"]["options"].update(magic=1))
+    edit(folder / "index.json", lambda content: content["encoder"]["options"].update(magic=1))
     with pytest.raises(SavedIndexError, match=r"options that this version does not have\n  found: magic"):
         IndexSearcher(folder)
 
@@ -320,7 +311,10 @@ def test_an_index_cannot_have_code_run(tmp_path: Path, monkeypatch: pytest.Monke
         IndexSearcher(folder, encoder=f"{code}:Mine")
 
     folder = saved(tmp_path / "other", languages=["de", "en"])
-    edit(folder, lambda content: content["encoder"].update(model="someone/model", options={"trust_remote_code": True}))
+    edit(
+        folder / "index.json",
+        lambda content: content["encoder"].update(model="someone/model", options={"trust_remote_code": True}),
+    )
     asked: list[EncoderOptions] = []
     monkeypatch.setattr(index_store, "load_encoder", lambda model, options: asked.append(options) or encoder())
     IndexSearcher(folder)
