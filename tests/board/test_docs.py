@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from xqr_bench.board.files import MAX_RECORD, max_ranks
-from xqr_bench.board.model import Figure, Leaderboard, PublishedRow, Row
+from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.published import load_published
 from xqr_bench.board.submissions import MOVED_SHARE, RANK_SLACK, RANK_SLACK_SHARE, SCORE_DIFFERENCE
 
@@ -23,10 +23,12 @@ def test_the_published_example_loads(tmp_path: Path) -> None:
     assert load_published(path).rows[0].scores["multilingual"]["map"].value == 0.6817
 
 
-@pytest.mark.parametrize("model", [Leaderboard, Row, Figure, PublishedRow])
-def test_every_key_is_described(model: type) -> None:
+@pytest.mark.parametrize("model", ["Leaderboard", "Row", "Figure", "PublishedRow"])
+def test_every_key_is_described(model: str) -> None:
     described = TEXT.partition("## The leaderboard JSON")[2]
-    missing = [name for name in model.model_fields if not re.search(rf"\b{name}\b", described)]
+    schema = Leaderboard.model_json_schema()
+    properties = {**schema["$defs"], "Leaderboard": schema}[model]["properties"]
+    missing = [name for name in properties if not re.search(rf"\b{name}\b", described)]
     assert missing == []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xqr_bench.measure.scores import Interval, Score
+from xqr_bench.measure.scores import Figure, Interval
 from xqr_bench.report.numbers import ends, number, probability, signed, with_half_width
 from xqr_bench.report.table import latex_text
 
@@ -29,11 +29,11 @@ def test_a_p_is_never_printed_as_zero(p: float, printed: str) -> None:
 
 
 def test_half_widths() -> None:
-    assert with_half_width(Score(value=0.3197, n=1, interval=interval(0.31, 0.33))) == ".3197 ±.0100"
-    assert with_half_width(Score(value=10792.0, n=1, interval=interval(10700, 10880))) == "10,792 ±90"
-    assert with_half_width(Score(value=1.24e7, n=1, interval=interval(1.22e7, 1.25e7))) == "1.24e7 ±1.5e5"
-    assert with_half_width(Score(value=0.3197, n=1)) == ".3197"
-    assert with_half_width(Score(value=None, n=0)) == "–"
+    assert with_half_width(Figure(value=0.3197, n=1, interval=interval(0.31, 0.33))) == ".3197 ±.0100"
+    assert with_half_width(Figure(value=10792.0, n=1, interval=interval(10700, 10880))) == "10,792 ±90"
+    assert with_half_width(Figure(value=1.24e7, n=1, interval=interval(1.22e7, 1.25e7))) == "1.24e7 ±1.5e5"
+    assert with_half_width(Figure(value=0.3197, n=1)) == ".3197"
+    assert with_half_width(Figure(value=None, n=0)) == "–"
     assert with_half_width(None) == number(None)
 
 

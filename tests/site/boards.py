@@ -10,7 +10,6 @@ from xqr_bench import evaluate
 from xqr_bench.board.model import (
     AttestationSummary,
     Bias,
-    Figure,
     GroupFacts,
     LanguageFacts,
     Leaderboard,
@@ -26,6 +25,7 @@ from xqr_bench.board.row import TESTS, make_row, standings
 from xqr_bench.core.languages import LANGUAGES, get_group
 from xqr_bench.core.types import SETTINGS
 from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.measure.scores import Figure
 from xqr_bench.record import Record
 
 SCRIPT = "<script>alert(1)</script>"
@@ -108,11 +108,11 @@ def _published(model: str, variant: str, url: str) -> PublishedRow:
         source=Source(citation="Somebody et al. 2024", url=url),
         scores={
             name: SettingFigures(
-                macro={"map": Figure(value=value)}, by_query_language={"ar": {"map": Figure(value=value)}}
+                macro={"map": Figure(value=value, n=0)}, by_query_language={"ar": {"map": Figure(value=value, n=0)}}
             )
             for name, value in values.items()
         },
-        bias=Bias(macro={"rank_distance": Figure(value=300.0)}),
+        bias=Bias(macro={"rank_distance": Figure(value=300.0, n=0)}),
         notes=["a note"],
     )
 

@@ -30,7 +30,7 @@ from xqr_bench.measure.certainty import MACRO, figures_of, interval_figures, var
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.metrics.per_query import PerQuery
 from xqr_bench.measure.panel import sampling_units
-from xqr_bench.measure.scores import CellValues, Score, pick_cells
+from xqr_bench.measure.scores import CellValues, Figure, Scores, pick_cells
 from xqr_bench.record import Record, relevance_ranks
 from xqr_bench.tasks.load import choose_languages
 
@@ -53,7 +53,7 @@ class PoolFigures(_Part):
     query_languages: tuple[str, ...]
     n_queries: int = Field(description="queries with a relevant in the pool")
     left_out: int = Field(default=0, description="queries of these languages without one")
-    figures: dict[str, Score] = Field(description="metric -> macro average")
+    figures: dict[str, Figure] = Field(description="metric -> macro average")
 
 
 class Change(_Part):
@@ -62,7 +62,7 @@ class Change(_Part):
     name: str
     before: PoolFigures
     after: PoolFigures
-    difference: dict[str, Score] = Field(description="after - before, where every query has both")
+    difference: dict[str, Figure] = Field(description="after - before, where every query has both")
 
 
 class Size(_Part):
@@ -83,7 +83,7 @@ class EqualFigures(_Part):
     size: int = Field(description="candidates of each sub-pool, the relevant included")
     sizes: dict[str, int] = Field(description="candidate language -> candidates it has")
     left_out: int = Field(description="(query, language) lists with several relevants, for which no closed form holds")
-    settings: dict[str, dict[str, Score]] = Field(description="setting -> figure, `equal` figures beside the whole")
+    settings: dict[str, dict[str, Figure]] = Field(description="setting -> figure, `equal` figures beside the whole")
     by_candidate_language: dict[str, dict[str, dict[str, float]]] = Field(
         description="setting -> candidate language -> figure -> mean over query languages"
     )
@@ -124,7 +124,7 @@ def pool_figures(
     )
 
 
-def _macro(ranks: Ranks, values: Mapping[str, Mapping[str, PerQuery]], seed: int | None) -> dict[str, dict[str, Score]]:
+def _macro(ranks: Ranks, values: Mapping[str, Mapping[str, PerQuery]], seed: int | None) -> dict[str, Scores]:
     """Macro averages by setting and metric, with intervals over questions where there is a seed."""
     found = {
         setting: {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, PlainSerializer
 
+from xqr_bench.measure.linear import LEVEL
+from xqr_bench.measure.scores import Figure, Interval
 from xqr_bench.record.exposure import Exposure
 
 LEADERBOARD_VERSION = 1
@@ -19,24 +21,76 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Figure(_Part):
-    """One figure; the fields are those of a record's score. Absent: not known or not applicable."""
+# A figure of a record with 7 significant digits, as the JSON has it: these fields, an interval as [low, high].
 
-    value: float | None = Field(description="7 significant digits; null when it cannot be computed")
-    n: int | None = Field(default=None, description="values behind the figure")
-    undefined_reason: str | None = None
-    pessimistic: float | None = Field(default=None, description="every tie broken against the relevants")
-    interval: tuple[float, float] | None = Field(default=None, description="from resampled questions")
-    article_interval: tuple[float, float] | None = Field(default=None, description="from articles; the wider claim")
-    random_reference: float | None = Field(default=None, description="the value of a random ranking")
-    ratio_to_random: float | None = None
-    floor: float | None = None
-    ceiling: float | None = Field(default=None, description="the greatest possible value, where it is not 1")
-    p: float | None = Field(default=None, description="test of no preference, by question")
-    p_article: float | None = None
+_SHOWN = (
+    "value",
+    "n",
+    "undefined_reason",
+    "pessimistic",
+    "interval",
+    "article_interval",
+    "random_reference",
+    "ratio_to_random",
+    "floor",
+    "ceiling",
+    "p",
+    "p_article",
+)
+_INTERVALS = {"interval": "question", "article_interval": "article"}
 
 
-Figures = dict[str, Figure]
+def shortened(value: Any) -> Any:
+    """A figure, interval or number with 7 significant digits; anything else as it is."""
+    if isinstance(value, Figure | Interval):
+        return value.model_copy(update={name: shortened(part) for name, part in value})
+    return float(f"{value:.7g}") if isinstance(value, float) else value
+
+
+def _write_figure(figure: Figure) -> dict[str, Any]:
+    """What is absent is left out; a value that cannot be computed is null, behind its reason."""
+    parts = {name: getattr(figure, name) for name in _SHOWN}
+    if figure.value is not None and not figure.n:
+        del parts["n"]  # printed in a paper: nobody knows of how many values
+    data = {name: [part.low, part.high] if name in _INTERVALS and part else part for name, part in parts.items()}
+    data = {name: part for name, part in data.items() if part is not None}
+    return data if figure.value is not None else {**data, "value": None}
+
+
+def _read_figure(data: Any) -> Any:
+    """What the JSON leaves out of an interval is the same for all: its level and its unit."""
+    if not isinstance(data, dict):
+        return data
+    if unknown := data.keys() - set(_SHOWN):
+        raise ValueError(f"a figure has no {min(unknown)}")
+    data = {"n": 0, **data}
+    for name, unit in _INTERVALS.items():
+        if (pair := data.get(name)) is not None:
+            if not isinstance(pair, list | tuple) or len(pair) != 2:
+                raise ValueError(f"{name} is not [low, high]")
+            ends = {"low": pair[0], "high": pair[1]}
+            data[name] = {**ends, "level": LEVEL, "unit": unit, "method": "", "n_units": data["n"]}
+    return data
+
+
+class _FigureSchema:
+    """The JSON Schema of a figure as it is written."""
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        reference = handler(schema)
+        definition = handler.resolve_ref_schema(reference)
+        pair = {"type": "array", "prefixItems": [{"type": "number"}] * 2, "minItems": 2, "maxItems": 2}
+        properties = {name: dict(definition["properties"][name]) for name in _SHOWN}
+        for name in _INTERVALS:
+            properties[name]["anyOf"] = [pair, {"type": "null"}]
+        definition.update(properties=properties, required=["value"])
+        return reference
+
+
+Figures = dict[
+    str,
+    Annotated[Figure, BeforeValidator(_read_figure), PlainSerializer(_write_figure, dict[str, Any]), _FigureSchema()],
+]
 
 
 class SettingFigures(_Part):

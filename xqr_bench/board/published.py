@@ -9,12 +9,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xqr_bench.board.files import PUBLISHED, read_json
-from xqr_bench.board.model import Bias, Figure, PublishedRow, SettingFigures, Source
+from xqr_bench.board.model import Bias, PublishedRow, SettingFigures, Source
 from xqr_bench.board.tasks import board_tasks
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError, XqrBenchError
 from xqr_bench.core.types import SETTINGS
 from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.measure.scores import Figure
 
 MEAN_TOLERANCE = 0.00015
 """Means of four-digit figures differ by up to this from the printed mean."""
@@ -137,9 +138,9 @@ def _row(stem: str, source: PublishedSource, row: PublishedModel) -> PublishedRo
         made = SettingFigures()
         for metric, figure in of_metric.items():
             part = made if parse_metric(metric).kind == "score" else bias
-            part.macro[metric] = Figure(value=figure.value)
+            part.macro[metric] = Figure(value=figure.value, n=0)
             for language, value in figure.by_query_language.items():
-                part.by_query_language.setdefault(language, {})[metric] = Figure(value=value)
+                part.by_query_language.setdefault(language, {})[metric] = Figure(value=value, n=0)
             if figure.slip is not None:
                 notes.append(f"{setting} {metric}: {figure.slip}")
         scores[setting] = made

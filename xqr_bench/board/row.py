@@ -14,7 +14,6 @@ from xqr_bench.board.model import (
     AttestationSummary,
     Bias,
     ExposureClass,
-    Figure,
     Figures,
     Kind,
     LanguageTexts,
@@ -28,6 +27,7 @@ from xqr_bench.board.model import (
     Standing,
     Tests,
     Verdict,
+    shortened,
 )
 from xqr_bench.board.submissions import load_attestation
 from xqr_bench.core.options import flag
@@ -39,7 +39,7 @@ from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.metrics.per_query import PerQuery
 from xqr_bench.measure.panel import sampling_units, shared_units
 from xqr_bench.measure.resampling import RESAMPLES
-from xqr_bench.measure.scores import Interval, Score, SettingScores, all_per_query
+from xqr_bench.measure.scores import SettingScores, all_per_query
 from xqr_bench.record import LanguageDiagnostics, Record, unrepresented_languages
 from xqr_bench.record.exposure import Level, default_exposure
 from xqr_bench.record.model import RelevanceInfo
@@ -153,24 +153,8 @@ def protocol_of(record: Record) -> Protocol:
     )
 
 
-def rounded(value: float | None) -> float | None:
-    """7 significant digits."""
-    return None if value is None else float(f"{value:.7g}")
-
-
-def _figure(score: Score) -> Figure:
-    """The fields of a score that the leaderboard has, with 7 significant digits."""
-    return Figure(**{name: _short(getattr(score, name)) for name in Figure.model_fields})
-
-
-def _short(value: Any) -> Any:
-    if isinstance(value, Interval):
-        return (_short(value.low), _short(value.high))
-    return rounded(value) if isinstance(value, float) else value
-
-
-def _figures(scores: dict[str, Score], kind: str) -> Figures:
-    return {name: _figure(found) for name, found in scores.items() if parse_metric(name).kind == kind}
+def _figures(figures: Figures, kind: str) -> Figures:
+    return {name: shortened(figure) for name, figure in figures.items() if parse_metric(name).kind == kind}
 
 
 def _parts(scores: SettingScores, kind: str) -> dict[str, Any]:
@@ -188,7 +172,7 @@ def _scores(record: Record, setting: str) -> SettingFigures:
     return SettingFigures(
         **_parts(scores, "score"),
         by_language_pair={
-            pair: {name: rounded(figures[name].value) for name in PAIR_METRICS if name in figures}
+            pair: {name: shortened(figures[name].value) for name in PAIR_METRICS if name in figures}
             for pair, figures in pairs.items()
         },
     )
@@ -202,13 +186,15 @@ def _bias(record: Record) -> Bias:
     for pair, figures in scores.by_language_pair.items():
         if POSITION in figures:
             query, _, candidate = pair.partition(">")
-            position.setdefault(query, {})[candidate] = rounded(figures[POSITION].value)
+            position.setdefault(query, {})[candidate] = shortened(figures[POSITION].value)
     return Bias(**_parts(scores, "bias"), language_position=position)
 
 
 def _diagnostics(diagnostics: LanguageDiagnostics) -> LanguageTexts:
     queries, candidates = (
-        None if part is None else Representation(**{n: _short(getattr(part, n)) for n in Representation.model_fields})
+        None
+        if part is None
+        else Representation(**{n: shortened(getattr(part, n)) for n in Representation.model_fields})
         for part in (diagnostics.queries, diagnostics.candidates)
     )
     return LanguageTexts(
@@ -221,7 +207,8 @@ def _diagnostics(diagnostics: LanguageDiagnostics) -> LanguageTexts:
 
 def _under(info: RelevanceInfo) -> RelevanceFigures:
     scores = {
-        setting: {name: _figure(score) for name, score in found.macro.items()} for setting, found in info.scores.items()
+        setting: {name: shortened(figure) for name, figure in scores.macro.items()}
+        for setting, scores in info.scores.items()
     }
     return RelevanceFigures(scores=scores, undefined_reason=info.undefined_reason)
 

@@ -10,11 +10,12 @@ from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from xqr_bench.board.model import ExposureClass, Figure, Leaderboard, PublishedRow, Row
+from xqr_bench.board.model import ExposureClass, Leaderboard, PublishedRow, Row
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import CROSS_LINGUAL, MAIN_METRIC, MULTILINGUAL, SETTINGS
 from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.measure.scores import Figure
 from xqr_bench.report.numbers import SHORT, number
 from xqr_bench.report.table import Cell, Column, Parts, Table
 
@@ -203,7 +204,7 @@ def _cell(row: Row, view: View, setting: str, part: str) -> Parts:
         return (("–", ""),)
     parts = [(number(figure.value), "")]
     if figure.interval is not None:
-        half = (figure.interval[1] - figure.interval[0]) / 2
+        half = (figure.interval.high - figure.interval.low) / 2
         parts.append((f" ±{number(half, digits=3 if half < 1 else 0)}", "dim"))
     if view.language is None and view.group is None:
         standing = row.standing.get(setting, {}).get(view.metric)

@@ -15,9 +15,9 @@ from xqr_bench.measure.metrics.per_query import PerQuery
 from xqr_bench.measure.panel import Contrasts, Panel, Units, panel, sampling_units
 from xqr_bench.measure.resampling import BOOTSTRAP_RESAMPLES, bootstrap
 from xqr_bench.measure.scores import (
+    Figure,
     Group,
     Interval,
-    Score,
     SettingScores,
     all_per_query,
     pick_cells,
@@ -213,8 +213,8 @@ def _order_tests(
 
 def _updated(setting: str, scores: SettingScores, updates: Updates) -> SettingScores:
     """The scores of one setting with the updates of those that have a value."""
-    parts: dict[str, dict[str, dict[str, Score]]] = {part: {} for part in PARTS if part not in (MACRO, GAP)}
-    macro: dict[str, Score] = {}
+    parts: dict[str, dict[str, dict[str, Figure]]] = {part: {} for part in PARTS if part not in (MACRO, GAP)}
+    macro: dict[str, Figure] = {}
     for part, key, metric, old in scores.items():
         update = updates.get(FigureName(setting, metric, part, key), {}) if old.value is not None else {}
         place = macro if part == MACRO else parts[part].setdefault(key, {})

@@ -36,7 +36,7 @@ class Interval(_Frozen):
     )
 
 
-class Score(_Frozen):
+class Figure(_Frozen):
     """One figure with what is needed to read it."""
 
     value: float | None = Field(
@@ -61,14 +61,14 @@ class Score(_Frozen):
     article_interval: Interval | None = Field(default=None, description="interval from articles")
 
 
-Scores = dict[str, Score]
+Scores = dict[str, Figure]
 
 
 class SettingScores(BaseModel):
     """Scores of one family of settings: macro averages by metric name, and the parts they are made of."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Score] = Field(init=False)
+    __pydantic_extra__: dict[str, Figure] = Field(init=False)
 
     by_query_language: dict[str, Scores] = {}
     by_language_pair: dict[str, Scores] = {}
@@ -79,7 +79,7 @@ class SettingScores(BaseModel):
         """Metric name -> macro average."""
         return dict(self.__pydantic_extra__)
 
-    def items(self) -> Iterable[tuple[str, str, str, Score]]:
+    def items(self) -> Iterable[tuple[str, str, str, Figure]]:
         """All scores as (part, key, metric, score); the macro averages have the part "macro" and the key ""."""
         for metric, score in self.macro.items():
             yield "macro", "", metric, score
@@ -143,7 +143,7 @@ class CellValues:
     def _optional(self, values: FloatArray | None) -> FloatArray | None:
         return None if values is None else self._mean(values, ~np.isnan(values))
 
-    def score(self, chosen: Sequence[int], missing: str) -> Score:
+    def score(self, chosen: Sequence[int], missing: str) -> Figure:
         """The macro average over some cells: the mean of their means, undefined when one of them is.
 
         Args:
@@ -151,7 +151,7 @@ class CellValues:
             missing: the reason to give when there are none.
         """
         if len(chosen) == 0:
-            return Score(value=None, n=0, undefined_reason=missing)
+            return Figure(value=None, n=0, undefined_reason=missing)
         if len(chosen) == 1 and not np.isnan(self.value[chosen[0]]):
             return self._of_one(chosen[0])
         picked = np.array(chosen)
@@ -161,7 +161,7 @@ class CellValues:
             first = self.source.cells[int(picked[np.isnan(values)][0])].pair
             needs = self.source.metric.undefined_when or "no value is defined"
             reason = self.reason or f"undefined for {first}: {needs}"
-            return Score(value=None, n=n, n_undefined=n_undefined, undefined_reason=reason)
+            return Figure(value=None, n=n, n_undefined=n_undefined, undefined_reason=reason)
         optional = {name: float(found[picked].mean()) for name, found in self._beside}
         return _score(float(values.mean()), n, n_undefined, optional)
 
@@ -175,18 +175,18 @@ class CellValues:
         columns = [self.value, self.n, self.n_undefined, *(found for _, found in self._beside)]
         return list(zip(*(column.tolist() for column in columns), strict=True))
 
-    def _of_one(self, index: int) -> Score:
+    def _of_one(self, index: int) -> Figure:
         value, n, n_undefined, *beside = self._rows[index]
         return _score(value, n, n_undefined, dict(zip((name for name, _ in self._beside), beside, strict=True)))
 
 
-def _score(value: float, n: int, n_undefined: int, optional: dict[str, Any]) -> Score:
+def _score(value: float, n: int, n_undefined: int, optional: dict[str, Any]) -> Figure:
     """A defined figure; a ceiling of 1 goes without saying."""
     if optional.get("random_reference"):
         optional["ratio_to_random"] = value / optional["random_reference"]
     if optional.get("ceiling") == 1.0:
         del optional["ceiling"]
-    return Score(value=value, n=n, n_undefined=n_undefined, **optional)
+    return Figure(value=value, n=n, n_undefined=n_undefined, **optional)
 
 
 def pick_cells(values: PerQuery) -> list[tuple[str, str, list[int]]]:

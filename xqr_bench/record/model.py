@@ -216,7 +216,7 @@ class Record(_Part):
         """All scores as a data frame, one row a figure.
 
         Columns: task, model, setting, part (`macro`, `by_query_language`, `by_language_pair`, `by_group`), key,
-        metric, then the fields of `Score`; intervals as `interval_low` and so on.
+        metric, then the fields of `Figure`; intervals as `interval_low` and so on.
         """
         import pandas
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from xqr_bench.core.errors import UsageError
 from xqr_bench.measure.metrics import parse_metric
-from xqr_bench.measure.scores import Score
+from xqr_bench.measure.scores import Figure
 from xqr_bench.record import Record
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _is_wanted(metric: str, wanted: Sequence[str] | None) -> bool:
     return parse_metric(metric).kind == "score" or metric == "rank_distance"
 
 
-def _arguments(score: Score) -> dict[str, Any] | None:
+def _arguments(score: Figure) -> dict[str, Any] | None:
     """What is needed to read the figure."""
     arguments: dict[str, Any] = {}
     if score.interval is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from xqr_bench.analysis.choice import Comparison
 from xqr_bench.measure.certainty import MACRO
-from xqr_bench.measure.scores import Interval, Score
+from xqr_bench.measure.scores import Figure, Interval
 
 LARGE = 1e6
 MINUS = " minus "
@@ -38,7 +38,7 @@ def signed(value: float | None) -> str:
     return text if value is None or value < 0 else f"+{text}"
 
 
-def with_half_width(score: Score | None, write: Callable[[float | None], str] = number) -> str:
+def with_half_width(score: Figure | None, write: Callable[[float | None], str] = number) -> str:
     """A figure with half of its 95% interval over questions, where there is one: `.3197 ±.0123`.
 
     Args:

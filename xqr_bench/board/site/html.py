@@ -20,9 +20,10 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from xqr_bench.board.model import Figure, LanguageFacts
+from xqr_bench.board.model import LanguageFacts
 from xqr_bench.core.errors import XqrBenchError
 from xqr_bench.core.types import SETTINGS
+from xqr_bench.measure.scores import Figure
 from xqr_bench.report.numbers import MARK
 
 if TYPE_CHECKING:
@@ -249,9 +250,9 @@ def _bar(top: int, language: LanguageFacts, figure: Figure | None, marked: bool)
         LABEL, top + 5, float(_x(value)) - LABEL, ROW - 10
     )
     intervals = [
-        line(kind, (_x(interval[0]), _x(interval[1])), (middle, middle))
+        line(kind, (_x(interval.low), _x(interval.high)), (middle, middle))
         for kind, interval in (("article", figure.article_interval), ("question", figure.interval))
-        if interval is not None and all(map(math.isfinite, interval))
+        if interval is not None and math.isfinite(interval.low) and math.isfinite(interval.high)
     ]
     text = words("value", LABEL + PLOT + 8, middle + 4, number(value))
     title = Markup("<title>{}</title>").format(f"{language.name}: {describe(figure)}")
@@ -263,7 +264,7 @@ def describe(figure: Figure, level: str = "95%") -> str:
     text = number(figure.value)
     for name, interval in (("questions", figure.interval), ("articles", figure.article_interval)):
         if interval is not None:
-            text += f", {level} interval over {name} {number(interval[0])} to {number(interval[1])}"
+            text += f", {level} interval over {name} {number(interval.low)} to {number(interval.high)}"
     return text
 
 

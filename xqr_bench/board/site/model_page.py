@@ -10,7 +10,6 @@ from typing import Any
 from markupsafe import Markup
 
 from xqr_bench.board.model import (
-    Figure,
     Figures,
     LanguageFacts,
     Leaderboard,
@@ -22,6 +21,7 @@ from xqr_bench.board.model import (
 from xqr_bench.board.site.html import SETTING_LABELS, HeatRow, bars, heat_map
 from xqr_bench.board.site.payload import PAIR_METRIC, Entry
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, SETTINGS, STRICT
+from xqr_bench.measure.scores import Figure
 
 
 @dataclass(frozen=True)

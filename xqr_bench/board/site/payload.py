@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from xqr_bench.board.model import Bias, Figure, Leaderboard, PublishedRow, Row, SettingFigures
+from xqr_bench.board.model import Bias, Leaderboard, PublishedRow, Row, SettingFigures
 from xqr_bench.board.site.html import (
     SETTING_LABELS,
     TICKS,
@@ -23,6 +23,7 @@ from xqr_bench.board.site.html import (
     words,
 )
 from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL, SETTINGS
+from xqr_bench.measure.scores import Figure
 from xqr_bench.report.frontier import PREFERENCE, Point, by_rank, frontier_table, on_frontier
 from xqr_bench.report.table import Table
 from xqr_bench.report.text import visible
@@ -235,9 +236,9 @@ def _cell(figure: Figure, *, articles: bool = False) -> list[float | None] | str
     value = _short(figure.value)
     if value is None:
         return figure.undefined_reason or "no reason is given"
-    low, high = figure.interval or (None, None)
-    article_low, article_high = (figure.article_interval if articles else None) or (None, None)
-    cell = [value, *map(_short, (low, high, article_low, article_high, figure.random_reference))]
+    intervals = [figure.interval, figure.article_interval if articles else None]
+    ends = [end for interval in intervals for end in ((interval.low, interval.high) if interval else (None, None))]
+    cell = [value, *map(_short, [*ends, figure.random_reference])]
     while cell[-1] is None:
         cell.pop()
     return cell
