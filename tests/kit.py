@@ -183,24 +183,26 @@ def page_blocks(name: str, *languages: str) -> list[tuple[str, str]]:
     return [(language, text) for language, text in blocks if language in (languages or {language} - {""})]
 
 
-def run_blocks(name: str, *more: str, names: dict[str, Any] | None = None) -> dict[str, Any]:
+def run_blocks(
+    name: str, *more: str, languages: Sequence[str] = ("python", "sh", "toml"), names: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Do what a page says, in its order and in this folder.
 
-    A block of Python that begins with `# NAME.py` is written to that file, any other is run; the commands of a block
-    of `sh` are run, with `more` options.
+    A block that begins with `# NAME.py` or `# NAME.toml` is written to that file; any other block of Python is run, and
+    so are the commands of a block of `sh`, with `more` options.
 
     Returns:
         the names that the programs left.
     """
     names = {"__name__": "docs"} if names is None else names
-    for language, block in page_blocks(name, "python", "sh"):
-        if language == "sh":
+    for language, block in page_blocks(name, *languages):
+        if named := re.match(r"# ([\w-]+\.(?:py|toml))\n", block):
+            Path(named[1]).write_text(block, encoding="utf-8")
+        elif language == "python":
+            exec(compile(block, name, "exec", dont_inherit=True), names)
+        elif language == "sh":
             for line in block.replace("\\\n", " ").splitlines():
                 program, *arguments = shlex.split(line)
                 assert program == "xqr-bench"
                 ran(*arguments, *more)
-        elif named := re.match(r"# (\w+\.py)\n", block):
-            Path(named[1]).write_text(block, encoding="utf-8")
-        else:
-            exec(compile(block, name, "exec"), names)
     return names

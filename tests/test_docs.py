@@ -1,35 +1,231 @@
-"""The documentation says what the code does."""
+"""The documentation says what the code does: its programs and commands run, its recipes work, its lists are whole."""
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
+import shutil
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 
+from tests.conftest import VECTORS, needs_data, needs_vectors
+from tests.kit import BOARD, ROOT, page_blocks, page_text, ran, read_json, run_blocks
 from tests.measure.lists import TiedList, pooled
+from xqr_bench.analysis.choice import Comparison
+from xqr_bench.board.files import MAX_RECORD, max_ranks
+from xqr_bench.board.model import Leaderboard
+from xqr_bench.board.published import load_published
+from xqr_bench.board.schema import schema_text as leaderboard_schema
+from xqr_bench.board.submissions import MOVED_SHARE, RANK_SLACK, RANK_SLACK_SHARE, SCORE_DIFFERENCE
+from xqr_bench.cli.compare import compare
 from xqr_bench.cli.main import COMMANDS
+from xqr_bench.core.languages import GROUPS, LANGUAGES
+from xqr_bench.encode import EncoderOptions, load_encoder
 from xqr_bench.measure.metrics import _FAMILIES, parse_metric
+from xqr_bench.rank.index import DEFAULT_DEPTH, INDEX_TYPES
+from xqr_bench.record import load_record
+from xqr_bench.record.schema import schema_text as record_schema
 from xqr_bench.report.metrics import metrics_markdown
+from xqr_bench.report.plots import KINDS
+from xqr_bench.tasks import READERS, TaskSpec, list_specs, load_spec, load_task
+from xqr_bench.tasks.readers.lareqa import read
+from xqr_bench.train.batches import make_plan
+from xqr_bench.train.data import FORMATS, load_training_data
+from xqr_bench.train.plans import STRATEGIES, PlanRequest
 
-ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="docs/ is not beside an installed package")
 
 
-def read(name: str) -> str:
-    return (ROOT / name).read_text(encoding="utf-8")
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder, whose modules can be imported."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if (tmp_path / f"{name}.py").is_file():
+            del sys.modules[name]
 
 
-def test_the_metrics_reference_is_current() -> None:
-    generated = read("docs/metrics.md").split("\n---\n", 1)[1].strip()
-    assert generated == metrics_markdown().strip(), "run: xqr-bench metrics --markdown"
+def records(folder: Path) -> dict[str, Path]:
+    """The records that the commands of a page made, by the folders they stand in."""
+    return {path.parent.name: path for path in folder.glob("results/**/mini.json")}
+
+
+# Whole pages.
+
+
+def test_encoders(model: Path, here: Path) -> None:
+    shutil.copytree(model, here / "my-model")
+    run_blocks("encoders.md", "--quiet")
+    assert set(records(here)) == {
+        "MyEncoder",
+        "my-search",
+        "my-model",
+        "other-prompts",
+        "my-model-elsewhere",
+        "my-model_paragraph",
+        "own-template",
+    }
+    package = tomllib.loads((ROOT / "tests" / "plugin_package" / "pyproject.toml").read_text())
+    for _, block in page_blocks("encoders.md", "toml"):
+        shown = tomllib.loads(block)["project"]["entry-points"]["xqr_bench.encoders"]
+        assert shown.items() <= package["project"]["entry-points"]["xqr_bench.encoders"].items()
+    for option in fields(EncoderOptions):
+        assert "--" + option.name.replace("_", "-") in page_text("encoders.md")
+
+
+def test_interop(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_blocks("interop.md")
+    assert set(records(here)) >= {"char-ngrams", "char-ngrams-run", "shared-words", "bm25"}
+    theirs, ranx = re.findall(r"(?:pytrec_eval|ranx) +(0\.\d+)", capsys.readouterr().out)[:2]
+    assert float(theirs) == pytest.approx(float(ranx), abs=1e-4)  # char-ngrams ties, and ranx orders ties otherwise
+
+
+def test_faiss(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_blocks("faiss.md")
+    assert "1 0." in capsys.readouterr().out  # what the Python of the page prints
+    made = records(here)
+    assert set(made) == {
+        "char-ngrams_flat",
+        "char-ngrams_hnsw",
+        "char-ngrams_hnsw-ef_search64-depth100",
+        "char-ngrams_ivf-nlist4-nprobe2-min_points_per_centroid8",
+        "my-index",
+    }
+    assert read_json(made["my-index"])["scores"] == read_json(made["char-ngrams_flat"])["scores"]
+    text = page_text("faiss.md")
+    for type_, parameters in INDEX_TYPES.items():
+        assert f"| `{type_}` |" in text
+        for parameter in parameters:
+            default = "–" if parameter.default is None else parameter.default
+            assert f"| `{type_}` | `{parameter.name}` | {default} | {parameter.help} |" in text
+    assert f"default {DEFAULT_DEPTH:,}" in text
+
+
+def test_compare(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_blocks("compare.md", languages=["python"])
+    assert "recall@10" in capsys.readouterr().out
+    text = page_text("compare.md")
+    options = {option for parameter in compare.params for option in parameter.opts if option.startswith("--")}
+    assert [name for name in (*options, *KINDS) if f"`{name}`" not in text] == []
+    listed = re.search(r"a list `comparisons`, with (.*?); and a list", text, re.DOTALL)
+    assert listed is not None
+    plain = re.sub(r"\(.*?\)", "", listed.group(1), flags=re.DOTALL)
+    assert set(re.findall(r"`(\w+)`", plain)) <= set(Comparison.model_fields)
+
+
+@pytest.mark.slow
+@needs_data
+@needs_vectors
+def test_the_tables_of_compare_are_what_it_prints(here: Path) -> None:
+    model = ("evaluate", f"precomputed:{VECTORS}", "--name", "all-MiniLM-L6-v2")
+    for arguments in (("evaluate", "char-ngrams"), model):
+        ran(*arguments, "--task", "xquad-r", "--quiet")
+    blocks = page_blocks("compare.md", "sh", "")
+    command = next(block for language, block in blocks if language == "sh" and "--group" in block)
+    printed = ran(*shlex.split(command.replace("\\\n", " "))[1:]).out
+    lines = {line.rstrip() for line in printed.splitlines()}
+    for language, block in blocks:
+        if language == "" and "share a letter" not in block:
+            assert [line for line in block.splitlines() if line.rstrip() not in lines] == []
+
+
+@pytest.mark.parametrize("page", ["batch-plans.md", "training-data.md"])
+def test_training(page: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_blocks(page, languages=["python"])
+    assert capsys.readouterr().out
+    for _, example in page_blocks(page, "json"):
+        (here / "mine.jsonl").write_text(example, encoding="utf-8")
+        assert load_training_data(here / "mine.jsonl").ids == ("q1", "q2")
+        shown = {key for line in example.splitlines() for key in json.loads(line)}
+        assert shown == {"id", "languages", "article", "paragraph"}
+    for name in STRATEGIES if page == "batch-plans.md" else FORMATS:
+        assert f"| `{name}` |" in page_text(page)
+
+
+def test_tasks(here: Path) -> None:
+    ((_, task),) = page_blocks("tasks.md", "toml")
+    (here / "my-task.toml").write_text(task, encoding="utf-8")
+    assert load_spec(here / "my-task.toml").languages == ("de", "sw")
+    ((_, data),) = page_blocks("tasks.md", "json")
+    made = read(data.encode(), "docs/tasks.md")
+    assert [made.candidates[i].text for i in made.questions[0].gains] == ["The lighthouse was built in 1874."]
+    text = page_text("tasks.md")
+    named = {name for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for name in re.findall("`(.*?)`", row)}
+    assert named >= {*TaskSpec.model_fields, *(spec.name for spec in list_specs())}
+    for group in GROUPS.values():
+        assert f"| `{group.name}` | {', '.join(group.members(LANGUAGES))} |" in text
+
+
+@needs_data
+def test_tasks_in_python() -> None:
+    assert run_blocks("tasks.md", languages=["python"])["data"].languages == ("en", "th")
+
+
+# The recipes of docs/design.md and docs/metrics.md.
+
+
+@pytest.fixture
+def design(here: Path) -> Iterator[dict[str, object]]:
+    """What the programs of the page leave; its readers and strategies are forgotten afterwards."""
+    for code, lines in (("de", "q1\tWo?\tHier.\nq2\tWann?\tHeute.\n"), ("en", "q1\tWhere?\tHere.\n")):
+        (here / f"{code}.tsv").write_text(lines, encoding="utf-8")
+    before = [(registry, dict(registry._own)) for registry in (READERS, STRATEGIES)]
+    yield run_blocks("design.md")
+    for registry, own in before:
+        registry._own = own
+
+
+def test_what_it_costs_to_extend(design: dict, capsys: pytest.CaptureFixture[str]) -> None:
+    # a task and its reader
+    record = load_record("results/char-ngrams/shop.json")
+    assert {code: of.queries for code, of in record.task.counts.items()} == {"de": 2, "en": 1}
+    assert [query.id for query in load_task("shop.toml").queries] == ["de:q1", "de:q2", "en:q1"]
+    # an encoder decorator
+    texts = [" ".join(query.text.split()[:3]) for query in load_task("mini").queries]
+    encoder = load_encoder("char-ngrams")
+    np.testing.assert_array_equal(design["vectors"].queries, encoder.encode_queries(texts))  # type: ignore[attr-defined]
+    # a batch strategy
+    plan = make_plan(load_training_data("mini"), PlanRequest(steps=6, batch_size=4, strategy="alternating"))
+    assert [plan.batch_type(step) for step in range(6)] == ["cross-lingual", "monolingual"] * 3
+    # a table, a command and its option
+    table = design["best_languages"](record, design["Best"]())
+    assert [row[0] for row in table.texts()] == list(record.scores)
+    assert table.texts()[0] == ["monolingual", "en", "1.0000"]  # of one candidate
+    for text in (table.markdown(), table.latex(), str(table.html())):
+        assert "multilingual" in text
+    command = design["best"]
+    assert "The metric that decides." in command.get_help(click.Context(command))
+    command(["results/char-ngrams/shop.json", "--metric", "mrr", "--markdown"], standalone_mode=False)
+    assert "| monolingual | en | 1.0000 |" in capsys.readouterr().out
+
+
+def test_the_design_names_what_there_is() -> None:
+    text = page_text("design.md")
+    package = ROOT / "xqr_bench"
+    rooms = {path.name for path in package.iterdir() if (path / "__init__.py").is_file()}
+    assert set(re.findall(r"^\| `(\w+)` \|", text.partition("## ")[0], re.MULTILINE)) == rooms
+    walk = text.partition("## From a question")[2].partition("\n## ")[0]
+    source = "".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
+    for name in re.findall(r"`([A-Za-z_]+)(?:\.\w+)?`", walk):
+        assert name in rooms or re.search(rf"\b(def|class) {name}\b|\b{name}:", source), name
+    for place in re.findall(r"`([\w/]+/(?:\w+\.py)?)`", text.partition("### ")[0]):
+        assert (package / place).exists() or (ROOT / place).exists(), place
 
 
 def test_the_example_metric_works() -> None:
-    code = re.search(r"```python\n(.*?)```", read("docs/metrics.md"), re.DOTALL)
-    assert code is not None
     try:
-        exec(code.group(1), {})
+        run_blocks("metrics.md", languages=["python"])
         found = TiedList((((0, 0.0),), ((0, 1.0), (1, 1.0), (2, 0.0))))
         kernel = parse_metric("first_rank").kernel
         assert kernel is not None
@@ -38,8 +234,18 @@ def test_the_example_metric_works() -> None:
         _FAMILIES._own.pop("first_rank", None)
 
 
+# What is generated, and lists.
+
+
+def test_what_is_generated_is_current() -> None:
+    reference = page_text("metrics.md").split("\n---\n", 1)[1].strip()
+    assert reference == metrics_markdown().strip(), "run: xqr-bench metrics --markdown"
+    for name, made in (("schema.json", record_schema()), ("leaderboard.schema.json", leaderboard_schema())):
+        assert (BOARD / name).read_text(encoding="utf-8") == made, "run: python -m xqr_bench.{record,board}.schema"
+
+
 def test_the_readme_names_every_command() -> None:
-    text = read("README.md")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert [name for name in COMMANDS if f"xqr-bench {name}" not in text] == []
 
 
@@ -48,3 +254,24 @@ def test_links_lead_somewhere() -> None:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             if not target.startswith(("http://", "https://")):
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_published_example_loads(tmp_path: Path) -> None:
+    ((_, example),) = page_blocks("leaderboard.md", "json")
+    (tmp_path / "example.json").write_text(example, encoding="utf-8")
+    assert load_published(tmp_path / "example.json").rows[0].scores["multilingual"]["map"].value == 0.6817
+
+
+@pytest.mark.parametrize("model", ["Leaderboard", "Row", "Figure", "PublishedRow"])
+def test_every_key_of_the_leaderboard_is_described(model: str) -> None:
+    described = page_text("leaderboard.md").partition("## The leaderboard JSON")[2]
+    schema = Leaderboard.model_json_schema()
+    properties = {**schema["$defs"], "Leaderboard": schema}[model]["properties"]
+    assert [name for name in properties if not re.search(rf"\b{name}\b", described)] == []
+
+
+def test_limits_of_a_submission() -> None:
+    assert (MAX_RECORD, max_ranks("xquad-r"), max_ranks("mlqa-r")) == (4 * 2**20, 3 * 2**20, 8 * 2**20)
+    assert (MOVED_SHARE, RANK_SLACK, RANK_SLACK_SHARE, SCORE_DIFFERENCE) == (0.01, 1.0, 0.01, 0.001)
+    for words in ("4 MiB; ranks: 3 MiB for XQuAD-R, else 8 MiB", "at most 1% of the", "more than 0.001"):
+        assert words in " ".join(page_text("leaderboard.md").split())
