@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import string
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.tasks.loopback import Loopback
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -62,3 +65,21 @@ def model(plain_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     loaded = SentenceTransformer(str(plain_model), device="cpu", prompts=prompts, similarity_fn_name="dot")
     loaded.save(str(folder))
     return folder
+
+
+@pytest.fixture
+def own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees the data, cache or proxies of the machine it runs on."""
+    for name in ("XQR_BENCH_DATA", "XQR_BENCH_MIRROR", "XQR_BENCH_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda app: tmp_path / "cache" / app)
+
+
+@pytest.fixture
+def loopback(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
+    """A server on the loopback interface; pauses between attempts are recorded, not slept."""
+    with Loopback() as server:
+        monkeypatch.setattr("xqr_bench.tasks.sources.time.sleep", server.pauses.append)
+        yield server

@@ -22,11 +22,9 @@ SHORT = ("--languages", "de,en", "--limit", "5", "--overwrite")
 
 
 @pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def own_cache(in_an_empty_folder: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.setenv("XQR_BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("XQR_BENCH_DATA", raising=False)
 
 
 def evaluated(*more: str) -> dict[str, Any]:
@@ -52,13 +50,6 @@ def test_a_second_run_says_what_came_from_the_store() -> None:
         .keys()
         .isdisjoint(("cache", "cache_dir", "cache_limit"))
     )
-
-
-def test_what_contradicts_itself() -> None:
-    done = run("evaluate", MODEL, *SHORT, "--no-cache", "--cache-dir", "other")
-    assert done.code == 1
-    assert "--no-cache leaves nothing for --cache-dir and --cache-limit" in done.err
-    assert "'lots' is no size" in run("evaluate", MODEL, *SHORT, "--cache-limit", "lots").err
 
 
 def test_info_verify_clear() -> None:
@@ -127,7 +118,7 @@ def test_a_record_after_twenty_kills_is_the_record_of_an_undisturbed_run(tmp_pat
     began = time.monotonic()
     expected = record("undisturbed")
     whole = time.monotonic() - began
-    chance = random.Random(time.time_ns())
+    chance = random.Random(3)
     kills = 0
     for point in range(20):
         folder = f"killed-{point % 4}"  # five kills each, of one run that goes on

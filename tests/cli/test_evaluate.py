@@ -9,16 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import run
-
-FIXTURE = Path(__file__).resolve().parents[1] / "fixtures" / "partial" / "task.toml"
-
-
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.delenv("XQR_BENCH_DATA", raising=False)
+from tests.kit import PARTIAL, edit, ran, read_json, run
 
 
 def test_first_run() -> None:
@@ -57,14 +48,6 @@ def test_parts_are_marked() -> None:
     assert "cannot be submitted" in done.out.replace("\n", " ")
 
 
-def test_dry_run_writes_nothing() -> None:
-    done = run("evaluate", "char-ngrams", "--dry-run")
-    assert done.code == 0
-    assert "264 queries" in done.out
-    assert "nothing was written" in done.out
-    assert not Path("results").exists()
-
-
 def test_quiet_prints_the_path_alone() -> None:
     done = run("evaluate", "char-ngrams", "--quiet")
     assert done.out == "results/char-ngrams/mini.json\n"
@@ -72,7 +55,7 @@ def test_quiet_prints_the_path_alone() -> None:
 
 
 def test_a_task_of_ones_own() -> None:
-    done = run("evaluate", "char-ngrams", "--task", str(FIXTURE), "--json")
+    done = run("evaluate", "char-ngrams", "--task", str(PARTIAL), "--json")
     (record,) = json.loads(done.out)
     assert record["scores"]["multilingual"]["language_order_w"]["value"] is None
     assert "same languages" in record["scores"]["multilingual"]["language_order_w"]["undefined_reason"]
@@ -95,37 +78,13 @@ def test_three_line_encoder_from_a_file() -> None:
     assert any(line.startswith("ties:") for line in record["warnings"])
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["evaluate", "char-ngrams", "--task", "xquadr"], "closest: xquad-r"),
-        (["evaluate", "char-ngrams", "--languages", "de,xx"], "xx"),
-        (["evaluate", "char-ngrams", "--limit", "0"], "limit"),
-        (["evaluate", "char-ngrams", "--task", "xquad-r", "--data-dir", "nowhere"], "nowhere"),
-        (["evaluate", "char-ngrams", "--model-kwargs", "{"], "--model-kwargs cannot be"),
-        (["evaluate", "char-ngrams", "--quiet", "--json"], "exclude each other"),
-        (["evaluate", "nowhere.py:X"], "nowhere.py"),
-        (["recompute", "nowhere.json"], "there is no record"),
-        (["evalute"], "closest: evaluate"),
-    ],
-)
-def test_a_mistake_is_one_clear_message(arguments: list[str], message: str) -> None:
-    done = run(*arguments)
-    assert done.code == 1
-    assert done.err.splitlines()[-1].startswith(("  to do:", "error:", "  found:"))
-    assert message in done.err
-    assert "Traceback" not in done.err
-
-
 def test_recompute() -> None:
     run("evaluate", "char-ngrams", "--quiet")
     path = Path("results/char-ngrams/mini.json")
     done = run("recompute", str(path))
     assert done.code == 0
     assert "figures follow from its ranks" in done.out
-    data = json.loads(path.read_text(encoding="utf-8"))
-    data["scores"]["monolingual"]["map"]["value"] += 0.001
-    path.write_text(json.dumps(data), encoding="utf-8")
+    edit(path, lambda data: data["scores"]["monolingual"]["map"].update(value=0.5))
     done = run("recompute", str(path))
     assert done.code == 1
     assert "scores.monolingual.map.value: stored" in done.out
@@ -156,40 +115,13 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.stdout.rstrip().endswith("[]")
 
 
-@pytest.mark.parametrize("command", ["evaluate", "recompute", "tasks", "encoders", "metrics", "data"])
-def test_every_command_has_help(command: str) -> None:
-    done = run(command, "--help")
-    assert done.code == 0
-    assert "Usage:" in done.out
-
-
-@pytest.mark.parametrize(
-    ("backend", "message"),
-    [
-        ("onnx", "error: --backend onnx cannot be used: sentence-transformers runs it through optimum-onnx"),
-        ("openvino", "`pip install 'sentence-transformers[openvino]'` in an environment of its own"),
-        ("torsh", "error: there is no backend 'torsh'"),
-    ],
-)
-def test_only_torch_computes(backend: str, message: str) -> None:
-    done = run("evaluate", "char-ngrams", "--backend", backend)
-    assert done.code == 1
-    assert message in " ".join(done.err.split())
-
-
-@pytest.mark.parametrize(
-    "command", [("evaluate", "char-ngrams"), ("geometry", "char-ngrams"), ("train", "--data", "mini", "--output", "x")]
-)
-def test_a_limit_below_one_is_refused_before_anything_is_loaded(command: tuple[str, ...]) -> None:
-    done = run(*command, "--limit", "-1")
-    assert done == (1, "", "error: --limit cannot be -1\n  to do: use a number from 1 on\n")
-    assert not Path("x").exists()
-
-
-def test_what_is_missing_or_a_folder_is_told_in_words(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    for command in (["plot", str(tmp_path / "folder"), "--output", "x.png"], ["submit", str(tmp_path / "folder")]):
-        done = run(*command)
-        assert (done.code, "Errno" in done.err, len(done.err.splitlines())) == (1, False, 2)
-    done = run("report", "ratios", str(tmp_path / "none"), "--output", str(tmp_path / "report"))
-    assert f"error: there is no study {tmp_path / 'none'}" in done.err
+def test_memory_changes_nothing_but_the_settings() -> None:
+    path = Path("results/char-ngrams/mini.json")
+    ran("evaluate", "char-ngrams", "--limit", "2", "--no-cache")
+    plain = read_json(path)
+    ran("evaluate", "char-ngrams", "--limit", "2", "--no-cache", "--overwrite", "--memory", "20MiB",
+        "--score-device", "cpu")  # fmt: skip
+    small = read_json(path)
+    assert [found["provenance"]["settings"]["memory"] for found in (plain, small)] == [256 * 2**20, 20 * 2**20]
+    assert small["provenance"]["hardware"]["counted_on"] == "cpu"
+    assert small["ranks_file"]["digest"] == plain["ranks_file"]["digest"]

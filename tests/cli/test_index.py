@@ -8,27 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import run
+from tests.kit import PARTIAL, read_json, run, words
 
 PART = ("--languages", "ar,en,th", "--metrics", "map,recall@10,rank_distance")
-
-
-@pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.delenv("XQR_BENCH_DATA", raising=False)
-
-
-def words(text: str) -> str:
-    return " ".join(text.split())
 
 
 def test_the_record_says_what_the_index_did() -> None:
     done = run("evaluate", "char-ngrams", *PART, "--index", "hnsw", "--index-param", "ef_search=50", "--depth", "20")
     assert done.code == 0, done.err
     path = Path("results/char-ngrams_hnsw-ef_search50-depth20/mini.json")
-    record = json.loads(path.read_text())
+    record = read_json(path)
     assert record["model"]["name"] == "char-ngrams+hnsw-ef_search50-depth20"
     assert record["index"]["type"] == "hnsw"
     assert record["index"]["parameters"] == {"m": 32, "ef_construction": 40, "ef_search": 50}
@@ -49,45 +38,14 @@ def test_flat_has_the_figures_of_exact_search() -> None:
     run("evaluate", "char-ngrams", *PART)
     done = run("evaluate", "char-ngrams", *PART, "--index", "flat")
     assert "its own vectors, counted exactly" in words(done.out)
-    exact = json.loads(Path("results/char-ngrams/mini.json").read_text())
-    flat = json.loads(Path("results/char-ngrams_flat/mini.json").read_text())
+    exact = read_json(Path("results/char-ngrams/mini.json"))
+    flat = read_json(Path("results/char-ngrams_flat/mini.json"))
     assert flat["scores"] == exact["scores"]
     assert flat["ranks_file"]["digest"] == exact["ranks_file"]["digest"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--index", "ivf"], "error: the index ivf cannot be trained on the 36 candidates of ar"),
-        (["--index", "annoy"], "error: there is no index named 'annoy'"),
-        (["--index", "hnsw", "--depth", "9"],
-         "error: a ranking cut at 9 cannot give recall@10 to do: give --depth 10 or more"),
-        (["--index-param", "m=3"],
-         "error: --index-param is given without --index to do: say which index: --index flat"),
-        (["--depth", "100"], "error: --depth is given without --index"),
-        (["--save-index", "x"], "error: --save-index is given without --index"),
-        (["--index", "flat", "--depth", "100"], "error: the index flat is not cut at a depth"),
-        (["--index", "hnsw", "--trec-run", "x"], "error: --trec-run writes the exact ranking, not that of an"),
-    ],
-)  # fmt: skip
-def test_one_clear_error(arguments: list[str], message: str) -> None:
-    done = run("evaluate", "char-ngrams", *PART, *arguments)
-    assert done.code == 1
-    assert message in words(done.err)
-    assert "encoding" not in done.err  # it is said before the long work
-    assert not Path("x").exists()
-    assert not Path("results").exists()
-
-
-def test_a_run_has_no_vectors_to_index() -> None:
-    Path("runs").mkdir()
-    done = run("evaluate", "run:runs", "--index", "flat")
-    assert "--index cannot be used with a run" in done.err
-
-
 def test_an_index_is_of_one_task_and_not_lost_to_a_record_that_exists() -> None:
-    task = Path(__file__).resolve().parents[1] / "fixtures" / "partial" / "task.toml"
-    both = ("--task", "mini", "--task", str(task), "--metrics", "map")
+    both = ("--task", "mini", "--task", str(PARTIAL), "--metrics", "map")
     done = run("evaluate", "char-ngrams", *both, "--index", "flat", "--save-index", "x")
     assert "error: a folder holds the index of one task, not of 2" in words(done.err)
     assert run("evaluate", "char-ngrams", *PART, "--index", "flat").code == 0
@@ -100,10 +58,9 @@ def test_an_index_is_of_one_task_and_not_lost_to_a_record_that_exists() -> None:
 
 
 def test_a_task_of_ones_own_is_found_again() -> None:
-    task = Path(__file__).resolve().parents[1] / "fixtures" / "partial" / "task.toml"
-    run("evaluate", "char-ngrams", "--task", str(task), "--metrics", "map", "--index", "flat", "--save-index", "x")
+    run("evaluate", "char-ngrams", "--task", str(PARTIAL), "--metrics", "map", "--index", "flat", "--save-index", "x")
     assert "read only when you name it" in run("search", "x", "Who?").err
-    done = run("search", "x", "Who?", "-k", "1", "--json", "--task", str(task))
+    done = run("search", "x", "Who?", "-k", "1", "--json", "--task", str(PARTIAL))
     assert json.loads(done.out)[0]["rank"] == 1
 
 
@@ -160,25 +117,7 @@ def test_approximate_scores_are_called_so() -> None:
 def test_the_context_is_part_of_the_protocol() -> None:
     done = run("evaluate", "char-ngrams", *PART, "--candidate-context", "paragraph")
     assert "candidates: sentence with its paragraph" in done.out
-    record = json.loads(Path("results/char-ngrams_paragraph/mini.json").read_text())
+    record = read_json(Path("results/char-ngrams_paragraph/mini.json"))
     assert record["model"]["identity"]["candidate_context"] == "{sentence}\n{paragraph}"
     more = ("--candidate-context", "paragraph", "--context-template", "{paragraph} {sentence}", "--overwrite")
     assert "as '{paragraph} {sentence}'" in run("evaluate", "char-ngrams", *PART, *more).out
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["hnsw", "--depth", "9"], "a ranking cut at 9 cannot give recall@10 to do: give --depth 10 or more"),
-        (["flat", "--save-index", "full"], "full"),
-    ],
-)
-def test_depth_and_folder_are_checked_before_the_encoder_is_loaded(arguments: list[str], message: str) -> None:
-    Path("unloadable.py").write_text("raise RuntimeError('was loaded')\n")
-    Path("full").mkdir()
-    Path("full/something").write_text("")
-    done = run("evaluate", "unloadable.py:Encoder", *PART, "--index", *arguments)
-    assert done.code == 1
-    assert message in words(done.err)
-    assert "was loaded" not in done.err
-    assert "was loaded" in run("evaluate", "unloadable.py:Encoder", *PART, "--index", "flat").err

@@ -45,10 +45,6 @@ def test_the_table_says_what_was_done_and_none_is_none(tmp_path: Path) -> None:
     assert done.out == f"{tmp_path}/char-ngrams/mini.json\n"
 
 
-def test_recompute_copes(folder: Path) -> None:
-    assert run("recompute", str(folder / "char-ngrams_center" / "mini.json")).code == 0
-
-
 def test_compare_says_what_was_done_to_which(folder: Path) -> None:
     paths = [str(folder / name / "mini.json") for name in ("char-ngrams", "char-ngrams_center")]
     done = run("compare", *paths, "--resamples", "200")
@@ -94,32 +90,3 @@ def test_a_bitext(tmp_path: Path) -> None:
     assert record.transform.bitext is not None
     assert (record.transform.transductive, record.transform.bitext.name) == (False, "lines")
     assert record.transform.estimated_on["de"].queries == 3
-
-
-@pytest.mark.parametrize(
-    ("given", "problem"),
-    [
-        (("--transform", "centre"), "there is no transform named 'centre'\n  found: closest: center"),
-        (("--transform-from", "x"), "--transform-from is given without a transform"),
-        (
-            ("--transform", "center", "--transform-from", "nowhere"),
-            "there is no folder nowhere of translated sentences",
-        ),
-        (("--transform", "remove-999"), "remove-999 would remove all there is of de"),
-        (
-            ("--transform", "center", "--index", "flat", "--save-index", "there"),
-            "an index of transformed vectors cannot be saved",
-        ),
-    ],
-)
-def test_what_cannot_be_meant(given: tuple[str, ...], problem: str, tmp_path: Path) -> None:
-    done = run("evaluate", "char-ngrams", *FEW, *given, "--output", str(tmp_path), "--quiet")
-    assert done.code == 1
-    assert problem in done.err
-    assert "Traceback" not in done.err
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_run_has_no_vectors(tmp_path: Path) -> None:
-    done = run("evaluate", f"run:{tmp_path}", "--transform", "center")
-    assert "--transform cannot be used with a run" in done.err

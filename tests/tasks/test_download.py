@@ -17,6 +17,8 @@ from xqr_bench.core.observe import Observer
 from xqr_bench.tasks import fetch, load_spec, load_task, pending_downloads
 from xqr_bench.tasks.sources import PAUSES_SECONDS, download
 
+pytestmark = pytest.mark.usefixtures("own_surroundings")
+
 BODY = b"sentences " * 20_000
 DIGEST = hashlib.sha256(BODY).hexdigest()
 

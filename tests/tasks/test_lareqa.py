@@ -15,6 +15,8 @@ from xqr_bench.core.errors import DataError
 from xqr_bench.tasks import READERS
 from xqr_bench.tasks.readers.lareqa import read
 
+pytestmark = pytest.mark.usefixtures("own_surroundings")
+
 GOOD: dict[str, Any] = {
     "version": "1.0",
     "data": [

@@ -30,6 +30,8 @@ from xqr_bench.tasks import (
 )
 from xqr_bench.tasks.load import assemble, first_questions, keep_languages
 
+pytestmark = pytest.mark.usefixtures("own_surroundings")
+
 REAL = os.environ.get("XQR_BENCH_DATA")  # read before the fixtures hide it
 
 

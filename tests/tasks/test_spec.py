@@ -12,6 +12,8 @@ from xqr_bench.core.errors import TaskError, UnknownNameError
 from xqr_bench.core.types import SETTINGS, TaskData
 from xqr_bench.tasks import DEFAULT_METRICS, TaskSpec, list_specs, load_spec, resolve_task
 
+pytestmark = pytest.mark.usefixtures("own_surroundings")
+
 SMALL = """\
 name = "mine"
 languages = ["de", "en"]

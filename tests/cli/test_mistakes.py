@@ -1,0 +1,99 @@
+"""What cannot be meant is one clear message, and nothing is written."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.kit import contents, run, words
+
+A, B = "results/one/mini.json", "results/two/mini.json"
+MISTAKES = {
+    "evalute": "closest: evaluate",
+    "recompute nowhere.json": "there is no record",
+    "evaluate nowhere.py:X": "there is no file nowhere.py",
+    "evaluate char-ngrams --task xquadr": "closest: xquad-r",
+    "evaluate char-ngrams --languages de,xx": "no language 'xx'",
+    "evaluate char-ngrams --task xquad-r --data-dir nowhere": "nowhere",
+    "evaluate char-ngrams --model-kwargs {": "--model-kwargs cannot be",
+    "evaluate char-ngrams --quiet --json": "exclude each other",
+    "evaluate char-ngrams --limit 0": "--limit cannot be 0",
+    "geometry char-ngrams --limit -1": "--limit cannot be -1",
+    "train --data mini --output x --limit -1": "--limit cannot be -1",
+    "evaluate char-ngrams --metrics ,": "no metric is left",
+    "evaluate char-ngrams --metrics mapp": "there is no metric named 'mapp'",
+    "evaluate char-ngrams --backend onnx": "--backend onnx cannot be used: sentence-transformers runs it through",
+    "evaluate char-ngrams --backend openvino": "`pip install 'sentence-transformers[openvino]'`",
+    "evaluate char-ngrams --backend torsh": "there is no backend 'torsh'",
+    "evaluate mine.py:Words --no-cache --cache-dir x": "--no-cache leaves nothing for --cache-dir and --cache-limit",
+    "evaluate mine.py:Words --cache-limit lots": "'lots' is no size",
+    "evaluate char-ngrams --memory lots": "'lots' is no size to do: write it as 500MB, 20GB or 1.5TB",
+    "evaluate char-ngrams --limit 2 --memory 100kB": "a memory budget of 0 MiB is too small to rank",
+    "evaluate char-ngrams --limit 2 --score-device tpu": "scores cannot be counted on 'tpu'",
+    "evaluate char-ngrams --limit 2 --score-device cuda:77": "there is no device cuda:77 to count on",
+    "evaluate char-ngrams --index flat --score-device cuda": "an index is searched on the processor",
+    # other rankers take no options of encoders
+    "evaluate run:runs --memory 1GB --score-device cpu": "--memory, --score-device cannot be used with a run",
+    "evaluate run:runs --dry-run": "--dry-run cannot be used with a run",
+    "evaluate run:runs --trec-run there": "--trec-run cannot be used with a run",
+    "evaluate run:runs --index flat": "--index cannot be used with a run",
+    "evaluate run:runs --transform center": "--transform cannot be used with a run",
+    "evaluate bm25 --device cpu": "--device cannot be used with bm25",
+    "evaluate oracle --index flat": "--index cannot be used with oracle",
+    "evaluate run:nowhere": "there is no run of mini in nowhere",
+    "baseline bm25 --b 2": "--b cannot be 2.0",
+    "evaluate char-ngrams --trec-settings multilingual": "--trec-settings is given without --trec-run",
+    "evaluate char-ngrams --trec-run x --trec-settings all": "there is no setting named 'all'",
+    "evaluate char-ngrams --trec-run x --index hnsw": "--trec-run writes the exact ranking, not that of an",
+    # indices and transforms
+    "evaluate char-ngrams --index ivf --languages ar,en": "the index ivf cannot be trained on the 36 candidates of ar",
+    "evaluate char-ngrams --index annoy": "there is no index named 'annoy'",
+    "evaluate char-ngrams --index hnsw --metrics recall@10 --depth 9": "give --depth 10 or more",
+    "evaluate char-ngrams --index-param m=3": "--index-param is given without --index",
+    "evaluate char-ngrams --depth 100": "--depth is given without --index",
+    "evaluate char-ngrams --save-index x": "--save-index is given without --index",
+    "evaluate char-ngrams --index flat --depth 100": "the index flat is not cut at a depth",
+    "evaluate char-ngrams --transform centre": "closest: center",
+    "evaluate char-ngrams --transform-from x": "--transform-from is given without a transform",
+    "evaluate char-ngrams --transform center --transform-from nowhere": "no folder nowhere of translated sentences",
+    "evaluate char-ngrams --transform remove-999": "remove-999 would remove all there is of",
+    "evaluate char-ngrams --transform center --index flat --save-index x": "an index of transformed vectors cannot be",
+    "evaluate broken.py:X --index hnsw --metrics recall@10 --depth 9": "give --depth 10 or more",  # it is not loaded
+    "evaluate broken.py:X --index flat --save-index results": "exists and is no saved index",
+    # comparisons and plots
+    f"compare {A}": "one record of mini cannot be compared",
+    "compare": "no record is named",
+    f"compare {A} {B} --metric recal@10": "closest: recall@k",
+    f"compare {A} {B} --language eng": "there is no language named 'eng'",
+    f"compare {A} {B} --setting multi": "closest: multilingual",
+    f"compare {A} {B} --adjust holm": "there is no adjustment named 'holm'",
+    f"compare {A} {B} --json --latex": "--json and --latex exclude each other",
+    f"compare {A} {B} --plot x.gif": "cannot be written as 'gif'",
+    f"compare {A} {B} --plot x": "end the name with .png, .svg or .pdf",
+    f"compare {A} {B} --kind forest": "give --plot FILE too",
+    f"compare {A} {B} --resamples 1": "too few",
+    f"plot {A} -o x.jpeg": "cannot be written as 'jpeg'",
+    f"plot {A} --kind heat-map -o x.png": "closest: heatmap",
+    f"plot {A} --kind forest -o x.png": "one record of mini cannot be compared",
+    f"plot {A} --metric rank_distance -o x.png": "has no rank_distance for a language pair",
+    f"plot {A} --kind languages --setting multi -o x.png": "closest: multilingual",
+    f"plot {A} --kind bias --setting multilingual -o x.png": "--setting does not change",
+    "plot results -o x.png": "results",  # a folder
+    "submit results": "results",
+    "report ratios nowhere --output x": "there is no study nowhere",
+}
+
+
+@pytest.mark.parametrize("command", MISTAKES)
+def test_a_mistake_is_one_clear_message(records: Path, command: str) -> None:
+    if not Path("broken.py").exists():
+        Path("broken.py").write_text("raise RuntimeError('was loaded')\n", encoding="utf-8")
+    before = set(contents(records))
+    done = run(*shlex.split(command))
+    assert (done.code, done.out) == (1, "")
+    assert MISTAKES[command] in words(done.err)
+    assert done.err.splitlines()[-1].startswith(("error: ", "  found: ", "  to do: "))
+    assert not any(text in done.err for text in ("Traceback", "Errno", "was loaded"))
+    assert set(contents(records)) == before
