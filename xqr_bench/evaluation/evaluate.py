@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,24 +25,27 @@ from xqr_bench.tasks import Selection, TaskSpec, resolve_task
 
 def evaluate(
     ranker: str | object,
-    tasks: Sequence[str | Path | TaskSpec] = ("mini",),
+    tasks: Sequence[str | Path | TaskSpec | Task] = ("mini",),
     *,
     select: Selection | None = None,
     metrics: Sequence[str] | None = None,
     options: EncoderOptions | None = None,
     observe: Observer | None = None,
     arguments: Mapping[str, Any] | None = None,
+    intervals: bool = True,
 ) -> list[Record]:
     """Rank tasks and score the rankings.
 
     Args:
         ranker: a `Ranker`, a loaded encoder, or whatever `opened` takes.
-        tasks: names, paths or specs.
-        select: which part of them; default: all.
+        tasks: names, paths or specs, or `Task`s, whose data was read before. Rules of relevance that a spec does not
+            declare, and metrics that are not asked for, cost nothing.
+        select: which part of those that are read here; default: all.
         metrics: compute these instead of the metrics of the tasks.
         options: see `opened`.
         observe: hears how far the work is.
         arguments: the arguments as the user gave them, for the records.
+        intervals: whether figures get intervals, which take most of the time of scoring.
 
     Returns:
         one record for each task, in order, with its ranks.
@@ -50,16 +54,21 @@ def evaluate(
         XqrBenchError: whatever is wrong with the arguments, the data or the ranker.
     """
     select, observe, clock = select or Selection(), observe or Observer(), Clock()
-    specs = [choose_metrics(resolve_task(task), metrics) for task in tasks]
+    chosen = [
+        replace(task, spec=choose_metrics(task.spec, metrics))
+        if isinstance(task, Task)
+        else choose_metrics(resolve_task(task), metrics)
+        for task in tasks
+    ]
     with opened(ranker, options) as ranks:
-        with clock.phase("loading"), observe.phase("loading", len(specs)):
+        with clock.phase("loading"), observe.phase("loading", len(chosen)):
             loaded = []
-            for spec in specs:
-                loaded.append(Task(spec, select.load(spec, observe)))
+            for one in chosen:
+                loaded.append(one if isinstance(one, Task) else Task(one, select.load(one, observe)))
                 observe.advance(1)
         asked = {**select.as_dict(), "metrics": None if metrics is None else list(metrics)}
         records = []
-        for task, ranking in zip(loaded, ranks.rank(loaded, observe), strict=True):
+        for one, task, ranking in zip(chosen, loaded, ranks.rank(loaded, observe), strict=True):
             model = ModelInfo(name=ranks.name, identity=ranks.identity)
             seconds = {**clock.seconds, **ranking.seconds}
             records.append(
@@ -69,8 +78,9 @@ def evaluate(
                     model,
                     clock=Clock(seconds),
                     device=ranks.device,
-                    settings={**asked, **ranking.settings},
+                    settings=ranking.settings if one is task else {**asked, **ranking.settings},
                     arguments=arguments,
+                    intervals=intervals,
                 )
             )
     return records
@@ -143,7 +153,7 @@ def make_record(
     device: str | None = None,
     settings: Mapping[str, Any],
     arguments: Mapping[str, Any] | None = None,
-    certainty: bool = True,
+    intervals: bool = True,
 ) -> Record:
     """Score a ranking and put the record together, wherever it comes from.
 
@@ -155,7 +165,7 @@ def make_record(
         device: where the model ran.
         settings: the arguments with their defaults.
         arguments: the arguments as the user gave them.
-        certainty: whether to compute intervals, which take most of the time.
+        intervals: whether to compute them.
 
     Returns:
         the record, with its ranks.
@@ -167,8 +177,9 @@ def make_record(
     with clock.phase("scoring"):
         values = all_per_query(ranks, info.metrics, info.settings)
         scores, of_ties = score(values, info.groups)
-    with clock.phase("certainty"):
-        scores = attach_certainty(scores, values, ranks, info.groups) if certainty else scores
+    if intervals:
+        with clock.phase("certainty"):
+            scores = attach_certainty(scores, values, ranks, info.groups)
     with clock.phase("relevance"):
         relevance = {name: relevance_info(name, ranks, info) for name in spec.relevance}
     hardware = provenance.hardware(device)

@@ -10,15 +10,15 @@ from sentence_transformers.base.evaluation import BaseEvaluator
 
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.types import MULTILINGUAL
-from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
+from xqr_bench.encode import EncoderOptions
+from xqr_bench.evaluation.evaluate import evaluate
+from xqr_bench.evaluation.ranker import Task
 from xqr_bench.measure.metrics import parse_metric
-from xqr_bench.measure.scores import all_per_query, score
-from xqr_bench.rank.exact import exact_ranks
 from xqr_bench.tasks import TaskSpec, load_task, resolve_task
 
 
 class XqrEvaluator(BaseEvaluator):  # type: ignore[misc]  # the library is not typed here
-    """Scores a model on a task as `evaluate` does, without intervals and without a record.
+    """Scores a model on a task through `evaluate`, without intervals.
 
     Give it to a `SentenceTransformerTrainer` as `evaluator`, or call it with a model. It returns
     `<name>_<setting>_<metric>` -> macro average, such as `xquad-r_multilingual_map`; a figure that cannot be computed
@@ -56,17 +56,17 @@ class XqrEvaluator(BaseEvaluator):  # type: ignore[misc]  # the library is not t
         batch_size: int | None = None,
     ) -> None:
         super().__init__()
-        spec = resolve_task(task)
-        found = {metric.name: metric for metric in map(parse_metric, metrics)}
-        scores = [metric for metric in found.values() if metric.kind == "score"]
+        spec = resolve_task(task).model_copy(update={"relevance": ()})
+        parsed = [parse_metric(metric) for metric in metrics]
+        scores = [metric for metric in parsed if metric.kind == "score"]
         keys = {f"{setting}_{m.name}" for setting in spec.settings for m in scores if setting in m.settings}
         if primary not in keys:
             raise UsageError(
                 f"{primary!r} is no score of this evaluator", remedy=f"use one of: {', '.join(sorted(keys))}"
             )
-        self._metrics, self._settings = tuple(found), spec.settings
+        self._metrics = tuple(dict.fromkeys(metric.name for metric in parsed))
         self._options = EncoderOptions(batch_size=batch_size)
-        self._data = load_task(spec, data_dir=data_dir, languages=languages, limit=limit)
+        self._task = Task(spec, load_task(spec, data_dir=data_dir, languages=languages, limit=limit))
         self.name = spec.name if name is None else name
         self.primary_metric = f"{self.name}_{primary}" if self.name else primary
 
@@ -82,19 +82,16 @@ class XqrEvaluator(BaseEvaluator):  # type: ignore[misc]  # the library is not t
         Raises:
             EncoderError: it returned what cannot be scored.
         """
-        encoder = load_encoder(model, self._options)
-        vectors = embed_tasks(encoder, [self._data])[self._data.name]
-        ranks = exact_ranks(self._data, vectors.queries, vectors.candidates, similarity=encoder.similarity)
-        scores, _ = score(all_per_query(ranks, self._metrics, self._settings), {})
+        (record,) = evaluate(model, [self._task], metrics=self._metrics, options=self._options, intervals=False)
         figures = {
-            f"{setting}_{metric}": found.value
-            for setting, of_setting in scores.items()
-            for metric, found in of_setting.macro.items()
-            if found.value is not None
+            f"{setting}_{metric}": figure.value
+            for setting, scores in record.scores.items()
+            for metric, figure in scores.macro.items()
+            if figure.value is not None
         }
         named: dict[str, float] = self.prefix_name_to_metrics(figures, self.name)
         return named
 
     def get_config_dict(self) -> dict[str, Any]:
         """What the model card says of the evaluator."""
-        return {"task": self._data.name, "metrics": list(self._metrics)}
+        return {"task": self._task.spec.name, "metrics": list(self._metrics)}

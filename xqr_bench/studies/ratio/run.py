@@ -17,14 +17,22 @@ from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError, TrainingError
 from xqr_bench.core.files import sha256_of, write_text
 from xqr_bench.core.observe import Clock
-from xqr_bench.encode.options import EncoderOptions
+from xqr_bench.core.types import Ranks
+from xqr_bench.encode import EncoderOptions, load_encoder
+from xqr_bench.evaluation.evaluate import evaluate
+from xqr_bench.evaluation.ranker import Task
 from xqr_bench.record import load_record, save_record
 from xqr_bench.record.describe import distinct_query_share
 from xqr_bench.record.provenance import TrainingRecord
 from xqr_bench.studies.ratio.design import PRIMARY, STUDY, Numbers, Run
 from xqr_bench.studies.ratio.scoring import (
+    CENTRED,
+    RAW,
+    SUMMED,
     RunData,
-    Scored,
+    ViewRanker,
+    compact,
+    encode,
     load_compact,
     macro_scores,
     model_name,
@@ -214,19 +222,33 @@ class _Work:
 
     def _score(self, model: Any, training: TrainingRecord, percent: int) -> None:
         training = self._with_exposure(training)
-        clock = Clock()
-        scored = Scored(model, self.data, self.cache, clock)
-        views = scored.views()
-        group = self.group(percent)
+        clock, encoding, data, group = Clock(), Clock(), self.data, self.group(percent)
+        task, encoder = Task(data.spec, data.task), load_encoder(model)
+        with encoding.phase("encoding"):
+            vectors = encode(model, encoder, data, self.cache)
+        name = model_name(self.run.id)
+        rankers = {
+            RAW: ViewRanker(name, encoder, vectors, group, seconds=encoding.seconds),
+            CENTRED: ViewRanker(name, encoder, vectors, group, centred=True),
+        }
         if percent in (0, PRIMARY):
-            diagnostics = scored.diagnostics()
-            self.distinct = {code: distinct_query_share(found) for code, found in diagnostics.items()}
-            record = scored.record(model_name(self.run.id), training, diagnostics, group)
-            with clock.phase("writing"):
-                save_record(record, task_file(self.place, self.data.task.name))
+            rankers[RAW].training = training
+        ranks: dict[str, Ranks] = {}
+        for view, ranker in rankers.items():
+            # intervals of one run say nothing of an arm, and take longer than all the rest
+            metrics = SUMMED if ranker.training is None else None
+            (record,) = evaluate(ranker, [task], metrics=metrics, intervals=False)
+            ranks[view] = record.ranks
+            self.seconds.update(record.provenance.seconds)
+            if ranker.training is not None:
+                self.distinct = {code: distinct_query_share(one) for code, one in record.diagnostics.items()}
+                with clock.phase("writing"):
+                    save_record(record, task_file(self.place, data.task.name))
+        with clock.phase("summing"):
+            views = {view: compact(of, data.articles, data.n_articles) for view, of in ranks.items()}
         about = {
             "run_group": group,
-            "languages": list(self.data.task.languages),
+            "languages": list(data.task.languages),
             "trained": training.languages.trained,
             "weights": training.weights_digest,
         }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,17 @@ from numpy.typing import NDArray
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import DataError, RecordError
 from xqr_bench.core.files import atomic_path
-from xqr_bench.core.observe import Clock
+from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import MULTILINGUAL, SETTINGS, FloatArray, IntArray, Ranks, TaskData
-from xqr_bench.encode import BoundEncoder, Embeddings, embed_tasks, load_encoder
+from xqr_bench.encode import BoundEncoder, Embeddings, ModelIdentity, embed_tasks
 from xqr_bench.encode.options import ROLES, Role
 from xqr_bench.encode.texts import embeddings_of, items_of
 from xqr_bench.encode.transform import TransformOptions, transform_vectors
-from xqr_bench.evaluation.evaluate import choose_metrics, make_record
+from xqr_bench.evaluation.evaluate import choose_metrics
 from xqr_bench.evaluation.ranker import Ranking, Task
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import all_per_query
 from xqr_bench.rank.exact import exact_ranks
-from xqr_bench.record import LanguageDiagnostics, ModelInfo, Record
 from xqr_bench.record.describe import language_diagnostics
 from xqr_bench.record.provenance import TrainingRecord, exposure_of
 from xqr_bench.studies.ratio.design import Run
@@ -43,7 +42,8 @@ from xqr_bench.train.workspace import TrainCache
 # Ranks -> sums and counts by setting cell and article: all that means, folds and article bootstraps need.
 
 BIAS = ("rank_distance", "own_language_first")
-"""Bias measures kept beside MAP, of the multilingual setting."""
+"""Bias measures of the multilingual setting that are summed as MAP is."""
+SUMMED = ("map", *BIAS)
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def compact(ranks: Ranks, articles: IntArray, n_articles: int, leave_out: Collec
     rows: list[str] = []
     sums, counts = [], []
     for setting in SETTINGS:
-        metrics = ("map", *BIAS) if setting == MULTILINGUAL else ("map",)
+        metrics = SUMMED if setting == MULTILINGUAL else ("map",)
         for metric, found in all_per_query(ranks, metrics, (setting,)).get(setting, {}).items():
             usable = ~np.isnan(found.values) & stays[found.queries]
             place = (found.cell * n_articles + articles[found.queries])[usable]
@@ -203,72 +203,69 @@ def _made(run: Run, out: tuple[str, ...], cache: TrainCache, data_dir: Path | st
     return RunData(train, spec, task, articles, n_articles)
 
 
-# One model as it is now -> its raw and centred results, from one encoding.
+# One model as it is now as rankers: its vectors as they are, and centred on each language's mean.
 
 RAW, CENTRED = "raw", "centred"
 _AT_ONCE = 4096
 
 
-class Scored:
-    """A model's vectors of a task, ranked as they are.
+@dataclass
+class ViewRanker:
+    """Ranks a run's task by the vectors of its model, encoded once for both views.
 
-    Args:
-        model: a SentenceTransformer, in evaluation mode.
-        data: the task.
-        cache: keeps the tokens of a static model.
-        clock: told the time of each part.
+    Attributes:
+        name: of the record.
+        encoder: the model, bound.
+        vectors: of the task.
+        group: `run_group` of the record.
+        centred: whether to take each language's mean out of the vectors first.
+        training: of the model, for a record that is kept; None: the record is not kept, so it gets no diagnostics.
+        seconds: what was spent on the vectors.
     """
 
-    def __init__(self, model: Any, data: RunData, cache: TrainCache, clock: Clock) -> None:
-        self._data, self._clock = data, clock
-        self._bound: BoundEncoder = load_encoder(model)
-        with clock.phase("encoding"):
-            self._vectors = encode(model, self._bound, data, cache)
-        with clock.phase("ranking"):
-            self.ranks = self._rank(self._vectors)
+    name: str
+    encoder: BoundEncoder
+    vectors: Embeddings
+    group: Mapping[str, Any]
+    centred: bool = False
+    training: TrainingRecord | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
-    def _rank(self, vectors: Embeddings) -> Ranks:
-        return exact_ranks(self._data.task, vectors.queries, vectors.candidates, similarity=self._bound.similarity)
+    @property
+    def identity(self) -> ModelIdentity:
+        """That of the encoder."""
+        return self.encoder.identity
 
-    def views(self) -> dict[str, Compact]:
-        """Results by article, of the vectors as they are and centred on each language's mean."""
-        data = self._data
-        with self._clock.phase("centring"):
-            moved = transform_vectors(
-                data.task, self._vectors, TransformOptions("center"), similarity=self._bound.similarity
-            )
-        with self._clock.phase("ranking centred"):
-            ranks = {RAW: self.ranks, CENTRED: self._rank(moved.vectors)}
-        with self._clock.phase("summing"):
-            return {name: compact(of, data.articles, data.n_articles) for name, of in ranks.items()}
+    @property
+    def device(self) -> str | None:
+        """That of the encoder."""
+        return self.encoder.device
 
-    def diagnostics(self) -> dict[str, LanguageDiagnostics]:
-        """What happened to the texts of each language."""
-        with self._clock.phase("diagnostics"):
-            return language_diagnostics(self._data.task, self._vectors, self._bound)
-
-    def record(
-        self,
-        name: str,
-        training: TrainingRecord,
-        diagnostics: dict[str, LanguageDiagnostics],
-        run_group: dict[str, Any],
-    ) -> Record:
-        """A record of the vectors as they are, with its ranks but without intervals."""
-        data = self._data
-        with self._clock.phase("record"):
-            ranking = Ranking(self.ranks, warnings=self._bound.warnings, diagnostics=diagnostics)
-            record = make_record(
-                Task(data.spec, data.task),
-                ranking,
-                ModelInfo(name=name, identity=self._bound.identity),
-                clock=Clock(dict(self._clock.seconds)),
-                device=self._bound.device,
-                settings={"study": run_group},
-                certainty=False,  # intervals of one run say nothing of an arm, and take longer than all the rest
-            )
-        about = {"training": training.model_dump(mode="json"), "exposure": exposure_of(training, data.task)}
-        return record.model_copy(update={**about, "run_group": run_group})
+    def rank(self, tasks: Sequence[Task], observe: Observer) -> Iterator[Ranking]:
+        """Count in the one task that the vectors are of."""
+        (task,) = tasks
+        clock, vectors, similarity = Clock(dict(self.seconds)), self.vectors, self.encoder.similarity
+        facts: dict[str, Any] = {"run_group": dict(self.group)}
+        if self.centred:
+            with clock.phase("centring"):
+                centre = TransformOptions("center")
+                vectors = transform_vectors(task.data, vectors, centre, similarity=similarity).vectors
+        with clock.phase("ranking centred" if self.centred else "ranking"):
+            ranks = exact_ranks(task.data, vectors.queries, vectors.candidates, similarity=similarity, observe=observe)
+        diagnostics = {}
+        if self.training is not None:
+            with clock.phase("diagnostics"):
+                diagnostics = language_diagnostics(task.data, vectors, self.encoder)
+            facts["training"] = self.training.model_dump(mode="json")
+            facts["exposure"] = exposure_of(self.training, task.data)
+        yield Ranking(
+            ranks,
+            warnings=self.encoder.warnings,
+            diagnostics=diagnostics,
+            facts=facts,
+            settings={"study": self.group},
+            seconds=clock.seconds,
+        )
 
 
 def encode(model: Any, bound: BoundEncoder, data: RunData, cache: TrainCache) -> Embeddings:
