@@ -7,13 +7,13 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.special import comb
 
 from tests.measure import lists as literal
 from tests.measure.lists import TiedList, mean_over_orders, pooled
-from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.measure.metrics import RankedLists, parse_metric
 
 SCORES: dict[str, Callable[[literal.Order], float]] = {
     "map": literal.literal_ap,
@@ -39,22 +39,27 @@ BIAS: dict[str, Callable[[literal.Order], float]] = {
 }
 
 
+def kernel_of(name: str) -> Callable[[RankedLists], np.ndarray]:
+    found = parse_metric(name).kernel
+    assert found is not None
+    return found
+
+
 @st.composite
 def tied_lists(draw: st.DrawFn, graded: bool = False) -> TiedList:
     gains = [0.0, 0.0, 1.0] if not graded else [0.0, 1.0, 2.0, 3.5]
     item = st.tuples(st.integers(0, 2), st.sampled_from(gains))
     blocks = draw(st.lists(st.lists(item, min_size=1, max_size=4), min_size=1, max_size=3))
-    return TiedList(tuple(tuple(block) for block in blocks))
+    made = TiedList(tuple(tuple(block) for block in blocks))
+    assume(made.n > 0)
+    return made
 
 
 @pytest.mark.parametrize("name", [*SCORES, *LANGUAGE_AWARE, *TOP])
 @settings(max_examples=120, deadline=None)
 @given(found=tied_lists())
 def test_score_is_its_mean_over_orders(name: str, found: TiedList) -> None:
-    if found.n == 0:
-        return
-    kernel = parse_metric(name).kernel
-    assert kernel is not None
+    kernel = kernel_of(name)
     literal_form = (SCORES | LANGUAGE_AWARE | TOP)[name]
     assert kernel(pooled(found))[0] == pytest.approx(mean_over_orders(found, literal_form), abs=1e-12)
 
@@ -62,15 +67,11 @@ def test_score_is_its_mean_over_orders(name: str, found: TiedList) -> None:
 @settings(max_examples=120, deadline=None)
 @given(found=tied_lists(graded=True))
 def test_graded_ndcg_is_its_mean_over_orders(found: TiedList) -> None:
-    if found.n == 0:
-        return
     for k in (1, 2, 10):
-        kernel = parse_metric(f"ndcg@{k}").kernel
-        assert kernel is not None
+        kernel = kernel_of(f"ndcg@{k}")
         expected = mean_over_orders(found, partial(literal.literal_ndcg, k=k))
         assert kernel(pooled(found))[0] == pytest.approx(expected, abs=1e-12)
-        kernel = parse_metric(f"language_ndcg@{k}").kernel
-        assert kernel is not None
+        kernel = kernel_of(f"language_ndcg@{k}")
         expected = mean_over_orders(found, partial(literal.literal_language_ndcg, k=k))
         assert kernel(pooled(found))[0] == pytest.approx(expected, abs=1e-12)
 
@@ -78,8 +79,6 @@ def test_graded_ndcg_is_its_mean_over_orders(found: TiedList) -> None:
 @settings(max_examples=60, deadline=None)
 @given(found=tied_lists())
 def test_the_four_shares_sum_to_one(found: TiedList) -> None:
-    if found.n == 0:
-        return
     lists = pooled(found)
     metrics = [parse_metric(name) for name in TOP]
     assert sum(m.kernel(lists)[0] for m in metrics if m.kernel) == pytest.approx(1.0, abs=1e-12)
@@ -92,10 +91,7 @@ def test_the_four_shares_sum_to_one(found: TiedList) -> None:
 @settings(max_examples=80, deadline=None)
 @given(found=tied_lists())
 def test_language_aware_bounds(name: str, found: TiedList) -> None:
-    if found.n == 0:
-        return
-    kernel = parse_metric(name).kernel
-    assert kernel is not None
+    kernel = kernel_of(name)
     lists = pooled(found)
     values = [LANGUAGE_AWARE[name](order) for order in found.orders()]
     assert kernel(lists.pessimistic())[0] == pytest.approx(min(values), abs=1e-12)
@@ -106,10 +102,7 @@ def test_language_aware_bounds(name: str, found: TiedList) -> None:
 @settings(max_examples=80, deadline=None)
 @given(found=tied_lists(graded=True))
 def test_pessimistic_and_optimistic_bound_every_order(name: str, found: TiedList) -> None:
-    if found.n == 0:
-        return
-    kernel = parse_metric(name).kernel
-    assert kernel is not None
+    kernel = kernel_of(name)
     lists = pooled(found)
     values = [SCORES[name](order) for order in found.orders()]
     assert kernel(lists.pessimistic())[0] == pytest.approx(min(values), abs=1e-12)
@@ -121,10 +114,7 @@ def test_pessimistic_and_optimistic_bound_every_order(name: str, found: TiedList
 @given(found=tied_lists())
 def test_bias_is_its_mean_over_orders(name: str, found: TiedList) -> None:
     own = any(gain > 0 and language == 0 for language, gain in found.items)
-    if found.n == 0:
-        return
-    kernel = parse_metric(name).kernel
-    assert kernel is not None
+    kernel = kernel_of(name)
     value = kernel(pooled(found))[0]
     if found.n == 1 or (name == "own_language_first" and not own):
         assert np.isnan(value)
@@ -138,11 +128,9 @@ def test_bias_is_its_mean_over_orders(name: str, found: TiedList) -> None:
 @given(found=tied_lists())
 def test_language_position_is_its_mean_over_orders(found: TiedList) -> None:
     own = any(gain > 0 and language == 0 for language, gain in found.items)
-    if found.n < 2 or not own:
-        return
+    assume(found.n > 1 and own)
     lists = pooled(found)
-    kernel = parse_metric("language_position").kernel
-    assert kernel is not None
+    kernel = kernel_of("language_position")
     mine = kernel(lists)[lists.columns == 0].mean()
     assert mine == pytest.approx(mean_over_orders(found, literal.literal_own_position), abs=1e-12)
 
@@ -167,15 +155,12 @@ def test_large_blocks_keep_their_precision() -> None:
     i = np.arange(1, size + 1)
     slope = (n - 1) / (size - 1)
     ap = ((1 + (i - 1) * slope) / i).sum() / size
-    kernel = parse_metric("map").kernel
-    assert kernel is not None
+    kernel = kernel_of("map")
     assert kernel(lists)[0] == pytest.approx(ap, abs=1e-12)
-    kernel = parse_metric("mrr").kernel
-    assert kernel is not None
+    kernel = kernel_of("mrr")
     first = np.arange(size - n + 1)
     # P(the first relevant is at place j + 1) = C(size - j - 1, n - 1) / C(size, n)
     probability = comb(size - first - 1, n - 1) / comb(size, n)
     assert kernel(lists)[0] == pytest.approx((probability / (first + 1)).sum(), abs=1e-10)
-    kernel = parse_metric("rank_distance").kernel
-    assert kernel is not None
+    kernel = kernel_of("rank_distance")
     assert kernel(lists)[0] == pytest.approx((n - 1) * (size + 1) / (n + 1), rel=1e-12)

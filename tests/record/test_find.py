@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -32,27 +34,33 @@ def task(
     )
 
 
+units_of = cache(units)
+
+
+@cache
+def grams(text: str) -> set[tuple[str, ...]]:
+    """Runs of units from each unit on, no longer than they need to be to weigh enough."""
+    of = units_of(text)
+    found = set()
+    for i in range(len(of)):
+        for j in range(i + 1, len(of) + 1):
+            if sum(map(weight, of[i:j])) >= GRAM:
+                found.add(tuple(of[i:j]))
+                break
+    return found
+
+
 def literal(item: str, kind: str, text: str) -> tuple[bool, float] | None:
     """The definition, word for word: (exact, overlap), None when nothing of it was found."""
-    wanted, there = units(item), units(text)
+    wanted, there = units_of(item), units_of(text)
     weighs = sum(map(weight, wanted))
     in_a_row = any(there[i : i + len(wanted)] == wanted for i in range(len(there)))
     if kind == "title" or weighs < 4 * WORD:
         return (True, 1.0) if wanted == there else None
     if weighs < GRAM:
         return (True, 1.0) if in_a_row else None
-
-    def grams(of: list[str]) -> set[tuple[str, ...]]:
-        found = set()
-        for i in range(len(of)):
-            for j in range(i + 1, len(of) + 1):
-                if sum(map(weight, of[i:j])) >= GRAM:
-                    found.add(tuple(of[i:j]))
-                    break
-        return found
-
-    mine = grams(wanted)
-    common = len(mine & grams(there))
+    mine = grams(item)
+    common = len(mine & grams(text))
     return (in_a_row, common / len(mine)) if common else None
 
 

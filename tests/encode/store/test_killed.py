@@ -104,9 +104,8 @@ def test_killed_three_times(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("XQR_TOY_LANES", str(lanes))  # of the processes that are started
-    chance = random.Random(time.time_ns())
+    chance = random.Random(lanes)
     delays = [round(chance.uniform(0, TEXTS * SECONDS / 2 / lanes), 3) for _ in range(3)]
-    print("delays", delays)
     kill_and_go_on(store, tmp_path, undisturbed, delays, lanes)
 
 
@@ -115,8 +114,7 @@ def test_killed_three_times(
 def test_killed_at_a_random_point(
     point: int, undisturbed: dict[str, np.ndarray], store: VectorStore, tmp_path: Path
 ) -> None:
-    delay = random.Random(time.time_ns() + point).uniform(0, TEXTS * SECONDS * 1.2)
-    print("delay", delay)
+    delay = random.Random(point).uniform(0, TEXTS * SECONDS * 1.2)
     kill_and_go_on(store, tmp_path, undisturbed, [delay])
 
 
