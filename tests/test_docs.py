@@ -33,7 +33,7 @@ from xqr_bench.measure.metrics import _FAMILIES, parse_metric
 from xqr_bench.rank.index import DEFAULT_DEPTH, INDEX_TYPES
 from xqr_bench.record import load_record
 from xqr_bench.record.schema import schema_text as record_schema
-from xqr_bench.report.metrics import metrics_markdown
+from xqr_bench.report.listings import metrics_markdown
 from xqr_bench.report.plots import KINDS
 from xqr_bench.tasks import READERS, TaskSpec, list_specs, load_spec, load_task
 from xqr_bench.tasks.readers.lareqa import read

@@ -24,7 +24,7 @@ from xqr_bench.rank.exact import exact_ranks
 from xqr_bench.rank.product import unit_vectors
 from xqr_bench.rank.variants import group_relevants
 from xqr_bench.record import Record, load_record, recompute, relevance_ranks, save_record, to_json
-from xqr_bench.report.tasks import repeated_answers
+from xqr_bench.report.listings import repeated_answers
 from xqr_bench.tasks import load_task, resolve_task
 
 ROOT = Path(__file__).resolve().parents[1]

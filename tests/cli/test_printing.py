@@ -23,8 +23,8 @@ from xqr_bench.cli.main import COMMANDS
 from xqr_bench.cli.printing import clean_python, console, echo, echo_json
 from xqr_bench.cli.progress import RunProgress
 from xqr_bench.core.printable import json_shown, markdown_shown, shown, shown_line
-from xqr_bench.report.listings import hits_lines
 from xqr_bench.report.table import latex_text
+from xqr_bench.report.text import hits_lines
 
 STEERING = "\x1b]0;pwned\x07\x1b[2J\x9b31m\u202e\u2066\x08\r\x00\x7f\x85\u2028\x1b]8;;https://evil.example\x1b\\"
 MARKUP = "[bold red]<script>x</script> | a`b`*c* _d_ [e](https://evil.example) www.evil.example :bomb: $x$ %"

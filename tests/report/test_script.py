@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from xqr_bench.report.listings import hits_lines
-from xqr_bench.report.text import cells, clusters, isolated, right_to_left, visible, wrap
+from xqr_bench.report.text import cells, clusters, hits_lines, isolated, right_to_left, visible, wrap
 from xqr_bench.tasks import load_task
 
 ARABIC = "يبلغ ارتفاع برجها الغرانيتي 42 مترًا، وتؤدي 198 درجة إلى غرفة المصباح."

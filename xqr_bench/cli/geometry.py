@@ -44,7 +44,7 @@ def geometry(model: str, asked: Measured, select: Selection, options: EncoderOpt
     from xqr_bench.cli.progress import RunProgress
     from xqr_bench.encode import load_encoder
     from xqr_bench.measure.geometry import geometry_of_tasks
-    from xqr_bench.report.geometry import geometry_json, geometry_tables
+    from xqr_bench.report.listings import geometry_json, geometry_tables
 
     transform, store, specs = asked.chosen_transform(), asked.chosen_store(), asked.specs()
     encoder = load_encoder(model, options)

@@ -11,11 +11,9 @@ from xqr_bench.cli.printing import console, echo
 @click.option("--markdown", is_flag=True, help="Print the reference table of docs/metrics.md.")
 def metrics(markdown: bool) -> None:
     """List the metrics and bias measures with their definitions."""
-    from xqr_bench.report.metrics import metric_facts, metrics_markdown
-    from xqr_bench.report.table import Table, columns
+    from xqr_bench.report.listings import metrics_markdown, metrics_table
 
     if markdown:
         echo(metrics_markdown())
-        return
-    rows = [(fact.name, fact.kind, fact.summary) for fact in metric_facts()]
-    console().print(Table("", columns("name", "kind", "what it is", names=3), rows, frame="list").terminal())
+    else:
+        console().print(metrics_table().terminal())

@@ -103,7 +103,7 @@ def _show(searcher: IndexSearcher, hits: list[Found], answers: Answers) -> None:
     if answers.as_json:
         echo_json(json.dumps([asdict(hit) for hit in hits], ensure_ascii=False, indent=1))
         return
-    from xqr_bench.report.listings import hits_lines
+    from xqr_bench.report.text import hits_lines
 
     for line in hits_lines(
         [(hit.rank, hit.score, hit.language, hit.id, hit.text) for hit in hits],

@@ -14,7 +14,7 @@ from xqr_bench.core.options import takes
 @takes(where=DataFolder)
 def tasks(name: str | None, where: DataFolder) -> None:
     """List the shipped tasks, or show the one called NAME (or the task file at that path)."""
-    from xqr_bench.report.tasks import fact_lines, languages_table, tasks_table
+    from xqr_bench.report.listings import fact_lines, languages_table, tasks_table
     from xqr_bench.tasks import list_specs, load_spec, load_task, locate
 
     if name is None:

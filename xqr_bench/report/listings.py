@@ -1,79 +1,28 @@
-"""Listings for a terminal: hits of a search, languages of a record, texts found in training data."""
+"""Listings for a terminal: languages, texts found in training data, tasks, metrics, the geometry of vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
-
-from rich.cells import cell_len
+import json
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.languages import LANGUAGES
-from xqr_bench.core.printable import shown_line
-from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.core.types import LENIENT, SETTINGS, TaskData
+from xqr_bench.measure.geometry import Geometry, LanguageGeometry
+from xqr_bench.measure.metrics import Metric, metric_names, parse_metric
 from xqr_bench.measure.peers import TOLERANCE, CrossCheck
 from xqr_bench.record import Record
 from xqr_bench.record.exposure import KINDS, Findings, excerpt
 from xqr_bench.report.numbers import number
-from xqr_bench.report.table import Table, columns
-from xqr_bench.report.text import isolated, right_to_left, visible, wrap
-
-# The best candidates of a question, in all their scripts, as lines for a terminal.
-
-Row = tuple[int, float, str, str, str]
-GAP = "  "
-LEAST_TEXT = 20
-
-
-def hits_lines(
-    rows: Sequence[Row], *, score: str = "score", width: int = 100, lines: int | None = 3, isolate: bool = True
-) -> list[str]:
-    """A table of at most `width` cells; the text stands last, so that nothing behind it can be moved.
-
-    Args:
-        rows: (rank, score, language, id, text), best first.
-        score: heading of the scores.
-        width: cells of the terminal.
-        lines: of each text; None: all.
-        isolate: put Unicode isolates around right-to-left text (no: for output that is not a terminal).
-    """
-    heads = ("rank", score, "lang", "id")
-    cells = [
-        (str(rank), f"{value:.4f}", shown_line(language), shown_line(id_)) for rank, value, language, id_, _ in rows
-    ]
-    widths = [max(cell_len(row[i]) for row in (heads, *cells)) for i in range(len(heads))]
-    room = max(LEAST_TEXT, width - sum(widths) - len(GAP) * len(heads))
-
-    def line_of(row: Sequence[str], text: str) -> str:
-        padded = [_pad(cell, widths[i], right=i < 2) for i, cell in enumerate(row)]
-        return GAP.join([*padded, text]).rstrip()
-
-    result = [line_of(heads, "text"), "─" * (sum(widths) + len(GAP) * len(heads) + room)]
-    for row, (_, _, _, _, text) in zip(cells, rows, strict=True):
-        rtl = right_to_left(text)
-        for i, line in enumerate(wrap(text, room, lines)):
-            result.append(line_of(row if i == 0 else [""] * len(heads), isolated(line, rtl=rtl) if isolate else line))
-    return result
-
-
-def _pad(cell: str, width: int, *, right: bool) -> str:
-    space = " " * (width - cell_len(cell))
-    return space + cell if right else cell + space
-
+from xqr_bench.report.table import Column, Table, columns
+from xqr_bench.report.text import visible
+from xqr_bench.tasks import TaskSpec
 
 # Scores by query language beside how much text there is of each: a description of these languages, no test.
 
 LEAST = 4
 """Languages that a rank correlation is printed for, at least."""
-
-
-class Correlation(NamedTuple):
-    """Spearman's rank correlation of a covariate with a score over languages."""
-
-    covariate: str
-    setting: str
-    languages: int
-    rho: float
 
 
 def covariates(code: str) -> dict[str, float | None]:
@@ -108,16 +57,15 @@ def spearman(x: Mapping[str, float | None], y: Mapping[str, float]) -> tuple[flo
     return float(stats.spearmanr(*columns).statistic), len(pairs)
 
 
-def correlations(record: Record, metric: str) -> list[Correlation]:
-    """Every covariate with every setting."""
+def correlations(record: Record, metric: str) -> dict[tuple[str, str], tuple[float, int]]:
+    """(covariate, setting) -> Spearman's rank correlation with the score, and the number of its languages."""
     table = {code: covariates(code) for code in record.task.languages}
-    result = []
-    for setting, scores in scores_by_language(record, metric).items():
-        for name in covariates(""):
-            rho = spearman({code: of[name] for code, of in table.items()}, scores)
-            if rho is not None:
-                result.append(Correlation(name, setting, rho[1], rho[0]))
-    return result
+    pairs = {
+        (name, setting): spearman({code: of[name] for code, of in table.items()}, scores)
+        for setting, scores in scores_by_language(record, metric).items()
+        for name in covariates("")
+    }
+    return {pair: rho for pair, rho in pairs.items() if rho is not None}
 
 
 def language_tables(record: Record, metric: str) -> list[Table]:
@@ -140,33 +88,29 @@ def language_tables(record: Record, metric: str) -> list[Table]:
         return "–" if value is None else f"{value:,.1f}" if value % 1 else f"{value:,.0f}"
 
     head = f"{record.model.name}, {record.task.name}"
-    tables = [
-        Table(
-            f"{head}: {metric} by query language",
-            columns("language", *names, *scores),
-            [
-                (code, *map(covariate, covariates(code).values()), *(number(of.get(code)) for of in scores.values()))
-                for code in record.task.languages
-            ],
-            ("Classes: Joshi et al. 2020; CC-100: Conneau et al. 2020; Wikipedia: August 2020 (docs/languages.md).",),
-        )
-    ]
-    computed = correlations(record, metric)
-    if computed:
-        rhos = {(one.covariate, one.setting): f"{one.rho:+.2f}" for one in computed}
-        languages = max(one.languages for one in computed)
-        tables.append(
-            Table(
-                f"{head}: Spearman's rho with {metric}",
-                columns("", *scores),
-                [(name, *(rhos.get((name, setting), "–") for setting in scores)) for name in names],
-                (
-                    f"A description of these {languages} languages: no test, and no claim about others.",
-                    "The counts go together with script, family and how the texts were translated.",
-                ),
-            )
-        )
-    return tables
+    by_language = Table(
+        f"{head}: {metric} by query language",
+        columns("language", *names, *scores),
+        [
+            (code, *map(covariate, covariates(code).values()), *(number(of.get(code)) for of in scores.values()))
+            for code in record.task.languages
+        ],
+        ("Classes: Joshi et al. 2020; CC-100: Conneau et al. 2020; Wikipedia: August 2020 (docs/languages.md).",),
+    )
+    rhos = correlations(record, metric)
+    if not rhos:
+        return [by_language]
+    texts = {pair: f"{rho:+.2f}" for pair, (rho, _) in rhos.items()}
+    correlated = Table(
+        f"{head}: Spearman's rho with {metric}",
+        columns("", *scores),
+        [(name, *(texts.get((name, setting), "–") for setting in scores)) for name in names],
+        (
+            f"A description of these {max(n for _, n in rhos.values())} languages: no test, and no claim about others.",
+            "The counts go together with script, family and how the texts were translated.",
+        ),
+    )
+    return [by_language, correlated]
 
 
 # What a search for evaluation texts found, as tables.
@@ -194,7 +138,7 @@ def finding_tables(findings: Findings, examples: int) -> Iterator[Table]:
     rows = [(code, *cells(kind, code)) for code in findings.languages for kind in KINDS if (code, kind) in hits]
     if rows:
         yield Table("languages in which something was found", columns("language", *counted, names=2), rows)
-    examples_found = [
+    rows = [
         (
             f"{hit.kind} {hit.id}",
             "exact" if hit.exact else f"{hit.overlap:.2f}",
@@ -204,9 +148,9 @@ def finding_tables(findings: Findings, examples: int) -> Iterator[Table]:
         )
         for hit in findings.examples(examples)
     ]
-    if examples_found:
+    if rows:
         heads = columns("what", "overlap", "where", "text of the task", "there", names=5)
-        yield Table("examples, the best of each kind first", heads, examples_found)
+        yield Table("examples, the best of each kind first", heads, rows)
 
 
 # Our figures beside pytrec_eval's on rebuilt rankings.
@@ -228,9 +172,195 @@ def cross_check_lines(checks: Sequence[CrossCheck]) -> list[str]:
         )
     wrong = sum(not check.agrees for check in checks)
     if not checks:
-        return [*lines, "pytrec_eval has none of the metrics of this record"]
-    if wrong:
-        said = f"disagrees on {wrong} of {len(checks)} figures: a list differs by more than {TOLERANCE:g}"
+        verdict = "has none of the metrics of this record"
+    elif wrong:
+        verdict = f"disagrees on {wrong} of {len(checks)} figures: a list differs by more than {TOLERANCE:g}"
     else:
-        said = f"agrees: no list differs by more than {TOLERANCE:g}"
-    return [*lines, f"pytrec_eval {said}"]
+        verdict = f"agrees: no list differs by more than {TOLERANCE:g}"
+    return [*lines, f"pytrec_eval {verdict}"]
+
+
+# The tasks: what each has, by language where its data is at hand.
+
+REPEATED = (
+    "repeated: questions whose answer stands, character for character, in another sentence of\n"
+    "its paragraph too; under lenient relevance that one leaves the ranking (docs/relevance.md)"
+)
+
+
+def tasks_table(specs: Sequence[TaskSpec]) -> Table:
+    """A row a task."""
+    rows = []
+    for spec in specs:
+        languages = f"{len(spec.languages)}: {' '.join(spec.languages)}"
+        rows.append((spec.name, spec.title, languages, spec.licence.name if spec.licence else "not stated"))
+    return Table("", columns("task", "title", "languages", "licence", names=4), rows, frame="list")
+
+
+def languages_table(spec: TaskSpec, data: TaskData | None) -> Table:
+    """A row per language; counts where the data is at hand."""
+    rows = []
+    for code in spec.languages:
+        row = LANGUAGES.get(code)
+        names = [row.name, row.script, str(row.resource_class)] if row else ["-", "-", "-"]
+        gib, articles = (row.cc100_gib, row.wikipedia_articles) if row else (None, None)
+        rows.append([code, *names, "-" if gib is None else f"{gib:g}", "-" if articles is None else f"{articles:,}"])
+    headings, notes = ["code", "language", "script", "class", "CC-100, GiB", "Wikipedia"], []
+    if data is not None:
+        headings += ["questions", "candidates"]
+        queries = [query.language for query in data.queries]
+        for cells, size in zip(rows, data.column_sizes, strict=True):
+            cells += [f"{queries.count(cells[0]):,}", f"{size:,}"]
+        rows.append(["all", "", "", "", "", "", f"{len(queries):,}", f"{len(data.candidates):,}"])
+        questions = len({query.question for query in data.queries})
+        notes.append(f"{questions:,} distinct questions in {len(set(data.clusters)):,} articles")
+        repeated = repeated_answers(data)
+        if repeated:
+            headings.append("repeated")
+            notes.append(REPEATED)
+            for cells in rows:
+                cells.append(f"{repeated[cells[0]]:.1%}")
+    return Table("", columns(*headings, names=4), rows, notes, frame="list")
+
+
+def repeated_answers(data: TaskData) -> dict[str, float]:
+    """Share of the questions whose answer stands in another sentence of its paragraph too: by language, and "all".
+
+    Empty where the task has no such counts. Only the paragraph in the question's own language is looked at.
+    """
+    if data.echoes is None or LENIENT not in data.relevance:
+        return {}
+    language = [candidate.language for candidate in data.candidates]
+    counts: dict[str, list[bool]] = {code: [] for code in (*data.languages, "all")}
+    for query, echoes in zip(data.queries, data.echoes, strict=True):
+        repeated = any(language[index] == query.language for index in echoes)
+        counts[query.language].append(repeated)
+        counts["all"].append(repeated)
+    return {code: sum(one) / max(1, len(one)) for code, one in counts.items()}
+
+
+def fact_lines(spec: TaskSpec) -> list[str]:
+    """Lines of a key and a value; only lists are wrapped, so that addresses can be copied."""
+    facts = {"settings": ", ".join(spec.settings), "metrics": ", ".join(spec.metrics)}
+    for name, group in spec.group_members().items():
+        lacks = f" (not in this task: {', '.join(group.absent)})" if group.members and group.absent else ""
+        facts[f"group {name}"] = group.reason or ", ".join(group.members) + lacks
+    facts["licence"] = f"{spec.licence.name}, {spec.licence.url}" if spec.licence else "not stated"
+    if spec.base_url:
+        facts["source"] = spec.base_url.format(revision=spec.revision, path="...")
+    else:
+        facts["source"] = "shipped in the package" if spec.embedded else "beside the task file"
+    facts["task file"] = str(spec.origin)
+    width = max(map(len, facts)) + 2
+    lines = []
+    for key, value in facts.items():
+        parts = textwrap.wrap(value, 98 - width, break_long_words=False, break_on_hyphens=False)
+        lines += [f"{key if not n else '':{width}}{part}" for n, part in enumerate(parts)]
+    return lines
+
+
+# The metrics, from their registry.
+
+
+def metric_facts() -> dict[str, Metric]:
+    """Every registered metric, those with a cutoff at k = 10."""
+    return {name: parse_metric(name.replace("@k", "@10")) for name in metric_names()}
+
+
+def metrics_table() -> Table:
+    """A row a metric."""
+    rows = [(metric.name, metric.kind, metric.summary) for metric in metric_facts().values()]
+    return Table("", columns("name", "kind", "what it is", names=3), rows, frame="list")
+
+
+def metrics_markdown() -> str:
+    """One section a metric, as docs/metrics.md holds them."""
+    return "\n".join(_section(name, metric) for name, metric in metric_facts().items())
+
+
+def _section(name: str, metric: Metric) -> str:
+    settings = "all settings" if metric.settings == SETTINGS else ", ".join(metric.settings)
+    every_rank = "; needs the rank of every relevant" if metric.full_depth else ""
+    lines = [
+        f"### `{name}`",
+        "",
+        metric.summary[0].upper() + metric.summary[1:] + ".",
+        "",
+        f"- formula: {metric.formula}",
+        f"- kind: {metric.kind}; defined in: {settings}{every_rank}",
+        f"- source: {metric.source}",
+    ]
+    if metric.undefined_when:
+        lines.append(f"- undefined where: {metric.undefined_when}")
+    references = {"random reference": metric.random_reference, "floor": metric.floor, "ceiling": metric.ceiling}
+    named = [label for label, function in references.items() if function is not None]
+    if named:
+        lines.append(f"- printed beside it: {', '.join(named)}")
+    return "\n".join([*lines, ""])
+
+
+# How vectors lie: the geometry of an encoder, before and after a transform.
+
+# name, the figure, how to read it
+MEASURES: tuple[tuple[str, Callable[[Geometry], float | None], str], ...] = (
+    ("alignment", lambda g: g.alignment, "distance of a query and its translation"),
+    ("of other pairs", lambda g: g.other_pairs, "distance of queries that are no translations"),
+    ("alignment ratio", lambda g: g.alignment_ratio, "0 translations are one vector, 1 no nearer than others"),
+    ("uniformity", lambda g: g.uniformity, "0 all in one place, -4 spread over many directions"),
+    ("cosine within", lambda g: g.cosine_within, "two queries of one language"),
+    ("cosine between", lambda g: g.cosine_between, "two queries of different languages"),
+    ("IsoScore", lambda g: g.isoscore, "share of the dimensions used evenly"),
+    ("language probe", lambda g: g.probe, "share whose language a linear probe names"),
+    ("  by chance", lambda g: g.probe_chance, ""),
+    ("own language", lambda g: g.own_language, "share of the first {k} places in the query's language"),
+    ("  by chance", lambda g: g.own_language_chance, ""),
+    ("hub skewness", lambda g: g.hub_skewness, "0 no hubs; higher: few candidates stand first for many"),
+    ("largest hub", lambda g: g.hub_largest, "share of queries that have it among the first {k}"),
+    ("orphans", lambda g: g.orphans, "share of candidates never among the first {k}"),
+)
+COLUMNS: tuple[tuple[str, Callable[[LanguageGeometry], float | None]], ...] = (
+    ("alignment ratio", lambda g: g.alignment_ratio),
+    ("mean cosine", lambda g: g.mean_cosine),
+    ("IsoScore", lambda g: g.isoscore),
+    ("probe", lambda g: g.probe),
+    ("top {k} / pool", lambda g: g.top_share / g.pool_share),
+)
+
+
+def geometry_tables(panels: Sequence[Geometry]) -> list[Table]:
+    """The panels of one task, as encoded and, where there are two, transformed."""
+    first = panels[0]
+    names = [panel.transform or "as encoded" for panel in panels]
+    rows = [
+        (name, *(number(read(panel)) for panel in panels), reads.format(k=first.k)) for name, read, reads in MEASURES
+    ]
+    by_language = [
+        (code, *(" → ".join(_cell(read(panel.by_language[code])) for panel in panels) for _, read in COLUMNS))
+        for code in first.by_language
+    ]
+    arrow = f" ({' → '.join(names)})" if len(panels) > 1 else ""
+    reasons = sorted({f"– {name}: {why}" for panel in panels for name, why in panel.reasons.items()})
+    about = (
+        f"{first.n_queries:,} queries, {first.n_candidates:,} candidates; distances and cosines of queries as "
+        "directions; top: the multilingual ranking. docs/geometry.md explains each measure."
+    )
+    return [
+        Table(f"{first.model} on {first.task}", (*columns("measure", *names), Column("reads", "name")), rows),
+        Table(
+            f"{first.task}, by language{arrow}",
+            columns("language", *(name.format(k=first.k) for name, _ in COLUMNS)),
+            by_language,
+            (*reasons, about),
+        ),
+    ]
+
+
+def geometry_json(tasks: Sequence[Sequence[Geometry]]) -> str:
+    """All panels as a JSON list; what is not defined is absent."""
+    panels = [panel.model_dump(mode="json", exclude_none=True) for panels in tasks for panel in panels]
+    return json.dumps(panels, ensure_ascii=False, indent=1, allow_nan=False)
+
+
+def _cell(value: float | None) -> str:
+    """Three digits; no minus before zero."""
+    return number(None if value is None else round(value, 3) + 0.0, digits=3)

@@ -1,13 +1,13 @@
-"""Text in any script, cut into lines that keep their place in a column of a terminal."""
+"""Text in any script in a column of a terminal, and the hits of a search."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 
-from xqr_bench.core.printable import shown
+from xqr_bench.core.printable import shown, shown_line
 
 LEFT_TO_RIGHT, RIGHT_TO_LEFT = "\u2066", "\u2067"  # isolates: what is inside does not move what is outside
 END = "\u2069"
@@ -93,3 +93,46 @@ def wrap(text: str, width: int, lines: int | None = None) -> list[str]:
     while last and cells("".join(last)) > width - 1:
         last.pop()
     return [*done[: lines - 1], "".join(last).rstrip() + ELLIPSIS]
+
+
+# The best candidates of a question, in all their scripts, as lines for a terminal.
+
+Hit = tuple[int, float, str, str, str]
+GAP = "  "
+LEAST_TEXT = 20
+
+
+def hits_lines(
+    hits: Sequence[Hit], *, score: str = "score", width: int = 100, lines: int | None = 3, isolate: bool = True
+) -> list[str]:
+    """A table of at most `width` cells; the text stands last, so that nothing behind it can be moved.
+
+    Args:
+        hits: (rank, score, language, id, text), best first.
+        score: heading of the scores.
+        width: cells of the terminal.
+        lines: of each text; None: all.
+        isolate: put Unicode isolates around right-to-left text (no: for output that is not a terminal).
+    """
+    heads = ("rank", score, "lang", "id")
+    cells = [
+        (str(rank), f"{value:.4f}", shown_line(language), shown_line(id_)) for rank, value, language, id_, _ in hits
+    ]
+    widths = [max(cell_len(row[i]) for row in (heads, *cells)) for i in range(len(heads))]
+    room = max(LEAST_TEXT, width - sum(widths) - len(GAP) * len(heads))
+
+    def line_of(row: Sequence[str], text: str) -> str:
+        padded = [_pad(cell, widths[i], right=i < 2) for i, cell in enumerate(row)]
+        return GAP.join([*padded, text]).rstrip()
+
+    result = [line_of(heads, "text"), "─" * (sum(widths) + len(GAP) * len(heads) + room)]
+    for row, (_, _, _, _, text) in zip(cells, hits, strict=True):
+        rtl = right_to_left(text)
+        for i, line in enumerate(wrap(text, room, lines)):
+            result.append(line_of(row if i == 0 else [""] * len(heads), isolated(line, rtl=rtl) if isolate else line))
+    return result
+
+
+def _pad(cell: str, width: int, *, right: bool) -> str:
+    space = " " * (width - cell_len(cell))
+    return space + cell if right else cell + space
