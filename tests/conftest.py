@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.tasks.loopback import Loopback
+from xqr_bench.record import Record
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -25,6 +26,14 @@ VECTORS = Path(DATA).parent / "embeddings" / "all-minilm-l6-v2" if DATA else Pat
 needs_vectors = pytest.mark.skipif(
     not VECTORS.is_dir(), reason="needs real vectors beside the real data: $XQR_BENCH_DATA/../embeddings"
 )
+
+
+@pytest.fixture(scope="session")
+def record() -> Record:
+    """The embedded task by its own encoder; nobody changes it."""
+    from xqr_bench import evaluate
+
+    return evaluate("char-ngrams", "mini")
 
 
 # A tiny transformer with random weights, saved as sentence-transformers and as plain transformers model.

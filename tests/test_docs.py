@@ -119,7 +119,6 @@ def test_compare(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = {option for parameter in compare.params for option in parameter.opts if option.startswith("--")}
     assert [name for name in (*options, *KINDS) if f"`{name}`" not in text] == []
     listed = re.search(r"a list `comparisons`, with (.*?); and a list", text, re.DOTALL)
-    assert listed is not None
     plain = re.sub(r"\(.*?\)", "", listed.group(1), flags=re.DOTALL)
     assert set(re.findall(r"`(\w+)`", plain)) <= set(Comparison.model_fields)
 
@@ -194,7 +193,7 @@ def test_what_it_costs_to_extend(design: dict, capsys: pytest.CaptureFixture[str
     # an encoder decorator
     texts = [" ".join(query.text.split()[:3]) for query in load_task("mini").queries]
     encoder = load_encoder("char-ngrams")
-    np.testing.assert_array_equal(design["vectors"].queries, encoder.encode_queries(texts))  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(design["vectors"].queries, encoder.encode_queries(texts))
     # a batch strategy
     plan = make_plan(load_training_data("mini"), PlanRequest(steps=6, batch_size=4, strategy="alternating"))
     assert [plan.batch_type(step) for step in range(6)] == ["cross-lingual", "monolingual"] * 3
@@ -228,7 +227,6 @@ def test_the_example_metric_works() -> None:
         run_blocks("metrics.md", languages=["python"])
         found = TiedList((((0, 0.0),), ((0, 1.0), (1, 1.0), (2, 0.0))))
         kernel = parse_metric("first_rank").kernel
-        assert kernel is not None
         assert kernel(pooled(found)) == pytest.approx(np.array([1 + 4 / 3]))
     finally:
         _FAMILIES._own.pop("first_rank", None)

@@ -93,7 +93,6 @@ def test_by_hand(tmp_path: Path) -> None:
     assert ap(ranks, MONOLINGUAL) == pytest.approx([1 / 2, 1 / 2])
     assert ap(ranks, MULTILINGUAL) == pytest.approx([(1 / 2 + 2 / 4) / 2] * 2)
     lenient = ranks.variants[LENIENT]
-    assert lenient.removed is not None
     assert lenient.removed.tolist() == [[1, 1], [1, 1]]
     assert ap(lenient, MONOLINGUAL) == pytest.approx([1.0, 1.0])
     assert ap(lenient, MULTILINGUAL) == pytest.approx([1.0, 1.0])
@@ -130,7 +129,6 @@ def test_equal_to_pytrec_eval(make, rule: str) -> None:
     wanted = group_relevants(data) if rule == PARAGRAPH else data.relevants
     names = {"language_ndcg@10": "ndcg_cut_10"} if rule == "language" else PEER
     found = all_per_query(ranks if rule == "language" else ranks.variants[rule], list(names))
-    assert data.echoes is not None
     left = 0
     for setting in [MULTILINGUAL] if rule == "language" else [MONOLINGUAL, MULTILINGUAL]:
         values = found[setting]
@@ -250,7 +248,6 @@ def test_a_record_without_says_why(tmp_path: Path) -> None:
 def test_counts_of_echoes_in_the_mini_task() -> None:
     """The rule itself: same paragraph, same language, the answer's characters, not relevant."""
     data = mini()
-    assert data.echoes is not None
     for relevant, out in zip(data.relevants, data.echoes, strict=True):
         paragraphs = {data.candidates[index].group for index in relevant}
         assert not set(relevant) & set(out)
@@ -327,7 +324,6 @@ def test_every_figure_has_its_intervals(record: Record, rule: str) -> None:
             theirs = expected[setting].macro if part == "macro" else getattr(expected[setting], part)[key]
             assert found == theirs[metric]
             if found.value is not None and found.n > 1:
-                assert found.interval is not None
                 assert found.interval.low <= found.interval.high
                 with_interval += 1
         assert scores.by_language_pair == {}

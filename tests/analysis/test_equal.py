@@ -18,7 +18,6 @@ from xqr_bench.analysis.pool_lists import (
     expected_success,
     left_out,
 )
-from xqr_bench.core.errors import UsageError
 from xqr_bench.measure.scores import all_per_query
 
 
@@ -59,23 +58,6 @@ def test_the_closed_form_in_exact_fractions(size: int, keep: int) -> None:
             assert table[before] == pytest.approx(float(Fraction(size, keep * (before + 1)) * (1 - missed)), rel=1e-12)
 
 
-def test_equals_a_simulation() -> None:
-    generator = np.random.default_rng(2)
-    size, above, tied, keep = 1276, 40, 25, 852
-    others = np.array([2.0] * above + [1.0] * (tied - 1) + [0.0] * (size - above - tied))
-    ranks = []
-    for _ in range(4000):
-        pool = generator.permutation(others)[: keep - 1]
-        ranks.append(1 + (pool > 1).sum() + generator.integers(0, (pool == 1).sum() + 1))
-    drawn = np.array(ranks)
-    for values, expected in (
-        (drawn, expected_rank(one(above), one(tied), size, keep)[0]),
-        (1 / drawn, expected_reciprocal_rank(one(above), one(tied), size, keep)[0]),
-        (drawn <= 35, expected_success(one(above), one(tied), size, keep, 35)[0]),
-    ):
-        assert abs(values.mean() - expected) < 4 * values.std() / np.sqrt(len(values))
-
-
 def test_the_whole_pool_gives_the_usual_figures() -> None:
     ranks = small_ranks(seed=1)
     keep = int(ranks.column_sizes.min())
@@ -95,9 +77,3 @@ def test_the_whole_pool_gives_the_usual_figures() -> None:
         assert (values["equal mrr"].values >= values["mrr"].values - 1e-12).all()
         assert (values["equal rank"].values <= values["rank"].values + 1e-12).all()
     assert left_out(ranks) > 0
-
-
-def test_a_size_that_a_language_has_not() -> None:
-    ranks = small_ranks()
-    with pytest.raises(UsageError, match=r"(?s)cannot be drawn.*give a size of 1 to 12"):
-        equal_values(ranks, 13)

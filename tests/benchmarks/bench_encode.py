@@ -123,7 +123,7 @@ def _prepare(folder: str, every: int, dtype: str, kind: str, budget: int | None)
         _work = plain
     else:
         bound = load_encoder(folder, EncoderOptions(device="cpu", dtype=dtype, token_budget=budget))
-        bound.encode_queries(queries[:8])  # type: ignore[attr-defined]
+        bound.encode_queries(queries[:8])
 
         def ours() -> np.ndarray:
             found = embed_tasks(bound, [data])["sample"]

@@ -107,7 +107,7 @@ def one(tool: str, path: Path, part: dict[str, int], out: Path) -> None:
 def families(means: np.ndarray) -> tuple[float, float, float]:
     """Monolingual, cross-lingual and multilingual MAP: means over the settings that were run."""
     inner, n = means[:, :-1], len(means)
-    return tuple(float(np.nanmean(part)) for part in (np.diag(inner), inner[~np.eye(n, dtype=bool)], means[:, -1]))  # type: ignore[return-value]
+    return tuple(float(np.nanmean(part)) for part in (np.diag(inner), inner[~np.eye(n, dtype=bool)], means[:, -1]))
 
 
 def row(tool: str, facts: dict[str, Any], means: np.ndarray, reference: np.ndarray) -> list[str]:

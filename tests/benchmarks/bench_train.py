@@ -39,7 +39,7 @@ from xqr_bench.train.stage import StageOptions, run_stage
 from xqr_bench.train.texts import PlannedTexts, distinct_texts
 
 
-class InOrder(DefaultBatchSampler):  # type: ignore[misc]
+class InOrder(DefaultBatchSampler):
     """The rows as they stand, in batches."""
 
     def __init__(self, dataset: Any, batch_size: int, drop_last: bool, **rest: Any) -> None:

@@ -80,5 +80,4 @@ def test_the_languages_of_a_training_stay(record: Record, tmp_path: Path) -> Non
     path = saved(record, tmp_path / "a", exposure=exposure, **renamed(record, "lab/trained"))
     submit(path, tmp_path / "board", exposure="same source", exposure_note="questions over Wikipedia")
     declared = load_record(next((tmp_path / "board").rglob("mini.json"))).exposure
-    assert declared is not None
     assert (declared.level, declared.languages) == ("same source", exposure.languages)

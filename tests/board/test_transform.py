@@ -56,7 +56,6 @@ def test_a_row_of_its_own(record: Record, centered: Record, removed: Record, boa
         "char-ngrams+remove-1-from-lines": "transform remove-1 from lines",
     }
     row = rows["char-ngrams+remove-1-from-lines"]
-    assert row.transform is not None
     assert row.transform["bitext"]["name"] == "lines"
     assert row.transform["transductive"] is False
     assert "--transform remove-1 --transform-from lines" in row.reproduce.command

@@ -112,7 +112,6 @@ def test_plots(records: Path, kind: str) -> None:
     assert text.lstrip().startswith("<?xml")
     assert "dc:date" not in text
     width = re.search(r'<svg[^>]* width="([0-9.]+)pt"', text)
-    assert width is not None
     assert float(width.group(1)) == pytest.approx(3.3 * 72)
 
 

@@ -34,16 +34,6 @@ def test_the_record_says_what_the_index_did() -> None:
     assert run("recompute", str(path)).code == 0
 
 
-def test_flat_has_the_figures_of_exact_search() -> None:
-    run("evaluate", "char-ngrams", *PART)
-    done = run("evaluate", "char-ngrams", *PART, "--index", "flat")
-    assert "its own vectors, counted exactly" in words(done.out)
-    exact = read_json(Path("results/char-ngrams/mini.json"))
-    flat = read_json(Path("results/char-ngrams_flat/mini.json"))
-    assert flat["scores"] == exact["scores"]
-    assert flat["ranks_file"]["digest"] == exact["ranks_file"]["digest"]
-
-
 def test_an_index_is_of_one_task_and_not_lost_to_a_record_that_exists() -> None:
     both = ("--task", "mini", "--task", str(PARTIAL), "--metrics", "map")
     done = run("evaluate", "char-ngrams", *both, "--index", "flat", "--save-index", "x")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -55,21 +54,13 @@ def test_a_record_that_exists() -> None:
     assert not Path("runs").exists()
 
 
-def test_the_baseline() -> None:
-    done = run("baseline", "bm25", *PART, "--trec-run", "runs", "--json")
-    (printed,) = json.loads(done.out)
-    assert printed["model"]["identity"]["kind"] == "baseline"
-    ran("evaluate", "run:runs", *PART, "--quiet", "--name", "again")
-    read, exact = (macro(Path("results") / name / "mini.json") for name in ("again", "bm25"))
-    assert read == exact
-
-
-def test_a_baseline_is_a_model_too() -> None:
-    ran("baseline", "random", "--seed", "3", *PART, "--quiet")
-    ran("evaluate", "random:3", *PART, "--quiet", "--name", "floor")
-    before, now = (read_json(Path("results") / name / "mini.json") for name in ("random", "floor"))
+@pytest.mark.parametrize(("baseline", "model"), [(("random", "--seed", "3"), "random:3"), (("oracle",), "oracle")])
+def test_a_baseline_is_a_model_too(baseline: tuple[str, ...], model: str) -> None:
+    ran("baseline", *baseline, *PART, "--quiet", "--name", "before")
+    ran("evaluate", model, *PART, "--quiet", "--name", "now")
+    before, now = (read_json(Path("results") / name / "mini.json") for name in ("before", "now"))
     assert (now["scores"], now["model"]["identity"]) == (before["scores"], before["model"]["identity"])
-    assert now["provenance"]["arguments"]["model"] == "random:3"
+    assert now["provenance"]["arguments"]["model"] == model
 
 
 def test_the_cross_check() -> None:

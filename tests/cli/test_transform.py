@@ -27,7 +27,6 @@ def test_a_record_of_its_own(folder: Path) -> None:
     plain, moved = (load_record(folder / name / "mini.json") for name in ("char-ngrams", "char-ngrams_center"))
     assert (plain.model.name, plain.transform) == ("char-ngrams", None)
     assert moved.model.name == "char-ngrams+center"
-    assert moved.transform is not None
     assert moved.transform.source == "the task's own texts, without their labels (transductive)"
     assert moved.provenance.settings["transform"] == "center"
     assert moved.scores["multilingual"].macro["map"].value != plain.scores["multilingual"].macro["map"].value
@@ -86,7 +85,5 @@ def test_a_bitext(tmp_path: Path) -> None:
     done = run("evaluate", "char-ngrams", *FEW, *given)
     assert done.code == 0, done.err
     record = load_record(tmp_path / "out" / "char-ngrams_center-from-lines" / "mini.json")
-    assert record.transform is not None
-    assert record.transform.bitext is not None
     assert (record.transform.transductive, record.transform.bitext.name) == (False, "lines")
     assert record.transform.estimated_on["de"].queries == 3

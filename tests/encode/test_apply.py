@@ -163,7 +163,6 @@ def test_names(tmp_path: Path) -> None:
     assert TransformOptions.parse(None) is None
     assert TransformOptions.parse("none") is None
     found = TransformOptions.parse("remove-12", tmp_path / "ntrex")
-    assert found is not None
     assert (found.directions, found.suffix) == (12, "+remove-12-from-ntrex")
     assert CENTER.suffix == "+center"
     with pytest.raises(UsageError, match="--transform-from is given without a transform"):

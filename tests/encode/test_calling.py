@@ -76,7 +76,7 @@ def test_memory_is_free_before_the_halves_are_tried() -> None:
 def test_a_model_out_of_memory_on_its_tokens(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bound = load_encoder(model, EncoderOptions(device="cpu"))
     plain = embed_tasks(bound, [task_of(0, 40)])["toy"]
-    real = bound.call  # type: ignore[attr-defined]
+    real = bound.call
     costs: list[int] = []
 
     def call(role: Any, texts: list[str]) -> Any:

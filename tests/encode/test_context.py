@@ -25,7 +25,7 @@ def with_paragraphs(paragraph: str = "She wrote it. The town is near the sea.") 
 def test_the_encoder_gets_sentence_and_paragraph_and_the_bare_question() -> None:
     counting = Counting()
     bound = load_encoder(counting, PARAGRAPH)
-    embed_tasks(bound, [with_paragraphs()])  # type: ignore[list-item]
+    embed_tasks(bound, [with_paragraphs()])
     assert "She wrote it.\nShe wrote it. The town is near the sea." in counting.texts("candidate")
     assert "She wrote it." not in counting.texts("candidate")
     assert set(counting.texts("query")) == {query.text for query in TOY.queries}
@@ -39,7 +39,7 @@ def test_a_template_of_ones_own() -> None:
         candidate_context="paragraph", context_template="{{p}} {paragraph} [SEP] {sentence}", name="x"
     )
     bound = load_encoder(counting, options)
-    embed_tasks(bound, [with_paragraphs("{braces} stay")])  # type: ignore[list-item]
+    embed_tasks(bound, [with_paragraphs("{braces} stay")])
     assert "{p} {braces} stay [SEP] She wrote it." in counting.texts("candidate")
     assert bound.identity.candidate_context == "{{p}} {paragraph} [SEP] {sentence}"
     assert bound.name == "x"

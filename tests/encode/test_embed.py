@@ -47,21 +47,6 @@ def test_every_row_is_the_vector_of_its_text_and_no_text_is_encoded_twice(
             assert [len(text) for text in texts] == sorted(map(len, texts), reverse=True)
 
 
-def test_a_text_shared_by_tasks_and_languages_is_encoded_once() -> None:
-    again = make_task({"en": ["Who wrote it?"]}, {"en": ["She wrote it."]}, "again")
-    encoder = Counting()
-    embed_tasks(load_encoder(encoder), [TOY, again])
-    assert encoder.texts("query").count("Who wrote it?") == 1
-    assert encoder.texts("candidate").count("She wrote it.") == 1
-    # a text that is a query and a candidate is encoded once for each, unless both are encoded alike
-    assert (
-        encoder.texts("query").count("Wo ist die Stadt?") == encoder.texts("candidate").count("Wo ist die Stadt?") == 1
-    )
-    symmetric = Symmetric()
-    embed_tasks(load_encoder(symmetric), [TOY, again])
-    assert symmetric.texts.count("Wo ist die Stadt?") == 1
-
-
 def test_different_prompts_make_it_asymmetric() -> None:
     encoder = Symmetric()
     bound = load_encoder(encoder, EncoderOptions(query_prompt="q: "))

@@ -127,7 +127,7 @@ def test_models_that_change_while_they_read_have_one_lane(model: Path) -> None:
     config.rope_parameters = {"rope_type": "default"}
     assert _safe_in_threads(loaded)
 
-    class Own(type(loaded)):  # type: ignore[misc]
+    class Own(type(loaded)):
         """Code that nobody has seen."""
 
     assert not _safe_in_threads(Own(str(model), device="cpu"))

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
 from tests.encode.toys import TOY, Counting, Symmetric
-from xqr_bench.cli.encoders import encoders
+from tests.kit import ran
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.encode import ENCODER_KINDS, Encoder, EncoderOptions, ModelIdentity, embed_tasks, load_encoder
 from xqr_bench.encode.hub import digest_of_files, digest_of_folder
@@ -150,10 +149,6 @@ def test_the_neighbours_of_a_file_can_be_imported(here: Path) -> None:
     assert load_encoder("deep/top_my_encoder.py:Mine").name == "Mine"
 
 
-def test_euclidean_can_be_overruled(here: Path) -> None:
-    assert load_encoder("my_encoder:Far", EncoderOptions(similarity="cosine")).similarity == "cosine"
-
-
 def test_a_registered_name_comes_before_a_folder(here: Path) -> None:
     (here / "char-ngrams").mkdir()
     assert load_encoder("char-ngrams").identity.kind == "builtin"
@@ -210,8 +205,8 @@ def test_sentence_transformers_methods_are_found() -> None:
     class Style(Counting):
         encode_query = Counting.encode_queries
         encode_document = Counting.encode_candidates
-        encode_queries = None  # type: ignore[assignment]
-        encode_candidates = None  # type: ignore[assignment]
+        encode_queries = None
+        encode_candidates = None
 
     style = Style()
     embed_tasks(load_encoder(style), [TOY])
@@ -269,10 +264,10 @@ def test_folder_digest_knows_names_and_contents_but_not_leftovers(tmp_path: Path
 
 
 def test_the_command_lists_everything() -> None:
-    shown = CliRunner().invoke(encoders).output
+    shown = ran("encoders").out
     for kind in ENCODER_KINDS:
         assert kind.form in shown
     assert "char-ngrams  built in" in shown
-    found = json.loads(CliRunner().invoke(encoders, ["--json"]).output)
+    found = json.loads(ran("encoders", "--json").out)
     assert found["names"]["char-ngrams"] == "built in"
     assert [kind["form"] for kind in found["kinds"]] == [kind.form for kind in ENCODER_KINDS]

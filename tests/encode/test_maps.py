@@ -76,22 +76,6 @@ def test_hand_worked() -> None:
     assert_allclose(of("whiten", square).apply(square), [[1, 1], [1, -1], [-1, 1], [-1, -1]], atol=1e-12)
 
 
-def test_center_is_idempotent() -> None:
-    x = cloud(50, 8)
-    once = of("center", x).apply(x)
-    assert_allclose(once.mean(axis=0), 0, atol=1e-12)
-    assert_allclose(of("center", once).apply(once), once, atol=1e-12)
-
-
-def test_removing_again_with_the_same_map_changes_nothing() -> None:
-    x = cloud(50, 8)
-    found = of("remove-3", x)
-    once = found.apply(x)
-    assert_allclose(found.apply(once), once, atol=1e-12)
-    assert_allclose(once @ found.basis, 0, atol=1e-10)
-    assert np.linalg.matrix_rank(once, tol=1e-8) == 5
-
-
 @pytest.mark.parametrize("n", [20_000])
 def test_whitening_gives_identity_covariance(n: int) -> None:
     """Exactly (1 - a) of every direction's variance relative to the shrunk one; a goes to 0 as n grows."""
@@ -159,12 +143,6 @@ def test_equally_strong_directions_are_told() -> None:
     assert estimate("remove-1", 1, x).arbitrary is False
     assert estimate("remove-2", 2, x).arbitrary is True
     assert estimate("remove-2", 2, np.diag([3.0, 2.0, 1.0])).arbitrary is False
-
-
-def test_wide_vectors_are_removed_as_tall_ones() -> None:
-    x = cloud(6, 40)
-    assert_allclose(of("remove-3", x).apply(x), literally("remove-3", x), atol=1e-9)
-    assert of("remove-3", x).basis.shape == (40, 3)
 
 
 def test_fewer_directions_than_asked_for() -> None:

@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def embed(folder: Path, task: TaskData = TOY, **options: object) -> tuple[list[str], np.ndarray]:
-    bound = load_encoder(f"precomputed:{folder}", EncoderOptions(**options))  # type: ignore[arg-type]
+    bound = load_encoder(f"precomputed:{folder}", EncoderOptions(**options))
     found = embed_tasks(bound, [task])[task.name]
     return bound.warnings_for(task.name), found.candidates
 

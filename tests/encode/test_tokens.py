@@ -18,7 +18,6 @@ def test_hand_counted(model: Path) -> None:
     """The tiny tokenizer knows letters and `?.:`; a word with anything else is one unknown token."""
     bound = load_encoder(model, EncoderOptions(device="cpu"))
     found = bound.tokens(["abc", "ab ฉัน", "", "ฉัน ฉัน", "Who? Me."])
-    assert found is not None
     # without the prompt "ask: " and without [CLS] and [SEP]
     assert found[0].tolist() == [3, 3, 0, 2, 7]
     assert found[1].tolist() == [0, 1, 0, 2, 0]
@@ -45,14 +44,12 @@ def test_texts_measured_for_the_batches_are_not_read_again(model: Path, monkeypa
     for_candidates = bound.tokens([*texts, "new"])
     assert read == [7, 7, 7, 1]
     for found in (for_queries, for_candidates):
-        assert found is not None
         np.testing.assert_array_equal(np.array(found)[:, : len(texts)], np.array(fresh))
 
 
 def test_not_cut_off(model: Path) -> None:
     bound = load_encoder(model, EncoderOptions(device="cpu", max_length=4))
     found = bound.tokens(["a" * 60])
-    assert found is not None
     assert found[0].tolist() == [60]
 
 
@@ -60,7 +57,6 @@ def test_by_language(model: Path) -> None:
     bound = load_encoder(model, EncoderOptions(device="cpu"))
     diagnostics = language_diagnostics(TOY, embed_tasks(bound, [TOY])["toy"], bound)
     queries = diagnostics["en"].queries
-    assert queries is not None
     # "Who wrote it?" and "Where is the town?": 11 and 15 letters and signs, 13 and 18 characters
     assert (queries.texts, queries.tokens, queries.unknown_tokens, queries.characters) == (2, 26, 0, 31)
     assert queries.unknown_share == 0.0
@@ -71,6 +67,5 @@ def test_without_a_tokenizer_nothing_is_known() -> None:
     bound = load_encoder(Symmetric())
     assert bound.tokens(["a"]) is None
     found = language_diagnostics(TOY, embed_tasks(bound, [TOY])["toy"], bound)["de"].candidates
-    assert found is not None
     assert (found.tokens, found.unknown_tokens, found.unknown_share, found.tokens_per_character) == (None,) * 4
     assert (found.texts, found.vectors, found.sharing) == (2, 2, 0)

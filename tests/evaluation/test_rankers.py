@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import Seen
-from xqr_bench.cli.main import cli
+from tests.kit import Seen, page_text, ran
 from xqr_bench.core.errors import UsageError, XqrBenchError
 from xqr_bench.core.types import SETTINGS
 from xqr_bench.encode import load_encoder
@@ -27,7 +26,7 @@ from xqr_bench.record import Record, recompute
 
 GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text("utf-8"))
 """Family -> setting -> MAP and rank distance on mini, from when each family had a loop of its own (commit 75c2c23)."""
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "rankers.md").read_text("utf-8")
+PAGE = page_text("rankers.md")
 
 
 def ranker(family: str, folder: Path) -> Ranker | str:
@@ -90,14 +89,11 @@ def by_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_a_new_ranker_costs(by_length: None) -> None:
     """The page's own program, and its command: a record like any other, and runs."""
-    from click.testing import CliRunner
-
     (program,) = re.findall(r"^```python\n(from xqr_bench import.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
     names: dict[str, object] = {"print": lambda value: None}
     exec(compile(program, "docs/rankers.md", "exec"), names)
     (command,) = re.findall(r"^```sh\nxqr-bench (.*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
-    done = CliRunner().invoke(cli, [*command.split(), "--trec-run", "runs", "--quiet"], catch_exceptions=False)
-    assert done.exit_code == 0
+    ran(*command.split(), "--trec-run", "runs", "--quiet")
     record = names["record"]
     assert isinstance(record, Record)
     saved = json.loads(Path("results/by-length/mini.json").read_text("utf-8"))

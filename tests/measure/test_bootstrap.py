@@ -56,7 +56,6 @@ def test_a_resample_with_an_empty_setting_is_drawn_again_and_counted() -> None:
     assert found.redrawn / 500 == pytest.approx(0.344 / (1 - 0.344), abs=0.1)
     linear = linearise(panel(case.of_a, case.units), FIGURES, case.units)
     bounds = question_intervals(found.values[0], linear, found.redrawn)
-    assert bounds[0] is not None
     assert bounds[0].redrawn == found.redrawn
     assert bounds[0].n_units == 8
     assert bounds[1] is None, "one question gives no interval"
@@ -88,7 +87,6 @@ def test_linearised_is_phi_of_the_definition() -> None:
     error = np.sqrt(7 / 6 * sum((value / n) ** 2 for value in by_article))
     assert linear.article_standard_error[0] == pytest.approx(error)
     bounds = article_intervals(linear)[0]
-    assert bounds is not None
     assert bounds.n_units == 7
     assert (bounds.low + bounds.high) / 2 == pytest.approx(literal_score(case.a, [0, 1, 2]))
     assert (bounds.high - bounds.low) / 2 == pytest.approx(2.446912 * error, rel=1e-6)  # t(0.975, 6)

@@ -24,7 +24,6 @@ def lists_of(places: np.ndarray) -> list[TiedList]:
 def value(name: str, places: np.ndarray) -> float:
     ranks = ranks_of(lists_of(places), places.shape[1])
     statistic = parse_metric(name).set_statistic
-    assert statistic is not None
     lists = multilingual_lists(ranks)
     assert statistic.why_undefined(lists) is None
     sums = statistic.features(lists).sum(axis=0)

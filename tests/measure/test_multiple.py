@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from tests.measure.small import FIGURES, small
+from tests.measure.small import small
 from tests.measure.test_paired import compare
 from xqr_bench.measure import resampling
 from xqr_bench.measure.resampling import benjamini_hochberg, holm
@@ -55,24 +54,3 @@ def test_max_t_in_loops() -> None:
         before = max(before, (1 + (largest >= observed[column] - 1e-9).sum()) / 301)
         adjusted[column] = before
     np.testing.assert_allclose([result.p_max_t for result in found], [adjusted[f] for f in range(len(columns))])
-
-
-def test_max_t_lies_between_p_and_bonferroni() -> None:
-    for seed in range(5):
-        found = compare(small(seed, questions=60, articles=20), resamples=2_000)
-        for result in found.values():
-            assert result.p - 0.01 <= result.p_max_t <= len(FIGURES) * result.p + 0.03
-            assert result.p_article - 1e-12 <= result.p_article_max_t <= len(FIGURES) * result.p_article + 0.03
-
-
-def test_max_t_keeps_the_chance_of_any_false_rejection() -> None:
-    generator = np.random.default_rng(0)
-    rejected = 0
-    trials = 400
-    for _ in range(trials):
-        case = small(0, questions=30, articles=10, missing=0.0)
-        noise = generator.normal(size=(30, 3)) + generator.normal(size=(30, 1))
-        case.of_b.values[:] = case.of_a.values + noise.T.ravel()
-        found = compare(case, seed=int(generator.integers(1 << 30)), resamples=199)
-        rejected += min(result.p_max_t for result in found.values()) <= 0.05
-    assert rejected / trials == pytest.approx(0.05, abs=0.033)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xqr_bench.core.errors import UnknownNameError, UsageError
-from xqr_bench.measure.metrics import metric_names, parse_metric
+from xqr_bench.measure.metrics import metric_names, parse_metric, refuse_shallow
 
 
 @given(st.sampled_from(metric_names()), st.integers(1, 10**6))
@@ -45,3 +45,14 @@ def test_every_metric_says_what_it_is() -> None:
         assert metric.formula
         assert metric.source
         assert (metric.kernel is None) != (metric.set_statistic is None)
+
+
+def test_a_cut_above_every_cutoff_is_enough() -> None:
+    refuse_shallow(["map", "recall@10", "recall@100", "rank_distance"], 100, remedy="")
+    refuse_shallow(["map"], 1, remedy="")
+
+
+def test_the_metric_and_the_depth_it_needs_are_named() -> None:
+    with pytest.raises(UsageError) as error:
+        refuse_shallow(["map", "recall@100", "recall@10"], 99, remedy="give --depth {depth} or more")
+    assert str(error.value) == "a ranking cut at 99 cannot give recall@100\n  to do: give --depth 100 or more"

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -144,27 +141,3 @@ def test_refuses_other_queries() -> None:
             case.units,
             np.random.default_rng(0),
         )
-
-
-PROGRAM = """
-import numpy as np
-from tests.measure.small import FIGURES, small
-from xqr_bench.measure.differences import compare_pairs
-from xqr_bench.measure.panel import panel
-case = small(3, questions=900, articles=40, step=0.1)
-sides = [{("multilingual", "map"): (panel(values, case.units), FIGURES)} for values in (case.of_a, case.of_b)]
-for _, _, found in compare_pairs(sides, case.units, 0, 2000):
-    print([x.hex() for x in (found.p, found.p_article, found.p_max_t, found.interval.low, found.interval.high,
-                             found.article_interval.low)])
-"""
-
-
-def test_same_bits_on_any_number_of_threads() -> None:
-    outputs = set()
-    for threads in ("1", "2", "3"):
-        names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-        environment = {**os.environ, **dict.fromkeys(names, threads)}
-        done = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        outputs.add(done.stdout)
-    assert len(outputs) == 1

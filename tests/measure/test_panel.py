@@ -57,7 +57,6 @@ def test_the_probe_reads_offsets_and_nothing_else() -> None:
         queries = vectors_of(data, offset, 1.0).queries.astype(np.float64)
         queries /= np.linalg.norm(queries, axis=1)[:, None]
         found = language_probe(queries, languages, articles)
-        assert found is not None
         assert found.chance == pytest.approx(1 / 3)
         assert found.n == 180
         assert np.mean(list(found.recall.values())) == pytest.approx(found.accuracy)
@@ -82,7 +81,6 @@ def test_the_probe_never_sees_an_article_twice() -> None:
     leaky = LogisticRegression(max_iter=500).fit(x[::2] * np.sqrt(40), languages[::2])
     assert leaky.score(x[1::2] * np.sqrt(40), languages[1::2]) > 0.95
     found = language_probe(x, languages, articles)
-    assert found is not None
     assert found.accuracy < 0.55
 
 
@@ -97,17 +95,11 @@ def test_vectors_without_language_are_aligned_and_fair() -> None:
     data = task()
     fair = measure_geometry(data, vectors_of(data, 0.0, 1.0), model="toy")
     split = measure_geometry(data, vectors_of(data, 3.0, 1.0), model="toy", transform="center")
-    assert fair.alignment is not None
-    assert fair.alignment_ratio is not None
-    assert split.alignment_ratio is not None
     assert fair.alignment_ratio < 0.05 < 0.5 < split.alignment_ratio < 1
     assert fair.own_language < 0.5 < 0.9 < split.own_language
     assert fair.own_language_chance == pytest.approx(1 / 3)
-    assert fair.probe is not None
     assert split.probe == 1.0
-    assert fair.cosine_within is not None
     assert abs(fair.cosine_within) < 0.1
-    assert split.cosine_within is not None
     assert split.cosine_within > 0.7
     assert (fair.transform, split.transform) == (None, "center")
     assert sum(found.top_share for found in fair.by_language.values()) == pytest.approx(1)
@@ -146,8 +138,6 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert "as encoded" in done.out
     panels = [Geometry.model_validate(found) for found in json.loads(written.read_text(encoding="utf-8"))]
     assert [panel.transform for panel in panels] == [None, "center"]
-    assert panels[0].probe is not None
-    assert panels[1].probe is not None
     assert panels[1].probe < panels[0].probe
     markdown = run("geometry", "char-ngrams", "--markdown", "--languages", "de,en", "--quiet", "--no-cache")
     assert "| alignment ratio |" in markdown.out

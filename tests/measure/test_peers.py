@@ -141,9 +141,3 @@ def test_ties_lie_between_worst_and_best() -> None:
         assert values.optimistic is not None
         assert (expected >= values.pessimistic - 1e-9).all()
         assert (expected <= values.optimistic + 1e-9).all()
-
-
-def test_every_ordered_pair_is_a_cell() -> None:
-    case = _mini()
-    assert len({cell.pair for cell in case.values[CROSS_LINGUAL]["map"].cells}) == 12
-    assert len({cell.pair for cell in case.values[MONOLINGUAL]["map"].cells}) == 4

@@ -37,7 +37,7 @@ def task(n: int = 4, per_language: int = 6) -> TaskData:
 
 def spec(**more: object) -> TaskSpec:
     files = {code: SourceFile(path=f"{code}.json") for code in LANGUAGES}
-    return TaskSpec(name="small", languages=LANGUAGES, files=files, groups=(), **more)  # type: ignore[arg-type]
+    return TaskSpec(name="small", languages=LANGUAGES, files=files, groups=(), **more)
 
 
 def scores(data: TaskData, *, levels: int | None = None, seed: int = 0) -> np.ndarray:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from tests.kit import run
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.evaluation.baselines import baseline_of, random_ranker, random_ranks
 from xqr_bench.evaluation.evaluate import evaluate as evaluate_tasks
-from xqr_bench.record import load_record, recompute
 from xqr_bench.tasks import load_task
 
 
@@ -39,31 +34,6 @@ def test_random_bias_is_its_reference() -> None:
     scores = evaluate_tasks("random")[0].scores["multilingual"].macro
     assert scores["rank_distance"].ratio_to_random == pytest.approx(1, abs=0.05)
     assert scores["own_language_first"].value == pytest.approx(1 / 11, abs=0.06)
-
-
-def test_the_oracle_is_the_ceiling() -> None:
-    record = evaluate_tasks("oracle")[0]
-    multilingual = record.scores["multilingual"].macro
-    for scores in record.scores.values():
-        for name in ("map", "mrr", "ndcg@10", "success@10"):
-            assert scores.macro[name].value == pytest.approx(1, abs=1e-12)
-    assert multilingual["recall@1"].value == pytest.approx(multilingual["recall@1"].ceiling, abs=1e-12)
-    assert multilingual["rank_distance"].value == multilingual["rank_distance"].floor
-    assert multilingual["own_language_first"].value == pytest.approx(1 / 11, abs=1e-12)
-    assert record.warnings[0] == "every relevant candidate on top, tied: the ceiling, no encoder"
-
-
-def test_commands(tmp_path: Path) -> None:
-    done = run("baseline", "random", "--seed", "3", "--output", str(tmp_path), "--quiet")
-    assert done.code == 0
-    record = load_record(tmp_path / "random" / "mini.json", ranks=True)
-    assert record.model.identity.revision == "seed-3"
-    assert record.provenance.arguments["model"] == "baseline random"
-    assert recompute(record)[1] == []
-    assert run("baseline", "oracle", "--output", str(tmp_path), "--quiet", "--limit", "3").code == 0
-    made = json.loads((tmp_path / "oracle" / "mini.json").read_text(encoding="utf-8"))
-    assert made["model"]["identity"]["kind"] == "baseline"
-    assert made["task"]["partial"] == {"limit": 3}
 
 
 def test_again() -> None:

@@ -159,17 +159,6 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return exact / np.linalg.norm(exact, axis=1, keepdims=True)
 
 
-def test_full_precision_is_restored() -> None:
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    try:
-        with devices._full_precision():
-            assert torch.get_float32_matmul_precision() == "highest"
-        assert torch.get_float32_matmul_precision() == "medium"
-    finally:
-        torch.set_float32_matmul_precision(before)
-
-
 def test_score_multiplies_in_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     plain = TorchCounter._multiply

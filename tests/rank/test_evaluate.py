@@ -12,14 +12,12 @@ import pytrec_eval
 
 from tests.conftest import VECTORS, needs_data, needs_vectors
 from xqr_bench import evaluate
-from xqr_bench.core.errors import RunError, UnknownNameError
+from xqr_bench.core.errors import RunError
 from xqr_bench.core.types import LENIENT, MONOLINGUAL, MULTILINGUAL, PARAGRAPH, SETTINGS, VARIANTS
 from xqr_bench.encode import embed_tasks, load_encoder
 from xqr_bench.evaluation import runs as module
 from xqr_bench.evaluation.evaluate import evaluate as evaluate_tasks
-from xqr_bench.evaluation.ranker import HandedOn
 from xqr_bench.evaluation.runs import RunRanker
-from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.measure.certainty import variant_values
 from xqr_bench.measure.peers import PytrecEval
 from xqr_bench.rank.exact import vector_scores
@@ -31,9 +29,9 @@ from xqr_bench.tasks import Selection, load_task, resolve_task
 CHOSEN = ["map", "mrr", "recall@1", "recall@10", "success@1", "success@10", "ndcg@10"]
 
 
-@pytest.fixture(scope="module")
-def exact() -> Record:
-    return evaluate("char-ngrams", "mini")
+@pytest.fixture
+def exact(record: Record) -> Record:
+    return record
 
 
 def runs(folder: Path, depth: int, settings: Sequence[str] = SETTINGS) -> Path:
@@ -85,7 +83,6 @@ def test_a_cut_run(tmp_path: Path, exact: Record) -> None:
         else:
             assert value == pytest.approx(expected[key], abs=1e-12), key
     reason = record.scores[MULTILINGUAL].macro["rank_distance"].undefined_reason
-    assert reason is not None
     assert "cut at a depth" in reason
     assert any(line.startswith("multilingual: the run is cut at 20; a relevant below") for line in record.warnings)
     path = save_record(record, tmp_path / "record.json")
@@ -128,7 +125,6 @@ def test_a_cut_run_under_other_rules_of_relevance(tmp_path: Path, rule: str) -> 
 def test_a_cut_that_the_sentences_that_leave_could_use_up(tmp_path: Path) -> None:
     (record,) = evaluate_tasks(RunRanker(runs(tmp_path, 10, [MULTILINGUAL])), metrics=["map", "success@10"])
     reason = record.relevance[LENIENT].undefined_reason
-    assert reason is not None
     assert reason.startswith("the ranking is cut at 10; up to ")
     assert record.scores_under(PARAGRAPH)
     path = save_record(record, tmp_path / "record.json")
@@ -177,7 +173,7 @@ def test_missing_lists_score_0(tmp_path: Path, exact: Record) -> None:
 def test_a_disagreement_is_called_a_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Wrong(PytrecEval):
         def evaluate(self, *arguments: object) -> np.ndarray:
-            values = super().evaluate(*arguments)  # type: ignore[arg-type]
+            values = super().evaluate(*arguments)
             values[:, 0] += 1e-6
             return values
 
@@ -193,19 +189,6 @@ def test_many_lists_are_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(module, "MAX_CHECKED", 50)
     (record,) = evaluate_tasks(RunRanker(runs(tmp_path, 10_000, [MULTILINGUAL])), metrics=["map"])
     assert record.provenance.settings["cross_check"][MULTILINGUAL]["lists"] == 50
-
-
-def test_metrics_that_are_none() -> None:
-    with pytest.raises(UnknownNameError, match="no metric named 'mapp'"):
-        evaluate_tasks("run:nowhere", metrics=["mapp"])
-
-
-def test_scores_are_handed_on_with_their_task() -> None:
-    given = []
-    ranker = VectorRanker(load_encoder("char-ngrams"))
-    write = lambda data, blocks: given.append((data.name, sum(len(block.pooled) for block in blocks)))  # noqa: E731
-    evaluate_tasks(HandedOn(ranker, write), metrics=["map"])
-    assert given == [("mini", 264)]
 
 
 @needs_data

@@ -22,7 +22,7 @@ def literal(row: np.ndarray, depth: int, places: np.ndarray) -> list[int]:
 )
 def test_like_a_sort_by_score_and_place(values: list[float], depth: int, random: object) -> None:
     scores = np.array([values, values[::-1]], dtype=np.float32)
-    places = np.array(random.sample(range(100), len(values)))  # type: ignore[attr-defined]
+    places = np.array(random.sample(range(100), len(values)))
     columns, best = top_hits(scores, depth, places)
     assert columns.tolist() == [literal(row, depth, places) for row in scores]
     np.testing.assert_array_equal(best, np.take_along_axis(scores, columns, axis=1))

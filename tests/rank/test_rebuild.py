@@ -63,7 +63,7 @@ def test_the_seed_draws_the_lists() -> None:
 
 def test_it_can_disagree(monkeypatch: pytest.MonkeyPatch) -> None:
     def shifted(lists: object, index: int, *, best: bool) -> tuple[list[str], dict[str, int]]:
-        ranking, gains = rebuild(lists, index, best=best)  # type: ignore[arg-type]
+        ranking, gains = rebuild(lists, index, best=best)
         return ["one-more", *ranking], gains
 
     monkeypatch.setattr(module, "rebuild", shifted)

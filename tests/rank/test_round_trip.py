@@ -55,7 +55,7 @@ def test_full_depth_gives_the_same_counts(tmp_path: Path, levels: int | None) ->
     for name in ("gt", "eq", "own_gt", "own_eq"):
         np.testing.assert_array_equal(getattr(ranks, name), getattr(exact, name), err_msg=name)
     assert ranks.depth is None
-    assert {item.difference <= 1e-9 for item in found.values()} == {True}  # type: ignore[attr-defined]
+    assert {item.difference <= 1e-9 for item in found.values()} == {True}
     assert len(found) == 3 * 7  # the bias measure has no counterpart
 
 
@@ -73,7 +73,7 @@ def test_a_cut_keeps_what_is_above_it(tmp_path: Path, levels: int | None) -> Non
     assert (ranks.eq[kept] <= exact.eq[kept]).all()
     assert (ranks.eq[~kept] == 0).all()
     assert (exact.gt[~kept].sum(axis=1) + exact.eq[~kept].sum(axis=1) > 5).all()
-    assert {item.difference <= 1e-9 for item in found.values()} == {True}  # type: ignore[attr-defined]
+    assert {item.difference <= 1e-9 for item in found.values()} == {True}
 
 
 def test_the_files(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_settings_to_write() -> None:
 def test_a_failure_leaves_no_run(tmp_path: Path) -> None:
     data = task()
 
-    def failing():  # type: ignore[no-untyped-def]
+    def failing():
         yield from blocks(scores(data)[:5])
         raise RuntimeError("stop")
 

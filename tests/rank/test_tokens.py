@@ -31,11 +31,3 @@ CASES = {
 @pytest.mark.parametrize("text", CASES)
 def test_terms(text: str) -> None:
     assert terms(text) == CASES[text]
-
-
-def test_pythons_words_would_cut_hindi_and_thai() -> None:
-    """Why there is a scheme of our own."""
-    import re
-
-    assert len(re.findall(r"\w+", "हिन्दी")) > 1
-    assert len(terms("हिन्दी")) == 1

@@ -60,14 +60,11 @@ def literal_rows(scores: np.ndarray, wanted: int, pool: list[int]) -> tuple[int,
 def check(data: TaskData, ranks: Ranks, pooled: np.ndarray, own: np.ndarray) -> None:
     language = np.array([candidate.language for candidate in data.candidates])
     everything = list(range(len(data.candidates)))
-    assert ranks.top is not None
     for query, scores in enumerate(pooled):
         best = (scores == scores.max()) & (scores > -np.inf)
         assert ranks.top[query].tolist() == [int((best & (language == name)).sum()) for name in data.languages]
 
     lenient = ranks.variants[LENIENT]
-    assert lenient.removed is not None
-    assert data.echoes is not None
     assert lenient.top is None
     row = 0
     for query, relevant in enumerate(data.relevants):
@@ -80,8 +77,6 @@ def check(data: TaskData, ranks: Ranks, pooled: np.ndarray, own: np.ndarray) -> 
                 counts = (int(lenient.gt[row, column]), int(lenient.eq[row, column]))
                 assert counts == literal_rows_in(pooled[query], index, pool)
             if ranks.own_gt is not None:
-                assert lenient.own_gt is not None
-                assert lenient.own_eq is not None
                 pool = [i for i in stay if language[i] == language[index]]
                 assert (lenient.own_gt[row], lenient.own_eq[row]) == literal_rows(own[query], index, pool)
             row += 1
@@ -238,10 +233,3 @@ def test_only_what_the_task_declares() -> None:
         )
         assert tuple(ranks.variants) == declared
         assert ranks.top is not None
-
-
-def test_a_question_in_several_paragraphs_has_them_all() -> None:
-    data = task(np.random.default_rng(5), 3, 2, 4)
-    for relevant, whole in zip(data.relevants, group_relevants(data), strict=True):
-        assert set(relevant) <= set(whole)
-        assert list(whole) == sorted(whole)

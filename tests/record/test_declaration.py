@@ -49,7 +49,6 @@ def test_the_result_of_a_search_is_a_declaration(tmp_path: Path) -> None:
     name = written(tmp_path / "found.json", found)
     made = read_declaration(name, "mini")
     assert made.level == "evaluation text"
-    assert made.found is not None
     assert made.found.counts["question"].exact == 1
     # nothing found proves nothing
     nothing = written(tmp_path / "nothing.json", find_texts(data, ["other"]).to_json())

@@ -33,14 +33,11 @@ def test_hand_worked() -> None:
     bound = load_encoder(FirstLetter())
     found = language_diagnostics(task, embed_tasks(bound, [task])["toy"], bound)
     queries = found["en"].queries
-    assert queries is not None
     assert (queries.texts, queries.vectors, queries.sharing, queries.characters) == (4, 3, 2, 8)
     assert queries.distinct_share == 0.75
     candidates = found["de"].candidates
-    assert candidates is not None
     assert (candidates.texts, candidates.vectors, candidates.sharing) == (2, 1, 2)
     # a and b of German do not share with English: languages are looked at apart
-    assert found["de"].queries is not None
     assert found["de"].queries.distinct_share == 1.0
     assert representation_warnings(found) == [
         "the encoder does not tell the queries of some languages apart: en 3 vectors for 4 texts (75%); their scores "
@@ -130,7 +127,6 @@ def test_minilm_cannot_read_thai() -> None:
     record = evaluate(f"precomputed:{VECTORS}", "xquad-r", languages=["en", "th", "zh"], limit=1190)
     assert unrepresented_languages(record) == ("th",)
     thai = record.diagnostics["th"].queries
-    assert thai is not None
     # 1,190 Thai questions, 1,183 of them different, have 250 vectors: 940 are surplus
     assert (thai.texts, thai.vectors, thai.tokens) == (1183, 250, None)
     assert any("th 250 vectors for 1,183 texts (21%)" in warning for warning in record.warnings)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.kit import edit
 from xqr_bench import evaluate, load_record
-from xqr_bench.core.errors import RecordError, XqrBenchError
+from xqr_bench.core.errors import RecordError
 from xqr_bench.record import (
     Record,
     check_possible,
@@ -27,11 +27,6 @@ from xqr_bench.record import (
 from xqr_bench.record.schema import schema_text
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def record() -> Record:
-    return evaluate("char-ngrams", "mini")
 
 
 @pytest.fixture
@@ -195,21 +190,7 @@ def test_missing_files(tmp_path: Path, saved: Path) -> None:
         load_record(saved, ranks=True)
 
 
-def test_damaged_ranks_files(saved: Path) -> None:
-    path = saved.with_suffix(".ranks.parquet")
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(RecordError, match="is not a ranks file"):
-        load_record(saved, ranks=True)
-
-
 def test_a_ranks_file_elsewhere_is_not_followed(saved: Path) -> None:
     edit(saved, lambda data: data["ranks_file"].update(file="../mini.ranks.parquet"))
     with pytest.raises(RecordError, match="names no ranks file beside it"):
         load_record(saved, ranks=True)
-
-
-def test_nan_is_no_score(saved: Path) -> None:
-    text = saved.read_text(encoding="utf-8").replace('"pessimistic": ', '"pessimistic": NaN, "x": ', 1)
-    saved.write_text(text, encoding="utf-8")
-    with pytest.raises(XqrBenchError):
-        load_record(saved)

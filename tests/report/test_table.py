@@ -52,7 +52,7 @@ def test_latex_has_as_many_cells_in_every_row() -> None:
 def test_a_terminal_reads_no_markup_and_keeps_lines() -> None:
     console = Console(file=io.StringIO(), width=100)
     console.print(TABLE.terminal(), TABLE.terminal(above=True))
-    text = console.file.getvalue()  # type: ignore[attr-defined]
+    text = console.file.getvalue()
     assert text.count("[bold]_d") == 8
     assert text.count("not told") == 2
     assert text.count("a heading") == 2

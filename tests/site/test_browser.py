@@ -284,7 +284,7 @@ def test_every_page_in_both_modes_and_widths(browser: playwright_api.Browser, si
     made = sorted(str(path.relative_to(site)) for path in (site / "models").glob("*.html"))
     pages = ["index.html", "compare.html", "about.html", "models/org__char-ngrams--r0.html", made[-3], made[4]]
     for width in WIDTHS:
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         watched = Watched(context.new_page(), site)
         for name in pages:
             page = watched.open(name)
@@ -299,7 +299,7 @@ def test_by_keyboard(watched: Watched) -> None:
     page = watched.open("index.html")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
-    assert page.locator(".skip").bounding_box()["x"] >= 0  # type: ignore[index]
+    assert page.locator(".skip").bounding_box()["x"] >= 0
     outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
     assert outline == "solid"
     page.keyboard.press("Enter")

@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from tests.kit import contents
+from tests.kit import contents, ran
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.site import MorePage, build_site, read_json
 from xqr_bench.board.site import html as html_module
 from xqr_bench.board.table import leaderboard_text
-from xqr_bench.cli.leaderboard import leaderboard
 from xqr_bench.core.errors import XqrBenchError
 
 
@@ -72,18 +70,16 @@ def test_a_further_page_appears_with_its_data(board: Leaderboard, tmp_path: Path
 
 def test_from_a_json_file(board: Leaderboard, site: Path, tmp_path: Path) -> None:
     (tmp_path / "board.json").write_text(leaderboard_text(board), encoding="utf-8")
-    arguments = ["build", "--json", str(tmp_path / "board.json"), "--out", str(tmp_path / "site")]
-    done = CliRunner().invoke(leaderboard, arguments, catch_exceptions=False)
-    assert done.exit_code == 0
-    assert f"open {tmp_path / 'site' / 'index.html'}" in done.output
+    done = ran("leaderboard", "build", "--json", str(tmp_path / "board.json"), "--out", str(tmp_path / "site"))
+    assert f"open {tmp_path / 'site' / 'index.html'}" in done.out + done.err
     assert contents(tmp_path / "site") == contents(site)
 
 
 def test_from_a_folder(tmp_path: Path) -> None:
     (tmp_path / "leaderboard").mkdir()
-    arguments = ["build", "--leaderboard", str(tmp_path / "leaderboard"), "--out", str(tmp_path / "site"), "--quiet"]
-    done = CliRunner().invoke(leaderboard, arguments, catch_exceptions=False)
-    assert done.output.strip() == str(tmp_path / "site" / "index.html")
+    folders = ("--leaderboard", str(tmp_path / "leaderboard"), "--out", str(tmp_path / "site"))
+    done = ran("leaderboard", "build", *folders, "--quiet")
+    assert done.out.strip() == str(tmp_path / "site" / "index.html")
 
 
 @pytest.mark.parametrize(

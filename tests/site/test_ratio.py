@@ -8,14 +8,13 @@ import re
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
+from tests.kit import ran
 from tests.site.ratios import made_up
 from xqr_bench.board.files import RATIOS
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.site import build_site
 from xqr_bench.board.submissions import verify
-from xqr_bench.cli.leaderboard import leaderboard
 from xqr_bench.studies.ratio import tables
 from xqr_bench.studies.ratio.form import Contrast, Ratios, load_ratios, save_ratios
 from xqr_bench.studies.ratio.page import FILE, draw, ratio_page, write_report_page
@@ -49,17 +48,13 @@ def test_every_measure_and_part_is_drawn(found: Ratios, page: str) -> None:
     } <= blocks
     assert ("rank distance", "all", "score") in blocks
     assert "Greek el (aligned only)" in page
-    score = found.conditions[0].view().score("multilingual", "map")  # type: ignore[union-attr]
-    assert score is not None
     assert page.count("alpha 0.5, raw: .3000, 95% .2000 to .4000") >= 1
 
 
 def test_a_curve_and_its_difference(found: Ratios) -> None:
     condition = found.conditions[0]
-    score = condition.view().score("multilingual", "map")  # type: ignore[union-attr]
+    score = condition.view().score("multilingual", "map")
     plain, minus = curve(condition, score), curve(condition, score, minus=True)
-    assert plain is not None
-    assert minus is not None
     assert plain.alphas == minus.alphas == [0.0, 0.5, 1.0]
     assert plain.values == pytest.approx([0.25, 0.3, 0.2])
     assert minus.values == pytest.approx([-0.05, 0.0, -0.1])
@@ -115,12 +110,11 @@ def test_the_command_takes_the_file_of_the_folder(found: Ratios, tmp_path: Path)
     (folder / RATIOS).parent.mkdir(parents=True)
     save_ratios(found, folder / RATIOS)
     assert verify(folder, read_study=load_ratios).faults == []
-    arguments = ["build", "--leaderboard", str(folder), "--out", str(tmp_path / "site"), "--quiet"]
-    CliRunner().invoke(leaderboard, arguments, catch_exceptions=False)
+    ran("leaderboard", "build", "--leaderboard", str(folder), "--out", str(tmp_path / "site"), "--quiet")
     assert (tmp_path / "site" / FILE).is_file()
-    named = ["build", "--leaderboard", str(tmp_path / "empty"), "--out", str(tmp_path / "b"), "--ratios"]
     (tmp_path / "empty").mkdir()
-    CliRunner().invoke(leaderboard, [*named, str(folder / RATIOS)], catch_exceptions=False)
+    folders = ("--leaderboard", str(tmp_path / "empty"), "--out", str(tmp_path / "b"))
+    ran("leaderboard", "build", *folders, "--ratios", str(folder / RATIOS))
     assert (tmp_path / "b" / FILE).read_bytes() == (tmp_path / "site" / FILE).read_bytes()
 
 

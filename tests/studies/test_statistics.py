@@ -224,7 +224,7 @@ def test_seeds_needed_is_the_smallest_that_is_enough() -> None:
     assert one.seed_deviation is not None
 
     def detectable(seeds: int) -> float:
-        error = np.sqrt(one.seed_deviation**2 / seeds + one.article_error**2)  # type: ignore[operator]
+        error = np.sqrt(one.seed_deviation**2 / seeds + one.article_error**2)
         return float(error * detectable_in_errors(seeds - 1))
 
     assert detectable(n) <= least * 1.3 * 1.001

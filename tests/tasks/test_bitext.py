@@ -58,7 +58,7 @@ def test_only_the_languages_asked_for_are_read(folder: Path) -> None:
     ],
 )
 def test_what_cannot_be_read(folder: Path, change: object, problem: str) -> None:
-    change(folder)  # type: ignore[operator]
+    change(folder)
     with pytest.raises(DataError, match=problem):
         read_bitext(folder, ["en", "de"])
 

@@ -48,7 +48,6 @@ def test_the_shipped_tasks_in_their_order() -> None:
     assert [spec.name for spec in specs] == ["mini", "xquad-r", "mlqa-r"]
     assert [spec.demonstration for spec in specs] == [True, False, False]
     for spec in specs:
-        assert spec.origin is not None
         assert spec.origin.stem == spec.name
         assert spec.settings == SETTINGS
         assert spec.licence is not None
@@ -115,7 +114,7 @@ def test_a_file_without_the_ending_is_read_too(tmp_path: Path) -> None:
 def test_a_spec_is_frozen(tmp_path: Path) -> None:
     spec = load_spec(write(tmp_path, SMALL))
     with pytest.raises(ValidationError, match="frozen"):
-        spec.name = "other"  # type: ignore[misc]
+        spec.name = "other"
 
 
 def test_languages_outside_the_table_are_welcome(tmp_path: Path) -> None:

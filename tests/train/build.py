@@ -46,7 +46,7 @@ def parallel(
                 },
             )
         )
-    return build(items, tuple(languages), Origin(name, kind=kind))  # type: ignore[arg-type]
+    return build(items, tuple(languages), Origin(name, kind=kind))
 
 
 def partly_parallel(n: int, languages: Sequence[str] = CODES, seed: int = 0, least: int = 2) -> ParallelData:

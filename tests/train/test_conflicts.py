@@ -58,7 +58,7 @@ def test_conflicts_by_definition(seed: int) -> None:
     found = find_conflicts(data)
 
     def of(ragged: object, q: int) -> set[int]:
-        offsets, values = ragged  # type: ignore[misc]
+        offsets, values = ragged
         return set(values[offsets[q] : offsets[q + 1]].tolist())
 
     for a in range(n):

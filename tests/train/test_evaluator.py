@@ -60,10 +60,8 @@ def test_a_primary_metric_that_is_no_score() -> None:
 def test_evaluate_finds_the_training_record(trained: Any) -> None:
     record = evaluate(str(trained.folder), "mini", cache=False)
     assert record.training == trained.record.model_dump(mode="json")
-    assert record.exposure is not None
     assert (record.exposure.level, record.exposure.declared_by) == ("unknown", "training record")
     levels = record.exposure.languages
-    assert levels is not None
     assert set(levels) == set(record.task.languages)
     assert (levels["de"], levels["el"]) == ("trained", "aligned only")
     assert "untouched" in levels.values()

@@ -39,7 +39,7 @@ def test_the_loss_is_that_of_the_plain_library_on_the_same_batches(tmp_path: Pat
     plan = planned([DATA], ratio=0.5, steps=3, batch_size=4, seed=2)
     pairs = [pair for step in range(3) for pair in plan.pairs(step, [DATA])]
 
-    class InOrder(DefaultBatchSampler):  # type: ignore[misc]
+    class InOrder(DefaultBatchSampler):
         def __iter__(self) -> Any:
             return iter([list(range(first, first + 4)) for first in (0, 4, 8)])
 
@@ -73,7 +73,6 @@ def test_the_loss_is_that_of_the_plain_library_on_the_same_batches(tmp_path: Pat
     for (name, mine), (_, theirs) in zip(ours.model.state_dict().items(), plain.state_dict().items(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-6, msg=name)
     stage = ours.record.training
-    assert stage is not None
     tokenizer = plain.tokenizer
     texts = [f"Query: {pair.query}" for pair in pairs] + [f"Passage: {pair.passage}" for pair in pairs]
     assert stage.tokens == sum(len(ids) for ids in tokenizer(texts)["input_ids"])
@@ -116,7 +115,6 @@ def test_a_resumed_run_with_dropout_gives_the_same_bytes(tmp_path: Path) -> None
     with pytest.raises(StopError):
         train(stopped, on_kept=stop)
     resumed = train(dataclasses.replace(stopped, resume=True))
-    assert resumed.record.training is not None
     assert resumed.record.training.resumed_at == [4]
     assert resumed.record.weights_digest == whole.record.weights_digest
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from tests.conftest import needs_data
 from tests.train.build import CODES, parallel, partly_parallel, planned
+from tests.train.test_conflicts import literal_conflict
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.train.batch_files import plan_statistics
 from xqr_bench.train.data import load_training_data
-from xqr_bench.train.plans import STRATEGIES, LanguageDraws, PlanRequest, Strategy
-from xqr_bench.train.types import BATCH_TYPES, BatchPlan, ParallelData, pair_deck
+from xqr_bench.train.plans import STRATEGIES
+from xqr_bench.train.types import BATCH_TYPES, BatchPlan, ParallelData
 
 ARMS = [
     {"strategy": "x-x-mono"},
@@ -46,17 +47,6 @@ def data_sets(draw: st.DrawFn) -> ParallelData:
     return parallel(n, codes, has=has, passage_of=shared)
 
 
-def are_false_negatives(data: ParallelData, a: int, b: int) -> bool:
-    """The literal definition, from texts and identities."""
-    if a == b or set(data.relevant_keys[a]) & set(data.relevant_keys[b]):
-        return True
-    for table in (data.passages, data.queries):
-        texts = [{column[q] for column in table if column[q]} for q in (a, b)]
-        if texts[0] & texts[1]:
-            return True
-    return False
-
-
 def check_rows(plan: BatchPlan, data: list[ParallelData]) -> None:
     """Each row exists, its languages are those its type says, and no two rows of a batch are false negatives."""
     for step in range(plan.steps):
@@ -72,9 +62,9 @@ def check_rows(plan: BatchPlan, data: list[ParallelData]) -> None:
                 assert row.query_language != row.passage_language
         one = data[rows[0].data_set]
         for a, b in combinations(rows, 2):
-            assert not are_false_negatives(one, a.question, b.question)
-            assert not are_false_negatives(one, a.question, b.passage_question)
-            assert not are_false_negatives(one, b.question, a.passage_question)
+            assert not literal_conflict(one, a.question, b.question)
+            assert not literal_conflict(one, a.question, b.passage_question)
+            assert not literal_conflict(one, b.question, a.passage_question)
 
 
 @settings(max_examples=25, deadline=None)
@@ -306,6 +296,15 @@ def test_arguments_that_cannot_be_meant(change: dict[str, object], message: str)
         planned(parallel(40), **{**good, **change})
 
 
+def test_a_strategy_without_a_ratio_asks_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Asking(type(STRATEGIES.get("hybrid"))):
+        alpha = None
+
+    monkeypatch.setitem(STRATEGIES._own, "asking", Asking())
+    with pytest.raises(UsageError, match="needs a ratio"):
+        planned(parallel(40), strategy="asking", steps=4)
+
+
 def test_data_that_cannot_fill_such_batches() -> None:
     with pytest.raises(UnknownNameError, match="batch strategy"):
         planned(parallel(40), strategy="hybird", steps=1)
@@ -356,50 +355,6 @@ def test_a_hard_negative_never_is_a_passage_of_the_batch() -> None:
     assert any(neighbours)  # without the negatives such rows do meet
 
 
-def test_a_strategy_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Alternating(Strategy):
-        name = "alternating"
-        summary = "monolingual, cross-lingual, monolingual, ..."
-        alpha = 0.5
-
-        def types(self, asked: PlanRequest) -> np.ndarray:
-            return (np.arange(asked.steps) % 2).astype(np.int8)
-
-    class Asking(Alternating):
-        alpha = None
-
-    monkeypatch.setitem(STRATEGIES._own, "alternating", Alternating())
-    monkeypatch.setitem(STRATEGIES._own, "asking", Asking())
-    with pytest.raises(UsageError, match="needs a ratio"):
-        planned(parallel(40), strategy="asking", steps=4)
-    plan = planned(parallel(40), strategy="alternating", steps=4, batch_size=4)
-    assert [plan.batch_type(step) for step in range(4)] == ["monolingual", "cross-lingual"] * 2
-    check_rows(plan, [parallel(40)])
-
-
-def test_draws_from_a_deck_continue() -> None:
-    draws = LanguageDraws(0, 0, 3, None)
-    long = draws.same(10)
-    np.testing.assert_array_equal(long[:4], draws.same(4))
-    assert sorted(long[:3]) == sorted(long[3:6]) == [0, 1, 2]
-
-
-@pytest.mark.parametrize("languages", [2, 3, 7])
-def test_deck_of_pairs(languages: int) -> None:
-    whole = languages * (languages - 1)
-    first, second = pair_deck(np.random.default_rng(5), languages, 3 * whole + 1)
-    for start in range(0, 3 * whole, whole):
-        dealt = list(zip(first[start : start + whole], second[start : start + whole], strict=True))
-        assert len(set(dealt)) == whole
-        assert all(a != b for a, b in dealt)
-    for start in range(0, 3 * whole, languages):
-        for side in (first, second):
-            assert sorted(side[start : start + languages]) == list(range(languages))
-    again = pair_deck(np.random.default_rng(5), languages, whole + 1)
-    np.testing.assert_array_equal(again[0], first[: whole + 1])
-    np.testing.assert_array_equal(again[1], second[: whole + 1])
-
-
 @needs_data
 @pytest.mark.parametrize("task", ["xquad-r", "mlqa-r"])
 @pytest.mark.parametrize("arm", [ARMS[0], ARMS[1], ARMS[2], ARMS[5], ARMS[8], ARMS[9]])
@@ -415,16 +370,3 @@ def test_real_data(task: str, arm: dict[str, object]) -> None:
 
 
 _REAL: dict[str, ParallelData] = {}
-
-
-@needs_data
-def test_false_negatives_of_a_random_batch() -> None:
-    """What the rule is for: in XQuAD-R about 9 of 100 rows drawn at random share a sentence with another."""
-    data = _REAL.setdefault("xquad-r", load_training_data("xquad-r"))
-    rng = np.random.default_rng(0)
-    rows = []
-    for _ in range(60):
-        drawn = rng.choice(data.n_questions, 100, replace=False)
-        passages = [data.passage_ids[data.language_index["en"]][q] for q in drawn]
-        rows.append(100 - len(set(passages)))
-    assert 3 < np.mean(rows) < 15

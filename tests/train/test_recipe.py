@@ -92,7 +92,7 @@ def test_ratio_defaults_to_half_with_hybrid_only() -> None:
 )
 def test_arguments_that_contradict_each_other(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        TrainConfig(**{"data": [parallel(10)], **arguments})  # type: ignore[arg-type]
+        TrainConfig(**{"data": [parallel(10)], **arguments})
 
 
 def test_a_base_that_does_not_exist_is_refused_at_once(tmp_path: Path) -> None:
@@ -101,18 +101,6 @@ def test_a_base_that_does_not_exist_is_refused_at_once(tmp_path: Path) -> None:
 
 
 SMALL = get_recipe("static", updates=3, batch_size=4)
-
-
-def test_one_language_needs_ratio_1() -> None:
-    data = parallel(12, ["en"])
-    with pytest.raises(UsageError, match="one language only"):
-        prepare(TrainConfig(data=[data], recipe=SMALL, ratio=0.9))
-    assert prepare(TrainConfig(data=[data], recipe=SMALL, ratio=1.0)).training is not None
-
-
-def test_fewer_questions_than_the_batch() -> None:
-    with pytest.raises(UsageError, match="3 questions; a batch of 4"):
-        prepare(TrainConfig(data=[parallel(3)], recipe=SMALL))
 
 
 def test_hard_negatives_that_are_not_there() -> None:

@@ -127,8 +127,6 @@ def test_models_kept_on_the_way_are_what_shorter_runs_give(tmp_path: Path) -> No
         shorter = run(recipe=recipe(updates=step))
         assert kept[step][0] == weights(shorter)
         record = load_training(tmp_path / "model" / f"checkpoint-{step}")
-        assert record is not None
-        assert record.training is not None
         assert (record.checkpoint, record.training.updates, record.training.planned_updates) == (step, step, 12)
         assert record.weights_digest == shorter.record.weights_digest
     assert (kept[12][0], kept[12][1].checkpoint) == (weights(result), None)
@@ -165,7 +163,6 @@ def test_the_record_tells_what_was_trained_on() -> None:
     record = result.record
     assert (record.ratio, record.seed, record.base.kind) == (0.25, 9, "static")
     training, alignment = record.training, record.alignment
-    assert training is not None
     assert alignment is not None
     plan = planned([DATA], ratio=0.25, steps=12, batch_size=6, seed=9)
     assert training.plan_digest == plan.digest()
@@ -202,7 +199,6 @@ def test_no_update_is_an_arm_of_its_own() -> None:
 
 def test_training_learns() -> None:
     loss = run(recipe=recipe(updates=60, learning_rate=0.02)).record.training
-    assert loss is not None
     assert loss.loss[0][1] > 0.5 > 0.2 > loss.loss[-1][1]
 
 
@@ -216,8 +212,6 @@ def test_hard_negatives_enter_the_loss() -> None:
     data = dataclasses.replace(DATA, negatives=texts)
     without = train(TrainConfig(data=[data], recipe=recipe()))
     having = train(TrainConfig(data=[data], recipe=recipe(negatives=1)))
-    assert having.record.training is not None
-    assert without.record.training is not None
     assert having.record.training.loss[0][1] > without.record.training.loss[0][1] + 0.1
     assert having.record.training.tokens > without.record.training.tokens
 
@@ -229,7 +223,6 @@ def test_early_stopping_keeps_the_weights_of_the_lowest_validation_loss() -> Non
     values = recipe(updates=60, validate_every=5, patience=2, learning_rate=0.02)
     result = run(recipe=values, validation=validation)
     stage = result.record.training
-    assert stage is not None
     losses = dict(stage.validation)
     assert stage.stopped_early
     assert stage.best_update == min(losses, key=lambda step: losses[step])
@@ -240,7 +233,6 @@ def test_early_stopping_keeps_the_weights_of_the_lowest_validation_loss() -> Non
 
 def test_patience_0_only_watches() -> None:
     stage = run(recipe=recipe(validate_every=4, patience=0), validation=parallel(12)).record.training
-    assert stage is not None
     assert [step for step, _ in stage.validation] == [4, 8, 12]
     assert (stage.stopped_early, stage.best_update) == (False, None)
 

@@ -54,7 +54,6 @@ def check_invariants(store: VectorStore) -> None:
             seen[digest] = path.name
     for path in store.shelves.glob("*/plans/*.json"):
         plan = Plan.load(path)
-        assert plan is not None
         for shard in plan.shards:
             for digest in texts_of(shard):
                 assert seen.setdefault(digest, shard_name(shard)) == shard_name(shard)
@@ -75,7 +74,6 @@ def test_vectors_are_right_and_no_text_is_kept_twice(steps: list[tuple[int, int,
                 equal_but_for_batches(found.candidates, plain.candidates)
                 assert found.truncated == plain.truncated
                 again = run(store, first, number, batch, None)
-                assert again is not None
                 assert same(again, found)
                 assert again.stored_texts == number
             for path in shards(store):

@@ -58,26 +58,6 @@ def test_a_full_disk(store: VectorStore, monkeypatch: pytest.MonkeyPatch) -> Non
     assert same(again, found)
 
 
-def test_a_real_full_disk(tmp_path: Path) -> None:
-    """On a file system of 64 kB, where one can be made."""
-    import subprocess
-
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("no file system can be mounted here")
-    try:
-        told: list[str] = []
-        store = VectorStore(disk / "cache", shard_texts=12)
-        found = embed(store, task_of(0, 600), told=told)
-        equal_but_for_batches(found.candidates, embed(None, task_of(0, 600)).candidates)
-        assert len(told) == 1
-        assert "No space left on device" in told[0]
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-
-
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     told: list[str] = []
@@ -146,8 +126,8 @@ def failing(what: str, at: int) -> Callable[[Any, str, list[str]], Any]:
 def test_an_encoder_that_fails_at_batch_57(store: VectorStore, what: str, message: str) -> None:
     plain = embed(None, task_of(0, 300))
     encoder = bound()
-    real, fail = encoder.call, failing(what, 57)  # type: ignore[attr-defined]
-    encoder.call = lambda role, texts: fail(real, role, texts)  # type: ignore[attr-defined]
+    real, fail = encoder.call, failing(what, 57)
+    encoder.call = lambda role, texts: fail(real, role, texts)
     with pytest.raises(EncoderError) as caught:
         embed(store, task_of(0, 300), encoder)
     assert message in str(caught.value)
@@ -160,8 +140,8 @@ def test_an_encoder_that_fails_at_batch_57(store: VectorStore, what: str, messag
 def test_a_witness_that_cannot_be_encoded_any_more(store: VectorStore) -> None:
     embed(store, task_of(0, 20))
     encoder = bound()
-    real, fail = encoder.call, failing("raises", 1)  # type: ignore[attr-defined]
-    encoder.call = lambda role, texts: fail(real, role, texts)  # type: ignore[attr-defined]
+    real, fail = encoder.call, failing("raises", 1)
+    encoder.call = lambda role, texts: fail(real, role, texts)
     told: list[str] = []
     assert embed(store, task_of(0, 20), encoder, told).stored_texts == 0
     assert "a text encoded before fails now (ValueError)" in told[0]

@@ -36,7 +36,6 @@ def start(store: VectorStore, out: Path, log: Path, encoder: str = "TwoWays") ->
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert child.stdout is not None
     assert child.stdout.readline() == "begins\n"
     return child
 
@@ -182,7 +181,7 @@ def test_what_waits_is_told(store: VectorStore, tmp_path: Path) -> None:
     from xqr_bench.encode.shards import encoder_key, key_digest
     from xqr_bench.encode.store import locked
 
-    key = key_digest(encoder_key(bound(), "query"))  # type: ignore[arg-type]
+    key = key_digest(encoder_key(bound(), "query"))
     told: list[str] = []
     with locked(store.shelves, key) as held:
         assert held

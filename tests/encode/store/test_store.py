@@ -19,7 +19,6 @@ from tests.encode.store.conftest import (
     task_of,
     texts,
 )
-from tests.encode.toys import Counting, vector_of
 from tests.kit import Seen, make_task
 from xqr_bench.core.errors import EncoderError
 from xqr_bench.encode import EncoderOptions, VectorStore, embed_tasks, load_encoder
@@ -63,13 +62,6 @@ def test_queries_and_candidates_are_kept_apart_when_they_are_encoded_apart(store
     assert same(first, again)
     assert (again.distinct_texts, again.stored_texts) == (14, 14)
     assert (again.queries[:, 0] < 0).all()
-
-
-def test_objects_and_those_who_say_so_are_not_kept(store: VectorStore) -> None:
-    embed(store, task_of(0, 5), load_encoder(Counting()))
-    embed(store, task_of(0, 5), bound("KeptNowhere"))
-    embed(store, task_of(0, 5), load_encoder("char-ngrams"))
-    assert not store.folder.exists()
 
 
 @pytest.mark.parametrize("change", ["flip", "truncate", "empty", "remove"])
@@ -212,17 +204,9 @@ def test_sentence_transformers_models_are_kept_with_their_token_counts(store: Ve
     first = embed(store, task, load_encoder(model, options))
     assert first.truncated == {"en": {"queries": 0, "candidates": 1}}
     encoder = load_encoder(model, options)
-    encoder._methods = {}  # type: ignore[attr-defined]  # nothing is left to encode
-    encoder._tokenizer = None  # type: ignore[attr-defined]  # nor to count
+    encoder._methods = {}  # nothing is left to encode
+    encoder._tokenizer = None  # nor to count
     again = embed(store, task, encoder)
     assert same(first, again)
     assert again.stored_texts == 43
     np.testing.assert_allclose(first.candidates, embed(None, task, load_encoder(model, options)).candidates)
-
-
-def test_the_vector_of_a_text_never_depends_on_the_store(store: VectorStore) -> None:
-    task = task_of(0, 40)
-    embed(store, task_of(5, 15))
-    found = embed(store, task)
-    for row, candidate in enumerate(task.candidates):
-        assert found.candidates[row, 0] == vector_of(candidate.text)[0]

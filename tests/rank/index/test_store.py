@@ -19,12 +19,12 @@ from xqr_bench.tasks import load_task
 
 
 def encoder(model: object = "char-ngrams", **options: object) -> BoundEncoder:
-    return load_encoder(model, EncoderOptions(**options))  # type: ignore[arg-type]
+    return load_encoder(model, EncoderOptions(**options))
 
 
 def saved(folder: Path, bound: BoundEncoder | None = None, task: str = "mini", **restrict: object) -> Path:
     bound = bound or encoder()
-    data = load_task(task, **restrict)  # type: ignore[arg-type]
+    data = load_task(task, **restrict)
     found = embed_tasks(bound, [data])[data.name]
     options = IndexOptions.parse("hnsw", ["ef_search=400"])
     indexed = indexed_ranks(data, found.queries, found.candidates, options, similarity=bound.similarity)
@@ -68,7 +68,7 @@ def test_the_answers_are_the_best_of_all_languages(index: Path) -> None:
     bound = encoder()
     question = "Wie hoch ist der Leuchtturm?"
     found = embed_tasks(bound, [data])["mini"]
-    scores = unit_vectors(found.candidates) @ unit_vectors(bound.encode_queries([question]))[0]  # type: ignore[attr-defined]
+    scores = unit_vectors(found.candidates) @ unit_vectors(bound.encode_queries([question]))[0]
     best = np.argsort(-scores, kind="stable")[:10]
     hits = searcher.search(question)
     assert [hit.rank for hit in hits] == list(range(1, 11))
@@ -103,7 +103,7 @@ class Zero:
     @staticmethod
     def like(searcher: IndexSearcher) -> BoundEncoder:
         bound = encoder()
-        bound.encode_queries = lambda texts: np.zeros((len(texts), 2048), dtype=np.float32)  # type: ignore[attr-defined]
+        bound.encode_queries = lambda texts: np.zeros((len(texts), 2048), dtype=np.float32)
         return bound
 
 
@@ -226,7 +226,7 @@ def test_another_encoder(copy: Path) -> None:
 
 def test_another_encoder_by_the_number_of_columns(index: Path) -> None:
     bound = encoder()
-    bound.encode_queries = lambda texts: np.ones((len(texts), 3), dtype=np.float32)  # type: ignore[attr-defined]
+    bound.encode_queries = lambda texts: np.ones((len(texts), 3), dtype=np.float32)
     with pytest.raises(SavedIndexError, match=r"another encoder\n  found: 2048 columns in the index, 3 now"):
         IndexSearcher(index, encoder=bound).search("tower")
 

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
+from tests.kit import ran
 from tests.studies.test_design import PLAN
 from tests.studies.test_results import FOLDED
 from tests.studies.test_sweep import asked as sweep_of
 from xqr_bench.board.files import study_command
-from xqr_bench.cli.main import cli
 from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError
 from xqr_bench.core.files import sha256_of
 from xqr_bench.record import load_record
@@ -76,18 +75,14 @@ def test_figures_are_the_means_of_the_runs(folder: Path, found: Ratios) -> None:
 
 def test_the_difference_is_that_of_the_means_and_its_band_is_paired(found: Ratios) -> None:
     view = demo(found).view()
-    assert view is not None
     score = view.score("multilingual", "map")
-    assert score is not None
     one = score.arms["alpha-1"]
-    assert one.difference is not None
     assert one.difference.estimate == pytest.approx(one.value - score.arms["alpha-0.5"].value, abs=1e-8)
     assert score.arms["alpha-0.5"].difference is None
     assert view.score("multilingual", "map", "language", "th") is not None
     early = demo(found).view("raw", 25)
-    assert early is not None
     assert early.score("multilingual", "map", "language", "th") is None
-    assert "alpha-1-half" not in early.score("multilingual", "map").arms  # type: ignore[union-attr]
+    assert "alpha-1-half" not in early.score("multilingual", "map").arms
 
 
 def test_tests_and_claims_at_every_checkpoint(found: Ratios) -> None:
@@ -96,7 +91,7 @@ def test_tests_and_claims_at_every_checkpoint(found: Ratios) -> None:
         assert "H2: all query languages have the same level" in view.missing
         assert [claim.number for claim in view.claims] == ["1", "2", "3", "4a", "4b"]
     assert not any(found.is_primary(demo(found), view) for view in demo(found).views)
-    assert not demo(found).view().score("multilingual", "map").best  # type: ignore[union-attr]  # not all alphas
+    assert not demo(found).view().score("multilingual", "map").best  # not all alphas
 
 
 def test_controls_at_every_checkpoint_and_what_centring_leaves(found: Ratios) -> None:
@@ -110,8 +105,6 @@ def test_controls_at_every_checkpoint_and_what_centring_leaves(found: Ratios) ->
         asked = {"alpha-0.5 minus untrained", *(halves if view.percent > 25 else ())}
         assert {one.contrast for one in view.controls} == asked
     raw, centred = demo(found).view(), demo(found).view("centred")
-    assert raw is not None
-    assert centred is not None
     moved = {(one.contrast, f"{one.setting}/{one.metric}"): one for one in demo(found).centring}
     assert {contrast for contrast, _ in moved} > halves
     for before, after in zip(raw.controls, centred.controls, strict=True):
@@ -145,11 +138,10 @@ def test_medians_and_the_commands_that_make_them_again(folder: Path, found: Rati
     assert [one.arm for one in demo(found).medians] == ["alpha-0", "alpha-0.5", "alpha-1"]
     for one in demo(found).medians:
         record = load_record(folder / one.record)
-        assert record.run_group is not None
         assert (record.run_group["arm"], record.run_group["seed"]) == (one.arm, one.seed)
         assert record.scores["multilingual"].macro["map"].value == pytest.approx(one.value, rel=1e-6)
-        shown = CliRunner().invoke(cli, [*one.command.split()[1:], "--dry-run"], catch_exceptions=False)
-        assert shown.output.splitlines()[0] == f"demo/{one.arm}/seed-{one.seed:02d}"
+        shown = ran(*one.command.split()[1:], "--dry-run")
+        assert shown.out.splitlines()[0] == f"demo/{one.arm}/seed-{one.seed:02d}"
     command = demo(found).medians[1].command
     words = command.split()
     assert words[:4] == ["xqr-bench", "sweep", "--output", "study"]
@@ -188,7 +180,6 @@ def test_a_sweep_in_its_midst(folder: Path, tmp_path: Path) -> None:
     assert condition.seeds == [0]
     assert condition.left_out == {1: "not run yet: untrained"}
     view = condition.view()
-    assert view is not None
     assert not view.tests
     assert "the tests: no results of alpha-0, alpha-1" in view.missing
     assert {claim.verdict for claim in view.claims} == {"cannot be told"}
@@ -208,16 +199,12 @@ def test_languages_held_out_by_rotation(tmp_path: Path, monkeypatch: pytest.Monk
     assert levels["th"] == "retrieval-trained and untouched"
     assert levels["ar"] == "retrieval-trained"
     view = condition.view()
-    assert view is not None
     assert condition.medians == []
     assert view.missing == []
     assert [test.name for test in view.tests] == ["H1", "H2"]
     assert view.claims[-1].parts
     trained, other = (view.score("multilingual", "map", "level", level) for level in LEVELS)
     everything = view.score("multilingual", "map")
-    assert trained is not None
-    assert other is not None
-    assert everything is not None
     # 11 languages are trained in some fold, 3 are held out in one
     for arm in MAIN[:3]:
         mean = (11 * trained.arms[arm].value + 3 * other.arms[arm].value) / 14
@@ -246,7 +233,6 @@ def test_an_initial_model_from_elsewhere_is_named(tmp_path: Path, monkeypatch: p
 
 def test_the_papers_differences() -> None:
     effects, source = _published(PUBLISHED, "xquad-r")
-    assert source is not None
     assert source.startswith("Elmahdy et al. 2024")
     lower = {code for code, of in effects.items() if of["XLM-R"][0] < 0}
     assert {"ar", "el", "hi", "vi"} <= lower
@@ -257,23 +243,12 @@ def test_the_papers_differences() -> None:
 
 
 def test_the_command(folder: Path, tmp_path: Path) -> None:
-    arguments = [
-        "report",
-        "ratios",
-        str(folder),
-        "--output",
-        str(tmp_path / "a"),
-        "--resamples",
-        "100",
-        "--plan",
-        str(PLAN),
-    ]
-    done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
-    assert "median seed of alpha-0.5" in done.output
+    more = ("--resamples", "100", "--plan", str(PLAN))
+    done = ran("report", "ratios", str(folder), "--output", str(tmp_path / "a"), *more)
+    assert "median seed of alpha-0.5" in done.out
     written = {path.relative_to(tmp_path / "a").as_posix() for path in (tmp_path / "a").rglob("*") if path.is_file()}
     assert {"ratios.json", "ratios.html", "plots/demo-settings.png", "plots/demo-languages-difference.svg"} <= written
-    again = [*arguments[:4], str(tmp_path / "b"), *arguments[5:], "--markdown"]
-    printed = CliRunner().invoke(cli, again, catch_exceptions=False).output
+    printed = ran("report", "ratios", str(folder), "--output", str(tmp_path / "b"), *more, "--markdown").out
     assert printed.startswith("## demo: ")
     assert "| alpha-0.5 | " in printed
     for name in written:

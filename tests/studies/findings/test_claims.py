@@ -65,7 +65,7 @@ def test_an_estimate_below_the_smallest_detectable_difference_cannot_be_told() -
 )
 def test_a_claim_follows_from_the_contrasts_that_count(parts: list[tuple[str, bool]], told: str) -> None:
     one = contrast(0, 1, 0, 1)
-    made = [ClaimPart(text="", effect=one, outcome=outcome, counts=counts) for outcome, counts in parts]  # type: ignore[arg-type]
+    made = [ClaimPart(text="", effect=one, outcome=outcome, counts=counts) for outcome, counts in parts]
     assert verdict(made) == told
 
 
