@@ -45,7 +45,7 @@ def vectors_of(data: TaskData, offset: float, content: float, d: int = 24, seed:
         return np.array(rows, dtype=np.float32)
 
     pairs = [(query.language, query.question) for query in data.queries]
-    return Embeddings(make(pairs), make(pairs), 0, 0, {}, {}, None, 0.0)
+    return Embeddings(make(pairs), make(pairs), 0, 0, {}, {}, None, {})
 
 
 def test_the_probe_reads_offsets_and_nothing_else() -> None:
@@ -124,7 +124,7 @@ def test_zero_vectors_are_left_out_and_what_is_not_defined_says_why() -> None:
     assert (found.probe, found.probe_chance) == (None, None)
     assert list(found.reasons) == ["probe"]
     alone = TaskData("one", ("en",), data.queries[4:8], data.candidates[4:8], data.relevants[4:8], data.clusters[4:8])
-    only = Embeddings(vectors.queries[4:8], vectors.candidates[4:8], 0, 0, {}, {}, None, 0.0)
+    only = Embeddings(vectors.queries[4:8], vectors.candidates[4:8], 0, 0, {}, {}, None, {})
     found = measure_geometry(alone, only)
     assert (found.alignment, found.cosine_between) == (None, None)
     assert set(found.reasons) >= {"alignment", "probe"}

@@ -1,6 +1,7 @@
-"""Embedders: texts of tasks -> vectors. Small classes that wrap one another, put together by `embed_tasks`.
+"""Embedders: texts of tasks -> vectors. Small classes that wrap one another, put together by `embedder_of`.
 
-InContext(embedder)           each candidate with the text it stands in, instead of alone
+Transformed(embedder)         each language's own part taken out of the vectors (`transform.py`)
+ InContext(embedder)          each candidate with the text it stands in, instead of alone
   Encoded(vectors of texts)   each distinct text of all tasks once; its vector goes wherever the text stands
     Stored(Texts)             taken from the store where it is there, kept where it is new
       Texts(encoder)          encoded, batch by batch
@@ -9,15 +10,15 @@ InContext(embedder)           each candidate with the text it stands in, instead
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 
 from xqr_bench.core.errors import EncoderError, UsageError
-from xqr_bench.core.observe import Observer
+from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import IntArray, TaskData
 from xqr_bench.encode.batches import Batches, Block, Shard
 from xqr_bench.encode.bound import BoundEncoder, TextEncoder
@@ -36,6 +37,7 @@ from xqr_bench.encode.store import Shelf, VectorStore, open_shelf, trim
 from xqr_bench.encode.texts import (
     UNKNOWN,
     BoolArray,
+    Embedder,
     Embeddings,
     Flags,
     Group,
@@ -45,14 +47,7 @@ from xqr_bench.encode.texts import (
     name_item,
     plan_groups,
 )
-
-
-class Embedder(Protocol):
-    """Turns the texts of tasks into vectors."""
-
-    def embed(self, tasks: Sequence[TaskData]) -> dict[str, Embeddings]:
-        """The vectors of each task, by task name."""
-        ...
+from xqr_bench.encode.transform import Transformed, TransformOptions
 
 
 class TextVectors(Protocol):
@@ -235,14 +230,15 @@ class Encoded:
         self._texts = texts
         self._observe = observe
 
-    def embed(self, tasks: Sequence[TaskData]) -> dict[str, Embeddings]:
+    def embed(self, tasks: Sequence[TaskData]) -> Iterator[Embeddings]:
         """See Embedder."""
-        started = time.perf_counter()
-        groups = plan_groups(tasks, symmetric=self._texts.encoder.symmetric)
-        with self._observe.phase("encoding", sum(len(group.texts) for group in groups)):
-            noted = [self._fill(group) for group in groups]
-        seconds = time.perf_counter() - started
-        return {task.name: self._assembled(task, groups, noted, seconds) for task in tasks}
+        clock = Clock()
+        with clock.phase("encoding"):
+            groups = plan_groups(tasks, symmetric=self._texts.encoder.symmetric)
+            with self._observe.phase("encoding", sum(len(group.texts) for group in groups)):
+                noted = [self._fill(group) for group in groups]
+        for task in tasks:
+            yield self._assembled(task, groups, noted, clock.seconds)
 
     def _fill(self, group: Group) -> tuple[Flags, BoolArray]:
         """Fill the destinations of a group; return which texts are cut off, and which came from the store."""
@@ -258,7 +254,11 @@ class Encoded:
         return flags, stored
 
     def _assembled(
-        self, task: TaskData, groups: Sequence[Group], noted: Sequence[tuple[Flags, BoolArray]], seconds: float
+        self,
+        task: TaskData,
+        groups: Sequence[Group],
+        noted: Sequence[tuple[Flags, BoolArray]],
+        seconds: Mapping[str, float],
     ) -> Embeddings:
         nothing = np.empty((0, self._texts.encoder.identity.dimensions or 0), dtype=np.float32)  # a role without texts
         vectors: dict[Role, Vectors] = {}
@@ -297,13 +297,16 @@ class LookedUp:
         self._observe = observe
         self._allow_zero = allow_zero
 
-    def embed(self, tasks: Sequence[TaskData]) -> dict[str, Embeddings]:
+    def embed(self, tasks: Sequence[TaskData]) -> Iterator[Embeddings]:
         """See Embedder."""
-        with self._observe.phase("encoding", sum(len(items_of(task, role)) for task in tasks for role in ROLES)):
-            return {task.name: self._look_up(task) for task in tasks}
+        clock = Clock()
+        total = sum(len(items_of(task, role)) for task in tasks for role in ROLES)
+        with clock.phase("encoding"), self._observe.phase("encoding", total):
+            embedded = [self._look_up(task) for task in tasks]
+        for vectors in embedded:
+            yield replace(vectors, seconds=clock.seconds)
 
     def _look_up(self, task: TaskData) -> Embeddings:
-        started = time.perf_counter()
         vectors: dict[Role, Vectors] = {}
         distinct = 0
         for role in ROLES:
@@ -317,7 +320,7 @@ class LookedUp:
             )
             distinct += self._warn_of_unequal(task, role, looked_up)
             self._observe.advance(len(looked_up))
-        return embeddings_of(task, vectors, distinct_texts=distinct, seconds=time.perf_counter() - started)
+        return embeddings_of(task, vectors, distinct_texts=distinct)
 
     def _warn_of_unequal(self, task: TaskData, role: Role, vectors: Vectors) -> int:
         """Warn of equal texts with different vectors; return the number of distinct texts."""
@@ -344,41 +347,31 @@ class InContext:
         self._embedder = embedder
         self._template = template
 
-    def embed(self, tasks: Sequence[TaskData]) -> dict[str, Embeddings]:
+    def embed(self, tasks: Sequence[TaskData]) -> Iterator[Embeddings]:
         """See Embedder."""
         return self._embedder.embed([in_context(task, self._template) for task in tasks])
 
 
-def embed_tasks(
+def embedder_of(
     encoder: BoundEncoder,
-    tasks: Sequence[TaskData],
     *,
+    transform: TransformOptions | None = None,
     observe: Observer | None = None,
     allow_zero_vectors: bool = False,
     store: VectorStore | None = None,
-) -> dict[str, Embeddings]:
-    """Return the vectors of each task, by task name.
-
-    All distinct texts of all tasks are encoded once, the longest first, and checked batch by batch. Equal texts have
-    identical vectors.
-    The last bits of a vector can depend on the texts encoded with it, hence on which tasks are embedded together.
-    With a store, texts whose vectors are there are not encoded, and the others are kept while the work goes on: a run
-    that is killed is finished by the next one, with the vectors it would have had.
+) -> Embedder:
+    """Put the embedder together that gives the vectors of an encoder.
 
     Args:
         encoder: from `load_encoder`; its identity then knows the dimensions, and its warnings may have grown.
-        tasks: with different names.
+        transform: what is done to the vectors of each task; None: nothing.
         observe: hears how many texts are done, and what a user should know of the store and of memory.
         allow_zero_vectors: keep vectors of only zeros, counted, instead of refusing them.
         store: where vectors are kept.
 
     Raises:
-        EncoderError: the encoder failed, or returned what cannot be scored; the first offending text is named.
-        UsageError: two tasks have one name.
+        EncoderError: it does not come from `load_encoder`.
     """
-    names = [task.name for task in tasks]
-    if len(set(names)) != len(names):
-        raise UsageError("two tasks have the same name", found=", ".join(names), remedy="give each once")
     observe = observe or Observer()
     embedder: Embedder
     if isinstance(encoder, Precomputed):
@@ -392,4 +385,35 @@ def embed_tasks(
         )
     if encoder.identity.candidate_context is not None:
         embedder = InContext(embedder, encoder.identity.candidate_context)
-    return embedder.embed(tasks) if tasks else {}
+    return embedder if transform is None else Transformed(embedder, transform, encoder.similarity)
+
+
+def embed_tasks(
+    encoder: BoundEncoder,
+    tasks: Sequence[TaskData],
+    *,
+    observe: Observer | None = None,
+    allow_zero_vectors: bool = False,
+    store: VectorStore | None = None,
+) -> dict[str, Embeddings]:
+    """Return the vectors of each task, by task name, as the encoder gives them.
+
+    All distinct texts of all tasks are encoded once, the longest first, and checked batch by batch. Equal texts have
+    identical vectors.
+    The last bits of a vector can depend on the texts encoded with it, hence on which tasks are embedded together.
+    With a store, texts whose vectors are there are not encoded, and the others are kept while the work goes on: a run
+    that is killed is finished by the next one, with the vectors it would have had.
+
+    Args:
+        encoder, observe, allow_zero_vectors, store: see `embedder_of`.
+        tasks: with different names.
+
+    Raises:
+        EncoderError: the encoder failed, or returned what cannot be scored; the first offending text is named.
+        UsageError: two tasks have one name.
+    """
+    names = [task.name for task in tasks]
+    if len(set(names)) != len(names):
+        raise UsageError("two tasks have the same name", found=", ".join(names), remedy="give each once")
+    embedder = embedder_of(encoder, observe=observe, allow_zero_vectors=allow_zero_vectors, store=store)
+    return dict(zip(names, embedder.embed(tasks), strict=True))

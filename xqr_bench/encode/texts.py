@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,7 +142,7 @@ class Embeddings:
         stored_texts: of how many of these the vectors came from the store.
         zero_queries, zero_candidates: language -> vectors of only zeros; languages without are left out.
         truncated: language -> {"queries": n, "candidates": n}, texts that the encoder cut off; None when unknown.
-        seconds: time of the whole encoding, which the tasks embedded together share.
+        seconds: time of each phase; that of the encoding is of all the tasks embedded together.
     """
 
     queries: Vectors
@@ -151,7 +152,7 @@ class Embeddings:
     zero_queries: Mapping[str, int]
     zero_candidates: Mapping[str, int]
     truncated: Mapping[str, Mapping[str, int]] | None
-    seconds: float
+    seconds: Mapping[str, float]
 
     @property
     def dimensions(self) -> int:
@@ -166,7 +167,7 @@ def embeddings_of(
     cut_off: Mapping[Role, BoolArray] | None = None,
     distinct_texts: int,
     stored_texts: int = 0,
-    seconds: float = 0.0,
+    seconds: Mapping[str, float] | None = None,
 ) -> Embeddings:
     """Put the vectors of a task together and count zeros and truncated texts by language.
 
@@ -200,5 +201,13 @@ def embeddings_of(
         zero_queries=zeros["query"],
         zero_candidates=zeros["candidate"],
         truncated=truncated,
-        seconds=seconds,
+        seconds=seconds or {},
     )
+
+
+class Embedder(Protocol):
+    """Turns the texts of tasks into vectors."""
+
+    def embed(self, tasks: Sequence[TaskData]) -> Iterator[Embeddings]:
+        """Yield the vectors of each task, in order; work that tasks have in common is done once."""
+        ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from threadpoolctl import threadpool_limits
 
 from xqr_bench.core.errors import EncoderError, UnknownNameError, UsageError
+from xqr_bench.core.observe import Clock
 from xqr_bench.core.types import Candidate, FloatArray, Query, TaskData
-from xqr_bench.encode.texts import Embeddings
+from xqr_bench.encode.texts import Embedder, Embeddings
 from xqr_bench.tasks.load import read_bitext
 
 # What is done to vectors between encoding and ranking, as it is asked for and as a record tells it.
@@ -207,7 +208,7 @@ def estimate(name: str, directions: int | None, vectors: FloatArray) -> Map:
     n, d = vectors.shape
     none = np.empty((d, 0)), np.empty(0)
     if directions is not None:
-        basis, arbitrary = _shared(vectors, directions)
+        basis, arbitrary = _strongest(vectors, directions)
         return Map(np.zeros(d), basis, np.zeros(basis.shape[1]), arbitrary=arbitrary)
     mean = vectors.mean(axis=0)
     if name == CENTER:
@@ -248,7 +249,7 @@ def _spectrum(centred: FloatArray) -> tuple[FloatArray, FloatArray]:
     return values, centred.T @ (left[:, varies] / np.sqrt(n * values))
 
 
-def _shared(vectors: FloatArray, directions: int) -> tuple[FloatArray, bool]:
+def _strongest(vectors: FloatArray, directions: int) -> tuple[FloatArray, bool]:
     """The first right singular vectors, float64 `[d, k]`, and whether the last is as strong as the next.
 
     Fewer than k where the vectors have no further direction.
@@ -279,33 +280,25 @@ def _distinct(vectors: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
     return rows[first], where.reshape(-1).astype(np.int64)
 
 
-# What a transform is estimated on, where it is not the task itself.
-
-
-def read_source(options: TransformOptions | None, tasks: Sequence[TaskData]) -> TaskData | None:
-    """The translated sentences that a transform is estimated on, in the languages of the tasks; None without.
-
-    Raises:
-        DataError: the folder cannot be read, or lacks a language.
-        UsageError: it has the name of one of the tasks.
-    """
-    if options is None or options.source is None:
-        return None
-    languages = dict.fromkeys(code for task in tasks for code in task.languages)
-    bitext = read_bitext(options.source, list(languages))
-    if bitext.name in {task.name for task in tasks}:
-        raise UsageError(
-            f"the folder {options.source} has the name of a task",
-            found=bitext.name,
-            remedy="give it another name: records name what they were estimated on by its folder",
-        )
-    return bitext
-
-
 # Vectors of a task -> the same vectors with each language's own part taken away.
 
 Vectors = NDArray[np.float32]
 OWN_TEXTS = "the task's own texts, without their labels (transductive)"
+
+
+@dataclass(frozen=True)
+class TransformedEmbeddings(Embeddings):
+    """Vectors of one task with each language's own part taken away.
+
+    Attributes:
+        encoded: the vectors before.
+        facts: what a record says of the transform.
+        warnings: what a user should read.
+    """
+
+    encoded: Embeddings
+    facts: TransformFacts
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -316,13 +309,55 @@ class Source:
     vectors: Embeddings
 
 
-@dataclass(frozen=True)
 class Transformed:
-    """The vectors to rank, what a record says of them, and what a user should read."""
+    """Takes each language's own part out of the vectors of each task (see `transform_vectors`).
 
-    vectors: Embeddings
-    facts: TransformFacts
-    warnings: tuple[str, ...]
+    Args:
+        embedder: gives the vectors; those of the translated sentences too, where the transform is estimated on some.
+        options: which transform.
+        similarity: how vectors are compared: "cosine" or "dot".
+    """
+
+    def __init__(self, embedder: Embedder, options: TransformOptions, similarity: str) -> None:
+        self._embedder = embedder
+        self._options = options
+        self._similarity = similarity
+
+    def embed(self, tasks: Sequence[TaskData]) -> Iterator[TransformedEmbeddings]:
+        """See Embedder.
+
+        Raises:
+            DataError: the folder of translated sentences cannot be read, or lacks a language.
+            UsageError: it has the name of one of the tasks; or see `transform_vectors`.
+            EncoderError: see `transform_vectors`.
+        """
+        bitext = None if self._options.source is None else _read_source(self._options.source, tasks)
+        source = None
+        if bitext is None:
+            embedded = self._embedder.embed(tasks)
+        else:
+            *of_tasks, of_bitext = self._embedder.embed([*tasks, bitext])
+            embedded, source = iter(of_tasks), Source(bitext, of_bitext)
+        for task, vectors in zip(tasks, embedded, strict=True):
+            clock = Clock(dict(vectors.seconds))
+            with clock.phase("transforming"):
+                transformed = transform_vectors(
+                    task, vectors, self._options, similarity=self._similarity, source=source
+                )
+            yield replace(transformed, seconds=clock.seconds)
+
+
+def _read_source(folder: Path, tasks: Sequence[TaskData]) -> TaskData:
+    """The translated sentences of a folder, in the languages of the tasks."""
+    languages = dict.fromkeys(code for task in tasks for code in task.languages)
+    bitext = read_bitext(folder, list(languages))
+    if bitext.name in {task.name for task in tasks}:
+        raise UsageError(
+            f"the folder {folder} has the name of a task",
+            found=bitext.name,
+            remedy="give it another name: records name what they were estimated on by its folder",
+        )
+    return bitext
 
 
 def transform_vectors(
@@ -332,7 +367,7 @@ def transform_vectors(
     *,
     similarity: str = "cosine",
     source: Source | None = None,
-) -> Transformed:
+) -> TransformedEmbeddings:
     """Transform the vectors of each language, queries and candidates apart.
 
     With cosine, vectors are scaled to length 1 first, so that long ones do not outweigh the others in the estimate;
@@ -359,30 +394,30 @@ def transform_vectors(
         )
     unit = similarity == "cosine"
     results: dict[str, Vectors] = {}
-    counts: dict[str, dict[str, int]] = {}
+    estimated_on: dict[str, dict[str, int]] = {}
     shrinkage: dict[str, dict[str, float]] = {}
-    lost: dict[str, dict[str, int]] = {}
+    emptied: dict[str, dict[str, int]] = {}
     warnings: list[str] = []
     with threadpool_limits(1, user_api="blas"):  # the last bits of an eigenvector depend on the number of threads
         for role in ("queries", "candidates"):
-            own, other = _of(vectors, role), _of(basis.vectors, role)
-            languages, other_languages = _languages(getattr(data, role)), _languages(getattr(basis.data, role))
-            result = np.zeros(own.shape, dtype=np.float32)
+            own, of_basis = getattr(vectors, role), getattr(basis.vectors, role)
+            languages, basis_languages = _languages(getattr(data, role)), _languages(getattr(basis.data, role))
+            results[role] = np.zeros(own.shape, dtype=np.float32)
             for code in data.languages:
                 rows = np.flatnonzero(languages == code)
                 if not len(rows):
                     continue
-                estimated_on = _ready(other[other_languages == code], unit)
-                estimated_on = estimated_on[estimated_on.any(axis=1)]
-                _refuse_few(estimated_on, options, code, role, basis.data.name)
-                transform = estimate(options.name, options.directions, estimated_on)
+                sample = _ready(of_basis[basis_languages == code], unit)
+                sample = sample[sample.any(axis=1)]
+                _refuse_few(sample, options, code, role, basis.data.name)
+                transform = estimate(options.name, options.directions, sample)
                 before = _ready(own[rows], unit)
                 after = transform.apply(before)
-                result[rows] = after
-                counts.setdefault(code, {"queries": 0, "candidates": 0})[role] = len(estimated_on)
+                results[role][rows] = after
+                estimated_on.setdefault(code, {"queries": 0, "candidates": 0})[role] = len(sample)
                 gone = int((before.any(axis=1) & ~after.any(axis=1)).sum())
                 if gone:
-                    lost.setdefault(code, {"queries": 0, "candidates": 0})[role] = gone
+                    emptied.setdefault(code, {"queries": 0, "candidates": 0})[role] = gone
                 if transform.shrinkage is not None:
                     shrinkage.setdefault(code, {"queries": 0.0, "candidates": 0.0})[role] = transform.shrinkage
                 if transform.arbitrary:
@@ -390,14 +425,13 @@ def transform_vectors(
                         f"{options.name}: direction {options.directions} of the {role} of {code} is exactly as strong "
                         "as the next one; which of them is removed is arbitrary"
                     )
-            if not np.isfinite(result).all():
+            if not np.isfinite(results[role]).all():
                 raise EncoderError(
                     f"{options.name} makes vectors of {data.name} that are not finite in float32",
                     remedy="check the encoder: its vectors hardly vary, or are huge",
                 )
-            results[role] = result
-    if lost:
-        listing = ", ".join(f"{code} {gone['queries']} + {gone['candidates']}" for code, gone in lost.items())
+    if emptied:
+        listing = ", ".join(f"{code} {gone['queries']} + {gone['candidates']}" for code, gone in emptied.items())
         warnings.append(
             f"{options.name} left nothing of some vectors (queries + candidates: {listing}): they consisted of what "
             "their language shares, and score 0"
@@ -412,21 +446,17 @@ def transform_vectors(
         else Bitext(name=source.data.name, digest=digest_of(source.data), files=dict(source.data.files)),
         unit_length=unit,
         dimensions=vectors.dimensions,
-        estimated_on={code: RoleCounts(**numbers) for code, numbers in counts.items()},
+        estimated_on={code: RoleCounts(**numbers) for code, numbers in estimated_on.items()},
         shrinkage={code: RoleShares(**shares) for code, shares in shrinkage.items()} or None,
-        without_direction={code: RoleCounts(**numbers) for code, numbers in lost.items()},
+        without_direction={code: RoleCounts(**numbers) for code, numbers in emptied.items()},
     )
-    made = replace(vectors, queries=results["queries"], candidates=results["candidates"])
-    return Transformed(made, facts, tuple(warnings))
+    changed = {**vars(vectors), **results}
+    return TransformedEmbeddings(**changed, encoded=vectors, facts=facts, warnings=tuple(warnings))
 
 
 def digest_of(data: TaskData) -> str:
     """SHA-256 over the names and digests of the files of a bitext."""
     return hashlib.sha256("".join(f"{n} {data.files[n]}\n" for n in sorted(data.files)).encode()).hexdigest()
-
-
-def _of(vectors: Embeddings, role: str) -> Vectors:
-    return vectors.queries if role == "queries" else vectors.candidates
 
 
 def _languages(items: Sequence[Query | Candidate]) -> NDArray[np.str_]:

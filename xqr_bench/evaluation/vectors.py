@@ -11,8 +11,16 @@ from typing import Any
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import Ranks, TaskData
-from xqr_bench.encode import BoundEncoder, Embeddings, ModelIdentity, VectorStore, embed_tasks, in_context
-from xqr_bench.encode.transform import Source, TransformOptions, read_source, transform_vectors
+from xqr_bench.encode import (
+    BoundEncoder,
+    Embeddings,
+    ModelIdentity,
+    VectorStore,
+    embed_tasks,
+    embedder_of,
+    in_context,
+)
+from xqr_bench.encode.transform import TransformedEmbeddings, TransformOptions
 from xqr_bench.evaluation.ranker import Ranking, Task
 from xqr_bench.measure.certainty import SEED
 from xqr_bench.measure.metrics import refuse_shallow
@@ -86,34 +94,26 @@ class VectorRanker:
                 for code, size in zip(data.languages, data.column_sizes.tolist(), strict=True):
                     refuse_too_few(self.index, size, code)
         counted_on = counting_device(self.score_device, self.device) if self.index is None else PROCESSOR
-        bitext = read_source(self.transform, datas)
-        clock = Clock()
-        with clock.phase("encoding"):
-            embeddings = embed_tasks(
-                self.encoder,
-                datas if bitext is None else [*datas, bitext],
-                allow_zero_vectors=self.allow_zero_vectors,
-                store=self.store,
-                observe=observe,
-            )
-        source = None if bitext is None else Source(bitext, embeddings[bitext.name])
-        for task in tasks:
-            data, own = task.data, Clock(dict(clock.seconds))
-            vectors = ranked = embeddings[data.name]
+        embedder = embedder_of(
+            self.encoder,
+            transform=self.transform,
+            allow_zero_vectors=self.allow_zero_vectors,
+            store=self.store,
+            observe=observe,
+        )
+        for task, vectors in zip(tasks, embedder.embed(datas), strict=True):
+            data, clock = task.data, Clock(dict(vectors.seconds))
+            encoded = vectors
             facts: dict[str, Any] = {}
             notes: tuple[str, ...] = ()
-            if self.transform is not None:
-                with own.phase("transforming"):
-                    moved = transform_vectors(
-                        data, vectors, self.transform, similarity=self.encoder.similarity, source=source
-                    )
-                ranked, notes, facts["transform"] = moved.vectors, moved.warnings, moved.facts
-            with own.phase("ranking"):
-                ranks, indexed = self._count(data, ranked, counted_on, observe)
+            if isinstance(vectors, TransformedEmbeddings):
+                encoded, notes, facts["transform"] = vectors.encoded, vectors.warnings, vectors.facts
+            with clock.phase("ranking"):
+                ranks, indexed = self._count(data, vectors, counted_on, observe)
             if indexed is not None:
                 facts["index"] = indexed.facts
                 if self.index_folder is not None:
-                    with own.phase("saving the index"):
+                    with clock.phase("saving the index"):
                         save_index(
                             self.index_folder,
                             indexed,
@@ -122,25 +122,25 @@ class VectorRanker:
                             task_file=own_file(task.spec),
                             overwrite=self.overwrite_index,
                         )
-            with own.phase("diagnostics"):
-                diagnostics = language_diagnostics(data, vectors, self.encoder)
+            with clock.phase("diagnostics"):
+                diagnostics = language_diagnostics(data, encoded, self.encoder)
             if training is not None:
                 facts |= {"training": training.model_dump(mode="json"), "exposure": exposure_of(training, data)}
             yield Ranking(
                 ranks,
                 warnings=(
                     *self.encoder.warnings_for(data.name),
-                    *truncation_warnings(vectors),
+                    *truncation_warnings(encoded),
                     *representation_warnings(diagnostics),
                     *notes,
                 ),
                 diagnostics=diagnostics,
                 facts=facts,
                 settings=self._settings(),
-                seconds=own.seconds,
+                seconds=clock.seconds,
                 texts=TextCounts(distinct=vectors.distinct_texts, from_store=vectors.stored_texts),
                 counted_on=device_name(counted_on),
-                blocks=partial(vector_scores, ranked.queries, ranked.candidates, similarity=self.encoder.similarity),
+                blocks=partial(vector_scores, vectors.queries, vectors.candidates, similarity=self.encoder.similarity),
             )
 
     def _count(
@@ -208,7 +208,8 @@ def rehearse(encoder: BoundEncoder, specs: Sequence[TaskSpec], select: Selection
             f"{vectors.distinct_texts} of them gave vectors of {vectors.queries.shape[1]} dimensions"
         )
         if vectors.distinct_texts:
-            minutes = vectors.seconds / vectors.distinct_texts * texts / 60
-            line += f" in {vectors.seconds:.2f} s (at that rate {minutes:.1f} min in all)"
+            seconds = vectors.seconds["encoding"]
+            minutes = seconds / vectors.distinct_texts * texts / 60
+            line += f" in {seconds:.2f} s (at that rate {minutes:.1f} min in all)"
         lines.append(line)
     return lines

@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -14,8 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import FloatArray, IntArray, TaskData
-from xqr_bench.encode import BoundEncoder, Embeddings, VectorStore, embed_tasks
-from xqr_bench.encode.transform import Source, TransformOptions, read_source, transform_vectors
+from xqr_bench.encode import BoundEncoder, Embeddings, VectorStore, embedder_of
+from xqr_bench.encode.transform import TransformedEmbeddings, TransformOptions
 from xqr_bench.rank.exact import ScoreBlock, vector_scores
 from xqr_bench.tasks import Selection, TaskSpec
 
@@ -467,7 +468,7 @@ def geometry_of_tasks(
         specs: the tasks.
         transform: also measure the vectors after it.
         select: which part of them; default: all.
-        allow_zero_vectors, store: as for `embed_tasks`.
+        allow_zero_vectors, store: see `embedder_of`.
         observe: hears how far the work is.
 
     Returns:
@@ -479,28 +480,18 @@ def geometry_of_tasks(
     observe = observe or Observer()
     select = select or Selection()
     tasks = [select.load(spec, observe) for spec in specs]
-    bitext = read_source(transform, tasks)
-    vectors = embed_tasks(
-        encoder,
-        tasks if bitext is None else [*tasks, bitext],
-        allow_zero_vectors=allow_zero_vectors,
-        store=store,
-        observe=observe,
+    embedder = embedder_of(
+        encoder, transform=transform, allow_zero_vectors=allow_zero_vectors, store=store, observe=observe
     )
-    source = None if bitext is None else Source(bitext, vectors[bitext.name])
-    similarity = encoder.similarity
+    embedded = list(embedder.embed(tasks))
+    measure = partial(measure_geometry, similarity=encoder.similarity, model=encoder.name)
     result = []
     with observe.phase("measuring", len(tasks) * (1 if transform is None else 2)):
-        for data in tasks:
-            own = vectors[data.name]
-            panels = [measure_geometry(data, own, similarity=similarity, model=encoder.name)]
+        for data, vectors in zip(tasks, embedded, strict=True):
+            panels = [measure(data, vectors.encoded if isinstance(vectors, TransformedEmbeddings) else vectors)]
             observe.advance(1)
-            if transform is not None:
-                moved = transform_vectors(data, own, transform, similarity=similarity, source=source)
-                label = moved.facts.label
-                panels.append(
-                    measure_geometry(data, moved.vectors, similarity=similarity, model=encoder.name, transform=label)
-                )
+            if isinstance(vectors, TransformedEmbeddings):
+                panels.append(measure(data, vectors, transform=vectors.facts.label))
                 observe.advance(1)
             result.append(panels)
     return result

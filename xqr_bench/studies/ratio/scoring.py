@@ -249,7 +249,7 @@ class ViewRanker:
         if self.centred:
             with clock.phase("centring"):
                 centre = TransformOptions("center")
-                vectors = transform_vectors(task.data, vectors, centre, similarity=similarity).vectors
+                vectors = transform_vectors(task.data, vectors, centre, similarity=similarity)
         with clock.phase("ranking centred" if self.centred else "ranking"):
             ranks = exact_ranks(task.data, vectors.queries, vectors.candidates, similarity=similarity, observe=observe)
         diagnostics = {}
