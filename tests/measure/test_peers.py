@@ -108,7 +108,7 @@ def test_equal_to_pytrec_eval(make) -> None:
             np.testing.assert_allclose(case.values[setting][ours].values[untied], expected[untied], atol=1e-9)
 
 
-@pytest.mark.parametrize("make", CASES)
+@pytest.mark.parametrize("make", CASES[:1])
 def test_equal_to_ranx(make) -> None:
     from ranx import Qrels, Run, evaluate
 

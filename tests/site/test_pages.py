@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -12,12 +13,25 @@ from xml.etree import ElementTree
 
 import html5lib
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.site.boards import ARABIC, BAD_URL, CHINESE, CLOSING, SCRIPT, small_board
+from tests.site.boards import ARABIC, BAD_URL, CHINESE, CLOSING, HOSTILE, SCRIPT, small_board
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.site.build import make_pages
-from xqr_bench.board.site.html import asset, datatables
-from xqr_bench.board.site.payload import embedded_json, make_entries, payload
+from xqr_bench.board.site.html import (
+    asset,
+    datatables,
+    file_stem,
+    group_label,
+    metric_label,
+    number,
+    p_value,
+    safe_url,
+    short_number,
+    unique_stems,
+)
+from xqr_bench.board.site.payload import embedded_json, frontier_panels, make_entries, payload
 
 Element = ElementTree.Element
 SVG = "{http://www.w3.org/2000/svg}svg"
@@ -201,3 +215,130 @@ def test_contrast(mode: int) -> None:
         turning = "on-high" if shade in (0, 1, 8, 9) else "on-low"
         assert _contrast(colours[rising], colours[f"r{shade}"]) >= 4.5, f"r{shade}"
         assert _contrast(colours[turning], colours[f"t{shade}"]) >= 4.5, f"t{shade}"
+
+
+# The panel of MAP against own-language first.
+
+
+def test_rows_that_compete_are_shown_and_others_are_not() -> None:
+    board = small_board()
+    panel = frontier_panels(board)[0]
+    names = [row[1].removesuffix(" *") for row in panel.table.rows]
+    assert "char-ngrams" in names
+    assert not {"oracle", "random"} & set(names)
+    assert panel.drawing.count("<circle") == len(names)
+    page = make_pages(board)["index.html"]
+    assert "MAP and preference for the query" in page
+    assert page.count('<svg class="frontier"') == len(frontier_panels(board))
+
+
+def test_names_are_text() -> None:
+    assert any("<" in name for name in HOSTILE)
+    for panel in frontier_panels(small_board()):
+        assert "<script" not in panel.drawing
+
+
+def test_a_board_with_one_row_has_no_panel() -> None:
+    board = small_board()
+    one = board.model_copy(update={"rows": board.rows[:1]})
+    assert frontier_panels(one) == []
+    assert "MAP and preference" not in make_pages(one)["index.html"]
+
+
+# Figures and labels.
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.41234, "0.412"),
+        (0.0625, "0.063"),
+        (0.00341, "0.0034"),
+        (-0.0034, "−0.0034"),
+        (1.0, "1.000"),
+        (0.0, "0"),
+        (12.345, "12.35"),
+        (361.49, "361.5"),
+        (10846.4, "10,846"),
+        (1234567.0, "1,234,567"),
+        (None, "–"),
+        (math.nan, "–"),
+        (math.inf, "–"),
+    ],
+)
+def test_three_or_four_digits(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.4126, ".413"), (0.0, ".000"), (1.0, "1.00"), (None, "–")])
+def test_the_cells_of_a_heat_map_are_short(value: float | None, text: str) -> None:
+    assert short_number(value) == text
+
+
+def test_p_values() -> None:
+    assert [p_value(p) for p in (0.0001, 0.0123, 1.0, None)] == ["<0.001", "0.012", "1.000", "–"]
+
+
+def test_labels() -> None:
+    names = ["map", "mrr", "recall@10", "ndcg@10", "rank_distance", "language_order_w"]
+    assert [metric_label(name) for name in names] == [
+        "MAP",
+        "MRR",
+        "Recall@10",
+        "nDCG@10",
+        "Rank distance",
+        "Language order W",
+    ]
+    assert group_label("joshi-3:out-of") == "joshi-3, out of"
+    assert group_label("joshi-3") == "joshi-3"
+
+
+# File names and addresses made from untrusted text.
+
+SAFE = re.compile(r"[a-z0-9_][a-z0-9._-]*")
+
+
+@given(st.text())
+def test_a_stem_is_safe(text: str) -> None:
+    stem = file_stem(text)
+    assert SAFE.fullmatch(stem)
+    assert len(stem) <= 90
+    assert ".." not in stem.strip(".") or "/" not in stem
+
+
+@given(st.lists(st.tuples(st.text(), st.text()), unique=True, max_size=8))
+def test_stems_of_different_keys_differ(keys: list[tuple[str, str]]) -> None:
+    stems = unique_stems({key: "--".join(key) for key in keys})
+    assert len({stem.lower() for stem in stems.values()}) == len(keys)
+    assert all(SAFE.fullmatch(stem) for stem in stems.values())
+
+
+def test_names_that_look_alike_to_a_file_system() -> None:
+    keys = [("A/B", "1"), ("a-b", "1"), ("a--b", "1"), ("a", "b--1"), ("../a-b", "1"), ("模型", "1"), ("نموذج", "1")]
+    stems = unique_stems({key: "--".join(key) for key in keys})
+    assert len(set(stems.values())) == len(keys)
+    assert unique_stems({("org__m", "r1"): "org__m--r1"}) == {("org__m", "r1"): "org__m--r1"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "javascript:alert(1)",
+        " javascript:alert(1)",
+        "java\nscript:alert(1)",
+        "data:text/html,x",
+        "file:///etc/passwd",
+        "//host/path",
+        "https://",
+        "http://[",
+        "",
+        None,
+    ],
+)
+def test_other_addresses_are_no_links(address: str | None) -> None:
+    assert safe_url(address) is None
+
+
+def test_web_addresses_are_links() -> None:
+    for address in ("https://example.org/a?b=c", "http://example.org"):
+        assert safe_url(address) == address

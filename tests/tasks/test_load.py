@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections import Counter
@@ -28,7 +29,8 @@ from xqr_bench.tasks import (
     locate,
     verify,
 )
-from xqr_bench.tasks.load import assemble, first_questions, keep_languages
+from xqr_bench.tasks.load import assemble, first_questions, keep_languages, number_components
+from xqr_bench.tasks.readers.lareqa import read
 
 pytestmark = pytest.mark.usefixtures("own_surroundings")
 
@@ -358,3 +360,71 @@ def test_each_file_is_verified_for_itself(own: Path) -> None:
     checks = list(verify(load_spec(own / "task.toml")))
     assert [check.place.language for check in checks if check.fault] == ["en", "de"]
     assert [(check.questions, check.candidates) for check in checks if not check.fault] == [(7, 10), (8, 11)]
+
+
+# Candidates carry the text of their paragraph, one string for all its sentences.
+
+
+def test_a_sentence_stands_in_its_paragraph_and_shares_it() -> None:
+    data = load_task("mini")
+    of_paragraph: dict[str, str] = {}
+    for candidate in data.candidates:
+        assert candidate.text in candidate.context
+        shared = of_paragraph.setdefault(candidate.group, candidate.context)
+        assert candidate.context is shared
+
+
+def test_parts_of_a_task_keep_them() -> None:
+    whole = {candidate.id: candidate.context for candidate in load_task("mini").candidates}
+    for part in (load_task("mini", limit=2), load_task(load_task("mini"), languages=["ar", "de"])):
+        assert part.candidates
+        assert all(candidate.context == whole[candidate.id] for candidate in part.candidates)
+
+
+def test_half_a_character_in_a_paragraph_is_refused() -> None:
+    paragraph = {"context": "One. \ud800", "sentences": ["One."], "sentence_breaks": [[0, 4]], "qas": []}
+    content = json.dumps({"data": [{"title": "t", "paragraphs": [paragraph]}]}).encode()
+    with pytest.raises(DataError, match=r"data\.0\.paragraphs\.0\.context holds half of a surrogate pair"):
+        read(content, "x.json")
+
+
+# Components of shared question ids, against their literal definition.
+
+PAIRS = st.lists(st.tuples(st.tuples(st.sampled_from(["en", "de", "zh"]), st.integers(0, 6)), st.integers(0, 9)))
+
+
+def literal(pairs: list[tuple[tuple[str, int], int]]) -> tuple[int, ...]:
+    """Merge the place sets of every two questions until none overlap."""
+    groups: list[set[tuple[str, int]]] = []
+    for question in {question for _, question in pairs}:
+        groups.append({place for place, other in pairs if other == question})
+    merged = True
+    while merged:
+        merged = False
+        for i, first in enumerate(groups):
+            for second in groups[i + 1 :]:
+                if first & second:
+                    first |= second
+                    groups.remove(second)
+                    merged = True
+                    break
+            if merged:
+                break
+    owner = [next(i for i, group in enumerate(groups) if place in group) for place, _ in pairs]
+    order = list(dict.fromkeys(owner))
+    return tuple(order.index(number) for number in owner)
+
+
+@given(PAIRS)
+def test_components_are_those_of_the_definition(pairs: list[tuple[tuple[str, int], int]]) -> None:
+    assert number_components(pairs) == literal(pairs)
+
+
+def test_places_are_joined_over_other_places() -> None:
+    # en:0 and en:1 share nothing, but de:0 shares one question with each
+    pairs = [(("en", 0), "a"), (("en", 1), "b"), (("en", 2), "c"), (("de", 0), "b"), (("de", 0), "a")]
+    assert number_components(pairs) == (0, 0, 1, 0, 0)
+
+
+def test_nothing() -> None:
+    assert number_components([]) == ()
