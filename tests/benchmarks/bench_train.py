@@ -102,7 +102,7 @@ def main() -> None:
         batch_size=given.batch_size,
         schedule="constant",
     )
-    plan = make_plan(data, PlanRequest(ratio=0.5, steps=recipe.updates, batch_size=recipe.batch_size))
+    plan = make_plan(data, PlanRequest(alpha=0.5, steps=recipe.updates, batch_size=recipe.batch_size))
     pairs = [pair for step in range(plan.steps) for pair in plan.pairs(step, [data])]
     rows = Dataset.from_dict({"query": [pair.query for pair in pairs], "passage": [pair.passage for pair in pairs]})
     tokenizer = learn_vocabulary(distinct_texts([data]), recipe.vocabulary) if given.model == "static" else None

@@ -188,7 +188,7 @@ def test_other_numbers_are_refused(done: Path) -> None:
 def test_vectors_are_those_of_evaluate() -> None:
     found = run_data(RUNS[0], TrainCache())
     values = numbers().recipe
-    model = train(TrainConfig(data=[found.train], ratio=0.5, recipe=values)).model
+    model = train(TrainConfig(data=[found.train], alpha=0.5, recipe=values)).model
     bound = load_encoder(model)
     fast = encode(model, bound, found, TrainCache())
     slow = embed_tasks(bound, [found.task])[found.task.name]

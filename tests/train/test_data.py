@@ -208,10 +208,10 @@ def test_mmarco_from_local_files(tmp_path: Path) -> None:
         assert hashlib.sha256((root / name).read_bytes()).hexdigest() == digest
     assert load_training_data(root, languages=["en"], limit=2).ids == ("7", "8")
     assert load_training_data(f"{root}?negatives=0", languages=["en"]).negatives is None
-    plan = planned(load_training_data(f"{root}?negatives=0", languages=["en", "vi"]), ratio=0.5, steps=3, batch_size=2)
+    plan = planned(load_training_data(f"{root}?negatives=0", languages=["en", "vi"]), alpha=0.5, steps=3, batch_size=2)
     assert plan.batch_size == 2
     with pytest.raises(UsageError, match="cannot be filled"):  # query 9's negative is the passage of query 7
-        planned(load_training_data(root, languages=["en", "vi"], limit=3), ratio=0.5, steps=3, batch_size=3)
+        planned(load_training_data(root, languages=["en", "vi"], limit=3), alpha=0.5, steps=3, batch_size=3)
 
 
 def test_mmarco_left_out_where_a_translation_is_empty(tmp_path: Path) -> None:

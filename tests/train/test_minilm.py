@@ -34,9 +34,9 @@ def test_the_loss_is_that_of_the_plain_library_on_the_same_batches(tmp_path: Pat
     from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
     datasets = pytest.importorskip("datasets")
-    config = TrainConfig(base=str(FOLDER), data=[DATA], recipe=recipe(), ratio=0.5, seed=2)
+    config = TrainConfig(base=str(FOLDER), data=[DATA], recipe=recipe(), alpha=0.5, seed=2)
     ours = train(config)
-    plan = planned([DATA], ratio=0.5, steps=3, batch_size=4, seed=2)
+    plan = planned([DATA], alpha=0.5, steps=3, batch_size=4, seed=2)
     pairs = [pair for step in range(3) for pair in plan.pairs(step, [DATA])]
 
     class InOrder(DefaultBatchSampler):

@@ -19,8 +19,8 @@ PARAGRAPHS = {i: i // 4 for i in range(60)}
 @pytest.mark.parametrize(
     "arm",
     [
-        {"ratio": 0.4},
-        {"ratio": 0.4, "mix": "pair"},
+        {"alpha": 0.4},
+        {"alpha": 0.4, "mix": "pair"},
         {"strategy": "x-y", "shuffle_positives": True},
         {"strategy": "x-x"},
     ],
@@ -70,14 +70,14 @@ def test_no_paragraph_known_is_no_figure() -> None:
     from dataclasses import replace
 
     data = replace(parallel(30), paragraphs=np.full(30, -1))
-    found = plan_statistics(planned(data, ratio=0.5, steps=3, batch_size=4), [data])
+    found = plan_statistics(planned(data, alpha=0.5, steps=3, batch_size=4), [data])
     assert found.same_paragraph_negatives is None
     assert found.same_paragraph_rows is None
 
 
 def test_plan_as_table() -> None:
     data = parallel(30)
-    plan = planned(data, ratio=0.5, steps=6, batch_size=4, seed=1)
+    plan = planned(data, alpha=0.5, steps=6, batch_size=4, seed=1)
     frame = to_frame(plan, [data])
     assert len(frame) == 24
     row = frame.iloc[4 * 2 + 3]  # step 2, row 3
@@ -93,7 +93,7 @@ def test_plan_as_table() -> None:
 
 def test_plan_file(tmp_path: Path) -> None:
     data = [parallel(30), partly_parallel(40)]
-    plan = planned(data, ratio=0.5, steps=6, batch_size=4, seed=1)
+    plan = planned(data, alpha=0.5, steps=6, batch_size=4, seed=1)
     path = save_plan(plan, tmp_path / "deep" / "plan.parquet")
     again = load_plan(path)
     assert again.digest() == plan.digest()
@@ -117,7 +117,7 @@ def test_files_that_are_no_plan(tmp_path: Path) -> None:
     (tmp_path / "text.parquet").write_text("no parquet")
     with pytest.raises(DataError, match="is not a batch plan"):
         load_plan(tmp_path / "text.parquet")
-    path = save_plan(planned(parallel(30), ratio=0.5, steps=6, batch_size=4, seed=1), tmp_path / "plan.parquet")
+    path = save_plan(planned(parallel(30), alpha=0.5, steps=6, batch_size=4, seed=1), tmp_path / "plan.parquet")
     table = pq.read_table(path)
     other = table.set_column(3, "question", pa.array(table["question"].to_numpy()[::-1].copy()))
     pq.write_table(other, path)
@@ -127,13 +127,13 @@ def test_files_that_are_no_plan(tmp_path: Path) -> None:
 
 def test_plan_in_words() -> None:
     data = [parallel(30, paragraph_of=PARAGRAPHS)]
-    lines = summary_lines(planned(data, ratio=0.5, steps=60, batch_size=10, seed=0), data)
+    lines = summary_lines(planned(data, alpha=0.5, steps=60, batch_size=10, seed=0), data)
     text = "\n".join(lines)
-    found = plan_statistics(planned(data, ratio=0.5, steps=60, batch_size=10, seed=0), data)
+    found = plan_statistics(planned(data, alpha=0.5, steps=60, batch_size=10, seed=0), data)
     assert "data: made-up: 30 questions, each in 3 of 3 languages (de, en, es)" in text
     assert f"updates: 60 ({found.batches['monolingual']} monolingual" in text
     assert f"{found.ratio_batches:.1%} of the batches monolingual" in text
     assert "negatives from the same paragraph" in text
     assert sum("->" in line for line in lines) == 3
     two = [*data, partly_parallel(30)]
-    assert any("rows by data set" in line for line in summary_lines(planned(two, ratio=1, steps=9, batch_size=4), two))
+    assert any("rows by data set" in line for line in summary_lines(planned(two, alpha=1, steps=9, batch_size=4), two))

@@ -22,8 +22,8 @@ from xqr_bench.train.types import BATCH_TYPES, BatchPlan, ParallelData
 ARMS = [
     {"strategy": "x-x-mono"},
     {"strategy": "x-y"},
-    {"strategy": "hybrid", "ratio": 0.3},
-    {"strategy": "hybrid", "ratio": 0.7, "mix": "pair"},
+    {"strategy": "hybrid", "alpha": 0.3},
+    {"strategy": "hybrid", "alpha": 0.7, "mix": "pair"},
     {"strategy": "x-x"},
     {"strategy": "x-y-fixed"},
     {"strategy": "mono-first"},
@@ -110,7 +110,7 @@ def test_languages_come_equally_often(data: ParallelData, arm: dict[str, object]
 @given(seed=st.integers(0, 10_000), alpha=st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0]), mix=st.booleans())
 def test_realised_ratio(seed: int, alpha: float, mix: bool) -> None:
     steps, size = 400, 4
-    plan = planned(parallel(30), ratio=alpha, mix="pair" if mix else "batch", steps=steps, batch_size=size, seed=seed)
+    plan = planned(parallel(30), alpha=alpha, mix="pair" if mix else "batch", steps=steps, batch_size=size, seed=seed)
     same = plan.query_language == plan.passage_language
     trials = steps * size if mix else steps
     found = same.mean() if mix else np.mean(plan.types == BATCH_TYPES.index("monolingual"))
@@ -121,7 +121,7 @@ def test_realised_ratio(seed: int, alpha: float, mix: bool) -> None:
 
 
 def test_lower_alpha_is_nested_in_higher() -> None:
-    plans = [planned(parallel(30), ratio=alpha, steps=200, batch_size=4, seed=3) for alpha in (0.1, 0.5, 0.9)]
+    plans = [planned(parallel(30), alpha=alpha, steps=200, batch_size=4, seed=3) for alpha in (0.1, 0.5, 0.9)]
     mono = [plan.types == BATCH_TYPES.index("monolingual") for plan in plans]
     assert (mono[0] <= mono[1]).all()
     assert (mono[1] <= mono[2]).all()
@@ -130,13 +130,13 @@ def test_lower_alpha_is_nested_in_higher() -> None:
 @pytest.mark.parametrize(("alpha", "strategy"), [(0.0, "x-y"), (1.0, "x-x-mono")])
 def test_ends_of_the_hybrid_are_the_published_strategies(alpha: float, strategy: str) -> None:
     for data in (parallel(40), partly_parallel(60)):
-        hybrid = planned(data, ratio=alpha, steps=20, batch_size=6, seed=2)
+        hybrid = planned(data, alpha=alpha, steps=20, batch_size=6, seed=2)
         assert hybrid.digest() == planned(data, strategy=strategy, steps=20, batch_size=6, seed=2).digest()
 
 
 @pytest.mark.parametrize(("alpha", "strategy"), [(0.0, "x-y"), (1.0, "x-x")])
 def test_ends_of_the_hybrid_by_pair(alpha: float, strategy: str) -> None:
-    hybrid = planned(parallel(40), ratio=alpha, mix="pair", steps=20, batch_size=6, seed=2)
+    hybrid = planned(parallel(40), alpha=alpha, mix="pair", steps=20, batch_size=6, seed=2)
     other = planned(parallel(40), strategy=strategy, steps=20, batch_size=6, seed=2)
     np.testing.assert_array_equal(hybrid.query_language, other.query_language)
     np.testing.assert_array_equal(hybrid.passage_language, other.passage_language)
@@ -156,7 +156,7 @@ def test_same_order_in_every_arm_within_the_questions_of_the_same_languages(arm:
     """Partly parallel data: each group is gone through in one order; arms differ in how far they get."""
     data = partly_parallel(90, CODES[:3], seed=1)
     kinds = {tuple(row) for row in data.has.tolist()}
-    reference = planned(data, ratio=0.5, steps=30, batch_size=5, seed=4)
+    reference = planned(data, alpha=0.5, steps=30, batch_size=5, seed=4)
     plan = planned(data, steps=30, batch_size=5, seed=4, **arm)
     assert len(kinds) > 2
     for kind in kinds:
@@ -241,16 +241,16 @@ def test_orders() -> None:
     first = planned(data, strategy="mono-first", steps=10, batch_size=4)
     assert first.types.tolist() == [mono] * 5 + [cross] * 5
     assert planned(data, strategy="cross-first", steps=10, batch_size=4).types.tolist() == [cross] * 5 + [mono] * 5
-    assert planned(data, strategy="mono-first", ratio=0.2, steps=10, batch_size=4).types.tolist().count(mono) == 2
-    assert planned(data, strategy="cross-first", ratio=0.2, steps=10, batch_size=4).types.tolist().count(mono) == 2
+    assert planned(data, strategy="mono-first", alpha=0.2, steps=10, batch_size=4).types.tolist().count(mono) == 2
+    assert planned(data, strategy="cross-first", alpha=0.2, steps=10, batch_size=4).types.tolist().count(mono) == 2
     assert planned(data, strategy="cross-first", turn=3, steps=10, batch_size=4).types.tolist().count(cross) == 3
 
 
 def test_data_sets_in_proportion_to_size() -> None:
     data = [parallel(30, name="small"), parallel(90, ("en", "zh"), name="large")]
-    plan = planned(data, ratio=0.5, steps=2000, batch_size=4, seed=0)
+    plan = planned(data, alpha=0.5, steps=2000, batch_size=4, seed=0)
     assert plan.languages == ("de", "en", "es", "zh")
-    check_rows(planned(data, ratio=0.5, steps=30, batch_size=4, seed=0), data)
+    check_rows(planned(data, alpha=0.5, steps=30, batch_size=4, seed=0), data)
     share = float(np.mean(plan.data_set[:, 0] == 1))
     assert abs(share - 0.75) < 5 * np.sqrt(0.75 * 0.25 / 2000)
     assert (plan.data_set == plan.data_set[:, :1]).all()
@@ -272,11 +272,11 @@ def test_pairs_without_a_common_question() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"ratio": 1.5}, "ratio of monolingual batches is 1.5"),
-        ({"ratio": float("nan")}, "ratio of monolingual batches is nan"),
-        ({"ratio": -0.1}, "ratio of monolingual batches"),
+        ({"alpha": 1.5}, "ratio of monolingual batches is 1.5"),
+        ({"alpha": float("nan")}, "ratio of monolingual batches is nan"),
+        ({"alpha": -0.1}, "ratio of monolingual batches"),
         ({"strategy": "x-y"}, "has the ratio 0, not 0.5"),
-        ({"strategy": "x-x-mono", "ratio": None, "mix": "pair"}, "cannot mix by pair"),
+        ({"strategy": "x-x-mono", "alpha": None, "mix": "pair"}, "cannot mix by pair"),
         ({"mix": "row"}, "mix is 'row'"),
         ({"steps": 0}, "number of updates is 0"),
         ({"batch_size": 1}, "batch size is 1"),
@@ -284,13 +284,13 @@ def test_pairs_without_a_common_question() -> None:
         ({"seed": 1.5}, "the seed is 1.5"),
         ({"turn": 3}, "has no turn"),
         ({"distinct_pairs": "some"}, "distinct_pairs is 'some'"),
-        ({"strategy": "x-y-fixed", "ratio": None, "distinct_pairs": "as-monolingual"}, "cannot limit"),
+        ({"strategy": "x-y-fixed", "alpha": None, "distinct_pairs": "as-monolingual"}, "cannot limit"),
         ({"batch_size": 41}, "40 questions; a batch of 41"),
         ({"batch_size": 21, "shuffle_positives": True}, "as many others for their shuffled passages"),
     ],
 )
 def test_arguments_that_cannot_be_meant(change: dict[str, object], message: str) -> None:
-    good: dict[str, object] = {"strategy": "hybrid", "ratio": 0.5, "steps": 5, "batch_size": 4}
+    good: dict[str, object] = {"strategy": "hybrid", "alpha": 0.5, "steps": 5, "batch_size": 4}
     planned(parallel(40), **good)
     with pytest.raises(UsageError, match=message):
         planned(parallel(40), **{**good, **change})
@@ -309,23 +309,23 @@ def test_data_that_cannot_fill_such_batches() -> None:
     with pytest.raises(UnknownNameError, match="batch strategy"):
         planned(parallel(40), strategy="hybird", steps=1)
     with pytest.raises(UsageError, match="no training data"):
-        planned([], ratio=1.0, steps=1)
+        planned([], alpha=1.0, steps=1)
     with pytest.raises(UsageError, match="one language only, en"):
-        planned(parallel(40, ("en",)), ratio=0.9, steps=1, batch_size=4)
-    assert planned(parallel(40, ("en",)), ratio=1.0, steps=1, batch_size=4).steps == 1
+        planned(parallel(40, ("en",)), alpha=0.9, steps=1, batch_size=4)
+    assert planned(parallel(40, ("en",)), alpha=1.0, steps=1, batch_size=4).steps == 1
     with pytest.raises(UsageError, match="no question in two languages"):
-        planned(parallel(40, has={i: [CODES[i % 3]] for i in range(40)}), ratio=0.5, steps=1, batch_size=4)
+        planned(parallel(40, has={i: [CODES[i % 3]] for i in range(40)}), alpha=0.5, steps=1, batch_size=4)
     with pytest.raises(UsageError, match="is bitext"):
-        planned(parallel(40, kind="bitext"), ratio=0.1, steps=1, batch_size=4)
-    assert planned(parallel(40, kind="bitext"), ratio=0, steps=1, batch_size=4).steps == 1
+        planned(parallel(40, kind="bitext"), alpha=0.1, steps=1, batch_size=4)
+    assert planned(parallel(40, kind="bitext"), alpha=0, steps=1, batch_size=4).steps == 1
     few = parallel(40, passage_of={i: i % 5 for i in range(40)})  # 5 sentences
     with pytest.raises(UsageError, match="after 5 rows no further question in") as caught:
-        planned(few, ratio=0.5, steps=1, batch_size=6)
+        planned(few, alpha=0.5, steps=1, batch_size=6)
     assert "40 questions in" in str(caught.value)
-    assert planned(few, ratio=0.5, steps=50, batch_size=5).steps == 50
+    assert planned(few, alpha=0.5, steps=50, batch_size=5).steps == 50
     small = parallel(40, has={i: ["de", "en"] if i < 4 else ["en", "es"] for i in range(40)})
     with pytest.raises(UsageError, match="after 4 rows no further question in de"):
-        planned(small, ratio=1, steps=6, batch_size=5)
+        planned(small, alpha=1, steps=6, batch_size=5)
 
 
 def test_crowded_sentences_wait_and_no_one_is_lost() -> None:

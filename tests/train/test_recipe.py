@@ -64,10 +64,10 @@ def test_a_wrong_recipe_names_the_others() -> None:
         get_recipe("papre")
 
 
-@pytest.mark.parametrize("ratio", [-0.1, 1.1, float("nan")])
-def test_ratio_outside_0_to_1(ratio: float) -> None:
+@pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan")])
+def test_ratio_outside_0_to_1(alpha: float) -> None:
     with pytest.raises(UsageError, match="ratio of monolingual batches"):
-        TrainConfig(data=[parallel(10)], ratio=ratio)
+        TrainConfig(data=[parallel(10)], alpha=alpha)
 
 
 def test_ratio_defaults_to_half_with_hybrid_only() -> None:

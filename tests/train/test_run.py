@@ -48,7 +48,7 @@ def literal_training(data: ParallelData, config: TrainConfig, start: torch.Tenso
     values = config.values
     table = start.clone().requires_grad_()
     optimizer = torch.optim.AdamW([table], lr=values.learning_rate, weight_decay=values.weight_decay)
-    plan = planned([data], ratio=config.ratio, steps=values.updates, batch_size=values.batch_size, seed=config.seed)
+    plan = planned([data], alpha=config.alpha, steps=values.updates, batch_size=values.batch_size, seed=config.seed)
 
     def encode(text: str) -> torch.Tensor:
         mean = table[tokenizer.encode(text, add_special_tokens=False).ids].mean(dim=0)
@@ -68,9 +68,9 @@ def literal_training(data: ParallelData, config: TrainConfig, start: torch.Tenso
     return table.detach()
 
 
-@pytest.mark.parametrize("ratio", [0.0, 0.5, 1.0])
-def test_weights_are_those_of_the_recipe_written_out(ratio: float) -> None:
-    config = TrainConfig(data=[DATA], recipe=recipe(updates=5), ratio=ratio, seed=3)
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+def test_weights_are_those_of_the_recipe_written_out(alpha: float) -> None:
+    config = TrainConfig(data=[DATA], recipe=recipe(updates=5), alpha=alpha, seed=3)
     untrained = train(dataclasses.replace(config, recipe=recipe(updates=0)))
     start = untrained.model[0].embedding.weight.detach()
     expected = literal_training(DATA, config, start, untrained.model[0].tokenizer)
@@ -99,7 +99,7 @@ def test_global_random_states_are_left_as_they_were() -> None:
 
 def test_paired_arms_start_from_the_same_weights() -> None:
     none = recipe(updates=0)
-    starts = {weights(run(ratio=ratio, recipe=none, align=BITEXT, align_updates=3)) for ratio in (0.0, 0.5, 1.0)}
+    starts = {weights(run(alpha=ratio, recipe=none, align=BITEXT, align_updates=3)) for ratio in (0.0, 0.5, 1.0)}
     assert len(starts) == 1
     assert starts != {weights(run(recipe=none))}
 
@@ -107,8 +107,8 @@ def test_paired_arms_start_from_the_same_weights() -> None:
 def test_a_shared_cache_changes_nothing_but_the_time() -> None:
     cache = TrainCache()
     arguments: dict[str, Any] = {"data": [DATA], "recipe": recipe(), "align": BITEXT, "align_updates": 3}
-    alone = [weights(run(ratio=ratio, align=BITEXT, align_updates=3)) for ratio in (0.0, 1.0)]
-    shared = [train(TrainConfig(ratio=ratio, **arguments), cache=cache) for ratio in (0.0, 1.0, 0.0)]
+    alone = [weights(run(alpha=ratio, align=BITEXT, align_updates=3)) for ratio in (0.0, 1.0)]
+    shared = [train(TrainConfig(alpha=ratio, **arguments), cache=cache) for ratio in (0.0, 1.0, 0.0)]
     assert [weights(result) for result in shared] == [*alone, alone[0]]
     assert [result.record.alignment.updates for result in shared if result.record.alignment] == [3, 3, 3]
 
@@ -159,12 +159,12 @@ def test_two_runs_have_the_same_folder_but_for_the_times_in_the_record(tmp_path:
 
 
 def test_the_record_tells_what_was_trained_on() -> None:
-    result = run(ratio=0.25, align=BITEXT, align_updates=4, seed=9)
+    result = run(alpha=0.25, align=BITEXT, align_updates=4, seed=9)
     record = result.record
     assert (record.ratio, record.seed, record.base.kind) == (0.25, 9, "static")
     training, alignment = record.training, record.alignment
     assert alignment is not None
-    plan = planned([DATA], ratio=0.25, steps=12, batch_size=6, seed=9)
+    plan = planned([DATA], alpha=0.25, steps=12, batch_size=6, seed=9)
     assert training.plan_digest == plan.digest()
     assert training.statistics == dataclasses.asdict(plan_statistics(plan, [DATA]))
     assert (training.updates, training.statistics["rows"]) == (12, 72)

@@ -26,7 +26,7 @@ def with_negatives(data: ParallelData) -> ParallelData:
 @pytest.mark.parametrize("negatives", [0, 2])
 def test_batches_are_the_plans_texts(negatives: int) -> None:
     data = [with_negatives(parallel(20)), with_negatives(parallel(30, ["en", "th"], name="other"))]
-    plan = planned(data, ratio=0.5, steps=12, batch_size=6, seed=3)
+    plan = planned(data, alpha=0.5, steps=12, batch_size=6, seed=3)
     assert set(plan.data_set.ravel().tolist()) == {0, 1}
     texts = PlannedTexts(plan, data, negatives)
     for step in range(plan.steps):
@@ -43,7 +43,7 @@ def test_batches_are_the_plans_texts(negatives: int) -> None:
 
 def test_shuffled_positives_bring_the_other_questions_passage() -> None:
     data = [parallel(40)]
-    plan = planned(data, ratio=0.5, steps=4, batch_size=6, seed=1, shuffle_positives=True)
+    plan = planned(data, alpha=0.5, steps=4, batch_size=6, seed=1, shuffle_positives=True)
     texts = PlannedTexts(plan, data)
     for step in range(plan.steps):
         expected = [pair.passage for pair in plan.pairs(step, data)]

@@ -69,7 +69,10 @@ def train(
 
     need_accelerate()
     first = is_first()
-    arguments = {name: list(value) if isinstance(value, tuple) else value for name, value in given(ctx).items()}
+    arguments = {
+        "ratio" if name == "alpha" else name: list(value) if isinstance(value, tuple) else value  # named as the options
+        for name, value in given(ctx).items()
+    }
     with TrainingProgress(quiet=quiet or not first) as observe:
         result = run(asked, observe=observe, arguments=arguments)
     if first:

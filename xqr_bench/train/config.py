@@ -11,13 +11,13 @@ from typing import Annotated, Any
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import Commas, Counted, Option, flag, whole_numbers
 from xqr_bench.encode.options import EncoderOptions
-from xqr_bench.train.plans import PlanRequest, check_ratio
+from xqr_bench.train.plans import PlanRequest, check_alpha
 from xqr_bench.train.recipe import STATIC, Recipe, get_recipe, recipe_name
 from xqr_bench.train.types import ParallelData
 
 Source = str | Path | ParallelData
 PLAN_SETTINGS = ("strategy", "mix", "turn", "shuffle_positives", "distinct_pairs")
-"""What a training's batch plan is asked for beside the ratio."""
+"""What a training's batch plan is asked for beside alpha."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class TrainConfig:
     Attributes:
         base: static, a folder, a hub name, xlm-r-base or labse.
         data: A task's name, a file or a folder (docs/training-data.md); repeat for more.
-        ratio: Share of monolingual batches, 0 to 1. Default with hybrid: 0.5.
+        alpha: Share of monolingual batches, 0 to 1. Default with hybrid: 0.5.
         strategy: How batches are made (docs/batch-plans.md).
         mix: Of hybrid: draw the ratio per batch or per pair.
         turn: Of mono-first and cross-first: first update of the second part.
@@ -61,7 +61,7 @@ class TrainConfig:
 
     base: Any = STATIC
     data: Sequence[Source] = ()
-    ratio: float | None = None
+    alpha: Annotated[float | None, Option("--ratio")] = None
     strategy: Annotated[str, Option("--plan")] = "hybrid"
     mix: str = "batch"
     turn: int | None = None
@@ -89,7 +89,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not self.data:
             raise UsageError("there is no training data", remedy="name some with --data")
-        check_ratio(self.ratio)
+        check_alpha(self.alpha)
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
             raise UsageError(f"the seed is {self.seed!r}", remedy="give a whole number from 0 to 4294967295")
         for option in ("align_updates", "checkpoint_every", "workers"):
@@ -137,5 +137,5 @@ class TrainConfig:
             steps=self.updates,
             batch_size=self.values.batch_size,
             seed=self.seed,
-            **{name: getattr(self, name) for name in ("ratio", *PLAN_SETTINGS)},
+            **{name: getattr(self, name) for name in ("alpha", *PLAN_SETTINGS)},
         )

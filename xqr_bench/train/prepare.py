@@ -116,8 +116,8 @@ def _validation(config: TrainConfig, cache: TrainCache) -> PlannedTexts:
     recipe = config.values
     size = min(recipe.batch_size, max(2, data.n_questions // 2))
     steps = max(1, min(VALIDATION_BATCHES, data.n_questions * len(data.languages) // size))
-    ratio = 1.0 if len(data.languages) == 1 else 0.0 if data.kind == "bitext" else 0.5
-    plan = make_plan(data, PlanRequest(ratio=ratio, steps=steps, batch_size=size, seed=0))
+    alpha = 1.0 if len(data.languages) == 1 else 0.0 if data.kind == "bitext" else 0.5
+    plan = make_plan(data, PlanRequest(alpha=alpha, steps=steps, batch_size=size, seed=0))
     return PlannedTexts(plan, (data,))
 
 

@@ -292,13 +292,13 @@ class _Run:
 
     def _record(self, model: Any, training: Stage | None, checkpoint: int | None) -> TrainingRecord:
         config, prepared = self.config, self.prepared
-        hybrid = config.strategy == "hybrid"  # the other strategies have a ratio of their own, which says their name
+        hybrid = config.strategy == "hybrid"  # the other strategies have an alpha of their own, which says their name
         last = self.outcomes[-1] if self.outcomes else None
         settings = {name: getattr(config, name) for name in (*PLAN_SETTINGS, "limit", "align_updates")}
         settings |= {name: as_json(getattr(config, name)) for name in ("data", "align", "validation", "languages")}
         return TrainingRecord(
             recipe=self.recipe.values(),
-            ratio=STRATEGIES.get("hybrid").alpha if config.ratio is None and hybrid else config.ratio,
+            ratio=STRATEGIES.get("hybrid").alpha if config.alpha is None and hybrid else config.alpha,
             seed=config.seed,
             base=self.base,
             alignment=self.alignment,

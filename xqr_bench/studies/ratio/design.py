@@ -93,7 +93,7 @@ class Arm:
 
 def _hybrid(alpha: float) -> Arm:
     name = f"alpha-{alpha:g}"
-    return Arm(name, f"hybrid, alpha {alpha:g} per batch", {"strategy": "hybrid", "ratio": alpha})
+    return Arm(name, f"hybrid, alpha {alpha:g} per batch", {"strategy": "hybrid", "alpha": alpha})
 
 
 ALPHAS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
@@ -101,9 +101,9 @@ ARMS = {
     arm.name: arm
     for arm in (
         *map(_hybrid, ALPHAS),
-        Arm("pair-0.5", "alpha .5 per row", {"strategy": "hybrid", "ratio": 0.5, "mix": "pair"}),
-        Arm("mono-first", "alpha .5, monolingual first", {"strategy": "mono-first", "ratio": 0.5}, turn=True),
-        Arm("cross-first", "alpha .5, cross-lingual first", {"strategy": "cross-first", "ratio": 0.5}, turn=True),
+        Arm("pair-0.5", "alpha .5 per row", {"strategy": "hybrid", "alpha": 0.5, "mix": "pair"}),
+        Arm("mono-first", "alpha .5, monolingual first", {"strategy": "mono-first", "alpha": 0.5}, turn=True),
+        Arm("cross-first", "alpha .5, cross-lingual first", {"strategy": "cross-first", "alpha": 0.5}, turn=True),
         Arm("x-x", "same-language rows, batches of many languages", {"strategy": "x-x"}),
         Arm("x-y-fixed", "one ordered language pair a batch", {"strategy": "x-y-fixed"}),
         Arm("alpha-1-half", "monolingual, half of the updates", half_of="alpha-1"),
@@ -111,12 +111,12 @@ ARMS = {
         Arm(
             "alpha-0-pairs",
             "cross-lingual, as many distinct pairs as monolingual",
-            {"strategy": "hybrid", "ratio": 0.0, "distinct_pairs": "as-monolingual"},
+            {"strategy": "hybrid", "alpha": 0.0, "distinct_pairs": "as-monolingual"},
         ),
         Arm(
             "shuffled",
             "alpha .5, passages of other questions",
-            {"strategy": "hybrid", "ratio": 0.5, "shuffle_positives": True},
+            {"strategy": "hybrid", "alpha": 0.5, "shuffle_positives": True},
         ),
         Arm("aligned", "alignment only"),
         Arm("untrained", "neither alignment nor training", aligned=False),

@@ -32,8 +32,8 @@ class PlanRequest:
         seed: of all draws. The questions do not depend on the strategy or on the ratio where every question is in
             every language (docs/batch-plans.md says what holds elsewhere).
         strategy: `hybrid`, `x-x-mono`, `x-y`, `x-x`, `x-y-fixed`, `mono-first`, `cross-first`, or a plugin's.
-        ratio: probability of a monolingual batch; None: the strategy's own.
-        mix: "batch": the ratio is drawn per batch, as published; "pair": per row.
+        alpha: probability of a monolingual batch; where it is left out the strategy's own, which then stands here.
+        mix: "batch": alpha is drawn per batch, as published; "pair": per row.
         turn: of `mono-first` and `cross-first`: the first step of the second part.
         shuffle_positives: a negative control: a row's passage belongs to another question, which conflicts with no
             question of the batch.
@@ -49,7 +49,7 @@ class PlanRequest:
     batch_size: int = 100
     seed: int = 0
     strategy: str = "hybrid"
-    ratio: float | None = None
+    alpha: float = None  # type: ignore[assignment]  # a number from __post_init__ on
     mix: str = "batch"
     turn: int | None = None
     shuffle_positives: bool = False
@@ -60,14 +60,16 @@ class PlanRequest:
         _whole("the number of updates", self.steps, least=1)
         _whole("the batch size", self.batch_size, least=2, why="the other rows of the batch are the negatives")
         _whole("the seed", self.seed, least=0)
-        check_ratio(self.ratio)
-        if self.ratio is not None and "alpha" not in chosen.settable and self.ratio != chosen.alpha:
+        check_alpha(self.alpha)
+        alpha = chosen.alpha if self.alpha is None else self.alpha
+        if alpha is None:
+            raise UsageError(f"the strategy {name} needs a ratio", remedy="give one from 0 to 1, such as 0.5")
+        if "alpha" not in chosen.settable and alpha != chosen.alpha:
             raise UsageError(
-                f"the strategy {name} has the ratio {chosen.alpha:g}, not {self.ratio:g}",
+                f"the strategy {name} has the ratio {chosen.alpha:g}, not {alpha:g}",
                 remedy="leave the ratio out, or take the strategy hybrid",
             )
-        if self.ratio is None and chosen.alpha is None:
-            raise UsageError(f"the strategy {name} needs a ratio", remedy="give one from 0 to 1, such as 0.5")
+        object.__setattr__(self, "alpha", float(alpha))
         if self.mix not in ("batch", "pair"):
             raise UsageError(f"mix is {self.mix!r}", remedy="use batch (as published) or pair")
         if self.mix == "pair" and "mix" not in chosen.settable:
@@ -86,28 +88,21 @@ class PlanRequest:
         """The strategy itself."""
         return STRATEGIES.get(self.strategy)
 
-    @property
-    def alpha(self) -> float:
-        """The ratio asked for, else the strategy's own."""
-        ratio = self.rules.alpha if self.ratio is None else self.ratio
-        assert ratio is not None, "checked when it was made"
-        return float(ratio)
-
     def arguments(self) -> dict[str, object]:
         """What a plan keeps of it, for records."""
         names = ("alpha", "mix", "steps", "batch_size", "turn", "shuffle_positives", "distinct_pairs")
         return {name: getattr(self, name) for name in names}
 
 
-def check_ratio(ratio: float | None) -> None:
-    """Refuse a ratio that is no share.
+def check_alpha(alpha: float | None) -> None:
+    """Refuse an alpha that is no share.
 
     Raises:
         UsageError: it is below 0, above 1 or no number.
     """
-    if ratio is not None and not 0 <= ratio <= 1:  # also NaN
+    if alpha is not None and not 0 <= alpha <= 1:  # also NaN
         raise UsageError(
-            f"the ratio of monolingual batches is {ratio}",
+            f"the ratio of monolingual batches is {alpha}",
             remedy="give a share from 0 (all cross-lingual) to 1 (all monolingual)",
         )
 
@@ -224,4 +219,4 @@ class LanguageDraws:
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["STRATEGIES", "LanguageDraws", "PlanRequest", "Strategy", "check_ratio", "strategy"]
+__all__ = ["STRATEGIES", "LanguageDraws", "PlanRequest", "Strategy", "check_alpha", "strategy"]
