@@ -271,3 +271,7 @@ def test_the_command_lists_everything() -> None:
     found = json.loads(ran("encoders", "--json").out)
     assert found["names"]["char-ngrams"] == "built in"
     assert [kind["form"] for kind in found["kinds"]] == [kind.form for kind in ENCODER_KINDS]
+    for name in ("bm25", "random", "oracle", "run"):
+        assert f"{name} " in shown
+        assert found["rankers"][name] in " ".join(shown.split())
+    assert found["rankers"]["oracle"] == "The ceiling: all relevants on top, tied."

@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "plugin_package"
 SCRIPT = """
 import json
 from tests.encode.toys import TOY
-from xqr_bench.encode import embed_tasks, load_encoder, registered_encoders
+from xqr_bench.encode import ENCODERS, embed_tasks, load_encoder
 from xqr_bench.core.errors import XqrBenchError
 
 bound = load_encoder("demo-letters")
@@ -26,7 +26,7 @@ try:
     load_encoder("demo-broken")
 except XqrBenchError as error:
     message = str(error)
-print(json.dumps([registered_encoders(), bound.name, bound.identity.model_dump(), found.queries.shape, message]))
+print(json.dumps([ENCODERS.origins(), bound.name, bound.identity.model_dump(), found.queries.shape, message]))
 """
 
 

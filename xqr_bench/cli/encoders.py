@@ -12,17 +12,20 @@ from xqr_bench.cli.printing import echo, echo_json
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def encoders(as_json: bool) -> None:
-    """List the kinds of encoder MODEL can name, the built-in ones and the installed plugins."""
-    from xqr_bench.encode import ENCODER_KINDS, registered_encoders
+    """List the kinds of encoder MODEL can name, the built-in ones and the installed plugins; and other rankers."""
+    from xqr_bench.encode import ENCODER_KINDS, ENCODERS
+    from xqr_bench.evaluation.evaluate import described_rankers
 
-    kinds, names = ENCODER_KINDS, registered_encoders()
+    kinds, names, rankers = ENCODER_KINDS, ENCODERS.origins(), described_rankers()
     if as_json:
         forms = [{"form": kind.form, "description": kind.description, "example": kind.example} for kind in kinds]
-        echo_json(json.dumps({"kinds": forms, "names": names}, ensure_ascii=False, indent=2))
+        echo_json(json.dumps({"kinds": forms, "names": names, "rankers": rankers}, ensure_ascii=False, indent=2))
         return
     formatter = click.HelpFormatter(width=100)
     with formatter.section("MODEL is, in the order in which it is tried"):
         formatter.write_dl([(kind.form, f"{kind.description}; e.g. {kind.example}") for kind in kinds])
     with formatter.section("Names"):
         formatter.write_dl(list(names.items()))
+    with formatter.section("Rankings without an encoder, for `xqr-bench evaluate`"):
+        formatter.write_dl(list(rankers.items()))
     echo(formatter.getvalue(), nl=False)

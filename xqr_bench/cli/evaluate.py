@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import click
 
@@ -75,8 +75,7 @@ def evaluate(
     file.py:Object; an installed plugin; precomputed:DIR; or a ranking without an encoder: run:DIR, made elsewhere
     (TREC runs), bm25, random:SEED or oracle. `xqr-bench encoders` lists encoders.
     """
-    from xqr_bench.encode import load_encoder
-    from xqr_bench.evaluation.evaluate import choose_metrics, registered_ranker
+    from xqr_bench.evaluation.evaluate import choose_metrics, opened
     from xqr_bench.evaluation.vectors import VectorRanker, check_index
 
     session = Session(asked, select)
@@ -86,21 +85,19 @@ def evaluate(
     store = asked.chosen_store()
     unkept = {field.name for field in fields(Store)}
     arguments = {name: value for name, value in given(ctx).items() if name not in unkept}
-    ranker = registered_ranker(model, encoder)
-    if ranker is not None:
-        _refuse_options_of_vectors(model, asked, memory)
-        session.evaluate(ranker, arguments)
-        return
-    loaded = load_encoder(model, encoder)
-    try:
-        session.say(f"encoder {loaded.name}" + (f" on {loaded.device}" if loaded.device else ""))
-        if loaded.hint is not None:
-            session.say(loaded.hint)
-        if asked.dry_run:
-            session.rehearse(loaded)
+    with opened(model, encoder) as ranker:
+        if not isinstance(ranker, VectorRanker):
+            _refuse_options_of_vectors(model, asked, memory)
+            session.evaluate(ranker, arguments)
             return
-        vectors = VectorRanker(
-            loaded,
+        session.say(f"encoder {ranker.name}" + (f" on {ranker.device}" if ranker.device else ""))
+        if ranker.encoder.hint is not None:
+            session.say(ranker.encoder.hint)
+        if asked.dry_run:
+            session.rehearse(ranker.encoder)
+            return
+        vectors = replace(
+            ranker,
             transform=transform,
             index=index,
             index_folder=asked.save_index,
@@ -108,15 +105,13 @@ def evaluate(
             allow_zero_vectors=asked.allow_zero_vectors,
             score_device=asked.score_device or "auto",
             store=store,
-            **({} if memory is None else {"memory": memory}),
+            memory=ranker.memory if memory is None else memory,
         )
         evaluated = session.evaluate(vectors, arguments)
         if asked.save_index is not None:
             if not evaluated:
                 raise UsageError("there is nothing to evaluate, so no index to save", remedy="give --overwrite")
             session.say(f"index: {asked.save_index}")
-    finally:
-        loaded.close()
 
 
 def _refuse_options_of_vectors(model: str, asked: Evaluation, memory: int | None) -> None:

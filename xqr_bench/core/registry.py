@@ -44,11 +44,10 @@ class Registry(Generic[T]):
         """All names, built-in ones first in order of registration, then plugins by name."""
         return [*self._own, *sorted(set(self._entry_points()) - set(self._own))]
 
-    def plugins(self) -> dict[str, str]:
-        """Plugin name -> the distribution that brings it."""
-        return {
-            name: point.dist.name if point.dist else "unknown" for name, point in sorted(self._entry_points().items())
-        }
+    def origins(self) -> dict[str, str]:
+        """Name -> what brings it: "built in", or the installed distribution and its version."""
+        points = self._entry_points()
+        return {name: _distribution(points[name]) if name in points else "built in" for name in self.names()}
 
     def get(self, name: str) -> T:
         """Return what is registered under `name`.
@@ -76,3 +75,7 @@ class Registry(Generic[T]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
+
+
+def _distribution(point: metadata.EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "unknown"

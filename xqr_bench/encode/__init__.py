@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from xqr_bench.encode.bound import BoundEncoder
 from xqr_bench.encode.embed import embed_tasks, embedder_of
-from xqr_bench.encode.load import ENCODER_KINDS, load_encoder, registered_encoders
+from xqr_bench.encode.load import ENCODER_KINDS, load_encoder
 from xqr_bench.encode.options import Encoder, EncoderOptions, ModelIdentity
+from xqr_bench.encode.registry import ENCODERS
 from xqr_bench.encode.store import VectorStore, vector_store
 from xqr_bench.encode.texts import Embedder, Embeddings, in_context
 
 __all__ = [
+    "ENCODERS",
     "ENCODER_KINDS",
     "BoundEncoder",
     "Embedder",
@@ -22,6 +24,5 @@ __all__ = [
     "embedder_of",
     "in_context",
     "load_encoder",
-    "registered_encoders",
     "vector_store",
 ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -60,25 +60,19 @@ ENCODER_KINDS = (
 """The forms MODEL can have, in the order in which they are tried."""
 
 
-def registered_encoders() -> dict[str, str]:
-    """Name -> what brings it: "built in", or the installed distribution and its version."""
-    plugins = ENCODERS.plugins()
-    return {name: _distribution(plugins[name]) if name in plugins else "built in" for name in ENCODERS.names()}
-
-
-def _distribution(name: str) -> str:
-    try:
-        return f"{name} {metadata.version(name)}"
-    except metadata.PackageNotFoundError:
-        return name
-
-
-def load_encoder(spec: object, options: EncoderOptions | None = None) -> BoundEncoder:
+def load_encoder(
+    spec: object, options: EncoderOptions | None = None, *, other_names: Collection[str] = ()
+) -> BoundEncoder:
     """Return the encoder that `spec` names, or bind the one it is.
 
     A string is, in this order: the name of a built-in encoder or an installed plugin; `precomputed:DIR`;
     `module:Object` or `file.py:Object`; an existing folder; the name of a hub model. Anything else is an encoder
     itself (see Encoder), a class or a factory of one, or a SentenceTransformer.
+
+    Args:
+        spec: see above.
+        options: how to load and use it.
+        other_names: names that the user may have meant too, such as those of rankers without an encoder.
 
     Raises:
         EncoderError: there is no such encoder, or it cannot be loaded.
@@ -91,7 +85,7 @@ def load_encoder(spec: object, options: EncoderOptions | None = None) -> BoundEn
         return spec
     template = options.candidate_template
     plain = replace(options, candidate_context=None, context_template=None)
-    bound = _load(spec, plain)
+    bound = _load(spec, plain, other_names)
     bound.source = str(spec) if isinstance(spec, str | Path) else None
     bound.options = options
     if template is not None:
@@ -106,7 +100,7 @@ def load_encoder(spec: object, options: EncoderOptions | None = None) -> BoundEn
     return bound
 
 
-def _load(spec: object, options: EncoderOptions) -> BoundEncoder:
+def _load(spec: object, options: EncoderOptions, other_names: Collection[str]) -> BoundEncoder:
     if not isinstance(spec, str | Path):
         thing = instantiate(spec, repr(spec))
         return _bind(thing, options, owned=thing is not spec)  # who made it closes it
@@ -125,13 +119,13 @@ def _load(spec: object, options: EncoderOptions) -> BoundEncoder:
     folder = Path(text).expanduser()
     if folder.is_dir():
         return load_folder(folder, options)
-    refuse_what_is_no_model(text, folder)
-    close = difflib.get_close_matches(text, ENCODERS.names(), n=3, cutoff=0.6)
+    refuse_what_is_no_model(text, folder, other_names)
+    close = difflib.get_close_matches(text, [*ENCODERS.names(), *other_names], n=3, cutoff=0.6)
     return load_from_hub(text, options, f"closest built-in or plugin: {', '.join(close)}" if close else None)
 
 
 def _registered(name: str, options: EncoderOptions) -> BoundEncoder:
-    brought_by = registered_encoders()[name]
+    brought_by = ENCODERS.origins()[name]
     built_in = brought_by == "built in"
     return _bind(
         instantiate(ENCODERS.get(name), f"the encoder {name!r}"),
@@ -152,7 +146,7 @@ def _bind(thing: Any, options: EncoderOptions, **how: Any) -> BoundEncoder:
     return bind_instance(thing, options) if is_sentence_transformer(thing) else bind_object(thing, options, **how)
 
 
-def refuse_what_is_no_model(text: str, path: Path) -> None:
+def refuse_what_is_no_model(text: str, path: Path, other_names: Collection[str] = ()) -> None:
     """Refuse a path that is a file, or a folder without a model in it.
 
     Raises:
@@ -176,6 +170,6 @@ def refuse_what_is_no_model(text: str, path: Path) -> None:
         forms = "; ".join(kind.form for kind in ENCODER_KINDS)
         raise EncoderError(
             f"{text!r} names no encoder",
-            found=f"known names: {', '.join(ENCODERS.names())}",
+            found=f"known names: {', '.join([*ENCODERS.names(), *other_names])}",
             remedy=f"MODEL is one of: {forms} (xqr-bench encoders explains them)",
         )

@@ -146,6 +146,7 @@ def oracle_ranks(data: TaskData) -> Ranks:
 
 @RANKERS.register(NAME)
 def _bm25(argument: str) -> LexicalRanker:
+    """BM25 over words, or pairs of characters where a script has no spaces."""
     if argument:
         raise UsageError(
             f"{NAME} takes nothing after a colon", remedy=f"xqr-bench baseline {NAME} has options for its parameters"
@@ -155,6 +156,7 @@ def _bm25(argument: str) -> LexicalRanker:
 
 @RANKERS.register("random")
 def _random(argument: str) -> BoundRanker:
+    """The floor: random vectors; random:SEED draws others."""
     if not (argument or "0").isdecimal():
         raise UsageError(f"the seed in random:{argument} is no whole number", remedy="write random:SEED, as random:1")
     return random_ranker(int(argument or 0))
@@ -162,6 +164,7 @@ def _random(argument: str) -> BoundRanker:
 
 @RANKERS.register("oracle")
 def _oracle(argument: str) -> BoundRanker:
+    """The ceiling: all relevants on top, tied."""
     if argument:
         raise UsageError("oracle takes nothing after a colon", remedy="write oracle")
     return oracle_ranker()

@@ -102,11 +102,11 @@ def opened(ranker: str | object, options: EncoderOptions | None = None) -> Itera
     if isinstance(ranker, Ranker):
         yield ranker
         return
-    registered = registered_ranker(ranker, options or EncoderOptions())
+    registered = _registered(ranker, options or EncoderOptions())
     if registered is not None:
         yield registered
         return
-    encoder = load_encoder(ranker, options)
+    encoder = load_encoder(ranker, options, other_names=RANKERS.names())
     try:
         yield VectorRanker(encoder)
     finally:
@@ -114,7 +114,16 @@ def opened(ranker: str | object, options: EncoderOptions | None = None) -> Itera
             encoder.close()
 
 
-def registered_ranker(model: object, options: EncoderOptions) -> Ranker | None:
+def described_rankers() -> dict[str, str]:
+    """Name -> what a ranker without an encoder is, in a line; of a plugin the distribution that brings it."""
+    origins = RANKERS.origins()
+    return {
+        name: (RANKERS.get(name).__doc__ or "").partition("\n")[0] if origin == "built in" else origin
+        for name, origin in origins.items()
+    }
+
+
+def _registered(model: object, options: EncoderOptions) -> Ranker | None:
     """The ranker that a MODEL string names, such as `bm25`, `random:3` or `run:DIR`; None: it names an encoder.
 
     Raises:

@@ -372,6 +372,7 @@ class RunRanker:
 
 @RANKERS.register("run")
 def _run(argument: str) -> RunRanker:
+    """A ranking made elsewhere: run:DIR reads the TREC runs in a folder."""
     return RunRanker(Path(argument))
 
 
