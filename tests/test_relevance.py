@@ -23,7 +23,7 @@ from xqr_bench.measure.scores import all_per_query, score
 from xqr_bench.rank.exact import exact_ranks
 from xqr_bench.rank.product import unit_vectors
 from xqr_bench.rank.variants import group_relevants
-from xqr_bench.record import Record, load_record, recompute, relevance_ranks, save_record, to_json
+from xqr_bench.record import Record, load_record, recompute, save_record, to_json
 from xqr_bench.report.listings import repeated_answers
 from xqr_bench.tasks import load_task, resolve_task
 
@@ -163,7 +163,7 @@ def test_there_and_back(which: str, request: pytest.FixtureRequest, tmp_path: Pa
     loaded = load_record(path, ranks=True)
     assert list(loaded.relevance) == list(VARIANTS)
     for name in VARIANTS:
-        mine, theirs = made.ranks.variants[name], relevance_ranks(loaded, name)
+        mine, theirs = made.ranks.variants[name], loaded.ranks_under(name)
         for field in ("gt", "eq", "own_gt", "own_eq", "removed", "offsets", "relevant_columns", "top"):
             a, b = getattr(mine, field), getattr(theirs, field)
             assert (a is None) == (b is None)
@@ -190,13 +190,13 @@ def test_files_that_do_not_belong(record: Record, lexical: Record, tmp_path: Pat
     content = paragraph.read_bytes()
     paragraph.write_bytes((tmp_path / "b.paragraph.parquet").read_bytes())
     with pytest.raises(RecordError, match=r"not possible|are not those of the record"):
-        relevance_ranks(load_record(mine, ranks=True), PARAGRAPH)
+        load_record(mine, ranks=True).ranks_under(PARAGRAPH)
     paragraph.write_bytes((tmp_path / "a.lenient.parquet").read_bytes())
     with pytest.raises(RecordError, match="does not hold paragraph relevance of mini"):
-        relevance_ranks(load_record(mine, ranks=True), PARAGRAPH)
+        load_record(mine, ranks=True).ranks_under(PARAGRAPH)
     paragraph.write_bytes(content[:-9])
     with pytest.raises(RecordError, match="cannot be read"):
-        relevance_ranks(load_record(mine, ranks=True), PARAGRAPH)
+        load_record(mine, ranks=True).ranks_under(PARAGRAPH)
     paragraph.unlink()
     with pytest.raises(RecordError, match="there is no file"):
         recompute(load_record(mine, ranks=True))

@@ -14,6 +14,7 @@ _PUBLIC = {
     "load_encoder": "xqr_bench.encode",
     "load_record": "xqr_bench.record",
     "Record": "xqr_bench.record",
+    "Result": "xqr_bench.record",
     "Encoder": "xqr_bench.encode",
     "XqrBenchError": "xqr_bench.core.errors",
 }
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from xqr_bench.encode import load_encoder as load_encoder
     from xqr_bench.evaluation.python import evaluate as evaluate
     from xqr_bench.record import Record as Record
+    from xqr_bench.record import Result as Result
     from xqr_bench.record import load_record as load_record
     from xqr_bench.tasks import load_task as load_task
 

@@ -36,7 +36,7 @@ def saved(record: Record, tmp_path: Path) -> Path:
 
 def test_round_trip(record: Record, saved: Path) -> None:
     again = load_record(saved, ranks=True)
-    assert to_json(again) == to_json(record)
+    assert to_json(again) == saved.read_text(encoding="utf-8")
     assert ranks_digest(again.ranks) == record.ranks_file.digest
     np.testing.assert_array_equal(again.ranks.gt, record.ranks.gt)
     assert again.ranks.query_ids == record.ranks.query_ids

@@ -17,7 +17,7 @@ from xqr_bench.measure.differences import compare_pairs
 from xqr_bench.measure.paired import PairedResult
 from xqr_bench.measure.panel import Units, sampling_units, shared_units
 from xqr_bench.measure.scores import Group, all_per_query
-from xqr_bench.record import Record, load_record, relevance_ranks, unrepresented_languages
+from xqr_bench.record import Record, Result, load_record, unrepresented_languages
 
 # Records read for a comparison: grouped by task, named, and refused where they cannot be compared.
 
@@ -28,7 +28,7 @@ class Side:
 
     label: str
     path: Path
-    record: Record
+    record: Result
 
 
 @dataclass(frozen=True)
@@ -230,9 +230,7 @@ def with_values(records: TaskRecords, seed: int, resamples: int, relevance: str 
         if all(side.record.task.groups.get(name) == group for side in records.sides)
     }
     metrics = tuple(variant_metrics(relevance, shared))
-    values = tuple(
-        all_per_query(relevance_ranks(side.record, relevance), metrics, first.settings) for side in records.sides
-    )
+    values = tuple(all_per_query(side.record.ranks_under(relevance), metrics, first.settings) for side in records.sides)
     return Compared(records.task, metrics, records.sides, values, records.units, groups, seed, resamples, relevance)
 
 

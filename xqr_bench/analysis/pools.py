@@ -31,7 +31,7 @@ from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.metrics.per_query import PerQuery
 from xqr_bench.measure.panel import sampling_units
 from xqr_bench.measure.scores import CellValues, Figure, Scores, pick_cells
-from xqr_bench.record import Record, relevance_ranks
+from xqr_bench.record import Result
 from xqr_bench.tasks.load import choose_languages
 
 # What a pool does to the multilingual figures: the views that `xqr-bench pools` shows, from stored counts alone.
@@ -300,11 +300,11 @@ class PoolReport(_Part):
     equal_size: EqualFigures | None = None
 
 
-def pool_report(record: Record, asked: Pools | None = None) -> PoolReport:
+def pool_report(record: Result, asked: Pools | None = None) -> PoolReport:
     """Make the views of a record, with its ranks; nothing is encoded.
 
     Args:
-        record: loaded with its ranks.
+        record: with its ranks.
         asked: which views, of which pool; the others than `pool` are about its languages.
 
     Raises:
@@ -322,7 +322,7 @@ def pool_report(record: Record, asked: Pools | None = None) -> PoolReport:
             remedy="use strict or lenient relevance, or evaluate with --languages",
         )
     check_counts(record.ranks, f"{record.model.name} on {task}")
-    ranks = relevance_ranks(record, relevance)
+    ranks = record.ranks_under(relevance)
     show = DEFAULT_VIEWS if asked.show is None else tuple(asked.show)
     for view in show:
         if view not in VIEWS:

@@ -15,7 +15,7 @@ from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.encode.trust import is_code, risky_arguments
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Group
-from xqr_bench.record import Record, check_possible, load_record, recompute
+from xqr_bench.record import Record, Result, check_possible, load_record, recompute
 from xqr_bench.record.rank_files import refuse_impossible
 from xqr_bench.record.store import file_beside
 from xqr_bench.tasks import TaskSpec
@@ -99,7 +99,7 @@ _OWN_LISTS = ("run", "baseline")
 _REMEDY = "evaluate on the whole task, unchanged"
 
 
-def check_submission(path: Path, *, prove: bool = True) -> Record:
+def check_submission(path: Path, *, prove: bool = True) -> Result:
     """Read and check a record and the ranks beside it.
 
     Args:
@@ -127,15 +127,15 @@ def check_submission(path: Path, *, prove: bool = True) -> Record:
             found=f"{record.ranks_file.n_relevants:,} instead of {facts.n_relevants:,}",
             remedy=_REMEDY,
         )
-    record = load_with_ranks(path)
-    check_ranks(record, record.ranks, facts)
-    check_relevance_files(path, record, facts.relevance)
+    result = load_with_ranks(path)
+    check_ranks(result, facts)
+    check_relevance_files(path, result, facts.relevance)
     if prove:
-        prove_scores(record)
-    return record
+        prove_scores(result)
+    return result
 
 
-def load_with_ranks(path: Path) -> Record:
+def load_with_ranks(path: Path) -> Result:
     """Read a record and its ranks, whatever the ranks file holds.
 
     Raises:
@@ -279,13 +279,13 @@ def check_arguments(record: Record) -> None:
         raise RecordError(f"the record names Python code as an encoder of the kind {identity.kind}", found=model)
 
 
-def check_ranks(record: Record, ranks: Ranks, facts: Known) -> None:
+def check_ranks(record: Result, facts: Known) -> None:
     """Check that the ranks are of this task, complete, and possible at all.
 
     Raises:
         RecordError: they are not.
     """
-    name = record.task.name
+    name, ranks = record.task.name, record.ranks
     if ranks.task != name:
         raise RecordError(f"these are not ranks of {name}", found=f"ranks of {ranks.task}", remedy=_REMEDY)
     if dict(zip(ranks.columns, ranks.column_sizes.tolist(), strict=True)) != facts.candidates:
@@ -310,7 +310,7 @@ def check_ranks(record: Record, ranks: Ranks, facts: Known) -> None:
     check_consistent(ranks)
 
 
-def prove_scores(record: Record) -> None:
+def prove_scores(record: Result) -> None:
     """Compute every score anew from the ranks and compare.
 
     Raises:

@@ -9,7 +9,7 @@ import shlex
 import stat
 import unicodedata
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, TypeVar
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError
@@ -195,6 +195,8 @@ def _belongs(path: Path) -> bool:
     return is_record(path)
 
 
+Published = TypeVar("Published", bound=Record)
+
 # What of a record is nobody else's business: paths of the machine it was made on.
 
 _TEXTS = frozenset({"query_prompt", "candidate_prompt", "prompt_name", "context_template"})
@@ -205,7 +207,7 @@ _PREFIXES = ("precomputed:", "run:")
 _PATH = re.compile(r"(?<![\w.:/\\~])(?:~?/|~?\\|[A-Za-z]:[\\/])[^\s\\/:'\"<>|]+(?:[\\/][^\s\\/:'\"<>|]+)+[\\/]?")
 
 
-def publishable(record: Record) -> Record:
+def publishable(record: Published) -> Published:
     """The record with local paths cut down to their last part; scores, identity and ranks stay as they are."""
     provenance = record.provenance.model_copy(
         update={

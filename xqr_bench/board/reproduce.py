@@ -43,7 +43,7 @@ from xqr_bench.evaluation.evaluate import evaluate
 from xqr_bench.evaluation.ranker import Ranker
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.measure.metrics import parse_metric
-from xqr_bench.record import Record, load_record, provenance
+from xqr_bench.record import Record, Result, load_record, provenance
 from xqr_bench.record.store import file_beside
 from xqr_bench.tasks import Selection, TaskSpec, load_spec
 from xqr_bench.tasks.load import read_bitext
@@ -136,7 +136,7 @@ def reproduce(
     return Reproduced(made, within, attestation_path(path))
 
 
-def _load(path: Path) -> Record:
+def _load(path: Path) -> Result:
     read_json(path, MAX_RECORD)
     record = load_record(path)
     check_file(file_beside(path, record.ranks_file.file), max_ranks(record.task.name))
@@ -257,7 +257,7 @@ def _options(record: Record, machine: EncoderOptions, chosen: bool) -> EncoderOp
     return options_from_file(found, machine, "the record")
 
 
-def compare(record: Record, again: Record) -> Found:
+def compare(record: Result, again: Result) -> Found:
     """How the ranks and macro scores of two records of one task differ.
 
     Raises:

@@ -34,7 +34,7 @@ from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
 from xqr_bench.core.files import write_text
 from xqr_bench.core.printable import shown_line
 from xqr_bench.core.strict_json import first_fault
-from xqr_bench.record import Record, relevance_ranks, save_ranks, save_record, save_relevance, to_json
+from xqr_bench.record import Record, Result, save_ranks, save_record, save_relevance, to_json
 from xqr_bench.record.exposure import Exposure, Level, default_exposure, read_declaration
 
 # What a reproduction found, beside the record it is about.
@@ -270,7 +270,7 @@ def _rules(record: Record) -> list[str]:
     return [name for name, info in record.relevance.items() if info.ranks_file is not None]
 
 
-def _check_sizes(record: Record, folder: Path, target: Path) -> None:
+def _check_sizes(record: Result, folder: Path, target: Path) -> None:
     """The files as they will be written must be as small as `verify` wants them."""
     import tempfile
 
@@ -279,7 +279,7 @@ def _check_sizes(record: Record, folder: Path, target: Path) -> None:
         save_ranks(record.ranks, packed)
         sizes = {"ranks": (packed.stat().st_size, max_ranks(record.task.name))}
         for name in _rules(record):
-            save_relevance(name, record.ranks, relevance_ranks(record, name), packed)
+            save_relevance(name, record.ranks, record.ranks_under(name), packed)
             sizes[f"ranks of {name} relevance"] = (packed.stat().st_size, max_ranks(record.task.name))
     sizes["record"] = (len(to_json(record).encode()), MAX_RECORD)
     for what, (size, limit) in sizes.items():
@@ -333,7 +333,7 @@ def one_line(error: XqrBenchError) -> str:
     return shown_line("; ".join(part for part in (error.problem, error.found and f"found {error.found}") if part))
 
 
-def check_placed(path: Path, folder: Path, *, prove: bool = True) -> Record:
+def check_placed(path: Path, folder: Path, *, prove: bool = True) -> Result:
     """Check a submission where it stands.
 
     Args:

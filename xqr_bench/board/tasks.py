@@ -20,7 +20,7 @@ from xqr_bench.core.errors import DataError, RecordError, UnknownNameError
 from xqr_bench.core.types import LENIENT, PARAGRAPH, IntArray, Ranks, TaskData
 from xqr_bench.rank.exact import ranks_of
 from xqr_bench.rank.variants import group_relevants
-from xqr_bench.record import Record, relevance_ranks
+from xqr_bench.record import Result
 from xqr_bench.tasks import TaskSpec, list_specs, load_task, pending_downloads
 
 # The ranks of a submission under other rules of relevance: whether they are of its task.
@@ -76,7 +76,7 @@ def _digest(counts: np.ndarray) -> str:
     return hashlib.sha256(json.dumps(counts.tolist()).encode()).hexdigest()
 
 
-def check_relevance_files(path: Path, record: Record, known: dict[str, KnownRelevance]) -> None:
+def check_relevance_files(path: Path, record: Result, known: dict[str, KnownRelevance]) -> None:
     """Check the files of a record's rules of relevance, of which no byte is believed before.
 
     Args:
@@ -111,7 +111,7 @@ def check_relevance_files(path: Path, record: Record, known: dict[str, KnownRele
                 remedy=_REMEDY,
             )
         try:
-            variant = relevance_ranks(record, name)
+            variant = record.ranks_under(name)
         except (LookupError, TypeError, ValueError, ArithmeticError) as error:
             raise RecordError(
                 f"{there} is not as xqr-bench writes it", found=f"{type(error).__name__}: {error}", remedy=_REMEDY

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from xqr_bench.encode import BoundEncoder, ModelIdentity
     from xqr_bench.evaluation.ranker import Ranker
-    from xqr_bench.record import Record
+    from xqr_bench.record import Result
     from xqr_bench.tasks import Selection, TaskSpec
 
 
@@ -104,7 +104,7 @@ class Session:
         if trec.trec_settings is not None and trec.trec_run is None:
             raise UsageError("--trec-settings is given without --trec-run", remedy="name the folder: --trec-run DIR")
         todo = self.todo(ranker.name, ranker.identity)
-        records: list[Record] = []
+        records: list[Result] = []
         if todo:
             with RunProgress(quiet=self.quiet) as observe:
                 if trec.trec_run is not None:
@@ -126,14 +126,14 @@ class Session:
         self.finish(ranker.name, records)
         return bool(todo)
 
-    def finish(self, name: str, records: Sequence[Record]) -> None:
+    def finish(self, name: str, records: Sequence[Result]) -> None:
         """Save the records, and print them as the options say."""
-        from xqr_bench.record import record_path, save_record, to_json
+        from xqr_bench.record import record_path, save_record
 
         output = self._asked.output
         paths = [save_record(record, record_path(output, name, record.task.name)) for record in records]
         if self._asked.as_json:
-            echo_json("[" + ",\n".join(to_json(record) for record in records) + "]")
+            echo_json("[" + ",\n".join(path.read_text(encoding="utf-8") for path in paths) + "]")
         elif self.quiet:
             for path in paths:
                 echo(str(path))

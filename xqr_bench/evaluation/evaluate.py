@@ -18,7 +18,7 @@ from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.measure.certainty import attach_certainty
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import all_per_query, score
-from xqr_bench.record import ModelInfo, Provenance, RanksInfo, Record, provenance, ranks_digest
+from xqr_bench.record import ModelInfo, Provenance, RanksInfo, Result, provenance, ranks_digest
 from xqr_bench.record.describe import relevance_info, task_info
 from xqr_bench.tasks import Selection, TaskSpec, resolve_task
 
@@ -33,7 +33,7 @@ def evaluate(
     observe: Observer | None = None,
     arguments: Mapping[str, Any] | None = None,
     intervals: bool = True,
-) -> list[Record]:
+) -> list[Result]:
     """Rank tasks and score the rankings.
 
     Args:
@@ -163,7 +163,7 @@ def make_record(
     settings: Mapping[str, Any],
     arguments: Mapping[str, Any] | None = None,
     intervals: bool = True,
-) -> Record:
+) -> Result:
     """Score a ranking and put the record together, wherever it comes from.
 
     Args:
@@ -194,7 +194,7 @@ def make_record(
     hardware = provenance.hardware(device)
     if ranking.counted_on is not None:
         hardware["counted_on"] = ranking.counted_on
-    record = Record(
+    return Result(
         task=info,
         model=model,
         scores=scores,
@@ -218,5 +218,5 @@ def make_record(
             texts=ranking.texts,
         ),
         **ranking.facts,
+        ranks=ranks,
     )
-    return record.with_ranks(ranks)

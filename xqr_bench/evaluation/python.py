@@ -14,7 +14,7 @@ from xqr_bench.evaluation.evaluate import evaluate as evaluate_tasks
 from xqr_bench.evaluation.evaluate import opened
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.rank.index import IndexOptions
-from xqr_bench.record import Record
+from xqr_bench.record import Result
 from xqr_bench.tasks import Selection, TaskSpec
 
 
@@ -38,7 +38,7 @@ def evaluate(
     cache: bool = True,
     observe: Observer | None = None,
     **of_vectors: Unpack[OfVectors],
-) -> Record:
+) -> Result:
     """Score an encoder, or another ranker, on one task.
 
     Args:

@@ -16,12 +16,12 @@ from xqr_bench.record.model import (
 from xqr_bench.record.rank_files import check_possible, load_ranks, ranks_digest, save_ranks, save_relevance
 from xqr_bench.record.store import (
     Difference,
+    Result,
     folder_name,
     gained_intervals,
     load_record,
     recompute,
     record_path,
-    relevance_ranks,
     save_record,
     to_json,
 )
@@ -35,6 +35,7 @@ __all__ = [
     "Provenance",
     "RanksInfo",
     "Record",
+    "Result",
     "TaskInfo",
     "TextCounts",
     "TextDiagnostics",
@@ -46,7 +47,6 @@ __all__ = [
     "ranks_digest",
     "recompute",
     "record_path",
-    "relevance_ranks",
     "represented_languages",
     "save_ranks",
     "save_record",

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field
 
 from xqr_bench.core.errors import RecordError
-from xqr_bench.core.types import STRICT, Ranks
+from xqr_bench.core.types import STRICT
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.encode.transform import TransformFacts
 from xqr_bench.measure.scores import Group, SettingScores
@@ -22,7 +21,7 @@ SCHEMA_VERSION = 1
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class LanguageCounts(_Part):
@@ -165,34 +164,6 @@ class Record(_Part):
     )
     index: IndexFacts | None = Field(default=None, description="the FAISS index the ranks come from, if one was used")
     run_group: dict[str, Any] | None = Field(default=None, description="the study and arm this run belongs to")
-
-    _ranks: Ranks | None = PrivateAttr(default=None)
-    _place: Path | None = PrivateAttr(default=None)
-
-    def with_ranks(self, ranks: Ranks | None, place: Path | None = None) -> Record:
-        """The record with the ranks its scores follow from, and the file it was read from; copies of it keep both."""
-        made = self.model_copy()
-        made._ranks, made._place = ranks, place
-        return made
-
-    @property
-    def place(self) -> Path | None:
-        """The file it was read from, if it was."""
-        return self._place
-
-    @property
-    def ranks(self) -> Ranks:
-        """The ranks behind the scores.
-
-        Raises:
-            RecordError: the record was loaded without them.
-        """
-        if self._ranks is None:
-            raise RecordError(
-                "this record was loaded without its ranks",
-                remedy="load it with load_record(path, ranks=True)",
-            )
-        return self._ranks
 
     def scores_under(self, relevance: str) -> dict[str, SettingScores]:
         """Scores by setting under a rule of relevance; strict: the scores of the record.

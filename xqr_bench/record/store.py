@@ -6,11 +6,10 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar, overload
 
-from pydantic import ValidationError
+from pydantic import Field, InstanceOf, PrivateAttr, ValidationError
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError
@@ -19,7 +18,7 @@ from xqr_bench.core.types import LENIENT, STRICT, Ranks
 from xqr_bench.measure.certainty import attach_certainty, score_variant
 from xqr_bench.measure.linear import BOOTSTRAP, JACKKNIFE
 from xqr_bench.measure.scores import SettingScores, all_per_query, score
-from xqr_bench.record.model import SCHEMA_VERSION, Record
+from xqr_bench.record.model import SCHEMA_VERSION, Record, RelevanceInfo
 from xqr_bench.record.rank_files import (
     check_possible,
     load_ranks,
@@ -30,6 +29,7 @@ from xqr_bench.record.rank_files import (
     save_relevance,
 )
 
+Part = TypeVar("Part", Record, RelevanceInfo)
 INTERVALS = ("interval", "article_interval")
 # schema version -> a function that turns its JSON into that of the next version
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -63,7 +63,46 @@ def _write_nulls(scores: dict[str, SettingScores], data: dict[str, Any]) -> None
                 (place if part == "macro" else place[part][key])[metric]["value"] = None
 
 
-def save_record(record: Record, path: Path) -> Path:
+class Result(Record):
+    """A record with the ranks that its scores follow from, and the file it was read from; its JSON holds neither.
+
+    It is a record itself, so that whatever reads, prints or draws a record takes what `evaluate` returns.
+    """
+
+    ranks: InstanceOf[Ranks] = Field(exclude=True, repr=False)
+    place: Path | None = Field(default=None, exclude=True, repr=False)
+    _ranks_read: dict[str, Ranks] = PrivateAttr(default_factory=dict)
+
+    @classmethod
+    def of(cls, record: Record, ranks: Ranks, place: Path | None = None) -> Result:
+        """The record with these ranks, at this file."""
+        return cls.model_construct(record.model_fields_set, **dict(record), ranks=ranks, place=place)
+
+    def ranks_under(self, relevance: str) -> Ranks:
+        """The ranks under a rule of relevance, read from the file beside the record when they are first asked for.
+
+        Raises:
+            RecordError: there are no scores under this rule, or the file is missing or not that of the record.
+        """
+        self.scores_under(relevance)
+        at_hand = {**self._ranks_read, **self.ranks.variants, STRICT: self.ranks}
+        if relevance in at_hand:
+            return at_hand[relevance]
+        info = self.relevance[relevance].ranks_file
+        if info is None or self.place is None:
+            raise RecordError(
+                f"the ranks of {relevance} relevance are not at hand", remedy="load the record from its file"
+            )
+        path = file_beside(self.place, info.file)
+        # the paragraph file holds what the rule adds to the strict relevants, the lenient one a row for each of them
+        rows = info.n_relevants - (0 if relevance == LENIENT else self.ranks.n_relevants)
+        ranks = load_relevance(relevance, self.ranks, path, rows)
+        _check_digest(path, self.place, relevance_digest(relevance, self.ranks, ranks), info.digest)
+        self._ranks_read[relevance] = ranks
+        return ranks
+
+
+def save_record(result: Result, path: Path) -> Path:
     """Write the record to `path` and its ranks beside it; the record comes last.
 
     The ranks stand in `<task>.ranks.parquet`, those under other rules of relevance in `<task>.<rule>.parquet`.
@@ -71,19 +110,29 @@ def save_record(record: Record, path: Path) -> Path:
     Returns:
         the path of the record.
     """
+    variants = {name: result.ranks_under(name) for name, info in result.relevance.items() if info.ranks_file}
     ranks_path = path.with_suffix(".ranks.parquet")
-    variants = {name: relevance_ranks(record, name) for name in record.relevance if record.relevance[name].ranks_file}
-    save_ranks(record.ranks, ranks_path)
-    record.ranks_file.file = ranks_path.name
-    for name, variant in variants.items():
-        info, there = record.relevance[name].ranks_file, path.with_suffix(f".{name}.parquet")
-        save_relevance(name, record.ranks, variant, there)
-        if info is not None:
-            info.file = there.name
-    write_text(path, to_json(record))
+    save_ranks(result.ranks, ranks_path)
+    relevance = dict(result.relevance)
+    for name, ranks in variants.items():
+        beside = path.with_suffix(f".{name}.parquet")
+        save_relevance(name, result.ranks, ranks, beside)
+        relevance[name] = _with_file(relevance[name], beside)
+    named = _with_file(result, ranks_path).model_copy(update={"relevance": relevance})
+    write_text(path, to_json(named))
     return path
 
 
+def _with_file(part: Part, path: Path) -> Part:
+    """A record, or a part of it, that names the file of its ranks."""
+    info = part.ranks_file
+    return part.model_copy(update={"ranks_file": info and info.model_copy(update={"file": path.name})})
+
+
+@overload
+def load_record(path: Path | str, *, ranks: Literal[True]) -> Result: ...
+@overload
+def load_record(path: Path | str, *, ranks: bool = False) -> Record: ...
 def load_record(path: Path | str, *, ranks: bool = False) -> Record:
     """Read a record of this or any older schema version.
 
@@ -124,38 +173,11 @@ def load_record(path: Path | str, *, ranks: bool = False) -> Record:
             remedy="compare it with leaderboard/schema.json",
         ) from error
     if not ranks:
-        return record.with_ranks(None, path)
+        return record
     there = file_beside(path, record.ranks_file.file)
     loaded = load_ranks(there, record.ranks_file.n_relevants)
     _check_digest(there, path, ranks_digest(loaded), record.ranks_file.digest)
-    return record.with_ranks(loaded, path)
-
-
-def relevance_ranks(record: Record, name: str) -> Ranks:
-    """The record's ranks under a rule of relevance, read from the file beside it when they are first asked for.
-
-    Args:
-        record: with its strict ranks.
-        name: strict, or a rule that the record has.
-
-    Raises:
-        RecordError: the record has no scores under this rule, or the file is missing or not that of the record.
-    """
-    strict = record.ranks
-    if name == STRICT:
-        return strict
-    record.scores_under(name)
-    info = record.relevance[name].ranks_file
-    if name not in strict.variants and info is not None and record.place is not None:
-        path = file_beside(record.place, info.file)
-        # the paragraph file holds what the rule adds to the strict relevants, the lenient one a row for each of them
-        rows = info.n_relevants - (0 if name == LENIENT else strict.n_relevants)
-        variant = load_relevance(name, strict, path, rows)
-        _check_digest(path, record.place, relevance_digest(name, strict, variant), info.digest)
-        record._ranks = strict = replace(strict, variants={**strict.variants, name: variant})
-    if name not in strict.variants:
-        raise RecordError(f"the ranks of {name} relevance are not at hand", remedy="load the record from its file")
-    return strict.variants[name]
+    return Result.of(record, loaded, path)
 
 
 def file_beside(path: Path, name: str | None) -> Path:
@@ -186,7 +208,7 @@ class Difference(NamedTuple):
     recomputed: Any
 
 
-def recompute(record: Record) -> tuple[Record, list[Difference]]:
+def recompute(record: Result) -> tuple[Result, list[Difference]]:
     """Compute every score anew from the record's ranks.
 
     Returns:
@@ -195,7 +217,7 @@ def recompute(record: Record) -> tuple[Record, list[Difference]]:
         has by a method since replaced, is no difference, the record is older: `gained_intervals` counts those.
 
     Raises:
-        RecordError: the ranks are not possible, or the record was loaded without them.
+        RecordError: the ranks are not possible.
     """
     ranks, task = record.ranks, record.task
     check_possible(ranks)
@@ -206,7 +228,7 @@ def recompute(record: Record) -> tuple[Record, list[Difference]]:
     for name, info in record.relevance.items():
         under: dict[str, SettingScores] = {}
         if info.ranks_file is not None:
-            under = score_variant(name, relevance_ranks(record, name), task.metrics, task.settings, task.groups)
+            under = score_variant(name, record.ranks_under(name), task.metrics, task.settings, task.groups)
         relevance[name] = info.model_copy(update={"scores": under})
     new = record.model_copy(update={"scores": scores, "relevance": relevance})
     stored_and_new = zip(_scores_by_place(record).items(), _scores_by_place(new).values(), strict=True)

@@ -21,7 +21,7 @@ from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, STRIC
 from xqr_bench.measure.certainty import variant_values
 from xqr_bench.measure.scores import SettingScores
 from xqr_bench.measure.scores import score as score_text
-from xqr_bench.record import Record, relevance_ranks
+from xqr_bench.record import Record, Result
 from xqr_bench.report.frontier import Point, by_rank, on_frontier
 from xqr_bench.report.numbers import cell_name, number, on_two_lines
 
@@ -203,7 +203,9 @@ def score_matrix(record: Record, metric: str, relevance: str = STRICT) -> Matrix
     """
     scores = record.scores
     if relevance != STRICT:
-        by_query = variant_values(relevance, relevance_ranks(record, relevance), [metric], record.task.settings)
+        if not isinstance(record, Result):
+            raise TypeError(f"scores of language pairs under {relevance} relevance need the ranks of the record")
+        by_query = variant_values(relevance, record.ranks_under(relevance), [metric], record.task.settings)
         scores = score_text(by_query, {})[0]
     cells: Pairs = {}
     if MONOLINGUAL in scores:
