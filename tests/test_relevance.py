@@ -12,6 +12,7 @@ import pytest
 import pytrec_eval
 
 from tests.conftest import needs_data
+from tests.kit import edit, read_json
 from xqr_bench import evaluate
 from xqr_bench.analysis.asked import Choice
 from xqr_bench.analysis.compare import compare
@@ -177,9 +178,7 @@ def test_there_and_back(which: str, request: pytest.FixtureRequest, tmp_path: Pa
 
 def test_a_changed_figure_is_found(record: Record, tmp_path: Path) -> None:
     path = save_record(record, tmp_path / "mini.json")
-    data = json.loads(path.read_text(encoding="utf-8"))
-    data["relevance"]["paragraph"]["scores"]["multilingual"]["map"]["value"] += 0.01
-    path.write_text(json.dumps(data), encoding="utf-8")
+    edit(path, lambda data: data["relevance"]["paragraph"]["scores"]["multilingual"]["map"].update(value=0.9))
     _, differences = recompute(load_record(path, ranks=True))
     assert [found.place for found in differences] == ["relevance.paragraph.multilingual.map.value"]
 
@@ -279,7 +278,7 @@ def test_other_counts_of_the_same_thing(task: str, column: int) -> None:
     for path in sorted((Path(os.environ["XQR_BENCH_DATA"]) / task).glob("*.json")):
         counts = np.zeros(3)
         number = 0
-        for article in json.loads(path.read_text(encoding="utf-8"))["data"]:
+        for article in read_json(path)["data"]:
             for paragraph in article["paragraphs"]:
                 for qa in paragraph["qas"]:
                     number += 1

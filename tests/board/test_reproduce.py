@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.board.conftest import edit_ranks, score
-from tests.kit import contents, edit, run
+from tests.kit import contents, edit, read_json, run
 from xqr_bench.board.reproduce import compare, reproduce
 from xqr_bench.board.row import reproduce_command
 from xqr_bench.board.submissions import Found, Tolerance, load_attestation, submit, verify
@@ -190,7 +189,7 @@ def test_the_file_names_no_local_path(saved: Path, tmp_path: Path) -> None:
     code = tmp_path / "same.py"
     code.write_text("from xqr_bench.encode.char_ngrams import CharNgrams as Same\n", encoding="utf-8")
     done = reproduce(saved, model=f"{code}:Same")
-    made = json.loads(done.written.read_text(encoding="utf-8"))
+    made = read_json(done.written)
     assert made["model"] == "same.py:Same"
     assert str(tmp_path) not in done.written.read_text(encoding="utf-8")
 

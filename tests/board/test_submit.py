@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.board.conftest import edit_ranks, score
-from tests.kit import contents, edit
+from tests.kit import contents, edit, read_json
 from xqr_bench import load_record
 from xqr_bench.board.files import MAX_RECORD, max_ranks, version_of
 from xqr_bench.board.submissions import submit
@@ -264,7 +264,7 @@ def _ranks_of_less(saved: Path) -> None:
 
 
 def test_ranks_of_a_part(saved: Path, board: Path) -> None:
-    facts = json.loads(saved.read_text(encoding="utf-8"))["task"]
+    facts = read_json(saved)["task"]
     _ranks_of_less(saved)
     edit(saved, lambda data: data.update(task=facts))
     with pytest.raises(RecordError, match="does not hold all ranks of mini"):
@@ -355,7 +355,7 @@ def test_the_leaderboard_is_a_folder(saved: Path) -> None:
 
 def test_a_record_of_the_first_version_loads_for_ever() -> None:
     path = Path(__file__).parent / "fixtures" / "record-1" / "mini.json"
-    assert json.loads(path.read_text(encoding="utf-8"))["schema_version"] == 1
+    assert read_json(path)["schema_version"] == 1
     record = load_record(path, ranks=True)
     assert record.scores["multilingual"].macro["map"].value == pytest.approx(0.3027094489028986, abs=1e-12)
     assert record.ranks.n_queries == 36

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.kit import run
+from tests.kit import read_json, run
 
 TOY = Path(__file__).resolve().parents[1] / "encode" / "store" / "sensitive.py"
 MODEL = f"{TOY}:Sensitive"
@@ -110,7 +110,7 @@ def test_a_record_after_twenty_kills_is_the_record_of_an_undisturbed_run(tmp_pat
         run = start(folder)
         assert run.wait() == 0
         (path,) = (tmp_path / folder).rglob("mini.json")
-        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        found: dict[str, Any] = read_json(path)
         for name in ("created", "seconds", "texts", "arguments"):
             del found["provenance"][name]
         return found

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import run
+from tests.kit import read_json, run
 from xqr_bench.analysis.choice import Comparison
 from xqr_bench.report.plots import KINDS
 
@@ -52,7 +52,7 @@ def test_json(records: Path) -> None:
         "task", "a", "b", "setting", "metric", "difference", "interval", "article_interval", "effect_size", "p",
         "p_t", "p_article", "p_adjusted", "adjustment", "n_questions", "verdict", "scope", "seed", "resamples",
     }  # fmt: skip
-    record_a, record_b = (json.loads(Path(path).read_text(encoding="utf-8")) for path in (A, B))
+    record_a, record_b = (read_json(Path(path)) for path in (A, B))
     for found in data["comparisons"]:
         assert set(found) == set(Comparison.model_fields) >= wanted
         assert set(found["interval"]) >= {"low", "high", "level", "unit", "method", "n_units"}
@@ -131,7 +131,7 @@ def test_a_plot_of_a_difference(records: Path) -> None:
 
 def test_an_incomplete_record_says_so_in_the_bars(records: Path) -> None:
     """A record of an older version has no intervals: bars without whiskers, no error."""
-    data = json.loads(Path(A).read_text(encoding="utf-8"))
+    data = read_json(Path(A))
     for scores in data["scores"]["multilingual"]["by_query_language"].values():
         for score in scores.values():
             score.pop("interval", None)

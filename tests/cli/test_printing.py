@@ -18,7 +18,7 @@ import yaml
 from markdown_it import MarkdownIt
 
 import xqr_bench
-from tests.kit import Done, run
+from tests.kit import Done, read_json, run
 from xqr_bench.cli.main import COMMANDS
 from xqr_bench.cli.printing import clean_python, console, echo, echo_json
 from xqr_bench.cli.progress import RunProgress
@@ -57,7 +57,7 @@ def changed(path: Path, to: Path, change: Callable[[dict[str, Any]], object]) ->
     to.mkdir()
     for beside in path.parent.iterdir():
         (to / beside.name).write_bytes(beside.read_bytes())
-    data = json.loads(path.read_text(encoding="utf-8"))
+    data = read_json(path)
     change(data)
     (to / path.name).write_text(json.dumps(data), encoding="utf-8")
     return to / path.name

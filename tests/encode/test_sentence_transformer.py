@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.encode.toys import TOY
-from tests.kit import make_task
+from tests.kit import edit, make_task
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
 from xqr_bench.encode.hub import digest_of_folder
@@ -91,10 +90,8 @@ def test_a_plain_transformer_is_pooled_by_its_mean_and_says_so(plain_model: Path
 
 @pytest.mark.parametrize("similarity", ["euclidean", "manhattan"])
 def test_a_similarity_without_a_matrix_product_is_refused(model: Path, tmp_path: Path, similarity: str) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(model, copy)
-    config = copy / "config_sentence_transformers.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"similarity_fn_name": similarity}))
+    copy = Path(shutil.copytree(model, tmp_path / "copy"))
+    edit(copy / "config_sentence_transformers.json", lambda config: config.update({"similarity_fn_name": similarity}))
     message = (
         f"copy declares the similarity '{similarity}'; a similarity without a matrix product cannot be ranked here"
     )
@@ -104,10 +101,11 @@ def test_a_similarity_without_a_matrix_product_is_refused(model: Path, tmp_path:
 
 
 def test_a_passage_prompt_that_the_library_leaves_unused_is_a_warning(model: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(model, copy)
-    config = copy / "config_sentence_transformers.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"prompts": {"query": "q: ", "passage": "p: "}}))
+    copy = Path(shutil.copytree(model, tmp_path / "copy"))
+    edit(
+        copy / "config_sentence_transformers.json",
+        lambda config: config.update({"prompts": {"query": "q: ", "passage": "p: "}}),
+    )
     bound = load_encoder(copy, options())
     used = bound.identity.candidate_prompt
     assert used in (None, "p: ")  # sentence-transformers 5 and 6 differ
@@ -150,11 +148,8 @@ def test_a_model_with_code_of_its_own_needs_the_flag(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
-    copy = tmp_path / "copy"
-    shutil.copytree(model, copy)
-    modules = json.loads((copy / "modules.json").read_text())
-    modules[0]["type"] = "own_code.OwnTransformer"
-    (copy / "modules.json").write_text(json.dumps(modules))
+    copy = Path(shutil.copytree(model, tmp_path / "copy"))
+    edit(copy / "modules.json", lambda modules: modules[0].update(type="own_code.OwnTransformer"))
     (copy / "own_code.py").write_text(
         "from sentence_transformers.base.modules import Transformer\nclass OwnTransformer(Transformer):\n    pass\n"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 import tomllib
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import Seen, page_text, ran
+from tests.kit import Seen, page_text, ran, read_json
 from xqr_bench.core.errors import UsageError, XqrBenchError
 from xqr_bench.core.types import SETTINGS
 from xqr_bench.encode import load_encoder
@@ -24,7 +23,7 @@ from xqr_bench.rank.index import IndexOptions
 from xqr_bench.rank.runs import plan_runs, write_runs
 from xqr_bench.record import Record, recompute
 
-GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text("utf-8"))
+GOLDEN = read_json(Path(__file__).parent / "golden.json")
 """Family -> setting -> MAP and rank distance on mini, from when each family had a loop of its own (commit 75c2c23)."""
 PAGE = page_text("rankers.md")
 
@@ -96,7 +95,7 @@ def test_what_a_new_ranker_costs(by_length: None) -> None:
     ran(*command.split(), "--trec-run", "runs", "--quiet")
     record = names["record"]
     assert isinstance(record, Record)
-    saved = json.loads(Path("results/by-length/mini.json").read_text("utf-8"))
+    saved = read_json(Path("results/by-length/mini.json"))
     assert saved["ranks_file"]["digest"] == record.ranks_file.digest
     assert saved["model"]["identity"]["revision"] == "short"
     assert saved["provenance"]["arguments"]["model"] == "by-length:short"

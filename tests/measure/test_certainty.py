@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit import edit
 from xqr_bench import evaluate, load_record
 from xqr_bench.measure.certainty import figure_contrasts
 from xqr_bench.measure.differences import verdict
@@ -49,23 +49,17 @@ def test_every_figure_has_both_intervals(record: Record) -> None:
     assert record.provenance.seconds["certainty"] > 0
 
 
-def _without_intervals(path: Path) -> None:
-    data = json.loads(path.read_text(encoding="utf-8"))
-
-    def strip(part: object) -> None:
-        if isinstance(part, dict):
-            for name in ("interval", "article_interval"):
-                part.pop(name, None)
-            for value in part.values():
-                strip(value)
-
-    strip(data["scores"])
-    path.write_text(json.dumps(data), encoding="utf-8")
+def strip(part: object) -> None:
+    if isinstance(part, dict):
+        for name in ("interval", "article_interval"):
+            part.pop(name, None)
+        for value in part.values():
+            strip(value)
 
 
 def test_an_older_record_gains_them_and_is_not_accused(record: Record, tmp_path: Path) -> None:
     path = save_record(record, tmp_path / "mini.json")
-    _without_intervals(path)
+    edit(path, lambda data: strip(data["scores"]))
     old = load_record(path, ranks=True)
     new, differences = recompute(old)
     assert differences == []
@@ -76,10 +70,8 @@ def test_an_older_record_gains_them_and_is_not_accused(record: Record, tmp_path:
 
 def test_an_interval_by_an_older_method_is_renewed_and_not_accused(record: Record, tmp_path: Path) -> None:
     path = save_record(record, tmp_path / "mini.json")
-    data = json.loads(path.read_text(encoding="utf-8"))
-    interval = data["scores"]["multilingual"]["language_order_w"]["interval"]
-    interval.update(method="bootstrap, percentile, 2000 resamples", low=interval["low"] + 0.1)
-    path.write_text(json.dumps(data), encoding="utf-8")
+    older = {"method": "bootstrap, percentile, 2000 resamples", "low": 0.0}
+    edit(path, lambda data: data["scores"]["multilingual"]["language_order_w"]["interval"].update(older))
     old = load_record(path, ranks=True)
     new, differences = recompute(old)
     assert differences == []

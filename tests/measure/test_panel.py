@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import VECTORS, needs_data, needs_vectors
-from tests.kit import run
+from tests.kit import read_json, run
 from xqr_bench.core.types import Candidate, Query, TaskData
 from xqr_bench.encode import Embeddings
 from xqr_bench.measure.geometry import Geometry, language_probe, measure_geometry
@@ -136,7 +136,7 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert "language probe" in done.out
     assert "as encoded" in done.out
-    panels = [Geometry.model_validate(found) for found in json.loads(written.read_text(encoding="utf-8"))]
+    panels = [Geometry.model_validate(found) for found in read_json(written)]
     assert [panel.transform for panel in panels] == [None, "center"]
     assert panels[1].probe < panels[0].probe
     markdown = run("geometry", "char-ngrams", "--markdown", "--languages", "de,en", "--quiet", "--no-cache")

@@ -60,6 +60,7 @@ def literal_rows(scores: np.ndarray, wanted: int, pool: list[int]) -> tuple[int,
 def check(data: TaskData, ranks: Ranks, pooled: np.ndarray, own: np.ndarray) -> None:
     language = np.array([candidate.language for candidate in data.candidates])
     everything = list(range(len(data.candidates)))
+    of_language = {name: np.flatnonzero(language == name).tolist() for name in data.languages}
     for query, scores in enumerate(pooled):
         best = (scores == scores.max()) & (scores > -np.inf)
         assert ranks.top[query].tolist() == [int((best & (language == name)).sum()) for name in data.languages]
@@ -69,16 +70,15 @@ def check(data: TaskData, ranks: Ranks, pooled: np.ndarray, own: np.ndarray) -> 
     row = 0
     for query, relevant in enumerate(data.relevants):
         left = set(data.echoes[query])
-        stay = [index for index in everything if index not in left]
+        pools = {name: [index for index in of_language[name] if index not in left] for name in data.languages}
         assert lenient.removed[query].tolist() == [sum(language[i] == name for i in left) for name in data.languages]
         for index in relevant:
             for column, name in enumerate(data.languages):
-                pool = [i for i in stay if language[i] == name]
                 counts = (int(lenient.gt[row, column]), int(lenient.eq[row, column]))
-                assert counts == literal_rows_in(pooled[query], index, pool)
+                assert counts == literal_rows_in(pooled[query], index, pools[name])
             if ranks.own_gt is not None:
-                pool = [i for i in stay if language[i] == language[index]]
-                assert (lenient.own_gt[row], lenient.own_eq[row]) == literal_rows(own[query], index, pool)
+                alone = literal_rows(own[query], index, pools[language[index]])
+                assert (lenient.own_gt[row], lenient.own_eq[row]) == alone
             row += 1
 
     paragraph = ranks.variants[PARAGRAPH]
@@ -91,7 +91,7 @@ def check(data: TaskData, ranks: Ranks, pooled: np.ndarray, own: np.ndarray) -> 
             (
                 data.languages.index(str(language[i])),
                 *literal_rows(pooled[query], i, everything),
-                *literal_rows(own[query], i, [j for j in everything if language[j] == language[i]]),
+                *literal_rows(own[query], i, of_language[language[i]]),
             )
             for i in wanted
         )

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from tests.kit import run
+from tests.kit import read_json, run
 from xqr_bench.core.errors import DataError, UnknownNameError, UsageError
 from xqr_bench.record.exposure import LEVELS, MEANING, Exposure, default_exposure, read_declaration
 from xqr_bench.record.exposure_search import find_texts, read_texts
@@ -131,6 +131,6 @@ def test_the_command(tmp_path: Path) -> None:
     assert done.code == 0, done.err
     assert "level: evaluation text" in done.out
     assert "train.jsonl:1" in done.out
-    assert json.loads(out.read_text(encoding="utf-8"))["counts"]["question"]["exact"] == 1
+    assert read_json(out)["counts"]["question"]["exact"] == 1
     assert json.loads(run("exposure", "--task", "mini", "--data", data, "--json").out)["level"] == "evaluation text"
     assert run("exposure", "--task", "mini", "--data", str(tmp_path / "no.txt")).code == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from tests.kit import edit
+from tests.kit import edit, read_json
 from xqr_bench import evaluate, load_record
 from xqr_bench.core.errors import RecordError
 from xqr_bench.record import (
@@ -51,7 +50,7 @@ def test_a_record_made_by_an_installed_package_loads(record: Record, tmp_path: P
 
 def test_the_same_run_gives_the_same_bytes(saved: Path, tmp_path: Path) -> None:
     second = save_record(evaluate("char-ngrams", "mini"), tmp_path / "again" / "mini.json")
-    first, other = (json.loads(path.read_text(encoding="utf-8")) for path in (saved, second))
+    first, other = (read_json(path) for path in (saved, second))
     for data in (first, other):
         data["provenance"].pop("created")
         data["provenance"].pop("seconds")
@@ -94,9 +93,9 @@ def test_impossible_lists_of_their_own_are_refused(record: Record) -> None:
 
 
 def test_it_follows_the_shipped_schema(saved: Path) -> None:
-    schema = json.loads((ROOT / "leaderboard" / "schema.json").read_text(encoding="utf-8"))
+    schema = read_json(ROOT / "leaderboard" / "schema.json")
     jsonschema.Draft202012Validator.check_schema(schema)
-    jsonschema.validate(json.loads(saved.read_text(encoding="utf-8")), schema)
+    jsonschema.validate(read_json(saved), schema)
 
 
 def test_the_shipped_schema_is_current() -> None:
@@ -106,7 +105,7 @@ def test_the_shipped_schema_is_current() -> None:
 
 def test_the_contract(saved: Path) -> None:
     """The keys other tools read."""
-    data = json.loads(saved.read_text(encoding="utf-8"))
+    data = read_json(saved)
     assert data["schema_version"] == 1
     assert data["task"]["name"] == "mini"
     assert data["model"]["name"] == "char-ngrams"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.kit import ran, run
+from tests.kit import ran, read_json, run
 from tests.studies.test_design import PLAN, numbers
 from tests.train.build import tiny_xlm_r
 from xqr_bench.board.files import study_command
@@ -92,7 +92,7 @@ def test_records_say_where_they_belong(done: Path) -> None:
     }
     assert record.training["training"]["updates"] == 8  # the checkpoint, not the end
     assert record.exposure.level is not None
-    summary = json.loads((done / "sweep.json").read_text(encoding="utf-8"))
+    summary = read_json(done / "sweep.json")
     assert set(summary["runs"]) == {run.id for run in RUNS}
     assert summary["plans_of_runs"] == [sha256_of(PLAN)]
     files = summary["runs"]["demo/alpha-0/seed-00"]["files"]
@@ -222,7 +222,7 @@ def test_alignment_is_done_once_and_read_back_bit_for_bit(tmp_path: Path) -> Non
     words[words.index("--condition") + 1] = "S1b"
     shown = ran(*words[1:], "--dry-run")
     assert shown.out.splitlines()[0] == "S1b/aligned/seed-00"
-    weights = {name: run["weights"] for name, run in json.loads(plain.read_text(encoding="utf-8"))["runs"].items()}
+    weights = {name: run["weights"] for name, run in read_json(plain)["runs"].items()}
     assert len(set(weights.values())) == 3
     cache = FolderCache(tmp_path / "none")
     assert cache.get("other", "key", lambda: 5) == 5
@@ -241,7 +241,7 @@ def test_a_loss_that_is_no_number_is_tried_twice_and_noted(tmp_path: Path, monke
     path = sweep(asked(tmp_path, runs=RUNS[:1]), lambda run, well: told.append(well))
     assert len(tries) == 2
     assert told == [False]
-    failed = json.loads(path.read_text(encoding="utf-8"))["failed"]
+    failed = read_json(path)["failed"]
     assert failed == [{"id": RUNS[0].id, "error": failed[0]["error"]}]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -88,3 +89,14 @@ def tiny_xlm_r(folder: Path, texts: list[str]) -> Path:
     XLMRobertaModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def write_pairs(folder: Path, n: int = 12) -> Path:
+    """A file of training data: `n` questions in German and English."""
+    lines = [
+        {"id": f"q{i}", "languages": {c: {"query": f"ask {i} {c}", "passage": f"say {i} {c}"} for c in ("de", "en")}}
+        for i in range(n)
+    ]
+    path = folder / "pairs.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path

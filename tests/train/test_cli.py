@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit import ran, run
+from tests.train.build import write_pairs
 from xqr_bench.record import load_record
 from xqr_bench.record.provenance import load_training
 
@@ -17,18 +18,7 @@ SMALL = ["--updates", "4", "--batch-size", "4", "--vocabulary", "320", "--dimens
 
 @pytest.fixture
 def data(tmp_path: Path) -> str:
-    lines = [
-        json.dumps(
-            {
-                "id": f"q{i}",
-                "languages": {c: {"query": f"ask {i} {c}", "passage": f"say {i} {c}"} for c in ("de", "en")},
-            }
-        )
-        for i in range(12)
-    ]
-    path = tmp_path / "pairs.jsonl"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return str(path)
+    return str(write_pairs(tmp_path))
 
 
 def call(*arguments: str) -> str:

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 from tests.hub import COMMIT, serving
+from tests.train.build import write_pairs
 from xqr_bench.record.provenance import load_training
 from xqr_bench.train.initial import learn_vocabulary, static_model
-
-
-def pairs(folder: Path) -> Path:
-    path = folder / "pairs.jsonl"
-    lines = [
-        {"id": f"q{i}", "languages": {c: {"query": f"ask {i} {c}", "passage": f"say {i} {c}"} for c in ("de", "en")}}
-        for i in range(12)
-    ]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    return path
 
 
 def train(base: str, data: Path, output: Path, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -37,7 +27,7 @@ def train(base: str, data: Path, output: Path, home: Path, **environment: str) -
 
 
 def test_a_model_of_the_hub_is_trained_and_found_again_without_the_hub(tmp_path: Path) -> None:
-    data, home = pairs(tmp_path), tmp_path / "hub"
+    data, home = write_pairs(tmp_path), tmp_path / "hub"
     vocabulary = learn_vocabulary([f"ask say {i} de en" for i in range(12)], 300)
     static_model(vocabulary, 8, seed=0).save(str(tmp_path / "tiny"))
     with serving(tmp_path / "tiny") as hub:

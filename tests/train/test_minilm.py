@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import subprocess
 import sys
@@ -13,7 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.train.build import parallel, planned
+from tests.kit import read_json
+from tests.train.build import parallel, planned, write_pairs
 from xqr_bench.core.errors import UsageError
 from xqr_bench.train import TrainConfig, train
 from xqr_bench.train.recipe import Recipe, get_recipe
@@ -141,17 +141,7 @@ def test_two_processes_give_the_weights_of_one(tmp_path: Path) -> None:
 
     AdamW hardly sees the scale of a gradient, so the losses are compared too, update by update.
     """
-    lines = [
-        json.dumps(
-            {
-                "id": f"q{i}",
-                "languages": {c: {"query": f"ask {i} {c}", "passage": f"say {i} {c}"} for c in ("de", "en")},
-            }
-        )
-        for i in range(30)
-    ]
-    (tmp_path / "pairs.jsonl").write_text("\n".join(lines) + "\n")
-    options = ["--data", str(tmp_path / "pairs.jsonl"), "--updates", "8", "--batch-size", "6", "--vocabulary", "320"]
+    options = ["--data", str(write_pairs(tmp_path, 30)), "--updates", "8", "--batch-size", "6", "--vocabulary", "320"]
     options += ["--dimensions", "16", "--quiet"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -164,7 +154,7 @@ def test_two_processes_give_the_weights_of_one(tmp_path: Path) -> None:
     one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
     for key in one:
         torch.testing.assert_close(one[key], two[key], rtol=0, atol=1e-5)
-    records = [json.loads((tmp_path / name / "xqr_bench_training.json").read_text()) for name in ("one", "two")]
+    records = [read_json(tmp_path / name / "xqr_bench_training.json") for name in ("one", "two")]
     assert [record["processes"] for record in records] == [1, 2]
     assert [record["gathered"] for record in records] == [False, True]
     losses = [[loss for _, loss in record["training"]["loss"]] for record in records]

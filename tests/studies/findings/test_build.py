@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.kit import ran
+from tests.kit import edit, ran
 from tests.studies.test_design import PLAN
 from tests.studies.test_results import FOLDED
 from tests.studies.test_sweep import asked as sweep_of
@@ -34,9 +34,9 @@ MAIN = ["alpha-0", "alpha-0.5", "alpha-1", "untrained"]
 def represented(folder: Path) -> None:
     """Tiny models do not tell texts of some languages apart; here they count all the same."""
     for path in folder.rglob(DONE):
-        found = json.loads(path.read_text(encoding="utf-8"))
-        found["distinct_query_vectors"] = dict.fromkeys(found["distinct_query_vectors"], 1.0)
-        path.write_text(json.dumps(found), encoding="utf-8")
+        edit(
+            path, lambda found: found.update(distinct_query_vectors=dict.fromkeys(found["distinct_query_vectors"], 1.0))
+        )
 
 
 @pytest.fixture(scope="module")
@@ -161,10 +161,7 @@ def test_the_same_bytes(folder: Path, found: Ratios, tmp_path: Path) -> None:
 
 def test_plans_are_told_apart(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "study")
-    path = tmp_path / "study/demo/alpha-1/seed-00/run.json"
-    run = json.loads(path.read_text(encoding="utf-8"))
-    run["run_group"]["plan"] = "0" * 64
-    path.write_text(json.dumps(run), encoding="utf-8")
+    edit(tmp_path / "study/demo/alpha-1/seed-00/run.json", lambda run: run["run_group"].update(plan="0" * 64))
     found = build_ratios(Asked(tmp_path / "study", PLAN, resamples=100))
     assert demo(found).plans == {"0" * 64: 1, sha256_of(PLAN): 11}
     assert "11 of 12 runs under the present plan" in dict(origins(found, demo(found)))["plan"]
@@ -216,14 +213,12 @@ def test_an_initial_model_from_elsewhere_is_named(tmp_path: Path, monkeypatch: p
     sweep(sweep_of(tmp_path, runs=runs))
     represented(tmp_path)
     monkeypatch.setitem(CONDITIONS, "folded", FOLDED)
-    about = json.loads((tmp_path / STUDY_FILE).read_text(encoding="utf-8"))
     for base, begin, level in (
         ("static", "random initial model", "retrieval-trained and untouched"),
         ("labse", "initial model labse", "retrieval-trained and not retrieval-trained"),
         ("/some/where/minilm", "initial model minilm", "retrieval-trained and not retrieval-trained"),
     ):
-        about["numbers"]["base"] = base
-        (tmp_path / STUDY_FILE).write_text(json.dumps(about), encoding="utf-8")
+        edit(tmp_path / STUDY_FILE, lambda about: about["numbers"].update(base=base))  # noqa: B023
         found = build_ratios(Asked(tmp_path, PLAN, resamples=100))
         condition = demo(found)
         assert begin in condition.about
