@@ -12,7 +12,7 @@ import pytest
 import pytrec_eval
 
 from tests.conftest import needs_data
-from tests.kit import edit, read_json
+from tests.kit import BOARD, ROOT, edit, read_json
 from xqr_bench import evaluate
 from xqr_bench.analysis.asked import Choice
 from xqr_bench.analysis.compare import compare
@@ -28,8 +28,6 @@ from xqr_bench.record import Record, load_record, recompute, save_record, to_jso
 from xqr_bench.report.listings import repeated_answers
 from xqr_bench.tasks import load_task, resolve_task
 
-ROOT = Path(__file__).resolve().parents[1]
-BOARD = ROOT / "leaderboard"
 PEER = {
     "map": "map",
     "mrr": "recip_rank",

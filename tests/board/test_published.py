@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import edit
+from tests.kit import BOARD, edit
 from xqr_bench.board import tasks
 from xqr_bench.board.published import load_published, published_paths, published_rows
 from xqr_bench.core.errors import XqrBenchError
 from xqr_bench.tasks import list_specs
 
-SHIPPED = Path(__file__).resolve().parents[2] / "leaderboard"
+SHIPPED = BOARD
 
 
 def test_the_shipped_files(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.board.conftest import score
 from tests.conftest import needs_data
-from tests.kit import edit, read_json, run
+from tests.kit import ROOT, edit, read_json, run
 from xqr_bench.board import tasks
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.reproduce import reproduce
@@ -28,7 +28,6 @@ from xqr_bench.measure.scores import all_per_query
 from xqr_bench.record import Record, load_record, save_record
 from xqr_bench.tasks import list_specs
 
-ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = read_json(ROOT / "leaderboard" / "leaderboard.schema.json")
 
 

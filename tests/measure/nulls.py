@@ -7,12 +7,12 @@ articles for those by article. Each resample is a task of its own, with its own 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
 from tests.conftest import VECTORS
+from tests.kit import BOARD
 from xqr_bench.core.types import SETTINGS, Ranks
 from xqr_bench.measure import resampling
 from xqr_bench.measure.certainty import figures_of
@@ -23,7 +23,6 @@ from xqr_bench.measure.resampling import multinomial_weights
 from xqr_bench.measure.scores import all_per_query
 from xqr_bench.record import load_record
 
-BOARD = Path(__file__).resolve().parents[2] / "leaderboard"
 SHIPPED = {"char-ngrams": "char-ngrams", "bm25": "bm25", "MiniLM": "sentence-transformers__all-MiniLM-L6-v2"}
 PAIRS = (
     ("char-ngrams", "bm25"),

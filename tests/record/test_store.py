@@ -9,7 +9,7 @@ import jsonschema
 import numpy as np
 import pytest
 
-from tests.kit import edit, read_json
+from tests.kit import ROOT, edit, read_json
 from xqr_bench import evaluate, load_record
 from xqr_bench.core.errors import RecordError
 from xqr_bench.record import (
@@ -24,8 +24,6 @@ from xqr_bench.record import (
     to_json,
 )
 from xqr_bench.record.schema import schema_text
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

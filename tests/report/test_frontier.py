@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.kit import run
+from tests.kit import BOARD, run
 from xqr_bench.core.errors import UsageError
 from xqr_bench.record import load_record
 from xqr_bench.report.frontier import Point, frontier_table, nearest, on_frontier, points_of
 
-BOARD = Path(__file__).resolve().parents[2] / "leaderboard"
 PATHS = sorted(BOARD.glob("*/*/xquad-r.json"))
 
 

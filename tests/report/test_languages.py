@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 
-from tests.kit import run
+from tests.kit import ROOT, run
 from xqr_bench.core.languages import LANGUAGES
 from xqr_bench.record import load_record
 from xqr_bench.report.listings import correlations, scores_by_language, spearman
 
-ROOT = Path(__file__).resolve().parents[2]
 RECORD = ROOT / "leaderboard" / "char-ngrams" / "1" / "xquad-r.json"
 
 

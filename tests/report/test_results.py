@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tests.kit import BOARD
 from xqr_bench.record import Record, load_record
 from xqr_bench.report.results import WIDTH, main_table, results
 
-BOARD = Path(__file__).resolve().parents[2] / "leaderboard"
 SUBMISSIONS = sorted(path.parent for path in BOARD.glob("*/*/mlqa-r.json") if path.with_name("xquad-r.json").is_file())
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.kit import ROOT
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.studies.ratio.design import ARMS, CONDITIONS, FOLD_SEED, Condition, Numbers, Run, list_runs
 from xqr_bench.studies.ratio.scoring import run_data
 from xqr_bench.train import TrainCache, TrainConfig, get_recipe
 from xqr_bench.train.data import load_training_data
 
-PLAN = Path(__file__).resolve().parents[2] / "docs" / "ratio-study-plan.md"
+PLAN = ROOT / "docs" / "ratio-study-plan.md"
 
 
 def numbers(updates: int = 8) -> Numbers:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.kit import ran, read_json, run
+from tests.kit import ROOT, ran, read_json, run
 from tests.studies.test_design import PLAN, numbers
 from tests.train.build import tiny_xlm_r
 from xqr_bench.board.files import study_command
@@ -35,7 +35,6 @@ from xqr_bench.studies.ratio.sweep import FolderCache, Grid, Sweep, read_choice,
 from xqr_bench.train import TrainCache, TrainConfig, get_recipe, train
 from xqr_bench.train.texts import distinct_texts
 
-ROOT = Path(__file__).resolve().parents[2]
 RUNS = list_runs(["demo"], ["alpha-0", "alpha-1"], [0, 1])
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit import ROOT
 from tests.train.build import parallel
 from xqr_bench.core.errors import EncoderError, UnknownNameError, UsageError
 from xqr_bench.train.config import TrainConfig
@@ -21,7 +22,7 @@ def test_paper_recipe_is_the_published_one() -> None:
 
 
 def test_the_documented_values_are_those_of_the_recipes() -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
     shown = {name: [f"`{value}`" if value is not None else "–" for value in values] for name, *values in _pairs()}
     for name, values in shown.items():
         assert f"| `{flag(name)}` | {' | '.join(values)} |" in page, name

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.kit import ROOT
 from tests.train.build import parallel, planned
 from xqr_bench.core.errors import TrainingError, UsageError
 from xqr_bench.encode.hub import TRAINING_FILE, digest_of_folder
@@ -25,7 +26,6 @@ from xqr_bench.train.recipe import Recipe, get_recipe
 from xqr_bench.train.run import card
 from xqr_bench.train.types import ParallelData
 
-ROOT = Path(__file__).resolve().parents[2]
 DATA = parallel(24)
 BITEXT = parallel(24, ["de", "en", "el"], kind="bitext", name="lines")
 

@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 
 from tests.encode.store.conftest import SHARD, embed, shards, task_of
+from tests.kit import ROOT
 from xqr_bench.encode import VectorStore
 from xqr_bench.encode.shards import open_shard
 
-ROOT = Path(__file__).resolve().parents[3]
 TEXTS = 240
 SECONDS = 0.004  # for each text
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.kit import edit, ran
+from tests.kit import ROOT, edit, ran
 from tests.studies.test_design import PLAN
 from tests.studies.test_results import FOLDED
 from tests.studies.test_sweep import asked as sweep_of
@@ -26,7 +26,6 @@ from xqr_bench.studies.ratio.sweep import STUDY_FILE, sweep
 from xqr_bench.studies.ratio.tables import study_tables
 from xqr_bench.studies.ratio.words import origins, sentences
 
-ROOT = Path(__file__).resolve().parents[3]
 PUBLISHED = ROOT / "leaderboard" / "published" / "elmahdy-2024.json"
 MAIN = ["alpha-0", "alpha-0.5", "alpha-1", "untrained"]
 
