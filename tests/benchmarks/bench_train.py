@@ -31,10 +31,10 @@ from transformers.utils.logging import disable_progress_bar
 
 from xqr_bench.core.memory import memory_kept
 from xqr_bench.train.batches import make_plan
+from xqr_bench.train.config import Recipe, get_recipe
 from xqr_bench.train.data import load_training_data
 from xqr_bench.train.initial import learn_vocabulary, set_prompts, static_model, weights_digest
 from xqr_bench.train.plans import PlanRequest
-from xqr_bench.train.recipe import Recipe, get_recipe
 from xqr_bench.train.stage import StageOptions, run_stage
 from xqr_bench.train.texts import PlannedTexts, distinct_texts
 

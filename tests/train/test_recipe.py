@@ -9,9 +9,8 @@ import pytest
 from tests.kit import ROOT
 from tests.train.build import parallel
 from xqr_bench.core.errors import EncoderError, UnknownNameError, UsageError
-from xqr_bench.train.config import TrainConfig
+from xqr_bench.train.config import RECIPES, TrainConfig, flag, get_recipe
 from xqr_bench.train.prepare import prepare
-from xqr_bench.train.recipe import RECIPES, flag, get_recipe
 
 
 def test_paper_recipe_is_the_published_one() -> None:

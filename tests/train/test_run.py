@@ -22,7 +22,7 @@ from xqr_bench.encode.hub import TRAINING_FILE, digest_of_folder
 from xqr_bench.record.provenance import TrainingRecord, load_training
 from xqr_bench.train import TrainCache, TrainConfig, TrainResult, train
 from xqr_bench.train.batch_files import plan_statistics
-from xqr_bench.train.recipe import Recipe, get_recipe
+from xqr_bench.train.config import Recipe, get_recipe
 from xqr_bench.train.run import card
 from xqr_bench.train.types import ParallelData
 
@@ -324,7 +324,7 @@ def test_a_batch_that_processes_cannot_share(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_chance_level_of_the_loss() -> None:
     """A batch of n equal vectors has the loss log n: the scale and the direction of InfoNCE."""
-    from xqr_bench.train.trainer import info_nce
+    from xqr_bench.train.stage import info_nce
 
     model = run(recipe=recipe(updates=0)).model
     loss = info_nce(model, 0.05)

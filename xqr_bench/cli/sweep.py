@@ -12,7 +12,7 @@ import click
 from xqr_bench.cli.common import beside_package
 from xqr_bench.cli.printing import echo
 from xqr_bench.core.options import Folder, Part, takes
-from xqr_bench.train.recipe import Recipe
+from xqr_bench.train.config import Recipe
 
 if TYPE_CHECKING:
     from xqr_bench.core.observe import Observer

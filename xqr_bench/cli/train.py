@@ -11,8 +11,7 @@ from xqr_bench.cli.printing import echo
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import Part, takes
 from xqr_bench.encode.options import EncoderOptions
-from xqr_bench.train.config import TrainConfig
-from xqr_bench.train.recipe import Recipe, get_recipe, recipe_name
+from xqr_bench.train.config import Recipe, TrainConfig, get_recipe, recipe_name
 
 
 @click.command()

@@ -9,33 +9,37 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from xqr_bench.train.config import STATIC, Recipe, TrainConfig, get_recipe, recipe_name
 from xqr_bench.train.types import BATCH_TYPES, BatchPlan, BatchType, ParallelData, PlanRow, TrainingPair, training_pair
 
 # loaded on first use: they bring torch
 _LATER = {
+    "Outcome": "xqr_bench.train.stage",
     "TrainCache": "xqr_bench.train.workspace",
-    "TrainConfig": "xqr_bench.train.config",
     "TrainResult": "xqr_bench.train.run",
     "XqrEvaluator": "xqr_bench.train.evaluator",
-    "get_recipe": "xqr_bench.train.recipe",
     "train": "xqr_bench.train.run",
 }
 
 if TYPE_CHECKING:
-    from xqr_bench.train.config import TrainConfig as TrainConfig
     from xqr_bench.train.evaluator import XqrEvaluator as XqrEvaluator
-    from xqr_bench.train.recipe import get_recipe as get_recipe
     from xqr_bench.train.run import TrainResult as TrainResult
     from xqr_bench.train.run import train as train
+    from xqr_bench.train.stage import Outcome as Outcome
     from xqr_bench.train.workspace import TrainCache as TrainCache
 
 __all__ = [
     "BATCH_TYPES",
+    "STATIC",
     "BatchPlan",
     "BatchType",
     "ParallelData",
     "PlanRow",
+    "Recipe",
+    "TrainConfig",
     "TrainingPair",
+    "get_recipe",
+    "recipe_name",
     "training_pair",
     *_LATER,
 ]

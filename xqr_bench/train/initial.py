@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from xqr_bench.core.errors import UsageError
 from xqr_bench.encode.hub import cached_commit, digest_of_folder, resolve_model
-from xqr_bench.encode.load import refuse_what_is_no_model
 from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.encode.sentence_transformer import is_sentence_transformer, load_model
 from xqr_bench.record.provenance import BaseModelInfo, load_training
-from xqr_bench.train.recipe import STATIC, Recipe
+from xqr_bench.train.config import ALIASES, STATIC, Recipe
 from xqr_bench.train.types import Int32
 
 # `static` initial models: the mean of learned subword vectors, over a vocabulary learned from the training text.
@@ -116,21 +115,6 @@ class Tokens:
 
 
 # What training starts from: a sentence-transformers or transformers model, or a static one made from the text.
-
-ALIASES = {"xlm-r-base": "FacebookAI/xlm-roberta-base", "labse": "sentence-transformers/LaBSE"}
-"""Short names of the initial models of Elmahdy et al. 2024."""
-
-
-def check_base(base: object) -> None:
-    """Refuse what cannot name an initial model, without loading anything.
-
-    Raises:
-        EncoderError: a folder that does not exist, or a name that can be none.
-    """
-    if isinstance(base, str | Path) and str(base) not in (STATIC, *ALIASES):
-        folder = Path(base).expanduser()
-        if not folder.is_dir():
-            refuse_what_is_no_model(str(base), folder)
 
 
 def load_base(base: object, options: EncoderOptions, recipe: Recipe) -> tuple[Any, BaseModelInfo]:

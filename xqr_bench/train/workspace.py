@@ -101,22 +101,6 @@ class Workspace:
         return self.output
 
 
-def complete_checkpoint(folder: Path, processes: int) -> Path | None:
-    """The latest checkpoint of a stage that all processes have written whole; None where there is none.
-
-    Later ones, half-written when the run was killed, are removed.
-    """
-    from xqr_bench.train.trainer import marker
-
-    found = sorted(
-        (path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdecimal()),
-        key=lambda path: int(path.name.removeprefix("checkpoint-")),
-    )
-    while found and not all(marker(found[-1], process).is_file() for process in range(processes)):
-        shutil.rmtree(found.pop())
-    return found[-1] if found else None
-
-
 # What several runs of one process can share: read data, vocabularies, tokens, aligned weights.
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from typing import Any
 
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.options import split
-from xqr_bench.train.recipe import Recipe
+from xqr_bench.train import Recipe
 
 STUDY = "ratio"
 CHECKPOINTS = (25, 50, 100, 200)

@@ -53,7 +53,7 @@ from xqr_bench.studies.ratio.statistics import (
 from xqr_bench.studies.ratio.sweep import FILE as TUNING_FILE
 from xqr_bench.studies.ratio.sweep import read_study
 from xqr_bench.tasks import load_task
-from xqr_bench.train.recipe import STATIC
+from xqr_bench.train import STATIC
 
 # The runs that go to the leaderboard: of each main arm the seed of median multilingual MAP.
 

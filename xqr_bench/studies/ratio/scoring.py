@@ -33,11 +33,9 @@ from xqr_bench.record.provenance import TrainingRecord, exposure_of
 from xqr_bench.studies.ratio.design import Run
 from xqr_bench.tasks import TaskSpec, load_task, resolve_task
 from xqr_bench.tasks.load import keep_clusters
-from xqr_bench.train.data import article_folds, keep_languages, load_training_data
-from xqr_bench.train.data.parts import keep_questions
+from xqr_bench.train import ParallelData, TrainCache
+from xqr_bench.train.data import article_folds, keep_languages, keep_questions, load_training_data
 from xqr_bench.train.initial import Tokens, is_static, vocabulary_digest
-from xqr_bench.train.types import ParallelData
-from xqr_bench.train.workspace import TrainCache
 
 # Ranks -> sums and counts by setting cell and article: all that means, folds and article bootstraps need.
 

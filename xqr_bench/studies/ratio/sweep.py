@@ -19,12 +19,11 @@ from typing import Any, TypeVar, cast
 from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
 from xqr_bench.core.files import atomic_path, sha256_of, write_text
 from xqr_bench.encode.store import locked
-from xqr_bench.record import provenance
+from xqr_bench.record.provenance import hardware, versions
 from xqr_bench.studies.ratio.design import ARMS, STUDY, TUNING, Condition, Numbers, Run
 from xqr_bench.studies.ratio.run import FAILED, Job, do_run, is_done, read_done, read_object, read_run
 from xqr_bench.studies.ratio.scoring import RAW
-from xqr_bench.train.recipe import STATIC, get_recipe, recipe_name
-from xqr_bench.train.workspace import TrainCache
+from xqr_bench.train import STATIC, TrainCache, get_recipe, recipe_name
 
 # What the processes of a sweep share on disk: vocabularies, and the aligned weights of each seed.
 
@@ -84,7 +83,7 @@ def _save_aligned(made: Any, path: Path) -> None:
 def _load_aligned(path: Path) -> Any:
     import torch
 
-    from xqr_bench.train.stage import Outcome
+    from xqr_bench.train import Outcome
 
     found = torch.load(path, weights_only=True)
     values = json.loads(found["outcome"])
@@ -262,8 +261,8 @@ def write_summary(asked: Sweep, plan: str) -> Path:
         "tuning": read_object(tuning, (), again) if tuning.is_file() else None,
         "failed": failed,
         "runs": runs,
-        **provenance.versions(),
-        "hardware": provenance.hardware(asked.numbers.device or "cpu"),
+        **versions(),
+        "hardware": hardware(asked.numbers.device or "cpu"),
     }
     write_text(asked.folder / SUMMARY, json.dumps(summary, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     return asked.folder / SUMMARY

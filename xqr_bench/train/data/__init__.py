@@ -8,9 +8,8 @@ from xqr_bench.train.data.base import FORMATS, DataReader, Entry, Item, Origin, 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
-from xqr_bench.train.data.load import load_training_data  # noqa: E402
-from xqr_bench.train.data.parts import article_folds, keep_articles, keep_languages, without_articles  # noqa: E402
-from xqr_bench.train.data.tasks import from_task  # noqa: E402
+from xqr_bench.train.data.load import from_task, load_training_data  # noqa: E402
+from xqr_bench.train.data.parts import article_folds, keep_articles, keep_languages, keep_questions, without_articles  # noqa: E402
 
 __all__ = [
     "FORMATS",
@@ -24,6 +23,7 @@ __all__ = [
     "from_task",
     "keep_articles",
     "keep_languages",
+    "keep_questions",
     "load_training_data",
     "without_articles",
 ]

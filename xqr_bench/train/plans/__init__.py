@@ -1,4 +1,4 @@
-"""Batch strategies: one file each. A file in this folder that registers one is all it takes."""
+"""Batch strategies: what one is, and how it draws. A file in this folder that registers one is all it takes."""
 
 from __future__ import annotations
 
