@@ -9,21 +9,21 @@ __version__ = "0.1.0"
 
 # Public names load on first use, so that `import xqr_bench` and `xqr-bench --help` stay light.
 _PUBLIC = {
-    "evaluate": "xqr_bench.evaluation.python",
-    "load_task": "xqr_bench.tasks",
-    "load_encoder": "xqr_bench.encode",
-    "load_record": "xqr_bench.record",
-    "Record": "xqr_bench.record",
-    "Result": "xqr_bench.record",
-    "Encoder": "xqr_bench.encode",
-    "XqrBenchError": "xqr_bench.core.errors",
+    "evaluate": "xqr_bench.evaluation.evaluate.evaluate_one",
+    "load_task": "xqr_bench.tasks.load_task",
+    "load_encoder": "xqr_bench.encode.load_encoder",
+    "load_record": "xqr_bench.record.load_record",
+    "Record": "xqr_bench.record.Record",
+    "Result": "xqr_bench.record.Result",
+    "Encoder": "xqr_bench.encode.Encoder",
+    "XqrBenchError": "xqr_bench.core.errors.XqrBenchError",
 }
 
 if TYPE_CHECKING:
     from xqr_bench.core.errors import XqrBenchError as XqrBenchError
     from xqr_bench.encode import Encoder as Encoder
     from xqr_bench.encode import load_encoder as load_encoder
-    from xqr_bench.evaluation.python import evaluate as evaluate
+    from xqr_bench.evaluation.evaluate import evaluate_one as evaluate  # noqa: F401  (the name is public)
     from xqr_bench.record import Record as Record
     from xqr_bench.record import Result as Result
     from xqr_bench.record import load_record as load_record
@@ -34,5 +34,6 @@ __all__ = ["__version__", *_PUBLIC]
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
-        return getattr(import_module(_PUBLIC[name]), name)
+        module, _, attribute = _PUBLIC[name].rpartition(".")
+        return getattr(import_module(module), attribute)
     raise AttributeError(f"module 'xqr_bench' has no attribute {name!r}")

@@ -41,8 +41,7 @@ def main() -> None:
         from sentence_transformers import SentenceTransformer
 
     import xqr_bench.cli.options
-    import xqr_bench.encode
-    import xqr_bench.evaluation.vectors
+    import xqr_bench.evaluation.evaluate
     from xqr_bench.cli.common import Session
     from xqr_bench.cli.main import cli
     from xqr_bench.encode import embed
@@ -54,7 +53,7 @@ def main() -> None:
     for name, owner, attribute in (
         ("forward", SentenceTransformer, "forward"),
         ("tokenising batches", SentenceTransformer, "preprocess"),
-        ("loading the model", xqr_bench.encode, "load_encoder"),
+        ("loading the model", xqr_bench.evaluation.evaluate, "load_encoder"),
         ("counting tokens", Batches, "measure"),
         ("planning batches, and writing the plan", Stored, "_plan"),
         ("writing shards", Shelf, "write"),

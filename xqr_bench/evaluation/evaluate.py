@@ -7,17 +7,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.observe import Clock, Observer
-from xqr_bench.encode import EncoderOptions, load_encoder
+from xqr_bench.encode import EncoderOptions, load_encoder, vector_store
+from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.evaluation import baselines, runs  # noqa: F401  (they register themselves)
 from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Task
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.measure.certainty import attach_certainty
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import all_per_query, score
+from xqr_bench.rank.index import IndexOptions
 from xqr_bench.record import ModelInfo, Provenance, RanksInfo, Result, provenance, ranks_digest
 from xqr_bench.record.describe import relevance_info, task_info
 from xqr_bench.tasks import Selection, TaskSpec, resolve_task
@@ -54,32 +56,29 @@ def evaluate(
         XqrBenchError: whatever is wrong with the arguments, the data or the ranker.
     """
     select, observe, clock = select or Selection(), observe or Observer(), Clock()
-    chosen = [
+    named = [
         replace(task, spec=choose_metrics(task.spec, metrics))
         if isinstance(task, Task)
         else choose_metrics(resolve_task(task), metrics)
         for task in tasks
     ]
-    with opened(ranker, options) as ranks:
-        with clock.phase("loading"), observe.phase("loading", len(chosen)):
+    with opened(ranker, options) as chosen:
+        with clock.phase("loading"), observe.phase("loading", len(named)):
             loaded = []
-            for one in chosen:
+            for one in named:
                 loaded.append(one if isinstance(one, Task) else Task(one, select.load(one, observe)))
                 observe.advance(1)
         asked = {**select.as_dict(), "metrics": None if metrics is None else list(metrics)}
         records = []
-        for one, task, ranking in zip(chosen, loaded, ranks.rank(loaded, observe), strict=True):
-            model = ModelInfo(name=ranks.name, identity=ranks.identity)
-            seconds = {**clock.seconds, **ranking.seconds}
+        for one, task, ranking in zip(named, loaded, chosen.rank(loaded, observe), strict=True):
             records.append(
-                make_record(
+                _result(
                     task,
                     ranking,
-                    model,
-                    clock=Clock(seconds),
-                    device=ranks.device,
+                    chosen,
+                    clock=Clock({**clock.seconds, **ranking.seconds}),
                     settings=ranking.settings if one is task else {**asked, **ranking.settings},
-                    arguments=arguments,
+                    arguments=arguments or {},
                     intervals=intervals,
                 )
             )
@@ -153,32 +152,17 @@ def choose_metrics(spec: TaskSpec, metrics: Sequence[str] | None) -> TaskSpec:
     return spec.model_copy(update={"metrics": names})
 
 
-def make_record(
+def _result(
     task: Task,
     ranking: Ranking,
-    model: ModelInfo,
+    ranker: Ranker,
     *,
     clock: Clock,
-    device: str | None = None,
     settings: Mapping[str, Any],
-    arguments: Mapping[str, Any] | None = None,
-    intervals: bool = True,
+    arguments: Mapping[str, Any],
+    intervals: bool,
 ) -> Result:
-    """Score a ranking and put the record together, wherever it comes from.
-
-    Args:
-        task: what was ranked.
-        ranking: how.
-        model: what ranked it.
-        clock: the time spent so far; scoring is added.
-        device: where the model ran.
-        settings: the arguments with their defaults.
-        arguments: the arguments as the user gave them.
-        intervals: whether to compute them.
-
-    Returns:
-        the record, with its ranks.
-    """
+    """Score a ranking and put the record together, with its ranks; the time of scoring is added to the clock's."""
     spec, ranks = task.spec, ranking.ranks
     if ranking.scored_settings is not None:
         spec = spec.model_copy(update={"settings": ranking.scored_settings})
@@ -191,12 +175,12 @@ def make_record(
             scores = attach_certainty(scores, values, ranks, info.groups)
     with clock.phase("relevance"):
         relevance = {name: relevance_info(name, ranks, info) for name in spec.relevance}
-    hardware = provenance.hardware(device)
+    hardware = provenance.hardware(ranker.device)
     if ranking.counted_on is not None:
         hardware["counted_on"] = ranking.counted_on
     return Result(
         task=info,
-        model=model,
+        model=ModelInfo(name=ranker.name, identity=ranker.identity),
         scores=scores,
         relevance=relevance,
         diagnostics=dict(ranking.diagnostics),
@@ -212,7 +196,7 @@ def make_record(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             **provenance.versions(),
             hardware=hardware,
-            arguments=dict(arguments or {}),
+            arguments=dict(arguments),
             settings=dict(settings),
             seconds=clock.seconds,
             texts=ranking.texts,
@@ -220,3 +204,59 @@ def make_record(
         **ranking.facts,
         ranks=ranks,
     )
+
+
+# `xqr_bench.evaluate`: one ranker, one task, one record.
+
+
+class OfVectors(TypedDict, total=False):
+    """Arguments that only encoders take, see `VectorRanker`."""
+
+    allow_zero_vectors: bool
+    transform: TransformOptions | None
+    index: IndexOptions | None
+    index_folder: Path | None
+
+
+def evaluate_one(
+    ranker: str | object,
+    task: str | Path | TaskSpec = "mini",
+    *,
+    options: EncoderOptions | None = None,
+    data_dir: Path | str | None = None,
+    languages: Sequence[str] | None = None,
+    limit: int | None = None,
+    cache: bool = True,
+    observe: Observer | None = None,
+    **of_vectors: Unpack[OfVectors],
+) -> Result:
+    """Score an encoder, or another ranker, on one task.
+
+    Args:
+        ranker: a MODEL string as on the command line, any object with an encode method (see `Encoder`), or a `Ranker`.
+        task: a task's name or the path of a task file.
+        options: how to load and use the encoder.
+        data_dir: folder with the data files; default: XQR_BENCH_DATA, else the cache, filled by a download.
+        languages: only these languages (the record is marked partial).
+        limit: only the first questions and the groups (such as paragraphs) that hold them (marked partial).
+        cache: keep vectors in the user's embedding store and take those kept (docs/cache.md); never those of an object.
+        observe: hears how far the work is.
+        of_vectors: of encoders only.
+            allow_zero_vectors: score zero vectors as 0 instead of refusing them.
+            transform: what to do to the vectors before they are ranked (docs/transforms.md); default: nothing.
+            index: rank through FAISS indices of this kind; default: count exactly, without an index.
+            index_folder: save the indices there.
+
+    Returns:
+        the record, with its ranks.
+
+    Raises:
+        XqrBenchError: whatever is wrong with the arguments, the data or the ranker.
+    """
+    select = Selection(languages, limit, data_dir)
+    with opened(ranker, options) as chosen:
+        if isinstance(chosen, VectorRanker) and chosen is not ranker:
+            chosen = replace(chosen, store=vector_store() if cache else None, **of_vectors)
+        elif of_vectors:
+            raise UsageError(f"{', '.join(of_vectors)} cannot be used with {chosen.name}", remedy="leave it out")
+        return evaluate(chosen, [task], select=select, observe=observe)[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,43 +34,29 @@ from xqr_bench.rank.variants import Variants, group_relevants
 _UNKNOWN, _IGNORED = -2, -1
 
 
-@dataclass
 class Counts:
     """Counts of some candidates of each list.
 
     Attributes:
         lists: the lists, with these candidates as their relevants.
-        gt, eq: see `SettingCounts`.
+        gt, eq: candidates above and beside each relevant, by language in the multilingual setting, else in one
+            column, int32 `[rows, columns]`; -1 and 0 where the relevant was not retrieved.
         seen: the last list in which each candidate of the task stood, int64 `[candidates]`.
     """
 
-    lists: Lists
-    gt: NDArray[np.int32]
-    eq: NDArray[np.int32]
-    seen: IntArray
-
-    @classmethod
-    def none_yet(cls, lists: Lists, columns: int, candidates: int) -> Counts:
-        """Before a line is read: nothing was retrieved."""
-        shape = (len(lists.positions), columns)
-        return cls(
-            lists,
-            np.full(shape, -1, dtype=np.int32),
-            np.zeros(shape, dtype=np.int32),
-            np.full(candidates, -1, dtype=np.int64),
-        )
+    def __init__(self, lists: Lists, data: TaskData) -> None:
+        shape = (len(lists.positions), len(data.languages) if lists.setting == MULTILINGUAL else 1)
+        self.lists = lists
+        self.gt, self.eq = np.full(shape, -1, dtype=np.int32), np.zeros(shape, dtype=np.int32)
+        self.seen = np.full(len(data.candidates), -1, dtype=np.int64)
 
 
-@dataclass(frozen=True)
-class SettingCounts:
+class SettingCounts(Counts):
     """What a run says of a setting.
 
     Attributes:
-        lists: the lists of the setting.
-        gt, eq: candidates above and beside each relevant, by language in the multilingual setting, else in one
-            column, int32 `[rows, columns]`; -1 and 0 where the relevant was not retrieved.
         lengths: candidates in each list, 0 where the run lacks it, int64 `[lists]`.
-        unjudged: lists of the run that no relevant belongs to; they are left aside, as trec_eval does.
+        left_aside: lists of the run that no relevant belongs to, as trec_eval leaves them aside.
         merged: neighbouring lines whose scores differ only beyond 32 bits.
         top: candidates of each language that have the list's highest score, int32 `[lists, languages]`; zeros where the
             run lacks the list, or in a setting other than the multilingual one.
@@ -78,15 +64,16 @@ class SettingCounts:
         wide: the same counts of all sentences of the relevants' paragraphs; None where no rule asks for them.
     """
 
-    lists: Lists
-    gt: NDArray[np.int32]
-    eq: NDArray[np.int32]
-    lengths: IntArray
-    unjudged: int
-    merged: int
-    top: NDArray[np.int32]
-    theirs: FloatArray
-    wide: Counts | None = None
+    def __init__(self, lists: Lists, data: TaskData, n_metrics: int) -> None:
+        super().__init__(lists, data)
+        self.lengths = np.zeros(len(lists), dtype=np.int64)
+        self.left_aside: set[str] = set()
+        self.merged = 0
+        self.top = np.zeros((len(lists), len(data.languages)), dtype=np.int32)
+        self.theirs: FloatArray = np.full((len(lists), n_metrics), np.nan)
+        self.wide: Counts | None = None
+        if data.relevance:
+            self.wide = Counts(task_lists(data, lists.setting, group_relevants(data)), data)
 
     @property
     def missing(self) -> int:
@@ -101,12 +88,23 @@ class SettingCounts:
 
 
 @dataclass
-class _Pending:
-    """Lines of lists that may go on in the next chunk."""
+class _Lines:
+    """Lines of a run: the number of the list, the candidate and the score of each."""
 
-    numbers: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    documents: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    scores: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, dtype=np.float32))
+    numbers: IntArray
+    documents: IntArray
+    scores: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, part: slice) -> _Lines:
+        return _Lines(self.numbers[part], self.documents[part], self.scores[part])
+
+    @property
+    def starts(self) -> IntArray:
+        """Where the lines of each list begin, and where the last one ends, int64 `[lists + 1]`."""
+        return np.flatnonzero(np.r_[True, self.numbers[1:] != self.numbers[:-1], True])
 
 
 class RunReader:
@@ -134,20 +132,9 @@ class RunReader:
         self._keys = [str(index) for index in range(len(data.candidates))]
         self._index = {candidate.id: index for index, candidate in enumerate(data.candidates)}
         self._columns = data.candidate_columns
-        pooled = lists.setting == MULTILINGUAL
-        self._count_columns = self._columns if pooled else np.zeros_like(self._columns)
-        columns = len(data.languages) if pooled else 1
-        self._found = Counts.none_yet(lists, columns, len(data.candidates))
-        self._wide: Counts | None = None
-        if data.relevance:
-            wide = task_lists(data, lists.setting, group_relevants(data))
-            self._wide = Counts.none_yet(wide, columns, len(data.candidates))
-        self._lengths = np.zeros(len(lists), dtype=np.int64)
-        self._top = np.zeros((len(lists), len(data.languages)), dtype=np.int32)
-        self._theirs = np.full((len(lists), len(peer.metrics)), np.nan)
+        self._pooled = lists.setting == MULTILINGUAL
+        self._counts = SettingCounts(lists, data, len(peer.metrics))
         self._score_of = np.zeros(len(data.candidates), dtype=np.float32)
-        self._ignored: set[str] = set()
-        self._merged = 0
 
     def read(self, observe: Observer | None = None) -> SettingCounts:
         """Read the whole file; `observe` hears how many lists are complete.
@@ -157,52 +144,43 @@ class RunReader:
                 the list's pool, or twice in a list; lines of a query that do not stand together; no line at all.
         """
         observe = observe or Observer()
-        pending, complete = _Pending(), 0
+        complete = 0
+        none = np.zeros(0, dtype=np.int64)
+        pending = _Lines(none, none, none.astype(np.float32))  # of a list that may go on in the next chunk
         with observe.phase(self._lists.setting, len(self._lists)):
             for chunk in read_chunks(self._path):
                 pending = self._take(chunk, pending)
-                before, complete = complete, int((self._lengths > 0).sum())
+                before, complete = complete, int((self._counts.lengths > 0).sum())
                 observe.advance(complete - before)
             self._count(pending)
             observe.advance(len(self._lists) - complete)
-        return SettingCounts(
-            self._lists,
-            self._found.gt,
-            self._found.eq,
-            self._lengths,
-            len(self._ignored),
-            self._merged,
-            self._top,
-            self._theirs,
-            self._wide,
-        )
+        return self._counts
 
-    def _take(self, chunk: Chunk, pending: _Pending) -> _Pending:
+    def _take(self, chunk: Chunk, pending: _Lines) -> _Lines:
+        """Count the lists that are complete; return the lines of the last one."""
         numbers = self._numbers(chunk)
         documents = self._documents(chunk)
-        kept = numbers != _IGNORED
-        numbers, documents, scores = numbers[kept], documents[kept], chunk.scores[kept]
-        self._check_pools(chunk, numbers, documents)
+        judged = numbers != _IGNORED
+        numbers, documents, scores = numbers[judged], documents[judged], chunk.scores[judged]
+        self._check_pools(numbers, documents)
         together = numbers[1:] == numbers[:-1]
-        exact = chunk.exact[kept]
-        self._merged += int((together & (scores[1:] == scores[:-1]) & (exact[1:] != exact[:-1])).sum())
-        whole = _Pending(
+        exact = chunk.exact[judged]
+        self._counts.merged += int((together & (scores[1:] == scores[:-1]) & (exact[1:] != exact[:-1])).sum())
+        lines = _Lines(
             np.concatenate([pending.numbers, numbers]),
             np.concatenate([pending.documents, documents]),
             np.concatenate([pending.scores, scores]),
         )
-        if not len(whole.numbers):
-            return whole
-        open_from = int(np.flatnonzero(np.r_[True, whole.numbers[1:] != whole.numbers[:-1]])[-1])
-        done, rest = slice(0, open_from), slice(open_from, None)
-        self._count(_Pending(whole.numbers[done], whole.documents[done], whole.scores[done]))
-        return _Pending(whole.numbers[rest], whole.documents[rest], whole.scores[rest])
+        if not len(lines):
+            return lines
+        last = int(lines.starts[-2])
+        self._count(lines[:last])
+        return lines[last:]
 
     def _numbers(self, chunk: Chunk) -> IntArray:
         """The list of each line, _IGNORED where no relevant belongs to it."""
-        known = self._lists.number
-        found = np.array([known.get(name, _UNKNOWN) for name in chunk.queries], dtype=np.int64)
-        for code in np.flatnonzero(found == _UNKNOWN):
+        numbers = np.array([self._lists.number.get(name, _UNKNOWN) for name in chunk.queries], dtype=np.int64)
+        for code in np.flatnonzero(numbers == _UNKNOWN):
             name = chunk.queries[int(code)]
             if name not in self._unjudged:
                 raise RunError(
@@ -212,23 +190,23 @@ class RunReader:
                     remedy="rank the queries of this task, all of its languages and questions; `xqr-bench data` "
                     "and docs/interop.md tell the ids",
                 )
-            self._ignored.add(name)
-            found[code] = _IGNORED
-        return found[chunk.query]
+            self._counts.left_aside.add(name)
+            numbers[code] = _IGNORED
+        return numbers[chunk.query]
 
     def _documents(self, chunk: Chunk) -> IntArray:
-        found = np.array([self._index.get(name, _UNKNOWN) for name in chunk.documents], dtype=np.int64)
-        for code in np.flatnonzero(found == _UNKNOWN)[:1]:
+        documents = np.array([self._index.get(name, _UNKNOWN) for name in chunk.documents], dtype=np.int64)
+        for code in np.flatnonzero(documents == _UNKNOWN)[:1]:
             raise RunError(
                 f"{self._path}:{_line(chunk, chunk.document, int(code))}: {self._data.name} has no candidate "
                 f"{chunk.documents[int(code)]!r}",
                 found=f"candidates are called like {self._data.candidates[0].id!r}",
                 remedy="rank the candidates of this task: lang:article:paragraph:sentence, 0-based",
             )
-        return found[chunk.document]
+        return documents[chunk.document]
 
-    def _check_pools(self, chunk: Chunk, numbers: IntArray, documents: IntArray) -> None:
-        if self._lists.setting == MULTILINGUAL:
+    def _check_pools(self, numbers: IntArray, documents: IntArray) -> None:
+        if self._pooled:
             return
         wrong = np.flatnonzero(self._columns[documents] != self._lists.pools[numbers])
         if len(wrong):
@@ -241,52 +219,54 @@ class RunReader:
                 f"{MULTILINGUAL} setting",
             )
 
-    def _count(self, lines: _Pending) -> None:
+    def _count(self, lines: _Lines) -> None:
         """Count complete lists and have them evaluated."""
         from xqr_bench.rank.kernels import count_lines
 
-        if not len(lines.numbers):
+        if not len(lines):
             return
-        starts = np.flatnonzero(np.r_[True, lines.numbers[1:] != lines.numbers[:-1], True])
+        starts = lines.starts
         numbers = lines.numbers[starts[:-1]]
-        again = self._lengths[numbers] > 0
+        again = self._counts.lengths[numbers] > 0
         again |= np.bincount(numbers, minlength=len(self._lists))[numbers] > 1
         if again.any():
             raise RunError(
                 f"{self._path}: the lines of {self._lists.ids[int(numbers[again][0])]!r} do not stand together",
                 remedy="sort the file by query: sort -s -k1,1",
             )
-        line = -1
-        for counts in (self._found, self._wide):
-            if counts is not None and line < 0:
-                line = count_lines(
-                    starts,
-                    lines.documents,
-                    lines.scores,
-                    self._count_columns,
-                    numbers,
-                    counts.lists.offsets,
-                    counts.lists.positions,
-                    counts.seen,
-                    self._score_of,
-                    counts.gt,
-                    counts.eq,
-                )
-        if line >= 0:
-            name = self._lists.ids[int(lines.numbers[line])]
-            raise RunError(
-                f"{self._path}: the list {name!r} holds the document "
-                f"{self._data.candidates[int(lines.documents[line])].id!r} twice",
-                remedy="keep its best line; a document has one place in a list",
+        columns = self._columns if self._pooled else np.zeros_like(self._columns)
+        for counts in (self._counts, self._counts.wide):
+            if counts is None:
+                continue
+            line = count_lines(
+                starts,
+                lines.documents,
+                lines.scores,
+                columns,
+                numbers,
+                counts.lists.offsets,
+                counts.lists.positions,
+                counts.seen,
+                self._score_of,
+                counts.gt,
+                counts.eq,
             )
-        self._lengths[numbers] = np.diff(starts)
-        if self._lists.setting == MULTILINGUAL:
+            if line >= 0:
+                name = self._lists.ids[int(lines.numbers[line])]
+                raise RunError(
+                    f"{self._path}: the list {name!r} holds the document "
+                    f"{self._data.candidates[int(lines.documents[line])].id!r} twice",
+                    remedy="keep its best line; a document has one place in a list",
+                )
+        self._counts.lengths[numbers] = np.diff(starts)
+        if self._pooled:
             of_list = np.repeat(np.arange(len(numbers)), np.diff(starts))
             first = lines.scores == np.maximum.reduceat(lines.scores, starts[:-1])[of_list]
-            np.add.at(self._top, (numbers[of_list[first]], self._columns[lines.documents[first]]), 1)
+            np.add.at(self._counts.top, (numbers[of_list[first]], self._columns[lines.documents[first]]), 1)
         self._evaluate(starts, numbers, lines)
 
-    def _evaluate(self, starts: IntArray, numbers: IntArray, lines: _Pending) -> None:
+    def _evaluate(self, starts: IntArray, numbers: IntArray, lines: _Lines) -> None:
+        """Have pytrec_eval evaluate those of the lists that are checked."""
         lists = [i for i, number in enumerate(numbers.tolist()) if self._checked[number]]
         names = [self._lists.ids[int(numbers[i])] for i in lists]
         keys, run, qrels = self._keys, {}, {}
@@ -295,7 +275,7 @@ class RunReader:
             documents = [keys[document] for document in lines.documents[of_list].tolist()]
             run[name] = dict(zip(documents, lines.scores[of_list].tolist(), strict=True))
             qrels[name] = {keys[position]: 1 for position in self._lists.relevants(int(numbers[i])).tolist()}
-        self._theirs[numbers[lists]] = self._peer.evaluate(qrels, run, names)
+        self._counts.theirs[numbers[lists]] = self._peer.evaluate(qrels, run, names)
 
 
 def _line(chunk: Chunk, codes: IntArray, code: int) -> int:
@@ -396,20 +376,20 @@ def ranks_of_run(data: TaskData, counts: Mapping[str, SettingCounts]) -> Ranks:
     shape = (len(positions), len(data.languages))
     gt = np.full(shape, -1, dtype=np.int32) if pooled is None else pooled.gt
     eq = np.zeros(shape, dtype=np.int32) if pooled is None else pooled.eq
-    bilingual = [found for setting, found in counts.items() if setting != MULTILINGUAL]
+    bilingual = [run for setting, run in counts.items() if setting != MULTILINGUAL]
     own_gt, own_eq = np.full(len(positions), -1, dtype=np.int32), np.zeros(len(positions), dtype=np.int32)
-    for found in bilingual:
-        own_gt[found.lists.rows] = found.gt[:, 0]
-        own_eq[found.lists.rows] = found.eq[:, 0]
-    whole = pooled is not None and all(found.missing == 0 and found.cut is None for found in counts.values())
-    depth = None if whole else max(int(found.lengths.max(initial=0)) for found in counts.values())
+    for run in bilingual:
+        own_gt[run.lists.rows] = run.gt[:, 0]
+        own_eq[run.lists.rows] = run.eq[:, 0]
+    whole = pooled is not None and all(run.missing == 0 and run.cut is None for run in counts.values())
+    depth = None if whole else max(int(run.lengths.max(initial=0)) for run in counts.values())
     ranks = ranks_of(data, gt, eq, depth)
     if pooled is not None:
         top = np.zeros((len(data.queries), len(data.languages)), dtype=np.int32)
         top[pooled.lists.queries] = pooled.top
         ranks = replace(ranks, top=top)
     ranks = replace(ranks, own_gt=own_gt, own_eq=own_eq) if bilingual else ranks
-    return with_rules(data, ranks, {setting: found.wide for setting, found in counts.items() if found.wide is not None})
+    return with_rules(data, ranks, {setting: run.wide for setting, run in counts.items() if run.wide is not None})
 
 
 def with_rules(data: TaskData, ranks: Ranks, counts: Mapping[str, Counts]) -> Ranks:
@@ -425,17 +405,17 @@ def with_rules(data: TaskData, ranks: Ranks, counts: Mapping[str, Counts]) -> Ra
     paragraphs = group_relevants(data)
     rows = sum(map(len, paragraphs))
     pooled, own = (np.stack([np.full(rows, -1), np.zeros(rows, dtype=np.int64)]) for _ in range(2))
-    for setting, found in counts.items():
-        there = found.lists.rows
-        retrieved = found.gt[:, 0] >= 0
+    for setting, run in counts.items():
+        there = run.lists.rows
+        retrieved = run.gt[:, 0] >= 0
         if setting != MULTILINGUAL:
-            own[:, there] = found.gt[:, 0], found.eq[:, 0]
+            own[:, there] = run.gt[:, 0], run.eq[:, 0]
             continue
-        pooled[0, there] = np.where(retrieved, found.gt.sum(axis=1), -1)
-        pooled[1, there] = found.eq.sum(axis=1)
+        pooled[0, there] = np.where(retrieved, run.gt.sum(axis=1), -1)
+        pooled[1, there] = run.eq.sum(axis=1)
         if ranks.own_gt is None:  # a language's ranking is a part of the pooled one
-            each, column = np.arange(len(there)), data.candidate_columns[found.lists.positions]
-            own[:, there] = found.gt[each, column], found.eq[each, column]
+            each, column = np.arange(len(there)), data.candidate_columns[run.lists.positions]
+            own[:, there] = run.gt[each, column], run.eq[each, column]
     variants = Variants(data, separate=True)
     variants.take_counts((pooled[0], pooled[1]), (own[0], own[1]))
     return variants.rules(ranks)
@@ -452,25 +432,25 @@ def _read(data: TaskData, setting: str, path: Path, peer: PytrecEval, observe: O
 
 
 def _refuse_cut(metrics: Sequence[str], counts: Mapping[str, SettingCounts]) -> None:
-    for setting, found in counts.items():
+    for setting, run in counts.items():
         for metric in metrics:
             _, at, cutoff = metric.partition("@")
-            if at and found.cut is not None and found.cut < int(cutoff):
-                fitting = [name for name in metrics if "@" not in name or int(name.partition("@")[2]) <= found.cut]
+            if at and run.cut is not None and run.cut < int(cutoff):
+                fitting = [name for name in metrics if "@" not in name or int(name.partition("@")[2]) <= run.cut]
                 raise RunError(
-                    f"{metric} cannot be computed: the {setting} run is cut at {found.cut}",
+                    f"{metric} cannot be computed: the {setting} run is cut at {run.cut}",
                     remedy=f"rank at least {cutoff} candidates a query, or choose other metrics: "
                     f"--metrics {','.join(fitting) or 'map'}",
                 )
 
 
-def _summary(found: Sequence[Agreement]) -> dict[str, dict[str, float]]:
-    settings = dict.fromkeys(item.setting for item in found)
+def _summary(agreed: Sequence[Agreement]) -> dict[str, dict[str, float]]:
+    settings = dict.fromkeys(item.setting for item in agreed)
     return {
         setting: {
-            "lists": max(item.lists for item in found if item.setting == setting),
-            "tied": max(item.tied for item in found if item.setting == setting),
-            "greatest_difference": max(item.difference for item in found if item.setting == setting),
+            "lists": max(item.lists for item in agreed if item.setting == setting),
+            "tied": max(item.tied for item in agreed if item.setting == setting),
+            "greatest_difference": max(item.difference for item in agreed if item.setting == setting),
         }
         for setting in settings
     }
@@ -478,21 +458,21 @@ def _summary(found: Sequence[Agreement]) -> dict[str, dict[str, float]]:
 
 def _warnings(counts: Mapping[str, SettingCounts]) -> list[str]:
     lines = []
-    for setting, found in counts.items():
-        if found.missing:
-            lines.append(f"{setting}: {found.missing:,} of {len(found.lists):,} lists are not in the run; they score 0")
-        if found.cut is not None:
+    for setting, run in counts.items():
+        if run.missing:
+            lines.append(f"{setting}: {run.missing:,} of {len(run.lists):,} lists are not in the run; they score 0")
+        if run.cut is not None:
             lines.append(
-                f"{setting}: the run is cut at {found.cut:,}; a relevant below has no rank and counts 0, so that map "
+                f"{setting}: the run is cut at {run.cut:,}; a relevant below has no rank and counts 0, so that map "
                 "and mrr come out lower than at full depth"
             )
-        if found.unjudged:
+        if run.left_aside:
             lines.append(
-                f"{setting}: {found.unjudged:,} lists of the run have no relevant candidate; they are left out"
+                f"{setting}: {len(run.left_aside):,} lists of the run have no relevant candidate; they are left out"
             )
-        if found.merged:
+        if run.merged:
             lines.append(
-                f"{setting}: {found.merged:,} neighbouring candidates have scores that differ only beyond a 32-bit "
+                f"{setting}: {run.merged:,} neighbouring candidates have scores that differ only beyond a 32-bit "
                 "float, in which trec_eval reads scores; they tie"
             )
     return lines
