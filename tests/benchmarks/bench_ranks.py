@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from xqr_bench.core.types import Candidate, Query, TaskData
+from tests.kit import small_task, vectors
+from xqr_bench.core.types import TaskData
 from xqr_bench.measure.scores import all_per_query, score
 from xqr_bench.rank.exact import exact_ranks
 from xqr_bench.rank.product import unit_vectors
@@ -44,31 +45,19 @@ DIMENSIONS = 384
 
 def real() -> tuple[TaskData, np.ndarray, np.ndarray] | None:
     folder = os.environ.get("XQR_BENCH_DATA")
-    vectors = Path(folder or "nowhere").parent / "embeddings" / "all-minilm-l6-v2"
-    if not vectors.is_dir():
+    place = Path(folder or "nowhere").parent / "embeddings" / "all-minilm-l6-v2"
+    if not place.is_dir():
         return None
     from xqr_bench.encode import embed_tasks, load_encoder
 
     data = load_task("xquad-r")
-    found = embed_tasks(load_encoder(f"precomputed:{vectors}"), [data])["xquad-r"]
+    found = embed_tasks(load_encoder(f"precomputed:{place}"), [data])["xquad-r"]
     return data, found.queries, found.candidates
 
 
 def synthetic() -> tuple[TaskData, np.ndarray, np.ndarray]:
-    generator = np.random.default_rng(0)
-    queries, candidates, relevants = [], [], []
-    starts = dict(zip(SIZES, np.cumsum([0, *SIZES.values()]), strict=False))
-    for language, size in SIZES.items():
-        candidates += [Candidate(f"{language}:0:0:{i}", language, str(i)) for i in range(size)]
-        for number in range(QUESTIONS):
-            queries.append(Query(f"{language}:{number}", language, str(number), str(number)))
-            relevants.append(tuple(int(starts[other]) + number % SIZES[other] for other in SIZES))
-    data = TaskData("xquad-r", tuple(SIZES), tuple(queries), tuple(candidates), tuple(relevants), (0,) * len(queries))
-    return (
-        data,
-        generator.standard_normal((len(queries), DIMENSIONS)).astype(np.float32),
-        generator.standard_normal((len(candidates), DIMENSIONS)).astype(np.float32),
-    )
+    data = replace(small_task(QUESTIONS, SIZES), name="xquad-r")
+    return data, *(vectors(len(items), 0, dimensions=DIMENSIONS) for items in (data.queries, data.candidates))
 
 
 def bare_product(queries: np.ndarray, candidates: np.ndarray) -> None:
