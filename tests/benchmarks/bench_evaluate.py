@@ -45,8 +45,7 @@ def main() -> None:
     from xqr_bench.cli.common import Session
     from xqr_bench.cli.main import cli
     from xqr_bench.encode import embed
-    from xqr_bench.encode.batches import Batches
-    from xqr_bench.encode.embed import Stored
+    from xqr_bench.encode.embed import Batches, Stored
     from xqr_bench.encode.store import Shelf
 
     imported = time.perf_counter()
