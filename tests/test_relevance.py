@@ -23,7 +23,7 @@ from xqr_bench.measure.certainty import attach_certainty, variant_metrics, varia
 from xqr_bench.measure.scores import all_per_query, score
 from xqr_bench.rank.exact import exact_ranks
 from xqr_bench.rank.product import unit_vectors
-from xqr_bench.rank.variants import group_relevants
+from xqr_bench.rank.rules import group_relevants
 from xqr_bench.record import Record, load_record, recompute, save_record, to_json
 from xqr_bench.report.listings import repeated_answers
 from xqr_bench.tasks import load_task, resolve_task

@@ -21,7 +21,7 @@ from tests.benchmarks.bench_ranks import bare_product, real
 from xqr_bench.core.types import Ranks, TaskData
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
 from xqr_bench.measure.scores import all_per_query, score
-from xqr_bench.rank.device import counting_device, device_name
+from xqr_bench.rank.counting import counting_device, device_name
 from xqr_bench.rank.exact import exact_ranks
 from xqr_bench.rank.product import unit_vectors
 from xqr_bench.tasks import load_spec, load_task

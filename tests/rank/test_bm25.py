@@ -59,7 +59,7 @@ def test_the_scores_are_those_of_the_formula(data: TaskData, k1: float, b: float
 
 def test_counts_are_those_of_the_scores(data: TaskData) -> None:
     (block,) = Bm25(data).scores()
-    ranks = ranks_of_scores(data, iter([block]))
+    ranks = ranks_of_scores(data, [block])
     columns = np.repeat(np.arange(4), data.column_sizes)
     row = 0
     for query, relevants in enumerate(data.relevants):
@@ -79,7 +79,7 @@ def test_a_query_without_a_known_term_ties_everything() -> None:
     english = slice(0, int(data.column_sizes[0]))
     nothing = [row for row in thai if not block.own[row, english].any()]
     assert nothing
-    ranks = ranks_of_scores(data, iter([block]))
+    ranks = ranks_of_scores(data, [block])
     for row in np.flatnonzero(np.isin(ranks.row_queries, nothing) & (ranks.relevant_columns == 0)):
         assert ranks.own_eq[row] == data.column_sizes[0]
 

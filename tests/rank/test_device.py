@@ -12,12 +12,11 @@ import xqr_bench.rank.product as product
 from tests.conftest import VECTORS, needs_vectors
 from tests.kit import small_task, vectors
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.types import TaskData
-from xqr_bench.rank import device as devices
-from xqr_bench.rank.counting import Columns
-from xqr_bench.rank.device import TorchCounter, counting_device, device_name
+from xqr_bench.core.types import Ranks, TaskData
+from xqr_bench.rank import counting as devices
+from xqr_bench.rank.counting import Columns, TorchCounter, counting_device, device_name
 from xqr_bench.rank.exact import count_all, exact_ranks
-from xqr_bench.rank.variants import Variants
+from xqr_bench.rank.product import find_repeats
 
 ERROR = 1e-6  # of a float32 product of unit vectors; measured 8e-7 at most
 on_each_device = pytest.mark.parametrize(
@@ -37,13 +36,10 @@ def counted(
     unit: bool = False,
     memory: int = 2**28,
     device: str = "cpu",
-    variants: Variants | None = None,
-) -> tuple[np.ndarray, np.ndarray, TorchCounter]:
-    """Counts of one of torch's devices."""
-    edges = data.edges
-    counter = TorchCounter(edges, queries, candidates, unit=unit, memory=memory, device=device)
-    gt, eq = count_all(counter, len(queries), data.offsets, data.positions, len(data.languages), variants=variants)
-    return gt, eq, counter
+) -> tuple[Ranks, TorchCounter]:
+    """Ranks counted on one of torch's devices."""
+    counter = TorchCounter(data.edges, queries, candidates, unit=unit, memory=memory, device=device)
+    return count_all(data, counter), counter
 
 
 @on_each_device
@@ -66,11 +62,9 @@ def test_exact_scores_give_the_same_counts(
         queries = vectors(len(data.queries), seed, levels=3, dimensions=4)
         candidates = vectors(len(data.candidates), seed + 1, levels=levels, dimensions=4)
         expected = exact_ranks(data, queries, candidates, similarity="dot")
-        variants = Variants(data)
-        gt, eq, _ = counted(data, queries, candidates, memory=memory, device=device, variants=variants)
-        np.testing.assert_array_equal(variants.attach(expected).top, expected.top)
-        np.testing.assert_array_equal(gt, expected.gt)
-        np.testing.assert_array_equal(eq, expected.eq)
+        ranks, _ = counted(data, queries, candidates, memory=memory, device=device)
+        for field in ("gt", "eq", "top"):
+            np.testing.assert_array_equal(getattr(ranks, field), getattr(expected, field))
 
 
 def own_scores(data: TaskData, counter: TorchCounter) -> np.ndarray:
@@ -79,10 +73,10 @@ def own_scores(data: TaskData, counter: TorchCounter) -> np.ndarray:
     result = np.empty((len(data.queries), len(every)), dtype=np.float32)
     for start in range(0, len(data.queries), product.TILE_ROWS):
         stop = min(start + product.TILE_ROWS, len(data.queries))
-        for panel in counter.panels:
-            counter.score(start, stop, counter.hold(panel))
-            here, places = counter.columns.local(counter.columns.of(every), panel)
-            result[start:stop, here] = counter.scores()[:, places]
+        for part in counter.parts:
+            block = counter.score(start, stop, counter.hold(part), counter.buffer())
+            here, places = counter.columns.places(every, part)
+            result[start:stop, here] = block.scores[:, places]
     return result
 
 
@@ -108,13 +102,13 @@ def test_thresholds_come_from_its_own_product(monkeypatch: pytest.MonkeyPatch, m
     queries, candidates = vectors(33, 0, dimensions=96), vectors(161, 1, dimensions=96)
     candidates[70:80] = candidates[0]
     candidates[100] = -candidates[101]
-    gt, eq, counter = counted(data, queries, candidates, unit=True, memory=memory, device=device)
+    ranks, counter = counted(data, queries, candidates, unit=True, memory=memory, device=device)
     expected = literal(data, own_scores(data, counter))
-    np.testing.assert_array_equal(gt, expected[0])
-    np.testing.assert_array_equal(eq, expected[1])
-    assert (eq[:, 0] >= 1).any()
-    # the last tile of candidates and the one of groups have a column each, and share a panel
-    assert len(counter.panels) == (6 if memory == 1 else 1)
+    np.testing.assert_array_equal(ranks.gt, expected[0])
+    np.testing.assert_array_equal(ranks.eq, expected[1])
+    assert (ranks.eq[:, 0] >= 1).any()
+    # the last tile of candidates and the one of groups have a column each, and share a part
+    assert len(counter.parts) == (6 if memory == 1 else 1)
 
 
 @needs_vectors
@@ -130,17 +124,16 @@ def test_real_vectors_differ_in_last_bits_only(device: str) -> None:
 
     data = load_task("xquad-r", languages=["en", "th"], limit=200)
     found = embed_tasks(load_encoder(f"precomputed:{VECTORS}"), [data])["xquad-r"]
-    variants = Variants(data)
-    gt, eq, counter = counted(data, found.queries, found.candidates, unit=True, device=device, variants=variants)
+    on_device, counter = counted(data, found.queries, found.candidates, unit=True, device=device)
     scores = own_scores(data, counter)
     expected = literal(data, scores)
-    np.testing.assert_array_equal(gt, expected[0])
-    np.testing.assert_array_equal(eq, expected[1])
+    np.testing.assert_array_equal(on_device.gt, expected[0])
+    np.testing.assert_array_equal(on_device.eq, expected[1])
     ranks = exact_ranks(data, found.queries, found.candidates)
-    assert (gt != ranks.gt).mean() < 1e-3
-    assert np.abs(gt - ranks.gt).max() <= 2
+    assert (on_device.gt != ranks.gt).mean() < 1e-3
+    assert np.abs(on_device.gt - ranks.gt).max() <= 2
 
-    top = variants.attach(ranks).top
+    top = on_device.top
     np.testing.assert_array_equal(top, by_language(data, scores == scores.max(axis=1, keepdims=True)))
     exact = _unit(found.queries) @ _unit(found.candidates).T
     assert np.abs(scores - exact).max() < ERROR
@@ -209,19 +202,19 @@ def test_no_other_device(asked: str) -> None:
 
 
 @pytest.mark.parametrize("width", [1, 8, 20, 1000])
-def test_panels_are_whole_tiles_and_hold_every_column_once(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+def test_parts_are_whole_tiles_and_hold_every_column_once(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     monkeypatch.setattr(product, "TILE_COLUMNS", 8)
     candidates = vectors(61, 0)
     candidates[40:58] = candidates[20:38]
-    columns = Columns(np.array([0, 30, 61]), lambda start, stop: candidates[start:stop])
+    repeats = find_repeats(61, lambda start, stop: candidates[start:stop])
+    columns = Columns(np.array([0, 30, 61]), repeats)
     assert columns.groups == 18
-    panels = columns.panels(width)
-    assert all(panel.width <= max(8, width) for panel in panels)
-    assert [i for panel in panels for i in range(panel.start, panel.stop)] == list(range(61))
-    assert [i for panel in panels for i in range(panel.group_start, panel.group_stop)] == list(range(18))
-    assert all(panel.start % 8 == 0 and panel.group_start % 8 == 0 for panel in panels if panel.candidates)
-    found = columns.of(np.arange(61))
+    parts = columns.parts(width)
+    assert all(part.width <= max(8, width) for part in parts)
+    assert [i for part in parts for i in part.candidates] == list(range(61))
+    assert [i for part in parts for i in part.groups] == list(range(18))
+    assert all(part.candidates.start % 8 == 0 and part.groups.start % 8 == 0 for part in parts)
     held = np.zeros(61, dtype=int)
-    for panel in panels:
-        held += columns.local(found, panel)[0]
+    for part in parts:
+        held += columns.places(np.arange(61), part)[0]
     assert (held == 1).all()

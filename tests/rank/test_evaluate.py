@@ -21,8 +21,8 @@ from xqr_bench.evaluation.runs import RunRanker
 from xqr_bench.measure.certainty import variant_values
 from xqr_bench.measure.peers import PytrecEval
 from xqr_bench.rank.exact import vector_scores
+from xqr_bench.rank.rules import group_relevants
 from xqr_bench.rank.runs import plan_runs, write_runs
-from xqr_bench.rank.variants import group_relevants
 from xqr_bench.record import Record, load_record, recompute, save_record
 from xqr_bench.tasks import Selection, load_task, resolve_task
 

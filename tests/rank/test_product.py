@@ -12,21 +12,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xqr_bench.rank.product import Product
+from xqr_bench.rank.product import product
 
 SPREAD = """
 import numpy as np
-from xqr_bench.rank.product import Product
+from xqr_bench.rank.product import product
 
 generator = np.random.default_rng(0)
 one, many = generator.standard_normal((1, 384)), generator.standard_normal((34, 384))
 candidates = many.astype(np.float32)
 candidates[::3] = one
 queries = generator.standard_normal((18, 384)).astype(np.float32)
-product = Product(queries, candidates)
-for _ in product.blocks():
-    scores = product.scores(product.panels[0])
-    print((scores[:, ::3] == scores[:, :1]).all())
+for _, parts in product(queries, candidates):
+    for _, scores in parts:
+        print((scores[:, ::3] == scores[:, :1]).all())
 """
 
 
@@ -39,12 +38,12 @@ def test_scores_are_the_product_and_equal_columns_are_equal(
     vectors = generator.standard_normal((distinct, 24)).astype(np.float32)
     chosen = generator.integers(0, distinct, size=width)
     candidates, queries = vectors[chosen], generator.standard_normal((rows, 24)).astype(np.float32)
-    product = Product(queries, candidates, memory)
-    for start, stop in product.blocks():
-        found = np.concatenate([product.scores(panel).copy() for panel in product.panels], axis=1)
-        np.testing.assert_allclose(found, queries[start:stop] @ candidates.T, rtol=1e-4, atol=1e-5)
+    for start, parts in product(queries, candidates, memory):
+        scores = np.concatenate([part.copy() for _, part in parts], axis=1)
+        expected = queries[start : start + len(scores)] @ candidates.T
+        np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
         for vector in range(distinct):
-            same = found[:, chosen == vector]
+            same = scores[:, chosen == vector]
             assert (same == same[:, :1]).all()
 
 
@@ -63,7 +62,6 @@ def test_equal_scores_on_other_processors(core: str | None) -> None:
 
 def test_signed_zeros_are_one_vector() -> None:
     candidates = np.array([[0.0, 1.0], [-0.0, 1.0], [1.0, 1.0]], dtype=np.float32)
-    product = Product(np.array([[0.3, 0.7]], dtype=np.float32), candidates)
-    for _ in product.blocks():
-        scores = product.scores(product.panels[0])
-        assert scores[0, 0] == scores[0, 1]
+    for _, parts in product(np.array([[0.3, 0.7]], dtype=np.float32), candidates):
+        for _, scores in parts:
+            assert scores[0, 0] == scores[0, 1]

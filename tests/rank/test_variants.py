@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import xqr_bench.rank.product as product
-from xqr_bench.core.types import LENIENT, PARAGRAPH, VARIANTS, Candidate, Query, Ranks, TaskData
-from xqr_bench.rank.exact import ScoreBlock, exact_ranks, ranks_of, ranks_of_scores
-from xqr_bench.rank.variants import Variants, group_relevants
+from xqr_bench.core.types import LENIENT, PARAGRAPH, VARIANTS, Candidate, Counts, Query, Ranks, TaskData
+from xqr_bench.rank.exact import ScoreBlock, exact_ranks, ranks_of_scores
+from xqr_bench.rank.rules import Tally, group_relevants, ranks_of
 from xqr_bench.record.rank_files import check_relevance
 
 
@@ -165,9 +165,9 @@ def test_what_was_not_retrieved_has_no_rank(questions: int, languages: int, leve
     pooled[generator.random(shape) < 0.4] = -np.inf
     own[generator.random(shape) < 0.4] = -np.inf
     strict = literal_ranks(data, pooled, own)
-    counted = Variants(data, separate=True)
-    counted.count_block(0, pooled, own)
-    ranks = counted.attach(strict)
+    ranks = ranks_of_scores(data, [ScoreBlock(0, pooled, own)], depth=1000)
+    for field in ("gt", "eq", "own_gt", "own_eq"):
+        np.testing.assert_array_equal(getattr(ranks, field), getattr(strict, field))
     check(data, ranks, pooled, own)
     for name in VARIANTS:
         check_relevance(name, strict, ranks.variants[name])
@@ -175,11 +175,11 @@ def test_what_was_not_retrieved_has_no_rank(questions: int, languages: int, leve
     language = np.array([candidate.language for candidate in data.candidates])
     everything = list(range(len(data.candidates)))
     rows = [(query, index) for query, found in enumerate(group_relevants(data)) for index in found]
-    of_pool = np.array([literal_rows(pooled[q], d, everything) for q, d in rows])
-    of_own = np.array([literal_rows(own[q], d, np.flatnonzero(language == language[d]).tolist()) for q, d in rows])
-    taken = Variants(data, separate=True)
-    taken.take_counts((of_pool[:, 0], of_pool[:, 1]), (of_own[:, 0], of_own[:, 1]))
-    check(data, taken.rules(replace(strict, top=ranks.top)), pooled, own)
+    of_pool = [literal_rows(pooled[q], d, everything) for q, d in rows]
+    of_own = [literal_rows(own[q], d, np.flatnonzero(language == language[d]).tolist()) for q, d in rows]
+    tally = Tally(data, own_lists=True)
+    tally.take_counts(Counts(*np.concatenate([of_pool, of_own], axis=1).astype(np.int32).T))
+    check(data, tally.with_rules(replace(strict, top=ranks.top)), pooled, own)
 
 
 def test_panels_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,8 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from xqr_bench.board.files import check_file, max_ranks
 from xqr_bench.core.errors import DataError, RecordError, UnknownNameError
 from xqr_bench.core.types import LENIENT, PARAGRAPH, IntArray, Ranks, TaskData
-from xqr_bench.rank.exact import ranks_of
-from xqr_bench.rank.variants import group_relevants
+from xqr_bench.rank.rules import group_relevants, ranks_of
 from xqr_bench.record import Result
 from xqr_bench.tasks import TaskSpec, list_specs, load_task, pending_downloads
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,6 +131,30 @@ class TaskData:
         return np.fromiter(chain.from_iterable(self.gains), dtype=np.float64, count=len(self.positions))
 
 
+class Counts(NamedTuple):
+    """What stands above and beside each relevant: the same four arrays under every rule of relevance.
+
+    Attributes:
+        gt, eq: candidates of the whole pool that score above it, and the same (itself included), int32 `[relevants]`;
+            -1 and 0 where it was not retrieved.
+        own_gt, own_eq: the same in the ranking of its own language.
+    """
+
+    gt: NDArray[np.int32]
+    eq: NDArray[np.int32]
+    own_gt: NDArray[np.int32]
+    own_eq: NDArray[np.int32]
+
+    @classmethod
+    def zeros(cls, rows: int) -> Counts:
+        """Nothing counted yet."""
+        return cls(*np.zeros((4, rows), dtype=np.int32))
+
+    def take(self, rows: slice | IntArray | NDArray[np.bool_]) -> Counts:
+        """Those of some relevants; parts of these arrays where `rows` is a slice."""
+        return Counts(*(values[rows] for values in self))
+
+
 @dataclass(frozen=True)
 class Ranks:
     """The thin waist: for each relevant of each query, how many candidates of each language stand above it.
@@ -193,6 +218,17 @@ class Ranks:
     def n_relevants(self) -> int:
         """Number of (query, relevant) rows."""
         return len(self.relevant_columns)
+
+    @cached_property
+    def counts(self) -> Counts:
+        """The counts by whole pool and own language, of the same shape under every rule of relevance."""
+        rows = (np.arange(self.n_relevants), self.relevant_columns)
+        return Counts(
+            np.where((self.gt < 0).any(axis=1), np.int32(-1), self.gt.sum(axis=1, dtype=np.int32)),
+            self.eq.sum(axis=1, dtype=np.int32),
+            self.gt[rows] if self.own_gt is None else self.own_gt,
+            self.eq[rows] if self.own_eq is None else self.own_eq,
+        )
 
     @cached_property
     def row_queries(self) -> IntArray:

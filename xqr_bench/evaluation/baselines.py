@@ -13,10 +13,10 @@ from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import PARAGRAPH, Ranks, TaskData
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Task
-from xqr_bench.rank.exact import exact_ranks, ranks_of, ranks_of_scores
+from xqr_bench.rank.exact import ScoreBlock, exact_ranks, ranks_of_scores
 from xqr_bench.rank.lexical import NAME, Bm25, Bm25Options
 from xqr_bench.rank.product import TILE_ROWS, Vectors
-from xqr_bench.rank.variants import Variants, group_relevants
+from xqr_bench.rank.rules import group_relevants
 
 
 @dataclass
@@ -38,7 +38,7 @@ class LexicalRanker:
                 scorer = Bm25(task.data, self.options)
                 observe.advance(1)
             with clock.phase("ranking"):
-                ranks = ranks_of_scores(task.data, scorer.scores(), observe)
+                ranks = ranks_of_scores(task.data, scorer.scores(), observe=observe)
             yield Ranking(ranks, settings=asdict(self.options), seconds=clock.seconds, blocks=scorer.scores)
 
 
@@ -124,21 +124,18 @@ def oracle_ranks(data: TaskData) -> Ranks:
 
     Where sentences of their paragraphs count too, these come next, tied: the ceiling under every rule of relevance.
     """
-    columns = data.candidate_columns[data.positions]
-    row_queries = np.repeat(np.arange(len(data.queries)), np.diff(data.offsets))
-    relevants = np.zeros((len(data.queries), len(data.languages)), dtype=np.int32)
-    np.add.at(relevants, (row_queries, columns), 1)
-    eq = relevants[row_queries]
-    variants = Variants(data)
-    seconds = group_relevants(data) if PARAGRAPH in data.relevance else data.relevants
-    for start in range(0, len(data.queries), TILE_ROWS):
-        block = slice(start, start + TILE_ROWS)
-        scores = np.zeros((len(data.queries[block]), len(data.candidates)), dtype=np.float32)
-        for row, (first, second) in enumerate(zip(data.relevants[block], seconds[block], strict=True)):
-            scores[row, list(second)] = 1
-            scores[row, list(first)] = 2
-        variants.count_block(start, scores, scores)
-    return variants.attach(ranks_of(data, np.zeros_like(eq), eq))
+    paragraphs = group_relevants(data) if PARAGRAPH in data.relevance else data.relevants
+
+    def blocks() -> Iterator[ScoreBlock]:
+        for start in range(0, len(data.queries), TILE_ROWS):
+            both = list(zip(data.relevants, paragraphs, strict=True))[start : start + TILE_ROWS]
+            scores = np.zeros((len(both), len(data.candidates)), dtype=np.float32)
+            for row, (relevants, of_paragraphs) in enumerate(both):
+                scores[row, list(of_paragraphs)] = 1
+                scores[row, list(relevants)] = 2
+            yield ScoreBlock(start, scores, scores)
+
+    return ranks_of_scores(data, blocks(), own_lists=False)
 
 
 # MODEL strings, and the baseline of a record.

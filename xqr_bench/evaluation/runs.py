@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from xqr_bench.core.errors import RunError
 from xqr_bench.core.observe import Clock, Observer
-from xqr_bench.core.types import MULTILINGUAL, SETTINGS, FloatArray, IntArray, Ranks, TaskData
+from xqr_bench.core.types import MULTILINGUAL, SETTINGS, Counts, FloatArray, IntArray, Ranks, TaskData
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.encode.hub import digest_of_files
 from xqr_bench.evaluation.ranker import RANKERS, Ranking, Task
 from xqr_bench.measure.metrics.per_query import setting_views
 from xqr_bench.measure.peers import Agreement, PytrecEval, compare, require_agreement
-from xqr_bench.rank.exact import ranks_of
+from xqr_bench.rank.rules import Tally, group_relevants, ranks_of
 from xqr_bench.rank.runs import (
     LAYOUT,
     Chunk,
@@ -27,15 +27,14 @@ from xqr_bench.rank.runs import (
     task_lists,
     unjudged_ids,
 )
-from xqr_bench.rank.variants import Variants, group_relevants
 
 # Runs -> counts: one pass over a run file, a bounded number of its lines in memory.
 
 _UNKNOWN, _IGNORED = -2, -1
 
 
-class Counts:
-    """Counts of some candidates of each list.
+class ListCounts:
+    """ListCounts of some candidates of each list.
 
     Attributes:
         lists: the lists, with these candidates as their relevants.
@@ -51,7 +50,7 @@ class Counts:
         self.seen = np.full(len(data.candidates), -1, dtype=np.int64)
 
 
-class SettingCounts(Counts):
+class SettingCounts(ListCounts):
     """What a run says of a setting.
 
     Attributes:
@@ -71,9 +70,9 @@ class SettingCounts(Counts):
         self.merged = 0
         self.top = np.zeros((len(lists), len(data.languages)), dtype=np.int32)
         self.theirs: FloatArray = np.full((len(lists), n_metrics), np.nan)
-        self.wide: Counts | None = None
+        self.wide: ListCounts | None = None
         if data.relevance:
-            self.wide = Counts(task_lists(data, lists.setting, group_relevants(data)), data)
+            self.wide = ListCounts(task_lists(data, lists.setting, group_relevants(data)), data)
 
     @property
     def missing(self) -> int:
@@ -221,7 +220,7 @@ class RunReader:
 
     def _count(self, lines: _Lines) -> None:
         """Count complete lists and have them evaluated."""
-        from xqr_bench.rank.kernels import count_lines
+        from xqr_bench.rank.kernels import Lines, count_lines
 
         if not len(lines):
             return
@@ -239,11 +238,8 @@ class RunReader:
             if counts is None:
                 continue
             line = count_lines(
-                starts,
-                lines.documents,
-                lines.scores,
+                Lines(starts, numbers, lines.documents, lines.scores),
                 columns,
-                numbers,
                 counts.lists.offsets,
                 counts.lists.positions,
                 counts.seen,
@@ -392,7 +388,7 @@ def ranks_of_run(data: TaskData, counts: Mapping[str, SettingCounts]) -> Ranks:
     return with_rules(data, ranks, {setting: run.wide for setting, run in counts.items() if run.wide is not None})
 
 
-def with_rules(data: TaskData, ranks: Ranks, counts: Mapping[str, Counts]) -> Ranks:
+def with_rules(data: TaskData, ranks: Ranks, counts: Mapping[str, ListCounts]) -> Ranks:
     """The ranks of a run with those under the rules of relevance that the task declares.
 
     Args:
@@ -402,23 +398,21 @@ def with_rules(data: TaskData, ranks: Ranks, counts: Mapping[str, Counts]) -> Ra
     """
     if not counts:
         return ranks
-    paragraphs = group_relevants(data)
-    rows = sum(map(len, paragraphs))
-    pooled, own = (np.stack([np.full(rows, -1), np.zeros(rows, dtype=np.int64)]) for _ in range(2))
+    whole = Counts.zeros(sum(map(len, group_relevants(data))))
+    whole.gt[:] = whole.own_gt[:] = -1
     for setting, run in counts.items():
         there = run.lists.rows
-        retrieved = run.gt[:, 0] >= 0
         if setting != MULTILINGUAL:
-            own[:, there] = run.gt[:, 0], run.eq[:, 0]
+            whole.own_gt[there], whole.own_eq[there] = run.gt[:, 0], run.eq[:, 0]
             continue
-        pooled[0, there] = np.where(retrieved, run.gt.sum(axis=1), -1)
-        pooled[1, there] = run.eq.sum(axis=1)
+        whole.gt[there] = np.where(run.gt[:, 0] >= 0, run.gt.sum(axis=1), -1)
+        whole.eq[there] = run.eq.sum(axis=1)
         if ranks.own_gt is None:  # a language's ranking is a part of the pooled one
             each, column = np.arange(len(there)), data.candidate_columns[run.lists.positions]
-            own[:, there] = run.gt[each, column], run.eq[each, column]
-    variants = Variants(data, separate=True)
-    variants.take_counts((pooled[0], pooled[1]), (own[0], own[1]))
-    return variants.rules(ranks)
+            whole.own_gt[there], whole.own_eq[there] = run.gt[each, column], run.eq[each, column]
+    tally = Tally(data, own_lists=True)
+    tally.take_counts(whole)
+    return tally.with_rules(ranks)
 
 
 def _read(data: TaskData, setting: str, path: Path, peer: PytrecEval, observe: Observer) -> SettingCounts:

@@ -24,10 +24,9 @@ from xqr_bench.encode.transform import TransformedEmbeddings, TransformOptions
 from xqr_bench.evaluation.ranker import Ranking, Task
 from xqr_bench.measure.certainty import SEED
 from xqr_bench.measure.metrics import refuse_shallow
-from xqr_bench.rank.device import PROCESSOR, counting_device, device_name
+from xqr_bench.rank.counting import PROCESSOR, counting_device, device_name
 from xqr_bench.rank.exact import exact_ranks, vector_scores
-from xqr_bench.rank.index import IndexOptions, refuse_too_few
-from xqr_bench.rank.index_ranks import Indexed, indexed_ranks
+from xqr_bench.rank.index import Indexed, IndexOptions, indexed_ranks, refuse_too_few
 from xqr_bench.rank.index_store import check_place, save_index
 from xqr_bench.rank.product import DEFAULT_MEMORY
 from xqr_bench.record import TextCounts

@@ -1,44 +1,49 @@
-"""Where scores are made and counted: columns of a product, and what stands in them above and beside a relevant."""
+"""Where scores are made and counted: the columns of a product, on the processor or with torch on a GPU."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from copy import copy
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 import xqr_bench.rank.product as tiles
-from xqr_bench.core.errors import RanksError
+from xqr_bench.core.errors import RanksError, UsageError
 from xqr_bench.core.types import IntArray
-from xqr_bench.rank.product import Repeats, Vectors, find_repeats, multiply, prepared
+from xqr_bench.rank.product import CHUNK, Repeats, Vectors, find_repeats, multiply, unit_vectors
 
-# What is multiplied: the candidates, then one column for each group of equal vectors; cut into panels.
+if TYPE_CHECKING:
+    from xqr_bench.rank.kernels import GroupPairs
+
+Numbers = NDArray[np.int32]
+
+# What is multiplied: the candidates, then one column for each group of equal vectors; cut into parts.
 
 MOST_WORKERS = 16
 
 
 @dataclass(frozen=True)
-class Panel:
-    """Some whole tiles of columns, multiplied together: candidates `start:stop`, then groups of equal vectors."""
+class Part:
+    """Some whole tiles of columns, multiplied together: these candidates, then these groups of equal vectors."""
 
-    start: int
-    stop: int
-    group_start: int
-    group_stop: int
-
-    @property
-    def candidates(self) -> int:
-        """How many of its columns are candidates; the groups stand after them."""
-        return self.stop - self.start
+    candidates: range = range(0)
+    groups: range = range(0)
 
     @property
     def width(self) -> int:
         """Its columns."""
-        return self.candidates + self.group_stop - self.group_start
+        return len(self.candidates) + len(self.groups)
+
+    def extended(self, kind: str, tile: range) -> Part:
+        """With one more tile of candidates or groups, the one after its last."""
+        held: range = getattr(self, kind)
+        return replace(self, **{kind: range(held.start if held else tile.start, tile.stop)})
 
 
 class Columns:
@@ -49,96 +54,73 @@ class Columns:
 
     Args:
         edges: where each language begins among the candidates, int64 `[languages + 1]`.
-        prepared: (start, stop) -> these candidates as they are multiplied, float32 `[stop - start, d]`.
-
-    Attributes:
         repeats: the groups.
-        pair_groups, pair_counts: (group, language) pairs ordered by language, then group: the group, int64 `[pairs]`,
-            and how many candidates of the language it holds, int32 `[pairs]`.
-        pair_edges: where each language begins among the pairs, int64 `[languages + 1]`.
     """
 
-    def __init__(self, edges: IntArray, prepared: Callable[[int, int], tiles.Vectors]) -> None:
+    def __init__(self, edges: IntArray, repeats: Repeats) -> None:
         self.edges = edges
-        self.candidates = int(edges[-1])
-        self.repeats: Repeats = find_repeats(self.candidates, prepared)
-        self.groups = len(self.repeats.first)
-        languages = np.searchsorted(edges, self.repeats.positions, side="right") - 1
-        pairs, counts = np.unique(languages * max(1, self.groups) + self.repeats.groups, return_counts=True)
-        self.pair_groups = pairs % max(1, self.groups)
-        self.pair_counts = counts.astype(np.int32)
-        self.pair_edges = np.searchsorted(pairs, np.arange(len(edges)) * max(1, self.groups)).astype(np.int64)
+        self.repeats = repeats
+        self.candidates, self.groups = int(edges[-1]), len(repeats.first)
+        languages = np.searchsorted(edges, repeats.positions, side="right") - 1
+        self._pairs, sizes = np.unique(languages * max(1, self.groups) + repeats.groups, return_counts=True)
+        self._pair_groups, self._pair_sizes = self._pairs % max(1, self.groups), sizes.astype(np.int32)
 
-    def of(self, positions: IntArray) -> IntArray:
-        """The column that holds the score of each candidate, int64 like `positions`; groups count from `candidates`."""
-        found = np.searchsorted(self.repeats.positions, positions)
-        columns = positions.copy()
+    def places(self, positions: IntArray, part: Part) -> tuple[NDArray[np.bool_], IntArray]:
+        """Which of these candidates have their score in a part, bool, and in which of its columns, int64."""
+        inside = (positions >= part.candidates.start) & (positions < part.candidates.stop)
+        places = positions - part.candidates.start
         if self.groups:
-            found = np.minimum(found, len(self.repeats.positions) - 1)
-            repeated = self.repeats.positions[found] == positions
-            columns[repeated] = self.candidates + self.repeats.groups[found[repeated]]
-        return columns
+            member = np.minimum(np.searchsorted(self.repeats.positions, positions), len(self.repeats.positions) - 1)
+            repeated = self.repeats.positions[member] == positions
+            group = self.repeats.groups[member]
+            in_group = (group >= part.groups.start) & (group < part.groups.stop)
+            inside = np.where(repeated, in_group, inside)
+            places = np.where(repeated, group - part.groups.start + len(part.candidates), places)
+        return inside, places[inside]
 
-    def local(self, columns: IntArray, panel: Panel) -> tuple[np.ndarray, IntArray]:
-        """Which columns a panel holds, bool, and where in the panel those are, int64."""
-        group = columns - self.candidates
-        own = (columns >= panel.start) & (columns < panel.stop)
-        grouped = (group >= panel.group_start) & (group < panel.group_stop)
-        places = np.where(own, columns - panel.start, group - panel.group_start + panel.candidates)
-        return own | grouped, places[own | grouped]
-
-    def hidden(self, panel: Panel) -> IntArray:
-        """Where in the panel stand candidates that are counted by group, ascending int64."""
+    def hidden(self, part: Part) -> IntArray:
+        """The columns of a part whose candidates are counted by group, ascending int64."""
         positions = self.repeats.positions
-        low, high = np.searchsorted(positions, (panel.start, panel.stop))
-        return positions[low:high] - panel.start
+        low, high = np.searchsorted(positions, (part.candidates.start, part.candidates.stop))
+        return positions[low:high] - part.candidates.start
 
-    def languages_in(self, panel: Panel) -> IntArray:
-        """Where each language begins among the panel's candidates, int64 `[languages + 1]`."""
-        return np.clip(self.edges, panel.start, panel.stop) - panel.start
+    def languages_in(self, part: Part) -> IntArray:
+        """Where each language begins among the candidates of a part, int64 `[languages + 1]`."""
+        return np.clip(self.edges, part.candidates.start, part.candidates.stop) - part.candidates.start
 
-    def pairs_in(self, panel: Panel) -> tuple[IntArray, IntArray]:
-        """Which pairs belong to the panel's groups: first and last of each language, int64 `[languages]` both."""
-        bounds = np.array([panel.group_start, panel.group_stop])
-        found = [
-            low + np.searchsorted(self.pair_groups[low:high], bounds)
-            for low, high in zip(self.pair_edges[:-1], self.pair_edges[1:], strict=True)
-        ]
-        low_high = np.array(found, dtype=np.int64).reshape(-1, 2)
-        return low_high[:, 0].copy(), low_high[:, 1].copy()
+    def pairs_in(self, part: Part) -> GroupPairs:
+        """The pairs of the groups of a part."""
+        from xqr_bench.rank.kernels import GroupPairs
 
-    def groups_in(self, panel: Panel) -> tuple[IntArray, NDArray[np.int32], IntArray, IntArray]:
-        """The pairs as `kernel.count_groups` takes them: places, numbers, first and last of each language."""
-        return (self.pair_groups - panel.group_start + panel.candidates, self.pair_counts, *self.pairs_in(panel))
+        first = np.arange(len(self.edges) - 1) * max(1, self.groups)  # what the pairs of a language are counted from
+        return GroupPairs(
+            self._pair_groups - part.groups.start + len(part.candidates),
+            self._pair_sizes,
+            np.searchsorted(self._pairs, first + part.groups.start),
+            np.searchsorted(self._pairs, first + part.groups.stop),
+        )
 
-    def panels(self, width: int) -> list[Panel]:
-        """Cut at the edges of tiles, so that a panel has at most `width` columns (at least one tile)."""
+    def parts(self, width: int) -> list[Part]:
+        """Cut at the edges of tiles, so that a part has at most `width` columns (at least one tile)."""
         step = tiles.TILE_COLUMNS
-        cut: list[tuple[list[range], list[range]]] = []  # tiles of candidates, tiles of groups
-        held = width + 1
-        for kind, size in enumerate((self.candidates, self.groups)):
+        parts: list[Part] = []
+        for kind, size in (("candidates", self.candidates), ("groups", self.groups)):
             for start in range(0, size, step):
                 tile = range(start, min(start + step, size))
-                if held + len(tile) > width:
-                    cut.append(([], []))
-                    held = 0
-                cut[-1][kind].append(tile)
-                held += len(tile)
-        return [Panel(*_ends(candidates), *_ends(groups)) for candidates, groups in cut]
-
-
-def _ends(joined: list[range]) -> tuple[int, int]:
-    return (joined[0].start, joined[-1].stop) if joined else (0, 0)
+                if not parts or parts[-1].width + len(tile) > width:
+                    parts.append(Part())
+                parts[-1] = parts[-1].extended(kind, tile)
+        return parts
 
 
 def share(columns: int, dimensions: int, memory: int) -> tuple[int, int]:
-    """How many threads and how wide a panel a memory budget allows.
+    """How many threads and how wide a part a memory budget allows.
 
-    A panel holds its vectors once and a block of scores a thread. Panels that are not the whole are multiplied
+    A part holds its vectors once and a block of scores a thread. Parts that are not the whole are multiplied
     twice, first for the thresholds, then to count.
 
     Returns:
-        threads and columns of a panel.
+        threads and columns of a part.
 
     Raises:
         RanksError: a budget below the default does not hold one tile.
@@ -161,136 +143,341 @@ def share(columns: int, dimensions: int, memory: int) -> tuple[int, int]:
     return best[1], best[2]
 
 
-# Scores of a block of queries against a panel, and the counting in them, on the processor.
+# Scores of a block of queries against a part, and the counting in them, on the processor.
 
 
-class Counter(Protocol):
-    """Where scores are made and counted; one for each thread, over the same vectors.
+class Block:
+    """Scores of some queries against a part of the columns.
 
     Attributes:
-        columns: what is multiplied.
-        panels: how it is cut.
-        workers: threads that may count at once.
+        scores: float32 `[rows, part width]`; -inf where a candidate is counted by group, or was not retrieved.
+        columns: what the columns of the product are.
+        part: those at hand.
     """
 
-    columns: Columns
-    panels: list[Panel]
-    workers: int
+    def __init__(self, scores: Vectors, columns: Columns, part: Part) -> None:
+        self.scores, self.columns, self.part = scores, columns, part
 
-    def hold(self, panel: Panel) -> Any:
-        """Prepare a panel's vectors, for `score` of every thread."""
+    @classmethod
+    def whole(cls, scores: Vectors, edges: IntArray) -> Block:
+        """Scores of some queries against all candidates, from elsewhere: float32 `[rows, candidates]`."""
+        none = np.zeros(0, dtype=np.int64)
+        return cls(scores, Columns(edges, Repeats(none, none, none)), Part(range(int(edges[-1]))))
 
-    def another(self) -> Counter:
-        """The same, with scores of its own."""
+    def __len__(self) -> int:
+        return len(self.scores)
 
-    def score(self, start: int, stop: int, held: Any) -> None:
-        """Multiply these queries with a held panel."""
+    def at(self, rows: IntArray, positions: IntArray) -> tuple[NDArray[np.bool_], Vectors]:
+        """Which of these candidates have their score here, bool, and those scores, of one row each, float32."""
+        inside, places = self.columns.places(positions, self.part)
+        return inside, self.scores[rows[inside], places]
 
-    def at(self, rows: IntArray, places: IntArray) -> Vectors:
-        """Scores of the block at hand at these rows and places in the panel, float32."""
+    def count(self, offsets: IntArray, thresholds: Vectors, gt: Numbers, eq: Numbers) -> None:
+        """Add to gt and eq what each language has above and at the thresholds (see `kernels.count_rows`)."""
+        from xqr_bench.rank.kernels import count_groups, count_rows
 
-    def count(self, offsets: IntArray, thresholds: Vectors, gt: NDArray[np.int32], eq: NDArray[np.int32]) -> None:
-        """Add to gt and eq what the block at hand has above and at the thresholds (see `kernel.count_rows`)."""
+        # the whole block: the loops do not vectorise over a part of its columns
+        count_rows(self.scores, self.columns.languages_in(self.part), offsets, thresholds, gt, eq)
+        if self.part.groups:
+            count_groups(self.scores, self.columns.pairs_in(self.part), offsets, thresholds, gt, eq)
 
-    def top(self, best: Vectors, count: NDArray[np.int32]) -> None:
-        """Raise best and count to what the block at hand has at each language's top (see `pool_kernel.count_top`)."""
+    def top(self, best: Vectors, number: Numbers) -> None:
+        """Raise best and number to what stands at the top of each language (see `kernels.count_top`)."""
+        from xqr_bench.rank.kernels import count_top, count_top_groups
 
-    def scores(self) -> Vectors:
-        """The block at hand, float32 `[rows, panel width]`; -inf where a candidate is counted by group."""
+        count_top(self.scores, self.columns.languages_in(self.part), best, number)
+        if self.part.groups:
+            count_top_groups(self.scores, self.columns.pairs_in(self.part), best, number)
 
 
-@dataclass(frozen=True)
-class Held:
-    """A panel with its vectors where they are multiplied: arrays of numpy or torch, `[n, d]` each."""
+class Held(NamedTuple):
+    """A part with its vectors where they are multiplied: arrays of numpy or torch, `[n, d]` each."""
 
-    panel: Panel
+    part: Part
     candidates: Any
     groups: Any
 
 
-class ProcessorCounter:
-    """Counts with numpy's BLAS and a compiled kernel.
+class Counter:
+    """Makes the scores that are counted, with numpy's BLAS.
 
     Args:
         edges: where each language begins among the candidates, int64 `[languages + 1]`.
         queries, candidates: float32 `[n, d]`.
-        unit: bring the vectors to unit length, a block and a panel at a time.
+        unit: bring the vectors to unit length, a block and a part at a time.
         memory: bytes for the prepared vectors and the scores, of all threads together; the counts do not depend on it.
+
+    Attributes:
+        columns: what is multiplied.
+        parts: how it is cut.
+        workers: threads that may count at once.
     """
 
     def __init__(self, edges: IntArray, queries: Vectors, candidates: Vectors, *, unit: bool, memory: int) -> None:
         self._queries, self._candidates, self._unit = queries, candidates, unit
-        whole = self._prepared(candidates) if 4 * candidates.size <= memory else None
-        self.columns = Columns(
-            edges, lambda start, stop: self._prepared(candidates[start:stop]) if whole is None else whole[start:stop]
-        )
-        total = self.columns.candidates + self.columns.groups
-        self.workers, width = share(total, candidates.shape[1], memory)
-        self.panels = self.columns.panels(width)
-        self._whole = whole if len(self.panels) == 1 else None
-        self._buffer: Vectors | None = None
-        self._held: Held | None = None
-        self._scores: Vectors = np.empty((0, 0), dtype=np.float32)
+        whole = self._prepared(candidates) if self._fits(memory) else None
+
+        def prepared(start: int, stop: int) -> Vectors:
+            return self._prepared(candidates[start:stop]) if whole is None else whole[start:stop]
+
+        self.columns = Columns(edges, find_repeats(len(candidates), prepared))
+        self.workers, width = self._share(memory)
+        self.parts = self.columns.parts(width)
+        self._whole = whole if len(self.parts) == 1 else None
+
+    def _fits(self, memory: int) -> bool:
+        """Whether all prepared candidates are held at once."""
+        return 4 * self._candidates.size <= memory
+
+    def _share(self, memory: int) -> tuple[int, int]:
+        """Threads, and columns of a part."""
+        return share(self.columns.candidates + self.columns.groups, self._candidates.shape[1], memory)
 
     def _prepared(self, vectors: Vectors) -> Vectors:
-        return prepared(vectors, self._unit)
+        """Vectors as they are multiplied, float32 and contiguous."""
+        return unit_vectors(vectors) if self._unit else np.ascontiguousarray(vectors, dtype=np.float32)
 
-    def hold(self, panel: Panel) -> Held:
-        """Prepare a panel's vectors."""
+    def hold(self, part: Part) -> Held:
+        """Prepare the vectors of a part, for `score` of every thread."""
         candidates = self._whole
         if candidates is None:
-            candidates = self._prepared(self._candidates[panel.start : panel.stop])
-        first = self.columns.repeats.first[panel.group_start : panel.group_stop]
-        return Held(panel, candidates, self._prepared(self._candidates[first]))
+            candidates = self._prepared(self._candidates[part.candidates.start : part.candidates.stop])
+        first = self.columns.repeats.first[part.groups.start : part.groups.stop]
+        return Held(part, candidates, self._prepared(self._candidates[first]))
 
-    def another(self) -> ProcessorCounter:
-        """The same with scores of its own."""
-        other = copy(self)
-        other._buffer = None
-        return other
+    def buffer(self) -> Vectors:
+        """Room for the scores of one thread, float32."""
+        rows = min(tiles.TILE_ROWS, len(self._queries))
+        return np.empty((rows, max(part.width for part in self.parts)), dtype=np.float32)
 
-    def score(self, start: int, stop: int, held: Held) -> None:
-        """Multiply these queries with a held panel."""
+    def score(self, start: int, stop: int, held: Held, buffer: Vectors) -> Block:
+        """Multiply these queries with a held part; the block is good until the buffer is used again."""
         from xqr_bench.rank.kernels import hide
 
-        if self._buffer is None:
-            rows = min(tiles.TILE_ROWS, len(self._queries))
-            self._buffer = np.empty((rows, max(panel.width for panel in self.panels)), dtype=np.float32)
-        panel, block = held.panel, self._prepared(self._queries[start:stop])
-        self._held = held
-        self._scores = self._buffer[: stop - start, : panel.width]
-        multiply(block, held.candidates, self._scores[:, : panel.candidates])
-        multiply(block, held.groups, self._scores[:, panel.candidates :])
-        hide(self._scores, self.columns.hidden(panel))
+        part, queries = held.part, self._prepared(self._queries[start:stop])
+        scores = buffer[: stop - start, : part.width]
+        multiply(queries, held.candidates, scores[:, : len(part.candidates)])
+        multiply(queries, held.groups, scores[:, len(part.candidates) :])
+        hide(scores, self.columns.hidden(part))
+        return Block(scores, self.columns, part)
 
-    def at(self, rows: IntArray, places: IntArray) -> Vectors:
-        """Scores at these rows and places."""
-        return self._scores[rows, places]
 
-    def scores(self) -> Vectors:
-        """The block at hand."""
-        return self._scores
+# The same with torch on a GPU.
 
-    def count(self, offsets: IntArray, thresholds: Vectors, gt: NDArray[np.int32], eq: NDArray[np.int32]) -> None:
-        """Add to gt and eq what the block at hand has above and at the thresholds."""
-        from xqr_bench.rank.kernels import count_groups, count_rows
+PROCESSOR = "cpu"
+AUTO = "auto"
+_DRIVER = Path("/proc/driver/nvidia/version")
 
-        panel, columns = self._panel(), self.columns
-        # the whole block: the loops do not vectorise over a part of its columns
-        count_rows(self._scores, columns.languages_in(panel), offsets, thresholds, gt, eq)
-        if panel.group_stop > panel.group_start:
-            count_groups(self._scores, *columns.groups_in(panel), offsets, thresholds, gt, eq)
 
-    def top(self, best: Vectors, count: NDArray[np.int32]) -> None:
-        """Raise best and count to what the block at hand has at the top of each language."""
-        from xqr_bench.rank.kernels import count_top, count_top_groups
+def counting_device(asked: str = AUTO, encoder_device: str | None = None) -> str:
+    """The device to count on.
 
-        panel, columns = self._panel(), self.columns
-        count_top(self._scores, columns.languages_in(panel), best, count)
-        if panel.group_stop > panel.group_start:
-            count_top_groups(self._scores, *columns.groups_in(panel), best, count)
+    Args:
+        asked: "cpu", "cuda", "cuda:1", or "auto": the encoder's own GPU; the processor where the encoder is on none;
+            for an encoder that runs on no device (vectors computed before), a GPU where there is one.
+        encoder_device: where the encoder runs, None when it has no device.
 
-    def _panel(self) -> Panel:
-        if self._held is None:
-            raise TypeError("nothing was scored yet")
-        return self._held.panel
+    Returns:
+        "cpu" or a CUDA device with its number.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    if asked == PROCESSOR:
+        return PROCESSOR
+    if asked == AUTO:
+        if encoder_device is not None:
+            return _numbered(encoder_device) if encoder_device.startswith("cuda") else PROCESSOR
+        if not _DRIVER.exists() or find_spec("torch") is None:  # torch is loaded only where it can matter
+            return PROCESSOR
+        import torch
+
+        return _numbered("cuda") if torch.cuda.is_available() else PROCESSOR
+    name, _, number = asked.partition(":")
+    if name != "cuda" or (number and not number.isdecimal()):
+        raise UsageError(f"scores cannot be counted on {asked!r}", remedy="give auto, cpu, cuda or cuda:1")
+    import torch
+
+    devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if int(number or 0) >= devices:
+        raise UsageError(
+            f"there is no device {asked} to count on", found=f"{devices} CUDA devices", remedy="give cpu, or auto"
+        )
+    return _numbered(asked)
+
+
+def _numbered(device: str) -> str:
+    return device if ":" in device else f"{device}:0"
+
+
+def device_name(device: str) -> str:
+    """A device in words, for a record: "cpu", "cuda:0 (NVIDIA H100)"."""
+    if device == PROCESSOR:
+        return device
+    import torch
+
+    return f"{device} ({torch.cuda.get_device_name(device)})"
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """float32 products in float32: TensorFloat-32 keeps 10 bits of the mantissa, and would tie and swap candidates."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+class TorchBlock(Block):
+    """A block whose scores are on a device of torch, and are counted there; `scores` brings them here."""
+
+    def __init__(self, on_device: Any, columns: Columns, part: Part) -> None:
+        import torch
+
+        self._torch, self._scores = torch, on_device
+        self.columns, self.part = columns, part
+
+    @property
+    def scores(self) -> Vectors:  # type: ignore[override]
+        """The scores here, float32 `[rows, part width]`."""
+        scores: Vectors = self._scores.cpu().numpy()
+        return scores
+
+    def __len__(self) -> int:
+        return len(self._scores)
+
+    def _moved(self, values: np.ndarray) -> Any:
+        return self._torch.from_numpy(values).to(self._scores.device)
+
+    def at(self, rows: IntArray, positions: IntArray) -> tuple[NDArray[np.bool_], Vectors]:
+        """See `Block.at`."""
+        inside, places = self.columns.places(positions, self.part)
+        return inside, self._scores[self._moved(rows[inside]), self._moved(places)].cpu().numpy()
+
+    def _languages(self) -> Iterator[tuple[int, Any, Any, Any]]:
+        """Each language with the scores of its candidates, those of its groups, and how many candidates these have."""
+        edges, pairs = self.columns.languages_in(self.part), self.columns.pairs_in(self.part)
+        for m, (low, high) in enumerate(zip(pairs.starts, pairs.stops, strict=True)):
+            of_groups = self._scores[:, self._moved(pairs.columns[low:high])]
+            yield m, self._scores[:, int(edges[m]) : int(edges[m + 1])], of_groups, self._moved(pairs.sizes[low:high])
+
+    def count(self, offsets: IntArray, thresholds: Vectors, gt: Numbers, eq: Numbers) -> None:
+        """See `Block.count`."""
+        torch = self._torch
+        lengths = np.diff(offsets)
+        row_of = np.repeat(np.arange(len(lengths)), lengths)
+        slot = np.arange(len(row_of)) - np.repeat(offsets[:-1], lengths)
+        # a row a query, a column a relevant; NaN, which nothing is above or equal to, where a query has fewer
+        padded = np.full((len(lengths), max(1, int(lengths.max(initial=0)))), np.nan, dtype=np.float32)
+        padded[row_of, slot] = thresholds
+        limits = self._moved(padded)
+        counts = torch.zeros((2, *padded.shape, gt.shape[1]), dtype=torch.int32, device=limits.device)
+        for m, scores, of_groups, sizes in self._languages():
+            for r in range(padded.shape[1]):
+                limit = limits[:, r : r + 1]
+                for kind, compare in enumerate((torch.gt, torch.eq)):
+                    counts[kind, :, r, m] = compare(scores, limit).sum(dim=1)
+                    if len(sizes):
+                        counts[kind, :, r, m] += torch.where(compare(of_groups, limit), sizes, 0).sum(dim=1)
+        above, same = counts[:, row_of, slot].cpu().numpy()
+        gt += above
+        eq += same
+
+    def top(self, best: Vectors, number: Numbers) -> None:
+        """See `Block.top`."""
+        torch = self._torch
+        highest, counted = self._moved(best), self._moved(number)
+        for m, scores, of_groups, sizes in self._languages():
+            before = highest[:, m : m + 1].clone()
+            most = torch.cat(
+                [before, *(part.amax(1, keepdim=True) for part in (scores, of_groups) if part.shape[1])], 1
+            ).amax(1, keepdim=True)
+            counted[:, m] = torch.where(before == most, counted[:, m : m + 1], 0).sum(1) + (scores == most).sum(1)
+            counted[:, m] += torch.where(of_groups == most, sizes, 0).sum(1)
+            highest[:, m] = most[:, 0]
+        best[:], number[:] = highest.cpu().numpy(), counted.cpu().numpy()
+
+
+class TorchCounter(Counter):
+    """Makes scores with torch: the same tiling and the same rule for equal vectors, thresholds from the same product.
+
+    The last bits of a score are those of the device's own matrix product.
+
+    Args:
+        edges, queries, candidates, unit: as for `Counter`.
+        memory: bytes for a block of scores, on the device and where it is brought back.
+        device: of torch; "cuda:0", or any other in tests.
+    """
+
+    def __init__(
+        self, edges: IntArray, queries: Vectors, candidates: Vectors, *, unit: bool, memory: int, device: str
+    ) -> None:
+        import torch
+
+        self._torch, self._device = torch, torch.device(device)
+        super().__init__(edges, queries, candidates, unit=unit, memory=memory)
+
+    def _fits(self, memory: int) -> bool:
+        return False
+
+    def _share(self, memory: int) -> tuple[int, int]:
+        width = memory // (4 * tiles.TILE_ROWS)
+        if self._device.type == "cuda":
+            free, _ = self._torch.cuda.mem_get_info(self._device)
+            # the vectors, a block of scores and what comparisons need, in half of what is free
+            fitting = free // 2 // (4 * self._candidates.shape[1] + 16 * tiles.TILE_ROWS)
+            if fitting < min(tiles.TILE_COLUMNS, self.columns.candidates):
+                raise RanksError(
+                    f"{self._device} has too little free memory to count on",
+                    found=f"{free / 2**20:,.0f} MiB free",
+                    remedy="count on the processor (--score-device cpu)",
+                )
+            width = min(width, fitting)
+        return 1, max(width, tiles.TILE_COLUMNS)
+
+    def _moved(self, rows: int, take: Callable[[int, int], Vectors]) -> Any:
+        """Rows brought to the device, some thousands at a time."""
+        result = self._torch.empty((rows, self._candidates.shape[1]), dtype=self._torch.float32, device=self._device)
+        for start in range(0, rows, CHUNK):
+            some = self._prepared(take(start, min(start + CHUNK, rows)))
+            result[start : start + len(some)] = self._torch.from_numpy(np.array(some, copy=not some.flags.writeable))
+        return result
+
+    def hold(self, part: Part) -> Held:
+        """Bring the vectors of a part to the device."""
+        first = self.columns.repeats.first[part.groups.start : part.groups.stop]
+        vectors = self._candidates[part.candidates.start : part.candidates.stop]
+        return Held(
+            part,
+            self._moved(len(vectors), lambda low, high: vectors[low:high]),
+            self._moved(len(first), lambda low, high: self._candidates[first[low:high]]),
+        )
+
+    def buffer(self) -> Vectors:
+        """None is used: the device has its own."""
+        return np.empty((0, 0), dtype=np.float32)
+
+    def score(self, start: int, stop: int, held: Held, buffer: Vectors) -> Block:
+        """Multiply these queries with a held part."""
+        torch, part = self._torch, held.part
+        queries = self._moved(stop - start, lambda low, high: self._queries[start + low : start + high])
+        scores = torch.empty((stop - start, part.width), dtype=torch.float32, device=self._device)
+        with _full_precision():
+            self._multiply(queries, held.candidates, scores[:, : len(part.candidates)])
+            self._multiply(queries, held.groups, scores[:, len(part.candidates) :])
+        hidden = self.columns.hidden(part)
+        if len(hidden):
+            scores[:, torch.from_numpy(hidden).to(self._device)] = -torch.inf
+        return TorchBlock(scores, self.columns, part)
+
+    def _multiply(self, rows: Any, columns: Any, out: Any) -> None:
+        """See `product.multiply`: one tiling, no tile of one row or column."""
+        left = rows if len(rows) > 1 else rows.repeat(2, 1)
+        for start in range(0, len(columns), tiles.TILE_COLUMNS):
+            right = columns[start : start + tiles.TILE_COLUMNS]
+            padded = right if len(right) > 1 else right.repeat(2, 1)
+            out[:, start : start + len(right)] = (left @ padded.T)[: len(rows), : len(right)]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from queue import SimpleQueue
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +16,34 @@ import xqr_bench.rank.product as tiles
 from xqr_bench.core.errors import RanksError
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import IntArray, Ranks, TaskData
-from xqr_bench.rank.counting import Counter, Panel
-from xqr_bench.rank.device import PROCESSOR, counter_on
-from xqr_bench.rank.product import DEFAULT_MEMORY, TILE_ROWS, Product, Vectors, unit_vectors
-from xqr_bench.rank.variants import Variants
+from xqr_bench.rank.counting import PROCESSOR, Block, Counter, Held, TorchCounter
+from xqr_bench.rank.product import DEFAULT_MEMORY, Vectors, product, unit_vectors
+from xqr_bench.rank.rules import Tally
 
 # Embeddings -> exact ranks: one pass over the scores, counted in the same matrix product they come from.
 
 
-def _refuse_overflow(data: TaskData, queries: Vectors, candidates: Vectors) -> None:
-    """A dot product is at most the product of the lengths: it must fit a float32."""
+def check_shapes(data: TaskData, queries: Vectors, candidates: Vectors) -> None:
+    """Refuse vectors that are not of a task.
+
+    Raises:
+        RanksError: there are more or fewer of them than texts.
+    """
+    for name, vectors, texts in (("queries", queries, data.queries), ("candidates", candidates, data.candidates)):
+        if vectors.ndim != 2 or len(vectors) != len(texts):
+            raise RanksError(f"{data.name} has {len(texts)} {name}", found=f"vectors of the shape {vectors.shape}")
+
+
+def _check_values(data: TaskData, queries: Vectors, candidates: Vectors, similarity: str) -> None:
+    for name, vectors in (("queries", queries), ("candidates", candidates)):
+        if not np.isfinite(vectors).all():
+            raise RanksError(
+                f"the vectors of the {name} of {data.name} are not all finite",
+                remedy="check what made them: a NaN stands above and below nothing, and would look like a first rank",
+            )
+    if similarity == "cosine":
+        return
+    # a dot product is at most the product of the lengths: it must fit a float32
     longest = [
         float(np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64).max()))
         for vectors in (queries, candidates)
@@ -51,7 +68,7 @@ def exact_ranks(
 ) -> Ranks:
     """Count, for every relevant of every query, the candidates of each language above it and beside it.
 
-    With them what `Variants` counts: the top of each ranking, and the rules of relevance that the task declares.
+    With them what `Tally` counts: the top of each ranking, and the rules of relevance that the task declares.
 
     The threshold of a relevant is its entry of the same matrix product the other scores come from, and no epsilon
     is used: equal texts have equal vectors, and equal vectors equal scores.
@@ -62,128 +79,65 @@ def exact_ranks(
         candidates: float32 `[candidates, d]` in the order of `data.candidates`.
         similarity: "cosine" or "dot".
         memory: bytes to work in, beside the vectors given and the counts returned; the result does not depend on it.
-        device: "cpu", or a device of torch such as "cuda" (see `search.device`): the last bits of scores, hence in
+        device: "cpu", or a device of torch such as "cuda" (see `TorchCounter`): the last bits of scores, hence in
             rare cases a rank, depend on it.
         observe: hears how many queries are done.
 
     Raises:
         RanksError: the shapes do not fit the task, a score is not finite, or the memory is too small.
     """
-    for name, vectors, things in (
-        ("queries", queries, data.queries),
-        ("candidates", candidates, data.candidates),
-    ):
-        if vectors.ndim != 2 or len(vectors) != len(things):
-            raise RanksError(f"{data.name} has {len(things)} {name}", found=f"vectors of the shape {vectors.shape}")
-        if not np.isfinite(vectors).all():
-            raise RanksError(
-                f"the vectors of the {name} of {data.name} are not all finite",
-                remedy="check what made them: a NaN stands above and below nothing, and would look like a first rank",
-            )
-    if similarity != "cosine":
-        _refuse_overflow(data, queries, candidates)
-    counter = counter_on(device, data.edges, queries, candidates, unit=similarity == "cosine", memory=memory)
-    variants = Variants(data)
-    observe = observe or Observer()
-    with observe.phase("ranking", len(queries)):
-        gt, eq = count_all(counter, len(queries), data.offsets, data.positions, len(data.languages), observe, variants)
-    return variants.attach(ranks_of(data, gt, eq))
+    check_shapes(data, queries, candidates)
+    _check_values(data, queries, candidates, similarity)
+    unit = similarity == "cosine"
+    if device == PROCESSOR:
+        counter = Counter(data.edges, queries, candidates, unit=unit, memory=memory)
+    else:
+        counter = TorchCounter(data.edges, queries, candidates, unit=unit, memory=memory, device=device)
+    return count_all(data, counter, observe)
 
 
-def count_all(
-    whole: Counter,
-    queries: int,
-    offsets: IntArray,
-    positions: IntArray,
-    languages: int,
-    observe: Observer | None = None,
-    variants: Variants | None = None,
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Go through all blocks of queries and all panels of candidates.
+def count_all(data: TaskData, counter: Counter, observe: Observer | None = None) -> Ranks:
+    """Go through all blocks of queries and all parts of the columns.
 
     Args:
-        whole: where to count.
-        queries: how many.
-        offsets, positions: see `TaskData`.
-        languages: how many columns are counted apart.
+        data: the task.
+        counter: makes the scores.
         observe: hears how many queries are done.
-        variants: what else to count in the same scores.
-
-    Returns:
-        gt and eq, int32 `[relevants, languages]`.
     """
-    gt = np.zeros((len(positions), languages), dtype=np.int32)
-    eq = np.zeros_like(gt)
-    thresholds = np.empty(len(positions), dtype=np.float32)
-    columns = whole.columns.of(positions)
+    tally, observe, queries = Tally(data), observe or Observer(), len(data.queries)
     starts = range(0, queries, tiles.TILE_ROWS)
     # a pool that does not fit needs a first pass for the thresholds; the scores are the same, bit for bit
-    steps = [(panel, True, True) for panel in whole.panels]
-    if len(steps) > 1:
-        steps = [(panel, first, not first) for first in (True, False) for panel in whole.panels]
-    idle: SimpleQueue[Counter] = SimpleQueue()
-    for number in range(min(whole.workers, len(starts))):
-        idle.put(whole.another() if number else whole)
+    passes = [(True, True)] if len(counter.parts) == 1 else [(True, False), (False, True)]
+    steps = [(part, *both) for both in passes for part in counter.parts]
+    of_thread = threading.local()
 
-    def work(start: int, panel: Panel, held: Any, finding: bool, counting: bool) -> int:
+    def reserve() -> None:
+        of_thread.buffer = counter.buffer()
+
+    def work(start: int, held: Held, finding: bool, counting: bool) -> int:
         stop = min(start + tiles.TILE_ROWS, queries)
-        rows = slice(int(offsets[start]), int(offsets[stop]))
-        block_offsets = offsets[start : stop + 1] - offsets[start]
-        here, places = whole.columns.local(columns[rows], panel)
-        if counting or len(places) or variants is not None:
-            counter = idle.get()
-            counter.score(start, stop, held)
-            if finding:
-                of_row = np.repeat(np.arange(stop - start), np.diff(block_offsets))
-                thresholds[rows][here] = counter.at(of_row[here], places)
-                if variants is not None:
-                    variants.find(counter, panel, start, stop)
-            if counting:
-                counter.count(block_offsets, thresholds[rows], gt[rows], eq[rows])
-                if variants is not None:
-                    variants.count(counter, panel, start, stop)
-            idle.put(counter)
+        block = counter.score(start, stop, held, of_thread.buffer)
+        if finding:
+            tally.find(start, block)
+        if counting:
+            tally.count(start, block)
         return stop - start
 
     done = 0
     # a block a thread, each with one BLAS thread: threads inside the product and inside the counting would wait
     # for one another, and the bits of the scores would depend on their number
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(whole.workers) as pool:
-        for panel, finding, counting in steps:
-            held = whole.hold(panel)
-            for rows in pool.map(partial(work, panel=panel, held=held, finding=finding, counting=counting), starts):
+    with (
+        observe.phase("ranking", queries),
+        threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(counter.workers, initializer=reserve) as pool,
+    ):
+        for part, finding, counting in steps:
+            held = counter.hold(part)
+            for rows in pool.map(partial(work, held=held, finding=finding, counting=counting), starts):
                 before, done = done // len(steps), done + rows
-                if observe is not None:
-                    observe.advance(done // len(steps) - before)
+                observe.advance(done // len(steps) - before)
             del held  # before the next is prepared
-    return gt, eq
-
-
-def ranks_of(data: TaskData, gt: NDArray[np.int32], eq: NDArray[np.int32], depth: int | None = None) -> Ranks:
-    """Put counts and the task's ids together.
-
-    Args:
-        data: the task.
-        gt, eq: int32 `[relevants, languages]`.
-        depth: where the ranking was cut.
-    """
-    ids = np.array([candidate.id for candidate in data.candidates], dtype=object)
-    return Ranks(
-        task=data.name,
-        columns=data.languages,
-        column_sizes=data.column_sizes,
-        query_ids=[query.id for query in data.queries],
-        question_ids=[query.question for query in data.queries],
-        query_languages=[query.language for query in data.queries],
-        articles=np.array(data.clusters, dtype=np.int64),
-        offsets=data.offsets,
-        relevant_ids=ids[data.positions].tolist(),
-        relevant_columns=data.candidate_columns[data.positions],
-        gains=data.row_gains,
-        gt=gt,
-        eq=eq,
-        depth=depth,
-    )
+    return tally.ranks()
 
 
 # The best candidates of a block of scores, in one exact order.
@@ -208,7 +162,7 @@ class ScoreBlock:
 
 
 def vector_scores(queries: Vectors, candidates: Vectors, *, similarity: str = "cosine") -> Iterator[ScoreBlock]:
-    """The scores that `exact_ranks` counts, bit for bit; one block (1,024 rows) is held at a time.
+    """The scores that `exact_ranks` counts, bit for bit; one block of queries is held at a time.
 
     Args:
         queries: float32 `[queries, d]`.
@@ -217,10 +171,8 @@ def vector_scores(queries: Vectors, candidates: Vectors, *, similarity: str = "c
     """
     if similarity == "cosine":
         queries, candidates = unit_vectors(queries), unit_vectors(candidates)
-    product = Product(queries, candidates, memory=4 * TILE_ROWS * max(1, len(candidates)))
-    for start, _ in product.blocks():
-        for panel in product.panels:  # one: it is as wide as the pool
-            scores = product.scores(panel)
+    for start, parts in product(queries, candidates):
+        for _, scores in parts:  # one: it is as wide as the pool
             yield ScoreBlock(start, scores, scores)
 
 
@@ -260,36 +212,32 @@ def _monotone(scores: Vectors) -> NDArray[np.uint32]:
     return result
 
 
-# Blocks of scores -> ranks, where a language's own ranking is not a part of the pooled one.
+# Blocks of scores -> ranks.
 
 
-def ranks_of_scores(data: TaskData, blocks: Iterable[ScoreBlock], observe: Observer | None = None) -> Ranks:
-    """Count every relevant's rank from scores of the whole pool and of each language by itself.
+def ranks_of_scores(
+    data: TaskData,
+    blocks: Iterable[ScoreBlock],
+    observe: Observer | None = None,
+    *,
+    own_lists: bool = True,
+    depth: int | None = None,
+) -> Ranks:
+    """Count every relevant's rank from scores of the whole pool, and of each language by itself.
 
     Args:
         data: the task.
-        blocks: scores of all queries, in order.
+        blocks: scores of all queries, in order; -inf: the candidate was not retrieved.
+        own_lists: whether a language's own ranking is no part of the pooled one.
+        depth: where the rankings are cut.
         observe: hears how many queries are done.
     """
-    from xqr_bench.rank.kernels import count_rows
-
-    offsets, positions = data.offsets, data.positions
-    shape = (2, len(positions), len(data.languages))
-    pooled, own = np.zeros(shape, dtype=np.int32), np.zeros(shape, dtype=np.int32)
-    variants = Variants(data, separate=True)
-    observe = observe or Observer()
+    tally, observe = Tally(data, own_lists=own_lists), observe or Observer()
     with observe.phase("ranking", len(data.queries)):
         for block in blocks:
-            stop = block.start + len(block.pooled)
-            rows = slice(int(offsets[block.start]), int(offsets[stop]))
-            starts = offsets[block.start : stop + 1] - offsets[block.start]
-            of_row = np.repeat(np.arange(len(block.pooled)), np.diff(starts))
-            for scores, (gt, eq) in ((block.pooled, pooled), (block.own, own)):
-                thresholds = scores[of_row, positions[rows]]
-                count_rows(scores, data.edges, starts, thresholds, gt[rows], eq[rows])
-            variants.count_block(block.start, block.pooled, block.own)
-            observe.advance(stop - block.start)
-    ranks = ranks_of(data, *pooled)
-    each = np.arange(len(positions))
-    own_gt, own_eq = (counts[each, ranks.relevant_columns] for counts in own)
-    return variants.attach(replace(ranks, own_gt=own_gt, own_eq=own_eq))
+            pooled = Block.whole(block.pooled, data.edges)
+            own = Block.whole(block.own, data.edges) if own_lists else None
+            tally.find(block.start, pooled, own)
+            tally.count(block.start, pooled, own)
+            observe.advance(len(block.pooled))
+    return tally.ranks(depth)

@@ -1,8 +1,9 @@
-"""FAISS indices: what is asked of one, and building it."""
+"""FAISS indices: what is asked of one, building it, and ranks by way of one for each language."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+import xqr_bench.rank.product as tiles
 from xqr_bench.core.errors import UnknownNameError, UsageError
-from xqr_bench.core.types import IntArray
-from xqr_bench.rank.product import Vectors
+from xqr_bench.core.observe import Observer
+from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, IntArray, Ranks, TaskData
+from xqr_bench.rank.exact import ScoreBlock, check_shapes, exact_ranks, ranks_of_scores
+from xqr_bench.rank.product import DEFAULT_MEMORY, Vectors, product, unit_vectors
 
 # Which FAISS index, with which parameters, and what a record says about it.
 
@@ -328,18 +332,12 @@ def search_index(index: Any, queries: Vectors, k: int) -> tuple[Vectors, IntArra
     return scores, places
 
 
-def stored_vectors(index: Any) -> Vectors:
-    """The vectors that a flat index holds, float32 `[n, d]`."""
-    vectors: Vectors = index.reconstruct_n(0, index.ntotal)
-    return vectors
-
-
 def to_bytes(index: Any) -> Bytes:
     """The index as FAISS writes it to a file, uint8 `[bytes]`."""
     import faiss
 
-    found: Bytes = faiss.serialize_index(index)
-    return found
+    content: Bytes = faiss.serialize_index(index)
+    return content
 
 
 def from_bytes(content: Bytes) -> Any:
@@ -349,22 +347,191 @@ def from_bytes(content: Bytes) -> Any:
     return faiss.deserialize_index(content)
 
 
-def faiss_version() -> str:
-    """Version of the installed FAISS."""
+# Embeddings -> ranks by way of an index per language, and how much of the exact result it reached.
+
+RECALL_AT = (1, 10, 100)
+SCORES_AT_ONCE = 2**22  # 16 MiB
+METRICS = {"cosine": "inner product of vectors of unit length", "dot": "inner product of the vectors as they are"}
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """What `indexed_ranks` gives.
+
+    Attributes:
+        ranks: counted in the hits; exact for `flat`, else cut at the depth.
+        facts: for the record.
+        indices: language -> its FAISS index, in the order of the task.
+        similarity: "cosine" or "dot": whether vectors are brought to unit length before they are looked up.
+    """
+
+    ranks: Ranks
+    facts: IndexFacts
+    indices: Mapping[str, Any]
+    similarity: str
+
+
+def indexed_ranks(
+    data: TaskData,
+    queries: Vectors,
+    candidates: Vectors,
+    options: IndexOptions,
+    *,
+    similarity: str = "cosine",
+    memory: int = DEFAULT_MEMORY,
+    observe: Observer | None = None,
+) -> Indexed:
+    """Build one index per candidate language, search all of them with every query, and count in the hits.
+
+    `flat`: the vectors are taken back out of the indices and counted exactly. The others: each language's list is
+    cut at the depth, and the pooled list is these lists merged by score. A relevant d that its own language's list
+    holds with the score s gets, for every language m, gt = hits of m with a score above s, and eq = hits of m with
+    the score s (itself included); one that was not retrieved gets gt -1 and eq 0 in every column.
+
+    hnsw and ivf decide which candidates are reached; the scores of these are inner products, taken from the matrix
+    product that exact ranks come from, so that equal vectors tie and nothing but reach differs. ivfpq scores are
+    its own approximations.
+
+    Args:
+        data: the task.
+        queries, candidates: float32 `[n, d]` in the order of the task, not normalised.
+        options: which index.
+        similarity: "cosine" or "dot".
+        memory: bytes for the block of exact scores; the result does not depend on it.
+        observe: hears how many queries are done.
+
+    Raises:
+        RanksError: the shapes do not fit the task.
+        UsageError: too few candidates for the index, or parameters that do not fit the dimensions.
+    """
     import faiss
 
-    version: str = faiss.__version__
-    return version
+    check_shapes(data, queries, candidates)
+    if similarity == "cosine":
+        queries, candidates = unit_vectors(queries), unit_vectors(candidates)
+    edges = data.edges
+    parameters = resolve(options, candidates.shape[1])
+    started = time.perf_counter()
+    indices = {
+        code: build_index(candidates[edges[m] : edges[m + 1]], options, code) for m, code in enumerate(data.languages)
+    }
+    build_seconds = time.perf_counter() - started
+
+    recall: dict[str, Any] = {}
+    if options.exact:
+        stored = np.concatenate([index.reconstruct_n(0, index.ntotal) for index in indices.values()])
+        started = time.perf_counter()
+        ranks = exact_ranks(data, queries, stored, similarity="dot", memory=memory, observe=observe)
+        search_seconds = time.perf_counter() - started
+    else:
+        search = _Search(data, list(indices.values()), options)
+        blocks = search.blocks(queries, candidates, memory)
+        ranks = ranks_of_scores(data, blocks, own_lists=False, depth=options.list_depth, observe=observe)
+        recall, search_seconds = search.recall(), search.seconds
+    facts = IndexFacts(
+        type=options.type,
+        metric=METRICS[similarity],
+        parameters=parameters,
+        faiss=faiss.__version__,
+        sizes=dict(zip(data.languages, data.column_sizes.tolist(), strict=True)),
+        depth=options.list_depth,
+        bytes=sum(len(to_bytes(index)) for index in indices.values()),
+        threads=faiss.omp_get_max_threads(),
+        build_seconds=round(build_seconds, 6),
+        search_seconds=round(search_seconds, 6),
+        **recall,
+    )
+    return Indexed(ranks, facts, indices, similarity)
 
 
-def threads() -> int:
-    """Threads FAISS searches with."""
-    import faiss
+class _Search:
+    """Searches the indices block by block, and sees how much of the exact best they reach."""
 
-    number: int = faiss.omp_get_max_threads()
-    return number
+    def __init__(self, data: TaskData, indices: list[Any], options: IndexOptions) -> None:
+        self._data, self._indices, self._edges = data, indices, data.edges
+        self._own_scores = options.type == "ivfpq"
+        self._depth = options.list_depth or 1
+        language = {code: m for m, code in enumerate(data.languages)}
+        self._query_columns = np.array([language.get(query.language, -1) for query in data.queries], dtype=np.int64)
+        # share reached, summed over queries of the candidates' language (1) and over the others (0)
+        self._reached = np.zeros((2, len(indices), len(RECALL_AT)))
+        self.seconds = 0.0
+
+    def blocks(self, queries: Vectors, candidates: Vectors, memory: int) -> Iterator[ScoreBlock]:
+        """Scores of all queries against all candidates, -inf of those that no index reached; some queries at a time."""
+        size = int(self._edges[-1])
+        at_once = max(1, SCORES_AT_ONCE // size)
+        for start, parts in product(queries, candidates, memory):
+            block = queries[start : start + tiles.TILE_ROWS]
+            started = time.perf_counter()
+            hits = [search_index(index, block, self._depth) for index in self._indices]
+            self.seconds += time.perf_counter() - started
+            places = [places for _, places in hits]
+            exact = self._exact_scores(places, parts, self._query_columns[start : start + len(block)])
+            scores = [scores for scores, _ in hits] if self._own_scores else exact
+            for begin in range(0, len(block), at_once):
+                some = slice(begin, begin + at_once)
+                pool = np.full((len(block[some]), size), -np.inf, dtype=np.float32)
+                for m, of_language in enumerate(places):
+                    row, hit = np.nonzero(of_language[some] >= 0)
+                    pool[row, self._edges[m] + of_language[some][row, hit]] = scores[m][some][row, hit]
+                yield ScoreBlock(start + begin, pool, pool)
+
+    def _exact_scores(
+        self, places: list[IntArray], parts: Iterator[tuple[int, Vectors]], query_columns: IntArray
+    ) -> list[Vectors]:
+        """Exact scores of each language's hits (-inf where there is none); adds up which of the exact best are there.
+
+        Args:
+            places: the hits of each language, int64 `[rows, hits]`, -1 where there is none.
+            parts: the exact scores of the block, as `product` gives them.
+            query_columns: language of each query, int64 `[rows]`.
+        """
+        exact = [np.full(hits.shape, -np.inf, dtype=np.float32) for hits in places]
+        best = [np.empty((len(hits), 0), dtype=np.float32) for hits in places]
+        for start, scores in parts:
+            for m, hits in enumerate(places):
+                low, high = (int(edge) for edge in np.clip(self._edges[m : m + 2], start, start + scores.shape[1]))
+                if low == high:
+                    continue
+                piece = scores[:, low - start : high - start]
+                place = hits + (self._edges[m] - low)
+                inside = (hits >= 0) & (place >= 0) & (place < high - low)
+                exact[m][inside] = np.take_along_axis(piece, np.where(inside, place, 0), axis=1)[inside]
+                best[m] = _top(np.concatenate([best[m], _top(piece, max(RECALL_AT))], axis=1), max(RECALL_AT))
+        for m, (reached, top) in enumerate(zip(exact, best, strict=True)):
+            descending = -np.sort(-top, axis=1)
+            for column, k in enumerate(min(k, top.shape[1]) for k in RECALL_AT):
+                # a tie with the k-th best is as good as the k-th best
+                shares = (reached[:, :k] >= descending[:, k - 1 : k]).sum(axis=1) / k
+                for own in (0, 1):
+                    self._reached[own, m, column] += shares[(query_columns == m) == own].sum()
+        return exact
+
+    def recall(self) -> dict[str, Any]:
+        """Share of the exact best k that was reached, by language and by setting: fields of `IndexFacts`."""
+        n = len(self._query_columns)
+        own = np.bincount(self._query_columns[self._query_columns >= 0], minlength=len(self._indices))
+        with np.errstate(invalid="ignore"):  # NaN where there are no queries
+            by_setting = self._reached / np.stack([n - own, own])[:, :, None]
+        everything = self._reached.sum(axis=0) / n
+        return {
+            "recall_against_exact": _at_k(everything.mean(axis=0)),
+            "recall_by_language": {code: _at_k(everything[m]) for m, code in enumerate(self._data.languages)},
+            "recall_by_setting": {
+                setting: _at_k(by_setting[number].mean(axis=0))
+                for setting, number in ((MONOLINGUAL, 1), (CROSS_LINGUAL, 0))
+                if not np.isnan(by_setting[number]).any()
+            },
+        }
 
 
-def total_bytes(indices: Sequence[Any]) -> int:
-    """Size of all indices as files."""
-    return sum(len(to_bytes(index)) for index in indices)
+def _at_k(values: NDArray[np.float64]) -> dict[str, float]:
+    return {str(k): float(value) for k, value in zip(RECALL_AT, values, strict=True)}
+
+
+def _top(scores: Vectors, k: int) -> Vectors:
+    """The k best of each row (all, if there are fewer), in no order."""
+    if scores.shape[1] <= k:
+        return scores
+    return np.partition(scores, scores.shape[1] - k, axis=1)[:, -k:]

@@ -23,8 +23,7 @@ from xqr_bench.encode import BoundEncoder, EncoderOptions, ModelIdentity, load_e
 from xqr_bench.encode.bound import TextEncoder
 from xqr_bench.encode.checks import check_values
 from xqr_bench.encode.trust import options_from_file, refuse_code
-from xqr_bench.rank.index import IndexFacts, from_bytes, search_index, to_bytes
-from xqr_bench.rank.index_ranks import Indexed
+from xqr_bench.rank.index import Indexed, IndexFacts, from_bytes, search_index, to_bytes
 from xqr_bench.rank.product import unit_vectors
 from xqr_bench.tasks import TaskSpec, load_task
 from xqr_bench.tasks.spec import load_shipped

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.jit import compiled
 
-# The compiled counting loop: how many scores of each column stand above or beside a threshold.
+# How many scores of each language stand above a threshold, and how many are equal to it.
+#
+# Nothing is sorted and no tolerance is used: a relevant's threshold is an entry of the same block of scores, so an
+# equal candidate has the same bits, and is counted as a tie. Counts are sums of integers: they come out the same in any
+# order, over any cut of the columns, on any number of threads.
 
 
 @compiled()
@@ -21,8 +27,9 @@ def count_rows(
 ) -> None:
     """Add to gt and eq, for each relevant of each query row, the scores above and equal to its threshold.
 
-    One language's slice stays in the first-level cache while all relevants of the row are counted against it; the
-    integer sums of masks vectorise (a float32 sum would need reassociation to be allowed).
+    Why in this order: one language's scores (some 5 kB) stay in the first-level cache while all relevants of the row
+    are counted against them. Why masks are summed as integers: such a loop vectorises, while a float32 sum may not be
+    reordered and would run one score at a time; a branch would be mispredicted for every other score.
 
     Args:
         scores: float32 `[rows, width]`, one query a row.
@@ -47,7 +54,10 @@ def count_rows(
 
 @compiled()
 def bit_sums(vectors: NDArray[np.float32], sums: NDArray[np.uint64]) -> None:
-    """Write the sum of the bits of each row, the same for equal rows: float32 `[n, d]` to uint64 `[n]`."""
+    """Write the sum of the bits of each row, the same for equal rows: float32 `[n, d]` to uint64 `[n]`.
+
+    A cheap first look: only rows that share a sum can be equal, and are then compared by a digest.
+    """
     for row in range(vectors.shape[0]):
         bits = vectors[row].view(np.uint32)
         total = np.uint64(0)
@@ -58,19 +68,35 @@ def bit_sums(vectors: NDArray[np.float32], sums: NDArray[np.uint64]) -> None:
 
 @compiled()
 def hide(scores: NDArray[np.float32], places: NDArray[np.int64]) -> None:
-    """Put scores at these places of every row below any other: float32 `[rows, width]`, in place."""
+    """Put scores at these places of every row below any other: float32 `[rows, width]`, in place.
+
+    Candidates whose vector occurs more than once are counted by group: equal columns of one product can have unequal
+    bits, and a tie would come and go with the processor. -inf is above no threshold and equal to none.
+    """
     for row in range(scores.shape[0]):
         for place in places:
             scores[row, place] = -np.inf
 
 
+class GroupPairs(NamedTuple):
+    """(group, language) pairs ordered by language, then group, as the compiled loops take them.
+
+    Attributes:
+        columns: the column that holds the score of the group, int64 `[pairs]`.
+        sizes: how many candidates of the language the group has, int32 `[pairs]`.
+        starts, stops: the pairs of each language, int64 `[languages]` both.
+    """
+
+    columns: NDArray[np.int64]
+    sizes: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
+
+
 @compiled()
 def count_groups(
     scores: NDArray[np.float32],
-    groups: NDArray[np.int64],
-    counts: NDArray[np.int32],
-    starts: NDArray[np.int64],
-    stops: NDArray[np.int64],
+    pairs: GroupPairs,
     offsets: NDArray[np.int64],
     thresholds: NDArray[np.float32],
     gt: NDArray[np.int32],
@@ -79,12 +105,10 @@ def count_groups(
     """Add to gt and eq, as `count_rows`, candidates that share a score.
 
     Args:
-        scores: float32 `[rows, groups]`, one query a row, one group of candidates a column.
-        groups: the group of each (group, language) pair, int64 `[pairs]`.
-        counts: the candidates of the pair, int32 `[pairs]`.
-        starts, stops: the pairs of each language, int64 `[columns]`.
-        offsets, thresholds, gt, eq: see `count_rows`.
+        scores, offsets, thresholds, gt, eq: see `count_rows`.
+        pairs: the columns of the groups.
     """
+    groups, counts, starts, stops = pairs.columns, pairs.sizes, pairs.starts, pairs.stops
     longest = np.int64(0)
     for column in range(len(starts)):
         longest = max(longest, stops[column] - starts[column])
@@ -93,7 +117,9 @@ def count_groups(
         for column in range(len(starts)):
             size = stops[column] - starts[column]
             weights = counts[starts[column] : stops[column]]
-            for j in range(size):  # once, for all relevants of the row
+            # groups stand all over the block: their scores are gathered once for all relevants of the row, so that
+            # the loop over them reads one piece of memory, and vectorises
+            for j in range(size):
                 gathered[j] = scores[row, groups[starts[column] + j]]
             for relevant in range(offsets[row], offsets[row + 1]):
                 threshold = thresholds[relevant]
@@ -130,9 +156,13 @@ def count_pool(
 ) -> None:
     """Add to gt and eq the scores of the whole row above and equal to each threshold.
 
-    For some fifty thresholds a row, four at a time: one load of a score serves four comparisons. Equal scores are
-    rare, so they are not compared for but looked up: a score whose bits fall into the slot of a threshold is searched
-    among the thresholds, and nothing else is.
+    For some fifty thresholds a row, where `count_rows` would read every score fifty times:
+
+    - thresholds are sorted and equal ones counted once, then taken four at a time: one load of a score serves four
+      comparisons;
+    - a chunk of scores stays in the first-level cache while all thresholds pass over it;
+    - equal scores are rare, so they are not compared for but looked up: a table of 16,384 slots marks where the bits
+      of the thresholds fall, and only a score that falls into a marked slot is searched for among the thresholds.
 
     Args:
         scores: float32 `[rows, at least width]`, finite or -inf. Contiguous: a part of the columns of an array would
@@ -162,7 +192,7 @@ def count_pool(
                 levels[n] = threshold
                 n += 1
             place[index] = n - 1
-        levels[n : n + 4] = np.inf
+        levels[n : n + 4] = np.inf  # the last four are filled up with what no score is above
         above[: n + 4] = 0
         same[:n] = 0
         for i in range(n):
@@ -198,7 +228,7 @@ def count_pool(
                             high = middle
                     if low < n and levels[low] == score:
                         same[low] += 1
-        for i in range(n):
+        for i in range(n):  # only what was marked: clearing all slots would take longer than the row
             marked[_slot(level_bits[i])] = 0
             if levels[i] == np.float32(0.0):
                 marked[_slot(np.uint32(0))] = 0
@@ -218,7 +248,9 @@ def count_own(
     gt: NDArray[np.int32],
     eq: NDArray[np.int32],
 ) -> None:
-    """Add to gt and eq the scores of each threshold's own column above and equal to it.
+    """Add to gt and eq the scores of each threshold's own language above and equal to it.
+
+    `count_rows` counts every threshold in every language; of the fifty sentences of paragraphs only one is asked for.
 
     Args:
         scores, offsets, thresholds, gt, eq: as for `count_pool`.
@@ -250,7 +282,9 @@ def count_top(
 ) -> None:
     """Keep the highest score of each column, and how many candidates have it where no column of the row has more.
 
-    A maximum of floats does not vectorise, one of integers in the same order does.
+    A maximum of floats does not vectorise (NaN and the signs of zero fix its order), one of integers in the same order
+    does. The candidates at the top are counted only in the languages that have the row's highest score so far, so
+    nearly every language is read once.
 
     Args:
         scores, edges: as for `count_own`.
@@ -287,19 +321,17 @@ def count_top(
 @compiled()
 def count_top_groups(
     scores: NDArray[np.float32],
-    groups: NDArray[np.int64],
-    counts: NDArray[np.int32],
-    starts: NDArray[np.int64],
-    stops: NDArray[np.int64],
+    pairs: GroupPairs,
     best: NDArray[np.float32],
     count: NDArray[np.int32],
 ) -> None:
     """Keep the highest score of each column, as `count_top`, of candidates that share a score.
 
     Args:
-        scores, groups, counts, starts, stops: see `kernel.count_groups`.
+        scores, pairs: see `count_groups`.
         best, count: as for `count_top`.
     """
+    groups, counts, starts, stops = pairs.columns, pairs.sizes, pairs.starts, pairs.stops
     for row in range(scores.shape[0]):
         for column in range(len(starts)):
             for pair in range(starts[column], stops[column]):
@@ -311,16 +343,29 @@ def count_top_groups(
                     count[row, column] += counts[pair]
 
 
-# The compiled loop over the lines of a run: what stands above and beside each relevant.
+# The lines of a run: what stands above and beside each relevant.
+
+
+class Lines(NamedTuple):
+    """Whole lists of a run.
+
+    Attributes:
+        starts: where the lines of each list begin, int64 `[lists + 1]`.
+        numbers: which list of the task each is, int64 `[lists]`, each once in a file.
+        documents: candidate of each line, int64 `[lines]`.
+        scores: float32 `[lines]`.
+    """
+
+    starts: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+    documents: NDArray[np.int64]
+    scores: NDArray[np.float32]
 
 
 @compiled()
 def count_lines(
-    starts: NDArray[np.int64],
-    documents: NDArray[np.int64],
-    scores: NDArray[np.float32],
+    lines: Lines,
     columns: NDArray[np.int64],
-    numbers: NDArray[np.int64],
     offsets: NDArray[np.int64],
     positions: NDArray[np.int64],
     seen: NDArray[np.int64],
@@ -331,35 +376,33 @@ def count_lines(
     """Count for some lists of a run; a relevant that is not in its list keeps the counts it has.
 
     Args:
-        starts: where the lines of each list begin, int64 `[lists + 1]`.
-        documents: candidate of each line, int64 `[lines]`.
-        scores: float32 `[lines]`.
+        lines: the lists.
         columns: column of each candidate, int64 `[candidates]`.
-        numbers: which list of the task each is, int64 `[lists]`, each once in a file.
         offsets, positions: the relevants of the task's lists (see `Lists`).
-        seen: the last list in which each candidate stood, int64 `[candidates]`, -1 at first; changed.
+        seen: the last list in which each candidate stood, int64 `[candidates]`, -1 at first; changed. So what a list
+            holds is known without clearing an array of all candidates for each list.
         score_of: room for a score per candidate, float32 `[candidates]`; changed.
         gt, eq: int32 `[rows, columns]`, written for the relevants that are there.
 
     Returns:
         the first line whose candidate its list holds already, or -1.
     """
-    for i in range(len(numbers)):
-        number = numbers[i]
-        for line in range(starts[i], starts[i + 1]):
-            document = documents[line]
+    for i in range(len(lines.numbers)):
+        number = lines.numbers[i]
+        for line in range(lines.starts[i], lines.starts[i + 1]):
+            document = lines.documents[line]
             if seen[document] == number:
                 return line
             seen[document] = number
-            score_of[document] = scores[line]
+            score_of[document] = lines.scores[line]
         for row in range(offsets[number], offsets[number + 1]):
             if seen[positions[row]] != number:
                 continue
             threshold = score_of[positions[row]]
             gt[row, :] = 0
             eq[row, :] = 0
-            for line in range(starts[i], starts[i + 1]):
-                column = columns[documents[line]]
-                gt[row, column] += np.int32(scores[line] > threshold)
-                eq[row, column] += np.int32(scores[line] == threshold)
+            for line in range(lines.starts[i], lines.starts[i + 1]):
+                column = columns[lines.documents[line]]
+                gt[row, column] += np.int32(lines.scores[line] > threshold)
+                eq[row, column] += np.int32(lines.scores[line] == threshold)
     return -1

@@ -1,4 +1,11 @@
-"""One matrix product in one canonical tiling, in which vectors that occur more than once are multiplied once."""
+"""The matrix product that every score comes from: one canonical tiling, and one score for equal vectors.
+
+Two facts about BLAS decide the shape of this module (MEASURES.md 1; `tests/rank/test_product.py` shows both):
+a score from another kernel (a dot product, a matrix-vector product, another tile) has other last bits; and even
+within one product equal columns can get other bits, at the edges of a tile everywhere and in the middle of it on
+some processors. So all scores of a query come from one tiling that does not depend on the memory budget, and a
+vector that occurs more than once is multiplied once.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +18,10 @@ from numpy.typing import NDArray
 
 from xqr_bench.core.types import IntArray
 
-# Vectors that occur more than once: found once, multiplied once.
-
 CHUNK = 8192
+TILE_ROWS = 512  # 26 blocks of XQuAD-R: two threads finish together
+TILE_COLUMNS = 8192
+DEFAULT_MEMORY = 256 * 2**20
 Vectors = NDArray[np.float32]
 
 
@@ -43,62 +51,27 @@ def find_repeats(rows: int, prepared: Callable[[int, int], Vectors]) -> Repeats:
 
     # equal rows have equal sums of their bits; only rows that share a sum are looked at again
     sums = np.empty(rows, dtype=np.uint64)
-    for start in range(0, rows, CHUNK):
-        bit_sums(prepared(start, min(start + CHUNK, rows)), sums[start : start + CHUNK])
-    suspects = _shared(sums)
-    digests = np.empty((len(suspects), 2), dtype=np.uint64)
-    done = 0
-    while done < len(suspects):
-        start = int(suspects[done])
-        stop = min(start + CHUNK, rows)
-        here = suspects[done : done + int(np.searchsorted(suspects[done:], stop))]
-        bits = _bits(prepared(start, stop)[here - start])
-        for number, row in enumerate(bits, done):
-            # 128 bits of a cryptographic digest: unequal rows do not share it
-            digests[number] = np.frombuffer(blake2b(row, digest_size=16).digest(), dtype=np.uint64)
-        done += len(here)
-    order = np.lexsort((digests[:, 1], digests[:, 0]))  # stable: a group's members stay ascending
-    new = np.ones(len(order), dtype=np.bool_)
-    new[1:] = (digests[order[1:]] != digests[order[:-1]]).any(axis=1)
-    starts = np.flatnonzero(new)
-    sizes = np.diff(np.append(starts, len(order)))
-    blocks = np.flatnonzero(sizes > 1)
-    blocks = blocks[np.argsort(order[starts[blocks]])]  # numbered by first appearance
-    numbers = np.full(len(starts), -1, dtype=np.int64)
-    numbers[blocks] = np.arange(len(blocks))
-    group = np.empty(len(order), dtype=np.int64)
-    group[order] = np.repeat(numbers, sizes)
-    kept = group >= 0
-    return Repeats(suspects[order[starts[blocks]]], suspects[kept], group[kept])
-
-
-def _bits(vectors: Vectors) -> NDArray[np.uint32]:
-    # a new array: -0.0 and 0.0 are equal but not the same bits
-    return np.ascontiguousarray(vectors + np.float32(0.0)).view(np.uint32)
-
-
-def _shared(sums: NDArray[np.uint64]) -> IntArray:
-    """Indices of the values that occur more than once, ascending."""
-    order = np.argsort(sums, kind="stable")
-    ordered = sums[order]
-    same = ordered[1:] == ordered[:-1]
-    shared = np.zeros(len(sums), dtype=np.bool_)
-    shared[order[1:][same]] = True
-    shared[order[:-1][same]] = True
-    return np.flatnonzero(shared)
-
-
-# The matrix product every score comes from: one canonical tiling, and one score for equal vectors.
-#
-# Two facts about BLAS decide the shape of this module (MEASURES.md 1; `tests/rank/test_product.py` shows both):
-# a score from another kernel (a dot product, a matrix-vector product, another tile) has other last bits; and even
-# within one product equal columns can get other bits, at the edges of a tile everywhere and in the middle of it on
-# some processors. So all scores of a query come from one tiling that does not depend on the memory budget, and a
-# vector that occurs more than once is multiplied once.
-
-TILE_ROWS = 512  # 26 blocks of XQuAD-R: two threads finish together
-TILE_COLUMNS = 8192
-DEFAULT_MEMORY = 256 * 2**20
+    chunks = [(start, min(start + CHUNK, rows)) for start in range(0, rows, CHUNK)]
+    for start, stop in chunks:
+        bit_sums(prepared(start, stop), sums[start:stop])
+    _, inverse, counts = np.unique(sums, return_inverse=True, return_counts=True)
+    suspects = np.flatnonzero(counts[inverse] > 1)
+    digests = np.empty(len(suspects), dtype="V16")
+    for start, stop in chunks:
+        low, high = np.searchsorted(suspects, (start, stop))
+        if low == high:
+            continue
+        # a new array, since -0.0 and 0.0 are equal but not the same bits
+        vectors = np.ascontiguousarray(prepared(start, stop)[suspects[low:high] - start] + np.float32(0.0))
+        # 128 bits of a cryptographic digest: unequal rows do not share it
+        digests[low:high] = [np.void(blake2b(row, digest_size=16).digest()) for row in vectors]
+    _, first, inverse, counts = np.unique(digests, return_index=True, return_inverse=True, return_counts=True)
+    repeated = np.flatnonzero(counts > 1)
+    repeated = repeated[np.argsort(first[repeated])]  # numbered by first appearance
+    numbers = np.full(len(first), -1, dtype=np.int64)
+    numbers[repeated] = np.arange(len(repeated))
+    group = numbers[inverse]
+    return Repeats(suspects[first[repeated]], suspects[group >= 0], group[group >= 0])
 
 
 def unit_vectors(vectors: Vectors) -> Vectors:
@@ -109,77 +82,6 @@ def unit_vectors(vectors: Vectors) -> Vectors:
     # the division is done in float64; numpy casts it down in chunks
     np.divide(vectors, lengths[:, None], out=result, dtype=np.float64, casting="same_kind")
     return result
-
-
-def prepared(vectors: Vectors, unit: bool) -> Vectors:
-    """Vectors as they are multiplied: of length 1 where `unit` asks for it, float32 and contiguous. `[n, d]`."""
-    return unit_vectors(vectors) if unit else np.ascontiguousarray(vectors, dtype=np.float32)
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Some whole tiles of columns, held in memory together."""
-
-    start: int
-    stop: int
-
-
-class Product:
-    """Scores of query rows against all candidates, a block of rows and a panel of columns at a time.
-
-    Args:
-        queries: float32 `[queries, d]`.
-        candidates: float32 `[candidates, d]`.
-        memory: bytes for the scores held at once; the scores do not depend on it.
-    """
-
-    def __init__(self, queries: Vectors, candidates: Vectors, memory: int = DEFAULT_MEMORY) -> None:
-        self._queries = np.ascontiguousarray(queries, dtype=np.float32)
-        self._candidates = np.ascontiguousarray(candidates, dtype=np.float32)
-        self._repeats = find_repeats(len(candidates), lambda start, stop: self._candidates[start:stop])
-        self._repeated = self._candidates[self._repeats.first]
-        self._repeated_scores = np.empty((0, 0), dtype=np.float32)
-        self.panels = _panels(len(candidates), memory)
-        width = max((panel.stop - panel.start for panel in self.panels), default=0)
-        self._buffer = np.empty((TILE_ROWS, width), dtype=np.float32)
-        self._rows = slice(0, 0)
-
-    @property
-    def starts(self) -> range:
-        """Where the blocks of query rows begin."""
-        return range(0, len(self._queries), TILE_ROWS)
-
-    def take(self, start: int) -> int:
-        """Take the block that begins at `start` in hand, for `scores`; return where it stops."""
-        self._rows = slice(start, min(start + TILE_ROWS, len(self._queries)))
-        block = self._queries[self._rows]
-        self._repeated_scores = np.empty((len(block), len(self._repeated)), dtype=np.float32)
-        multiply(block, self._repeated, self._repeated_scores)
-        return self._rows.stop
-
-    def blocks(self) -> Iterator[tuple[int, int]]:
-        """Go through the blocks of query rows, as (start, stop); `scores` then refers to the block at hand."""
-        for start in self.starts:
-            yield start, self.take(start)
-
-    def scores(self, panel: Panel) -> Vectors:
-        """Scores of the block at hand against a panel, float32 `[rows, panel]`; overwritten by the next call."""
-        block = self._queries[self._rows]
-        out = self._buffer[: len(block), : panel.stop - panel.start]
-        multiply(block, self._candidates[panel.start : panel.stop], out)
-        positions = self._repeats.positions
-        here = slice(*np.searchsorted(positions, (panel.start, panel.stop)))
-        if here.stop > here.start:
-            out[:, positions[here] - panel.start] = self._repeated_scores[:, self._repeats.groups[here]]
-        return out
-
-
-def _panels(width: int, memory: int) -> list[Panel]:
-    tiles_held = max(1, memory // (4 * TILE_ROWS * TILE_COLUMNS))
-    if width * 4 * TILE_ROWS <= memory:
-        tiles_held = max(1, -(-width // TILE_COLUMNS))
-    step = tiles_held * TILE_COLUMNS
-    return [Panel(start, min(start + step, width)) for start in range(0, width, step)]
 
 
 def multiply(rows: Vectors, columns: Vectors, out: Vectors) -> None:
@@ -193,3 +95,40 @@ def multiply(rows: Vectors, columns: Vectors, out: Vectors) -> None:
         else:
             padded = right if len(right) > 1 else np.repeat(right, 2, axis=0)
             target[...] = (left @ padded.T)[: len(rows), : len(right)]
+
+
+def product(
+    queries: Vectors, candidates: Vectors, memory: int | None = None
+) -> Iterator[tuple[int, Iterator[tuple[int, Vectors]]]]:
+    """Scores of all queries against all candidates, each candidate in its place: a block of queries at a time.
+
+    Args:
+        queries: float32 `[queries, d]`.
+        candidates: float32 `[candidates, d]`.
+        memory: bytes for the scores held at once, None: as many as a block has; the scores do not depend on it.
+
+    Yields:
+        where the block begins, and an iterator over its scores, some whole tiles of columns at a time: the first
+        column, and float32 `[rows, columns]`, which the next step overwrites.
+    """
+    queries, candidates = (np.ascontiguousarray(vectors, dtype=np.float32) for vectors in (queries, candidates))
+    repeats = find_repeats(len(candidates), lambda start, stop: candidates[start:stop])
+    repeated = candidates[repeats.first]
+    width = max(1, len(candidates))
+    if memory is not None and memory < 4 * TILE_ROWS * width:
+        width = TILE_COLUMNS * max(1, memory // (4 * TILE_ROWS * TILE_COLUMNS))
+    buffer = np.empty((min(TILE_ROWS, len(queries)), min(width, len(candidates))), dtype=np.float32)
+
+    def parts(block: Vectors) -> Iterator[tuple[int, Vectors]]:
+        of_groups = np.empty((len(block), len(repeated)), dtype=np.float32)
+        multiply(block, repeated, of_groups)
+        for start in range(0, len(candidates), width):
+            columns = candidates[start : start + width]
+            scores = buffer[: len(block), : len(columns)]
+            multiply(block, columns, scores)
+            here = slice(*np.searchsorted(repeats.positions, (start, start + len(columns))))
+            scores[:, repeats.positions[here] - start] = of_groups[:, repeats.groups[here]]
+            yield start, scores
+
+    for start in range(0, len(queries), TILE_ROWS):
+        yield start, parts(queries[start : start + TILE_ROWS])

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from xqr_bench.core import strict_parquet
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.files import atomic_path
-from xqr_bench.core.types import LENIENT, STRICT, IntArray, Ranks
-from xqr_bench.rank.variants import with_paragraphs
+from xqr_bench.core.types import LENIENT, STRICT, Counts, IntArray, Ranks
+from xqr_bench.rank.rules import with_paragraphs
 
 # Ranks in Parquet: one row per (query, relevant), and a digest of the canonical columns.
 
@@ -398,9 +398,8 @@ def _paragraph(strict: Ranks, columns: Columns) -> Ranks:
         raise ValueError("the rows are not in the order of queries and columns")
     new = _new(columns)
     own_gt = _sums(columns["own_gt"], new)
-    return with_paragraphs(
-        strict, query, column, _sums(columns["gt"], new) + own_gt, columns["eq"], own_gt, columns["own_eq"]
-    )
+    counts = Counts(_sums(columns["gt"], new) + own_gt, columns["eq"], own_gt, columns["own_eq"])
+    return with_paragraphs(strict, query, column, counts)
 
 
 def check_relevance(name: str, strict: Ranks, variant: Ranks) -> None:
@@ -440,10 +439,9 @@ def _lenient_problems(strict: Ranks, variant: Ranks) -> dict[str, Any]:
 
 def _paragraph_problems(strict: Ranks, variant: Ranks) -> dict[str, Any]:
     sizes = strict.column_sizes
-    gt, eq = variant.gt[:, 0].astype(np.int64), variant.eq[:, 0].astype(np.int64)
-    own_gt, own_eq = (
-        np.zeros(len(gt), dtype=np.int64) if found is None else found.astype(np.int64)
-        for found in (variant.own_gt, variant.own_eq)
+    gt, eq, own_gt, own_eq = (
+        np.asarray(values, dtype=np.int64)
+        for values in (variant.gt[:, 0], variant.eq[:, 0], variant.own_gt, variant.own_eq)
     )
     columns, queries = variant.relevant_columns, variant.row_queries
     unranked, unlisted = (gt == -1) & (eq == 0), (own_gt == -1) & (own_eq == 0)

@@ -7,7 +7,7 @@ import pytest
 
 from tests.kit import vectors
 from xqr_bench.core.errors import UsageError
-from xqr_bench.rank.index import IndexOptions, build_index, from_bytes, resolve, search_index, stored_vectors, to_bytes
+from xqr_bench.rank.index import IndexOptions, build_index, from_bytes, resolve, search_index, to_bytes
 from xqr_bench.rank.product import unit_vectors
 
 SMALL = {
@@ -37,7 +37,7 @@ def test_the_same_vectors_give_the_same_bytes_on_any_number_of_threads(type_: st
 
 
 def test_flat_gives_its_vectors_back() -> None:
-    assert np.array_equal(stored_vectors(build_index(POINTS, IndexOptions("flat"), "en")), POINTS)
+    assert np.array_equal(build_index(POINTS, IndexOptions("flat"), "en").reconstruct_n(0, len(POINTS)), POINTS)
 
 
 @pytest.mark.parametrize("type_", list(SMALL))

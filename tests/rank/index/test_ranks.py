@@ -15,11 +15,10 @@ from xqr_bench.core.errors import RanksError
 from xqr_bench.core.types import MULTILINGUAL, VARIANTS, TaskData
 from xqr_bench.measure.metrics.per_query import CENSORED
 from xqr_bench.measure.scores import all_per_query, score
-from xqr_bench.rank import index_ranks as ranks_module
+from xqr_bench.rank import index as index_module
 from xqr_bench.rank.exact import exact_ranks
-from xqr_bench.rank.index import IndexOptions, build_index, search_index
-from xqr_bench.rank.index_ranks import indexed_ranks
-from xqr_bench.rank.product import Product, unit_vectors
+from xqr_bench.rank.index import IndexOptions, build_index, indexed_ranks, search_index
+from xqr_bench.rank.product import unit_vectors
 from xqr_bench.record.rank_files import check_relevance
 
 SIZES = {"en": 150, "th": 90, "zh": 120}
@@ -44,8 +43,8 @@ def hits(data: TaskData, options: IndexOptions, similarity: str) -> list[list[di
     queries, candidates = QUERIES, CANDIDATES
     if similarity == "cosine":
         queries, candidates = unit_vectors(queries), unit_vectors(candidates)
-    whole = Product(queries, candidates)
-    exact = {start: whole.scores(whole.panels[0]).copy() for start, _ in whole.blocks()}[0]
+    ((_, parts),) = product.product(queries, candidates)
+    ((_, exact),) = parts
     edges = data.edges
     lists: list[list[dict[int, float]]] = [[] for _ in data.queries]
     for m, code in enumerate(data.languages):
@@ -109,7 +108,7 @@ def with_rules() -> TaskData:
 
 @pytest.mark.parametrize("type_", list(REACHES_FEW))
 def test_rules_of_relevance_are_counted_in_the_hits(type_: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ranks_module, "VARIANT_SCORES", 5 * len(DATA.candidates))  # five queries at once
+    monkeypatch.setattr(index_module, "SCORES_AT_ONCE", 5 * len(DATA.candidates))  # five queries at once
     data, options = with_rules(), IndexOptions.parse(type_, REACHES_FEW[type_], 12)
     found = indexed_ranks(data, QUERIES, CANDIDATES, options)
     scores = np.full((len(data.queries), len(data.candidates)), -np.inf, dtype=np.float32)

@@ -11,8 +11,7 @@ import xqr_bench.rank.index_store as store
 from tests.kit import PARTIAL, edit
 from xqr_bench.core.errors import DataError, EncoderError, SavedIndexError, UnknownNameError, UsageError
 from xqr_bench.encode import BoundEncoder, EncoderOptions, embed_tasks, load_encoder
-from xqr_bench.rank.index import IndexOptions
-from xqr_bench.rank.index_ranks import indexed_ranks
+from xqr_bench.rank.index import IndexOptions, indexed_ranks
 from xqr_bench.rank.index_store import IndexSearcher, check_place, read_manifest, save_index
 from xqr_bench.rank.product import unit_vectors
 from xqr_bench.tasks import load_task

@@ -252,17 +252,14 @@ def bilingual_lists(ranks: Ranks) -> RankedLists:
     if (keys[1:] < keys[:-1]).any():
         order = np.argsort(keys, kind="stable")
     keys, columns = keys[order], ranks.relevant_columns[order]
-    above = ranks.gt[order, columns] if ranks.own_gt is None else ranks.own_gt[order]
-    tied = ranks.eq[order, columns] if ranks.own_eq is None else ranks.own_eq[order]
-    return _lists(ranks, order, keys, above.astype(np.int64), tied.astype(np.int64), columns)
+    above, tied = (counts[order].astype(np.int64) for counts in (ranks.counts.own_gt, ranks.counts.own_eq))
+    return _lists(ranks, order, keys, above, tied, columns)
 
 
 def multilingual_lists(ranks: Ranks) -> RankedLists:
     """One list per query, ranked within the whole pool."""
     rows = np.arange(ranks.n_relevants)
-    above = ranks.gt.sum(axis=1, dtype=np.int64)
-    if ranks.depth is not None or ranks.own_gt is not None:
-        above[(ranks.gt < 0).any(axis=1)] = -1
+    above, tied = ranks.counts.gt.astype(np.int64), ranks.counts.eq.astype(np.int64)
     if ranks.depth is not None:
         # columns cut at the depth are exact for the pool down to that depth, less what leaves
         left = 0 if ranks.removed is None else ranks.removed.sum(axis=1)[ranks.row_queries]
@@ -272,7 +269,7 @@ def multilingual_lists(ranks: Ranks) -> RankedLists:
         rows,
         ranks.row_queries,
         above,
-        ranks.eq.sum(axis=1, dtype=np.int64),
+        tied,
         np.full(len(rows), WHOLE_POOL),
     )
     return lists if ranks.top is None else replace(lists, tops=_tops(ranks.top, ranks, lists))

@@ -1,0 +1,281 @@
+"""Scores -> ranks under every rule of relevance, in one pass over them.
+
+Strict: a query's relevants, and nothing else. Lenient: an irrelevant sentence of a relevant's paragraph that contains
+the answer leaves the ranking; the strict counts less those of the sentences that left are the ranks. Paragraph: every
+sentence of a paragraph that holds a relevant is relevant; some fifty a query, so their counts are kept for the whole
+pool and for their own language only.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xqr_bench.core.types import LENIENT, PARAGRAPH, Counts, IntArray, Ranks, TaskData
+from xqr_bench.rank.counting import Block
+
+
+def ranks_of(data: TaskData, gt: NDArray[np.int32], eq: NDArray[np.int32], depth: int | None = None) -> Ranks:
+    """Put strict counts and the task's ids together.
+
+    Args:
+        data: the task.
+        gt, eq: int32 `[relevants, languages]`.
+        depth: where the ranking was cut.
+    """
+    ids = np.array([candidate.id for candidate in data.candidates], dtype=object)
+    return Ranks(
+        task=data.name,
+        columns=data.languages,
+        column_sizes=data.column_sizes,
+        query_ids=[query.id for query in data.queries],
+        question_ids=[query.question for query in data.queries],
+        query_languages=[query.language for query in data.queries],
+        articles=np.array(data.clusters, dtype=np.int64),
+        offsets=data.offsets,
+        relevant_ids=ids[data.positions].tolist(),
+        relevant_columns=data.candidate_columns[data.positions],
+        gains=data.row_gains,
+        gt=gt,
+        eq=eq,
+        depth=depth,
+    )
+
+
+def group_relevants(data: TaskData) -> list[tuple[int, ...]]:
+    """For each query the ascending indices of all candidates of the groups (paragraphs) that hold a relevant of it."""
+    members: defaultdict[str, list[int]] = defaultdict(list)
+    for index, candidate in enumerate(data.candidates):
+        members[candidate.unit].append(index)
+    of_relevants: dict[tuple[int, ...], tuple[int, ...]] = {}  # translations share their relevants
+    for relevants in data.relevants:
+        if relevants not in of_relevants:
+            units = dict.fromkeys(data.candidates[index].unit for index in relevants)
+            of_relevants[relevants] = tuple(sorted(index for unit in units for index in members[unit]))
+    return [of_relevants[relevants] for relevants in data.relevants]
+
+
+class _Chosen:
+    """Some candidates of each query, and their scores as they come by.
+
+    Attributes:
+        offsets: int64 `[queries + 1]`.
+        positions: candidate index, ascending within a query, int64 `[rows]`.
+        columns: language of each, int64 `[rows]`.
+        queries: query of each, int64 `[rows]`.
+        pooled, own: their scores in the whole pool and in their own language's ranking, float32 `[rows]`; the same
+            array where that is a part of the pooled one.
+    """
+
+    def __init__(self, data: TaskData, of_query: Sequence[Sequence[int]], own_lists: bool) -> None:
+        chosen = replace(data, relevants=tuple(map(tuple, of_query)), gains=None)
+        self.offsets, self.positions = chosen.offsets, chosen.positions
+        self.columns = data.candidate_columns[self.positions]
+        self.queries = np.repeat(np.arange(len(data.queries)), np.diff(self.offsets))
+        self.pooled = np.empty(len(self.positions), dtype=np.float32)
+        self.own = np.empty_like(self.pooled) if own_lists else self.pooled
+
+    def rows(self, start: int, stop: int) -> tuple[slice, IntArray]:
+        """The rows of these queries, and where each query's begin among them."""
+        offsets = self.offsets[start : stop + 1]
+        return slice(int(offsets[0]), int(offsets[-1])), offsets - offsets[0]
+
+    def keys(self, n_candidates: int) -> IntArray:
+        """One number for each query and candidate, ascending, int64 `[rows]`."""
+        return self.queries * max(1, n_candidates) + self.positions
+
+
+class Tally:
+    """Counts the strict ranks, the top of each ranking, and what the task's other rules of relevance ask for.
+
+    Scores come in blocks: first `find` in every part of the columns, then `count` in every part. Several threads may
+    give blocks of different queries. A score of -inf: the candidate was not retrieved, and has no rank.
+
+    Args:
+        data: the task.
+        own_lists: a language's ranking is one of its own, and no part of the pooled one: blocks of both are given.
+    """
+
+    def __init__(self, data: TaskData, *, own_lists: bool = False) -> None:
+        self._data = data
+        self._strict = _Chosen(data, data.relevants, own_lists)
+        self._echoes = self._paragraph = None
+        if LENIENT in data.relevance and data.echoes is not None:
+            self._echoes = _Chosen(data, data.echoes, own_lists)
+        if PARAGRAPH in data.relevance:
+            self._paragraph = _Chosen(data, group_relevants(data), own_lists)
+            self._of_paragraphs = Counts.zeros(len(self._paragraph.positions))
+        self._chosen = [rows for rows in (self._strict, self._echoes, self._paragraph) if rows is not None]
+        self._gt, self._eq = np.zeros((2, len(self._strict.positions), len(data.languages)), dtype=np.int32)
+        self._own_counts = np.zeros((2, len(self._strict.positions)), dtype=np.int32) if own_lists else None
+        self._best = np.full((len(data.queries), len(data.languages)), -np.inf, dtype=np.float32)
+        self._at_best = np.zeros(self._best.shape, dtype=np.int32)
+
+    def find(self, start: int, pooled: Block, own: Block | None = None) -> None:
+        """Take the scores of the candidates that are counted for, as far as these columns hold them.
+
+        Args:
+            start: the first query of the blocks.
+            pooled: scores that rank the whole pool.
+            own: scores that rank each language by itself; None: the pooled ones.
+        """
+        for chosen in self._chosen:
+            rows, _ = chosen.rows(start, start + len(pooled))
+            of_row, positions = chosen.queries[rows] - start, chosen.positions[rows]
+            for block, scores in ((pooled, chosen.pooled), (own, chosen.own)):
+                if block is not None:
+                    here, values = block.at(of_row, positions)
+                    scores[rows][here] = values
+
+    def count(self, start: int, pooled: Block, own: Block | None = None) -> None:
+        """Count in these columns; arguments as for `find`, which has seen all columns."""
+        from xqr_bench.rank.kernels import count_groups, count_own, count_pool
+
+        stop = start + len(pooled)
+        rows, offsets = self._strict.rows(start, stop)
+        pooled.count(offsets, self._strict.pooled[rows], self._gt[rows], self._eq[rows])
+        if own is not None and self._own_counts is not None:
+            edges, columns = own.columns.languages_in(own.part), self._strict.columns[rows]
+            count_own(own.scores, edges, offsets, columns, self._strict.own[rows], *self._own_counts[:, rows])
+        pooled.top(self._best[start:stop], self._at_best[start:stop])
+        if self._paragraph is None:
+            return
+        rows, offsets = self._paragraph.rows(start, stop)
+        columns, thresholds = self._paragraph.columns[rows], self._paragraph.pooled[rows]
+        counts = self._of_paragraphs.take(rows)
+        scores, edges = pooled.scores, pooled.columns.languages_in(pooled.part)
+        of_own = scores if own is None else own.scores
+        count_pool(scores, int(edges[-1]), offsets, thresholds, counts.gt, counts.eq)
+        count_own(of_own, edges, offsets, columns, self._paragraph.own[rows], counts.own_gt, counts.own_eq)
+        if pooled.part.groups:
+            gt, eq = np.zeros((2, len(columns), len(edges) - 1), dtype=np.int32)
+            count_groups(scores, pooled.columns.pairs_in(pooled.part), offsets, thresholds, gt, eq)
+            each = np.arange(len(columns))
+            for total, more in zip(
+                counts, (gt.sum(axis=1), eq.sum(axis=1), gt[each, columns], eq[each, columns]), strict=True
+            ):
+                total += more.astype(np.int32)
+
+    def ranks(self, depth: int | None = None) -> Ranks:
+        """What was counted.
+
+        Args:
+            depth: where the rankings were cut.
+        """
+        counts = [(self._gt, self._eq, self._strict.pooled)]
+        own_gt = own_eq = None
+        if self._own_counts is not None:
+            own_gt, own_eq = self._own_counts
+            counts.append((own_gt, own_eq, self._strict.own))
+        for gt, eq, scores in counts:
+            missing = np.isneginf(scores)
+            gt[missing], eq[missing] = -1, 0
+        top = np.where(self._best == self._best.max(axis=1, keepdims=True), self._at_best, np.int32(0))
+        strict = ranks_of(self._data, self._gt, self._eq, depth)
+        return self.with_rules(replace(strict, own_gt=own_gt, own_eq=own_eq, top=top))
+
+    def take_counts(self, counts: Counts) -> None:
+        """Take what was counted elsewhere instead of scores: fewer candidates above stand for a higher score.
+
+        Args:
+            counts: of each sentence of `group_relevants`, in their order; -1 above where it has no rank.
+        """
+        every = _Chosen(self._data, group_relevants(self._data), own_lists=False)
+        n_candidates = len(self._data.candidates)
+        for chosen in self._chosen:
+            at = np.searchsorted(every.keys(n_candidates), chosen.keys(n_candidates))
+            for scores, above in ((chosen.pooled, counts.gt), (chosen.own, counts.own_gt)):
+                scores[:] = np.where(above[at] < 0, -np.inf, -above[at].astype(np.float32))
+        self._of_paragraphs = counts
+
+    def with_rules(self, strict: Ranks) -> Ranks:
+        """The strict ranks with those under the other rules of relevance."""
+        variants: dict[str, Ranks] = {}
+        if self._echoes is not None:
+            variants[LENIENT] = self._lenient(strict, self._echoes)
+        if self._paragraph is not None:
+            n_candidates = len(self._data.candidates)
+            others = ~np.isin(self._paragraph.keys(n_candidates), self._strict.keys(n_candidates))
+            counts = self._of_paragraphs.take(others)
+            for scores, above, same in (
+                (self._paragraph.pooled, counts.gt, counts.eq),
+                (self._paragraph.own, counts.own_gt, counts.own_eq),
+            ):
+                missing = np.isneginf(scores[others])
+                above[missing], same[missing] = -1, 0
+            variants[PARAGRAPH] = with_paragraphs(
+                strict, self._paragraph.queries[others], self._paragraph.columns[others], counts
+            )
+        return replace(strict, variants=variants)
+
+    def _lenient(self, ranks: Ranks, echoes: _Chosen) -> Ranks:
+        """The strict counts less the sentences that leave."""
+        # every pair of a relevant and a sentence that leaves, of one query
+        n_echoes = np.diff(echoes.offsets)
+        times = n_echoes[ranks.row_queries]
+        rows = np.repeat(np.arange(ranks.n_relevants), times)
+        leaving = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
+        leaving += echoes.offsets[ranks.row_queries[rows]]
+        columns = echoes.columns[leaving]
+
+        def less(kind: str, pairs: NDArray[np.bool_], *, own: bool = False) -> NDArray[np.int32]:
+            counts: NDArray[np.int32] = getattr(ranks, kind).copy()
+            relevants, leave = (each.own if own else each.pooled for each in (self._strict, echoes))
+            compare = np.greater if kind.endswith("gt") else np.equal
+            place = rows[pairs] if own else (rows[pairs], columns[pairs])
+            np.subtract.at(counts, place, compare(leave[leaving[pairs]], relevants[rows[pairs]]).astype(np.int32))
+            return counts
+
+        # a relevant that was not retrieved has no counts to change
+        pairs = self._strict.pooled[rows] > -np.inf
+        gt, eq = less("gt", pairs), less("eq", pairs)
+        removed = np.zeros((ranks.n_queries, len(ranks.columns)), dtype=np.int32)
+        np.add.at(removed, (echoes.queries, echoes.columns), 1)
+        lenient = replace(ranks, gt=gt, eq=eq, removed=removed, top=None)
+        if ranks.own_gt is None or ranks.own_eq is None:
+            return lenient
+        pairs = (columns == ranks.relevant_columns[rows]) & (self._strict.own[rows] > -np.inf)
+        return replace(lenient, own_gt=less("own_gt", pairs, own=True), own_eq=less("own_eq", pairs, own=True))
+
+
+def _order(groups: IntArray, counts: Counts) -> IntArray:
+    """By group, then counts, stable; as one number a row where it fits: half a million rows sort five times as fast."""
+    own_gt, gt = counts.own_gt.astype(np.int64), counts.gt.astype(np.int64)
+    widths = [int(values.max(initial=0)) + 1 for values in (own_gt, gt)]
+    lowest = min(int(values.min(initial=0)) for values in (groups, own_gt, gt))
+    if lowest < 0 or (int(groups.max(initial=0)) + 1) * widths[0] * widths[1] >= 2**63:
+        return np.lexsort((gt, own_gt, groups))
+    return np.argsort((groups * widths[0] + own_gt) * widths[1] + gt, kind="stable")
+
+
+def with_paragraphs(strict: Ranks, queries: IntArray, columns: IntArray, others: Counts) -> Ranks:
+    """Ranks in which the other sentences of the paragraphs are relevants too.
+
+    Their order: by query, then column, then the strict relevants before the others, then rank.
+
+    Args:
+        strict: the strict ranks.
+        queries, columns: query and column of each other sentence, int64 `[others]`.
+        others: their counts.
+    """
+    counts = Counts(*(np.concatenate(pair) for pair in zip(strict.counts, others, strict=True)))
+    rows = np.concatenate([strict.row_queries, queries])
+    in_columns = np.concatenate([strict.relevant_columns, columns])
+    other = np.arange(len(rows)) >= strict.n_relevants
+    order = _order(2 * (rows * len(strict.columns) + in_columns) + other, counts)
+    return replace(
+        strict,
+        offsets=np.append(0, np.cumsum(np.bincount(rows, minlength=strict.n_queries))),
+        relevant_ids=(),
+        relevant_columns=in_columns[order],
+        gains=np.ones(len(order)),
+        gt=counts.gt[order, None],
+        eq=counts.eq[order, None],
+        own_gt=counts.own_gt[order],
+        own_eq=counts.own_eq[order],
+        variants={},
+    )
