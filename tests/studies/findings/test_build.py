@@ -185,12 +185,18 @@ def test_a_sweep_in_its_midst(folder: Path, tmp_path: Path) -> None:
     )
 
 
-def test_languages_held_out_by_rotation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def folded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("folded")
     runs = [Run(FOLDED, ARMS[arm], seed, fold) for arm in MAIN[:3] for seed in (0, 1) for fold in (0, 1)]
-    sweep(sweep_of(tmp_path, runs=runs))
-    represented(tmp_path)
+    sweep(sweep_of(place, runs=runs))
+    represented(place)
+    return place
+
+
+def test_languages_held_out_by_rotation(folded: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(CONDITIONS, "folded", FOLDED)
-    condition = demo(build_ratios(Asked(tmp_path, PLAN, resamples=100)))
+    condition = demo(build_ratios(Asked(folded, PLAN, resamples=100)))
     levels = {one.code: one.level for one in condition.languages}
     assert levels["th"] == "retrieval-trained and untouched"
     assert levels["ar"] == "retrieval-trained"
@@ -207,10 +213,10 @@ def test_languages_held_out_by_rotation(tmp_path: Path, monkeypatch: pytest.Monk
         assert everything.arms[arm].value == pytest.approx(mean, rel=1e-5)
 
 
-def test_an_initial_model_from_elsewhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = [Run(FOLDED, ARMS[arm], 0, fold) for arm in MAIN[:3] for fold in (0, 1)]
-    sweep(sweep_of(tmp_path, runs=runs))
-    represented(tmp_path)
+def test_an_initial_model_from_elsewhere_is_named(
+    folded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folded, tmp_path, dirs_exist_ok=True)
     monkeypatch.setitem(CONDITIONS, "folded", FOLDED)
     for base, begin, level in (
         ("static", "random initial model", "retrieval-trained and untouched"),
