@@ -18,8 +18,7 @@ from xqr_bench.board.submissions import verify
 from xqr_bench.studies.ratio import tables
 from xqr_bench.studies.ratio.form import Contrast, Ratios, load_ratios, save_ratios
 from xqr_bench.studies.ratio.page import FILE, draw, ratio_page, write_report_page
-from xqr_bench.studies.ratio.tables import gap
-from xqr_bench.studies.ratio.words import curve, sentences
+from xqr_bench.studies.ratio.tables import curve, gap, sentences
 
 
 @pytest.fixture(scope="module")

@@ -64,7 +64,7 @@ def ratios(study: Path, asked: Reported) -> None:
     from xqr_bench.studies.ratio.form import FILE, save_ratios
     from xqr_bench.studies.ratio.page import write_report_page
     from xqr_bench.studies.ratio.plots import draw_ratio
-    from xqr_bench.studies.ratio.words import ratios_markdown
+    from xqr_bench.studies.ratio.tables import ratios_markdown
 
     environment()  # says what is missing before anything is computed
     published = asked.published or beside_package(PUBLISHED)
@@ -94,7 +94,7 @@ def ratios(study: Path, asked: Reported) -> None:
 
 
 def _say(found: Any) -> None:
-    from xqr_bench.studies.ratio.words import origins, sentences
+    from xqr_bench.studies.ratio.tables import origins, sentences
 
     for condition in found.conditions:
         console().print(f"{condition.name}: {condition.about}", style="bold", soft_wrap=True)

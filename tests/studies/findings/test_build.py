@@ -23,8 +23,7 @@ from xqr_bench.studies.ratio.form import Condition, Ratios, load_ratios, save_ra
 from xqr_bench.studies.ratio.results import LEVELS
 from xqr_bench.studies.ratio.run import DONE
 from xqr_bench.studies.ratio.sweep import STUDY_FILE, sweep
-from xqr_bench.studies.ratio.tables import study_tables
-from xqr_bench.studies.ratio.words import origins, sentences
+from xqr_bench.studies.ratio.tables import origins, sentences, study_tables
 
 PUBLISHED = ROOT / "leaderboard" / "published" / "elmahdy-2024.json"
 MAIN = ["alpha-0", "alpha-0.5", "alpha-1", "untrained"]

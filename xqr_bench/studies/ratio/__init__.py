@@ -6,5 +6,5 @@ results     a folder of runs -> sums by setting cell and article, for all arms a
 statistics  two-way bootstrap over seeds and articles, t over seeds, the primary tests
 form        what ratios.json holds
 findings    results -> ratios.json: tests, scores of all arms, claims, controls, centring, median seeds
-tables, words, plots, page    ratios.json -> what is read
+tables, plots, page    ratios.json -> what is read
 """

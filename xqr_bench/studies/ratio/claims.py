@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from xqr_bench.core.languages import LANGUAGES
-from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL
+from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL
 from xqr_bench.studies.ratio.design import ALPHAS
 from xqr_bench.studies.ratio.form import (
     BASE_ARM,
+    MAIN,
     ArmFigure,
     Centring,
     CentringVerdict,
@@ -38,13 +39,6 @@ from xqr_bench.studies.ratio.statistics import (
 
 # The scores of a condition, of all languages and of parts of them, and their figures for every arm.
 
-FAMILIES = (
-    (MONOLINGUAL, "map"),
-    (CROSS_LINGUAL, "map"),
-    (MULTILINGUAL, "map"),
-    (MULTILINGUAL, "rank_distance"),
-    (MULTILINGUAL, "own_language_first"),
-)
 LOWER_IS_BETTER = ("rank_distance",)
 NO_BEST = ("own_language_first",)
 
@@ -87,7 +81,7 @@ def chosen_scores(results: Results, *, detailed: bool) -> dict[Key, list[int]]:
     codes = query_languages(results)
     classes = sorted({found for code in codes if (found := joshi_class(code)) is not None}) if detailed else []
     chosen: dict[Key, list[int]] = {}
-    for setting, metric in FAMILIES:
+    for setting, metric in MAIN:
         everything = results.family(setting, metric)
         chosen[Key(setting, metric)] = everything
         for level in LEVELS:
@@ -368,7 +362,7 @@ def controls(found: Replicates) -> list[Control]:
     for question in _asked(found.arms):
         effects = {
             f"{setting}/{metric}": difference(found, key.text, question.arm, question.minus)
-            for setting, metric in FAMILIES
+            for setting, metric in MAIN
             if defined(found, (key := Key(setting, metric)).text)
         }
         made.append(
@@ -406,7 +400,7 @@ def centring(raw: Replicates, centred: Replicates) -> list[Centring]:
     made = []
     main = [pair for pair in ((HYBRID, CROSS), (HYBRID, MONO), (CROSS, MONO)) if set(pair) <= set(raw.arms)]
     asked = [(question.arm, question.minus) for question in _asked(raw.arms)]
-    for setting, metric in FAMILIES:
+    for setting, metric in MAIN:
         score = Key(setting, metric).text
         if not (defined(raw, score) and defined(centred, score)):
             continue

@@ -17,6 +17,14 @@ MAX_SIZE = 16 * 2**20
 BASE_ARM = "alpha-0.5"
 """What the other arms are compared with."""
 PRIMARY_VIEW = ("S1b", "raw", 100)
+MAIN = (
+    ("monolingual", "map"),
+    ("cross-lingual", "map"),
+    ("multilingual", "map"),
+    ("multilingual", "rank_distance"),
+    ("multilingual", "own_language_first"),
+)
+"""Setting and metric of the scores that are reported."""
 Verdict = Literal["holds", "does not", "cannot be told"]
 CentringVerdict = Literal["no effect raw", "stays", "change of offset", "turns round", "cannot be told"]
 Part = Literal["all", "level", "group", "language"]

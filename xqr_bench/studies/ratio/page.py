@@ -15,9 +15,8 @@ from xqr_bench.board.site.html import TICKS, asset, drawing, line, render, words
 from xqr_bench.core.files import write_text
 from xqr_bench.report.numbers import number, signed
 from xqr_bench.report.table import Table
-from xqr_bench.studies.ratio.form import Condition, Ratios, Score
-from xqr_bench.studies.ratio.tables import MAIN, SHORT, condition_tables, study_tables
-from xqr_bench.studies.ratio.words import Curve, curve, origins, sentences
+from xqr_bench.studies.ratio.form import MAIN, Condition, Ratios, Score
+from xqr_bench.studies.ratio.tables import SHORT, Curve, condition_tables, curve, origins, sentences, study_tables
 
 FILE, TITLE = "ratio.html", "Batch ratio"
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BELOW = 300, 150, 46, 8, 8, 24

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xqr_bench.report.charts import BLUE, COLOURS, DARK, DARK_GREY, drawing, estimate, legend, named_rows, save
-from xqr_bench.studies.ratio.form import BASE_ARM, Condition, Part, Score, View
-from xqr_bench.studies.ratio.tables import MAIN, SHORT
-from xqr_bench.studies.ratio.words import Curve, curve
+from xqr_bench.studies.ratio.form import BASE_ARM, MAIN, Condition, Part, Score, View
+from xqr_bench.studies.ratio.tables import SHORT, Curve, curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
