@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.kit import run
+from xqr_bench.board.asked import Submission, View
 from xqr_bench.board.submissions import submit
 from xqr_bench.board.table import leaderboard_text, read_leaderboard
-from xqr_bench.board.terminal import View, show
+from xqr_bench.board.terminal import show
 from xqr_bench.core.errors import UsageError
 from xqr_bench.record import Record, load_record, record_path, save_record
 from xqr_bench.record.exposure import Exposure
@@ -34,10 +35,10 @@ def test_declared_kept_and_shown_apart(record: Record, tmp_path: Path) -> None:
 
     board = tmp_path / "board"
     seen = saved(record, tmp_path / "a", **renamed(record, "lab/seen"))
-    done = submit(seen, board, exposure="same source", exposure_note="read in the model card")
+    done = submit(seen, board, Submission(exposure="same source", exposure_note="read in the model card"))
     assert done.exposure == "same source"
     # a submission that says nothing more keeps what was said
-    assert submit(seen, board, replace=True).exposure == "same source"
+    assert submit(seen, board, Submission(replace=True)).exposure == "same source"
     there = load_record(done.record)
     assert there.exposure == Exposure(level="same source", declared_by="submitter", note="read in the model card")
     assert there.scores == record.scores
@@ -68,16 +69,16 @@ def test_what_was_found_cannot_be_declared_away(record: Record, tmp_path: Path) 
     exposure = Exposure.model_validate({"level": "evaluation text", "declared_by": "training record", "found": found})
     path = saved(record, tmp_path / "a", exposure=exposure, **renamed(record, "lab/trained"))
     with pytest.raises(UsageError, match="evaluation texts were found"):
-        submit(path, tmp_path / "board", exposure="none declared")
-    assert submit(path, tmp_path / "board", exposure="evaluation text", exposure_note="by mistake").exposure
+        submit(path, tmp_path / "board", Submission(exposure="none declared"))
+    assert submit(path, tmp_path / "board", Submission(exposure="evaluation text", exposure_note="by mistake")).exposure
     assert load_record(next((tmp_path / "board").rglob("mini.json"))).exposure.found == exposure.found
     with pytest.raises(UsageError, match="without a level"):
-        submit(path, tmp_path / "board", replace=True, exposure_note="x")
+        submit(path, tmp_path / "board", Submission(replace=True, exposure_note="x"))
 
 
 def test_the_languages_of_a_training_stay(record: Record, tmp_path: Path) -> None:
     exposure = Exposure(declared_by="training record", languages={"en": "trained", "th": "untouched"})
     path = saved(record, tmp_path / "a", exposure=exposure, **renamed(record, "lab/trained"))
-    submit(path, tmp_path / "board", exposure="same source", exposure_note="questions over Wikipedia")
+    submit(path, tmp_path / "board", Submission(exposure="same source", exposure_note="questions over Wikipedia"))
     declared = load_record(next((tmp_path / "board").rglob("mini.json"))).exposure
     assert (declared.level, declared.languages) == ("same source", exposure.languages)

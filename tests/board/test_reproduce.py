@@ -9,6 +9,7 @@ import pytest
 
 from tests.board.conftest import edit_ranks, score
 from tests.kit import contents, edit, read_json, run
+from xqr_bench.board.asked import Rerun, Submission
 from xqr_bench.board.reproduce import compare, reproduce
 from xqr_bench.board.row import reproduce_command
 from xqr_bench.board.submissions import Found, Tolerance, load_attestation, submit, verify
@@ -47,7 +48,7 @@ def test_the_attestation_goes_along(saved: Path, board: Path) -> None:
 
 def test_replacing_takes_an_old_attestation_away(saved: Path, placed: Path, board: Path) -> None:
     reproduce(placed)
-    assert submit(saved, board, replace=True).attestation is None
+    assert submit(saved, board, Submission(replace=True)).attestation is None
     assert sorted(contents(board)) == [
         f"char-ngrams/1/mini.{end}" for end in ("json", "lenient.parquet", "paragraph.parquet", "ranks.parquet")
     ]
@@ -129,7 +130,7 @@ def test_vectors_are_no_encoder(saved: Path, tmp_path: Path) -> None:
     np.save(folder / "queries.npy", np.ones((1, 2)))
     (folder / "queries.ids.txt").write_text("en:1\n", encoding="utf-8")
     with pytest.raises(XqrBenchError, match="is precomputed vectors, not an encoder"):
-        reproduce(saved, model=f"precomputed:{tmp_path / 'vectors'}")
+        reproduce(saved, again=Rerun(model=f"precomputed:{tmp_path / 'vectors'}"))
 
 
 def test_baselines_are_run_again(bounds: list[Record], tmp_path: Path) -> None:
@@ -188,7 +189,7 @@ def test_an_attestation_of_other_ranks(placed: Path) -> None:
 def test_the_file_names_no_local_path(saved: Path, tmp_path: Path) -> None:
     code = tmp_path / "same.py"
     code.write_text("from xqr_bench.encode.char_ngrams import CharNgrams as Same\n", encoding="utf-8")
-    done = reproduce(saved, model=f"{code}:Same")
+    done = reproduce(saved, again=Rerun(model=f"{code}:Same"))
     made = read_json(done.written)
     assert made["model"] == "same.py:Same"
     assert str(tmp_path) not in done.written.read_text(encoding="utf-8")

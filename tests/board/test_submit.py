@@ -14,6 +14,7 @@ import pytest
 from tests.board.conftest import edit_ranks, score
 from tests.kit import contents, edit, read_json
 from xqr_bench import load_record
+from xqr_bench.board.asked import Submission
 from xqr_bench.board.files import MAX_RECORD, max_ranks, version_of
 from xqr_bench.board.submissions import submit
 from xqr_bench.core.errors import RecordError, XqrBenchError
@@ -74,7 +75,7 @@ def test_a_second_submission_needs_replace(saved: Path, board: Path) -> None:
         submit(saved, board)
     assert "--replace" in str(error.value)
     assert contents(board) == before
-    assert submit(saved, board, replace=True).replaced
+    assert submit(saved, board, Submission(replace=True)).replaced
     assert contents(board) == before
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.board.conftest import score
 from tests.kit import edit, run
+from xqr_bench.board.asked import Rerun
 from xqr_bench.board.reproduce import reproduce
 from xqr_bench.board.submissions import submit, verify
 from xqr_bench.board.table import read_leaderboard
@@ -78,11 +79,11 @@ def test_made_again(centered: Record, removed: Record, bitext: Path, tmp_path: P
     assert run("reproduce", str(path), "--transform-from", str(moved)).code == 0
     (moved / "en.txt").write_text((moved / "de.txt").read_text(encoding="utf-8"), encoding="utf-8")
     with pytest.raises(RecordError, match="are not those that remove-1 was estimated on"):
-        reproduce(path, transform_from=moved)
+        reproduce(path, again=Rerun(transform_from=moved))
     with pytest.raises(RecordError, match="which are not at"):
-        reproduce(path, transform_from=tmp_path / "nowhere")
+        reproduce(path, again=Rerun(transform_from=tmp_path / "nowhere"))
     with pytest.raises(UsageError, match="a record without such a folder"):
-        reproduce(place(centered, tmp_path), transform_from=moved)
+        reproduce(place(centered, tmp_path), again=Rerun(transform_from=moved))
 
 
 def test_forgetting_the_transform_is_found(centered: Record, tmp_path: Path) -> None:

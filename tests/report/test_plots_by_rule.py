@@ -8,6 +8,7 @@ import pytest
 
 from tests.kit import run
 from xqr_bench import evaluate
+from xqr_bench.analysis.asked import Drawn
 from xqr_bench.analysis.compare import pair_maps
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.types import CROSS_LINGUAL, LENIENT, MONOLINGUAL, MULTILINGUAL, PARAGRAPH, STRICT, VARIANTS, Ranks
@@ -80,15 +81,15 @@ def test_compare_draws_it_too(paths: list[Path], tmp_path: Path, kind: str) -> N
     given = ["--relevance", LENIENT, "--kind", kind, "--resamples", "200"]
     done = run("compare", *map(str, paths), *given, "--plot", str(tmp_path / "a.svg"))
     assert done.code == 0
-    plot_records(paths, tmp_path / "b.svg", kind, relevance=LENIENT, resamples=200)
+    plot_records(paths, tmp_path / "b.svg", Drawn(kind, relevance=LENIENT), resamples=200)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
 def test_what_has_no_plot(paths: list[Path], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="places of languages are scored under strict relevance only"):
-        plot_records(paths[:1], tmp_path / "a.png", "bias", relevance=LENIENT)
+        plot_records(paths[:1], tmp_path / "a.png", Drawn("bias", relevance=LENIENT))
     with pytest.raises(UsageError, match="recall@100 is not scored under lenient relevance"):
-        plot_records(paths[:1], tmp_path / "a.png", "languages", metric="recall@100", relevance=LENIENT)
+        plot_records(paths[:1], tmp_path / "a.png", Drawn("languages", "recall@100", relevance=LENIENT))
     with pytest.raises(UnknownNameError, match="rule of relevance"):
-        plot_records(paths[:1], tmp_path / "a.png", "languages", relevance="kind")
+        plot_records(paths[:1], tmp_path / "a.png", Drawn("languages", relevance="kind"))
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""What a comparison and a look at pools are asked for; the options of `compare` and `pools` are made from these."""
+"""What comparisons, pools and plots are asked for; the options of `compare`, `pools` and `plot` are made from these."""
 
 from __future__ import annotations
 
@@ -60,3 +60,20 @@ class Pools:
     limit: int = 20  # with 11 languages there are up to 462
     size: int | None = None
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What is drawn of records.
+
+    Attributes:
+        kind: heatmap (default for one record), languages, forest (default for more), bias, frontier.
+        metric: What is drawn; bias draws language_position.
+        setting: Of `languages` (default: multilingual) and `forest` (default: all).
+        relevance: strict, lenient or paragraph; not of bias.
+    """
+
+    kind: str | None = None
+    metric: str = "map"
+    setting: str | None = None
+    relevance: str = "strict"

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from xqr_bench.board.asked import Rerun
 from xqr_bench.board.check import load_with_ranks
 from xqr_bench.board.files import (
     MAX_RECORD,
@@ -79,12 +80,9 @@ class Reproduced(NamedTuple):
 def reproduce(
     path: Path | str,
     *,
-    model: str | None = None,
     tolerance: Tolerance | None = None,
     options: EncoderOptions | None = None,
-    task: Path | str | None = None,
-    data_dir: Path | str | None = None,
-    transform_from: Path | str | None = None,
+    again: Rerun | None = None,
     observe: Observer | None = None,
 ) -> Reproduced:
     """Run the encoder again with the arguments of the record, and compare the ranks.
@@ -93,13 +91,11 @@ def reproduce(
 
     Args:
         path: the record, with its ranks beside it.
-        model: what to run instead of the MODEL of the record, where that is at hand under another name or path.
         tolerance: default: the leaderboard's.
         options: device, batch size, leave to run remote code, and arguments for the model in place of the record's;
             the rest comes from the record.
-        task: the task file, where the record is of a task that does not ship with xqr-bench.
-        transform_from: the translated sentences a transform was estimated on, where they are not at the record's path.
-        data_dir, observe: as for `evaluate`.
+        again: what the record alone does not say.
+        observe: as for `evaluate`.
 
     Raises:
         RecordError: the record cannot be read, or has no encoder that can be run again.
@@ -108,22 +104,23 @@ def reproduce(
     path = Path(path)
     tolerance = tolerance or Tolerance()
     record = _load(path)
-    argument = model or _model(record)
-    transform = _transform(record, transform_from)
-    spec = _task(record, task)
-    with _ranker(record, argument, model is not None, options or EncoderOptions(), transform) as ranker:
-        select = Selection(data_dir=data_dir)
-        (again,) = evaluate(ranker, [spec], select=select, metrics=record.task.metrics, observe=observe)
-    found = compare(record, again)
+    asked = again or Rerun()
+    argument = asked.model or _model(record)
+    transform = _transform(record, asked.transform_from)
+    spec = _task(record, asked.task)
+    with _ranker(record, argument, asked.model is not None, options or EncoderOptions(), transform) as ranker:
+        select = Selection(data_dir=asked.data_dir)
+        (now,) = evaluate(ranker, [spec], select=select, metrics=record.task.metrics, observe=observe)
+    found = compare(record, now)
     versions = provenance.versions()
     made = Attestation(
         record_digest=record_digest(record),
-        reproduced_ranks=again.ranks_file.digest,
+        reproduced_ranks=now.ranks_file.digest,
         tolerance=tolerance,
         found=found,
         model=short_path(argument),
-        identity_differences=_identity_differences(record, again),
-        hardware=again.provenance.hardware,
+        identity_differences=_identity_differences(record, now),
+        hardware=now.provenance.hardware,
         date=datetime.now(UTC).date(),
         **{name: versions[name] for name in ("code_version", "commit", "dirty", "python", "packages")},
     )

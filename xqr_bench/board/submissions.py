@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from xqr_bench.board.asked import Submission
 from xqr_bench.board.check import check_submission
 from xqr_bench.board.files import (
     MAX_NOTE,
@@ -157,14 +158,7 @@ class Submitted(NamedTuple):
     exposure: Level
 
 
-def submit(
-    path: Path | str,
-    leaderboard: Path | str = "leaderboard",
-    *,
-    replace: bool = False,
-    exposure: str | None = None,
-    exposure_note: str | None = None,
-) -> Submitted:
+def submit(path: Path | str, leaderboard: Path | str = "leaderboard", asked: Submission | None = None) -> Submitted:
     """Check a record and copy it, with its ranks, to its place in the leaderboard folder.
 
     Local paths in its provenance are cut down to their last part. Nothing is written unless everything is right.
@@ -172,28 +166,27 @@ def submit(
     Args:
         path: the record.
         leaderboard: the folder.
-        replace: overwrite a submission of the same model, version and task.
-        exposure: what the encoder may have seen of the task, as `read_declaration` takes it; default: what the record
-            says, else what the submission that is replaced says.
-        exposure_note: in words.
+        asked: whether a submission is replaced, and what the encoder may have seen of the task; default: what the
+            record says of it, else what the submission that is replaced says.
 
     Raises:
         XqrBenchError: the first fault of the record or the declaration; it is there already; the folder cannot be
             written.
     """
+    asked = asked or Submission()
     folder = Path(leaderboard)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is not a folder", remedy="name the leaderboard folder: --leaderboard DIR")
-    if exposure is None and exposure_note is not None:
+    if asked.exposure is None and asked.exposure_note is not None:
         raise UsageError("a note on exposure without a level", remedy="give --exposure LEVEL too")
     checked = check_submission(Path(path))
     target = folder / record_place(checked)
-    declared = _exposure(checked, target, exposure, exposure_note)
+    declared = _exposure(checked, target, asked.exposure, asked.exposure_note)
     record = publishable(checked.model_copy(update={"exposure": declared}))
     _refuse_links(folder, target)
     _refuse_other_name(target, record)
     replaced = target.exists() or ranks_path(target).exists()
-    if replaced and not replace:
+    if replaced and not asked.replace:
         raise RecordError(
             f"{record.model.name} {target.parent.name} is on the leaderboard for {record.task.name} already",
             found=str(target),

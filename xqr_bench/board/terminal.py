@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from xqr_bench.board.model import ExposureClass, Leaderboard, PublishedRow, Row
+from xqr_bench.board.asked import EXPOSURE_TITLES, View
+from xqr_bench.board.model import Leaderboard, PublishedRow, Row
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.printable import shown_line
-from xqr_bench.core.types import CROSS_LINGUAL, MAIN_METRIC, MULTILINGUAL, SETTINGS
+from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Figure
 from xqr_bench.report.numbers import SHORT, number
@@ -24,63 +24,8 @@ TIED = "="
 NAME_WIDTH = 28
 NARROW_NAME = 26
 NOTHING = "no submission"
-DIRECTIONS = ("into", "out-of", "within")
-EXPOSURE_TITLES: dict[ExposureClass, str] = {
-    "unexposed": "no exposure declared",
-    "unknown": "exposure unknown",
-    "exposed": "exposed",
-}
 AnyRow = Row | PublishedRow
 R = TypeVar("R", Row, PublishedRow)
-
-
-@dataclass(frozen=True)
-class View:
-    """What to show.
-
-    Attributes:
-        metric: a metric or bias measure.
-        settings: columns; empty: all.
-        language: of the queries, instead of the macro average.
-        group: language group, instead of the macro average.
-        sort: a setting, "model", "date" or "status".
-        exposure: only rows of these classes of exposure; empty: all.
-
-    Raises:
-        UnknownNameError: there is no such setting or class of exposure.
-    """
-
-    metric: str = MAIN_METRIC
-    settings: tuple[str, ...] = ()
-    language: str | None = None
-    group: str | None = None
-    sort: str | None = None
-    exposure: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        choices = {"settings": ("setting", SETTINGS), "exposure": ("class of exposure", tuple(EXPOSURE_TITLES))}
-        for field, (kind, allowed) in choices.items():
-            chosen = getattr(self, field)
-            for name in chosen:
-                if name not in allowed:
-                    raise UnknownNameError(kind, name, allowed)
-            object.__setattr__(self, field, tuple(name for name in allowed if name in chosen) or allowed)
-
-    @property
-    def key(self) -> str:
-        """What the rows are sorted by."""
-        return self.sort or (MULTILINGUAL if MULTILINGUAL in self.settings else self.settings[-1])
-
-    @property
-    def columns(self) -> tuple[tuple[str, str], ...]:
-        """(setting, part of a group): the cross-lingual setting of a group has three."""
-        if self.group is None or ":" in self.group:
-            return tuple((setting, self.group or "") for setting in self.settings)
-        return tuple(
-            (setting, name)
-            for setting in self.settings
-            for name in ([f"{self.group}:{way}" for way in DIRECTIONS] if setting == CROSS_LINGUAL else [self.group])
-        )
 
 
 def check_view(view: View, board: Leaderboard) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import click
 
+from xqr_bench.board.asked import View
 from xqr_bench.cli.printing import echo, echo_json, table_console
 from xqr_bench.core.errors import UsageError, XqrBenchError
-from xqr_bench.core.options import Option, Part, takes
+from xqr_bench.core.options import Option, takes
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Source:
     """Where the leaderboard is.
 
     Attributes:
-        leaderboard: The folder.
+        leaderboard: The leaderboard folder.
     """
 
     leaderboard: Path = Path("leaderboard")
@@ -37,27 +38,6 @@ class Site:
     json: Path | None = None
     ratios: Annotated[Path | None, Option(metavar="FILE")] = None
     quiet: bool = False
-
-
-@dataclass(frozen=True)
-class Viewed:
-    """What is shown of it: the fields of `xqr_bench.board.terminal.View`.
-
-    Attributes:
-        metric: Metric or bias measure.
-        settings: Only this setting; repeat for more.
-        language: Figures of the queries in this language.
-        group: Figures of this language group, such as joshi-3.
-        sort: A setting, model, date or status.  [default: multilingual]
-        exposure: Only unexposed, unknown or exposed rows; repeat for more.
-    """
-
-    metric: str = "map"
-    settings: tuple[str, ...] = ()
-    language: str | None = None
-    group: str | None = None
-    sort: str | None = None
-    exposure: tuple[str, ...] = ()
 
 
 @click.group()
@@ -117,11 +97,11 @@ def verify(folder: str, quiet: bool) -> None:
 
 
 @leaderboard.command(short_help="Show the tables, or print the leaderboard JSON.")
-@takes(source=Source, viewed=Part(Viewed))
+@takes(source=Source, view=View)
 @click.option("--task", help="Only this task.")
 @click.option("--no-tests", is_flag=True, help="Do not mark rows that cannot be told apart from the best.")
 @click.option("--json", "as_json", is_flag=True, help="Print the leaderboard JSON: all that tables and sites show.")
-def show(source: Source, viewed: dict[str, Any], task: str | None, no_tests: bool, as_json: bool) -> None:
+def show(source: Source, view: View, task: str | None, no_tests: bool, as_json: bool) -> None:
     """Show submissions and published figures.
 
     Rows that cannot be told apart from the best, by a paired test on their stored ranks, are marked. Rows whose
@@ -129,11 +109,10 @@ def show(source: Source, viewed: dict[str, Any], task: str | None, no_tests: boo
     of which it is not known.
     """
     from xqr_bench.board.table import leaderboard_text, read_leaderboard
-    from xqr_bench.board.terminal import View, check_view
+    from xqr_bench.board.terminal import check_view
     from xqr_bench.board.terminal import show as rendered
 
-    view = View(**viewed)
-    given = [name for name, value in viewed.items() if value != getattr(Viewed(), name)]
+    given = [name for name, value in vars(view).items() if value != getattr(View(), name)]
     if as_json and given:
         raise UsageError(
             f"--json prints all figures: {', '.join(f'--{name}' for name in given)} cannot be used with it",

@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import click
 
-from xqr_bench.cli.options import DataFolder
+from xqr_bench.board.asked import Rerun
 from xqr_bench.cli.printing import echo
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.options import Option, Part, flag, takes
+from xqr_bench.core.options import Part, flag, takes
 from xqr_bench.encode.options import EncoderOptions
-
-
-@dataclass(frozen=True, kw_only=True)
-class Again(DataFolder):
-    """What is run again: arguments of `xqr_bench.board.reproduce.reproduce`.
-
-    Attributes:
-        model: What to run, where it is not at hand under the record's own MODEL.
-        task: The task file, where the record is of a task of somebody's own.
-        transform_from: The translated sentences a transform was estimated on, where they are elsewhere now.
-    """
-
-    model: str | None = None
-    task: Annotated[str | None, Option(metavar="FILE")] = None
-    transform_from: Annotated[Path | None, Option(metavar="DIR")] = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +38,7 @@ class Allowed:
 @click.command()
 @click.argument("record", type=click.Path())
 @takes(
-    again=Part(Again),
+    again=Rerun,
     allowed=Allowed,
     encoder=Part(
         EncoderOptions,
@@ -63,7 +47,7 @@ class Allowed:
     ),
 )
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the attestation.")
-def reproduce(record: str, again: dict[str, Any], allowed: Allowed, encoder: dict[str, Any], quiet: bool) -> None:
+def reproduce(record: str, again: Rerun, allowed: Allowed, encoder: dict[str, Any], quiet: bool) -> None:
     """Run the encoder of RECORD again with the record's arguments, and compare the ranks with the stored ones.
 
     Within the leaderboard's tolerance an attestation is written beside the record: <task>.reproduced.json. Exit code
@@ -82,7 +66,7 @@ def reproduce(record: str, again: dict[str, Any], allowed: Allowed, encoder: dic
     )
     options = EncoderOptions(**encoder)
     with RunProgress(quiet=quiet) as observe:
-        done = run_again(record, tolerance=tolerance, options=options, observe=observe, **again)
+        done = run_again(record, tolerance=tolerance, options=options, again=again, observe=observe)
     if not quiet:
         echo("\n".join(done.summary()))
     if not done.within:

@@ -14,28 +14,12 @@ import click
 from xqr_bench.cli.options import DataFolder
 from xqr_bench.cli.printing import echo, echo_json
 from xqr_bench.core.errors import UsageError, XqrBenchError
-from xqr_bench.core.options import JsonObject, Option, Part, takes
+from xqr_bench.core.options import Option, Part, takes
 from xqr_bench.core.printable import ISOLATES
+from xqr_bench.encode.options import EncoderOptions
 
 if TYPE_CHECKING:
-    from xqr_bench.rank.index_store import Found, IndexSearcher
-
-
-@dataclass(frozen=True, kw_only=True)
-class Opened(DataFolder):
-    """What an index is opened with: arguments of `IndexSearcher`.
-
-    Attributes:
-        encoder: The encoder, where the index was made by one that it cannot name.
-        task: The task file, where the index was made from a task of somebody's own.
-        trust_remote_code: Run code that comes with a hub model.
-        model_kwargs: Arguments for the model, in place of those in the index.
-    """
-
-    encoder: Annotated[str | None, Option("--model")] = None
-    task: str | None = None
-    trust_remote_code: bool = False
-    model_kwargs: JsonObject | None = None
+    from xqr_bench.rank.index_store import IndexSearcher
 
 
 @dataclass(frozen=True)
@@ -60,8 +44,26 @@ class Answers:
 @click.command()
 @click.argument("folder", type=click.Path())
 @click.argument("question", required=False)
-@takes(opened=Part(Opened), answers=Answers)
-def search(folder: str, question: str | None, opened: dict[str, Any], answers: Answers) -> None:
+@takes(
+    where=DataFolder,
+    options=Part(
+        EncoderOptions,
+        only=("trust_remote_code", "model_kwargs"),
+        help={"model_kwargs": "Arguments for the model, in place of those in the index."},
+    ),
+    answers=Answers,
+)
+@click.option("--model", "encoder", help="The encoder, where the index was made by one that it cannot name.")
+@click.option("--task", help="The task file, where the index was made from a task of somebody's own.")
+def search(
+    folder: str,
+    question: str | None,
+    where: DataFolder,
+    options: dict[str, Any],
+    answers: Answers,
+    encoder: str | None,
+    task: str | None,
+) -> None:
     """Ask the index in FOLDER, as `evaluate --index TYPE --save-index FOLDER` saved it, a QUESTION in any language.
 
     The question is encoded by the encoder the index was made with; the texts are read from the data of the task.
@@ -70,16 +72,18 @@ def search(folder: str, question: str | None, opened: dict[str, Any], answers: A
         raise UsageError("there is no question", remedy='give one: xqr-bench search FOLDER "..." (or --interactive)')
     from xqr_bench.rank.index_store import IndexSearcher
 
-    searcher = IndexSearcher(folder, **opened)
+    searcher = IndexSearcher(
+        folder, encoder=encoder, task=task, data_dir=where.data_dir, options=EncoderOptions(**options)
+    )
     try:
         if not answers.as_json:
             manifest = searcher.manifest
             echo(f"{manifest.task.name}, {searcher.encoder.name}, index {manifest.facts.type}", err=True)
         if question is not None:
-            _show(searcher, searcher.search(question, answers.k, answers.languages or None), answers)
-        for asked in _questions() if answers.interactive else ():
+            _show(searcher, question, answers)
+        for text in _questions() if answers.interactive else ():
             try:
-                _show(searcher, searcher.search(asked, answers.k, answers.languages or None), answers)
+                _show(searcher, text, answers)
             except XqrBenchError as error:  # the next question may be a better one
                 echo(f"error: {error}", err=True)
     finally:
@@ -99,7 +103,8 @@ def _questions() -> Iterator[str]:
         yield line
 
 
-def _show(searcher: IndexSearcher, hits: list[Found], answers: Answers) -> None:
+def _show(searcher: IndexSearcher, question: str, answers: Answers) -> None:
+    hits = searcher.search(question, answers.k, answers.languages or None)
     if answers.as_json:
         echo_json(json.dumps([asdict(hit) for hit in hits], ensure_ascii=False, indent=1))
         return

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -281,8 +281,8 @@ class IndexSearcher:
         encoder: a MODEL string, an encoder, or None: the one the index names.
         task: a task's name, file or spec; None: the shipped one that the index names.
         data_dir: folder with the data files.
-        trust_remote_code: let code that comes with a hub model run; an index cannot ask for it.
-        model_kwargs: arguments for the model, in place of those that the index names.
+        options: leave to run code that comes with a hub model, which an index cannot ask for, and arguments for the
+            model in place of those that the index names.
 
     Raises:
         SavedIndexError: no index, a damaged one, or one of another encoder or other data.
@@ -296,13 +296,12 @@ class IndexSearcher:
         encoder: object | None = None,
         task: str | Path | TaskSpec | None = None,
         data_dir: Path | str | None = None,
-        trust_remote_code: bool = False,
-        model_kwargs: Mapping[str, Any] | None = None,
+        options: EncoderOptions | None = None,
     ) -> None:
         self.folder = Path(folder)
         self.manifest: Manifest = read_manifest(self.folder)
         self._texts = self._read_texts(task, data_dir)
-        self._user = EncoderOptions(trust_remote_code=trust_remote_code, model_kwargs=model_kwargs or {})
+        self._user = options or EncoderOptions()
         self._indices: dict[str, tuple[Any, list[str]]] = {}
         self._given = isinstance(encoder, BoundEncoder)
         self.encoder = self._load(encoder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from xqr_bench.analysis.asked import Choice
+from xqr_bench.analysis.asked import Choice, Drawn
 from xqr_bench.analysis.choice import TaskComparison
 from xqr_bench.analysis.compare import compare, pair_maps
 from xqr_bench.core.errors import UnknownNameError, UsageError
@@ -46,11 +46,8 @@ def check_relevance(relevance: str, kind: str, metric: str = MAIN_METRIC) -> Non
 def plot_records(
     paths: Sequence[Path],
     output: Path,
-    kind: str | None = None,
+    drawn: Drawn | None = None,
     *,
-    metric: str = MAIN_METRIC,
-    setting: str | None = None,
-    relevance: str = STRICT,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Path:
@@ -59,12 +56,9 @@ def plot_records(
     Args:
         paths: records; for differences with their ranks beside them.
         output: .png, .svg or .pdf.
-        kind: `heatmap` (language pairs of one record, or the difference of two), `languages` (bars by query
-            language), `forest` (differences), `bias` (place of each language); default: heatmap of one record, forest
-            of several; `frontier`: multilingual MAP against own-language first.
-        metric: what is drawn.
-        setting: of `languages` (default multilingual) and `forest` (default all).
-        relevance: the rule of relevance (docs/relevance.md); language positions are of the strict one only.
+        drawn: the kind: `heatmap` (language pairs of one record, or the difference of two), `languages` (bars by query
+            language), `forest` (differences), `bias` (place of each language), `frontier` (multilingual MAP against
+            own-language first); and of what.
         seed, resamples: of the tests behind a difference.
 
     Returns:
@@ -76,9 +70,11 @@ def plot_records(
     """
     if not paths:
         raise UsageError("no record is named", remedy="name the JSON files of records")
-    kind = kind or ("heatmap" if len(paths) == 1 else "forest")
+    drawn = drawn or Drawn()
+    setting, relevance = drawn.setting, drawn.relevance
+    kind = drawn.kind or ("heatmap" if len(paths) == 1 else "forest")
     check_plot(kind, output)
-    name = parse_metric(metric).name
+    name = parse_metric(drawn.metric).name
     if setting is not None and setting not in SETTINGS:
         raise UnknownNameError("setting", setting, SETTINGS)
     if setting is not None and kind in ("heatmap", "bias", "frontier"):
@@ -138,16 +134,8 @@ def plot_comparison(
         return save(charts.draw_forest(comparisons), output)
     metric = next((name for name in choice.metrics if name != "all"), "map")
     setting = next((name for name in choice.settings if name != "all"), None) if kind == "languages" else None
-    return plot_records(
-        paths,
-        output,
-        kind,
-        metric=metric,
-        setting=setting,
-        relevance=choice.relevance,
-        seed=seed,
-        resamples=resamples,
-    )
+    drawn = Drawn(kind, metric, setting, choice.relevance)
+    return plot_records(paths, output, drawn, seed=seed, resamples=resamples)
 
 
 def _only(task: TaskComparison, metric: str, setting: str | None) -> TaskComparison:

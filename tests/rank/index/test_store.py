@@ -317,5 +317,5 @@ def test_an_index_cannot_have_code_run(tmp_path: Path, monkeypatch: pytest.Monke
     asked: list[EncoderOptions] = []
     monkeypatch.setattr(index_store, "load_encoder", lambda model, options: asked.append(options) or encoder())
     IndexSearcher(folder)
-    IndexSearcher(folder, trust_remote_code=True)
+    IndexSearcher(folder, options=EncoderOptions(trust_remote_code=True))
     assert [options.trust_remote_code for options in asked] == [False, True]
