@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from markupsafe import Markup
 from pydantic import ValidationError
 
 from xqr_bench import __version__
-from xqr_bench.board.model import LEADERBOARD_VERSION, Leaderboard
-from xqr_bench.board.site.html import asset, datatables, render
-from xqr_bench.board.site.model_page import facts, sections
+from xqr_bench.board.model import (
+    LEADERBOARD_VERSION,
+    Figures,
+    LanguageFacts,
+    Leaderboard,
+    PublishedRow,
+    Representation,
+    Row,
+    TaskFacts,
+)
+from xqr_bench.board.site.html import SETTING_LABELS, HeatRow, asset, bars, datatables, heat_map, render
 from xqr_bench.board.site.payload import (
     CONTEST,
     EXPOSED,
+    PAIR_METRIC,
     PARTS,
     PUBLISHED,
     REFERENCE,
@@ -30,6 +41,8 @@ from xqr_bench.board.table import leaderboard_text
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import XqrBenchError
 from xqr_bench.core.files import write_text
+from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, SETTINGS, STRICT
+from xqr_bench.measure.scores import Figure
 
 LISTING = "site-files.txt"
 JSON_FILE = "leaderboard.json"
@@ -157,7 +170,7 @@ def make_pages(board: Leaderboard, more: Sequence[MorePage] = MORE_PAGES) -> dic
                 board=board,
                 entry=entry,
                 sections=sections(entry, board),
-                siblings=_siblings(entry, entries),
+                siblings=[other for other in entries if other.model == entry.model and other.key != entry.key],
                 facts=facts,
                 level=percent(board.interval_level),
                 **common(entry.page, entry.model),
@@ -194,11 +207,6 @@ def _filters(entries: Sequence[Entry]) -> dict[str, list[str]]:
     return {name: values for name, values in filters.items() if len(values) > 1}
 
 
-def _siblings(entry: Entry, entries: Sequence[Entry]) -> list[Entry]:
-    """Other versions and published figures of the model."""
-    return [other for other in entries if other.model == entry.model and other.key != entry.key]
-
-
 def _old_files(folder: Path) -> list[str]:
     """The files of a site built before.
 
@@ -215,3 +223,189 @@ def _old_files(folder: Path) -> list[str]:
         return []
     names = listing.read_text(encoding="utf-8").splitlines()
     return [name for name in names if not PurePosixPath(name).is_absolute() and ".." not in PurePosixPath(name).parts]
+
+
+# What the page of one model shows, a section a task.
+
+
+@dataclass(frozen=True)
+class TextsRow:
+    """Texts and vectors of one language; None: not known."""
+
+    language: LanguageFacts
+    queries: Representation
+    candidates: Representation | None
+    truncated: int | None
+
+
+@dataclass(frozen=True)
+class TaskSection:
+    """One task on a model's page; what a row does not bring is empty and not shown.
+
+    Attributes:
+        scores: metric -> setting -> figure, macro averages.
+        relevance: rule of relevance -> setting -> figure of MAP, the strict rule first; empty where it is the only one.
+        groups: (group, setting) -> figure of MAP, in order.
+        plots: setting -> bars of MAP by query language.
+        by_language: the same as a table.
+        pairs: MAP by language pair; the diagonal is monolingual.
+        bias: measure -> figure, macro averages.
+        bias_by_language: the same for each query language, with the test of a systematic order.
+        positions: mean place of each candidate language among the relevants.
+        texts: what is known of the texts of each language and their vectors.
+        marked: languages whose queries the encoder does not tell apart.
+        reasons: why figures are undefined, each once.
+    """
+
+    name: str
+    task: TaskFacts
+    row: Row | PublishedRow
+    settings: list[str]
+    scores: dict[str, dict[str, Figure]]
+    relevance: dict[str, dict[str, Figure]]
+    groups: dict[str, dict[str, Figure]]
+    plots: dict[str, Markup]
+    by_language: list[tuple[LanguageFacts, dict[str, Figure | None]]]
+    pairs: list[HeatRow]
+    bias: Figures
+    bias_by_language: list[tuple[LanguageFacts, Figures]]
+    positions: list[HeatRow]
+    multilingual_map: Figure | None
+    texts: list[TextsRow]
+    marked: frozenset[str]
+    reasons: list[str]
+
+    @property
+    def record(self) -> Row | None:
+        """The row, where it has ranks."""
+        return self.row if isinstance(self.row, Row) else None
+
+
+def sections(entry: Entry, board: Leaderboard) -> list[TaskSection]:
+    """One section a task, in the order of the JSON's tasks."""
+    return [_section(name, task, entry.rows[name]) for name, task in board.tasks.items() if name in entry.rows]
+
+
+def _section(name: str, task: TaskFacts, row: Row | PublishedRow) -> TaskSection:
+    settings = [setting for setting in SETTINGS if setting in row.scores]
+    by_language = {
+        setting: {
+            code: figures[PAIR_METRIC]
+            for code, figures in row.scores[setting].by_query_language.items()
+            if PAIR_METRIC in figures
+        }
+        for setting in settings
+    }
+    marked = frozenset(row.unrepresented if isinstance(row, Row) else ())
+    return TaskSection(
+        name=name,
+        task=task,
+        row=row,
+        settings=settings,
+        scores=_turned({setting: row.scores[setting].macro for setting in settings}, task.metrics),
+        relevance=_relevance(row, settings),
+        groups=_groups(row, settings),
+        plots={
+            setting: bars(task.languages, figures, f"{SETTING_LABELS[setting]} MAP by query language, {name}", marked)
+            for setting, figures in by_language.items()
+            if figures
+        },
+        by_language=[
+            (language, {setting: by_language[setting].get(language.code) for setting in settings})
+            for language in task.languages
+            if any(language.code in figures for figures in by_language.values())
+        ],
+        pairs=_pairs(task, row, by_language.get(MONOLINGUAL, {})),
+        bias={key: row.bias.macro[key] for key in _ordered(row.bias.macro, task.metrics)},
+        bias_by_language=[
+            (language, row.bias.by_query_language[language.code])
+            for language in task.languages
+            if language.code in row.bias.by_query_language
+        ],
+        positions=_positions(task, row),
+        multilingual_map=row.scores[MULTILINGUAL].macro.get(PAIR_METRIC) if MULTILINGUAL in settings else None,
+        texts=list(_texts(task, row)),
+        marked=marked,
+        reasons=list(dict.fromkeys(_reasons(row))),
+    )
+
+
+def _texts(task: TaskFacts, row: Row | PublishedRow) -> Iterable[TextsRow]:
+    for language in task.languages:
+        texts = row.diagnostics.get(language.code) if isinstance(row, Row) else None
+        if texts is not None and texts.queries is not None:
+            cut = [number for number in (texts.truncated_queries, texts.truncated_candidates) if number is not None]
+            yield TextsRow(language, texts.queries, texts.candidates, sum(cut) if len(cut) == 2 else None)
+
+
+def _ordered(names: Iterable[str], order: list[str]) -> list[str]:
+    """Those of `order` first, in its order."""
+    return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+
+
+def _turned(by_setting: Mapping[str, Figures], order: list[str]) -> dict[str, dict[str, Figure]]:
+    """Setting -> metric -> figure as metric -> setting -> figure."""
+    names = dict.fromkeys(name for figures in by_setting.values() for name in figures)
+    return {
+        name: {setting: figures[name] for setting, figures in by_setting.items() if name in figures}
+        for name in _ordered(names, order)
+    }
+
+
+def _relevance(row: Row | PublishedRow, settings: list[str]) -> dict[str, dict[str, Figure]]:
+    """Rule -> setting -> MAP, of rows that have another rule beside the strict one."""
+    rules = {STRICT: {setting: row.scores[setting].macro for setting in settings}}
+    if isinstance(row, Row):
+        rules |= {name: under.scores for name, under in row.relevance.items() if under.scores}
+    if len(rules) == 1:
+        return {}
+    return {
+        name: {setting: figures[PAIR_METRIC] for setting, figures in scores.items() if PAIR_METRIC in figures}
+        for name, scores in rules.items()
+    }
+
+
+def _groups(row: Row | PublishedRow, settings: list[str]) -> dict[str, dict[str, Figure]]:
+    """Group -> setting (cross-lingual: `cross-lingual:into` and so on) -> MAP."""
+    groups: dict[str, dict[str, Figure]] = {}
+    for setting in settings:
+        for key, figures in row.scores[setting].by_group.items():
+            group, colon, way = key.partition(":")
+            if PAIR_METRIC in figures:
+                groups.setdefault(group, {})[f"{setting}{colon}{way}"] = figures[PAIR_METRIC]
+    return groups
+
+
+def _pairs(task: TaskFacts, row: Row | PublishedRow, monolingual: Figures) -> list[HeatRow]:
+    of_pairs = row.scores[CROSS_LINGUAL].by_language_pair if CROSS_LINGUAL in row.scores else {}
+    if not of_pairs:
+        return []
+    values: dict[tuple[str, str], float | None] = {(code, code): one.value for code, one in monolingual.items()}
+    for pair, of_metric in of_pairs.items():
+        query, _, candidate = pair.partition(">")
+        values[query, candidate] = of_metric.get(PAIR_METRIC)
+    return heat_map(task.languages, values, "MAP")
+
+
+def _positions(task: TaskFacts, row: Row | PublishedRow) -> list[HeatRow]:
+    places = row.bias.language_position
+    values = {(query, candidate): value for query, cells in places.items() for candidate, value in cells.items()}
+    return heat_map(task.languages, values, "mean place") if values else []
+
+
+def _reasons(row: Row | PublishedRow) -> Iterable[str]:
+    shown = [scores.macro for scores in row.scores.values()] + [row.bias.macro]
+    shown += [figures for scores in row.scores.values() for figures in scores.by_query_language.values()]
+    for figures in shown:
+        for figure in figures.values():
+            if figure.value is None:
+                yield figure.undefined_reason or "no reason is given"
+
+
+def facts(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A table of anything as (name, text): plain values as they are, others as JSON."""
+    return [
+        (str(key).replace("_", " "), value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        for key, value in values.items()
+        if value is not None
+    ]

@@ -9,13 +9,12 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from markupsafe import Markup
@@ -171,8 +170,7 @@ def words(kind: str, x: Number, y: Number, text: object) -> Markup:
     return Markup('<text class="{}" x="{}" y="{}">{}</text>').format(kind, x, y, text)
 
 
-@dataclass(frozen=True)
-class HeatCell:
+class HeatCell(NamedTuple):
     """A cell of a heat map: what it says and its shade, 0 .. SHADES - 1; None where there is no value."""
 
     text: str
@@ -181,12 +179,7 @@ class HeatCell:
     diagonal: bool = False
 
 
-@dataclass(frozen=True)
-class HeatRow:
-    """A row of a heat map."""
-
-    language: LanguageFacts
-    cells: list[HeatCell]
+HeatRow = tuple[LanguageFacts, list[HeatCell]]
 
 
 def shade(value: float | None) -> int | None:
@@ -214,7 +207,7 @@ def heat_map(
         title = f"{meaning}, {query.name} to {candidate.name}: {number(value)}"
         return HeatCell(short_number(value), shade(value), title, query.code == candidate.code)
 
-    return [HeatRow(query, [cell(query, candidate) for candidate in languages]) for query in languages]
+    return [(query, [cell(query, candidate) for candidate in languages]) for query in languages]
 
 
 def bars(

@@ -97,30 +97,26 @@ def make_entries(board: Leaderboard) -> list[Entry]:
         grouped.setdefault((part, row.folder, row.version, row.protocol.name), {})[row.task] = row
     for paper in board.published:
         grouped.setdefault((PUBLISHED, paper.model, paper.variant, paper.source.citation), {})[paper.task] = paper
-    ordered = sorted(grouped, key=lambda key: list(PARTS).index(key[0]))
-    stems = unique_stems({key: _page_name(key) for key in ordered})
-    return [_entry_of(key, stems[key], grouped[key]) for key in ordered]
-
-
-def _entry_of(key: tuple[str, ...], stem: str, rows: Mapping[str, Row | PublishedRow]) -> Entry:
-    first = next(iter(rows.values()))
-    return Entry(
-        key=stem,
-        page=f"models/{stem}.html",
-        part=key[0],
-        model=visible(first.model) or "(no name)",
-        version=visible(key[2]),
-        kind=first.kind if isinstance(first, Row) else "published",
-        protocol=visible(first.protocol.name) if isinstance(first, Row) else "as published",
-        rows=rows,
-    )
-
-
-def _page_name(key: tuple[str, ...]) -> str:
-    part, model, version, protocol = key
-    if part == PUBLISHED:
-        return f"published--{model}--{version}"
-    return f"{model}--{version}" + ("" if protocol == "standard" else f"--{protocol}")
+    names: dict[tuple[str, ...], str] = {}
+    for part, model, version, protocol in sorted(grouped, key=lambda key: list(PARTS).index(key[0])):
+        parts = ["published"] if part == PUBLISHED else []
+        parts += [model, version, *([protocol] if part != PUBLISHED and protocol != "standard" else [])]
+        names[part, model, version, protocol] = "--".join(parts)
+    entries = []
+    for key, stem in unique_stems(names).items():
+        first = next(iter(grouped[key].values()))
+        entry = Entry(
+            key=stem,
+            page=f"models/{stem}.html",
+            part=key[0],
+            model=visible(first.model) or "(no name)",
+            version=visible(key[2]),
+            kind=first.kind if isinstance(first, Row) else "published",
+            protocol=visible(first.protocol.name) if isinstance(first, Row) else "as published",
+            rows=grouped[key],
+        )
+        entries.append(entry)
+    return entries
 
 
 # What the scripts of the main table and of the comparison read: the leaderboard JSON, made small.
@@ -176,16 +172,9 @@ def percent(level: float) -> str:
 
 
 def _entry_payload(entry: Entry, board: Leaderboard, keys: Mapping[str, str], pairs: bool) -> dict[str, Any]:
+    fields = ("key", "page", "part", "model", "version", "kind", "protocol", "index", "exposure")
     shown: dict[str, Any] = {
-        "key": entry.key,
-        "page": entry.page,
-        "part": entry.part,
-        "model": entry.model,
-        "version": entry.version,
-        "kind": entry.kind,
-        "protocol": entry.protocol,
-        "index": entry.index,
-        "exposure": entry.exposure,
+        **{name: getattr(entry, name) for name in fields},
         "status": entry.statuses,
         "unrepresented": entry.unrepresented,
         "scores": {},
@@ -278,14 +267,12 @@ def frontier_panels(board: Leaderboard) -> list[Panel]:
 
 def _point(row: Row) -> Point | None:
     """A row's point; None where one of its figures has no value."""
-    figures = [
-        row.scores[setting].macro.get("map") if setting in row.scores else None
-        for setting in (MONOLINGUAL, MULTILINGUAL)
-    ]
-    mono, multi = (None if figure is None else figure.value for figure in figures)
+    maps = [row.scores[name].macro.get("map") for name in (MONOLINGUAL, MULTILINGUAL) if name in row.scores]
+    values = [figure.value for figure in maps if figure is not None and figure.value is not None]
     own = row.bias.macro.get(PREFERENCE)
-    if mono is None or multi is None or own is None or own.value is None:
+    if len(values) < 2 or own is None or own.value is None:
         return None
+    mono, multi = values
     return Point(visible(row.model) or "(no name)", mono, multi, own.value, own.random_reference or 0.0)
 
 
