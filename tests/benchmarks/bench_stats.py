@@ -18,7 +18,7 @@ from tests.conftest import VECTORS
 from xqr_bench import evaluate
 from xqr_bench.encode import EncoderOptions
 from xqr_bench.measure.certainty import attach_certainty, figures_of
-from xqr_bench.measure.differences import compare_pairs
+from xqr_bench.measure.paired import compare_pairs
 from xqr_bench.measure.panel import sampling_units
 from xqr_bench.measure.scores import all_per_query, score
 

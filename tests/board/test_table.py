@@ -21,7 +21,7 @@ from xqr_bench.board.table import leaderboard_text, read_leaderboard
 from xqr_bench.encode import EncoderOptions
 from xqr_bench.evaluation.evaluate import evaluate
 from xqr_bench.measure.certainty import figures_of
-from xqr_bench.measure.differences import compare_pairs, verdict
+from xqr_bench.measure.paired import compare_pairs, verdict
 from xqr_bench.measure.panel import sampling_units
 from xqr_bench.measure.resampling import holm
 from xqr_bench.measure.scores import all_per_query

@@ -26,9 +26,9 @@ from tests.measure.nulls import (
 )
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, SETTINGS
 from xqr_bench.measure.certainty import figures_of
-from xqr_bench.measure.differences import compare_pairs
 from xqr_bench.measure.linear import linearise, shares
 from xqr_bench.measure.metrics.language_order import corrected_w
+from xqr_bench.measure.paired import compare_pairs
 from xqr_bench.measure.panel import Contrasts, Panel, Units
 from xqr_bench.measure.resampling import multinomial_weights, percentile_interval
 from xqr_bench.measure.scores import score

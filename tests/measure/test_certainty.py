@@ -12,7 +12,7 @@ import pytest
 from tests.kit import edit
 from xqr_bench import evaluate, load_record
 from xqr_bench.measure.certainty import figure_contrasts
-from xqr_bench.measure.differences import verdict
+from xqr_bench.measure.paired import verdict
 from xqr_bench.measure.scores import all_per_query
 from xqr_bench.record import Record, gained_intervals, recompute, save_record
 
@@ -82,7 +82,7 @@ def test_an_interval_by_an_older_method_is_renewed_and_not_accused(record: Recor
 PROGRAM = """
 from tests.measure.small import FIGURES, small
 from xqr_bench import evaluate
-from xqr_bench.measure.differences import compare_pairs
+from xqr_bench.measure.paired import compare_pairs
 from xqr_bench.measure.panel import panel
 record = evaluate("char-ngrams", "mini", limit=6)
 print({name: scores.model_dump_json() for name, scores in record.scores.items()})

@@ -13,9 +13,8 @@ from scipy import stats
 from tests.measure.small import FIGURES, small
 from xqr_bench.analysis.compare import language_spread
 from xqr_bench.core.errors import UsageError
-from xqr_bench.measure.differences import compare_pairs, confirm
 from xqr_bench.measure.linear import detectable_difference, detectable_differences, linearised_difference, t_power
-from xqr_bench.measure.paired import bootstrap_t
+from xqr_bench.measure.paired import bootstrap_t, compare_pairs, confirm
 from xqr_bench.measure.panel import panel
 from xqr_bench.measure.resampling import SignedT, StepDown, at_least, coin_blocks, holm, p_value, sign_grid, signed_sums
 from xqr_bench.measure.tukey import compact_letters, insert_and_absorb, letter, range_p, tukey_hsd

@@ -34,9 +34,9 @@ from xqr_bench.analysis.compared import Compared, Side, TaskRecords, gather, rea
 from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError
 from xqr_bench.core.types import CROSS_LINGUAL, MAIN_METRIC, MONOLINGUAL, MULTILINGUAL, STRICT, FloatArray
 from xqr_bench.measure.certainty import GAP, MACRO, FigureName, figures_of, interval_figures
-from xqr_bench.measure.differences import NOT_SIGNIFICANT, PairTest, confirm, verdict
 from xqr_bench.measure.linear import ALPHA, POWER, detectable_differences, joined, linearise
 from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.measure.paired import NOT_SIGNIFICANT, PairTest, confirm, verdict
 from xqr_bench.measure.resampling import RESAMPLES, benjamini_hochberg, bootstrap
 from xqr_bench.measure.tukey import Tukey, compact_letters, tukey_hsd
 from xqr_bench.record import TaskInfo

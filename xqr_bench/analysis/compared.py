@@ -13,8 +13,7 @@ from xqr_bench.analysis.choice import Cells
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.types import STRICT
 from xqr_bench.measure.certainty import AllValues, Figures, figures_of, variant_metrics
-from xqr_bench.measure.differences import compare_pairs
-from xqr_bench.measure.paired import PairedResult
+from xqr_bench.measure.paired import PairedResult, compare_pairs
 from xqr_bench.measure.panel import Units, sampling_units, shared_units
 from xqr_bench.measure.scores import Group, all_per_query
 from xqr_bench.record import Record, Result, load_record, unrepresented_languages

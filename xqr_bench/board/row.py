@@ -33,10 +33,10 @@ from xqr_bench.board.submissions import load_attestation
 from xqr_bench.core.options import flag
 from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, Ranks
 from xqr_bench.measure.certainty import MACRO, SEED, figures_of
-from xqr_bench.measure.differences import NOT_SIGNIFICANT, QUESTION_ONLY, SIGNIFICANT, compare_pairs, confirm, verdict
 from xqr_bench.measure.linear import ALPHA
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.metrics.per_query import PerQuery
+from xqr_bench.measure.paired import NOT_SIGNIFICANT, QUESTION_ONLY, SIGNIFICANT, compare_pairs, confirm, verdict
 from xqr_bench.measure.panel import sampling_units, shared_units
 from xqr_bench.measure.resampling import RESAMPLES
 from xqr_bench.measure.scores import SettingScores, all_per_query

@@ -15,6 +15,7 @@ from xqr_bench.measure.metrics.per_query import PerQuery
 from xqr_bench.measure.panel import Contrasts, Panel, Units, panel, sampling_units
 from xqr_bench.measure.resampling import BOOTSTRAP_RESAMPLES, bootstrap
 from xqr_bench.measure.scores import (
+    DETAILS,
     Figure,
     Group,
     Interval,
@@ -30,7 +31,7 @@ from xqr_bench.measure.tukey import order_test, sums_by_unit
 
 MACRO = "macro"
 GAP = "gap"
-PARTS = (MACRO, "by_query_language", "by_language_pair", "by_group", GAP)
+PARTS = (MACRO, *DETAILS, GAP)
 ENGLISH = "en"
 AllValues = Mapping[str, Mapping[str, PerQuery]]
 Figures = dict[tuple[str, str], tuple[Panel, Contrasts]]
@@ -213,7 +214,7 @@ def _order_tests(
 
 def _updated(setting: str, scores: SettingScores, updates: Updates) -> SettingScores:
     """The scores of one setting with the updates of those that have a value."""
-    parts: dict[str, dict[str, dict[str, Figure]]] = {part: {} for part in PARTS if part not in (MACRO, GAP)}
+    parts: dict[str, dict[str, dict[str, Figure]]] = {part: {} for part in DETAILS}
     macro: dict[str, Figure] = {}
     for part, key, metric, old in scores.items():
         update = updates.get(FigureName(setting, metric, part, key), {}) if old.value is not None else {}
@@ -277,4 +278,4 @@ def score_variant(
     values = variant_values(name, ranks, metrics, settings)
     scores, _ = score(values, groups)
     scores = attach_certainty(scores, values, ranks, groups)
-    return {setting: found.model_copy(update={"by_language_pair": {}}) for setting, found in scores.items()}
+    return {setting: figures.model_copy(update={"by_language_pair": {}}) for setting, figures in scores.items()}

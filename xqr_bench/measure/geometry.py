@@ -327,10 +327,10 @@ def measure_geometry(
     number = {code: place for place, code in enumerate(codes)}
     languages = np.array([number[query.language] for query in data.queries], dtype=np.int64)
     with threadpool_limits(1, user_api="blas"):  # the same figures with any number of threads
-        unit, kept = _directions(vectors)
-        groups = [unit[languages[kept] == place] for place in range(len(codes))]
+        unit, nonzero = _directions(vectors)
+        groups = [unit[languages[nonzero] == place] for place in range(len(codes))]
         reasons: dict[str, str] = {}
-        aligned = _Aligned(data, unit, kept)
+        aligned = _Aligned(data, unit, nonzero)
         spread = {
             "uniformity": uniformity(unit),
             "isoscore": isoscore(unit),
@@ -338,15 +338,16 @@ def measure_geometry(
         }
         within = [mean_cosine(group) for group in groups]
         articles = np.array(data.clusters, dtype=np.int64)
-        probe = language_probe(unit, languages[kept], articles[kept])
-        found = _occurrences(data, vectors, similarity, languages)
+        probe = language_probe(unit, languages[nonzero], articles[nonzero])
+        blocks = vector_scores(vectors.queries, vectors.candidates, similarity=similarity)
+        occurrences = count_occurrences(blocks, languages, data.candidate_columns, K)
     sizes = data.column_sizes / len(data.candidates)
-    places = found.by_language / found.by_language.sum()
+    places = occurrences.by_language / occurrences.by_language.sum()
     if aligned.mean is None:
         reasons["alignment"] = "no question is there in two languages"
     if probe is None:
         reasons["probe"] = "needs two languages, and two groups of articles that both have every language"
-    skew = skewness(found.of_candidate)
+    skew = skewness(occurrences.of_candidate)
     if skew is None:
         reasons["hub_skewness"] = "every candidate is among the first k equally often"
     defined = [value for value in within if value is not None]
@@ -378,16 +379,16 @@ def measure_geometry(
         cosine_within=float(np.mean(defined)) if defined else None,
         probe=None if probe is None else probe.accuracy,
         probe_chance=None if probe is None else probe.chance,
-        k=found.k,
+        k=occurrences.k,
         hub_skewness=skew,
-        hub_largest=float(found.of_candidate.max()) / len(data.queries),
-        orphans=float((found.of_candidate == 0).mean()),
+        hub_largest=float(occurrences.of_candidate.max()) / len(data.queries),
+        orphans=float((occurrences.of_candidate == 0).mean()),
         own_language=float(np.trace(places)),
         own_language_chance=float(own @ sizes),
         by_language=by_language,
         places={
             query: {code: float(share) for code, share in zip(codes, row / row.sum(), strict=True)}
-            for query, row in zip(codes, found.by_language, strict=True)
+            for query, row in zip(codes, occurrences.by_language, strict=True)
             if row.sum()
         },
         reasons=reasons,
@@ -397,20 +398,20 @@ def measure_geometry(
 class _Aligned:
     """Mean squared distances of translations, and of queries that are none, for each pair of languages."""
 
-    def __init__(self, data: TaskData, unit: FloatArray, kept: IntArray) -> None:
+    def __init__(self, data: TaskData, unit: FloatArray, nonzero: IntArray) -> None:
         rows: dict[str, dict[str, int]] = {code: {} for code in data.languages}
-        for place, query in enumerate(kept.tolist()):
+        for place, query in enumerate(nonzero.tolist()):
             rows[data.queries[query].language][data.queries[query].question] = place
         self.distances: dict[tuple[str, str], float] = {}
         self.others: dict[tuple[str, str], float] = {}
         for a, b in combinations(data.languages, 2):
-            shared = [question for question in rows[a] if question in rows[b]]
-            if not shared:
+            questions = [question for question in rows[a] if question in rows[b]]
+            if not questions:
                 continue
-            left, right = (unit[[rows[code][question] for question in shared]] for code in (a, b))
-            found = squared_distances(left, right)
-            self.distances[a, b] = float(found.mean())
-            other = mean_distance_of_others(unit[list(rows[a].values())], unit[list(rows[b].values())], found)
+            left, right = (unit[[rows[code][question] for question in questions]] for code in (a, b))
+            distances = squared_distances(left, right)
+            self.distances[a, b] = float(distances.mean())
+            other = mean_distance_of_others(unit[list(rows[a].values())], unit[list(rows[b].values())], distances)
             if other is not None:
                 self.others[a, b] = other
 
@@ -431,13 +432,8 @@ def _directions(vectors: Embeddings) -> tuple[FloatArray, IntArray]:
     """The queries as vectors of length 1, float64 `[n, d]`, and which queries they are; zero ones are left out."""
     wide = vectors.queries.astype(np.float64)
     lengths = np.linalg.norm(wide, axis=1)
-    kept = np.flatnonzero(lengths)
-    return wide[kept] / lengths[kept, None], kept
-
-
-def _occurrences(data: TaskData, vectors: Embeddings, similarity: str, languages: IntArray) -> Occurrences:
-    blocks = vector_scores(vectors.queries, vectors.candidates, similarity=similarity)
-    return count_occurrences(blocks, languages, data.candidate_columns, K)
+    nonzero = np.flatnonzero(lengths)
+    return wide[nonzero] / lengths[nonzero, None], nonzero
 
 
 def _mean(values: Sequence[float]) -> float | None:

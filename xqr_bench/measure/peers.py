@@ -20,8 +20,8 @@ _FAMILIES = {"map": "map", "mrr": "recip_rank", "recall": "recall", "success": "
 def peer_name(metric: str) -> str | None:
     """What trec_eval calls a metric (`recall@10`: `recall_10`), None where it has none like it."""
     family, at, cutoff = metric.partition("@")
-    known = _FAMILIES.get(family)
-    return known if known is None or not at else f"{known}_{cutoff}"
+    theirs = _FAMILIES.get(family)
+    return theirs if theirs is None or not at else f"{theirs}_{cutoff}"
 
 
 class PytrecEval:
@@ -45,10 +45,10 @@ class PytrecEval:
 
         values = np.full((len(names), len(self.metrics)), np.nan)
         if self.metrics:
-            found = pytrec_eval.RelevanceEvaluator(dict(qrels), self._asked).evaluate(dict(run))
+            evaluated = pytrec_eval.RelevanceEvaluator(dict(qrels), self._asked).evaluate(dict(run))
             for row, name in enumerate(names):
-                if name in found:
-                    values[row] = [found[name][key] for key in self._keys]
+                if name in evaluated:
+                    values[row] = [evaluated[name][key] for key in self._keys]
         return values
 
 
@@ -81,14 +81,14 @@ def compare(view: SettingView, peer: PytrecEval, theirs: FloatArray) -> list[Agr
     result = []
     for column, name in enumerate(peer.metrics):
         _, low, high = _ours(name, view)
-        known = ~np.isnan(theirs[:, column])
-        beyond = np.maximum(low - theirs[:, column], theirs[:, column] - high)[known]
+        evaluated = ~np.isnan(theirs[:, column])
+        beyond = np.maximum(low - theirs[:, column], theirs[:, column] - high)[evaluated]
         result.append(
             Agreement(
                 setting=view.setting,
                 metric=name,
-                lists=int(known.sum()),
-                tied=int(view.lists.has_ties[known].sum()),
+                lists=int(evaluated.sum()),
+                tied=int(view.lists.has_ties[evaluated].sum()),
                 difference=float(max(0.0, beyond.max(initial=0.0))),
             )
         )
@@ -103,20 +103,20 @@ def _ours(name: str, view: SettingView) -> tuple[FloatArray, FloatArray, FloatAr
     return ours.values, low, high
 
 
-def require_agreement(found: Sequence[Agreement], source: str) -> None:
+def require_agreement(agreements: Sequence[Agreement], source: str) -> None:
     """Raise RunError when a comparison shows a difference: it would be a bug.
 
     Args:
-        found: the comparisons.
+        agreements: the comparisons.
         source: what was scored, for the message.
     """
-    wrong = [item for item in found if not item.difference <= TOLERANCE]
+    wrong = [item for item in agreements if not item.difference <= TOLERANCE]
     if wrong:
         worst = max(wrong, key=lambda item: item.difference)
         raise RunError(
             f"pytrec_eval scores {source} otherwise than xqr-bench does: {worst.setting} {worst.metric} differs by up "
             f"to {worst.difference:.3g}",
-            found=f"{len(wrong)} of {len(found)} metrics differ by more than {TOLERANCE:g}",
+            found=f"{len(wrong)} of {len(agreements)} metrics differ by more than {TOLERANCE:g}",
             remedy="this is a bug in one of the two; please report it with the run",
         )
 

@@ -16,6 +16,8 @@ from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.metrics.per_query import Cell, PerQuery, per_query, setting_views
 
 TIE_WARNING = 0.001
+DETAILS = ("by_query_language", "by_language_pair", "by_group")
+"""What a macro average is made of."""
 
 
 class _Frozen(BaseModel):
@@ -83,7 +85,7 @@ class SettingScores(BaseModel):
         """All scores as (part, key, metric, score); the macro averages have the part "macro" and the key ""."""
         for metric, score in self.macro.items():
             yield "macro", "", metric, score
-        for part in ("by_query_language", "by_language_pair", "by_group"):
+        for part in DETAILS:
             for key, scores in getattr(self, part).items():
                 for metric, score in scores.items():
                     yield part, key, metric, score
@@ -162,22 +164,22 @@ class CellValues:
             needs = self.source.metric.undefined_when or "no value is defined"
             reason = self.reason or f"undefined for {first}: {needs}"
             return Figure(value=None, n=n, n_undefined=n_undefined, undefined_reason=reason)
-        optional = {name: float(found[picked].mean()) for name, found in self._beside}
+        optional = {name: float(means[picked].mean()) for name, means in self._others}
         return _score(float(values.mean()), n, n_undefined, optional)
 
     @cached_property
-    def _beside(self) -> list[tuple[str, FloatArray]]:
+    def _others(self) -> list[tuple[str, FloatArray]]:
         names = ("pessimistic", "tied_fraction", "random_reference", "floor", "ceiling")
-        return [(name, found) for name in names if (found := getattr(self, name)) is not None]
+        return [(name, means) for name in names if (means := getattr(self, name)) is not None]
 
     @cached_property
     def _rows(self) -> list[tuple[Any, ...]]:
-        columns = [self.value, self.n, self.n_undefined, *(found for _, found in self._beside)]
+        columns = [self.value, self.n, self.n_undefined, *(means for _, means in self._others)]
         return list(zip(*(column.tolist() for column in columns), strict=True))
 
     def _of_one(self, index: int) -> Figure:
-        value, n, n_undefined, *beside = self._rows[index]
-        return _score(value, n, n_undefined, dict(zip((name for name, _ in self._beside), beside, strict=True)))
+        value, n, n_undefined, *others = self._rows[index]
+        return _score(value, n, n_undefined, dict(zip((name for name, _ in self._others), others, strict=True)))
 
 
 def _score(value: float, n: int, n_undefined: int, optional: dict[str, Any]) -> Figure:
@@ -263,17 +265,13 @@ def score(
     warnings: list[str] = []
     for setting, of_metric in values.items():
         macro: Scores = {}
-        parts: dict[str, dict[str, Scores]] = {
-            "by_query_language": {},
-            "by_language_pair": {},
-            "by_group": {},
-        }
+        parts: dict[str, dict[str, Scores]] = {part: {} for part in DETAILS}
         ranges: list[str] = []
         last: CellValues | None = None
-        for name, found in of_metric.items():
-            same = last is not None and last.source.tied is found.tied and last.source.cell is found.cell
-            last = cells = CellValues(found, last.tied_fraction if same and last is not None else None)
-            for part, key, chosen in pick_cells(found):
+        for name, of_queries in of_metric.items():
+            same = last is not None and last.source.tied is of_queries.tied and last.source.cell is of_queries.cell
+            last = cells = CellValues(of_queries, last.tied_fraction if same and last is not None else None)
+            for part, key, chosen in pick_cells(of_queries):
                 scored = cells.score(chosen, "no query of this task has this setting")
                 if part == "macro":
                     macro[name] = scored
@@ -282,7 +280,7 @@ def score(
                     parts[part].setdefault(key, {})[name] = scored
             for group, members in groups.items():
                 missing = members.undefined_reason or f"no language pair lies so in {group}"
-                for key, chosen in pick_group_cells(found, group, members.languages):
+                for key, chosen in pick_group_cells(of_queries, group, members.languages):
                     parts["by_group"].setdefault(key, {})[name] = cells.score(chosen, missing)
         result[setting] = SettingScores(**parts, **macro)  # type: ignore[arg-type]
         if ranges:

@@ -157,13 +157,13 @@ def insert_and_absorb(different: NDArray[np.bool_]) -> list[frozenset[int]]:
         for j in range(i + 1, n):
             if not different[i, j]:
                 continue
-            kept = [found for found in sets if not (i in found and j in found)]
-            split = [found - {out} for found in sets if i in found and j in found for out in (i, j)]
+            largest = [members for members in sets if not (i in members and j in members)]
+            split = [members - {out} for members in sets if i in members and j in members for out in (i, j)]
             for candidate in split:
-                if not any(candidate <= other for other in kept):
-                    kept = [other for other in kept if not other < candidate]
-                    kept.append(candidate)
-            sets = kept
+                if not any(candidate <= other for other in largest):
+                    largest = [other for other in largest if not other < candidate]
+                    largest.append(candidate)
+            sets = largest
     return sets
 
 

@@ -189,15 +189,15 @@ def top_hits(scores: Vectors, depth: int, places: IntArray | None = None) -> tup
         columns, int64 `[rows, min(depth, width)]`, and their scores, float32 of the same shape.
     """
     width = scores.shape[1]
-    kept = min(depth, width)
+    number = min(depth, width)
     order = np.arange(width) if places is None else np.argsort(places)
     place = np.empty(width, dtype=np.uint64)
     place[order] = np.arange(width, dtype=np.uint64)
     # one key per candidate, none equal to another: the score's bits made monotone, then the place
     keys = _monotone(scores).astype(np.uint64) << np.uint64(32)
     keys |= _LOW - place
-    if kept < width:
-        keys = np.partition(keys, width - kept, axis=1)[:, width - kept :]
+    if number < width:
+        keys = np.partition(keys, width - number, axis=1)[:, width - number :]
     keys = np.sort(keys, axis=1)[:, ::-1]
     columns = order[(_LOW - (keys & _LOW)).astype(np.int64)]
     return columns, np.take_along_axis(scores, columns, axis=1)

@@ -81,16 +81,16 @@ class IndexOptions:
     def __post_init__(self) -> None:
         if self.type not in INDEX_TYPES:
             raise UnknownNameError("index", self.type, INDEX_TYPES)
-        known = {parameter.name: parameter for parameter in INDEX_TYPES[self.type]}
+        parameters = {parameter.name: parameter for parameter in INDEX_TYPES[self.type]}
         for name, value in self.parameters.items():
-            if name not in known:
+            if name not in parameters:
                 raise UnknownNameError(
                     f"parameter of the index {self.type}",
                     name,
-                    known,
-                    remedy=None if known else f"leave it out: {self.type} has no parameters",
+                    parameters,
+                    remedy=None if parameters else f"leave it out: {self.type} has no parameters",
                 )
-            least = known[name].least
+            least = parameters[name].least
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise UsageError(
                     f"the parameter {name} of the index {self.type} cannot be {value!r}",
@@ -131,8 +131,8 @@ class IndexOptions:
             try:
                 parameters[name] = int(value)
             except ValueError:
-                known = INDEX_TYPES.get(type_, ())
-                if not known or name in {parameter.name for parameter in known}:
+                of_type = INDEX_TYPES.get(type_, ())
+                if not of_type or name in {parameter.name for parameter in of_type}:
                     raise UsageError(
                         f"the parameter {name} of the index {type_} cannot be {value!r}", remedy="use a whole number"
                     ) from None

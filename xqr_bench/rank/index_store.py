@@ -238,11 +238,11 @@ def read_language(folder: Path, manifest: Manifest, language: str) -> tuple[Any,
     for path, digest in ((index_path, saved.index), (ids_path, saved.ids)):
         if not path.is_file():
             raise SavedIndexError(f"the index {folder} lacks {path.name}", remedy=AGAIN)
-        found = sha256_of(path)
-        if found != digest:
+        digest_now = sha256_of(path)
+        if digest_now != digest:
             raise SavedIndexError(
                 f"{path} is damaged: it is not the file that was written",
-                found=f"SHA-256 {found[:12]}…, {MANIFEST} says {digest[:12]}…",
+                found=f"SHA-256 {digest_now[:12]}…, {MANIFEST} says {digest[:12]}…",
                 remedy=AGAIN,
             )
     try:
@@ -263,7 +263,7 @@ def read_language(folder: Path, manifest: Manifest, language: str) -> tuple[Any,
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Answer:
     """One candidate of an answer; ranks count from 1 over all languages asked for."""
 
     rank: int
@@ -311,7 +311,7 @@ class IndexSearcher:
         """The candidate languages, in the order of the pool."""
         return tuple(self.manifest.files)
 
-    def search(self, question: str, k: int = 10, languages: Sequence[str] | None = None) -> list[Found]:
+    def search(self, question: str, k: int = 10, languages: Sequence[str] | None = None) -> list[Answer]:
         """The k best candidates for a question, best first; equal scores in the order of the pool.
 
         Args:
@@ -344,7 +344,8 @@ class IndexSearcher:
             hits += [(float(s), code, ids[p]) for s, p in zip(scores[0], places[0], strict=True) if p >= 0]
         hits.sort(key=lambda hit: -hit[0])
         return [
-            Found(rank, score, code, id_, self._texts[id_]) for rank, (score, code, id_) in enumerate(hits[:k], start=1)
+            Answer(rank, score, code, id_, self._texts[id_])
+            for rank, (score, code, id_) in enumerate(hits[:k], start=1)
         ]
 
     def close(self) -> None:
@@ -411,9 +412,9 @@ class IndexSearcher:
         return bound
 
     def _options(self) -> EncoderOptions:
-        known = {field.name for field in fields(EncoderOptions)}
+        names = {field.name for field in fields(EncoderOptions)}
         identity = self.manifest.encoder.identity
-        strange = sorted(set(self.manifest.encoder.options) - known)
+        strange = sorted(set(self.manifest.encoder.options) - names)
         if strange:
             raise SavedIndexError(
                 f"the index {self.folder} was made with encoder options that this version does not have",

@@ -186,6 +186,6 @@ def _index(documents: list[list[str]], options: Bm25Options) -> BM25:
 
 
 def _score(index: BM25, words: list[str], out: Vectors) -> None:
-    known = index.get_tokens_ids(words)
-    if known:
-        out[:] = index.get_scores_from_ids(known)
+    ids = index.get_tokens_ids(words)
+    if ids:
+        out[:] = index.get_scores_from_ids(ids)

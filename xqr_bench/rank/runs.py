@@ -86,7 +86,7 @@ def task_lists(data: TaskData, setting: str, relevants: Sequence[tuple[int, ...]
     query = np.repeat(np.arange(len(data.queries)), np.diff(offsets))
     column = data.candidate_columns[positions]
     of_language = {language: number for number, language in enumerate(data.languages)}
-    own = np.array([of_language[found.language] for found in data.queries], dtype=np.int64)
+    own = np.array([of_language[each.language] for each in data.queries], dtype=np.int64)
     if setting == MULTILINGUAL:
         rows, pool = np.arange(len(positions)), np.full(len(positions), WHOLE_POOL)
     else:
@@ -386,14 +386,14 @@ def plan_runs(
         raise UsageError(f"--trec-depth cannot be {depth}", remedy="write at least one candidate a list")
     check_ids(data)
     lists = tuple(task_lists(data, setting) for setting in settings)
-    per_list = {found.setting: np.minimum(found.pool_sizes, depth) for found in lists}
+    per_list = {of.setting: np.minimum(of.pool_sizes, depth) for of in lists}
     lines = {setting: int(counts.sum()) for setting, counts in per_list.items()}
-    document = float(np.mean([len(found.id.encode()) for found in data.candidates]))
+    document = float(np.mean([len(candidate.id.encode()) for candidate in data.candidates]))
     fixed = document + len(" Q0    \n") + SCORE_BYTES + 3 + len(clean_tag(tag).encode())
     plain = sum(
-        float(per_list[found.setting] @ np.array([len(name.encode()) + fixed for name in found.ids]))
-        for found in lists
-        if len(found)
+        float(per_list[of.setting] @ np.array([len(name.encode()) + fixed for name in of.ids]))
+        for of in lists
+        if len(of)
     )
     return RunPlan(folder / data.name, lists, depth, lines, int(plain))
 
@@ -521,9 +521,9 @@ class _Writer:
         self, ids: list[str], candidates: IntArray, scores: list[list[float]], stream: io.TextIOWrapper
     ) -> None:
         names, ranks, (end,) = self._names, self._ranks, self._ends
-        for name, found, values in zip(ids, candidates.tolist(), scores, strict=True):
+        for name, of_list, values in zip(ids, candidates.tolist(), scores, strict=True):
             lines = [
                 f"{name}{names[candidate]}{rank}{value:.9g}{end}"
-                for candidate, rank, value in zip(found, ranks, values, strict=False)
+                for candidate, rank, value in zip(of_list, ranks, values, strict=False)
             ]
             stream.write("".join(lines))

@@ -155,9 +155,9 @@ class RankedLists:
     @cached_property
     def has_ties(self) -> NDArray[np.bool_]:
         """Whether a relevant of the list shares its score with another candidate, bool `[lists]`."""
-        found = np.zeros(len(self), dtype=bool)
-        found[self.rows[self.tied > 1]] = True
-        return found
+        tied = np.zeros(len(self), dtype=bool)
+        tied[self.rows[self.tied > 1]] = True
+        return tied
 
     def take(self, chosen: IntArray) -> RankedLists:
         """The lists with these indices, in this order."""
@@ -278,9 +278,9 @@ def multilingual_lists(ranks: Ranks) -> RankedLists:
 def _tops(top: NDArray[np.int32], ranks: Ranks, lists: RankedLists) -> Tops:
     """The top of each query, seen from its own language; 0 of a language without candidates."""
     own = lists.query_columns
-    found = top[lists.queries].astype(np.int64)
-    in_pool = found[np.arange(len(found)), own]
-    return Tops(found.sum(axis=1), np.where(own >= 0, in_pool, 0), np.where(own >= 0, ranks.column_sizes[own], 0))
+    tops = top[lists.queries].astype(np.int64)
+    in_pool = tops[np.arange(len(tops)), own]
+    return Tops(tops.sum(axis=1), np.where(own >= 0, in_pool, 0), np.where(own >= 0, ranks.column_sizes[own], 0))
 
 
 # Sums over the places of a block of tied candidates, shared by the closed forms.
