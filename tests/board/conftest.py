@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.kit import edit
-from xqr_bench.board import tasks
+from xqr_bench.board import check
 from xqr_bench.core.types import Ranks
 from xqr_bench.encode import EncoderOptions, load_encoder
 from xqr_bench.encode.char_ngrams import CharNgrams
@@ -28,7 +28,7 @@ Change = Callable[[Any], object]
 def mini_board(monkeypatch: pytest.MonkeyPatch) -> None:
     """The mini task, as if it were not a demonstration."""
     spec = load_spec("mini").model_copy(update={"demonstration": False})
-    monkeypatch.setattr(tasks, "list_specs", lambda: [spec])
+    monkeypatch.setattr(check, "list_specs", lambda: [spec])
 
 
 def submittable(record: Record) -> Record:

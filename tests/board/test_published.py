@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.kit import BOARD, edit
-from xqr_bench.board import tasks
-from xqr_bench.board.published import load_published, published_paths, published_rows
+from xqr_bench.board import check
+from xqr_bench.board.submissions import load_published, published_paths, published_rows
 from xqr_bench.core.errors import XqrBenchError
 from xqr_bench.tasks import list_specs
 
@@ -17,7 +17,7 @@ SHIPPED = BOARD
 
 
 def test_the_shipped_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "list_specs", list_specs)
+    monkeypatch.setattr(check, "list_specs", list_specs)
     rows = {row.id: row for row in published_rows(SHIPPED)}
     assert {row.status for row in rows.values()} == {"published"}
     assert {row.task for row in rows.values()} == {"xquad-r", "mlqa-r"}

@@ -12,7 +12,7 @@ from tests.kit import contents, edit, read_json, run
 from xqr_bench.board.asked import Rerun, Submission
 from xqr_bench.board.reproduce import compare, reproduce
 from xqr_bench.board.row import reproduce_command
-from xqr_bench.board.submissions import Found, Tolerance, load_attestation, submit, verify
+from xqr_bench.board.submissions import Differences, Tolerance, load_attestation, submit, verify
 from xqr_bench.core.errors import RecordError, XqrBenchError
 from xqr_bench.encode import EncoderOptions
 from xqr_bench.record import Record, load_record, save_record
@@ -30,7 +30,7 @@ def test_a_record_reproduced(placed: Path, board: Path) -> None:
     beside = placed.with_name("mini.reproduced.json")
     assert f"reproduced: {beside}" in done.out
     made = load_attestation(beside, load_record(placed))
-    assert made.found == Found(
+    assert made.found == Differences(
         relevants=2904, identical=2904, moved=0, max_score_difference=0.0, largest=made.found.largest
     )
     assert made.model == "char-ngrams"
@@ -90,7 +90,7 @@ def test_what_counts_as_moved(record: Record) -> None:
 def test_within() -> None:
     def found(moved: int, difference: float) -> bool:
         facts = {"relevants": 1000, "identical": 0, "largest": ""}
-        return Found(moved=moved, max_score_difference=difference, **facts).within(Tolerance())
+        return Differences(moved=moved, max_score_difference=difference, **facts).within(Tolerance())
 
     assert found(10, 0.001)
     assert not found(11, 0.0)

@@ -12,7 +12,7 @@ import pytest
 from tests.board.conftest import score
 from tests.conftest import needs_data
 from tests.kit import ROOT, edit, read_json, run
-from xqr_bench.board import tasks
+from xqr_bench.board import check
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.reproduce import reproduce
 from xqr_bench.board.row import reproduce_command
@@ -293,13 +293,13 @@ def test_commands_that_reproduce(saved: Path) -> None:
 
 @needs_data
 def test_what_is_known_of_the_tasks_is_true(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "list_specs", list_specs)
+    monkeypatch.setattr(check, "list_specs", list_specs)
     shipped = (ROOT / "xqr_bench" / "board" / "facts.json").read_text(encoding="utf-8")
-    assert tasks.facts_text() == shipped, "run: python -m xqr_bench.board.tasks > xqr_bench/board/facts.json"
+    assert check.facts_text() == shipped, "run: python -m xqr_bench.board.check > xqr_bench/board/facts.json"
 
 
 def test_known_facts_need_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "load_task", lambda *_: pytest.fail("the data was read"))
+    monkeypatch.setattr(check, "load_task", lambda *_: pytest.fail("the data was read"))
     for spec in list_specs():
         if not spec.demonstration:
-            assert tasks.known(spec).n_questions > 1000
+            assert check.data_facts(spec).n_questions > 1000

@@ -23,7 +23,7 @@ from xqr_bench.record import (
     save_record,
     to_json,
 )
-from xqr_bench.record.schema import schema_text
+from xqr_bench.record.model import schema_text
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_it_follows_the_shipped_schema(saved: Path) -> None:
 
 def test_the_shipped_schema_is_current() -> None:
     stored = (ROOT / "leaderboard" / "schema.json").read_text(encoding="utf-8")
-    assert stored == schema_text(), "run: python -m xqr_bench.record.schema > leaderboard/schema.json"
+    assert stored == schema_text(), "run: python -m xqr_bench.record.model > leaderboard/schema.json"
 
 
 def test_the_contract(saved: Path) -> None:

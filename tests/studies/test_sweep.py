@@ -20,7 +20,7 @@ import pytest
 from tests.kit import ROOT, ran, read_json, run
 from tests.studies.test_design import PLAN, numbers
 from tests.train.build import tiny_xlm_r
-from xqr_bench.board.files import study_command
+from xqr_bench.board.row import study_command
 from xqr_bench.core.errors import RecordError, TrainingError, UsageError
 from xqr_bench.core.files import sha256_of
 from xqr_bench.encode import embed_tasks, load_encoder

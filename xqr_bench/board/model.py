@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchem
 from xqr_bench.measure.linear import LEVEL
 from xqr_bench.measure.scores import Figure, Interval
 from xqr_bench.record.exposure import Exposure
+from xqr_bench.record.model import schema_text
 
 LEADERBOARD_VERSION = 1
 Status = Literal["published", "recomputed", "reproduced"]
@@ -349,3 +350,7 @@ class Leaderboard(_Part):
     rows: list[Row] = Field(description="by task, then falling multilingual MAP, then id")
     published: list[PublishedRow]
     refused: list[Refused] = []
+
+
+if __name__ == "__main__":  # python -m xqr_bench.board.model > leaderboard/leaderboard.schema.json
+    print(schema_text(Leaderboard), end="")

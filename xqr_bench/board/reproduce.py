@@ -20,15 +20,15 @@ from xqr_bench.board.files import (
     max_ranks,
     read_json,
     short_path,
-    study_command,
 )
+from xqr_bench.board.row import study_command
 from xqr_bench.board.submissions import (
     MOVED_SHARE,
     RANK_SLACK,
     RANK_SLACK_SHARE,
     SCORE_DIFFERENCE,
     Attestation,
-    Found,
+    Differences,
     Tolerance,
     record_digest,
 )
@@ -111,20 +111,20 @@ def reproduce(
     with _ranker(record, argument, asked.model is not None, options or EncoderOptions(), transform) as ranker:
         select = Selection(data_dir=asked.data_dir)
         (now,) = evaluate(ranker, [spec], select=select, metrics=record.task.metrics, observe=observe)
-    found = compare(record, now)
+    differences = compare(record, now)
     versions = provenance.versions()
     made = Attestation(
         record_digest=record_digest(record),
         reproduced_ranks=now.ranks_file.digest,
         tolerance=tolerance,
-        found=found,
+        found=differences,
         model=short_path(argument),
         identity_differences=_identity_differences(record, now),
         hardware=now.provenance.hardware,
         date=datetime.now(UTC).date(),
         **{name: versions[name] for name in ("code_version", "commit", "dirty", "python", "packages")},
     )
-    within = found.within(tolerance)
+    within = differences.within(tolerance)
     narrow = tolerance.moved_share <= MOVED_SHARE and tolerance.score_difference <= SCORE_DIFFERENCE
     if not (within and narrow):
         return Reproduced(made, within, None)
@@ -205,7 +205,7 @@ def _ranker(
                 f"{model} is {_WITHOUT_ENCODER[encoder.identity.kind]}, not an encoder that can be run again",
                 remedy="name the encoder: --model MODEL",
             )
-        zeros = any(found.zero_queries or found.zero_candidates for found in record.diagnostics.values())
+        zeros = any(texts.zero_queries or texts.zero_candidates for texts in record.diagnostics.values())
         yield VectorRanker(encoder, transform, allow_zero_vectors=zeros)
     finally:
         encoder.close()
@@ -248,13 +248,13 @@ def _options(record: Record, machine: EncoderOptions, chosen: bool) -> EncoderOp
             found=f"{identity.name}, revision {identity.revision}",
             remedy="look at that code, then allow it: --trust-remote-code",
         )
-    found = dict(record.provenance.arguments)
+    arguments = dict(record.provenance.arguments)
     if identity.kind == "sentence-transformers" and identity.revision and not chosen:
-        found["revision"] = identity.revision  # the commit, whatever branch was named
-    return options_from_file(found, machine, "the record")
+        arguments["revision"] = identity.revision  # the commit, whatever branch was named
+    return options_from_file(arguments, machine, "the record")
 
 
-def compare(record: Result, again: Result) -> Found:
+def compare(record: Result, again: Result) -> Differences:
     """How the ranks and macro scores of two records of one task differ.
 
     Raises:
@@ -275,15 +275,15 @@ def compare(record: Result, again: Result) -> Found:
         identical &= (a.own_gt == b.own_gt) & (a.own_eq == b.own_eq)
     largest, where = 0.0, ""
     for setting, scores in record.scores.items():
-        for metric, found in scores.macro.items():
+        for metric, figure in scores.macro.items():
             if setting not in again.scores or metric not in again.scores[setting].macro:
                 raise RecordError("the record has figures that its task does not", found=f"{setting} {metric}")
             new = again.scores[setting].macro[metric].value
-            if parse_metric(metric).kind == "score" and found.value is not None and new is not None:
-                difference = abs(new - found.value)
+            if parse_metric(metric).kind == "score" and figure.value is not None and new is not None:
+                difference = abs(new - figure.value)
                 if difference >= largest:
                     largest, where = difference, f"{setting} {metric}"
-    return Found(
+    return Differences(
         relevants=a.n_relevants,
         identical=int(identical.sum()),
         moved=int(moved.sum()),
@@ -301,5 +301,5 @@ def _middle_ranks(ranks: Ranks) -> Sequence[FloatArray]:
 
 
 def _identity_differences(record: Record, again: Record) -> dict[str, Any]:
-    there, now = (found.model.identity.model_dump(mode="json") for found in (record, again))
+    there, now = (side.model.identity.model_dump(mode="json") for side in (record, again))
     return {name: [there[name], now[name]] for name in there if there[name] != now[name]}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from xqr_bench.board.files import attestation_path, ranks_path, study_command
+from xqr_bench.board.files import attestation_path, ranks_path
 from xqr_bench.board.model import (
     AttestationSummary,
     Bias,
@@ -81,6 +81,7 @@ _IN_COMMAND = (
     "seed",
     "name",
 )
+_OF_STUDY = ("learning_rate", "temperature", "batch_size", "precision", "mini_batch")
 
 
 def make_row(path: Path, folder: Path, record: Record) -> Row:
@@ -268,6 +269,38 @@ def _needs(record: Record, model: str) -> str | None:
     if kind == "sentence-transformers" and record.model.identity.revision is None:
         return f"the model folder {model}"
     return None
+
+
+def study_command(record: Record) -> str | None:
+    """`xqr-bench sweep ...` with the numbers that the record was made with; None where it is of no sweep.
+
+    What the record says is anybody's word: only plain values come into the command, quoted.
+    """
+    group, training = record.run_group or {}, record.training or {}
+    if group.get("study") != "ratio" or not isinstance(training.get("recipe"), dict):
+        return None
+    recipe, base = training["recipe"], training.get("base")
+    options: dict[str, Any] = {
+        "condition": group.get("condition"),
+        "arm": group.get("arm"),
+        "seeds": group.get("seed"),
+        "base": base.get("spec") if isinstance(base, dict) else None,
+        "recipe": recipe.get("name"),
+        "updates": group.get("updates") or None,  # an arm without training has none
+        **{name: recipe.get(name) for name in _OF_STUDY},
+        "align_updates": _align_updates(training),
+    }
+    words = ["xqr-bench", "sweep", "--output", "study"]
+    for name, value in options.items():
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return shlex.join(words)
+
+
+def _align_updates(training: dict[str, Any]) -> Any:
+    alignment = training.get("alignment")
+    statistics = alignment.get("statistics") if isinstance(alignment, dict) else None
+    return statistics.get("updates") if isinstance(statistics, dict) else None
 
 
 # Who cannot be told apart from the best: tests between the rows of a contest, from their stored ranks.

@@ -1,4 +1,4 @@
-"""Submissions: a record put into the leaderboard folder, all of them checked, and what reproductions found."""
+"""What stands in the leaderboard folder: submissions, put there and checked, attestations, and figures from papers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xqr_bench.board.asked import Submission
-from xqr_bench.board.check import check_submission
+from xqr_bench.board.check import board_tasks, check_submission
 from xqr_bench.board.files import (
     MAX_NOTE,
     MAX_RECORD,
+    PUBLISHED,
     RATIOS,
     attestation_path,
     is_record,
@@ -30,11 +31,16 @@ from xqr_bench.board.files import (
     relevance_paths,
     strange_files,
 )
-from xqr_bench.board.published import check_published
+from xqr_bench.board.model import Bias, PublishedRow, SettingFigures, Source
+from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
 from xqr_bench.core.files import write_text
+from xqr_bench.core.observe import Observer
 from xqr_bench.core.printable import shown_line
 from xqr_bench.core.strict_json import first_fault
+from xqr_bench.core.types import SETTINGS
+from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.measure.scores import Figure
 from xqr_bench.record import Record, Result, save_ranks, save_record, save_relevance, to_json
 from xqr_bench.record.exposure import Exposure, Level, default_exposure, read_declaration
 
@@ -62,7 +68,7 @@ class Tolerance(_Part):
     score_difference: float = Field(default=SCORE_DIFFERENCE, description="at most this much in any macro score")
 
 
-class Found(_Part):
+class Differences(_Part):
     """How two evaluations differ."""
 
     relevants: int
@@ -88,7 +94,7 @@ class Attestation(_Part):
     record_digest: str = Field(description="of the record, see record_digest")
     reproduced_ranks: str = Field(description="digest of the new ranks")
     tolerance: Tolerance
-    found: Found
+    found: Differences
     model: str = Field(description="what was run")
     identity_differences: dict[str, Any] = Field(description="field -> [in the record, now]")
     code_version: str
@@ -304,6 +310,143 @@ def _commands(record: Record, target: Path, attestation: Path | None) -> list[st
     ]
 
 
+# Figures from papers: files of their own, rows of their own.
+
+MEAN_TOLERANCE = 0.00015
+"""Means of four-digit figures differ by up to this from the printed mean."""
+
+
+class PublishedSource(_Part):
+    """The paper."""
+
+    citation: str
+    url: str
+    notes: list[str] = []
+
+
+class PublishedFigure(_Part):
+    """A printed figure, and those of each query language where they are printed."""
+
+    value: float
+    by_query_language: dict[str, float] = {}
+    slip: str | None = Field(default=None, description="why the languages do not average to the value")
+
+
+class PublishedModel(_Part):
+    """One model on one task."""
+
+    model: str
+    variant: str
+    task: str = Field(description="tasks that the leaderboard does not have are kept and not shown")
+    notes: list[str] = []
+    scores: dict[str, dict[str, PublishedFigure]] = Field(description="setting -> metric -> figure")
+
+
+class PublishedFile(_Part):
+    """One file: the figures of one paper."""
+
+    published_version: Literal[1]
+    source: PublishedSource
+    rows: list[PublishedModel]
+
+
+def load_published(path: Path) -> PublishedFile:
+    """Read and check a file of published figures.
+
+    Raises:
+        RecordError: it does not have the form, or a figure is not possible.
+        UnknownNameError, UsageError: a metric's name.
+    """
+    remedy = "docs/leaderboard.md describes files of published figures"
+    try:
+        found = strict_json.validate(PublishedFile, read_json(path))
+    except ValidationError as error:
+        raise RecordError(f"{path.name}: {strict_json.first_fault(error)}", remedy=remedy) from None
+    seen = set()
+    for row in found.rows:
+        name = f"{path.name}: {row.model} {row.variant} {row.task}"
+        if (row.model, row.variant, row.task) in seen:
+            raise RecordError(f"{name} stands there twice", remedy=remedy)
+        seen.add((row.model, row.variant, row.task))
+        for setting, of_metric in row.scores.items():
+            if setting not in SETTINGS:
+                raise RecordError(f"{name}: there is no setting {setting!r}", remedy=remedy)
+            for metric, figure in of_metric.items():
+                _check_figure(f"{name}: {setting} {metric}", metric, figure, remedy)
+    return found
+
+
+def _check_figure(name: str, metric: str, figure: PublishedFigure, remedy: str) -> None:
+    values = [figure.value, *figure.by_query_language.values()]
+    most = 1.0 if parse_metric(metric).kind == "score" else float("inf")
+    if not all(0 <= value <= most for value in values):
+        raise RecordError(f"{name} is out of bounds", found=str(values), remedy=remedy)
+    if not figure.by_query_language:
+        return
+    mean = sum(figure.by_query_language.values()) / len(figure.by_query_language)
+    near = abs(mean - figure.value) <= (MEAN_TOLERANCE if most == 1.0 else 0.15)
+    if near == (figure.slip is not None):
+        raise RecordError(
+            f"{name}: the mean over languages {'is' if near else 'is not'} the printed figure",
+            found=f"{mean:.4f} and {figure.value}",
+            remedy="take the slip out" if near else "correct it, or explain it as a slip",
+        )
+
+
+def published_paths(folder: Path) -> list[Path]:
+    """The files of published figures."""
+    return sorted((folder / PUBLISHED).glob("*.json"))
+
+
+def check_published(folder: Path) -> Iterator[tuple[Path, XqrBenchError]]:
+    """The faults of the files of published figures."""
+    for path in published_paths(folder):
+        try:
+            load_published(path)
+        except XqrBenchError as error:
+            yield path, error
+
+
+def published_rows(folder: Path) -> list[PublishedRow]:
+    """The rows of the tasks that the leaderboard has, by task, source, model and variant as printed.
+
+    A faulty file has none; `check_published` names it.
+    """
+    rows = []
+    for path in published_paths(folder):
+        try:
+            found = load_published(path)
+        except XqrBenchError:
+            continue
+        rows += [_row(path.stem, found.source, row) for row in found.rows if row.task in board_tasks()]
+    order = list(board_tasks())
+    return sorted(rows, key=lambda row: order.index(row.task))
+
+
+def _row(stem: str, source: PublishedSource, row: PublishedModel) -> PublishedRow:
+    scores, bias, notes = {}, Bias(), [*source.notes, *row.notes]
+    for setting, of_metric in row.scores.items():
+        made = SettingFigures()
+        for metric, figure in of_metric.items():
+            part = made if parse_metric(metric).kind == "score" else bias
+            part.macro[metric] = Figure(value=figure.value, n=0)
+            for language, value in figure.by_query_language.items():
+                part.by_query_language.setdefault(language, {})[metric] = Figure(value=value, n=0)
+            if figure.slip is not None:
+                notes.append(f"{setting} {metric}: {figure.slip}")
+        scores[setting] = made
+    return PublishedRow(
+        id=f"{PUBLISHED}/{stem}/{row.model}/{row.variant}/{row.task}",
+        task=row.task,
+        model=row.model,
+        variant=row.variant,
+        source=Source(citation=source.citation, url=source.url),
+        scores=scores,
+        bias=bias,
+        notes=notes,
+    )
+
+
 # All submissions of a leaderboard folder, checked.
 
 
@@ -357,14 +500,14 @@ def check_placed(path: Path, folder: Path, *, prove: bool = True) -> Result:
 
 def verify(
     leaderboard: Path | str = "leaderboard",
-    progress: Callable[[str], None] | None = None,
+    observe: Observer | None = None,
     read_study: Callable[[Path], object] | None = None,
 ) -> Verified:
     """Check every file of the leaderboard folder.
 
     Args:
         leaderboard: the folder.
-        progress: told the path of each submission before it is checked.
+        observe: hears of each submission, as a phase.
         read_study: reads the figures of the ratio study, or raises an XqrBenchError; None: they are not read.
 
     Raises:
@@ -380,21 +523,21 @@ def verify(
             read_study(folder / RATIOS)
         except XqrBenchError as error:
             faults.append(Fault(str(RATIOS), _without(one_line(error), folder)))
+    observe = observe or Observer()
     names: dict[str, str] = {}
     paths = record_paths(folder)
     for path in paths:
-        if progress is not None:
-            progress(_below(path, folder))
         try:
-            record = check_placed(path, folder)
+            with observe.phase(_below(path, folder)):
+                record = check_placed(path, folder)
         except XqrBenchError as error:
             faults.append(Fault(_below(path, folder), _without(one_line(error), folder)))
             continue
-        faults += _shared_folder(path, folder, record, names)
+        faults += _other_model(path, folder, record, names)
     return Verified(len(paths), faults)
 
 
-def _shared_folder(path: Path, folder: Path, record: Record, names: dict[str, str]) -> Iterator[Fault]:
+def _other_model(path: Path, folder: Path, record: Record, names: dict[str, str]) -> Iterator[Fault]:
     """A fault when another model's name makes the same folder name."""
     first = names.setdefault(path.relative_to(folder).parts[0], record.model.name)
     if first != record.model.name:

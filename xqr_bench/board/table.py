@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 
+from xqr_bench.board.check import board_tasks, data_facts
 from xqr_bench.board.files import record_paths
 from xqr_bench.board.model import (
     GroupFacts,
@@ -17,12 +17,11 @@ from xqr_bench.board.model import (
     Row,
     TaskFacts,
 )
-from xqr_bench.board.published import check_published, published_rows
 from xqr_bench.board.row import TESTS, make_row, standings
-from xqr_bench.board.submissions import check_placed, one_line
-from xqr_bench.board.tasks import board_tasks, known
+from xqr_bench.board.submissions import check_placed, check_published, one_line, published_rows
 from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError, XqrBenchError
 from xqr_bench.core.languages import LANGUAGES, get_group
+from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS, Ranks
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import all_per_query, score
@@ -34,7 +33,7 @@ def read_leaderboard(
     *,
     task: str | None = None,
     test: bool = True,
-    progress: Callable[[str], None] | None = None,
+    observe: Observer | None = None,
 ) -> Leaderboard:
     """Read the folder and find out who cannot be told apart from the best.
 
@@ -45,7 +44,7 @@ def read_leaderboard(
         leaderboard: the folder.
         task: only this task.
         test: compute standings.
-        progress: told what is being done.
+        observe: hears of each submission and of each contest.
 
     Raises:
         UsageError: there is no such folder.
@@ -57,7 +56,7 @@ def read_leaderboard(
     specs = board_tasks()
     if task is not None and task not in specs:
         raise UnknownNameError("task of the leaderboard", task, specs)
-    tell = progress or (lambda _: None)
+    observe = observe or Observer()
     rows: list[Row] = []
     refused: list[Refused] = []
     contests: dict[tuple[str, str], dict[str, Ranks]] = defaultdict(dict)
@@ -65,11 +64,11 @@ def read_leaderboard(
         if task is not None and path.stem != task:
             continue
         place = path.relative_to(folder).as_posix()
-        tell(place)
         try:
-            record = check_placed(path, folder, prove=False)
-            row = make_row(path, folder, record)
-            _check_main(row, record.ranks)
+            with observe.phase(place):
+                record = check_placed(path, folder, prove=False)
+                row = make_row(path, folder, record)
+                _check_main(row, record.ranks)
         except XqrBenchError as error:
             refused.append(Refused(path=place, fault=one_line(error).replace(f"{folder}/", "")))
             continue
@@ -81,7 +80,7 @@ def read_leaderboard(
         for path, error in check_published(folder)
     ]
     if test:
-        _fill_standings(rows, contests, tell)
+        _fill_standings(rows, contests, observe)
     tasks = {name: _task_facts(spec) for name, spec in specs.items() if task in (None, name)}
     names = dict.fromkeys(name for facts in tasks.values() for name in facts.metrics)
     names |= dict.fromkeys(name for row in rows for found in row.scores.values() for name in found.macro)
@@ -118,8 +117,8 @@ def _restore_nulls(data: object) -> None:
 
 def _check_main(row: Row, ranks: Ranks) -> None:
     """Compute MAP anew in every setting, and compare."""
-    found, _ = score(all_per_query(ranks, [MAIN_METRIC], row.protocol.settings), {})
-    for setting, scores in found.items():
+    recomputed, _ = score(all_per_query(ranks, [MAIN_METRIC], row.protocol.settings), {})
+    for setting, scores in recomputed.items():
         figure = row.scores[setting].macro.get(MAIN_METRIC)
         stored, value = None if figure is None else figure.value, scores.macro[MAIN_METRIC].value
         if stored is None or value is None or not math.isclose(stored, value, rel_tol=1e-6, abs_tol=1e-12):
@@ -130,20 +129,18 @@ def _check_main(row: Row, ranks: Ranks) -> None:
             )
 
 
-def _fill_standings(
-    rows: list[Row], contests: dict[tuple[str, str], dict[str, Ranks]], tell: Callable[[str], None]
-) -> None:
+def _fill_standings(rows: list[Row], contests: dict[tuple[str, str], dict[str, Ranks]], observe: Observer) -> None:
     by_id = {row.id: row for row in rows}
     for (task, protocol), contestants in sorted(contests.items()):
-        tell(f"tests: {task}, {protocol}, {len(contestants)} rows")
-        shared = [name for name in SETTINGS if all(name in by_id[row].protocol.settings for row in contestants)]
-        for name, found in standings(contestants, shared).items():
-            by_id[name].standing = found
+        settings = [name for name in SETTINGS if all(name in by_id[row].protocol.settings for row in contestants)]
+        with observe.phase(f"tests: {task}, {protocol}, {len(contestants)} rows"):
+            for name, of_row in standings(contestants, settings).items():
+                by_id[name].standing = of_row
 
 
 def _main_value(row: Row) -> float:
-    found = row.scores.get(MULTILINGUAL)
-    value = found.macro[MAIN_METRIC].value if found is not None else None
+    scores = row.scores.get(MULTILINGUAL)
+    value = scores.macro[MAIN_METRIC].value if scores is not None else None
     return -1.0 if value is None else value
 
 
@@ -151,12 +148,13 @@ _OF_LANGUAGE = ("name", "script", "right_to_left", "resource_class", "cc100_gib"
 
 
 def _task_facts(spec: TaskSpec) -> TaskFacts:
-    facts = known(spec)
+    facts = data_facts(spec)
     languages = []
     for code in spec.languages:
-        known_of = {} if (language := LANGUAGES.get(code)) is None else {n: getattr(language, n) for n in _OF_LANGUAGE}
+        language = LANGUAGES.get(code)
+        described = {name: getattr(language, name) for name in _OF_LANGUAGE} if language is not None else {}
         counts = {"queries": facts.queries[code], "candidates": facts.candidates[code]}
-        languages.append(LanguageFacts(code=code, **{"name": code, **known_of, **counts}))
+        languages.append(LanguageFacts(code=code, **{"name": code, **described, **counts}))
     return TaskFacts(
         title=spec.title,
         description=" ".join(spec.description.split()),
@@ -183,5 +181,5 @@ def _task_facts(spec: TaskSpec) -> TaskFacts:
 
 
 def _metric_facts(name: str) -> MetricFacts:
-    found = parse_metric(name)
-    return MetricFacts(kind=found.kind, summary=found.summary, settings=list(found.settings))
+    metric = parse_metric(name)
+    return MetricFacts(kind=metric.kind, summary=metric.summary, settings=list(metric.settings))

@@ -10,6 +10,7 @@ import click
 
 from xqr_bench.board.asked import View
 from xqr_bench.cli.printing import echo, echo_json, table_console
+from xqr_bench.cli.progress import LineProgress
 from xqr_bench.core.errors import UsageError, XqrBenchError
 from xqr_bench.core.options import Option, takes
 
@@ -69,7 +70,7 @@ def build(out: str, source: Source, site: Site) -> None:
     if site.json is not None:
         board = read_json(site.json)
     else:
-        board = read_leaderboard(source.leaderboard, progress=None if site.quiet else lambda step: echo(step, err=True))
+        board = read_leaderboard(source.leaderboard, observe=None if site.quiet else LineProgress())
     written = build_site(board, out, pages)
     for refused in [] if site.quiet else board.refused:
         echo(f"left out: {refused.path}: {refused.fault}", err=True)
@@ -87,7 +88,7 @@ def verify(folder: str, quiet: bool) -> None:
     from xqr_bench.board.submissions import verify as verify_folder
     from xqr_bench.studies.ratio.form import load_ratios
 
-    done = verify_folder(folder, None if quiet else lambda path: echo(f"checking {path}", err=True), load_ratios)
+    done = verify_folder(folder, None if quiet else LineProgress("checking "), load_ratios)
     for fault in done.faults:
         echo(f"{fault.path}: {fault.text}")
     if done.faults:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from xqr_bench.cli.printing import console, text_column
+from xqr_bench.cli.printing import console, echo, text_column
 from xqr_bench.core.observe import Observer
 
 if TYPE_CHECKING:
@@ -59,6 +59,17 @@ class RunProgress(Observer):
     def note(self, line: str) -> None:
         """Print a line above the bars."""
         self._progress.console.print(line, soft_wrap=True)
+
+
+class LineProgress(Observer):
+    """Prints a line for each phase that begins."""
+
+    def __init__(self, before: str = "") -> None:
+        self._before = before
+
+    def start(self, phase: str, total: int | None = None) -> None:
+        """Print what begins."""
+        echo(f"{self._before}{phase}", err=True)
 
 
 class DownloadProgress(RunProgress):

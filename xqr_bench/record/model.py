@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -210,3 +211,13 @@ class Record(_Part):
                         row[name] = value
                 rows.append(row)
         return pandas.DataFrame(rows)
+
+
+def schema_text(model: type[BaseModel] = Record) -> str:
+    """The JSON Schema (draft 2020-12) of a model: `python -m xqr_bench.record.model > leaderboard/schema.json`."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    print(schema_text(), end="")

@@ -13,7 +13,7 @@ from tests.kit import ROOT, edit, ran
 from tests.studies.test_design import PLAN
 from tests.studies.test_results import FOLDED
 from tests.studies.test_sweep import asked as sweep_of
-from xqr_bench.board.files import study_command
+from xqr_bench.board.row import study_command
 from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError
 from xqr_bench.core.files import sha256_of
 from xqr_bench.record import load_record

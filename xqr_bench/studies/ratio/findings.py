@@ -12,8 +12,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from xqr_bench import __version__
-from xqr_bench.board.files import study_command
-from xqr_bench.board.published import load_published
+from xqr_bench.board.row import study_command
+from xqr_bench.board.submissions import load_published
 from xqr_bench.core.errors import DataError, RecordError, UnknownNameError, UsageError
 from xqr_bench.core.files import sha256_of
 from xqr_bench.core.languages import LANGUAGES
