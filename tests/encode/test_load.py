@@ -13,7 +13,7 @@ import pytest
 from tests.encode.toys import TOY, Counting, Symmetric
 from tests.kit import ran
 from xqr_bench.core.errors import EncoderError, UsageError
-from xqr_bench.encode import ENCODER_KINDS, Encoder, EncoderOptions, ModelIdentity, embed_tasks, load_encoder
+from xqr_bench.encode import ENCODER_KINDS, Encoder, EncoderOptions, embed_tasks, load_encoder
 from xqr_bench.encode.hub import digest_of_files, digest_of_folder
 
 SOURCE = '''
@@ -241,11 +241,6 @@ def test_an_option_without_meaning_is_refused() -> None:
         UsageError, match=r"--revision, --trust-remote-code cannot be used with a Python encoder \(char-ngrams\)"
     ):
         load_encoder("char-ngrams", EncoderOptions(revision="x", trust_remote_code=True))
-
-
-def test_identity_survives_json() -> None:
-    identity = load_encoder("char-ngrams", EncoderOptions(query_prompt="q: ")).identity
-    assert ModelIdentity.model_validate_json(identity.model_dump_json()) == identity
 
 
 def test_folder_digest_knows_names_and_contents_but_not_leftovers(tmp_path: Path) -> None:

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parent.parent / "plugin_package"
+from tests.kit import ROOT
+
+PACKAGE = ROOT / "tests" / "plugin_package"
 
 SCRIPT = """
 import json
 from tests.encode.toys import TOY
+from tests.kit import ran
 from xqr_bench.encode import ENCODERS, embed_tasks, load_encoder
 from xqr_bench.core.errors import XqrBenchError
 
@@ -26,7 +29,8 @@ try:
     load_encoder("demo-broken")
 except XqrBenchError as error:
     message = str(error)
-print(json.dumps([ENCODERS.origins(), bound.name, bound.identity.model_dump(), found.queries.shape, message]))
+print(json.dumps([ENCODERS.origins(), bound.name, bound.identity.model_dump(), found.queries.shape, message,
+                  ran("encoders").out]))
 """
 
 
@@ -50,30 +54,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_installed_plugin_is_listed_loaded_and_recorded(site: Path) -> None:
-    root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(site), str(root)])},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(site), str(ROOT)])},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    names, name, identity, shape, message = json.loads(done.stdout)
+    names, name, identity, shape, message, listed = json.loads(done.stdout)
     assert names["demo-letters"] == "xqr-bench-demo 0.3.0"
     assert list(names).index("char-ngrams") < list(names).index("demo-letters")
+    assert "demo-letters  xqr-bench-demo 0.3.0" in listed
     assert (name, shape) == ("demo-letters", [4, 64])
     assert (identity["kind"], identity["distribution"]) == ("plugin", "xqr-bench-demo 0.3.0")
     assert (identity["similarity"], identity["revision"], len(identity["digest"])) == ("dot", "2024-05", 64)
     assert "the plugin 'demo-broken' (xqr_bench_demo:does_not_exist) cannot be loaded: AttributeError" in message
-
-
-def test_the_command_lists_it(site: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "xqr_bench", "encoders"],
-        env=os.environ | {"PYTHONPATH": str(site)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "demo-letters  xqr-bench-demo 0.3.0" in done.stdout, done.stderr

@@ -16,7 +16,7 @@ from xqr_bench.record.describe import language_diagnostics
 
 def test_hand_counted(model: Path) -> None:
     """The tiny tokenizer knows letters and `?.:`; a word with anything else is one unknown token."""
-    bound = load_encoder(model, EncoderOptions(device="cpu"))
+    bound = load_encoder(model, EncoderOptions(device="cpu", max_length=4))  # nothing is cut off
     found = bound.tokens(["abc", "ab ฉัน", "", "ฉัน ฉัน", "Who? Me."])
     # without the prompt "ask: " and without [CLS] and [SEP]
     assert found[0].tolist() == [3, 3, 0, 2, 7]
@@ -45,12 +45,6 @@ def test_texts_measured_for_the_batches_are_not_read_again(model: Path, monkeypa
     assert read == [7, 7, 7, 1]
     for found in (for_queries, for_candidates):
         np.testing.assert_array_equal(np.array(found)[:, : len(texts)], np.array(fresh))
-
-
-def test_not_cut_off(model: Path) -> None:
-    bound = load_encoder(model, EncoderOptions(device="cpu", max_length=4))
-    found = bound.tokens(["a" * 60])
-    assert found[0].tolist() == [60]
 
 
 def test_by_language(model: Path) -> None:
