@@ -11,7 +11,7 @@ import pytest
 from tests.kit import BOARD, run
 from xqr_bench.core.errors import UsageError
 from xqr_bench.record import load_record
-from xqr_bench.report.frontier import Point, frontier_table, nearest, on_frontier, points_of
+from xqr_bench.report.frontier import Point, by_rank, frontier_table, nearest, points_of
 
 PATHS = sorted(BOARD.glob("*/*/xquad-r.json"))
 
@@ -24,9 +24,10 @@ def test_a_worked_example() -> None:
         Point("averse", 0.10, 0.05, 0.05, 0.1),  # below chance is a preference too, but a smaller one
         Point("twin", 0.40, 0.30, 0.20, 0.1),  # equal points do not beat each other
     ]
-    assert on_frontier(points) == [True, True, False, True, True]
-    assert nearest(points) == [2, 4, 1, 1, 1]
-    assert nearest(points[:1]) == [None]
+    leads = dict(by_rank(points))
+    assert [leads[point] for point in points] == [True, True, False, True, True]
+    assert [nearest(point, points) for point in points] == [points[i] for i in (2, 4, 1, 1, 1)]
+    assert nearest(points[0], points[:1]) is None
     table = frontier_table(points, "t")
     assert [row[1] for row in table.rows] == ["strong *", "fair *", "twin *", "worse", "averse *"]
     assert table.rows[0][5:] == ("(4)", "+.3900", "+.3000", "+.4000")
@@ -36,10 +37,9 @@ def test_a_worked_example() -> None:
 def test_the_frontier_of_many_points_is_monotone() -> None:
     generator = np.random.default_rng(0)
     points = [Point(str(i), *generator.random(3), 0.0) for i in range(60)]
-    kept = [point for point, flag in zip(points, on_frontier(points), strict=True) if flag]
-    kept.sort(key=lambda point: point.own_first)
-    assert [point.multilingual for point in kept] == sorted(point.multilingual for point in kept)
-    for point, other in product(points, kept):
+    leaders = sorted((point for point, leads in by_rank(points) if leads), key=lambda point: point.own_first)
+    assert [point.multilingual for point in leaders] == sorted(point.multilingual for point in leaders)
+    for point, other in product(points, leaders):
         assert not (point.multilingual > other.multilingual and point.preference < other.preference)
 
 

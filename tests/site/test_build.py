@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -53,14 +52,9 @@ def test_a_listing_cannot_name_files_elsewhere(board: Leaderboard, tmp_path: Pat
 
 
 def test_a_further_page_appears_with_its_data(board: Leaderboard, tmp_path: Path) -> None:
-    def make(board: Leaderboard, common: dict[str, Any]) -> str:
-        return html_module.render("base.html.jinja", **common)
-
-    def page(present: bool) -> MorePage:
-        return MorePage("ratio.html", "Batch ratio", lambda board: present, make)
-
-    build_site(board, tmp_path / "with", [page(True)])
-    build_site(board, tmp_path / "without", [page(False)])
+    page = MorePage("ratio.html", "Batch ratio", lambda common: html_module.render("base.html.jinja", **common))
+    build_site(board, tmp_path / "with", [page])
+    build_site(board, tmp_path / "without")
     link = '<a href="ratio.html">Batch ratio</a>'
     assert link in (tmp_path / "with" / "index.html").read_text(encoding="utf-8")
     assert 'aria-current="page">Batch ratio' in (tmp_path / "with" / "ratio.html").read_text(encoding="utf-8")

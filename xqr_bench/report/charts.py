@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from xqr_bench.measure.certainty import variant_values
 from xqr_bench.measure.scores import SettingScores
 from xqr_bench.measure.scores import score as score_text
 from xqr_bench.record import Record, Result
-from xqr_bench.report.frontier import Point, by_rank, on_frontier
+from xqr_bench.report.frontier import Point, by_rank
 from xqr_bench.report.numbers import cell_name, number, on_two_lines
 
 if TYPE_CHECKING:
@@ -84,13 +83,7 @@ def check_output(path: Path | str) -> str:
 
 @contextmanager
 def drawing(height: float, rows: int = 1, columns: int = 1, **subplots: Any) -> Iterator[tuple[Figure, Any]]:
-    """A figure of one column's width and this height in inches, in the common style, and its panels `[rows, columns]`.
-
-    Args:
-        height: inches.
-        rows, columns: of panels.
-        subplots: what matplotlib's `subplots` takes beside.
-    """
+    """A figure of a column's width and this height in inches, in the common style, and its panels `[rows, columns]`."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -162,7 +155,6 @@ MOST_WITH_NUMBERS = 13
 SIGNIFICANT = "significant"
 NEW_LINE = "\n"
 POSITION_METRIC = "language_position"
-Pairs = dict[tuple[str, str], float | None]
 # inches: title, names and colour bar of a map; another line of its title
 AROUND_MAP = 0.75
 MAP_TITLE_LINE = 0.12
@@ -170,36 +162,22 @@ MAP_TITLE_LINE = 0.12
 
 @dataclass(frozen=True)
 class Matrix:
-    """What one heat map shows.
-
-    Attributes:
-        title: above it.
-        rows, columns: names of the query and of the candidate languages.
-        values: `[rows, columns]`, NaN where there is none.
-        grey: cells that are not coloured.
-        label: under the colour bar.
-        colours: colour map.
-        low, high: ends of the colour bar.
-    """
+    """A heat map: values `[query languages, candidate languages]`, perhaps with a last row of means; NaN: no value."""
 
     title: str
-    rows: Sequence[str]
-    columns: Sequence[str]
+    languages: Sequence[str]
     values: FloatArray
-    grey: Any
-    label: str
+    label: str  # under the colour bar
     colours: str
     low: float
     high: float
+    grey: Any = False  # cells without colour, an array as the values
 
 
 def score_matrix(record: Record, metric: str, relevance: str = STRICT) -> Matrix:
     """A score in every language pair: monolingual on the diagonal, cross-lingual beside it.
 
-    Args:
-        record: with its ranks, where the rule is not the strict one: records hold no other scores of language pairs.
-        metric: a score.
-        relevance: the rule of relevance.
+    Under another rule than the strict one the record needs its ranks: it holds no such scores of language pairs.
     """
     scores = record.scores
     if relevance != STRICT:
@@ -207,14 +185,11 @@ def score_matrix(record: Record, metric: str, relevance: str = STRICT) -> Matrix
             raise TypeError(f"scores of language pairs under {relevance} relevance need the ranks of the record")
         by_query = variant_values(relevance, record.ranks_under(relevance), [metric], record.task.settings)
         scores = score_text(by_query, {})[0]
-    cells: Pairs = {}
+    cells = _of_pairs(scores.get(CROSS_LINGUAL), metric)
     if MONOLINGUAL in scores:
         of_languages = scores[MONOLINGUAL].by_query_language.items()
-        cells = {(code, code): figures[metric].value for code, figures in of_languages if metric in figures}
-    if CROSS_LINGUAL in scores:
-        cells |= _of_pairs(scores[CROSS_LINGUAL], metric)
-    languages = record.task.languages
-    values = _values(languages, cells)
+        cells |= {(code, code): figures[metric].value for code, figures in of_languages if metric in figures}
+    values = _values(record.task.languages, cells)
     if np.isnan(values).all():
         raise UsageError(
             f"{record.model.name} on {record.task.name} has no {metric} for a language pair",
@@ -223,27 +198,23 @@ def score_matrix(record: Record, metric: str, relevance: str = STRICT) -> Matrix
         )
     label = f"{metric}; diagonal: monolingual, beside it: cross-lingual"
     title = f"{short(record.model.name)}, {record.task.title}{under(relevance, NEW_LINE)}"
-    grey, top = np.zeros(values.shape, bool), float(np.nanmax(values))
-    return Matrix(title, languages, languages, values, grey, label, SEQUENTIAL, 0.0, top)
+    return Matrix(title, record.task.languages, values, label, SEQUENTIAL, 0.0, float(np.nanmax(values)))
 
 
 def difference_matrix(pairs: PairMap) -> Matrix:
     """A difference in every language pair, grey where it is not significant."""
     values = _values(pairs.languages, {pair: cell.difference for pair, cell in pairs.cells.items()})
-    told_apart = _values(pairs.languages, {pair: cell.verdict == SIGNIFICANT for pair, cell in pairs.cells.items()})
-    grey = told_apart == 0
+    significant = _values(pairs.languages, {pair: cell.verdict == SIGNIFICANT for pair, cell in pairs.cells.items()})
     reach = float(np.nanmax(np.abs(values))) or 1.0
     some = next(iter(pairs.cells.values()))
     label = f"difference in {pairs.metric}; grey: not significant\n({some.adjustment}, and by article)"
     title = f"{short(pairs.b)}\nminus {short(pairs.a)}, {pairs.task}{under(pairs.relevance, NEW_LINE)}"
-    return Matrix(title, pairs.languages, pairs.languages, values, grey, label, DIFFERENCE, -reach, reach)
+    return Matrix(title, pairs.languages, values, label, DIFFERENCE, -reach, reach, significant == 0)
 
 
 def position_matrix(record: Record) -> Matrix:
     """Where each candidate language stands among the relevants, and its mean over query languages."""
-    languages = record.task.languages
-    scores = record.scores.get(MULTILINGUAL)
-    values = _values(languages, _of_pairs(scores, POSITION_METRIC) if scores is not None else {})
+    values = _values(record.task.languages, _of_pairs(record.scores.get(MULTILINGUAL), POSITION_METRIC))
     if np.isnan(values).all():
         raise UsageError(
             f"{record.model.name} on {record.task.name} has no {POSITION_METRIC}",
@@ -251,27 +222,28 @@ def position_matrix(record: Record) -> Matrix:
         )
     values = np.vstack([values, np.nanmean(values, axis=0)])
     label = "mean place among the relevants: 0 first, .5 fair, 1 last"
-    title, grey = f"{short(record.model.name)}, {record.task.title}", np.zeros(values.shape, bool)
-    return Matrix(title, (*languages, "mean"), languages, values, grey, label, POSITION, 0.0, 1.0)
+    title = f"{short(record.model.name)}, {record.task.title}"
+    return Matrix(title, record.task.languages, values, label, POSITION, 0.0, 1.0)
 
 
-def _of_pairs(scores: SettingScores, metric: str) -> Pairs:
+def _of_pairs(scores: SettingScores | None, metric: str) -> dict[tuple[str, str], float | None]:
     """(query language, candidate language) -> value."""
-    cells: Pairs = {}
-    for pair, figures in scores.by_language_pair.items():
-        query, _, candidate = pair.partition(">")
-        cells[query, candidate] = figures[metric].value if metric in figures else None
-    return cells
+    pairs = scores.by_language_pair.items() if scores else ()
+    return {
+        (pair.partition(">")[0], pair.partition(">")[2]): figures[metric].value
+        for pair, figures in pairs
+        if metric in figures
+    }
 
 
-def _values(languages: Sequence[str], cells: Pairs) -> FloatArray:
+def _values(languages: Sequence[str], cells: Mapping[tuple[str, str], float | None]) -> FloatArray:
     """A square of all pairs of languages, NaN where there is no value."""
     return np.array([[cells.get((query, candidate)) for candidate in languages] for query in languages], dtype=float)
 
 
 def draw_heatmap(matrices: Sequence[Matrix]) -> Figure:
     """The heat maps, one under the other."""
-    contents = [(WIDTH - 0.4) * len(matrix.rows) / len(matrix.columns) for matrix in matrices]
+    contents = [(WIDTH - 0.4) * len(matrix.values) / len(matrix.languages) for matrix in matrices]
     around = sum(AROUND_MAP + MAP_TITLE_LINE * matrix.title.count("\n") for matrix in matrices)
     with drawing(sum(contents) + around, len(matrices), height_ratios=contents) as (figure, axes):
         for ax, matrix in zip(axes.flat, matrices, strict=True):
@@ -284,39 +256,33 @@ def _heat_map(figure: Figure, ax: Axes, matrix: Matrix) -> None:
     from matplotlib.patches import Rectangle
 
     colours = matplotlib.colormaps[matrix.colours].with_extremes(bad="white")
-    shown = np.ma.masked_invalid(np.where(matrix.grey, np.nan, matrix.values))
+    size, grey = len(matrix.languages), np.broadcast_to(matrix.grey, matrix.values.shape)
+    coloured = np.ma.masked_invalid(np.where(grey, np.nan, matrix.values))
     # edges between cells are drawn in white, so that cells of one colour can be told apart
-    image = ax.pcolormesh(shown, cmap=colours, vmin=matrix.low, vmax=matrix.high, edgecolors="white", linewidth=0.5)
+    image = ax.pcolormesh(coloured, cmap=colours, vmin=matrix.low, vmax=matrix.high, edgecolors="white", linewidth=0.5)
     ax.set_aspect("equal")
     ax.invert_yaxis()
-    for row, column in np.argwhere(matrix.grey):
+    for row, column in np.argwhere(grey):
         ax.add_patch(Rectangle((column, row), 1, 1, facecolor=GREY, edgecolor="white", linewidth=0.5))
-    ax.set_xticks(np.arange(len(matrix.columns)) + 0.5, matrix.columns)
-    ax.set_yticks(np.arange(len(matrix.rows)) + 0.5, matrix.rows)
+    ax.set_xticks(np.arange(size) + 0.5, matrix.languages)
+    ax.set_yticks(np.arange(len(matrix.values)) + 0.5, [*matrix.languages, "mean"][: len(matrix.values)])
     ax.tick_params(length=0)
     ax.set_xlabel("candidate language")
     ax.set_ylabel("query language")
     ax.set_title(matrix.title)
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    if len(matrix.rows) > len(matrix.columns):
-        ax.axhline(len(matrix.columns), color=DARK, linewidth=0.8)
-    if len(matrix.columns) <= MOST_WITH_NUMBERS:
-        _numbers(ax, matrix, colours)
-    colour_bar(figure, ax, image, matrix.label, orientation="horizontal", aspect=35)
-
-
-def _numbers(ax: Axes, matrix: Matrix, colours: Any) -> None:
-    span = matrix.high - matrix.low
-    largest = float(np.nanmax(np.abs(matrix.values)))
-    for (row, column), value in np.ndenumerate(matrix.values):
+    ax.spines[:].set_visible(False)
+    if len(matrix.values) > size:
+        ax.axhline(size, color=DARK, linewidth=0.8)
+    digits = 2 if float(np.nanmax(np.abs(matrix.values))) < 10 else 0
+    for (row, column), value in np.ndenumerate(matrix.values) if size <= MOST_WITH_NUMBERS else ():
         if np.isnan(value):
             continue
-        red, green, blue, _ = colours((value - matrix.low) / span)
-        light = matrix.grey[row, column] or 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
-        text = number(value, digits=2 if largest < 10 else 0).replace("-.00", ".00")
-        colour = FAINT if matrix.grey[row, column] else "black" if light else "white"
+        red, green, blue, _ = colours((value - matrix.low) / (matrix.high - matrix.low))
+        light = 0.299 * red + 0.587 * green + 0.114 * blue > 0.5
+        colour = FAINT if grey[row, column] else "black" if light else "white"
+        text = number(value, digits=digits).replace("-.00", ".00")
         ax.text(column + 0.5, row + 0.5, text, ha="center", va="center", fontsize=SMALL, color=colour)
+    colour_bar(figure, ax, image, matrix.label, orientation="horizontal", aspect=35)
 
 
 # Scores by query language, with intervals.
@@ -324,25 +290,23 @@ def _numbers(ax: Axes, matrix: Matrix, colours: Any) -> None:
 BARS_PANEL = 1.25  # inches
 
 
-def draw_bars(tasks: Sequence[Sequence[Record]], metric: str, setting: str, relevance: str = STRICT) -> Figure:
-    """Bars by query language, one panel a task; whiskers are the 95% intervals from questions.
-
-    Args:
-        tasks: the records of each task.
-        metric, setting: what is shown.
-        relevance: the rule of relevance it is scored under.
+def draw_bars(records: Sequence[Record], metric: str, setting: str, relevance: str = STRICT) -> Figure:
+    """Bars by query language, one panel for the records of each task; whiskers are the 95% intervals from questions.
 
     Raises:
         UsageError: too many records, or one without these scores.
-        RecordError: a record has none under this rule.
+        RecordError: a record has none under this rule of relevance.
     """
-    most = max(len(records) for records in tasks)
+    by_task: dict[str, list[Record]] = {}
+    for record in records:
+        by_task.setdefault(record.task.name, []).append(record)
+    most = max(map(len, by_task.values()))
     if most > len(COLOURS):
         raise UsageError(f"{most} records are too many to tell apart", remedy=f"name at most {len(COLOURS)}")
-    around = sum(0.55 + 0.13 * len(records) for records in tasks)
-    with drawing(BARS_PANEL * len(tasks) + around, len(tasks)) as (figure, axes):
-        for ax, records in zip(axes.flat, tasks, strict=True):
-            _bars_panel(ax, records, metric, setting, relevance)
+    height = sum(BARS_PANEL + 0.55 + 0.13 * len(of_task) for of_task in by_task.values())
+    with drawing(height, len(by_task)) as (figure, axes):
+        for ax, of_task in zip(axes.flat, by_task.values(), strict=True):
+            _bars_panel(ax, of_task, metric, setting, relevance)
         return figure
 
 
@@ -437,12 +401,10 @@ def _rows(comparisons: Sequence[Comparison]) -> list[ForestRow]:
     many = len({(one.a, one.b) for one in comparisons}) > 1
     if not many and all(one.scope == "macro" for one in comparisons):
         return [(one.setting, one) for one in comparisons]
-    settings = list(dict.fromkeys(one.setting for one in comparisons))
-    ordered = sorted(comparisons, key=lambda one: settings.index(one.setting))
     rows: list[ForestRow] = []
-    for setting, of_setting in groupby(ordered, key=lambda one: one.setting):
+    for setting in dict.fromkeys(one.setting for one in comparisons):
         rows.append((setting, None))
-        rows += [(_label(one, many), one) for one in of_setting]
+        rows += [(_label(one, many), one) for one in comparisons if one.setting == setting]
     return rows
 
 
@@ -491,25 +453,25 @@ def draw_frontier(points: Sequence[Point], title: str) -> Figure:
     """A scatter plot with the Pareto frontier among the points shown; numbers are explained below it."""
     from matplotlib.colors import Normalize
 
-    order, flags = by_rank(points), on_frontier(points)
+    ranked = by_rank(points)
     with drawing(2.9 + 0.13 * len(points)) as (figure, axes):
         ax = axes[0, 0]
-        chosen = sorted((points[i] for i in order if flags[i]), key=lambda point: point.preference)
-        own, multi = [point.own_first for point in chosen], [point.multilingual for point in chosen]
+        leaders = sorted((point for point, leads in ranked if leads), key=lambda point: point.preference)
+        own, multi = [point.own_first for point in leaders], [point.multilingual for point in leaders]
         ax.plot(own, multi, color=FAINT, linewidth=0.8, zorder=1)
         dots = ax.scatter(
-            [points[i].own_first for i in order],
-            [points[i].multilingual for i in order],
-            c=[points[i].monolingual for i in order],
+            [point.own_first for point, _ in ranked],
+            [point.multilingual for point, _ in ranked],
+            c=[point.monolingual for point, _ in ranked],
             norm=Normalize(0, 1),
             cmap=SEQUENTIAL,
             s=34,
-            edgecolors=[DARK if flags[i] else "white" for i in order],
+            edgecolors=[DARK if leads else "white" for _, leads in ranked],
             linewidths=0.8,
             zorder=2,
         )
-        for place, i in enumerate(order, start=1):
-            at = (points[i].own_first, points[i].multilingual)
+        for place, (point, _) in enumerate(ranked, start=1):
+            at = (point.own_first, point.multilingual)
             ax.annotate(str(place), at, xytext=(4, 3), textcoords="offset points")
         if points:
             ax.axvline(points[0].chance, color=DARK, linewidth=0.5, linestyle=":")
@@ -519,7 +481,7 @@ def draw_frontier(points: Sequence[Point], title: str) -> Figure:
         ax.set_ylabel("multilingual MAP")
         ax.set_title(title, loc="left")
         colour_bar(figure, ax, dots, "monolingual MAP")
-        lines = [f"{place}  {short(points[i].label, 50)}" for place, i in enumerate(order, start=1)]
+        lines = [f"{place}  {short(point.label, 50)}" for place, (point, _) in enumerate(ranked, start=1)]
         ax.text(0, -0.2, "\n".join(lines), transform=ax.transAxes, va="top")
         return figure
 

@@ -41,9 +41,10 @@ class Point:
         return abs(self.own_first - self.chance)
 
 
-def on_frontier(points: Sequence[Point]) -> list[bool]:
-    """Whether no other point has at least the multilingual MAP and at most the preference, and one of the two strictly.
+def by_rank(points: Sequence[Point]) -> list[tuple[Point, bool]]:
+    """The points by falling multilingual MAP, then by name: as table and drawings number them; is each on the frontier?
 
+    It is, unless another has at least its multilingual MAP and at most its preference, and one of the two strictly.
     The Pareto frontier among these points: it says nothing about encoders that are not among them, and nothing about
     what is certain. A random ranking is always at one end of it: it has no preference, and finds nothing.
     """
@@ -52,21 +53,14 @@ def on_frontier(points: Sequence[Point]) -> list[bool]:
         no_worse = a.multilingual >= b.multilingual and a.preference <= b.preference
         return no_worse and (a.multilingual > b.multilingual or a.preference < b.preference)
 
-    return [not any(beats(other, point) for other in points) for point in points]
+    ranked = sorted(points, key=lambda point: (-point.multilingual, point.label))
+    return [(point, not any(beats(other, point) for other in points)) for point in ranked]
 
 
-def by_rank(points: Sequence[Point]) -> list[int]:
-    """The places of the points by falling multilingual MAP, then by name: as table and drawings number them."""
-    return sorted(range(len(points)), key=lambda i: (-points[i].multilingual, points[i].label))
-
-
-def nearest(points: Sequence[Point]) -> list[int | None]:
-    """For each point the other closest in monolingual MAP (of equally close ones the first); None: it is alone."""
-    result: list[int | None] = []
-    for i, point in enumerate(points):
-        others = [j for j in range(len(points)) if j != i]
-        result.append(min(others, key=lambda j: abs(points[j].monolingual - point.monolingual)) if others else None)
-    return result
+def nearest(point: Point, points: Sequence[Point]) -> Point | None:
+    """The other point closest in monolingual MAP (of equally close ones the first); None: it is alone."""
+    others = [other for other in points if other is not point]
+    return min(others, key=lambda other: abs(other.monolingual - point.monolingual), default=None)
 
 
 def points_of(records: Sequence[Record], relevance: str = STRICT) -> list[Point]:
@@ -98,20 +92,19 @@ def points_of(records: Sequence[Record], relevance: str = STRICT) -> list[Point]
 
 def frontier_table(points: Sequence[Point], title: str) -> Table:
     """A row a point, by falling multilingual MAP: its figures, whether it is on the frontier, and its nearest."""
-    flags, matches, order = on_frontier(points), nearest(points), by_rank(points)
-    place = {i: str(number) for number, i in enumerate(order, start=1)}
+    ranked = by_rank(points)
+    place = {id(point): str(number) for number, (point, _) in enumerate(ranked, start=1)}
     rows = []
-    for i in order:
-        point, match = points[i], matches[i]
+    for point, leads in ranked:
         name = point.label if len(point.label) <= LABEL else point.label[: LABEL - 1] + "…"
-        cells = [place[i], name + (" *" if flags[i] else "")]
+        cells = [place[id(point)], name + (" *" if leads else "")]
         cells += [number(value) for value in (point.monolingual, point.multilingual, point.own_first)]
-        if match is None:
+        other = nearest(point, points)
+        if other is None:
             cells += ["–"] * 4
         else:
-            other = points[match]
             gap = point.monolingual - other.monolingual
-            cells += [place[match] if abs(gap) <= MATCH else f"({place[match]})", signed(gap)]
+            cells += [place[id(other)] if abs(gap) <= MATCH else f"({place[id(other)]})", signed(gap)]
             cells += [signed(point.multilingual - other.multilingual), signed(point.own_first - other.own_first)]
         rows.append(tuple(cells))
     figures = ("mono.\nMAP", "multi.\nMAP", "own\nfirst")

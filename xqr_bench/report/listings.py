@@ -51,21 +51,20 @@ def spearman(x: Mapping[str, float | None], y: Mapping[str, float]) -> tuple[flo
     from scipy import stats
 
     pairs = [(value, y[code]) for code, value in x.items() if value is not None and code in y]
-    columns = [[a for a, _ in pairs], [b for _, b in pairs]]
-    if len(pairs) < LEAST or any(len(set(column)) == 1 for column in columns):
+    if len(pairs) < LEAST or any(len(set(values)) == 1 for values in zip(*pairs, strict=True)):
         return None
-    return float(stats.spearmanr(*columns).statistic), len(pairs)
+    return float(stats.spearmanr(*zip(*pairs, strict=True)).statistic), len(pairs)
 
 
 def correlations(record: Record, metric: str) -> dict[tuple[str, str], tuple[float, int]]:
     """(covariate, setting) -> Spearman's rank correlation with the score, and the number of its languages."""
     table = {code: covariates(code) for code in record.task.languages}
-    pairs = {
-        (name, setting): spearman({code: of[name] for code, of in table.items()}, scores)
+    return {
+        (name, setting): rho
         for setting, scores in scores_by_language(record, metric).items()
         for name in covariates("")
+        if (rho := spearman({code: of[name] for code, of in table.items()}, scores)) is not None
     }
-    return {pair: rho for pair, rho in pairs.items() if rho is not None}
 
 
 def language_tables(record: Record, metric: str) -> list[Table]:
@@ -166,17 +165,14 @@ def cross_check_lines(checks: Sequence[CrossCheck]) -> list[str]:
     for check in checks:
         figures = (check.expected, check.worst, check.their_worst, check.best, check.their_best)
         cells = " ".join(f"{value:>10.6f}" for value in figures)
-        verdict = "" if check.agrees else "  DISAGREES"
-        lines.append(
-            f"{check.setting:<14} {check.metric:<12} {check.lists:>7,} {cells}  {check.difference:.1e}{verdict}"
-        )
+        line = f"{check.setting:<14} {check.metric:<12} {check.lists:>7,} {cells}  {check.difference:.1e}"
+        lines.append(line + ("" if check.agrees else "  DISAGREES"))
     wrong = sum(not check.agrees for check in checks)
+    verdict = f"agrees: no list differs by more than {TOLERANCE:g}"
     if not checks:
         verdict = "has none of the metrics of this record"
     elif wrong:
         verdict = f"disagrees on {wrong} of {len(checks)} figures: a list differs by more than {TOLERANCE:g}"
-    else:
-        verdict = f"agrees: no list differs by more than {TOLERANCE:g}"
     return [*lines, f"pytrec_eval {verdict}"]
 
 
@@ -275,28 +271,23 @@ def metrics_table() -> Table:
 
 def metrics_markdown() -> str:
     """One section a metric, as docs/metrics.md holds them."""
-    return "\n".join(_section(name, metric) for name, metric in metric_facts().items())
-
-
-def _section(name: str, metric: Metric) -> str:
-    settings = "all settings" if metric.settings == SETTINGS else ", ".join(metric.settings)
-    every_rank = "; needs the rank of every relevant" if metric.full_depth else ""
-    lines = [
-        f"### `{name}`",
-        "",
-        metric.summary[0].upper() + metric.summary[1:] + ".",
-        "",
-        f"- formula: {metric.formula}",
-        f"- kind: {metric.kind}; defined in: {settings}{every_rank}",
-        f"- source: {metric.source}",
-    ]
-    if metric.undefined_when:
-        lines.append(f"- undefined where: {metric.undefined_when}")
-    references = {"random reference": metric.random_reference, "floor": metric.floor, "ceiling": metric.ceiling}
-    named = [label for label, function in references.items() if function is not None]
-    if named:
-        lines.append(f"- printed beside it: {', '.join(named)}")
-    return "\n".join([*lines, ""])
+    lines = []
+    for name, metric in metric_facts().items():
+        settings = "all settings" if metric.settings == SETTINGS else ", ".join(metric.settings)
+        every_rank = "; needs the rank of every relevant" if metric.full_depth else ""
+        lines += [
+            f"### `{name}`\n\n{metric.summary[0].upper()}{metric.summary[1:]}.\n",
+            f"- formula: {metric.formula}",
+            f"- kind: {metric.kind}; defined in: {settings}{every_rank}",
+            f"- source: {metric.source}",
+        ]
+        if metric.undefined_when:
+            lines.append(f"- undefined where: {metric.undefined_when}")
+        references = {"random reference": metric.random_reference, "floor": metric.floor, "ceiling": metric.ceiling}
+        if named := [label for label, function in references.items() if function is not None]:
+            lines.append(f"- printed beside it: {', '.join(named)}")
+        lines.append("")
+    return "\n".join(lines)
 
 
 # How vectors lie: the geometry of an encoder, before and after a transform.

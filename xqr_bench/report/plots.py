@@ -13,13 +13,11 @@ from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS, STRICT, VA
 from xqr_bench.measure.certainty import variant_metrics
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.resampling import RESAMPLES
-from xqr_bench.record import Record, load_record
+from xqr_bench.record import load_record
 from xqr_bench.report import charts
 from xqr_bench.report.charts import check_output, save, under
 from xqr_bench.report.frontier import frontier_table, points_of
 from xqr_bench.report.table import Table
-
-__all__ = ["KINDS", "check_plot", "check_relevance", "plot_comparison", "plot_records"]
 
 KINDS = ("heatmap", "languages", "forest", "bias", "frontier")
 
@@ -90,17 +88,14 @@ def plot_records(
     # records hold no scores of language pairs under another rule: these come from the ranks
     records = [load_record(path, ranks=kind == "heatmap" and relevance != STRICT) for path in paths]
     if kind == "languages":
-        by_task: dict[str, list[Record]] = {}
-        for record in records:
-            by_task.setdefault(record.task.name, []).append(record)
-        return save(charts.draw_bars(list(by_task.values()), name, setting or MULTILINGUAL, relevance), output)
-    if kind == "frontier":
-        return save(
-            charts.draw_frontier(points_of(records, relevance), records[0].task.title + under(relevance)), output
-        )
-    if kind == "bias":
-        return save(charts.draw_heatmap([charts.position_matrix(record) for record in records]), output)
-    return save(charts.draw_heatmap([charts.score_matrix(record, name, relevance) for record in records]), output)
+        figure = charts.draw_bars(records, name, setting or MULTILINGUAL, relevance)
+    elif kind == "frontier":
+        figure = charts.draw_frontier(points_of(records, relevance), records[0].task.title + under(relevance))
+    elif kind == "bias":
+        figure = charts.draw_heatmap([charts.position_matrix(record) for record in records])
+    else:
+        figure = charts.draw_heatmap([charts.score_matrix(record, name, relevance) for record in records])
+    return save(figure, output)
 
 
 def frontier_of(paths: Sequence[Path], relevance: str = STRICT) -> Table:

@@ -21,34 +21,25 @@ from xqr_bench.report.table import Column, Table
 
 def protocol_lines(records: Sequence[Record]) -> list[str]:
     """Lines above the tables of one encoder; none for sentences alone, counted exactly."""
-    lines = list(dict.fromkeys(line for record in records for line in _of_encoder(record)))
-    for record in records:
-        lines += [f"{record.task.name}: {line}" for line in (*_of_transform(record), *_of_index(record))]
-    return lines
+    lines: dict[str, None] = {}
+    for template in (record.model.identity.candidate_context for record in records):
+        if template is not None:
+            named = f", as {template!r}" if template != DEFAULT_TEMPLATE else ""
+            lines[f"candidates: sentence with its paragraph{named}"] = None
+    return [*lines, *(f"{record.task.name}: {line}" for record in records for line in _of_vectors(record))]
 
 
-def _of_encoder(record: Record) -> Iterator[str]:
-    template = record.model.identity.candidate_context
-    if template is not None:
-        yield "candidates: sentence with its paragraph" + (f", as {template!r}" if template != DEFAULT_TEMPLATE else "")
-
-
-def _of_transform(record: Record) -> Iterator[str]:
-    transform = record.transform
+def _of_vectors(record: Record) -> Iterator[str]:
+    transform, index = record.transform, record.index
     if transform is not None:
         yield f"vectors: {transform.name}, each language and role by itself, estimated on {transform.source}"
-
-
-def _of_index(record: Record) -> Iterator[str]:
-    index = record.index
     if index is None:
         return
     parameters = ", ".join(f"{name} {value}" for name, value in index.parameters.items())
-    named = f"index {index.type}" + (f" ({parameters})" if parameters else "")
-    timed = (
-        f"built in {index.build_seconds:.2f} s, searched in {index.search_seconds:.1f} s, {index.bytes / 2**20:.1f} MiB"
+    yield (
+        f"index {index.type}{f' ({parameters})' if parameters else ''}, built in {index.build_seconds:.2f} s, "
+        f"searched in {index.search_seconds:.1f} s, {index.bytes / 2**20:.1f} MiB"
     )
-    yield f"{named}, {timed}"
     if index.depth is None:
         yield "its own vectors, counted exactly: the ranks are those of exact search"
         return
@@ -108,10 +99,13 @@ def _warnings(records: Sequence[Record]) -> Iterator[str]:
             yield f"{name} is a small demonstration: draw conclusions from --task xquad-r and --task mlqa-r"
 
 
-def _table(records: Sequence[Record], heading: str, parts: Iterable[str], rows: list[list[str]], title: str) -> Table:
-    """A column of names, and for each task these parts."""
+def _table(
+    title: str, records: Sequence[Record], heading: str, parts: Iterable[str], rows: Mapping[str, list[list[str]]]
+) -> Table:
+    """A row a name, with these parts of each record in columns."""
     figures = (Column(f"{record.task.name}\n{part}") for record in records for part in parts)
-    return Table(title, (Column(heading, "name"), *figures), rows, frame="open")
+    cells = [[name, *(cell for of_record in of_records for cell in of_record)] for name, of_records in rows.items()]
+    return Table(title, (Column(heading, "name"), *figures), cells, frame="open")
 
 
 def _macros(scores: Mapping[str, SettingScores], metric: str) -> list[str]:
@@ -120,11 +114,8 @@ def _macros(scores: Mapping[str, SettingScores], metric: str) -> list[str]:
 
 def main_table(records: Sequence[Record]) -> Table:
     """Scores: a row a metric, for each task the macro averages Mo. / Cr. / Mul."""
-    rows = [
-        [metric, *(cell for record in records for cell in _macros(record.scores, metric))]
-        for metric in _metrics(records, "score")
-    ]
-    return _table(records, "score", SHORT.values(), rows, records[0].model.name)
+    rows = {name: [_macros(record.scores, name) for record in records] for name in _metrics(records, "score")}
+    return _table(records[0].model.name, records, "score", SHORT.values(), rows)
 
 
 def bias_table(records: Sequence[Record]) -> Table:
@@ -136,33 +127,25 @@ def bias_table(records: Sequence[Record]) -> Table:
         if score is None:
             return ["", "", ""]
         random, ratio = score.random_reference, score.ratio_to_random
-        return [
-            with_half_width(score),
-            "" if random is None else number(random),
-            "" if ratio is None else f"{ratio:.3f}",
-        ]
+        texts = "" if random is None else number(random), "" if ratio is None else f"{ratio:.3f}"
+        return [with_half_width(score), *texts]
 
-    rows = [
-        [metric, *(cell for record in records for cell in cells(record, metric))]
-        for metric in _metrics(records, "bias")
-    ]
-    return _table(records, "bias (multilingual)", ("value", "random", "ratio"), rows, "")
+    rows = {name: [cells(record, name) for record in records] for name in _metrics(records, "bias")}
+    return _table("", records, "bias (multilingual)", ("value", "random", "ratio"), rows)
 
 
 def relevance_table(records: Sequence[Record], metric: str = "map") -> Group:
     """The same metric under each rule of relevance, and why one is missing."""
-    rows, reasons = [], []
-    for rule in dict.fromkeys([STRICT, *(name for record in records for name in record.relevance)]):
-        cells = []
-        for record in records:
-            under = record.relevance.get(rule)
-            cells += _macros(record.scores if rule == STRICT else under.scores if under else {}, metric)
-            if under is not None and under.undefined_reason is not None:
-                reasons.append(f"{record.task.name}: no {rule} relevance: {under.undefined_reason}")
-        if any(cells):
-            rows.append([rule, *cells])
-    table = _table(records, f"{metric} by relevance", SHORT.values(), rows, "")
-    return Group(*([table.terminal()] if len(rows) > 1 else []), *(Text(reason, style="dim") for reason in reasons))
+    rows, reasons = {STRICT: [_macros(record.scores, metric) for record in records]}, []
+    for rule in dict.fromkeys(name for record in records for name in record.relevance):
+        under = [record.relevance.get(rule) for record in records]
+        rows[rule] = [_macros(scored.scores if scored else {}, metric) for scored in under]
+        for record, scored in zip(records, under, strict=True):
+            if scored is not None and scored.undefined_reason is not None:
+                reasons.append(Text(f"{record.task.name}: no {rule} relevance: {scored.undefined_reason}", style="dim"))
+    rows = {rule: cells for rule, cells in rows.items() if any(map(any, cells))}
+    table = _table("", records, f"{metric} by relevance", SHORT.values(), rows)
+    return Group(*([table.terminal()] if len(rows) > 1 else []), *reasons)
 
 
 def weakest_languages(record: Record, metric: str = "map") -> str:

@@ -8,17 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from markupsafe import Markup
 from pydantic import ValidationError
 
 from xqr_bench import __version__
 from xqr_bench.board.model import (
     LEADERBOARD_VERSION,
     Figures,
-    LanguageFacts,
     Leaderboard,
     PublishedRow,
-    Representation,
     Row,
     TaskFacts,
 )
@@ -51,25 +48,20 @@ MAX_BOARD = 512 * 2**20  # bytes of a leaderboard JSON
 
 @dataclass(frozen=True)
 class MorePage:
-    """A page with its own place in the navigation, which both appear only where its data is there.
+    """A page with its own place in the navigation.
 
     Attributes:
         file: its name, such as `ratio.html`.
         title: its name in the navigation.
-        present: whether the leaderboard has what it shows.
-        make: the page, from the leaderboard and what every page needs (`title`, `root`, `navigation`, `footer`).
+        make: the page, from what every page needs (`title`, `root`, `navigation`, `footer`).
     """
 
     file: str
     title: str
-    present: Callable[[Leaderboard], bool]
-    make: Callable[[Leaderboard, dict[str, Any]], str]
+    make: Callable[[dict[str, Any]], str]
 
 
-MORE_PAGES: tuple[MorePage, ...] = ()
-
-
-def build_site(board: Leaderboard, out: Path | str, more: Sequence[MorePage] = MORE_PAGES) -> list[Path]:
+def build_site(board: Leaderboard, out: Path | str, more: Sequence[MorePage] = ()) -> list[Path]:
     """Write the site; the same leaderboard gives the same bytes.
 
     Args:
@@ -86,14 +78,13 @@ def build_site(board: Leaderboard, out: Path | str, more: Sequence[MorePage] = M
     folder = Path(out)
     old = _old_files(folder)
     pages = make_pages(board, more)
-    names = sorted(pages)
-    for name in old:
-        if name not in pages and (folder / name).is_file():
-            (folder / name).unlink()
-    for name in names:
-        write_text(folder / name, pages[name])
-    write_text(folder / LISTING, "".join(f"{name}\n" for name in names))
-    return [folder / "index.html", *(folder / name for name in names if name != "index.html")]
+    for path in {folder / name for name in old} - {folder / name for name in pages}:
+        if path.is_file():
+            path.unlink()
+    for name, text in pages.items():
+        write_text(folder / name, text)
+    write_text(folder / LISTING, "".join(f"{name}\n" for name in sorted(pages)))
+    return [folder / name for name in sorted(pages, key=lambda name: (name != "index.html", name))]
 
 
 def read_json(path: Path) -> Leaderboard:
@@ -122,14 +113,13 @@ def read_json(path: Path) -> Leaderboard:
     return board
 
 
-def make_pages(board: Leaderboard, more: Sequence[MorePage] = MORE_PAGES) -> dict[str, str]:
+def make_pages(board: Leaderboard, more: Sequence[MorePage] = ()) -> dict[str, str]:
     """The site as path -> text."""
     entries = make_entries(board)
-    shown = [page for page in more if page.present(board)]
     navigation = [
         ("index.html", "Leaderboard"),
         ("compare.html", "Compare"),
-        *((page.file, page.title) for page in shown),
+        *((page.file, page.title) for page in more),
         ("about.html", "About"),
     ]
     footer = _footer(board)
@@ -177,7 +167,7 @@ def make_pages(board: Leaderboard, more: Sequence[MorePage] = MORE_PAGES) -> dic
             )
             for entry in entries
         },
-        **{page.file: page.make(board, common(page.file, page.title)) for page in shown},
+        **{page.file: page.make(common(page.file, page.title)) for page in more},
         JSON_FILE: leaderboard_text(board),
     }
     return pages
@@ -228,65 +218,15 @@ def _old_files(folder: Path) -> list[str]:
 # What the page of one model shows, a section a task.
 
 
-@dataclass(frozen=True)
-class TextsRow:
-    """Texts and vectors of one language; None: not known."""
+def sections(entry: Entry, board: Leaderboard) -> list[dict[str, Any]]:
+    """What the template `task_section.html.jinja` shows of each task, in the order of the JSON's tasks.
 
-    language: LanguageFacts
-    queries: Representation
-    candidates: Representation | None
-    truncated: int | None
-
-
-@dataclass(frozen=True)
-class TaskSection:
-    """One task on a model's page; what a row does not bring is empty and not shown.
-
-    Attributes:
-        scores: metric -> setting -> figure, macro averages.
-        relevance: rule of relevance -> setting -> figure of MAP, the strict rule first; empty where it is the only one.
-        groups: (group, setting) -> figure of MAP, in order.
-        plots: setting -> bars of MAP by query language.
-        by_language: the same as a table.
-        pairs: MAP by language pair; the diagonal is monolingual.
-        bias: measure -> figure, macro averages.
-        bias_by_language: the same for each query language, with the test of a systematic order.
-        positions: mean place of each candidate language among the relevants.
-        texts: what is known of the texts of each language and their vectors.
-        marked: languages whose queries the encoder does not tell apart.
-        reasons: why figures are undefined, each once.
+    What a row does not bring is empty and not shown.
     """
-
-    name: str
-    task: TaskFacts
-    row: Row | PublishedRow
-    settings: list[str]
-    scores: dict[str, dict[str, Figure]]
-    relevance: dict[str, dict[str, Figure]]
-    groups: dict[str, dict[str, Figure]]
-    plots: dict[str, Markup]
-    by_language: list[tuple[LanguageFacts, dict[str, Figure | None]]]
-    pairs: list[HeatRow]
-    bias: Figures
-    bias_by_language: list[tuple[LanguageFacts, Figures]]
-    positions: list[HeatRow]
-    multilingual_map: Figure | None
-    texts: list[TextsRow]
-    marked: frozenset[str]
-    reasons: list[str]
-
-    @property
-    def record(self) -> Row | None:
-        """The row, where it has ranks."""
-        return self.row if isinstance(self.row, Row) else None
-
-
-def sections(entry: Entry, board: Leaderboard) -> list[TaskSection]:
-    """One section a task, in the order of the JSON's tasks."""
     return [_section(name, task, entry.rows[name]) for name, task in board.tasks.items() if name in entry.rows]
 
 
-def _section(name: str, task: TaskFacts, row: Row | PublishedRow) -> TaskSection:
+def _section(name: str, task: TaskFacts, row: Row | PublishedRow) -> dict[str, Any]:
     settings = [setting for setting in SETTINGS if setting in row.scores]
     by_language = {
         setting: {
@@ -296,46 +236,54 @@ def _section(name: str, task: TaskFacts, row: Row | PublishedRow) -> TaskSection
         }
         for setting in settings
     }
-    marked = frozenset(row.unrepresented if isinstance(row, Row) else ())
-    return TaskSection(
-        name=name,
-        task=task,
-        row=row,
-        settings=settings,
-        scores=_turned({setting: row.scores[setting].macro for setting in settings}, task.metrics),
-        relevance=_relevance(row, settings),
-        groups=_groups(row, settings),
-        plots={
+    record = row if isinstance(row, Row) else None
+    marked = frozenset(record.unrepresented if record else ())
+    return {
+        "name": name,
+        "task": task,
+        "row": row,
+        "record": record,
+        "settings": settings,
+        "scores": _turned({setting: row.scores[setting].macro for setting in settings}, task.metrics),
+        "relevance": _relevance(record, settings) if record else {},
+        "groups": _groups(row, settings),
+        "plots": {
             setting: bars(task.languages, figures, f"{SETTING_LABELS[setting]} MAP by query language, {name}", marked)
             for setting, figures in by_language.items()
             if figures
         },
-        by_language=[
+        "by_language": [
             (language, {setting: by_language[setting].get(language.code) for setting in settings})
             for language in task.languages
             if any(language.code in figures for figures in by_language.values())
         ],
-        pairs=_pairs(task, row, by_language.get(MONOLINGUAL, {})),
-        bias={key: row.bias.macro[key] for key in _ordered(row.bias.macro, task.metrics)},
-        bias_by_language=[
+        "pairs": _pairs(task, row, by_language.get(MONOLINGUAL, {})),
+        "bias": {key: row.bias.macro[key] for key in _ordered(row.bias.macro, task.metrics)},
+        "bias_by_language": [
             (language, row.bias.by_query_language[language.code])
             for language in task.languages
             if language.code in row.bias.by_query_language
         ],
-        positions=_positions(task, row),
-        multilingual_map=row.scores[MULTILINGUAL].macro.get(PAIR_METRIC) if MULTILINGUAL in settings else None,
-        texts=list(_texts(task, row)),
-        marked=marked,
-        reasons=list(dict.fromkeys(_reasons(row))),
-    )
+        "positions": _positions(task, row),
+        "multilingual_map": row.scores[MULTILINGUAL].macro.get(PAIR_METRIC) if MULTILINGUAL in settings else None,
+        "texts": _texts(task, record) if record else [],
+        "marked": marked,
+        "reasons": list(dict.fromkeys(_reasons(row))),
+    }
 
 
-def _texts(task: TaskFacts, row: Row | PublishedRow) -> Iterable[TextsRow]:
+def _texts(task: TaskFacts, record: Row) -> list[dict[str, Any]]:
+    """What is known of the texts of each language and their vectors."""
+    rows = []
     for language in task.languages:
-        texts = row.diagnostics.get(language.code) if isinstance(row, Row) else None
+        texts = record.diagnostics.get(language.code)
         if texts is not None and texts.queries is not None:
-            cut = [number for number in (texts.truncated_queries, texts.truncated_candidates) if number is not None]
-            yield TextsRow(language, texts.queries, texts.candidates, sum(cut) if len(cut) == 2 else None)
+            cut = (texts.truncated_queries, texts.truncated_candidates)
+            truncated = None if None in cut else sum(filter(None, cut))
+            rows.append(
+                {"language": language, "queries": texts.queries, "candidates": texts.candidates, "truncated": truncated}
+            )
+    return rows
 
 
 def _ordered(names: Iterable[str], order: list[str]) -> list[str]:
@@ -352,11 +300,10 @@ def _turned(by_setting: Mapping[str, Figures], order: list[str]) -> dict[str, di
     }
 
 
-def _relevance(row: Row | PublishedRow, settings: list[str]) -> dict[str, dict[str, Figure]]:
-    """Rule -> setting -> MAP, of rows that have another rule beside the strict one."""
-    rules = {STRICT: {setting: row.scores[setting].macro for setting in settings}}
-    if isinstance(row, Row):
-        rules |= {name: under.scores for name, under in row.relevance.items() if under.scores}
+def _relevance(record: Row, settings: list[str]) -> dict[str, dict[str, Figure]]:
+    """Rule -> setting -> MAP, of records that have another rule beside the strict one."""
+    rules = {STRICT: {setting: record.scores[setting].macro for setting in settings}}
+    rules |= {name: under.scores for name, under in record.relevance.items() if under.scores}
     if len(rules) == 1:
         return {}
     return {

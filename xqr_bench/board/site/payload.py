@@ -24,8 +24,7 @@ from xqr_bench.board.site.html import (
 )
 from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL, SETTINGS
 from xqr_bench.measure.scores import Figure
-from xqr_bench.report.frontier import PREFERENCE, Point, by_rank, frontier_table, on_frontier
-from xqr_bench.report.table import Table
+from xqr_bench.report.frontier import PREFERENCE, Point, by_rank, frontier_table
 from xqr_bench.report.text import visible
 
 # The rows of the leaderboard JSON put together: one entry a model and version, over all tasks.
@@ -243,25 +242,15 @@ def _short(value: float | None) -> float | None:
 WIDTH, HEIGHT, LEFT, BELOW = 360, 220, 40, 34
 
 
-@dataclass(frozen=True)
-class Panel:
-    """What the page shows of one task."""
-
-    task: str
-    title: str
-    drawing: Markup
-    table: Table
-
-
-def frontier_panels(board: Leaderboard) -> list[Panel]:
-    """A panel for each task with at least two rows that compete under the standard protocol and have the figures."""
+def frontier_panels(board: Leaderboard) -> list[dict[str, Any]]:
+    """Title, drawing and table of each task with at least two rows that compete under the standard protocol."""
     panels = []
     for name, task in board.tasks.items():
         rows = [row for row in board.rows if row.task == name and row.contest and row.protocol.name == "standard"]
         points = [point for row in rows if (point := _point(row)) is not None]
         if len(points) > 1:
             table = frontier_table(points, f"{task.title}: nearest rows in monolingual MAP")
-            panels.append(Panel(name, task.title, _drawing(points, task.title), table))
+            panels.append({"title": task.title, "drawing": _drawing(points, task.title), "table": table})
     return panels
 
 
@@ -278,8 +267,6 @@ def _point(row: Row) -> Point | None:
 
 def _drawing(points: Sequence[Point], title: str) -> Markup:
     """Circles, larger for more monolingual MAP, numbered as in the table; those on the frontier are filled."""
-    order = by_rank(points)
-    flags = on_frontier(points)
     top = max(0.1, *(point.multilingual for point in points)) * 1.1
 
     def at(own: float, multi: float) -> tuple[str, str]:
@@ -297,15 +284,14 @@ def _drawing(points: Sequence[Point], title: str) -> Markup:
     chance, low = at(points[0].chance, 0.0)
     parts.append(line("chance", (chance, chance), (0, low)))
     parts.append(words("tick", (WIDTH + LEFT) // 2, HEIGHT - 4, "own-language first"))
-    for place, i in enumerate(order, start=1):
-        point = points[i]
+    for place, (point, leads) in enumerate(by_rank(points), start=1):
         x, y = at(point.own_first, point.multilingual)
         says = (
             f"{point.label}: multilingual MAP {number(point.multilingual)}, own-language first "
             f"{number(point.own_first)}, monolingual MAP {number(point.monolingual)}"
         )
         circle = Markup('<g><title>{}</title><circle class="{}" cx="{}" cy="{}" r="{:.1f}"/>').format(
-            says, "on" if flags[i] else "off", x, y, 3 + 5 * point.monolingual
+            says, "on" if leads else "off", x, y, 3 + 5 * point.monolingual
         )
         parts += [circle, Markup('<text x="{}" y="{}">{}</text></g>').format(f"{float(x) + 9:.1f}", y, place)]
     return drawing("frontier", WIDTH, HEIGHT, label, parts)

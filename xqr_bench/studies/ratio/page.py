@@ -9,7 +9,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.site.build import MorePage
 from xqr_bench.board.site.html import TICKS, asset, drawing, line, render, words
 from xqr_bench.core.files import write_text
@@ -62,11 +61,7 @@ class Section:
 
 def ratio_page(study: Ratios) -> MorePage:
     """The study as a page of the site."""
-
-    def make(board: Leaderboard, common: dict[str, Any]) -> str:
-        return _render(study, **common)
-
-    return MorePage(FILE, TITLE, lambda board: True, make)
+    return MorePage(FILE, TITLE, lambda common: _render(study, **common))
 
 
 def write_report_page(study: Ratios, path: Path, json_file: str) -> Path:
