@@ -1,11 +1,9 @@
 """Embedders: texts of tasks -> vectors. Small classes that wrap one another, put together by `embedder_of`.
 
-Transformed(embedder)         each language's own part taken out of the vectors (`transform.py`)
- InContext(embedder)          each candidate with the text it stands in, instead of alone
-  Encoded(vectors of texts)   each distinct text of all tasks once; its vector goes wherever the text stands
-    Stored(Texts)             taken from the store where it is there, kept where it is new
-      Texts(encoder)          encoded, batch by batch
-  LookedUp(encoder)           vectors made elsewhere, found by id
+Transformed(embedder)  each language's own part taken out of the vectors (`transform.py`)
+ InContext(embedder)   each candidate with the text it stands in, instead of alone
+  Encoded(encoder)     each distinct text of all tasks once, from the store or batch by batch through the encoder
+  LookedUp(encoder)    vectors made elsewhere, found by id
 """
 
 from __future__ import annotations
@@ -13,9 +11,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Lock
-from typing import Protocol
 
 import numpy as np
 
@@ -40,7 +37,6 @@ from xqr_bench.encode.texts import (
     BoolArray,
     Embedder,
     Embeddings,
-    Flags,
     Group,
     embeddings_of,
     in_context,
@@ -89,55 +85,33 @@ def plan_shards(
     return [*shards, shard] if shard else shards
 
 
-@dataclass(frozen=True)
-class Block:
-    """Vectors of some texts of a group.
-
-    Attributes:
-        texts: their indices, int64 `[n]`.
-        vectors: float32 `[n, d]`, checked.
-        flags: uint8 `[n]`.
-        stored: whether they come from the store.
-    """
-
-    texts: IntArray
-    vectors: Vectors
-    flags: Flags
-    stored: bool = False
-
-
 class Batches:
-    """Calls an encoder with batches of a group.
-
-    Args:
-        encoder: whose identity then knows the dimensions.
-        group: the texts.
-        allow_zero: let vectors of only zeros pass.
-        observe: gets a note when batches become smaller.
+    """Calls an encoder with batches of a group; its identity then knows the dimensions.
 
     Attributes:
         done: texts of the group that have vectors, for messages.
     """
 
     def __init__(self, encoder: TextEncoder, group: Group, *, allow_zero: bool, observe: Observer) -> None:
-        size = len(group.texts)
         self.encoder = encoder
         self.group = group
         self.done = 0
         self._allow_zero = allow_zero
         self._observe = observe
-        self._flags: Flags = np.full(size, UNKNOWN, dtype=np.uint8)
-        self._lengths = np.ones(size, dtype=np.int64)  # all 1 where they are unknown
+        self._lengths = np.ones(len(group.texts), dtype=np.int64)  # all 1 where they are unknown
         self._checking = Lock()
         self._most: int | None = None
-        """Tokens with padding (or texts) that were found to fit into memory."""
+        """Tokens with padding (or texts) that were seen to fit into memory."""
+
+    def everything(self) -> Generator[tuple[IntArray, Vectors]]:
+        """Encode the whole group; see `encode`."""
+        texts = np.arange(len(self.group.texts))
+        self.measure(texts)
+        for shard in self.plan(texts):
+            yield from self.encode(shard)
 
     def measure(self, texts: IntArray) -> None:
-        """Count tokens, for the batches and for what is cut off.
-
-        Raises:
-            EncoderError: the tokenizer failed.
-        """
+        """Count tokens, for the batches and for what is cut off."""
         limit = self.encoder.identity.max_length
         for start in range(0, len(texts), MEASURED_AT_ONCE):
             part = texts[start : start + MEASURED_AT_ONCE]
@@ -147,27 +121,23 @@ class Batches:
                 raise self._failed(part, self.done, error) from error
             if counts is None:
                 return
-            self._flags[part] = 0 if limit is None else counts > limit
+            self.group.flags[part] = 0 if limit is None else counts > limit
             self._lengths[part] = counts if limit is None else np.minimum(counts, limit)
 
     def plan(self, texts: IntArray, shard_texts: float = np.inf, shard_tokens: float = np.inf) -> list[Shard]:
         """Cut measured texts into batches and shards, see `plan_shards`; by default one shard."""
         return plan_shards(texts, self._lengths[texts], self.encoder.limits, shard_texts, shard_tokens)
 
-    def encode(self, batches: Sequence[IntArray]) -> Generator[Block]:
-        """Yield the vectors of each batch, in order; several may be under way together.
-
-        Raises:
-            EncoderError: the encoder failed, or returned what cannot be scored.
-        """
+    def encode(self, batches: Sequence[IntArray]) -> Generator[tuple[IntArray, Vectors]]:
+        """Yield each batch and its vectors, in order, and flag its texts; several may be under way together."""
         starts = self.done + np.cumsum([0, *map(len, batches)])
         calls = list(zip(batches, starts.tolist(), strict=False))
         with closing(self.encoder.lanes.map(lambda call: self.vectors(*call), calls)) as results:
             for (batch, start), vectors in zip(calls, results, strict=True):
-                if self._flags[batch[0]] == UNKNOWN:
+                if self.group.flags[batch[0]] == UNKNOWN:
                     self._ask_what_is_cut_off(batch, start)
                 self.done += len(batch)
-                yield Block(batch, vectors, self._flags[batch])
+                yield batch, vectors
 
     def vectors(self, batch: IntArray, done: int = 0) -> Vectors:
         """Encode a batch, float32 `[rows, d]`, checked; halved when memory runs out. Threads may call it together.
@@ -205,11 +175,7 @@ class Batches:
         return vectors
 
     def check(self, batch: IntArray, vectors: Vectors) -> None:
-        """Check vectors of these texts, wherever they come from.
-
-        Raises:
-            EncoderError: other dimensions than before, or values that cannot be scored.
-        """
+        """Check vectors of these texts, wherever they come from."""
         self.encoder.check_dimensions(vectors.shape[1], lambda: self.group.name(int(batch[0])))
         name = self.encoder.name
         check_values(vectors, name, lambda row: self.group.name(int(batch[row])), allow_zero=self._allow_zero)
@@ -218,7 +184,6 @@ class Batches:
         return [self.group.texts[index] for index in batch]
 
     def _ask_what_is_cut_off(self, batch: IntArray, done: int) -> None:
-        """Note which texts of a batch the encoder says it cuts off, if it says so."""
         try:
             answers = self.encoder.truncated(self.group.role, self._texts(batch))
         except Exception as error:
@@ -232,7 +197,7 @@ class Batches:
                 found=f"shape {cut_off.shape} for {len(batch):,} texts",
                 remedy="return a list of bools as long as the list of texts, or leave the method out",
             )
-        self._flags[batch] = cut_off
+        self.group.flags[batch] = cut_off
 
     def _halved(self, batch: IntArray, done: int) -> Vectors:
         middle = len(batch) // 2
@@ -257,53 +222,13 @@ def _out_of_memory(error: Exception) -> bool:
 
 def _free_memory() -> None:
     torch = sys.modules.get("torch")
-    if torch is None:
-        return
     for device in ("cuda", "mps"):
         module = getattr(torch, device, None)
         if module is not None and module.is_available():
             module.empty_cache()
 
 
-# Vectors of texts: encoded, or from the store.
-
-
-class TextVectors(Protocol):
-    """Gives the vectors of a group of texts."""
-
-    encoder: TextEncoder
-
-    def blocks(self, group: Group) -> Generator[Block]:
-        """Yield the vectors of all texts of the group, each once, in any order."""
-        ...
-
-
-class Texts:
-    """Encodes texts.
-
-    Args:
-        encoder: the encoder.
-        allow_zero: let vectors of only zeros pass.
-        observe: gets notes of what a user should know.
-    """
-
-    def __init__(self, encoder: TextEncoder, *, allow_zero: bool, observe: Observer) -> None:
-        self.encoder = encoder
-        self.observe = observe
-        self._allow_zero = allow_zero
-
-    def batches(self, group: Group) -> Batches:
-        """The texts of a group, ready to be encoded."""
-        return Batches(self.encoder, group, allow_zero=self._allow_zero, observe=self.observe)
-
-    def blocks(self, group: Group) -> Generator[Block]:
-        """See TextVectors."""
-        batches = self.batches(group)
-        everything = np.arange(len(group.texts))
-        batches.measure(everything)
-        for shard in batches.plan(everything):
-            yield from batches.encode(shard)
-
+# The texts of a group through the store: taken where they are there, kept where they are encoded.
 
 WITNESSES = 4
 # a few float32 bits; another checkpoint of the same model is further away
@@ -311,121 +236,84 @@ WITNESS_TOLERANCE = 1e-4
 
 
 class Stored:
-    """Takes vectors from the store where they are there, and keeps those that are encoded.
+    """Takes vectors of a group from an encoder's shelf of the store where they are there, and keeps the others."""
 
-    Args:
-        texts: encodes those that are not there.
-        store: where vectors are kept (see `reason_not_kept` for encoders whose vectors never are).
-    """
-
-    def __init__(self, texts: Texts, store: VectorStore) -> None:
-        self.encoder = texts.encoder
-        self._texts = texts
+    def __init__(self, batches: Batches, shelf: Shelf, store: VectorStore) -> None:
+        self._batches = batches
+        self._group = batches.group
+        self._encoder = batches.encoder
+        self._shelf = shelf
         self._store = store
+        self._digests = [text_digest(text) for text in batches.group.texts]
+        self._index_of = {digest: index for index, digest in enumerate(self._digests)}
 
-    def blocks(self, group: Group) -> Generator[Block]:
-        """See TextVectors; when encoding fails, what was written stays."""
-        if not group.texts or reason_not_kept(self.encoder) is not None:
-            yield from self._texts.blocks(group)
-            return
-        key = encoder_key(self.encoder, group.role)
-        with open_shelf(self._store, key, self.encoder.identity.name, self._texts.observe) as shelf:
-            yield from self._texts.blocks(group) if shelf is None else self._through(shelf, group)
-        self._make_room()
+    def everything(self) -> Generator[tuple[IntArray, Vectors]]:
+        """Yield texts of the group and their vectors, each text once; what was written stays when encoding fails."""
+        self._check_witness()
+        for texts, vectors, flags in self._shelf.look_up(self._index_of):
+            self._batches.check(texts, vectors)
+            self._batches.done += len(texts)
+            self._group.flags[texts], self._group.stored[texts] = flags, True
+            yield texts, vectors
+        missing = np.flatnonzero(~self._group.stored)
+        if len(missing):
+            self._batches.measure(missing)
+            shards = self._plan(missing)
+            if needs_witness(self._encoder) and self._shelf.witness() is None and self._shelf.writable:
+                few = missing[np.unique(np.linspace(0, len(missing) - 1, WITNESSES).astype(np.int64))]
+                self._shelf.keep_witness([self._group.texts[index] for index in few], self._batches.vectors(few))
+            yield from self._encode(shards)
 
-    def _through(self, shelf: Shelf, group: Group) -> Generator[Block]:
-        batches = self._texts.batches(group)
-        digests = [text_digest(text) for text in group.texts]
-        index_of = {digest: index for index, digest in enumerate(digests)}
-        self._check_witness(shelf, group.role)
-        missing = np.ones(len(digests), dtype=np.bool_)
-        for texts, vectors, flags in shelf.look_up(index_of):
-            batches.check(texts, vectors)
-            batches.done += len(texts)
-            missing[texts] = False
-            yield Block(texts, vectors, flags, stored=True)
-        if missing.any():
-            batches.measure(np.flatnonzero(missing))
-            shards = self._plan(shelf, batches, missing, digests, index_of)
-            self._keep_witness(shelf, batches, np.flatnonzero(missing))
-            yield from self._encode(shelf, batches, shards, digests)
-
-    def _plan(
-        self, shelf: Shelf, batches: Batches, missing: BoolArray, digests: list[bytes], index_of: dict[bytes, int]
-    ) -> list[Shard]:
+    def _plan(self, missing: IntArray) -> list[Shard]:
         """First what an earlier run left unfinished, as it had planned it; then a new plan, written down."""
-        limits = {"rows": self.encoder.limits.rows, "tokens": self.encoder.limits.tokens}
-        wanted = {digests[index] for index in np.flatnonzero(missing)}
-        unfinished = shelf.unfinished(wanted, set(digests), limits)
-        first = [[np.array([index_of[digest] for digest in batch]) for batch in shard] for shard in unfinished]
-        left = missing.copy()
-        for shard in first:
-            left[np.concatenate(shard)] = False
-        new = batches.plan(np.flatnonzero(left), self._store.shard_texts, self._store.shard_tokens)
-        shelf.plan([_named(shard, digests) for shard in new], limits)
+        limits = {"rows": self._encoder.limits.rows, "tokens": self._encoder.limits.tokens}
+        unfinished = self._shelf.unfinished({self._digests[i] for i in missing}, set(self._digests), limits)
+        first = [[np.array([self._index_of[digest] for digest in batch]) for batch in shard] for shard in unfinished]
+        planned = np.concatenate([batch for shard in first for batch in shard]) if first else missing[:0]
+        left = np.setdiff1d(missing, planned)
+        new = self._batches.plan(left, self._store.shard_texts, self._store.shard_tokens)
+        self._shelf.plan([self._named(shard) for shard in new], limits)
         return [*first, *new]
 
-    def _encode(
-        self, shelf: Shelf, batches: Batches, shards: Sequence[Shard], digests: list[bytes]
-    ) -> Generator[Block]:
+    def _encode(self, shards: Sequence[Shard]) -> Generator[tuple[IntArray, Vectors]]:
         """Batches may be under way together, the next shard's too; each shard is kept when its last one is done."""
         try:
-            with closing(batches.encode([batch for shard in shards for batch in shard])) as blocks:
+            with closing(self._batches.encode([batch for shard in shards for batch in shard])) as encoded:
                 for shard in shards:
-                    done = []
+                    vectors = []
                     for _ in shard:
-                        block = next(blocks)
-                        yield block
-                        done.append(block)
-                    vectors = np.concatenate([block.vectors for block in done])
-                    shelf.write(_named(shard, digests), vectors, np.concatenate([block.flags for block in done]))
+                        batch = next(encoded)
+                        yield batch
+                        vectors.append(batch[1])
+                    flags = self._group.flags[np.concatenate(shard)]
+                    self._shelf.write(self._named(shard), np.concatenate(vectors), flags)
         except EncoderError as error:
-            if not shelf.written:
+            if not self._shelf.written:
                 raise
-            so_far = f"{shelf.written:,} texts encoded before are kept: the same command goes on after them"
+            so_far = f"{self._shelf.written:,} texts encoded before are kept: the same command goes on after them"
             remedy = f"{error.remedy}; {so_far}" if error.remedy else so_far
             raise EncoderError(error.problem, found=error.found, remedy=remedy) from error
 
-    def _check_witness(self, shelf: Shelf, role: Role) -> None:
+    def _named(self, shard: Shard) -> PlannedShard:
+        return tuple(tuple(self._digests[index] for index in batch) for batch in shard)
+
+    def _check_witness(self) -> None:
         """Encode a few texts again that were encoded before; when they come out otherwise, nothing kept is used."""
-        if not needs_witness(self.encoder) or shelf.empty:
+        if not needs_witness(self._encoder) or self._shelf.empty:
             return
-        witness = shelf.witness()
+        witness = self._shelf.witness()
         if witness is None:
-            shelf.discard("they have no witness")
+            self._shelf.discard("they have no witness")
             return
         texts, before = witness
         try:
-            now = self.encoder.matrix(self.encoder.call(role, list(texts)), len(texts))
+            now = self._encoder.matrix(self._encoder.call(self._group.role, list(texts)), len(texts))
         except Exception as error:  # whatever a plugin raises
-            shelf.discard(f"a text encoded before fails now ({type(error).__name__})")
+            self._shelf.discard(f"a text encoded before fails now ({type(error).__name__})")
             return
         tolerance = WITNESS_TOLERANCE * float(np.abs(before).max(initial=0))
         if now.shape != before.shape or not np.allclose(now, before, rtol=0, atol=tolerance):
-            shelf.discard("a text encoded before has another vector now, though the source is the same")
-
-    def _keep_witness(self, shelf: Shelf, batches: Batches, missing: IntArray) -> None:
-        if not needs_witness(self.encoder) or shelf.witness() is not None or not shelf.writable:
-            return
-        few = missing[np.unique(np.linspace(0, len(missing) - 1, WITNESSES).astype(np.int64))]
-        shelf.keep_witness([batches.group.texts[index] for index in few], batches.vectors(few))
-
-    def _make_room(self) -> None:
-        own = [key_digest(encoder_key(self.encoder, role)) for role in ROLES]
-        try:
-            removed = trim(self._store, own)
-        except OSError as error:
-            self._texts.observe.note(f"the embedding store could not be kept to its limit: {error}")
-            return
-        if removed:
-            self._texts.observe.note(
-                f"the embedding store was above its limit: the vectors of {len(removed)} encoders, used longest ago, "
-                "went"
-            )
-
-
-def _named(shard: Shard, digests: list[bytes]) -> PlannedShard:
-    return tuple(tuple(digests[index] for index in batch) for batch in shard)
+            self._shelf.discard("a text encoded before has another vector now, though the source is the same")
 
 
 # Vectors of tasks.
@@ -437,57 +325,67 @@ class Encoded:
     The longest texts come first: memory runs out at the start if it does, and the time left is not underestimated.
 
     Args:
-        texts: gives the vectors of texts.
+        encoder: the encoder.
+        store: where vectors are kept (see `reason_not_kept` for encoders whose vectors never are); None: nowhere.
         observe: hears of texts that are done, of those from the store at once.
+        allow_zero: let vectors of only zeros pass.
     """
 
-    def __init__(self, texts: TextVectors, observe: Observer) -> None:
-        self._texts = texts
+    def __init__(self, encoder: TextEncoder, store: VectorStore | None, observe: Observer, *, allow_zero: bool) -> None:
+        self._encoder = encoder
+        self._store = store
         self._observe = observe
+        self._allow_zero = allow_zero
 
     def embed(self, tasks: Sequence[TaskData]) -> Iterator[Embeddings]:
         """See Embedder."""
         clock = Clock()
         with clock.phase("encoding"):
-            groups = plan_groups(tasks, symmetric=self._texts.encoder.symmetric)
+            groups = plan_groups(tasks, symmetric=self._encoder.symmetric)
             with self._observe.phase("encoding", sum(len(group.texts) for group in groups)):
-                noted = [self._fill(group) for group in groups]
+                for group in groups:
+                    with closing(self._vectors(group)) as parts:  # whatever happens, the store is let go at once
+                        for texts, vectors in parts:
+                            for place in group.destinations:
+                                place.put(texts, vectors)
+                            self._observe.advance(len(texts))
         for task in tasks:
-            yield self._assembled(task, groups, noted, clock.seconds)
+            yield self._assembled(task, groups, clock.seconds)
 
-    def _fill(self, group: Group) -> tuple[Flags, BoolArray]:
-        """Fill the destinations of a group; return which texts are cut off, and which came from the store."""
-        flags: Flags = np.full(len(group.texts), UNKNOWN, dtype=np.uint8)
-        stored = np.zeros(len(group.texts), dtype=np.bool_)
-        with closing(self._texts.blocks(group)) as blocks:  # whatever happens here, the store is let go at once
-            for block in blocks:
-                for place in group.destinations:
-                    place.put(block.texts, block.vectors)
-                flags[block.texts] = block.flags
-                stored[block.texts] = block.stored
-                self._observe.advance(len(block.texts))
-        return flags, stored
+    def _vectors(self, group: Group) -> Generator[tuple[IntArray, Vectors]]:
+        """Yield texts of the group and their vectors, each text once, in any order."""
+        batches = Batches(self._encoder, group, allow_zero=self._allow_zero, observe=self._observe)
+        if self._store is None or not group.texts or reason_not_kept(self._encoder) is not None:
+            yield from batches.everything()
+            return
+        key = encoder_key(self._encoder, group.role)
+        with open_shelf(self._store, key, self._encoder.identity.name, self._observe) as shelf:
+            yield from (batches if shelf is None else Stored(batches, shelf, self._store)).everything()
+        try:
+            removed = trim(self._store, [key_digest(encoder_key(self._encoder, role)) for role in ROLES])
+        except OSError as error:
+            self._observe.note(f"the embedding store could not be kept to its limit: {error}")
+            return
+        if removed:
+            self._observe.note(
+                f"the embedding store was above its limit: the vectors of {len(removed)} encoders, used longest ago, "
+                "went"
+            )
 
-    def _assembled(
-        self,
-        task: TaskData,
-        groups: Sequence[Group],
-        noted: Sequence[tuple[Flags, BoolArray]],
-        seconds: Mapping[str, float],
-    ) -> Embeddings:
-        nothing = np.empty((0, self._texts.encoder.identity.dimensions or 0), dtype=np.float32)  # a role without texts
+    def _assembled(self, task: TaskData, groups: Sequence[Group], seconds: Mapping[str, float]) -> Embeddings:
+        nothing = np.empty((0, self._encoder.identity.dimensions or 0), dtype=np.float32)  # a role without texts
         vectors: dict[Role, Vectors] = {}
         cut_off: dict[Role, BoolArray] = {}
         distinct = from_store = 0
-        for group, (flags, stored) in zip(groups, noted, strict=True):
+        for group in groups:
             own = [place for place in group.destinations if place.task is task]
             for place in own:
                 vectors[place.role] = nothing if place.vectors is None else place.vectors
-                if not (flags == UNKNOWN).any():
-                    cut_off[place.role] = flags[place.text_of_row].astype(np.bool_)
+                if not (group.flags == UNKNOWN).any():
+                    cut_off[place.role] = group.flags[place.text_of_row].astype(np.bool_)
             texts = np.unique(np.concatenate([place.text_of_row for place in own]))
             distinct += len(texts)
-            from_store += int(stored[texts].sum())
+            from_store += int(group.stored[texts].sum())
         return embeddings_of(
             task,
             vectors,
@@ -499,13 +397,7 @@ class Encoded:
 
 
 class LookedUp:
-    """Takes vectors that are there already.
-
-    Args:
-        encoder: has them.
-        observe: hears of texts whose vectors were looked at.
-        allow_zero: let vectors of only zeros pass.
-    """
+    """Takes vectors that are there already."""
 
     def __init__(self, encoder: Precomputed, observe: Observer, *, allow_zero: bool) -> None:
         self._encoder = encoder
@@ -592,8 +484,7 @@ def embedder_of(
     if isinstance(encoder, Precomputed):
         embedder = LookedUp(encoder, observe, allow_zero=allow_zero_vectors)
     elif isinstance(encoder, TextEncoder):
-        texts = Texts(encoder, allow_zero=allow_zero_vectors, observe=observe)
-        embedder = Encoded(texts if store is None else Stored(texts, store), observe)
+        embedder = Encoded(encoder, store, observe, allow_zero=allow_zero_vectors)
     else:
         raise EncoderError(
             f"a {type(encoder).__name__} is not bound", remedy="pass it to xqr_bench.encode.load_encoder first"

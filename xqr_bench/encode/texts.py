@@ -91,7 +91,7 @@ class Destination:
         return rows, self.text_of_row[rows]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Group:
     """Texts that are encoded alike.
 
@@ -99,11 +99,17 @@ class Group:
         role: how to encode them.
         texts: distinct, the longest first, equally long ones in order of their characters.
         destinations: where their vectors go: in both roles when the encoder is symmetric.
+        flags: which are cut off, uint8 `[texts]`.
+        stored: of which the vectors came from the store, bool `[texts]`.
     """
 
     role: Role
     texts: list[str]
     destinations: tuple[Destination, ...]
+
+    def __post_init__(self) -> None:
+        self.flags: Flags = np.full(len(self.texts), UNKNOWN, dtype=np.uint8)
+        self.stored: BoolArray = np.zeros(len(self.texts), dtype=np.bool_)
 
     def name(self, index: int) -> str:
         """Name a text for a message by its first occurrence."""
