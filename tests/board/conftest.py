@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,13 @@ METRICS = ("map", "recall@1", "rank_distance", "language_position")
 Change = Callable[[Any], object]
 
 
-@pytest.fixture(autouse=True)
-def mini_board(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="package")
+def mini_board() -> Iterator[None]:
     """The mini task, as if it were not a demonstration."""
     spec = load_spec("mini").model_copy(update={"demonstration": False})
-    monkeypatch.setattr(check, "list_specs", lambda: [spec])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(check, "list_specs", lambda: [spec])
+        yield
 
 
 def submittable(record: Record) -> Record:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shutil import copytree
 
 import jsonschema
 import numpy as np
 import pytest
 
-from tests.board.conftest import score
+from tests.board.conftest import score, submittable
 from tests.conftest import needs_data
 from tests.kit import ROOT, edit, read_json, run
 from xqr_bench.board import check
@@ -47,23 +48,30 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def records(record: Record, noisy: Record, bounds: list[Record]) -> list[Record]:
-    return [record, noisy, score(Length()), *bounds]
+def filled(record: Record, noisy: Record, bounds: list[Record], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A board of five rows, one of them reproduced; nobody changes it."""
+    folder = tmp_path_factory.mktemp("filled")
+    for found in (record, noisy, score(Length()), *bounds):
+        submit(save_record(found, folder / "one" / "mini.json"), folder / "board")
+    reproduce(folder / "board/char-ngrams/1/mini.json")
+    return folder / "board"
+
+
+@pytest.fixture(scope="module")
+def text(filled: Path) -> str:
+    return leaderboard_text(read_leaderboard(filled))
 
 
 @pytest.fixture
-def filled(board: Path, records: list[Record], tmp_path: Path) -> Path:
-    for found in records:
-        submit(save_record(found, tmp_path / "one" / "mini.json"), board)
-    return board
+def data(text: str) -> dict:
+    return json.loads(text)
 
 
-def shown(board: Path) -> dict:
-    return json.loads(leaderboard_text(read_leaderboard(board)))
+def shown(board: Path, *, test: bool = True) -> dict:
+    return json.loads(leaderboard_text(read_leaderboard(board, test=test)))
 
 
-def test_it_follows_its_schema_and_is_deterministic(filled: Path) -> None:
-    text = leaderboard_text(read_leaderboard(filled))
+def test_it_follows_its_schema_and_is_deterministic(filled: Path, text: str) -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     jsonschema.validate(json.loads(text), SCHEMA)
     assert leaderboard_text(read_leaderboard(filled)) == text
@@ -71,9 +79,7 @@ def test_it_follows_its_schema_and_is_deterministic(filled: Path) -> None:
     assert str(filled) not in text
 
 
-def test_rows(filled: Path, record: Record) -> None:
-    reproduce(filled / "char-ngrams/1/mini.json")
-    data = shown(filled)
+def test_rows(data: dict, record: Record) -> None:
     kinds = {row["id"]: (row["kind"], row["contest"]) for row in data["rows"]}
     assert kinds == {
         "oracle/1/mini": ("ceiling", False),
@@ -115,8 +121,8 @@ def test_rows(filled: Path, record: Record) -> None:
     assert not any("close to perfect" in warning for warning in ceiling["warnings"])
 
 
-def test_task_facts(filled: Path) -> None:
-    facts = shown(filled)["tasks"]["mini"]
+def test_task_facts(data: dict) -> None:
+    facts = data["tasks"]["mini"]
     arabic = facts["languages"][0]
     assert (arabic["code"], arabic["name"], arabic["script"], arabic["right_to_left"]) == ("ar", "Arabic", "Arab", True)
     assert arabic["queries"] == 24
@@ -124,8 +130,8 @@ def test_task_facts(filled: Path) -> None:
     assert facts["groups"]["joshi-3"]["languages"] == ["el", "th"]
 
 
-def test_standings(filled: Path) -> None:
-    rows = {row["model"]: row["standing"]["multilingual"]["map"] for row in shown(filled)["rows"] if row["contest"]}
+def test_standings(data: dict) -> None:
+    rows = {row["model"]: row["standing"]["multilingual"]["map"] for row in data["rows"] if row["contest"]}
     assert rows["lab/length"]["verdict"] == "below the best"
     assert not rows["lab/length"]["tied_with_best"]
     assert rows["lab/length"]["place"] == 3
@@ -171,16 +177,16 @@ def test_protocols_are_not_compared(board: Path, record: Record, tmp_path: Path)
     assert "…" not in done.out  # nor a figure, where there is no terminal
 
 
-def test_faulty_submissions_are_not_shown(filled: Path) -> None:
-    edit(filled / "char-ngrams/1/mini.json", lambda data: data["scores"]["multilingual"]["map"].update(value=0.9))
-    data = shown(filled)
+def test_faulty_submissions_are_not_shown(filled: Path, board: Path) -> None:
+    copytree(filled, board)
+    edit(board / "char-ngrams/1/mini.json", lambda data: data["scores"]["multilingual"]["map"].update(value=0.9))
+    data = shown(board, test=False)
     assert "char-ngrams" not in [row["model"] for row in data["rows"]]
     (refused,) = data["refused"]
     assert refused["path"] == "char-ngrams/1/mini.json"
     assert refused["fault"].startswith("scores do not follow from the ranks: multilingual map")
-    assert (
-        "char-ngrams/1/mini.json: scores do not follow" in run("leaderboard", "show", "--leaderboard", str(filled)).out
-    )
+    printed = run("leaderboard", "show", "--leaderboard", str(board), "--no-tests").out
+    assert "char-ngrams/1/mini.json: scores do not follow" in printed
 
 
 def test_a_score_too_good(board: Path, bounds: list[Record], tmp_path: Path) -> None:
@@ -197,11 +203,10 @@ def test_a_score_too_good(board: Path, bounds: list[Record], tmp_path: Path) -> 
     assert any("close to perfect: was the encoder trained on this task?" in warning for warning in row["warnings"])
 
 
-def test_undefined_figures_are_null(board: Path, bounds: list[Record], tmp_path: Path) -> None:
-    made = evaluate("oracle", metrics=["map", "language_order_w"])[0]
-    made = made.model_copy(update={"task": made.task.model_copy(update={"demonstration": False})})
+def test_undefined_figures_are_null(board: Path, tmp_path: Path) -> None:
+    made = submittable(evaluate("oracle", metrics=["map", "language_order_w"])[0])
     submit(save_record(made, tmp_path / "one" / "mini.json"), board)
-    (row,) = shown(board)["rows"]
+    (row,) = shown(board, test=False)["rows"]
     figure = row["bias"]["macro"]["language_order_w"]
     assert figure["value"] is None
     assert "undefined_reason" in figure
@@ -258,13 +263,8 @@ def test_show_parts(filled: Path, record: Record) -> None:
         (("--json", "--language", "th"), "--json prints all figures: --language"),
     ],
 )
-def test_what_cannot_be_shown(board: Path, saved: Path, arguments: tuple[str, ...], message: str) -> None:
-    from shutil import copytree
-
-    board.mkdir()
-    copytree(ROOT / "leaderboard" / "published", board / "published")
-    submit(saved, board)
-    done = run("leaderboard", "show", "--leaderboard", str(board), "--no-tests", *arguments)
+def test_what_cannot_be_shown(filled: Path, arguments: tuple[str, ...], message: str) -> None:
+    done = run("leaderboard", "show", "--leaderboard", str(filled), "--no-tests", *arguments)
     assert (done.code, message in done.err) == (1, True), done.err
 
 

@@ -13,11 +13,17 @@ from xqr_bench.board.submissions import submit, verify
 from xqr_bench.record import Record, save_record
 
 
-@pytest.fixture
-def filled(board: Path, record: Record, noisy: Record, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def in_order(record: Record, noisy: Record, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("in-order")
     for found in (record, noisy):
-        submit(save_record(found, tmp_path / "one" / "mini.json"), board)
-    return board
+        submit(save_record(found, folder / "one" / "mini.json"), folder / "board")
+    return folder / "board"
+
+
+@pytest.fixture
+def filled(in_order: Path, board: Path) -> Path:
+    return Path(shutil.copytree(in_order, board))
 
 
 def faults(board: Path) -> list[str]:
