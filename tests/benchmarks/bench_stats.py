@@ -9,11 +9,10 @@ Prints the best of three. Expected on 2 free cores: all 132 settings of XQuAD-R 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
 
 import numpy as np
 
+from tests.benchmarks.runner import take_turns
 from tests.conftest import VECTORS
 from xqr_bench import evaluate
 from xqr_bench.encode import EncoderOptions
@@ -23,22 +22,12 @@ from xqr_bench.measure.panel import sampling_units
 from xqr_bench.measure.scores import all_per_query, score
 
 
-def best_of_three(action: Callable[[], object]) -> float:
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
 def main(task: str) -> None:
     a, b = (evaluate(f"precomputed:{VECTORS}", task, options=EncoderOptions(truncate_dim=k)) for k in (256, None))
     units, groups, metrics = sampling_units(a.ranks), a.task.groups, a.task.metrics
     values_a, values_b = (all_per_query(record.ranks, metrics) for record in (a, b))
     queries = np.load(VECTORS / task / "queries.npy").astype(np.float32)
     candidates = np.load(VECTORS / task / "candidates.npy").astype(np.float32)
-    product = best_of_three(lambda: queries @ candidates.T)
     scores, _ = score(values_b, groups)
 
     def compare(chosen: list[str] | None, intervals: bool) -> object:
@@ -52,8 +41,9 @@ def main(task: str) -> None:
         "all metrics, all figures: the same": lambda: compare(None, True),
         "intervals and order tests of a record": lambda: attach_certainty(scores, values_b, b.ranks, groups),
     }
-    for name, action in rows.items():
-        seconds = best_of_three(action)
+    best = {name: min(one.wall for one in spent) for name, spent in take_turns(rows, 3, warm=0).items()}
+    product = best["matrix product of the scores"]
+    for name, seconds in best.items():
         print(f"{seconds:8.3f} s  {seconds / product:6.2f} x  {name}")
 
 

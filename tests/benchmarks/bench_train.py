@@ -13,12 +13,11 @@ weights are the same.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,6 +28,7 @@ from sentence_transformers.sentence_transformer.losses import MultipleNegativesR
 from transformers import PrinterCallback
 from transformers.utils.logging import disable_progress_bar
 
+from tests.benchmarks.runner import Spent, options, timed
 from xqr_bench.core.memory import memory_kept
 from xqr_bench.train.batches import make_plan
 from xqr_bench.train.config import Recipe, get_recipe
@@ -85,13 +85,7 @@ def plain(model: Any, pairs: Dataset, recipe: Recipe) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=["minilm", "static"], default="minilm")
-    parser.add_argument("--updates", type=int, default=12)
-    parser.add_argument("--batch-size", type=int, default=16)
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
-    given = parser.parse_args()
+    given = options(__doc__, model=("minilm", "static"), updates=12, batch_size=16, runs=3, threads=1)
     torch.set_num_threads(given.threads)
     disable_progress_bar()
 
@@ -130,26 +124,23 @@ def main() -> None:
         "plain": lambda trained: plain(trained, rows, recipe),
         "plain, memory kept": kept,
     }
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    processor: dict[str, list[float]] = {name: [] for name in ways}
+    spent: dict[str, list[Spent]] = {name: [] for name in ways}
     digests: dict[str, set[str]] = {name: set() for name in ways}
     names = list(ways)
     for run in range(given.runs + 1):
         for name in names[run % 3 :] + names[: run % 3]:
             trained = model()
-            begin, begin_cpu = time.perf_counter(), time.process_time()
-            ways[name](trained)
-            spent, spent_cpu = time.perf_counter() - begin, time.process_time() - begin_cpu
+            took, _ = timed(partial(ways[name], trained))
             digests[name].add(weights_digest(trained))
             if run:
-                seconds[name].append(spent)
-                processor[name].append(spent_cpu)
+                spent[name].append(took)
     print(
         f"{given.model}, {plan.steps} updates of {plan.batch_size} pairs of {data.name}, {given.threads} thread(s), "
         f"median of {given.runs}"
     )
-    for what, found in (("wall", seconds), ("processor", processor)):
-        median = {name: statistics.median(spent) for name, spent in found.items()}
+    for clock, what in enumerate(("wall", "processor")):
+        found = {name: [took[clock] for took in all_of] for name, all_of in spent.items()}
+        median = {name: statistics.median(seconds) for name, seconds in found.items()}
         for name in names:
             ratio = "" if name == "ours" else f"; speed of ours to it {median[name] / median['ours']:.3f}"
             print(f"  {what}, {name}: {median[name]:.2f} s ({min(found[name]):.2f} to {max(found[name]):.2f}){ratio}")
