@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from xqr_bench.board.check import check_consistent
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.types import Ranks
 from xqr_bench.record import Record
+from xqr_bench.record.rank_files import check_consistent
 
 
 def ranks(gt: list[list[int]], eq: list[list[int]], columns: list[int]) -> Ranks:

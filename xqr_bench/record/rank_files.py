@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,20 +39,18 @@ def _canonical(ranks: Ranks) -> dict[str, NDArray[Any]]:
     named: dict[str, NDArray[Any]] = {
         "query_language": np.array(ranks.query_languages, dtype=object)[rows],
         "question": np.array(ranks.question_ids, dtype=object)[rows],
-        "article": ranks.articles[rows].astype(np.int32),
+        "article": ranks.articles[rows],
         "candidate": np.array(ranks.relevant_ids, dtype=object),
         "candidate_language": np.array(ranks.columns, dtype=object)[ranks.relevant_columns],
         "gain": ranks.gains.astype(np.float64),
     }
     for column, language in enumerate(ranks.columns):
-        named[f"gt_{language}"] = ranks.gt[:, column].astype(np.int32)
-        named[f"eq_{language}"] = ranks.eq[:, column].astype(np.int32)
+        named |= {f"gt_{language}": ranks.gt[:, column], f"eq_{language}": ranks.eq[:, column]}
     if ranks.own_gt is not None and ranks.own_eq is not None:
-        named |= {"own_gt": ranks.own_gt.astype(np.int32), "own_eq": ranks.own_eq.astype(np.int32)}
+        named |= {"own_gt": ranks.own_gt, "own_eq": ranks.own_eq}
     if ranks.top is not None:
-        for column, language in enumerate(ranks.columns):
-            named[f"{_TOP}{language}"] = ranks.top[rows, column].astype(np.int32)
-    return named
+        named |= {f"{_TOP}{language}": ranks.top[rows, column] for column, language in enumerate(ranks.columns)}
+    return {name: values.astype(np.int32) if values.dtype.kind == "i" else values for name, values in named.items()}
 
 
 def _facts(ranks: Ranks) -> dict[str, Any]:
@@ -122,11 +120,7 @@ def load_ranks(path: Path, rows: int | None = None) -> Ranks:
 
 
 def _known_columns(facts: Mapping[str, Any]) -> dict[str, strict_parquet.Kind]:
-    """The columns that a ranks file with these facts may have, in order.
-
-    Raises:
-        ValueError: the facts are of another format, or not as they are written.
-    """
+    """The columns of a ranks file with these facts, in order; ValueError where they are not as they are written."""
     if facts.get("format") != FORMAT:
         raise ValueError(f"its format is {str(facts.get('format'))[:40]!r}, not {FORMAT!r}")
     languages, sizes, depth = facts.get("columns"), facts.get("column_sizes"), facts.get("depth")
@@ -190,22 +184,20 @@ def check_possible(ranks: Ranks) -> None:
     Raises:
         RecordError: a count is negative or larger than its pool, or a relevant does not tie with itself.
     """
-    sizes = ranks.column_sizes[None, :]
+    sizes, each = ranks.column_sizes, (np.arange(ranks.n_relevants), ranks.relevant_columns)
     ranked = (ranks.gt >= 0).all(axis=1)
     problems = {
-        "a count is negative": (ranks.eq < 0).any(axis=1) | ((ranks.gt < 0).any(axis=1) & (ranks.depth is None)),
+        "a count is negative": (ranks.eq < 0).any(axis=1) | (~ranked & (ranks.depth is None)),
         "counts exceed the pool": ranked & (ranks.gt.astype(np.int64) + ranks.eq > sizes).any(axis=1),
-        "a relevant does not tie with itself": ranked
-        & (ranks.eq[np.arange(ranks.n_relevants), ranks.relevant_columns] < 1),
+        "a relevant does not tie with itself": ranked & (ranks.eq[each] < 1),
         "a gain is not positive": ~(ranks.gains > 0),
     }
     if ranks.own_gt is not None and ranks.own_eq is not None:
-        listed = ranks.own_gt >= 0
-        own_size = ranks.column_sizes[ranks.relevant_columns]
-        problems["counts within the own language exceed its pool"] = listed & (
-            ranks.own_gt.astype(np.int64) + ranks.own_eq > own_size
-        )
-        problems["a relevant does not tie with itself within its own language"] = listed & (ranks.own_eq < 1)
+        listed, above = ranks.own_gt >= 0, ranks.own_gt.astype(np.int64) + ranks.own_eq
+        problems |= {
+            "counts within the own language exceed its pool": listed & (above > sizes[ranks.relevant_columns]),
+            "a relevant does not tie with itself within its own language": listed & (ranks.own_eq < 1),
+        }
     if ranks.top is not None:
         top = ranks.top[ranks.row_queries]
         first = ranked & (ranks.gt.sum(axis=1) == 0)
@@ -216,6 +208,56 @@ def check_possible(ranks: Ranks) -> None:
             "a relevant has what stands first below it": ranked & ~first & (ranks.gt < top).any(axis=1),
         }
     refuse_impossible(ranks, problems)
+
+
+def check_consistent(ranks: Ranks) -> None:
+    """Check the relevants of each query against each other (`contradictions`), in rankings of their own too.
+
+    Raises:
+        RecordError: the counts contradict each other, or some that only rankings of their own have are not possible;
+            names the first query and relevant.
+    """
+    refuse_impossible(ranks, contradictions(ranks.row_queries, ranks.gt, ranks.eq, ranks.relevant_columns))
+    if ranks.own_gt is None or ranks.own_eq is None:
+        return
+    listed, sizes = ranks.own_gt >= 0, ranks.column_sizes[ranks.relevant_columns]
+    problems = {
+        "a count is negative": (ranks.own_eq < 0) | (~listed & (ranks.depth is None)),
+        "counts exceed the pool": listed & (ranks.own_gt.astype(np.int64) + ranks.own_eq > sizes),
+        "a relevant does not tie with itself": listed & (ranks.own_eq < 1),
+    }
+    refuse_impossible(ranks, problems)
+    lists = ranks.row_queries * len(ranks.columns) + ranks.relevant_columns
+    refuse_impossible(ranks, contradictions(lists, ranks.own_gt[:, None], ranks.own_eq[:, None]))
+
+
+def contradictions(
+    lists: IntArray, gt: NDArray[Any], eq: NDArray[Any], own: IntArray | None = None
+) -> dict[str, NDArray[np.bool_]]:
+    """Which relevants contradict others of the same list: problem -> bool `[relevants]`.
+
+    Two relevants of a list either have the same score, and then the same candidates above and beside them, or one
+    stands above the other, and then everything above and beside the upper one stands above the lower one, in each
+    pool. Relevants that tie are counted among the tied candidates of their own pool. Those without a rank (a `gt`
+    below 0) contradict nothing.
+
+    Args:
+        lists: the list of each relevant, int64 `[relevants]`.
+        gt, eq: its counts, `[relevants, pools]`.
+        own: its own pool, int64 `[relevants]`; None: there is one.
+    """
+    crossing, crowded = np.zeros((2, len(lists)), dtype=np.bool_)
+    order = np.flatnonzero((gt >= 0).all(axis=1))
+    order = order[np.lexsort((gt[order].sum(axis=1), lists[order]))]
+    lists, gt, eq = lists[order], gt[order].astype(np.int64), eq[order].astype(np.int64)
+    own = np.zeros(len(order), dtype=np.int64) if own is None else own[order]
+    together = lists[1:] == lists[:-1]
+    same = together & (gt[1:] == gt[:-1]).all(axis=1) & (eq[1:] == eq[:-1]).all(axis=1)
+    below = (gt[1:] >= gt[:-1] + eq[:-1]).all(axis=1)
+    block = np.cumsum(np.append(True, ~same))[: len(order)] * gt.shape[1] + own  # those of one pool that tie
+    crossing[order[1:]] = together & ~same & ~below
+    crowded[order] = np.bincount(block)[block] > eq[np.arange(len(order)), own]
+    return {"two relevants contradict each other": crossing, "more relevants tie than candidates do": crowded}
 
 
 def refuse_impossible(ranks: Ranks, problems: Mapping[str, Any], relevance: str = STRICT) -> None:
@@ -253,31 +295,30 @@ Columns = dict[str, NDArray[np.int32]]
 
 def _columns(name: str, strict: Ranks, variant: Ranks) -> Columns:
     """What is to be added to the strict ranks, by name, in order."""
+    columns: dict[str, NDArray[Any]]
     if name == LENIENT:
-        made: Columns = {}
-        for kind in ("gt", "eq"):
-            less = getattr(strict, kind) - getattr(variant, kind)
-            made |= {f"{kind}_{language}": less[:, column] for column, language in enumerate(strict.columns)}
-        if strict.own_gt is not None and strict.own_eq is not None:
-            made |= {kind: getattr(strict, kind) - getattr(variant, kind) for kind in ("own_gt", "own_eq")}
-        removed = np.zeros((strict.n_queries, len(strict.columns))) if variant.removed is None else variant.removed
-        rows = strict.row_queries
-        made |= {f"removed_{language}": removed[rows, column] for column, language in enumerate(strict.columns)}
-        return {key: values.astype(np.int32) for key, values in made.items()}
-    others = _others(strict, variant)
-    counts = (variant.own_gt, variant.own_eq, variant.gt[:, 0], variant.eq[:, 0])
-    found: dict[str, NDArray[Any]] = {"query": variant.row_queries, "column": variant.relevant_columns}
-    found |= {kind: values for kind, values in zip(_COUNTS, counts, strict=True) if values is not None}
-    return {key: values[others].astype(np.int32) for key, values in found.items()}
+        less = {kind: getattr(strict, kind) - getattr(variant, kind) for kind in ("gt", "eq")}
+        removed = np.asarray(variant.removed)[strict.row_queries]
+        columns = {f"{kind}_{code}": less[kind][:, i] for kind in ("gt", "eq") for i, code in enumerate(strict.columns)}
+        if strict.own_gt is not None:
+            columns |= {kind: getattr(strict, kind) - getattr(variant, kind) for kind in _OWN}
+        columns |= {f"removed_{code}": removed[:, i] for i, code in enumerate(strict.columns)}
+    else:
+        counts = (variant.own_gt, variant.own_eq, variant.gt[:, 0], variant.eq[:, 0])
+        columns = {"query": variant.row_queries, "column": variant.relevant_columns}
+        columns |= {kind: np.asarray(values) for kind, values in zip(_COUNTS, counts, strict=True)}
+        others = _others(strict, variant)
+        columns = {key: values[others] for key, values in columns.items()}
+    return {key: values.astype(np.int32) for key, values in columns.items()}
 
 
 def _others(strict: Ranks, variant: Ranks) -> NDArray[np.bool_]:
     """Which rows are not among the strict relevants, which come first in each query and column, bool `[relevants]`."""
     n = len(strict.columns)
     groups = variant.row_queries * n + variant.relevant_columns
-    known = np.bincount(strict.row_queries * n + strict.relevant_columns, minlength=strict.n_queries * n)
+    n_strict = np.bincount(strict.row_queries * n + strict.relevant_columns, minlength=strict.n_queries * n)
     first = np.searchsorted(groups, groups)
-    return np.asarray(np.arange(len(groups)) - first >= known[groups])
+    return np.asarray(np.arange(len(groups)) - first >= n_strict[groups])
 
 
 def _relevance_facts(name: str, strict: Ranks) -> dict[str, Any]:
@@ -302,7 +343,9 @@ def save_relevance(name: str, strict: Ranks, variant: Ranks, path: Path) -> None
     packing: dict[str, Any] = {}
     if name != LENIENT:
         columns["gt"] = columns["gt"] - columns["own_gt"]
-        columns |= {key: _differences(columns[key], _new(columns)) for key in _PACKED}
+        new = _new(columns)
+        for key in _PACKED:
+            columns[key] = columns[key] - np.where(new, np.int32(0), np.append(np.int32(0), columns[key][:-1]))
         packing = {
             "use_dictionary": [key for key in columns if key not in _PACKED],
             "column_encoding": dict.fromkeys(_PACKED, "BYTE_STREAM_SPLIT"),
@@ -310,20 +353,14 @@ def save_relevance(name: str, strict: Ranks, variant: Ranks, path: Path) -> None
     _write(_relevance_facts(name, strict), columns, path, **packing)
 
 
-def _new(columns: Mapping[str, NDArray[np.int32]]) -> NDArray[np.bool_]:
+def _new(columns: Columns) -> NDArray[np.bool_]:
     """Whether a row is the first of its query and column, bool `[rows]`."""
     query, column = columns["query"], columns["column"]
-    new = np.ones(len(query), dtype=np.bool_)
-    new[1:] = (query[1:] != query[:-1]) | (column[1:] != column[:-1])
-    return new
-
-
-def _differences(values: NDArray[np.int32], new: NDArray[np.bool_]) -> NDArray[np.int32]:
-    before = np.append(np.int32(0), values[:-1])
-    return values - np.where(new, np.int32(0), before)
+    return np.append(True, (query[1:] != query[:-1]) | (column[1:] != column[:-1]))[: len(query)]
 
 
 def _sums(differences: NDArray[np.int32], new: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Undo the differences from row to row."""
     total = np.cumsum(differences, dtype=np.int64)
     starts = np.flatnonzero(new)
     before = (total - differences)[starts]
@@ -357,11 +394,7 @@ def load_relevance(name: str, strict: Ranks, path: Path, rows: int | None = None
 
 
 def _known_relevance_columns(name: str, strict: Ranks, facts: dict[str, Any]) -> dict[str, strict_parquet.Kind]:
-    """The columns that a file of this rule may have, in order.
-
-    Raises:
-        ValueError: the facts are those of another file.
-    """
+    """The columns that a file of this rule may have, in order; ValueError where the facts are those of another."""
     if facts != _relevance_facts(name, strict):
         raise ValueError(f"it does not hold {name} relevance of {strict.task}")
     if name != LENIENT:
@@ -371,23 +404,18 @@ def _known_relevance_columns(name: str, strict: Ranks, facts: dict[str, Any]) ->
 
 
 def _lenient(strict: Ranks, columns: Columns) -> Ranks:
-    def matrix(kind: str) -> NDArray[np.int32]:
-        return np.column_stack([columns[f"{kind}_{language}"] for language in strict.columns])
-
-    removed = matrix("removed")
-    if len(removed) != strict.n_relevants or (removed != removed[strict.offsets[:-1]][strict.row_queries]).any():
+    less = {
+        kind: np.column_stack([columns[f"{kind}_{language}"] for language in strict.columns])
+        for kind in ("gt", "eq", "removed")
+    }
+    removed = less["removed"][strict.offsets[:-1]] if len(less["removed"]) == strict.n_relevants else None
+    if removed is None or (less["removed"] != removed[strict.row_queries]).any():
         raise ValueError("the rows are not those of the ranks file")
-    made = replace(
-        strict,
-        gt=strict.gt - matrix("gt"),
-        eq=strict.eq - matrix("eq"),
-        removed=removed[strict.offsets[:-1]],
-        top=None,
-        variants={},
-    )
+    gt, eq = strict.gt - less["gt"], strict.eq - less["eq"]
+    lenient = replace(strict, gt=gt, eq=eq, removed=removed, top=None, variants={})
     if strict.own_gt is None or strict.own_eq is None:
-        return made
-    return replace(made, own_gt=strict.own_gt - columns["own_gt"], own_eq=strict.own_eq - columns["own_eq"])
+        return lenient
+    return replace(lenient, own_gt=strict.own_gt - columns["own_gt"], own_eq=strict.own_eq - columns["own_eq"])
 
 
 def _paragraph(strict: Ranks, columns: Columns) -> Ranks:
@@ -408,74 +436,50 @@ def check_relevance(name: str, strict: Ranks, variant: Ranks) -> None:
     Raises:
         RecordError: a count is negative or larger than its pool, or two counts contradict each other.
     """
-    problems = _lenient_problems(strict, variant) if name == LENIENT else _paragraph_problems(strict, variant)
-    refuse_impossible(variant, problems, name)
+    check = _check_lenient if name == LENIENT else _check_paragraph
+    for problems in check(strict, variant):
+        refuse_impossible(variant, problems, name)
 
 
-def _lenient_problems(strict: Ranks, variant: Ranks) -> dict[str, Any]:
-    sizes = strict.column_sizes
-    removed = np.zeros((strict.n_queries, len(sizes)), dtype=np.int32) if variant.removed is None else variant.removed
-    above, beside = strict.gt - variant.gt, strict.eq - variant.eq
-    left = removed[strict.row_queries]
-    own = variant.eq[np.arange(strict.n_relevants), strict.relevant_columns]
+def _check_lenient(strict: Ranks, variant: Ranks) -> Iterator[dict[str, Any]]:
+    each = (np.arange(strict.n_relevants), strict.relevant_columns)
+    left = np.asarray(variant.removed)[strict.row_queries]
+    less_gt, less_eq = strict.gt - variant.gt, strict.eq - variant.eq
     unranked = (strict.gt < 0).any(axis=1)
-    problems: dict[str, Any] = {
+    yield {
         "a count is negative": (((variant.gt < 0) | (variant.eq < 0)).any(axis=1) & ~unranked)
-        | ((above < 0) | (beside < 0)).any(axis=1),
-        "a relevant without a rank has counts": unranked & ((above != 0) | (beside != 0)).any(axis=1),
-        "more candidates left than there are": (above + beside > left).any(axis=1) | (left > sizes).any(axis=1),
-        "a relevant does not tie with itself": (own < 1) & ~unranked,
+        | ((less_gt < 0) | (less_eq < 0)).any(axis=1),
+        "a relevant without a rank has counts": unranked & ((less_gt != 0) | (less_eq != 0)).any(axis=1),
+        "more candidates left than there are": ((less_gt + less_eq > left) | (left > strict.column_sizes)).any(axis=1),
+        "a relevant does not tie with itself": (variant.eq[each] < 1) & ~unranked,
     }
-    if variant.own_gt is not None and variant.own_eq is not None and strict.own_gt is not None:
-        own_left = left[np.arange(strict.n_relevants), strict.relevant_columns]
+    if strict.own_gt is not None:
         listed = strict.own_gt >= 0
-        problems["a count is negative in the own language"] = listed & ((variant.own_gt < 0) | (variant.own_eq < 1))
-        less = (strict.own_gt - variant.own_gt, strict.own_eq - variant.own_eq)  # type: ignore[operator]
-        problems["more candidates left the own language than there are"] = (
-            (less[0] < 0) | (less[1] < 0) | (less[0] + less[1] > np.where(listed, own_left, 0))
-        )
-    return problems
+        own_gt, own_eq = np.asarray(variant.own_gt), np.asarray(variant.own_eq)
+        less_gt, less_eq = strict.own_gt - own_gt, np.asarray(strict.own_eq) - own_eq
+        yield {
+            "a count is negative in the own language": listed & ((own_gt < 0) | (own_eq < 1)),
+            "more candidates left the own language than there are": (less_gt < 0)
+            | (less_eq < 0)
+            | (less_gt + less_eq > np.where(listed, left[each], 0)),
+        }
 
 
-def _paragraph_problems(strict: Ranks, variant: Ranks) -> dict[str, Any]:
+def _check_paragraph(strict: Ranks, variant: Ranks) -> Iterator[dict[str, Any]]:
     sizes = strict.column_sizes
     gt, eq, own_gt, own_eq = (
         np.asarray(values, dtype=np.int64)
         for values in (variant.gt[:, 0], variant.eq[:, 0], variant.own_gt, variant.own_eq)
     )
-    columns, queries = variant.relevant_columns, variant.row_queries
-    unranked, unlisted = (gt == -1) & (eq == 0), (own_gt == -1) & (own_eq == 0)
-    if strict.depth is None and (strict.gt >= 0).all() and (strict.own_gt is None or (strict.own_gt >= 0).all()):
-        unranked, unlisted = np.zeros_like(unranked), np.zeros_like(unlisted)  # neither cut nor without a list
-    problems: dict[str, Any] = {
+    # neither cut nor without a list: every relevant has a rank
+    complete = strict.depth is None and (strict.gt >= 0).all() and (strict.own_gt is None or (strict.own_gt >= 0).all())
+    unranked, unlisted = (gt == -1) & (eq == 0) & (not complete), (own_gt == -1) & (own_eq == 0) & (not complete)
+    yield {
         "a count is negative": (((gt < 0) | (eq < 1)) & ~unranked) | (((own_gt < 0) | (own_eq < 1)) & ~unlisted),
-        "counts exceed the pool": (gt + eq > sizes.sum()) | (own_gt + own_eq > sizes[columns]),
-        "two relevants contradict each other": _contradict(queries, gt, eq, unranked)
-        | _contradict(queries * len(sizes) + columns, own_gt, own_eq, unlisted),
+        "counts exceed the pool": (gt + eq > sizes.sum()) | (own_gt + own_eq > sizes[variant.relevant_columns]),
     }
+    yield contradictions(variant.row_queries, gt[:, None], eq[:, None])
+    lists = variant.row_queries * len(sizes) + variant.relevant_columns
+    yield contradictions(lists, own_gt[:, None], own_eq[:, None])
     if strict.own_gt is None:  # the own language is a part of the pool
-        more = (own_gt > gt) | (own_eq > eq) | (unranked != unlisted)
-        problems["the own language has more than the pool"] = more
-    return problems
-
-
-def _contradict(lists: IntArray, gt: NDArray[Any], eq: NDArray[Any], unranked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Rows that contradict the row above them in the same list, or are more than tie with one another.
-
-    Either the two tie, or everything above and beside the upper one stands above the lower one. Rows without a rank
-    contradict nothing.
-    """
-    if unranked.any():
-        found = np.zeros(len(gt), dtype=np.bool_)
-        kept = np.flatnonzero(~unranked)
-        found[kept] = _contradict(lists[kept], gt[kept], eq[kept], np.zeros(len(kept), dtype=np.bool_))
-        return found
-    order = np.lexsort((gt, lists))
-    lists, above, beside = lists[order], gt[order], eq[order]
-    together = lists[1:] == lists[:-1]
-    same = together & (above[1:] == above[:-1]) & (beside[1:] == beside[:-1])
-    found = np.zeros(len(order), dtype=np.bool_)
-    found[order[1:][together & ~same & (above[1:] < above[:-1] + beside[:-1])]] = True
-    block = np.cumsum(np.append(True, ~same)) - 1 if len(order) else order
-    found[order[np.bincount(block)[block] > beside]] = True
-    return found
+        yield {"the own language has more than the pool": (own_gt > gt) | (own_eq > eq) | (unranked != unlisted)}
