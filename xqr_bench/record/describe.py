@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.errors import RecordError
-from xqr_bench.core.types import Ranks, TaskData
+from xqr_bench.core.types import Candidate, Query, Ranks, TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, in_context
 from xqr_bench.measure.certainty import score_variant, variant_metrics
 from xqr_bench.measure.scores import Group
@@ -36,37 +38,25 @@ _AT_ONCE = 2048
 Vectors = NDArray[np.float32]
 
 
-def text_diagnostics(
-    texts: Sequence[str], given: Sequence[str], vectors: Vectors, encoder: BoundEncoder, *, similarity: str
+def _text_diagnostics(
+    texts: Sequence[str], given: Sequence[str], vectors: Vectors, encoder: BoundEncoder
 ) -> TextDiagnostics:
-    """Count distinct texts, vectors and tokens of one language and role.
-
-    Args:
-        texts: of the task.
-        given: what the encoder was given for them: the same, or each with its paragraph.
-        vectors: float32 `[texts, d]`.
-        encoder: tells tokens, where it knows them.
-        similarity: with cosine, vectors of one direction are the same vector.
-    """
+    """Distinct texts, vectors and tokens of one language and role; `given`: the texts as the encoder was given them."""
     first = list({text: row for row, text in reversed(list(enumerate(given)))}.values())
-    sizes = vector_groups(vectors[first], unit=similarity == "cosine")
+    sizes = vector_groups(vectors[first], unit=encoder.similarity == "cosine")
     sentences = list(dict.fromkeys(texts))
-    tokens = unknown = 0
-    known = True
-    for start in range(0, len(sentences), _AT_ONCE):
-        counted = encoder.tokens(sentences[start : start + _AT_ONCE])
-        if counted is None:
-            known = False
-            break
-        tokens += int(counted[0].sum())
-        unknown += int(counted[1].sum())
+    counted = [encoder.tokens(sentences[start : start + _AT_ONCE]) for start in range(0, len(sentences), _AT_ONCE)]
+    tokens, unknown = (
+        None if None in counted else sum(int(both[part].sum()) for both in counted if both is not None)
+        for part in (0, 1)
+    )
     return TextDiagnostics(
         texts=len(first),
         vectors=len(sizes),
         sharing=int(sizes[sizes > 1].sum()),
         characters=sum(map(len, sentences)),
-        tokens=tokens if known else None,
-        unknown_tokens=unknown if known else None,
+        tokens=tokens,
+        unknown_tokens=unknown,
     )
 
 
@@ -109,15 +99,21 @@ def _connected(rows: NDArray[np.float64]) -> NDArray[np.int64]:
     return groups
 
 
-def distinct_query_share(found: LanguageDiagnostics) -> float | None:
+def distinct_query_share(diagnostics: LanguageDiagnostics) -> float | None:
     """Distinct vectors over distinct texts of a language's queries; None where that is not known."""
-    return None if found.queries is None else found.queries.distinct_share
+    return None if diagnostics.queries is None else diagnostics.queries.distinct_share
+
+
+def _low_shares(diagnostics: dict[str, LanguageDiagnostics]) -> dict[str, float]:
+    """The distinct query shares below LEAST_DISTINCT, by language."""
+    shares = {code: distinct_query_share(of_language) for code, of_language in diagnostics.items()}
+    return {code: share for code, share in shares.items() if share is not None and share < LEAST_DISTINCT}
 
 
 def unrepresented_languages(record: Record) -> tuple[str, ...]:
     """The languages that are flagged: less than 95% distinct query vectors. Empty where nothing is known."""
-    shares = {code: distinct_query_share(found) for code, found in record.diagnostics.items()}
-    return tuple(code for code in record.task.languages if (share := shares.get(code)) is not None and _low(share))
+    flagged = _low_shares(record.diagnostics)
+    return tuple(code for code in record.task.languages if code in flagged)
 
 
 def represented_languages(record: Record) -> tuple[str, ...]:
@@ -128,22 +124,22 @@ def represented_languages(record: Record) -> tuple[str, ...]:
     Raises:
         RecordError: the record does not tell, as older ones and those of runs and baselines do not.
     """
-    if not any(found.queries is not None for found in record.diagnostics.values()):
+    if not any(diagnostics.queries is not None for diagnostics in record.diagnostics.values()):
         raise RecordError(
             f"the record of {record.model.name} on {record.task.name} does not tell how many vectors are distinct",
             found="an older record, or one without vectors",
             remedy="evaluate the encoder again",
         )
-    flagged = unrepresented_languages(record)
+    flagged = _low_shares(record.diagnostics)
     return tuple(code for code in record.task.languages if code not in flagged)
 
 
 def representation_warnings(diagnostics: dict[str, LanguageDiagnostics]) -> list[str]:
     """A warning that names the flagged languages, if there are any."""
     flagged = [
-        f"{code} {found.queries.vectors:,} vectors for {found.queries.texts:,} texts ({share:.0%})"
-        for code, found in diagnostics.items()
-        if found.queries is not None and (share := found.queries.distinct_share) is not None and _low(share)
+        f"{code} {queries.vectors:,} vectors for {queries.texts:,} texts ({share:.0%})"
+        for code, share in _low_shares(diagnostics).items()
+        if (queries := diagnostics[code].queries) is not None
     ]
     if not flagged:
         return []
@@ -153,33 +149,31 @@ def representation_warnings(diagnostics: dict[str, LanguageDiagnostics]) -> list
     ]
 
 
-def _low(share: float) -> bool:
-    return share < LEAST_DISTINCT
-
-
 # Task data and embeddings -> the parts of a record that describe them.
+
+
+def groups_of(spec: TaskSpec, languages: Sequence[str] | None = None) -> dict[str, Group]:
+    """The language groups of a task, among some of its languages (default: all), as records hold them."""
+    return {
+        name: Group(languages=group.members, missing=group.absent, undefined_reason=group.reason)
+        for name, group in spec.group_members(languages).items()
+    }
 
 
 def task_info(spec: TaskSpec, data: TaskData) -> TaskInfo:
     """The task as it is scored."""
-    groups = {
-        name: Group(languages=found.members, missing=found.absent, undefined_reason=found.reason)
-        for name, found in spec.group_members(data.languages).items()
-    }
-    counts = {
-        code: LanguageCounts(
-            queries=sum(query.language == code for query in data.queries), candidates=int(data.column_sizes[column])
-        )
-        for column, code in enumerate(data.languages)
-    }
+    queries = Counter(query.language for query in data.queries)
     return TaskInfo(
         name=spec.name,
         title=spec.title,
         languages=list(data.languages),
         settings=list(spec.settings),
         metrics=list(spec.metrics),
-        groups=groups,
-        counts=counts,
+        groups=groups_of(spec, data.languages),
+        counts={
+            code: LanguageCounts(queries=queries[code], candidates=size)
+            for code, size in zip(data.languages, data.column_sizes.tolist(), strict=True)
+        },
         n_questions=len({query.question for query in data.queries}),
         n_articles=len(set(data.clusters)),
         demonstration=spec.demonstration,
@@ -197,42 +191,33 @@ def language_diagnostics(data: TaskData, vectors: Embeddings, encoder: BoundEnco
         vectors: as the encoder made them.
         encoder: what made them.
     """
-    result = {}
-    queries = [(query.language, query.text, query.text) for query in data.queries]
-    given = in_context(data, encoder.identity.candidate_context).candidates
-    candidates = [(found.language, found.text, put.text) for found, put in zip(data.candidates, given, strict=True)]
-
-    def told(items: list[tuple[str, str, str]], rows: Vectors, code: str) -> TextDiagnostics:
-        here = [row for row, item in enumerate(items) if item[0] == code]
-        texts, given = [items[row][1] for row in here], [items[row][2] for row in here]
-        return text_diagnostics(texts, given, rows[here], encoder, similarity=encoder.similarity)
-
+    as_given = in_context(data, encoder.identity.candidate_context).candidates
+    roles: dict[str, tuple[Sequence[Query | Candidate], Sequence[Query | Candidate], Vectors]] = {
+        "queries": (data.queries, data.queries, vectors.queries),
+        "candidates": (data.candidates, as_given, vectors.candidates),
+    }
+    by_language = {}
     for code in data.languages:
         cut = (vectors.truncated or {}).get(code)
-        result[code] = LanguageDiagnostics(
-            truncated_queries=None if cut is None else cut["queries"],
-            truncated_candidates=None if cut is None else cut["candidates"],
-            zero_queries=vectors.zero_queries.get(code, 0),
-            zero_candidates=vectors.zero_candidates.get(code, 0),
-            queries=told(queries, vectors.queries, code),
-            candidates=told(candidates, vectors.candidates, code),
-        )
-    return result
+        fields: dict[str, Any] = {}
+        for role, (items, given, rows) in roles.items():
+            here = [row for row, item in enumerate(items) if item.language == code]
+            texts, given_texts = ([source[row].text for row in here] for source in (items, given))
+            fields[role] = _text_diagnostics(texts, given_texts, rows[here], encoder)
+            fields[f"truncated_{role}"] = None if cut is None else cut[role]
+            fields[f"zero_{role}"] = getattr(vectors, f"zero_{role}").get(code, 0)
+        by_language[code] = LanguageDiagnostics(**fields)
+    return by_language
 
 
 def truncation_warnings(vectors: Embeddings) -> list[str]:
     """A warning that names the languages whose texts were cut off, if any were."""
-    cut = {code: found["queries"] + found["candidates"] for code, found in (vectors.truncated or {}).items()}
-    if not any(cut.values()):
-        return []
+    cut = {code: sum(of_role.values()) for code, of_role in (vectors.truncated or {}).items()}
     listing = ", ".join(f"{code} {number}" for code, number in cut.items() if number)
-    return [f"texts longer than the encoder's length limit were cut off: {listing}"]
+    return [f"texts longer than the encoder's length limit were cut off: {listing}"] if listing else []
 
 
-NOT_COUNTED = "the ranks were not counted under it"
-
-
-def too_shallow(variant: Ranks, metrics: Sequence[str]) -> str | None:
+def _too_shallow(variant: Ranks, metrics: Sequence[str]) -> str | None:
     """Why a ranking is cut too high for the metrics once the sentences that repeat an answer have left it, or None."""
     if variant.depth is None or variant.removed is None:
         return None
@@ -252,8 +237,9 @@ def relevance_info(name: str, ranks: Ranks, info: TaskInfo) -> RelevanceInfo:
         info: the task as it is scored.
     """
     variant = ranks.variants.get(name)
-    reason = NOT_COUNTED if variant is None else too_shallow(variant, variant_metrics(name, info.metrics))
-    if variant is None or reason is not None:
+    if variant is None:
+        return RelevanceInfo(undefined_reason="the ranks were not counted under it")
+    if (reason := _too_shallow(variant, variant_metrics(name, info.metrics))) is not None:
         return RelevanceInfo(undefined_reason=reason)
     return RelevanceInfo(
         scores=score_variant(name, variant, info.metrics, info.settings, info.groups),
