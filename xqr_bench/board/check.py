@@ -166,7 +166,7 @@ def structure_digest(ranks: Ranks) -> str:
     return _digest(facts, ensure_ascii=False)
 
 
-def _digest(data: Any, **form: bool) -> str:
+def _digest(data: Any, **form: Any) -> str:
     """SHA-256 over the data as JSON."""
     return hashlib.sha256(json.dumps(data, **form).encode()).hexdigest()
 

@@ -33,7 +33,7 @@ KINDS = ("question", "sentence", "paragraph", "title")
 EXCERPT = 200
 
 
-class Found(NamedTuple):
+class Match(NamedTuple):
     """An evaluation text and its best place: exact before overlap, then the first."""
 
     kind: str
@@ -43,6 +43,7 @@ class Found(NamedTuple):
     exact: bool
     overlap: float
     place: str
+    evaluation_text: str
     text: str
     """The text it was found in, whole."""
 
@@ -69,7 +70,6 @@ class Findings:
         near: the share of grams from which a text is nearly the same.
         totals: kind -> language -> number of evaluation texts.
         found: ordered by kind, language and id.
-        texts: (kind, language, id) -> the evaluation text, of those found.
     """
 
     task: str
@@ -77,16 +77,15 @@ class Findings:
     n_texts: int
     near: float
     totals: Mapping[str, Mapping[str, int]]
-    found: tuple[Found, ...]
-    texts: Mapping[tuple[str, str, str], str]
+    found: tuple[Match, ...]
 
     def counts(self, language: str | None = None) -> dict[str, KindCounts]:
         """Kind -> counts, over all languages or in one."""
         table = {}
         for kind in KINDS:
-            here = [found for found in self.found if found.kind == kind and language in (None, found.language)]
-            exact = sum(found.exact for found in here)
-            near = sum(not found.exact and found.overlap >= self.near for found in here)
+            here = [match for match in self.found if match.kind == kind and language in (None, match.language)]
+            exact = sum(match.exact for match in here)
+            near = sum(not match.exact and match.overlap >= self.near for match in here)
             of_kind = self.totals[kind]
             total = sum(of_kind.values()) if language is None else of_kind[language]
             table[kind] = KindCounts(total=total, exact=exact, near=near, touched=len(here) - exact - near)
@@ -104,16 +103,25 @@ class Findings:
         some = any(counts[kind].exact + counts[kind].near for kind in KINDS if kind != "title")
         return EVALUATION_TEXT if some else None
 
-    def examples(self, limit: int = 3) -> list[Found]:
+    def examples(self, limit: int = 3) -> list[Match]:
         """Of each kind the first few, the best first."""
-        chosen: list[Found] = []
+        chosen: list[Match] = []
         for kind in KINDS:
-            of_kind = [found for found in self.found if found.kind == kind]
-            chosen += sorted(of_kind, key=lambda found: (not found.exact, -found.overlap))[:limit]
+            of_kind = [match for match in self.found if match.kind == kind]
+            chosen += sorted(of_kind, key=lambda match: (not match.exact, -match.overlap))[:limit]
         return chosen
 
     def to_json(self, limit: int = 3) -> dict[str, Any]:
         """Counts, and examples, for a file: `FoundTexts`, as data."""
+        examples = [
+            {
+                **match._asdict(),
+                "overlap": round(match.overlap, 4),
+                "evaluation_text": excerpt(match.evaluation_text),
+                "text": excerpt(match.text),
+            }
+            for match in self.examples(limit)
+        ]
         return FoundTexts(
             task=self.task,
             languages=list(self.languages),
@@ -122,13 +130,8 @@ class Findings:
             level=self.level,
             counts=self.counts(),
             by_language={code: self.counts(code) for code in self.languages},
-            examples=[self._example(found) for found in self.examples(limit)],
+            examples=examples,
         ).model_dump()
-
-    def _example(self, found: Found) -> dict[str, Any]:
-        shown = {"overlap": round(found.overlap, 4), "place": found.place}
-        texts = {"evaluation_text": excerpt(self.texts[found[:3]]), "text": excerpt(found.text)}
-        return {"kind": found.kind, "language": found.language, "id": found.id, "exact": found.exact, **shown, **texts}
 
 
 def excerpt(text: str) -> str:
@@ -184,7 +187,7 @@ class Exposure(BaseModel):
 
     @model_validator(mode="after")
     def _fits_what_was_found(self) -> Exposure:
-        if self.found is not None and self.found.level == EVALUATION_TEXT and self.level not in (EVALUATION_TEXT,):
+        if self.found is not None and self.found.level == EVALUATION_TEXT and self.level != EVALUATION_TEXT:
             raise ValueError(
                 f"{self.level!r} is declared, but evaluation texts were found in the training data; "
                 f"the level is {EVALUATION_TEXT!r}"
@@ -192,13 +195,11 @@ class Exposure(BaseModel):
         return self
 
 
-NO_TRAINING = Exposure(level=NONE_DECLARED, declared_by="xqr-bench", note="nothing is trained")
-UNDECLARED = Exposure()
-
-
 def default_exposure(kind: str) -> Exposure:
     """Of a record that declares nothing, by its model's kind: what is built in or a baseline learns from no text."""
-    return NO_TRAINING if kind in ("builtin", "baseline") else UNDECLARED
+    if kind in ("builtin", "baseline"):
+        return Exposure(level=NONE_DECLARED, declared_by="xqr-bench", note="nothing is trained")
+    return Exposure()
 
 
 def read_declaration(text: str, task: str, *, note: str | None = None) -> Exposure:
@@ -242,19 +243,19 @@ def _from_file(path: Path, task: str) -> dict[str, Any]:
         data = {"found": {data["task"]: data}}
     if not isinstance(data, dict) or not ({"exposure", "found"} & set(data)):
         raise UsageError(f"{path} declares no exposure", remedy="docs/exposure.md shows the form")
-    declared, found = data.get("exposure", {}), data.get("found", {})
-    if not isinstance(declared, Mapping) or not isinstance(found, Mapping) or task not in {**declared, **found}:
-        known = [name for part in (declared, found) if isinstance(part, Mapping) for name in part]
+    declared, searched = data.get("exposure", {}), data.get("found", {})
+    if not isinstance(declared, Mapping) or not isinstance(searched, Mapping) or task not in {**declared, **searched}:
+        named = [name for part in (declared, searched) if isinstance(part, Mapping) for name in part]
         raise UsageError(
-            f"{path} says nothing about {task}", found=", ".join(known) or "nothing", remedy=f"add {task} to it"
+            f"{path} says nothing about {task}", found=", ".join(named) or "nothing", remedy=f"add {task} to it"
         )
-    said = declared.get(task)
-    made: dict[str, Any] = {"level": said} if isinstance(said, str) else dict(said or {})
+    stated = declared.get(task)
+    made: dict[str, Any] = {"level": stated} if isinstance(stated, str) else dict(stated or {})
     level = made.get("level")
-    if said is not None and level not in LEVELS:
+    if stated is not None and level not in LEVELS:
         raise UnknownNameError("level of exposure", str(level), LEVELS, remedy=f"use one of {levels}")
-    if task in found:
-        made["found"] = found[task]
-        if said is None:  # a search alone proves what is there, never what is not
-            made["level"] = found[task].get("level") or UNKNOWN
+    if task in searched:
+        made["found"] = searched[task]
+        if stated is None:  # a search alone proves what is there, never what is not
+            made["level"] = searched[task].get("level") or UNKNOWN
     return made

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import gzip
 import unicodedata
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.types import Candidate, IntArray, TaskData
-from xqr_bench.record.exposure import KINDS, Findings, Found
+from xqr_bench.record.exposure import KINDS, Findings, Match
 
 # Text -> units: what is compared when texts are looked for in other texts.
 #
@@ -84,36 +84,16 @@ def weight(unit: str) -> int:
     return _character_weight(ord(unit)) if len(unit) == 1 and not unit.isdecimal() else WORD
 
 
-# Runs of units that stand both in a known set and in a stream of texts, found by hashes and then compared.
+# Runs of units that stand both in an evaluation task and in a stream of texts, found by hashes and then compared.
 #
-# The known texts (an evaluation task) are few, so every run of 8 words of them is kept: an exact index. MinHash would
-# estimate the same overlap for sets too large to keep; there is no need to estimate here.
+# The texts of a task are few, so every run of 8 words of them is kept: an exact index. MinHash would estimate the same
+# overlap for sets too large to keep; there is no need to estimate here.
 
 GRAM = 8 * WORD
 """Weight of a gram: 8 words."""
 BREAK = 0
-"""Stands for every unit that no known text has, and between texts."""
+"""Stands for every unit that no text of the task has, and between texts."""
 _Words = NDArray[np.uint64]
-
-
-class Vocabulary:
-    """Numbers of units, 1 .. V; whatever is not in it is BREAK."""
-
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._numbers: dict[str, int] = {}
-        for text in texts:
-            for unit in units(text):
-                self._numbers.setdefault(unit, len(self._numbers) + 1)
-        self._weights = np.array([WORD, *map(weight, self._numbers)], dtype=np.int64)
-
-    def numbers(self, text: str) -> list[int]:
-        """The units of a text by number."""
-        known = self._numbers
-        return [known.get(unit, BREAK) for unit in units(text)]
-
-    def weights(self, numbers: IntArray) -> IntArray:
-        """Weight of each unit, int64 `[units]`; that of an unknown one is a word's."""
-        return self._weights[numbers]
 
 
 class Stream:
@@ -156,46 +136,52 @@ class Stream:
 
     def hashes(self, starts: IntArray, ends: IntArray) -> _Words:
         """Hash of each run, uint64 `[runs]`."""
-        found: _Words = (self._sums[ends] - self._sums[starts]) * self._inverse[starts]
-        return found
+        return np.asarray((self._sums[ends] - self._sums[starts]) * self._inverse[starts])
 
 
-class RunSet:
-    """Known runs of a stream; finds those that stand in another.
+class Runs:
+    """Runs of a stream, with the items that each stands in; finds those that stand in another stream too.
 
     Args:
         stream: where they stand.
         starts, ends: int64 `[runs]`; equal runs are one.
+        items: number of the item that each stands in.
 
     Attributes:
-        number: which of the distinct runs each given one is, int64 `[runs]`.
+        lengths: of the runs, each once.
+        items: of each distinct run, each once.
     """
 
-    def __init__(self, stream: Stream, starts: IntArray, ends: IntArray) -> None:
+    def __init__(self, stream: Stream, starts: IntArray, ends: IntArray, items: IntArray) -> None:
         self._stream = stream
-        self._hashes, first, number = np.unique(stream.hashes(starts, ends), return_index=True, return_inverse=True)
+        self._hashes, first, run = np.unique(stream.hashes(starts, ends), return_index=True, return_inverse=True)
         self._starts, self._lengths = starts[first], (ends - starts)[first]
-        self.number: IntArray = number.astype(np.int64)
         self.lengths: list[int] = np.unique(self._lengths).tolist()
+        pairs = np.unique(np.column_stack([run, items]), axis=0)
+        self.items: IntArray = pairs[:, 1]
+        self._edges = np.searchsorted(pairs[:, 0], np.arange(len(first) + 1))
 
-    def among(self, stream: Stream, starts: IntArray, ends: IntArray) -> tuple[IntArray, IntArray]:
-        """Those of the stream's runs that are known: which of the given, and the number of the known run."""
-        none = np.zeros(0, dtype=np.int64)
-        if not len(self._hashes) or not len(starts):
-            return none, none
+    def among(self, stream: Stream, starts: IntArray, ends: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+        """Those of the stream's runs that are one of these, for each item of it: start, number of the run, item."""
+        if not len(self._hashes):
+            return starts[:0], starts[:0], starts[:0]
         hashes = stream.hashes(starts, ends)
-        place = np.searchsorted(self._hashes, hashes).clip(max=len(self._hashes) - 1)
-        likely = np.flatnonzero((self._hashes[place] == hashes) & (self._lengths[place] == ends - starts))
-        same = self._same(stream, starts[likely], place[likely])
-        return likely[same], place[likely][same]
+        run = np.searchsorted(self._hashes, hashes).clip(max=len(self._hashes) - 1)
+        likely = np.flatnonzero((self._hashes[run] == hashes) & (self._lengths[run] == ends - starts))
+        likely = likely[self._same(stream, starts[likely], run[likely])]
+        starts, run = starts[likely], run[likely]
+        first, counts = self._edges[run], self._edges[run + 1] - self._edges[run]
+        which = np.repeat(np.arange(len(run)), counts)
+        within = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return starts[which], run[which], self.items[first[which] + within]
 
-    def _same(self, stream: Stream, starts: IntArray, known: IntArray) -> NDArray[np.bool_]:
+    def _same(self, stream: Stream, starts: IntArray, run: IntArray) -> NDArray[np.bool_]:
         """Whether the runs themselves are equal, and not only their hashes."""
         same = np.ones(len(starts), dtype=bool)
-        lengths = self._lengths[known]
+        lengths = self._lengths[run]
         for k in range(int(lengths.max(initial=0))):
             inside = np.flatnonzero(lengths > k)
-            mine = self._stream.numbers[self._starts[known[inside]] + k]
+            mine = self._stream.numbers[self._starts[run[inside]] + k]
             same[inside] &= stream.numbers[starts[inside] + k] == mine
         return same
 
@@ -240,18 +226,19 @@ class Hit(NamedTuple):
     Attributes:
         kind: question, sentence, paragraph or title.
         members: (language, id) of those that have this text; translations may share it.
+        text: the evaluation text.
         exact: the whole of it stands there, after normalisation (of a title: it is the whole of the text).
         overlap: share of its grams that stand there, in 0 .. 1; 1 for an exact hit.
     """
 
     kind: str
     members: tuple[tuple[str, str], ...]
+    text: str
     exact: bool
     overlap: float
 
 
-@dataclass(frozen=True)
-class _Item:
+class _Item(NamedTuple):
     kind: str
     units: bytes
     text: str
@@ -261,54 +248,53 @@ class _Item:
 class EvaluationTexts:
     """The questions, sentences, paragraphs and titles of a task, indexed to be found in other texts.
 
-    A gram is the shortest run of units that weighs at least 8 words (`xqr_bench.record.exposure_search`). A text is
-    found exactly where all of its units stand in a row, and partly where some of its grams do. Texts below 4 words,
-    and titles, are found only where they are the whole of a text. Empty ones are left out.
+    A gram is the shortest run of units that weighs at least 8 words. A text is found exactly where all of its units
+    stand in a row, and partly where some of its grams do. Texts below 4 words, and titles, are found only where they
+    are the whole of a text. Empty ones are left out.
 
     Args:
         data: the task, in whatever languages are to be looked for.
     """
 
     def __init__(self, data: TaskData) -> None:
-        self.data = data
         named = list(_texts_of_task(data))
-        self._vocabulary = Vocabulary(text for *_, text in named)
+        self._numbers: dict[str, int] = {}  # of each unit, from 1
+        for *_, text in named:
+            for unit in units(text):
+                self._numbers.setdefault(unit, len(self._numbers) + 1)
+        self._weights = np.array([WORD, *map(weight, self._numbers)], dtype=np.int64)
         distinct: dict[tuple[str, bytes], _Item] = {}
         for kind, language, name, text in named:
-            units = _packed(self._vocabulary.numbers(text))
-            if units:
-                item = distinct.setdefault((kind, units), _Item(kind, units, text, []))
+            if packed := self._packed(text):
+                item = distinct.setdefault((kind, packed), _Item(kind, packed, text, []))
                 item.members.append((language, name))
         self.items = tuple(distinct.values())
-        self._index()
-
-    def _index(self) -> None:
         stream, edges = self._stream([item.units for item in self.items])
         lengths = np.diff(edges) - 1
         weighs = stream.mass[edges[:-1] + lengths] - stream.mass[edges[:-1]]
         whole_only = np.array([item.kind == "title" for item in self.items], dtype=bool) | (weighs < LEAST)
-        short = np.flatnonzero(~whole_only & (weighs < GRAM))
         self._whole: defaultdict[bytes, list[int]] = defaultdict(list)
-        for number in np.flatnonzero(whole_only):
-            self._whole[self.items[number].units].append(int(number))
-
-        self._short = RunSet(stream, edges[short], edges[short] + lengths[short])
-        self._of_short = _Postings(self._short.number, short)
-
+        for number in np.flatnonzero(whole_only).tolist():
+            self._whole[self.items[number].units].append(number)
+        short = np.flatnonzero(~whole_only & (weighs < GRAM))
+        self._short = Runs(stream, edges[short], edges[short] + lengths[short], short)
         starts, ends = stream.grams()
         owner = np.searchsorted(edges, starts, side="right") - 1
-        kept = ~whole_only[owner]
-        self._grams = RunSet(stream, starts[kept], ends[kept])
-        self._of_gram = _Postings(self._grams.number, owner[kept])
+        partly = ~whole_only[owner]
+        self._grams = Runs(stream, starts[partly], ends[partly], owner[partly])
         # distinct grams of each item; none: it is too short
-        self._n_grams = np.bincount(self._of_gram.items, minlength=len(self.items))
+        self._n_grams = np.bincount(self._grams.items, minlength=len(self.items)).tolist()
+
+    def _packed(self, text: str) -> bytes:
+        """The units of a text by number."""
+        return np.array([self._numbers.get(unit, BREAK) for unit in units(text)], dtype=_PACKED).tobytes()
 
     def _stream(self, texts: Sequence[bytes]) -> tuple[Stream, IntArray]:
         """Texts in a row, and where each begins, int64 `[texts + 1]`."""
-        gap = _packed([BREAK])
+        gap = np.array([BREAK], dtype=_PACKED).tobytes()
         numbers = np.frombuffer(gap.join([*texts, b""]), dtype=_PACKED).astype(np.int64)
         edges = np.cumsum([0, *(len(text) // _PACKED.itemsize + 1 for text in texts)], dtype=np.int64)
-        return Stream(numbers, self._vocabulary.weights(numbers)), edges
+        return Stream(numbers, self._weights[numbers]), edges
 
     def hits(self, texts: Iterable[str]) -> Iterator[list[Hit]]:
         """What stands in each of the texts, in their order.
@@ -319,85 +305,36 @@ class EvaluationTexts:
         block: list[bytes] = []
         size = 0
         for text in texts:
-            block.append(_packed(self._vocabulary.numbers(text)))
+            block.append(self._packed(text))
             size += len(block[-1])
             if size >= BLOCK * _PACKED.itemsize:
                 yield from self._hits_of(block)
                 block, size = [], 0
         yield from self._hits_of(block)
 
-    def _hits_of(self, block: Sequence[bytes]) -> list[list[Hit]]:
+    def _hits_of(self, block: Sequence[bytes]) -> Iterator[list[Hit]]:
         stream, edges = self._stream(block)
-        width = max(len(self.items), 1)
-        found: list[dict[int, Hit]] = [{} for _ in block]
-
-        def add(text: int, number: int, exact: bool, overlap: float) -> None:
-            item = self.items[number]
-            found[text][number] = Hit(item.kind, tuple(item.members), exact, overlap)
+        of_text: list[dict[int, tuple[bool, float]]] = [{} for _ in block]  # item -> exact, overlap
 
         def texts_of(starts: IntArray) -> IntArray:
             return np.searchsorted(edges, starts, side="right") - 1
 
-        starts, ends = stream.grams()
-        which, gram = self._grams.among(stream, starts, ends)
-        of_hit, items = self._of_gram.expand(gram)
+        starts, gram, items = self._grams.among(stream, *stream.grams())
         # each gram of an item counts once in a text
-        met = np.unique(np.column_stack([texts_of(starts[which])[of_hit] * width + items, gram[of_hit]]), axis=0)
-        keys, counts = np.unique(met[:, 0], return_counts=True)
-        for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
-            text, number = divmod(key, width)
-            n = int(self._n_grams[number])
-            add(text, number, count == n and _contains(block[text], self.items[number].units), count / n)
+        met = np.unique(np.column_stack([texts_of(starts), items, gram]), axis=0)
+        pairs, counts = np.unique(met[:, :2], axis=0, return_counts=True)
+        for (text, item), count in zip(pairs.tolist(), counts.tolist(), strict=True):
+            exact = count == self._n_grams[item] and _contains(block[text], self.items[item].units)
+            of_text[text][item] = (exact, count / self._n_grams[item])
         for length in self._short.lengths:
-            starts, ends = stream.runs(length)
-            which, run = self._short.among(stream, starts, ends)
-            of_hit, items = self._of_short.expand(run)
-            for text, number in zip(texts_of(starts[which])[of_hit].tolist(), items.tolist(), strict=True):
-                add(text, number, True, 1.0)
-        for text, units in enumerate(block):
-            for number in self._whole.get(units, ()):
-                add(text, number, True, 1.0)
-        return [[hit for _, hit in sorted(of_text.items())] for of_text in found]
-
-    def find(self, texts: Iterable[str | Placed], *, near: float = NEAR) -> Findings:
-        """Find the task in texts, as `find_texts` does."""
-        if not 0 < near <= 1:
-            raise UsageError(f"the overlap {near} is no share", remedy="give more than 0 and at most 1, such as 0.5")
-        best: dict[tuple[str, str, str], Found] = {}
-        places: list[Placed] = []
-
-        def plain() -> Iterator[str]:
-            for number, text in enumerate(texts):
-                places.append(text if isinstance(text, Placed) else Placed(text, f"text {number}"))
-                yield places[-1].text
-
-        n_texts = 0
-        for n_texts, hits in enumerate(self.hits(plain()), start=1):
-            text, place = places[n_texts - 1]
-            places[n_texts - 1] = Placed("", "")  # only what is still to be looked at is kept
-            for hit in hits:
-                for language, name in hit.members:
-                    found = Found(hit.kind, language, name, hit.exact, hit.overlap, place, text)
-                    before = best.get(found[:3])
-                    if before is None or (found.exact, found.overlap) > (before.exact, before.overlap):
-                        best[found[:3]] = found
-        totals = {kind: dict.fromkeys(self.data.languages, 0) for kind in KINDS}
-        texts_of = {}
-        for item in self.items:
-            for language, name in item.members:
-                totals[item.kind][language] += 1
-                if (item.kind, language, name) in best:
-                    texts_of[item.kind, language, name] = item.text
-        order = sorted(best, key=lambda key: (KINDS.index(key[0]), key[1:]))
-        return Findings(
-            task=self.data.name,
-            languages=self.data.languages,
-            n_texts=n_texts,
-            near=near,
-            totals=totals,
-            found=tuple(best[key] for key in order),
-            texts={key: texts_of[key] for key in order},
-        )
+            starts, _, items = self._short.among(stream, *stream.runs(length))
+            for text, item in zip(texts_of(starts).tolist(), items.tolist(), strict=True):
+                of_text[text][item] = (True, 1.0)
+        for text, packed in enumerate(block):
+            of_text[text] |= dict.fromkeys(self._whole.get(packed, ()), (True, 1.0))
+        for hits in of_text:
+            named = ((self.items[number], how) for number, how in sorted(hits.items()))
+            yield [Hit(item.kind, tuple(item.members), item.text, *how) for item, how in named]
 
 
 def find_texts(data: TaskData, texts: Iterable[str | Placed], *, near: float = NEAR) -> Findings:
@@ -414,7 +351,38 @@ def find_texts(data: TaskData, texts: Iterable[str | Placed], *, near: float = N
     Raises:
         UsageError: `near` is no share.
     """
-    return EvaluationTexts(data).find(texts, near=near)
+    if not 0 < near <= 1:
+        raise UsageError(f"the overlap {near} is no share", remedy="give more than 0 and at most 1, such as 0.5")
+    task = EvaluationTexts(data)
+    best: dict[tuple[str, str, str], Match] = {}
+    waiting: deque[Placed] = deque()  # only what is still to be looked at is kept
+
+    def plain() -> Iterator[str]:
+        for number, text in enumerate(texts):
+            waiting.append(text if isinstance(text, Placed) else Placed(text, f"text {number}"))
+            yield waiting[-1].text
+
+    n_texts = 0
+    for n_texts, hits in enumerate(task.hits(plain()), start=1):
+        text, place = waiting.popleft()
+        for hit in hits:
+            for language, name in hit.members:
+                before = best.get((hit.kind, language, name))
+                if before is None or (hit.exact, hit.overlap) > (before.exact, before.overlap):
+                    match = Match(hit.kind, language, name, hit.exact, hit.overlap, place, hit.text, text)
+                    best[hit.kind, language, name] = match
+    totals = {kind: dict.fromkeys(data.languages, 0) for kind in KINDS}
+    for item in task.items:
+        for language, _ in item.members:
+            totals[item.kind][language] += 1
+    return Findings(
+        task=data.name,
+        languages=data.languages,
+        n_texts=n_texts,
+        near=near,
+        totals=totals,
+        found=tuple(best[key] for key in sorted(best, key=lambda key: (KINDS.index(key[0]), key[1:]))),
+    )
 
 
 def _texts_of_task(data: TaskData) -> Iterator[tuple[str, str, str, str]]:
@@ -430,29 +398,6 @@ def _texts_of_task(data: TaskData) -> Iterator[tuple[str, str, str, str]]:
         yield "paragraph", member.language, name, member.context
     for name, text in data.titles.items():
         yield "title", name.partition(":")[0], name, text
-
-
-class _Postings:
-    """Run -> the items it stands in, each once."""
-
-    def __init__(self, runs: IntArray, items: IntArray) -> None:
-        pairs = np.unique(np.column_stack([runs, items]), axis=0)
-        self.items: IntArray = pairs[:, 1]
-        n_runs = int(runs.max(initial=-1)) + 1
-        self._edges = np.searchsorted(pairs[:, 0], np.arange(n_runs + 1))
-
-    def expand(self, runs: IntArray) -> tuple[IntArray, IntArray]:
-        """For each of the runs all its items: which of the given runs, and the item."""
-        if not len(runs):
-            return runs, runs
-        first, counts = self._edges[runs], self._edges[runs + 1] - self._edges[runs]
-        which = np.repeat(np.arange(len(runs)), counts)
-        within = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return which, self.items[first[which] + within]
-
-
-def _packed(numbers: Sequence[int]) -> bytes:
-    return np.array(numbers, dtype=_PACKED).tobytes()
 
 
 def _contains(text: bytes, run: bytes) -> bool:
@@ -480,17 +425,19 @@ def read_texts(paths: Sequence[Path]) -> Iterator[Placed]:
     for path in paths:
         for file in _files(path):
             try:
-                yield from _texts_of_file(file)
+                for number, texts in _texts_by_row(file):
+                    place = f"{file.name}:{number}" if number else file.name
+                    yield from (Placed(text, place) for text in texts)
             except (OSError, ValueError, EOFError) as error:
                 raise DataError(f"{file} cannot be read: {error}", remedy="correct it, or leave it out") from error
 
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.is_file() and _format(file) in FORMATS)
-        if not found:
-            raise DataError(f"{path} holds no text files", found="", remedy=f"they end in {', '.join(FORMATS)}")
-        return found
+        files = sorted(file for file in path.rglob("*") if file.is_file() and _format(file) in FORMATS)
+        if not files:
+            raise DataError(f"{path} holds no text files", remedy=f"they end in {', '.join(FORMATS)}")
+        return files
     if not path.is_file():
         raise DataError(f"there is no file {path}", remedy="name the files of the training data")
     if _format(path) not in FORMATS:
@@ -504,50 +451,34 @@ def _format(path: Path) -> str:
     return path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
 
 
-def _texts_of_file(path: Path) -> Iterator[Placed]:
+def _texts_by_row(path: Path) -> Iterator[tuple[int, Iterable[str]]]:
+    """The texts of each line or row, numbered from 1; of JSON all under 0."""
     kind = _format(path)
     if kind == ".parquet":
-        yield from _parquet(path)
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            batches = pq.ParquetFile(path).iter_batches(batch_size=10_000)
+            for row, values in enumerate(chain.from_iterable(batch.to_pylist() for batch in batches), start=1):
+                yield row, _strings(values)
+        except pa.ArrowException as error:
+            raise ValueError(str(error)) from error
         return
-    with _opened(path) as lines:
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
         if kind == ".json":
-            yield from (Placed(text, path.name) for text in _strings(strict_json.parse(lines.read())))
+            yield 0, _strings(strict_json.parse(lines.read()))
             return
         for number, line in enumerate(lines, start=1):
-            place = f"{path.name}:{number}"
             if kind == ".jsonl":
-                yield from (Placed(text, place) for text in (_strings(strict_json.parse(line)) if line.strip() else ()))
+                yield number, _strings(strict_json.parse(line)) if line.strip() else ()
             else:
-                yield from (Placed(text, place) for text in line.rstrip("\n").split("\t" if kind == ".tsv" else "\n"))
-
-
-def _opened(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    return path.open(encoding="utf-8")
-
-
-def _parquet(path: Path) -> Iterator[Placed]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    row = 0
-    try:
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=10_000):
-            for values in batch.to_pylist():
-                row += 1
-                yield from (Placed(text, f"{path.name}:{row}") for text in _strings(values))
-    except pa.ArrowException as error:
-        raise ValueError(str(error)) from error
+                yield number, line.rstrip("\n").split("\t" if kind == ".tsv" else "\n")
 
 
 def _strings(value: Any) -> Iterator[str]:
     """All strings in a JSON value, keys left out."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict):
-        for child in value.values():
-            yield from _strings(child)
-    elif isinstance(value, list | tuple):
-        for child in value:
-            yield from _strings(child)
+    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
+        yield from _strings(child)

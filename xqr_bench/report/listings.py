@@ -142,7 +142,7 @@ def finding_tables(findings: Findings, examples: int) -> Iterator[Table]:
             f"{hit.kind} {hit.id}",
             "exact" if hit.exact else f"{hit.overlap:.2f}",
             hit.place,
-            visible(excerpt(findings.texts[hit[:3]])),
+            visible(excerpt(hit.evaluation_text)),
             visible(excerpt(hit.text)),
         )
         for hit in findings.examples(examples)

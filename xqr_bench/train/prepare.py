@@ -164,7 +164,7 @@ def exposure_lines(found: Findings) -> list[str]:
     places: dict[str, set[str]] = {}
     for each in found.found:
         if each.kind == "title":
-            places.setdefault(each.place, set()).add(found.texts[each[:3]])
+            places.setdefault(each.place, set()).add(each.evaluation_text)
     for place, titles in places.items():
         some = sorted(titles)[:TITLES_TOLD]
         more = f" and {len(titles) - len(some)} more" if len(titles) > len(some) else ""
