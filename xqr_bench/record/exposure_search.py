@@ -363,7 +363,8 @@ def find_texts(data: TaskData, texts: Iterable[str | Placed], *, near: float = N
             yield waiting[-1].text
 
     n_texts = 0
-    for n_texts, hits in enumerate(task.hits(plain()), start=1):
+    for hits in task.hits(plain()):
+        n_texts += 1
         text, place = waiting.popleft()
         for hit in hits:
             for language, name in hit.members:
