@@ -215,7 +215,8 @@ def check_submission(path: Path, *, prove: bool = True) -> Result:
     _check_diagnostics(record, spec)
     _check_arguments(record)
     check_file(file_beside(path, record.ranks_file.file), max_ranks(spec.name))
-    _check_rows(path, "", record.ranks_file.n_relevants, facts.n_relevants)
+    rows, expected = record.ranks_file.n_relevants, facts.n_relevants
+    _require(rows == expected, f"{path} does not hold all ranks of {spec.name}", f"{rows:,} instead of {expected:,}")
     result = load_with_ranks(path)
     _check_ranks(result, facts)
     _check_relevance_files(path, result, facts.relevance)
@@ -354,12 +355,6 @@ def _check_arguments(record: Record) -> None:
     _require(not code, f"the record names Python code as an encoder of the kind {identity.kind}", model, _AS_MADE)
 
 
-def _check_rows(file: Path, rule: str, rows: int, expected: int) -> None:
-    """A file has a row for each relevant that its rule of relevance adds."""
-    of = f" {rule} relevance of" if rule else ""
-    _require(rows == expected, f"{file} does not hold all ranks of{of} its task", f"{rows:,} instead of {expected:,}")
-
-
 def _check_stated(stated: RanksInfo, ranks: Ranks) -> None:
     there, here = (
         (stated.n_queries, stated.n_relevants, stated.depth),
@@ -409,7 +404,13 @@ def _check_relevance_files(path: Path, record: Result, rules: dict[str, RuleFact
         )
         check_file(file, max_ranks(task))
         strict = 0 if name == LENIENT else record.ranks_file.n_relevants
-        _check_rows(file, name, info.ranks_file.n_relevants - strict, rules[name].rows)
+        rows, expected = info.ranks_file.n_relevants - strict, rules[name].rows
+        _require(
+            rows == expected,
+            f"{file} does not hold all ranks of {name} relevance",
+            f"{rows:,} rows instead of {expected:,}",
+            _AS_MADE,
+        )
         with _reading(str(file)):
             variant = record.ranks_under(name)
         counts = (

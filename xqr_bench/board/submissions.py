@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -137,15 +137,19 @@ def load_attestation(path: Path, record: Record) -> Attestation:
             found=f"{made.tolerance.moved_share} of the relevants, {made.tolerance.score_difference} in scores",
             remedy=f"reproduce within {MOVED_SHARE} and {SCORE_DIFFERENCE}",
         )
-    found = made.found
-    whole = 0 <= found.moved <= found.relevants == record.ranks_file.n_relevants
-    exact = found.identical == found.relevants
-    if not whole or not 0 <= found.identical <= found.relevants or not found.max_score_difference >= 0:
-        raise RecordError(f"the counts of {path} are not possible", remedy=remedy)
-    if exact != (made.reproduced_ranks == record.ranks_file.digest) or (exact and found.moved):
-        raise RecordError(f"the counts of {path} contradict its digest", remedy=remedy)
-    if not found.within(made.tolerance):
-        raise RecordError(f"what {path} found is not within its tolerance", remedy=remedy)
+    differ, n_relevants = made.found, record.ranks_file.n_relevants
+    exact = differ.identical == differ.relevants
+    possible = 0 <= differ.moved <= differ.relevants == n_relevants and 0 <= differ.identical <= n_relevants
+    for fault, wrong in (
+        ("the counts of {} are not possible", not possible or not differ.max_score_difference >= 0),
+        (
+            "the counts of {} contradict its digest",
+            exact != (made.reproduced_ranks == record.ranks_file.digest) or (exact and differ.moved),
+        ),
+        ("what {} found is not within its tolerance", not differ.within(made.tolerance)),
+    ):
+        if wrong:
+            raise RecordError(fault.format(path), remedy=remedy)
     return made
 
 
@@ -201,12 +205,21 @@ def submit(path: Path | str, leaderboard: Path | str = "leaderboard", asked: Sub
     _check_sizes(record, folder, target)
     attestation = _attestation(Path(path), target, record)
     save_record(record, target)
-    for name, there in relevance_paths(target).items():
-        if name not in _rules(record):
-            there.unlink(missing_ok=True)  # of the submission that was replaced
+    files = [target, ranks_path(target)]
+    for name, file in relevance_paths(target).items():
+        if name in _rules(record):
+            files.append(file)
+        else:
+            file.unlink(missing_ok=True)  # of the submission that was replaced
+    branch = f"submit-{target.parent.parent.name}-{target.stem}".lower()
+    commands = (
+        ["git", "switch", "-c", branch],
+        ["git", "add", *(file.as_posix() for file in [*files, attestation] if file is not None)],
+        ["git", "commit", "-m", f"Submit {record.model.name} on {record.task.name}"],
+        ["git", "push", "-u", "origin", branch],
+    )
     level = (record.exposure or default_exposure(record.model.identity.kind)).level
-    commands = _commands(record, target, attestation)
-    return Submitted(target, ranks_path(target), replaced, attestation, commands, level)
+    return Submitted(target, files[1], replaced, attestation, [shlex.join(command) for command in commands], level)
 
 
 def _exposure(record: Record, target: Path, text: str | None, note: str | None) -> Exposure | None:
@@ -214,10 +227,9 @@ def _exposure(record: Record, target: Path, text: str | None, note: str | None) 
     if text is not None:
         now, before = read_declaration(text, record.task.name, note=note), record.exposure
         # what a search found stays, and cannot be declared away; so do the languages that a training was on
-        known = {} if before is None else before.model_dump(include={"found", "languages"})
-        kept = {name: value for name, value in known.items() if value is not None and getattr(now, name) is None}
+        stays = {} if before is None else before.model_dump(include={"found", "languages"}, exclude_none=True)
         try:
-            return Exposure.model_validate({**now.model_dump(), **kept})
+            return Exposure.model_validate({**stays, **now.model_dump(exclude_none=True)})
         except ValidationError as error:
             raise UsageError(
                 f"the declaration does not fit the record: {error.errors()[0]['msg']}",
@@ -231,15 +243,14 @@ def _exposure(record: Record, target: Path, text: str | None, note: str | None) 
 
 def _attestation(source: Path, target: Path, record: Record) -> Path | None:
     """Bring the attestation beside the record along; one of the submission that is replaced goes with it."""
-    there = attestation_path(target)
-    own = attestation_path(source)
-    if own.exists() or own.is_symlink():
-        load_attestation(own, record)
-        if own.resolve() != there.resolve():
-            write_text(there, own.read_text(encoding="utf-8"))
-        return there
-    there.unlink(missing_ok=True)
-    return None
+    own, placed = attestation_path(source), attestation_path(target)
+    if not own.exists() and not own.is_symlink():
+        placed.unlink(missing_ok=True)
+        return None
+    load_attestation(own, record)
+    if own.resolve() != placed.resolve():
+        write_text(placed, own.read_text(encoding="utf-8"))
+    return placed
 
 
 def _refuse_links(folder: Path, target: Path) -> None:
@@ -276,38 +287,19 @@ def _check_sizes(record: Result, folder: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         packed = Path(scratch) / target.name
         save_ranks(record.ranks, packed)
-        sizes = {"ranks": (packed.stat().st_size, max_ranks(record.task.name))}
+        sizes = {"ranks": packed.stat().st_size}
         for name in _rules(record):
             save_relevance(name, record.ranks, record.ranks_under(name), packed)
-            sizes[f"ranks of {name} relevance"] = (packed.stat().st_size, max_ranks(record.task.name))
-    sizes["record"] = (len(to_json(record).encode()), MAX_RECORD)
-    for what, (size, limit) in sizes.items():
+            sizes[f"ranks of {name} relevance"] = packed.stat().st_size
+    sizes["record"] = len(to_json(record).encode())
+    for what, size in sizes.items():
+        limit = MAX_RECORD if what == "record" else max_ranks(record.task.name)
         if size > limit:
             raise RecordError(
                 f"the {what} would be too large for {folder}",
                 found=f"{size:,} bytes; at most {limit:,}",
                 remedy="evaluate again",
             )
-
-
-def _commands(record: Record, target: Path, attestation: Path | None) -> list[str]:
-    branch = f"submit-{target.parent.parent.name}-{target.stem}".lower()
-    beside = relevance_paths(target)
-    files = [
-        target,
-        ranks_path(target),
-        *(beside[name] for name in _rules(record)),
-        *([attestation] if attestation else []),
-    ]
-    return [
-        shlex.join(command)
-        for command in (
-            ["git", "switch", "-c", branch],
-            ["git", "add", *(path.as_posix() for path in files)],
-            ["git", "commit", "-m", f"Submit {record.model.name} on {record.task.name}"],
-            ["git", "push", "-u", "origin", branch],
-        )
-    ]
 
 
 # Figures from papers: files of their own, rows of their own.
@@ -359,11 +351,11 @@ def load_published(path: Path) -> PublishedFile:
     """
     remedy = "docs/leaderboard.md describes files of published figures"
     try:
-        found = strict_json.validate(PublishedFile, read_json(path))
+        published = strict_json.validate(PublishedFile, read_json(path))
     except ValidationError as error:
         raise RecordError(f"{path.name}: {strict_json.first_fault(error)}", remedy=remedy) from None
     seen = set()
-    for row in found.rows:
+    for row in published.rows:
         name = f"{path.name}: {row.model} {row.variant} {row.task}"
         if (row.model, row.variant, row.task) in seen:
             raise RecordError(f"{name} stands there twice", remedy=remedy)
@@ -373,7 +365,7 @@ def load_published(path: Path) -> PublishedFile:
                 raise RecordError(f"{name}: there is no setting {setting!r}", remedy=remedy)
             for metric, figure in of_metric.items():
                 _check_figure(f"{name}: {setting} {metric}", metric, figure, remedy)
-    return found
+    return published
 
 
 def _check_figure(name: str, metric: str, figure: PublishedFigure, remedy: str) -> None:
@@ -393,34 +385,19 @@ def _check_figure(name: str, metric: str, figure: PublishedFigure, remedy: str) 
         )
 
 
-def published_paths(folder: Path) -> list[Path]:
-    """The files of published figures."""
-    return sorted((folder / PUBLISHED).glob("*.json"))
-
-
-def check_published(folder: Path) -> Iterator[tuple[Path, XqrBenchError]]:
-    """The faults of the files of published figures."""
-    for path in published_paths(folder):
-        try:
-            load_published(path)
-        except XqrBenchError as error:
-            yield path, error
-
-
-def published_rows(folder: Path) -> list[PublishedRow]:
-    """The rows of the tasks that the leaderboard has, by task, source, model and variant as printed.
-
-    A faulty file has none; `check_published` names it.
-    """
-    rows = []
-    for path in published_paths(folder):
-        try:
-            found = load_published(path)
-        except XqrBenchError:
-            continue
-        rows += [_row(path.stem, found.source, row) for row in found.rows if row.task in board_tasks()]
+def read_published(folder: Path) -> tuple[list[PublishedRow], list[Fault]]:
+    """The rows of the tasks that the leaderboard has, by task, source, model and variant as printed; faulty files."""
+    rows: list[PublishedRow] = []
+    faults: list[Fault] = []
     order = list(board_tasks())
-    return sorted(rows, key=lambda row: order.index(row.task))
+    for path in sorted((folder / PUBLISHED).glob("*.json")):
+        try:
+            published = load_published(path)
+        except XqrBenchError as error:
+            faults.append(Fault(_below(path, folder), one_line(error, folder)))
+        else:
+            rows += [_row(path.stem, published.source, row) for row in published.rows if row.task in order]
+    return sorted(rows, key=lambda row: order.index(row.task)), faults
 
 
 def _row(stem: str, source: PublishedSource, row: PublishedModel) -> PublishedRow:
@@ -464,9 +441,10 @@ class Verified(NamedTuple):
     faults: list[Fault]
 
 
-def one_line(error: XqrBenchError) -> str:
-    """An error without its remedy, in one line."""
-    return shown_line("; ".join(part for part in (error.problem, error.found and f"found {error.found}") if part))
+def one_line(error: XqrBenchError, folder: Path) -> str:
+    """An error without its remedy, in one line, with paths below the folder."""
+    text = shown_line("; ".join(part for part in (error.problem, error.found and f"found {error.found}") if part))
+    return text.replace(f"{folder}/", "")
 
 
 def check_placed(path: Path, folder: Path, *, prove: bool = True) -> Result:
@@ -481,17 +459,14 @@ def check_placed(path: Path, folder: Path, *, prove: bool = True) -> Result:
         XqrBenchError: the first fault.
     """
     record = check_submission(path, prove=prove)
-    place = record_place(record)
-    if path != folder / place:
-        raise RecordError(
-            "the record stands in the wrong place", found=f"it belongs to {place}", remedy="use xqr-bench submit"
-        )
-    if record.ranks_file.file != ranks_path(path).name:
-        raise RecordError(
-            "the record names another ranks file", found=record.ranks_file.file, remedy="use xqr-bench submit"
-        )
-    if local_paths(record):
-        raise RecordError("the record holds paths of the machine it was made on", remedy="use xqr-bench submit")
+    place, ranks = record_place(record), record.ranks_file.file
+    for right, problem, found in (
+        (path == folder / place, "the record stands in the wrong place", f"it belongs to {place}"),
+        (ranks == ranks_path(path).name, "the record names another ranks file", ranks),
+        (not local_paths(record), "the record holds paths of the machine it was made on", None),
+    ):
+        if not right:
+            raise RecordError(problem, found=found, remedy="use xqr-bench submit")
     attestation = attestation_path(path)
     if attestation.exists() or attestation.is_symlink():
         load_attestation(attestation, record)
@@ -516,14 +491,14 @@ def verify(
     folder = Path(leaderboard)
     if not folder.is_dir():
         raise UsageError(f"there is no leaderboard folder {folder}", remedy="name it: xqr-bench leaderboard verify DIR")
+    observe = observe or Observer()
     faults = [Fault(_below(path, folder), why) for path, why in strange_files(folder)]
-    faults += [Fault(_below(path, folder), one_line(error)) for path, error in check_published(folder)]
+    faults += read_published(folder)[1]
     if read_study is not None and (folder / RATIOS).exists():
         try:
             read_study(folder / RATIOS)
         except XqrBenchError as error:
-            faults.append(Fault(str(RATIOS), _without(one_line(error), folder)))
-    observe = observe or Observer()
+            faults.append(Fault(str(RATIOS), one_line(error, folder)))
     names: dict[str, str] = {}
     paths = record_paths(folder)
     for path in paths:
@@ -531,22 +506,13 @@ def verify(
             with observe.phase(_below(path, folder)):
                 record = check_placed(path, folder)
         except XqrBenchError as error:
-            faults.append(Fault(_below(path, folder), _without(one_line(error), folder)))
+            faults.append(Fault(_below(path, folder), one_line(error, folder)))
             continue
-        faults += _other_model(path, folder, record, names)
+        first = names.setdefault(path.relative_to(folder).parts[0], record.model.name)
+        if first != record.model.name:  # another model's name makes the same folder name
+            faults.append(Fault(_below(path, folder), f"its folder belongs to the model {first!r}"))
     return Verified(len(paths), faults)
-
-
-def _other_model(path: Path, folder: Path, record: Record, names: dict[str, str]) -> Iterator[Fault]:
-    """A fault when another model's name makes the same folder name."""
-    first = names.setdefault(path.relative_to(folder).parts[0], record.model.name)
-    if first != record.model.name:
-        yield Fault(_below(path, folder), f"its folder belongs to the model {first!r}")
 
 
 def _below(path: Path, folder: Path) -> str:
     return shown_line(path.relative_to(folder).as_posix())
-
-
-def _without(text: str, folder: Path) -> str:
-    return text.replace(f"{folder}/", "")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import defaultdict
 from pathlib import Path
 
-from xqr_bench.board.check import board_tasks, data_facts
+from xqr_bench.board.check import board_tasks, data_facts, find_task
 from xqr_bench.board.files import record_paths
 from xqr_bench.board.model import (
     GroupFacts,
@@ -18,13 +19,14 @@ from xqr_bench.board.model import (
     TaskFacts,
 )
 from xqr_bench.board.row import TESTS, make_row, standings
-from xqr_bench.board.submissions import check_placed, check_published, one_line, published_rows
-from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError, XqrBenchError
+from xqr_bench.board.submissions import check_placed, one_line, read_published
+from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
 from xqr_bench.core.languages import LANGUAGES, get_group
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS, Ranks
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import all_per_query, score
+from xqr_bench.record.describe import groups_of
 from xqr_bench.tasks import TaskSpec
 
 
@@ -54,14 +56,14 @@ def read_leaderboard(
     if not folder.is_dir():
         raise UsageError(f"there is no leaderboard folder {folder}", remedy="name it: --leaderboard DIR")
     specs = board_tasks()
-    if task is not None and task not in specs:
-        raise UnknownNameError("task of the leaderboard", task, specs)
+    if task is not None:
+        find_task(task)
     observe = observe or Observer()
     rows: list[Row] = []
     refused: list[Refused] = []
     contests: dict[tuple[str, str], dict[str, Ranks]] = defaultdict(dict)
     for path in record_paths(folder):
-        if task is not None and path.stem != task:
+        if task not in (None, path.stem):
             continue
         place = path.relative_to(folder).as_posix()
         try:
@@ -70,49 +72,39 @@ def read_leaderboard(
                 row = make_row(path, folder, record)
                 _check_main(row, record.ranks)
         except XqrBenchError as error:
-            refused.append(Refused(path=place, fault=one_line(error).replace(f"{folder}/", "")))
+            refused.append(Refused(path=place, fault=one_line(error, folder)))
             continue
         rows.append(row)
         if row.contest:
             contests[row.task, row.protocol.name][row.id] = record.ranks
-    refused += [
-        Refused(path=path.relative_to(folder).as_posix(), fault=one_line(error).replace(f"{folder}/", ""))
-        for path, error in check_published(folder)
-    ]
-    if test:
-        _fill_standings(rows, contests, observe)
+    published, faults = read_published(folder)
+    refused += [Refused(path=fault.path, fault=fault.text) for fault in faults]
+    by_id = {row.id: row for row in rows}
+    for (name, protocol), contestants in sorted(contests.items()) if test else ():
+        settings = [name for name in SETTINGS if all(name in by_id[row].protocol.settings for row in contestants)]
+        with observe.phase(f"tests: {name}, {protocol}, {len(contestants)} rows"):
+            for row_id, of_row in standings(contestants, settings).items():
+                by_id[row_id].standing = of_row
     tasks = {name: _task_facts(spec) for name, spec in specs.items() if task in (None, name)}
     names = dict.fromkeys(name for facts in tasks.values() for name in facts.metrics)
-    names |= dict.fromkeys(name for row in rows for found in row.scores.values() for name in found.macro)
+    names |= dict.fromkeys(name for row in rows for figures in row.scores.values() for name in figures.macro)
     return Leaderboard(
         tasks=tasks,
-        metrics={name: _metric_facts(name) for name in names},
+        metrics={
+            name: MetricFacts(kind=metric.kind, summary=metric.summary, settings=list(metric.settings))
+            for name, metric in ((name, parse_metric(name)) for name in names)
+        },
         tests=TESTS,
         rows=sorted(rows, key=lambda row: (list(specs).index(row.task), -_main_value(row), row.id)),
-        published=[row for row in published_rows(folder) if row.task in tasks],
+        published=[row for row in published if row.task in tasks],
         refused=refused,
     )
 
 
 def leaderboard_text(board: Leaderboard) -> str:
     """The leaderboard as JSON text; absent fields are left out, an undefined `value` is null."""
-    import json
-
     data = board.model_dump(mode="json", exclude_none=True)
-    _restore_nulls(data)
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n"
-
-
-def _restore_nulls(data: object) -> None:
-    """A figure without a value says why; its `value` is null, not absent."""
-    if isinstance(data, dict):
-        if "undefined_reason" in data and "value" not in data and "n" in data:
-            data["value"] = None
-        for child in data.values():
-            _restore_nulls(child)
-    elif isinstance(data, list):
-        for child in data:
-            _restore_nulls(child)
 
 
 def _check_main(row: Row, ranks: Ranks) -> None:
@@ -127,15 +119,6 @@ def _check_main(row: Row, ranks: Ranks) -> None:
                 found=f"stored {stored}, recomputed {value}",
                 remedy="xqr-bench leaderboard verify",
             )
-
-
-def _fill_standings(rows: list[Row], contests: dict[tuple[str, str], dict[str, Ranks]], observe: Observer) -> None:
-    by_id = {row.id: row for row in rows}
-    for (task, protocol), contestants in sorted(contests.items()):
-        settings = [name for name in SETTINGS if all(name in by_id[row].protocol.settings for row in contestants)]
-        with observe.phase(f"tests: {task}, {protocol}, {len(contestants)} rows"):
-            for name, of_row in standings(contestants, settings).items():
-                by_id[name].standing = of_row
 
 
 def _main_value(row: Row) -> float:
@@ -164,11 +147,11 @@ def _task_facts(spec: TaskSpec) -> TaskFacts:
         groups={
             name: GroupFacts(
                 description=get_group(name).description,
-                languages=list(found.members),
-                missing=list(found.absent),
-                undefined_reason=found.reason,
+                languages=list(group.languages),
+                missing=list(group.missing),
+                undefined_reason=group.undefined_reason,
             )
-            for name, found in spec.group_members().items()
+            for name, group in groups_of(spec).items()
         },
         n_questions=facts.n_questions,
         n_articles=facts.n_articles,
@@ -178,8 +161,3 @@ def _task_facts(spec: TaskSpec) -> TaskFacts:
         revision=spec.revision or None,
         licence=spec.licence.model_dump() if spec.licence else None,
     )
-
-
-def _metric_facts(name: str) -> MetricFacts:
-    metric = parse_metric(name)
-    return MetricFacts(kind=metric.kind, summary=metric.summary, settings=list(metric.settings))
