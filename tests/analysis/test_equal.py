@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.analysis.small import small_ranks
-from xqr_bench.analysis.pool_lists import (
+from xqr_bench.analysis.pools import (
     _reciprocals,
     equal_values,
     expected_rank,

@@ -13,18 +13,24 @@ from tests.analysis.small import small_data, small_ranks, small_vectors
 from tests.kit import run
 from xqr_bench import evaluate
 from xqr_bench.analysis.asked import Pools
-from xqr_bench.analysis.pool_lists import (
+from xqr_bench.analysis.pools import (
+    METRICS,
+    VIEWS,
+    change,
     check_counts,
     equal_values,
     expected_reciprocal_rank,
+    growth,
+    label_change,
     labelled,
     least_sizes,
     nested,
     of_languages,
+    pool_figures,
+    pool_report,
     pool_values,
     subsets,
 )
-from xqr_bench.analysis.pools import METRICS, VIEWS, change, growth, label_change, pool_figures, pool_report
 from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError
 from xqr_bench.core.types import LENIENT, MONOLINGUAL, MULTILINGUAL, PARAGRAPH
 from xqr_bench.measure.scores import all_per_query, score
