@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,7 +146,7 @@ class TaskComparison(_Frozen):
 
     def family(self, name: str) -> list[Comparison]:
         """The comparisons of one family, in order."""
-        return [found for found in self.comparisons if found.family == name]
+        return [comparison for comparison in self.comparisons if comparison.family == name]
 
 
 # Which figures are compared: the confirmatory family, and the exploratory cells that were asked for.
@@ -156,41 +156,18 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Cells:
-    """A choice as it applies to one task.
+    """The figures of one task that are compared.
 
     Attributes:
-        metrics: of the exploratory cells.
-        macro: metrics whose macro averages are among them.
-        settings: settings of the exploratory cells.
-        languages: query languages and language pairs.
-        groups: names of groups.
-        notes: what of the choice this task does not have.
+        metrics, settings: theirs.
+        parts: the parts of a record that hold some.
+        holds: whether a figure of these parts is one of them.
     """
 
     metrics: tuple[str, ...]
-    macro: frozenset[str]
     settings: tuple[str, ...]
-    languages: frozenset[str]
-    groups: frozenset[str]
-    notes: tuple[str, ...]
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """The parts of a record that hold chosen cells."""
-        wanted = {MACRO: self.macro, "by_query_language": self.languages, "by_language_pair": self.languages}
-        wanted |= {"by_group": self.groups, GAP: self.languages | self.groups}
-        return tuple(part for part in PARTS if wanted[part])
-
-    def holds(self, name: FigureName) -> bool:
-        """Whether a figure is one of the cells."""
-        if name.metric not in self.metrics or name.setting not in self.settings:
-            return False
-        if name.part == MACRO:
-            return name.metric in self.macro
-        key = name.key.split(" - ")[0]
-        if name.part in ("by_query_language", "by_language_pair"):
-            return key in self.languages
-        return key.partition(":")[0] in self.groups or (name.part == GAP and key in self.languages)
+    parts: tuple[str, ...] = (MACRO,)
+    holds: Callable[[FigureName], bool] = lambda name: True
 
 
 def check_names(choice: Choice, tasks: Sequence[TaskInfo]) -> None:
@@ -198,48 +175,44 @@ def check_names(choice: Choice, tasks: Sequence[TaskInfo]) -> None:
     for name in choice.metrics:
         if name == ALL:
             continue
-        wanted = parse_metric(name).name
-        lacking = [info for info in tasks if wanted not in info.metrics]
-        if lacking:
-            raise UsageError(
-                f"not every record holds the metric {wanted!r}",
-                found=f"a record of {lacking[0].name} holds {', '.join(lacking[0].metrics)}",
-                remedy="choose a metric that all records hold, or evaluate again with --metrics",
-            )
+        metric = parse_metric(name).name
+        for info in tasks:
+            if metric not in info.metrics:
+                raise UsageError(
+                    f"not every record holds the metric {metric!r}",
+                    found=f"a record of {info.name} holds {', '.join(info.metrics)}",
+                    remedy="choose a metric that all records hold, or evaluate again with --metrics",
+                )
     if choice.relevance not in RULES:
         raise UnknownNameError("rule of relevance", choice.relevance, RULES)
-    _known("setting", choice.settings, {name for info in tasks for name in info.settings})
-    languages = {name for info in tasks for name in info.languages}
     pairs = {f"{query}>{candidate}" for info in tasks for query in info.languages for candidate in info.languages}
-    for name in choice.languages:
-        _known("language pair" if ">" in name else "language", [name], pairs if ">" in name else languages)
-    _known("language group", choice.groups, {name for info in tasks for name in info.groups})
+    allowed = {
+        "setting": {name for info in tasks for name in info.settings},
+        "language pair": pairs,
+        "language": {name for info in tasks for name in info.languages},
+        "language group": {name for info in tasks for name in info.groups},
+    }
+    chosen = [("setting", name) for name in choice.settings]
+    chosen += [("language pair" if ">" in name else "language", name) for name in choice.languages]
+    chosen += [("language group", name) for name in choice.groups]
+    for kind, name in chosen:
+        if name != ALL and name not in allowed[kind]:
+            some = f"choose one of: {', '.join(sorted(allowed[kind]))}" if len(allowed[kind]) < 40 else "choose another"
+            raise UnknownNameError(kind, name, allowed[kind], remedy=f"{some}, or all")
 
 
-def _known(kind: str, names: Iterable[str], known: Collection[str]) -> None:
-    for name in names:
-        if name != ALL and name not in known:
-            remedy = f"choose one of: {', '.join(sorted(known))}" if len(known) < 40 else "choose another"
-            raise UnknownNameError(kind, name, known, remedy=f"{remedy}, or all")
-
-
-def cells_of(choice: Choice, info: TaskInfo, groups: Collection[str]) -> Cells:
-    """The choice as it applies to one task.
+def cells_of(choice: Choice, info: TaskInfo, groups: Collection[str]) -> tuple[Cells, list[str]]:
+    """The choice as it applies to one task, and notes on what of it this task does not have.
 
     Args:
         choice: with names that `check_names` has seen.
         info: the task, as its records hold it.
         groups: groups that all its records define alike.
     """
-    settings = tuple(name for name in info.settings if _chosen(name, choice.settings or (ALL,)))
-    named = (
-        tuple(info.metrics)
-        if ALL in choice.metrics
-        else tuple(dict.fromkeys(parse_metric(name).name for name in choice.metrics))
-    )
-    metrics = named or tuple(name for name in (MAIN_METRIC,) if name in info.metrics)
-    # macro averages of MAP stand in the confirmatory family already
-    macro = frozenset(named) - {MAIN_METRIC}
+    settings = tuple(name for name in info.settings if not choice.settings or _chosen(name, choice.settings))
+    named = info.metrics if ALL in choice.metrics else dict.fromkeys(parse_metric(name).name for name in choice.metrics)
+    metrics = tuple(named) or tuple(name for name in (MAIN_METRIC,) if name in info.metrics)
+    macro = set(named) - {MAIN_METRIC}  # macro averages of MAP stand in the confirmatory family already
     languages = set(choice.languages) & {*info.languages, *(name for name in choice.languages if ">" in name)}
     if ALL in choice.languages:
         languages |= set(info.languages)
@@ -250,12 +223,19 @@ def cells_of(choice: Choice, info: TaskInfo, groups: Collection[str]) -> Cells:
         for name in choice.languages
         if name != ALL and not set(name.split(">")) <= set(info.languages)
     ]
-    for name in sorted(info.groups):
-        if _chosen(name, wanted) and name not in groups:
+    for name in sorted(name for name in info.groups if _chosen(name, wanted)):
+        if name not in groups:
             notes.append(f"the group {name} is left out: the records do not define it alike")
-        elif _chosen(name, wanted) and (reason := info.groups[name].undefined_reason):
+        elif reason := info.groups[name].undefined_reason:
             notes.append(f"{name}: {reason}")
-    return Cells(metrics, macro, settings, frozenset(languages), frozenset(members), tuple(notes))
+    keys = {MACRO: macro, "by_query_language": languages, "by_language_pair": languages}
+    keys |= {"by_group": members, GAP: languages | members}
+
+    def holds(name: FigureName) -> bool:
+        key = name.metric if name.part == MACRO else name.key.split(" - ")[0]
+        return key in keys[name.part] or (name.part in ("by_group", GAP) and key.partition(":")[0] in members)
+
+    return Cells(metrics, settings, tuple(part for part in PARTS if keys[part]), holds), notes
 
 
 def _chosen(name: str, wanted: Collection[str]) -> bool:

@@ -30,7 +30,7 @@ from xqr_bench.analysis.choice import (
     cells_of,
     check_names,
 )
-from xqr_bench.analysis.compared import Compared, Side, TaskRecords, gather, reading_notes, with_values
+from xqr_bench.analysis.compared import Compared, Side, gather, reading_notes, with_values
 from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError
 from xqr_bench.core.types import CROSS_LINGUAL, MAIN_METRIC, MONOLINGUAL, MULTILINGUAL, STRICT, FloatArray
 from xqr_bench.measure.certainty import GAP, MACRO, FigureName, figures_of, interval_figures
@@ -39,7 +39,6 @@ from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.paired import NOT_SIGNIFICANT, PairTest, confirm, verdict
 from xqr_bench.measure.resampling import RESAMPLES, benjamini_hochberg, bootstrap
 from xqr_bench.measure.tukey import Tukey, compact_letters, tukey_hsd
-from xqr_bench.record import TaskInfo
 
 # What is said beside the tests: letters, groups, worst languages, and what the benchmark can detect.
 
@@ -58,7 +57,7 @@ def display(compared: Compared, setting: str, test: Tukey, comparisons: Sequence
     letters = compact_letters(p, test.means)
     order = sorted(range(len(labels)), key=lambda index: -test.means[index])
     return Display(
-        task=compared.task,
+        task=compared.info.name,
         setting=setting,
         metric=MAIN_METRIC,
         adjustment=here[-1].adjustment if here else "",
@@ -71,8 +70,7 @@ def display(compared: Compared, setting: str, test: Tukey, comparisons: Sequence
 def group_figures(compared: Compared, cells: Cells) -> list[GroupFigure]:
     """The chosen group means and gaps of each record, with intervals."""
     result = []
-    for index, side in enumerate(compared.sides):
-        figures = compared.figures(index, cells)
+    for side, figures in zip(compared.sides, compared.figures(cells), strict=True):
         intervals = interval_figures(figures, compared.units, compared.generator)
         for panel, contrasts in figures.values():
             for name, value in zip(contrasts.labels, contrasts.apply(panel.estimate).tolist(), strict=True):
@@ -98,10 +96,9 @@ def worst_languages(compared: Compared, cells: Cells) -> list[WorstLanguage]:
         for ((setting, metric), (panel, contrasts)), replicates in zip(figures.items(), resampled, strict=True):
             estimates = dict(zip((name.key for name in contrasts.labels), contrasts.apply(panel.estimate), strict=True))
             if len(estimates) > 1:
-                spread = language_spread(estimates, replicates)
-                result.append(
-                    WorstLanguage(task=compared.task, record=side.label, setting=setting, metric=metric, **spread)
-                )
+                names: dict[str, Any] = {"task": compared.info.name, "record": side.label}
+                names |= {"setting": setting, "metric": metric}
+                result.append(WorstLanguage(**names, **language_spread(estimates, replicates)))
     return result
 
 
@@ -128,8 +125,13 @@ def language_spread(estimates: Mapping[str, float], replicates: FloatArray) -> d
     }
 
 
-def power(compared: Compared, metrics: Sequence[str]) -> list[Detectable]:
-    """Smallest detectable difference of each macro average, from the spread of each pair's differences."""
+def power(compared: Compared, choice: Choice) -> list[Detectable]:
+    """Smallest detectable difference of each macro average, from the spread of each pair's differences.
+
+    Of all scores of the records, and of the bias measures that were asked for.
+    """
+    asked = {parse_metric(name).name for name in choice.metrics if name != ALL}
+    metrics = [name for name in compared.info.metrics if parse_metric(name).kind == "score" or name in asked]
     names, sides = [], []
     for values in compared.values:
         figures = figures_of(values, compared.units, parts=(MACRO,), metrics=metrics)
@@ -150,7 +152,7 @@ def power(compared: Compared, metrics: Sequence[str]) -> list[Detectable]:
         for (setting, metric), (question, article) in zip(names[a], detectable_differences(difference), strict=True):
             result.append(
                 Detectable(
-                    task=compared.task,
+                    task=compared.info.name,
                     a=compared.sides[a].label,
                     b=compared.sides[b].label,
                     setting=setting,
@@ -175,17 +177,17 @@ LEAST = sys.float_info.min  # what a p of the t test is where it underflows: a p
 NOT_DISTINGUISHABLE = "not distinguishable"
 
 
-def confirmatory(compared: Compared, settings: Sequence[str]) -> tuple[list[Comparison], dict[str, Tukey]]:
+def confirmatory(compared: Compared) -> tuple[list[Comparison], dict[str, Tukey]]:
     """MAP in each setting: Holm over the settings; of more than two records max-T over pairs and settings.
 
     Returns:
         the comparisons, and with more than two records Tukey's p-values of each setting.
     """
-    cells = Cells((MAIN_METRIC,), frozenset([MAIN_METRIC]), tuple(settings), frozenset(), frozenset(), ())
+    cells = Cells((MAIN_METRIC,), tuple(compared.info.settings))
     many = len(compared.sides) > 2
     tukey: dict[str, Tukey] = {}
     if many:
-        sides, generator = [compared.figures(index, cells) for index in range(len(compared.sides))], compared.generator
+        sides, generator = compared.figures(cells), compared.generator
         for name, (_, contrasts) in sides[0].items():
             if all(name in side for side in sides):
                 panels = [side[name][0] for side in sides]
@@ -193,7 +195,8 @@ def confirmatory(compared: Compared, settings: Sequence[str]) -> tuple[list[Comp
     tested = confirm(compared.test(cells, together=many))
     n_settings = len({one.result.label.setting for one in tested})
     over = f"{n_settings} setting{'s' * (n_settings != 1)}"
-    adjustment = f"step-down max-T over {compared.n_pairs} pairs in {over}" if many else f"Holm over {over}"
+    n_pairs = math.comb(len(compared.sides), 2)
+    adjustment = f"step-down max-T over {n_pairs} pairs in {over}" if many else f"Holm over {over}"
     comparisons = []
     for one in tested:
         more = {}
@@ -228,7 +231,7 @@ _SAME = ("difference", "interval", "article_interval", "effect_size", "p", "p_ar
 def _comparison(compared: Compared, test: PairTest, family: str, adjustment: str, **more: Any) -> Comparison:
     result, word = test.result, verdict(test.p_adjusted, test.p_article_adjusted)
     return Comparison(
-        task=compared.task,
+        task=compared.info.name,
         a=compared.sides[test.a].label,
         b=compared.sides[test.b].label,
         **_placed(result.label),
@@ -282,8 +285,8 @@ def compare(
         raise UnknownNameError("adjustment", adjust, ADJUSTMENTS)
     check_numbers(seed, resamples)
     tasks = gather(paths)
-    check_names(choice, [side.record.task for task in tasks for side in task.sides])
-    return [_compare_task(task, choice, adjust, seed, resamples) for task in tasks]
+    check_names(choice, [side.record.task for sides in tasks for side in sides])
+    return [_compare_task(sides, choice, adjust, seed, resamples) for sides in tasks]
 
 
 def check_numbers(seed: int, resamples: int) -> None:
@@ -297,24 +300,21 @@ def check_numbers(seed: int, resamples: int) -> None:
 
 
 def _compare_task(
-    records: TaskRecords, choice: Choice, adjust: str | None, seed: int, resamples: int
+    sides: tuple[Side, ...], choice: Choice, adjust: str | None, seed: int, resamples: int
 ) -> TaskComparison:
-    first = records.sides[0].record.task
-    many = len(records.sides) > 2
+    many = len(sides) > 2
     if adjust == MAX_T and many:
         raise UsageError(
-            f"max-T adjusts over the cells of two records, and {len(records.sides)} of {first.name} are named",
+            f"max-T adjusts over the cells of two records, and {len(sides)} of {sides[0].record.task.name} are named",
             remedy="use --adjust bh, or name two records",
         )
-    compared = with_values(records, seed, resamples, choice.relevance)
-    info = first.model_copy(update={"metrics": list(compared.metrics)})
-    cells = cells_of(choice, info, compared.groups)
-    notes = list(cells.notes)
-
+    compared = with_values(sides, seed, resamples, choice.relevance)
+    info = compared.info
+    cells, notes = cells_of(choice, info, compared.groups)
     main: list[Comparison] = []
     tukey: dict[str, Tukey] = {}
-    if MAIN_METRIC in compared.metrics:
-        main, tukey = confirmatory(compared, info.settings)
+    if MAIN_METRIC in info.metrics:
+        main, tukey = confirmatory(compared)
     else:
         notes.append(f"no confirmatory family: not every record holds {MAIN_METRIC}")
     # with more than two records the groups are shown for each record, and tested only when asked for
@@ -324,14 +324,30 @@ def _compare_task(
         raise UsageError(f"{info.name}: nothing is left to compare", found="; ".join(notes) or None)
     if choice.explicit and not more:
         notes.append("no cell beside the confirmatory ones fits what was asked for")
-    notes += _undefined(compared, cells.metrics, cells.settings)
+    notes += sorted(
+        {
+            f"{metric} is left out: {values[setting][metric].undefined_reason}"
+            for values in compared.values
+            for setting in cells.settings
+            for metric in cells.metrics
+            if metric in values[setting] and values[setting][metric].undefined_reason
+        }
+    )
     _check_stored(compared, [*main, *more])
     return TaskComparison(
         task=info.name,
         title=info.title,
-        records=tuple(_label(side) for side in records.sides),
-        n_questions=records.units.n_questions,
-        n_articles=records.units.n_articles,
+        records=tuple(
+            RecordLabel(
+                label=side.label,
+                model=side.record.model.name,
+                path=str(side.path),
+                ranks_digest=side.record.ranks_file.digest,
+            )
+            for side in sides
+        ),
+        n_questions=compared.units.n_questions,
+        n_articles=compared.units.n_articles,
         relevance=choice.relevance,
         demonstration=info.demonstration,
         partial=dict(info.partial),
@@ -339,70 +355,32 @@ def _compare_task(
         displays=tuple(display(compared, setting, test, main) for setting, test in tukey.items()),
         groups=() if tested else tuple(group_figures(compared, cells)),
         languages=tuple(worst_languages(compared, cells)),
-        power=tuple(power(compared, _power_metrics(choice, info))),
-        notes=(*notes, *reading_notes(records.sides), *_same_ranks(records.sides)),
+        power=tuple(power(compared, choice)),
+        notes=(*notes, *reading_notes(sides)),
         seed=seed,
         resamples=resamples,
     )
 
 
-def _label(side: Side) -> RecordLabel:
-    return RecordLabel(
-        label=side.label,
-        model=side.record.model.name,
-        path=str(side.path),
-        ranks_digest=side.record.ranks_file.digest,
-    )
-
-
-def _same_ranks(sides: Sequence[Side]) -> list[str]:
-    """A word where two records have the very same ranks."""
-    first: dict[str, str] = {}
-    notes = []
-    for side in sides:
-        digest = side.record.ranks_file.digest
-        if digest in first:
-            notes.append(f"{first[digest]} and {side.label} have the same ranks: nothing can differ")
-        first.setdefault(digest, side.label)
-    return notes
-
-
-def _undefined(compared: Compared, metrics: Sequence[str], settings: Sequence[str]) -> list[str]:
-    """Why a chosen metric is not among the cells."""
-    reasons = {
-        f"{metric} is left out: {found.undefined_reason}"
-        for values in compared.values
-        for setting in settings
-        for metric in metrics
-        if (found := values[setting].get(metric)) is not None and found.undefined_reason
-    }
-    return sorted(reasons)
-
-
 def _check_stored(compared: Compared, comparisons: Sequence[Comparison]) -> None:
     """Raise RecordError where a compared figure is not the one that the record holds."""
     sides = {side.label: side for side in compared.sides}
-    for found in comparisons:
-        for label, value in ((found.a, found.value_a), (found.b, found.value_b)):
-            scores = sides[label].record.scores_under(compared.relevance).get(found.setting)
-            left_out = compared.relevance != STRICT and found.scope == "by_language_pair"
-            if scores is None or found.scope == GAP or left_out:
+    for one in comparisons:
+        if one.scope == GAP or (compared.relevance != STRICT and one.scope == "by_language_pair"):
+            continue  # not stored
+        for label, value in ((one.a, one.value_a), (one.b, one.value_b)):
+            scores = sides[label].record.scores_under(compared.relevance).get(one.setting)
+            if scores is None:
                 continue
-            part = scores.macro if found.scope == MACRO else getattr(scores, found.scope).get(found.key, {})
-            stored = part.get(found.metric)
-            if stored is None or stored.value is None or not math.isclose(stored.value, value, rel_tol=1e-9):
+            figures = scores.macro if one.scope == MACRO else getattr(scores, one.scope).get(one.key, {})
+            stored = figures[one.metric].value if one.metric in figures else None
+            if stored is None or not math.isclose(stored, value, rel_tol=1e-9):
+                figure = f"{one.setting} {one.metric} {one.key}".rstrip()
                 raise RecordError(
-                    f"{sides[label].path}: {found.setting} {found.metric} {found.key}".rstrip()
-                    + " does not follow from its ranks",
-                    found=f"stored {stored.value if stored else None}, recomputed {value}",
+                    f"{sides[label].path}: {figure} does not follow from its ranks",
+                    found=f"stored {stored}, recomputed {value}",
                     remedy="see xqr-bench recompute",
                 )
-
-
-def _power_metrics(choice: Choice, info: TaskInfo) -> list[str]:
-    """All scores of the records, and bias measures that were asked for."""
-    asked = {parse_metric(name).name for name in choice.metrics if name != ALL}
-    return [name for name in info.metrics if parse_metric(name).kind == "score" or name in asked]
 
 
 # Every language pair of two records, adjusted over the map.
@@ -430,19 +408,6 @@ class PairMap:
     cells: dict[tuple[str, str], Comparison]
 
 
-@dataclass(frozen=True)
-class _PairCells(Cells):
-    """Each language pair once: the monolingual setting is the diagonal."""
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        return ("by_query_language", "by_language_pair")
-
-    def holds(self, name: FigureName) -> bool:
-        part = "by_query_language" if name.setting == MONOLINGUAL else "by_language_pair"
-        return name.part == part and name.setting in self.settings
-
-
 def pair_maps(
     paths: Sequence[Path | str],
     metric: str,
@@ -463,39 +428,31 @@ def pair_maps(
         UsageError: a task has not exactly two records, or the metric has no value per language pair.
     """
     check_numbers(seed, resamples)
-    found = parse_metric(metric)
+    parsed = parse_metric(metric)
     tasks = gather(paths)
     choice = Choice(metrics=(metric,), relevance=relevance)
-    check_names(choice, [side.record.task for task in tasks for side in task.sides])
-    settings = (MULTILINGUAL,) if found.per_row else (MONOLINGUAL, CROSS_LINGUAL)
-    result = []
-    for records in tasks:
-        if len(records.sides) != 2:
+    check_names(choice, [side.record.task for sides in tasks for side in sides])
+    cells = Cells(
+        (parsed.name,),
+        (MULTILINGUAL,) if parsed.per_row else (MONOLINGUAL, CROSS_LINGUAL),
+        ("by_query_language", "by_language_pair"),
+        # each pair once: the monolingual setting is the diagonal
+        lambda name: name.part == ("by_query_language" if name.setting == MONOLINGUAL else "by_language_pair"),
+    )
+    maps = []
+    for sides in tasks:
+        info = sides[0].record.task
+        if len(sides) != 2:
             raise UsageError(
-                f"a map of differences needs two records of {records.task}",
-                found=str(len(records.sides)),
-                remedy="name two",
+                f"a map of differences needs two records of {info.name}", found=str(len(sides)), remedy="name two"
             )
-        compared = with_values(records, seed, resamples, relevance)
-        cells = _PairCells((found.name,), frozenset(), settings, frozenset(), frozenset(), ())
-        comparisons = exploratory(compared, cells, MAX_T)
+        comparisons = exploratory(with_values(sides, seed, resamples, relevance), cells, MAX_T)
         if not comparisons:
-            raise UsageError(f"{found.name} has no value for a language pair", remedy="choose another metric, or kind")
-        info = records.sides[0].record.task
-        result.append(
-            PairMap(
-                info.title,
-                compared.sides[0].label,
-                compared.sides[1].label,
-                found.name,
-                relevance,
-                tuple(info.languages),
-                {_pair(one): one for one in comparisons},
-            )
-        )
-    return result
-
-
-def _pair(comparison: Comparison) -> tuple[str, str]:
-    query, _, candidate = comparison.key.partition(">")
-    return query, candidate or query
+            raise UsageError(f"{parsed.name} has no value for a language pair", remedy="choose another metric, or kind")
+        by_pair = {}
+        for one in comparisons:
+            query, _, candidate = one.key.partition(">")
+            by_pair[query, candidate or query] = one
+        a, b = (side.label for side in sides)
+        maps.append(PairMap(info.title, a, b, parsed.name, relevance, tuple(info.languages), by_pair))
+    return maps

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import comb
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from xqr_bench.measure.certainty import AllValues, Figures, figures_of, variant_
 from xqr_bench.measure.paired import PairedResult, compare_pairs
 from xqr_bench.measure.panel import Units, sampling_units, shared_units
 from xqr_bench.measure.scores import Group, all_per_query
-from xqr_bench.record import Record, Result, load_record, unrepresented_languages
+from xqr_bench.record import Record, Result, TaskInfo, load_record, unrepresented_languages
 
 # Records read for a comparison: grouped by task, named, and refused where they cannot be compared.
 
@@ -30,17 +30,8 @@ class Side:
     record: Result
 
 
-@dataclass(frozen=True)
-class TaskRecords:
-    """The records of one task, in the order given, with their common questions and articles."""
-
-    task: str
-    sides: tuple[Side, ...]
-    units: Units
-
-
-def gather(paths: Sequence[Path | str]) -> list[TaskRecords]:
-    """Read records with their ranks, grouped by task in the order of first appearance.
+def gather(paths: Sequence[Path | str]) -> list[tuple[Side, ...]]:
+    """Read records with their ranks: those of each task, in the order of first appearance.
 
     Raises:
         UsageError: a record is alone on its task, named twice, or made from other data or by another protocol than
@@ -58,24 +49,19 @@ def gather(paths: Sequence[Path | str]) -> list[TaskRecords]:
     for path in chosen:
         record = load_record(path)
         by_task.setdefault(record.task.name, {})[path] = record
-    _refuse_single(by_task)
-    for records in by_task.values():
-        _refuse_unlike(records)
-    # the ranks last: whatever cannot be compared is refused before they are read
-    return [_with_ranks(task, records) for task, records in by_task.items()]
-
-
-def _refuse_single(by_task: dict[str, dict[Path, Record]]) -> None:
     alone = {task: next(iter(records)) for task, records in by_task.items() if len(records) == 1}
     if alone:
-        all_alone = len(alone) == len(by_task) > 1
         raise UsageError(
             "these records are of different tasks"
-            if all_alone
+            if len(alone) == len(by_task) > 1
             else f"one record of {next(iter(alone))} cannot be compared",
             found=", ".join(f"{path} ({task})" for task, path in alone.items()),
             remedy="name at least two records of each task",
         )
+    for records in by_task.values():
+        _refuse_unlike(records)
+    # the ranks last: whatever cannot be compared is refused before they are read
+    return [_with_ranks(list(records)) for records in by_task.values()]
 
 
 def _refuse_unlike(records: dict[Path, Record]) -> None:
@@ -101,16 +87,17 @@ def unlike(a: Record, b: Record) -> dict[str, tuple[str, ...]]:
     elif a.task.files != b.task.files:
         names = {*a.task.files, *b.task.files}
         changed = sorted(name for name in names if a.task.files.get(name) != b.task.files.get(name))
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         differing["data files"] = tuple(
-            ", ".join(f"{name} {_short(side.task.files.get(name))}" for name in changed[:3])
-            + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+            ", ".join(
+                f"{name} {side.task.files[name][:12]}…" if name in side.task.files else f"{name} is not among them"
+                for name in changed[:3]
+            )
+            + more
             for side in (a, b)
         )
-    protocols = [_protocol(side) for side in (a, b)]
-    for name in protocols[0]:
-        first, second = (protocol[name] for protocol in protocols)
-        if first != second:
-            differing[name] = (first, second)
+    first, second = _protocol(a), _protocol(b)
+    differing |= {name: (first[name], second[name]) for name in first if first[name] != second[name]}
     if not differing and a.task.counts != b.task.counts:
         language = next(code for code in a.task.counts if a.task.counts[code] != b.task.counts.get(code))
         differing["pool"] = tuple(
@@ -118,10 +105,6 @@ def unlike(a: Record, b: Record) -> dict[str, tuple[str, ...]]:
             for size in (side.task.counts.get(language) for side in (a, b))
         )
     return differing
-
-
-def _short(digest: str | None) -> str:
-    return f"{digest[:12]}…" if digest else "is not among them"
 
 
 def _protocol(record: Record) -> dict[str, str]:
@@ -139,23 +122,22 @@ def _protocol(record: Record) -> dict[str, str]:
     }
 
 
-def _with_ranks(task: str, records: dict[Path, Record]) -> TaskRecords:
-    loaded = [load_record(path, ranks=True) for path in records]
+def _with_ranks(paths: Sequence[Path]) -> tuple[Side, ...]:
+    loaded = [load_record(path, ranks=True) for path in paths]
     names = [record.model.name for record in loaded]
-    sides = tuple(
-        Side(name if names.count(name) == 1 else f"{name} #{names[: i + 1].count(name)}", path, record)
-        for i, (name, path, record) in enumerate(zip(names, records, loaded, strict=True))
-    )
     first = loaded[0].ranks
-    for side in sides[1:]:
-        ranks = side.record.ranks
+    for path, record in zip(paths, loaded, strict=True):
+        ranks = record.ranks
         if ranks.columns != first.columns or list(ranks.column_sizes) != list(first.column_sizes):
             raise UsageError(
-                f"{sides[0].path} and {side.path} cannot be compared: their ranks are of different pools",
+                f"{paths[0]} and {path} cannot be compared: their ranks are of different pools",
                 found=f"{int(first.column_sizes.sum()):,} and {int(ranks.column_sizes.sum()):,} candidates",
                 remedy="compare records of the same task data",
             )
-    return TaskRecords(task, sides, shared_units(sampling_units(record.ranks) for record in loaded))
+    return tuple(
+        Side(name if names.count(name) == 1 else f"{name} #{names[: i + 1].count(name)}", path, record)
+        for i, (name, path, record) in enumerate(zip(names, paths, loaded, strict=True))
+    )
 
 
 # What the comparisons of one task are made from.
@@ -166,8 +148,7 @@ class Compared:
     """The records of one task with what their comparison is made from.
 
     Attributes:
-        task: its name.
-        metrics: those that all records hold.
+        info: the task, as the first record has it, with the metrics that all records hold.
         sides: the records.
         values: of each record, setting -> metric -> per-query values.
         units: questions and articles.
@@ -177,8 +158,7 @@ class Compared:
         relevance: the rule of relevance of the values.
     """
 
-    task: str
-    metrics: tuple[str, ...]
+    info: TaskInfo
     sides: tuple[Side, ...]
     values: tuple[AllValues, ...]
     units: Units
@@ -192,52 +172,49 @@ class Compared:
         """A fresh generator at the seed."""
         return np.random.Generator(np.random.PCG64(self.seed))
 
-    @property
-    def n_pairs(self) -> int:
-        """Pairs of records."""
-        return comb(len(self.sides), 2)
-
     def test(self, cells: Cells, *, together: bool = False) -> list[tuple[int, int, PairedResult]]:
         """The chosen figures of every pair of records (a, b); the figures of a pair are tested together.
 
         With `together`, max-T adjusts over those of all pairs.
         """
-        sides = [self.figures(index, cells) for index in range(len(self.sides))]
-        return compare_pairs(sides, self.units, self.seed, self.resamples, together=together)
+        return compare_pairs(self.figures(cells), self.units, self.seed, self.resamples, together=together)
 
-    def figures(self, side: int, cells: Cells) -> Figures:
-        """The chosen figures of one record that are defined."""
-        chosen_figures: Figures = {}
-        parts, metrics, settings = cells.parts, cells.metrics, cells.settings
-        every = figures_of(self.values[side], self.units, self.groups, parts=parts, metrics=metrics, settings=settings)
-        for name, (panel, contrasts) in every.items():
-            # an undefined figure would spoil the joint tests of all others
-            defined = np.isfinite(contrasts.apply(panel.estimate))
-            chosen = [i for i, label in enumerate(contrasts.labels) if cells.holds(label) and defined[i]]
-            if chosen:
-                chosen_figures[name] = (panel, contrasts.select(chosen))
-        return chosen_figures
+    def figures(self, cells: Cells) -> list[Figures]:
+        """The chosen figures of each record that are defined."""
+        sides = []
+        limits: dict[str, Any] = {"parts": cells.parts, "metrics": cells.metrics, "settings": cells.settings}
+        for values in self.values:
+            chosen: Figures = {}
+            for name, (panel, contrasts) in figures_of(values, self.units, self.groups, **limits).items():
+                # an undefined figure would spoil the joint tests of all others
+                defined = np.isfinite(contrasts.apply(panel.estimate))
+                rows = [i for i, label in enumerate(contrasts.labels) if cells.holds(label) and defined[i]]
+                if rows:
+                    chosen[name] = (panel, contrasts.select(rows))
+            sides.append(chosen)
+        return sides
 
 
-def with_values(records: TaskRecords, seed: int, resamples: int, relevance: str = STRICT) -> Compared:
-    """Compute the per-query values of all metrics that the records share under a rule of relevance."""
-    first = records.sides[0].record.task
-    shared = [name for name in first.metrics if all(name in side.record.task.metrics for side in records.sides)]
+def with_values(sides: tuple[Side, ...], seed: int, resamples: int, relevance: str = STRICT) -> Compared:
+    """Compute the per-query values of all metrics that the records of a task have under a rule of relevance."""
+    infos = [side.record.task for side in sides]
+    first = infos[0]
+    common = [name for name in first.metrics if all(name in info.metrics for info in infos)]
     groups = {
-        name: group
-        for name, group in first.groups.items()
-        if all(side.record.task.groups.get(name) == group for side in records.sides)
+        name: group for name, group in first.groups.items() if all(info.groups.get(name) == group for info in infos)
     }
-    metrics = tuple(variant_metrics(relevance, shared))
-    values = tuple(all_per_query(side.record.ranks_under(relevance), metrics, first.settings) for side in records.sides)
-    return Compared(records.task, metrics, records.sides, values, records.units, groups, seed, resamples, relevance)
+    metrics = variant_metrics(relevance, common)
+    values = tuple(all_per_query(side.record.ranks_under(relevance), metrics, first.settings) for side in sides)
+    units = shared_units(sampling_units(side.record.ranks) for side in sides)
+    info = first.model_copy(update={"metrics": list(metrics)})
+    return Compared(info, sides, values, units, groups, seed, resamples, relevance)
 
 
 # What a reader must know of the records before their differences: what was done to vectors, which languages count.
 
 
 def reading_notes(sides: Sequence[Side]) -> list[str]:
-    """Notes on records of one task: transforms, where any has one, and languages that an encoder does not represent."""
+    """Notes on records of one task: transforms, where any has one, languages not represented, and the same ranks."""
     notes = []
     if any(side.record.transform is not None for side in sides):
         notes.append(f"transforms of the vectors: {'; '.join(_transform(side) for side in sides)}")
@@ -248,11 +225,16 @@ def reading_notes(sides: Sequence[Side]) -> list[str]:
                 f"{side.label}: fewer than 95% distinct query vectors in {', '.join(flagged)}: the figures of "
                 f"{'this language' if len(flagged) == 1 else 'these languages'} say little about it"
             )
+    first: dict[str, str] = {}
+    for side in sides:
+        same = first.setdefault(side.record.ranks_file.digest, side.label)
+        if same != side.label:
+            notes.append(f"{same} and {side.label} have the same ranks: nothing can differ")
     return notes
 
 
 def _transform(side: Side) -> str:
-    found = side.record.transform
-    if found is None:
+    transform = side.record.transform
+    if transform is None:
         return f"{side.label} none"
-    return f"{side.label} {found.label}" + (" (transductive)" if found.transductive else "")
+    return f"{side.label} {transform.label}" + (" (transductive)" if transform.transductive else "")
