@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,35 +22,25 @@ from xqr_bench.tasks import Selection, TaskSpec
 # Hubness: candidates that stand near the top for very many queries.
 
 
-@dataclass(frozen=True)
-class Occurrences:
-    """How often candidates are among the best k of a query, in the pool of all languages.
-
-    Attributes:
-        k: as asked for, at most the size of the pool.
-        of_candidate: N_k of each candidate, float64 `[candidates]`; where candidates tie at place k, the places left
-            are shared out evenly among them, so that each query gives k in all.
-        by_language: the sum of it over queries of one language (row) and candidates of one (column), float64
-            `[query groups, candidate groups]`.
-    """
-
-    k: int
-    of_candidate: FloatArray
-    by_language: FloatArray
+K = 10
 
 
 def count_occurrences(
-    blocks: Iterator[ScoreBlock], query_groups: IntArray, candidate_groups: IntArray, k: int = 10
-) -> Occurrences:
-    """Count N_k.
+    blocks: Iterator[ScoreBlock], query_groups: IntArray, candidate_groups: IntArray, k: int = K
+) -> tuple[FloatArray, FloatArray]:
+    """Count N_k: how often candidates are among the best k of a query, in the pool of all languages.
 
     Args:
         blocks: scores of all queries against all candidates.
         query_groups, candidate_groups: the number of the language of each, int64 `[queries]`, `[candidates]`.
-        k: how many places count.
+        k: how many places count, at most the size of the pool.
+
+    Returns:
+        N_k of each candidate, float64 `[candidates]`; where candidates tie at place k, the places left are shared out
+        evenly among them, so that each query gives k in all. And its sum over queries of one language (row) and
+        candidates of one (column), float64 `[query groups, candidate groups]`.
     """
     width = len(candidate_groups)
-    k = min(k, width)
     n_groups = (int(query_groups.max()) + 1, int(candidate_groups.max()) + 1)
     of_candidate = np.zeros(width)
     by_language = np.zeros(n_groups[0] * n_groups[1])
@@ -66,7 +55,7 @@ def count_occurrences(
         of_candidate += np.bincount(columns, weights=weights, minlength=width)
         cell = query_groups[block.start + rows] * n_groups[1] + candidate_groups[columns]
         by_language += np.bincount(cell, weights=weights, minlength=len(by_language))
-    return Occurrences(k, of_candidate, by_language.reshape(n_groups))
+    return of_candidate, by_language.reshape(n_groups)
 
 
 def skewness(values: FloatArray) -> float | None:
@@ -91,21 +80,18 @@ MOST = 4000
 """Vectors a fold trains on, at most: more make the probe slow, and hardly better."""
 
 
-@dataclass(frozen=True)
-class Probe:
-    """What the probe found.
+class Probe(NamedTuple):
+    """What the probe names.
 
     Attributes:
         accuracy: share of the held-out texts whose language it names.
         chance: share that naming the most frequent language of the held-out texts would get.
-        recall: language number -> the same share of the texts of that language.
-        n: held-out texts, over the folds.
+        recall: language number -> the accuracy on the texts of that language.
     """
 
     accuracy: float
     chance: float
     recall: dict[int, float]
-    n: int
 
 
 def language_probe(vectors: FloatArray, languages: IntArray, articles: IntArray) -> Probe | None:
@@ -147,7 +133,6 @@ def language_probe(vectors: FloatArray, languages: IntArray, articles: IntArray)
         accuracy=float(right.mean()),
         chance=most_frequent / len(languages),
         recall={int(code): float(right[languages == code].mean()) for code in classes},
-        n=len(languages),
     )
 
 
@@ -157,12 +142,6 @@ def language_probe(vectors: FloatArray, languages: IntArray, articles: IntArray)
 
 TILE = 1024
 HEAT = 2.0
-
-
-def squared_distances(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Of rows that belong together: |a_i - b_i|^2, float64 `[n]`, 0 .. 4 for vectors of length 1."""
-    found: FloatArray = np.square(a - b).sum(axis=1)
-    return found
 
 
 def mean_distance_of_others(a: FloatArray, b: FloatArray, together: FloatArray) -> float | None:
@@ -214,7 +193,7 @@ def mean_cosine(vectors: FloatArray) -> float | None:
     return (float(total @ total) - n) / (n * (n - 1))
 
 
-def mean_cosine_between(groups: Sequence[FloatArray]) -> float | None:
+def cosine_between(groups: Sequence[FloatArray]) -> float | None:
     """Mean cosine of two rows of different groups; None where there is only one group."""
     sums = np.array([group.sum(axis=0) for group in groups if len(group)])
     sizes = np.array([len(group) for group in groups if len(group)], dtype=np.float64)
@@ -250,8 +229,6 @@ def isoscore(vectors: FloatArray) -> float | None:
 
 
 # The panel: every measure of the geometry of one task's vectors.
-
-K = 10
 
 
 class _Part(BaseModel):
@@ -324,47 +301,43 @@ def measure_geometry(
         transform: names what was done to the vectors.
     """
     codes = list(data.languages)
-    number = {code: place for place, code in enumerate(codes)}
-    languages = np.array([number[query.language] for query in data.queries], dtype=np.int64)
+    languages = np.array([codes.index(query.language) for query in data.queries], dtype=np.int64)
+    wide = vectors.queries.astype(np.float64)
+    lengths = np.linalg.norm(wide, axis=1)
+    nonzero = np.flatnonzero(lengths)
     with threadpool_limits(1, user_api="blas"):  # the same figures with any number of threads
-        unit, nonzero = _directions(vectors)
+        unit = wide[nonzero] / lengths[nonzero, None]
         groups = [unit[languages[nonzero] == place] for place in range(len(codes))]
-        reasons: dict[str, str] = {}
-        aligned = _Aligned(data, unit, nonzero)
-        spread = {
-            "uniformity": uniformity(unit),
-            "isoscore": isoscore(unit),
-            "cosine_between": mean_cosine_between(groups),
-        }
-        within = [mean_cosine(group) for group in groups]
-        articles = np.array(data.clusters, dtype=np.int64)
-        probe = language_probe(unit, languages[nonzero], articles[nonzero])
+        pairs, others = _distances(data, unit, nonzero)
+        probe = language_probe(unit, languages[nonzero], np.array(data.clusters, dtype=np.int64)[nonzero])
+        k = min(K, len(data.candidates))
         blocks = vector_scores(vectors.queries, vectors.candidates, similarity=similarity)
-        occurrences = count_occurrences(blocks, languages, data.candidate_columns, K)
+        of_candidate, by_pair = count_occurrences(blocks, languages, data.candidate_columns, k)
+        of_all = {"uniformity": uniformity(unit), "isoscore": isoscore(unit), "cosine_between": cosine_between(groups)}
+        of_groups = [
+            {"uniformity": uniformity(group), "isoscore": isoscore(group), "mean_cosine": mean_cosine(group)}
+            for group in groups
+        ]
     sizes = data.column_sizes / len(data.candidates)
-    places = occurrences.by_language / occurrences.by_language.sum()
-    if aligned.mean is None:
-        reasons["alignment"] = "no question is there in two languages"
-    if probe is None:
-        reasons["probe"] = "needs two languages, and two groups of articles that both have every language"
-    skew = skewness(occurrences.of_candidate)
-    if skew is None:
-        reasons["hub_skewness"] = "every candidate is among the first k equally often"
-    defined = [value for value in within if value is not None]
-    by_language = {
-        code: LanguageGeometry(
-            alignment=aligned.of(code, aligned.distances),
-            alignment_ratio=_ratio(aligned.of(code, aligned.distances), aligned.of(code, aligned.others)),
-            uniformity=uniformity(groups[place]),
-            mean_cosine=within[place],
-            isoscore=isoscore(groups[place]) if len(groups[place]) else None,
+    places = by_pair / by_pair.sum()
+    skew = skewness(of_candidate)
+    reasons = {
+        "alignment": "no question is there in two languages" if not pairs else "",
+        "probe": "" if probe else "needs two languages, and two groups of articles that both have every language",
+        "hub_skewness": "every candidate is among the first k equally often" if skew is None else "",
+    }
+    by_language = {}
+    for place, code in enumerate(codes):
+        own, own_others = ([v for pair, v in values.items() if code in pair] for values in (pairs, others))
+        by_language[code] = LanguageGeometry(
+            alignment=_mean(own),
+            alignment_ratio=_ratio(_mean(own), _mean(own_others)),
+            **of_groups[place],
             probe=None if probe is None else probe.recall.get(place),
             pool_share=float(sizes[place]),
             top_share=float(places[:, place].sum()),
         )
-        for place, code in enumerate(codes)
-    }
-    own = np.bincount(languages, minlength=len(codes)) / len(languages)
+    alignment, other_pairs = _mean(pairs.values()), _mean(others.values())
     return Geometry(
         task=data.name,
         model=model,
@@ -372,72 +345,54 @@ def measure_geometry(
         dimensions=vectors.dimensions,
         n_queries=len(unit),
         n_candidates=len(data.candidates),
-        alignment=aligned.mean,
-        other_pairs=aligned.mean_others,
-        alignment_ratio=_ratio(aligned.mean, aligned.mean_others),
-        **spread,
-        cosine_within=float(np.mean(defined)) if defined else None,
+        alignment=alignment,
+        other_pairs=other_pairs,
+        alignment_ratio=_ratio(alignment, other_pairs),
+        **of_all,
+        cosine_within=_mean(of_group["mean_cosine"] for of_group in of_groups),
         probe=None if probe is None else probe.accuracy,
         probe_chance=None if probe is None else probe.chance,
-        k=occurrences.k,
+        k=k,
         hub_skewness=skew,
-        hub_largest=float(occurrences.of_candidate.max()) / len(data.queries),
-        orphans=float((occurrences.of_candidate == 0).mean()),
+        hub_largest=float(of_candidate.max()) / len(data.queries),
+        orphans=float((of_candidate == 0).mean()),
         own_language=float(np.trace(places)),
-        own_language_chance=float(own @ sizes),
+        own_language_chance=float(np.bincount(languages, minlength=len(codes)) / len(languages) @ sizes),
         by_language=by_language,
         places={
-            query: {code: float(share) for code, share in zip(codes, row / row.sum(), strict=True)}
-            for query, row in zip(codes, occurrences.by_language, strict=True)
+            query: dict(zip(codes, (row / row.sum()).tolist(), strict=True))
+            for query, row in zip(codes, by_pair, strict=True)
             if row.sum()
         },
-        reasons=reasons,
+        reasons={name: reason for name, reason in reasons.items() if reason},
     )
 
 
-class _Aligned:
+def _distances(
+    data: TaskData, unit: FloatArray, nonzero: IntArray
+) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], float]]:
     """Mean squared distances of translations, and of queries that are none, for each pair of languages."""
-
-    def __init__(self, data: TaskData, unit: FloatArray, nonzero: IntArray) -> None:
-        rows: dict[str, dict[str, int]] = {code: {} for code in data.languages}
-        for place, query in enumerate(nonzero.tolist()):
-            rows[data.queries[query].language][data.queries[query].question] = place
-        self.distances: dict[tuple[str, str], float] = {}
-        self.others: dict[tuple[str, str], float] = {}
-        for a, b in combinations(data.languages, 2):
-            questions = [question for question in rows[a] if question in rows[b]]
-            if not questions:
-                continue
-            left, right = (unit[[rows[code][question] for question in questions]] for code in (a, b))
-            distances = squared_distances(left, right)
-            self.distances[a, b] = float(distances.mean())
-            other = mean_distance_of_others(unit[list(rows[a].values())], unit[list(rows[b].values())], distances)
-            if other is not None:
-                self.others[a, b] = other
-
-    @property
-    def mean(self) -> float | None:
-        return _mean(list(self.distances.values()))
-
-    @property
-    def mean_others(self) -> float | None:
-        return _mean(list(self.others.values()))
-
-    def of(self, code: str, values: dict[tuple[str, str], float]) -> float | None:
-        """Mean over the pairs with this language."""
-        return _mean([value for pair, value in values.items() if code in pair])
+    rows: dict[str, dict[str, int]] = {code: {} for code in data.languages}
+    for place, query in enumerate(nonzero.tolist()):
+        rows[data.queries[query].language][data.queries[query].question] = place
+    pairs, others = {}, {}
+    for a, b in combinations(data.languages, 2):
+        questions = [question for question in rows[a] if question in rows[b]]
+        if not questions:
+            continue
+        left, right = (unit[[rows[code][question] for question in questions]] for code in (a, b))
+        distances = np.square(left - right).sum(axis=1)
+        pairs[a, b] = float(distances.mean())
+        other = mean_distance_of_others(unit[list(rows[a].values())], unit[list(rows[b].values())], distances)
+        if other is not None:
+            others[a, b] = other
+    return pairs, others
 
 
-def _directions(vectors: Embeddings) -> tuple[FloatArray, IntArray]:
-    """The queries as vectors of length 1, float64 `[n, d]`, and which queries they are; zero ones are left out."""
-    wide = vectors.queries.astype(np.float64)
-    lengths = np.linalg.norm(wide, axis=1)
-    nonzero = np.flatnonzero(lengths)
-    return wide[nonzero] / lengths[nonzero, None], nonzero
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return float(np.mean(values)) if values else None
+def _mean(values: Iterable[float | None]) -> float | None:
+    """The mean of those that are defined."""
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None
 
 
 def _ratio(value: float | None, reference: float | None) -> float | None:
@@ -474,20 +429,22 @@ def geometry_of_tasks(
         XqrBenchError: whatever is wrong with the data, the encoder or the transform.
     """
     observe = observe or Observer()
-    select = select or Selection()
-    tasks = [select.load(spec, observe) for spec in specs]
+    tasks = [(select or Selection()).load(spec, observe) for spec in specs]
     embedder = embedder_of(
         encoder, transform=transform, allow_zero_vectors=allow_zero_vectors, store=store, observe=observe
     )
     embedded = list(embedder.embed(tasks))
-    measure = partial(measure_geometry, similarity=encoder.similarity, model=encoder.name)
     result = []
     with observe.phase("measuring", len(tasks) * (1 if transform is None else 2)):
         for data, vectors in zip(tasks, embedded, strict=True):
-            panels = [measure(data, vectors.encoded if isinstance(vectors, TransformedEmbeddings) else vectors)]
-            observe.advance(1)
+            measured: list[tuple[str | None, Embeddings]] = [(None, vectors)]
             if isinstance(vectors, TransformedEmbeddings):
-                panels.append(measure(data, vectors, transform=vectors.facts.label))
+                measured = [(None, vectors.encoded), (vectors.facts.label, vectors)]
+            panels = []
+            for label, of_task in measured:
+                panels.append(
+                    measure_geometry(data, of_task, similarity=encoder.similarity, model=encoder.name, transform=label)
+                )
                 observe.advance(1)
             result.append(panels)
     return result
