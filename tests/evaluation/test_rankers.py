@@ -20,7 +20,7 @@ from xqr_bench.evaluation.ranker import RANKERS, HandedOn, Ranker
 from xqr_bench.evaluation.runs import RunRanker
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.rank.index import IndexOptions
-from xqr_bench.rank.runs import plan_runs, write_runs
+from xqr_bench.rank.runs import TaskRuns
 from xqr_bench.record import Record, recompute
 
 GOLDEN = read_json(Path(__file__).parent / "golden.json")
@@ -40,9 +40,7 @@ def ranker(family: str, folder: Path) -> Ranker | str:
         case "run":
             write = HandedOn(
                 VectorRanker(encoder),
-                lambda data, blocks: (
-                    write_runs(data, blocks, plan_runs(data, folder, SETTINGS, tag="x", depth=10_000), tag="x") and None
-                ),
+                lambda data, blocks: TaskRuns(data, folder, SETTINGS, tag="x", depth=10_000).write(blocks) and None,
             )
             evaluate(write, metrics=["map"])
             return RunRanker(folder)

@@ -22,7 +22,7 @@ from xqr_bench.measure.certainty import variant_values
 from xqr_bench.measure.peers import PytrecEval
 from xqr_bench.rank.exact import vector_scores
 from xqr_bench.rank.rules import group_relevants
-from xqr_bench.rank.runs import plan_runs, write_runs
+from xqr_bench.rank.runs import TaskRuns
 from xqr_bench.record import Record, load_record, recompute, save_record
 from xqr_bench.tasks import Selection, load_task, resolve_task
 
@@ -37,8 +37,8 @@ def exact(record: Record) -> Record:
 def runs(folder: Path, depth: int, settings: Sequence[str] = SETTINGS) -> Path:
     data = load_task("mini")
     vectors = embed_tasks(load_encoder("char-ngrams"), [data])["mini"]
-    plan = plan_runs(data, folder, settings, tag="char-ngrams", depth=depth)
-    write_runs(data, vector_scores(vectors.queries, vectors.candidates), plan, tag="char-ngrams")
+    written = TaskRuns(data, folder, settings, tag="char-ngrams", depth=depth)
+    written.write(vector_scores(vectors.queries, vectors.candidates))
     return folder
 
 
@@ -199,8 +199,8 @@ def test_a_run_of_real_vectors_that_is_cut(tmp_path: Path) -> None:
     encoder = load_encoder(f"precomputed:{VECTORS}")
     data = load_task("xquad-r", languages=codes)
     vectors = embed_tasks(encoder, [data])["xquad-r"]
-    plan = plan_runs(data, tmp_path, [MONOLINGUAL, MULTILINGUAL], tag="minilm", depth=300)
-    write_runs(data, vector_scores(vectors.queries, vectors.candidates), plan, tag="minilm")
+    written = TaskRuns(data, tmp_path, [MONOLINGUAL, MULTILINGUAL], tag="minilm", depth=300)
+    written.write(vector_scores(vectors.queries, vectors.candidates))
     (cut,) = evaluate_tasks(RunRanker(tmp_path), ["xquad-r"], select=Selection(codes))
     whole = evaluate(f"precomputed:{VECTORS}", "xquad-r", languages=codes)
     assert cut.ranks_file.depth == 300

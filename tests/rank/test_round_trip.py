@@ -16,14 +16,13 @@ from xqr_bench.evaluation.runs import RunReader, ranks_of_run
 from xqr_bench.measure.metrics.per_query import setting_views
 from xqr_bench.measure.peers import PytrecEval, compare
 from xqr_bench.rank.exact import ranks_of_scores
-from xqr_bench.rank.runs import check_settings, plan_runs, task_lists, write_runs
+from xqr_bench.rank.runs import TaskRuns, check_settings, task_lists
 
 METRICS = ["map", "mrr", "recall@1", "recall@3", "success@1", "success@3", "ndcg@3", "rank_distance"]
 
 
 def written(data: TaskData, values: np.ndarray, folder: Path, depth: int = 1000) -> list[Path]:
-    plan = plan_runs(data, folder, SETTINGS, tag="my system", depth=depth)
-    return write_runs(data, blocks(values), plan, tag="my system")
+    return TaskRuns(data, folder, SETTINGS, tag="my system", depth=depth).write(blocks(values))
 
 
 def read(data: TaskData, folder: Path) -> tuple[Ranks, dict[str, object]]:
@@ -98,12 +97,12 @@ def test_the_files(tmp_path: Path) -> None:
 
 def test_the_size_that_is_announced(tmp_path: Path) -> None:
     data = task()
-    plan = plan_runs(data, tmp_path, SETTINGS, tag="name", depth=4)
-    paths = write_runs(data, blocks(scores(data)), plan, tag="name")
-    assert plan.lines == {path.name.split(".")[0]: len(lines(path)) for path in paths}
+    runs = TaskRuns(data, tmp_path, SETTINGS, tag="name", depth=4)
+    paths = runs.write(blocks(scores(data)))
+    assert runs.lines == {path.name.split(".")[0]: len(lines(path)) for path in paths}
     size = sum(len(gzip.decompress(path.read_bytes())) for path in paths)
-    assert plan.plain_bytes == pytest.approx(size, rel=0.1)
-    assert f"{tmp_path / 'small'}: 168 lines (monolingual 44, cross-lingual 80, multilingual 44), about " in str(plan)
+    assert runs.plain_bytes == pytest.approx(size, rel=0.1)
+    assert f"{tmp_path / 'small'}: 168 lines (monolingual 44, cross-lingual 80, multilingual 44), about " in str(runs)
 
 
 def test_the_same_scores_give_the_same_bytes(tmp_path: Path) -> None:
@@ -140,12 +139,12 @@ def test_ids_with_blanks_cannot_be_written(tmp_path: Path) -> None:
     data = task()
     object.__setattr__(data.queries[0], "id", "de:q 0")
     with pytest.raises(RunError, match="small cannot be written as a TREC run: the query id 'de:q 0' holds a blank"):
-        plan_runs(data, tmp_path, SETTINGS, tag="x")
+        TaskRuns(data, tmp_path, SETTINGS, tag="x")
 
 
 def test_a_depth_of_nothing(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--trec-depth cannot be 0"):
-        plan_runs(task(), tmp_path, SETTINGS, tag="x", depth=0)
+        TaskRuns(task(), tmp_path, SETTINGS, tag="x", depth=0)
 
 
 def test_settings_to_write() -> None:
@@ -164,7 +163,7 @@ def test_a_failure_leaves_no_run(tmp_path: Path) -> None:
         yield from blocks(scores(data)[:5])
         raise RuntimeError("stop")
 
-    plan = plan_runs(data, tmp_path, SETTINGS, tag="x")
+    runs = TaskRuns(data, tmp_path, SETTINGS, tag="x")
     with pytest.raises(RuntimeError, match="stop"):
-        write_runs(data, failing(), plan, tag="x")
+        runs.write(failing())
     assert sorted(path.suffix for path in (tmp_path / "small").iterdir()) == [".qrels"] * 3

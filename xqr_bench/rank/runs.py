@@ -40,7 +40,6 @@ class Lists:
     """The lists of a task in one setting: those with at least one relevant candidate.
 
     Attributes:
-        setting: the setting.
         ids: what each list is called in a run.
         queries: query index of each list, int64 `[lists]`.
         pools: pool column of each list, WHOLE_POOL for all, int64 `[lists]`.
@@ -73,11 +72,11 @@ class Lists:
 
 
 def task_lists(data: TaskData, setting: str, relevants: Sequence[tuple[int, ...]] | None = None) -> Lists:
-    """The lists of `data` in a setting, in the order of its queries, then of the candidates' languages.
+    """The lists of a task in a setting, in the order of its queries, then of the candidates' languages.
 
     Args:
         data: the task.
-        setting: the setting.
+        setting: one of SETTINGS.
         relevants: other candidates of each query than its relevants, ascending, in the same languages.
     """
     if relevants is not None:
@@ -85,8 +84,7 @@ def task_lists(data: TaskData, setting: str, relevants: Sequence[tuple[int, ...]
     offsets, positions = data.offsets, data.positions
     query = np.repeat(np.arange(len(data.queries)), np.diff(offsets))
     column = data.candidate_columns[positions]
-    of_language = {language: number for number, language in enumerate(data.languages)}
-    own = np.array([of_language[each.language] for each in data.queries], dtype=np.int64)
+    own = np.array([data.languages.index(each.language) for each in data.queries], dtype=np.int64)
     if setting == MULTILINGUAL:
         rows, pool = np.arange(len(positions)), np.full(len(positions), WHOLE_POOL)
     else:
@@ -96,22 +94,19 @@ def task_lists(data: TaskData, setting: str, relevants: Sequence[tuple[int, ...]
     query = query[rows]
     starts = np.flatnonzero(np.r_[True, (query[1:] != query[:-1]) | (pool[1:] != pool[:-1])]) if len(rows) else rows
     queries, pools = query[starts], pool[starts]
-    sizes = np.append(data.column_sizes, data.column_sizes.sum())
+    ids = [data.queries[query].id for query in queries]
+    if setting == CROSS_LINGUAL:
+        ids = [f"{name}>{data.languages[pool]}" for name, pool in zip(ids, pools, strict=True)]
     return Lists(
         setting=setting,
-        ids=[_list_id(data, setting, q, p) for q, p in zip(queries.tolist(), pools.tolist(), strict=True)],
+        ids=ids,
         queries=queries,
         pools=pools,
-        pool_sizes=sizes[pools],
+        pool_sizes=np.append(data.column_sizes, len(data.candidates))[pools],
         offsets=np.append(starts, len(rows)),
         positions=positions[rows],
         rows=rows,
     )
-
-
-def _list_id(data: TaskData, setting: str, query: int, pool: int) -> str:
-    name = data.queries[query].id
-    return f"{name}>{data.languages[pool]}" if setting == CROSS_LINGUAL else name
 
 
 def unjudged_ids(data: TaskData, lists: Lists) -> frozenset[str]:
@@ -124,28 +119,13 @@ def unjudged_ids(data: TaskData, lists: Lists) -> frozenset[str]:
     return frozenset(possible - lists.number.keys())
 
 
-def check_ids(data: TaskData) -> None:
-    """Check that the ids can stand in a run.
-
-    Raises:
-        RunError: one holds a blank.
-    """
-    for kind, items in (("query", data.queries), ("candidate", data.candidates)):
-        for item in items:
-            if len(item.id.split()) != 1:
-                raise RunError(
-                    f"{data.name} cannot be written as a TREC run: the {kind} id {item.id!r} holds a blank",
-                    remedy="give questions ids without blanks in the data files; columns of a run are parted by blanks",
-                )
-
-
 def run_files(folder: Path, task: str) -> dict[str, Path]:
     """Setting -> its run file below `folder`, for the settings that have one.
 
     Raises:
         RunError: there is none, or a setting has two.
     """
-    found: dict[str, Path] = {}
+    runs: dict[str, Path] = {}
     for setting in SETTINGS:
         both = [folder / task / f"{setting}.run{suffix}" for suffix in ("", ".gz")]
         there = [path for path in both if path.is_file()]
@@ -156,16 +136,14 @@ def run_files(folder: Path, task: str) -> dict[str, Path]:
                 remedy="remove one of them",
             )
         if there:
-            found[setting] = there[0]
-    if not found:
+            runs[setting] = there[0]
+    if not runs:
         place = folder / task if (folder / task).is_dir() else folder
-        inside = sorted(path.name for path in place.iterdir())[:8] if place.is_dir() else []
-        raise RunError(
-            f"there is no run of {task} in {folder}",
-            found=f"{place} holds: {', '.join(inside) or 'nothing'}" if place.is_dir() else f"no folder {folder}",
-            remedy=f"the layout is {LAYOUT}",
-        )
-    return found
+        inside = f"no folder {folder}"
+        if place.is_dir():
+            inside = f"{place} holds: {', '.join(sorted(path.name for path in place.iterdir())[:8]) or 'nothing'}"
+        raise RunError(f"there is no run of {task} in {folder}", found=inside, remedy=f"the layout is {LAYOUT}")
+    return runs
 
 
 # Lines of a TREC run, read in chunks: six columns parted by blanks or tabs.
@@ -212,13 +190,13 @@ def read_chunks(path: Path, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk
     Raises:
         RunError: the file cannot be read, holds nothing, or has a line that is no line of a run.
     """
-    first_line, nothing = 1, True
+    first_line, empty = 1, True
     for text in _whole_lines(path, chunk_bytes):
         if text.strip():
-            nothing = False
+            empty = False
             yield _parse(path, text, first_line)
         first_line += text.count(b"\n")
-    if nothing:
+    if empty:
         raise RunError(f"{path} is empty", remedy=f"write the ranking into it: {_FORMAT}")
 
 
@@ -227,12 +205,11 @@ def _whole_lines(path: Path, size: int) -> Iterator[bytes]:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as handle:
             while block := handle.read(size):
-                end = block.rfind(b"\n") + 1
+                lines, end, begun = block.rpartition(b"\n")
                 if end:
-                    yield rest + block[:end]
-                    rest = block[end:]
-                else:
-                    rest += block
+                    yield rest + lines + end
+                    rest = b""
+                rest += begun
     except (OSError, EOFError, zlib.error) as error:
         raise RunError(
             f"{path} cannot be read: {error}",
@@ -284,8 +261,7 @@ def _words(column: Any) -> tuple[list[str], IntArray]:
 def _first_fault(path: Path, text: bytes, first_line: int, otherwise: str) -> RunError:
     """The error of the first line that is no line of a run."""
     for number, line in enumerate(text.split(b"\n"), start=first_line):
-        problem = _fault(line)
-        if problem is not None:
+        if problem := _fault(line):
             shown = line.decode("utf-8", errors="replace").strip()
             return RunError(
                 f"{path}:{number}: {problem}",
@@ -322,41 +298,6 @@ GZIP_BYTES_PER_LINE = 13  # measured on XQuAD-R with a dense encoder: 12.0 (mono
 SCORE_BYTES = 11  # nine digits, point and sign
 
 
-@dataclass(frozen=True)
-class RunPlan:
-    """What writing the runs of a task will take.
-
-    Attributes:
-        folder: where they go, `DIR/<task>`.
-        lists: the lists of each setting.
-        depth: candidates a list.
-        lines: lines of each setting's run.
-        plain_bytes: estimated bytes of all runs before compression.
-    """
-
-    folder: Path
-    lists: tuple[Lists, ...]
-    depth: int
-    lines: dict[str, int]
-    plain_bytes: int
-
-    def __str__(self) -> str:
-        counts = ", ".join(f"{setting} {lines:,}" for setting, lines in self.lines.items())
-        total = sum(self.lines.values())
-        return (
-            f"writing runs to {self.folder}: {total:,} lines ({counts}), about "
-            f"{_size(total * GZIP_BYTES_PER_LINE)} compressed, {_size(self.plain_bytes)} unpacked"
-        )
-
-
-def _size(count: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
-
-
 def check_settings(settings: Sequence[str] | None, spec: TaskSpec) -> tuple[str, ...]:
     """The settings to write, in the order of the task; all of the task when None.
 
@@ -373,74 +314,133 @@ def check_settings(settings: Sequence[str] | None, spec: TaskSpec) -> tuple[str,
     return chosen
 
 
-def plan_runs(
-    data: TaskData, folder: Path, settings: Sequence[str], *, tag: str, depth: int = DEFAULT_DEPTH
-) -> RunPlan:
-    """Count what `write_runs` will write.
+class TaskRuns:
+    """The runs and qrels of one task: how large they become, and writing them.
+
+    Args:
+        data: the task.
+        folder: they go into `folder/<task>`.
+        settings: those to write.
+        tag: the name of the system, the last column of a run, with blanks replaced.
+        depth: candidates a list.
+
+    Attributes:
+        lines: lines of each setting's run.
+        plain_bytes: estimated bytes of all runs before compression.
 
     Raises:
         RunError: an id cannot stand in a run.
         UsageError: `depth` is below 1.
     """
-    if depth < 1:
-        raise UsageError(f"--trec-depth cannot be {depth}", remedy="write at least one candidate a list")
-    check_ids(data)
-    lists = tuple(task_lists(data, setting) for setting in settings)
-    per_list = {of.setting: np.minimum(of.pool_sizes, depth) for of in lists}
-    lines = {setting: int(counts.sum()) for setting, counts in per_list.items()}
-    document = float(np.mean([len(candidate.id.encode()) for candidate in data.candidates]))
-    fixed = document + len(" Q0    \n") + SCORE_BYTES + 3 + len(clean_tag(tag).encode())
-    plain = sum(
-        float(per_list[of.setting] @ np.array([len(name.encode()) + fixed for name in of.ids]))
-        for of in lists
-        if len(of)
-    )
-    return RunPlan(folder / data.name, lists, depth, lines, int(plain))
+
+    def __init__(
+        self, data: TaskData, folder: Path, settings: Sequence[str], *, tag: str, depth: int = DEFAULT_DEPTH
+    ) -> None:
+        if depth < 1:
+            raise UsageError(f"--trec-depth cannot be {depth}", remedy="write at least one candidate a list")
+        for kind, items in (("query", data.queries), ("candidate", data.candidates)):
+            for item in items:
+                if len(item.id.split()) != 1:
+                    raise RunError(
+                        f"{data.name} cannot be written as a TREC run: the {kind} id {item.id!r} holds a blank",
+                        remedy="give questions ids without blanks in the data files; columns of a run are parted by "
+                        "blanks",
+                    )
+        self._data, self._folder, self._depth = data, folder / data.name, depth
+        self._tag = re.sub(r"\s+", "_", tag.strip()) or "xqr-bench"
+        self._lists = [task_lists(data, setting) for setting in settings]
+        lengths = [np.minimum(lists.pool_sizes, depth) for lists in self._lists]
+        self.lines = {lists.setting: int(of.sum()) for lists, of in zip(self._lists, lengths, strict=True)}
+        ids = [candidate.id.encode() for candidate in data.candidates]
+        fixed = float(np.mean([len(name) for name in ids])) + SCORE_BYTES + len(f" Q0    \n{self._tag}".encode()) + 3
+        self.plain_bytes = int(
+            sum(
+                float(of @ np.array([len(name.encode()) + fixed for name in lists.ids]))
+                for lists, of in zip(self._lists, lengths, strict=True)
+                if len(lists)
+            )
+        )
+        # where candidates tie, the one with the larger id stands first
+        by_id = sorted(range(len(ids)), key=lambda index: ids[index], reverse=True)
+        self._places = np.empty(len(ids), dtype=np.int64)
+        self._places[by_id] = np.arange(len(ids))
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{setting} {lines:,}" for setting, lines in self.lines.items())
+        total = sum(self.lines.values())
+        return (
+            f"writing runs to {self._folder}: {total:,} lines ({counts}), about "
+            f"{_size(total * GZIP_BYTES_PER_LINE)} compressed, {_size(self.plain_bytes)} unpacked"
+        )
+
+    def write(self, blocks: Iterable[ScoreBlock], observe: Observer | None = None) -> list[Path]:
+        """Write a run (gzip, always the same bytes for the same scores) and the qrels of each setting.
+
+        Scores have nine significant digits: a float32 comes back as it was, so that ties stay ties. Where candidates
+        tie, they stand in the order in which trec_eval ranks them, larger id first; so does the choice at the cut.
+
+        Args:
+            blocks: the scores of all queries of the task, in order.
+            observe: hears how many queries are written.
+
+        Returns:
+            the paths of the runs.
+
+        Raises:
+            XqrBenchError: the folder cannot be written; no half-written file is left.
+        """
+        data, observe = self._data, observe or Observer()
+        for lists in self._lists:
+            qrels = [
+                f"{name} 0 {data.candidates[position].id} 1\n"
+                for index, name in enumerate(lists.ids)
+                for position in lists.relevants(index)
+            ]
+            write_text(self._folder / f"{lists.setting}.qrels", "".join(qrels))
+        paths = [self._folder / f"{lists.setting}.run.gz" for lists in self._lists]
+        with observe.phase("writing", len(data.queries)), ExitStack() as stack:
+            streams = [stack.enter_context(_gzip_text(path)) for path in paths]
+            for block in blocks:
+                for lists, stream in zip(self._lists, streams, strict=True):
+                    self._write_block(lists, block, stream)
+                observe.advance(len(block.pooled))
+        return paths
+
+    def _write_block(self, lists: Lists, block: ScoreBlock, stream: io.TextIOWrapper) -> None:
+        """Write the lists whose queries are in the block."""
+        first, last = np.searchsorted(lists.queries, (block.start, block.start + len(block.pooled)))
+        pools = lists.pools[first:last]
+        for pool in np.unique(pools):
+            chosen = first + np.flatnonzero(pools == pool)
+            whole = pool == WHOLE_POOL
+            start, stop = (0, len(self._places)) if whole else self._data.edges[pool : pool + 2]
+            scores = (block.pooled if whole else block.own)[lists.queries[chosen] - block.start, start:stop]
+            columns, best = top_hits(scores, self._depth, self._places[start:stop])
+            for index, of_list, values in zip(chosen, (columns + start).tolist(), best.tolist(), strict=True):
+                stream.writelines(
+                    f"{lists.ids[index]} Q0 {self._data.candidates[candidate].id} {rank} {value:.9g} {self._tag}\n"
+                    for rank, (candidate, value) in enumerate(zip(of_list, values, strict=True), start=1)
+                )
 
 
-def clean_tag(name: str) -> str:
-    """The last column of a run: a name without blanks."""
-    return re.sub(r"\s+", "_", name.strip()) or "xqr-bench"
+def _size(count: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
 
 
-def write_runs(
-    data: TaskData,
-    blocks: Iterable[ScoreBlock],
-    plan: RunPlan,
-    *,
-    tag: str,
-    observe: Observer | None = None,
-) -> list[Path]:
-    """Write a run (gzip, always the same bytes for the same scores) and the qrels of each setting.
-
-    Scores have nine significant digits: a float32 comes back as it was, so that ties stay ties. Where candidates tie,
-    they stand in the order in which trec_eval ranks them, larger id first; so does the choice at the cut.
-
-    Args:
-        data: the task.
-        blocks: the scores of all its queries, in order.
-        plan: as `plan_runs` makes it.
-        tag: the name of the system.
-        observe: hears how many queries are written.
-
-    Returns:
-        the paths of the runs.
-
-    Raises:
-        XqrBenchError: the folder cannot be written; no half-written file is left.
-    """
-    writer = _Writer(data, plan.depth, clean_tag(tag))
-    paths = [plan.folder / f"{lists.setting}.run.gz" for lists in plan.lists]
-    for lists in plan.lists:
-        write_text(plan.folder / f"{lists.setting}.qrels", "".join(_qrels(data, lists)))
-    observe = observe or Observer()
-    with observe.phase("writing", len(data.queries)), ExitStack() as stack:
-        streams = [stack.enter_context(_gzip_text(path)) for path in paths]
-        for block in blocks:
-            for lists, stream in zip(plan.lists, streams, strict=True):
-                writer.write(lists, block, stream)
-            observe.advance(len(block.pooled))
-    return paths
+@contextmanager
+def _gzip_text(path: Path) -> Iterator[io.TextIOWrapper]:
+    """A text stream into a gzip file that knows neither its name nor the time."""
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("wb") as raw,
+        gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=GZIP_LEVEL, mtime=0) as packed,
+        io.TextIOWrapper(packed, encoding="utf-8", newline="\n", write_through=False) as text,
+    ):
+        yield text
 
 
 @dataclass(frozen=True)
@@ -464,66 +464,12 @@ class RunWriter:
     def __call__(self, data: TaskData, blocks: Iterable[ScoreBlock]) -> None:
         """Write the runs of one task."""
         settings = self.settings[data.name]
-        plan = plan_runs(data, self.folder, settings, tag=self.tag, depth=self.depth)
+        runs = TaskRuns(data, self.folder, settings, tag=self.tag, depth=self.depth)
         hint = ""
         if CROSS_LINGUAL in settings and len(settings) > 1:
             others = ",".join(name for name in settings if name != CROSS_LINGUAL)
             hint = f"; with --trec-settings {others} it would be far less"
-        self.observe.note(f"{plan}{hint}")
-        paths = write_runs(data, blocks, plan, tag=self.tag, observe=self.observe)
+        self.observe.note(f"{runs}{hint}")
+        paths = runs.write(blocks, self.observe)
         size = sum(path.stat().st_size for path in paths)
         self.observe.note(f"wrote {', '.join(str(path) for path in paths)}: {size / 1e6:,.1f} MB")
-
-
-def _qrels(data: TaskData, lists: Lists) -> Iterator[str]:
-    for index, name in enumerate(lists.ids):
-        for position in lists.relevants(index):
-            yield f"{name} 0 {data.candidates[position].id} 1\n"
-
-
-@contextmanager
-def _gzip_text(path: Path) -> Iterator[io.TextIOWrapper]:
-    """A text stream into a gzip file that knows neither its name nor the time."""
-    with (
-        atomic_path(path) as temporary,
-        temporary.open("wb") as raw,
-        gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=GZIP_LEVEL, mtime=0) as packed,
-        io.TextIOWrapper(packed, encoding="utf-8", newline="\n", write_through=False) as text,
-    ):
-        yield text
-
-
-class _Writer:
-    def __init__(self, data: TaskData, depth: int, tag: str) -> None:
-        self._depth = depth
-        self._names = [f" Q0 {candidate.id} " for candidate in data.candidates]
-        self._ends = [f" {tag}\n"]
-        self._ranks = [f"{rank} " for rank in range(1, min(depth, len(data.candidates)) + 1)]
-        self._edges = data.edges
-        by_id = sorted(range(len(data.candidates)), key=lambda index: data.candidates[index].id.encode(), reverse=True)
-        self._places = np.empty(len(by_id), dtype=np.int64)
-        self._places[by_id] = np.arange(len(by_id))
-
-    def write(self, lists: Lists, block: ScoreBlock, stream: io.TextIOWrapper) -> None:
-        """Write the lists whose queries are in the block."""
-        first, last = np.searchsorted(lists.queries, (block.start, block.start + len(block.pooled)))
-        pools = lists.pools[first:last]
-        for pool in np.unique(pools):
-            chosen = first + np.flatnonzero(pools == pool)
-            rows = lists.queries[chosen] - block.start
-            everything = pool == WHOLE_POOL
-            start, stop = (0, len(self._names)) if everything else self._edges[pool : pool + 2]
-            scores = (block.pooled if everything else block.own)[rows, start:stop]
-            columns, best = top_hits(scores, self._depth, self._places[start:stop])
-            self._write_lists([lists.ids[index] for index in chosen], columns + start, best.tolist(), stream)
-
-    def _write_lists(
-        self, ids: list[str], candidates: IntArray, scores: list[list[float]], stream: io.TextIOWrapper
-    ) -> None:
-        names, ranks, (end,) = self._names, self._ranks, self._ends
-        for name, of_list, values in zip(ids, candidates.tolist(), scores, strict=True):
-            lines = [
-                f"{name}{names[candidate]}{rank}{value:.9g}{end}"
-                for candidate, rank, value in zip(of_list, ranks, values, strict=False)
-            ]
-            stream.write("".join(lines))
