@@ -19,11 +19,11 @@ from xqr_bench.analysis.compare import compare
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.types import LENIENT, MONOLINGUAL, MULTILINGUAL, PARAGRAPH, VARIANTS, Ranks, TaskData
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
-from xqr_bench.measure.certainty import attach_certainty, variant_metrics, variant_values
+from xqr_bench.measure.certainty import attach_certainty
 from xqr_bench.measure.scores import all_per_query, score
 from xqr_bench.rank.exact import exact_ranks
 from xqr_bench.rank.product import unit_vectors
-from xqr_bench.rank.rules import group_relevants
+from xqr_bench.rank.rules import group_relevants, variant_metrics
 from xqr_bench.record import Record, load_record, recompute, save_record, to_json
 from xqr_bench.report.listings import repeated_answers
 from xqr_bench.tasks import load_task, resolve_task
@@ -96,7 +96,7 @@ def test_by_hand(tmp_path: Path) -> None:
     assert ap(lenient, MONOLINGUAL) == pytest.approx([1.0, 1.0])
     assert ap(lenient, MULTILINGUAL) == pytest.approx([1.0, 1.0])
     assert ap(ranks.variants[PARAGRAPH], MULTILINGUAL) == pytest.approx([1.0, 1.0])
-    shares = variant_values(PARAGRAPH, ranks.variants[PARAGRAPH], ["top_right_own", "top_right_other"])[MULTILINGUAL]
+    shares = all_per_query(ranks.variants[PARAGRAPH], ["top_right_own", "top_right_other"])[MULTILINGUAL]
     assert shares["top_right_own"].values.tolist() == [1.0, 0.0]
     assert shares["top_right_other"].values.tolist() == [0.0, 1.0]
     strict = all_per_query(ranks, ["top_wrong_own", "top_wrong_other", "language_ndcg@10"])[MULTILINGUAL]

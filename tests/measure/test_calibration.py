@@ -240,7 +240,7 @@ def test_article_intervals_cover(task: str, setting: str, metric: str) -> None:
         drawn = np.repeat(np.arange(g), times[trial].astype(int))
         alone = Units(tuple(map(str, range(g))), np.arange(g), np.arange(g))
         laid = Panel(panel.cells, sums[drawn][..., None], counts[drawn])
-        low, high = linearise(laid, contrasts, alone).article_interval(0.95)
+        low, high = linearise(laid, contrasts, alone).interval(0.95, by_article=True)
         assert (high[0] - low[0]) / 2 == pytest.approx(half[trial])
         assert (high[0] + low[0]) / 2 == pytest.approx(estimate[trial])
     covered = (np.abs(estimate - truth) <= half).mean()
@@ -267,7 +267,7 @@ def test_intervals_of_w_cover(name: str, n: int, trials: int) -> None:
     for _ in range(trials):
         drawn = generator.integers(0, size, n)
         sample = Panel(panel.cells, panel.sums[drawn], panel.counts[drawn], panel.statistic)
-        low, high = linearise(sample, contrasts, units).t_interval(0.95)
+        low, high = linearise(sample, contrasts, units).interval(0.95, by_article=False)
         covered += int(low[0] <= truth <= high[0])
         if n == 24:
             weights = multinomial_weights(n, 400, generator)

@@ -13,7 +13,7 @@ from scipy import stats
 from tests.measure.small import FIGURES, small
 from xqr_bench.analysis.compare import language_spread
 from xqr_bench.core.errors import UsageError
-from xqr_bench.measure.linear import detectable_difference, detectable_differences, linearised_difference, t_power
+from xqr_bench.measure.linear import detectable_difference, detectable_differences, linearise, t_power
 from xqr_bench.measure.paired import bootstrap_t, compare_pairs, confirm
 from xqr_bench.measure.panel import panel
 from xqr_bench.measure.resampling import SignedT, StepDown, at_least, coin_blocks, holm, p_value, sign_grid, signed_sums
@@ -192,7 +192,7 @@ def test_power_is_that_of_the_noncentral_t(df: int) -> None:
 
 def test_power_of_a_comparison() -> None:
     case = small(1, questions=100, articles=20)
-    linearised = linearised_difference(panel(case.of_a, case.units), panel(case.of_b, case.units), FIGURES, case.units)
+    linearised = linearise(panel(case.of_b, case.units), FIGURES, case.units, minus=panel(case.of_a, case.units))
     question, article = detectable_differences(linearised)[0]
     assert question == pytest.approx(2.83 * linearised.standard_error[0], rel=0.01)
     assert article is not None

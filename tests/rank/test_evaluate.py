@@ -18,8 +18,8 @@ from xqr_bench.encode import embed_tasks, load_encoder
 from xqr_bench.evaluation import runs as module
 from xqr_bench.evaluation.evaluate import evaluate as evaluate_tasks
 from xqr_bench.evaluation.runs import RunRanker
-from xqr_bench.measure.certainty import variant_values
 from xqr_bench.measure.peers import PytrecEval
+from xqr_bench.measure.scores import all_per_query
 from xqr_bench.rank.exact import vector_scores
 from xqr_bench.rank.rules import group_relevants
 from xqr_bench.rank.runs import TaskRuns
@@ -111,7 +111,7 @@ def test_a_cut_run_under_other_rules_of_relevance(tmp_path: Path, rule: str) -> 
         run[query.id] = dict(kept)
         qrels[query.id] = {data.candidates[i].id: 1 for i in wanted[number]}
     theirs = pytrec_eval.RelevanceEvaluator(qrels, {"map", "success.10"}).evaluate(run)
-    ours = variant_values(rule, record.ranks.variants[rule], ["map", "success@10"], [MULTILINGUAL])[MULTILINGUAL]
+    ours = all_per_query(record.ranks.variants[rule], ["map", "success@10"], [MULTILINGUAL])[MULTILINGUAL]
     untied = ours["map"].tied == 0
     assert untied.mean() > 0.5
     assert (record.ranks.variants[rule].gt < 0).any()

@@ -12,7 +12,7 @@ from xqr_bench.analysis.asked import Drawn
 from xqr_bench.analysis.compare import pair_maps
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.types import CROSS_LINGUAL, LENIENT, MONOLINGUAL, MULTILINGUAL, PARAGRAPH, STRICT, VARIANTS, Ranks
-from xqr_bench.measure.certainty import variant_values
+from xqr_bench.measure.scores import all_per_query
 from xqr_bench.record import Record, load_record, save_record
 from xqr_bench.report.charts import score_matrix
 from xqr_bench.report.frontier import points_of
@@ -36,7 +36,7 @@ def test_language_pairs_are_the_means_of_their_queries(paths: list[Path], rule: 
     record = load_record(paths[0], ranks=True)
     matrix = score_matrix(record, "map", rule)
     assert matrix.title.endswith(f"\n{rule} relevance")
-    values = variant_values(rule, evaluate_again(record).variants[rule], ["map"])
+    values = all_per_query(evaluate_again(record).variants[rule], ["map"])
     for i, query in enumerate(LANGUAGES):
         for j, candidate in enumerate(LANGUAGES):
             found = values[MONOLINGUAL if i == j else CROSS_LINGUAL]["map"]

@@ -12,10 +12,11 @@ import numpy as np
 from xqr_bench.analysis.choice import Cells
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.types import STRICT
-from xqr_bench.measure.certainty import AllValues, Figures, figures_of, variant_metrics
+from xqr_bench.measure.certainty import AllValues, Figures, figures_of
 from xqr_bench.measure.paired import PairedResult, compare_pairs
 from xqr_bench.measure.panel import Units, sampling_units, shared_units
 from xqr_bench.measure.scores import Group, all_per_query
+from xqr_bench.rank.rules import variant_metrics
 from xqr_bench.record import Record, Result, TaskInfo, load_record, unrepresented_languages
 
 # Records read for a comparison: grouped by task, named, and refused where they cannot be compared.

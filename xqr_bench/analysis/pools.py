@@ -27,12 +27,13 @@ from xqr_bench.core.types import (
     IntArray,
     Ranks,
 )
-from xqr_bench.measure.certainty import MACRO, figures_of, interval_figures, variant_metrics
+from xqr_bench.measure.certainty import MACRO, figures_of, interval_figures
 from xqr_bench.measure.metrics import Metric, parse_metric
 from xqr_bench.measure.metrics.lists import WHOLE_POOL, RankedLists, in_rank_order
 from xqr_bench.measure.metrics.per_query import PerQuery, SettingView, per_query, setting_views
 from xqr_bench.measure.panel import sampling_units
 from xqr_bench.measure.scores import CellValues, Figure, Scores, pick_cells
+from xqr_bench.rank.rules import variant_metrics
 from xqr_bench.record import Result
 from xqr_bench.tasks.load import choose_languages
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from xqr_bench.core.types import CROSS_LINGUAL, LENIENT, PARAGRAPH, SETTINGS, STRICT, Ranks
+from xqr_bench.core.types import CROSS_LINGUAL, Ranks
 from xqr_bench.measure.linear import article_intervals, joined, linearise, question_intervals
 from xqr_bench.measure.metrics.per_query import PerQuery
 from xqr_bench.measure.panel import Contrasts, Panel, Units, panel, sampling_units
@@ -26,6 +26,7 @@ from xqr_bench.measure.scores import (
     score,
 )
 from xqr_bench.measure.tukey import order_test, sums_by_unit
+from xqr_bench.rank.rules import variant_metrics
 
 # The figures of a record as contrasts: which cells each of them averages.
 
@@ -223,45 +224,7 @@ def _updated(setting: str, scores: SettingScores, updates: Updates) -> SettingSc
     return SettingScores(**parts, **macro)  # type: ignore[arg-type]
 
 
-# Scores under other rules of relevance than the strict one (docs/relevance.md); strict stays the headline.
-
-_SCORES = ("map", "mrr", "recall@1", "recall@10", "success@1", "success@10", "ndcg@10", "language_ndcg@10")
-_METRICS = {
-    LENIENT: (*_SCORES, "rank_distance", "rank_variance", "own_language_first"),
-    PARAGRAPH: (
-        *_SCORES,
-        "own_language_first",
-        "top_right_own",
-        "top_right_other",
-        "top_wrong_own",
-        "top_wrong_other",
-    ),
-}
-"""What is scored under each rule. Paragraph relevance has several relevants a language, so that distances between
-relevants are not distances between languages; the top of a lenient ranking is not counted."""
-
-
-def variant_metrics(name: str, metrics: Sequence[str]) -> list[str]:
-    """Those of the metrics that are scored under a rule of relevance, in their order.
-
-    Args:
-        name: strict (all of them), lenient or paragraph.
-        metrics: of the task.
-    """
-    return list(metrics) if name == STRICT else [metric for metric in metrics if metric in _METRICS[name]]
-
-
-def variant_values(
-    name: str, ranks: Ranks, metrics: Sequence[str], settings: Sequence[str] = SETTINGS
-) -> dict[str, dict[str, PerQuery]]:
-    """Per-query values under a rule: setting -> metric -> values.
-
-    Args:
-        name: the rule.
-        ranks: counted under it.
-        metrics, settings: of the task.
-    """
-    return all_per_query(ranks, variant_metrics(name, metrics), settings)
+# Scores under other rules of relevance than the strict one.
 
 
 def score_variant(
@@ -272,10 +235,11 @@ def score_variant(
     Scores of single language pairs are left out, to keep records small; they follow from the ranks.
 
     Args:
-        name, ranks, metrics, settings: as for `variant_values`.
-        groups: the task's language groups.
+        name: the rule.
+        ranks: counted under it.
+        metrics, settings, groups: of the task.
     """
-    values = variant_values(name, ranks, metrics, settings)
+    values = all_per_query(ranks, variant_metrics(name, metrics), settings)
     scores, _ = score(values, groups)
     scores = attach_certainty(scores, values, ranks, groups)
     return {setting: figures.model_copy(update={"by_language_pair": {}}) for setting, figures in scores.items()}

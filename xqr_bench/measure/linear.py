@@ -94,39 +94,22 @@ class Linearised:
         """The same by article with G - 1 degrees of freedom."""
         return _p_t(self.estimate, self.article_standard_error, self.n_articles)
 
-    def article_interval(self, level: float) -> tuple[FloatArray, FloatArray]:
-        """estimate -/+ t(G-1) article standard error."""
-        return self._interval(self.article_standard_error, self.n_articles, level)
-
-    def t_interval(self, level: float) -> tuple[FloatArray, FloatArray]:
-        """estimate -/+ t(m-1) standard error."""
-        return self._interval(self.standard_error, self.n_questions, level)
-
-    def _interval(self, error: FloatArray, n: IntArray, level: float) -> tuple[FloatArray, FloatArray]:
+    def interval(self, level: float, *, by_article: bool) -> tuple[FloatArray, FloatArray]:
+        """estimate -/+ t standard error, with m - 1 or, by article, G - 1 degrees of freedom."""
+        n = self.n_articles if by_article else self.n_questions
+        error = self.article_standard_error if by_article else self.standard_error
         half = stats.t.ppf((1 + level) / 2, np.maximum(n - 1, 1)) * error
         return self.estimate - half, self.estimate + half
 
 
-def linearise(panel: Panel, contrasts: Contrasts, units: Units) -> Linearised:
-    """Figures of one record (or of a panel of differences) with their linearised deviations."""
-    return Linearised(
-        contrasts.apply(panel.estimate),
-        contrasts.apply(cell_deviations(panel)),
-        presence(panel, contrasts),
-        np.full(len(contrasts), panel.statistic is not None),
-        units,
-    )
-
-
-def linearised_difference(a: Panel, b: Panel, contrasts: Contrasts, units: Units) -> Linearised:
-    """Figures of b minus figures of a."""
-    return Linearised(
-        contrasts.apply(b.estimate) - contrasts.apply(a.estimate),
-        contrasts.apply(cell_deviations(b) - cell_deviations(a)),
-        presence(a, contrasts),
-        np.full(len(contrasts), a.statistic is not None),
-        units,
-    )
+def linearise(panel: Panel, contrasts: Contrasts, units: Units, *, minus: Panel | None = None) -> Linearised:
+    """Figures of one record, or of its difference from another, with their linearised deviations."""
+    estimate, deviations = contrasts.apply(panel.estimate), cell_deviations(panel)
+    if minus is not None:
+        estimate = estimate - contrasts.apply(minus.estimate)
+        deviations = deviations - cell_deviations(minus)
+    of_set = np.full(len(contrasts), panel.statistic is not None)
+    return Linearised(estimate, contrasts.apply(deviations), presence(panel, contrasts), of_set, units)
 
 
 def joined(parts: Sequence[Linearised]) -> Linearised:
@@ -196,13 +179,13 @@ def question_intervals(replicates: FloatArray, linearised: Linearised, redrawn: 
     method = f"{BOOTSTRAP}, {len(replicates)} resamples"
     n = linearised.n_questions
     resampled = _intervals(*percentile_interval(replicates, LEVEL), "question", method, n, redrawn)
-    jackknifed = _intervals(*linearised.t_interval(LEVEL), "question", JACKKNIFE, n)
+    jackknifed = _intervals(*linearised.interval(LEVEL, by_article=False), "question", JACKKNIFE, n)
     return [jackknifed[f] if of_set else resampled[f] for f, of_set in enumerate(linearised.of_set)]
 
 
 def article_intervals(linearised: Linearised) -> list[Interval | None]:
     """Intervals from article sums of linearised deviations; None with fewer than 2 articles or undefined."""
-    return _intervals(*linearised.article_interval(LEVEL), "article", LINEARISED, linearised.n_articles)
+    return _intervals(*linearised.interval(LEVEL, by_article=True), "article", LINEARISED, linearised.n_articles)
 
 
 def _intervals(
@@ -266,11 +249,11 @@ def detectable_difference(standard_error: float, df: int) -> float | None:
     """
     if df < 1 or not np.isfinite(standard_error) or standard_error <= 0:
         return None
-    return _standard_errors(df) * standard_error
+    return _detectable_errors(df) * standard_error
 
 
 @cache
-def _standard_errors(df: int) -> float:
+def _detectable_errors(df: int) -> float:
     """How many standard errors a difference must be; the same for every figure with these degrees of freedom."""
     upper = 2.0 * float(stats.t.ppf(1 - ALPHA / 2, df) + stats.t.ppf(POWER, df))
     return float(optimize.brentq(lambda shift: t_power(shift, 1.0, df) - POWER, 0.0, upper))
@@ -281,11 +264,12 @@ def detectable_differences(linearised: Linearised) -> list[tuple[float | None, f
 
     From the spread of its questions' differences; None where there are too few units.
     """
+    units = (
+        (linearised.standard_error, linearised.n_questions),
+        (linearised.article_standard_error, linearised.n_articles),
+    )
     by_question, by_article = (
-        [detectable_difference(float(error), int(n) - 1) for error, n in zip(errors, units, strict=True)]
-        for errors, units in (
-            (linearised.standard_error, linearised.n_questions),
-            (linearised.article_standard_error, linearised.n_articles),
-        )
+        [detectable_difference(float(error), int(n) - 1) for error, n in zip(errors, sizes, strict=True)]
+        for errors, sizes in units
     )
     return list(zip(by_question, by_article, strict=True))

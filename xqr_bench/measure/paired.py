@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +28,7 @@ import numpy as np
 from xqr_bench.core.types import FloatArray
 from xqr_bench.measure import resampling
 from xqr_bench.measure.certainty import Figures
-from xqr_bench.measure.linear import ALPHA, article_intervals, joined, linearised_difference, question_intervals, shares
+from xqr_bench.measure.linear import ALPHA, article_intervals, joined, linearise, question_intervals, shares
 from xqr_bench.measure.panel import Contrasts, Panel, Units, check_same_layout
 from xqr_bench.measure.resampling import (
     BLOCK,
@@ -185,7 +185,7 @@ def paired(
     for pair in pairs:
         check_same_layout([pair.a, pair.b])
     question_stream, article_stream, _ = generator.spawn(3)
-    linearised = joined([linearised_difference(pair.a, pair.b, pair.contrasts, units) for pair in pairs])
+    linearised = joined([linearise(pair.b, pair.contrasts, units, minus=pair.a) for pair in pairs])
     all_shares = np.hstack([pair.contrasts.apply(shares(pair.b) - shares(pair.a)) for pair in pairs])
     present = linearised.present
     p, p_max = _randomise(pairs, all_shares, present, question_stream, resamples)
@@ -229,21 +229,16 @@ def _randomise(
 ) -> tuple[FloatArray, FloatArray]:
     """p-values and step-down max-T adjusted p-values `[figures]` with one sign per question.
 
-    Args:
-        pairs: what is compared.
-        all_shares: `[questions, figures]`, sums to the differences.
-        present: 1.0 where the question has a value in the figure, `[questions, figures]`.
-        generator: source of signs.
-        resamples: B.
+    The shares sum to the differences; shares and presence are float64 `[questions, figures]`.
     """
     scale = np.abs(all_shares).sum(axis=0)
     rows = resampling.sign_grid(all_shares)
     observed = rows.sum(axis=0)
     sets = []
-    column = 0
+    stop = 0
     for pair in pairs:
-        columns = slice(column, column + len(pair.contrasts))
-        column = columns.stop
+        columns = slice(stop, stop + len(pair.contrasts))
+        stop = columns.stop
         if pair.a.statistic is not None:
             sets.append((columns, pair, (pair.b.sums - pair.a.sums).reshape(len(rows), -1)))
             observed[columns] = pair.contrasts.apply(pair.b.estimate) - pair.contrasts.apply(pair.a.estimate)
@@ -260,19 +255,15 @@ def _randomise(
 
 
 def _exchanged(pair: Pair, moved: FloatArray) -> FloatArray:
-    """Difference of a set statistic's figures when the questions behind `moved` keep their rows, the others swap.
+    """Difference of a set statistic's figures when some questions keep their rows, and the others swap them.
 
-    Args:
-        pair: the two records.
-        moved: sum of b - a over the kept questions, `[resamples, cells * f]`.
+    `moved` is the sum of b - a over the questions that keep theirs, `[resamples, cells * f]`.
     """
-    shape = (len(moved), *pair.a.sums.shape[1:])
-    moved = moved.reshape(shape)
-    sum_a, sum_b = pair.a.sums.sum(axis=0), pair.b.sums.sum(axis=0)
-    counts = np.broadcast_to(pair.a.totals, shape[:-1])
-    # b's sums are a's plus what was kept; a's sums are b's minus the same
-    new_b = pair.contrasts.apply(pair.b.value(sum_a + moved, counts))
-    new_a = pair.contrasts.apply(pair.a.value(sum_b - moved, counts))
+    moved = moved.reshape(len(moved), *pair.a.sums.shape[1:])
+    counts = np.broadcast_to(pair.a.totals, moved.shape[:-1])
+    # b's sums become a's plus what stays; a's sums become b's minus the same
+    new_b = pair.contrasts.apply(pair.b.value(pair.a.sums.sum(axis=0) + moved, counts))
+    new_a = pair.contrasts.apply(pair.a.value(pair.b.sums.sum(axis=0) - moved, counts))
     return new_b - new_a
 
 
@@ -326,9 +317,8 @@ def compare_pairs(
         together: max-T adjusts over the figures of all pairs, and not pair by pair.
         intervals: give intervals over questions.
     """
-    pairs = {(a, b): [name for name in sides[a] if name in sides[b]] for a, b in combinations(range(len(sides)), 2)}
-    tested = [pair for pair, names in pairs.items() if names]
-    if not tested:
+    named = [(a, b, name) for a, b in combinations(range(len(sides)), 2) for name in sides[a] if name in sides[b]]
+    if not named:
         return []
     replicates: list[dict[tuple[str, str], FloatArray]] = []
     redrawn = 0
@@ -338,19 +328,18 @@ def compare_pairs(
         values, redrawn = iter(drawn.values), drawn.redrawn
         replicates = [{name: next(values) for name in side} for side in sides]
     result = []
-    for group in [tested] if together else [[pair] for pair in tested]:
-        named = [(a, b, name) for a, b in group for name in pairs[a, b]]
-        differences = [Pair(sides[a][name][0], sides[b][name][0], sides[a][name][1]) for a, b, name in named]
-        resampled = [replicates[b][name] - replicates[a][name] for a, b, name in named] if intervals else []
+    for _, tested in groupby(named, key=lambda of: None if together else of[:2]):
+        group = list(tested)
+        resampled = [replicates[b][name] - replicates[a][name] for a, b, name in group] if intervals else []
         tests = paired(
-            differences,
+            [Pair(sides[a][name][0], sides[b][name][0], sides[a][name][1]) for a, b, name in group],
             units,
             _generator(seed),
             resamples,
             replicates=np.hstack(resampled) if intervals else None,
             redrawn=redrawn,
         )
-        places = [(a, b) for a, b, name in named for _ in sides[a][name][1].labels]
+        places = [(a, b) for a, b, name in group for _ in sides[a][name][1].labels]
         result += [(a, b, one) for (a, b), one in zip(places, tests, strict=True)]
     return result
 
@@ -370,8 +359,7 @@ def confirm(results: Sequence[tuple[int, int, PairedResult]]) -> list[PairTest]:
     Args:
         results: the figures of every pair (a, b), all tested together (`compare_pairs`).
     """
-    if len({(a, b) for a, b, _ in results}) == 1:
-        p, p_article = (holm([getattr(one, name) for _, _, one in results]) for name in ("p", "p_article"))
-    else:
-        p, p_article = (np.array([getattr(one, n) for _, _, one in results]) for n in ("p_max_t", "p_article_max_t"))
-    return [PairTest(a, b, one, float(p[i]), float(p_article[i])) for i, (a, b, one) in enumerate(results)]
+    if len({(a, b) for a, b, _ in results}) > 1:
+        return [PairTest(a, b, one, one.p_max_t, one.p_article_max_t) for a, b, one in results]
+    p, p_article = (holm([getattr(one, name) for _, _, one in results]).tolist() for name in ("p", "p_article"))
+    return [PairTest(*one, *both) for one, *both in zip(results, p, p_article, strict=True)]

@@ -79,19 +79,13 @@ def compare(view: SettingView, peer: PytrecEval, theirs: FloatArray) -> list[Agr
         theirs: a row per list of the view, NaN where the list was not evaluated, float64 `[lists, metrics]`.
     """
     result = []
-    for column, name in enumerate(peer.metrics):
+    for name, values in zip(peer.metrics, theirs.T, strict=True):
         _, low, high = _ours(name, view)
-        evaluated = ~np.isnan(theirs[:, column])
-        beyond = np.maximum(low - theirs[:, column], theirs[:, column] - high)[evaluated]
-        result.append(
-            Agreement(
-                setting=view.setting,
-                metric=name,
-                lists=int(evaluated.sum()),
-                tied=int(view.lists.has_ties[evaluated].sum()),
-                difference=float(max(0.0, beyond.max(initial=0.0))),
-            )
-        )
+        evaluated = ~np.isnan(values)
+        beyond = np.maximum(low - values, values - high)[evaluated]
+        tied = int(view.lists.has_ties[evaluated].sum())
+        difference = float(max(0.0, beyond.max(initial=0.0)))
+        result.append(Agreement(view.setting, name, int(evaluated.sum()), tied, difference))
     return result
 
 
@@ -104,12 +98,7 @@ def _ours(name: str, view: SettingView) -> tuple[FloatArray, FloatArray, FloatAr
 
 
 def require_agreement(agreements: Sequence[Agreement], source: str) -> None:
-    """Raise RunError when a comparison shows a difference: it would be a bug.
-
-    Args:
-        agreements: the comparisons.
-        source: what was scored, for the message.
-    """
+    """Raise RunError, naming what was scored, when a comparison shows a difference: it would be a bug."""
     wrong = [item for item in agreements if not item.difference <= TOLERANCE]
     if wrong:
         worst = max(wrong, key=lambda item: item.difference)
@@ -186,28 +175,16 @@ def cross_check(
         chosen = np.arange(count)
         if 0 < sample < count:
             chosen = np.sort(generator.choice(count, sample, replace=False))
-        theirs = {best: _evaluate(view.lists, chosen, peer, best=best) for best in (False, True)}
-        for column, name in enumerate(peer.metrics):
-            expected, worst, best = (values[chosen] for values in _ours(name, view))
-            their_worst, their_best = theirs[False][:, column], theirs[True][:, column]
+        theirs = [_evaluate(view.lists, chosen, peer, best=best).T for best in (False, True)]
+        for name, their_worst, their_best in zip(peer.metrics, *theirs, strict=True):
+            expected, worst, best = ours = [values[chosen] for values in _ours(name, view)]
             apart = [abs(their_worst - worst), abs(their_best - best), their_worst - expected, expected - their_best]
-            result.append(
-                CrossCheck(
-                    setting=setting,
-                    metric=name,
-                    lists=len(chosen),
-                    expected=float(expected.mean()),
-                    worst=float(worst.mean()),
-                    best=float(best.mean()),
-                    their_worst=float(their_worst.mean()),
-                    their_best=float(their_best.mean()),
-                    difference=float(max(0.0, np.max(apart))),
-                )
-            )
+            means = [float(values.mean()) for values in (*ours, their_worst, their_best)]
+            result.append(CrossCheck(setting, name, len(chosen), *means, float(max(0.0, np.max(apart)))))
     return result
 
 
-def _evaluate(lists: RankedLists, chosen: IntArray, peer: PytrecEval, *, best: bool) -> np.ndarray:
+def _evaluate(lists: RankedLists, chosen: IntArray, peer: PytrecEval, *, best: bool) -> FloatArray:
     values = np.empty((len(chosen), len(peer.metrics)))
     for start in range(0, len(chosen), BATCH):
         batch = chosen[start : start + BATCH].tolist()

@@ -32,6 +32,7 @@ class Parameter:
     default: int | None
     least: int
     help: str
+    most: int | None = None
 
 
 _NLIST = Parameter("nlist", 16, 1, "cells the vectors of a language are divided into")
@@ -53,11 +54,10 @@ INDEX_TYPES: dict[str, tuple[Parameter, ...]] = {
         _NLIST,
         _NPROBE,
         Parameter("m", None, 1, "parts a vector is cut into; default: half its dimensions (all, if they are odd)"),
-        Parameter("nbits", 4, 1, "bits for each part: 2^nbits centroids are learnt for it"),
+        Parameter("nbits", 4, 1, "bits for each part: 2^nbits centroids are learnt for it", most=16),
         _POINTS,
     ),
 }
-MAX_NBITS = 16
 
 
 @dataclass(frozen=True)
@@ -84,34 +84,25 @@ class IndexOptions:
         parameters = {parameter.name: parameter for parameter in INDEX_TYPES[self.type]}
         for name, value in self.parameters.items():
             if name not in parameters:
-                raise UnknownNameError(
-                    f"parameter of the index {self.type}",
-                    name,
-                    parameters,
-                    remedy=None if parameters else f"leave it out: {self.type} has no parameters",
-                )
-            least = parameters[name].least
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                remedy = None if parameters else f"leave it out: {self.type} has no parameters"
+                raise UnknownNameError(f"parameter of the index {self.type}", name, parameters, remedy=remedy)
+            least, most = parameters[name].least, parameters[name].most
+            if not isinstance(value, int) or isinstance(value, bool) or value < least or (most and value > most):
                 raise UsageError(
                     f"the parameter {name} of the index {self.type} cannot be {value!r}",
-                    remedy=f"use a whole number from {least} on",
+                    remedy=f"use a whole number from {least} {f'to {most}' if most else 'on'}",
                 )
-        if self.type == "flat" and self.depth is not None:
+        if self.exact and self.depth is not None:
             raise UsageError(
                 "the index flat is not cut at a depth: its ranks are exact", remedy="leave out --depth, or use hnsw"
             )
         if self.depth is not None and self.depth < 1:
             raise UsageError(f"the depth cannot be {self.depth}", remedy="keep at least one hit of each language")
         values = self.values
-        if "nprobe" in values and (values["nprobe"] or 0) > (values["nlist"] or 0):
+        if (values.get("nprobe") or 0) > (values.get("nlist") or 0):
             raise UsageError(
                 f"the index {self.type} cannot search {values['nprobe']} of {values['nlist']} cells",
                 remedy="give nprobe at most nlist",
-            )
-        if (values.get("nbits") or 0) > MAX_NBITS:
-            raise UsageError(
-                f"the parameter nbits of the index {self.type} cannot be {values['nbits']}",
-                remedy=f"use a whole number from 1 to {MAX_NBITS}",
             )
 
     @classmethod
@@ -224,37 +215,29 @@ def build_index(vectors: Vectors, options: IndexOptions, language: str) -> Any:
     points, dimensions = vectors.shape
     values = resolve(options, dimensions)
     refuse_too_few(options, points, language)
-    index: Any
     with one_thread():
         if options.type == "flat":
-            index = faiss.IndexFlatIP(dimensions)
+            index: Any = faiss.IndexFlatIP(dimensions)
         elif options.type == "hnsw":
             index = faiss.IndexHNSWFlat(dimensions, values["m"], faiss.METRIC_INNER_PRODUCT)
             index.hnsw.efConstruction = values["ef_construction"]
             index.hnsw.efSearch = values["ef_search"]
         else:
-            index = _inverted(faiss, dimensions, options.type, values)
+            kind: Any = faiss.IndexIVFFlat
+            of_parts: tuple[int, ...] = ()
+            if options.type == "ivfpq":
+                kind, of_parts = faiss.IndexIVFPQ, (values["m"], values["nbits"])
+            quantizer = faiss.IndexFlatIP(dimensions)
+            index = kind(quantizer, dimensions, values["nlist"], *of_parts, faiss.METRIC_INNER_PRODUCT)
+            for clustering in (index.cp, *([index.pq.cp] if of_parts else [])):
+                clustering.seed = SEED
+                clustering.min_points_per_centroid = values["min_points_per_centroid"]
+            index.cp.spherical = True  # centroids of unit length, as FAISS itself does for the inner product
+            index.nprobe = values["nprobe"]
         vectors = np.ascontiguousarray(vectors)
         if not index.is_trained:
             index.train(vectors)
         index.add(vectors)
-    return index
-
-
-def _inverted(faiss: Any, dimensions: int, type_: str, values: dict[str, int]) -> Any:
-    quantizer = faiss.IndexFlatIP(dimensions)
-    if type_ == "ivf":
-        index = faiss.IndexIVFFlat(quantizer, dimensions, values["nlist"], faiss.METRIC_INNER_PRODUCT)
-    else:
-        index = faiss.IndexIVFPQ(
-            quantizer, dimensions, values["nlist"], values["m"], values["nbits"], faiss.METRIC_INNER_PRODUCT
-        )
-        index.pq.cp.seed = SEED
-        index.pq.cp.min_points_per_centroid = values["min_points_per_centroid"]
-    index.cp.seed = SEED
-    index.cp.min_points_per_centroid = values["min_points_per_centroid"]
-    index.cp.spherical = True  # centroids of unit length, as FAISS itself does for the inner product
-    index.nprobe = values["nprobe"]
     return index
 
 
@@ -283,14 +266,13 @@ def refuse_too_few(options: IndexOptions, points: int, language: str) -> None:
     Raises:
         UsageError: naming the language, its points, and what is needed.
     """
-    values = {name: value for name, value in options.values.items() if value is not None}
+    values = {name: value or 0 for name, value in options.values.items()}
     if "nlist" not in values:
         return
     each = values["min_points_per_centroid"]
-    centroids = {"nlist": values["nlist"]}
-    if "nbits" in values:
-        centroids["nbits"] = 2 ** values["nbits"]
-    name, most = max(centroids.items(), key=lambda item: item[1])
+    name, most = "nlist", values["nlist"]
+    if "nbits" in values and 2 ** values["nbits"] > most:
+        name, most = "nbits", 2 ** values["nbits"]
     if points >= most * each:
         return
     fits = points // each
@@ -316,12 +298,7 @@ def one_thread() -> Iterator[None]:
 
 
 def search_index(index: Any, queries: Vectors, k: int) -> tuple[Vectors, IntArray]:
-    """The first hits of each query.
-
-    Args:
-        index: from `build_index`.
-        queries: float32 `[queries, d]`.
-        k: hits wanted.
+    """The first k hits of each query, float32 `[queries, d]`, in an index from `build_index`.
 
     Returns:
         scores float32 and places int64 in the index, both `[queries, min(k, size)]`, best first; where an index

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -92,11 +92,11 @@ def check_place(folder: Path, *, overwrite: bool) -> None:
     Raises:
         UsageError: something else is there, or an index that is not to be replaced.
     """
-    if folder.is_dir() and not any(folder.iterdir()):
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    if folder.exists() and not (folder / MANIFEST).is_file():
+    if not (folder / MANIFEST).is_file():
         raise UsageError(f"{folder} exists and is no saved index", remedy="name a new folder")
-    if folder.exists() and not overwrite:
+    if not overwrite:
         raise UsageError(f"{folder} holds an index already", remedy="name a new folder, or give --overwrite")
 
 
@@ -126,19 +126,17 @@ def save_index(
         SavedIndexError: the folder cannot be written.
     """
     check_place(folder, overwrite=overwrite)
-    edges = data.edges
     temporary: Path | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
         files = {}
-        for m, (code, index) in enumerate(indexed.indices.items()):
-            to_bytes(index).tofile(temporary / f"{code}.faiss")
-            ids = [candidate.id for candidate in data.candidates[edges[m] : edges[m + 1]]]
-            (temporary / f"{code}.ids.txt").write_text("\n".join(ids) + "\n", encoding="utf-8", newline="\n")
-            files[code] = SavedFiles(
-                index=sha256_of(temporary / f"{code}.faiss"), ids=sha256_of(temporary / f"{code}.ids.txt")
-            )
+        for code, first, stop in zip(data.languages, data.edges[:-1], data.edges[1:], strict=True):
+            index_path, ids_path = temporary / f"{code}.faiss", temporary / f"{code}.ids.txt"
+            to_bytes(indexed.indices[code]).tofile(index_path)
+            ids = "".join(f"{candidate.id}\n" for candidate in data.candidates[first:stop])
+            ids_path.write_text(ids, encoding="utf-8", newline="\n")
+            files[code] = SavedFiles(index=sha256_of(index_path), ids=sha256_of(ids_path))
         manifest = _manifest(indexed, data, encoder, files, task_file)
         text = json.dumps(manifest.model_dump(mode="json"), ensure_ascii=False, indent=1) + "\n"
         (temporary / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
@@ -174,10 +172,12 @@ def _move(new: Path, folder: Path) -> None:
 def _manifest(
     indexed: Indexed, data: TaskData, encoder: BoundEncoder, files: dict[str, SavedFiles], task_file: Path | None
 ) -> Manifest:
-    from dataclasses import asdict
-
-    plain = asdict(type(encoder.options)())
-    given = asdict(encoder.options)
+    defaults = asdict(EncoderOptions())
+    options = {
+        name: value
+        for name, value in asdict(encoder.options).items()
+        if value != defaults[name] and name not in _WITHOUT_EFFECT
+    }
     languages, limit = data.partial.get("languages"), data.partial.get("limit")
     return Manifest(
         format="xqr-bench index 1",
@@ -188,11 +188,7 @@ def _manifest(
             limit=limit if isinstance(limit, int) else None,
             digest=task_digest(data),
         ),
-        encoder=SavedEncoder(
-            model=encoder.source,
-            options={name: v for name, v in given.items() if v != plain[name] and name not in _WITHOUT_EFFECT},
-            identity=encoder.identity,
-        ),
+        encoder=SavedEncoder(model=encoder.source, options=options, identity=encoder.identity),
         similarity="cosine" if indexed.similarity == "cosine" else "dot",
         facts=indexed.facts,
         files=files,
@@ -207,10 +203,11 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     if not path.is_file():
-        what = "holds no index" if folder.is_dir() else "does not exist"
-        inside = ", ".join(sorted(entry.name for entry in folder.iterdir())[:8]) if folder.is_dir() else None
+        inside = sorted(entry.name for entry in folder.iterdir())[:8] if folder.is_dir() else []
         raise SavedIndexError(
-            f"{folder} {what}", found=inside or None, remedy="name a folder that --save-index wrote, or " + AGAIN
+            f"{folder} {'holds no index' if folder.is_dir() else 'does not exist'}",
+            found=", ".join(inside),
+            remedy="name a folder that --save-index wrote, or " + AGAIN,
         )
     try:
         content = strict_json.read(path)
@@ -238,8 +235,7 @@ def read_language(folder: Path, manifest: Manifest, language: str) -> tuple[Any,
     for path, digest in ((index_path, saved.index), (ids_path, saved.ids)):
         if not path.is_file():
             raise SavedIndexError(f"the index {folder} lacks {path.name}", remedy=AGAIN)
-        digest_now = sha256_of(path)
-        if digest_now != digest:
+        if (digest_now := sha256_of(path)) != digest:
             raise SavedIndexError(
                 f"{path} is damaged: it is not the file that was written",
                 found=f"SHA-256 {digest_now[:12]}…, {MANIFEST} says {digest[:12]}…",
@@ -301,10 +297,9 @@ class IndexSearcher:
         self.folder = Path(folder)
         self.manifest: Manifest = read_manifest(self.folder)
         self._texts = self._read_texts(task, data_dir)
-        self._user = options or EncoderOptions()
         self._indices: dict[str, tuple[Any, list[str]]] = {}
         self._given = isinstance(encoder, BoundEncoder)
-        self.encoder = self._load(encoder)
+        self.encoder = self._load(encoder, options or EncoderOptions())
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -330,7 +325,10 @@ class IndexSearcher:
         for code in languages or ():
             if code not in self.manifest.files:
                 raise UnknownNameError(f"language of the index {self.folder}", code, self.languages)
-        vector = self._encode(question)
+        vector = self.encoder.encode_queries([question])
+        check_values(vector, self.encoder.name, lambda _: f"the question {question!r}", allow_zero=False)
+        if self.manifest.similarity == "cosine":
+            vector = unit_vectors(vector)
         hits: list[tuple[float, str, str]] = []
         for code in self.languages:
             if languages is not None and code not in languages:
@@ -339,7 +337,7 @@ class IndexSearcher:
                 self._indices[code] = read_language(self.folder, self.manifest, code)
             index, ids = self._indices[code]
             if index.d != vector.shape[1]:
-                raise self._another_encoder([f"{index.d} columns in the index, {vector.shape[1]} now"])
+                raise self._another_encoder(f"{index.d} columns in the index, {vector.shape[1]} now")
             scores, places = search_index(index, vector, k)
             hits += [(float(s), code, ids[p]) for s, p in zip(scores[0], places[0], strict=True) if p >= 0]
         hits.sort(key=lambda hit: -hit[0])
@@ -352,11 +350,6 @@ class IndexSearcher:
         """Release the encoder, unless it was given ready to use."""
         if not self._given:
             self.encoder.close()
-
-    def _encode(self, question: str) -> Any:
-        vector = self.encoder.encode_queries([question])
-        check_values(vector, self.encoder.name, lambda _: f"the question {question!r}", allow_zero=False)
-        return unit_vectors(vector) if self.manifest.similarity == "cosine" else np.ascontiguousarray(vector)
 
     def _read_texts(self, task: str | Path | TaskSpec | None, data_dir: Path | str | None) -> dict[str, str]:
         saved = self.manifest.task
@@ -383,65 +376,57 @@ class IndexSearcher:
             )
         return {candidate.id: candidate.text for candidate in data.candidates}
 
-    def _load(self, encoder: object | None) -> TextEncoder:
-        saved = self.manifest.encoder
+    def _load(self, encoder: object | None, user: EncoderOptions) -> TextEncoder:
+        saved, origin = self.manifest.encoder, f"the index {self.folder}"
         if saved.identity.kind == "precomputed":
             raise SavedIndexError(
-                f"the index {self.folder} holds precomputed vectors: there is no encoder to encode a question with",
+                f"{origin} holds precomputed vectors: there is no encoder to encode a question with",
                 found=f"made from {saved.model}",
                 remedy="make it with the model itself: xqr-bench evaluate MODEL --index TYPE --save-index DIR",
             )
-        if isinstance(encoder, str) and not encoder:  # an empty name is none, and allows nothing
-            encoder = None
-        if encoder is None and saved.model is None:
-            raise SavedIndexError(
-                f"the index {self.folder} was made by an encoder without a MODEL string: {saved.identity.name}",
-                remedy="give the encoder: --model MODEL",
-            )
-        if encoder is None and saved.model is not None:
-            refuse_code(saved.model, f"the index {self.folder}")
-        if isinstance(encoder, BoundEncoder):
-            bound = encoder
-        else:
-            bound = load_encoder(saved.model if encoder is None else encoder, self._options())
-        changed = _differences(saved.identity, bound.identity)
+        if encoder is None or (isinstance(encoder, str) and not encoder):  # an empty name is none, and allows nothing
+            if saved.model is None:
+                raise SavedIndexError(
+                    f"{origin} was made by an encoder without a MODEL string: {saved.identity.name}",
+                    remedy="give the encoder: --model MODEL",
+                )
+            refuse_code(saved.model, origin)
+            encoder = saved.model
+        bound = encoder if isinstance(encoder, BoundEncoder) else load_encoder(encoder, self._options(user))
+        changed = [
+            f"{name} {_short(then)} in the index, {_short(now)} now"
+            for name, then in saved.identity
+            # the dimensions are known only after a text was encoded
+            if name != "dimensions" and then != (now := getattr(bound.identity, name))
+        ]
         if changed:
-            raise self._another_encoder(changed)
+            raise self._another_encoder("; ".join(changed))
         if not isinstance(bound, TextEncoder):
             raise SavedIndexError(f"{bound.name} cannot encode a question", remedy="give a model: --model MODEL")
         return bound
 
-    def _options(self) -> EncoderOptions:
-        names = {field.name for field in fields(EncoderOptions)}
-        identity = self.manifest.encoder.identity
-        strange = sorted(set(self.manifest.encoder.options) - names)
+    def _options(self, user: EncoderOptions) -> EncoderOptions:
+        """What the encoder is loaded with: the options that the index names, and the user's own."""
+        saved = self.manifest.encoder
+        strange = sorted(set(saved.options) - {field.name for field in fields(EncoderOptions)})
         if strange:
             raise SavedIndexError(
                 f"the index {self.folder} was made with encoder options that this version does not have",
                 found=", ".join(strange),
                 remedy="update xqr-bench, or " + AGAIN,
             )
-        options = dict(self.manifest.encoder.options)
-        if identity.kind == "sentence-transformers" and identity.revision is not None:
-            options["revision"] = identity.revision  # a hub model: the commit whose vectors the index holds
-        return options_from_file(options, self._user, f"the index {self.folder}")
+        options = dict(saved.options)
+        if saved.identity.kind == "sentence-transformers" and saved.identity.revision is not None:
+            options["revision"] = saved.identity.revision  # a hub model: the commit whose vectors the index holds
+        return options_from_file(options, user, f"the index {self.folder}")
 
-    def _another_encoder(self, changed: list[str]) -> SavedIndexError:
+    def _another_encoder(self, changes: str) -> SavedIndexError:
         return SavedIndexError(
             f"the index {self.folder} was made with another encoder",
-            found="; ".join(changed),
+            found=changes,
             remedy=f"name the encoder it was made with by --model, or {AGAIN}",
         )
 
 
-def _differences(then: ModelIdentity, now: ModelIdentity) -> list[str]:
-    """What differs, apart from the dimensions, which are known only after a text was encoded."""
-
-    def short(value: object) -> str:
-        return f"{value[:12]}…" if isinstance(value, str) and len(value) > 40 else str(value)
-
-    return [
-        f"{name} {short(value)} in the index, {short(getattr(now, name))} now"
-        for name, value in then
-        if name != "dimensions" and value != getattr(now, name)
-    ]
+def _short(value: object) -> str:
+    return f"{value[:12]}…" if isinstance(value, str) and len(value) > 40 else str(value)

@@ -3,7 +3,8 @@
 Strict: a query's relevants, and nothing else. Lenient: an irrelevant sentence of a relevant's paragraph that contains
 the answer leaves the ranking; the strict counts less those of the sentences that left are the ranks. Paragraph: every
 sentence of a paragraph that holds a relevant is relevant; some fifty a query, so their counts are kept for the whole
-pool and for their own language only.
+pool and for their own language only. Which metrics are scored under each rule stands here too (docs/relevance.md);
+strict stays the headline.
 """
 
 from __future__ import annotations
@@ -15,18 +16,26 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from xqr_bench.core.types import LENIENT, PARAGRAPH, Counts, IntArray, Ranks, TaskData
+from xqr_bench.core.types import LENIENT, PARAGRAPH, STRICT, Counts, IntArray, Ranks, TaskData
 from xqr_bench.rank.counting import Block
+
+_SCORES = ("map", "mrr", "recall@1", "recall@10", "success@1", "success@10", "ndcg@10", "language_ndcg@10")
+_TOPS = ("top_right_own", "top_right_other", "top_wrong_own", "top_wrong_other")
+_METRICS = {
+    LENIENT: (*_SCORES, "rank_distance", "rank_variance", "own_language_first"),
+    PARAGRAPH: (*_SCORES, "own_language_first", *_TOPS),
+}
+"""What is scored under each rule. Paragraph relevance has several relevants a language, so that distances between
+relevants are not distances between languages; the top of a lenient ranking is not counted."""
+
+
+def variant_metrics(rule: str, metrics: Sequence[str]) -> list[str]:
+    """Those of a task's metrics that are scored under a rule of relevance, in their order; under strict all of them."""
+    return list(metrics) if rule == STRICT else [metric for metric in metrics if metric in _METRICS[rule]]
 
 
 def ranks_of(data: TaskData, gt: NDArray[np.int32], eq: NDArray[np.int32], depth: int | None = None) -> Ranks:
-    """Put strict counts and the task's ids together.
-
-    Args:
-        data: the task.
-        gt, eq: int32 `[relevants, languages]`.
-        depth: where the ranking was cut.
-    """
+    """Strict counts, int32 `[relevants, languages]`, with the task's ids; `depth`: where the ranking was cut."""
     ids = np.array([candidate.id for candidate in data.candidates], dtype=object)
     return Ranks(
         task=data.name,
@@ -161,11 +170,7 @@ class Tally:
                 total += more.astype(np.int32)
 
     def ranks(self, depth: int | None = None) -> Ranks:
-        """What was counted.
-
-        Args:
-            depth: where the rankings were cut.
-        """
+        """What was counted; `depth`: where the rankings were cut."""
         counts = [(self._gt, self._eq, self._strict.pooled)]
         own_gt = own_eq = None
         if self._own_counts is not None:
@@ -199,7 +204,8 @@ class Tally:
             variants[LENIENT] = self._lenient(strict, self._echoes)
         if self._paragraph is not None:
             n_candidates = len(self._data.candidates)
-            others = ~np.isin(self._paragraph.keys(n_candidates), self._strict.keys(n_candidates))
+            others = np.ones(len(self._paragraph.positions), dtype=np.bool_)
+            others[np.searchsorted(self._paragraph.keys(n_candidates), self._strict.keys(n_candidates))] = False
             counts = self._of_paragraphs.take(others)
             for scores, above, same in (
                 (self._paragraph.pooled, counts.gt, counts.eq),

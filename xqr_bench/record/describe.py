@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.types import Candidate, Query, Ranks, TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, in_context
-from xqr_bench.measure.certainty import score_variant, variant_metrics
+from xqr_bench.measure.certainty import score_variant
 from xqr_bench.measure.scores import Group
+from xqr_bench.rank.rules import variant_metrics
 from xqr_bench.record.model import (
     LanguageCounts,
     LanguageDiagnostics,

@@ -17,9 +17,9 @@ from xqr_bench.core.errors import UsageError
 from xqr_bench.core.files import atomic_path
 from xqr_bench.core.printable import shown
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, STRICT, FloatArray
-from xqr_bench.measure.certainty import variant_values
-from xqr_bench.measure.scores import SettingScores
+from xqr_bench.measure.scores import SettingScores, all_per_query
 from xqr_bench.measure.scores import score as score_text
+from xqr_bench.rank.rules import variant_metrics
 from xqr_bench.record import Record, Result
 from xqr_bench.report.frontier import Point, by_rank
 from xqr_bench.report.numbers import cell_name, number, on_two_lines
@@ -183,7 +183,8 @@ def score_matrix(record: Record, metric: str, relevance: str = STRICT) -> Matrix
     if relevance != STRICT:
         if not isinstance(record, Result):
             raise TypeError(f"scores of language pairs under {relevance} relevance need the ranks of the record")
-        by_query = variant_values(relevance, record.ranks_under(relevance), [metric], record.task.settings)
+        metrics = variant_metrics(relevance, [metric])
+        by_query = all_per_query(record.ranks_under(relevance), metrics, record.task.settings)
         scores = score_text(by_query, {})[0]
     cells = _of_pairs(scores.get(CROSS_LINGUAL), metric)
     if MONOLINGUAL in scores:

@@ -10,9 +10,9 @@ from xqr_bench.analysis.choice import TaskComparison
 from xqr_bench.analysis.compare import compare, pair_maps
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS, STRICT, VARIANTS
-from xqr_bench.measure.certainty import variant_metrics
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.resampling import RESAMPLES
+from xqr_bench.rank.rules import variant_metrics
 from xqr_bench.record import load_record
 from xqr_bench.report import charts
 from xqr_bench.report.charts import check_output, save, under
