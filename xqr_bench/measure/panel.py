@@ -153,9 +153,8 @@ def panel(values: PerQuery, units: Units) -> Panel:
     counts = np.zeros(sums.shape[:2])
     np.add.at(sums, place, rows[defined])
     np.add.at(counts, place, 1.0)
-    statistic = values.metric.set_statistic
-    if values.features is None and statistic is not None:
-        statistic = None  # undefined as a whole: every cell is NaN
+    # without features it is undefined as a whole: every cell is NaN
+    statistic = None if values.features is None else values.metric.set_statistic
     return Panel(values.cells, sums, counts, statistic, f"{values.setting} {values.metric.name}")
 
 

@@ -177,10 +177,13 @@ def cross_check(
             chosen = np.sort(generator.choice(count, sample, replace=False))
         theirs = [_evaluate(view.lists, chosen, peer, best=best).T for best in (False, True)]
         for name, their_worst, their_best in zip(peer.metrics, *theirs, strict=True):
-            expected, worst, best = ours = [values[chosen] for values in _ours(name, view)]
+            expected, worst, best = (values[chosen] for values in _ours(name, view))
             apart = [abs(their_worst - worst), abs(their_best - best), their_worst - expected, expected - their_best]
-            means = [float(values.mean()) for values in (*ours, their_worst, their_best)]
-            result.append(CrossCheck(setting, name, len(chosen), *means, float(max(0.0, np.max(apart)))))
+            figures = {"expected": expected, "worst": worst, "best": best}
+            figures |= {"their_worst": their_worst, "their_best": their_best}
+            means = {kind: float(values.mean()) for kind, values in figures.items()}
+            difference = float(max(0.0, np.max(apart)))
+            result.append(CrossCheck(setting, name, len(chosen), **means, difference=difference))
     return result
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from xqr_bench.core.types import CROSS_LINGUAL, MULTILINGUAL, SETTINGS, FloatArray, Ranks
 from xqr_bench.measure.metrics import parse_metric
-from xqr_bench.measure.metrics.per_query import Cell, PerQuery, per_query, setting_views
+from xqr_bench.measure.metrics.per_query import PerQuery, per_query, setting_views
 
 TIE_WARNING = 0.001
 DETAILS = ("by_query_language", "by_language_pair", "by_group")
@@ -105,7 +105,6 @@ class CellValues:
     def __init__(self, values: PerQuery, tied_fraction: FloatArray | None = None) -> None:
         self.source = values
         n_cells = len(values.cells)
-        self.reason = values.undefined_reason
         self._size = np.bincount(values.cell, minlength=n_cells)
         if values.features is None:
             usable = ~np.isnan(values.values)
@@ -125,25 +124,23 @@ class CellValues:
             self.value[some] = statistic.value(sums[some], self.n[some].astype(np.float64))
         self.n_undefined = self._size - self.n
         self.tied_fraction = self._mean(values.tied) if tied_fraction is None else tied_fraction
-        self.pessimistic = self._optional(values.pessimistic)
-        self.optimistic = self._optional(values.optimistic)
-        self.random_reference = self._optional(values.random_reference)
-        self.floor = self._optional(values.floor)
-        self.ceiling = self._optional(values.ceiling)
+        self.pessimistic, self.optimistic, *references = (
+            None if optional is None else self._mean(optional, ~np.isnan(optional))
+            for optional in (
+                values.pessimistic, values.optimistic, values.random_reference, values.floor, values.ceiling
+            )
+        )  # fmt: skip
+        named = (self.pessimistic, self.tied_fraction, *references)
+        names = ("pessimistic", "tied_fraction", "random_reference", "floor", "ceiling")
+        self._others = {name: means for name, means in zip(names, named, strict=True) if means is not None}
 
     def _mean(self, values: FloatArray, usable: NDArray[np.bool_] | None = None) -> FloatArray:
-        n_cells = len(self.source.cells)
-        cell = self.source.cell
+        cell, count = self.source.cell, self._size
         if usable is not None and not usable.all():
             cell, values = cell[usable], values[usable]
-            count = np.bincount(cell, minlength=n_cells)
-        else:
-            count = self._size
-        total = np.bincount(cell, weights=values, minlength=n_cells)
+            count = np.bincount(cell, minlength=len(count))
+        total = np.bincount(cell, weights=values, minlength=len(count))
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-    def _optional(self, values: FloatArray | None) -> FloatArray | None:
-        return None if values is None else self._mean(values, ~np.isnan(values))
 
     def score(self, chosen: Sequence[int], missing: str) -> Figure:
         """The macro average over some cells: the mean of their means, undefined when one of them is.
@@ -155,34 +152,26 @@ class CellValues:
         if len(chosen) == 0:
             return Figure(value=None, n=0, undefined_reason=missing)
         if len(chosen) == 1 and not np.isnan(self.value[chosen[0]]):
-            return self._of_one(chosen[0])
+            value, n, n_undefined, *others = self._rows[chosen[0]]
+            return _figure(value, n, n_undefined, dict(zip(self._others, others, strict=True)))
         picked = np.array(chosen)
         n, n_undefined = int(self.n[picked].sum()), int(self.n_undefined[picked].sum())
         values = self.value[picked]
         if np.isnan(values).any():
             first = self.source.cells[int(picked[np.isnan(values)][0])].pair
             needs = self.source.metric.undefined_when or "no value is defined"
-            reason = self.reason or f"undefined for {first}: {needs}"
+            reason = self.source.undefined_reason or f"undefined for {first}: {needs}"
             return Figure(value=None, n=n, n_undefined=n_undefined, undefined_reason=reason)
-        optional = {name: float(means[picked].mean()) for name, means in self._others}
-        return _score(float(values.mean()), n, n_undefined, optional)
-
-    @cached_property
-    def _others(self) -> list[tuple[str, FloatArray]]:
-        names = ("pessimistic", "tied_fraction", "random_reference", "floor", "ceiling")
-        return [(name, means) for name in names if (means := getattr(self, name)) is not None]
+        optional = {name: float(means[picked].mean()) for name, means in self._others.items()}
+        return _figure(float(values.mean()), n, n_undefined, optional)
 
     @cached_property
     def _rows(self) -> list[tuple[Any, ...]]:
-        columns = [self.value, self.n, self.n_undefined, *(means for _, means in self._others)]
+        columns = [self.value, self.n, self.n_undefined, *self._others.values()]
         return list(zip(*(column.tolist() for column in columns), strict=True))
 
-    def _of_one(self, index: int) -> Figure:
-        value, n, n_undefined, *others = self._rows[index]
-        return _score(value, n, n_undefined, dict(zip((name for name, _ in self._others), others, strict=True)))
 
-
-def _score(value: float, n: int, n_undefined: int, optional: dict[str, Any]) -> Figure:
+def _figure(value: float, n: int, n_undefined: int, optional: dict[str, Any]) -> Figure:
     """A defined figure; a ceiling of 1 goes without saying."""
     if optional.get("random_reference"):
         optional["ratio_to_random"] = value / optional["random_reference"]
@@ -214,23 +203,16 @@ def pick_group_cells(values: PerQuery, name: str, members: Sequence[str]) -> lis
     Monolingual and multilingual: query languages in the group. Cross-lingual: `g:into` (only the candidates'
     language in the group), `g:out-of` (only the query's), `g:within` (both).
     """
-    inside = set(members)
+    cells = values.cells
     main = pick_cells(values)[0][2]
-
-    def having(query: bool, candidate: bool) -> list[int]:
-        return [i for i in main if _in(values.cells[i], inside) == (query, candidate)]
-
     if values.setting != CROSS_LINGUAL:
-        return [(name, [i for i in main if values.cells[i].query in inside])]
+        return [(name, [i for i in main if cells[i].query in members])]
+    where = [(cells[i].query in members, cells[i].candidate in members) for i in main]
+    directions = {"into": (False, True), "out-of": (True, False), "within": (True, True)}
     return [
-        (f"{name}:into", having(False, True)),
-        (f"{name}:out-of", having(True, False)),
-        (f"{name}:within", having(True, True)),
+        (f"{name}:{direction}", [i for i, inside in zip(main, where, strict=True) if inside == asked])
+        for direction, asked in directions.items()
     ]
-
-
-def _in(cell: Cell, members: set[str]) -> tuple[bool, bool]:
-    return cell.query in members, cell.candidate in members
 
 
 def all_per_query(
@@ -246,11 +228,10 @@ def all_per_query(
         }
 
     # numpy lets go of the interpreter's lock; lists of one language and of the whole pool share nothing
-    pooled = [setting for setting in settings if setting == MULTILINGUAL]
-    halves = [tuple(pooled), tuple(setting for setting in settings if setting not in pooled)]
+    halves = [tuple(name for name in settings if (name == MULTILINGUAL) == pooled) for pooled in (True, False)]
     with ThreadPoolExecutor(2) as pool:
-        found = {setting: values for half in pool.map(all_of, halves) for setting, values in half.items()}
-    return {setting: found[setting] for setting in SETTINGS if setting in found}
+        values = {setting: of_metric for half in pool.map(all_of, halves) for setting, of_metric in half.items()}
+    return {setting: values[setting] for setting in SETTINGS if setting in values}
 
 
 def score(
@@ -295,8 +276,5 @@ def _tie_range(cells: CellValues, name: str, chosen: Sequence[int]) -> list[str]
     """`name worst..best` where the order of ties moves the macro average by more than TIE_WARNING."""
     if cells.optimistic is None or cells.pessimistic is None or not len(chosen):
         return []
-    picked = np.array(chosen)
-    worst, best = (float(values[picked].mean()) for values in (cells.pessimistic, cells.optimistic))
-    if not best - worst > TIE_WARNING:
-        return []
-    return [f"{name} {worst:.3f}..{best:.3f}"]
+    worst, best = (float(values[np.array(chosen)].mean()) for values in (cells.pessimistic, cells.optimistic))
+    return [f"{name} {worst:.3f}..{best:.3f}"] if best - worst > TIE_WARNING else []

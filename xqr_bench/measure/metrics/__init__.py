@@ -6,7 +6,7 @@ A file in this folder that registers a metric is all it takes: every module is i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from pkgutil import iter_modules
@@ -40,7 +40,7 @@ def refuse_shallow(metrics: Iterable[str], depth: int, *, remedy: str) -> None:
 
 # What a metric is, and the registry that parses its name back into it.
 
-ListFunction = Callable[[RankedLists], FloatArray]
+ListFunction = Callable[..., FloatArray]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Metric:
         formula: in the symbols of docs/metrics.md.
         source: where the definition comes from.
         kernel: lists -> float64 `[lists]` (`per_row`: `[rows]`); NaN where the value is undefined.
+        cutoff: it is registered for any k >= 1; the kernel, and the ceiling where there is one, take `k`.
         kind: "score" (higher is better) or "bias" (describes how language moves ranks).
         settings: the settings it is defined in.
         full_depth: whether it needs the rank of every relevant (undefined on a ranking cut at a depth).
@@ -69,6 +70,7 @@ class Metric:
     formula: str
     source: str
     kernel: ListFunction | None = None
+    cutoff: bool = False
     kind: Literal["score", "bias"] = "score"
     settings: tuple[str, ...] = SETTINGS
     full_depth: bool = False
@@ -98,55 +100,33 @@ class SetStatistic:
     why_undefined: Callable[[RankedLists], str | None]
 
 
-@dataclass(frozen=True)
-class MetricFamily:
-    """A registered definition; with a cutoff it makes one metric for each k."""
-
-    make: Callable[..., Metric]
-    has_cutoff: bool
+_FAMILIES: Registry[Metric] = Registry("metric")
+_BIAS: dict[str, Any] = {"kind": "bias", "settings": (MULTILINGUAL,), "full_depth": True}  # MEASURES.md 4
 
 
-_FAMILIES: Registry[MetricFamily] = Registry("metric")
-
-
-def metric(name: str, *, cutoff: bool = False, **facts: Any) -> Callable[[Callable[..., FloatArray]], Any]:
-    """Register the decorated kernel as the metric `name` (with `cutoff`: as `name@k` for any k >= 1).
+def metric(name: str, **facts: Any) -> Callable[[ListFunction], ListFunction]:
+    """Register the decorated kernel as the metric `name` (with `cutoff=True`: as `name@k` for any k >= 1).
 
     Args:
         name: the printed name without cutoff.
-        cutoff: the kernel (and `ceiling`, where given) takes `k` as a second argument.
         **facts: the other fields of `Metric`.
     """
 
-    def add(kernel: Callable[..., FloatArray]) -> Callable[..., FloatArray]:
-        def make(k: int | None = None) -> Metric:
-            if k is None:
-                return Metric(name=name, kernel=kernel, **facts)
-            bound = {key: partial(facts[key], k=k) for key in ("ceiling",) if facts.get(key)}
-            return Metric(name=f"{name}@{k}", kernel=partial(kernel, k=k), **{**facts, **bound})
-
-        _FAMILIES.register(name)(MetricFamily(make, cutoff))
+    def add(kernel: ListFunction) -> ListFunction:
+        _FAMILIES.register(name)(Metric(name=name, kernel=kernel, **facts))
         return kernel
 
     return add
 
 
-def bias(name: str, **facts: Any) -> Callable[[Callable[..., FloatArray]], Any]:
-    """Register a bias measure: multilingual setting, full depth (MEASURES.md 4)."""
-    return metric(name, kind="bias", settings=(MULTILINGUAL,), full_depth=True, **facts)
+def bias(name: str, **facts: Any) -> Callable[[ListFunction], ListFunction]:
+    """Register a bias measure: multilingual setting, full depth."""
+    return metric(name, **_BIAS, **facts)
 
 
 def register_set_statistic(name: str, statistic: SetStatistic, **facts: Any) -> None:
     """Register a bias measure that is a statistic of several lists at once."""
-    made = Metric(
-        name=name,
-        set_statistic=statistic,
-        kind="bias",
-        settings=(MULTILINGUAL,),
-        full_depth=True,
-        **facts,
-    )
-    _FAMILIES.register(name)(MetricFamily(lambda: made, has_cutoff=False))
+    _FAMILIES.register(name)(Metric(name=name, set_statistic=statistic, **_BIAS, **facts))
 
 
 def parse_metric(name: str) -> Metric:
@@ -161,27 +141,31 @@ def parse_metric(name: str) -> Metric:
         family = _FAMILIES.get(family_name)
     except UnknownNameError as error:
         raise UnknownNameError("metric", name, metric_names()) from error
-    if family.has_cutoff != bool(at):
-        hint = f"{family_name}@10" if family.has_cutoff else family_name
+    if family.cutoff != bool(at):
         raise UsageError(
-            f"the metric {name!r} {'needs a cutoff' if family.has_cutoff else 'takes no cutoff'}",
-            remedy=f"write it as {hint}",
+            f"the metric {name!r} {'needs a cutoff' if family.cutoff else 'takes no cutoff'}",
+            remedy=f"write it as {family_name}{'@10' if family.cutoff else ''}",
         )
     if not at:
-        return family.make()
+        return family
     if not cutoff.isascii() or not cutoff.isdigit() or cutoff.startswith("0"):
         raise UsageError(
             f"the cutoff of the metric {name!r} is not a whole number of at least 1",
             remedy=f"write it as {family_name}@10",
         )
-    return family.make(int(cutoff))
+    at_k: dict[str, Any] = {
+        field: partial(function, k=int(cutoff))
+        for field in ("kernel", "ceiling")
+        if (function := getattr(family, field)) is not None
+    }
+    return replace(family, name=name, **at_k)
 
 
 def metric_names() -> list[str]:
     """Printed names of all registered metrics, scores before bias; those with a cutoff as `name@k`."""
-    families = {name: _FAMILIES.get(name) for name in sorted(_FAMILIES.names())}
-    named = {f"{name}@k" if family.has_cutoff else name: family for name, family in families.items()}
-    return sorted(named, key=lambda name: named[name].make(*[1] * named[name].has_cutoff).kind == "bias")
+    families = {name: _FAMILIES.get(name) for name in _FAMILIES.names()}
+    names = {f"{name}@k" if family.cutoff else name: family.kind for name, family in sorted(families.items())}
+    return sorted(names, key=lambda name: names[name] == "bias")
 
 
 for _module in iter_modules(__path__):
