@@ -1,15 +1,23 @@
-"""Files written whole or not at all, and their digests."""
+"""Files of others read through one door, own files written whole or not at all, and digests of both."""
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import hashlib
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tokenize import TokenError
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from xqr_bench.core.errors import XqrBenchError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @contextmanager
@@ -52,6 +60,48 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` as UTF-8, whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that somebody else wrote: unpacked where its name ends in `.gz`, without a byte order mark.
+
+    Raises:
+        OSError: it cannot be read, or is no whole gzip file; also while the block reads from it.
+    """
+    try:
+        with cast("Any", gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as stream:
+            if stream.peek(len(codecs.BOM_UTF8)).startswith(codecs.BOM_UTF8):
+                stream.read(len(codecs.BOM_UTF8))
+            yield stream
+    except (EOFError, zlib.error) as error:
+        raise OSError(f"it is not a whole gzip file ({error})") from error
+
+
+def read_text(path: Path) -> str:
+    """The text of a file that somebody else wrote, opened by `opened`.
+
+    Raises:
+        OSError: it cannot be read.
+        UnicodeDecodeError: it is not UTF-8.
+    """
+    with opened(path) as stream:
+        return stream.read().decode("utf-8")
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """The array of a `.npy` file that somebody else wrote, mapped, not loaded; never pickled objects.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no such file, or its header does not describe what it holds.
+    """
+    import numpy as np
+
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except (TokenError, TypeError, ArithmeticError, RecursionError, MemoryError) as error:  # of the header's parser
+        raise ValueError(f"its header cannot be read ({type(error).__name__})") from error
 
 
 def sha256_of(path: Path) -> str:

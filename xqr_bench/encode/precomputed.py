@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.errors import EncoderError
+from xqr_bench.core.files import read_array, read_text
 from xqr_bench.core.types import TaskData
 from xqr_bench.encode.bound import BoundEncoder
 from xqr_bench.encode.checks import Vectors
@@ -93,17 +94,17 @@ class Precomputed(BoundEncoder):
     def _read_vectors(self, path: Path, task: TaskData) -> NDArray[Any]:
         self._require(path, task)
         try:
-            stored = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError, EOFError) as error:
+            stored = read_array(path)
+        except (ValueError, OSError) as error:
             raise EncoderError(
                 f"{path} cannot be read as a .npy file of numbers",
                 found=str(error).splitlines()[0],
                 remedy="write it with numpy.save from an array of shape [texts, dimensions]",
             ) from error
-        if not isinstance(stored, np.ndarray) or stored.ndim != 2:
+        if stored.ndim != 2:
             raise EncoderError(
                 f"{path} does not hold one row a text",
-                found=f"shape {stored.shape}" if isinstance(stored, np.ndarray) else type(stored).__name__,
+                found=f"shape {stored.shape}",
                 remedy="write it with numpy.save from an array of shape [texts, dimensions]",
             )
         self.identity = self.identity.model_copy(update={"dtype": str(stored.dtype)})
@@ -112,7 +113,7 @@ class Precomputed(BoundEncoder):
     def _read_ids(self, path: Path, rows: int, task: TaskData) -> dict[str, int]:
         self._require(path, task)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path)
         except (UnicodeDecodeError, OSError) as error:
             raise EncoderError(
                 f"{path} cannot be read as UTF-8 text", found=str(error), remedy="write one id a line"

@@ -6,7 +6,7 @@ EvaluationTexts(data).hits(texts)         the same, text by text: what to leave 
 
 from __future__ import annotations
 
-import gzip
+import io
 import unicodedata
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import DataError, UsageError
+from xqr_bench.core.files import opened
 from xqr_bench.core.types import Candidate, IntArray, TaskData
 from xqr_bench.record.exposure import KINDS, Findings, Match
 
@@ -429,7 +430,7 @@ def read_texts(paths: Sequence[Path]) -> Iterator[Placed]:
                 for number, texts in _texts_by_row(file):
                     place = f"{file.name}:{number}" if number else file.name
                     yield from (Placed(text, place) for text in texts)
-            except (OSError, ValueError, EOFError) as error:
+            except (OSError, ValueError) as error:
                 raise DataError(f"{file} cannot be read: {error}", remedy="correct it, or leave it out") from error
 
 
@@ -466,7 +467,7 @@ def _texts_by_row(path: Path) -> Iterator[tuple[int, Iterable[str]]]:
         except pa.ArrowException as error:
             raise ValueError(str(error)) from error
         return
-    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+    with opened(path) as stream, io.TextIOWrapper(stream, encoding="utf-8") as lines:
         if kind == ".json":
             yield 0, _strings(strict_json.parse(lines.read()))
             return

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, Vali
 
 import xqr_bench
 from xqr_bench.core.errors import TaskError, UnknownNameError, UsageError, XqrBenchError
+from xqr_bench.core.files import read_text
 from xqr_bench.core.languages import GROUPS, LANGUAGES, get_group
 from xqr_bench.core.types import CROSS_LINGUAL, SETTINGS, VARIANTS, TaskData
 from xqr_bench.tasks.readers import READERS
@@ -383,14 +384,14 @@ def resolve_task(task: str | Path | TaskSpec | TaskData) -> TaskSpec:
 
 def _read(path: Path) -> TaskSpec:
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(read_text(path))
     except FileNotFoundError:
         raise TaskError(f"there is no task file {path}", remedy="check the path") from None
     except OSError as error:
         raise TaskError(f"cannot read the task file {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise TaskError(f"{path}: not UTF-8 text, at byte {error.start}", remedy="save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, or an integer of more digits than Python reads
         raise TaskError(f"{path}: not TOML: {error}", remedy="correct that line") from None
     except RecursionError:
         raise TaskError(f"{path}: not a task file: nested too deeply", remedy=HELP) from None

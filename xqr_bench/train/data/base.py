@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal, NoReturn, Protocol, TypeVar
+from typing import Literal, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
 from xqr_bench.core.errors import DataError, UnknownNameError, UsageError
+from xqr_bench.core.files import opened, sha256_of
 from xqr_bench.core.languages import check_code
 from xqr_bench.core.registry import Registry
 from xqr_bench.tasks.load import number_components
@@ -112,24 +111,17 @@ class Lines:
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Give each line with its number."""
-        state = hashlib.sha256()
         try:
-            with self.path.open("rb") as raw:
-                stream: IO[bytes] = gzip.GzipFile(fileobj=raw) if self.path.suffix == ".gz" else raw  # type: ignore[assignment]
+            with opened(self.path) as stream:
                 for number, line in enumerate(stream, start=1):
-                    if stream is raw:
-                        state.update(line)
                     yield number, line.removesuffix(b"\n").removesuffix(b"\r")
-                if stream is not raw:
-                    raw.seek(0)
-                    state = hashlib.file_digest(raw, "sha256")
+            self.digest = sha256_of(self.path)
         except FileNotFoundError as error:
             raise DataError(f"there is no file {self.path}", remedy="check the path") from error
-        except (OSError, EOFError) as error:
+        except OSError as error:
             raise DataError(
                 f"{self.path} cannot be read: {error}", remedy="take the file from its source again"
             ) from error
-        self.digest = state.hexdigest()
 
     def texts(self) -> Iterator[tuple[int, str]]:
         """Give each line as text.
