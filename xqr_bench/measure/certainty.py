@@ -215,12 +215,11 @@ def _order_tests(
 
 def _updated(setting: str, scores: SettingScores, updates: Updates) -> SettingScores:
     """The scores of one setting with the updates of those that have a value."""
-    parts: dict[str, dict[str, dict[str, Figure]]] = {part: {} for part in DETAILS}
-    macro: dict[str, Figure] = {}
+    parts: dict[str, dict[str, dict[str, Figure]]] = {part: {} for part in (MACRO, *DETAILS)}
     for part, key, metric, old in scores.items():
         update = updates.get(FigureName(setting, metric, part, key), {}) if old.value is not None else {}
-        place = macro if part == MACRO else parts[part].setdefault(key, {})
-        place[metric] = old.model_copy(update=update)
+        parts[part].setdefault(key, {})[metric] = old.model_copy(update=update)
+    macro = parts.pop(MACRO).get("", {})
     return SettingScores(**parts, **macro)  # type: ignore[arg-type]
 
 

@@ -77,29 +77,23 @@ def bootstrap(
     """
     n = figures[0][0].n_questions
     # one product for all panels: many narrow ones take several times as long, and exact sums come out the same
-    flat = [_flat_sums(panel) for panel, _ in figures]
+    flat = [panel.sums.reshape(n, -1) for panel, _ in figures]
     ends = np.cumsum([sums.shape[1] for sums in flat]).tolist()
     together = np.hstack(flat)
-    kinds: dict[bytes, int] = {}
-    distinct: list[FloatArray] = []
-    counts_of = []
-    for panel, _ in figures:
-        key = panel.counts.tobytes()
-        if key not in kinds:
-            kinds[key] = len(distinct)
-            distinct.append(panel.counts)
-        counts_of.append(kinds[key])
+    together = on_grid(together, n * np.abs(together).max(axis=0, initial=0.0))
+    layouts = {panel.counts.tobytes(): panel.counts for panel, _ in figures}
+    layout_of = [list(layouts).index(panel.counts.tobytes()) for panel, _ in figures]
 
     values = tuple(np.empty((resamples, len(contrasts))) for _, contrasts in figures)
     redrawn = 0
     for start in range(0, resamples, BOOTSTRAP_BLOCK):
         rows = slice(start, min(start + BOOTSTRAP_BLOCK, resamples))
-        weights, totals, again = _draw(distinct, n, rows.stop - rows.start, generator)
+        weights, totals, again = _draw(list(layouts.values()), n, rows.stop - rows.start, generator)
         redrawn += again
         of_all = np.split(weights @ together, ends[:-1], axis=1)
-        for k, (panel, contrasts) in enumerate(figures):
-            sums = of_all[k].reshape(len(weights), *panel.sums.shape[1:])
-            values[k][rows] = contrasts.apply(panel.value(sums, totals[counts_of[k]]))
+        for (panel, contrasts), sums, layout, of_figure in zip(figures, of_all, layout_of, values, strict=True):
+            of_cells = sums.reshape(len(weights), *panel.sums.shape[1:])
+            of_figure[rows] = contrasts.apply(panel.value(of_cells, totals[layout]))
     return Replicates(values, redrawn)
 
 
@@ -132,12 +126,6 @@ def _draw(
         weights[empty] = multinomial_weights(n, int(empty.sum()), generator)
         redrawn += int(empty.sum())
     return weights, totals, redrawn
-
-
-def _flat_sums(panel: Panel) -> FloatArray:
-    """Sums as a matrix `[questions, cells * f]` on a grid that makes weighted sums exact."""
-    flat = panel.sums.reshape(panel.n_questions, -1)
-    return on_grid(flat, panel.n_questions * np.abs(flat).max(axis=0, initial=0.0))
 
 
 def percentile_interval(replicates: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
@@ -229,9 +217,8 @@ def holm(p: Sequence[float] | FloatArray) -> FloatArray:
 
     The k-th smallest of m is max over j <= k of (m - j + 1) p_(j), at most 1.
     """
-    values = np.asarray(p, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
-    adjusted = np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1))
+    order = np.argsort(p, kind="stable")
+    adjusted = np.maximum.accumulate(np.asarray(p, dtype=np.float64)[order] * np.arange(len(order), 0, -1))
     return _back(np.minimum(adjusted, 1.0), order)
 
 
@@ -240,10 +227,8 @@ def benjamini_hochberg(p: Sequence[float] | FloatArray) -> FloatArray:
 
     The k-th smallest of m is min over j >= k of (m / j) p_(j), at most 1.
     """
-    values = np.asarray(p, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
-    m = len(values)
-    adjusted = np.minimum.accumulate((values[order] * m / np.arange(1, m + 1))[::-1])[::-1]
+    order, m = np.argsort(p, kind="stable"), len(p)
+    adjusted = np.minimum.accumulate((np.asarray(p, dtype=np.float64)[order] * m / np.arange(1, m + 1))[::-1])[::-1]
     return _back(np.minimum(adjusted, 1.0), order)
 
 

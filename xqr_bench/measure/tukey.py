@@ -132,16 +132,9 @@ def compact_letters(p: FloatArray, means: FloatArray, alpha: float = 0.05) -> li
         means: `[systems]`.
         alpha: level.
     """
-    different = np.asarray(p) <= alpha
-    columns = insert_and_absorb(different)
-    order = np.argsort(-np.asarray(means), kind="stable")
-    place = {int(system): rank for rank, system in enumerate(order)}
-    columns.sort(key=lambda column: sorted(place[system] for system in column))
-    letters = [""] * len(different)
-    for index, column in enumerate(columns):
-        for system in column:
-            letters[system] += letter(index)
-    return letters
+    place = np.argsort(np.argsort(-means, kind="stable"), kind="stable").tolist()
+    columns = sorted(insert_and_absorb(p <= alpha), key=lambda column: sorted(place[system] for system in column))
+    return ["".join(letter(i) for i, column in enumerate(columns) if system in column) for system in range(len(p))]
 
 
 def insert_and_absorb(different: NDArray[np.bool_]) -> list[frozenset[int]]:
@@ -199,7 +192,7 @@ def order_test(rank_sums: FloatArray, generator: np.random.Generator, permutatio
 
 def sums_by_unit(places: FloatArray, units: IntArray) -> FloatArray:
     """Sum the rows of `places` by unit, float64 `[units, languages]`, units in ascending order."""
-    _, number = np.unique(units, return_inverse=True)
-    sums = np.zeros((int(number.max(initial=-1)) + 1, places.shape[1]))
+    names, number = np.unique(units, return_inverse=True)
+    sums = np.zeros((len(names), places.shape[1]))
     np.add.at(sums, number, places)
     return sums

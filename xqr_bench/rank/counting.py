@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -39,11 +39,6 @@ class Part:
     def width(self) -> int:
         """Its columns."""
         return len(self.candidates) + len(self.groups)
-
-    def extended(self, kind: str, tile: range) -> Part:
-        """With one more tile of candidates or groups, the one after its last."""
-        held: range = getattr(self, kind)
-        return replace(self, **{kind: range(held.start if held else tile.start, tile.stop)})
 
 
 class Columns:
@@ -103,13 +98,14 @@ class Columns:
     def parts(self, width: int) -> list[Part]:
         """Cut at the edges of tiles, so that a part has at most `width` columns (at least one tile)."""
         step = tiles.TILE_COLUMNS
-        parts: list[Part] = []
+        parts = [Part()]
         for kind, size in (("candidates", self.candidates), ("groups", self.groups)):
             for start in range(0, size, step):
-                tile = range(start, min(start + step, size))
-                if not parts or parts[-1].width + len(tile) > width:
+                stop = min(start + step, size)
+                if parts[-1].width and parts[-1].width + stop - start > width:
                     parts.append(Part())
-                parts[-1] = parts[-1].extended(kind, tile)
+                columns: range = getattr(parts[-1], kind)
+                parts[-1] = replace(parts[-1], **{kind: range(columns.start if columns else start, stop)})
         return parts
 
 
@@ -439,23 +435,19 @@ class TorchCounter(Counter):
             width = min(width, fitting)
         return 1, max(width, tiles.TILE_COLUMNS)
 
-    def _moved(self, rows: int, take: Callable[[int, int], Vectors]) -> Any:
-        """Rows brought to the device, some thousands at a time."""
-        result = self._torch.empty((rows, self._candidates.shape[1]), dtype=self._torch.float32, device=self._device)
-        for start in range(0, rows, CHUNK):
-            some = self._prepared(take(start, min(start + CHUNK, rows)))
-            result[start : start + len(some)] = self._torch.from_numpy(np.array(some, copy=not some.flags.writeable))
+    def _moved(self, vectors: Vectors, rows: IntArray) -> Any:
+        """These rows, prepared, on the device; brought there some thousands at a time."""
+        result = self._torch.empty((len(rows), vectors.shape[1]), dtype=self._torch.float32, device=self._device)
+        for start in range(0, len(rows), CHUNK):
+            some = self._prepared(vectors[rows[start : start + CHUNK]])
+            result[start : start + len(some)] = self._torch.from_numpy(some)
         return result
 
     def hold(self, part: Part) -> Held:
         """Bring the vectors of a part to the device."""
+        every = np.arange(part.candidates.start, part.candidates.stop)
         first = self.columns.repeats.first[part.groups.start : part.groups.stop]
-        vectors = self._candidates[part.candidates.start : part.candidates.stop]
-        return Held(
-            part,
-            self._moved(len(vectors), lambda low, high: vectors[low:high]),
-            self._moved(len(first), lambda low, high: self._candidates[first[low:high]]),
-        )
+        return Held(part, self._moved(self._candidates, every), self._moved(self._candidates, first))
 
     def buffer(self) -> Vectors:
         """None is used: the device has its own."""
@@ -464,7 +456,7 @@ class TorchCounter(Counter):
     def score(self, start: int, stop: int, held: Held, buffer: Vectors) -> Block:
         """Multiply these queries with a held part."""
         torch, part = self._torch, held.part
-        queries = self._moved(stop - start, lambda low, high: self._queries[start + low : start + high])
+        queries = self._moved(self._queries, np.arange(start, stop))
         scores = torch.empty((stop - start, part.width), dtype=torch.float32, device=self._device)
         with _full_precision():
             self._multiply(queries, held.candidates, scores[:, : len(part.candidates)])

@@ -75,7 +75,8 @@ def terms(text: str) -> list[str]:
 
     def end() -> None:
         if word:
-            result.extend(_bigrams(word) if unspaced else ["".join(word)])
+            bigrams = [first + second for first, second in pairwise(word)] or list(word)
+            result.extend(bigrams if unspaced else ["".join(word)])
             word.clear()
 
     for character in folded:
@@ -92,10 +93,6 @@ def terms(text: str) -> list[str]:
             word.append(character)
     end()
     return result
-
-
-def _bigrams(characters: list[str]) -> list[str]:
-    return [first + second for first, second in pairwise(characters)] or list(characters)
 
 
 # BM25 over the sentences of a task: an index for each language, and one over the whole pool.
@@ -155,20 +152,17 @@ class Bm25:
         candidates = [terms(candidate.text) for candidate in data.candidates]
         self._edges = data.edges.tolist()
         self._pool = _index(candidates, options)
-        self._languages = [
-            _index(candidates[start:stop], options)
-            for start, stop in zip(self._edges[:-1], self._edges[1:], strict=True)
-        ]
+        self._languages = [_index(candidates[start:stop], options) for start, stop in pairwise(self._edges)]
 
     def scores(self) -> Iterator[ScoreBlock]:
-        """Scores of all queries, 1,024 at a time; the blocks stay as they are."""
+        """Scores of all queries, some at a time; the blocks stay as they are."""
         width = self._edges[-1]
         for start in range(0, len(self._queries), TILE_ROWS):
             block = self._queries[start : start + TILE_ROWS]
             pooled, own = np.zeros((2, len(block), width), dtype=np.float32)
             for row, words in enumerate(block):
                 _score(self._pool, words, pooled[row])
-                for index, first, last in zip(self._languages, self._edges[:-1], self._edges[1:], strict=True):
+                for index, (first, last) in zip(self._languages, pairwise(self._edges), strict=True):
                     _score(index, words, own[row, first:last])
             yield ScoreBlock(start, pooled, own)
 

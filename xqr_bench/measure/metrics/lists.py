@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,7 @@ from xqr_bench.core.types import FloatArray, IntArray, Ranks
 WHOLE_POOL = -1
 
 
-@dataclass(frozen=True)
-class Tops:
+class Tops(NamedTuple):
     """What stands first in each list: the candidates with the highest score, one or, where they tie, several.
 
     Attributes:
@@ -29,10 +29,6 @@ class Tops:
     size: IntArray
     own: IntArray
     own_pool: IntArray
-
-    def take(self, chosen: IntArray) -> Tops:
-        """Those of the lists with these indices."""
-        return Tops(self.size[chosen], self.own[chosen], self.own_pool[chosen])
 
 
 @dataclass(frozen=True)
@@ -174,7 +170,7 @@ class RankedLists:
             pools=self.pools[chosen],
             pool_sizes=self.pool_sizes[chosen],
             query_columns=self.query_columns[chosen],
-            tops=None if self.tops is None else self.tops.take(chosen),
+            tops=None if self.tops is None else Tops(*(values[chosen] for values in self.tops)),
         )
 
     def pessimistic(self) -> RankedLists:
@@ -264,23 +260,12 @@ def multilingual_lists(ranks: Ranks) -> RankedLists:
         # columns cut at the depth are exact for the pool down to that depth, less what leaves
         left = 0 if ranks.removed is None else ranks.removed.sum(axis=1)[ranks.row_queries]
         above[above >= ranks.depth - left] = -1
-    lists = _lists(
-        ranks,
-        rows,
-        ranks.row_queries,
-        above,
-        tied,
-        np.full(len(rows), WHOLE_POOL),
-    )
-    return lists if ranks.top is None else replace(lists, tops=_tops(ranks.top, ranks, lists))
-
-
-def _tops(top: NDArray[np.int32], ranks: Ranks, lists: RankedLists) -> Tops:
-    """The top of each query, seen from its own language; 0 of a language without candidates."""
-    own = lists.query_columns
-    tops = top[lists.queries].astype(np.int64)
-    in_pool = tops[np.arange(len(tops)), own]
-    return Tops(tops.sum(axis=1), np.where(own >= 0, in_pool, 0), np.where(own >= 0, ranks.column_sizes[own], 0))
+    lists = _lists(ranks, rows, ranks.row_queries, above, tied, np.full(len(rows), WHOLE_POOL))
+    if ranks.top is None:
+        return lists
+    own, top = lists.query_columns, ranks.top[lists.queries].astype(np.int64)
+    in_own = np.where(own >= 0, top[np.arange(len(top)), own], 0)  # 0 of a language without candidates
+    return replace(lists, tops=Tops(top.sum(axis=1), in_own, np.where(own >= 0, ranks.column_sizes[own], 0)))
 
 
 # Sums over the places of a block of tied candidates, shared by the closed forms.

@@ -10,15 +10,9 @@ from xqr_bench.measure.metrics.lists import RankedLists
 from xqr_bench.measure.metrics.rank_distance import single_is_undefined
 
 
-def _own(lists: RankedLists) -> FloatArray:
-    """1.0 for rows in the query's own language, float64 `[rows]`."""
-    own: FloatArray = (lists.columns == lists.query_columns[lists.rows]).astype(np.float64)
-    return own
-
-
 def chance_own_first(lists: RankedLists) -> FloatArray:
     """Without preference: the share of own-language relevants, 1/n with one a language."""
-    share = lists.sum_rows(_own(lists)) / lists.n_relevants
+    share = lists.sum_rows(lists.in_own_language.astype(np.float64)) / lists.n_relevants
     return single_is_undefined(lists, np.where(share > 0, share, np.nan))
 
 
@@ -33,5 +27,5 @@ def chance_own_first(lists: RankedLists) -> FloatArray:
 def own_language_first(lists: RankedLists) -> FloatArray:
     """Expected share of first places over a random order of tied relevants."""
     leads = (lists.relevants_above == 0) / lists.block_relevants
-    share = lists.sum_rows(_own(lists) * leads)
+    share = lists.sum_rows(lists.in_own_language * leads)
     return np.where(np.isnan(chance_own_first(lists)), np.nan, share)

@@ -35,32 +35,24 @@ class SettingView:
         self.ranks = ranks
         self.setting = setting
         self.lists = lists
-        self._languages = ranks.all_languages
         self._query_languages = ranks.query_numbers[lists.queries]
 
-    def cells_of(self, columns: IntArray, query_languages: IntArray) -> tuple[tuple[Cell, ...], IntArray]:
+    def _cells(self, columns: IntArray, query_languages: IntArray) -> tuple[tuple[Cell, ...], IntArray]:
         """Cells and the cell of each value, for values with these pool columns; ordered by language."""
-        keys = query_languages * (len(self._languages) + 1) + columns + 1
-        present, cells = np.unique(keys, return_inverse=True)
-        width = len(self._languages) + 1
-        named = tuple(
-            Cell(
-                self._languages[int(key) // width],
-                None if int(key) % width == 0 else self.ranks.columns[int(key) % width - 1],
-            )
-            for key in present
-        )
-        return named, cells
+        candidates = (None, *self.ranks.columns)
+        languages, width = self.ranks.all_languages, len(self.ranks.all_languages) + 1
+        present, cells = np.unique(query_languages * width + columns + 1, return_inverse=True)
+        return tuple(Cell(languages[key // width], candidates[key % width]) for key in present.tolist()), cells
 
     @cached_property
     def list_cells(self) -> tuple[tuple[Cell, ...], IntArray]:
         """Cells of the lists themselves."""
-        return self.cells_of(self.lists.pools, self._query_languages)
+        return self._cells(self.lists.pools, self._query_languages)
 
     @cached_property
     def row_cells(self) -> tuple[tuple[Cell, ...], IntArray]:
         """Cells of the rows: query language and the relevant's own language."""
-        return self.cells_of(self.lists.columns, self._query_languages[self.lists.rows])
+        return self._cells(self.lists.columns, self._query_languages[self.lists.rows])
 
     @cached_property
     def tied(self) -> FloatArray:
@@ -149,10 +141,12 @@ def per_query(metric: Metric, view: SettingView) -> PerQuery:
         tied=view.tied[lists.rows] if metric.per_row else view.tied,
     )
     statistic = metric.set_statistic
-    reason = CENSORED if metric.full_depth and view.ranks.depth is not None else None
-    if reason is None and metric.needs_tops and lists.tops is None:
+    reason = None
+    if metric.full_depth and view.ranks.depth is not None:
+        reason = CENSORED
+    elif metric.needs_tops and lists.tops is None:
         reason = NO_TOPS
-    if reason is None and statistic is not None:
+    elif statistic is not None:
         reason = statistic.why_undefined(lists)
     if reason is not None:
         return replace(nothing, undefined_reason=reason)
@@ -163,22 +157,15 @@ def per_query(metric: Metric, view: SettingView) -> PerQuery:
         raise TypeError(f"the metric {metric.name!r} has neither kernel nor set statistic")
 
     values = kernel(lists)
-
-    def with_ties_as(order: RankedLists) -> FloatArray:
-        changed = values.copy()
-        changed[view.tied_lists] = kernel(order)
-        return changed
-
-    is_score, has_ties = metric.kind == "score", len(view.tied_lists) > 0
-    references = {
+    optional = {
         name: function(lists)
         for name in ("random_reference", "floor", "ceiling")
         if (function := getattr(metric, name)) is not None
     }
-    return replace(
-        nothing,
-        values=values,
-        pessimistic=(with_ties_as(view.worst) if has_ties else values) if is_score else None,
-        optimistic=(with_ties_as(view.best) if has_ties else values) if is_score else None,
-        **references,
-    )
+    if metric.kind == "score":
+        optional |= {"pessimistic": values, "optimistic": values}
+        if len(view.tied_lists):
+            for name, order in (("pessimistic", view.worst), ("optimistic", view.best)):
+                optional[name] = values.copy()
+                optional[name][view.tied_lists] = kernel(order)
+    return replace(nothing, values=values, **optional)
