@@ -27,14 +27,13 @@ from xqr_bench.studies.ratio.form import (
 )
 from xqr_bench.studies.ratio.results import LEVELS, Results
 from xqr_bench.studies.ratio.statistics import (
-    LEVEL,
     MARGIN,
     Replicates,
     Term,
     best_alphas,
     effect,
+    effect_of,
     seeds_needed,
-    t_half_width,
 )
 
 # The scores of a condition, of all languages and of parts of them, and their figures for every arm.
@@ -65,100 +64,79 @@ def joshi_class(code: str) -> int | None:
 
 def query_languages(results: Results) -> list[str]:
     """Query languages in the order of the rows."""
-    return list(dict.fromkeys(row.split("/")[2].split(">")[0] for row in results.rows))
+    return list(dict.fromkeys(_pair(row)[0] for row in results.rows))
+
+
+def _pair(row: str) -> list[str]:
+    return row.split("/")[2].split(">")
 
 
 def chosen_scores(results: Results, *, detailed: bool) -> dict[Key, list[int]]:
-    """Score -> rows.
+    """Score -> rows; `detailed`: also by Joshi class and by language.
 
     Languages that an encoder cannot represent are left out but for their own figures. A part that has no language, or
     all of them, is left out.
-
-    Args:
-        results: of one condition.
-        detailed: also by Joshi class and by language.
     """
-    codes = query_languages(results)
-    classes = sorted({found for code in codes if (found := joshi_class(code)) is not None}) if detailed else []
+    codes = query_languages(results) if detailed else []
+    of_class = {code: joshi for code in codes if (joshi := joshi_class(code)) is not None}
     chosen: dict[Key, list[int]] = {}
     for setting, metric in MAIN:
         everything = results.family(setting, metric)
-        chosen[Key(setting, metric)] = everything
-        for level in LEVELS:
-            chosen[Key(setting, metric, "level", level)] = results.family(setting, metric, level=level)
-        for joshi in classes:
-            chosen[Key(setting, metric, "group", f"joshi-{joshi}")] = [
-                row for row in everything if joshi_class(_pair(results, row)[0]) == joshi
-            ]
-        for code in codes if detailed else ():
-            chosen[Key(setting, metric, "language", code)] = [
+        parts = {Key(setting, metric, "level", level): results.family(setting, metric, level=level) for level in LEVELS}
+        for joshi in sorted(set(of_class.values())):
+            rows = [row for row in everything if of_class.get(_pair(results.rows[row])[0]) == joshi]
+            parts[Key(setting, metric, "group", f"joshi-{joshi}")] = rows
+        languages = {
+            Key(setting, metric, "language", code): [
                 row
                 for row in results.family(setting, metric, query=code)
-                if not results.excluded.keys() & (set(_pair(results, row)) - {code})
+                if not results.excluded.keys() & (set(_pair(results.rows[row])) - {code})
             ]
-    whole = {(key.setting, key.metric): len(rows) for key, rows in chosen.items() if key.part == "all"}
-    return {
-        key: rows
-        for key, rows in chosen.items()
-        if rows and (key.part in ("all", "language") or len(rows) < whole[key.setting, key.metric])
-    }
+            for code in codes
+        }
+        parts = {key: rows for key, rows in parts.items() if len(rows) < len(everything)}
+        chosen |= {Key(setting, metric): everything, **parts, **languages}
+    return {key: rows for key, rows in chosen.items() if rows}
 
 
-def _pair(results: Results, row: int) -> list[str]:
-    return results.rows[row].split("/")[2].split(">")
-
-
-def defined(found: Replicates, name: str) -> bool:
+def defined(replicates: Replicates, name: str) -> bool:
     """Whether a score is there, with a value in every arm, seed and resample."""
-    if name not in found.names:
+    if name not in replicates.names:
         return False
-    place = found.names.index(name)
-    return bool(np.isfinite(found.by_seed[place]).all() and np.isfinite(found.both[:, place]).all())
+    place = replicates.names.index(name)
+    return bool(np.isfinite(replicates.by_seed[place]).all() and np.isfinite(replicates.both[:, place]).all())
 
 
-def difference(found: Replicates, score: str, arm: str, base: str) -> Contrast:
+def difference(replicates: Replicates, score: str, arm: str, base: str) -> Contrast:
     """An arm minus another on one score."""
-    return effect(found, [Term(score, arm), Term(score, base, -1)]).contrast()
+    return effect(replicates, [Term(score, arm), Term(score, base, -1)]).contrast()
 
 
-def score_figures(found: Replicates, keys: Mapping[Key, list[int]]) -> list[Score]:
+def score_figures(replicates: Replicates, keys: Mapping[Key, list[int]]) -> list[Score]:
     """The figures of every score that is defined."""
-    return [_score(found, key) for key in keys if defined(found, key.text)]
+    return [_score(replicates, key) for key in keys if defined(replicates, key.text)]
 
 
-def _score(found: Replicates, key: Key) -> Score:
+def _score(replicates: Replicates, key: Key) -> Score:
     arms: dict[str, ArmFigure] = {}
-    for arm in found.arms:
-        k, a = found.place(key.text, arm)
-        low, high = np.quantile(found.both[:, k, a], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        seeds = found.by_seed[k, a]
-        compared = BASE_ARM in found.arms and arm != BASE_ARM
+    for arm in replicates.arms:
+        one = effect(replicates, [Term(key.text, arm)])
+        compared = BASE_ARM in replicates.arms and arm != BASE_ARM
         arms[arm] = ArmFigure(
-            value=float(seeds.mean()),
-            low=float(low),
-            high=float(high),
-            deviation=float(seeds.std(ddof=1)) if len(seeds) > 1 else None,
-            difference=difference(found, key.text, arm, BASE_ARM) if compared else None,
+            value=one.estimate,
+            low=one.low,
+            high=one.high,
+            deviation=one.seed_deviation,
+            difference=difference(replicates, key.text, arm, BASE_ARM) if compared else None,
         )
     on_curve = [f"alpha-{alpha:g}" for alpha in ALPHAS]
     best = {}
-    if key.metric not in NO_BEST and set(on_curve) <= set(found.arms):
-        shares = best_alphas(found, key.text, lowest=key.metric in LOWER_IS_BETTER)
+    if key.metric not in NO_BEST and set(on_curve) <= set(replicates.arms):
+        shares = best_alphas(replicates, key.text, lowest=key.metric in LOWER_IS_BETTER)
         best = {f"{alpha:g}": share for alpha, share in shares.items()}
-    gaps = [
-        one.difference.detectable
-        for arm, one in arms.items()
-        if arm in on_curve and one.difference is not None and one.difference.detectable is not None
-    ]
-    return Score(
-        setting=key.setting,
-        metric=key.metric,
-        part=key.part,
-        name=key.name,
-        arms=arms,
-        best=best,
-        detectable=max(gaps, default=None),
-    )
+    gaps = [arms[arm].difference for arm in on_curve if arm in arms]
+    detectable = max((one.detectable for one in gaps if one and one.detectable is not None), default=None)
+    return Score(**vars(key), arms=arms, best=best, detectable=detectable)
 
 
 # The claims of Elmahdy et al. 2024 held against the data, by one rule.
@@ -190,21 +168,6 @@ class _Part:
     counts: bool = True
 
 
-def _close_to_the_best() -> tuple[_Part, ...]:
-    alphas = (1.0, 0.0, *(alpha for alpha in ALPHAS if alpha not in (0.0, 0.5, 1.0)))
-    return tuple(
-        _Part(
-            f"multilingual MAP of .5 minus 98% of {alpha:g}",
-            _MULTI_MAP,
-            HYBRID,
-            f"alpha-{alpha:g}",
-            share=1 - MARGIN,
-            counts=alpha in (0.0, 1.0),
-        )
-        for alpha in alphas
-    )
-
-
 def _better_in_other_languages(other: str) -> tuple[_Part, ...]:
     against = f"of .5 minus {other.removeprefix('alpha-')}, {LEVELS[1]}"
     return (
@@ -214,7 +177,19 @@ def _better_in_other_languages(other: str) -> tuple[_Part, ...]:
 
 
 CLAIMS: dict[str, tuple[str, tuple[_Part, ...]]] = {
-    "1": ("Hybrid is the best or close to it in multilingual retrieval", _close_to_the_best()),
+    "1": (
+        "Hybrid is the best or close to it in multilingual retrieval",
+        tuple(
+            _Part(
+                f"multilingual MAP of .5 minus 98% of {alpha}", _MULTI_MAP, HYBRID, f"alpha-{alpha}", 1 - MARGIN, counts
+            )
+            for alpha, counts in (
+                ("1", True),
+                ("0", True),
+                *((f"{alpha:g}", False) for alpha in ALPHAS[1:-1] if alpha != 0.5),
+            )
+        ),
+    ),
     "2": (
         "Monolingual-only training is good monolingually and biased multilingually, cross-lingual-only the reverse",
         (
@@ -240,155 +215,117 @@ CLAIMS: dict[str, tuple[str, tuple[_Part, ...]]] = {
 """Number -> what the paper says, and what has to be above 0."""
 
 
-def outcome(found: Contrast) -> Verdict:
+def outcome(contrast: Contrast) -> Verdict:
     """Of one contrast; one seed alone cannot tell, nor can an estimate below the smallest detectable difference."""
-    if found.detectable is not None and abs(found.estimate) < found.detectable:
+    if not contrast.told or (contrast.detectable is not None and abs(contrast.estimate) < contrast.detectable):
         return "cannot be told"
-    return "holds" if found.told > 0 else "does not" if found.told < 0 else "cannot be told"
+    return "holds" if contrast.told > 0 else "does not"
 
 
 def verdict(parts: Sequence[ClaimPart]) -> Verdict:
     """Of a claim, from the contrasts that count."""
-    found = {part.outcome for part in parts if part.counts}
-    return "does not" if "does not" in found else "holds" if found == {"holds"} else "cannot be told"
+    outcomes = {part.outcome for part in parts if part.counts}
+    return "does not" if "does not" in outcomes else "holds" if outcomes == {"holds"} else "cannot be told"
 
 
-def claims(found: Replicates) -> list[Claim]:
+def claims(replicates: Replicates) -> list[Claim]:
     """All claims; one whose arms or languages are not there says so."""
-    missing = [arm for arm in (CROSS, HYBRID, MONO) if arm not in found.arms]
+    missing = [arm for arm in (CROSS, HYBRID, MONO) if arm not in replicates.arms]
     nothing = f"no results of {', '.join(missing)}" if missing else None
-    if not missing and not {key.text for key in (_MONO_MAP, _MULTI_MAP, _DISTANCE, _OWN)} <= set(found.names):
+    if not missing and not {key.text for key in (_MONO_MAP, _MULTI_MAP, _DISTANCE, _OWN)} <= set(replicates.names):
         nothing = NO_LANGUAGE
     made = []
     for number, (text, stated) in CLAIMS.items():
         reason = nothing
-        if reason is None and stated[0].score.text not in found.names:
+        if reason is None and stated[0].score.text not in replicates.names:
             reason = "all languages of this condition have the same level"
-        parts = [] if reason else [_judged(found, part) for part in stated if part.other in found.arms]
+        parts = [] if reason else [_judged(replicates, part) for part in stated if part.other in replicates.arms]
         if number == "3" and reason is None:
-            share = _share_cut(found)
+            share = _share_cut(replicates)
             parts.append(ClaimPart(text="the same as a share of 1", effect=share, outcome=outcome(share), counts=False))
         made.append(Claim(number=number, text=text, verdict=verdict(parts), parts=parts, reason=reason))
     return made
 
 
-def _judged(found: Replicates, part: _Part) -> ClaimPart:
+def _judged(replicates: Replicates, part: _Part) -> ClaimPart:
     score = part.score.text
-    one = effect(found, [Term(score, part.arm), Term(score, part.other, -part.share)])
+    one = effect(replicates, [Term(score, part.arm), Term(score, part.other, -part.share)])
     contrast = one.contrast()
     judgement = outcome(contrast)
     needed = seeds_needed(one, one.estimate) if judgement == "cannot be told" else None
     return ClaimPart(text=part.text, effect=contrast, outcome=judgement, counts=part.counts, seeds_needed=needed)
 
 
-def _share_cut(found: Replicates) -> Contrast:
+def _share_cut(replicates: Replicates) -> Contrast:
     """(d(1) - d(.5)) / d(1), d the rank distance."""
-    (k, mono), (_, hybrid) = found.place(_DISTANCE.text, MONO), found.place(_DISTANCE.text, HYBRID)
-
-    def share(values: np.ndarray) -> np.ndarray:
-        made: np.ndarray = 1 - values[hybrid] / values[mono]
-        return made
-
-    low, high = np.quantile(share(found.both[:, k].T), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    seeds = share(found.by_seed[k])
-    deviation = float(seeds.std(ddof=1)) if len(seeds) > 1 else None
-    half = None if deviation is None else t_half_width(deviation, len(seeds))
-    return Contrast(
-        estimate=float(share(found.by_seed[k].mean(axis=1))),
-        low=float(low),
-        high=float(high),
-        t_low=None if half is None else float(seeds.mean()) - half,
-        t_high=None if half is None else float(seeds.mean()) + half,
-        seeds=len(seeds),
-        seed_deviation=deviation,
-    )
+    (k, mono), (_, hybrid) = (replicates.place(_DISTANCE.text, arm) for arm in (MONO, HYBRID))
+    drawn = 1 - replicates.both[:, k, hybrid] / replicates.both[:, k, mono]
+    by_seed = replicates.by_seed[k]
+    share = effect_of(drawn, drawn, 1 - by_seed[hybrid] / by_seed[mono])
+    means = by_seed.mean(axis=1)
+    return share.contrast(estimate=float(1 - means[hybrid] / means[mono]), detectable=None)
 
 
 # What control arms tell; what centring leaves of an effect; differences by query language.
 
 Published = Mapping[str, Mapping[str, tuple[float, float]]]
 """Language -> model -> hybrid minus x-y, hybrid minus x-x-mono."""
-WORDS = {
-    "map": "MAP",
-    "rank_distance": "rank distance",
-    "own_language_first": "own language first",
-}
-
-
-@dataclass(frozen=True)
-class _Question:
-    text: str
-    arm: str
-    minus: str
-
-
 QUESTIONS = (
-    _Question("Composition: does a monolingual batch gain by being of one language?", "alpha-1", "x-x"),
-    _Question("Composition: does a cross-lingual batch gain by mixing language pairs?", "alpha-0", "x-y-fixed"),
-    _Question("Pair type, in batches of many languages: same-language against cross-language rows", "x-x", "alpha-0"),
-    _Question("Pair type, in batches of one language or one pair of them", "alpha-1", "x-y-fixed"),
-    _Question("Drawing alpha per row instead of per batch", "pair-0.5", "alpha-0.5"),
-    _Question("Order: monolingual first instead of mixed", "mono-first", "alpha-0.5"),
-    _Question("Order: cross-lingual first instead of mixed", "cross-first", "alpha-0.5"),
-    _Question("What the cross-lingual half of alpha .5 adds to its monolingual half", "alpha-0.5", "alpha-1-half"),
-    _Question("What the monolingual half of alpha .5 adds to its cross-lingual half", "alpha-0.5", "alpha-0-half"),
-    _Question("More of the same: the second half of monolingual training", "alpha-1", "alpha-1-half"),
-    _Question("More of the same: the second half of cross-lingual training", "alpha-0", "alpha-0-half"),
-    _Question("Fewer distinct pairs: cross-lingual with as many as monolingual has", "alpha-0-pairs", "alpha-0"),
-    _Question("Negative control: a gain of wrong passages would not come from right pairs", "shuffled", "aligned"),
-    _Question("Right passages against wrong ones", "alpha-0.5", "shuffled"),
-    _Question("What training adds to alignment", "alpha-0.5", "aligned"),
-    _Question("What alignment adds to random vectors", "aligned", "untrained"),
+    ("Composition: does a monolingual batch gain by being of one language?", "alpha-1", "x-x"),
+    ("Composition: does a cross-lingual batch gain by mixing language pairs?", "alpha-0", "x-y-fixed"),
+    ("Pair type, in batches of many languages: same-language against cross-language rows", "x-x", "alpha-0"),
+    ("Pair type, in batches of one language or one pair of them", "alpha-1", "x-y-fixed"),
+    ("Drawing alpha per row instead of per batch", "pair-0.5", "alpha-0.5"),
+    ("Order: monolingual first instead of mixed", "mono-first", "alpha-0.5"),
+    ("Order: cross-lingual first instead of mixed", "cross-first", "alpha-0.5"),
+    ("What the cross-lingual half of alpha .5 adds to its monolingual half", "alpha-0.5", "alpha-1-half"),
+    ("What the monolingual half of alpha .5 adds to its cross-lingual half", "alpha-0.5", "alpha-0-half"),
+    ("More of the same: the second half of monolingual training", "alpha-1", "alpha-1-half"),
+    ("More of the same: the second half of cross-lingual training", "alpha-0", "alpha-0-half"),
+    ("Fewer distinct pairs: cross-lingual with as many as monolingual has", "alpha-0-pairs", "alpha-0"),
+    ("Negative control: a gain of wrong passages would not come from right pairs", "shuffled", "aligned"),
+    ("Right passages against wrong ones", "alpha-0.5", "shuffled"),
+    ("What training adds to alignment", "alpha-0.5", "aligned"),
+    ("What alignment adds to random vectors", "aligned", "untrained"),
 )
+"""A question, and the arms whose difference answers it."""
 
 
-def _asked(arms: Sequence[str]) -> list[_Question]:
+def _asked(arms: Sequence[str]) -> list[tuple[str, str, str]]:
     """The questions whose arms are both there; where there is no alignment `untrained` stands for `aligned`."""
-    asked = []
-    unaligned = "aligned" not in arms and "untrained" in arms
-    for question in QUESTIONS:
-        if unaligned:
-            if question.arm == "aligned":
-                continue
-            question = replace(question, minus="untrained" if question.minus == "aligned" else question.minus)
-        if {question.arm, question.minus} <= set(arms):
-            asked.append(question)
-    return asked
+    questions = list(QUESTIONS)
+    if "aligned" not in arms:
+        questions = [(text, arm, "untrained" if minus == "aligned" else minus) for text, arm, minus in questions]
+    return [question for question in questions if set(question[1:]) <= set(arms)]
 
 
-def controls(found: Replicates) -> list[Control]:
+def controls(replicates: Replicates) -> list[Control]:
     """What the control arms that are there tell."""
+    scores = {f"{setting}/{metric}": Key(setting, metric).text for setting, metric in MAIN}
     made = []
-    for question in _asked(found.arms):
+    for text, arm, minus in _asked(replicates.arms):
         effects = {
-            f"{setting}/{metric}": difference(found, key.text, question.arm, question.minus)
-            for setting, metric in MAIN
-            if defined(found, (key := Key(setting, metric)).text)
+            name: difference(replicates, score, arm, minus)
+            for name, score in scores.items()
+            if defined(replicates, score)
         }
-        made.append(
-            Control(
-                question=question.text,
-                contrast=f"{question.arm} minus {question.minus}",
-                effects=effects,
-                reading=_reading(effects),
-            )
-        )
+        contrast = f"{arm} minus {minus}"
+        made.append(Control(question=text, contrast=contrast, effects=effects, reading=_reading(effects)))
     return made
 
 
 def _reading(effects: Mapping[str, Contrast]) -> str:
     """`higher: monolingual MAP; lower: rank distance; cannot be told: the others`, by the 95% intervals."""
+    names = {
+        name: f"{name.split('/')[0]} MAP" if name.endswith("/map") else name.split("/")[1].replace("_", " ")
+        for name in effects
+    }
     parts = []
     for told, word in ((1, "higher"), (-1, "lower"), (0, "cannot be told")):
-        names = [_named(name) for name, effect in effects.items() if effect.told == told]
-        if names:
-            parts.append(f"{word}: {', '.join(names)}")
+        shown = [names[name] for name, effect in effects.items() if effect.told == told]
+        if shown:
+            parts.append(f"{word}: {', '.join(shown)}")
     return "; ".join(parts)
-
-
-def _named(name: str) -> str:
-    setting, metric = name.split("/")
-    return f"{setting} MAP" if metric == "map" else WORDS[metric]
 
 
 def centring(raw: Replicates, centred: Replicates) -> list[Centring]:
@@ -397,27 +334,24 @@ def centring(raw: Replicates, centred: Replicates) -> list[Centring]:
     *Change of offset*: told raw, not told centred, and the two are told apart. *Stays*: told in both, in one direction;
     *turns round*: in opposite ones. Else it cannot be told what centring does.
     """
+    lost = replace(
+        raw,
+        by_seed=raw.by_seed - centred.by_seed,
+        both=raw.both - centred.both,
+        articles_only=raw.articles_only - centred.articles_only,
+    )
+    ends = ((HYBRID, CROSS), (HYBRID, MONO), (CROSS, MONO))
+    pairs = [pair for pair in ends if set(pair) <= set(raw.arms)] + [tuple(pair) for _, *pair in _asked(raw.arms)]
     made = []
-    main = [pair for pair in ((HYBRID, CROSS), (HYBRID, MONO), (CROSS, MONO)) if set(pair) <= set(raw.arms)]
-    asked = [(question.arm, question.minus) for question in _asked(raw.arms)]
     for setting, metric in MAIN:
         score = Key(setting, metric).text
-        if not (defined(raw, score) and defined(centred, score)):
-            continue
-        for arm, base in (*main, *asked):
-            before, after = difference(raw, score, arm, base), difference(centred, score, arm, base)
-            lost = difference(_minus(raw, centred), score, arm, base)
-            made.append(
-                Centring(
-                    setting=setting,
-                    metric=metric,
-                    contrast=f"{arm} minus {base}",
-                    raw=before,
-                    centred=after,
-                    lost=lost,
-                    verdict=_verdict(before, after, lost),
-                )
-            )
+        for arm, base in pairs if defined(raw, score) and defined(centred, score) else ():
+            of = {
+                name: difference(replicates, score, arm, base)
+                for name, replicates in (("raw", raw), ("centred", centred), ("lost", lost))
+            }
+            contrast = f"{arm} minus {base}"
+            made.append(Centring(setting=setting, metric=metric, contrast=contrast, **of, verdict=_verdict(**of)))
     return made
 
 
@@ -429,30 +363,21 @@ def _verdict(raw: Contrast, centred: Contrast, lost: Contrast) -> CentringVerdic
     return "change of offset" if lost.told == raw.told else "cannot be told"
 
 
-def _minus(raw: Replicates, centred: Replicates) -> Replicates:
-    return replace(
-        raw,
-        by_seed=raw.by_seed - centred.by_seed,
-        both=raw.both - centred.both,
-        articles_only=raw.articles_only - centred.articles_only,
-    )
-
-
-def language_effects(found: Replicates, levels: Mapping[str, str], published: Published) -> list[LanguageEffect]:
+def language_effects(replicates: Replicates, levels: Mapping[str, str], published: Published) -> list[LanguageEffect]:
     """Multilingual MAP of alpha .5 against both ends, for each query language."""
-    if not {HYBRID, CROSS, MONO} <= set(found.arms):
+    if not {HYBRID, CROSS, MONO} <= set(replicates.arms):
         return []
     made = []
     for code, level in levels.items():
         score = Key(MULTILINGUAL, "map", "language", code).text
-        if score in found.names and defined(found, score):
+        if score in replicates.names and defined(replicates, score):
             made.append(
                 LanguageEffect(
                     code=code,
                     name=LANGUAGES[code].name if code in LANGUAGES else code,
                     level=level,
-                    minus_cross=difference(found, score, HYBRID, CROSS),
-                    minus_mono=difference(found, score, HYBRID, MONO),
+                    minus_cross=difference(replicates, score, HYBRID, CROSS),
+                    minus_mono=difference(replicates, score, HYBRID, MONO),
                     published=dict(published.get(code, {})),
                 )
             )

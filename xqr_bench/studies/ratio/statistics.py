@@ -6,6 +6,7 @@ counts_g, a score the mean over its rows, and an arm the mean over its seeds. So
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -63,18 +64,12 @@ def replicate(
     Seeds are drawn with replacement, articles by multinomial weights. A resample in which a row gets no value is drawn
     again, at most REDRAWS times; then its score is undefined (NaN).
 
-    Args:
-        results: sums and counts.
-        chosen: the scores.
-        generator: source of draws.
-        resamples: B.
-
     Raises:
         UsageError: a score without rows.
     """
-    bare = [name for name, rows in chosen.items() if not len(rows)]
-    if bare:
-        raise UsageError(f"no row of the results belongs to {bare[0]}", remedy="leave it out")
+    for name, rows in chosen.items():
+        if not len(rows):
+            raise UsageError(f"no row of the results belongs to {name}", remedy="leave it out")
     used = sorted({row for rows in chosen.values() for row in rows})
     at = {row: index for index, row in enumerate(used)}
     means = np.zeros((len(chosen), len(used)))
@@ -90,8 +85,7 @@ def replicate(
         """float64 `[resamples, scores, arms, seeds]`."""
         with np.errstate(invalid="ignore", divide="ignore"):
             values = (weights @ sums) / (weights @ layouts.T)[:, layout_of]
-        found: FloatArray = values.reshape(-1, arms, seeds, len(used)) @ means.T
-        return np.moveaxis(found, 3, 1)
+        return np.moveaxis(values.reshape(-1, arms, seeds, len(used)) @ means.T, 3, 1)
 
     by_seed = scores(np.ones((1, articles)))[0]
     both = np.empty((resamples, len(chosen), arms))
@@ -107,9 +101,9 @@ def replicate(
                 break
             weights[empty] = multinomial_weights(articles, int(empty.sum()), generator)
             redrawn += int(empty.sum())
-        found = scores(weights)
-        both[start : start + size] = np.einsum("bkas,bs->bka", found, drawn)
-        fixed[start : start + size] = found.mean(axis=3)
+        resampled = scores(weights)
+        both[start : start + size] = np.einsum("bkas,bs->bka", resampled, drawn)
+        fixed[start : start + size] = resampled.mean(axis=3)
     return Replicates(tuple(chosen), results.arms, by_seed, both, fixed, redrawn)
 
 
@@ -159,50 +153,45 @@ class Effect:
         """Smallest true value found with 80% power by a two-sided t test at 5%; None: cannot be told."""
         return detectable_difference(self.error, self.seeds - 1)
 
-    def contrast(self) -> Contrast:
-        """The same as `ratios.json` has it."""
-        half = None if self.seed_deviation is None else t_half_width(self.seed_deviation, self.seeds)
-        return Contrast(
-            estimate=self.estimate,
-            low=self.low,
-            high=self.high,
-            t_low=None if half is None else self.estimate - half,
-            t_high=None if half is None else self.estimate + half,
-            seeds=self.seeds,
-            seed_deviation=self.seed_deviation,
-            detectable=self.detectable,
-        )
+    def contrast(self, **changes: float | None) -> Contrast:
+        """The same as `ratios.json` has it, some values changed; by t: estimate -+ t(.975, n - 1) s / sqrt(n)."""
+        t_low = t_high = None
+        if self.seed_deviation is not None:
+            quantile = scipy_stats.t.ppf((1 + LEVEL) / 2, self.seeds - 1)
+            half = float(quantile * self.seed_deviation / np.sqrt(self.seeds))
+            t_low, t_high = self.estimate - half, self.estimate + half
+        names = ("estimate", "low", "high", "seeds", "seed_deviation", "detectable")
+        values = {name: getattr(self, name) for name in names} | {"t_low": t_low, "t_high": t_high}
+        return Contrast(**{**values, **changes})
 
 
-def t_half_width(deviation: float, seeds: int) -> float:
-    """Half of the 95% interval of a mean over seeds: t(.975, n - 1) s / sqrt(n)."""
-    return float(scipy_stats.t.ppf((1 + LEVEL) / 2, seeds - 1) * deviation / np.sqrt(seeds))
+def effect(scores: Replicates, terms: Sequence[Term]) -> Effect:
+    """Estimate a contrast, with its interval and p-values."""
+    places = [(term.weight, *scores.place(term.score, term.arm)) for term in terms]
+    drawn, fixed = (
+        np.sum([weight * values[:, k, a] for weight, k, a in places], axis=0)
+        for values in (scores.both, scores.articles_only)
+    )
+    return effect_of(drawn, fixed, np.sum([weight * scores.by_seed[k, a] for weight, k, a in places], axis=0))
 
 
-def effect(found: Replicates, terms: Sequence[Term]) -> Effect:
-    """Estimate a contrast, with its interval and p-values.
+def effect_of(drawn: FloatArray, articles_only: FloatArray, by_seed: FloatArray) -> Effect:
+    """The effect that has these replicates, float64 `[resamples]`, and these values by seed, float64 `[seeds]`.
 
     A one-sided p is (1 + resamples on the wrong side of 0, or on it) / (B + 1).
     """
-    places = [(term.weight, *found.place(term.score, term.arm)) for term in terms]
-    drawn = sum(weight * found.both[:, k, a] for weight, k, a in places)
-    fixed = sum(weight * found.articles_only[:, k, a] for weight, k, a in places)
-    by_seed = sum(weight * found.by_seed[k, a] for weight, k, a in places)
-    assert isinstance(drawn, np.ndarray)
-    assert isinstance(fixed, np.ndarray)
-    assert isinstance(by_seed, np.ndarray)
-    resamples, seeds = len(drawn), len(by_seed)
+    seeds, estimate = len(by_seed), float(by_seed.mean())
     # written so that an undefined replicate counts against every claim
-    greater, less = ((1 + int((~side).sum())) / (resamples + 1) for side in (drawn > 0, drawn < 0))
+    greater, less = ((1 + int((~side).sum())) / (len(drawn) + 1) for side in (drawn > 0, drawn < 0))
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     deviation = float(by_seed.std(ddof=1)) if seeds > 1 else None
     one_sided = two_sided = None
     if deviation:
-        t = float(by_seed.mean()) / (deviation / np.sqrt(seeds))
+        t = estimate / (deviation / np.sqrt(seeds))
         one_sided = float(scipy_stats.t.sf(t, seeds - 1))
         two_sided = float(2 * scipy_stats.t.sf(abs(t), seeds - 1))
     return Effect(
-        estimate=float(by_seed.mean()),
+        estimate=estimate,
         low=float(low),
         high=float(high),
         p_greater=greater,
@@ -210,32 +199,27 @@ def effect(found: Replicates, terms: Sequence[Term]) -> Effect:
         t_greater=one_sided,
         t_two_sided=two_sided,
         error=float(drawn.std(ddof=1)),
-        article_error=float(fixed.std(ddof=1)),
+        article_error=float(articles_only.std(ddof=1)),
         seed_deviation=deviation,
         seeds=seeds,
     )
 
 
-def seeds_needed(found: Effect, size: float, most: int = 10_000) -> int | None:
+def seeds_needed(measured: Effect, size: float, most: int = 10_000) -> int | None:
     """The smallest number of seeds with which a true value of `size` is found with 80% power, same articles.
 
     The squared error is taken as seed_deviation^2 / seeds + article_error^2. None: no number up to `most` is enough.
     """
-    if found.seed_deviation is None:
+    deviation = measured.seed_deviation
+    if deviation is None:
         return None
 
     def enough(seeds: int) -> bool:
-        error = float(np.sqrt((found.seed_deviation or 0.0) ** 2 / seeds + found.article_error**2))
-        least = detectable_difference(error, seeds - 1)
+        least = detectable_difference(float(np.sqrt(deviation**2 / seeds + measured.article_error**2)), seeds - 1)
         return least is not None and least <= abs(size)
 
-    low, high = 2, most
-    if not enough(high):
-        return None
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle + 1, high)
-    return low
+    seeds = 2 + bisect_left(range(2, most + 1), True, key=enough)
+    return seeds if seeds <= most else None
 
 
 MONO, MULTI = "monolingual", "multilingual"
@@ -252,7 +236,7 @@ def primary_scores(results: Results) -> dict[str, list[int]]:
     }
 
 
-def primary_tests(found: Replicates) -> list[Hypothesis]:
+def primary_tests(scores: Replicates) -> list[Hypothesis]:
     """H1 (intersection-union of four one-sided tests) and H2 (interaction, two-sided), Holm over the two.
 
     The p of a hypothesis is the largest of its parts'. It is claimed when both adjusted p-values, by bootstrap and by
@@ -260,26 +244,29 @@ def primary_tests(found: Replicates) -> list[Hypothesis]:
     """
     share = 1 - MARGIN
     middle, mono, cross = "alpha-0.5", "alpha-1", "alpha-0"
-    effects = {
+    stated = {
         "H1": {
-            "mono(.5) > .98 mono(1)": effect(found, [Term(MONO, middle), Term(MONO, mono, -share)]),
-            "multi(.5) > .98 multi(0)": effect(found, [Term(MULTI, middle), Term(MULTI, cross, -share)]),
-            "mono(.5) > mono(0)": effect(found, [Term(MONO, middle), Term(MONO, cross, -1)]),
-            "multi(.5) > multi(1)": effect(found, [Term(MULTI, middle), Term(MULTI, mono, -1)]),
+            "mono(.5) > .98 mono(1)": [Term(MONO, middle), Term(MONO, mono, -share)],
+            "multi(.5) > .98 multi(0)": [Term(MULTI, middle), Term(MULTI, cross, -share)],
+            "mono(.5) > mono(0)": [Term(MONO, middle), Term(MONO, cross, -1)],
+            "multi(.5) > multi(1)": [Term(MULTI, middle), Term(MULTI, mono, -1)],
         }
     }
-    if OTHER in found.names:
+    if OTHER in scores.names:
         terms = [Term(TRAINED, middle), Term(TRAINED, cross, -1), Term(OTHER, middle, -1), Term(OTHER, cross)]
-        effects["H2"] = {"effect on retrieval-trained minus effect on others": effect(found, terms)}
+        stated["H2"] = {"effect on retrieval-trained minus effect on others": terms}
+    effects = {name: {text: effect(scores, terms) for text, terms in of.items()} for name, of in stated.items()}
     p_of_parts = {
-        "H1": [(one.p_greater, one.t_greater) for one in effects["H1"].values()],
-        "H2": [(one.p_two_sided, one.t_two_sided) for one in effects.get("H2", {}).values()],
+        name: [
+            (one.p_two_sided, one.t_two_sided) if name == "H2" else (one.p_greater, one.t_greater)
+            for one in of.values()
+        ]
+        for name, of in effects.items()
     }
-    p = [max(by_bootstrap for by_bootstrap, _ in p_of_parts[name]) for name in effects]
-    by_t = [[1.0 if one is None else one for _, one in p_of_parts[name]] for name in effects]
-    known = [all(one is not None for _, one in p_of_parts[name]) for name in effects]
-    adjusted = holm(p)
-    adjusted_t = holm([max(of) for of in by_t])
+    p = [max(by_bootstrap for by_bootstrap, _ in of) for of in p_of_parts.values()]
+    by_t = [[t for _, t in of if t is not None] for of in p_of_parts.values()]
+    p_t = [max(of) if len(of) == len(p_of_parts[name]) else None for name, of in zip(effects, by_t, strict=True)]
+    adjusted, adjusted_t = holm(p), holm([1.0 if one is None else one for one in p_t])
     return [
         Hypothesis(
             name=name,
@@ -290,25 +277,24 @@ def primary_tests(found: Replicates) -> list[Hypothesis]:
                 for (text, one), of in zip(effects[name].items(), p_of_parts[name], strict=True)
             ],
             p=p[k],
-            p_t=max(by_t[k]) if known[k] else None,
+            p_t=p_t[k],
             adjusted=float(adjusted[k]),
-            adjusted_t=float(adjusted_t[k]) if known[k] else None,
-            claimed=bool(known[k] and max(adjusted[k], adjusted_t[k]) <= SIGNIFICANT),
+            adjusted_t=None if p_t[k] is None else float(adjusted_t[k]),
+            claimed=p_t[k] is not None and bool(max(adjusted[k], adjusted_t[k]) <= SIGNIFICANT),
         )
         for k, name in enumerate(effects)
     ]
 
 
 def best_alphas(
-    found: Replicates, score: str, alphas: Sequence[float] = ALPHAS, *, lowest: bool = False
+    scores: Replicates, score: str, alphas: Sequence[float] = ALPHAS, *, lowest: bool = False
 ) -> dict[float, float]:
     """Alpha -> share of the resamples in which its mean is the highest, of those best in at least 5%.
 
     Alphas that are equally high share a resample. `lowest`: the best is the lowest, as of rank distance.
     """
-    places = [found.place(score, f"alpha-{alpha:g}") for alpha in alphas]
-    values = np.stack([found.both[:, k, a] for k, a in places], axis=1)
-    values = -values if lowest else values
+    places = [scores.place(score, f"alpha-{alpha:g}") for alpha in alphas]
+    values = np.stack([scores.both[:, k, a] for k, a in places], axis=1) * (-1 if lowest else 1)
     best = values == values.max(axis=1, keepdims=True)
     shares = (best / best.sum(axis=1, keepdims=True)).mean(axis=0)
     return {alpha: float(share) for alpha, share in zip(alphas, shares, strict=True) if share >= BEST_SHARE}
