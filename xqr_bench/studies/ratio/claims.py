@@ -62,6 +62,11 @@ def joshi_class(code: str) -> int | None:
     return LANGUAGES[code].resource_class if code in LANGUAGES else None
 
 
+def language_name(code: str) -> str:
+    """In English; of a language that is not in the table its code."""
+    return LANGUAGES[code].name if code in LANGUAGES else code
+
+
 def query_languages(results: Results) -> list[str]:
     """Query languages in the order of the rows."""
     return list(dict.fromkeys(_pair(row)[0] for row in results.rows))
@@ -374,7 +379,7 @@ def language_effects(replicates: Replicates, levels: Mapping[str, str], publishe
             made.append(
                 LanguageEffect(
                     code=code,
-                    name=LANGUAGES[code].name if code in LANGUAGES else code,
+                    name=language_name(code),
                     level=level,
                     minus_cross=difference(replicates, score, HYBRID, CROSS),
                     minus_mono=difference(replicates, score, HYBRID, MONO),

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import ValidationError
@@ -16,7 +16,6 @@ from xqr_bench.board.row import study_command
 from xqr_bench.board.submissions import load_published
 from xqr_bench.core.errors import DataError, RecordError, UnknownNameError, UsageError
 from xqr_bench.core.files import sha256_of
-from xqr_bench.core.languages import LANGUAGES
 from xqr_bench.core.types import MULTILINGUAL
 from xqr_bench.measure.resampling import RESAMPLES
 from xqr_bench.record import load_record
@@ -34,6 +33,7 @@ from xqr_bench.studies.ratio.claims import (
     defined,
     joshi_class,
     language_effects,
+    language_name,
     query_languages,
     score_figures,
 )
@@ -66,33 +66,32 @@ def median_seed(values: np.ndarray) -> int:
     return int(order[(len(values) - 1) // 2])
 
 
-def medians(folder: Path, condition: Condition, found: Replicates, seeds: tuple[int, ...]) -> list[form.MedianSeed]:
-    """One run for each main arm that is there, with the command that makes its record again."""
+def medians(folder: Path, condition: Condition, scores: Replicates, seeds: tuple[int, ...]) -> list[form.MedianSeed]:
+    """One run for each main arm that is there, with the command that makes its record again; none with folds."""
     made = []
-    for arm in MAIN_ARMS:
-        if arm not in found.arms or condition.folds:
-            continue
-        values = found.by_seed[found.place(MULTI, arm)]
-        place = median_seed(values)
-        run = Run(condition, ARMS[arm], seeds[place])
-        record = load_record(task_file(folder / run.id, condition.evaluate))
-        made.append(
-            form.MedianSeed(
-                arm=arm,
-                seed=seeds[place],
-                value=float(values[place]),
-                median=float(np.median(values)),
-                record=task_file(Path(run.id), condition.evaluate).as_posix(),
-                command=study_command(record) or "",
+    for arm in MAIN_ARMS if not condition.folds else ():
+        if arm in scores.arms:
+            values = scores.by_seed[scores.place(MULTI, arm)]
+            place = median_seed(values)
+            path = task_file(Path(Run(condition, ARMS[arm], seeds[place]).id), condition.evaluate)
+            made.append(
+                form.MedianSeed(
+                    arm=arm,
+                    seed=seeds[place],
+                    value=float(values[place]),
+                    median=float(np.median(values)),
+                    record=path.as_posix(),
+                    command=study_command(load_record(folder / path)) or "",
+                )
             )
-        )
     return made
 
 
 # A folder of runs -> `ratios.json`.
 
 PRIMARY_CONDITION = "S1b"
-_VIEWS: tuple[Literal["raw"], Literal["centred"]] = ("raw", "centred")
+_ALL_DONE = f"*/seed-*/**/{DONE}"
+_VIEWS: tuple[Literal["raw", "centred"], ...] = ("raw", "centred")
 assert (RAW, CENTRED) == _VIEWS
 
 
@@ -186,10 +185,10 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
                 results = load_results(folder, condition, view=view, percent=percent)
             if results.seeds != primary.seeds:
                 raise RecordError(f"{folder} changed while it was read", remedy="wait for the sweep, or try again")
-            shown, found = _view(asked, results, view, percent)
+            shown, drawn = _view(asked, results, view, percent, detailed=percent == PRIMARY)
             views.append(shown)
             if percent == PRIMARY:
-                replicates[view] = found
+                replicates[view] = drawn
     missing = []
     without, n_shared = None, None
     if condition.name == PRIMARY_CONDITION:
@@ -208,7 +207,16 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
     published, source = _published(asked.published, condition.evaluate)
     if source is None and asked.published is not None:
         missing.append(f"{asked.published.name} has no figures of {condition.evaluate} by language")
-    raw, centred = replicates.get(RAW), replicates.get(CENTRED)
+    of_primary: dict[str, Any] = {}
+    if replicates:
+        raw = replicates[RAW]
+        of_primary = {
+            "centring": centring(raw, replicates[CENTRED]),
+            "by_language": language_effects(raw, levels, published),
+            "medians": medians(folder, condition, raw, primary.seeds),
+        }
+    on_curve = {f"alpha-{alpha:g}": alpha for alpha in ALPHAS}
+    plans = Counter(str(read_run(path)["run_group"]["plan"]) for path in (folder / condition.name).glob(_ALL_DONE))
     return form.Condition(
         name=condition.name,
         about=_about(condition, base),
@@ -217,99 +225,79 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
         seeds=list(primary.seeds),
         left_out=primary.left_out,
         excluded=primary.excluded,
-        plans=_plans(folder, condition),
+        plans=dict(sorted(plans.items())),
         articles=primary.sums.shape[-1],
-        arms=[_arm(name) for name in primary.arms],
+        arms=[form.ArmInfo(name=name, about=ARMS[name].about, alpha=on_curve.get(name)) for name in primary.arms],
         languages=[
-            form.LanguageInfo(code=code, name=_name(code), level=level, joshi=joshi_class(code))
+            form.LanguageInfo(code=code, name=language_name(code), level=level, joshi=joshi_class(code))
             for code, level in levels.items()
         ],
         views=views,
         without_shared=without,
         shared_questions=n_shared,
-        centring=centring(raw, centred) if raw is not None and centred is not None else [],
-        by_language=language_effects(raw, levels, published) if raw is not None else [],
         published_source=source,
-        medians=medians(folder, condition, raw, primary.seeds) if raw is not None else [],
         missing=missing,
+        **of_primary,
     )
 
 
 def _view(
-    asked: Asked, results: Results, view: str, percent: int, *, detailed: bool | None = None
+    asked: Asked, results: Results, view: Literal["raw", "centred"], percent: int, *, detailed: bool
 ) -> tuple[form.View, Replicates]:
-    keys = chosen_scores(results, detailed=percent == PRIMARY if detailed is None else detailed)
+    keys = chosen_scores(results, detailed=detailed)
     primary = {name: rows for name, rows in primary_scores(results).items() if rows}
-    chosen = {**primary, **{key.text: rows for key, rows in keys.items()}}
     if not primary:
         raise RecordError(f"the condition has {NO_LANGUAGE}", found=", ".join(results.excluded), remedy="train longer")
-    found = replicate(results, chosen, np.random.default_rng(asked.seed), asked.resamples)
-    absent = [arm for arm in (CROSS, HYBRID, MONO) if arm not in found.arms]
-    undefined = [name for name in chosen if not defined(found, name)]
+    chosen = {**primary, **{key.text: rows for key, rows in keys.items()}}
+    scores = replicate(results, chosen, np.random.default_rng(asked.seed), asked.resamples)
+    absent = [arm for arm in (CROSS, HYBRID, MONO) if arm not in scores.arms]
+    undefined = [name for name in chosen if not defined(scores, name)]
     missing = [f"{name}: a resample has no value" for name in undefined]
     tested: list[form.Hypothesis] = []
-    judged: list[form.Claim] = []
     if absent:
         missing.append(f"the tests: no results of {', '.join(absent)}")
     elif undefined:
         missing.append("the tests: a score is undefined")
     else:
-        tested = primary_tests(found)
+        tested = primary_tests(scores)
         if not any(one.name == "H2" for one in tested):
             missing.append("H2: all query languages have the same level")
-    if not undefined:
-        judged = claims(found)
     shown = form.View(
-        view=cast(Literal["raw", "centred"], view),
+        view=view,
         percent=percent,
-        scores=score_figures(found, keys),
+        scores=score_figures(scores, keys),
         tests=tested,
-        claims=judged,
-        controls=controls(found),
+        claims=[] if undefined else claims(scores),
+        controls=controls(scores),
         missing=missing,
     )
-    return shown, found
+    return shown, scores
 
 
 def _tuning(folder: Path) -> form.Tuning | None:
     if not (folder / TUNING_FILE).is_file():
         return None
     remedy = f"remove it and choose again: xqr-bench sweep --output {folder} --tune"
-    found = read_object(folder / TUNING_FILE, tuple(form.Tuning.model_fields), remedy)
+    values = read_object(folder / TUNING_FILE, tuple(form.Tuning.model_fields), remedy)
     try:
-        return form.Tuning(**{name: found[name] for name in form.Tuning.model_fields})
+        return form.Tuning(**{name: values[name] for name in form.Tuning.model_fields})
     except ValidationError as error:
         raise RecordError(f"{folder / TUNING_FILE} is not what --tune writes", remedy=remedy) from error
 
 
 def _levels(condition: Condition, results: Results, base: str) -> dict[str, str]:
     """Query language -> its level in words; what an initial model from elsewhere has seen is not known."""
-    found: dict[str, set[str]] = {code: set() for code in query_languages(results)}
+    levels: dict[str, set[str]] = {code: set() for code in query_languages(results)}
     for row, level in zip(results.rows, results.levels, strict=True):
-        found[row.split("/")[2].split(">")[0]].add(level)
-    other = "aligned only" if condition.aligned and condition.bitext else "untouched"
-    if condition.bitext and not condition.aligned:
-        other = "untouched but for the vocabulary"
-    if base != STATIC and other != "aligned only":
+        levels[row.split("/")[2].split(">")[0]].add(level)
+    if condition.aligned and condition.bitext:
+        other = "aligned only"
+    elif base != STATIC:
         other = LEVELS[1]
+    else:
+        other = "untouched but for the vocabulary" if condition.bitext else "untouched"
     words = {LEVELS[0]: LEVELS[0], LEVELS[1]: other}
-    return {code: " and ".join(words[level] for level in LEVELS if level in of) for code, of in found.items()}
-
-
-def _plans(folder: Path, condition: Condition) -> dict[str, int]:
-    """SHA-256 of a plan -> runs of the condition that were made under it."""
-    paths = sorted((folder / condition.name).glob(f"*/seed-*/**/{DONE}"))
-    counts = Counter(str(read_run(path)["run_group"]["plan"]) for path in paths)
-    return dict(sorted(counts.items()))
-
-
-def _arm(name: str) -> form.ArmInfo:
-    on_curve = {f"alpha-{alpha:g}": alpha for alpha in ALPHAS}
-    return form.ArmInfo(name=name, about=ARMS[name].about, alpha=on_curve.get(name))
-
-
-def _name(code: str) -> str:
-    return LANGUAGES[code].name if code in LANGUAGES else code
+    return {code: " and ".join(words[level] for level in LEVELS if level in of) for code, of in levels.items()}
 
 
 def _about(condition: Condition, base: str) -> str:
@@ -325,19 +313,17 @@ def _published(path: Path | None, task: str) -> tuple[Published, str | None]:
     """Multilingual MAP of a paper by language: hybrid minus x-y, hybrid minus x-x-mono; and the paper."""
     if path is None:
         return {}, None
-    found = load_published(path)
+    source = load_published(path)
     values: dict[str, dict[str, dict[str, float]]] = {}
-    for row in found.rows:
+    for row in source.rows:
         figure = row.scores.get(MULTILINGUAL, {}).get("map")
         if row.task == task and figure is not None:
             values.setdefault(row.model, {})[row.variant] = figure.by_query_language
     effects: dict[str, dict[str, tuple[float, float]]] = {}
     for name, of in values.items():
         if {"hybrid", "x-y", "x-x-mono"} <= of.keys():
-            for code, value in of["hybrid"].items():
+            for code in of["hybrid"]:
                 if code in of["x-y"] and code in of["x-x-mono"]:
-                    effects.setdefault(code, {})[name] = (value - of["x-y"][code], value - of["x-x-mono"][code])
-    return effects, found.source.citation if effects else None
-
-
-__all__ = ["Asked", "build_ratios"]
+                    hybrid, cross, mono = (of[variant][code] for variant in ("hybrid", "x-y", "x-x-mono"))
+                    effects.setdefault(code, {})[name] = (hybrid - cross, hybrid - mono)
+    return effects, source.source.citation if effects else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,8 +14,9 @@ from xqr_bench.record import load_record
 from xqr_bench.record.describe import LEAST_DISTINCT
 from xqr_bench.record.exposure_search import find_texts, units
 from xqr_bench.studies.ratio.design import ARMS, CONDITIONS, PRIMARY, Arm, Condition, Run
-from xqr_bench.studies.ratio.run import DONE, FAILED, read_done
-from xqr_bench.studies.ratio.scoring import RAW, Compact, compact, load_compact
+from xqr_bench.studies.ratio.run import DONE, FAILED, read_run
+from xqr_bench.studies.ratio.scoring import RAW, compact, load_compact, task_file
+from xqr_bench.tasks import resolve_task
 
 # What two tasks share, so that figures can be given once more without it.
 
@@ -38,14 +38,13 @@ def shared_questions(evaluated: TaskData, trained: TaskData) -> dict[str, str]:
     articles = {place for place, title in evaluated.titles.items() if tuple(units(title)) in titles}
     texts = [
         *(query.text for query in trained.queries),
-        *(found.context or found.text for found in trained.candidates),
+        *(candidate.context or candidate.text for candidate in trained.candidates),
     ]
-    findings = find_texts(evaluated, dict.fromkeys(texts))
-    paragraphs = {found.id for found in findings.found if found.kind == "paragraph"}
+    findings = find_texts(evaluated, dict.fromkeys(texts)).found
+    paragraphs = {finding.id for finding in findings if finding.kind == "paragraph"}
     reasons: dict[str, str] = {}
     for query, relevants in zip(evaluated.queries, evaluated.relevants, strict=True):
-        for index in relevants:
-            relevant = evaluated.candidates[index]
+        for relevant in (evaluated.candidates[index] for index in relevants):
             if relevant.cluster in articles:
                 reasons[query.question] = f"title: {evaluated.titles[relevant.cluster]}"
             elif relevant.group in paragraphs:
@@ -129,52 +128,52 @@ def load_results(
         RecordError: there are none, or a file that cannot be read.
         UsageError: `leave_out` where there are no ranks.
     """
-    found = CONDITIONS[condition] if isinstance(condition, str) else condition
-    if leave_out and (view != RAW or percent != PRIMARY or found.folds):
+    if isinstance(condition, str):
+        condition = CONDITIONS[condition]
+    if leave_out and (view != RAW or percent != PRIMARY or condition.folds):
         raise UsageError(
             "questions can be left out of the primary checkpoint only, raw and without folds",
             remedy=f"ask for {RAW} at {PRIMARY}%, or leave none out",
         )
+    seeds_of = {arm: _seeds_of(folder, condition, arm) for arm in ARMS.values()}
     # half of 25% of the updates is no checkpoint, and half of 100% has no ranks
-    arms = [
-        arm
-        for arm in ARMS.values()
-        if not (arm.half_of and (percent % 2 or leave_out)) and _runs_of(folder, found, arm)
-    ]
-    everywhere = {arm.name: _runs_of(folder, found, arm) for arm in arms}
-    known = sorted(set().union(*everywhere.values())) if everywhere else []
-    left_out = {}
-    for seed in known:
-        lacking = [arm.name for arm in arms if seed not in everywhere[arm.name]]
-        failed = [arm.name for arm in arms if _failed(folder, found, arm, seed)]
-        if failed or lacking:
-            names = ", ".join(failed or lacking)
-            left_out[seed] = f"the loss of {names} was no number, twice" if failed else f"not run yet: {names}"
-    seeds = [seed for seed in known if seed not in left_out]
+    arms = [arm for arm, of in seeds_of.items() if of and not (arm.half_of and (percent % 2 or leave_out))]
+    seeds, left_out = [], {}
+    for seed in sorted({seed for arm in arms for seed in seeds_of[arm]}):
+        lacking = [arm.name for arm in arms if seed not in seeds_of[arm]]
+        failed = [
+            arm.name for arm in arms if any((folder / run.id / FAILED).is_file() for run in _runs(condition, arm, seed))
+        ]
+        if failed:
+            left_out[seed] = f"the loss of {', '.join(failed)} was no number, twice"
+        elif lacking:
+            left_out[seed] = f"not run yet: {', '.join(lacking)}"
+        else:
+            seeds.append(seed)
     if not seeds:
         raise RecordError(
-            f"{folder} has no seed of {found.name} that all its arms have",
+            f"{folder} has no seed of {condition.name} that all its arms have",
             found="; ".join(f"seed {seed}: {why}" for seed, why in left_out.items()) or "no run at all",
-            remedy=f"xqr-bench sweep --output {folder} --condition {found.name}",
+            remedy=f"xqr-bench sweep --output {folder} --condition {condition.name}",
         )
-    done = [read_done(run, folder) for arm in arms for seed in seeds for run in _runs(found, arm, seed)]
+    runs = [run for arm in arms for seed in seeds for run in _runs(condition, arm, seed)]
+    done = [read_run(folder / run.id / DONE) for run in runs]
     arms = [arm for arm in arms if only is None or arm.name in only]
     if not arms:
         raise RecordError(
             f"{folder} has none of the arms {', '.join(only or ())}", remedy="xqr-bench sweep with these arms"
         )
-    merged = [[_merged(folder, found, arm, seed, view, percent, leave_out) for seed in seeds] for arm in arms]
-    rows = list(dict.fromkeys(row for per_seed in merged for one in per_seed for row in one[0].rows))
-    place = {row: index for index, row in enumerate(rows)}
-    n_articles = merged[0][0][0].sums.shape[1]
-    sums = np.zeros((len(arms), len(seeds), len(rows), n_articles))
+    totals = [
+        [_total(folder, _runs(condition, arm, seed), arm, view, percent, leave_out) for seed in seeds] for arm in arms
+    ]
+    levels = {row: level for of_arm in totals for _, of_run in of_arm for row, level in of_run.items()}
+    place = {row: index for index, row in enumerate(levels)}
+    sums = np.zeros((len(arms), len(seeds), len(levels), next(iter(totals[0][0][0].values())).shape[1]))
     counts = np.zeros_like(sums)
-    levels: dict[str, str] = {}
-    for a, per_seed in enumerate(merged):
-        for s, (one, of_row) in enumerate(per_seed):
-            at = [place[row] for row in one.rows]
-            sums[a, s, at], counts[a, s, at] = one.sums, one.counts
-            levels.update(of_row)
+    for a, of_arm in enumerate(totals):
+        for s, (total, _) in enumerate(of_arm):
+            for row, of_row in total.items():
+                sums[a, s, place[row]], counts[a, s, place[row]] = of_row
     excluded = {
         code: one["id"]
         for one in done
@@ -184,8 +183,8 @@ def load_results(
     return Results(
         arms=tuple(arm.name for arm in arms),
         seeds=tuple(seeds),
-        rows=tuple(rows),
-        levels=tuple(levels[row] for row in rows),
+        rows=tuple(levels),
+        levels=tuple(levels.values()),
         sums=sums,
         counts=counts,
         excluded=excluded,
@@ -193,73 +192,49 @@ def load_results(
     )
 
 
-def _source(condition: Condition, arm: Arm) -> Arm:
-    """The arm whose runs hold the results of this one."""
-    if arm.half_of is not None:
-        return ARMS[arm.half_of]
-    return ARMS["untrained"] if arm.name == "aligned" and not condition.aligned else arm
-
-
 def _runs(condition: Condition, arm: Arm, seed: int) -> list[Run]:
-    return [Run(condition, _source(condition, arm), seed, fold) for fold in condition.parts]
+    """The runs, one a fold, that hold the results of an arm."""
+    source = arm.half_of or ("untrained" if arm.name == "aligned" and not condition.aligned else arm.name)
+    return [Run(condition, ARMS[source], seed, fold) for fold in condition.parts]
 
 
-def _runs_of(folder: Path, condition: Condition, arm: Arm) -> set[int]:
+def _seeds_of(folder: Path, condition: Condition, arm: Arm) -> set[int]:
     """Seeds of which the arm has all results."""
     if arm.name == "aligned" and not condition.aligned:
         return set()  # the same as untrained
-    base = folder / condition.name / _source(condition, arm).name
-    seeds = [int(path.name.removeprefix("seed-")) for path in base.glob("seed-*")]
+    paths = (folder / condition.name / (arm.half_of or arm.name)).glob("seed-*")
+    seeds = [int(path.name.removeprefix("seed-")) for path in paths]
     return {seed for seed in seeds if all((folder / run.id / DONE).is_file() for run in _runs(condition, arm, seed))}
 
 
-def _failed(folder: Path, condition: Condition, arm: Arm, seed: int) -> bool:
-    return any((folder / run.id / FAILED).is_file() for run in _runs(condition, arm, seed))
+def _total(
+    folder: Path, runs: Sequence[Run], arm: Arm, view: str, percent: int, leave_out: Collection[str]
+) -> tuple[dict[str, FloatArray], dict[str, str]]:
+    """Row -> sums and counts, float64 `[2, articles]`, of a run with its folds added up; and the level of each row.
 
-
-def _merged(
-    folder: Path, condition: Condition, arm: Arm, seed: int, view: str, percent: int, leave_out: Collection[str]
-) -> tuple[Compact, dict[str, str]]:
-    """The results of a run, all its folds together, and the level of each row."""
-    trained_arm = _source(condition, arm).plan is not None
-    at = (percent // 2 if arm.half_of else percent) if trained_arm else 0
-    parts = []
-    for run in _runs(condition, arm, seed):
-        path = folder / run.id / f"checkpoint-{at:03d}.npz"
+    A language's rows stand apart by level where it is trained in some folds only.
+    """
+    at = percent // 2 if arm.half_of else percent
+    total: dict[str, FloatArray] = {}
+    levels: dict[str, str] = {}
+    for run in runs:
+        path = folder / run.id / f"checkpoint-{0 if run.arm.plan is None else at:03d}.npz"
         if not path.is_file():
             raise RecordError(
                 f"{arm.name} has no results at {percent}% of the updates", remedy="ask for another checkpoint"
             )
         views, about = load_compact(path)
+        part = views[view]
         if leave_out:
-            record = load_record(folder / run.id / f"{condition.evaluate}.json", ranks=True)
-            n_articles = views[view].sums.shape[1]
-            views = {view: compact(record.ranks, np.asarray(record.ranks.articles), n_articles, leave_out)}
-        out = condition.languages_out(seed, run.fold)
-        parts.append((views[view], _trained(condition, about, out)))
-    return _added(parts, by_level=bool(condition.held_out))
-
-
-def _trained(condition: Condition, about: dict[str, Any], out: Sequence[str]) -> set[str]:
-    """Languages that the trained arms of this run are trained on, also for an arm without training."""
-    from xqr_bench.tasks import resolve_task
-
-    known = about["trained"] or [code for code in resolve_task(condition.train).languages if code not in out]
-    return set(known)
-
-
-def _added(parts: Sequence[tuple[Compact, set[str]]], *, by_level: bool) -> tuple[Compact, dict[str, str]]:
-    """Folds added up; a language's rows apart by level where it is trained in some folds only."""
-    total: dict[str, tuple[FloatArray, FloatArray]] = {}
-    levels: dict[str, str] = {}
-    for found, trained in parts:
-        for index, row in enumerate(found.rows):
-            query = row.rsplit("/", 1)[1].split(">")[0]
-            level = LEVELS[0] if query in trained else LEVELS[1]
-            name = f"{row}/{level}" if by_level else row
+            ranks = load_record(task_file(folder / run.id, run.condition.evaluate), ranks=True).ranks
+            part = compact(ranks, np.asarray(ranks.articles), part.sums.shape[1], leave_out)
+        trained = about["trained"]
+        if not trained:  # an arm without training: what the others are trained on
+            out = run.condition.languages_out(run.seed, run.fold)
+            trained = [code for code in resolve_task(run.condition.train).languages if code not in out]
+        for row, sums, counts in zip(part.rows, part.sums, part.counts, strict=True):
+            level = LEVELS[row.rsplit("/", 1)[1].split(">")[0] not in trained]
+            name = f"{row}/{level}" if run.condition.held_out else row
             levels[name] = level
-            sums, counts = total.get(name, (0.0, 0.0))
-            total[name] = (sums + found.sums[index], counts + found.counts[index].astype(np.float64))
-    rows = tuple(total)
-    sums, counts = (np.stack([total[row][k] for row in rows]) for k in (0, 1))
-    return Compact(rows, sums, counts), levels  # type: ignore[arg-type]
+            total[name] = total.get(name, 0.0) + np.stack([sums, counts])
+    return total, levels

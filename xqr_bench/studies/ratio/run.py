@@ -35,12 +35,11 @@ from xqr_bench.studies.ratio.scoring import (
     encode,
     load_compact,
     macro_scores,
-    model_name,
     run_data,
     save_compact,
     task_file,
 )
-from xqr_bench.train import TrainCache, TrainConfig, train
+from xqr_bench.train import STATIC, TrainCache, TrainConfig, train
 
 # Reading the JSON files of a sweep's folder: what a stopped disk or a hand has broken is told, not met later.
 
@@ -52,19 +51,19 @@ def read_object(path: Path, keys: tuple[str, ...], remedy: str) -> dict[str, Any
         RecordError: it cannot be read, or a key is missing.
     """
     try:
-        found = strict_json.read(path)
+        values = strict_json.read(path)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise RecordError(f"{path} cannot be read: {why}", remedy=remedy) from error
-    if not isinstance(found, dict):
+    if not isinstance(values, dict):
         raise RecordError(f"{path} cannot be used: it is no JSON object", remedy=remedy)
     for key in keys:
-        inside: Any = found
+        inside: Any = values
         for part in key.split("."):
             if not isinstance(inside, dict) or part not in inside:
                 raise RecordError(f"{path} cannot be used: it has no {key}", remedy=remedy)
             inside = inside[part]
-    return found
+    return values
 
 
 # One run: train, score at each checkpoint, write; the last file written says that all is there.
@@ -99,17 +98,12 @@ def is_done(run: Run, folder: Path) -> bool:
     return (folder / run.id / DONE).is_file()
 
 
-def read_done(run: Run, folder: Path) -> dict[str, Any]:
+def read_run(path: Path) -> dict[str, Any]:
     """What `do_run` wrote last.
 
     Raises:
         RecordError: it cannot be read.
     """
-    return read_run(folder / run.id / DONE)
-
-
-def read_run(path: Path) -> dict[str, Any]:
-    """The same, by its path."""
     return read_object(path, _WRITTEN, "remove the run's folder and sweep again")
 
 
@@ -122,64 +116,58 @@ def do_run(run: Run, job: Job, cache: TrainCache) -> bool:
     Returns:
         whether there are results.
     """
-    place = job.folder / run.id
-    for attempt in (1, 2):
+    for _ in range(2):
         try:
             with _one_thread():
-                _Work(run, job, cache, place).go()
+                _Work(run, job, cache).go()
         except TrainingError as error:
-            if attempt == 2:
-                write_text(place / FAILED, json.dumps({"id": run.id, "error": str(error)}, indent=1) + "\n")
-                return False
+            failure = {"id": run.id, "error": str(error)}
         else:
-            (place / FAILED).unlink(missing_ok=True)
+            (job.folder / run.id / FAILED).unlink(missing_ok=True)
             return True
-    raise AssertionError("unreachable")
+    write_text(job.folder / run.id / FAILED, json.dumps(failure, indent=1) + "\n")
+    return False
 
 
 class _Work:
-    def __init__(self, run: Run, job: Job, cache: TrainCache, place: Path) -> None:
-        self.run, self.job, self.cache, self.place = run, job, cache, place
+    def __init__(self, run: Run, job: Job, cache: TrainCache) -> None:
+        self.run, self.job, self.cache, self.place = run, job, cache, job.folder / run.id
         self.clock = Clock()
         with self.clock.phase("reading"):
             self.data: RunData = run_data(run, cache, job.data_dir)
         self.seconds: Counter[str] = Counter()
         self.scores: dict[str, Any] = {}
         self.distinct: dict[str, float | None] = {}
-        self.model: Path | None = None
+        # a model that is not static may take hours: it is kept, with checkpoints to resume from
+        self.model = None if job.numbers.base == STATIC else self.place / "model"
 
     def go(self) -> None:
         """All of it."""
-        config = self._config()
-        trained = self.run.arm.plan is not None
         at = {self.job.numbers.updates_at(percent): percent for percent in self.job.numbers.checkpoints}
-        if self.model is not None and self.model.exists():  # killed after training: what was kept is scored already
+        if self.model is not None and self.model.exists():  # killed after training: what it gave is scored already
             shutil.rmtree(self.model)
         with self.clock.phase("training and scoring"):
             result = train(
-                config,
+                self._config(),
                 cache=self.cache,
                 on_kept=lambda step, model, record: self._score(model, record, at[step]),
                 arguments={"study": STUDY, "run": self.run.id},
             )
-        if trained:
-            self._take_over()
-        else:
+        if self.run.arm.plan is None:
             self._score(result.model, result.record, 0)
+        else:
+            self._take_over()
         self._finish(result.record)
 
     def _config(self) -> TrainConfig:
         run, numbers = self.run, self.job.numbers
         condition, arm = run.condition, run.arm
-        static = numbers.base == "static"
+        static = self.model is None
         updates = numbers.updates_at(max(numbers.checkpoints)) if arm.plan is not None else 0
         aligned = condition.bitext is not None and condition.aligned and arm.aligned
-        only_words = condition.bitext is not None and not aligned and static
         plan = dict(arm.plan or {})
         if arm.turn:
             plan["turn"] = numbers.recipe.updates // 2
-        if not static:  # may take hours: checkpoints to resume from
-            self.model = self.place / "model"
         return TrainConfig(
             base=numbers.base,
             data=[self.data.train],
@@ -187,7 +175,7 @@ class _Work:
             recipe=replace(numbers.recipe, updates=updates, patience=0),
             align=condition.bitext if aligned else None,
             align_updates=numbers.align_updates if aligned else None,
-            vocabulary_texts=(condition.bitext,) if only_words and condition.bitext else (),
+            vocabulary_texts=(condition.bitext,) if static and condition.bitext and not aligned else (),
             data_dir=self.job.data_dir,
             look_for=() if self._exposure() else (condition.evaluate,),
             save_at=sorted(map(numbers.updates_at, numbers.checkpoints)) if updates else (),
@@ -198,13 +186,12 @@ class _Work:
             **plan,
         )
 
-    def _exposure(self, made: dict[str, Any] | None = None) -> dict[str, Any] | None:
+    def _exposure(self, made: dict[str, Any] | None = None) -> dict[str, Any]:
         """What the data holds of the task's texts: looked for once, the same in all arms."""
         key = (self.run.condition, self.run.fold, self.data.train.digest)
-        found: dict[str, Any] = self.cache.get("study exposure", key, dict)
-        if made:
-            found.update(made)
-        return found
+        exposure: dict[str, Any] = self.cache.get("study exposure", key, dict)
+        exposure.update(made or {})
+        return exposure
 
     def group(self, percent: int) -> dict[str, Any]:
         """`run_group` of a record."""
@@ -226,7 +213,7 @@ class _Work:
         task, encoder = Task(data.spec, data.task), load_encoder(model)
         with encoding.phase("encoding"):
             vectors = encode(model, encoder, data, self.cache)
-        name = model_name(self.run.id)
+        name = f"ratio-study/{self.run.id.replace('/', '_')}"
         rankers = {
             RAW: ViewRanker(name, encoder, vectors, group, seconds=encoding.seconds),
             CENTRED: ViewRanker(name, encoder, vectors, group, centred=True),
@@ -254,7 +241,7 @@ class _Work:
         }
         with clock.phase("writing results"):
             save_compact(views, about, self._compact_file(percent))
-        self.scores[str(percent)] = {name: macro_scores(found) for name, found in views.items()}
+        self.scores[str(percent)] = {name: macro_scores(sums) for name, sums in views.items()}
         self.seconds.update(clock.seconds)
 
     def _take_over(self) -> None:
@@ -262,11 +249,11 @@ class _Work:
         for percent in self.job.numbers.checkpoints:
             if str(percent) not in self.scores:
                 views, _ = load_compact(self._compact_file(percent))
-                self.scores[str(percent)] = {name: macro_scores(found) for name, found in views.items()}
+                self.scores[str(percent)] = {name: macro_scores(sums) for name, sums in views.items()}
         self.scores = dict(sorted(self.scores.items(), key=lambda item: int(item[0])))
         if PRIMARY in self.job.numbers.checkpoints and not self.distinct:
             diagnostics = load_record(task_file(self.place, self.data.task.name)).diagnostics
-            self.distinct = {code: distinct_query_share(found) for code, found in diagnostics.items()}
+            self.distinct = {code: distinct_query_share(one) for code, one in diagnostics.items()}
 
     def _compact_file(self, percent: int) -> Path:
         return self.place / f"checkpoint-{percent:03d}.npz"

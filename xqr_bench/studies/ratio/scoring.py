@@ -73,38 +73,33 @@ def compact(ranks: Ranks, articles: IntArray, n_articles: int, leave_out: Collec
     sums, counts = [], []
     for setting in SETTINGS:
         metrics = SUMMED if setting == MULTILINGUAL else ("map",)
-        for metric, found in all_per_query(ranks, metrics, (setting,)).get(setting, {}).items():
-            usable = ~np.isnan(found.values) & stays[found.queries]
-            place = (found.cell * n_articles + articles[found.queries])[usable]
-            size = len(found.cells) * n_articles
-            rows += [f"{setting}/{metric}/{cell.pair}" for cell in found.cells]
-            sums.append(np.bincount(place, found.values[usable], size).reshape(-1, n_articles))
+        for metric, values in all_per_query(ranks, metrics, (setting,)).get(setting, {}).items():
+            usable = ~np.isnan(values.values) & stays[values.queries]
+            place = (values.cell * n_articles + articles[values.queries])[usable]
+            size = len(values.cells) * n_articles
+            rows += [f"{setting}/{metric}/{cell.pair}" for cell in values.cells]
+            sums.append(np.bincount(place, values.values[usable], size).reshape(-1, n_articles))
             counts.append(np.bincount(place, minlength=size).reshape(-1, n_articles).astype(np.int32))
     return Compact(tuple(rows), np.concatenate(sums), np.concatenate(counts))
 
 
-def macro_scores(found: Compact) -> dict[str, float]:
+def macro_scores(sums: Compact) -> dict[str, float]:
     """`setting/metric` -> mean over its cells of their means; those with an undefined cell are left out."""
-    means = found.sums.sum(axis=1) / np.maximum(found.counts.sum(axis=1), 1)
-    defined = found.counts.sum(axis=1) > 0
-    result = {}
-    families = [row.rpartition("/")[0] for row in found.rows]
-    for family in dict.fromkeys(families):
-        own = np.array([name == family for name in families])
-        if defined[own].all():
-            result[family] = float(means[own].mean())
-    return result
+    totals, counts = sums.sums.sum(axis=1), sums.counts.sum(axis=1)
+    means = totals / np.maximum(counts, 1)
+    families = np.array([row.rpartition("/")[0] for row in sums.rows])
+    return {
+        family: float(means[families == family].mean())
+        for family in dict.fromkeys(families.tolist())
+        if (counts[families == family] > 0).all()
+    }
 
 
 def save_compact(views: Mapping[str, Compact], about: Mapping[str, Any], path: Path) -> None:
     """Write the views of a checkpoint; the same content gives the same bytes."""
     arrays: dict[str, Any] = {"about": np.array(json.dumps(about, sort_keys=True))}
-    for name, found in views.items():
-        arrays |= {
-            f"{name}.rows": np.array(found.rows),
-            f"{name}.sums": found.sums,
-            f"{name}.counts": found.counts,
-        }
+    for name, view in views.items():
+        arrays |= {f"{name}.rows": np.array(view.rows), f"{name}.sums": view.sums, f"{name}.counts": view.counts}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     with atomic_path(path) as temporary:
@@ -118,13 +113,11 @@ def load_compact(path: Path) -> tuple[dict[str, Compact], dict[str, Any]]:
         RecordError: it cannot be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as found:
-            about = strict_json.parse(str(found["about"]))
-            names = [key.removesuffix(".rows") for key in found.files if key.endswith(".rows")]
+        with np.load(path, allow_pickle=False) as arrays:
+            about = strict_json.parse(str(arrays["about"]))
+            names = [key.removesuffix(".rows") for key in arrays.files if key.endswith(".rows")]
             views = {
-                name: Compact(
-                    tuple(str(row) for row in found[f"{name}.rows"]), found[f"{name}.sums"], found[f"{name}.counts"]
-                )
+                name: Compact(tuple(map(str, arrays[f"{name}.rows"])), arrays[f"{name}.sums"], arrays[f"{name}.counts"])
                 for name in names
             }
     except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
@@ -186,9 +179,9 @@ def _made(run: Run, out: tuple[str, ...], cache: TrainCache, data_dir: Path | st
     fold = article_folds(data, condition.folds, np.random.default_rng(condition.fold_seed))[run.fold]
     inside = np.isin(data.articles, fold)
     ids = {name for name, here in zip(data.ids, inside, strict=True) if here}
-    by_task = {query.question: number for query, number in zip(whole.queries, whole.clusters, strict=True)}
-    held = {number for question, number in by_task.items() if question in ids}
-    if any(number in held and question not in ids for question, number in by_task.items()):
+    article_of = {query.id: int(number) for query, number in zip(whole.queries, numbers, strict=True)}
+    held = {article_of[query.id] for query in whole.queries if query.question in ids}
+    if any(article_of[query.id] in held and query.question not in ids for query in whole.queries):
         raise DataError(f"the folds of {data.name} cut articles of {whole.name} apart", remedy="report this as a bug")
     train = keep_questions(
         data, ~inside, {"without fold": run.fold, "folds": condition.folds, "seed of folds": condition.fold_seed}
@@ -196,8 +189,7 @@ def _made(run: Run, out: tuple[str, ...], cache: TrainCache, data_dir: Path | st
     if out:
         train = keep_languages(train, [code for code in train.languages if code not in out])
     task = keep_clusters(whole, held)
-    number_of = {query.id: number for query, number in zip(whole.queries, whole.clusters, strict=True)}
-    articles = np.array([number_of[query.id] for query in task.queries], dtype=np.int64)
+    articles = np.array([article_of[query.id] for query in task.queries], dtype=np.int64)
     return RunData(train, spec, task, articles, n_articles)
 
 
@@ -270,39 +262,27 @@ def encode(model: Any, bound: BoundEncoder, data: RunData, cache: TrainCache) ->
     """The vectors of the task, as `embed_tasks` gives them; of a static model from tokens that are kept."""
     if not is_static(model):
         return embed_tasks(bound, [data.task])[data.task.name]
+    import torch
+
     task = data.task
     vectors: dict[Role, NDArray[np.float32]] = {}
     distinct = 0
     for role in ROLES:
-        prompt = "query" if role == "query" else "document"
+        prompt = model.prompts["query" if role == "query" else "document"]
         texts = [item.text for item in items_of(task, role)]
         first = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-        key = (task.name, str(task.partial), role, model.prompts[prompt], vocabulary_digest(model[0].tokenizer))
-        tokens = cache.get("task tokens", key, partial(Tokens, model[0].tokenizer, list(first), model.prompts[prompt]))
-        of_text = _bags(model, tokens)
+        key = (task.name, str(task.partial), role, prompt, vocabulary_digest(model[0].tokenizer))
+        tokens = cache.get("task tokens", key, partial(Tokens, model[0].tokenizer, list(first), prompt))
+        parts = []
+        with torch.no_grad():
+            for start in range(0, len(first), _AT_ONCE):  # the mean of each text's subword vectors
+                rows = np.arange(start, min(start + _AT_ONCE, len(first)), dtype=np.int32)
+                parts.append(model[0].embedding(*map(torch.from_numpy, tokens.batch(rows))).numpy())
+        of_text = np.concatenate(parts)
         vectors[role] = of_text[[first[text] for text in texts]]
         distinct += len(first)
     bound.check_dimensions(of_text.shape[1], task.name)
     return embeddings_of(task, vectors, distinct_texts=distinct)
-
-
-def _bags(model: Any, tokens: Tokens) -> NDArray[np.float32]:
-    """The mean of each text's subword vectors, float32 `[texts, d]`."""
-    import torch
-
-    n = len(tokens.lengths)
-    parts = []
-    with torch.no_grad():
-        for start in range(0, n, _AT_ONCE):
-            rows = np.arange(start, min(start + _AT_ONCE, n), dtype=np.int32)
-            ids, offsets = tokens.batch(rows)
-            parts.append(model[0].embedding(torch.from_numpy(ids), torch.from_numpy(offsets)).numpy())
-    return np.concatenate(parts)
-
-
-def model_name(identity: str) -> str:
-    """A run's name in records."""
-    return f"ratio-study/{identity.replace('/', '_')}"
 
 
 def task_file(folder: Path, task: str) -> Path:

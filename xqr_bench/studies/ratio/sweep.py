@@ -9,10 +9,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import product
+from math import inf
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -21,11 +23,9 @@ from xqr_bench.core.files import atomic_path, sha256_of, write_text
 from xqr_bench.encode.store import locked
 from xqr_bench.record.provenance import hardware, versions
 from xqr_bench.studies.ratio.design import ARMS, STUDY, TUNING, Condition, Numbers, Run
-from xqr_bench.studies.ratio.run import FAILED, Job, do_run, is_done, read_done, read_object, read_run
+from xqr_bench.studies.ratio.run import DONE, FAILED, Job, do_run, is_done, read_object, read_run
 from xqr_bench.studies.ratio.scoring import RAW
 from xqr_bench.train import STATIC, TrainCache, get_recipe, recipe_name
-
-# What the processes of a sweep share on disk: vocabularies, and the aligned weights of each seed.
 
 T = TypeVar("T")
 
@@ -52,8 +52,7 @@ class FolderCache(TrainCache):
         return super().get(kind, key, lambda: self._on_disk(kind, key, make))
 
     def _on_disk(self, kind: str, key: Hashable, make: Callable[[], T]) -> T:
-        name = hashlib.sha256(repr(key).encode()).hexdigest()[:32]
-        path = self._folder / f"{kind}-{name}"
+        path = self._folder / f"{kind}-{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}"
         with locked(self._folder, path.name, wait=lambda: None):
             if not path.exists():
                 made = make()
@@ -85,11 +84,10 @@ def _load_aligned(path: Path) -> Any:
 
     from xqr_bench.train import Outcome
 
-    found = torch.load(path, weights_only=True)
-    values = json.loads(found["outcome"])
-    for name in ("loss", "validation"):
-        values[name] = [tuple(pair) for pair in values[name]]
-    return found["state"], Outcome(**values)
+    stored = torch.load(path, weights_only=True)
+    values = json.loads(stored["outcome"])
+    pairs = {name: [tuple(pair) for pair in values[name]] for name in ("loss", "validation")}
+    return stored["state"], Outcome(**{**values, **pairs})
 
 
 # Does the runs that are missing in a folder; can be stopped at any time and started again.
@@ -140,11 +138,9 @@ class Sweep:
             raise UsageError(f"--workers cannot be {self.workers}", remedy="use 1 or more")
         if not self.plan.is_file():
             raise UsageError(f"there is no plan {self.plan}", remedy="name the study's plan with --plan FILE")
-        path = self.folder / STUDY_FILE
-        if path.is_file():
-            before = read_study(self.folder)["numbers"]
-            now = json.loads(json.dumps(self.numbers.values()))
-            old, new = _flat(before), _flat(now)
+        if (self.folder / STUDY_FILE).is_file():
+            old = _flat(read_study(self.folder)["numbers"])
+            new = _flat(json.loads(json.dumps(self.numbers.values())))
             changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
             if changed:
                 raise UsageError(
@@ -184,11 +180,11 @@ def sweep(asked: Sweep, ended: Ended | None = None) -> Path:
 
 
 def _in_processes(runs: Sequence[Run], job: Job, shared_folder: Path, workers: int, ended: Ended) -> None:
-    context = multiprocessing.get_context("spawn")
-    with _threads_of_children(1):
-        pool = ProcessPoolExecutor(workers, context, _begin, (job, shared_folder, os.getpid()))
+    with _one_thread_in_children():
+        begin = (job, shared_folder, os.getpid())
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin, begin)
         try:
-            futures: dict[Future[bool], Run] = {pool.submit(_work, run): run for run in runs}
+            futures = {pool.submit(_work, run): run for run in runs}
             for future in as_completed(futures):
                 ended(futures[future], future.result())
         except BrokenProcessPool as error:
@@ -202,13 +198,11 @@ def _in_processes(runs: Sequence[Run], job: Job, shared_folder: Path, workers: i
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-_job: Job | None = None
-_cache: FolderCache | None = None
+_of_process: list[tuple[Job, FolderCache]] = []
 
 
 def _begin(job: Job, shared_folder: Path, parent: int) -> None:
-    global _job, _cache
-    _job, _cache = job, FolderCache(shared_folder)
+    _of_process.append((job, FolderCache(shared_folder)))
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
@@ -220,34 +214,30 @@ def _end_with(parent: int) -> None:
 
 
 def _work(run: Run) -> bool:
-    if _job is None or _cache is None:
-        raise RuntimeError("a process of the sweep began without its job")
-    return do_run(run, _job, _cache)
+    return do_run(run, *_of_process[0])
 
 
 @contextmanager
-def _threads_of_children(number: int) -> Iterator[None]:
+def _one_thread_in_children() -> Iterator[None]:
     before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, str(number)))
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
     try:
         yield
     finally:
         for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
+            os.environ.pop(name)
+            if value is not None:
                 os.environ[name] = value
 
 
 def write_summary(asked: Sweep, plan: str) -> Path:
     """One JSON file of all that the folder holds: `<folder>/sweep.json`."""
-    runs, plans = {}, set()
+    names = ("run_group", "scores", "distinct_query_vectors", "files", "seconds")
+    runs = {}
     for path in sorted(asked.folder.glob("*/*/seed-*/**/run.json")):
-        found = read_run(path)
-        plans.add(found["run_group"]["plan"])
-        names = ("run_group", "scores", "distinct_query_vectors", "files", "seconds")
-        runs[found["id"]] = {name: found[name] for name in names} | {
-            "weights": found["training"]["weights_digest"],
+        run = read_run(path)
+        runs[run["id"]] = {name: run[name] for name in names} | {
+            "weights": run["training"]["weights_digest"],
             "record_sha256": sha256_of(path),
         }
     again = "remove it and sweep again"
@@ -257,7 +247,7 @@ def write_summary(asked: Sweep, plan: str) -> Path:
     summary = {
         **read_study(asked.folder),
         "plan": plan,
-        "plans_of_runs": sorted(plans),
+        "plans_of_runs": sorted({run["run_group"]["plan"] for run in runs.values()}),
         "tuning": read_object(tuning, (), again) if tuning.is_file() else None,
         "failed": failed,
         "runs": runs,
@@ -282,11 +272,7 @@ def read_study(folder: Path) -> dict[str, Any]:
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
-    inner = values.get("recipe") or {}
-    return {**{name: value for name, value in values.items() if name != "recipe"}, **inner}
-
-
-__all__ = ["Sweep", "read_done", "read_study", "sweep", "write_summary"]
+    return {**{name: value for name, value in values.items() if name != "recipe"}, **(values.get("recipe") or {})}
 
 
 # The numbers of the study, chosen once on held-out training articles (docs/ratio-study-plan.md).
@@ -312,10 +298,15 @@ class Grid:
     seeds: Sequence[int] = TUNING_SEEDS
     condition: Condition = TUNING
 
+    def runs_of_each(self) -> list[Run]:
+        """The runs of one setting of the numbers."""
+        parts = product(self.seeds, self.condition.parts, TUNING_ARMS)
+        return [Run(self.condition, ARMS[arm], seed, fold) for seed, fold, arm in parts]
+
     @property
     def runs(self) -> int:
         """How many runs the choice takes."""
-        return len(tuning_runs(self)) * (len(self.rates) * len(self.temperatures) + 1)
+        return len(self.runs_of_each()) * (len(self.rates) * len(self.temperatures) + 1)
 
 
 def tune(base: Sweep, grid: Grid | None = None, ended: Ended | None = None) -> dict[str, Any]:
@@ -334,25 +325,31 @@ def tune(base: Sweep, grid: Grid | None = None, ended: Ended | None = None) -> d
         the choice and the whole table, as written to `<folder>/tuning.json`.
     """
     grid = grid or Grid()
-    table = []
-    most = max(grid.updates)
-    for rate in grid.rates:
-        for temperature in grid.temperatures:
-            recipe = replace(base.numbers.recipe, learning_rate=rate, temperature=temperature, updates=grid.first)
-            numbers = replace(base.numbers, recipe=recipe, checkpoints=(100,))
-            means = _means(base, numbers, grid, f"rate-{rate:g}-temperature-{temperature:g}", ended)
-            table.append({"learning_rate": rate, "temperature": temperature, "updates": grid.first, **means[100]})
-    best = max(table, key=lambda row: row["criterion"])
-    recipe = replace(
-        base.numbers.recipe, learning_rate=best["learning_rate"], temperature=best["temperature"], updates=most
-    )
-    percents = {updates: updates * 100 // most for updates in grid.updates}
-    numbers = replace(base.numbers, recipe=recipe, checkpoints=tuple(sorted(percents.values())))
-    means = _means(base, numbers, grid, "updates", ended)
-    second = [
-        {"learning_rate": best["learning_rate"], "temperature": best["temperature"], "updates": n, **means[percents[n]]}
-        for n in grid.updates
+
+    def tried(name: str, rate: float, temperature: float, updates: Sequence[int]) -> list[dict[str, Any]]:
+        """What these numbers give after each of these numbers of updates, the mean over the runs."""
+        percents = {n: n * 100 // max(updates) for n in updates}
+        recipe = replace(base.numbers.recipe, learning_rate=rate, temperature=temperature, updates=max(updates))
+        numbers = replace(base.numbers, recipe=recipe, checkpoints=tuple(sorted(percents.values())))
+        folder, runs, shared = base.folder / "tuning" / name, grid.runs_of_each(), base.shared_folder
+        sweep(replace(base, runs=runs, numbers=numbers, folder=folder, chosen_by="grid", shared=shared), ended)
+        scores = [read_run(folder / run.id / DONE)["scores"] for run in runs if is_done(run, folder)]
+        rows = []
+        for n, percent in percents.items():
+            mono, multi = (
+                sum(one[str(percent)][RAW][f"{setting}/map"] for one in scores) / len(scores) if scores else -inf
+                for setting in ("monolingual", "multilingual")
+            )
+            row = {"learning_rate": rate, "temperature": temperature, "updates": n, "monolingual": mono}
+            rows.append({**row, "multilingual": multi, "criterion": (mono + multi) / 2, "runs": len(scores)})
+        return rows
+
+    first = [
+        tried(f"rate-{rate:g}-temperature-{temperature:g}", rate, temperature, [grid.first])[0]
+        for rate, temperature in product(grid.rates, grid.temperatures)
     ]
+    best = max(first, key=lambda row: row["criterion"])
+    second = tried("updates", best["learning_rate"], best["temperature"], grid.updates)
     chosen = max(second, key=lambda row: row["criterion"])
     result = {
         "chosen": {name: chosen[name] for name in _CHOSEN},
@@ -361,7 +358,7 @@ def tune(base: Sweep, grid: Grid | None = None, ended: Ended | None = None) -> d
         "seeds": list(grid.seeds),
         "arms": list(TUNING_ARMS),
         "align_updates": base.numbers.align_updates,
-        "first_step": table,
+        "first_step": first,
         "second_step": second,
     }
     write_text(base.folder / FILE, json.dumps(result, indent=1) + "\n")
@@ -378,8 +375,7 @@ def read_choice(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     keys = tuple(f"chosen.{name}" for name in _CHOSEN)
-    found: dict[str, Any] = read_object(path, keys, "remove it, and choose again with --tune")["chosen"]
-    return found
+    return dict(read_object(path, keys, "remove it, and choose again with --tune")["chosen"])
 
 
 def choose_numbers(
@@ -410,29 +406,3 @@ def choose_numbers(
     origins = [*(["options"] if given else []), "tuning" if tuned else "recipe"]
     updates = plain.updates if align_updates is None else align_updates
     return Numbers(base, chosen, updates, device=device), ", then ".join(origins)
-
-
-def tuning_runs(grid: Grid) -> list[Run]:
-    """The runs of one setting of the numbers."""
-    condition = grid.condition
-    return [
-        Run(condition, ARMS[arm], seed, fold) for seed in grid.seeds for fold in condition.parts for arm in TUNING_ARMS
-    ]
-
-
-def _means(base: Sweep, numbers: Numbers, grid: Grid, name: str, ended: Ended | None) -> dict[int, dict[str, Any]]:
-    runs = tuning_runs(grid)
-    folder = base.folder / "tuning" / name
-    sweep(replace(base, runs=runs, numbers=numbers, folder=folder, chosen_by="grid", shared=base.shared_folder), ended)
-    done = [read_done(run, folder)["scores"] for run in runs if (folder / run.id / "run.json").is_file()]
-    result: dict[int, dict[str, Any]] = {}
-    for percent in numbers.checkpoints:
-        found = [scores[str(percent)][RAW] for scores in done]
-        mono, multi = (
-            sum(one[f"{setting}/map"] for one in found) / len(found) if found else float("-inf")
-            for setting in ("monolingual", "multilingual")
-        )
-        result[percent] = {
-            "monolingual": mono, "multilingual": multi, "criterion": (mono + multi) / 2, "runs": len(found)
-        }  # fmt: skip
-    return result
