@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from zipfile import BadZipFile
 
 import numpy as np
@@ -195,7 +195,8 @@ def _made(run: Run, out: tuple[str, ...], cache: TrainCache, data_dir: Path | st
 
 # One model as it is now as rankers: its vectors as they are, and centred on each language's mean.
 
-RAW, CENTRED = "raw", "centred"
+RAW: Final = "raw"
+CENTRED: Final = "centred"
 _AT_ONCE = 4096
 
 
