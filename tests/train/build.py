@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from xqr_bench.train.batches import make_plan
-from xqr_bench.train.data import Entry, Item, Origin, build
+from xqr_bench.train.data import Entry, Item, build
 from xqr_bench.train.plans import PlanRequest
 from xqr_bench.train.types import BatchPlan, ParallelData
 
@@ -47,7 +47,7 @@ def parallel(
                 },
             )
         )
-    return build(items, tuple(languages), Origin(name, kind=kind))
+    return build(items, tuple(languages), name=name, kind=kind)
 
 
 def partly_parallel(n: int, languages: Sequence[str] = CODES, seed: int = 0, least: int = 2) -> ParallelData:

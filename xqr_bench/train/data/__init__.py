@@ -3,7 +3,7 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-from xqr_bench.train.data.base import FORMATS, DataReader, Entry, Item, Origin, Request, build
+from xqr_bench.train.data.base import FORMATS, DataReader, Entry, Item, Request, build
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
@@ -16,7 +16,6 @@ __all__ = [
     "DataReader",
     "Entry",
     "Item",
-    "Origin",
     "Request",
     "article_folds",
     "build",

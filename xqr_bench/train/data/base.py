@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NoReturn, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from xqr_bench.core.errors import DataError, UnknownNameError, UsageError
 from xqr_bench.core.files import opened, sha256_of
 from xqr_bench.core.languages import check_code
 from xqr_bench.core.registry import Registry
+from xqr_bench.core.types import IntArray
 from xqr_bench.tasks.load import number_components
 from xqr_bench.train.types import ParallelData
 
@@ -66,12 +67,9 @@ class Request:
 
     def left_out(self, there: Collection[str]) -> dict[str, object]:
         """What is not read of a source in the languages `there`: `partial` of its data."""
-        partial: dict[str, object] = {}
-        if self.languages is not None and set(self.languages) != set(there):
-            partial["languages"] = list(self.languages)
-        if self.limit is not None:
-            partial["limit"] = self.limit
-        return partial
+        some = self.languages is not None and set(self.languages) != set(there)
+        partial = {"languages": list(self.languages or ()) if some else None, "limit": self.limit}
+        return {name: value for name, value in partial.items() if value is not None}
 
 
 class DataReader(Protocol):
@@ -188,22 +186,25 @@ class Item:
     place: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What a reader says of all its questions together."""
-
-    name: str
-    source: str = ""
-    kind: Literal["retrieval", "bitext"] = "retrieval"
-    files: Mapping[str, str] = field(default_factory=dict)
-    partial: Mapping[str, object] = field(default_factory=dict)
-
-
-def build(items: Iterable[Item], languages: Sequence[str], origin: Origin) -> ParallelData:
+def build(
+    items: Iterable[Item],
+    languages: Sequence[str],
+    *,
+    name: str,
+    source: str = "",
+    kind: Literal["retrieval", "bitext"] = "retrieval",
+    files: Mapping[str, str] | None = None,
+    partial: Mapping[str, object] | None = None,
+) -> ParallelData:
     """Check the questions and put them in columns.
 
     Articles and paragraphs are the connected components that shared questions make of (language, place): the
     translations of an article have other titles and positions (MEASURES.md, 5).
+
+    Args:
+        items: the questions.
+        languages: of the columns, in order.
+        name, source, kind, files, partial: as in `ParallelData`; no source: the name.
 
     Raises:
         DataError: no question; an id twice; a text that is empty; a passage among its own negatives; a language
@@ -214,92 +215,81 @@ def build(items: Iterable[Item], languages: Sequence[str], origin: Origin) -> Pa
         check_code(code)
     questions = list(items)
     if not questions:
-        raise DataError(f"{origin.name} has no question to train on", remedy="name data with at least two questions")
-    _refuse_repeats(questions, origin)
+        raise DataError(f"{name} has no question to train on", remedy="name data with at least two questions")
+    places: dict[str, str] = {}
     for item in questions:
-        _check(item, origin)
+        place = item.place or f"{name}: question {item.id}"
+        if item.id in places:
+            raise DataError(
+                f"{place}: the question id {item.id!r} occurs twice",
+                found=f"first at {places[item.id]}",
+                remedy="an id names one question in all its languages",
+            )
+        places[item.id] = place
+        _check(item, place)
     columns = [[item.entries.get(code) for item in questions] for code in languages]
     for code, column in zip(languages, columns, strict=True):
         if not any(column):
-            raise DataError(
-                f"{origin.name} has no question in {code}", remedy=f"complete it, or leave {code} out of the languages"
-            )
+            raise DataError(f"{name} has no question in {code}", remedy=f"complete it, or leave {code} out")
 
-    def table(name: str, empty: Cell) -> tuple[tuple[Cell, ...], ...]:
-        return tuple(tuple(getattr(entry, name) if entry else empty for entry in column) for column in columns)
+    def table(what: str, empty: Cell) -> tuple[tuple[Cell, ...], ...]:
+        return tuple(tuple(getattr(entry, what) if entry else empty for entry in column) for column in columns)
 
     no_texts: tuple[str, ...] = ()
     negatives = table("negatives", no_texts)
     titles = tuple(tuple(dict.fromkeys(e.title for e in item.entries.values() if e.title)) for item in questions)
+    articles = _numbers(questions, "article")
+    unknown = articles < 0
+    articles[unknown] = articles.max() + 1 + np.arange(int(unknown.sum()))
     return ParallelData(
-        name=origin.name,
+        name=name,
         languages=tuple(languages),
-        ids=tuple(item.id for item in questions),
+        ids=tuple(places),
         queries=table("query", ""),
         passages=table("passage", ""),
         passage_ids=table("passage_id", ""),
         relevant_keys=tuple(_keys(item) for item in questions),
-        articles=_numbers(questions, "article"),
+        articles=articles,
         paragraphs=_numbers(questions, "paragraph"),
         negatives=negatives if any(texts for column in negatives for texts in column) else None,
         titles=titles if any(titles) else (),
-        kind=origin.kind,
-        source=origin.source or origin.name,
-        files=dict(origin.files),
-        partial=dict(origin.partial),
+        kind=kind,
+        source=source or name,
+        files=dict(files or {}),
+        partial=dict(partial or {}),
     )
 
 
-def _refuse_repeats(items: Sequence[Item], origin: Origin) -> None:
-    first: dict[str, str] = {}
-    for item in items:
-        if item.id in first:
-            raise DataError(
-                f"{item.place or origin.name}: the question id {item.id!r} occurs twice",
-                found=f"first at {first[item.id]}" if first[item.id] else None,
-                remedy="an id names one question in all its languages",
-            )
-        first[item.id] = item.place
-
-
-def _check(item: Item, origin: Origin) -> None:
-    place = item.place or f"{origin.name}: question {item.id}"
-
-    def fail(problem: str, remedy: str) -> NoReturn:
-        raise DataError(f"{place}: {problem}", remedy=remedy)
-
+def _check(item: Item, place: str) -> None:
     if not item.entries:
-        fail("the question is in no language", "give it a text and a passage in at least one language")
+        raise DataError(f"{place}: it is in no language", remedy="give it a text and a passage in at least one")
     for code, entry in item.entries.items():
         texts = {"query": [entry.query], "passage": [entry.passage], "negative": entry.negatives}
         for what, of_kind in texts.items():
             if not all(text.strip() for text in of_kind):
-                fail(f"the {what} in {code} is empty", "give it a text, or leave this language of the question out")
+                raise DataError(
+                    f"{place}: the {what} in {code} is empty",
+                    remedy="give it a text, or leave this language of the question out",
+                )
         if entry.passage in entry.negatives:
-            fail(f"the passage in {code} is also one of its negatives", "take it out of the negatives")
+            raise DataError(f"{place}: the passage in {code} is also one of its negatives", remedy="take it out there")
 
 
 def _keys(item: Item) -> tuple[str, ...]:
     """What identifies every passage that answers the question, in any language."""
-    return tuple(
-        sorted(
-            {f"{code}:{key}" for code, entry in item.entries.items() for key in (entry.passage_id, *entry.also) if key}
-        )
-    )
+    keys = {(code, key) for code, entry in item.entries.items() for key in (entry.passage_id, *entry.also) if key}
+    return tuple(sorted(f"{code}:{key}" for code, key in keys))
 
 
-def _numbers(items: Sequence[Item], what: str) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    """Number of each question's article or paragraph; -1 (paragraphs), one of its own (articles) where unknown."""
+def _numbers(items: Sequence[Item], what: str) -> IntArray:
+    """Number of each question's article or paragraph, int64 `[questions]`; -1 where it is not known."""
     pairs = [
-        ((code, getattr(entry, what)), index)
+        ((code, place), index)
         for index, item in enumerate(items)
         for code, entry in item.entries.items()
-        if getattr(entry, what)
+        if (place := getattr(entry, what))
     ]
     numbers = np.full(len(items), -1, dtype=np.int64)
     for (_, index), number in zip(pairs, number_components(pairs), strict=True):
         numbers[index] = number
-    if what == "article":
-        unknown = numbers < 0
-        numbers[unknown] = numbers.max(initial=-1) + 1 + np.arange(int(unknown.sum()))
     return numbers

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from xqr_bench.core.errors import DataError
 from xqr_bench.tasks.sources import data_folder
-from xqr_bench.train.data.base import FORMATS, Entry, Item, Lines, Origin, Request, build, files_by_language
+from xqr_bench.train.data.base import FORMATS, Entry, Item, Lines, Request, build, files_by_language
 from xqr_bench.train.types import ParallelData
 
 DOCUMENTS = "DOCUMENT_IDS.tsv"
@@ -57,8 +57,9 @@ class Bitext:
             }
             if entries:
                 items.append(Item(f"line-{i + 1}", entries, f"{folder}, line {i + 1}"))
-        origin = Origin(folder.name, request.source, "bitext", files, request.left_out(paths))
-        return build(items, languages, origin)
+        partial = request.left_out(paths)
+        about = {"name": folder.name, "source": request.source}
+        return build(items, languages, kind="bitext", files=files, partial=partial, **about)
 
 
 FORMATS.register("bitext")(Bitext())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -10,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import UnknownNameError
 from xqr_bench.core.languages import check_code
-from xqr_bench.train.data.base import FORMATS, Entry, Item, Lines, Origin, Request, build
+from xqr_bench.train.data.base import FORMATS, Entry, Item, Lines, Request, build
 from xqr_bench.train.types import ParallelData
 
 EXAMPLE = '{"id": "q1", "languages": {"en": {"query": "...", "passage": "..."}, "de": {...}}}'
@@ -63,17 +64,18 @@ class JsonLines:
         items = list(_items(lines, request.limit))
         there = sorted({code for item in items for code in item.entries})
         languages = request.chosen(there)
-        chosen = [
-            Item(item.id, {code: item.entries[code] for code in languages if code in item.entries}, item.place)
+        chosen = (
+            replace(item, entries={code: item.entries[code] for code in languages if code in item.entries})
             for item in items
-        ]
-        origin = Origin(
-            request.path.name.removesuffix(".gz").removesuffix(".jsonl"),
-            request.source,
+        )
+        return build(
+            (item for item in chosen if item.entries),
+            languages,
+            name=request.path.name.removesuffix(".gz").removesuffix(".jsonl"),
+            source=request.source,
             files={request.path.name: lines.digest},
             partial=request.left_out(there),
         )
-        return build([item for item in chosen if item.entries], languages, origin)
 
 
 FORMATS.register("jsonl")(JsonLines())

@@ -9,7 +9,7 @@ from pathlib import Path
 from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.types import TaskData
 from xqr_bench.tasks import list_specs, load_task
-from xqr_bench.train.data.base import FORMATS, Entry, Item, Origin, Request, build
+from xqr_bench.train.data.base import FORMATS, Entry, Item, Request, build
 from xqr_bench.train.data.parts import keep_languages
 from xqr_bench.train.types import ParallelData
 
@@ -47,18 +47,11 @@ def from_task(data: TaskData, *, languages: tuple[str, ...] | None = None, sourc
             continue
         first, *others = (candidate.id.removeprefix(f"{candidate.language}:") for candidate in own)
         group, cluster = (name.removeprefix(f"{query.language}:") for name in (own[0].group, own[0].cluster))
-        entries[query.question][query.language] = Entry(
-            query.text,
-            own[0].text,
-            first,
-            cluster,
-            group,
-            also=tuple(others),
-            title=data.titles.get(own[0].cluster, ""),
-        )
-    items = [Item(question, found, f"{data.name}: question {question}") for question, found in entries.items()]
-    origin = Origin(data.name, source=source or data.name, files=data.files, partial=data.partial)
-    return build(items, chosen, origin)
+        title = data.titles.get(own[0].cluster, "")
+        entry = Entry(query.text, own[0].text, first, cluster, group, also=tuple(others), title=title)
+        entries[query.question][query.language] = entry
+    items = (Item(question, of, f"{data.name}: question {question}") for question, of in entries.items())
+    return build(items, chosen, name=data.name, source=source, files=data.files, partial=data.partial)
 
 
 # A source of training data, by name or path.
@@ -92,7 +85,11 @@ def load_training_data(
     if isinstance(source, TaskData):
         return from_task(source, languages=wanted)
     text, _, tail = str(source).partition("?")
-    options = dict(_option(part) for part in tail.split("&")) if tail else {}
+    options: dict[str, str] = {}
+    for part in tail.split("&") if tail else ():
+        name, _, options[name] = part.partition("=")
+        if not name or "=" not in part:
+            raise UsageError(f"{part!r} is no option of a data format", remedy="write ?name=value&name=value")
     folder = None if data_dir is None else Path(data_dir).expanduser()
     head, colon, rest = text.partition(":")
     if colon and head in FORMATS:
@@ -107,22 +104,15 @@ def load_training_data(
         raise DataError(
             f"there is no training data {text!r}: neither a task of this name nor a file or folder", remedy=formats
         )
+    if request.path.is_file():
+        found = f"a file ending in {request.path.suffix or 'nothing'}"
+    else:
+        names = sorted(entry.name for entry in request.path.iterdir())
+        found = (
+            f"a folder with {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}" if names else "an empty folder"
+        )
     raise UsageError(
         f"{text} is in no format of training data known here",
-        found=_shown(request.path),
+        found=found,
         remedy=f"put the format in front (bitext:{text}), or use one of these: {formats}",
     )
-
-
-def _option(part: str) -> tuple[str, str]:
-    name, equals, value = part.partition("=")
-    if not (name and equals):
-        raise UsageError(f"{part!r} is no option of a data format", remedy="write ?name=value&name=value")
-    return name, value
-
-
-def _shown(path: Path) -> str:
-    if path.is_file():
-        return f"a file ending in {path.suffix or 'nothing'}"
-    names = sorted(entry.name for entry in path.iterdir())
-    return f"a folder with {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}" if names else "an empty folder"

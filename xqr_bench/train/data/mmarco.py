@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from xqr_bench.core.errors import DataError, DownloadError, UnknownNameError, UsageError
 from xqr_bench.core.files import sha256_of
-from xqr_bench.train.data.base import FORMATS, Entry, Item, Lines, Origin, Request, build
+from xqr_bench.train.data.base import FORMATS, Entry, Item, Lines, Request, build
 from xqr_bench.train.types import ParallelData
 
 if TYPE_CHECKING:
@@ -92,14 +92,14 @@ class MMarco:
                     also=tuple(positive[1:]),
                 )
         local = request.source != "mmarco"
-        origin = Origin(
-            request.path.name if local else f"mmarco-{translation}",
-            request.source if local else f"{REPOSITORY}@{REVISION}",
+        return build(
+            (Item(query, texts, f"mMARCO query {query}") for query, texts in entries.items() if texts),
+            request.chosen(NAMES),
+            name=request.path.name if local else f"mmarco-{translation}",
+            source=request.source if local else f"{REPOSITORY}@{REVISION}",
             files=files,
             partial={"languages": list(request.languages), "negatives": negatives, **request.left_out(NAMES)},
         )
-        items = [Item(query, texts, f"mMARCO query {query}") for query, texts in entries.items() if texts]
-        return build(items, request.chosen(NAMES), origin)
 
 
 FORMATS.register("mmarco")(MMarco())
@@ -164,15 +164,14 @@ def _read_triples(
         ) from error
     if limit is not None:
         frame = frame[frame["query"].isin(frame["query"].drop_duplicates().head(limit))]
-    positives = frame.drop_duplicates(["query", "positive"])
-    others = frame.drop_duplicates(["query", "negative"]).groupby("query", sort=False).head(negatives)
     right: dict[str, list[str]] = {}
-    for query, positive in zip(positives["query"].tolist(), positives["positive"].tolist(), strict=True):
-        right.setdefault(str(query), []).append(str(positive))
+    for query, positive in frame[["query", "positive"]].drop_duplicates().astype(str).itertuples(index=False):
+        right.setdefault(query, []).append(positive)
     wrong: dict[str, list[str]] = {}
-    for query, negative in zip(others["query"].tolist(), others["negative"].tolist(), strict=True):
-        if str(negative) not in right[str(query)]:
-            wrong.setdefault(str(query), []).append(str(negative))
+    others = frame[["query", "negative"]].drop_duplicates().groupby("query", sort=False).head(negatives)
+    for query, negative in others.astype(str).itertuples(index=False):
+        if negative not in right[query]:
+            wrong.setdefault(query, []).append(negative)
     return right, wrong
 
 

@@ -32,7 +32,8 @@ def keep_languages(data: ParallelData, languages: Sequence[str]) -> ParallelData
             remedy="name some of these, each once",
         )
     columns = [data.language_index[code] for code in languages]
-    return _cut(data, np.asarray(data.has[:, columns].any(axis=1)), languages, {"languages": list(languages)})
+    stays = np.asarray(data.has[:, columns].any(axis=1))
+    return keep_questions(data, stays, {"languages": list(languages)}, languages)
 
 
 def keep_articles(data: ParallelData, articles: Collection[int]) -> ParallelData:
@@ -54,18 +55,18 @@ def without_articles(data: ParallelData, articles: Collection[int]) -> ParallelD
     return keep_articles(data, set(data.articles.tolist()) - {int(number) for number in articles})
 
 
-def keep_questions(data: ParallelData, stays: NDArray[np.bool_], partial: Mapping[str, object]) -> ParallelData:
-    """Only the questions where `stays`, bool `[questions]`; `partial` says why, for records.
+def keep_questions(
+    data: ParallelData,
+    stays: NDArray[np.bool_],
+    partial: Mapping[str, object],
+    languages: Sequence[str] | None = None,
+) -> ParallelData:
+    """Only the questions where `stays`, bool `[questions]`, in these languages; `partial` says why, for records.
 
     Raises:
         UsageError: none is left, or a language is left without one.
     """
-    return _cut(data, stays, data.languages, partial)
-
-
-def _cut(
-    data: ParallelData, stays: NDArray[np.bool_], languages: Sequence[str], partial: Mapping[str, object]
-) -> ParallelData:
+    languages = data.languages if languages is None else languages
     rows = np.flatnonzero(stays).tolist()
     columns = [data.language_index[code] for code in languages]
     bare = [code for code, column in zip(languages, columns, strict=True) if not data.has[rows, column].any()]

@@ -10,7 +10,7 @@ from typing import Any
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import DataError
 from xqr_bench.tasks.readers import READERS
-from xqr_bench.train.data.base import FORMATS, Entry, Item, Origin, Request, build, files_by_language
+from xqr_bench.train.data.base import FORMATS, Entry, Item, Request, build, files_by_language
 from xqr_bench.train.types import ParallelData
 
 
@@ -43,8 +43,14 @@ class SquadFolder:
             for question, entry in _entries(content, paths[code]).items():
                 entries[question][code] = entry
         items = [Item(key, by_language, f"{request.source}: question {key}") for key, by_language in entries.items()]
-        origin = Origin(request.path.name, request.source, files=files, partial=request.left_out(paths))
-        return build(items[: request.limit], languages, origin)
+        return build(
+            items[: request.limit],
+            languages,
+            name=request.path.name,
+            source=request.source,
+            files=files,
+            partial=request.left_out(paths),
+        )
 
 
 FORMATS.register("squad")(SquadFolder())
@@ -56,15 +62,9 @@ def _entries(content: bytes, path: Path) -> dict[str, Entry]:
         entries = {}
         for question in data.questions:
             first, *others = (data.candidates[index] for index in question.gains)
-            entries[question.id] = Entry(
-                question.text,
-                first.text,
-                first.id,
-                first.cluster,
-                first.group,
-                also=tuple(other.id for other in others),
-                title=data.titles.get(first.cluster, ""),
-            )
+            also, title = tuple(other.id for other in others), data.titles.get(first.cluster, "")
+            texts = question.text, first.text
+            entries[question.id] = Entry(*texts, first.id, first.cluster, first.group, also=also, title=title)
         return entries
     return _plain(content, path)
 
@@ -74,7 +74,6 @@ def _plain(content: bytes, path: Path) -> dict[str, Entry]:
     entries: dict[str, Entry] = {}
     try:
         for a, article in enumerate(strict_json.parse(content)["data"]):
-            title = article.get("title")
             for p, paragraph in enumerate(article["paragraphs"]):
                 for q, qa in enumerate(paragraph["qas"]):
                     place = f"article {a}, paragraph {p}, question {q}"
@@ -83,14 +82,9 @@ def _plain(content: bytes, path: Path) -> dict[str, Entry]:
                     key = _text(qa["id"])
                     if key in entries:
                         raise ValueError(f"the id {key!r} occurs twice in this language")
-                    entries[key] = Entry(
-                        _text(qa["question"]),
-                        _text(paragraph["context"]),
-                        f"{a}:{p}",
-                        str(a),
-                        f"{a}:{p}",
-                        title=title if isinstance(title, str) else "",
-                    )
+                    texts = _text(qa["question"]), _text(paragraph["context"])
+                    title = article["title"] if isinstance(article.get("title"), str) else ""
+                    entries[key] = Entry(*texts, f"{a}:{p}", str(a), f"{a}:{p}", title=title)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         what = f"the key {error} is missing" if isinstance(error, KeyError) else str(error)
         raise DataError(
