@@ -13,8 +13,7 @@ import numpy as np
 from xqr_bench.core import strict_parquet
 from xqr_bench.core.errors import DataError
 from xqr_bench.core.files import atomic_path
-from xqr_bench.core.types import IntArray
-from xqr_bench.train.types import BATCH_TYPES, BatchPlan, Int32, ParallelData
+from xqr_bench.train.types import BATCH_TYPES, BatchPlan, ParallelData
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -191,138 +190,102 @@ def plan_statistics(plan: BatchPlan, data: Sequence[ParallelData], updates: int 
         data: the data sets, in order.
         updates: only the first so many steps (a run that stopped early); None: all.
     """
+    import pandas as pd
+
     n = plan.steps if updates is None else max(0, min(updates, plan.steps))
     types = plan.types[:n]
-    source, question, other = plan.data_set[:n], plan.question[:n], plan.passage_question[:n]
-    query, passage = plan.query_language[:n], plan.passage_language[:n]
-    same = query == passage
-    pairs = np.stack([part.reshape(-1) for part in (source, question, other, query, passage)], axis=1)
-    kinds, repeats = _distinct_rows(pairs)
-    uses = _distinct_rows(pairs[:, :2])[1]
-    same_kinds = int((kinds[:, 3] == kinds[:, 4]).sum())
-    rows = int(question.size)
-    counts = np.bincount(types, minlength=len(BATCH_TYPES))
-    mixed = counts[BATCH_TYPES.index("mixed")] > 0
-    negatives, touched = _same_paragraph(source, question, other, data)
+    frame = pd.DataFrame({name: getattr(plan, name)[:n].reshape(-1) for name in _TABLES})
+    repeats = frame.groupby(list(_TABLES), sort=False).size().reset_index(name="rows")
+    uses = frame.groupby(["data_set", "question"], sort=False).size().to_numpy()
+    same_kinds = int((repeats.query_language == repeats.passage_language).sum())
+    same, rows = int((frame.query_language == frame.passage_language).sum()), len(frame)
+    batches = _counts(BATCH_TYPES, types)
+    negatives, touched = _same_paragraph(plan, data, n)
     return PlanStatistics(
         updates=n,
         rows=rows,
-        batches={name: int(count) for name, count in zip(BATCH_TYPES, counts, strict=True)},
-        same_language_rows=int(same.sum()),
-        ratio_batches=None if mixed or not n else float(np.mean(types == BATCH_TYPES.index("monolingual"))),
-        ratio_rows=float(same.mean()) if rows else 0.0,
+        batches=batches,
+        same_language_rows=same,
+        ratio_batches=None if batches["mixed"] or not n else batches["monolingual"] / n,
+        ratio_rows=same / rows if rows else 0.0,
         questions=len(uses),
         question_rows_min=0 if len(uses) < sum(one.n_questions for one in data) else int(uses.min()),
         question_rows_max=int(uses.max(initial=0)),
-        distinct_pairs=len(kinds),
+        distinct_pairs=len(repeats),
         distinct_pairs_same_language=same_kinds,
-        distinct_pairs_cross_lingual=len(kinds) - same_kinds,
-        repeats_mean=rows / len(kinds) if len(kinds) else 0.0,
-        repeats_max=int(repeats.max(initial=0)),
-        query_rows=_per_language(query, plan.languages),
-        passage_rows=_per_language(passage, plan.languages),
-        data_set_rows={
-            name: int(count)
-            for name, count in zip(
-                _unique_names(plan.data_names), np.bincount(source.reshape(-1), minlength=len(data)), strict=True
-            )
-        },
+        distinct_pairs_cross_lingual=len(repeats) - same_kinds,
+        repeats_mean=rows / len(repeats) if rows else 0.0,
+        repeats_max=int(repeats.rows.to_numpy().max(initial=0)),
+        query_rows=_counts(plan.languages, frame.query_language),
+        passage_rows=_counts(plan.languages, frame.passage_language),
+        data_set_rows=_counts(_unique_names(plan.data_names), frame.data_set),
         same_paragraph_negatives=negatives,
         same_paragraph_rows=touched,
     )
 
 
-def _distinct_rows(table: Int32) -> tuple[Int32, IntArray]:
-    """Distinct rows of a table of small whole numbers, and how often each comes."""
-    if not len(table):
-        return table, np.empty(0, dtype=np.int64)
-    widths = table.max(axis=0).astype(np.int64) + 1
-    code = np.zeros(len(table), dtype=np.int64)
-    for column, width in zip(table.T, widths, strict=True):
-        code = code * width + column
-    if float(np.prod(widths.astype(np.float64))) >= 2.0**62:  # the code would overflow
-        rows, counts = np.unique(table, axis=0, return_counts=True)
-        return rows, counts
-    _, first, counts = np.unique(code, return_index=True, return_counts=True)
-    return table[first], counts
-
-
-def _per_language(table: Int32, languages: tuple[str, ...]) -> dict[str, int]:
-    counts = np.bincount(table.reshape(-1), minlength=len(languages))
-    return {code: int(count) for code, count in zip(languages, counts, strict=True)}
+def _counts(names: Sequence[str], codes: Any) -> dict[str, int]:
+    """How often each code 0, 1, ... comes, by its name."""
+    return dict(zip(names, np.bincount(codes, minlength=len(names)).tolist(), strict=True))
 
 
 def _unique_names(names: tuple[str, ...]) -> list[str]:
     return [name if names.count(name) == 1 else f"{name} ({i})" for i, name in enumerate(names, start=1)]
 
 
-def _same_paragraph(
-    source: Int32, question: Int32, other: Int32, data: Sequence[ParallelData]
-) -> tuple[float | None, float | None]:
-    pairs = 0
-    touched = 0
-    known = 0
-    for number, one in enumerate(data):
-        steps = np.flatnonzero((source == number).all(axis=1)) if source.size else np.empty(0, dtype=np.int64)
-        if not len(steps) or (one.paragraphs < 0).all():
+def _same_paragraph(plan: BatchPlan, data: Sequence[ParallelData], n: int) -> tuple[float | None, float | None]:
+    """Same-paragraph negatives a batch, and the share of rows that have one, of the first `n` batches."""
+    pairs = touched = batches = 0
+    for step in range(n):
+        paragraphs = data[plan.data_set[step, 0]].paragraphs
+        if (paragraphs < 0).all():
             continue
-        known += len(steps)
-        for step in steps:
-            own, theirs = one.paragraphs[question[step]], one.paragraphs[other[step]]
-            alike = (own[:, None] == theirs[None, :]) & (own[:, None] >= 0)
-            np.fill_diagonal(alike, False)
-            pairs += int(alike.sum())
-            touched += int(alike.any(axis=1).sum())
-    if not known:
-        return None, None
-    return pairs / known, touched / (known * question.shape[1])
+        batches += 1
+        own, theirs = paragraphs[plan.question[step]], paragraphs[plan.passage_question[step]]
+        alike = (own[:, None] == theirs[None, :]) & (own[:, None] >= 0)
+        np.fill_diagonal(alike, False)
+        pairs += int(alike.sum())
+        touched += int(alike.any(axis=1).sum())
+    return (pairs / batches, touched / (batches * plan.batch_size)) if batches else (None, None)
 
 
 # A plan in words: what `train --dry-run` prints.
 
 
-def summary_lines(plan: BatchPlan, data: Sequence[ParallelData], *, example_rows: int = 3) -> list[str]:
-    """Lines that describe the data, the plan and the first rows of its first batch.
-
-    Args:
-        plan: made from `data`.
-        data: the data sets, in order.
-        example_rows: rows of the first batch to show, as texts.
-    """
+def summary_lines(plan: BatchPlan, data: Sequence[ParallelData]) -> list[str]:
+    """Lines that describe the data, the plan made from it and the first rows of its first batch."""
     counts = plan_statistics(plan, data)
-    lines = [_data_line(one) for one in data]
     shown = {name: value for name, value in plan.arguments.items() if value not in (None, False, "all")}
     arguments = ", ".join(
         f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown.items()
     )
-    lines.append(f"plan: {plan.strategy}, seed {plan.seed}, {arguments}; digest {plan.digest()[:16]}")
     kinds = ", ".join(f"{count:,} {name}" for name, count in counts.batches.items() if count)
-    lines.append(f"updates: {counts.updates:,} ({kinds}); rows: {counts.rows:,}")
     ratio = f"{counts.ratio_rows:.1%} of the rows in one language"
     if counts.ratio_batches is not None:
         ratio = f"{counts.ratio_batches:.1%} of the batches monolingual; {ratio}"
-    lines.append(f"realised ratio: {ratio}")
-    lines.append(
+    lines = [
+        *map(_data_line, data),
+        f"plan: {plan.strategy}, seed {plan.seed}, {arguments}; digest {plan.digest()[:16]}",
+        f"updates: {counts.updates:,} ({kinds}); rows: {counts.rows:,}",
+        f"realised ratio: {ratio}",
         f"distinct pairs: {counts.distinct_pairs:,} ({counts.distinct_pairs_same_language:,} in one language, "
         f"{counts.distinct_pairs_cross_lingual:,} across two) of {counts.questions:,} questions; "
-        f"each {counts.repeats_mean:.1f} times, at most {counts.repeats_max}"
-    )
-    lines.append(f"rows of a question: {counts.question_rows_min:,} to {counts.question_rows_max:,}")
-    lines.append(f"queries by language: {_range(counts.query_rows)}")
-    lines.append(f"passages by language: {_range(counts.passage_rows)}")
+        f"each {counts.repeats_mean:.1f} times, at most {counts.repeats_max}",
+        f"rows of a question: {counts.question_rows_min:,} to {counts.question_rows_max:,}",
+        f"queries by language: {_range(counts.query_rows)}",
+        f"passages by language: {_range(counts.passage_rows)}",
+    ]
     if len(data) > 1:
         lines.append("rows by data set: " + ", ".join(f"{name} {n:,}" for name, n in counts.data_set_rows.items()))
-    if counts.same_paragraph_negatives is not None and counts.same_paragraph_rows is not None:
+    if counts.same_paragraph_negatives is not None:
         lines.append(
             f"negatives from the same paragraph: {counts.same_paragraph_negatives:.1f} a batch; "
             f"{counts.same_paragraph_rows:.1%} of the rows have one"
         )
-    if example_rows:
-        lines.append(f"first batch ({plan.batch_type(0)}), first rows:")
-        for pair in plan.pairs(0, data)[:example_rows]:
-            lines.append(
-                f"  {pair.query_language} {_short(pair.query)}  ->  {pair.passage_language} {_short(pair.passage)}"
-            )
+    lines.append(f"first batch ({plan.batch_type(0)}), first rows:")
+    for pair in plan.pairs(0, data)[:3]:
+        query, passage = _short(pair.query), _short(pair.passage)
+        lines.append(f"  {pair.query_language} {query}  ->  {pair.passage_language} {passage}")
     return lines
 
 
@@ -337,12 +300,10 @@ def _data_line(data: ParallelData) -> str:
 
 
 def _range(rows: Mapping[str, int]) -> str:
-    low, high = min(rows, key=lambda code: rows[code]), max(rows, key=lambda code: rows[code])
-    if rows[low] == rows[high]:
-        return f"{rows[low]:,} each"
-    return f"{rows[low]:,} ({low}) to {rows[high]:,} ({high})"
+    low, high = min(rows, key=rows.__getitem__), max(rows, key=rows.__getitem__)
+    return f"{rows[low]:,} each" if rows[low] == rows[high] else f"{rows[low]:,} ({low}) to {rows[high]:,} ({high})"
 
 
-def _short(text: str, width: int = 48) -> str:
+def _short(text: str) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= width else line[: width - 3] + "..."
+    return line if len(line) <= 48 else line[:45] + "..."

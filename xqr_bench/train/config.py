@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
+from math import inf
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.options import Commas, Counted, Option, flag, whole_numbers
@@ -20,8 +21,6 @@ STATIC = "static"
 """The initial model that is made from the training text, and the recipe for it."""
 Schedule = Literal["constant", "linear", "cosine"]
 Precision = Literal["fp32", "bf16", "fp16"]
-SCHEDULES: tuple[Schedule, ...] = ("constant", "linear", "cosine")
-PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16", "fp16")
 
 
 @dataclass(frozen=True)
@@ -81,27 +80,20 @@ class Recipe:
             "vocabulary": 300,
             "dimensions": 1,
         }
-        for option, low in least.items():
-            if getattr(self, option) < low:
-                raise UsageError(
-                    f"{flag(option)} cannot be {getattr(self, option)}", remedy=f"use a number from {low} on"
-                )
-        for option in ("learning_rate", "temperature"):
-            if not 0 < getattr(self, option) < float("inf"):
-                raise UsageError(f"{flag(option)} cannot be {getattr(self, option)}", remedy="use a number above 0")
-        for option in ("weight_decay", "max_grad_norm"):
-            if not 0 <= getattr(self, option) < float("inf"):
-                raise UsageError(f"{flag(option)} cannot be {getattr(self, option)}", remedy="use a number from 0 on")
-        if not 0 <= self.warmup <= 1:
-            raise UsageError(f"--warmup cannot be {self.warmup}", remedy="use a share of the updates, from 0 to 1")
-        if self.max_length is not None and self.max_length < 1:
-            raise UsageError(f"--max-length cannot be {self.max_length}", remedy="use a number from 1 on")
-        choices: dict[str, tuple[str, ...]] = {"schedule": SCHEDULES, "precision": PRECISIONS}
-        for option, known in choices.items():
-            if getattr(self, option) not in known:
-                raise UsageError(
-                    f"{flag(option)} cannot be {getattr(self, option)!r}", remedy=f"use one of: {', '.join(known)}"
-                )
+        rules = {
+            **{option: (getattr(self, option) >= low, f"a number from {low} on") for option, low in least.items()},
+            "learning_rate": (0 < self.learning_rate < inf, "a number above 0"),
+            "temperature": (0 < self.temperature < inf, "a number above 0"),
+            "weight_decay": (0 <= self.weight_decay < inf, "a number from 0 on"),
+            "max_grad_norm": (0 <= self.max_grad_norm < inf, "a number from 0 on"),
+            "warmup": (0 <= self.warmup <= 1, "a share of the updates, from 0 to 1"),
+            "max_length": (self.max_length is None or self.max_length >= 1, "a number from 1 on"),
+            "schedule": (self.schedule in get_args(Schedule), f"one of: {', '.join(get_args(Schedule))}"),
+            "precision": (self.precision in get_args(Precision), f"one of: {', '.join(get_args(Precision))}"),
+        }
+        for option, (holds, what) in rules.items():
+            if not holds:
+                raise UsageError(f"{flag(option)} cannot be {getattr(self, option)!r}", remedy=f"use {what}")
 
     def values(self) -> dict[str, Any]:
         """All values, for records."""
@@ -246,9 +238,8 @@ class TrainConfig:
         if isinstance(self.base, str | Path) and str(self.base) not in (STATIC, *ALIASES):
             folder = Path(self.base).expanduser()
             if not folder.is_dir():
-                from xqr_bench.encode.load import (
-                    refuse_what_is_no_model,  # it brings much that a command's help needs not
-                )
+                # it brings much that a command's help needs not
+                from xqr_bench.encode.load import refuse_what_is_no_model
 
                 refuse_what_is_no_model(str(self.base), folder)
 

@@ -26,13 +26,7 @@ from xqr_bench.train.workspace import TrainCache, Workspace, is_first
 
 
 def save_model(model: Any, record: TrainingRecord, folder: Path) -> Path:
-    """Save a model, its record and its card.
-
-    Args:
-        model: a SentenceTransformer.
-        record: how it was made.
-        folder: made where it is not there.
-    """
+    """Save a SentenceTransformer, its record and its card in a folder, made where it is not there."""
     folder.mkdir(parents=True, exist_ok=True)
     with library_bars_hidden():
         model.save_pretrained(str(folder), create_model_card=False)
@@ -82,11 +76,9 @@ def card(record: TrainingRecord) -> str:
 
 def _sentence(stage: Stage) -> str:
     names = ", ".join(f"{data.name} ({data.questions:,} questions)" for data in stage.data)
-    rows = stage.statistics["rows"]
-    ratio = stage.statistics["ratio_rows"]
     return (
-        f"{names}; plan `{stage.strategy}`, {ratio:.1%} of the rows in one language; {stage.updates:,} updates, "
-        f"{rows:,} rows."
+        f"{names}; plan `{stage.strategy}`, {stage.statistics['ratio_rows']:.1%} of the rows in one language; "
+        f"{stage.updates:,} updates, {stage.statistics['rows']:,} rows."
     )
 
 
@@ -113,15 +105,14 @@ class TrainResult:
         """Lines that tell what was done."""
         lines = []
         for name, stage in (("alignment", self.record.alignment), ("training", self.record.training)):
-            if stage is None:
-                continue
-            rows = stage.statistics
-            note = f", stopped early; best at {stage.best_update}" if stage.stopped_early else ""
-            lines.append(
-                f"{name}: {stage.updates:,} updates{note}, {rows['rows']:,} rows, {stage.tokens:,} tokens, "
-                f"{rows['distinct_pairs']:,} distinct pairs (each {rows['repeats_mean']:.1f} times), "
-                f"loss {stage.loss[0][1]:.3f} to {stage.loss[-1][1]:.3f}, {stage.seconds:.1f} s"
-            )
+            if stage is not None:
+                rows = stage.statistics
+                note = f", stopped early; best at {stage.best_update}" if stage.stopped_early else ""
+                lines.append(
+                    f"{name}: {stage.updates:,} updates{note}, {rows['rows']:,} rows, {stage.tokens:,} tokens, "
+                    f"{rows['distinct_pairs']:,} distinct pairs (each {rows['repeats_mean']:.1f} times), "
+                    f"loss {stage.loss[0][1]:.3f} to {stage.loss[-1][1]:.3f}, {stage.seconds:.1f} s"
+                )
         lines += [line for findings in self.prepared.findings for line in exposure_lines(findings)]
         return [*lines, f"weights: {self.record.weights_digest[:16]}", f"model: {self.folder}"]
 
@@ -181,7 +172,7 @@ class _Run:
         self.place = None if config.output is None else Workspace(Path(config.output).expanduser())
         self.recipe = config.values
         self.device = config.options.device or ("cpu" if config.static else None)
-        self.outcomes: list[Outcome] = []
+        self.last: Outcome | None = None
         self.alignment: Stage | None = None
         self.first = is_first()
         self.facts = provenance.versions()
@@ -193,7 +184,8 @@ class _Run:
         if self.place is not None and self.first:
             self.place.begin(self._asked())
         if self.prepared.alignment is not None:
-            self.alignment = self._align(model)
+            with self.clock.phase("alignment"):
+                self.alignment = self._align(model, self.prepared.alignment)
         training = None
         if self.prepared.training is not None:
             with self.clock.phase("training"):
@@ -230,30 +222,26 @@ class _Run:
             **{name: None if stage is None else stage.plan.digest() for name, stage in stages.items()},
         }
 
-    def _align(self, model: Any) -> Stage:
+    def _align(self, model: Any, stage: PlannedTexts) -> Stage:
         """Train on bitext; runs that share a cache and all that matters do it once."""
-        stage = self.prepared.alignment
-        assert stage is not None
-        with self.clock.phase("alignment"):
-            if not self.config.static or self.place is not None:
-                return _record_stage(stage, self._stage(model, stage, "alignment", self.config.checkpoint_every))
-            ignored = {"name", "updates", "patience", "validate_every", "negatives"}
-            values = {name: value for name, value in self.recipe.values().items() if name not in ignored}
-            key = (self.base.vocabulary_digest, self.config.seed, str(values), stage.plan.digest(), self.device)
+        if not self.config.static or self.place is not None:
+            return _record_stage(stage, self._stage(model, stage, "alignment", self.config.checkpoint_every))
+        ignored = {"name", "updates", "patience", "validate_every", "negatives"}
+        values = {name: value for name, value in self.recipe.values().items() if name not in ignored}
+        key = (self.base.vocabulary_digest, self.config.seed, str(values), stage.plan.digest(), self.device)
 
-            def aligned() -> tuple[dict[str, Any], Outcome]:
-                outcome = self._stage(model, stage, "alignment", 0)
-                return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}, outcome
+        def aligned() -> tuple[dict[str, Any], Outcome]:
+            outcome = self._stage(model, stage, "alignment", 0)
+            return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}, outcome
 
-            state, outcome = self.cache.get("aligned", key, aligned)
-            model.load_state_dict(state)
-            if outcome not in self.outcomes:
-                self.outcomes.append(outcome)
-            return _record_stage(stage, outcome)
+        state, self.last = self.cache.get("aligned", key, aligned)
+        model.load_state_dict(state)
+        return _record_stage(stage, self.last)
 
     def _stage(self, model: Any, stage: PlannedTexts, name: str, every: int) -> Outcome:
+        training = name == "training"
         options = StageOptions(
-            recipe=replace(self.recipe, negatives=0, patience=0),
+            recipe=self.recipe if training else replace(self.recipe, negatives=0, patience=0),
             seed=self.config.seed,
             device=self.device,
             folder=None if self.place is None else self.place.folder / name,
@@ -261,20 +249,14 @@ class _Run:
             workers=self.config.workers,
             gather=self.config.gather,
             observe=self.observe,
+            keep_at=self.config.save_at if training else (),
+            keep=(lambda outcome: self._keep(model, outcome)) if training else None,
+            validation=self.prepared.validation if training else None,
+            evaluator=self.evaluator if training else None,
         )
-        if name == "training":
-            options = replace(
-                options,
-                recipe=self.recipe,
-                keep_at=self.config.save_at,
-                keep=lambda outcome: self._keep(model, outcome),
-                validation=self.prepared.validation,
-                evaluator=self.evaluator,
-            )
-        with self.observe.phase("training" if name == "training" else "aligning", stage.plan.steps):
-            outcome = run_stage(model, stage, options, self.cache)
-        self.outcomes.append(outcome)
-        return outcome
+        with self.observe.phase("training" if training else "aligning", stage.plan.steps):
+            self.last = run_stage(model, stage, options, self.cache)
+        return self.last
 
     def _keep(self, model: Any, outcome: Outcome) -> None:
         """Save the model as it is now, and show it; the end is saved by the run itself."""
@@ -293,7 +275,7 @@ class _Run:
     def _record(self, model: Any, training: Stage | None, checkpoint: int | None) -> TrainingRecord:
         config, prepared = self.config, self.prepared
         hybrid = config.strategy == "hybrid"  # the other strategies have an alpha of their own, which says their name
-        last = self.outcomes[-1] if self.outcomes else None
+        last = self.last
         settings = {name: getattr(config, name) for name in (*PLAN_SETTINGS, "limit", "align_updates")}
         settings |= {name: as_json(getattr(config, name)) for name in ("data", "align", "validation", "languages")}
         return TrainingRecord(
@@ -332,19 +314,8 @@ def _record_stage(stage: PlannedTexts, outcome: Outcome) -> Stage:
 
 
 def _data_info(data: Sequence[ParallelData]) -> list[DataInfo]:
-    return [
-        DataInfo(
-            name=part.name,
-            source=part.source,
-            kind=part.kind,
-            digest=part.digest,
-            files=dict(part.files),
-            languages=list(part.languages),
-            questions=part.n_questions,
-            partial=dict(part.partial),
-        )
-        for part in data
-    ]
+    names = set(DataInfo.model_fields) - {"questions"}
+    return [DataInfo(**{name: getattr(part, name) for name in names}, questions=part.n_questions) for part in data]
 
 
 def _languages(data: Sequence[ParallelData]) -> list[str]:

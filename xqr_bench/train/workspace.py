@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import UsageError, XqrBenchError
@@ -51,32 +51,19 @@ class Workspace:
                 remedy="give --resume to go on with it, or remove the folder",
             )
 
-    def begin(self, asked: dict[str, Any]) -> bool:
-        """Make the folder, or check that the run in it was asked for the same.
-
-        Args:
-            asked: all that the weights depend on, as JSON values.
-
-        Returns:
-            whether there is an unfinished run to go on with.
+    def begin(self, asked: dict[str, Any]) -> None:
+        """Make the folder, or check that the run in it was asked for the same: all that the weights depend on.
 
         Raises:
             UsageError: the unfinished run was asked for something else.
-            XqrBenchError: the folder cannot be made.
+            XqrBenchError: the folder cannot be made or written.
         """
         asked = json.loads(json.dumps(asked))
         try:
             before = strict_json.read(self.folder / "run.json")
         except FileNotFoundError:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise XqrBenchError(
-                    f"cannot make the folder {self.folder}: {error.strerror or error}",
-                    remedy="name an --output in a folder that can be written",
-                ) from error
             write_text(self.folder / "run.json", json.dumps(asked, indent=1) + "\n")
-            return False
+            return
         except ValueError:
             before = {}
         changed = sorted(name for name in {*before, *asked} if before.get(name) != asked.get(name))
@@ -86,7 +73,6 @@ class Workspace:
                 found="; ".join(f"{name}: {before.get(name)} then, {asked.get(name)} now" for name in changed),
                 remedy="resume it with the same arguments, or remove the folder",
             )
-        return True
 
     def finish(self) -> Path:
         """Move the model into its place and remove the rest."""
@@ -117,18 +103,17 @@ class TrainCache:
 
     def __init__(self, size: int = 8) -> None:
         self._size = size
-        self._kept: dict[str, OrderedDict[Hashable, Any]] = {}
+        self._made: dict[str, OrderedDict[Hashable, Any]] = {}
 
     def get(self, kind: str, key: Hashable, make: Callable[[], T]) -> T:
         """What was made under this key, or what `make` makes now."""
-        kept = self._kept.setdefault(kind, OrderedDict())
-        if key not in kept:
-            kept[key] = make()
-            while len(kept) > self._size:
-                kept.popitem(last=False)
-        kept.move_to_end(key)
-        found: T = kept[key]
-        return found
+        made = self._made.setdefault(kind, OrderedDict())
+        if key not in made:
+            made[key] = make()
+            while len(made) > self._size:
+                made.popitem(last=False)
+        made.move_to_end(key)
+        return cast(T, made[key])
 
 
 # Several processes that train one model (torchrun, accelerate launch): which this is, and how many there are.

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,9 +56,13 @@ class PlanRequest:
 
     def __post_init__(self) -> None:
         name, chosen = self.strategy, self.rules
-        _whole("the number of updates", self.steps, least=1)
-        _whole("the batch size", self.batch_size, least=2, why="the other rows of the batch are the negatives")
-        _whole("the seed", self.seed, least=0)
+        for what, value, least, why in (
+            ("the number of updates", self.steps, 1, ""),
+            ("the batch size", self.batch_size, 2, " (the other rows of the batch are the negatives)"),
+            ("the seed", self.seed, 0, ""),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+                raise UsageError(f"{what} is {value!r}", remedy=f"give a whole number of at least {least}{why}")
         check_alpha(self.alpha)
         alpha = chosen.alpha if self.alpha is None else self.alpha
         if alpha is None:
@@ -107,12 +110,6 @@ def check_alpha(alpha: float | None) -> None:
         )
 
 
-def _whole(what: str, value: Any, *, least: int, why: str = "") -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        reason = f" ({why})" if why else ""
-        raise UsageError(f"{what} is {value!r}", remedy=f"give a whole number of at least {least}{reason}")
-
-
 class Strategy:
     """How the languages of a plan's rows are drawn. The questions are drawn apart (`xqr_bench/train/batches.py`).
 
@@ -143,15 +140,11 @@ class Strategy:
     def languages(self, types: NDArray[np.int8], draws: LanguageDraws, asked: PlanRequest) -> tuple[Int32, Int32]:
         """Query and passage languages of the batches of one data set, int32 `[len(types), batch]` each."""
         size = asked.batch_size
-        query = np.empty((len(types), size), dtype=np.int32)
-        passage = np.empty_like(query)
+        languages = np.empty((2, len(types), size), dtype=np.int32)
         mono = types == MONOLINGUAL
-        query[mono] = passage[mono] = draws.one_language(int(mono.sum()))[:, None]
-        rows = int((~mono).sum()) * size
-        first, second = draws.pairs(rows)
-        query[~mono] = first.reshape(-1, size)
-        passage[~mono] = second.reshape(-1, size)
-        return query, passage
+        languages[:, mono] = draws.one_language(int(mono.sum()))[:, None]
+        languages[:, ~mono] = np.reshape(draws.pairs(int((~mono).sum()) * size), (2, -1, size))
+        return languages[0], languages[1]
 
 
 STRATEGIES: Registry[Strategy] = Registry("batch strategy", "xqr_bench.batch_strategies")

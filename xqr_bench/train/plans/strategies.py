@@ -51,11 +51,10 @@ class Hybrid(Strategy):
         if asked.mix == "batch":
             return super().languages(types, draws, asked)
         same = draws.same_language(len(types), asked.batch_size, asked.alpha)
-        query = np.empty(same.shape, dtype=np.int32)
-        passage = np.empty_like(query)
-        query[same] = passage[same] = draws.same(int(same.sum()))
-        query[~same], passage[~same] = draws.pairs(int((~same).sum()))
-        return query, passage
+        languages = np.empty((2, *same.shape), dtype=np.int32)
+        languages[:, same] = draws.same(int(same.sum()))
+        languages[:, ~same] = draws.pairs(int((~same).sum()))
+        return languages[0], languages[1]
 
 
 @strategy
