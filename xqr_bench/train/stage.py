@@ -11,18 +11,20 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
-from sentence_transformers import SentenceTransformerTrainer
+from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.sentence_transformer.losses import (
     CachedMultipleNegativesRankingLoss,
     MultipleNegativesRankingLoss,
 )
 from torch.utils.data import BatchSampler, DataLoader, Dataset
-from transformers import TrainerCallback
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
+from transformers.utils import logging
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import TrainingError, UsageError
@@ -38,16 +40,39 @@ from xqr_bench.train.workspace import TrainCache, count, on_cpu
 
 
 class Watch(TrainerCallback):  # type: ignore[misc]  # the library is not typed here
-    """Tells of progress and keeps models; stops a run whose loss is no number."""
+    """Tells of progress, keeps models, stops a run whose loss is no number.
 
-    def __init__(self, observe: Observer, keep_at: Collection[int], keep: Callable[[], None] | None) -> None:
-        self._observe, self._keep_at, self._keep = observe, frozenset(keep_at), keep
+    Checkpoints that were written whole it marks, with what the library's state does not carry over.
+
+    Args:
+        options: of the stage.
+        process: number of this process.
+        since: what an earlier start left: tokens of this process, seconds, updates at which the run went on.
+        keep: called when the number of updates done is one of `options.keep_at`.
+    """
+
+    def __init__(
+        self, options: StageOptions, process: int, since: dict[str, Any] | None, keep: Callable[[], None]
+    ) -> None:
+        self._observe, self._keep_at, self._keep = options.observe, frozenset(options.keep_at), keep
+        self._process, self._since = process, since or {"tokens": 0, "seconds": 0.0, "resumed_at": []}
+        self._begin = time.perf_counter()
         self._validation: float | None = None
+        self.resumed_at: list[int] = list(self._since["resumed_at"])
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all starts."""
+        return float(self._since["seconds"]) + time.perf_counter() - self._begin
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """The library restores the state of process 0 in every process: the tokens are each one's own."""
+        state.num_input_tokens_seen = int(self._since["tokens"])
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """After each update."""
         self._observe.advance(1)
-        if self._keep is not None and state.global_step in self._keep_at:
+        if state.global_step in self._keep_at:
             self._keep()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
@@ -66,43 +91,16 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # the library is not typed 
         """After a validation."""
         self._validation = metrics.get("eval_loss", self._validation)
 
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """After this process has written its part of a checkpoint."""
+        facts = {"tokens": state.num_input_tokens_seen, "seconds": self.seconds, "resumed_at": self.resumed_at}
+        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        write_text(marker(checkpoint, self._process), json.dumps(facts) + "\n")
+
 
 def marker(checkpoint: Path, process: int) -> Path:
     """The file that tells that a process has written its part of a checkpoint."""
     return checkpoint / f"complete-{process}.json"
-
-
-class Complete(TrainerCallback):  # type: ignore[misc]
-    """Marks checkpoints that were written whole, and carries over what the library's state does not.
-
-    Args:
-        process: number of this process.
-        since: what an earlier start left: tokens of this process, seconds, updates at which the run went on.
-    """
-
-    def __init__(self, process: int, since: dict[str, Any] | None) -> None:
-        self._process, self._since = process, since or {"tokens": 0, "seconds": 0.0, "resumed_at": []}
-        self._begin = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Wall time of all starts."""
-        return float(self._since["seconds"]) + time.perf_counter() - self._begin
-
-    @property
-    def resumed_at(self) -> list[int]:
-        """Updates at which the run went on."""
-        return list(self._since["resumed_at"])
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """The library restores the state of process 0 in every process: the tokens are each one's own."""
-        state.num_input_tokens_seen = int(self._since["tokens"])
-
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """After this process has written its part."""
-        facts = {"tokens": state.num_input_tokens_seen, "seconds": self.seconds, "resumed_at": self.resumed_at}
-        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        write_text(marker(checkpoint, self._process), json.dumps(facts) + "\n")
 
 
 # From planned texts to the inputs of a model, as torch's data loader asks for them.
@@ -116,25 +114,16 @@ def column_names(negatives: int) -> list[str]:
     return ["query", "passage", *(f"negative_{i + 1}" for i in range(negatives))]
 
 
-class Collator(Protocol):
-    """Turns the texts of a batch into a model's inputs, `<column>_<name of the input>` each."""
-
-    def __call__(self, batch: Batch) -> dict[str, Any]:  # noqa: D102
-        ...
+Collator = Callable[[Batch], dict[str, Any]]
+"""Turns the texts of a batch into a model's inputs, `<column>_<name of the input>` each."""
 
 
 class PlanDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
-    """The rows of a plan, numbered `step * batch + row`; asked for a batch at a time.
-
-    Attributes:
-        texts: the plan's texts.
-        collate: makes a model's inputs of a batch.
-    """
-
-    collate: Collator
+    """The rows of a plan, numbered `step * batch + row`; asked for a batch at a time."""
 
     def __init__(self, texts: PlannedTexts) -> None:
         self.texts = texts
+        self.collate: Collator | None = None
         self._size = texts.plan.batch_size
 
     def __len__(self) -> int:
@@ -165,46 +154,29 @@ class PlanSampler(BatchSampler):  # type: ignore[misc]
             yield list(range(first, first + self.batch_size))
 
 
-class TextCollator:
-    """Through the model's own preprocessing, with the library's own collator.
-
-    Args:
-        table: the texts.
-        library: a `SentenceTransformerDataCollator` with the prompts.
-    """
-
-    def __init__(self, table: TextTable, library: Any) -> None:
-        self._table, self._library = table, library
-
-    def __call__(self, batch: Batch) -> dict[str, Any]:
-        """Tokenise the texts of a batch."""
-        names = column_names(len(batch) - 2)
-        texts = [self._table.queries] + [self._table.passages] * (len(batch) - 1)
-        rows = [
-            {name: texts[column][number] for column, (name, number) in enumerate(zip(names, numbers, strict=True))}
-            for numbers in zip(*(column.tolist() for column in batch), strict=True)
-        ]
-        inputs: dict[str, Any] = self._library(rows)
-        masks = [inputs[f"{name}_attention_mask"] for name in names if f"{name}_attention_mask" in inputs]
-        inputs[TOKENS] = sum(int(mask.sum()) for mask in masks)
-        return inputs
+def text_inputs(table: TextTable, library: Any, batch: Batch) -> dict[str, Any]:
+    """Through the model's own preprocessing, by `library`, a `SentenceTransformerDataCollator` with the prompts."""
+    names = column_names(len(batch) - 2)
+    texts = [table.queries] + [table.passages] * (len(batch) - 1)
+    rows = [
+        {name: texts[column][number] for column, (name, number) in enumerate(zip(names, numbers, strict=True))}
+        for numbers in zip(*(column.tolist() for column in batch), strict=True)
+    ]
+    inputs: dict[str, Any] = library(rows)
+    masks = [inputs[f"{name}_attention_mask"] for name in names if f"{name}_attention_mask" in inputs]
+    inputs[TOKENS] = sum(int(mask.sum()) for mask in masks)
+    return inputs
 
 
-class StaticCollator:
+def static_inputs(queries: Tokens, passages: Tokens, batch: Batch) -> dict[str, Any]:
     """For models that are one embedding bag: texts were tokenised before, a batch is a look-up."""
-
-    def __init__(self, queries: Tokens, passages: Tokens) -> None:
-        self._queries, self._passages = queries, passages
-
-    def __call__(self, batch: Batch) -> dict[str, Any]:
-        """Look up the subwords of a batch."""
-        inputs: dict[str, Any] = {TOKENS: 0}
-        for column, (name, numbers) in enumerate(zip(column_names(len(batch) - 2), batch, strict=True)):
-            ids, offsets = (self._passages if column else self._queries).batch(numbers)
-            inputs[f"{name}_input_ids"] = torch.from_numpy(ids)
-            inputs[f"{name}_offsets"] = torch.from_numpy(offsets)
-            inputs[TOKENS] += len(ids)
-        return inputs
+    inputs: dict[str, Any] = {TOKENS: 0}
+    for column, (name, numbers) in enumerate(zip(column_names(len(batch) - 2), batch, strict=True)):
+        ids, offsets = (passages if column else queries).batch(numbers)
+        inputs[f"{name}_input_ids"] = torch.from_numpy(ids)
+        inputs[f"{name}_offsets"] = torch.from_numpy(offsets)
+        inputs[TOKENS] += len(ids)
+    return inputs
 
 
 # sentence-transformers' trainer, fed by a batch plan.
@@ -283,13 +255,13 @@ def complete_checkpoint(folder: Path, processes: int) -> Path | None:
 
     Later ones, half-written when the run was killed, are removed.
     """
-    found = sorted(
-        (path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdecimal()),
-        key=lambda path: int(path.name.removeprefix("checkpoint-")),
-    )
-    while found and not all(marker(found[-1], process).is_file() for process in range(processes)):
-        shutil.rmtree(found.pop())
-    return found[-1] if found else None
+    updates = [path.name.removeprefix("checkpoint-") for path in folder.glob("checkpoint-*")]
+    for update in sorted((int(update) for update in updates if update.isdecimal()), reverse=True):
+        checkpoint = folder / f"checkpoint-{update}"
+        if all(marker(checkpoint, process).is_file() for process in range(processes)):
+            return checkpoint
+        shutil.rmtree(checkpoint)
+    return None
 
 
 @dataclass(frozen=True)
@@ -382,18 +354,17 @@ def run_stage(model: Any, texts: PlannedTexts, options: StageOptions, cache: Tra
 
 def _run(model: Any, texts: PlannedTexts, options: StageOptions, folder: Path, cache: TrainCache) -> Outcome:
     from accelerate import PartialState
-    from transformers import EarlyStoppingCallback, PrinterCallback
 
     recipe, processes = options.recipe, count(options.device)
     arguments = _arguments(model, options, folder, texts.plan.steps, processes)
     with PartialState().main_process_first():  # the first may remove half of a checkpoint
         start = complete_checkpoint(folder, processes)
-    before = 0 if start is None else int(start.name.removeprefix("checkpoint-"))
     since = None
     if start is not None:
+        before = int(start.name.removeprefix("checkpoint-"))
         since = strict_json.read(marker(start, arguments.process_index))
         since["resumed_at"] = [*since["resumed_at"], before]
-    complete = Complete(arguments.process_index, since)
+        options.observe.advance(before)
 
     def so_far(best: int | None = None) -> Outcome:
         log = trainer.state.log_history
@@ -404,14 +375,18 @@ def _run(model: Any, texts: PlannedTexts, options: StageOptions, folder: Path, c
             validation=[(entry["step"], round(entry["eval_loss"], 6)) for entry in log if "eval_loss" in entry],
             stopped_early=trainer.state.global_step < texts.plan.steps,
             best_update=best,
-            seconds=round(complete.seconds, 3),
-            resumed_at=complete.resumed_at,
+            seconds=round(watch.seconds, 3),
+            resumed_at=list(watch.resumed_at),
             processes=processes,
             gathered=gathered,
             device=str(arguments.device),
         )
 
-    keep = options.keep
+    def keep() -> None:
+        if options.keep is not None:
+            options.keep(so_far())
+
+    watch = Watch(options, arguments.process_index, since, keep)
     gathered = options.gather and processes > 1
     train = PlanDataset(texts)
     validate = None if options.validation is None else PlanDataset(options.validation)
@@ -423,18 +398,12 @@ def _run(model: Any, texts: PlannedTexts, options: StageOptions, folder: Path, c
         eval_dataset=validate,
         loss=info_nce(model, recipe.temperature, mini_batch=recipe.mini_batch, gather=gathered),
         evaluator=options.evaluator,
-        callbacks=[
-            complete,
-            Watch(options.observe, options.keep_at, None if keep is None else lambda: keep(so_far())),
-            *([EarlyStoppingCallback(recipe.patience)] if options.stops else []),
-        ],
+        callbacks=[watch, *([EarlyStoppingCallback(recipe.patience)] if options.stops else [])],
     )
     trainer.remove_callback(PrinterCallback)
     for dataset in (train, validate):
         if dataset is not None:
-            dataset.collate = _collator(model, dataset.texts, recipe, trainer.data_collator, cache)
-    if before:
-        options.observe.advance(before)
+            dataset.collate = _collator(model, dataset.texts.table, recipe, trainer.data_collator, cache)
     trainer.train(resume_from_checkpoint=None if start is None else str(start))
     best = trainer.state.best_global_step if options.stops else None
     if best is not None:  # the library only logs it when it cannot load them
@@ -447,16 +416,13 @@ def _sum(trainer: Any, number: int) -> int:
     """A number of each process, summed."""
     if trainer.accelerator.num_processes == 1:
         return number
-    import torch
-
     return int(trainer.accelerator.reduce(torch.tensor(number, device=trainer.accelerator.device), "sum"))
 
 
 def _arguments(model: Any, options: StageOptions, folder: Path, steps: int, processes: int) -> Any:
-    import torch
-    from sentence_transformers import SentenceTransformerTrainingArguments
-
     recipe, stops = options.recipe, options.stops
+    query, *passages = column_names(recipe.negatives)
+    routes = any(type(module).__name__ == "Router" for module in model)  # a path for queries and one for documents
     watched = options.validation is not None or options.evaluator is not None
     if recipe.precision == "fp16" and (options.device == "cpu" or not torch.cuda.is_available()):
         raise UsageError("--precision fp16 needs a CUDA device", remedy="use bf16 or fp32 here")
@@ -475,8 +441,8 @@ def _arguments(model: Any, options: StageOptions, folder: Path, steps: int, proc
         fp16=recipe.precision == "fp16",
         seed=options.seed,
         use_cpu=on_cpu(options.device),
-        prompts=_by_column(recipe, recipe.query_prompt, recipe.passage_prompt),
-        router_mapping=_by_column(recipe, "query", "document") if _has_routes(model) else {},
+        prompts={query: recipe.query_prompt, **dict.fromkeys(passages, recipe.passage_prompt)},
+        router_mapping={query: "query", **dict.fromkeys(passages, "document")} if routes else {},
         eval_strategy="steps" if watched else "no",
         eval_steps=recipe.validate_every if watched else None,
         save_strategy="steps" if every else "no",
@@ -500,38 +466,22 @@ def _arguments(model: Any, options: StageOptions, folder: Path, steps: int, proc
     return arguments
 
 
-def _by_column(recipe: Recipe, of_queries: str, of_passages: str) -> dict[str, str]:
-    """A value for each column of a batch."""
-    names = column_names(recipe.negatives)
-    return {name: of_passages if column else of_queries for column, name in enumerate(names)}
-
-
-def _has_routes(model: Any) -> bool:
-    """Whether the model has a path for queries and one for documents."""
-    return any(type(module).__name__ == "Router" for module in model)
-
-
-def _collator(model: Any, texts: PlannedTexts, recipe: Recipe, library: Any, cache: TrainCache) -> Collator:
+def _collator(model: Any, table: TextTable, recipe: Recipe, library: Any, cache: TrainCache) -> Collator:
     """Through the library, or for static models from tokens that are made once."""
-    table = texts.table
     if not is_static(model):
-        return TextCollator(table, library)
+        return partial(text_inputs, table, library)
     tokenizer = model[0].tokenizer
     vocabulary = vocabulary_digest(tokenizer)
-
-    def tokens(found: tuple[str, ...], prompt: str) -> Tokens:
-        key = (vocabulary, prompt, found)
-        return cache.get("tokens", key, lambda: Tokens(tokenizer, found, prompt))
-
-    return StaticCollator(tokens(table.queries, recipe.query_prompt), tokens(table.passages, recipe.passage_prompt))
+    queries, passages = (
+        cache.get("tokens", (vocabulary, prompt, texts), partial(Tokens, tokenizer, texts, prompt))
+        for texts, prompt in ((table.queries, recipe.query_prompt), (table.passages, recipe.passage_prompt))
+    )
+    return partial(static_inputs, queries, passages)
 
 
 @contextmanager
 def _isolated() -> Iterator[None]:
     """Put global random states and the libraries' verbosity back afterwards."""
-    import torch
-    from transformers.utils import logging
-
     states = random.getstate(), np.random.get_state(), torch.random.get_rng_state()
     verbosity = logging.get_verbosity()
     try:
