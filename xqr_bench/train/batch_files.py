@@ -13,7 +13,7 @@ import numpy as np
 from xqr_bench.core import strict_parquet
 from xqr_bench.core.errors import DataError
 from xqr_bench.core.files import atomic_path
-from xqr_bench.train.types import BATCH_TYPES, BatchPlan, ParallelData
+from xqr_bench.train.types import BATCH_TYPES, ROW_ARRAYS, BatchPlan, ParallelData
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 # A plan as a table: in memory for looking at, in a Parquet file for keeping.
 
 FORMAT = "xqr-bench-batch-plan-1"
-_TABLES = ("data_set", "question", "passage_question", "query_language", "passage_language")
 _KEY = b"xqr-bench"
 
 
@@ -36,7 +35,7 @@ def to_frame(plan: BatchPlan, data: Sequence[ParallelData] | None = None) -> pd.
     import pandas as pd
 
     steps, size = plan.question.shape
-    flat: dict[str, Any] = {name: getattr(plan, name).reshape(-1) for name in _TABLES}
+    flat: dict[str, Any] = {name: getattr(plan, name).reshape(-1) for name in ROW_ARRAYS}
     frame = pd.DataFrame(
         {
             "step": np.repeat(np.arange(steps), size),
@@ -64,7 +63,7 @@ def save_plan(plan: BatchPlan, path: Path) -> Path:
     columns = {
         "step": pa.array(np.repeat(np.arange(steps, dtype=np.int32), size)),
         "type": pa.array(np.repeat(plan.types, size)),
-        **{name: pa.array(getattr(plan, name).reshape(-1)) for name in _TABLES},
+        **{name: pa.array(getattr(plan, name).reshape(-1)) for name in ROW_ARRAYS},
     }
     about = {
         "format": FORMAT,
@@ -95,7 +94,7 @@ def load_plan(path: Path) -> BatchPlan:
         table = strict_parquet.read(path, _known_columns, key=_KEY)
         about = table.facts
         shape = (about["steps"], about["batch_size"])
-        tables = {name: table.numbers(name, np.int32).reshape(shape) for name in _TABLES}
+        tables = {name: table.numbers(name, np.int32).reshape(shape) for name in ROW_ARRAYS}
         types = table.numbers("type", np.int8).reshape(shape)[:, 0]
     except (OSError, LookupError, TypeError, ValueError) as error:
         raise DataError(
@@ -133,7 +132,7 @@ def _known_columns(about: dict[str, Any]) -> dict[str, strict_parquet.Kind]:
         or not isinstance(about.get("arguments"), dict)
     ):
         raise ValueError(f"its facts are not those of the format {FORMAT!r}")
-    return dict.fromkeys(["step", "type", *_TABLES], "integer")
+    return dict.fromkeys(["step", "type", *ROW_ARRAYS], "integer")
 
 
 # What a plan is made of: the figures that a training record keeps.
@@ -194,8 +193,8 @@ def plan_statistics(plan: BatchPlan, data: Sequence[ParallelData], updates: int 
 
     n = plan.steps if updates is None else max(0, min(updates, plan.steps))
     types = plan.types[:n]
-    frame = pd.DataFrame({name: getattr(plan, name)[:n].reshape(-1) for name in _TABLES})
-    repeats = frame.groupby(list(_TABLES), sort=False).size().reset_index(name="rows")
+    frame = pd.DataFrame({name: getattr(plan, name)[:n].reshape(-1) for name in ROW_ARRAYS})
+    repeats = frame.groupby(list(ROW_ARRAYS), sort=False).size().reset_index(name="rows")
     uses = frame.groupby(["data_set", "question"], sort=False).size().to_numpy()
     same_kinds = int((repeats.query_language == repeats.passage_language).sum())
     same, rows = int((frame.query_language == frame.passage_language).sum()), len(frame)

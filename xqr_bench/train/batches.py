@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -272,59 +273,43 @@ def find_conflicts(data: ParallelData) -> Conflicts:
     are taken for equal about once in 10^19 pairs, which only puts a row into a later batch.
     """
     n = data.n_questions
-    kinds = {"key": data.relevant_keys, "passage": _columns(data.passages, n), "query": _columns(data.queries, n)}
-    owners, hashes = zip(*(_hashes(kind, rows) for kind, rows in kinds.items()), strict=True)
-    owner, value = _distinct(np.concatenate(owners), np.concatenate(hashes))
-    no_owner, no_value = _distinct(*_hashes("passage", _negatives(data, n)))
-    keys, inverse, counts = np.unique(value, return_inverse=True, return_counts=True)
-    needed = (counts > 1) | np.isin(keys, no_value)
+    kinds: dict[str, Iterable[Iterable[str]]] = {
+        "key": data.relevant_keys,
+        "passage": zip(*data.passages, strict=True),
+        "query": zip(*data.queries, strict=True),
+    }
+    owned = pd.concat([_hashes(kind, rows) for kind, rows in kinds.items()]).drop_duplicates()
+    negatives = (chain.from_iterable(texts) for texts in zip(*data.negatives or (), strict=True))
+    wrong = _hashes("passage", negatives).drop_duplicates()
+    keys, inverse, counts = np.unique(owned.value, return_inverse=True, return_counts=True)
+    needed = (counts > 1) | np.isin(keys, wrong.value)
     number = np.cumsum(needed) - 1 + n  # 0 .. n-1 are the questions themselves
     stays = needed[inverse]
-    position = np.clip(np.searchsorted(keys, no_value), 0, max(len(keys) - 1, 0))
-    known = keys[position] == no_value
+    wrong = wrong[np.isin(wrong.value, keys)]
     everyone = np.arange(n)
     return Conflicts(
-        _ragged(np.concatenate([everyone, owner[stays]]), np.concatenate([everyone, number[inverse][stays]]), n),
-        _ragged(no_owner[known], number[position[known]], n),
+        _ragged(np.concatenate([everyone, owned.owner[stays]]), np.concatenate([everyone, number[inverse][stays]]), n),
+        _ragged(wrong.owner.to_numpy(), number[np.searchsorted(keys, wrong.value)], n),
         n + int(needed.sum()),
     )
 
 
-def _columns(table: tuple[tuple[str, ...], ...], n: int) -> list[tuple[str, ...]]:
-    return list(zip(*table, strict=True)) if table else [()] * n
-
-
-def _negatives(data: ParallelData, n: int) -> list[tuple[str, ...]]:
-    if data.negatives is None:
-        return [()] * n
-    return [tuple(text for column in data.negatives for text in column[row]) for row in range(n)]
-
-
-def _hashes(kind: str, rows: Sequence[tuple[str, ...]]) -> tuple[IntArray, IntArray]:
+def _hashes(kind: str, rows: Iterable[Iterable[str]]) -> pd.DataFrame:
     """Owner and hash of each text that is not empty."""
-    owner = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
-    texts = np.array([text for row in rows for text in row], dtype=object)
-    if not len(texts):
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.uint64)  # type: ignore[return-value]
-    filled = texts != ""
-    values = pd.util.hash_array(texts[filled], hash_key=kind.ljust(16, "-"), categorize=False)
-    return owner[filled], values
-
-
-def _distinct(owner: IntArray, value: IntArray) -> tuple[IntArray, IntArray]:
-    """Each (owner, value) once."""
-    order = np.lexsort((value, owner))
-    owner, value = owner[order], value[order]
-    first = np.ones(len(owner), dtype=bool)
-    first[1:] = (owner[1:] != owner[:-1]) | (value[1:] != value[:-1])
-    return owner[first], value[first]
+    owned = [(owner, text) for owner, row in enumerate(rows) for text in row if text]
+    texts = np.array([text for _, text in owned], dtype=object)
+    values = pd.util.hash_array(texts, hash_key=kind.ljust(16, "-"), categorize=False)
+    return pd.DataFrame({"owner": np.array([owner for owner, _ in owned], dtype=np.int64), "value": values})
 
 
 def _ragged(owner: IntArray, value: IntArray, n: int) -> Ragged:
     order = np.argsort(owner, kind="stable")
-    offsets = np.zeros(n + 1, dtype=np.int64)
-    np.cumsum(np.bincount(owner, minlength=n), out=offsets[1:])
-    return Ragged(offsets, value[order].astype(np.int32))
+    return Ragged(_offsets(np.bincount(owner, minlength=n)), value[order].astype(np.int32))
+
+
+def _offsets(sizes: IntArray) -> IntArray:
+    """Where each part of so many values begins, and where the last ends."""
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
 # Groups of questions that are in the same languages, and which groups serve which language pair.
@@ -355,14 +340,12 @@ def group_questions(allowed: NDArray[np.bool_], use: FloatArray, shares: FloatAr
         target: FloatArray = np.bincount(group, weights=use, minlength=len(kinds)).astype(np.float64)
         weights[cross] = _fitted(weights[cross], shares.reshape(-1)[cross], target)
     pairs, groups = np.nonzero(by_pair)
-    pair_offsets = np.concatenate([[0], np.cumsum(by_pair.sum(axis=1))]).astype(np.int64)
-    chosen = weights[pairs, groups]
     return Groups(
-        offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        offsets=_offsets(sizes),
         members=np.argsort(group, kind="stable").astype(np.int32),
-        pair_offsets=pair_offsets,
+        pair_offsets=_offsets(by_pair.sum(axis=1)),
         pair_groups=groups.astype(np.int32),
-        pair_weights=chosen / weights.sum(axis=1)[pairs],
+        pair_weights=weights[pairs, groups] / weights.sum(axis=1)[pairs],
     )
 
 
@@ -400,8 +383,7 @@ def allowed_pairs(data: ParallelData, partners: Int32 | None = None) -> NDArray[
     n, k = has.shape
     both = has[:, :, None] & has[:, None, :]
     if partners is not None:
-        own = (partners[:, :, None] == np.arange(k)) | np.eye(k, dtype=bool)
-        both = both & own
+        both &= (partners[:, :, None] == np.arange(k)) | np.eye(k, dtype=bool)
     return both.reshape(n, k * k)
 
 
@@ -460,12 +442,12 @@ def pair_shares(data: ParallelData) -> FloatArray:
         UsageError: no shares of the pairs that exist are equal for all languages.
     """
     has = data.has.astype(np.int64)
-    shared = has.T @ has
-    np.fill_diagonal(shared, 0)
-    shares: FloatArray = (shared > 0).astype(np.float64)
+    possible = has.T @ has > 0
+    np.fill_diagonal(possible, False)
+    shares: FloatArray = possible.astype(np.float64)
     n = len(data.languages)
-    if (shared > 0).sum() < n * (n - 1):
-        shares = np.where(_in_a_cover(shared > 0), shares, 0.0)
+    if possible.sum() < n * (n - 1):
+        shares = np.where(_in_a_cover(possible), shares, 0.0)
         for _ in range(10_000):
             with np.errstate(invalid="ignore", divide="ignore"):
                 shares = shares / shares.sum(axis=1, keepdims=True)
@@ -473,9 +455,7 @@ def pair_shares(data: ParallelData) -> FloatArray:
             if not np.abs(shares.sum(axis=1) - 1).max() > 1e-12:
                 break
         if not (np.abs(shares.sum(axis=1) - 1) < 1e-9).all():
-            lack = [
-                f"{data.languages[a]}-{data.languages[b]}" for a, b in np.argwhere(np.triu(shared == 0, 1)).tolist()
-            ]
+            lack = [f"{data.languages[a]}-{data.languages[b]}" for a, b in np.argwhere(np.triu(~possible, 1)).tolist()]
             raise UsageError(
                 f"{data.name}: no choice of language pairs gives each language the same share of queries and passages",
                 found=f"no question in common: {', '.join(lack[:8])}{', ...' if len(lack) > 8 else ''}",
@@ -501,7 +481,9 @@ def make_plan(data: ParallelData | Sequence[ParallelData], asked: PlanRequest) -
     check_data(sets, asked)
     codes = tuple(dict.fromkeys(code for one in sets for code in one.languages))
     types = asked.rules.types(asked)
-    source = _data_sets(sets, asked)
+    sizes = np.cumsum([one.n_questions for one in sets])
+    uniform = generator(asked.seed, Stream.DATA_SET).random(asked.steps)
+    source = np.searchsorted(sizes[:-1], uniform * sizes[-1], side="right").astype(np.int32)
     shape = (asked.steps, asked.batch_size)
     question, passage, query_language, passage_language = (np.empty(shape, dtype=np.int32) for _ in range(4))
     for number, one in enumerate(sets):
@@ -528,13 +510,6 @@ def make_plan(data: ParallelData | Sequence[ParallelData], asked: PlanRequest) -
     )
 
 
-def _data_sets(data: Sequence[ParallelData], asked: PlanRequest) -> Int32:
-    """The data set of each batch, in proportion to its questions, int32 `[steps]`."""
-    sizes = np.cumsum([one.n_questions for one in data])
-    uniform = generator(asked.seed, Stream.DATA_SET).random(asked.steps)
-    return np.asarray(np.searchsorted(sizes[:-1], uniform * sizes[-1], side="right"), dtype=np.int32)
-
-
 def _rows(
     data: ParallelData, number: int, types: NDArray[np.int8], asked: PlanRequest
 ) -> tuple[Int32, Int32, Int32, Int32]:
@@ -542,8 +517,7 @@ def _rows(
     shares = pair_shares(data) if asked.alpha < 1 else None
     draws = LanguageDraws(asked.seed, number, len(data.languages), shares)
     query, passage = asked.rules.languages(types, draws, asked)
-    limited = asked.distinct_pairs == "as-monolingual"
-    partners = choose_partners(data, asked.seed, number) if limited else None
+    partners = choose_partners(data, asked.seed, number) if asked.distinct_pairs == "as-monolingual" else None
     # where every question is in every language the questions come first: they stay the same in every plan
     alike = data.fully_parallel
     groups = group_questions(allowed_pairs(data, None if alike else partners), even_use(data), shares)
@@ -556,29 +530,24 @@ def _rows(
             for stream in (Stream.QUESTIONS, Stream.SHUFFLED_PASSAGES)
         ]
     )
-    questions = np.empty(pairs.shape, dtype=np.int32)
-    passages = np.empty(pairs.shape, dtype=np.int32)
+    questions, passages = np.empty((2, *pairs.shape), dtype=np.int32)
     failed = take_questions(pairs, second, seeds, groups, find_conflicts(data), questions, passages)
     if failed >= 0:
         raise _cannot_fill(data, failed, pairs, second)
     if alike and partners is not None:
-        cross = query != passage
-        passage = np.where(cross, partners[questions, query], passage).astype(np.int32)
+        passage = np.where(query != passage, partners[questions, query], passage).astype(np.int32)
     return questions, passages, query, passage
 
 
 def _cannot_fill(data: ParallelData, failed: int, pairs: Int32, second: Int32) -> UsageError:
     size = pairs.shape[1]
-    batch, rest = divmod(failed, 2 * size)
-    draw, place = divmod(rest, size)
-    pair = int((pairs if draw == 0 else second)[batch, place])
-    a, b = (data.languages[index] for index in divmod(pair, len(data.languages)))
-    both = int((data.has[:, data.language_index[a]] & data.has[:, data.language_index[b]]).sum())
-    where = f"in {a}" if a == b else f"in {a} and {b}"
-    what = "questions" if draw == 0 else "shuffled passages"
+    batch, draw, place = np.unravel_index(failed, (len(pairs), 2, size))
+    columns = divmod(int((second if draw else pairs)[batch, place]), len(data.languages))
+    both = int(data.has[:, columns].all(axis=1).sum())
+    where = "in " + " and ".join(dict.fromkeys(data.languages[column] for column in columns))
     return UsageError(
         f"{data.name}: a batch of {size} cannot be filled without false negatives: after {place} rows no further "
-        f"{what.removesuffix('s')} {where} fits",
+        f"{'shuffled passage' if draw else 'question'} {where} fits",
         found=f"{both} questions {where}; questions of one sentence or of equal texts never stand in one batch",
         remedy="use a smaller batch, more data, or fewer languages",
     )

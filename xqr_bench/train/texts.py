@@ -22,35 +22,24 @@ class TextTable:
         queries: distinct query texts.
         passages: distinct passage texts, hard negatives among them.
         query_numbers, passage_numbers: one array a data set, int32 `[languages, questions]`, -1 where absent.
-        negative_numbers: likewise, each row's hard negatives as numbers of `passages`; None where no data has any.
     """
 
     queries: tuple[str, ...]
     passages: tuple[str, ...]
     query_numbers: tuple[Int32, ...]
     passage_numbers: tuple[Int32, ...]
-    negative_numbers: tuple[tuple[tuple[tuple[int, ...], ...], ...] | None, ...]
 
     @classmethod
     def of(cls, data: Sequence[ParallelData]) -> TextTable:
         """Number the texts, in the order they stand in the data."""
         queries: dict[str, int] = {}
         passages: dict[str, int] = {}
-        return cls(
-            query_numbers=tuple(_numbers(part.queries, queries) for part in data),
-            passage_numbers=tuple(_numbers(part.passages, passages) for part in data),
-            negative_numbers=tuple(
-                None
-                if part.negatives is None
-                else tuple(
-                    tuple(tuple(passages.setdefault(text, len(passages)) for text in texts) for texts in column)
-                    for column in part.negatives
-                )
-                for part in data
-            ),
-            queries=tuple(queries),
-            passages=tuple(passages),
-        )
+        query_numbers = tuple(_numbers(part.queries, queries) for part in data)
+        passage_numbers = tuple(_numbers(part.passages, passages) for part in data)
+        for part in data:
+            for text in (text for column in part.negatives or () for texts in column for text in texts):
+                passages.setdefault(text, len(passages))
+        return cls(tuple(queries), tuple(passages), query_numbers, passage_numbers)
 
 
 def _numbers(columns: Sequence[Sequence[str]], numbers: dict[str, int]) -> Int32:
@@ -81,50 +70,42 @@ class PlannedTexts:
         self._columns = [
             np.array([part.language_index.get(code, -1) for code in plan.languages], dtype=np.int32) for part in data
         ]
-        self._negatives = self._choose(data, negatives) if negatives else None
+        self._negatives = self._choose(negatives) if negatives else None
 
     def __len__(self) -> int:
         return self.plan.steps
 
     def batch(self, step: int, rows: slice = slice(None)) -> Batch:
         """Numbers of the texts of these rows of the batch of `step`."""
-        queries = np.empty(self.plan.batch_size, dtype=np.int32)
-        passages = np.empty_like(queries)
-        sets = self.plan.data_set[step]
-        for number in np.unique(sets):
-            at = np.flatnonzero(sets == number)
+        plan, table = self.plan, self.table
+        queries, passages = np.empty((2, plan.batch_size), dtype=np.int32)
+        for number in np.unique(plan.data_set[step]):
+            at = np.flatnonzero(plan.data_set[step] == number)
             columns = self._columns[number]
-            queries[at] = self.table.query_numbers[number][
-                columns[self.plan.query_language[step, at]], self.plan.question[step, at]
-            ]
-            passages[at] = self.table.passage_numbers[number][
-                columns[self.plan.passage_language[step, at]], self.plan.passage_question[step, at]
-            ]
-        numbers: list[Int32] = [queries, passages]
-        if self._negatives is not None:
-            numbers += list(self._negatives[step].T)
-        return tuple(column[rows] for column in numbers)
+            for texts, numbers, language, question in (
+                (queries, table.query_numbers, plan.query_language, plan.question),
+                (passages, table.passage_numbers, plan.passage_language, plan.passage_question),
+            ):
+                texts[at] = numbers[number][columns[language[step, at]], question[step, at]]
+        negatives = () if self._negatives is None else self._negatives[step].T
+        return tuple(column[rows] for column in (queries, passages, *negatives))
 
-    def _choose(self, data: Sequence[ParallelData], wanted: int) -> Int32:
-        """The first `wanted` hard negatives of each row; the plan sees to it that they answer no other row.
+    def _choose(self, wanted: int) -> Int32:
+        """The first `wanted` hard negatives of each row, int32 `[steps, batch, wanted]`.
 
-        Returns:
-            int32 `[steps, batch, wanted]`.
+        The plan sees to it that they answer no other row.
         """
+        numbers = {text: number for number, text in enumerate(self.table.passages)}
         chosen = np.empty((self.plan.steps, self.plan.batch_size, wanted), dtype=np.int32)
         for step in range(self.plan.steps):
-            for i, row in enumerate(self.plan.take(step)):
-                part, table = data[row.data_set], self.table.negative_numbers[row.data_set]
-                negatives = (
-                    () if table is None else table[part.language_index[row.passage_language]][row.passage_question]
-                )
-                if len(negatives) < wanted:
+            for i, pair in enumerate(self.plan.pairs(step, self.data)):
+                if len(pair.negatives) < wanted:
                     raise UsageError(
-                        f"{part.name} has {len(negatives)} hard negatives for the question "
-                        f"{part.ids[row.passage_question]} in {row.passage_language}, not {wanted}",
-                        remedy=f"give --negatives {len(negatives)}, or add negatives to the data",
+                        f"{self.plan.data_names[self.plan.data_set[step, i]]} has {len(pair.negatives)} hard negatives "
+                        f"for the passage of {pair.question_id} in {pair.passage_language}, not {wanted}",
+                        remedy=f"give --negatives {len(pair.negatives)}, or add negatives to the data",
                     )
-                chosen[step, i] = negatives[:wanted]
+                chosen[step, i] = [numbers[text] for text in pair.negatives[:wanted]]
         return chosen
 
 

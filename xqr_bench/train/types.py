@@ -88,11 +88,7 @@ class ParallelData:
     @cached_property
     def has(self) -> NDArray[np.bool_]:
         """Which question is in which language, bool `[questions, languages]`."""
-        return (
-            np.array([[bool(text) for text in column] for column in self.queries], dtype=bool)
-            .reshape(len(self.languages), self.n_questions)
-            .T
-        )
+        return np.array([[bool(text) for text in column] for column in self.queries], dtype=bool).T
 
     @property
     def fully_parallel(self) -> bool:
@@ -162,6 +158,10 @@ class PlanRow(NamedTuple):
     passage_language: str
 
 
+ROW_ARRAYS = PlanRow._fields
+"""The arrays of a plan that have a value for each row."""
+
+
 @dataclass(frozen=True)
 class BatchPlan:
     """Which question, query language and passage language stand in each row of each batch.
@@ -212,13 +212,9 @@ class BatchPlan:
 
     def row(self, step: int, i: int) -> PlanRow:
         """Row `i` of the batch of `step`."""
-        return PlanRow(
-            int(self.data_set[step, i]),
-            int(self.question[step, i]),
-            int(self.passage_question[step, i]),
-            self.languages[self.query_language[step, i]],
-            self.languages[self.passage_language[step, i]],
-        )
+        part, question, passage, *languages = (int(getattr(self, name)[step, i]) for name in ROW_ARRAYS)
+        of_query, of_passage = (self.languages[index] for index in languages)
+        return PlanRow(part, question, passage, of_query, of_passage)
 
     def take(self, step: int) -> list[PlanRow]:
         """All rows of the batch of `step`."""
@@ -232,14 +228,7 @@ class BatchPlan:
         """SHA-256 of the rows and of the data they point into; equal plans have equal digests."""
         state = hashlib.sha256()
         state.update("\0".join(["batch-plan-1", *self.data_digests, "", *self.languages]).encode())
-        for array in (
-            self.types,
-            self.data_set,
-            self.question,
-            self.passage_question,
-            self.query_language,
-            self.passage_language,
-        ):
+        for array in (self.types, *(getattr(self, name) for name in ROW_ARRAYS)):
             state.update(repr(array.shape).encode())
             state.update(np.ascontiguousarray(array, dtype="<i4").tobytes())
         return state.hexdigest()
