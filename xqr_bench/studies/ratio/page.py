@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from xqr_bench.board.site.build import MorePage
 from xqr_bench.board.site.html import TICKS, asset, drawing, line, render, words
 from xqr_bench.core.files import write_text
 from xqr_bench.report.numbers import number, signed
-from xqr_bench.report.table import Table
 from xqr_bench.studies.ratio.form import MAIN, Condition, Ratios, Score
 from xqr_bench.studies.ratio.tables import SHORT, Curve, condition_tables, curve, origins, sentences, study_tables
 
@@ -22,41 +20,6 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BELOW = 300, 150, 46, 8, 8, 24
 VIEWS = ("raw", "centred")
 PARTS = {"all": "All languages", "group": "Groups of languages", "language": "Query languages"}
 _PART_OF = {"all": "all", "level": "group", "group": "group", "language": "language"}
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A drawing and what it shows."""
-
-    title: str
-    drawing: Markup
-
-
-@dataclass(frozen=True)
-class Block:
-    """Panels that are chosen together."""
-
-    measure: str
-    part: str
-    kind: str
-    panels: list[Panel]
-
-    @property
-    def title(self) -> str:
-        """As a heading."""
-        kind = "minus alpha .5" if self.kind == "difference" else "score"
-        return f"{self.measure}, {PARTS[self.part].lower()}: {kind}"
-
-
-@dataclass(frozen=True)
-class Section:
-    """What the page shows of a condition."""
-
-    condition: Condition
-    said: list[str]
-    origins: list[tuple[str, str]]
-    blocks: list[Block]
-    tables: list[Table]
 
 
 def ratio_page(study: Ratios) -> MorePage:
@@ -84,52 +47,54 @@ def _render(study: Ratios, **common: Any) -> str:
         "ratio.html.jinja",
         script=asset("ratio.js"),
         study=study,
-        sections=[_section(study, one) for one in study.conditions],
+        sections=[
+            {
+                "condition": one,
+                "said": sentences(study, one),
+                "origins": origins(study, one),
+                "blocks": list(_blocks(one)),
+                "tables": condition_tables(study, one),
+            }
+            for one in study.conditions
+        ],
         parts=PARTS,
         tables=study_tables(study),
         **common,
     )
 
 
-def _section(study: Ratios, condition: Condition) -> Section:
-    return Section(
-        condition,
-        sentences(study, condition),
-        origins(study, condition),
-        list(_blocks(condition)),
-        condition_tables(study, condition),
-    )
-
-
-def _blocks(condition: Condition) -> Iterator[Block]:
+def _blocks(condition: Condition) -> Iterator[dict[str, Any]]:
+    """Panels that are chosen together: a measure of some languages, as it is or its difference from alpha .5."""
     view = condition.view()
     if view is None:
         return
     names = {one.code: f"{one.name} {one.code} ({one.level})" for one in condition.languages}
     for key in MAIN:
-        for part in PARTS:
+        for part, languages in PARTS.items():
             scores = [one for one in view.scores if (one.setting, one.metric) == key and _PART_OF[one.part] == part]
-            for kind in ("score", "difference"):
-                panels = [
-                    panel
-                    for score in scores
-                    if (panel := _panel(condition, score, kind, names.get(score.name, score.name))) is not None
-                ]
+            for kind, words_of_kind in (("score", "score"), ("difference", "minus alpha .5")):
+                panels = []
+                for score in scores:
+                    title = names.get(score.name, score.name) or "all languages"
+                    drawn = _drawn(condition, score, kind, title)
+                    if drawn is not None:
+                        panels.append({"title": title, "drawing": drawn})
                 if panels:
-                    yield Block(SHORT[key], part, kind, panels)
+                    title = f"{SHORT[key]}, {languages.lower()}: {words_of_kind}"
+                    yield {"measure": SHORT[key], "part": part, "kind": kind, "title": title, "panels": panels}
 
 
-def _panel(condition: Condition, score: Score, kind: str, name: str) -> Panel | None:
+def _drawn(condition: Condition, score: Score, kind: str, title: str) -> Markup | None:
+    """The curves of a score, raw and centred; None: there are none."""
     curves: dict[str, Curve] = {}
-    for view in VIEWS:
-        shown = condition.view(view)
-        same = None if shown is None else shown.score(score.setting, score.metric, score.part, score.name)
+    for name in VIEWS:
+        view = condition.view(name)
+        same = None if view is None else view.score(score.setting, score.metric, score.part, score.name)
         made = curve(condition, same, minus=kind == "difference")
         if made is not None and len(made.alphas) > 1:
-            curves[view] = made
-    title = name or "all languages"
+            curves[name] = made
     label = f"{condition.name}, {SHORT[score.setting, score.metric]}, {title}, against alpha"
-    return Panel(title, draw(curves, label, difference=kind == "difference")) if curves else None
+    return draw(curves, label, difference=kind == "difference") if curves else None
 
 
 def draw(curves: dict[str, Curve], label: str, *, difference: bool) -> Markup:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from xqr_bench.report.charts import BLUE, COLOURS, DARK, DARK_GREY, drawing, estimate, legend, named_rows, save
-from xqr_bench.studies.ratio.form import BASE_ARM, MAIN, Condition, Part, Score, View
-from xqr_bench.studies.ratio.tables import SHORT, Curve, curve
+from xqr_bench.studies.ratio.form import BASE_ARM, MAIN, Condition, Part, View
+from xqr_bench.studies.ratio.tables import SHORT, Curve, curve, reading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,17 +48,13 @@ def _headed(figure: Figure, text: str) -> None:
 
 # Scores against alpha.
 
-Panel = tuple[str, Callable[[View], Score | None]]
-
-
-def _reader(setting: str, metric: str, part: Part = "all", name: str = "") -> Callable[[View], Score | None]:
-    return lambda view: view.score(setting, metric, part, name)
+Panel = tuple[str, tuple[str, str, Part, str]]
+"""A title, and which score: setting, metric, part and name."""
 
 
 def _settings(condition: Condition, minus: bool) -> Figure | None:
     """All scores of all languages."""
-    panels = [(SHORT[key], _reader(*key)) for key in MAIN]
-    return _grid(condition, panels, minus, 2)
+    return _grid(condition, [(SHORT[key], (*key, "all", "")) for key in MAIN], minus, 2)
 
 
 def _parts(condition: Condition, parts: Sequence[Part], minus: bool, columns: int) -> Figure | None:
@@ -69,7 +65,7 @@ def _parts(condition: Condition, parts: Sequence[Part], minus: bool, columns: in
     for one in () if view is None else view.scores:
         if (one.setting, one.metric) == MAIN[2] and one.part in parts:
             untrained = one.part == "language" and not levels.get(one.name, "").startswith("retrieval-trained")
-            panels.append((one.name + (" *" if untrained else ""), _reader(*MAIN[2], one.part, one.name)))
+            panels.append((one.name + (" *" if untrained else ""), (*MAIN[2], one.part, one.name)))
     note = "\n*: not retrieval-trained" if any(title.endswith("*") for title, _ in panels) else ""
     return _grid(condition, panels, minus, columns, what=", multilingual MAP", note=note)
 
@@ -80,8 +76,8 @@ def _grid(
     """Small panels, raw and centred in each; every panel has its own scale."""
     views = [view for name in STYLES if (view := condition.view(name)) is not None]
     filled = []
-    for title, score_of in panels:
-        curves = [curve(condition, score_of(view), minus=minus) for view in views]
+    for title, key in panels:
+        curves = [curve(condition, view.score(*key), minus=minus) for view in views]
         if any(one is not None and len(one.alphas) > 1 for one in curves):
             filled.append((title, curves))
     if not filled:
@@ -144,7 +140,7 @@ def _arms(condition: Condition) -> Figure | None:
     names = [
         arm.name
         for arm in condition.arms
-        if any((found := one.arms.get(arm.name)) is not None and found.difference is not None for one in scores)
+        if any(arm.name in one.arms and one.arms[arm.name].difference is not None for one in scores)
     ]
     groups = [[name for name in names if (name in FAR) is far] for far in (False, True)]
     groups = [group for group in groups if group]
@@ -205,11 +201,9 @@ def _checkpoint_line(ax: Axes, views: Sequence[View], key: tuple[str, str], arm:
     for view in views:
         score = view.score(*key)
         figure = None if score is None else score.arms.get(arm)
-        gap = None if figure is None else figure.difference
-        if minus and gap is not None:
-            points.append((view.percent, gap.estimate, gap.low, gap.high))
-        elif figure is not None and not minus:
-            points.append((view.percent, figure.value, figure.low, figure.high))
+        shown = None if figure is None else reading(figure, minus=minus)
+        if shown is not None:
+            points.append((view.percent, *shown))
     if points:
         x, y, low, high = zip(*points, strict=True)
         colour, marker = ENDS[arm]

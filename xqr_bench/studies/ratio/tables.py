@@ -352,21 +352,22 @@ def curve(condition: Condition, score: Score | None, *, minus: bool = False) -> 
     """A score against alpha; `minus`: its difference from alpha .5, whose band is that of the pairs."""
     if score is None:
         return None
-    made = Curve([], [], [], [])
+    points = []
     for arm in condition.arms:
         figure = score.arms.get(arm.name)
-        if arm.alpha is None or figure is None:
-            continue
-        shown = (figure.value, figure.low, figure.high)
-        if minus:
-            gap = figure.difference
-            if gap is None and arm.name != BASE_ARM:
-                continue
-            shown = (0.0, 0.0, 0.0) if gap is None else (gap.estimate, gap.low, gap.high)
-        made.alphas.append(arm.alpha)
-        for values, value in zip((made.values, made.low, made.high), shown, strict=True):
-            values.append(value)
-    return made if made.alphas else None
+        if arm.alpha is not None and figure is not None:
+            shown = reading(figure, minus=minus) or ((0.0, 0.0, 0.0) if arm.name == BASE_ARM else None)
+            if shown is not None:
+                points.append((arm.alpha, *shown))
+    return Curve(*map(list, zip(*points, strict=True))) if points else None
+
+
+def reading(figure: ArmFigure, *, minus: bool) -> tuple[float, float, float] | None:
+    """A figure, or its difference from alpha .5 where it has one, with the ends of its interval."""
+    if not minus:
+        return figure.value, figure.low, figure.high
+    gap = figure.difference
+    return None if gap is None else (gap.estimate, gap.low, gap.high)
 
 
 # What was found, in sentences made from the figures.
