@@ -174,15 +174,15 @@ class Record(_Part):
         """
         if relevance == STRICT:
             return self.scores
-        found = self.relevance.get(relevance)
-        if found is None or found.ranks_file is None:
-            reason = "it is older, or was made with --no-relevance" if found is None else found.undefined_reason
+        info = self.relevance.get(relevance)
+        if info is None or info.ranks_file is None:
+            reason = "it is older, or was made with --no-relevance" if info is None else info.undefined_reason
             raise RecordError(
                 f"the record of {self.model.name} on {self.task.name} has no {relevance} relevance",
                 found=reason,
                 remedy="evaluate it again, or compare by strict relevance",
             )
-        return found.scores
+        return info.scores
 
     def to_frame(self) -> pandas.DataFrame:
         """All scores as a data frame, one row a figure.
@@ -193,20 +193,13 @@ class Record(_Part):
         import pandas
 
         rows = []
+        names = {"task": self.task.name, "model": self.model.name}
         for setting, scores in self.scores.items():
-            for part, key, metric, score in scores.items():
-                row: dict[str, Any] = {
-                    "task": self.task.name,
-                    "model": self.model.name,
-                    "setting": setting,
-                    "part": part,
-                    "key": key,
-                    "metric": metric,
-                }
-                for name, value in score:
+            for part, key, metric, figure in scores.items():
+                row: dict[str, Any] = {**names, "setting": setting, "part": part, "key": key, "metric": metric}
+                for name, value in figure:
                     if name in ("interval", "article_interval"):
-                        row[f"{name}_low"] = value.low if value else None
-                        row[f"{name}_high"] = value.high if value else None
+                        row |= {f"{name}_{end}": getattr(value, end) if value else None for end in ("low", "high")}
                     else:
                         row[name] = value
                 rows.append(row)

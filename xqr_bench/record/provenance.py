@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import subprocess
-import sys
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -39,18 +39,16 @@ _PACKAGES = (
 )
 
 
-def package_versions() -> dict[str, str]:
+def _package_versions() -> dict[str, str]:
     """Installed versions of the packages that can change a figure."""
-    found = {}
+    installed = {}
     for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+        with suppress(metadata.PackageNotFoundError):
+            installed[name] = metadata.version(name)
+    return installed
 
 
-def code_state() -> tuple[str | None, bool | None]:
+def _code_state() -> tuple[str | None, bool | None]:
     """Git commit of the checkout this code runs from, and whether it has uncommitted changes.
 
     (None, None) when it runs from an installed package.
@@ -95,20 +93,15 @@ def _processor() -> str:
     return platform.processor()
 
 
-def python_version() -> str:
-    """Version of the interpreter."""
-    return sys.version.split()[0]
-
-
 def versions() -> dict[str, Any]:
     """The fields of a record's provenance that do not depend on the run."""
-    commit, dirty = code_state()
+    commit, dirty = _code_state()
     return {
         "code_version": __version__,
         "commit": commit,
         "dirty": dirty,
-        "python": python_version(),
-        "packages": package_versions(),
+        "python": platform.python_version(),
+        "packages": _package_versions(),
     }
 
 
@@ -178,14 +171,8 @@ class LanguageLevels(_Part):
 
     def level(self, language: str) -> str:
         """`trained`, `aligned only`, `vocabulary only` or `untouched`: no text of it entered any of these."""
-        for level, members in (
-            ("trained", self.trained),
-            ("aligned only", self.aligned_only),
-            ("vocabulary only", self.vocabulary_only),
-        ):
-            if language in members:
-                return level
-        return "untouched"
+        levels = {"trained": self.trained, "aligned only": self.aligned_only, "vocabulary only": self.vocabulary_only}
+        return next((level for level, members in levels.items() if language in members), "untouched")
 
 
 class TrainingRecord(_Part):
@@ -264,17 +251,11 @@ def training_of(source: str | None) -> TrainingRecord | None:
 
 
 def exposure_of(training: TrainingRecord, data: TaskData) -> Exposure:
-    """What a training means for a task.
-
-    Returns:
-        `level` (see `xqr_bench.record.exposure`); `languages` (language -> its level: by this
-        training, whatever the initial model had seen); `found`: the task's texts in the training data, where they
-        were looked for.
-    """
-    found = training.exposure.get(data.name)
+    """What a training means for a task, whatever the initial model had seen."""
+    searched = training.exposure.get(data.name)
     return Exposure(
-        level=(found or {}).get("level") or UNKNOWN,
+        level=(searched or {}).get("level") or UNKNOWN,
         declared_by="training record",
         languages={code: training.languages.level(code) for code in data.languages},
-        found=None if found is None else FoundTexts.model_validate(found),
+        found=None if searched is None else FoundTexts.model_validate(searched),
     )

@@ -30,7 +30,6 @@ from xqr_bench.record.rank_files import (
 )
 
 Part = TypeVar("Part", Record, RelevanceInfo)
-INTERVALS = ("interval", "article_interval")
 # schema version -> a function that turns its JSON into that of the next version
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
@@ -56,8 +55,8 @@ def to_json(record: Record) -> str:
 
 
 def _write_nulls(scores: dict[str, SettingScores], data: dict[str, Any]) -> None:
-    for setting, found in scores.items():
-        for part, key, metric, figure in found.items():
+    for setting, of_setting in scores.items():
+        for part, key, metric, figure in of_setting.items():
             if figure.value is None:
                 place = data[setting]
                 (place if part == "macro" else place[part][key])[metric]["value"] = None
@@ -115,9 +114,9 @@ def save_record(result: Result, path: Path) -> Path:
     save_ranks(result.ranks, ranks_path)
     relevance = dict(result.relevance)
     for name, ranks in variants.items():
-        beside = path.with_suffix(f".{name}.parquet")
-        save_relevance(name, result.ranks, ranks, beside)
-        relevance[name] = _with_file(relevance[name], beside)
+        rule_path = path.with_suffix(f".{name}.parquet")
+        save_relevance(name, result.ranks, ranks, rule_path)
+        relevance[name] = _with_file(relevance[name], rule_path)
     named = _with_file(result, ranks_path).model_copy(update={"relevance": relevance})
     write_text(path, to_json(named))
     return path
@@ -174,9 +173,9 @@ def load_record(path: Path | str, *, ranks: bool = False) -> Record:
         ) from error
     if not ranks:
         return record
-    there = file_beside(path, record.ranks_file.file)
-    loaded = load_ranks(there, record.ranks_file.n_relevants)
-    _check_digest(there, path, ranks_digest(loaded), record.ranks_file.digest)
+    ranks_path = file_beside(path, record.ranks_file.file)
+    loaded = load_ranks(ranks_path, record.ranks_file.n_relevants)
+    _check_digest(ranks_path, path, ranks_digest(loaded), record.ranks_file.digest)
     return Result.of(record, loaded, path)
 
 
@@ -207,6 +206,16 @@ class Difference(NamedTuple):
     stored: Any
     recomputed: Any
 
+    @property
+    def is_gain(self) -> bool:
+        """Whether this is an interval that the stored record lacks, or has by a method since replaced."""
+        if self.place.rpartition(".")[2] not in ("interval", "article_interval") or self.recomputed is None:
+            return False
+        # Kendall's W by bootstrap, now by jackknife
+        return self.stored is None or (
+            self.stored["method"].startswith(BOOTSTRAP) and self.recomputed["method"] == JACKKNIFE
+        )
+
 
 def recompute(record: Result) -> tuple[Result, list[Difference]]:
     """Compute every score anew from the record's ranks.
@@ -231,63 +240,31 @@ def recompute(record: Result) -> tuple[Result, list[Difference]]:
             under = score_variant(name, record.ranks_under(name), task.metrics, task.settings, task.groups)
         relevance[name] = info.model_copy(update={"scores": under})
     new = record.model_copy(update={"scores": scores, "relevance": relevance})
-    stored_and_new = zip(_scores_by_place(record).items(), _scores_by_place(new).values(), strict=True)
-    return new, [
-        difference
-        for (place, stored), made in stored_and_new
-        for difference in _differences(_dumped(stored), _dumped(made), place)
-    ]
-
-
-def _scores_by_place(record: Record) -> dict[str, dict[str, SettingScores]]:
-    """The scores under every rule of relevance, by where they stand in the record."""
-    under = {f"relevance.{name}": info.scores for name, info in record.relevance.items()}
-    return {"scores": record.scores, **under}
-
-
-def _dumped(scores: dict[str, SettingScores]) -> dict[str, Any]:
-    return {name: found.model_dump(mode="json") for name, found in scores.items()}
+    return new, [difference for difference in _differences(_scores(record), _scores(new)) if not difference.is_gain]
 
 
 def gained_intervals(stored: Record, recomputed: Record) -> int:
     """How many figures have intervals in the recomputed record that the stored one lacks, or has by an older method."""
-    before, after = (
-        {
-            (place, setting, part, key, metric): figure
-            for place, scores in _scores_by_place(record).items()
-            for setting, of_setting in scores.items()
-            for part, key, metric, figure in of_setting.items()
-        }
-        for record in (stored, recomputed)
-    )
-    return sum(
-        any(
-            made is not None and (had is None or _replaced(had.method, made.method))
-            for made, had in ((getattr(new, name), getattr(before.get(place), name, None)) for name in INTERVALS)
-        )
-        for place, new in after.items()
-    )
+    differences = _differences(_scores(stored), _scores(recomputed))
+    return len({difference.place.rpartition(".")[0] for difference in differences if difference.is_gain})
 
 
-def _replaced(stored: str, found: str) -> bool:
-    """Whether an interval is by the method of older versions: Kendall's W by bootstrap, now by jackknife."""
-    return stored.startswith(BOOTSTRAP) and found == JACKKNIFE
+def _scores(record: Record) -> dict[str, Any]:
+    """The scores under every rule of relevance as data, by where they stand in the record."""
+    scores = {"scores": record.scores, **{f"relevance.{name}": info.scores for name, info in record.relevance.items()}}
+    return {
+        place: {name: of_setting.model_dump(mode="json") for name, of_setting in under.items()}
+        for place, under in scores.items()
+    }
 
 
-def _older(key: str, stored: Any, found: Any) -> bool:
-    """Whether an interval is left out, or by an older method."""
-    if key not in INTERVALS:
-        return False
-    return stored is None or (found is not None and _replaced(stored["method"], found["method"]))
-
-
-def _differences(stored: Any, found: Any, place: str) -> Iterator[Difference]:
-    if isinstance(stored, dict) and isinstance(found, dict):
-        for key in dict.fromkeys([*stored, *found]):
-            if not _older(key, stored.get(key), found.get(key)):
-                yield from _differences(stored.get(key), found.get(key), f"{place}.{key}")
-    elif isinstance(stored, float | int) and isinstance(found, float | int):
-        if not math.isclose(stored, found, rel_tol=1e-9, abs_tol=1e-12):
-            yield Difference(place, stored, found)
-    elif stored != found:
-        yield Difference(place, stored, found)
+def _differences(stored: Any, new: Any, place: str = "") -> Iterator[Difference]:
+    difference = Difference(place, stored, new)
+    if isinstance(stored, dict) and isinstance(new, dict) and not difference.is_gain:
+        for key in dict.fromkeys([*stored, *new]):
+            yield from _differences(stored.get(key), new.get(key), f"{place}.{key}" if place else key)
+    elif isinstance(stored, float | int) and isinstance(new, float | int):
+        if not math.isclose(stored, new, rel_tol=1e-9, abs_tol=1e-12):
+            yield difference
+    elif stored != new:
+        yield difference
