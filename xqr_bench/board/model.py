@@ -94,14 +94,17 @@ Figures = dict[
 ]
 
 
-class SettingFigures(_Part):
-    """One family of settings: metric -> figure, and the parts it is made of."""
-
+class _Averages(_Part):
     macro: Figures = Field(default_factory=dict, description="metric -> macro average")
     by_query_language: dict[str, Figures] = Field(default_factory=dict, description="language -> metric -> figure")
     by_group: dict[str, Figures] = Field(
         default_factory=dict, description="group (cross-lingual: group:into, :out-of, :within) -> metric -> figure"
     )
+
+
+class SettingFigures(_Averages):
+    """One family of settings: metric -> figure, and the parts it is made of."""
+
     by_language_pair: dict[str, dict[str, float | None]] = Field(
         default_factory=dict,
         description="cross-lingual only: 'query>candidates' -> metric -> value, for map, mrr and recall@1",
@@ -115,12 +118,9 @@ class RelevanceFigures(_Part):
     undefined_reason: str | None = None
 
 
-class Bias(_Part):
+class Bias(_Averages):
     """How language moves the multilingual ranks; never to be read without MAP and the random reference."""
 
-    macro: Figures = Field(default_factory=dict, description="measure -> figure")
-    by_query_language: dict[str, Figures] = Field(default_factory=dict)
-    by_group: dict[str, Figures] = Field(default_factory=dict)
     language_position: dict[str, dict[str, float | None]] = Field(
         default_factory=dict,
         description="query language -> candidate language -> mean place among the relevants, 0 first .. 1 last",

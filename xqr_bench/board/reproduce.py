@@ -7,20 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from xqr_bench.board.asked import Rerun
 from xqr_bench.board.check import load_with_ranks
-from xqr_bench.board.files import (
-    MAX_RECORD,
-    attestation_path,
-    check_file,
-    max_ranks,
-    read_json,
-    short_path,
-)
+from xqr_bench.board.files import MAX_RECORD, attestation_path, check_file, max_ranks, read_json, short_path
 from xqr_bench.board.row import study_command
 from xqr_bench.board.submissions import (
     MOVED_SHARE,
@@ -46,7 +39,7 @@ from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.record import Record, Result, load_record, provenance
 from xqr_bench.record.store import file_beside
-from xqr_bench.tasks import Selection, TaskSpec, load_spec
+from xqr_bench.tasks import Selection, load_spec
 from xqr_bench.tasks.load import read_bitext
 from xqr_bench.tasks.spec import load_shipped
 
@@ -107,11 +100,15 @@ def reproduce(
     asked = again or Rerun()
     argument = asked.model or _model(record)
     transform = _transform(record, asked.transform_from)
-    spec = _task(record, asked.task)
+    name = record.task.name
+    spec = load_shipped(name, "the record") if asked.task is None else load_spec(asked.task)
+    if spec.name != name:
+        raise UsageError(f"the record is of the task {name}, not of {spec.name}", remedy=f"name the file of {name}")
     with _ranker(record, argument, asked.model is not None, options or EncoderOptions(), transform) as ranker:
         select = Selection(data_dir=asked.data_dir)
         (now,) = evaluate(ranker, [spec], select=select, metrics=record.task.metrics, observe=observe)
     differences = compare(record, now)
+    there, here = (side.model.identity.model_dump(mode="json") for side in (record, now))
     versions = provenance.versions()
     made = Attestation(
         record_digest=record_digest(record),
@@ -119,18 +116,18 @@ def reproduce(
         tolerance=tolerance,
         found=differences,
         model=short_path(argument),
-        identity_differences=_identity_differences(record, now),
+        identity_differences={name: [there[name], here[name]] for name in there if there[name] != here[name]},
         hardware=now.provenance.hardware,
         date=datetime.now(UTC).date(),
         **{name: versions[name] for name in ("code_version", "commit", "dirty", "python", "packages")},
     )
     within = differences.within(tolerance)
     narrow = tolerance.moved_share <= MOVED_SHARE and tolerance.score_difference <= SCORE_DIFFERENCE
-    if not (within and narrow):
-        return Reproduced(made, within, None)
-    text = json.dumps(made.model_dump(mode="json"), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-    write_text(attestation_path(path), text)
-    return Reproduced(made, within, attestation_path(path))
+    written = attestation_path(path) if within and narrow else None
+    if written is not None:
+        text = json.dumps(made.model_dump(mode="json"), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+        write_text(written, text)
+    return Reproduced(made, within, written)
 
 
 def _load(path: Path) -> Result:
@@ -163,8 +160,7 @@ def _model(record: Record) -> str:
             found=str(record.provenance.arguments.get("model", identity.name)),
             remedy="look at the code, then name it: --model file.py:Object",
         )
-    swept = study_command(record)
-    if swept is not None:
+    if (swept := study_command(record)) is not None:
         raise RecordError(
             "a sweep keeps no models: this record's encoder must be trained again",
             remedy=f"{swept}, and compare the ranks file's digest",
@@ -172,21 +168,6 @@ def _model(record: Record) -> str:
     model = str(record.provenance.arguments.get("model") or identity.name)
     refuse_code(model, "the record")
     return model
-
-
-def _task(record: Record, named: Path | str | None) -> TaskSpec:
-    """The task of the record.
-
-    Raises:
-        UsageError: it ships not with this package and is not named, or another one is named.
-    """
-    name = record.task.name
-    if named is None:
-        return load_shipped(name, "the record")
-    spec = load_spec(named)
-    if spec.name != name:
-        raise UsageError(f"the record is of the task {name}, not of {spec.name}", remedy=f"name the file of {name}")
-    return spec
 
 
 @contextmanager
@@ -212,11 +193,7 @@ def _ranker(
 
 
 def _transform(record: Record, folder: Path | str | None) -> TransformOptions | None:
-    """What is to be done to the vectors again.
-
-    Raises:
-        RecordError: the translated sentences it was estimated on are not at hand, or are others.
-    """
+    """What is to be done to the vectors again."""
     facts = record.transform
     if facts is None or facts.bitext is None:
         if folder is not None:
@@ -229,11 +206,11 @@ def _transform(record: Record, folder: Path | str | None) -> TransformOptions | 
             f"the transform {facts.name} was estimated on the sentences {facts.bitext.name}, which are not at {place}",
             remedy="name the folder: --transform-from DIR",
         )
-    there = digest_of(read_bitext(place, record.task.languages))
-    if there != facts.bitext.digest:
+    digest = digest_of(read_bitext(place, record.task.languages))
+    if digest != facts.bitext.digest:
         raise RecordError(
             f"the sentences in {place} are not those that {facts.name} was estimated on",
-            found=f"digest {there[:12]}…, the record says {facts.bitext.digest[:12]}…",
+            found=f"digest {digest[:12]}…, the record says {facts.bitext.digest[:12]}…",
             remedy="name the folder with those files: --transform-from DIR",
         )
     return TransformOptions(facts.name, place)
@@ -298,8 +275,3 @@ def _middle_ranks(ranks: Ranks) -> Sequence[FloatArray]:
     if ranks.own_gt is None or ranks.own_eq is None:
         return [pooled]
     return [pooled, ranks.own_gt + (ranks.own_eq + 1) / 2]
-
-
-def _identity_differences(record: Record, again: Record) -> dict[str, Any]:
-    there, now = (side.model.identity.model_dump(mode="json") for side in (record, again))
-    return {name: [there[name], now[name]] for name in there if there[name] != now[name]}

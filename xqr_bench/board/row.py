@@ -104,8 +104,8 @@ def make_row(path: Path, folder: Path, record: Record) -> Row:
         identity=identity.model_dump(mode="json", exclude_none=True),
         protocol=protocol_of(record),
         contest=kind not in ("floor", "ceiling"),
-        scores={setting: _scores(record, setting) for setting in record.scores},
-        bias=_bias(record),
+        scores={setting: _scores(setting, scores) for setting, scores in record.scores.items()},
+        bias=_bias(record.scores.get(MULTILINGUAL)),
         relevance={name: _under(info) for name, info in record.relevance.items()},
         provenance=ProvenanceSummary(**{name: getattr(info, name) for name in ProvenanceSummary.model_fields}),
         reproduce=reproduce_command(record),
@@ -117,7 +117,7 @@ def make_row(path: Path, folder: Path, record: Record) -> Row:
         exposure=exposure,
         exposure_class=EXPOSURE_CLASSES[exposure.level],
         transform=None if record.transform is None else record.transform.model_dump(mode="json", exclude_none=True),
-        diagnostics={code: _diagnostics(found) for code, found in record.diagnostics.items()},
+        diagnostics={code: _diagnostics(of_language) for code, of_language in record.diagnostics.items()},
         unrepresented=list(unrepresented_languages(record)),
         index=None if record.index is None else record.index.model_dump(mode="json", exclude_none=True),
         run_group=record.run_group,
@@ -154,33 +154,29 @@ def protocol_of(record: Record) -> Protocol:
     )
 
 
-def _figures(figures: Figures, kind: str) -> Figures:
-    return {name: shortened(figure) for name, figure in figures.items() if parse_metric(name).kind == kind}
-
-
 def _parts(scores: SettingScores, kind: str) -> dict[str, Any]:
     """The figures of one kind: macro averages, query languages and groups."""
-    return {
-        "macro": _figures(scores.macro, kind),
-        "by_query_language": {key: _figures(of_key, kind) for key, of_key in scores.by_query_language.items()},
-        "by_group": {key: _figures(of_key, kind) for key, of_key in scores.by_group.items()},
-    }
+
+    def of_kind(figures: Figures) -> Figures:
+        return {name: shortened(figure) for name, figure in figures.items() if parse_metric(name).kind == kind}
+
+    parts = {part: getattr(scores, part) for part in ("by_query_language", "by_group")}
+    by_key = {part: {key: of_kind(figures) for key, figures in keys.items()} for part, keys in parts.items()}
+    return {"macro": of_kind(scores.macro), **by_key}
 
 
-def _scores(record: Record, setting: str) -> SettingFigures:
-    scores = record.scores[setting]
-    pairs = {} if setting == MULTILINGUAL else scores.by_language_pair
+def _scores(setting: str, scores: SettingScores) -> SettingFigures:
     return SettingFigures(
         **_parts(scores, "score"),
         by_language_pair={
             pair: {name: shortened(figures[name].value) for name in PAIR_METRICS if name in figures}
-            for pair, figures in pairs.items()
+            for pair, figures in scores.by_language_pair.items()
+            if setting != MULTILINGUAL
         },
     )
 
 
-def _bias(record: Record) -> Bias:
-    scores = record.scores.get(MULTILINGUAL)
+def _bias(scores: SettingScores | None) -> Bias:
     if scores is None:
         return Bias()
     position: dict[str, dict[str, float | None]] = {}
@@ -192,18 +188,14 @@ def _bias(record: Record) -> Bias:
 
 
 def _diagnostics(diagnostics: LanguageDiagnostics) -> LanguageTexts:
-    queries, candidates = (
-        None
-        if part is None
-        else Representation(**{n: shortened(getattr(part, n)) for n in Representation.model_fields})
-        for part in (diagnostics.queries, diagnostics.candidates)
-    )
-    return LanguageTexts(
-        truncated_queries=diagnostics.truncated_queries,
-        truncated_candidates=diagnostics.truncated_candidates,
-        queries=queries,
-        candidates=candidates,
-    )
+    fields: dict[str, Any] = {}
+    for role in ("queries", "candidates"):
+        texts = getattr(diagnostics, role)
+        fields[f"truncated_{role}"] = getattr(diagnostics, f"truncated_{role}")
+        if texts is not None:
+            shares = {name: shortened(getattr(texts, name)) for name in Representation.model_fields}
+            fields[role] = Representation(**shares)
+    return LanguageTexts(**fields)
 
 
 def _under(info: RelevanceInfo) -> RelevanceFigures:
@@ -215,22 +207,22 @@ def _under(info: RelevanceInfo) -> RelevanceFigures:
 
 
 def _attestation(path: Path, folder: Path, record: Record) -> AttestationSummary | None:
-    beside = attestation_path(path)
-    if not beside.exists():
+    file = attestation_path(path)
+    if not file.exists():
         return None
-    made = load_attestation(beside, record)
+    made = load_attestation(file, record)
     return AttestationSummary(
         date=made.date.isoformat(),
         relevants=made.found.relevants,
-        share_moved=float(f"{made.found.moved_share:.7g}"),
-        max_score_difference=float(f"{made.found.max_score_difference:.7g}"),
-        file=beside.relative_to(folder).as_posix(),
+        share_moved=shortened(made.found.moved_share),
+        max_score_difference=shortened(made.found.max_score_difference),
+        file=file.relative_to(folder).as_posix(),
     )
 
 
 def _too_good(record: Record, kind: Kind) -> list[str]:
-    found = record.scores.get(MULTILINGUAL)
-    value = found.macro[MAIN_METRIC].value if found and MAIN_METRIC in found.macro else None
+    scores = record.scores.get(MULTILINGUAL)
+    value = scores.macro[MAIN_METRIC].value if scores and MAIN_METRIC in scores.macro else None
     if kind == "ceiling" or value is None or value < TOO_GOOD:
         return []
     return [f"multilingual MAP {value:.3f} is close to perfect: was the encoder trained on this task?"]
@@ -238,8 +230,7 @@ def _too_good(record: Record, kind: Kind) -> list[str]:
 
 def reproduce_command(record: Record) -> Reproduce:
     """The command that makes the record again, as far as its arguments tell."""
-    swept = study_command(record)
-    if swept is not None:
+    if (swept := study_command(record)) is not None:
         return Reproduce(command=swept, needs=None)
     arguments = record.provenance.arguments
     identity = record.model.identity
@@ -279,7 +270,8 @@ def study_command(record: Record) -> str | None:
     group, training = record.run_group or {}, record.training or {}
     if group.get("study") != "ratio" or not isinstance(training.get("recipe"), dict):
         return None
-    recipe, base = training["recipe"], training.get("base")
+    recipe, base, alignment = training["recipe"], training.get("base"), training.get("alignment")
+    statistics = alignment.get("statistics") if isinstance(alignment, dict) else None
     options: dict[str, Any] = {
         "condition": group.get("condition"),
         "arm": group.get("arm"),
@@ -288,19 +280,13 @@ def study_command(record: Record) -> str | None:
         "recipe": recipe.get("name"),
         "updates": group.get("updates") or None,  # an arm without training has none
         **{name: recipe.get(name) for name in _OF_STUDY},
-        "align_updates": _align_updates(training),
+        "align_updates": statistics.get("updates") if isinstance(statistics, dict) else None,
     }
     words = ["xqr-bench", "sweep", "--output", "study"]
     for name, value in options.items():
         if isinstance(value, str | int | float) and not isinstance(value, bool):
             words += [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join(words)
-
-
-def _align_updates(training: dict[str, Any]) -> Any:
-    alignment = training.get("alignment")
-    statistics = alignment.get("statistics") if isinstance(alignment, dict) else None
-    return statistics.get("updates") if isinstance(statistics, dict) else None
 
 
 # Who cannot be told apart from the best: tests between the rows of a contest, from their stored ranks.
@@ -338,14 +324,14 @@ def standings(contestants: Mapping[str, Ranks], settings: Sequence[str]) -> dict
     names = sorted(contestants)
     values = [all_per_query(contestants[name], [MAIN_METRIC], settings) for name in names]
     units = shared_units(sampling_units(contestants[name]) for name in names)
-    sides = [figures_of(found, units, parts=(MACRO,)) for found in values]
+    sides = [figures_of(of_record, units, parts=(MACRO,)) for of_record in values]
     tests = {
         (one.result.label.setting, one.a, one.b): (one.p_adjusted, one.p_article_adjusted)
         for one in confirm(compare_pairs(sides, units, SEED, together=True, intervals=False))
     }
     result: dict[str, Standings] = {name: {} for name in names}
     for setting in settings:
-        means = np.array([_macro_average(found[setting][MAIN_METRIC]) for found in values])
+        means = np.array([_macro_average(of_record[setting][MAIN_METRIC]) for of_record in values])
         best = int(np.argmax(means))
         order = np.argsort(-means, kind="stable").tolist()
         for i, name in enumerate(names):
@@ -357,7 +343,7 @@ def standings(contestants: Mapping[str, Ranks], settings: Sequence[str]) -> dict
                     verdict=how,
                     tied_with_best=how != "below the best",
                     best=names[best],
-                    difference=float(f"{means[best] - means[i]:.7g}"),
+                    difference=shortened(float(means[best] - means[i])),
                     p_adjusted=p,
                     p_article=p_article,
                 )
