@@ -7,6 +7,7 @@ import json
 import re
 import stat
 import unicodedata
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, TypeVar
 
@@ -148,42 +149,36 @@ def is_record(path: Path) -> bool:
 
 def record_paths(folder: Path) -> list[Path]:
     """The records below the leaderboard folder, by path; links are not followed."""
-    found = []
-    for model in sorted(_folders(folder)):
-        if model.name not in KEPT:
-            for version in sorted(_folders(model)):
-                found += [path for path in sorted(version.iterdir()) if is_record(path)]
-    return found
+    versions = [
+        version for model in sorted(_folders(folder)) if model.name not in KEPT for version in sorted(_folders(model))
+    ]
+    return [path for version in versions for path in sorted(version.iterdir()) if is_record(path)]
 
 
 def _folders(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_dir() and not path.is_symlink()]
 
 
-def strange_files(folder: Path) -> list[tuple[Path, str]]:
+def strange_files(folder: Path) -> Iterator[tuple[Path, str]]:
     """What stands in the leaderboard folder and belongs neither to it nor to a submission, and why."""
-    found: list[tuple[Path, str]] = []
     names: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
         if path.is_symlink():
-            found.append((path, "a symbolic link"))
+            yield path, "a symbolic link"
         elif parts[0] == STUDIES:
             if PurePosixPath(*parts) not in (RATIOS, *RATIOS.parents):
-                found.append((path, "not the figures of a study"))
+                yield path, "not the figures of a study"
         elif parts[0] == PUBLISHED or path.is_dir():
+            same = names.setdefault("/".join(parts).casefold(), path) if len(parts) <= 2 else path
             if len(parts) > 2:
-                found.append((path, "a folder too deep"))
+                yield path, "a folder too deep"
             elif len(parts) == 2 and parts[0] == PUBLISHED and path.suffix != ".json":
-                found.append((path, "not a file of published figures"))
-            elif names.setdefault("/".join(parts).casefold(), path) != path:
-                found.append((path, f"the same name as {names['/'.join(parts).casefold()].name} on some systems"))
-        elif len(parts) == 1:
-            if path.name not in FURNITURE:
-                found.append((path, "not part of a submission"))
-        elif len(parts) != 3 or not _belongs(path):
-            found.append((path, "not part of a submission"))
-    return found
+                yield path, "not a file of published figures"
+            elif same != path:
+                yield path, f"the same name as {same.name} on some systems"
+        elif path.name not in FURNITURE if len(parts) == 1 else len(parts) != 3 or not _belongs(path):
+            yield path, "not part of a submission"
 
 
 def _belongs(path: Path) -> bool:
@@ -208,17 +203,13 @@ _PATH = re.compile(r"(?<![\w.:/\\~])(?:~?/|~?\\|[A-Za-z]:[\\/])[^\s\\/:'\"<>|]+(
 
 def publishable(record: Published) -> Published:
     """The record with local paths cut down to their last part; scores, identity and ranks stay as they are."""
-    provenance = record.provenance.model_copy(
-        update={
-            "arguments": _arguments(record.provenance.arguments),
-            "settings": _arguments(record.provenance.settings),
-            "hardware": _free(record.provenance.hardware),
-        }
-    )
-    free = {name: _free(getattr(record, name)) for name in ("training", "run_group")}
+    given = record.provenance
+    hardware = _mapped(given.hardware, _without_paths)
+    clean = {"arguments": _arguments(given.arguments), "settings": _arguments(given.settings), "hardware": hardware}
+    texts = {name: _mapped(getattr(record, name), _without_paths) for name in ("warnings", "training", "run_group")}
     if record.exposure is not None:
-        free["exposure"] = Exposure.model_validate(_free(record.exposure.model_dump()))
-    return record.model_copy(update={"provenance": provenance, "warnings": _free(record.warnings), **free})
+        texts["exposure"] = Exposure.model_validate(_mapped(record.exposure.model_dump(), _without_paths))
+    return record.model_copy(update={"provenance": given.model_copy(update=clean), **texts})
 
 
 def local_paths(record: Record) -> bool:
@@ -228,16 +219,20 @@ def local_paths(record: Record) -> bool:
 
 
 def _arguments(values: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in values.items() if name not in _LOCAL}
-    return {name: value if name in _TEXTS else _argument(value) for name, value in kept.items()}
+    return {
+        name: value if name in _TEXTS else _mapped(value, short_path)
+        for name, value in values.items()
+        if name not in _LOCAL
+    }
 
 
-def _argument(value: Any) -> Any:
+def _mapped(value: Any, change: Callable[[str], str]) -> Any:
+    """The value with every text in it changed, keys left as they are."""
     if isinstance(value, dict):
-        return {name: _argument(found) for name, found in value.items()}
+        return {name: _mapped(child, change) for name, child in value.items()}
     if isinstance(value, list | tuple):
-        return [_argument(found) for found in value]
-    return short_path(value) if isinstance(value, str) else value
+        return [_mapped(child, change) for child in value]
+    return change(value) if isinstance(value, str) else value
 
 
 def short_path(value: str) -> str:
@@ -245,20 +240,12 @@ def short_path(value: str) -> str:
     for prefix in _PREFIXES:
         if value.startswith(prefix):
             return prefix + short_path(value.removeprefix(prefix))
-    posix, windows = PurePosixPath(value), PureWindowsPath(value)
-    if posix.is_absolute() or value.startswith("~") or ".." in posix.parts:
-        return posix.name if posix.name not in ("", "..") else "."
-    if windows.drive or windows.root or ".." in windows.parts:
-        return windows.name if windows.name not in ("", "..") else "."
+    for path in (PurePosixPath(value), PureWindowsPath(value)):
+        if path.is_absolute() or path.drive or path.root or value.startswith("~") or ".." in path.parts:
+            return path.name if path.name not in ("", "..") else "."
     return value
 
 
-def _free(value: Any) -> Any:
-    """Free text and whatever holds it: each absolute path becomes its last part."""
-    if isinstance(value, dict):
-        return {name: _free(found) for name, found in value.items()}
-    if isinstance(value, list | tuple):
-        return [_free(found) for found in value]
-    if isinstance(value, str):
-        return _PATH.sub(lambda found: re.split(r"[\\/]", found.group().rstrip("\\/"))[-1], value)
-    return value
+def _without_paths(text: str) -> str:
+    """Free text in which each absolute path became its last part."""
+    return _PATH.sub(lambda path: re.split(r"[\\/]", path.group().rstrip("\\/"))[-1], text)
