@@ -9,7 +9,7 @@ import pytest
 
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.types import Ranks
-from xqr_bench.record import Record
+from xqr_bench.record import Record, check_possible
 from xqr_bench.record.rank_files import check_consistent
 
 
@@ -79,12 +79,13 @@ def test_lists_of_their_own() -> None:
     def own(gt: list[int], eq: list[int], columns: list[int]) -> None:
         counts = {"own_gt": np.array(gt, dtype=np.int32), "own_eq": np.array(eq, dtype=np.int32)}
         pooled = ranks([[2, 3], [4, 4]], [[1, 1], [1, 1]], columns)
+        check_possible(replace(pooled, **counts))
         check_consistent(replace(pooled, **counts))
 
     own([9, 9], [1, 1], [0, 1])
     own([0, 1], [1, 1], [0, 0])
     for gt, eq, columns, message in (
-        ([10, 0], [1, 1], [0, 1], "counts exceed the pool"),
+        ([10, 0], [1, 1], [0, 1], "counts within the own language exceed its pool"),
         ([0, 0], [0, 1], [0, 1], "does not tie with itself"),
         ([-1, 0], [0, 1], [0, 1], "a count is negative"),
         ([0, 1], [2, 1], [0, 0], "contradict each other"),

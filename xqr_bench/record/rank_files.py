@@ -214,19 +214,13 @@ def check_consistent(ranks: Ranks) -> None:
     """Check the relevants of each query against each other (`contradictions`), in rankings of their own too.
 
     Raises:
-        RecordError: the counts contradict each other, or some that only rankings of their own have are not possible;
-            names the first query and relevant.
+        RecordError: the counts contradict each other; names the first query and relevant.
     """
     refuse_impossible(ranks, contradictions(ranks.row_queries, ranks.gt, ranks.eq, ranks.relevant_columns))
     if ranks.own_gt is None or ranks.own_eq is None:
         return
-    listed, sizes = ranks.own_gt >= 0, ranks.column_sizes[ranks.relevant_columns]
-    problems = {
-        "a count is negative": (ranks.own_eq < 0) | (~listed & (ranks.depth is None)),
-        "counts exceed the pool": listed & (ranks.own_gt.astype(np.int64) + ranks.own_eq > sizes),
-        "a relevant does not tie with itself": listed & (ranks.own_eq < 1),
-    }
-    refuse_impossible(ranks, problems)
+    negative = (ranks.own_eq < 0) | ((ranks.own_gt < 0) & (ranks.depth is None))
+    refuse_impossible(ranks, {"a count is negative": negative})
     lists = ranks.row_queries * len(ranks.columns) + ranks.relevant_columns
     refuse_impossible(ranks, contradictions(lists, ranks.own_gt[:, None], ranks.own_eq[:, None]))
 

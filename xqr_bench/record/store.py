@@ -143,6 +143,7 @@ def load_record(path: Path | str, *, ranks: bool = False) -> Record:
         RecordError: the file is missing, is not a record, is of a newer version, or does not fit its ranks.
     """
     path = Path(path)
+    remedy = "name the JSON file of a record"
     try:
         data = strict_json.read(path)
     except FileNotFoundError:
@@ -151,10 +152,10 @@ def load_record(path: Path | str, *, ranks: bool = False) -> Record:
         ) from None
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise RecordError(f"{path} is not a record: {why}", remedy="name the JSON file of a record") from error
+        raise RecordError(f"{path} is not a record: {why}", remedy=remedy) from error
     version = data.get("schema_version") if isinstance(data, dict) else None
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise RecordError(f"{path} is not a record", found="no schema_version", remedy="name the JSON file of a record")
+    if type(version) is not int or version < 1:
+        raise RecordError(f"{path} is not a record", found="no schema_version", remedy=remedy)
     if version > SCHEMA_VERSION:
         raise RecordError(
             f"{path} has the schema version {version}",
