@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+import tempfile
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -41,7 +42,7 @@ from xqr_bench.core.strict_json import first_fault
 from xqr_bench.core.types import SETTINGS
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Figure
-from xqr_bench.record import Record, Result, save_ranks, save_record, save_relevance, to_json
+from xqr_bench.record import Record, Result, save_record
 from xqr_bench.record.exposure import Exposure, Level, default_exposure, read_declaration
 
 # What a reproduction found, beside the record it is about.
@@ -207,7 +208,7 @@ def submit(path: Path | str, leaderboard: Path | str = "leaderboard", asked: Sub
     save_record(record, target)
     files = [target, ranks_path(target)]
     for name, file in relevance_paths(target).items():
-        if name in _rules(record):
+        if name in record.relevance and record.relevance[name].ranks_file is not None:
             files.append(file)
         else:
             file.unlink(missing_ok=True)  # of the submission that was replaced
@@ -275,31 +276,18 @@ def _refuse_other_name(target: Path, record: Record) -> None:
                 )
 
 
-def _rules(record: Record) -> list[str]:
-    """The rules of relevance that have a file beside the record."""
-    return [name for name, info in record.relevance.items() if info.ranks_file is not None]
-
-
 def _check_sizes(record: Result, folder: Path, target: Path) -> None:
     """The files as they will be written must be as small as `verify` wants them."""
-    import tempfile
-
     with tempfile.TemporaryDirectory() as scratch:
-        packed = Path(scratch) / target.name
-        save_ranks(record.ranks, packed)
-        sizes = {"ranks": packed.stat().st_size}
-        for name in _rules(record):
-            save_relevance(name, record.ranks, record.ranks_under(name), packed)
-            sizes[f"ranks of {name} relevance"] = packed.stat().st_size
-    sizes["record"] = len(to_json(record).encode())
-    for what, size in sizes.items():
-        limit = MAX_RECORD if what == "record" else max_ranks(record.task.name)
-        if size > limit:
-            raise RecordError(
-                f"the {what} would be too large for {folder}",
-                found=f"{size:,} bytes; at most {limit:,}",
-                remedy="evaluate again",
-            )
+        path = save_record(record, Path(scratch) / target.name)
+        for file in sorted(Path(scratch).iterdir()):
+            size, limit = file.stat().st_size, MAX_RECORD if file == path else max_ranks(record.task.name)
+            if size > limit:
+                raise RecordError(
+                    f"{file.name} would be too large for {folder}",
+                    found=f"{size:,} bytes; at most {limit:,}",
+                    remedy="evaluate again",
+                )
 
 
 # Figures from papers: files of their own, rows of their own.
