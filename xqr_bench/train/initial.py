@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -93,17 +94,14 @@ class Tokens:
 
     def __init__(self, tokenizer: Any, texts: Sequence[str], prompt: str) -> None:
         encoded = tokenizer.encode_batch([prompt + text for text in texts], add_special_tokens=False)
-        ids = [encoding.ids for encoding in encoded]
-        self.lengths: NDArray[np.int64] = np.array([len(found) for found in ids], dtype=np.int64)
-        if len(ids) and not self.lengths.all():
+        self.lengths: NDArray[np.int64] = np.array([len(one.ids) for one in encoded], dtype=np.int64)
+        if len(encoded) and not self.lengths.all():
             raise UsageError(
                 f"the vocabulary has no subword for a text: {texts[int(self.lengths.argmin())]!r}",
                 remedy="take the text out, or use another initial model",
             )
-        self.starts: NDArray[np.int64] = np.concatenate([[0], np.cumsum(self.lengths)[:-1]]).astype(np.int64)
-        self.flat: NDArray[np.int64] = np.fromiter(
-            (number for found in ids for number in found), dtype=np.int64, count=int(self.lengths.sum())
-        )
+        self.starts: NDArray[np.int64] = np.cumsum(self.lengths) - self.lengths
+        self.flat: NDArray[np.int64] = np.fromiter(chain.from_iterable(one.ids for one in encoded), dtype=np.int64)
 
     def batch(self, numbers: Int32) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Subwords of these texts one after another, and where each text begins, as an embedding bag takes them."""
@@ -133,23 +131,22 @@ def load_base(base: object, options: EncoderOptions, recipe: Recipe) -> tuple[An
     """
     if is_sentence_transformer(base):
         model: Any = base
-        info = describe(model, BaseModelInfo(spec="object", kind="object", name=type(model).__name__, parameters=0))
+        facts: dict[str, Any] = {"spec": "object", "kind": "object", "name": type(model).__name__}
     else:
         name = ALIASES.get(str(base), str(base))
         folder = Path(name).expanduser()
         if folder.is_dir():
             model = load_model(str(folder), options, where=f"the folder {folder}")
-            made = BaseModelInfo(
-                spec=str(base), kind="folder", name=folder.resolve().name, digest=digest_of_folder(folder), parameters=0
-            )
             before = load_training(folder)
-            made.training = None if before is None else before.model_dump(mode="json")
+            facts = {"kind": "folder", "name": folder.resolve().name, "digest": digest_of_folder(folder)}
+            facts["training"] = None if before is None else before.model_dump(mode="json")
         else:
-            found = resolve_model(name, options.revision)
-            model = load_model(found.name, options, where=f"the hub model {found.name}", hub=found)
-            commit = cached_commit(found.name, options.revision) or found.commit
-            made = BaseModelInfo(spec=str(base), kind="hub", name=found.name, revision=commit, parameters=0)
-        info = describe(model, made)
+            on_hub = resolve_model(name, options.revision)
+            model = load_model(on_hub.name, options, where=f"the hub model {on_hub.name}", hub=on_hub)
+            commit = cached_commit(on_hub.name, options.revision) or on_hub.commit
+            facts = {"kind": "hub", "name": on_hub.name, "revision": commit}
+        facts["spec"] = str(base)
+    info = describe(model, **facts)
     model.float()  # weights are kept in full precision; mixed precision is the trainer's
     if recipe.max_length is not None:
         model.max_seq_length = recipe.max_length
@@ -161,14 +158,8 @@ def make_static(tokenizer: Any, recipe: Recipe, seed: int) -> tuple[Any, BaseMod
     """A static model over a learned vocabulary, with the prompts of the recipe."""
     model = static_model(tokenizer, recipe.dimensions, seed)
     set_prompts(model, recipe)
-    info = BaseModelInfo(
-        spec=STATIC,
-        kind=STATIC,
-        name=STATIC,
-        parameters=0,
-        vocabulary_digest=vocabulary_digest(tokenizer),
-    )
-    return model, describe(model, info)
+    digest = vocabulary_digest(tokenizer)
+    return model, describe(model, spec=STATIC, kind=STATIC, name=STATIC, vocabulary_digest=digest)
 
 
 def set_prompts(model: Any, recipe: Recipe) -> None:
@@ -178,11 +169,10 @@ def set_prompts(model: Any, recipe: Recipe) -> None:
     model.similarity_fn_name = "cosine"
 
 
-def describe(model: Any, info: BaseModelInfo) -> BaseModelInfo:
-    """Add the sizes of a model."""
-    info.parameters = sum(parameter.numel() for parameter in model.parameters())
-    info.dimensions = model.get_embedding_dimension()
-    return info
+def describe(model: Any, **facts: Any) -> BaseModelInfo:
+    """What a record says of an initial model: these facts and its sizes."""
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return BaseModelInfo(**facts, parameters=parameters, dimensions=model.get_embedding_dimension())
 
 
 def weights_digest(model: Any) -> str:

@@ -59,7 +59,7 @@ class Prepared:
                 lines += [f"{title}:", *(f"  {line}" for line in summary_lines(stage.plan, stage.data))]
         if self.training is None:
             lines.append("training: no update")
-        return [*lines, *(line for found in self.findings for line in exposure_lines(found))]
+        return [*lines, *(line for findings in self.findings for line in exposure_lines(findings))]
 
 
 def prepare(config: TrainConfig, cache: TrainCache | None = None) -> Prepared:
@@ -94,11 +94,9 @@ def prepare(config: TrainConfig, cache: TrainCache | None = None) -> Prepared:
 
 
 def _load(source: Source, config: TrainConfig, cache: TrainCache, *, everything: bool = False) -> ParallelData:
-    if isinstance(source, ParallelData):
-        return (
-            source if everything or config.languages is None else load_training_data(source, languages=config.languages)
-        )
     languages = None if everything or config.languages is None else tuple(config.languages)
+    if isinstance(source, ParallelData):
+        return load_training_data(source, languages=languages)
     limit = None if everything else config.limit
     folder = None if config.data_dir is None else str(config.data_dir)
     key = (str(source), languages, limit, folder, os.environ.get("XQR_BENCH_DATA"))
@@ -125,50 +123,45 @@ def _look_for(task: str, prepared: Prepared, config: TrainConfig) -> Findings:
     """Look for a task's texts in all data of the run, and for its titles also among those of the data's articles.
 
     An article of the same title is told of and not refused: the title is not trained on, and its text is looked for.
-
-    Raises:
-        UsageError: some were found.
     """
     titles = {f"{TITLE} {part.name}" for part in prepared.everything}
-    found = find_texts(load_task(task, data_dir=config.data_dir), _placed(prepared.everything))
-    trained = [each for each in found.found if (each.exact or each.overlap >= found.near) and each.place not in titles]
+    findings = find_texts(load_task(task, data_dir=config.data_dir), _placed(prepared.everything))
+    trained = [one for one in findings.found if (one.exact or one.overlap >= findings.near) and one.place not in titles]
     if task not in config.zero_shot or not trained:
-        return found
-    counts = found.counts()
+        return findings
     numbers = ", ".join(
         f"{kind.exact} of {kind.total:,} {name}s exactly and {kind.near} nearly"
-        for name, kind in counts.items()
+        for name, kind in findings.counts().items()
         if kind.exact + kind.near
     )
     examples = "; ".join(
-        f"{example.kind} {example.language}:{example.id.removeprefix(example.language + ':')} in {example.place}"
-        for example in found.examples(1)
-        if example in trained
+        f"{one.kind} {one.language}:{one.id.removeprefix(one.language + ':')} in {one.place}"
+        for one in findings.examples(1)
+        if one in trained
     )
     raise UsageError(
-        f"the training data holds texts of {found.task}: it would not be zero-shot",
+        f"the training data holds texts of {findings.task}: it would not be zero-shot",
         found=f"{numbers}; such as {examples}",
         remedy=f"take them out of the data (docs/exposure.md), or say --look-for {task}: the record then tells of them",
     )
 
 
-def exposure_lines(found: Findings) -> list[str]:
-    """Lines that tell what was found of a task."""
-    head = f"texts of {found.task} among {found.n_texts:,} texts of the data"
+def exposure_lines(findings: Findings) -> list[str]:
+    """Lines that tell which texts of a task are in the data."""
     lines = [
         f"  {name}s: {kind.exact:,} of {kind.total:,} exactly, {kind.near:,} nearly, "
         f"{kind.touched:,} with a run of 8 words"
-        for name, kind in found.counts().items()
+        for name, kind in findings.counts().items()
         if name != "title" and kind.exact + kind.near + kind.touched
     ]
     places: dict[str, set[str]] = {}
-    for each in found.found:
-        if each.kind == "title":
-            places.setdefault(each.place, set()).add(each.evaluation_text)
+    for one in findings.found:
+        if one.kind == "title":
+            places.setdefault(one.place, set()).add(one.evaluation_text)
     for place, titles in places.items():
-        some = sorted(titles)[:TITLES_TOLD]
-        more = f" and {len(titles) - len(some)} more" if len(titles) > len(some) else ""
-        lines.append(f"  titles: {', '.join(some)}{more} ({place})")
+        more = f" and {len(titles) - TITLES_TOLD} more" if len(titles) > TITLES_TOLD else ""
+        lines.append(f"  titles: {', '.join(sorted(titles)[:TITLES_TOLD])}{more} ({place})")
+    head = f"texts of {findings.task} among {findings.n_texts:,} texts of the data"
     return [f"{head}:", *lines] if lines else [f"{head}: none"]
 
 

@@ -291,7 +291,7 @@ class _Run:
             processes=last.processes if last else 1,
             gathered=bool(last and last.gathered),
             weights_digest=weights_digest(model),
-            exposure={found.task: found.to_json() for found in prepared.findings},
+            exposure={findings.task: findings.to_json() for findings in prepared.findings},
             arguments=self.arguments or settings,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             **self.facts,

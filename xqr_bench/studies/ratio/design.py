@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from xqr_bench.core.errors import UnknownNameError, UsageError
@@ -91,16 +91,14 @@ class Arm:
     half_of: str | None = None
 
 
-def _hybrid(alpha: float) -> Arm:
-    name = f"alpha-{alpha:g}"
-    return Arm(name, f"hybrid, alpha {alpha:g} per batch", {"strategy": "hybrid", "alpha": alpha})
-
-
 ALPHAS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 ARMS = {
     arm.name: arm
     for arm in (
-        *map(_hybrid, ALPHAS),
+        *(
+            Arm(f"alpha-{alpha:g}", f"hybrid, alpha {alpha:g} per batch", {"strategy": "hybrid", "alpha": alpha})
+            for alpha in ALPHAS
+        ),
         Arm("pair-0.5", "alpha .5 per row", {"strategy": "hybrid", "alpha": 0.5, "mix": "pair"}),
         Arm("mono-first", "alpha .5, monolingual first", {"strategy": "mono-first", "alpha": 0.5}, turn=True),
         Arm("cross-first", "alpha .5, cross-lingual first", {"strategy": "cross-first", "alpha": 0.5}, turn=True),
@@ -162,9 +160,12 @@ class Numbers:
 
     def values(self) -> dict[str, Any]:
         """As JSON values; not the device, on which nothing but the last bits should depend."""
-        found = asdict(replace(self, device=None))
-        del found["device"]
-        return {**found, "checkpoints": list(self.checkpoints)}
+        return {
+            "base": self.base,
+            "recipe": self.recipe.values(),
+            "align_updates": self.align_updates,
+            "checkpoints": list(self.checkpoints),
+        }
 
 
 @dataclass(frozen=True)
@@ -208,24 +209,21 @@ def list_runs(conditions: Sequence[str], arms: Sequence[str] | None, seeds: Sequ
         UnknownNameError: no such condition or arm.
         UsageError: nothing is left, or a seed that cannot be meant.
     """
-    for name in conditions:
-        if name not in CONDITIONS:
-            raise UnknownNameError("condition", name, CONDITIONS)
-    for name in arms or ():
-        if name not in ARMS:
-            raise UnknownNameError("arm", name, ARMS)
-    wanted = [ARMS[name] for name in dict.fromkeys(arms or ARMS)]
-    wanted = list({arm.name: arm for arm in (ARMS[one.half_of] if one.half_of else one for one in wanted)}.values())
+    for kind, names, table in (("condition", conditions, CONDITIONS), ("arm", arms or (), ARMS)):
+        for name in names:
+            if name not in table:
+                raise UnknownNameError(kind, name, table)
+    wanted = dict.fromkeys(ARMS[ARMS[name].half_of or name] for name in arms or ARMS)
     wrong = [seed for seed in seeds if not 0 <= seed < 2**32]
     if wrong or not seeds or not conditions:
         raise UsageError(
             f"the seed is {wrong[0]}" if wrong else "no run is left", remedy="name conditions, and seeds from 0 on"
         )
-    runs = []
-    for condition in (CONDITIONS[name] for name in dict.fromkeys(conditions)):
-        for seed in dict.fromkeys(seeds):
-            for fold in condition.parts:
-                for arm in wanted:
-                    here = ARMS["untrained"] if arm.name == "aligned" and not condition.aligned else arm
-                    runs.append(Run(condition, here, seed, fold))
+    runs = [
+        Run(condition, ARMS["untrained"] if arm.name == "aligned" and not condition.aligned else arm, seed, fold)
+        for condition in (CONDITIONS[name] for name in conditions)
+        for seed in seeds
+        for fold in condition.parts
+        for arm in wanted
+    ]
     return list({run.id: run for run in runs}.values())

@@ -290,9 +290,9 @@ class Ratios(_Form):
         return (condition.name, view.view, view.percent) == PRIMARY_VIEW
 
 
-def save_ratios(found: Ratios, path: Path) -> Path:
+def save_ratios(ratios: Ratios, path: Path) -> Path:
     """Write the file; the same figures give the same bytes."""
-    write_text(path, found.model_dump_json(exclude_none=True) + "\n")
+    write_text(path, ratios.model_dump_json(exclude_none=True) + "\n")
     return path
 
 

@@ -105,14 +105,14 @@ def load_training_data(
             f"there is no training data {text!r}: neither a task of this name nor a file or folder", remedy=formats
         )
     if request.path.is_file():
-        found = f"a file ending in {request.path.suffix or 'nothing'}"
+        shown = f"a file ending in {request.path.suffix or 'nothing'}"
     else:
         names = sorted(entry.name for entry in request.path.iterdir())
-        found = (
+        shown = (
             f"a folder with {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}" if names else "an empty folder"
         )
     raise UsageError(
         f"{text} is in no format of training data known here",
-        found=found,
+        found=shown,
         remedy=f"put the format in front (bitext:{text}), or use one of these: {formats}",
     )
