@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from xqr_bench.train.config import STATIC, Recipe, TrainConfig, get_recipe, recipe_name
-from xqr_bench.train.types import BATCH_TYPES, BatchPlan, BatchType, ParallelData, PlanRow, TrainingPair, training_pair
+from xqr_bench.train.types import BATCH_TYPES, BatchPlan, BatchType, ParallelData, PlanRow, TrainingPair
 
 # loaded on first use: they bring torch
 _LATER = {
@@ -40,7 +40,6 @@ __all__ = [
     "TrainingPair",
     "get_recipe",
     "recipe_name",
-    "training_pair",
     *_LATER,
 ]
 

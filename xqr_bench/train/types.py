@@ -222,7 +222,18 @@ class BatchPlan:
 
     def pairs(self, step: int, data: Sequence[ParallelData]) -> list[TrainingPair]:
         """The texts of the batch of `step`; `data` is what the plan was made from."""
-        return [training_pair(row, data) for row in self.take(step)]
+        return [
+            TrainingPair(
+                part.query(row.question, row.query_language),
+                part.passage(row.passage_question, row.passage_language),
+                row.query_language,
+                row.passage_language,
+                part.ids[row.question],
+                part.hard_negatives(row.passage_question, row.passage_language),
+            )
+            for row in self.take(step)
+            for part in (data[row.data_set],)
+        ]
 
     def digest(self) -> str:
         """SHA-256 of the rows and of the data they point into; equal plans have equal digests."""
@@ -232,19 +243,6 @@ class BatchPlan:
             state.update(repr(array.shape).encode())
             state.update(np.ascontiguousarray(array, dtype="<i4").tobytes())
         return state.hexdigest()
-
-
-def training_pair(row: PlanRow, data: Sequence[ParallelData]) -> TrainingPair:
-    """The texts of a row."""
-    chosen = data[row.data_set]
-    return TrainingPair(
-        chosen.query(row.question, row.query_language),
-        chosen.passage(row.passage_question, row.passage_language),
-        row.query_language,
-        row.passage_language,
-        chosen.ids[row.question],
-        chosen.hard_negatives(row.passage_question, row.passage_language),
-    )
 
 
 # Random streams of a plan: one for each kind of draw, so that a change in one leaves the others as they are.

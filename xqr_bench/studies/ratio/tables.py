@@ -403,12 +403,12 @@ def sentences(study: Ratios, condition: Condition) -> list[str]:
 def origins(study: Ratios, condition: Condition) -> list[tuple[str, str]]:
     """Where the figures come from: names and values."""
     total = sum(condition.plans.values())
-    present = condition.plans.get(study.plan, 0)
-    others = {digest: count for digest, count in condition.plans.items() if digest != study.plan}
-    plan = f"all {total} runs under the present plan ({study.plan[:12]}…)"
+    plan = f"under the present plan ({study.plan[:12]}…)"
+    others = [f"{n} under {digest[:12]}…" for digest, n in condition.plans.items() if digest != study.plan]
     if others:
-        elsewhere = ", ".join(f"{count} under {digest[:12]}…" for digest, count in others.items())
-        plan = f"{present} of {total} runs under the present plan ({study.plan[:12]}…); another text: {elsewhere}"
+        plan = f"{condition.plans.get(study.plan, 0)} of {total} runs {plan}; another text: {', '.join(others)}"
+    else:
+        plan = f"all {total} runs {plan}"
     left = "; ".join(f"{seed}: {why}" for seed, why in condition.left_out.items()) or "none"
     out = ", ".join(f"{code} ({run})" for code, run in condition.excluded.items()) or "none"
     levels: dict[str, list[str]] = {}
@@ -429,40 +429,32 @@ def _test(test: Hypothesis, primary: bool) -> str:
     numbers = f"p {probability(test.adjusted)} by bootstrap"
     if test.adjusted_t is not None:
         numbers += f", {probability(test.adjusted_t)} by t, adjusted"
-    name = f"{test.name}, {MEANINGS[test.name]}"
-    if not primary:
-        shown = "both agree" if test.claimed else "not shown by both"
-        return f"{name} (exploratory here): {shown} ({numbers}).{_lacking(test)}"
-    return f"{name}: {'claimed' if test.claimed else 'not claimed'} ({numbers}).{_lacking(test)}"
-
-
-def _lacking(test: Hypothesis) -> str:
-    """The parts that are not shown, each alone at 5%."""
-    lacking = [
-        part.name for part in test.parts if part.p > LEVEL_OF_TEST or part.p_t is None or part.p_t > LEVEL_OF_TEST
-    ]
-    if not lacking or len(test.parts) == 1:
-        return ""
-    return f" Not shown alone: {'; '.join(lacking)}."
+    yes, no = ("claimed", "not claimed") if primary else ("both agree", "not shown by both")
+    where = "" if primary else " (exploratory here)"
+    said = f"{test.name}, {MEANINGS[test.name]}{where}: {yes if test.claimed else no} ({numbers})."
+    lacking = [part.name for part in test.parts if part.p_t is None or max(part.p, part.p_t) > LEVEL_OF_TEST]
+    if lacking and len(test.parts) > 1:
+        said += f" Not shown alone: {'; '.join(lacking)}."
+    return said
 
 
 def _again(raw: View, without: View, questions: int) -> str:
     before, after = ({test.name: test.claimed for test in view.tests} for view in (raw, without))
-    if before == after:
-        return f"Without the {questions} questions of shared articles and paragraphs the outcome is the same."
     changed = ", ".join(name for name, claimed in after.items() if claimed != before.get(name))
-    return f"Without the {questions} questions of shared articles and paragraphs the outcome changes: {changed}."
+    outcome = "is the same" if before == after else f"changes: {changed}"
+    return f"Without the {questions} questions of shared articles and paragraphs the outcome {outcome}."
 
 
 def _other_checkpoints(condition: Condition) -> list[str]:
     """H1 and H2 at every checkpoint, in one sentence each."""
     said = []
     for name in MEANINGS:
-        parts = []
-        for view in condition.views:
-            test = next((one for one in view.tests if one.name == name), None)
-            if test is not None and view.view == "raw":
-                parts.append(f"{view.percent}% {'yes' if test.claimed else 'no'}")
+        parts = [
+            f"{view.percent}% {'yes' if test.claimed else 'no'}"
+            for view in condition.views
+            for test in view.tests
+            if test.name == name and view.view == "raw"
+        ]
         if len(parts) > 1:
             said.append(f"{name} by both p-values at each checkpoint: {', '.join(parts)}.")
     return said
@@ -472,8 +464,9 @@ def ratios_markdown(study: Ratios) -> str:
     """The sentences and tables of all conditions, then those of the study, in Markdown."""
     parts: list[str] = []
     for condition in study.conditions:
-        parts.append(f"## {markdown_shown(f'{condition.name}: {condition.about}')}")
-        parts.append("\n".join(f"- {markdown_shown(text)}" for text in sentences(study, condition)))
-        parts += [table.markdown() for table in condition_tables(study, condition)]
-    parts += [table.markdown() for table in study_tables(study)]
-    return "\n\n".join(parts) + "\n"
+        parts += [
+            f"## {markdown_shown(f'{condition.name}: {condition.about}')}",
+            "\n".join(f"- {markdown_shown(text)}" for text in sentences(study, condition)),
+            *(table.markdown() for table in condition_tables(study, condition)),
+        ]
+    return "\n\n".join([*parts, *(table.markdown() for table in study_tables(study))]) + "\n"

@@ -58,16 +58,11 @@ class Hybrid(Strategy):
 
 
 @strategy
-class MonolingualFirst(Strategy):
-    """A share alpha of the batches is monolingual; the second part begins at step `turn`.
-
-    A plan of fewer steps is the beginning of a longer one only when both are given the same `turn`.
-    """
+class MonolingualFirst(CrossLingualFirst):
+    """The same the other way round."""
 
     name = "mono-first"
     summary = "first all monolingual batches, then all cross-lingual ones (alpha .5 unless given)"
-    alpha = 0.5
-    settable = ("alpha", "turn")
 
     def types(self, asked: PlanRequest) -> NDArray[np.int8]:
         """Monolingual before the turn, cross-lingual from it on."""
