@@ -200,14 +200,12 @@ class _Run:
         return TrainResult(model, record, folder, self.prepared)
 
     def _initial(self) -> tuple[Any, BaseModelInfo]:
-        config = self.config
+        config, size = self.config, self.recipe.vocabulary
         if not config.static:
             return load_base(config.base, replace(config.options, device=self.device), self.recipe)
         data = self.prepared.everything
-        key = (tuple(sorted(part.digest for part in data)), self.recipe.vocabulary)
-        tokenizer = self.cache.get(
-            "vocabulary", key, lambda: learn_vocabulary(distinct_texts(data), self.recipe.vocabulary)
-        )
+        key = (tuple(sorted(part.digest for part in data)), size)
+        tokenizer = self.cache.get("vocabulary", key, lambda: learn_vocabulary(distinct_texts(data), size))
         return make_static(tokenizer, self.recipe, config.seed)
 
     def _asked(self) -> dict[str, Any]:
@@ -318,14 +316,12 @@ def _data_info(data: Sequence[ParallelData]) -> list[DataInfo]:
     return [DataInfo(**{name: getattr(part, name) for name in names}, questions=part.n_questions) for part in data]
 
 
-def _languages(data: Sequence[ParallelData]) -> list[str]:
-    return sorted({code for part in data for code in part.languages})
-
-
 def _levels(prepared: Prepared, *, static: bool) -> LanguageLevels:
-    trained = _languages(prepared.data) if prepared.training is not None else []
-    aligned = _languages(prepared.alignment.data) if prepared.alignment is not None else []
-    words = _languages(prepared.everything) if static else []
+    stages = (prepared.data if prepared.training else (), prepared.alignment.data if prepared.alignment else ())
+    trained, aligned, words = (
+        sorted({code for part in data for code in part.languages})
+        for data in (*stages, prepared.everything if static else ())
+    )
     return LanguageLevels(
         trained=trained,
         aligned_only=[code for code in aligned if code not in trained],

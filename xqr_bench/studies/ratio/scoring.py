@@ -157,21 +157,18 @@ def run_data(run: Run, cache: TrainCache, data_dir: Path | str | None = None) ->
     condition = run.condition
     out = condition.languages_out(run.seed, run.fold)
     key = (condition, run.fold, out, data_dir)
-    return cache.get("run data", key, lambda: _made(run, out, cache, data_dir))
+    return cache.get("run data", key, lambda: _run_data(run, out, cache, data_dir))
 
 
-def _made(run: Run, out: tuple[str, ...], cache: TrainCache, data_dir: Path | str | None) -> RunData:
+def _run_data(run: Run, out: tuple[str, ...], cache: TrainCache, data_dir: Path | str | None) -> RunData:
     condition = run.condition
     spec = resolve_task(condition.evaluate)
     # Kendall's W comes with tests, which like intervals are left to the figures over seeds
     metrics = [name for name in spec.metrics if parse_metric(name).set_statistic is None]
     spec = choose_metrics(spec, metrics).model_copy(update={"relevance": ()})
     whole = cache.get("task", (spec.name, data_dir), lambda: load_task(spec, data_dir=data_dir))
-    data = cache.get(
-        "study data",
-        (condition.train, data_dir),
-        lambda: load_training_data(condition.train, data_dir=None if data_dir is None else Path(data_dir)),
-    )
+    key = (condition.train, data_dir)
+    data = cache.get("study data", key, lambda: load_training_data(condition.train, data_dir=data_dir))
     numbers = np.asarray(whole.clusters, dtype=np.int64)
     n_articles = int(numbers.max()) + 1
     if run.fold is None:
@@ -222,15 +219,9 @@ class ViewRanker:
     training: TrainingRecord | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
-    @property
-    def identity(self) -> ModelIdentity:
-        """That of the encoder."""
-        return self.encoder.identity
-
-    @property
-    def device(self) -> str | None:
-        """That of the encoder."""
-        return self.encoder.device
+    def __post_init__(self) -> None:
+        self.identity: ModelIdentity = self.encoder.identity
+        self.device: str | None = self.encoder.device
 
     def rank(self, tasks: Sequence[Task], observe: Observer) -> Iterator[Ranking]:
         """Count in the one task that the vectors are of."""
