@@ -25,7 +25,7 @@ from xqr_bench.studies.ratio.form import (
     Score,
     Verdict,
 )
-from xqr_bench.studies.ratio.results import LEVELS, Results
+from xqr_bench.studies.ratio.results import LEVELS, Results, languages_of
 from xqr_bench.studies.ratio.statistics import (
     MARGIN,
     Replicates,
@@ -69,11 +69,7 @@ def language_name(code: str) -> str:
 
 def query_languages(results: Results) -> list[str]:
     """Query languages in the order of the rows."""
-    return list(dict.fromkeys(_pair(row)[0] for row in results.rows))
-
-
-def _pair(row: str) -> list[str]:
-    return row.split("/")[2].split(">")
+    return list(dict.fromkeys(languages_of(row)[0] for row in results.rows))
 
 
 def chosen_scores(results: Results, *, detailed: bool) -> dict[Key, list[int]]:
@@ -89,13 +85,13 @@ def chosen_scores(results: Results, *, detailed: bool) -> dict[Key, list[int]]:
         everything = results.family(setting, metric)
         parts = {Key(setting, metric, "level", level): results.family(setting, metric, level=level) for level in LEVELS}
         for joshi in sorted(set(of_class.values())):
-            rows = [row for row in everything if of_class.get(_pair(results.rows[row])[0]) == joshi]
+            rows = [row for row in everything if of_class.get(languages_of(results.rows[row])[0]) == joshi]
             parts[Key(setting, metric, "group", f"joshi-{joshi}")] = rows
         languages = {
             Key(setting, metric, "language", code): [
                 row
                 for row in results.family(setting, metric, query=code)
-                if not results.excluded.keys() & (set(_pair(results.rows[row])) - {code})
+                if not results.excluded.keys() & (set(languages_of(results.rows[row])) - {code})
             ]
             for code in codes
         }

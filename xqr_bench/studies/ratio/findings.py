@@ -38,7 +38,7 @@ from xqr_bench.studies.ratio.claims import (
     score_figures,
 )
 from xqr_bench.studies.ratio.design import ALPHAS, ARMS, CONDITIONS, PRIMARY, STUDY, Condition, Run
-from xqr_bench.studies.ratio.results import LEVELS, Results, load_results, shared_questions
+from xqr_bench.studies.ratio.results import LEVELS, Results, languages_of, load_results, shared_questions
 from xqr_bench.studies.ratio.run import DONE, read_object, read_run
 from xqr_bench.studies.ratio.scoring import CENTRED, RAW, task_file
 from xqr_bench.studies.ratio.statistics import (
@@ -288,7 +288,7 @@ def _levels(condition: Condition, results: Results, base: str) -> dict[str, str]
     """Query language -> its level in words; what an initial model from elsewhere has seen is not known."""
     levels: dict[str, set[str]] = {code: set() for code in query_languages(results)}
     for row, level in zip(results.rows, results.levels, strict=True):
-        levels[row.split("/")[2].split(">")[0]].add(level)
+        levels[languages_of(row)[0]].add(level)
     if condition.aligned and condition.bitext:
         other = "aligned only"
     elif base != STATIC:

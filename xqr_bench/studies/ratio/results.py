@@ -57,6 +57,11 @@ def shared_questions(evaluated: TaskData, trained: TaskData) -> dict[str, str]:
 LEVELS = ("retrieval-trained", "not retrieval-trained")
 
 
+def languages_of(row: str) -> list[str]:
+    """Query and candidate language of a row; the query language alone in the multilingual setting."""
+    return row.split("/")[2].split(">")
+
+
 @dataclass(frozen=True)
 class Results:
     """One view of one checkpoint of a condition.
@@ -93,11 +98,10 @@ class Results:
         """
         chosen = []
         for index, row in enumerate(self.rows):
-            parts = row.split("/")
-            pair = parts[2].split(">")
-            if parts[:2] != [setting, metric] or (level is not None and self.levels[index] != level):
+            languages = languages_of(row)
+            if row.split("/")[:2] != [setting, metric] or level not in (None, self.levels[index]):
                 continue
-            if pair[0] == query or (query is None and not self.excluded.keys() & set(pair)):
+            if languages[0] == query or (query is None and not self.excluded.keys() & set(languages)):
                 chosen.append(index)
         return chosen
 
@@ -233,7 +237,7 @@ def _total(
             out = run.condition.languages_out(run.seed, run.fold)
             trained = [code for code in resolve_task(run.condition.train).languages if code not in out]
         for row, sums, counts in zip(part.rows, part.sums, part.counts, strict=True):
-            level = LEVELS[row.rsplit("/", 1)[1].split(">")[0] not in trained]
+            level = LEVELS[languages_of(row)[0] not in trained]
             name = f"{row}/{level}" if run.condition.held_out else row
             levels[name] = level
             total[name] = total.get(name, 0.0) + np.stack([sums, counts])

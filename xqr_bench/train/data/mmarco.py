@@ -43,7 +43,7 @@ NAMES = {
     "vi": "vietnamese",
     "zh": "chinese",
 }
-OPTIONS = ("negatives", "translation")
+TRANSLATIONS = ("google", "helsinki")
 
 
 class MMarco:
@@ -106,16 +106,16 @@ FORMATS.register("mmarco")(MMarco())
 
 
 def _options(request: Request) -> tuple[int, str]:
+    options = {"negatives": "1", "translation": TRANSLATIONS[0]}
     for name in request.options:
-        if name not in OPTIONS:
-            raise UnknownNameError("option of mmarco", name, OPTIONS)
-    text = request.options.get("negatives", "1")
-    if not text.isdecimal():
-        raise UsageError(f"negatives of mmarco is {text!r}", remedy="give a whole number, 0 or more")
-    translation = request.options.get("translation", "google")
-    if translation not in ("google", "helsinki"):
-        raise UnknownNameError("translation of mMARCO", translation, ("google", "helsinki"))
-    return int(text), translation
+        if name not in options:
+            raise UnknownNameError("option of mmarco", name, options)
+    negatives, translation = {**options, **request.options}.values()
+    if not negatives.isdecimal():
+        raise UsageError(f"negatives of mmarco is {negatives!r}", remedy="give a whole number, 0 or more")
+    if translation not in TRANSLATIONS:
+        raise UnknownNameError("translation of mMARCO", translation, TRANSLATIONS)
+    return int(negatives), translation
 
 
 def _file(request: Request, name: str) -> Path:
