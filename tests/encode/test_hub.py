@@ -18,7 +18,7 @@ from tests.hub import COMMIT, Hub, serving
 SCRIPT = """
 import json, sys
 from xqr_bench.encode import EncoderOptions, load_encoder
-from xqr_bench.encode.hub import resolve_model
+from xqr_bench.encode.sentence_transformer import resolve_model
 from xqr_bench.core.errors import EncoderError
 
 for how, name, revision in json.loads(sys.argv[1]):

@@ -13,8 +13,8 @@ import pytest
 from tests.encode.toys import TOY, Counting, Symmetric
 from tests.kit import ran
 from xqr_bench.core.errors import EncoderError, UsageError
+from xqr_bench.core.files import digest_of_files, digest_of_folder
 from xqr_bench.encode import ENCODER_KINDS, Encoder, EncoderOptions, embed_tasks, load_encoder
-from xqr_bench.encode.hub import digest_of_files, digest_of_folder
 
 SOURCE = '''
 import numpy as np

@@ -12,8 +12,8 @@ import pytest
 from tests.encode.toys import TOY
 from tests.kit import edit, make_task
 from xqr_bench.core.errors import EncoderError, UsageError
+from xqr_bench.core.files import digest_of_folder
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
-from xqr_bench.encode.hub import digest_of_folder
 
 
 def options(**given: Any) -> EncoderOptions:

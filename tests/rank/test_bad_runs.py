@@ -107,7 +107,7 @@ def test_no_cross_lingual_list(tmp_path: Path, query: str) -> None:
 def test_lists_without_a_relevant_are_left_aside(tmp_path: Path) -> None:
     text = line("en:q1>th", "th:0:0:0") + line("en:q1>de", "de:0:0:1")
     counts = read(write_run(tmp_path, text, CROSS_LINGUAL), CROSS_LINGUAL)
-    assert (len(counts.left_aside), counts.missing, counts.lengths.sum()) == (1, len(counts.lists) - 1, 1)
+    assert (len(counts.unjudged), counts.missing, counts.lengths.sum()) == (1, len(counts.lists) - 1, 1)
 
 
 def test_blanks_tabs_line_ends_and_no_last_line_end(tmp_path: Path) -> None:

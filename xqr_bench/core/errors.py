@@ -37,8 +37,8 @@ class UsageError(XqrBenchError):
 class UnknownNameError(UsageError):
     """A name that nothing is registered under; the message lists the closest ones."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], *, remedy: str | None = None) -> None:
-        names = sorted(known)
+    def __init__(self, kind: str, name: str, there: Iterable[str], *, remedy: str | None = None) -> None:
+        names = sorted(there)
         close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         listing = ", ".join(names) or "none"
         found = f"closest: {', '.join(close)}" if close else f"known: {listing}"

@@ -155,15 +155,12 @@ def _paths(given: str | tuple[str, ...]) -> Any:
 
 def attribute_texts(cls: type) -> dict[str, str]:
     """Field -> what the "Attributes:" section of the class's docstring (and of those it inherits) says of it."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for one in reversed(cls.__mro__):
         section = inspect.cleandoc(one.__doc__ or "").partition("\nAttributes:\n")[2]
         for names, text in re.findall(r"^    ([a-z0-9_, ]+): (.*(?:\n        .*)*)", section, re.MULTILINE):
-            found.update(dict.fromkeys(names.split(", "), " ".join(text.split())))
-    return found
-
-
-# How texts of the command line are read.
+            texts.update(dict.fromkeys(names.split(", "), " ".join(text.split())))
+    return texts
 
 
 def flag(name: str) -> str:

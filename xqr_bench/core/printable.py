@@ -30,7 +30,7 @@ def shown(text: str, *, keep: str = "", instead: str = REPLACEMENT) -> str:
         keep: such characters of our own, where foreign text was cleaned before them.
         instead: what takes their place.
     """
-    return _STEERING.sub(lambda found: found[0] if found[0] in keep else instead, text)
+    return _STEERING.sub(lambda sign: sign[0] if sign[0] in keep else instead, text)
 
 
 def shown_line(text: str) -> str:
@@ -40,11 +40,11 @@ def shown_line(text: str) -> str:
 
 def json_shown(text: str) -> str:
     r"""JSON of the same value, the characters that `shown` replaces written as `\uXXXX`."""
-    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _STEERING.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
 
 
 def markdown_shown(text: str) -> str:
     """The text on one line of Markdown, where it means itself: no mark, no HTML, no link, no new cell."""
     plain = shown(text).replace("\n", " ").replace("\t", " ").translate(_MARKDOWN)
     plain = _UNDERSCORE.sub(r"\\_", plain)
-    return _ADDRESS.sub(lambda found: f"&#{ord(found[0])};", plain)
+    return _ADDRESS.sub(lambda sign: f"&#{ord(sign[0])};", plain)

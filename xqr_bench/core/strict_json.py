@@ -113,10 +113,10 @@ def _too_deep(data: Any) -> bool:
     """Whether lists and objects are nested too deeply, found level by level, without recursion."""
     level = [data]
     for _ in range(MAX_NESTING + 1):
-        level = [found for found in level if isinstance(found, dict | list)]
+        level = [value for value in level if isinstance(value, dict | list)]
         if not level:
             return False
-        level = [child for found in level for child in (found.values() if isinstance(found, dict) else found)]
+        level = [child for value in level for child in (value.values() if isinstance(value, dict) else value)]
     return True
 
 

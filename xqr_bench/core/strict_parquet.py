@@ -127,13 +127,13 @@ def read(
             facts = strict_json.parse((file.schema_arrow.metadata or {}).get(key, b"null"))
             if not isinstance(facts, dict):
                 raise ValueError("it carries no facts of xqr-bench")
-            known = columns(facts)
+            kinds = columns(facts)
             names = file.schema_arrow.names
-            _check_columns(file, [name for name in known if name in names], known)
+            _check_columns(file, [name for name in kinds if name in names], kinds)
             if rows is not None and file.metadata.num_rows != rows:
                 raise ValueError(f"it holds {file.metadata.num_rows:,} rows instead of {rows:,}")
-            _check_sizes(io.BytesIO(content), file.metadata, limit, [_VALUE[known[name]] for name in names])
-        texts = [name for name in names if known[name] == "text"]
+            _check_sizes(io.BytesIO(content), file.metadata, limit, [_VALUE[kinds[name]] for name in names])
+        texts = [name for name in names if kinds[name] == "text"]
         with opened(read_dictionary=texts, pre_buffer=False) as file:
             return Table(file.read(use_threads=False), facts, limit)
     except (pa.ArrowException, RecursionError) as error:
@@ -155,23 +155,23 @@ def _content(path: Path) -> bytes:
     return content[:start] + content[start:].replace(_ARROW_SCHEMA, _HIDDEN)
 
 
-def _check_columns(file: Any, wanted: list[str], known: Mapping[str, Kind]) -> None:
+def _check_columns(file: Any, wanted: list[str], kinds: Mapping[str, Kind]) -> None:
     import pyarrow as pa
 
     names = file.schema_arrow.names
     if names != wanted or len(file.schema) != len(names):
-        strange = [name for name in names if name not in known]
+        strange = [name for name in names if name not in kinds]
         raise ValueError(f"it has the unknown column {strange[0]!r}" if strange else "its columns are in another order")
     for index, name in enumerate(names):
-        column, found = file.schema.column(index), file.schema_arrow.field(name).type
+        column, type_ = file.schema.column(index), file.schema_arrow.field(name).type
         fits = {
-            "integer": pa.types.is_signed_integer(found),
-            "float": found == pa.float64(),
-            "text": found in (pa.string(), pa.dictionary(pa.int32(), pa.string())),
-        }[known[name]]
+            "integer": pa.types.is_signed_integer(type_),
+            "float": type_ == pa.float64(),
+            "text": type_ in (pa.string(), pa.dictionary(pa.int32(), pa.string())),
+        }[kinds[name]]
         flat = column.max_repetition_level == 0 and column.max_definition_level <= 1 and column.path == name
-        if column.physical_type != _PHYSICAL[known[name]] or not fits or not flat:
-            raise ValueError(f"the column {name!r} is of the type {found}, not {known[name]}")
+        if column.physical_type != _PHYSICAL[kinds[name]] or not fits or not flat:
+            raise ValueError(f"the column {name!r} is of the type {type_}, not {kinds[name]}")
 
 
 def _check_sizes(stream: IO[bytes], facts: Any, limit: int, values: list[int]) -> None:
@@ -235,15 +235,15 @@ class _Thrift:
         self._at = 0
 
     def struct(self, depth: int) -> tuple[dict[int, Any], int]:
-        found: dict[int, Any] = {}
+        values: dict[int, Any] = {}
         field = 0
         while kind := self._byte():
             field = field + (kind >> 4) if kind >> 4 else self._number()
             # the decoder counts fields in 16 bits, and skips a second one of another type
-            if field in found or not 0 < field < 2**15:
+            if field in values or not 0 < field < 2**15:
                 raise ValueError("the header of a page has a field that page headers do not have")
-            found[field] = self._value(kind & 15, depth)
-        return found, self._at
+            values[field] = self._value(kind & 15, depth)
+        return values, self._at
 
     def _value(self, kind: int, depth: int) -> Any:
         if depth > 8:

@@ -30,8 +30,6 @@ class Limits:
     tokens: int | None = None
 
 
-# Batches side by side: each in a thread of its own, collected in order.
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -54,7 +52,7 @@ class Lanes:
         around: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self.number = number
-        self._enter = enter or _nothing
+        self._enter = enter or (lambda: None)
         self._around = around
 
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Generator[Result]:
@@ -82,9 +80,6 @@ class Lanes:
                 pool.shutdown(cancel_futures=True)
 
 
-def _nothing() -> None: ...
-
-
 def cpu_lanes() -> Lanes:
     """Lanes that share torch's threads, as many as it has in this process, `MOST_LANES` at most.
 
@@ -109,8 +104,6 @@ def cpu_lanes() -> Lanes:
 
     return Lanes(number, share, around)
 
-
-# An encoder that is ready to use: the same face for every kind.
 
 DEFAULT_ROWS = 1024
 

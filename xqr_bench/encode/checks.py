@@ -45,28 +45,22 @@ def to_matrix(value: Any, rows: int, who: str) -> Vectors:
         raise EncoderError(
             f"the encoder {who} returned rows of different lengths", found=f"{kind}: {error}", remedy=RULE
         ) from error
+    shape = f"shape {array.shape}"
     if array.dtype.kind not in "fiu":
         raise EncoderError(
             f"the encoder {who} returned no real numbers",
-            found=f"{kind} of dtype {array.dtype} and shape {array.shape}",
+            found=f"{kind} of dtype {array.dtype} and {shape}",
             remedy=RULE + " (a sparse matrix: call .toarray() first)" if array.ndim == 0 else RULE,
         )
+    wrong = ""
     if array.ndim != 2:
-        raise EncoderError(
-            f"the encoder {who} returned an array of {array.ndim} dimensions instead of 2",
-            found=f"shape {array.shape} for {rows:,} texts",
-            remedy=RULE,
-        )
-    if array.shape[0] != rows:
-        raise EncoderError(
-            f"the encoder {who} returned {array.shape[0]:,} rows for {rows:,} texts",
-            found=f"shape {array.shape}",
-            remedy=RULE,
-        )
-    if array.shape[1] == 0:
-        raise EncoderError(
-            f"the encoder {who} returned vectors without columns", found=f"shape {array.shape}", remedy=RULE
-        )
+        wrong, shape = f"an array of {array.ndim} dimensions instead of 2", f"{shape} for {rows:,} texts"
+    elif array.shape[0] != rows:
+        wrong = f"{array.shape[0]:,} rows for {rows:,} texts"
+    elif array.shape[1] == 0:
+        wrong = "vectors without columns"
+    if wrong:
+        raise EncoderError(f"the encoder {who} returned {wrong}", found=shape, remedy=RULE)
     with np.errstate(over="ignore"):  # too large for float32 becomes inf, which check_values names
         return np.ascontiguousarray(array, dtype=np.float32)
 

@@ -46,8 +46,6 @@ from xqr_bench.encode.texts import (
 )
 from xqr_bench.encode.transform import Transformed, TransformOptions
 
-# The texts of a group through an encoder, batch by batch: planned, checked, named when they fail.
-
 MEASURED_AT_ONCE = 2048
 
 Shard = list[IntArray]
@@ -228,8 +226,6 @@ def _free_memory() -> None:
             module.empty_cache()
 
 
-# The texts of a group through the store: taken where they are there, kept where they are encoded.
-
 WITNESSES = 4
 # a few float32 bits; another checkpoint of the same model is further away
 WITNESS_TOLERANCE = 1e-4
@@ -299,7 +295,7 @@ class Stored:
 
     def _check_witness(self) -> None:
         """Encode a few texts again that were encoded before; when they come out otherwise, nothing kept is used."""
-        if not needs_witness(self._encoder) or self._shelf.empty:
+        if not needs_witness(self._encoder) or not self._shelf.shards():
             return
         witness = self._shelf.witness()
         if witness is None:
@@ -314,9 +310,6 @@ class Stored:
         tolerance = WITNESS_TOLERANCE * float(np.abs(before).max(initial=0))
         if now.shape != before.shape or not np.allclose(now, before, rtol=0, atol=tolerance):
             self._shelf.discard("a text encoded before has another vector now, though the source is the same")
-
-
-# Vectors of tasks.
 
 
 class Encoded:

@@ -11,13 +11,13 @@ from typing import Any
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.encode import char_ngrams  # noqa: F401  (registers itself)
 from xqr_bench.encode.bound import BoundEncoder
-from xqr_bench.encode.hub import is_hub_name
 from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.encode.precomputed import PREFIX, Precomputed
 from xqr_bench.encode.python_object import bind_object, instantiate, is_python_spec, load_object
 from xqr_bench.encode.registry import ENCODERS
 from xqr_bench.encode.sentence_transformer import (
     bind_instance,
+    is_hub_name,
     is_sentence_transformer,
     load_folder,
     load_from_hub,
@@ -106,7 +106,15 @@ def _load(spec: object, options: EncoderOptions, other_names: Collection[str]) -
         return _bind(thing, options, owned=thing is not spec)  # who made it closes it
     text = str(spec)
     if text in ENCODERS:
-        return _registered(text, options)
+        origin = ENCODERS.origins()[text]
+        built_in = origin == "built in"
+        return _bind(
+            instantiate(ENCODERS.get(text), f"the encoder {text!r}"),
+            options,
+            kind="builtin" if built_in else "plugin",
+            what=text,
+            distribution=None if built_in else origin,
+        )
     if text.startswith(RUN_PREFIX):
         raise EncoderError(
             f"{text} is a ranking, not an encoder: it has no vectors",
@@ -115,31 +123,15 @@ def _load(spec: object, options: EncoderOptions, other_names: Collection[str]) -
     if text.startswith(PREFIX):
         return Precomputed(Path(text.removeprefix(PREFIX)).expanduser(), options)
     if is_python_spec(text):
-        return _python(text, options)
+        named, module = load_object(text)
+        what = text.replace("\\", "/").rpartition("/")[2]
+        return _bind(instantiate(named, text), options, what=what, module=module)
     folder = Path(text).expanduser()
     if folder.is_dir():
         return load_folder(folder, options)
     refuse_what_is_no_model(text, folder, other_names)
     close = difflib.get_close_matches(text, [*ENCODERS.names(), *other_names], n=3, cutoff=0.6)
     return load_from_hub(text, options, f"closest built-in or plugin: {', '.join(close)}" if close else None)
-
-
-def _registered(name: str, options: EncoderOptions) -> BoundEncoder:
-    brought_by = ENCODERS.origins()[name]
-    built_in = brought_by == "built in"
-    return _bind(
-        instantiate(ENCODERS.get(name), f"the encoder {name!r}"),
-        options,
-        kind="builtin" if built_in else "plugin",
-        what=name,
-        default_name=name,
-        distribution=None if built_in else brought_by,
-    )
-
-
-def _python(spec: str, options: EncoderOptions) -> BoundEncoder:
-    named, module = load_object(spec)
-    return _bind(instantiate(named, spec), options, what=spec.replace("\\", "/").rpartition("/")[2], module=module)
 
 
 def _bind(thing: Any, options: EncoderOptions, **how: Any) -> BoundEncoder:

@@ -11,8 +11,6 @@ from pydantic import BaseModel, ConfigDict
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import JsonObject, flag
 
-# The plugin contract: what an encoder must have, and what it may have.
-
 Similarity = Literal["cosine", "dot"]
 Role = Literal["query", "candidate"]
 
@@ -54,8 +52,6 @@ class Encoder(Protocol):
         ...
 
 
-# Candidates with their paragraph: what the encoder is given instead of the sentence alone.
-
 CONTEXTS = ("paragraph",)
 # the sentence first: where a model cuts a text off, it loses paragraph, not sentence
 DEFAULT_TEMPLATE = "{sentence}\n{paragraph}"
@@ -79,8 +75,6 @@ def check_template(template: str) -> None:
             remedy=f"write it as {DEFAULT_TEMPLATE!r}",
         )
 
-
-# What a user may ask of an encoder, and what a record says about the encoder that was used.
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -130,10 +124,10 @@ class EncoderOptions:
 
     def __post_init__(self) -> None:
         choices = {"similarity": SIMILARITIES, "dtype": DTYPES, "candidate_context": CONTEXTS}
-        for option, known in choices.items():
+        for option, names in choices.items():
             value = getattr(self, option)
-            if value is not None and value not in known:
-                raise UsageError(f"{flag(option)} cannot be {value!r}", remedy=f"use one of: {', '.join(known)}")
+            if value is not None and value not in names:
+                raise UsageError(f"{flag(option)} cannot be {value!r}", remedy=f"use one of: {', '.join(names)}")
         for option in ("batch_size", "token_budget", "max_length", "truncate_dim"):
             value = getattr(self, option)
             if value is not None and value < 1:

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.errors import EncoderError
-from xqr_bench.core.files import read_array, read_text
+from xqr_bench.core.files import digest_of_files, read_array, read_text
 from xqr_bench.core.types import TaskData
 from xqr_bench.encode.bound import BoundEncoder
 from xqr_bench.encode.checks import Vectors
-from xqr_bench.encode.hub import digest_of_files
 from xqr_bench.encode.options import EncoderOptions, ModelIdentity, Role
+from xqr_bench.encode.texts import items_of
 
 PREFIX = "precomputed:"
 OPTIONS = frozenset({"name", "similarity", "truncate_dim"})
@@ -72,7 +72,7 @@ class Precomputed(BoundEncoder):
         ids_path = vectors_path.with_name(f"{FILES[role]}.ids.txt")
         stored = self._read_vectors(vectors_path, task)
         row_of = self._read_ids(ids_path, len(stored), task)
-        wanted = [item.id for item in (task.queries if role == "query" else task.candidates)]
+        wanted = [item.id for item in items_of(task, role)]
         missing = [id_ for id_ in wanted if id_ not in row_of]
         if missing:
             raise EncoderError(
@@ -93,19 +93,20 @@ class Precomputed(BoundEncoder):
 
     def _read_vectors(self, path: Path, task: TaskData) -> NDArray[Any]:
         self._require(path, task)
+        remedy = "write it with numpy.save from an array of shape [texts, dimensions]"
         try:
             stored = read_array(path)
         except (ValueError, OSError) as error:
             raise EncoderError(
                 f"{path} cannot be read as a .npy file of numbers",
                 found=str(error).splitlines()[0],
-                remedy="write it with numpy.save from an array of shape [texts, dimensions]",
+                remedy=remedy,
             ) from error
         if stored.ndim != 2:
             raise EncoderError(
                 f"{path} does not hold one row a text",
                 found=f"shape {stored.shape}",
-                remedy="write it with numpy.save from an array of shape [texts, dimensions]",
+                remedy=remedy,
             )
         self.identity = self.identity.model_copy(update={"dtype": str(stored.dtype)})
         return stored

@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any
 
 from xqr_bench.core.errors import EncoderError, XqrBenchError
+from xqr_bench.core.files import digest_of_files
 from xqr_bench.encode.bound import DEFAULT_ROWS, Limits, TextEncoder
-from xqr_bench.encode.hub import digest_of_files
 from xqr_bench.encode.options import (
     METHODS,
     ROLES,
@@ -25,8 +25,6 @@ from xqr_bench.encode.options import (
     Role,
     Similarity,
 )
-
-# `package.module:Object` or `path/file.py:Object` -> the object.
 
 _OBJECT = re.compile(r"(?P<where>.+\.py|[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*)")
 
@@ -112,8 +110,6 @@ def _import_failed(what: str, error: Exception) -> EncoderError:
     )
 
 
-# Encoders written in Python: made, looked over, and bound.
-
 OPTIONS = frozenset({"name", "similarity", "batch_size", "truncate_dim", "query_prompt", "candidate_prompt"})
 
 
@@ -123,10 +119,9 @@ def instantiate(thing: Any, what: str) -> Any:
     Raises:
         EncoderError: calling it failed.
     """
-    if not isinstance(thing, type) and _methods_of(thing):
-        return thing
-    if not callable(thing):
-        return thing  # without an encode method: bind_object says what is missing
+    encodes = any(callable(getattr(thing, name, None)) for names in METHODS.values() for name in names)
+    if not callable(thing) or (encodes and not isinstance(thing, type)):
+        return thing  # where it has no encode method, bind_object says what is missing
     try:
         return thing()
     except XqrBenchError:
@@ -139,15 +134,9 @@ def instantiate(thing: Any, what: str) -> Any:
         ) from error
 
 
-def _methods_of(thing: Any) -> list[str]:
-    names = dict.fromkeys(name for names in METHODS.values() for name in names)
-    return [name for name in names if callable(getattr(thing, name, None))]
-
-
 def _method(thing: Any, role: Role, what: str) -> str:
-    present = _methods_of(thing)
     for name in METHODS[role]:
-        if name in present:
+        if callable(getattr(thing, name, None)):
             return name
     public = [name for name in dir(thing) if not name.startswith("_") and callable(getattr(thing, name, None))]
     raise EncoderError(
@@ -167,9 +156,9 @@ def declared_similarity(value: object, override: Similarity | None, who: str) ->
     if override is not None:
         return override
     declared = "cosine" if value is None else str(getattr(value, "value", value))
-    for known in SIMILARITIES:
-        if declared == known:
-            return known
+    for similarity in SIMILARITIES:
+        if declared == similarity:
+            return similarity
     raise EncoderError(
         f"{who} declares the similarity {declared!r}; a similarity without a matrix product cannot be ranked here",
         found=f"this bench ranks by {' or '.join(SIMILARITIES)}",
@@ -178,16 +167,7 @@ def declared_similarity(value: object, override: Similarity | None, who: str) ->
 
 
 class ObjectEncoder(TextEncoder):
-    """An encoder written in Python.
-
-    Args:
-        thing: has `encode`, or a method for queries and one for candidates (see Encoder).
-        identity, name, device: see BoundEncoder.
-        owned: whether `close()` closes it.
-
-    Raises:
-        EncoderError: it cannot encode.
-    """
+    """An encoder written in Python (see Encoder); `close()` closes it where it is `owned`."""
 
     def __init__(self, thing: Any, identity: ModelIdentity, *, name: str, device: str | None, owned: bool) -> None:
         super().__init__(identity, name=name, device=device)
@@ -221,7 +201,6 @@ def bind_object(
     *,
     kind: EncoderKindName = "python",
     what: str | None = None,
-    default_name: str | None = None,
     module: ModuleType | None = None,
     distribution: str | None = None,
     owned: bool = True,
@@ -231,10 +210,9 @@ def bind_object(
     Args:
         thing: has `encode`, or a method for queries and one for candidates (see Encoder).
         options: see EncoderOptions.
-        kind: how it was found.
+        kind: where it comes from.
         what: what the user called it, for the identity and messages (default: its class).
-        default_name: names the record when the object has no `name` (default: its class).
-        module: the module it was found in, part of the source digest beside the module of its class.
+        module: the module it was in, part of the source digest beside the module of its class.
         distribution: the installed package that brings it.
         owned: whether `close()` of what is returned closes it.
 
@@ -246,7 +224,7 @@ def bind_object(
     options.refuse_all_but(f"a Python encoder ({what})", OPTIONS)
     declared_name = getattr(thing, "name", None)
     if not isinstance(declared_name, str) or not declared_name:
-        declared_name = default_name or type(thing).__name__
+        declared_name = type(thing).__name__ if kind == "python" else what
     name = options.name or declared_name
     digest = source_digest(thing, module)
     revision, device = (getattr(thing, attribute, None) for attribute in ("revision", "device"))

@@ -1,25 +1,150 @@
-"""sentence-transformers models: a hub name, a folder, or a model in memory; their device, and how they count tokens."""
+"""sentence-transformers models: a hub name, a folder, or a model in memory; their commit and device."""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from xqr_bench.core.errors import EncoderError, UsageError
+from xqr_bench.core.files import digest_of_folder
 from xqr_bench.core.memory import collector_paused
 from xqr_bench.core.observe import library_bars_hidden
 from xqr_bench.core.types import IntArray
 from xqr_bench.encode.bound import Limits, TextEncoder, cpu_lanes
-from xqr_bench.encode.hub import HubModel, cache_folder, cached_commit, cached_file, digest_of_folder, resolve_model
 from xqr_bench.encode.options import EncoderOptions, ModelIdentity, Role
 from xqr_bench.encode.python_object import declared_similarity
 
-# Where a torch model runs.
+ORGANISATION = "sentence-transformers"
+TIMEOUT = 20.0
+
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", re.ASCII)
+
+
+@dataclass(frozen=True)
+class HubModel:
+    """A model on the hub.
+
+    Attributes:
+        name: `organisation/model`, as the hub writes it.
+        commit: what the revision asked for stands for now.
+        cached_only: load from the cache without asking the hub again.
+        warning: something to tell the user.
+    """
+
+    name: str
+    commit: str
+    cached_only: bool = False
+    warning: str | None = None
+
+
+def is_hub_name(name: str) -> bool:
+    """Whether `name` has the form `model` or `organisation/model`."""
+    return _HUB_NAME.fullmatch(name) is not None
+
+
+def resolve_model(name: str, revision: str | None, hint: str | None = None) -> HubModel:
+    """Find the commit that `name` at `revision` stands for; the cache answers when the hub cannot be asked.
+
+    A name without organisation means `sentence-transformers/name` if there is one, as sentence-transformers has it.
+
+    Args:
+        name: see `is_hub_name`.
+        revision: branch, tag or commit (default: main).
+        hint: added to the message when there is no such model.
+
+    Raises:
+        EncoderError: no such model or revision, no access, or neither hub nor cache can answer.
+    """
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
+    names = [name] if "/" in name else [f"{ORGANISATION}/{name}", name]
+    offline = constants.HF_HUB_OFFLINE
+    failure: Exception | None = None
+    for candidate in () if offline else names:
+        try:
+            info = HfApi().model_info(candidate, revision=revision, timeout=TIMEOUT)
+            return HubModel(info.id, str(info.sha))
+        except RevisionNotFoundError as error:
+            raise EncoderError(
+                f"the model {candidate} has no revision {revision!r}",
+                remedy="give --revision a branch, a tag or a commit that its page on the hub lists",
+            ) from error
+        except Exception as error:  # the network's exceptions differ by version of the hub's client
+            failure = error
+            if isinstance(error, GatedRepoError) or not isinstance(error, RepositoryNotFoundError):
+                break
+    for candidate in names:
+        if commit := cached_commit(candidate, revision):
+            warning = (
+                f"the hub could not be asked about {candidate} ({_first_line(failure)}): the copy in the cache was "
+                f"used, commit {commit[:12]}"
+            )
+            return HubModel(candidate, commit, cached_only=True, warning=None if offline else warning)
+    if offline:
+        raise EncoderError(
+            f"there is no model {name!r} here: no folder, and none in the cache of hub models" + _at(revision),
+            found=_join("HF_HUB_OFFLINE is set, so the hub was not asked", hint),
+            remedy="unset HF_HUB_OFFLINE to download it, or name a folder that holds a model",
+        )
+    if isinstance(failure, GatedRepoError):
+        raise EncoderError(
+            f"the model {name} is gated", remedy="accept its terms on its page on the hub, then: hf auth login"
+        ) from failure
+    if isinstance(failure, RepositoryNotFoundError):
+        raise EncoderError(
+            f"there is no model {name!r}: no folder, and none on the hub that you may read",
+            found=_join(f"asked {constants.ENDPOINT} for {' and '.join(names)}", hint),
+            remedy="check the name (xqr-bench encoders lists what MODEL can be); for a private model: hf auth login",
+        ) from failure
+    raise EncoderError(
+        f"the hub could not be asked for the model {name!r}, and the cache does not hold it" + _at(revision),
+        found=_join(f"{constants.ENDPOINT}: {_first_line(failure)}", hint),
+        remedy="check the network (HF_ENDPOINT, proxy), or name a folder that holds a model",
+    ) from failure
+
+
+def cache_folder() -> str | None:
+    """Where sentence-transformers keeps hub models when it does not use the hub's own cache."""
+    return os.environ.get("SENTENCE_TRANSFORMERS_HOME")
+
+
+def cached_file(name: str, commit: str | None, filename: str) -> Path | None:
+    """A file of a hub model in the cache, None when it is not there."""
+    from huggingface_hub import try_to_load_from_cache
+
+    path: Any = try_to_load_from_cache(name, filename, cache_dir=cache_folder(), revision=commit)
+    return Path(path) if isinstance(path, str) else None
+
+
+def cached_commit(name: str, revision: str | None) -> str | None:
+    """The commit of a hub model that the cache holds for a revision, None when it holds none."""
+    for filename in ("modules.json", "config.json"):
+        path = cached_file(name, revision, filename)
+        if path is not None:
+            return path.parent.name  # <cache>/models--<organisation>--<model>/snapshots/<commit>/<file>
+    return None
+
+
+def _at(revision: str | None) -> str:
+    return f" at revision {revision!r}" if revision else ""
+
+
+def _join(text: str, hint: str | None) -> str:
+    return f"{text}; {hint}" if hint else text
+
+
+def _first_line(error: Exception | None) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def choose_device(asked: str | None) -> str:
@@ -61,9 +186,6 @@ def computes_in(dtype: str) -> bool:
     if probe is None or not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, probe):
         return True
     return bool(getattr(torch.ops.mkldnn, probe)())
-
-
-# Which prompts a sentence-transformers model puts before queries and candidates.
 
 
 def query_prompt(model: Any, options: EncoderOptions) -> str:
@@ -110,8 +232,6 @@ def _own_prompt(model: Any, names: Sequence[str]) -> str:
             return model.prompts[name] or ""
     return ""
 
-
-# sentence-transformers models: a hub name, a folder, or a model in memory.
 
 # Tokens with padding in a batch. On CPUs larger ones leave the caches (measured by tests/benchmarks/bench_encode.py);
 # elsewhere 16,384 is what the library's 32 texts of 512 tokens take.
@@ -180,8 +300,7 @@ def bind_instance(model: Any, options: EncoderOptions) -> ModelEncoder:
         UsageError: an option that must be given when the model is loaded.
     """
     options.refuse_all_but("a model in memory", ALL_OPTIONS - LOADED_ELSEWHERE)
-    config = getattr(getattr(model[0], "auto_model", None), "config", None)
-    name = str(getattr(config, "_name_or_path", "") or "").rstrip("/")
+    name = str(getattr(_config(model), "_name_or_path", "") or "").rstrip("/")
     if Path(name).is_dir():
         name = Path(name).name
     warning = "a model passed as an object has no revision and no digest in its record: name its folder to have one"
@@ -233,9 +352,13 @@ def load_model(name: str, options: EncoderOptions, *, where: str, hub: HubModel 
     return model
 
 
+def _config(model: Any) -> Any:
+    """The configuration of the transformer; None where the model is another."""
+    return getattr(getattr(model[0], "auto_model", None), "config", None)
+
+
 def _set_max_length(model: Any, length: int) -> None:
-    config = getattr(getattr(model[0], "auto_model", None), "config", None)
-    positions = getattr(config, "max_position_embeddings", None)
+    positions = getattr(_config(model), "max_position_embeddings", None)
     if isinstance(positions, int) and length > positions:
         raise EncoderError(
             f"--max-length {length} is more than the model can read",
@@ -262,11 +385,6 @@ class ModelEncoder(TextEncoder):
 
     Texts without a prompt whose tokens were counted for the batches are not read by the tokenizer again for their
     unknown tokens: up to `MOST_REMEMBERED` of them are remembered.
-
-    Args:
-        model: the SentenceTransformer.
-        identity, name, warnings: see BoundEncoder.
-        options: see EncoderOptions.
 
     Raises:
         UsageError: a token budget for a model whose tokens cannot be counted.
@@ -377,11 +495,7 @@ def bind_model(
 
 
 def _limits(options: EncoderOptions, model: Any, *, measured: bool) -> Limits:
-    """What bounds a batch.
-
-    Raises:
-        UsageError: a token budget for a model whose tokens cannot be counted.
-    """
+    """What bounds a batch."""
     if not measured:
         if options.token_budget is not None:
             raise UsageError(
@@ -395,11 +509,10 @@ def _limits(options: EncoderOptions, model: Any, *, measured: bool) -> Limits:
 
 def _safe_in_threads(model: Any) -> bool:
     """Whether two threads may call the model: False for code of its own, and for positions that change as it reads."""
-    known = ("sentence_transformers.", "transformers.", "torch.")
-    if not all(type(module).__module__.startswith(known) for module in model.modules()):
+    libraries = ("sentence_transformers.", "transformers.", "torch.")
+    if not all(type(module).__module__.startswith(libraries) for module in model.modules()):
         return False
-    config = getattr(getattr(model[0], "auto_model", None), "config", None)
-    ropes = [getattr(config, name, None) for name in ("rope_parameters", "rope_scaling")]
+    ropes = [getattr(_config(model), name, None) for name in ("rope_parameters", "rope_scaling")]
     return not any(kind in str(rope) for rope in ropes for kind in ("dynamic", "longrope"))
 
 

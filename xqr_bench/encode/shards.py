@@ -19,8 +19,6 @@ from xqr_bench.encode.checks import Vectors
 from xqr_bench.encode.options import Role
 from xqr_bench.encode.texts import Flags
 
-# What vectors are kept under: the encoder, as far as it decides them, and the text.
-
 KEY_VERSION = 1
 DIGEST = 16
 """Bytes of a text's digest."""

@@ -34,8 +34,6 @@ from xqr_bench.encode.shards import (
 )
 from xqr_bench.encode.texts import Flags
 
-# Where the store is, and how large it may grow.
-
 FOLDER_VARIABLE = "XQR_BENCH_CACHE"
 LIMIT_VARIABLE = "XQR_BENCH_CACHE_LIMIT"
 DEFAULT_LIMIT = 20 * 10**9
@@ -97,9 +95,6 @@ def parse_size(text: str) -> int:
     return int(float(match["number"]) * base ** " kmgt".index(match["unit"].lower() or " "))
 
 
-# One process at a time in the folder of an encoder.
-
-
 @contextmanager
 def locked(shelves: Path, name: str, *, wait: Callable[[], None] | None = None) -> Iterator[bool]:
     """Hold the lock of an encoder's folder; the system releases it when a process dies.
@@ -133,8 +128,6 @@ def locked(shelves: Path, name: str, *, wait: Callable[[], None] | None = None) 
     finally:
         lock.release()
 
-
-# The vectors of one encoder in one role: looked up, planned, written; held under a lock.
 
 ABOUT = "encoder.json"
 WITNESS = "witness.json"
@@ -172,15 +165,9 @@ class Shelf:
             else:
                 self._plans[path] = plan
 
-    def _shards(self) -> list[Path]:
-        with suppress(OSError):
-            return sorted((self.folder / "shards").glob("*" + SUFFIX))
-        return []
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is no shard."""
-        return not self._shards()
+    def shards(self) -> list[Path]:
+        """Its files of vectors."""
+        return sorted(_shards(self.folder))
 
     def look_up(self, wanted: Mapping[bytes, int]) -> Iterator[tuple[IntArray, Vectors, Flags]]:
         """Yield the vectors that are there, shard by shard; damaged shards are removed.
@@ -193,7 +180,7 @@ class Shelf:
         """
         damaged = 0
         left = dict(wanted)
-        for path in self._shards():
+        for path in self.shards():
             try:
                 shard = open_shard(path, self._key)
                 rows = [row for row, digest in enumerate(shard.digests) if digest in left]
@@ -296,49 +283,44 @@ class Shelf:
             write()
         except (OSError, XqrBenchError) as error:
             self.writable = False
-            self._observe.note(f"the run goes on without the embedding store: {_one_line(error)}")
+            _note_unusable(self._observe, error)
         return self.writable
 
 
-def _one_line(error: Exception) -> str:
-    return error.problem if isinstance(error, XqrBenchError) else str(error)
+def _shards(folder: Path) -> list[Path]:
+    with suppress(OSError):
+        return list((folder / "shards").glob("*" + SUFFIX))
+    return []
+
+
+def _note_unusable(observe: Observer, error: Exception) -> None:
+    why = error.problem if isinstance(error, XqrBenchError) else str(error)
+    observe.note(f"the run goes on without the embedding store: {why}")
 
 
 @contextmanager
 def open_shelf(store: VectorStore, key: dict[str, Any], name: str, observe: Observer) -> Iterator[Shelf | None]:
-    """Open the folder of an encoder, alone; another process that holds it is waited for.
+    """Open the folder of an encoder (see `encoder_key`), alone; another process that holds it is waited for.
 
-    Args:
-        store: where.
-        key: see `encoder_key`.
-        name: of the encoder, for people.
-        observe: gets notes of what a user should know.
-
-    Yields:
-        None when the store cannot be used, which is told.
+    Yields None, and notes why, when the store cannot be used.
     """
     folder = store.shelves / key_digest(key)
+
+    def wait() -> None:
+        observe.note(f"waiting for another run that is encoding with {name}")
+
     with ExitStack() as stack:
         shelf: Shelf | None = None
         try:
-            stack.enter_context(
-                locked(
-                    store.shelves,
-                    folder.name,
-                    wait=lambda: observe.note(f"waiting for another run that is encoding with {name}"),
-                )
-            )
+            stack.enter_context(locked(store.shelves, folder.name, wait=wait))
             about = folder / ABOUT
             if not about.is_file():
                 write_text(about, canonical({"name": name, "key": key}) + "\n")
             os.utime(about)  # when it was used last
             shelf = Shelf(folder, folder.name, observe)
         except (OSError, NotImplementedError, XqrBenchError) as error:
-            observe.note(f"the run goes on without the embedding store: {_one_line(error)}")
+            _note_unusable(observe, error)
         yield shelf
-
-
-# Looking after the store: what it holds, whether it is whole, making room.
 
 
 @dataclass(frozen=True)
@@ -372,19 +354,15 @@ def _folders(store: VectorStore) -> list[Path]:
 def _size(folder: Path) -> int:
     total = 0
     for path in folder.rglob("*"):
-        try:
+        with suppress(OSError):  # removed in between
             total += path.stat().st_size if path.is_file() else 0
-        except OSError:  # removed in between
-            continue
     return total
 
 
 def _used(folder: Path) -> float:
     for path in (folder / ABOUT, folder):
-        try:
+        with suppress(OSError):
             return path.stat().st_mtime
-        except OSError:
-            continue
     return 0.0
 
 
@@ -393,13 +371,11 @@ def contents(store: VectorStore) -> list[Shelved]:
     result = []
     for folder in _folders(store):
         name, key = "unknown", {}
-        try:
+        with suppress(OSError, ValueError, TypeError, KeyError):
             about = strict_json.read(folder / ABOUT)
             name, key = str(about["name"]), dict(about["key"])
-        except (OSError, ValueError, TypeError, KeyError):
-            pass
         texts = dimensions = 0
-        for path in (folder / "shards").glob("*" + SUFFIX):
+        for path in _shards(folder):
             try:
                 shard = open_shard(path, folder.name)
             except DamagedShardError:
@@ -419,7 +395,7 @@ def verify(store: VectorStore) -> tuple[int, dict[Path, str]]:
     """
     number, damaged = 0, dict[Path, str]()
     for folder in _folders(store):
-        for path in sorted((folder / "shards").glob("*" + SUFFIX)):
+        for path in sorted(_shards(folder)):
             number += 1
             try:
                 open_shard(path, folder.name).read()
@@ -430,11 +406,7 @@ def verify(store: VectorStore) -> tuple[int, dict[Path, str]]:
 
 
 def clear(store: VectorStore, only: Collection[Path] | None = None) -> tuple[list[Path], list[Path]]:
-    """Remove the vectors of encoders; those that a run holds at the moment stay.
-
-    Args:
-        store: which.
-        only: these folders; default: all.
+    """Remove the vectors of all encoders, or `only` these folders; those that a run holds at the moment stay.
 
     Returns:
         the folders removed, and those that stayed.
@@ -442,8 +414,7 @@ def clear(store: VectorStore, only: Collection[Path] | None = None) -> tuple[lis
     Raises:
         OSError: the store cannot be written.
     """
-    removed: list[Path] = []
-    stayed: list[Path] = []
+    removed, stayed = list[Path](), list[Path]()
     for folder in _folders(store) if only is None else only:
         with locked(store.shelves, folder.name) as held:
             if held:
@@ -453,14 +424,9 @@ def clear(store: VectorStore, only: Collection[Path] | None = None) -> tuple[lis
 
 
 def trim(store: VectorStore, used: Collection[str] = ()) -> list[Path]:
-    """Make the store keep to its limit: the encoders used longest ago go, never one that is in use.
+    """Make the store keep to its limit and return the folders removed: the encoders used longest ago.
 
-    Args:
-        store: which.
-        used: names of folders that stay in any case.
-
-    Returns:
-        the folders removed.
+    Those in use stay, and the folders called as in `used`.
 
     Raises:
         OSError: the store cannot be written.
@@ -469,12 +435,7 @@ def trim(store: VectorStore, used: Collection[str] = ()) -> list[Path]:
     total = sum(sizes.values())
     removed: list[Path] = []
     for folder in sorted(sizes, key=_used):
-        if total <= store.limit:
-            break
-        if folder.name in used:
-            continue
-        gone, _ = clear(store, [folder])
-        if gone:
+        if total > store.limit and folder.name not in used and clear(store, [folder])[0]:
             total -= sizes[folder]
-            removed += gone
+            removed.append(folder)
     return removed

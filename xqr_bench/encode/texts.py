@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -133,9 +134,6 @@ def plan_groups(tasks: Sequence[TaskData], *, symmetric: bool) -> list[Group]:
     return groups
 
 
-# The vectors of one task, and what was noticed while making them.
-
-
 @dataclass(frozen=True)
 class Embeddings:
     """Vectors of one task, not normalised; rows in the order of the TaskData.
@@ -175,21 +173,13 @@ def embeddings_of(
     stored_texts: int = 0,
     seconds: Mapping[str, float] | None = None,
 ) -> Embeddings:
-    """Put the vectors of a task together and count zeros and truncated texts by language.
+    """Put the vectors of a task, float32 `[n, d]`, together and count zeros and truncated texts by language.
 
-    Args:
-        task: the task.
-        vectors: float32 `[n, d]`.
-        cut_off: which texts are truncated, bool `[n]`; None when that is unknown.
-        distinct_texts, stored_texts, seconds: see Embeddings.
+    `cut_off` says which texts are truncated, bool `[n]`; None when that is unknown. For the rest see Embeddings.
     """
 
     def by_language(role: Role, rows: BoolArray) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for row in np.flatnonzero(rows):
-            language = items_of(task, role)[int(row)].language
-            counts[language] = counts.get(language, 0) + 1
-        return counts
+        return dict(Counter(items_of(task, role)[row].language for row in np.flatnonzero(rows).tolist()))
 
     zeros = {role: by_language(role, np.logical_not(vectors[role].any(axis=1))) for role in ROLES}
     truncated = None

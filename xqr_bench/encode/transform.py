@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,6 @@ from xqr_bench.core.observe import Clock
 from xqr_bench.core.types import Candidate, FloatArray, Query, TaskData
 from xqr_bench.encode.texts import Embedder, Embeddings
 from xqr_bench.tasks.load import read_bitext
-
-# What is done to vectors between encoding and ranking, as it is asked for and as a record tells it.
 
 NONE, CENTER, WHITEN, REMOVE = "none", "center", "whiten", "remove"
 NAMES = (NONE, CENTER, WHITEN, f"{REMOVE}-1", f"{REMOVE}-3")
@@ -198,13 +197,7 @@ class Map:
 
 
 def estimate(name: str, directions: int | None, vectors: FloatArray) -> Map:
-    """The map of one language and role.
-
-    Args:
-        name: center, whiten or remove-k.
-        directions: k of remove-k.
-        vectors: float64 `[n, d]`, n at least 1, none of them zero.
-    """
+    """The map of one language and role, from its vectors, float64 `[n, d]`, n at least 1, none of them zero."""
     n, d = vectors.shape
     none = np.empty((d, 0)), np.empty(0)
     if directions is not None:
@@ -218,21 +211,15 @@ def estimate(name: str, directions: int | None, vectors: FloatArray) -> Map:
     centred = vectors - mean
     if np.linalg.norm(centred) <= LEAST_RESIDUAL * np.linalg.norm(vectors):
         return Map(mean, *none, rest=0.0, shrinkage=1.0)  # all vectors are the same: no covariance
-    shrinkage = _shrinkage(centred)
+    from sklearn.covariance import ledoit_wolf_shrinkage
+
+    shrinkage = 1.0 if n == 1 else float(ledoit_wolf_shrinkage(centred, assume_centered=True))
     level = float(np.square(centred).sum()) / (n * d)
     variances, basis = _spectrum(centred)
     scales = 1.0 / np.sqrt((1.0 - shrinkage) * variances + shrinkage * level)
     # across all that varies, the shrunk covariance is that of the identity; without shrinkage there is nothing
     rest = 1.0 / math.sqrt(shrinkage * level) if shrinkage > 0 else 0.0
     return Map(mean, basis, scales, rest, shrinkage)
-
-
-def _shrinkage(centred: FloatArray) -> float:
-    from sklearn.covariance import ledoit_wolf_shrinkage
-
-    if len(centred) == 1:
-        return 1.0
-    return float(ledoit_wolf_shrinkage(centred, assume_centered=True))
 
 
 def _spectrum(centred: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -280,8 +267,6 @@ def _distinct(vectors: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
     return rows[first], where.reshape(-1).astype(np.int64)
 
 
-# Vectors of a task -> the same vectors with each language's own part taken away.
-
 Vectors = NDArray[np.float32]
 OWN_TEXTS = "the task's own texts, without their labels (transductive)"
 
@@ -301,22 +286,15 @@ class TransformedEmbeddings(Embeddings):
     warnings: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Source:
-    """What a transform is estimated on, where it is not the task itself."""
+class Source(NamedTuple):
+    """What a transform is estimated on."""
 
     data: TaskData
     vectors: Embeddings
 
 
 class Transformed:
-    """Takes each language's own part out of the vectors of each task (see `transform_vectors`).
-
-    Args:
-        embedder: gives the vectors; those of the translated sentences too, where the transform is estimated on some.
-        options: which transform.
-        similarity: how vectors are compared: "cosine" or "dot".
-    """
+    """Takes each language's own part out of the vectors that an embedder gives (see `transform_vectors`)."""
 
     def __init__(self, embedder: Embedder, options: TransformOptions, similarity: str) -> None:
         self._embedder = embedder

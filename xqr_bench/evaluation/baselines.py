@@ -44,14 +44,7 @@ class LexicalRanker:
 
 @dataclass
 class BoundRanker:
-    """A floor or a ceiling: ranks made from the task alone.
-
-    Attributes:
-        identity: what the ranks depend on.
-        ranks: task -> ranks.
-        warning: says in the record what it is.
-        name: names the record; "": as the identity does.
-    """
+    """A floor or a ceiling: ranks made from the task alone; a warning says in the record what it is."""
 
     identity: ModelIdentity
     ranks: Callable[[TaskData], Ranks]
@@ -72,8 +65,6 @@ class BoundRanker:
             given = self.identity.model_kwargs
             yield Ranking(ranks, warnings=(self.warning,), settings=given, seconds=clock.seconds)
 
-
-# Floor and ceiling: vectors that know nothing of the text, and a ranking that knows the answers.
 
 DIMENSIONS = 64
 
@@ -136,9 +127,6 @@ def oracle_ranks(data: TaskData) -> Ranks:
             yield ScoreBlock(start, scores, scores)
 
     return ranks_of_scores(data, blocks(), own_lists=False)
-
-
-# MODEL strings, and the baseline of a record.
 
 
 @RANKERS.register(NAME)

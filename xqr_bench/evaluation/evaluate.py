@@ -123,12 +123,8 @@ def described_rankers() -> dict[str, str]:
 
 
 def _registered(model: object, options: EncoderOptions) -> Ranker | None:
-    """The ranker that a MODEL string names, such as `bm25`, `random:3` or `run:DIR`; None: it names an encoder.
-
-    Raises:
-        UsageError: an option other than the name.
-    """
-    family, _, argument = str(model).partition(":") if isinstance(model, str | Path) else ("", "", "")
+    """The ranker that a MODEL string names, such as `bm25`, `random:3` or `run:DIR`; None: it names an encoder."""
+    family, _, argument = (str(model) if isinstance(model, str | Path) else "").partition(":")
     if family not in RANKERS:
         return None
     options.refuse_all_but(f"{'a ' if family == 'run' else ''}{family}", frozenset({"name"}))
@@ -204,9 +200,6 @@ def _result(
         **ranking.facts,
         ranks=ranks,
     )
-
-
-# `xqr_bench.evaluate`: one ranker, one task, one record.
 
 
 class OfVectors(TypedDict, total=False):

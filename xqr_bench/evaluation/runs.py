@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.errors import RunError
+from xqr_bench.core.files import digest_of_files
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import MULTILINGUAL, SETTINGS, Counts, FloatArray, IntArray, Ranks, TaskData
 from xqr_bench.encode import ModelIdentity
-from xqr_bench.encode.hub import digest_of_files
 from xqr_bench.evaluation.ranker import RANKERS, Ranking, Task
 from xqr_bench.measure.metrics.per_query import setting_views
 from xqr_bench.measure.peers import Agreement, PytrecEval, compare, require_agreement
@@ -28,13 +28,13 @@ from xqr_bench.rank.runs import (
     unjudged_ids,
 )
 
-# Runs -> counts: one pass over a run file, a bounded number of its lines in memory.
-
 _UNKNOWN, _IGNORED = -2, -1
+MAX_CHECKED = 20_000
+CHECK_SEED = 0
 
 
 class ListCounts:
-    """ListCounts of some candidates of each list.
+    """Counts of some candidates of each list.
 
     Attributes:
         lists: the lists, with these candidates as their relevants.
@@ -55,7 +55,7 @@ class SettingCounts(ListCounts):
 
     Attributes:
         lengths: candidates in each list, 0 where the run lacks it, int64 `[lists]`.
-        left_aside: lists of the run that no relevant belongs to, as trec_eval leaves them aside.
+        unjudged: lists of the run that no relevant belongs to, as trec_eval leaves them aside.
         merged: neighbouring lines whose scores differ only beyond 32 bits.
         top: candidates of each language that have the list's highest score, int32 `[lists, languages]`; zeros where the
             run lacks the list, or in a setting other than the multilingual one.
@@ -66,7 +66,7 @@ class SettingCounts(ListCounts):
     def __init__(self, lists: Lists, data: TaskData, n_metrics: int) -> None:
         super().__init__(lists, data)
         self.lengths = np.zeros(len(lists), dtype=np.int64)
-        self.left_aside: set[str] = set()
+        self.unjudged: set[str] = set()
         self.merged = 0
         self.top = np.zeros((len(lists), len(data.languages)), dtype=np.int32)
         self.theirs: FloatArray = np.full((len(lists), n_metrics), np.nan)
@@ -107,26 +107,14 @@ class _Lines:
 
 
 class RunReader:
-    """Reads the run of one setting.
+    """Reads the run of one setting: counts its `lists` and has `peer` evaluate them too, MAX_CHECKED at most."""
 
-    Args:
-        path: the file.
-        data: the task.
-        lists: its lists in the setting.
-        peer: evaluates the lists too.
-        checked: which lists it evaluates, bool `[lists]`; all when None.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        data: TaskData,
-        lists: Lists,
-        peer: PytrecEval,
-        checked: NDArray[np.bool_] | None = None,
-    ) -> None:
+    def __init__(self, path: Path, data: TaskData, lists: Lists, peer: PytrecEval) -> None:
         self._path, self._data, self._lists, self._peer = path, data, lists, peer
-        self._checked = np.ones(len(lists), dtype=bool) if checked is None else checked
+        self._checked = np.ones(len(lists), dtype=bool)
+        if len(lists) > MAX_CHECKED:
+            self._checked[:] = False
+            self._checked[np.random.default_rng(CHECK_SEED).choice(len(lists), MAX_CHECKED, replace=False)] = True
         self._unjudged = unjudged_ids(data, lists)
         self._keys = [str(index) for index in range(len(data.candidates))]
         self._index = {candidate.id: index for index, candidate in enumerate(data.candidates)}
@@ -189,7 +177,7 @@ class RunReader:
                     remedy="rank the queries of this task, all of its languages and questions; `xqr-bench data` "
                     "and docs/interop.md tell the ids",
                 )
-            self._counts.left_aside.add(name)
+            self._counts.unjudged.add(name)
             numbers[code] = _IGNORED
         return numbers[chunk.query]
 
@@ -278,12 +266,6 @@ def _line(chunk: Chunk, codes: IntArray, code: int) -> int:
     return chunk.line_of(int(np.flatnonzero(codes == code)[0]))
 
 
-# Runs -> rankings.
-
-MAX_CHECKED = 20_000
-CHECK_SEED = 0
-
-
 @dataclass
 class RunRanker:
     """The TREC runs below a folder, `<task>/<setting>.run` or `.run.gz`; records hold the settings that have a run.
@@ -330,7 +312,10 @@ class RunRanker:
             )
         peer = PytrecEval(spec.metrics)
         with clock.phase("reading"):
-            counts = {setting: _read(data, setting, path, peer, observe) for setting, path in chosen.items()}
+            counts = {
+                setting: RunReader(path, data, task_lists(data, setting), peer).read(observe)
+                for setting, path in chosen.items()
+            }
         ranks = ranks_of_run(data, counts)
         _refuse_cut(spec.metrics, counts)
         with clock.phase("cross-check"):
@@ -389,40 +374,24 @@ def ranks_of_run(data: TaskData, counts: Mapping[str, SettingCounts]) -> Ranks:
 
 
 def with_rules(data: TaskData, ranks: Ranks, counts: Mapping[str, ListCounts]) -> Ranks:
-    """The ranks of a run with those under the rules of relevance that the task declares.
-
-    Args:
-        data: the task.
-        ranks: the strict ranks.
-        counts: by setting, of all sentences of the relevants' paragraphs; empty where there is no such rule.
-    """
+    """The strict ranks with those under the other rules, from counts of all sentences of the relevants' paragraphs."""
     if not counts:
         return ranks
     whole = Counts.zeros(sum(map(len, group_relevants(data))))
     whole.gt[:] = whole.own_gt[:] = -1
     for setting, run in counts.items():
-        there = run.lists.rows
+        rows = run.lists.rows
         if setting != MULTILINGUAL:
-            whole.own_gt[there], whole.own_eq[there] = run.gt[:, 0], run.eq[:, 0]
+            whole.own_gt[rows], whole.own_eq[rows] = run.gt[:, 0], run.eq[:, 0]
             continue
-        whole.gt[there] = np.where(run.gt[:, 0] >= 0, run.gt.sum(axis=1), -1)
-        whole.eq[there] = run.eq.sum(axis=1)
+        whole.gt[rows] = np.where(run.gt[:, 0] >= 0, run.gt.sum(axis=1), -1)
+        whole.eq[rows] = run.eq.sum(axis=1)
         if ranks.own_gt is None:  # a language's ranking is a part of the pooled one
-            each, column = np.arange(len(there)), data.candidate_columns[run.lists.positions]
-            whole.own_gt[there], whole.own_eq[there] = run.gt[each, column], run.eq[each, column]
+            each, column = np.arange(len(rows)), data.candidate_columns[run.lists.positions]
+            whole.own_gt[rows], whole.own_eq[rows] = run.gt[each, column], run.eq[each, column]
     tally = Tally(data, own_lists=True)
     tally.take_counts(whole)
     return tally.with_rules(ranks)
-
-
-def _read(data: TaskData, setting: str, path: Path, peer: PytrecEval, observe: Observer) -> SettingCounts:
-    lists = task_lists(data, setting)
-    checked = np.ones(len(lists), dtype=bool)
-    if len(lists) > MAX_CHECKED:
-        chosen = np.random.default_rng(CHECK_SEED).choice(len(lists), MAX_CHECKED, replace=False)
-        checked[:] = False
-        checked[chosen] = True
-    return RunReader(path, data, lists, peer, checked).read(observe)
 
 
 def _refuse_cut(metrics: Sequence[str], counts: Mapping[str, SettingCounts]) -> None:
@@ -439,34 +408,26 @@ def _refuse_cut(metrics: Sequence[str], counts: Mapping[str, SettingCounts]) -> 
 
 
 def _summary(agreed: Sequence[Agreement]) -> dict[str, dict[str, float]]:
-    settings = dict.fromkeys(item.setting for item in agreed)
-    return {
-        setting: {
-            "lists": max(item.lists for item in agreed if item.setting == setting),
-            "tied": max(item.tied for item in agreed if item.setting == setting),
-            "greatest_difference": max(item.difference for item in agreed if item.setting == setting),
+    summary: dict[str, dict[str, float]] = {}
+    for item in agreed:
+        most = summary.setdefault(item.setting, {"lists": 0, "tied": 0, "greatest_difference": 0.0})
+        values = (item.lists, item.tied, item.difference)
+        summary[item.setting] = {
+            name: max(before, value) for (name, before), value in zip(most.items(), values, strict=True)
         }
-        for setting in settings
-    }
+    return summary
 
 
 def _warnings(counts: Mapping[str, SettingCounts]) -> list[str]:
     lines = []
     for setting, run in counts.items():
-        if run.missing:
-            lines.append(f"{setting}: {run.missing:,} of {len(run.lists):,} lists are not in the run; they score 0")
-        if run.cut is not None:
-            lines.append(
-                f"{setting}: the run is cut at {run.cut:,}; a relevant below has no rank and counts 0, so that map "
-                "and mrr come out lower than at full depth"
-            )
-        if run.left_aside:
-            lines.append(
-                f"{setting}: {len(run.left_aside):,} lists of the run have no relevant candidate; they are left out"
-            )
-        if run.merged:
-            lines.append(
-                f"{setting}: {run.merged:,} neighbouring candidates have scores that differ only beyond a 32-bit "
-                "float, in which trec_eval reads scores; they tie"
-            )
+        texts = {
+            f"{run.missing:,} of {len(run.lists):,} lists are not in the run; they score 0": run.missing,
+            f"the run is cut at {run.cut or 0:,}; a relevant below has no rank and counts 0, so that map and mrr come "
+            "out lower than at full depth": run.cut is not None,
+            f"{len(run.unjudged):,} lists of the run have no relevant candidate; they are left out": run.unjudged,
+            f"{run.merged:,} neighbouring candidates have scores that differ only beyond a 32-bit float, in which "
+            "trec_eval reads scores; they tie": run.merged,
+        }
+        lines += [f"{setting}: {text}" for text, applies in texts.items() if applies]
     return lines

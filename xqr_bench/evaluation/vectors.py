@@ -200,7 +200,7 @@ def rehearse(encoder: BoundEncoder, specs: Sequence[TaskSpec], select: Selection
         few = Selection(limit=1).load(data, observe)
         placed = in_context(data, encoder.identity.candidate_context)
         vectors = embed_tasks(encoder, [few], observe=observe)[data.name]
-        texts = len({query.text for query in data.queries}) + len({found.text for found in placed.candidates})
+        texts = len({query.text for query in data.queries}) + len({candidate.text for candidate in placed.candidates})
         line = (
             f"{data.name}: {len(data.languages)} languages, {len(data.queries):,} queries, "
             f"{len(data.candidates):,} candidates; about {texts:,} distinct texts to encode; "

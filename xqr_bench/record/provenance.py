@@ -16,9 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from xqr_bench import __version__
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError
-from xqr_bench.core.files import write_text
+from xqr_bench.core.files import TRAINING_FILE, write_text
 from xqr_bench.core.types import TaskData
-from xqr_bench.encode.hub import TRAINING_FILE
 from xqr_bench.record.exposure import UNKNOWN, Exposure, FoundTexts
 
 # Facts of the run that every record carries: code, packages, machine.

@@ -15,17 +15,15 @@ from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.options import Commas, Counted
 from xqr_bench.core.types import LENIENT, Candidate, Query, TaskData
-from xqr_bench.tasks.readers import READERS, LanguageData, SourceCandidate
+from xqr_bench.tasks.readers import READERS, LanguageData
 from xqr_bench.tasks.sources import read_source
 from xqr_bench.tasks.spec import TaskSpec, resolve_task
 
 T = TypeVar("T")
 
-# Clusters: the connected components that shared question ids make (MEASURES.md, 5).
-
 
 def number_components(memberships: Iterable[tuple[Hashable, Hashable]]) -> tuple[int, ...]:
-    """Number the component of each (place, question) pair.
+    """Number the connected component of each (place, question) pair (MEASURES.md, 5).
 
     Two places belong together when a question stands in both, directly or over other places. A place is a cluster of
     one language, such as an article: translated articles have other titles and positions, shared ids link them.
@@ -48,9 +46,6 @@ def number_components(memberships: Iterable[tuple[Hashable, Hashable]]) -> tuple
     labels = connected_components(graph, directed=False)[1] if pairs else []
     numbers: dict[int, int] = {}
     return tuple(numbers.setdefault(int(labels[place]), len(numbers)) for place in edges[0])
-
-
-# Parts of a task: some of its languages, the first of its questions.
 
 
 def choose_languages(name: str, languages: Sequence[str], wanted: Sequence[str] | None) -> tuple[str, ...]:
@@ -161,16 +156,12 @@ def _keep(
     queries = tuple(data.queries[row] for row in rows)
     candidates = tuple(data.candidates[index] for index in new_index)
     for code in languages:
-        lack = [
-            what
-            for what, things in (("query", queries), ("candidate", candidates))
-            if not any(thing.language == code for thing in things)
-        ]
-        if lack:
-            raise DataError(
-                f"{data.name}: this part of the task leaves {code} without a {lack[0]}",
-                remedy=f"raise the limit, or leave {code} out of the languages",
-            )
+        for what, items in (("query", queries), ("candidate", candidates)):
+            if not any(item.language == code for item in items):
+                raise DataError(
+                    f"{data.name}: this part of the task leaves {code} without a {what}",
+                    remedy=f"raise the limit, or leave {code} out of the languages",
+                )
     numbers: dict[int, int] = {}
     clusters = {candidate.cluster for candidate in candidates}
     rows_left = [[place for place, index in enumerate(data.relevants[row]) if index in new_index] for row in rows]
@@ -192,9 +183,6 @@ def _keep(
         titles={place: title for place, title in data.titles.items() if place in clusters},
         gains=None if data.gains is None else chosen(data.gains),
     )
-
-
-# A task's files as `TaskData`.
 
 
 def load_task(
@@ -296,7 +284,9 @@ def assemble(
     echoes: defaultdict[str, list[int]] = defaultdict(list)
     for code, data in parsed.items():
         first = len(candidates)
-        candidates += [_candidate(code, candidate) for candidate in data.candidates]
+        for one in data.candidates:
+            group, cluster = (f"{code}:{name}" if name else "" for name in (one.group, one.cluster))
+            candidates.append(Candidate(f"{code}:{one.id}", code, one.text, group, one.context, cluster))
         for question in data.questions:
             gains[question.id] |= {first + index: gain for index, gain in question.gains.items()}
             echoes[question.id] += [first + index for index in question.echoes or ()]
@@ -339,13 +329,6 @@ def assemble(
         gains=tuple(tuple(gains[query.question].values()) for query in queries) if graded else None,
     )
 
-
-def _candidate(code: str, source: SourceCandidate) -> Candidate:
-    group, cluster = (f"{code}:{name}" if name else "" for name in (source.group, source.cluster))
-    return Candidate(f"{code}:{source.id}", code, source.text, group, source.context, cluster)
-
-
-# A folder of translated sentences: one text file a language, line by line translations of each other.
 
 LAYOUT = "FOLDER/<language>.txt (en.txt, de.txt ...), UTF-8, line n of each a translation of line n of the others"
 

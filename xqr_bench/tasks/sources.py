@@ -81,7 +81,6 @@ def download(url: str, target: Path, sha256: str, *, observe: Observer | None = 
 
 
 def _fetch(url: str, temporary: Path, sha256: str, observe: Observer) -> None:
-    """One attempt."""
     digest = hashlib.sha256()
     done = 0
     with temporary.open("wb") as handle:
@@ -142,8 +141,6 @@ def _reason(error: object) -> str:
         return error.strerror
     return f"{error}" or type(error).__name__
 
-
-# Where a task's files are: a data folder, the cache, beside the task file, or in the package.
 
 DATA_DIR = "XQR_BENCH_DATA"
 Kind = Literal["package", "beside the task file", "data folder", "cache"]
@@ -222,31 +219,31 @@ def fetch(spec: TaskSpec, language: str, *, force: bool = False, observe: Observ
 
 
 def read_source(
-    spec: TaskSpec, language: str, data_dir: Path | str | None = None, *, observe: Observer | None = None
+    spec: TaskSpec,
+    language: str,
+    data_dir: Path | str | None = None,
+    *,
+    may_fetch: bool = True,
+    observe: Observer | None = None,
 ) -> tuple[bytes, str, Path]:
-    """Content, SHA-256 and path of a language's file, which is downloaded when the cache lacks it.
+    """Content, SHA-256 and path of a language's file, which is downloaded when the cache lacks it and it may be.
 
     Raises:
         DataError: missing, unreadable, or another digest than the task file names.
         DownloadError: see `download`.
     """
     place = locate(spec, language, data_dir)
-    if place.kind == "cache" and not place.present:
+    if may_fetch and place.kind == "cache" and not place.present:
         fetch(spec, language, observe=observe)
-    return read_place(spec, place)
-
-
-def read_place(spec: TaskSpec, place: Place) -> tuple[bytes, str, Path]:
-    """As `read_source`, of a file that has to be there: nothing is downloaded."""
     if not place.present:
         raise _missing(spec, place)
     content = _bytes(place.path)
     digest = hashlib.sha256(content).hexdigest()
-    expected = spec.files[place.language].sha256
+    expected = spec.files[language].sha256
     if expected is not None and digest != expected:
         remedies: dict[Kind, str] = {
             "cache": f"xqr-bench data fetch --force {spec.name}",
-            "data folder": f"take the file of upstream revision {spec.revision}: {spec.url(place.language)}",
+            "data folder": f"take the file of upstream revision {spec.revision}: {spec.url(language)}",
             "package": "reinstall xqr-bench",
             "beside the task file": "correct sha256 in the task file, or the file",
         }
@@ -295,9 +292,6 @@ def _listing(folder: Path, most: int = 8) -> str:
     return f"in {folder}: {shown}{more}"
 
 
-# Check each file of a task on its own, so that one fault does not hide the next.
-
-
 @dataclass(frozen=True, slots=True)
 class FileCheck:
     """What was found of one file: its counts, or its fault."""
@@ -315,7 +309,7 @@ def verify(spec: TaskSpec, data_dir: Path | str | None = None) -> Iterator[FileC
     for code in spec.languages:
         place = locate(spec, code, data_dir)
         try:
-            content, _, path = read_place(spec, place)
+            content, _, path = read_source(spec, code, data_dir, may_fetch=False)
             data = read(content, str(path))
         except DataError as error:
             yield FileCheck(place, error)

@@ -19,8 +19,6 @@ from xqr_bench.core.languages import GROUPS, LANGUAGES, get_group
 from xqr_bench.core.types import CROSS_LINGUAL, SETTINGS, VARIANTS, TaskData
 from xqr_bench.tasks.readers import READERS
 
-# What a task file says: one TOML file, checked key by key, as a frozen value.
-
 DEFAULT_METRICS = (
     "map",
     "mrr",
@@ -260,8 +258,6 @@ def _under(key: object, error: XqrBenchError) -> TaskError:
     return TaskError(f"{key}: {error.problem}", found=error.found, remedy=error.remedy)
 
 
-# Task files by name or path.
-
 _EXPECTED = {
     "languages": 'a list of language codes, such as ["de", "en"]',
     "settings": 'a list such as ["monolingual", "cross-lingual", "multilingual"]',
@@ -417,11 +413,11 @@ def _explain(path: Path, error: ValidationError) -> TaskError:
     if first["type"] == "missing":
         return TaskError(f"{path}: the key {key} is missing{more}", remedy=f"add it: {expected}; {HELP}")
     if first["type"] == "extra_forbidden":
-        known = {1: list(TaskSpec.model_fields), 2: ["name", "url"], 3: ["path", "sha256"]}[len(first["loc"])]
-        close = difflib.get_close_matches(name, known, n=1) or known
+        keys = {1: list(TaskSpec.model_fields), 2: ["name", "url"], 3: ["path", "sha256"]}[len(first["loc"])]
+        close = difflib.get_close_matches(name, keys, n=1)
         return TaskError(
             f"{path}: unknown key {key}{more}",
-            found=f"closest: {', '.join(close)}" if close is not known else f"known: {', '.join(known)}",
+            found=f"closest: {close[0]}" if close else f"known: {', '.join(keys)}",
             remedy=f"rename it or take it out; {HELP}",
         )
     return TaskError(

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.errors import UsageError
-from xqr_bench.encode.hub import cached_commit, digest_of_folder, resolve_model
+from xqr_bench.core.files import digest_of_folder
 from xqr_bench.encode.options import EncoderOptions
-from xqr_bench.encode.sentence_transformer import is_sentence_transformer, load_model
+from xqr_bench.encode.sentence_transformer import cached_commit, is_sentence_transformer, load_model, resolve_model
 from xqr_bench.record.provenance import BaseModelInfo, load_training
 from xqr_bench.train.config import ALIASES, STATIC, Recipe
 from xqr_bench.train.types import Int32

@@ -10,8 +10,6 @@ from typing import Protocol
 
 from xqr_bench.core.registry import Registry
 
-# What every reader gives: the candidates and questions of one language.
-
 
 @dataclass(frozen=True, slots=True)
 class SourceCandidate:

@@ -68,14 +68,15 @@ def read(content: bytes, name: str) -> LanguageData:
                 SourceCandidate(f"{group}:{i}", text, group, context, cluster) for i, text in enumerate(texts)
             ]
             for number, qa in enumerate(_get(item, "qas", list, here)):
-                key, text, relevant, answers = _question(qa, context, starts, ends, here.inside(f"question {number}"))
+                at_question = here.inside(f"question {number}")
+                key, text, relevant, answers = _question(qa, context, starts, ends, at_question)
                 if key in seen:
-                    here.inside(f"question {number}").fail(
+                    at_question.fail(
                         f"the question id {key!r} occurs twice in this language",
                         found=f"first at {seen[key]}",
                         remedy="an id names one question of a language, and its translations in others",
                     )
-                seen[key] = here.inside(f"question {number}").place
+                seen[key] = at_question.place
                 echoes = [
                     first + i
                     for i, sentence in enumerate(texts)
@@ -83,7 +84,7 @@ def read(content: bytes, name: str) -> LanguageData:
                 ]
                 gains = {first + i: 1.0 for i in relevant}
                 questions.append(SourceQuestion(key, text, gains, cluster, tuple(echoes)))
-        if title := _title(body):
+        if isinstance(title := body.get("title"), str) and title:
             titles[cluster] = title
     return LanguageData(tuple(sentences), tuple(questions), titles)
 
@@ -128,12 +129,6 @@ def _get(holder: Any, key: str, kind: type, at: _At) -> Any:
 def _describe(value: Any) -> str:
     text = repr(value)
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
-
-
-def _title(article: Any) -> str:
-    """The title of an article, empty where it has none that is a text."""
-    title = article.get("title") if isinstance(article, dict) else None
-    return title if isinstance(title, str) else ""
 
 
 def _check_text(text: str, what: str, at: _At) -> str:
