@@ -157,7 +157,6 @@ def speed(folder: str, every: int, runs: int, dtypes: Sequence[str], budgets: Se
 
 def scores(folder: str, task: str, languages: Sequence[str] | None, limit: int | None) -> None:
     """What bfloat16 does to each score of a task."""
-    part = {"languages": languages, "limit": limit}
     records = [
         evaluate(
             folder,

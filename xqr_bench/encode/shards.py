@@ -170,14 +170,9 @@ class DamagedShardError(Exception):
 
 
 def write_shard(path: Path, key: str, digests: Sequence[bytes], vectors: Vectors, flags: Flags) -> None:
-    """Write a shard, whole or not at all.
+    """Write a shard, whole or not at all: digests of texts, vectors, float32 `[rows, d]`, and flags, uint8 `[rows]`.
 
-    Args:
-        path: the file.
-        key: digest of the encoder's key; a shard under another one is refused.
-        digests: of the texts.
-        vectors: float32 `[rows, d]`.
-        flags: uint8 `[rows]`.
+    `key` is the digest of the encoder's key; a shard under another one is refused when it is read.
 
     Raises:
         XqrBenchError: it cannot be written.

@@ -97,15 +97,10 @@ def parse_size(text: str) -> int:
 
 @contextmanager
 def locked(shelves: Path, name: str, *, wait: Callable[[], None] | None = None) -> Iterator[bool]:
-    """Hold the lock of an encoder's folder; the system releases it when a process dies.
+    """Hold the lock of the encoder's folder `name`, and yield whether it is held.
 
-    Args:
-        shelves: the folder of all encoders; locks stand beside the folders, so that these can be removed.
-        name: of the encoder's folder.
-        wait: called once before waiting for another process; None: do not wait.
-
-    Yields:
-        whether the lock is held.
+    The system releases it when a process dies. Locks stand beside the folders, so that these can be removed. `wait` is
+    called once before waiting for another process; None: do not wait.
 
     Raises:
         OSError, NotImplementedError: the file system cannot lock, or the lock file cannot be made.

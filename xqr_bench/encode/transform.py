@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from xqr_bench.core.errors import EncoderError, UnknownNameError, UsageError
 from xqr_bench.core.observe import Clock
 from xqr_bench.core.types import Candidate, FloatArray, Query, TaskData
+from xqr_bench.encode.checks import Vectors
 from xqr_bench.encode.texts import Embedder, Embeddings
 from xqr_bench.tasks.load import read_bitext
 
@@ -267,7 +268,6 @@ def _distinct(vectors: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
     return rows[first], where.reshape(-1).astype(np.int64)
 
 
-Vectors = NDArray[np.float32]
 OWN_TEXTS = "the task's own texts, without their labels (transductive)"
 
 

@@ -58,13 +58,9 @@ def choose_languages(name: str, languages: Sequence[str], wanted: Sequence[str] 
         return tuple(languages)
     if isinstance(wanted, str):
         raise UsageError(f"languages is a list of codes, not the text {wanted!r}", remedy=f"write [{wanted!r}]")
-    strange = [code for code in wanted if code not in languages]
     listing = ", ".join(languages)
-    if strange:
-        raise UsageError(
-            f"the task {name} has no language {', '.join(map(repr, strange))}",
-            remedy=f"use some of: {listing}",
-        )
+    if strange := [repr(code) for code in wanted if code not in languages]:
+        raise UsageError(f"the task {name} has no language {', '.join(strange)}", remedy=f"use some of: {listing}")
     if not wanted:
         raise UsageError("no language is left", remedy=f"name some of: {listing}")
     return tuple(code for code in languages if code in set(wanted))
@@ -217,18 +213,17 @@ def load_task(
         data = task
         if languages is not None:
             data = keep_languages(data, choose_languages(data.name, data.languages, languages))
-        return data if limit is None else first_questions(data, limit)
-    spec = resolve_task(task)
-    chosen = choose_languages(spec.name, spec.languages, languages)
-    read = READERS.get(spec.format)
-    files: dict[str, str] = {}
-    parsed: dict[str, LanguageData] = {}
-    for code in chosen:
-        content, digest, path = read_source(spec, code, data_dir, observe=observe)
-        parsed[code] = read(content, str(path))
-        files[spec.files[code].path] = digest
-    partial = {} if len(chosen) == len(spec.languages) else {"languages": list(chosen)}
-    data = assemble(spec.name, parsed, files=files, partial=partial, relevance=spec.relevance)
+    else:
+        spec = resolve_task(task)
+        chosen = choose_languages(spec.name, spec.languages, languages)
+        read = READERS.get(spec.format)
+        files: dict[str, str] = {}
+        parsed: dict[str, LanguageData] = {}
+        for code in chosen:
+            content, files[spec.files[code].path], path = read_source(spec, code, data_dir, observe=observe)
+            parsed[code] = read(content, str(path))
+        partial = {} if len(chosen) == len(spec.languages) else {"languages": list(chosen)}
+        data = assemble(spec.name, parsed, files=files, partial=partial, relevance=spec.relevance)
     return data if limit is None else first_questions(data, limit)
 
 
