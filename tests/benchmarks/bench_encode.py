@@ -157,15 +157,9 @@ def speed(folder: str, every: int, runs: int, dtypes: Sequence[str], budgets: Se
 
 def scores(folder: str, task: str, languages: Sequence[str] | None, limit: int | None) -> None:
     """What bfloat16 does to each score of a task."""
+    part = {"languages": languages, "limit": limit}
     records = [
-        evaluate(
-            folder,
-            task,
-            options=EncoderOptions(dtype=dtype, device="cpu"),
-            languages=languages,
-            limit=limit,
-            cache=False,
-        )
+        evaluate(folder, task, options=EncoderOptions(dtype=dtype, device="cpu"), cache=False, **part)
         for dtype in ("float32", "bfloat16")
     ]
     info = records[0].task

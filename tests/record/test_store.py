@@ -23,7 +23,6 @@ from xqr_bench.record import (
     save_record,
     to_json,
 )
-from xqr_bench.record.model import schema_text
 
 
 @pytest.fixture
@@ -55,11 +54,6 @@ def test_the_same_run_gives_the_same_bytes(saved: Path, tmp_path: Path) -> None:
     assert first == other
     ranks = [path.with_suffix(".ranks.parquet").read_bytes() for path in (saved, second)]
     assert ranks[0] == ranks[1]
-
-
-def test_recompute_proves_the_scores(saved: Path) -> None:
-    _, differences = recompute(load_record(saved, ranks=True))
-    assert differences == []
 
 
 def test_an_edited_score_is_found(saved: Path) -> None:
@@ -94,11 +88,6 @@ def test_it_follows_the_shipped_schema(saved: Path) -> None:
     schema = read_json(ROOT / "leaderboard" / "schema.json")
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(read_json(saved), schema)
-
-
-def test_the_shipped_schema_is_current() -> None:
-    stored = (ROOT / "leaderboard" / "schema.json").read_text(encoding="utf-8")
-    assert stored == schema_text(), "run: python -m xqr_bench.record.model > leaderboard/schema.json"
 
 
 def test_the_contract(saved: Path) -> None:

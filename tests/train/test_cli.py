@@ -70,7 +70,7 @@ def test_models_of_two_ratios_are_evaluated_and_compared(tmp_path: Path) -> None
         (["--ratio", "1.5"], "ratio of monolingual batches is 1.5"),
         (["--plan", "x-y", "--ratio", "0.5"], "has the ratio 0"),
         (["--save-at", "2,x"], "save-at cannot be"),
-        (["--recipe", "none"], "no recipe"),
+        (["--recipe", "papre"], "closest: paper"),
     ],
 )
 def test_what_it_refuses(data: str, tmp_path: Path, arguments: list[str], message: str) -> None:
