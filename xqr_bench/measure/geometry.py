@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from threadpoolctl import threadpool_limits
 
 from xqr_bench.core.observe import Observer
@@ -231,11 +231,7 @@ def isoscore(vectors: FloatArray) -> float | None:
 # The panel: every measure of the geometry of one task's vectors.
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class LanguageGeometry(_Part):
+class LanguageGeometry(BaseModel, extra="forbid"):
     """One language; absent: not defined."""
 
     alignment: float | None = Field(default=None, description="mean over the pairs of languages it is one of")
@@ -248,7 +244,7 @@ class LanguageGeometry(_Part):
     top_share: float = Field(description="its share of the first k places, over all queries")
 
 
-class Geometry(_Part):
+class Geometry(BaseModel, extra="forbid"):
     """How the vectors of one task lie; absent: not defined, `reasons` says why."""
 
     task: str

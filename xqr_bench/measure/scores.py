@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from xqr_bench.core.types import CROSS_LINGUAL, MULTILINGUAL, SETTINGS, FloatArray, Ranks
 from xqr_bench.measure.metrics import parse_metric
@@ -20,11 +20,7 @@ DETAILS = ("by_query_language", "by_language_pair", "by_group")
 """What a macro average is made of."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Interval(_Frozen):
+class Interval(BaseModel, frozen=True, extra="forbid"):
     """A confidence interval of a score."""
 
     low: float
@@ -38,7 +34,7 @@ class Interval(_Frozen):
     )
 
 
-class Figure(_Frozen):
+class Figure(BaseModel, frozen=True, extra="forbid"):
     """One figure with what is needed to read it."""
 
     value: float | None = Field(
@@ -66,10 +62,9 @@ class Figure(_Frozen):
 Scores = dict[str, Figure]
 
 
-class SettingScores(BaseModel):
+class SettingScores(BaseModel, extra="allow"):
     """Scores of one family of settings: macro averages by metric name, and the parts they are made of."""
 
-    model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Figure] = Field(init=False)
 
     by_query_language: dict[str, Scores] = {}
@@ -91,7 +86,7 @@ class SettingScores(BaseModel):
                     yield part, key, metric, score
 
 
-class Group(_Frozen):
+class Group(BaseModel, frozen=True, extra="forbid"):
     """The members of a language group within a task, or why it has none."""
 
     languages: tuple[str, ...]

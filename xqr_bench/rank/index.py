@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 import xqr_bench.rank.product as tiles
 from xqr_bench.core.errors import UnknownNameError, UsageError
@@ -161,10 +161,8 @@ class IndexOptions:
         return f"+{self.type}{''.join(changed)}"
 
 
-class IndexFacts(BaseModel):
+class IndexFacts(BaseModel, extra="forbid"):
     """The index a record's ranks come from."""
-
-    model_config = ConfigDict(extra="forbid")
 
     type: str
     metric: str = Field(description="inner product, and of which vectors")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import SavedIndexError, UnknownNameError, UsageError
@@ -37,11 +37,7 @@ AGAIN = "make the index again: xqr-bench evaluate MODEL --index TYPE --save-inde
 _WITHOUT_EFFECT = ("device", "batch_size", "token_budget")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class SavedTask(_Part):
+class SavedTask(BaseModel, extra="forbid"):
     """The data the candidates came from; the texts themselves stay there."""
 
     name: str
@@ -51,7 +47,7 @@ class SavedTask(_Part):
     digest: str = Field(description="SHA-256 over ids, texts and contexts of the candidates")
 
 
-class SavedEncoder(_Part):
+class SavedEncoder(BaseModel, extra="forbid"):
     """The encoder whose vectors the index holds."""
 
     model: str | None = Field(description="the MODEL string; null: it was an object in Python")
@@ -59,14 +55,14 @@ class SavedEncoder(_Part):
     identity: ModelIdentity
 
 
-class SavedFiles(_Part):
+class SavedFiles(BaseModel, extra="forbid"):
     """The files of one language, by their digests."""
 
     index: str = Field(description="SHA-256 of <language>.faiss")
     ids: str = Field(description="SHA-256 of <language>.ids.txt")
 
 
-class Manifest(_Part):
+class Manifest(BaseModel, extra="forbid"):
     """`index.json`."""
 
     format: Literal["xqr-bench index 1"]

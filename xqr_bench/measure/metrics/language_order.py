@@ -14,13 +14,11 @@ KENDALL = "Kendall & Babington Smith 1939; tie correction: Siegel & Castellan 19
 
 def why_undefined(lists: RankedLists) -> str | None:
     """W ranks the same languages for every question, one relevant in each: the reason if they differ."""
-    sizes = np.unique(lists.n_relevants)
-    if len(sizes) != 1 or sizes[0] < 2:
+    n = lists.n_relevants
+    columns = lists.columns[lists.by_column]
+    if not len(n) or n[0] < 2 or (n != n[0]).any() or (columns.reshape(-1, n[0]) != columns[: n[0]]).any():
         return "the questions do not all have the same languages"
-    columns = lists.columns[lists.by_column].reshape(len(lists), -1)
-    if (columns != columns[0]).any():
-        return "the questions do not all have the same languages"
-    if (np.diff(columns[0]) == 0).any():
+    if (np.diff(columns[: n[0]]) == 0).any():
         return "a question has several relevants in one language"
     return None
 
@@ -30,14 +28,13 @@ def order_matrix(lists: RankedLists) -> FloatArray:
     return place_among_relevants(lists)[lists.by_column].reshape(len(lists), -1)
 
 
-def order_matrix_of_others(lists: RankedLists) -> FloatArray:
-    """The same without the query's own language, whose column is 0."""
+def features_of_others(lists: RankedLists) -> FloatArray:
+    """Features of W without the query's own language, whose column is 0."""
     places = order_matrix(lists)
-    columns = lists.columns[lists.by_column].reshape(len(lists), -1)
-    own = columns == lists.query_columns[:, None]
+    own = lists.in_own_language[lists.by_column].reshape(len(lists), -1)
     own_place = np.where(own, places, 0.0).sum(axis=1, keepdims=True)
     above = (places > own_place) + 0.5 * (places == own_place)
-    return np.where(own, 0.0, places - above * own.any(axis=1, keepdims=True))
+    return _features(np.where(own, 0.0, places - above * own.any(axis=1, keepdims=True)))
 
 
 def _features(places: FloatArray) -> FloatArray:
@@ -55,14 +52,9 @@ def _features(places: FloatArray) -> FloatArray:
 
 def features(lists: RankedLists) -> FloatArray:
     """Features of W over all languages."""
-    if "language_order" not in lists.shared:
-        lists.shared["language_order"] = _features(order_matrix(lists))
-    return lists.shared["language_order"]
-
-
-def features_of_others(lists: RankedLists) -> FloatArray:
-    """Features of W without the query's own language."""
-    return _features(order_matrix_of_others(lists))
+    if "language_order" not in lists.memo:
+        lists.memo["language_order"] = _features(order_matrix(lists))
+    return lists.memo["language_order"]
 
 
 def kendall_w(sums: FloatArray, n: FloatArray) -> FloatArray:

@@ -123,8 +123,8 @@ class RankedLists:
         return np.lexsort((key, self.rows))
 
     @cached_property
-    def shared(self) -> dict[str, FloatArray]:
-        """Arrays that several metrics make from these lists, by name."""
+    def memo(self) -> dict[str, FloatArray]:
+        """Arrays that several metrics need of these lists, by name, each made once."""
         return {}
 
     @cached_property
