@@ -114,17 +114,10 @@ def plot_comparison(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Path:
-    """Draw what `compare` found; other kinds than `forest` are drawn from the records.
+    """Draw what `compare` made of the records at these paths; other kinds than `forest` are drawn from the records.
 
-    Args:
-        comparisons: as `compare` gives them.
-        paths: the records.
-        kind: as for `plot_records`.
-        output: .png, .svg or .pdf.
-        choice: what was compared; a plot of one metric or setting takes the first of them.
-        seed, resamples: as for `plot_records`.
+    A plot of one metric or setting takes the first that was chosen. Kind and output are those of `check_plot`.
     """
-    check_plot(kind, output)
     if kind == "forest":
         return save(charts.draw_forest(comparisons), output)
     metric = next((name for name in choice.metrics if name != "all"), "map")
@@ -135,9 +128,7 @@ def plot_comparison(
 
 def _only(task: TaskComparison, metric: str, setting: str | None) -> TaskComparison:
     """The comparisons of one metric, and of one setting unless that is None."""
-    chosen = tuple(
-        one for one in task.comparisons if one.metric == metric and (setting is None or one.setting == setting)
-    )
+    chosen = tuple(one for one in task.comparisons if one.metric == metric and setting in (None, one.setting))
     if not chosen:
         raise UsageError(f"{task.title}: there is no {metric} in the setting {setting}", remedy="choose another")
     return task.model_copy(update={"comparisons": chosen})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from xqr_bench.analysis.pools import Change, PoolReport
+from xqr_bench.analysis.pools import Change, EqualFigures, PoolReport
 from xqr_bench.core.types import STRICT
 from xqr_bench.report.numbers import ends, number, signed, with_half_width
 from xqr_bench.report.table import Table, columns
@@ -38,17 +38,15 @@ def pool_tables(report: PoolReport) -> Iterator[Table]:
     if report.growth:
         yield _growth(f"{head}: pools of a growing number of languages", report)
     if report.equal_size is not None:
-        yield from _equal(head, report)
+        yield from _equal(head, report.equal_size)
 
 
 def _labelled(title: str, change: Change) -> Table:
     rows = []
     for name, after in change.after.figures.items():
         difference = change.difference.get(name)
-        before = change.before.figures[name]
-        gap = signed(None if difference is None else difference.value)
-        interval = ends(None if difference is None else difference.interval)
-        rows.append((name, number(before.value), number(after.value), gap, interval))
+        gap = (signed(difference.value), ends(difference.interval)) if difference else ("–", "–")
+        rows.append((name, number(change.before.figures[name].value), number(after.value), *gap))
     return Table(
         title,
         columns("metric", "all languages", "labelled only", "difference", "95% interval"),
@@ -106,10 +104,7 @@ def _growth(title: str, report: PoolReport) -> Table:
     return Table(title, columns("languages", "pools", *headings), rows, notes)
 
 
-def _equal(head: str, report: PoolReport) -> Iterator[Table]:
-    equal = report.equal_size
-    if equal is None:
-        return
+def _equal(head: str, equal: EqualFigures) -> Iterator[Table]:
     names = [name for name in EQUAL if any(name in figures for figures in equal.settings.values())]
     notes = [
         f"Expectation over all sub-pools of {equal.size:,} candidates a language that keep the relevant. {HALF}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 
 from xqr_bench.core.printable import shown, shown_line
 
@@ -115,24 +115,20 @@ def hits_lines(
         isolate: put Unicode isolates around right-to-left text (no: for output that is not a terminal).
     """
     heads = ("rank", score, "lang", "id")
-    cells = [
+    rows = [
         (str(rank), f"{value:.4f}", shown_line(language), shown_line(id_)) for rank, value, language, id_, _ in hits
     ]
-    widths = [max(cell_len(row[i]) for row in (heads, *cells)) for i in range(len(heads))]
+    widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
     room = max(LEAST_TEXT, width - sum(widths) - len(GAP) * len(heads))
 
     def line_of(row: Sequence[str], text: str) -> str:
-        padded = [_pad(cell, widths[i], right=i < 2) for i, cell in enumerate(row)]
-        return GAP.join([*padded, text]).rstrip()
+        numbers = [cell.rjust(size) for cell, size in zip(row[:2], widths[:2], strict=True)]
+        names = [set_cell_size(cell, size) for cell, size in zip(row[2:], widths[2:], strict=True)]
+        return GAP.join([*numbers, *names, text]).rstrip()
 
     result = [line_of(heads, "text"), "─" * (sum(widths) + len(GAP) * len(heads) + room)]
-    for row, (_, _, _, _, text) in zip(cells, hits, strict=True):
+    for row, (*_, text) in zip(rows, hits, strict=True):
         rtl = right_to_left(text)
         for i, line in enumerate(wrap(text, room, lines)):
-            result.append(line_of(row if i == 0 else [""] * len(heads), isolated(line, rtl=rtl) if isolate else line))
+            result.append(line_of([""] * len(heads) if i else row, isolated(line, rtl=rtl) if isolate else line))
     return result
-
-
-def _pad(cell: str, width: int, *, right: bool) -> str:
-    space = " " * (width - cell_len(cell))
-    return space + cell if right else cell + space

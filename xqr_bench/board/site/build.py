@@ -122,65 +122,49 @@ def make_pages(board: Leaderboard, more: Sequence[MorePage] = ()) -> dict[str, s
         *((page.file, page.title) for page in more),
         ("about.html", "About"),
     ]
-    footer = _footer(board)
+    dates = [row.provenance.created[:10] for row in board.rows]
+    newest = f"; newest record of {max(dates)}" if dates else ""
+    n, papers = len(board.rows), len(board.published)
+    footer = (
+        f"{n} record{'' if n == 1 else 's'}, {papers} published row{'' if papers == 1 else 's'}{newest}. "
+        f"Made by xqr-bench {__version__}."
+    )
 
     def common(file: str, title: str) -> dict[str, Any]:
         root = "../" * (len(PurePosixPath(file).parts) - 1)
         return {"title": title, "file": file, "root": root, "navigation": navigation, "footer": footer}
 
+    def page(template: str, file: str, title: str, **context: Any) -> str:
+        level = percent(board.interval_level)
+        return render(f"{template}.html.jinja", board=board, level=level, **common(file, title), **context)
+
     pages = {
-        "index.html": render(
-            "index.html.jinja",
+        "index.html": page(
+            "index",
+            "index.html",
+            "Leaderboard",
             script=datatables() + asset("common.js") + asset("index.js"),
             data=embedded_json(payload(board, entries)),
-            board=board,
             entries=entries,
             parts=PARTS,
-            level=percent(board.interval_level),
             filters=_filters(entries),
             panels=frontier_panels(board),
-            **common("index.html", "Leaderboard"),
         ),
-        "compare.html": render(
-            "compare.html.jinja",
+        "compare.html": page(
+            "compare",
+            "compare.html",
+            "Compare two models",
             script=asset("common.js") + asset("compare.js"),
             data=embedded_json(payload(board, entries, pairs=True)),
-            board=board,
-            **common("compare.html", "Compare two models"),
         ),
-        "about.html": render(
-            "about.html.jinja",
-            board=board,
-            level=percent(board.interval_level),
-            **common("about.html", "About the figures"),
-        ),
-        **{
-            entry.page: render(
-                "model.html.jinja",
-                board=board,
-                entry=entry,
-                sections=sections(entry, board),
-                siblings=[other for other in entries if other.model == entry.model and other.key != entry.key],
-                facts=facts,
-                level=percent(board.interval_level),
-                **common(entry.page, entry.model),
-            )
-            for entry in entries
-        },
-        **{page.file: page.make(common(page.file, page.title)) for page in more},
+        "about.html": page("about", "about.html", "About the figures"),
         JSON_FILE: leaderboard_text(board),
     }
-    return pages
-
-
-def _footer(board: Leaderboard) -> str:
-    dates = [row.provenance.created[:10] for row in board.rows]
-    newest = f"; newest record of {max(dates)}" if dates else ""
-    rows, papers = len(board.rows), len(board.published)
-    return (
-        f"{rows} record{'' if rows == 1 else 's'}, {papers} published row{'' if papers == 1 else 's'}{newest}. "
-        f"Made by xqr-bench {__version__}."
-    )
+    for entry in entries:
+        siblings = [other for other in entries if other.model == entry.model and other.key != entry.key]
+        shown = {"entry": entry, "sections": sections(entry, board), "siblings": siblings, "facts": facts}
+        pages[entry.page] = page("model", entry.page, entry.model, **shown)
+    return pages | {one.file: one.make(common(one.file, one.title)) for one in more}
 
 
 def _filters(entries: Sequence[Entry]) -> dict[str, list[str]]:
@@ -268,7 +252,7 @@ def _section(name: str, task: TaskFacts, row: Row | PublishedRow) -> dict[str, A
         "multilingual_map": row.scores[MULTILINGUAL].macro.get(PAIR_METRIC) if MULTILINGUAL in settings else None,
         "texts": _texts(task, record) if record else [],
         "marked": marked,
-        "reasons": list(dict.fromkeys(_reasons(row))),
+        "reasons": list(_reasons(row)),
     }
 
 
@@ -293,11 +277,11 @@ def _ordered(names: Iterable[str], order: list[str]) -> list[str]:
 
 def _turned(by_setting: Mapping[str, Figures], order: list[str]) -> dict[str, dict[str, Figure]]:
     """Setting -> metric -> figure as metric -> setting -> figure."""
-    names = dict.fromkeys(name for figures in by_setting.values() for name in figures)
-    return {
-        name: {setting: figures[name] for setting, figures in by_setting.items() if name in figures}
-        for name in _ordered(names, order)
-    }
+    turned: dict[str, dict[str, Figure]] = {}
+    for setting, figures in by_setting.items():
+        for name, figure in figures.items():
+            turned.setdefault(name, {})[setting] = figure
+    return {name: turned[name] for name in _ordered(turned, order)}
 
 
 def _relevance(record: Row, settings: list[str]) -> dict[str, dict[str, Figure]]:
@@ -341,12 +325,10 @@ def _positions(task: TaskFacts, row: Row | PublishedRow) -> list[HeatRow]:
 
 
 def _reasons(row: Row | PublishedRow) -> Iterable[str]:
-    shown = [scores.macro for scores in row.scores.values()] + [row.bias.macro]
-    shown += [figures for scores in row.scores.values() for figures in scores.by_query_language.values()]
-    for figures in shown:
-        for figure in figures.values():
-            if figure.value is None:
-                yield figure.undefined_reason or "no reason is given"
+    tables = [scores.macro for scores in row.scores.values()] + [row.bias.macro]
+    tables += [figures for scores in row.scores.values() for figures in scores.by_query_language.values()]
+    undefined = (figure for figures in tables for figure in figures.values() if figure.value is None)
+    return dict.fromkeys(figure.undefined_reason or "no reason is given" for figure in undefined)
 
 
 def facts(values: Mapping[str, Any]) -> list[tuple[str, str]]:

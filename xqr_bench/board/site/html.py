@@ -182,13 +182,6 @@ class HeatCell(NamedTuple):
 HeatRow = tuple[LanguageFacts, list[HeatCell]]
 
 
-def shade(value: float | None) -> int | None:
-    """The shade of a value of 0 .. 1."""
-    if value is None or not math.isfinite(value):
-        return None
-    return min(SHADES - 1, max(0, int(value * SHADES)))
-
-
 def heat_map(
     languages: Sequence[LanguageFacts],
     values: Mapping[tuple[str, str], float | None],
@@ -204,8 +197,9 @@ def heat_map(
 
     def cell(query: LanguageFacts, candidate: LanguageFacts) -> HeatCell:
         value = values.get((query.code, candidate.code))
+        shade = None if value is None or not math.isfinite(value) else min(SHADES - 1, max(0, int(value * SHADES)))
         title = f"{meaning}, {query.name} to {candidate.name}: {number(value)}"
-        return HeatCell(short_number(value), shade(value), title, query.code == candidate.code)
+        return HeatCell(short_number(value), shade, title, query.code == candidate.code)
 
     return [(query, [cell(query, candidate) for candidate in languages]) for query in languages]
 
@@ -297,7 +291,7 @@ def datatables() -> str:
     start, end = exports[0].span()
     bundle = f"{source[:start]}globalThis.datatables={{jQuery:{local[1]}}};{source[end:]}\n"
     # in a string or regular expression these mean the same; as they stand, a page may not hold them
-    return _INVALID.sub(lambda found: f"\\u{ord(found[0]):04x}", bundle).replace("<!--", "<\\!--")
+    return _INVALID.sub(lambda character: f"\\u{ord(character[0]):04x}", bundle).replace("<!--", "<\\!--")
 
 
 @cache
@@ -363,11 +357,6 @@ def render(template: str, *, script: str = "", **context: Any) -> str:
     """
     style = asset("site.css")
     page = environment().get_template(template)
-    written = page.render(
-        style=Markup(style),
-        script=Markup(script),
-        policy=policy(style, script),
-        **context,
-    )
+    written = page.render(style=Markup(style), script=Markup(script), policy=policy(style, script), **context)
     # a lone surrogate of a hostile name cannot be written as UTF-8
     return written.encode("utf-8", "replace").decode("utf-8")
