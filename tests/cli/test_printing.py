@@ -306,9 +306,9 @@ def test_what_python_prints_is_cleaned(capsys: pytest.CaptureFixture[str], monke
 
 # what these print is their own: schemas and facts made for a file
 OWN = {
-    ("board/schema.py", "print"),
-    ("board/tasks.py", "print"),
-    ("record/schema.py", "print"),
+    ("board/model.py", "print"),
+    ("board/check.py", "print"),
+    ("record/model.py", "print"),
     ("record/provenance.py", "stdout"),  # of git
     ("cli/search.py", "stdout"),  # whether it is a terminal
 }

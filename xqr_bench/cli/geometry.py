@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -47,20 +48,16 @@ def geometry(model: str, asked: Measured, select: Selection, options: EncoderOpt
     from xqr_bench.report.listings import geometry_json, geometry_tables
 
     transform, store, specs = asked.chosen_transform(), asked.chosen_store(), asked.specs()
-    encoder = load_encoder(model, options)
-    try:
-        with RunProgress(quiet=asked.quiet) as observe:
-            tasks = geometry_of_tasks(
-                encoder,
-                specs,
-                transform=transform,
-                select=select,
-                allow_zero_vectors=asked.allow_zero_vectors,
-                store=store,
-                observe=observe,
-            )
-    finally:
-        encoder.close()
+    with closing(load_encoder(model, options)) as encoder, RunProgress(quiet=asked.quiet) as observe:
+        tasks = geometry_of_tasks(
+            encoder,
+            specs,
+            transform=transform,
+            select=select,
+            allow_zero_vectors=asked.allow_zero_vectors,
+            store=store,
+            observe=observe,
+        )
     if asked.as_json:
         echo_json(geometry_json(tasks))
     else:

@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -72,10 +73,8 @@ def search(
         raise UsageError("there is no question", remedy='give one: xqr-bench search FOLDER "..." (or --interactive)')
     from xqr_bench.rank.index_store import IndexSearcher
 
-    searcher = IndexSearcher(
-        folder, encoder=encoder, task=task, data_dir=where.data_dir, options=EncoderOptions(**options)
-    )
-    try:
+    read = EncoderOptions(**options)
+    with closing(IndexSearcher(folder, encoder=encoder, task=task, data_dir=where.data_dir, options=read)) as searcher:
         if not answers.as_json:
             manifest = searcher.manifest
             echo(f"{manifest.task.name}, {searcher.encoder.name}, index {manifest.facts.type}", err=True)
@@ -86,8 +85,6 @@ def search(
                 _show(searcher, text, answers)
             except XqrBenchError as error:  # the next question may be a better one
                 echo(f"error: {error}", err=True)
-    finally:
-        searcher.close()
 
 
 def _questions() -> Iterator[str]:
