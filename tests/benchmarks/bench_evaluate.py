@@ -55,7 +55,8 @@ def main() -> None:
         ("writing shards", Shelf, "write"),
         ("distinct texts and their order", embed, "plan_groups"),
         ("keeping the store to its limit", embed, "trim"),
-        ("records saved, table printed", Session, "finish"),
+        ("records saved", Session, "save"),
+        ("table printed", Session, "show"),
     ):
         setattr(owner, attribute, timed(getattr(owner, attribute), intervals[name]))
     with tempfile.TemporaryDirectory() as folder:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import PARTIAL, edit, ran, read_json, run
+from tests.kit import PARTIAL, contents, edit, ran, read_json, run, words
 
 
 def test_first_run() -> None:
@@ -23,15 +23,83 @@ def test_first_run() -> None:
     assert all(len(line) <= 100 for line in done.out.splitlines())
 
 
-def test_an_existing_record_is_skipped_with_a_word() -> None:
-    run("evaluate", "char-ngrams", "--languages", "de,en")
-    before = Path("results/char-ngrams/mini.json").stat().st_mtime_ns
-    done = run("evaluate", "char-ngrams")
-    assert done.code == 0
-    assert "exists already: skipped (--overwrite evaluates again)" in done.err.replace("\n", " ")
-    assert Path("results/char-ngrams/mini.json").stat().st_mtime_ns == before
-    assert run("evaluate", "char-ngrams", "--overwrite").code == 0
-    assert Path("results/char-ngrams/mini.json").stat().st_mtime_ns != before
+def test_a_record_that_answers_is_shown() -> None:
+    first = run("evaluate", "char-ngrams", "--languages", "de,en", "--json")
+    place = Path("results/char-ngrams/mini.json")
+    before = place.stat().st_mtime_ns
+    again = run("evaluate", "char-ngrams", "--languages", "de,en", "--json")
+    assert again.code == 0
+    assert "answers this (--overwrite evaluates again)" in words(again.err)
+    assert again.out == first.out
+    assert run("evaluate", "char-ngrams", "--languages", "de,en", "--quiet").out == f"{place}\n"
+    assert place.stat().st_mtime_ns == before
+    assert run("evaluate", "char-ngrams", "--languages", "de,en", "--overwrite").code == 0
+    assert place.stat().st_mtime_ns != before
+
+
+ENCODER = """
+import numpy as np
+
+class Model:
+    name = "Model"
+    def encode(self, texts):
+        return np.array([[len(text), text.count({letter!r}) + 1.0] for text in texts])
+"""
+
+
+@pytest.mark.parametrize("quiet", [(), ("--quiet",), ("--json",)])
+def test_a_record_of_another_request_is_no_answer(quiet: tuple[str, ...]) -> None:
+    small = ("--languages", "de,en", "--limit", "4", "--metrics", "map,mrr", "--no-relevance")
+    for folder, letter in (("one", "a"), ("two", "e")):
+        Path(folder).mkdir()
+        Path(folder, "enc.py").write_text(ENCODER.format(letter=letter))
+    ran("evaluate", "one/enc.py:Model", *small)
+    before = contents(Path("results"))
+    for model, options, what in (
+        ("two/enc.py:Model", small, "the encoder's digest"),
+        ("one/enc.py:Model", small[:4], "the task's metrics"),
+        ("one/enc.py:Model", (*small[2:], "--languages", "de,th"), "the task's languages"),
+        ("one/enc.py:Model", (*small[:2], *small[4:]), "the task's partial"),
+        ("one/enc.py:Model", small[:-1], "rules of relevance"),
+        ("one/enc.py:Model", (*small, "--allow-zero-vectors"), "allow_zero_vectors"),
+    ):
+        done = run("evaluate", model, *options, *quiet)
+        assert done.code == 1
+        assert done.out == ""
+        assert "results/Model/mini.json answers another request than this one" in words(done.err)
+        assert what in words(done.err)
+    assert contents(Path("results")) == before
+
+
+@pytest.mark.parametrize("wrong", [("--languages", "klingon"), ("--metrics", "nonsense")])
+def test_what_is_asked_is_checked_where_a_record_is_there(wrong: tuple[str, ...]) -> None:
+    ran("evaluate", "char-ngrams", "--limit", "4")
+    assert run("evaluate", "char-ngrams", "--limit", "4", *wrong).code == 1
+
+
+def test_edited_data_is_no_answer() -> None:
+    for file in PARTIAL.parent.iterdir():
+        Path(file.name).write_bytes(file.read_bytes())
+    ran("evaluate", "char-ngrams", "--task", "task.toml")
+    text = Path("de.json").read_text(encoding="utf-8")
+    Path("de.json").write_text(text + " ", encoding="utf-8")
+    assert "the task's files" in words(run("evaluate", "char-ngrams", "--task", "task.toml").err)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_encoded() -> None:
+    Path("enc.py").write_text("class Model:\n    def encode(self, texts): raise SystemExit('encoded')\n")
+    Path("taken").touch()
+    for options in (("--output", "taken"), ("--name", "n" * 300)):
+        done = run("evaluate", "enc.py:Model", *options)
+        assert done.code == 1
+        assert "error: cannot write" in done.err
+
+
+def test_each_name_has_a_folder_of_its_own() -> None:
+    ran("evaluate", "char-ngrams", "--limit", "2", "--name", "我的模型")
+    ran("evaluate", "char-ngrams", "--limit", "2", "--name", "多语模型")
+    ran("evaluate", "char-ngrams", "--limit", "2", "--name", "โมเดล/กี")
+    assert sorted(path.name for path in Path("results").iterdir()) == ["โมเดล__กี", "多语模型", "我的模型"]
 
 
 def test_parts_are_marked() -> None:

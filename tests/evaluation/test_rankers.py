@@ -10,18 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import Seen, page_text, ran, read_json
+from tests.kit import PARTIAL, Seen, page_text, ran, read_json
 from xqr_bench.core.errors import UsageError, XqrBenchError
 from xqr_bench.core.types import SETTINGS
 from xqr_bench.encode import load_encoder
 from xqr_bench.encode.transform import TransformOptions
+from xqr_bench.evaluation.baselines import LexicalRanker
 from xqr_bench.evaluation.evaluate import evaluate, opened
 from xqr_bench.evaluation.ranker import RANKERS, HandedOn, Ranker
 from xqr_bench.evaluation.runs import RunRanker
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.rank.index import IndexOptions
 from xqr_bench.rank.runs import TaskRuns
-from xqr_bench.record import Record, recompute
+from xqr_bench.record import Record, load_record, recompute, save_record
 
 GOLDEN = read_json(Path(__file__).parent / "golden.json")
 """Family -> setting -> MAP and rank distance on mini, from when each family had a loop of its own (commit 75c2c23)."""
@@ -64,6 +65,23 @@ def test_every_family_goes_through_the_one_loop(family: str, tmp_path: Path) -> 
     assert seen.phases[0] == ("loading", 1)
     assert seen.ended == len(seen.phases)
     assert recompute(record)[1] == []
+
+
+def test_a_record_is_given_when_its_task_is_done(tmp_path: Path) -> None:
+    """The second task fails: the record of the first one is there already."""
+
+    class Keeps(Seen):
+        def made(self, result: object) -> None:
+            save_record(result, tmp_path / "first.json")
+
+    class Fails(LexicalRanker):
+        def rank(self, tasks, observe):
+            yield from super().rank(tasks[:1], observe)
+            raise UsageError("no more")
+
+    with pytest.raises(UsageError, match="no more"):
+        evaluate(Fails(), ["mini", PARTIAL], observe=Keeps())
+    assert load_record(tmp_path / "first.json", ranks=True).task.name == "mini"
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from xqr_bench.core.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from xqr_bench.encode import BoundEncoder, ModelIdentity
+    from xqr_bench.encode import BoundEncoder
     from xqr_bench.evaluation.ranker import Ranker
     from xqr_bench.record import Result
     from xqr_bench.tasks import Selection, TaskSpec
@@ -35,6 +35,7 @@ class Session:
     def __init__(self, asked: Records, select: Selection) -> None:
         self._asked, self.select = asked, select
         self._trec = asked if isinstance(asked, TrecRun) else TrecRun()
+        self._more = self._trec.trec_run is not None or getattr(asked, "save_index", None) is not None
         self.quiet = asked.quiet
         self.specs = asked.specs()
         if asked.no_relevance:
@@ -49,26 +50,36 @@ class Session:
         """Print a line on standard error, unless --quiet."""
         self._console.print(line, soft_wrap=True)
 
-    def todo(self, name: str, identity: ModelIdentity) -> list[TaskSpec]:
-        """The tasks that have no record yet (with --overwrite: all); tells of the others.
+    def _split(self, ranker: Ranker) -> tuple[list[TaskSpec], list[Result]]:
+        """The tasks to rank, and the records that answer what is asked already.
 
-        Args:
-            name: of the records.
-            identity: of what is scored now.
+        What is asked is checked before anything is encoded: languages and metrics, that no record of another request
+        stands where one is to be written, and that one can be written there. Where a run or an index is asked for too,
+        or everything anew, nothing is answered by a record.
+
+        Raises:
+            RecordError: there is a record of another request.
+            XqrBenchError: what is asked cannot be meant, or a record cannot be written.
         """
+        from xqr_bench.core.files import refuse_unwritable
+        from xqr_bench.evaluation.evaluate import answered, choose_metrics
+        from xqr_bench.evaluation.ranker import Task
         from xqr_bench.record import record_path
 
-        result = []
+        self.show_licences(self.specs)
+        todo, there = [], []
         for spec in self.specs:
-            path = record_path(self._asked.output, name, spec.name)
-            if path.exists() and not self._asked.overwrite:
-                note = _other_model(path, identity)
-                no_run = "; no run of it is written" if self._trec.trec_run else ""
-                self.say(f"{path} exists already: skipped (--overwrite evaluates again){note}{no_run}")
-            else:
-                result.append(spec)
-        self.show_licences(result)
-        return result
+            path = record_path(self._asked.output, ranker.name, spec.name)
+            refuse_unwritable(path)
+            if not self._asked.overwrite and path.exists():
+                asked = Task(choose_metrics(spec, self._asked.metrics), self.select.load(spec))
+                record = answered(path, ranker, asked)
+                if record is not None and not self._more:
+                    self.say(f"{path} is there already and answers this (--overwrite evaluates again)")
+                    there.append(record)
+                    continue
+            todo.append(spec)
+        return todo, there
 
     def show_licences(self, specs: Sequence[TaskSpec]) -> None:
         """Tell the licence of what is about to be downloaded."""
@@ -88,8 +99,8 @@ class Session:
             plans = rehearse(encoder, self.specs, self.select, observe)
         echo("\n".join([*plans, "dry run: nothing was written"]))
 
-    def evaluate(self, ranker: Ranker, arguments: Mapping[str, Any]) -> bool:
-        """Score the tasks that have no record yet, save and print their records; whether there were any.
+    def evaluate(self, ranker: Ranker, arguments: Mapping[str, Any]) -> None:
+        """Score the tasks that have no record yet, save each record when its task is done, and print all.
 
         Args:
             ranker: what ranks; with `--trec-run` its scores are written too.
@@ -103,15 +114,14 @@ class Session:
         trec = self._trec
         if trec.trec_settings is not None and trec.trec_run is None:
             raise UsageError("--trec-settings is given without --trec-run", remedy="name the folder: --trec-run DIR")
-        todo = self.todo(ranker.name, ranker.identity)
-        records: list[Result] = []
+        todo, records = self._split(ranker)
         if todo:
-            with RunProgress(quiet=self.quiet) as observe:
+            with RunProgress(quiet=self.quiet, keep=self.save) as observe:
                 if trec.trec_run is not None:
                     settings = {spec.name: check_settings(trec.trec_settings, spec) for spec in todo}
                     write = RunWriter(trec.trec_run, ranker.name, trec.trec_depth, settings, observe)
                     ranker = HandedOn(ranker, write)
-                records = evaluate(
+                records += evaluate(
                     ranker,
                     todo,
                     select=self.select,
@@ -119,19 +129,26 @@ class Session:
                     observe=observe,
                     arguments=arguments,
                 )
-        for record in records:
-            texts = record.provenance.texts
-            if texts is not None and texts.from_store:
-                self.say(f"{record.task.name}: {texts.from_store:,} of {texts.distinct:,} texts came from the store")
-        self.finish(ranker.name, records)
-        return bool(todo)
+        order = [spec.name for spec in self.specs]
+        self.show(sorted(records, key=lambda record: order.index(record.task.name)))
 
-    def finish(self, name: str, records: Sequence[Result]) -> None:
-        """Save the records, and print them as the options say."""
-        from xqr_bench.record import record_path, save_record
+    def _path(self, record: Result) -> Path:
+        from xqr_bench.record import record_path
 
-        output = self._asked.output
-        paths = [save_record(record, record_path(output, name, record.task.name)) for record in records]
+        return record_path(self._asked.output, record.model.name, record.task.name)
+
+    def save(self, record: Result) -> None:
+        """Write a record and its ranks."""
+        from xqr_bench.record import save_record
+
+        save_record(record, self._path(record))
+        texts = record.provenance.texts
+        if texts is not None and texts.from_store:
+            self.say(f"{record.task.name}: {texts.from_store:,} of {texts.distinct:,} texts came from the store")
+
+    def show(self, records: Sequence[Result]) -> None:
+        """Print the records, which are saved, as the options say."""
+        paths = [self._path(record) for record in records]
         if self._asked.as_json:
             echo_json("[" + ",\n".join(path.read_text(encoding="utf-8") for path in paths) + "]")
         elif self.quiet:
@@ -150,20 +167,6 @@ def _refuse_same_names(specs: Sequence[TaskSpec]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UsageError(f"two tasks have the name {twice[0]!r}", remedy="give one of the task files another name")
-
-
-def _other_model(path: Path, identity: ModelIdentity) -> str:
-    """What to add when the record that exists is of something else under the same name."""
-    from xqr_bench.core.errors import RecordError
-    from xqr_bench.record import load_record
-
-    try:
-        there = load_record(path).model.identity
-    except RecordError:
-        return "; it cannot be read"
-    now = identity.model_copy(update={"dimensions": there.dimensions})
-    changed = [name for name, value in there if value != getattr(now, name)]
-    return f"; note that it was made with another {', '.join(changed)}" if changed else ""
 
 
 def beside_package(path: Path) -> Path:

@@ -107,10 +107,8 @@ def evaluate(
             store=store,
             memory=ranker.memory if memory is None else memory,
         )
-        evaluated = session.evaluate(vectors, arguments)
+        session.evaluate(vectors, arguments)
         if asked.save_index is not None:
-            if not evaluated:
-                raise UsageError("there is nothing to evaluate, so no index to save", remedy="give --overwrite")
             session.say(f"index: {asked.save_index}")
 
 

@@ -90,7 +90,7 @@ class Records(Tasks):
 
     Attributes:
         output: Folder for the records: <output>/<model>/<task>.json.
-        overwrite: Evaluate again where a record exists.
+        overwrite: Evaluate again, and replace the records that exist.
         metrics: Compute these, separated by commas, instead of the metrics of the task.
         no_relevance: Strict relevance only (docs/relevance.md): smaller files.
         quiet: Print nothing but the paths of the records.

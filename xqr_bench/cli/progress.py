@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,11 +14,17 @@ if TYPE_CHECKING:
 
 
 class RunProgress(Observer):
-    """Draws a bar for each phase, with the time left; the line of a phase that has ended stays."""
+    """Draws a bar for each phase, with the time left; the line of a phase that has ended stays.
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    Args:
+        quiet: draw nothing.
+        keep: is given each result as soon as it is made.
+    """
+
+    def __init__(self, *, quiet: bool = False, keep: Callable[[Any], object] | None = None) -> None:
         from rich.progress import Progress
 
+        self._keep = keep
         self._progress = Progress(*self._columns(), console=console(err=True, quiet=quiet), disable=quiet)
         self._phases: list[TaskID] = []
 
@@ -55,6 +62,11 @@ class RunProgress(Observer):
         """End the innermost phase."""
         if self._phases:
             self._progress.stop_task(self._phases.pop())
+
+    def made(self, result: object) -> None:
+        """Hand the result on."""
+        if self._keep is not None:
+            self._keep(result)
 
     def note(self, line: str) -> None:
         """Print a line above the bars."""

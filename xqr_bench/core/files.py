@@ -27,15 +27,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         XqrBenchError: the folder cannot be made or written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    except OSError as error:
-        raise XqrBenchError(
-            f"cannot write {path}: {error.strerror or error}", remedy="name a folder that can be written"
-        ) from error
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _temporary(path)
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())
@@ -50,10 +42,32 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
+def _temporary(path: Path) -> Path:
+    """An empty file beside `path`, whose folder is made."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    except OSError as error:
+        raise XqrBenchError(
+            f"cannot write {path}: {error.strerror or error}", remedy="name a folder that can be written"
+        ) from error
+    os.close(handle)
+    return Path(name)
+
+
 def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Check that a file can be written to `path`, before the work whose result is to stand there.
+
+    Raises:
+        XqrBenchError: its folder cannot be made or written, or the name is too long.
+    """
+    _temporary(path).unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -29,6 +29,9 @@ class Observer:
         """Something a user should read; here a Python warning."""
         warnings.warn(line, stacklevel=2)
 
+    def made(self, result: object) -> None:
+        """A part of what was asked for is done, such as the record of a task; so it can be kept at once."""
+
     @contextmanager
     def phase(self, name: str, total: int | None = None) -> Iterator[None]:
         """Start a phase, and finish it when the block ends, however it ends."""

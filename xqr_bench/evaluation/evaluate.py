@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from xqr_bench.core.errors import UsageError
+from xqr_bench.core.errors import RecordError, UsageError
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.encode import EncoderOptions, load_encoder, vector_store
 from xqr_bench.encode.transform import TransformOptions
@@ -20,7 +20,7 @@ from xqr_bench.measure.certainty import attach_certainty
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import all_per_query, score
 from xqr_bench.rank.index import IndexOptions
-from xqr_bench.record import ModelInfo, Provenance, RanksInfo, Result, provenance, ranks_digest
+from xqr_bench.record import ModelInfo, Provenance, RanksInfo, Result, load_record, provenance, ranks_digest
 from xqr_bench.record.describe import relevance_info, task_info
 from xqr_bench.tasks import Selection, TaskSpec, resolve_task
 
@@ -82,7 +82,55 @@ def evaluate(
                     intervals=intervals,
                 )
             )
+            observe.made(records[-1])
     return records
+
+
+_FOLLOWS = ("counts", "n_questions", "n_articles")  # from the files, the languages and the part
+_DONE_TO_VECTORS = ("transform", "transform_from", "index", "allow_zero_vectors")
+
+
+def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
+    """The record at `path`, with its ranks, which answers what is asked now; None: there is no record.
+
+    It does if the encoder, the data and the part of it, settings, metrics and rules of relevance, what is done to the
+    vectors and the version of xqr-bench are the same.
+
+    Args:
+        path: where a record of this name would stand.
+        ranker: what is asked to rank.
+        task: as it would be scored.
+
+    Raises:
+        RecordError: the record answers another request (the message says in what), or cannot be read.
+    """
+    if not path.exists():
+        return None
+    remedy = "give --overwrite to replace it, or another --name or --output to keep both"
+    try:
+        there = load_record(path, ranks=True)
+    except RecordError as error:
+        raise RecordError(f"{path} exists and cannot be read as a record", found=str(error), remedy=remedy) from error
+    spec = task.spec
+    if ranker.identity.kind == "run":  # which of the settings it has is known only once it is read
+        spec = spec.model_copy(update={"settings": tuple(there.task.settings)})
+    # known once something was encoded, and then a consequence of the rest
+    learnt = {name: getattr(there.model.identity, name) for name in ("dimensions", "dtype")}
+    unknown = {name: value for name, value in learnt.items() if getattr(ranker.identity, name) is None}
+    identity = ranker.identity.model_copy(update=unknown)
+    doing = ranker.settings if isinstance(ranker, VectorRanker) else {}
+    said, info = there.provenance.settings, task_info(spec, task.data)
+    pairs: dict[str, tuple[object, object]] = {
+        **{f"the encoder's {key}": (value, getattr(identity, key)) for key, value in there.model.identity},
+        **{f"the task's {key}": (value, getattr(info, key)) for key, value in there.task if key not in _FOLLOWS},
+        "rules of relevance": (sorted(there.relevance), sorted(spec.relevance)),
+        **{key: (said.get(key), doing.get(key)) for key in _DONE_TO_VECTORS},
+        "version of xqr-bench": (there.provenance.code_version, provenance.versions()["code_version"]),
+    }
+    other = [f"{name}: {was!s:.60}, now {now!s:.60}" for name, (was, now) in pairs.items() if was != now]
+    if other:
+        raise RecordError(f"{path} answers another request than this one", found="; ".join(other), remedy=remedy)
+    return there
 
 
 @contextmanager

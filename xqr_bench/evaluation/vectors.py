@@ -135,7 +135,7 @@ class VectorRanker:
                 ),
                 diagnostics=diagnostics,
                 facts=facts,
-                settings=self._settings(),
+                settings=self.settings,
                 seconds=clock.seconds,
                 texts=TextCounts(distinct=vectors.distinct_texts, from_store=vectors.stored_texts),
                 counted_on=device_name(counted_on),
@@ -152,7 +152,9 @@ class VectorRanker:
         indexed = indexed_ranks(data, *both, self.index, similarity=how, memory=self.memory, observe=observe)
         return indexed.ranks, indexed
 
-    def _settings(self) -> dict[str, Any]:
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What is done to the vectors, defaults included."""
         transform, index = self.transform, self.index
         source = None if transform is None else transform.source
         return {

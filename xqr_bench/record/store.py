@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, overload
+from unicodedata import category, normalize
 
 from pydantic import Field, InstanceOf, PrivateAttr, ValidationError
 
@@ -35,8 +35,12 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
 def folder_name(model: str) -> str:
-    """A model's name as one folder name: `org/name` becomes `org__name`, anything unusual an underscore."""
-    parts = [re.sub(r"[^A-Za-z0-9._-]", "_", part).strip(".") for part in model.split("/")]
+    """A model's name as one folder name: `org/name` becomes `org__name`.
+
+    Letters and digits of every script stay, in NFC, with the marks that belong to them; anything else is an underscore.
+    """
+    kept = "".join(c if c in "._-/" or category(c)[0] in "LMN" else "_" for c in normalize("NFC", model))
+    parts = [part.strip(".") for part in kept.split("/")]
     return "__".join(part for part in parts if part) or "model"
 
 
