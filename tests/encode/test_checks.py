@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.sparse import csr_matrix
 
 from tests.encode.toys import TOY, Returning
 from xqr_bench.core.errors import EncoderError
@@ -48,6 +49,10 @@ def with_row(row: int, value: float) -> Callable[[list[str]], Any]:
     return encode
 
 
+async def asynchronous(texts: list[str]) -> Any:
+    return np.ones((len(texts), 2))
+
+
 FIRST = r"the first of these 7 texts is the candidate en:0:0:1 of toy \('The town is near the sea.'\)"
 
 
@@ -62,6 +67,15 @@ FIRST = r"the first of these 7 texts is the candidate en:0:0:1 of toy \('The tow
         (lambda texts: np.ones((len(texts), 0)), "vectors without columns"),
         (lambda texts: [[1.0]] * 6 + [[1.0, 2.0]], "rows of different lengths"),
         (lambda texts: None, "no real numbers\n  found: NoneType of dtype object"),
+        (lambda texts: {"dense_vecs": np.ones((7, 2))}, "a dict with the keys 'dense_vecs'.*\n.*under one of its keys"),
+        (lambda texts: (np.ones(2) for _ in texts), "a generator.*\n.*do not yield"),
+        (lambda texts: csr_matrix(np.ones((7, 2))), r"a csr_matrix.*\n.*\.toarray\(\)"),
+        (asynchronous, "a coroutine.*\n.*must not be `async`"),
+        (
+            lambda texts: torch.ones((7, 2), device="meta"),
+            "be copied to numpy\n  found: Tensor: NotImpl",
+        ),
+        (lambda texts: np.packbits(np.ones((7, 8), np.uint8), axis=1), "packed bits.*\n.*uint8.*\n.*unpackbits"),
         (lambda texts: [["a"]] * 7, "no real numbers\n  found: list of dtype <U1"),
         (lambda texts: np.ones((7, 2), complex), "no real numbers\n  found: ndarray of dtype complex128"),
         (with_row(2, np.nan), r"not finite in float32: 1 of 7 looked at\n  found: nan for the query de:q1 of toy"),

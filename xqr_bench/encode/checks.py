@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,20 @@ from xqr_bench.core.errors import EncoderError
 Vectors = NDArray[np.float32]
 
 RULE = "return one row of numbers per text, in order: an array of shape [texts, dimensions]"
+
+
+@runtime_checkable
+class _Sparse(Protocol):
+    def toarray(self) -> Any: ...
+
+
+_NO_ROWS: dict[type, str] = {
+    Mapping: f"return the vectors that stand under one of its keys; {RULE}",
+    Awaitable: f"encode must not be `async`: wait for the vectors within it; {RULE}",
+    Iterator: f"return a list of all rows, do not yield them; {RULE}",
+    _Sparse: f"call .toarray() first; {RULE}",
+}
+"""What encoders return in place of rows, and what to do then."""
 
 
 def _from_torch(value: Any) -> Any:
@@ -37,32 +51,42 @@ def to_matrix(value: Any, rows: int, who: str) -> Vectors:
         EncoderError: no two-dimensional array of real numbers with `rows` rows and at least one column.
     """
     kind = type(value).__name__
-    if isinstance(value, list | tuple):
-        value = [_from_torch(row) for row in value]
+    for form, remedy in _NO_ROWS.items():
+        if isinstance(value, form):
+            if isinstance(value, Coroutine):
+                value.close()  # or Python warns that nobody waited for it
+            keys = f" with the keys {', '.join(map(repr, list(value)[:8]))}" if isinstance(value, Mapping) else ""
+            raise EncoderError(f"the encoder {who} returned no real numbers", found=f"a {kind}{keys}", remedy=remedy)
     try:
-        array = np.asarray(_from_torch(value))
+        whole = [_from_torch(row) for row in value] if isinstance(value, list | tuple) else _from_torch(value)
+    except Exception as error:  # of a device, or of a type of number that numpy lacks
+        raise EncoderError(
+            f"what the encoder {who} returned cannot be copied to numpy",
+            found=f"{kind}: {type(error).__name__}: {error}",
+            remedy=RULE,
+        ) from error
+    try:
+        array = np.asarray(whole)
     except (ValueError, TypeError) as error:  # ragged rows
         raise EncoderError(
             f"the encoder {who} returned rows of different lengths", found=f"{kind}: {error}", remedy=RULE
         ) from error
-    shape = f"shape {array.shape}"
+    shape, remedy = f"shape {array.shape}", RULE
     if array.dtype.kind not in "fiu":
-        raise EncoderError(
-            f"the encoder {who} returned no real numbers",
-            found=f"{kind} of dtype {array.dtype} and {shape}",
-            remedy=RULE + " (a sparse matrix: call .toarray() first)" if array.ndim == 0 else RULE,
-        )
-    wrong = ""
-    if array.ndim != 2:
+        wrong, shape = "no real numbers", f"{kind} of dtype {array.dtype} and {shape}"
+    elif array.dtype == np.uint8:
+        wrong, shape = "bytes, which may be packed bits, or numbers moved by an unknown offset", f"dtype uint8, {shape}"
+        remedy = "return 2.0 * numpy.unpackbits(packed, axis=1) - 1, or the vectors before they were quantised"
+    elif array.ndim != 2:
         wrong, shape = f"an array of {array.ndim} dimensions instead of 2", f"{shape} for {rows:,} texts"
     elif array.shape[0] != rows:
         wrong = f"{array.shape[0]:,} rows for {rows:,} texts"
     elif array.shape[1] == 0:
         wrong = "vectors without columns"
-    if wrong:
-        raise EncoderError(f"the encoder {who} returned {wrong}", found=shape, remedy=RULE)
-    with np.errstate(over="ignore"):  # too large for float32 becomes inf, which check_values names
-        return np.ascontiguousarray(array, dtype=np.float32)
+    else:
+        with np.errstate(over="ignore"):  # too large for float32 becomes inf, which check_values names
+            return np.ascontiguousarray(array, dtype=np.float32)
+    raise EncoderError(f"the encoder {who} returned {wrong}", found=shape, remedy=remedy)
 
 
 def check_values(vectors: Vectors, who: str, describe: Callable[[int], str], *, allow_zero: bool) -> None:
