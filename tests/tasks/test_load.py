@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from unicodedata import normalize
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.kit import edit
+from tests.kit import Seen, edit
 from tests.tasks.loopback import PARTIAL
 from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.types import TaskData
@@ -340,10 +342,12 @@ def test_a_task_of_ones_own_that_is_wrong(own: Path, name: str) -> None:
         load_task(own / "task.toml")
 
 
-def test_languages_that_share_no_question(own: Path) -> None:
+@pytest.mark.parametrize(("languages", "alone"), [(["en", "de"], "en, de"), (None, "de")])
+def test_languages_that_share_no_question(own: Path, languages: list[str] | None, alone: str) -> None:
     edit(own / "de.json", lambda document: of_questions(document, renamed))
-    with pytest.raises(DataError, match=r"(?s)no question id is shared.*found: en: q01, ..., de: de-q09, ..."):
-        load_task(own / "task.toml", languages=["en", "de"])
+    wrong = rf"(?s)parallel: {alone} shares no question id.*found: en: q01, ..., de: de-q09, ...*leave {alone} out"
+    with pytest.raises(DataError, match=wrong):
+        load_task(own / "task.toml", languages=languages)
 
 
 def test_a_part_that_leaves_a_language_without_questions(own: Path) -> None:
@@ -386,6 +390,21 @@ def test_half_a_character_in_a_paragraph_is_refused() -> None:
     content = json.dumps({"data": [{"title": "t", "paragraphs": [paragraph]}]}).encode()
     with pytest.raises(DataError, match=r"data\.0\.paragraphs\.0\.context holds half of a surrogate pair"):
         read(content, "x.json")
+
+
+def test_ids_are_compared_in_one_unicode_form(own: Path) -> None:
+    def load(form: Literal["NFC", "NFD"]) -> tuple[TaskData, list[str]]:
+        for path in own.glob("*.json"):
+            letter = normalize(form if path.stem == "de" else "NFC", "é")
+            path.write_text(re.sub(r'"q\w*?(\d\d)"', rf'"q{letter}\1"', path.read_text("utf-8")), "utf-8")
+        seen = Seen()
+        return load_task(own / "task.toml", observe=seen), seen.notes
+
+    composed, nothing = load("NFC")
+    decomposed, (note,) = load("NFD")
+    assert decomposed.relevants == composed.relevants
+    assert [query.id for query in decomposed.queries] == [query.id for query in composed.queries]
+    assert (nothing, "question ids of de, such as" in note) == ([], True)
 
 
 # Components of shared question ids, against their literal definition.

@@ -80,6 +80,7 @@ def verify_files(tasks: tuple[str, ...], where: DataFolder) -> None:
 
     Tasks that were never fetched are a fault only when they are named.
     """
+    from xqr_bench.cli.progress import LineProgress
     from xqr_bench.core.errors import DataError
     from xqr_bench.tasks import load_task, verify
 
@@ -92,7 +93,7 @@ def verify_files(tasks: tuple[str, ...], where: DataFolder) -> None:
         bad = _report(spec, checks)
         if not bad:
             try:
-                whole = load_task(spec, data_dir=where.data_dir)
+                whole = load_task(spec, data_dir=where.data_dir, observe=LineProgress())
                 echo(
                     f"{spec.name}: {len(whole.queries):,} queries, {len(whole.candidates):,} candidates, "
                     f"{len(set(whole.clusters)):,} articles"

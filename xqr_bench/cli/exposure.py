@@ -46,11 +46,12 @@ def exposure(asked: Searched) -> None:
     A text is found exactly where it stands there but for case, punctuation and spaces; nearly where at least half of
     its runs of 8 words do. Exit code 0 whether something is found or not.
     """
+    from xqr_bench.cli.progress import LineProgress
     from xqr_bench.record.exposure_search import find_texts, read_texts
     from xqr_bench.report.listings import finding_tables
     from xqr_bench.tasks import load_task
 
-    task = load_task(asked.task, data_dir=asked.data_dir, languages=asked.languages)
+    task = load_task(asked.task, data_dir=asked.data_dir, languages=asked.languages, observe=LineProgress())
     findings = find_texts(task, read_texts(asked.data), near=asked.near)
     text = json.dumps(findings.to_json(asked.examples), ensure_ascii=False, indent=1) + "\n"
     if asked.as_json:

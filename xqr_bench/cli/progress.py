@@ -74,7 +74,7 @@ class RunProgress(Observer):
 
 
 class LineProgress(Observer):
-    """Prints a line for each phase that begins."""
+    """Prints a line for each phase that begins, and the notes."""
 
     def __init__(self, before: str = "") -> None:
         self._before = before
@@ -82,6 +82,10 @@ class LineProgress(Observer):
     def start(self, phase: str, total: int | None = None) -> None:
         """Print what begins."""
         echo(f"{self._before}{phase}", err=True)
+
+    def note(self, line: str) -> None:
+        """Print it."""
+        echo(line, err=True)
 
 
 class DownloadProgress(RunProgress):

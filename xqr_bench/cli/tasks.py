@@ -14,6 +14,7 @@ from xqr_bench.core.options import takes
 @takes(where=DataFolder)
 def tasks(name: str | None, where: DataFolder) -> None:
     """List the shipped tasks, or show the one called NAME (or the task file at that path)."""
+    from xqr_bench.cli.progress import LineProgress
     from xqr_bench.report.listings import fact_lines, languages_table, tasks_table
     from xqr_bench.tasks import list_specs, load_spec, load_task, locate
 
@@ -28,7 +29,7 @@ def tasks(name: str | None, where: DataFolder) -> None:
     if spec.description:
         console().print(" ".join(spec.description.split()))
     console().print()
-    data = None if missing else load_task(spec, data_dir=where.data_dir)
+    data = None if missing else load_task(spec, data_dir=where.data_dir, observe=LineProgress())
     console().print(languages_table(spec, data).terminal())
     if missing:
         echo(f"no counts: {len(missing)} of {len(places)} files are not in {missing[0].path.parent}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
+from unicodedata import is_normalized, normalize
 
 import numpy as np
 
@@ -223,8 +224,32 @@ def load_task(
             content, files[spec.files[code].path], path = read_source(spec, code, data_dir, observe=observe)
             parsed[code] = read(content, str(path))
         partial = {} if len(chosen) == len(spec.languages) else {"languages": list(chosen)}
+        parsed = {code: _in_one_form(spec.name, code, of_language, observe) for code, of_language in parsed.items()}
         data = assemble(spec.name, parsed, files=files, partial=partial, relevance=spec.relevance)
     return data if limit is None else first_questions(data, limit)
+
+
+def _in_one_form(name: str, code: str, data: LanguageData, observe: Observer | None) -> LanguageData:
+    """The questions with their ids in NFC, by which those of all languages are compared; tells where that changed one.
+
+    Raises:
+        DataError: two ids of the language are then the same.
+    """
+    other = [question.id for question in data.questions if not is_normalized("NFC", question.id)]
+    if not other:
+        return data
+    ids = Counter(normalize("NFC", question.id) for question in data.questions)
+    if len(ids) < len(data.questions):
+        raise DataError(
+            f"{name}: two question ids of {code} differ in their Unicode form only",
+            found=repr(ids.most_common(1)[0][0]),
+            remedy="give every question an id of its own",
+        )
+    (observe or Observer()).note(
+        f"{name}: {len(other):,} question ids of {code}, such as {other[0]!r}, "
+        "are compared in another Unicode form (NFC) than their file has"
+    )
+    return replace(data, questions=tuple(replace(one, id=normalize("NFC", one.id)) for one in data.questions))
 
 
 @dataclass(frozen=True)
@@ -290,11 +315,13 @@ def assemble(
         for code, data in parsed.items()
         for question in data.questions
     ]
-    if len(parsed) > 1 and len(gains) == len(queries):
+    times = Counter(query.question for query in queries)
+    alone = [code for code, data in parsed.items() if all(times[question.id] == 1 for question in data.questions)]
+    if len(parsed) > 1 and alone:
         raise DataError(
-            f"the task {name} is not parallel: no question id is shared by two of its languages",
+            f"the task {name} is not parallel: {', '.join(alone)} shares no question id with another of its languages",
             found=", ".join(f"{code}: {data.questions[0].id}, ..." for code, data in parsed.items()),
-            remedy="give a question and its translations the same id",
+            remedy=f"give a question and its translations the same id, or leave {', '.join(alone)} out",
         )
     has_echoes = all(question.echoes is not None for data in parsed.values() for question in data.questions)
     if LENIENT in relevance and not has_echoes:
