@@ -144,6 +144,30 @@ def test_what_cannot_be_done_is_one_message(model: Path, given: dict[str, Any], 
         load_encoder(model, EncoderOptions(revision="main"))
 
 
+def test_positions_of_the_roberta_family_begin_behind_the_padding(model: Path, tmp_path: Path) -> None:
+    from transformers import AutoTokenizer, XLMRobertaConfig, XLMRobertaModel
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    config = XLMRobertaConfig(vocab_size=len(tokenizer), max_position_embeddings=12, pad_token_id=1, **small)
+    made = XLMRobertaModel(config)
+    made.save_pretrained(tmp_path)
+    tokenizer.model_max_length = 10**30
+    tokenizer.save_pretrained(tmp_path)
+    for length, what in (
+        (None, "the model's own limit of 12 tokens"),
+        (11, "--max-length 11"),
+        (12, "--max-length 12"),
+    ):
+        with pytest.raises(
+            EncoderError, match=f"{what} is more than the model can read\n.*10 pos.*\n.*--max-length 10"
+        ):
+            load_encoder(tmp_path, options(max_length=length))
+    bound = load_encoder(tmp_path, options(max_length=10))
+    task = make_task({"en": ["where " * 50]}, {"en": ["there " * 50]})
+    assert embed_tasks(bound, [task])["toy"].queries.shape == (1, 8)
+
+
 def test_a_model_with_code_of_its_own_needs_the_flag(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -347,8 +347,7 @@ def load_model(name: str, options: EncoderOptions, *, where: str, hub: HubModel 
             if wants_code
             else "check its files, --model-kwargs and the versions of sentence-transformers and transformers",
         ) from error
-    if options.max_length is not None:
-        _set_max_length(model, options.max_length)
+    _set_max_length(model, options.max_length)
     return model
 
 
@@ -357,15 +356,36 @@ def _config(model: Any) -> Any:
     return getattr(getattr(model[0], "auto_model", None), "config", None)
 
 
-def _set_max_length(model: Any, length: int) -> None:
+def _positions(model: Any) -> int | None:
+    """How many tokens the model can read; None: it has no table of positions.
+
+    Models of the RoBERTa family (XLM-R, MPNet) number tokens from behind the number of the padding token: of 514
+    positions they read 512.
+    """
+    for name, module in getattr(model[0], "auto_model", model).named_modules():
+        if name.endswith("position_embeddings") and isinstance(getattr(module, "num_embeddings", None), int):
+            padding = getattr(module, "padding_idx", None)
+            return int(module.num_embeddings) - (0 if padding is None else padding + 1)
     positions = getattr(_config(model), "max_position_embeddings", None)
-    if isinstance(positions, int) and length > positions:
+    return positions if isinstance(positions, int) else None
+
+
+def _set_max_length(model: Any, length: int | None) -> None:
+    """Have texts cut off after so many tokens; None: after as many as the model says.
+
+    Raises:
+        EncoderError: that is more than it can read.
+    """
+    limit, positions = model.max_seq_length if length is None else length, _positions(model)
+    if positions is not None and isinstance(limit, int) and positions < limit <= 10**9:  # beyond: a tokenizer without
+        which = f"the model's own limit of {limit} tokens" if length is None else f"--max-length {limit}"
         raise EncoderError(
-            f"--max-length {length} is more than the model can read",
+            f"{which} is more than the model can read",
             found=f"{positions} positions",
-            remedy=f"give {positions} or less",
+            remedy=f"give --max-length {positions}, or less",
         )
-    model.max_seq_length = length
+    if length is not None:
+        model.max_seq_length = length
 
 
 def _plain_warning(name: str, model: Any) -> str:
