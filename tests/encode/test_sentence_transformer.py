@@ -113,6 +113,14 @@ def test_a_passage_prompt_that_the_library_leaves_unused_is_a_warning(model: Pat
     assert all("the model has a prompt named 'passage' ('p: ')" in warning for warning in bound.warnings)
 
 
+@pytest.mark.parametrize("kind", ["SparseEncoder", "CrossEncoder", "MultiVectorEncoder"])
+def test_a_model_of_another_kind_is_not_made_into_a_mean_of_its_tokens(model: Path, tmp_path: Path, kind: str) -> None:
+    copy = Path(shutil.copytree(model, tmp_path / "copy"))
+    edit(copy / "config_sentence_transformers.json", lambda config: config.update(model_type=kind))
+    with pytest.raises(EncoderError, match=f"no model that gives a text one dense vector\n.*'{kind}'.*\n.*run:DIR"):
+        load_encoder(copy, options())
+
+
 def test_a_model_in_memory(model: Path) -> None:
     from sentence_transformers import SentenceTransformer
 

@@ -6,13 +6,14 @@ import json
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from xqr_bench.core import strict_json
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.core.files import digest_of_folder
 from xqr_bench.core.memory import collector_paused
@@ -322,14 +323,18 @@ def load_model(name: str, options: EncoderOptions, *, where: str, hub: HubModel 
         device = None if "device_map" in options.model_kwargs else choose_device(options.device)
         from sentence_transformers import SentenceTransformer
 
+    found_by = {
+        "revision": options.revision,  # not the commit: the cache would then not know it by its name
+        "local_files_only": hub is None or hub.cached_only,
+        "cache_folder": cache_folder(),
+    }
+    _refuse_other_kinds(name, where, found_by)
     try:
         with library_bars_hidden():
             model = SentenceTransformer(
                 name,
                 device=device,
-                revision=options.revision,  # not the commit: the cache would then not know it by its name
-                local_files_only=hub is None or hub.cached_only,
-                cache_folder=cache_folder(),
+                **found_by,
                 trust_remote_code=options.trust_remote_code,
                 model_kwargs=dict(options.model_kwargs),
             )
@@ -349,6 +354,30 @@ def load_model(name: str, options: EncoderOptions, *, where: str, hub: HubModel 
         ) from error
     _set_max_length(model, options.max_length)
     return model
+
+
+def _refuse_other_kinds(name: str, where: str, found_by: Mapping[str, Any]) -> None:
+    """Refuse a model that the library would turn into what it is not: a mean over its tokens, as one vector a text.
+
+    Raises:
+        EncoderError: it is a SparseEncoder, CrossEncoder or MultiVectorEncoder, or its configuration cannot be read.
+    """
+    from sentence_transformers.util import load_file_path
+
+    path = load_file_path(name, "config_sentence_transformers.json", **found_by)
+    try:
+        config = {} if path is None else strict_json.read(Path(path))
+    except (OSError, ValueError) as error:
+        raise EncoderError(
+            f"{path} cannot be read", found=str(error), remedy="take it from its source again"
+        ) from error
+    kind = config.get("model_type", "SentenceTransformer") if isinstance(config, dict) else None
+    if kind != "SentenceTransformer":
+        raise EncoderError(
+            f"{where} is no model that gives a text one dense vector",
+            found=f"model_type {kind!r} in config_sentence_transformers.json",
+            remedy="rank with it in sentence-transformers, write TREC runs, and evaluate run:DIR (docs/interop.md)",
+        )
 
 
 def _config(model: Any) -> Any:
