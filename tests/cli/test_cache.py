@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.kit import read_json, run
+from xqr_bench.core.files import write_text
 
 TOY = Path(__file__).resolve().parents[1] / "encode" / "store" / "sensitive.py"
 MODEL = f"{TOY}:Sensitive"
@@ -134,9 +135,12 @@ def test_a_record_after_twenty_kills_is_the_record_of_an_undisturbed_run(tmp_pat
         assert record(f"killed-{number}") == expected
 
 
-def test_what_was_encoded_stays_when_the_record_cannot_be_written() -> None:
-    Path("results").write_text("no folder")
-    done = run("evaluate", MODEL, *SHORT)
+def test_what_was_encoded_stays_when_the_record_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        taken = Path("taken")
+        taken.touch()
+        patch.setattr("xqr_bench.record.store.save_ranks", lambda ranks, path: write_text(taken / "x", ""))
+        done = run("evaluate", MODEL, *SHORT)
     assert done.code == 1
     assert "error: cannot write " in done.err
     assert "Traceback" not in done.err

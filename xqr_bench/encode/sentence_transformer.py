@@ -352,7 +352,8 @@ def load_model(name: str, options: EncoderOptions, *, where: str, hub: HubModel 
             if wants_code
             else "check its files, --model-kwargs and the versions of sentence-transformers and transformers",
         ) from error
-    _set_max_length(model, options.max_length)
+    if options.max_length is not None:
+        _set_max_length(model, options.max_length)
     return model
 
 
@@ -518,9 +519,11 @@ def bind_model(
     is what was used.
 
     Raises:
-        EncoderError: the model declares a similarity without a matrix product, or lacks the named prompt.
+        EncoderError: the model declares a similarity without a matrix product, lacks the named prompt, or lets through
+            longer texts than it can read.
         UsageError: see ModelEncoder.
     """
+    _set_max_length(model, None)
     notes = list(warnings)
     max_length = model.max_seq_length
     if not isinstance(max_length, int) or max_length > 10**9:  # a tokenizer without a limit says 10^30
