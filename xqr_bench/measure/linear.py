@@ -8,7 +8,7 @@ from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, special, stats
+from scipy import special
 
 from xqr_bench.core.types import FloatArray, IntArray
 from xqr_bench.measure.panel import Contrasts, Panel, Units
@@ -98,7 +98,7 @@ class Linearised:
         """estimate -/+ t standard error, with m - 1 or, by article, G - 1 degrees of freedom."""
         n = self.n_articles if by_article else self.n_questions
         error = self.article_standard_error if by_article else self.standard_error
-        half = stats.t.ppf((1 + level) / 2, np.maximum(n - 1, 1)) * error
+        half = special.stdtrit(np.maximum(n - 1, 1), (1 + level) / 2) * error
         return self.estimate - half, self.estimate + half
 
 
@@ -156,7 +156,7 @@ def _ratio(estimate: FloatArray, error: FloatArray) -> FloatArray:
 
 
 def _p_t(estimate: FloatArray, error: FloatArray, n: IntArray) -> FloatArray:
-    p: FloatArray = 2.0 * stats.t.sf(np.abs(_ratio(estimate, error)), np.maximum(n - 1, 1))
+    p: FloatArray = 2.0 * special.stdtr(np.maximum(n - 1, 1), -np.abs(_ratio(estimate, error)))
     return p
 
 
@@ -217,7 +217,7 @@ def t_power(difference: float, standard_error: float, df: int, alpha: float = AL
     """Power of the two-sided t test: P(|T| > t_{1-alpha/2}), T noncentral t with difference / standard_error."""
     shift = difference / standard_error
     # scipy's noncentral t is NaN far from 0 with one or two degrees of freedom: the mean over its denominator instead
-    level = float(stats.t.ppf(1 - alpha / 2, df)) * _denominators(df)
+    level = float(special.stdtrit(df, 1 - alpha / 2)) * _denominators(df)
     given = special.ndtr(shift - level) + special.ndtr(-shift - level)
     return float(given @ _quadrature()[1])
 
@@ -232,7 +232,7 @@ def _quadrature() -> tuple[FloatArray, FloatArray]:
 @cache
 def _denominators(df: int) -> FloatArray:
     """Quantiles of sqrt(chi2 / df): what the estimated standard error is multiplied by."""
-    return np.asarray(np.sqrt(stats.chi2.ppf(_quadrature()[0], df) / df), dtype=np.float64)
+    return np.asarray(np.sqrt(2 * special.gammaincinv(df / 2, _quadrature()[0]) / df), dtype=np.float64)
 
 
 def detectable_difference(standard_error: float, df: int) -> float | None:
@@ -255,7 +255,9 @@ def detectable_difference(standard_error: float, df: int) -> float | None:
 @cache
 def _detectable_errors(df: int) -> float:
     """How many standard errors a difference must be; the same for every figure with these degrees of freedom."""
-    upper = 2.0 * float(stats.t.ppf(1 - ALPHA / 2, df) + stats.t.ppf(POWER, df))
+    from scipy import optimize
+
+    upper = 2.0 * float(special.stdtrit(df, 1 - ALPHA / 2) + special.stdtrit(df, POWER))
     return float(optimize.brentq(lambda shift: t_power(shift, 1.0, df) - POWER, 0.0, upper))
 
 
