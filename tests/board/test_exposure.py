@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.board.conftest import score
 from tests.kit import run
 from xqr_bench.board.asked import Submission, View
 from xqr_bench.board.submissions import submit
 from xqr_bench.board.table import leaderboard_text, read_leaderboard
 from xqr_bench.board.terminal import show
 from xqr_bench.core.errors import UsageError
+from xqr_bench.encode import EncoderOptions
 from xqr_bench.record import Record, load_record, record_path, save_record
 from xqr_bench.record.exposure import Exposure
 from xqr_bench.record.exposure_search import find_texts
@@ -30,20 +32,21 @@ def renamed(record: Record, name: str) -> dict[str, object]:
     return {"model": record.model.model_copy(update={"name": name, "identity": identity})}
 
 
-def test_declared_kept_and_shown_apart(record: Record, tmp_path: Path) -> None:
+def test_declared_kept_and_shown_apart(record: Record, noisy: Record, tmp_path: Path) -> None:
     from rich.console import Console
 
     board = tmp_path / "board"
-    seen = saved(record, tmp_path / "a", **renamed(record, "lab/seen"))
+    seen = saved(noisy, tmp_path / "a", **renamed(noisy, "lab/seen"))
     done = submit(seen, board, Submission(exposure="same source", exposure_note="read in the model card"))
     assert done.exposure == "same source"
     # a submission that says nothing more keeps what was said
     assert submit(seen, board, Submission(replace=True)).exposure == "same source"
     there = load_record(done.record)
     assert there.exposure == Exposure(level="same source", declared_by="submitter", note="read in the model card")
-    assert there.scores == record.scores
+    assert there.scores == noisy.scores
     submit(saved(record, tmp_path / "b"), board)
-    submit(saved(record, tmp_path / "c", **renamed(record, "lab/silent")), board)
+    prompted = score("char-ngrams", options=EncoderOptions(query_prompt="question: "))
+    submit(saved(prompted, tmp_path / "c", **renamed(prompted, "lab/silent")), board)
     made = read_leaderboard(board, test=False)
     assert {row.model: (row.exposure.level, row.exposure_class) for row in made.rows} == {
         "char-ngrams": ("none declared", "unexposed"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tests.kit import contents, edit, read_json
 from xqr_bench import load_record
 from xqr_bench.board.asked import Submission
 from xqr_bench.board.files import MAX_RECORD, max_ranks, version_of
-from xqr_bench.board.submissions import submit
+from xqr_bench.board.submissions import submit, verify
 from xqr_bench.core.errors import RecordError, XqrBenchError
 from xqr_bench.record import Record, save_record
 
@@ -110,6 +111,20 @@ def test_versions_have_folders_of_their_own(record: Record, tmp_path: Path, boar
         ("x" * 200, "is too long"),
         ("evil\x1b[31m", "cannot be seen"),
         ("abc\u202ecba", "cannot be seen"),
+        ("bm25\ufe0f", "cannot be seen"),  # a selector of variants
+        ("bm25\U000e0100", "cannot be seen"),
+        ("bm\u316425", "cannot be seen"),  # a filler
+        ("bm\u280025", "cannot be seen"),  # the empty Braille pattern
+        ("my\xa0model", "cannot be seen"),
+        ("my\u3000model", "cannot be seen"),
+        ("bm25.", "begins or ends with"),
+        ("bm25 ", "begins or ends with"),
+        (" bm25", "begins or ends with"),
+        ("lab/.hidden", "begins or ends with"),
+        ("-rf", "begins with a hyphen"),
+        ("CON", "a device's on Windows"),
+        ("nul.txt", "a device's on Windows"),
+        ("COM\N{SUPERSCRIPT ONE}", "a device's on Windows"),
         ("Published", "kept for figures of other kinds"),
         ("studies", "kept for figures of other kinds"),
     ],
@@ -121,18 +136,54 @@ def test_names_that_are_refused(saved: Path, board: Path, name: str, message: st
     assert not board.exists()
 
 
+@pytest.mark.parametrize(
+    "name", ["\u6a21\u578b\u7532", "\u043c\u043e\u0434\u0435\u043b\u044c", "lab/e5-base-v2", "my model"]
+)
+def test_names_in_any_script(saved: Path, board: Path, name: str) -> None:
+    edit(saved, lambda data: data["model"].update(name=name))
+    submit(saved, board)
+    assert verify(board).faults == []
+
+
 def test_odd_names_stay_below_the_folder(saved: Path, board: Path) -> None:
     edit(saved, lambda data: data["model"].update(name="<script>alert(1)</script>".replace("/", "")))
     assert submit(saved, board).record.parent.parent.name == "_script_alert_1__script_"
 
 
-def test_two_names_with_one_folder_name(saved: Path, board: Path) -> None:
-    edit(saved, lambda data: data["model"].update(name="a/b"))
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ("a/b", "a__b", "its folder belongs to another model"),
+        ("bm25", "BM25", "cannot be told apart"),
+        ("bm25", "\uff42\uff4d\uff12\uff15", "cannot be told apart"),  # full width
+        ("bm25", "\u042c\u041c25", "cannot be told apart"),  # Cyrillic
+        ("oracle", "\u043eracle", "cannot be told apart"),
+        ("oracle", "0racle", "cannot be told apart"),
+        ("GPT-AI", "GPT-Al", "cannot be told apart"),
+        ("my model", "my  model", "cannot be told apart"),
+        ("caf\xe9", "cafe\u0301", "cannot be told apart"),
+        ("\u6a21\u578b\u7532", "\u6a21\u578b\u4e59", "its ranks are those of"),  # other names, the same ranks
+        ("model", "\u043c\u043e\u0434\u0435\u043b\u044c", "its ranks are those of"),
+    ],
+)
+def test_names_that_clash(saved: Path, board: Path, first: str, second: str, message: str) -> None:
+    edit(saved, lambda data: data["model"].update(name=first))
     submit(saved, board)
-    edit(saved, lambda data: data["model"].update(name="a__b"))
+    edit(saved, lambda data: data["model"].update(name=second))
     edit(saved, lambda data: data["model"]["identity"].update(revision="other"))
-    with pytest.raises(RecordError, match="belongs to another model"):
+    with pytest.raises(RecordError, match=message):
         submit(saved, board)
+
+
+def test_a_name_like_that_of_a_paper(saved: Path, board: Path) -> None:
+    (board / "published").mkdir(parents=True)
+    shutil.copy(Path(__file__).parents[2] / "leaderboard/published/roy-2020.json", board / "published")
+    edit(board / "published/roy-2020.json", lambda data: [row.update(task="mini") for row in data["rows"][:1]])
+    edit(saved, lambda data: data["model"].update(name="m\u0412ERT"))
+    with pytest.raises(RecordError, match="cannot be told apart"):
+        submit(saved, board)
+    edit(saved, lambda data: data["model"].update(name="mBERT"))
+    submit(saved, board)
 
 
 def _drop_language(data: dict) -> None:

@@ -10,6 +10,7 @@ import pytest
 from tests.board.conftest import edit_ranks
 from tests.kit import contents, edit, run
 from xqr_bench.board.submissions import submit, verify
+from xqr_bench.board.table import read_leaderboard
 from xqr_bench.record import Record, save_record
 
 
@@ -97,7 +98,22 @@ def test_two_models_in_one_folder(filled: Path) -> None:
         data["model"]["identity"]["revision"] = "3"
 
     edit(filled / "lab__noisy/3/mini.json", other)
-    assert faults(filled) == ["lab__noisy/3/mini.json: its folder belongs to the model 'lab/noisy'"]
+    assert faults(filled) == [
+        "lab__noisy/2/mini.json: its folder belongs to another model, 'lab__noisy' of lab__noisy/3/mini.json",
+        "lab__noisy/3/mini.json: its folder belongs to another model, 'lab/noisy' of lab__noisy/2/mini.json",
+    ]
+
+
+def test_the_same_ranks_under_two_names(filled: Path) -> None:
+    shutil.copytree(filled / "lab__noisy", filled / "lab__copy")
+    edit(filled / "lab__copy/2/mini.json", lambda data: data["model"].update(name="lab/copy"))
+    text = "its ranks are those of 'lab/{}', lab__{}/2/mini.json: one model has one name"
+    assert faults(filled) == [
+        f"lab__copy/2/mini.json: {text.format('noisy', 'noisy')}",
+        f"lab__noisy/2/mini.json: {text.format('copy', 'copy')}",
+    ]
+    refused = read_leaderboard(filled).refused
+    assert [f"{one.path}: {one.fault}" for one in refused] == faults(filled)
 
 
 def test_a_linked_model_is_not_read(filled: Path, tmp_path: Path) -> None:

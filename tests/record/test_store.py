@@ -15,6 +15,7 @@ from xqr_bench.core.errors import RecordError
 from xqr_bench.record import (
     Record,
     check_possible,
+    folder_name,
     load_ranks,
     ranks_digest,
     recompute,
@@ -28,6 +29,23 @@ from xqr_bench.record import (
 @pytest.fixture
 def saved(record: Record, tmp_path: Path) -> Path:
     return save_record(record, record_path(tmp_path, record.model.name, record.task.name))
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("org/name", "org__name"),
+        ("\u6a21\u578b\u7532", "\u6a21\u578b\u7532"),
+        ("\u043c\u043e\u0434\u0435\u043b\u044c", "\u043c\u043e\u0434\u0435\u043b\u044c"),
+        ("-rf", "_rf"),
+        ("CON", "CON_"),
+        ("nul.txt", "nul.txt_"),
+        ("bm\u316425\ufe0f", "bm_25_"),  # a filler, a selector of variants
+        ("...", "model"),
+    ],
+)
+def test_folder_names(name: str, folder: str) -> None:
+    assert folder_name(name) == folder
 
 
 def test_round_trip(record: Record, saved: Path) -> None:

@@ -6,13 +6,13 @@ import hashlib
 import json
 import re
 import stat
-import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, TypeVar
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError
+from xqr_bench.core.names import is_device, unseen
 from xqr_bench.core.types import VARIANTS
 from xqr_bench.record import Record, folder_name
 from xqr_bench.record.exposure import Exposure
@@ -86,10 +86,11 @@ FURNITURE = ("README.md", "schema.json", "leaderboard.schema.json")
 
 
 def check_name(name: str) -> None:
-    """Check a model's name, `name` or `organisation/name`.
+    """Check a model's name, `name` or `organisation/name`, in any script.
 
     Raises:
-        RecordError: it is empty or long, tries to leave the folder, or holds characters that cannot be seen.
+        RecordError: it is empty or long, tries to leave the folder, is no file name everywhere, or holds characters
+            that cannot be seen.
     """
     remedy = "evaluate again with --name NAME or --name ORGANISATION/NAME"
     parts = name.split("/")
@@ -99,9 +100,19 @@ def check_name(name: str) -> None:
         raise RecordError(
             f"the model's name is too long: {name[:40]!r}...", found=f"{len(name)} characters", remedy=remedy
         )
-    # controls, and the marks that turn text around
-    if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") for character in name):
-        raise RecordError(f"the model's name {name!r} holds characters that cannot be seen", remedy=remedy)
+    hidden = [f"U+{ord(character):04X}" for character in name if unseen(character)]
+    if hidden:
+        raise RecordError(
+            f"the model's name {name!r} holds characters that cannot be seen",
+            found=", ".join(hidden[:8]),
+            remedy=remedy,
+        )
+    if any(part != part.strip(" .") or part.startswith("-") for part in parts):
+        raise RecordError(
+            f"the model's name {name!r} begins or ends with a space or a dot, or begins with a hyphen", remedy=remedy
+        )
+    if is_device(name):
+        raise RecordError(f"the model's name {name!r} is a device's on Windows", remedy=remedy)
     if folder_name(name).casefold() in KEPT:
         raise RecordError(f"the name {name!r} is kept for figures of other kinds", remedy=remedy)
 

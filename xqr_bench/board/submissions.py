@@ -21,7 +21,6 @@ from xqr_bench.board.files import (
     PUBLISHED,
     RATIOS,
     attestation_path,
-    is_record,
     local_paths,
     max_ranks,
     publishable,
@@ -33,6 +32,7 @@ from xqr_bench.board.files import (
     strange_files,
 )
 from xqr_bench.board.model import Bias, PublishedRow, SettingFigures, Source
+from xqr_bench.board.names import Entry, clash, clashes, entries_of
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
 from xqr_bench.core.files import write_text
@@ -195,7 +195,7 @@ def submit(path: Path | str, leaderboard: Path | str = "leaderboard", asked: Sub
     declared = _exposure(checked, target, asked.exposure, asked.exposure_note)
     record = publishable(checked.model_copy(update={"exposure": declared}))
     _refuse_links(folder, target)
-    _refuse_other_name(target, record)
+    _refuse_clash(record, target, folder)
     replaced = target.exists() or ranks_path(target).exists()
     if replaced and not asked.replace:
         raise RecordError(
@@ -264,16 +264,16 @@ def _refuse_links(folder: Path, target: Path) -> None:
         raise RecordError(f"{target} would lie outside {folder}", remedy="evaluate again with --name NAME")
 
 
-def _refuse_other_name(target: Path, record: Record) -> None:
-    """Two models whose names make the same folder name cannot share it."""
-    folder = target.parent.parent
-    for other in sorted(folder.glob("*/*.json")) if folder.is_dir() else []:
-        if is_record(other):
-            name = read_json(other, MAX_RECORD)["model"]["name"]
-            if name != record.model.name:
-                raise RecordError(
-                    f"the folder {folder} belongs to another model", found=str(name), remedy="choose another --name"
-                )
+def _refuse_clash(record: Record, target: Path, folder: Path) -> None:
+    """No name that cannot be told apart from another on the board, and no ranks that stand there under another name."""
+    entry = Entry.of(record, target.relative_to(folder).as_posix())
+    for other in [*entries_of(folder), *_papers(folder)]:
+        if other.path != entry.path and (fault := clash(entry, other)) is not None:
+            raise RecordError(fault, remedy="evaluate again with the name on the board, or another one: --name NAME")
+
+
+def _papers(folder: Path) -> list[Entry]:
+    return [Entry(row.id, row.model) for row in read_published(folder)[0]]
 
 
 def _check_sizes(record: Result, folder: Path, target: Path) -> None:
@@ -487,7 +487,7 @@ def verify(
             read_study(folder / RATIOS)
         except XqrBenchError as error:
             faults.append(Fault(str(RATIOS), one_line(error, folder)))
-    names: dict[str, str] = {}
+    entries: list[Entry] = []
     paths = record_paths(folder)
     for path in paths:
         try:
@@ -495,10 +495,9 @@ def verify(
                 record = check_placed(path, folder)
         except XqrBenchError as error:
             faults.append(Fault(_below(path, folder), one_line(error, folder)))
-            continue
-        first = names.setdefault(path.relative_to(folder).parts[0], record.model.name)
-        if first != record.model.name:  # another model's name makes the same folder name
-            faults.append(Fault(_below(path, folder), f"its folder belongs to the model {first!r}"))
+        else:
+            entries.append(Entry.of(record, path.relative_to(folder).as_posix()))
+    faults += [Fault(shown_line(path), shown_line(why)) for path, why in clashes(entries, _papers(folder)).items()]
     return Verified(len(paths), faults)
 
 

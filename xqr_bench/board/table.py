@@ -18,11 +18,13 @@ from xqr_bench.board.model import (
     Row,
     TaskFacts,
 )
+from xqr_bench.board.names import Entry, clashes
 from xqr_bench.board.row import TESTS, make_row, standings
 from xqr_bench.board.submissions import check_placed, one_line, read_published
 from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
 from xqr_bench.core.languages import LANGUAGES, get_group
 from xqr_bench.core.observe import Observer
+from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS, Ranks
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import all_per_query, score
@@ -40,7 +42,8 @@ def read_leaderboard(
     """Read the folder and find out who cannot be told apart from the best.
 
     Each submission is checked as `verify` does, with one difference: of its scores only MAP is computed anew.
-    Faulty ones, and faulty files of published figures, are listed as refused and not shown.
+    Faulty ones, those whose names or ranks clash, and faulty files of published figures are listed as refused and not
+    shown.
 
     Args:
         leaderboard: the folder.
@@ -61,7 +64,7 @@ def read_leaderboard(
     observe = observe or Observer()
     rows: list[Row] = []
     refused: list[Refused] = []
-    contests: dict[tuple[str, str], dict[str, Ranks]] = defaultdict(dict)
+    ranks: dict[str, Ranks] = {}
     for path in record_paths(folder):
         if task not in (None, path.stem):
             continue
@@ -75,9 +78,16 @@ def read_leaderboard(
             refused.append(Refused(path=place, fault=one_line(error, folder)))
             continue
         rows.append(row)
-        if row.contest:
-            contests[row.task, row.protocol.name][row.id] = record.ranks
+        ranks[row.id] = record.ranks
     published, faults = read_published(folder)
+    papers = [Entry(paper.id, paper.model) for paper in published]
+    clashing = clashes([Entry(row.record, row.model, row.ranks_digest) for row in rows], papers)
+    refused += [Refused(path=path, fault=shown_line(why)) for path, why in clashing.items()]
+    rows = [row for row in rows if row.record not in clashing]
+    contests: dict[tuple[str, str], dict[str, Ranks]] = defaultdict(dict)
+    for row in rows:
+        if row.contest:
+            contests[row.task, row.protocol.name][row.id] = ranks[row.id]
     refused += [Refused(path=fault.path, fault=fault.text) for fault in faults]
     by_id = {row.id: row for row in rows}
     for (name, protocol), contestants in sorted(contests.items()) if test else ():

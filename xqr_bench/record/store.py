@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, overload
@@ -14,6 +15,7 @@ from pydantic import Field, InstanceOf, PrivateAttr, ValidationError
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.files import write_text
+from xqr_bench.core.names import is_device, unseen
 from xqr_bench.core.types import LENIENT, STRICT, Ranks
 from xqr_bench.measure.certainty import attach_certainty, score_variant
 from xqr_bench.measure.linear import BOOTSTRAP, JACKKNIFE
@@ -37,11 +39,15 @@ MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 def folder_name(model: str) -> str:
     """A model's name as one folder name: `org/name` becomes `org__name`.
 
-    Letters and digits of every script stay, in NFC, with the marks that belong to them; anything else is an underscore.
+    Letters and digits of every script stay, in NFC, with the marks that belong to them; anything else is an underscore,
+    so is a hyphen at the start, and one follows what Windows keeps for a device (`CON`).
     """
-    kept = "".join(c if c in "._-/" or category(c)[0] in "LMN" else "_" for c in normalize("NFC", model))
-    parts = [part.strip(".") for part in kept.split("/")]
-    return "__".join(part for part in parts if part) or "model"
+    visible = (
+        c if c in "._-/" or (category(c)[0] in "LMN" and not unseen(c)) else "_" for c in normalize("NFC", model)
+    )
+    parts = [part.strip(".") for part in "".join(visible).split("/")]
+    name = re.sub("^-", "_", "__".join(part for part in parts if part)) or "model"
+    return f"{name}_" if is_device(name) else name
 
 
 def record_path(output: Path, model: str, task: str) -> Path:

@@ -1,0 +1,60 @@
+"""Which records cannot stand on one board: their names cannot be told apart, or their ranks are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import NamedTuple
+
+from xqr_bench.board.files import record_paths
+from xqr_bench.core.errors import XqrBenchError
+from xqr_bench.core.names import look_alike
+from xqr_bench.record import Record, folder_name, load_record
+
+
+class Entry(NamedTuple):
+    """A model's name, where it stands on the board, and the digest of its ranks; a paper's has none."""
+
+    path: str
+    model: str
+    ranks: str | None = None
+
+    @classmethod
+    def of(cls, record: Record, path: str) -> Entry:
+        """The entry of a record."""
+        return cls(path, record.model.name, record.ranks_file.digest)
+
+
+def entries_of(folder: Path) -> Iterator[Entry]:
+    """What stands on the board; `verify` tells of records that cannot be read."""
+    for path in record_paths(folder) if folder.is_dir() else []:
+        try:
+            yield Entry.of(load_record(path), path.relative_to(folder).as_posix())
+        except XqrBenchError:
+            continue
+
+
+def clash(entry: Entry, other: Entry) -> str | None:
+    """Why an entry cannot stand beside another one of another name; None where it can."""
+    if entry.model == other.model:
+        return None
+    if look_alike(entry.model, other.model):
+        return f"the name {entry.model!r} cannot be told apart from {other.model!r} of {other.path}"
+    if other.ranks is not None and folder_name(entry.model).casefold() == folder_name(other.model).casefold():
+        return f"its folder belongs to another model, {other.model!r} of {other.path}"
+    if entry.ranks is not None and entry.ranks == other.ranks:
+        return f"its ranks are those of {other.model!r}, {other.path}: one model has one name"
+    return None
+
+
+def clashes(records: Iterable[Entry], papers: Iterable[Entry] = ()) -> dict[str, str]:
+    """Path -> why its record cannot stand on the board: of two that clash both are named, whichever came first."""
+    records, papers = list(records), list(papers)
+    pairs = [*combinations(records, 2), *((record, paper) for record in records for paper in papers)]
+    faults: dict[str, str] = {}
+    for pair in pairs:
+        for one, other in (pair, pair[::-1]):
+            if one not in papers and (fault := clash(one, other)) is not None:
+                faults.setdefault(one.path, fault)
+    return faults
