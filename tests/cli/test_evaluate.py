@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit import PARTIAL, contents, edit, ran, read_json, run, words
+from xqr_bench.record import load_record
 
 
 def test_first_run() -> None:
@@ -100,6 +102,36 @@ def test_each_name_has_a_folder_of_its_own() -> None:
     ran("evaluate", "char-ngrams", "--limit", "2", "--name", "多语模型")
     ran("evaluate", "char-ngrams", "--limit", "2", "--name", "โมเดล/กี")
     assert sorted(path.name for path in Path("results").iterdir()) == ["โมเดล__กี", "多语模型", "我的模型"]
+
+
+def test_a_common_folder_name_says_its_parent(model: Path) -> None:
+    """`final` of two trainings: two records, and each is that of its weights."""
+    small = ("--languages", "de,en", "--limit", "2", "--metrics", "map", "--no-relevance", "--no-cache", "--quiet")
+    for run_, leaf in (("r0", "final"), ("r1", "final"), ("r0", "checkpoint-150"), ("r1", "checkpoint-150")):
+        shutil.copytree(model, Path("runs", run_, leaf))
+        prompts = Path("runs", run_, leaf, "config_sentence_transformers.json")
+        edit(prompts, lambda config: config["prompts"].update(query=f"{run_}: "))  # noqa: B023
+        assert ran("evaluate", f"runs/{run_}/{leaf}", *small).out == f"results/{run_}__{leaf}/mini.json\n"
+    digests = {load_record(path).model.identity.digest for path in Path("results").glob("*/mini.json")}
+    assert len(digests) == 2
+    assert load_record("results/r1__final/mini.json").model.name == "r1/final"
+
+
+def test_other_translated_sentences_are_another_request() -> None:
+    Path("lines").mkdir()
+    for code in ("de", "en", "th"):
+        Path("lines", f"{code}.txt").write_text("".join(f"{code} {n}\n" for n in range(9)), encoding="utf-8")
+    asked = ("--languages", "de,en", "--limit", "4", "--transform", "center", "--transform-from", "lines", "--quiet")
+    place = ran("evaluate", "char-ngrams", *asked).out
+    Path("lines", "th.txt").write_text("not asked for", encoding="utf-8")
+    Path("lines").rename("elsewhere")
+    Path("there").mkdir()
+    Path("elsewhere").rename("there/lines")
+    assert ran("evaluate", "char-ngrams", *asked[:-2], "there/lines", "--quiet").out == place
+    Path("there/lines/de.txt").write_text("".join(f"anders {n}\n" for n in range(9)), encoding="utf-8")
+    done = run("evaluate", "char-ngrams", *asked[:-2], "there/lines")
+    assert done.code == 1
+    assert "answers another request than this one found: translated sentences" in words(done.err)
 
 
 def test_parts_are_marked() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import run
+from tests.kit import PARTIAL, ran, run
+from xqr_bench import load_task
 from xqr_bench.record import LanguageDiagnostics, Record, TextDiagnostics, load_record, save_record
 
 FEW = ("--languages", "de,en", "--metrics", "map,rank_distance", "--no-cache")
@@ -87,3 +88,18 @@ def test_a_bitext(tmp_path: Path) -> None:
     record = load_record(tmp_path / "out" / "char-ngrams_center-from-lines" / "mini.json")
     assert (record.transform.transductive, record.transform.bitext.name) == (False, "lines")
     assert record.transform.estimated_on["de"].queries == 3
+
+
+def test_an_estimate_does_not_depend_on_what_else_is_asked_for(tmp_path: Path) -> None:
+    """A line that is blank in a language of another task counts."""
+    lines = tmp_path / "lines"
+    lines.mkdir()
+    for code in load_task("mini").languages:
+        text = "".join(f"{code} {n}\n" if (code, n) != ("th", 3) else "\n" for n in range(9))
+        (lines / f"{code}.txt").write_text(text, encoding="utf-8")
+    few = ("--metrics", "map", "--no-relevance", "--no-cache", "--transform", "center", "--transform-from", str(lines))
+    for folder, tasks in (("alone", (PARTIAL,)), ("both", ("mini", PARTIAL))):
+        ran("evaluate", "char-ngrams", *few, "--output", folder, *(f"--task={task}" for task in tasks))
+    alone, both = (load_record(next(Path(folder).glob("*/partial.json"))) for folder in ("alone", "both"))
+    assert both.transform == alone.transform
+    assert both.scores == alone.scores

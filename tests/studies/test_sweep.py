@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.kit import ROOT, ran, read_json, run
+from tests.kit import ROOT, edit, ran, read_json, run
 from tests.studies.test_design import PLAN, numbers
 from tests.train.build import tiny_xlm_r
 from xqr_bench.board.row import study_command
@@ -182,6 +183,36 @@ def test_other_numbers_are_refused(done: Path) -> None:
         sweep(asked(done, numbers=numbers(12)))
     with pytest.raises(UsageError, match="plan"):
         sweep(asked(done, plan=Path("nowhere.md")))
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "what"),
+    [
+        ("run.json", lambda run: run["training"].update(code_version="0.0.1"), "version of xqr-bench: 0.0.1"),
+        ("run.json", lambda run: run["numbers"].update(align_updates=5), "numbers"),
+        ("run.json", lambda run: run["training"]["training"]["data"][0].update(digest="0" * 64), "training data"),
+        ("mini.json", lambda record: record["task"]["files"].update({"de.json": "0" * 64}), "files of the task"),
+    ],
+)
+def test_a_run_of_another_request_is_not_skipped(
+    done: Path, tmp_path: Path, file: str, change: Callable[[Any], object], what: str
+) -> None:
+    shutil.copytree(done, tmp_path / "study")
+    edit(tmp_path / "study" / RUNS[0].id / file, change)
+    with pytest.raises(RecordError, match="answers another request") as told:
+        asked(tmp_path / "study").missing()
+    assert what in str(told.value)
+
+
+def test_a_run_of_another_base_is_not_skipped(tmp_path: Path) -> None:
+    base = tiny_xlm_r(tmp_path / "xlm-r", distinct_texts([run_data(RUNS[0], TrainCache()).train]))
+    recipe = get_recipe("paper", schedule="constant", warmup=0.0, updates=4, batch_size=4, max_length=64)
+    these = asked(tmp_path / "study", runs=RUNS[:1], numbers=Numbers(str(base), recipe, 2))
+    sweep(these)
+    assert these.missing() == []
+    edit(base / "config.json", lambda config: config.update(note="other"))
+    with pytest.raises(RecordError, match="files of the base"):
+        these.missing()
 
 
 def test_vectors_are_those_of_evaluate() -> None:

@@ -30,7 +30,7 @@ from xqr_bench.core.files import write_text
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import FloatArray, Ranks
 from xqr_bench.encode import EncoderOptions, load_encoder
-from xqr_bench.encode.transform import TransformOptions, digest_of
+from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.encode.trust import options_from_file, refuse_code
 from xqr_bench.evaluation.baselines import baseline_of
 from xqr_bench.evaluation.evaluate import evaluate
@@ -40,7 +40,6 @@ from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.record import Record, Result, load_record, provenance
 from xqr_bench.record.store import file_beside
 from xqr_bench.tasks import Selection, load_spec
-from xqr_bench.tasks.load import read_bitext
 from xqr_bench.tasks.spec import load_shipped
 
 _WITHOUT_ENCODER = {"precomputed": "precomputed vectors", "run": "a ranking made elsewhere"}
@@ -206,14 +205,15 @@ def _transform(record: Record, folder: Path | str | None) -> TransformOptions | 
             f"the transform {facts.name} was estimated on the sentences {facts.bitext.name}, which are not at {place}",
             remedy="name the folder: --transform-from DIR",
         )
-    digest = digest_of(read_bitext(place, record.task.languages))
+    transform = TransformOptions(facts.name, place)
+    digest = transform.bitext_digest(record.task.languages)
     if digest != facts.bitext.digest:
         raise RecordError(
             f"the sentences in {place} are not those that {facts.name} was estimated on",
-            found=f"digest {digest[:12]}…, the record says {facts.bitext.digest[:12]}…",
+            found=f"digest {str(digest)[:12]}…, the record says {facts.bitext.digest[:12]}…",
             remedy="name the folder with those files: --transform-from DIR",
         )
-    return TransformOptions(facts.name, place)
+    return transform
 
 
 def _options(record: Record, machine: EncoderOptions, chosen: bool) -> EncoderOptions:

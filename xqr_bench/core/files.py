@@ -6,6 +6,7 @@ import codecs
 import gzip
 import hashlib
 import os
+import re
 import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -122,6 +123,21 @@ def sha256_of(path: Path) -> str:
     """The file's SHA-256 as lower-case hex digits."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+_COMMON_NAME = re.compile(
+    r"(best|checkpoints?|ckpt|encoder|epoch|export|final|last|latest|models?|out|output|saved?|step|weights)([-_.]?\d+)*",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+def name_of_folder(folder: Path) -> str:
+    """What a model or run in a folder is called: the folder's name; after its parent's where many have that name.
+
+    So `runs/r0/final` is `r0/final`, and `runs/r1/checkpoint-150` is `r1/checkpoint-150`.
+    """
+    place = folder.resolve()
+    return "/".join(place.parts[1:][-2 if _COMMON_NAME.fullmatch(place.name) else -1 :])
 
 
 TRAINING_FILE = "xqr_bench_training.json"

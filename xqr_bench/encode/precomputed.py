@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.errors import EncoderError
-from xqr_bench.core.files import digest_of_files, read_array, read_text
+from xqr_bench.core.files import digest_of_files, name_of_folder, read_array, read_text
 from xqr_bench.core.types import TaskData
 from xqr_bench.encode.bound import BoundEncoder
 from xqr_bench.encode.checks import Vectors
@@ -53,7 +53,7 @@ class Precomputed(BoundEncoder):
         super().__init__(
             ModelIdentity(
                 kind="precomputed",
-                name=folder.resolve().name,
+                name=name_of_folder(folder),
                 digest=digest_of_files(files),
                 truncate_dim=options.truncate_dim,
                 similarity=options.similarity or "cosine",

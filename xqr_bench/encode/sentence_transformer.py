@@ -15,7 +15,7 @@ import numpy as np
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import EncoderError, UsageError
-from xqr_bench.core.files import digest_of_folder
+from xqr_bench.core.files import digest_of_folder, name_of_folder
 from xqr_bench.core.memory import collector_paused
 from xqr_bench.core.observe import library_bars_hidden
 from xqr_bench.core.types import IntArray
@@ -267,7 +267,7 @@ def load_folder(folder: Path, options: EncoderOptions) -> ModelEncoder:
     return bind_model(
         model,
         options,
-        name=folder.resolve().name,
+        name=name_of_folder(folder),
         digest=digest_of_folder(folder),
         warnings=[] if (folder / "modules.json").is_file() else [_plain_warning(folder.name, model)],
     )
@@ -303,7 +303,7 @@ def bind_instance(model: Any, options: EncoderOptions) -> ModelEncoder:
     options.refuse_all_but("a model in memory", ALL_OPTIONS - LOADED_ELSEWHERE)
     name = str(getattr(_config(model), "_name_or_path", "") or "").rstrip("/")
     if Path(name).is_dir():
-        name = Path(name).name
+        name = name_of_folder(Path(name))
     warning = "a model passed as an object has no revision and no digest in its record: name its folder to have one"
     return bind_model(model, options, name=name or type(model).__name__, warnings=[warning])
 

@@ -76,6 +76,10 @@ class TransformOptions:
         match = _REMOVE.fullmatch(self.name)
         return None if match is None else int(match[1])
 
+    def bitext_digest(self, languages: Sequence[str]) -> str | None:
+        """SHA-256 of the translated sentences in these languages as they are now; None without a source."""
+        return None if self.source is None else digest_of(read_bitext(self.source, languages))
+
     @property
     def suffix(self) -> str:
         """What the record's model is called beside the encoder: `+center`, `+remove-3`, `+center-from-ntrex`."""
@@ -309,26 +313,34 @@ class Transformed:
             UsageError: it has the name of one of the tasks; or see `transform_vectors`.
             EncoderError: see `transform_vectors`.
         """
-        bitext = None if self._options.source is None else _read_source(self._options.source, tasks)
-        source = None
-        if bitext is None:
-            embedded = self._embedder.embed(tasks)
-        else:
-            *of_tasks, of_bitext = self._embedder.embed([*tasks, bitext])
-            embedded, source = iter(of_tasks), Source(bitext, of_bitext)
+        folder = self._options.source
+        # by the languages of a task: a line counts that has text in all of them, whatever else is asked for beside it
+        bitexts: dict[tuple[str, ...], TaskData] = {}
+        if folder is not None:
+            bitexts = {task.languages: _read_source(folder, task.languages, tasks) for task in tasks}
+        embedded = self._embedder.embed([*tasks, *bitexts.values()])
+        sources: dict[tuple[str, ...], Source] = {}
+        if bitexts:
+            everything = list(embedded)
+            embedded = iter(everything[: len(tasks)])
+            of_bitexts = zip(bitexts.items(), everything[len(tasks) :], strict=True)
+            sources = {languages: Source(bitext, vectors) for (languages, bitext), vectors in of_bitexts}
         for task, vectors in zip(tasks, embedded, strict=True):
             clock = Clock(dict(vectors.seconds))
             with clock.phase("transforming"):
                 transformed = transform_vectors(
-                    task, vectors, self._options, similarity=self._similarity, source=source
+                    task,
+                    vectors,
+                    self._options,
+                    similarity=self._similarity,
+                    source=sources.get(task.languages),
                 )
             yield replace(transformed, seconds=clock.seconds)
 
 
-def _read_source(folder: Path, tasks: Sequence[TaskData]) -> TaskData:
-    """The translated sentences of a folder, in the languages of the tasks."""
-    languages = dict.fromkeys(code for task in tasks for code in task.languages)
-    bitext = read_bitext(folder, list(languages))
+def _read_source(folder: Path, languages: Sequence[str], tasks: Sequence[TaskData]) -> TaskData:
+    """The translated sentences of a folder in these languages; its name is none of the tasks'."""
+    bitext = read_bitext(folder, languages)
     if bitext.name in {task.name for task in tasks}:
         raise UsageError(
             f"the folder {folder} has the name of a task",

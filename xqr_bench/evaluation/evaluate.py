@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
+from xqr_bench import __version__
 from xqr_bench.core.errors import RecordError, UsageError
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.encode import EncoderOptions, load_encoder, vector_store
@@ -87,7 +88,7 @@ def evaluate(
 
 
 _FOLLOWS = ("counts", "n_questions", "n_articles")  # from the files, the languages and the part
-_DONE_TO_VECTORS = ("transform", "transform_from", "index", "allow_zero_vectors")
+_DONE_TO_VECTORS = ("transform", "index", "allow_zero_vectors")
 
 
 def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
@@ -107,6 +108,7 @@ def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
     if not path.exists():
         return None
     remedy = "give --overwrite to replace it, or another --name or --output to keep both"
+    transform = ranker.transform if isinstance(ranker, VectorRanker) else None
     try:
         there = load_record(path, ranks=True)
     except RecordError as error:
@@ -120,17 +122,29 @@ def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
     identity = ranker.identity.model_copy(update=unknown)
     doing = ranker.settings if isinstance(ranker, VectorRanker) else {}
     said, info = there.provenance.settings, task_info(spec, task.data)
+    bitext = None if there.transform is None else there.transform.bitext
+    now_bitext = None if transform is None else transform.bitext_digest(task.data.languages)
     pairs: dict[str, tuple[object, object]] = {
         **{f"the encoder's {key}": (value, getattr(identity, key)) for key, value in there.model.identity},
         **{f"the task's {key}": (value, getattr(info, key)) for key, value in there.task if key not in _FOLLOWS},
         "rules of relevance": (sorted(there.relevance), sorted(spec.relevance)),
         **{key: (said.get(key), doing.get(key)) for key in _DONE_TO_VECTORS},
-        "version of xqr-bench": (there.provenance.code_version, provenance.versions()["code_version"]),
+        "translated sentences": (bitext and bitext.digest, now_bitext),
+        "version of xqr-bench": (there.provenance.code_version, __version__),
     }
+    refuse_another(path, pairs, remedy)
+    return there
+
+
+def refuse_another(path: Path, pairs: Mapping[str, tuple[object, object]], remedy: str) -> None:
+    """Check that results are those of what is asked now: what each fact was then, and what it is now.
+
+    Raises:
+        RecordError: a fact is another; the message names it.
+    """
     other = [f"{name}: {was!s:.60}, now {now!s:.60}" for name, (was, now) in pairs.items() if was != now]
     if other:
         raise RecordError(f"{path} answers another request than this one", found="; ".join(other), remedy=remedy)
-    return there
 
 
 @contextmanager

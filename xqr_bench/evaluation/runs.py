@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.errors import RunError
-from xqr_bench.core.files import digest_of_files
+from xqr_bench.core.files import digest_of_files, name_of_folder
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import MULTILINGUAL, SETTINGS, Counts, FloatArray, IntArray, Ranks, TaskData
 from xqr_bench.encode import ModelIdentity
@@ -346,7 +346,7 @@ def run_identity(folder: Path) -> ModelIdentity:
         for path in folder.glob(f"*/{setting}.run{suffix}")
     ]
     return ModelIdentity(
-        kind="run", name=folder.resolve().name, digest=digest_of_files(files) if files else None, similarity="none"
+        kind="run", name=name_of_folder(folder), digest=digest_of_files(files) if files else None, similarity="none"
     )
 
 

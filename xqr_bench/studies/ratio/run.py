@@ -11,15 +11,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from threadpoolctl import threadpool_limits
 
+from xqr_bench import __version__
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError, TrainingError
-from xqr_bench.core.files import sha256_of, write_text
+from xqr_bench.core.files import digest_of_folder, sha256_of, write_text
 from xqr_bench.core.observe import Clock
 from xqr_bench.core.types import Ranks
 from xqr_bench.encode import EncoderOptions, load_encoder
-from xqr_bench.evaluation.evaluate import evaluate
+from xqr_bench.evaluation.evaluate import evaluate, refuse_another
 from xqr_bench.evaluation.ranker import Task
 from xqr_bench.record import load_record, save_record
 from xqr_bench.record.describe import distinct_query_share
@@ -40,6 +42,7 @@ from xqr_bench.studies.ratio.scoring import (
     task_file,
 )
 from xqr_bench.train import STATIC, TrainCache, TrainConfig, train
+from xqr_bench.train.data import load_training_data
 
 # Reading the JSON files of a sweep's folder: what a stopped disk or a hand has broken is told, not met later.
 
@@ -105,6 +108,39 @@ def read_run(path: Path) -> dict[str, Any]:
         RecordError: it cannot be read.
     """
     return read_object(path, _WRITTEN, "remove the run's folder and sweep again")
+
+
+def refuse_other_run(run: Run, job: Job, cache: TrainCache) -> None:
+    """Check that the results of a run are of what is asked now: numbers, base, data and version.
+
+    Raises:
+        RecordError: they are of something else, or cannot be read.
+    """
+    path = job.folder / run.id / DONE
+    remedy = "sweep into another folder, or remove the run's folder and sweep again"
+    was, data, bitext = read_run(path), run_data(run, cache, job.data_dir), run.condition.bitext
+    evaluated = task_file(path.parent, data.task.name)
+    try:
+        training = strict_json.validate(TrainingRecord, was["training"])
+    except ValidationError as error:
+        raise RecordError(
+            f"{path} holds no training record", found=strict_json.first_fault(error), remedy=remedy
+        ) from error
+    pairs: dict[str, tuple[object, object]] = {
+        "numbers": (was.get("numbers"), json.loads(json.dumps(job.numbers.values()))),
+        "files of the task": (read_object(evaluated, ("task.files",), remedy)["task"]["files"], dict(data.task.files)),
+        "version of xqr-bench": (training.code_version, __version__),
+    }
+    base = Path(job.numbers.base).expanduser()
+    if job.numbers.base != STATIC and base.is_dir():
+        pairs["files of the base"] = (training.base.digest, digest_of_folder(base))
+    if training.training is not None:
+        pairs["training data"] = ([part.digest for part in training.training.data], [data.train.digest])
+    if training.alignment is not None and bitext is not None:
+        key = ("study data", bitext, job.data_dir)
+        now = cache.get("digest", key, lambda: load_training_data(bitext, data_dir=job.data_dir).digest)
+        pairs["bitext"] = ([part.digest for part in training.alignment.data], [now])
+    refuse_another(path, pairs, remedy)
 
 
 def do_run(run: Run, job: Job, cache: TrainCache) -> bool:

@@ -23,7 +23,7 @@ from xqr_bench.core.files import atomic_path, sha256_of, write_text
 from xqr_bench.encode.store import locked
 from xqr_bench.record.provenance import hardware, versions
 from xqr_bench.studies.ratio.design import ARMS, STUDY, TUNING, Condition, Numbers, Run
-from xqr_bench.studies.ratio.run import DONE, FAILED, Job, do_run, is_done, read_object, read_run
+from xqr_bench.studies.ratio.run import DONE, FAILED, Job, do_run, is_done, read_object, read_run, refuse_other_run
 from xqr_bench.studies.ratio.scoring import RAW
 from xqr_bench.train import STATIC, TrainCache, get_recipe, recipe_name
 
@@ -133,6 +133,7 @@ class Sweep:
 
         Raises:
             UsageError: the folder holds runs with other numbers, or the plan is not there.
+            RecordError: a run that is done is of other data, of another base or version.
         """
         if self.workers < 1:
             raise UsageError(f"--workers cannot be {self.workers}", remedy="use 1 or more")
@@ -148,7 +149,12 @@ class Sweep:
                     found="; ".join(f"{name}: {old.get(name)} there, {new.get(name)} now" for name in changed),
                     remedy="sweep with the same numbers, or into another folder",
                 )
-        return [run for run in self.runs if not is_done(run, self.folder)]
+        cache, job = TrainCache(), Job(self.numbers, self.folder, sha256_of(self.plan), self.data_dir)
+        missing = [run for run in self.runs if not is_done(run, self.folder)]
+        for run in self.runs:
+            if run not in missing:
+                refuse_other_run(run, job, cache)
+        return missing
 
 
 def sweep(asked: Sweep, ended: Ended | None = None) -> Path:
