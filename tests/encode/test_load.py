@@ -124,6 +124,9 @@ def test_the_digest_follows_the_source(here: Path) -> None:
         ("a/b/c", "there is no folder a/b/c"),
         ("two words", "'two words' names no encoder\n  found: known names: char-ngrams"),
         ("what:ever it is", "names no encoder"),
+        ("twice--parted", "names no encoder"),
+        ("ends-in.git", "names no encoder"),
+        ("x" * 97, "names no encoder"),
     ],
 )
 def test_what_is_said_when_it_cannot_be_had(here: Path, spec: str, message: str) -> None:

@@ -61,7 +61,11 @@ def test_the_result_of_a_search_is_a_declaration(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [[], {"a": 1}, {"exposure": {"mini": "seen"}}, {"exposure": {"mini": {"level": "none declared", "more": 1}}}],
+    [
+        *([], {"a": 1}, {"exposure": {"mini": "seen"}}, {"exposure": {"mini": {"level": "none declared", "more": 1}}}),
+        *({"exposure": {"mini": 0.5}}, {"exposure": {"mini": {"level": ["unknown"]}}}, {"found": {"mini": None}}),
+        {"task": ["mini"], "counts": {}, "texts_searched": 1},
+    ],
 )
 def test_files_that_declare_nothing(data: object, tmp_path: Path) -> None:
     with pytest.raises((UsageError, UnknownNameError)):

@@ -81,6 +81,14 @@ def cli() -> None:
     """
 
 
+def _of_the_machine(error: OSError) -> XqrBenchError:
+    """A name too long, a disk that fails, what may not be read: wherever a path of the command line is first used."""
+    return XqrBenchError(
+        f"{error.filename or 'a file'} cannot be used: {error.strerror or error}",
+        remedy="name a file or folder that can be read and written",
+    )
+
+
 def main() -> None:
     """Run the command line; every foreseen error is one message and exit code 1."""
     clean_python()
@@ -94,7 +102,7 @@ def main() -> None:
         error.show(message)
         echo(message.getvalue(), err=True, nl=False)
         sys.exit(error.exit_code)
-    except XqrBenchError as error:
-        echo(f"error: {error}", err=True)
+    except (XqrBenchError, OSError) as error:
+        echo(f"error: {_of_the_machine(error) if isinstance(error, OSError) else error}", err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

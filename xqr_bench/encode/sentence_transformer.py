@@ -47,8 +47,17 @@ class HubModel:
 
 
 def is_hub_name(name: str) -> bool:
-    """Whether `name` has the form `model` or `organisation/model`."""
-    return _HUB_NAME.fullmatch(name) is not None
+    """Whether `name` has the form `model` or `organisation/model`, as the hub allows it with its organisation."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
+
+    if not _HUB_NAME.fullmatch(name):
+        return False
+    try:
+        validate_repo_id(name if "/" in name else f"{ORGANISATION}/{name}")
+    except HFValidationError:
+        return False
+    return True
 
 
 def resolve_model(name: str, revision: str | None, hint: str | None = None) -> HubModel:

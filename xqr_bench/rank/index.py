@@ -316,10 +316,17 @@ def to_bytes(index: Any) -> Bytes:
 
 
 def from_bytes(content: Bytes) -> Any:
-    """The index behind `to_bytes`; raises whatever FAISS raises on other bytes."""
+    """The index behind `to_bytes`, in no more memory than its bytes; raises whatever FAISS raises on other bytes."""
     import faiss
 
-    return faiss.deserialize_index(content)
+    before = faiss.get_deserialization_vector_byte_limit(), faiss.get_deserialization_loop_limit()
+    faiss.set_deserialization_vector_byte_limit(content.nbytes)
+    faiss.set_deserialization_loop_limit(content.nbytes)
+    try:
+        return faiss.deserialize_index(content)
+    finally:
+        faiss.set_deserialization_vector_byte_limit(before[0])
+        faiss.set_deserialization_loop_limit(before[1])
 
 
 # Embeddings -> ranks by way of an index per language, and how much of the exact result it reached.

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import SavedIndexError, UnknownNameError, UsageError
 from xqr_bench.core.files import sha256_of
-from xqr_bench.core.types import TaskData
+from xqr_bench.core.types import Candidate, TaskData
 from xqr_bench.encode import BoundEncoder, EncoderOptions, ModelIdentity, load_encoder
 from xqr_bench.encode.bound import TextEncoder
 from xqr_bench.encode.checks import check_values
@@ -130,7 +130,7 @@ def save_index(
         for code, first, stop in zip(data.languages, data.edges[:-1], data.edges[1:], strict=True):
             index_path, ids_path = temporary / f"{code}.faiss", temporary / f"{code}.ids.txt"
             to_bytes(indexed.indices[code]).tofile(index_path)
-            ids = "".join(f"{candidate.id}\n" for candidate in data.candidates[first:stop])
+            ids = _ids_text(candidate.id for candidate in data.candidates[first:stop])
             ids_path.write_text(ids, encoding="utf-8", newline="\n")
             files[code] = SavedFiles(index=sha256_of(index_path), ids=sha256_of(ids_path))
         manifest = _manifest(indexed, data, encoder, files, task_file)
@@ -220,11 +220,22 @@ def read_manifest(folder: Path) -> Manifest:
         raise SavedIndexError(f"{path} is damaged: {strict_json.first_fault(error)}", remedy=AGAIN) from error
 
 
-def read_language(folder: Path, manifest: Manifest, language: str) -> tuple[Any, list[str]]:
-    """The FAISS index of a language and the ids of its places.
+def _ids_text(ids: Iterable[str]) -> str:
+    return "".join(f"{id_}\n" for id_ in ids)
+
+
+def read_language(folder: Path, manifest: Manifest, language: str, ids: Sequence[str]) -> Any:
+    """The FAISS index of a language.
+
+    Args:
+        folder: of the index.
+        manifest: what it says of itself.
+        language: which.
+        ids: of the task's candidates in this language, in order; those of the index must be the same.
 
     Raises:
-        SavedIndexError: a file is missing, is not the one that was written, or cannot be read by this FAISS.
+        SavedIndexError: a file is missing, is not the one that was written, or cannot be read by this FAISS; or the
+            index is not of these candidates.
     """
     saved = manifest.files[language]
     index_path, ids_path = folder / f"{language}.faiss", folder / f"{language}.ids.txt"
@@ -237,6 +248,8 @@ def read_language(folder: Path, manifest: Manifest, language: str) -> tuple[Any,
                 found=f"SHA-256 {digest_now[:12]}…, {MANIFEST} says {digest[:12]}…",
                 remedy=AGAIN,
             )
+    if saved.ids != hashlib.sha256(_ids_text(ids).encode()).hexdigest():
+        raise SavedIndexError(f"{ids_path} holds other ids than those of {manifest.task.name}", remedy=AGAIN)
     try:
         index = from_bytes(np.fromfile(index_path, dtype=np.uint8))
     except RuntimeError as error:  # what FAISS raises
@@ -245,10 +258,9 @@ def read_language(folder: Path, manifest: Manifest, language: str) -> tuple[Any,
             found=f"{str(error).splitlines()[-1]} (written by FAISS {manifest.facts.faiss})",
             remedy=AGAIN,
         ) from error
-    ids = ids_path.read_text(encoding="utf-8").splitlines()
     if index.ntotal != len(ids):
-        raise SavedIndexError(f"{index_path} holds {index.ntotal:,} vectors for {len(ids):,} ids", remedy=AGAIN)
-    return index, ids
+        raise SavedIndexError(f"{index_path} holds {index.ntotal:,} vectors for {len(ids):,} candidates", remedy=AGAIN)
+    return index
 
 
 # A question -> the best candidates of a saved index.
@@ -292,8 +304,8 @@ class IndexSearcher:
     ) -> None:
         self.folder = Path(folder)
         self.manifest: Manifest = read_manifest(self.folder)
-        self._texts = self._read_texts(task, data_dir)
-        self._indices: dict[str, tuple[Any, list[str]]] = {}
+        self._candidates = self._read_candidates(task, data_dir)
+        self._indices: dict[str, Any] = {}
         self._given = isinstance(encoder, BoundEncoder)
         self.encoder = self._load(encoder, options or EncoderOptions())
 
@@ -325,21 +337,25 @@ class IndexSearcher:
         check_values(vector, self.encoder.name, lambda _: f"the question {question!r}", allow_zero=False)
         if self.manifest.similarity == "cosine":
             vector = unit_vectors(vector)
-        hits: list[tuple[float, str, str]] = []
-        for code in self.languages:
+        hits: list[tuple[float, Candidate]] = []
+        for code, candidates in self._candidates.items():
             if languages is not None and code not in languages:
                 continue
             if code not in self._indices:
-                self._indices[code] = read_language(self.folder, self.manifest, code)
-            index, ids = self._indices[code]
+                ids = [candidate.id for candidate in candidates]
+                self._indices[code] = read_language(self.folder, self.manifest, code, ids)
+            index = self._indices[code]
             if index.d != vector.shape[1]:
                 raise self._another_encoder(f"{index.d} columns in the index, {vector.shape[1]} now")
-            scores, places = search_index(index, vector, k)
-            hits += [(float(s), code, ids[p]) for s, p in zip(scores[0], places[0], strict=True) if p >= 0]
+            of_one, places = search_index(index, vector, k)
+            hit = places[0] >= 0
+            if not np.isfinite(of_one[0][hit]).all() or (places >= len(candidates)).any():
+                raise SavedIndexError(f"{self.folder / code}.faiss holds numbers that are no vectors", remedy=AGAIN)
+            hits += [(float(s), candidates[p]) for s, p in zip(of_one[0][hit], places[0][hit], strict=True)]
         hits.sort(key=lambda hit: -hit[0])
         return [
-            Answer(rank, score, code, id_, self._texts[id_])
-            for rank, (score, code, id_) in enumerate(hits[:k], start=1)
+            Answer(rank, score, candidate.language, candidate.id, candidate.text)
+            for rank, (score, candidate) in enumerate(hits[:k], start=1)
         ]
 
     def close(self) -> None:
@@ -347,7 +363,10 @@ class IndexSearcher:
         if not self._given:
             self.encoder.close()
 
-    def _read_texts(self, task: str | Path | TaskSpec | None, data_dir: Path | str | None) -> dict[str, str]:
+    def _read_candidates(
+        self, task: str | Path | TaskSpec | None, data_dir: Path | str | None
+    ) -> dict[str, Sequence[Candidate]]:
+        """The candidates of each language, whose texts an index does not hold."""
         saved = self.manifest.task
         if task is None and saved.file is not None:
             raise UsageError(
@@ -370,7 +389,14 @@ class IndexSearcher:
                 found=f"candidates with the digest {digest[:12]}…, the index has {saved.digest[:12]}…",
                 remedy=f"name the folder of that data with --data-dir, or {AGAIN}",
             )
-        return {candidate.id: candidate.text for candidate in data.candidates}
+        if self.languages != data.languages:
+            raise SavedIndexError(
+                f"{self.folder / MANIFEST} is damaged: its files are not of the languages of {saved.name}",
+                found=", ".join(self.languages),
+                remedy=AGAIN,
+            )
+        ends = zip(data.languages, data.edges[:-1], data.edges[1:], strict=True)
+        return {code: data.candidates[first:stop] for code, first, stop in ends}
 
     def _load(self, encoder: object | None, user: EncoderOptions) -> TextEncoder:
         saved, origin = self.manifest.encoder, f"the index {self.folder}"

@@ -202,6 +202,13 @@ def default_exposure(kind: str) -> Exposure:
     return Exposure()
 
 
+class _Declaration(BaseModel):
+    """A file of a submitter; what it says of a task is checked where it becomes that task's exposure."""
+
+    exposure: dict[str, str | dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {}
+
+
 def read_declaration(text: str, task: str, *, note: str | None = None) -> Exposure:
     """Read what a submitter says: a level, or a JSON file.
 
@@ -237,25 +244,25 @@ def _from_file(path: Path, task: str) -> dict[str, Any]:
         raise UnknownNameError("level of exposure", str(path), LEVELS, remedy=f"use one of {levels}, or a JSON file")
     try:
         data = strict_json.read(path)
+        if isinstance(data, dict) and {"task", "counts", "texts_searched"} <= data.keys():
+            data = {"found": {str(data["task"]): data}}
+        declared = strict_json.validate(_Declaration, data)
+    except ValidationError as error:
+        raise UsageError(
+            f"{path} declares no exposure: {strict_json.first_fault(error)}", remedy="docs/exposure.md shows the form"
+        ) from None
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} is no JSON: {error}", remedy="docs/exposure.md shows the form") from None
-    if isinstance(data, dict) and {"task", "counts", "texts_searched"} <= set(data):
-        data = {"found": {data["task"]: data}}
-    if not isinstance(data, dict) or not ({"exposure", "found"} & set(data)):
-        raise UsageError(f"{path} declares no exposure", remedy="docs/exposure.md shows the form")
-    declared, searched = data.get("exposure", {}), data.get("found", {})
-    if not isinstance(declared, Mapping) or not isinstance(searched, Mapping) or task not in {**declared, **searched}:
-        named = [name for part in (declared, searched) if isinstance(part, Mapping) for name in part]
-        raise UsageError(
-            f"{path} says nothing about {task}", found=", ".join(named) or "nothing", remedy=f"add {task} to it"
-        )
-    stated = declared.get(task)
+    stated, searched = declared.exposure.get(task), declared.found.get(task)
+    if stated is None and searched is None:
+        named = ", ".join([*declared.exposure, *declared.found]) or "nothing"
+        raise UsageError(f"{path} says nothing about {task}", found=named, remedy=f"add {task} to it")
     made: dict[str, Any] = {"level": stated} if isinstance(stated, str) else dict(stated or {})
     level = made.get("level")
     if stated is not None and level not in LEVELS:
         raise UnknownNameError("level of exposure", str(level), LEVELS, remedy=f"use one of {levels}")
-    if task in searched:
-        made["found"] = searched[task]
+    if searched is not None:
+        made["found"] = searched
         if stated is None:  # a search alone proves what is there, never what is not
-            made["level"] = searched[task].get("level") or UNKNOWN
+            made["level"] = searched.get("level") or UNKNOWN
     return made
