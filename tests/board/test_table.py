@@ -184,7 +184,7 @@ def test_faulty_submissions_are_not_shown(filled: Path, board: Path) -> None:
     assert "char-ngrams" not in [row["model"] for row in data["rows"]]
     (refused,) = data["refused"]
     assert refused["path"] == "char-ngrams/1/mini.json"
-    assert refused["fault"].startswith("scores do not follow from the ranks: multilingual map")
+    assert refused["fault"].startswith("scores do not follow from the ranks: scores.multilingual.map.value")
     printed = run("leaderboard", "show", "--leaderboard", str(board), "--no-tests").out
     assert "char-ngrams/1/mini.json: scores do not follow" in printed
 
@@ -303,3 +303,37 @@ def test_known_facts_need_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
     for spec in list_specs():
         if not spec.demonstration:
             assert check.data_facts(spec).n_questions > 1000
+
+
+@pytest.mark.parametrize(
+    "place", ["recall@1/value", "rank_distance/value", "map/interval/low", "by_query_language/th/map/value"]
+)
+def test_show_and_build_print_no_figure_that_was_not_computed_anew(place: str, filled: Path, board: Path) -> None:
+    """Whatever was proved before: another figure is another record."""
+    copytree(filled, board)
+    assert shown(board, test=False)["refused"] == []
+    *above, last = place.split("/")
+
+    def forge(data: dict) -> None:
+        part = data["scores"]["multilingual"]
+        for key in above:
+            part = part[key]
+        part[last] += 0.01
+
+    edit(board / "lab__noisy/2/mini.json", forge)
+    (refused,) = shown(board, test=False)["refused"]
+    assert refused["fault"].startswith(
+        f"scores do not follow from the ranks: scores.multilingual.{place}".replace("/", ".")
+    )
+
+
+def test_figures_are_computed_once(filled: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XQR_BENCH_CACHE", str(tmp_path))
+    show = ("leaderboard", "show", "--leaderboard", str(filled), "--no-tests")
+    first = run(*show)
+    assert len(first.err.splitlines()) == 5
+    assert "computing the figures of char-ngrams on mini from its ranks" in first.err.splitlines()
+    assert len(list((tmp_path / "proved").iterdir())) == 5
+    assert run(*show) == first._replace(err="")
+    monkeypatch.setattr(check, "_code_digest", lambda: "other code")
+    assert len(run(*show).err.splitlines()) == 5

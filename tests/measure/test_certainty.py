@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import edit
+from tests.kit import edit, ran, run
 from xqr_bench import evaluate, load_record
 from xqr_bench.measure.certainty import figure_contrasts
 from xqr_bench.measure.paired import verdict
 from xqr_bench.measure.scores import all_per_query
-from xqr_bench.record import Record, gained_intervals, recompute, save_record
+from xqr_bench.record import Record, recompute, save_record
 
 
 def all_scores(record: Record):
@@ -57,26 +57,28 @@ def strip(part: object) -> None:
             strip(value)
 
 
-def test_an_older_record_gains_them_and_is_not_accused(record: Record, tmp_path: Path) -> None:
+def test_intervals_that_are_missing_are_differences(record: Record, tmp_path: Path) -> None:
     path = save_record(record, tmp_path / "mini.json")
     edit(path, lambda data: strip(data["scores"]))
-    old = load_record(path, ranks=True)
-    new, differences = recompute(old)
-    assert differences == []
-    with_intervals = sum(found.interval is not None for _, found in all_scores(record))
-    assert gained_intervals(old, new) == with_intervals
+    new, differences = recompute(load_record(path, ranks=True))
+    n = sum((found.interval is not None) + (found.article_interval is not None) for _, found in all_scores(record))
+    assert len(differences) == n
+    assert {found.stored for found in differences} == {None}
     assert new.scores == record.scores
+    done = run("recompute", str(path))
+    assert done.code == 1
+    assert "do not follow from its ranks, or are missing; --write mends them" in done.out
+    ran("recompute", str(path), "--write")
+    ran("recompute", str(path))
 
 
-def test_an_interval_by_an_older_method_is_renewed_and_not_accused(record: Record, tmp_path: Path) -> None:
+def test_an_interval_by_another_method_is_a_difference(record: Record, tmp_path: Path) -> None:
     path = save_record(record, tmp_path / "mini.json")
-    older = {"method": "bootstrap, percentile, 2000 resamples", "low": 0.0}
+    older = {"method": "bootstrap, percentile, mine", "low": -5.0, "high": 99.0, "level": 0.5}
     edit(path, lambda data: data["scores"]["multilingual"]["language_order_w"]["interval"].update(older))
-    old = load_record(path, ranks=True)
-    new, differences = recompute(old)
-    assert differences == []
-    assert gained_intervals(old, new) == 1
-    assert new.scores == record.scores
+    _, differences = recompute(load_record(path, ranks=True))
+    place = "scores.multilingual.language_order_w.interval."
+    assert [found.place.removeprefix(place) for found in differences] == ["low", "high", "level", "method"]
 
 
 PROGRAM = """

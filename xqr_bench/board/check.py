@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,15 +20,16 @@ from pydantic import BaseModel, ConfigDict
 
 from xqr_bench.board.files import MAX_RECORD, check_file, check_name, max_ranks, read_json
 from xqr_bench.core.errors import DataError, RecordError, UnknownNameError, XqrBenchError
+from xqr_bench.core.observe import Observer
+from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import LENIENT, MAIN_METRIC, PARAGRAPH, IntArray, Ranks, TaskData
+from xqr_bench.encode import vector_store
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.encode.trust import is_code, risky_arguments
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.rank.rules import group_relevants, ranks_of
-from xqr_bench.record import Record, Result, check_possible, load_record, recompute
+from xqr_bench.record import Record, Result, check_possible, load_record, recompute, to_json
 from xqr_bench.record.describe import groups_of
-from xqr_bench.record.model import RanksInfo
-from xqr_bench.record.rank_files import check_consistent
 from xqr_bench.record.store import file_beside
 from xqr_bench.tasks import TaskSpec, list_specs, load_task, pending_downloads
 
@@ -191,12 +192,13 @@ def _require(right: object, problem: str, found: str | None = None, remedy: str 
         raise RecordError(problem, found=found, remedy=remedy)
 
 
-def check_submission(path: Path, *, prove: bool = True) -> Result:
-    """Read and check a record and the ranks beside it.
+def check_submission(path: Path, *, observe: Observer | None = None, again: bool = True) -> Result:
+    """Read and check a record and the ranks beside it, and compute every figure anew from them.
 
     Args:
         path: the record.
-        prove: also compute every score anew from the ranks (seconds).
+        observe: is told of figures that are computed.
+        again: compute the figures (seconds) even where the same record and ranks were found right by this code before.
 
     Returns:
         the record, with its ranks.
@@ -220,8 +222,7 @@ def check_submission(path: Path, *, prove: bool = True) -> Result:
     result = load_with_ranks(path)
     _check_ranks(result, facts)
     _check_relevance_files(path, result, facts.relevance)
-    if prove:
-        _prove_scores(result)
+    _prove(result, observe, again=again)
     return result
 
 
@@ -355,19 +356,6 @@ def _check_arguments(record: Record) -> None:
     _require(not code, f"the record names Python code as an encoder of the kind {identity.kind}", model, _AS_MADE)
 
 
-def _check_stated(stated: RanksInfo, ranks: Ranks) -> None:
-    there, here = (
-        (stated.n_queries, stated.n_relevants, stated.depth),
-        (ranks.n_queries, ranks.n_relevants, ranks.depth),
-    )
-    _require(
-        there == here,
-        "the record states other counts than its ranks have",
-        f"queries, relevants, depth: {there}, the ranks: {here}",
-        "evaluate again",
-    )
-
-
 def _check_ranks(record: Result, facts: DataFacts) -> None:
     """The ranks are of this task, complete, and possible at all."""
     name, ranks = record.task.name, record.ranks
@@ -378,14 +366,12 @@ def _check_ranks(record: Result, facts: DataFacts) -> None:
         structure_digest(ranks) == facts.structure,
         f"the queries, relevants, gains or articles of these ranks are not those of {name}",
     )
-    _check_stated(record.ranks_file, ranks)
     _require(
         ranks.own_gt is None or record.model.identity.kind in _OWN_LISTS,
         "these ranks have lists of their own for single languages; an encoder's are parts of the pooled one",
         remedy=_AS_MADE,
     )
     check_possible(ranks)
-    check_consistent(ranks)
 
 
 def _check_relevance_files(path: Path, record: Result, rules: dict[str, RuleFacts]) -> None:
@@ -419,11 +405,20 @@ def _check_relevance_files(path: Path, record: Result, rules: dict[str, RuleFact
             else _per_language(variant.row_queries, variant.relevant_columns, variant.n_queries, len(variant.columns))
         )
         _require(_digest(counts) == rules[name].structure, f"{file} is not of {task}", remedy=_AS_MADE)
-        _check_stated(info.ranks_file, variant)
 
 
-def _prove_scores(record: Result) -> None:
-    """Compute every score anew from the ranks and compare."""
+def _prove(record: Result, observe: Observer | None, *, again: bool) -> None:
+    """Check the ranks and compute every figure anew from them, unless that was done before and is not asked for again.
+
+    An empty file in the user's cache folder says that it was: its name is a digest of the record, which names the
+    digests of its ranks, and of this code. Whoever deletes it has the figures computed once more.
+    """
+    digest = hashlib.sha256(_code_digest().encode() + to_json(record).encode()).hexdigest()
+    proof = vector_store().folder / "proved" / digest
+    if not again and proof.exists():
+        return
+    if observe is not None:
+        observe.note(f"computing the figures of {shown_line(record.model.name)} on {record.task.name} from its ranks")
     _, differences = recompute(record)
     for first in differences[:1]:
         more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
@@ -432,6 +427,19 @@ def _prove_scores(record: Result) -> None:
             found=f"stored {first.stored}, recomputed {first.recomputed}",
             remedy=f"{_AS_MADE}; recompute --write mends a record",
         )
+    with suppress(OSError):  # nothing but time is lost
+        proof.parent.mkdir(parents=True, exist_ok=True)
+        proof.touch()
+
+
+@cache
+def _code_digest() -> str:
+    """SHA-256 over the source of this package: other code may find other figures."""
+    package = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\n" + path.read_bytes())
+    return digest.hexdigest()
 
 
 if __name__ == "__main__":

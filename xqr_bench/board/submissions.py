@@ -435,18 +435,18 @@ def one_line(error: XqrBenchError, folder: Path) -> str:
     return text.replace(f"{folder}/", "")
 
 
-def check_placed(path: Path, folder: Path, *, prove: bool = True) -> Result:
+def check_placed(path: Path, folder: Path, *, observe: Observer | None = None, again: bool = True) -> Result:
     """Check a submission where it stands.
 
     Args:
         path: its record.
         folder: the leaderboard folder.
-        prove: also compute every score anew.
+        observe, again: as of `check_submission`.
 
     Raises:
         XqrBenchError: the first fault.
     """
-    record = check_submission(path, prove=prove)
+    record = check_submission(path, observe=observe, again=again)
     place, ranks = record_place(record), record.ranks_file.file
     for right, problem, found in (
         (path == folder / place, "the record stands in the wrong place", f"it belongs to {place}"),

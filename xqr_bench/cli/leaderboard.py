@@ -10,7 +10,7 @@ import click
 
 from xqr_bench.board.asked import View
 from xqr_bench.cli.printing import echo, echo_json, table_console
-from xqr_bench.cli.progress import LineProgress
+from xqr_bench.cli.progress import LineProgress, NoteProgress
 from xqr_bench.core.errors import UsageError, XqrBenchError
 from xqr_bench.core.options import Option, takes
 
@@ -119,7 +119,7 @@ def show(source: Source, view: View, task: str | None, no_tests: bool, as_json: 
             f"--json prints all figures: {', '.join(f'--{name}' for name in given)} cannot be used with it",
             remedy="leave it out",
         )
-    board = read_leaderboard(source.leaderboard, task=task, test=not no_tests)
+    board = read_leaderboard(source.leaderboard, task=task, test=not no_tests, observe=NoteProgress())
     if as_json:
         echo_json(leaderboard_text(board), nl=False)
         return

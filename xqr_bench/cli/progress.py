@@ -73,7 +73,15 @@ class RunProgress(Observer):
         self._progress.console.print(line, soft_wrap=True)
 
 
-class LineProgress(Observer):
+class NoteProgress(Observer):
+    """Prints the notes."""
+
+    def note(self, line: str) -> None:
+        """Print it."""
+        echo(line, err=True)
+
+
+class LineProgress(NoteProgress):
     """Prints a line for each phase that begins, and the notes."""
 
     def __init__(self, before: str = "") -> None:
@@ -82,10 +90,6 @@ class LineProgress(Observer):
     def start(self, phase: str, total: int | None = None) -> None:
         """Print what begins."""
         echo(f"{self._before}{phase}", err=True)
-
-    def note(self, line: str) -> None:
-        """Print it."""
-        echo(line, err=True)
 
 
 class DownloadProgress(RunProgress):

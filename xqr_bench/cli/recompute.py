@@ -31,14 +31,15 @@ class Sampled:
 @click.option("--with", "peer", type=click.Choice(["pytrec_eval"]), help="Have rebuilt rankings scored by it too.")
 @takes(sampled=Part(Sampled))
 def recompute(record: Path, write: bool, peer: str | None, sampled: dict[str, Any]) -> None:
-    """Compute every score of RECORD anew from the ranks beside it.
+    """Check the ranks beside RECORD, and compute every score and interval anew from them.
 
     --with pytrec_eval also rebuilds rankings from the ranks, placeholders between the relevants, in the best and the
     worst order of ties, and shows what pytrec_eval makes of them beside our figures.
 
-    Exit code 0 when all figures agree, 1 when one does not.
+    Exit code 0 when all figures agree, 1 when one does not or is missing. An older record may lack intervals: --write
+    adds them.
     """
-    from xqr_bench.record import gained_intervals, load_record, save_record
+    from xqr_bench.record import load_record, save_record
     from xqr_bench.record import recompute as recompute_record
 
     loaded = load_record(record, ranks=True)
@@ -48,11 +49,7 @@ def recompute(record: Path, write: bool, peer: str | None, sampled: dict[str, An
         echo(f"{difference.place}: stored {difference.stored}, recomputed {difference.recomputed}")
     if len(differences) > 20:
         echo(f"... and {len(differences) - 20} more")
-    gained = gained_intervals(loaded, new)
-    if gained:
-        done = "were added" if write else "can be added with --write"
-        echo(f"{record}: intervals of {gained} figures, which an older version left out, {done}")
-    if write and (differences or gained):
+    if write and differences:
         save_record(new, record)
     agrees = True
     if peer is not None:
@@ -67,6 +64,6 @@ def recompute(record: Path, write: bool, peer: str | None, sampled: dict[str, An
     elif write:
         echo(f"{record}: {len(differences)} values of {figures} figures were replaced")
     else:
-        echo(f"{record}: {len(differences)} values do not follow from its ranks")
+        echo(f"{record}: {len(differences)} values do not follow from its ranks, or are missing; --write mends them")
     if not agrees or (differences and not write):
         raise SystemExit(1)

@@ -125,14 +125,15 @@ def _known_columns(facts: Mapping[str, Any]) -> dict[str, strict_parquet.Kind]:
         raise ValueError(f"its format is {str(facts.get('format'))[:40]!r}, not {FORMAT!r}")
     languages, sizes, depth = facts.get("columns"), facts.get("column_sizes"), facts.get("depth")
     if (
-        not isinstance(facts.get("task"), str)
+        facts.keys() != {"format", "task", "columns", "column_sizes", "depth"}
+        or not isinstance(facts.get("task"), str)
         or not isinstance(languages, list)
         or not isinstance(sizes, list)
         or not languages
         or len(set(map(str, languages))) != len(sizes)
         or not all(isinstance(code, str) for code in languages)
         or not all(type(size) is int and 0 <= size < 2**31 for size in sizes)
-        or not (depth is None or isinstance(depth, int))
+        or not (depth is None or (type(depth) is int and depth >= 1))
     ):
         raise ValueError("its facts are not as xqr-bench writes them")
     counts = [f"{kind}_{code}" for code in languages for kind in ("gt", "eq")]
@@ -179,23 +180,30 @@ def _ranks(table: strict_parquet.Table) -> Ranks:
 
 
 def check_possible(ranks: Ranks) -> None:
-    """Check that the counts can be ranks at all.
+    """Check that the counts can be ranks: each of them alone, and the relevants of a query against each other.
 
     Raises:
-        RecordError: a count is negative or larger than its pool, or a relevant does not tie with itself.
+        RecordError: a count is negative, larger than its pool or beyond the depth, a relevant does not tie with itself,
+            or two contradict each other (`contradictions`); names the first query and relevant.
     """
     sizes, each = ranks.column_sizes, (np.arange(ranks.n_relevants), ranks.relevant_columns)
-    ranked = (ranks.gt >= 0).all(axis=1)
+    ranked, above = (ranks.gt >= 0).all(axis=1), ranks.gt.astype(np.int64) + ranks.eq
+    unranked = (ranks.gt == -1).all(axis=1) & (ranks.eq == 0).all(axis=1) & (ranks.depth is not None)
+    deepest = np.iinfo(np.int64).max if ranks.depth is None else ranks.depth
     problems = {
-        "a count is negative": (ranks.eq < 0).any(axis=1) | (~ranked & (ranks.depth is None)),
-        "counts exceed the pool": ranked & (ranks.gt.astype(np.int64) + ranks.eq > sizes).any(axis=1),
+        "a count is negative": (ranks.eq < 0).any(axis=1) | ~(ranked | unranked),
+        "counts exceed the pool": ranked & (above > sizes).any(axis=1),
+        "counts exceed the depth the ranking is cut at": ranked & (above > deepest).any(axis=1),
         "a relevant does not tie with itself": ranked & (ranks.eq[each] < 1),
-        "a gain is not positive": ~(ranks.gains > 0),
+        "a gain is not positive": ~((ranks.gains > 0) & np.isfinite(ranks.gains)),
     }
     if ranks.own_gt is not None and ranks.own_eq is not None:
         listed, above = ranks.own_gt >= 0, ranks.own_gt.astype(np.int64) + ranks.own_eq
+        unlisted = (ranks.own_gt == -1) & (ranks.own_eq == 0) & (ranks.depth is not None)
         problems |= {
+            "a count is negative in the own language": ~(listed | unlisted),
             "counts within the own language exceed its pool": listed & (above > sizes[ranks.relevant_columns]),
+            "counts within the own language exceed the depth": listed & (above > deepest),
             "a relevant does not tie with itself within its own language": listed & (ranks.own_eq < 1),
         }
     if ranks.top is not None:
@@ -208,21 +216,10 @@ def check_possible(ranks: Ranks) -> None:
             "a relevant has what stands first below it": ranked & ~first & (ranks.gt < top).any(axis=1),
         }
     refuse_impossible(ranks, problems)
-
-
-def check_consistent(ranks: Ranks) -> None:
-    """Check the relevants of each query against each other (`contradictions`), in rankings of their own too.
-
-    Raises:
-        RecordError: the counts contradict each other; names the first query and relevant.
-    """
     refuse_impossible(ranks, contradictions(ranks.row_queries, ranks.gt, ranks.eq, ranks.relevant_columns))
-    if ranks.own_gt is None or ranks.own_eq is None:
-        return
-    negative = (ranks.own_eq < 0) | ((ranks.own_gt < 0) & (ranks.depth is None))
-    refuse_impossible(ranks, {"a count is negative": negative})
-    lists = ranks.row_queries * len(ranks.columns) + ranks.relevant_columns
-    refuse_impossible(ranks, contradictions(lists, ranks.own_gt[:, None], ranks.own_eq[:, None]))
+    if ranks.own_gt is not None and ranks.own_eq is not None:
+        lists = ranks.row_queries * len(ranks.columns) + ranks.relevant_columns
+        refuse_impossible(ranks, contradictions(lists, ranks.own_gt[:, None], ranks.own_eq[:, None]))
 
 
 def contradictions(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, overload
@@ -18,9 +19,8 @@ from xqr_bench.core.files import write_text
 from xqr_bench.core.names import is_device, unseen
 from xqr_bench.core.types import LENIENT, STRICT, Ranks
 from xqr_bench.measure.certainty import attach_certainty, score_variant
-from xqr_bench.measure.linear import BOOTSTRAP, JACKKNIFE
 from xqr_bench.measure.scores import SettingScores, all_per_query, score
-from xqr_bench.record.model import SCHEMA_VERSION, Record, RelevanceInfo
+from xqr_bench.record.model import SCHEMA_VERSION, RanksInfo, Record, RelevanceInfo
 from xqr_bench.record.rank_files import (
     check_possible,
     load_ranks,
@@ -211,36 +211,25 @@ def _check_digest(path: Path, record: Path, digest: str, stated: str) -> None:
 
 
 class Difference(NamedTuple):
-    """A stored figure that does not follow from the ranks."""
+    """A part of a figure, or a whole one, that does not follow from the ranks, or is missing (stored None)."""
 
     place: str
     stored: Any
     recomputed: Any
 
-    @property
-    def is_gain(self) -> bool:
-        """Whether this is an interval that the stored record lacks, or has by a method since replaced."""
-        if self.place.rpartition(".")[2] not in ("interval", "article_interval") or self.recomputed is None:
-            return False
-        # Kendall's W by bootstrap, now by jackknife
-        return self.stored is None or (
-            self.stored["method"].startswith(BOOTSTRAP) and self.recomputed["method"] == JACKKNIFE
-        )
-
 
 def recompute(record: Result) -> tuple[Result, list[Difference]]:
-    """Compute every score anew from the record's ranks.
+    """Check the record's ranks, and compute every score and interval anew from them.
 
     Returns:
         the record with the recomputed scores, and the differences from the stored ones: numbers that differ by more
-        than 1e-9 of their size, and figures that only one side has. An interval that the stored record lacks, or
-        has by a method since replaced, is no difference, the record is older: `gained_intervals` counts those.
+        than 1e-9 of their size, and figures and intervals that only one side has.
 
     Raises:
-        RecordError: the ranks are not possible.
+        RecordError: as `check_ranks`.
     """
+    check_ranks(record)
     ranks, task = record.ranks, record.task
-    check_possible(ranks)
     values = all_per_query(ranks, task.metrics, task.settings)
     scores, _ = score(values, task.groups)
     scores = attach_certainty(scores, values, ranks, task.groups)
@@ -251,13 +240,50 @@ def recompute(record: Result) -> tuple[Result, list[Difference]]:
             under = score_variant(name, record.ranks_under(name), task.metrics, task.settings, task.groups)
         relevance[name] = info.model_copy(update={"scores": under})
     new = record.model_copy(update={"scores": scores, "relevance": relevance})
-    return new, [difference for difference in _differences(_scores(record), _scores(new)) if not difference.is_gain]
+    return new, list(_differences(_scores(record), _scores(new)))
 
 
-def gained_intervals(stored: Record, recomputed: Record) -> int:
-    """How many figures have intervals in the recomputed record that the stored one lacks, or has by an older method."""
-    differences = _differences(_scores(stored), _scores(recomputed))
-    return len({difference.place.rpartition(".")[0] for difference in differences if difference.is_gain})
+def check_ranks(record: Result) -> None:
+    """Check that the ranks of a record are possible, under every rule of relevance, and are as the record says.
+
+    Raises:
+        RecordError: they are not.
+    """
+    ranks, task = record.ranks, record.task
+    check_possible(ranks)
+    of_language = Counter(ranks.query_languages)
+    sizes = dict(zip(ranks.columns, ranks.column_sizes.tolist(), strict=True))
+    pairs: list[tuple[str, object, object]] = [
+        ("task", task.name, ranks.task),
+        ("languages", task.languages, list(ranks.columns)),
+        (
+            "queries and candidates of each language",
+            {code: (size.queries, size.candidates) for code, size in task.counts.items()},
+            {code: (of_language[code], size) for code, size in sizes.items()},
+        ),
+        ("number of questions", task.n_questions, len(set(ranks.question_ids))),
+        ("number of articles", task.n_articles, len(set(ranks.articles.tolist()))),
+        ("queries, relevants, depth", *_sizes(record.ranks_file, ranks)),
+    ]
+    pairs += [
+        (f"queries, relevants, depth of {name} relevance", *_sizes(info.ranks_file, record.ranks_under(name)))
+        for name, info in record.relevance.items()
+        if info.ranks_file is not None
+    ]
+    for what, stated, found in pairs:
+        if stated != found:
+            raise RecordError(
+                f"the record states other counts than its ranks have: {what}",
+                found=f"the record: {stated!s:.200}; the ranks: {found!s:.200}",
+                remedy="get the files of one evaluation, or evaluate again",
+            )
+
+
+def _sizes(stated: RanksInfo, ranks: Ranks) -> tuple[object, object]:
+    return (
+        (stated.n_queries, stated.n_relevants, stated.depth),
+        (ranks.n_queries, ranks.n_relevants, ranks.depth),
+    )
 
 
 def _scores(record: Record) -> dict[str, Any]:
@@ -271,7 +297,7 @@ def _scores(record: Record) -> dict[str, Any]:
 
 def _differences(stored: Any, new: Any, place: str = "") -> Iterator[Difference]:
     difference = Difference(place, stored, new)
-    if isinstance(stored, dict) and isinstance(new, dict) and not difference.is_gain:
+    if isinstance(stored, dict) and isinstance(new, dict):
         for key in dict.fromkeys([*stored, *new]):
             yield from _differences(stored.get(key), new.get(key), f"{place}.{key}" if place else key)
     elif isinstance(stored, float | int) and isinstance(new, float | int):
