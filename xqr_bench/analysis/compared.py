@@ -18,6 +18,7 @@ from xqr_bench.measure.panel import Units, sampling_units, shared_units
 from xqr_bench.measure.scores import Group, all_per_query
 from xqr_bench.rank.rules import variant_metrics
 from xqr_bench.record import Record, Result, TaskInfo, load_record, unrepresented_languages
+from xqr_bench.record.describe import coverage
 
 # Records read for a comparison: grouped by task, named, and refused where they cannot be compared.
 
@@ -215,7 +216,7 @@ def with_values(sides: tuple[Side, ...], seed: int, resamples: int, relevance: s
 
 
 def reading_notes(sides: Sequence[Side]) -> list[str]:
-    """Notes on records of one task: transforms, where any has one, languages not represented, and the same ranks."""
+    """Notes on records of one task: transforms, languages not represented, means over less than all, the same ranks."""
     notes = []
     if any(side.record.transform is not None for side in sides):
         notes.append(f"transforms of the vectors: {'; '.join(_transform(side) for side in sides)}")
@@ -226,6 +227,10 @@ def reading_notes(sides: Sequence[Side]) -> list[str]:
                 f"{side.label}: fewer than 95% distinct query vectors in {', '.join(flagged)}: the figures of "
                 f"{'this language' if len(flagged) == 1 else 'these languages'} say little about it"
             )
+    of_all = [line for line in coverage(sides[0].record) if all(line in coverage(side.record) for side in sides)]
+    notes += of_all
+    for side in sides:
+        notes += [f"{side.label}: {line}" for line in coverage(side.record) if line not in of_all]
     first: dict[str, str] = {}
     for side in sides:
         same = first.setdefault(side.record.ranks_file.digest, side.label)

@@ -500,7 +500,7 @@ def _has_lists(ranks: Ranks, queries: Sequence[str], pool: Sequence[str]) -> boo
 def growth(ranks: Ranks, metrics: Sequence[str], sizes: Sequence[Subsets]) -> list[Size]:
     """Pools of growing size: mean, least and most over the pools of a size; queries are those of the pool's languages.
 
-    A mean is over the pools in which the metric is defined: None where it is in none (own-language first of one).
+    A figure is None where the metric is undefined in one of the pools (own-language first of one language).
     """
     result = []
     for chosen in sizes:
@@ -517,10 +517,11 @@ def growth(ranks: Ranks, metrics: Sequence[str], sizes: Sequence[Subsets]) -> li
         if not used:
             continue
         summaries: dict[str, Any] = {
-            key: {name: float(reduce(values)) if values else None for name, values in table.items()}
+            key: {name: float(reduce(values)) if len(values) == len(used) else None for name, values in table.items()}
             for key, reduce in (("mean", np.mean), ("least", np.min), ("most", np.max))
         }
-        result.append(Size(size=chosen.size, n_pools=len(used), all=chosen.all, pools=used, **summaries))
+        of_all = chosen.all and len(used) == len(chosen.pools)
+        result.append(Size(size=chosen.size, n_pools=len(used), all=of_all, pools=used, **summaries))
     return result
 
 

@@ -83,6 +83,7 @@ def verify_files(tasks: tuple[str, ...], where: DataFolder) -> None:
     from xqr_bench.cli.progress import LineProgress
     from xqr_bench.core.errors import DataError
     from xqr_bench.tasks import load_task, verify
+    from xqr_bench.tasks.load import shared_line
 
     faults = 0
     for spec in _specs(tasks):
@@ -98,6 +99,8 @@ def verify_files(tasks: tuple[str, ...], where: DataFolder) -> None:
                     f"{spec.name}: {len(whole.queries):,} queries, {len(whole.candidates):,} candidates, "
                     f"{len(set(whole.clusters)):,} articles"
                 )
+                if (shared := shared_line(whole)) is not None:
+                    echo(f"{spec.name}: {shared}")
             except DataError as error:
                 echo(f"FAULT {error}")
                 bad = 1

@@ -317,17 +317,22 @@ def measure_geometry(
     sizes = data.column_sizes / len(data.candidates)
     places = by_pair / by_pair.sum()
     skew = skewness(of_candidate)
+    within = [of_group["mean_cosine"] for of_group in of_groups]
     reasons = {
-        "alignment": "no question is there in two languages" if not pairs else "",
+        "alignment": _of_how_many(len(pairs), len(codes) * (len(codes) - 1) // 2, "pairs of languages")
+        if pairs
+        else "no question is there in two languages",
+        "cosine_within": _of_how_many(sum(one is not None for one in within), len(codes), "languages"),
         "probe": "" if probe else "needs two languages, and two groups of articles that both have every language",
         "hub_skewness": "every candidate is among the first k equally often" if skew is None else "",
     }
     by_language = {}
     for place, code in enumerate(codes):
-        own, own_others = ([v for pair, v in values.items() if code in pair] for values in (pairs, others))
+        own = [pair for pair in pairs if code in pair]
+        own_both = [pair for pair in own if pair in others]
         by_language[code] = LanguageGeometry(
-            alignment=_mean(own),
-            alignment_ratio=_ratio(_mean(own), _mean(own_others)),
+            alignment=_mean(map(pairs.get, own)),
+            alignment_ratio=_ratio(_mean(map(pairs.get, own_both)), _mean(map(others.get, own_both))),
             **of_groups[place],
             probe=None if probe is None else probe.recall.get(place),
             pool_share=float(sizes[place]),
@@ -343,9 +348,9 @@ def measure_geometry(
         n_candidates=len(data.candidates),
         alignment=alignment,
         other_pairs=other_pairs,
-        alignment_ratio=_ratio(alignment, other_pairs),
+        alignment_ratio=_ratio(_mean(map(pairs.get, others)), other_pairs),
         **of_all,
-        cosine_within=_mean(of_group["mean_cosine"] for of_group in of_groups),
+        cosine_within=_mean(within),
         probe=None if probe is None else probe.accuracy,
         probe_chance=None if probe is None else probe.chance,
         k=k,
@@ -389,6 +394,10 @@ def _mean(values: Iterable[float | None]) -> float | None:
     """The mean of those that are defined."""
     defined = [value for value in values if value is not None]
     return float(np.mean(defined)) if defined else None
+
+
+def _of_how_many(some: int, asked: int, what: str) -> str:
+    return "" if some in (0, asked) else f"a mean over {some} of {asked} {what}"
 
 
 def _ratio(value: float | None, reference: float | None) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -49,6 +50,10 @@ class Figure(BaseModel, frozen=True, extra="forbid"):
     n: int = Field(description="number of values behind the figure")
     n_undefined: int = Field(default=0, description="values that cannot be computed, left out and counted")
     undefined_reason: str | None = None
+    absent: tuple[str, ...] | None = Field(
+        default=None,
+        description="language pairs (or languages) that a mean leaves out, as no question is there; null: none",
+    )
     random_reference: float | None = Field(default=None, description="the value of a random ranking")
     ratio_to_random: float | None = Field(default=None, description="value / random_reference")
     floor: float | None = Field(default=None, description="the least possible value")
@@ -137,13 +142,18 @@ class CellValues:
         total = np.bincount(cell, weights=values, minlength=len(count))
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
-    def score(self, chosen: Sequence[int], missing: str) -> Figure:
+    def score(self, chosen: Sequence[int], missing: str, absent: Sequence[str] = ()) -> Figure:
         """The macro average over some cells: the mean of their means, undefined when one of them is.
 
         Args:
             chosen: indices of cells.
             missing: the reason to give when there are none.
+            absent: the cells that would belong to them, and that no question has a value in.
         """
+        figure = self._mean_of(chosen, missing)
+        return figure.model_copy(update={"absent": tuple(absent)}) if absent else figure
+
+    def _mean_of(self, chosen: Sequence[int], missing: str) -> Figure:
         if len(chosen) == 0:
             return Figure(value=None, n=0, undefined_reason=missing)
         if len(chosen) == 1 and not np.isnan(self.value[chosen[0]]):
@@ -173,6 +183,15 @@ def _figure(value: float, n: int, n_undefined: int, optional: dict[str, Any]) ->
     if optional.get("ceiling") == 1.0:
         del optional["ceiling"]
     return Figure(value=value, n=n, n_undefined=n_undefined, **optional)
+
+
+def _absent_cells(values: PerQuery, groups: Mapping[str, Group]) -> dict[tuple[str, str], list[str]]:
+    """The names of the absent cells by the part and key of the figure they would belong to."""
+    left_out = replace(values, cells=values.absent)
+    parts = pick_cells(left_out)
+    for name, members in groups.items():
+        parts += [("by_group", key, chosen) for key, chosen in pick_group_cells(left_out, name, members.languages)]
+    return {(part, key): [values.absent[i].pair for i in chosen] for part, key, chosen in parts}
 
 
 def pick_cells(values: PerQuery) -> list[tuple[str, str, list[int]]]:
@@ -235,7 +254,8 @@ def score(
     """Average per-query values into scores.
 
     Returns:
-        scores by setting, and warnings where the order of ties moves a macro average by more than 0.001.
+        scores by setting, and warnings where a macro average leaves out a language pair, or the order of ties moves it
+        by more than 0.001.
     """
     result: dict[str, SettingScores] = {}
     warnings: list[str] = []
@@ -243,13 +263,17 @@ def score(
         macro: Scores = {}
         parts: dict[str, dict[str, Scores]] = {part: {} for part in DETAILS}
         ranges: list[str] = []
+        left_out: dict[tuple[str, ...], int] = {}
         last: CellValues | None = None
         for name, of_queries in of_metric.items():
             same = last is not None and last.source.tied is of_queries.tied and last.source.cell is of_queries.cell
             last = cells = CellValues(of_queries, last.tied_fraction if same and last is not None else None)
+            absent = _absent_cells(of_queries, groups) if of_queries.absent else {}
             for part, key, chosen in pick_cells(of_queries):
-                scored = cells.score(chosen, "no query of this task has this setting")
+                scored = cells.score(chosen, "no query of this task has this setting", absent.get((part, key), ()))
                 if part == "macro":
+                    if scored.absent:
+                        left_out[scored.absent] = len(chosen)
                     macro[name] = scored
                     ranges += _tie_range(cells, name, chosen)
                 else:
@@ -257,14 +281,24 @@ def score(
             for group, members in groups.items():
                 missing = members.undefined_reason or f"no language pair lies so in {group}"
                 for key, chosen in pick_group_cells(of_queries, group, members.languages):
-                    parts["by_group"].setdefault(key, {})[name] = cells.score(chosen, missing)
+                    scored = cells.score(chosen, missing, absent.get(("by_group", key), ()))
+                    parts["by_group"].setdefault(key, {})[name] = scored
         result[setting] = SettingScores(**parts, **macro)  # type: ignore[arg-type]
+        warnings += [absent_line(setting, pairs, averaged) for pairs, averaged in left_out.items()]
         if ranges:
             warnings.append(
                 f"ties: the order of candidates with equal scores moves {setting} {', '.join(ranges)}; "
                 "the figures are means over all orders"
             )
     return result, warnings
+
+
+def absent_line(setting: str, absent: Sequence[str], averaged: int) -> str:
+    """What a macro average is not over, and over how many language pairs it is."""
+    return (
+        f"{setting} means are over {averaged} of {averaged + len(absent)} language pairs: "
+        f"no question has an answer in {', '.join(absent)}"
+    )
 
 
 def _tie_range(cells: CellValues, name: str, chosen: Sequence[int]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.errors import RecordError
-from xqr_bench.core.types import Candidate, Query, Ranks, TaskData
+from xqr_bench.core.types import CROSS_LINGUAL, Candidate, Query, Ranks, TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, in_context
 from xqr_bench.measure.certainty import score_variant
-from xqr_bench.measure.scores import Group
+from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.measure.scores import Group, absent_line
 from xqr_bench.rank.rules import variant_metrics
 from xqr_bench.record.model import (
     LanguageCounts,
@@ -182,6 +183,30 @@ def task_info(spec: TaskSpec, data: TaskData) -> TaskInfo:
         files=dict(data.files),
         revision=spec.revision or None,
     )
+
+
+def coverage(record: Record) -> list[str]:
+    """Of how many of how many values the means of a record are, where that is not all of them."""
+    lines: dict[str, None] = {}
+    queries = {code: counts.queries for code, counts in record.task.counts.items()}
+    for setting, scores in record.scores.items():
+        places = [pair.partition(">")[0] for pair in scores.by_language_pair] if setting == CROSS_LINGUAL else queries
+        asked = sum(queries.get(code, 0) for code in places)
+        of_what = "pairs of a query and another language" if setting == CROSS_LINGUAL else "queries"
+        undefined: defaultdict[str, list[str]] = defaultdict(list)
+        for name, figure in scores.macro.items():
+            values, metric = figure.n + figure.n_undefined, parse_metric(name)
+            if figure.value is None:
+                continue
+            if figure.absent and not metric.per_row:
+                lines[absent_line(setting, figure.absent, len(places))] = None
+            if values < asked and not metric.per_row:
+                lines[f"{setting} means are over the {values:,} of {asked:,} {of_what} that have an answer"] = None
+            if figure.n_undefined:
+                why = metric.undefined_when or "it has no value"
+                undefined[f"{figure.n:,} of {values:,} values; undefined where {why}"].append(name)
+        lines |= dict.fromkeys(f"{setting} {', '.join(names)}: over {text}" for text, names in undefined.items())
+    return list(lines)
 
 
 def language_diagnostics(data: TaskData, vectors: Embeddings, encoder: BoundEncoder) -> dict[str, LanguageDiagnostics]:

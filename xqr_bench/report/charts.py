@@ -221,7 +221,7 @@ def position_matrix(record: Record) -> Matrix:
             f"{record.model.name} on {record.task.name} has no {POSITION_METRIC}",
             remedy="evaluate it again in the multilingual setting, at full depth",
         )
-    values = np.vstack([values, np.nanmean(values, axis=0)])
+    values = np.vstack([values, values.mean(axis=0)])  # of all query languages, or none
     label = "mean place among the relevants: 0 first, .5 fair, 1 last"
     title = f"{short(record.model.name)}, {record.task.title}"
     return Matrix(title, record.task.languages, values, label, POSITION, 0.0, 1.0)

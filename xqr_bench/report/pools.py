@@ -95,7 +95,9 @@ def _growth(title: str, report: PoolReport) -> Table:
     names = list(report.growth[0].mean)
     notes = ["Mean, least and most over the pools of a size; queries are those of the pool's languages."]
     if not all(size.all for size in report.growth):
-        notes.append(f"* some of the pools of this size (seed {report.seed})")
+        notes.append(
+            f"* some of the pools of this size (drawn with seed {report.seed}, and with a relevant of a query)"
+        )
     rows = []
     for size in report.growth:
         figures = [number(of.get(name)) for name in names for of in (size.mean, size.least, size.most)]

@@ -6,6 +6,8 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 from unicodedata import is_normalized, normalize
@@ -349,6 +351,22 @@ def assemble(
         echoes=tuple(tuple(echoes[query.question]) for query in queries) if has_echoes else None,
         titles={f"{code}:{place}": title for code, data in parsed.items() for place, title in data.titles.items()},
         gains=tuple(tuple(gains[query.question].values()) for query in queries) if graded else None,
+    )
+
+
+def shared_line(data: TaskData) -> str | None:
+    """How many questions the pairs of languages share; None where all languages have all questions."""
+    questions = {code: {query.question for query in data.queries if query.language == code} for code in data.languages}
+    shared = {f"{a} and {b}": len(questions[a] & questions[b]) for a, b in combinations(data.languages, 2)}
+    if not shared or min(shared.values()) == len(set().union(*questions.values())):
+        return None
+    (least, few), (most, many) = (choose(shared.items(), key=itemgetter(1)) for choose in (min, max))
+    number = sum(map(bool, shared.values()))
+    absent = [pair for pair, together in shared.items() if not together]
+    return (
+        f"{number} of {len(shared)} pairs of languages share questions, from {few:,} ({least}) to {many:,} ({most}) of "
+        f"{len(set().union(*questions.values())):,}"
+        + (f"; none: {', '.join(absent)}, which cross-lingual means leave out" if absent else "")
     )
 
 

@@ -54,6 +54,22 @@ class SettingView:
         """Cells of the rows: query language and the relevant's own language."""
         return self._cells(self.lists.columns, self._query_languages[self.lists.rows])
 
+    def absent(self, cells: tuple[Cell, ...], *, per_row: bool) -> tuple[Cell, ...]:
+        """The cells of this family, among all languages of queries and columns, that no question has a value in."""
+        present = set(cells)
+        pairs = [
+            Cell(query, candidate)
+            for query in self.ranks.all_languages
+            if query in self._with_queries
+            for candidate in (self.ranks.columns if per_row or self.setting != MULTILINGUAL else (None,))
+            if self.setting == MULTILINGUAL or (query == candidate) == (self.setting == MONOLINGUAL)
+        ]
+        return tuple(cell for cell in pairs if cell not in present)
+
+    @cached_property
+    def _with_queries(self) -> frozenset[str]:
+        return frozenset(self.ranks.query_languages)
+
     @cached_property
     def tied(self) -> FloatArray:
         """Share of each list's relevants that tie with another candidate of the pool, float64 `[lists]`."""
@@ -91,6 +107,7 @@ class PerQuery:
         tied: share of tied relevants behind each value, float64 `[values]`.
         random_reference, floor, ceiling: per value, or None.
         undefined_reason: why no value is defined at all, or None.
+        absent: settings proper of the same languages that have no value, because no question is in both languages.
     """
 
     metric: Metric
@@ -107,6 +124,7 @@ class PerQuery:
     floor: FloatArray | None = None
     ceiling: FloatArray | None = None
     undefined_reason: str | None = None
+    absent: tuple[Cell, ...] = ()
 
 
 def setting_views(ranks: Ranks, settings: tuple[str, ...]) -> dict[str, SettingView]:
@@ -139,6 +157,7 @@ def per_query(metric: Metric, view: SettingView) -> PerQuery:
         queries=lists.queries[lists.rows] if metric.per_row else lists.queries,
         values=np.full(len(cell), np.nan),
         tied=view.tied[lists.rows] if metric.per_row else view.tied,
+        absent=view.absent(cells, per_row=metric.per_row),
     )
     statistic = metric.set_statistic
     reason = None
