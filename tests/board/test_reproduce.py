@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.board.conftest import edit_ranks, score
+from tests.board.conftest import score
 from tests.kit import contents, edit, read_json, run
-from xqr_bench.board.asked import Rerun, Submission
+from xqr_bench.board.asked import Rerun, Submission, Witness
+from xqr_bench.board.attestation import Differences, Tolerance, load_attestation, record_digest
 from xqr_bench.board.reproduce import compare, reproduce
 from xqr_bench.board.row import reproduce_command
-from xqr_bench.board.submissions import Differences, Tolerance, load_attestation, submit, verify
+from xqr_bench.board.submissions import one_line, submit, verify
+from xqr_bench.board.table import read_leaderboard
 from xqr_bench.core.errors import RecordError, XqrBenchError
 from xqr_bench.encode import EncoderOptions
 from xqr_bench.record import Record, load_record, save_record
+
+LAB = Witness(by="the lab")
 
 
 @pytest.fixture
@@ -24,7 +33,7 @@ def placed(saved: Path, board: Path) -> Path:
 
 
 def test_a_record_reproduced(placed: Path, board: Path) -> None:
-    done = run("reproduce", str(placed))
+    done = run("reproduce", str(placed), "--by", "the lab")
     assert done.code == 0
     assert "2,904 of 2,904 relevants have the same counts" in done.out
     beside = placed.with_name("mini.reproduced.json")
@@ -33,21 +42,44 @@ def test_a_record_reproduced(placed: Path, board: Path) -> None:
     assert made.found == Differences(
         relevants=2904, identical=2904, moved=0, max_score_difference=0.0, largest=made.found.largest
     )
-    assert made.model == "char-ngrams"
-    assert made.identity_differences == {}
-    assert verify(board).faults == []
+    assert (made.by, made.key, made.identity) == ("the lab", None, load_record(placed).model.identity)
+    checked = run("leaderboard", "verify", str(board))
+    assert checked.code == 0
+    assert "reproduced by the lab (unsigned): 1" in checked.out
+    (row,) = read_leaderboard(board).rows
+    assert (row.status, row.attestation.by, row.attestation.key) == ("reproduced", "the lab", None)
+
+
+def test_without_a_name_nothing_is_attested(placed: Path) -> None:
+    done = run("reproduce", str(placed))
+    assert done.code == 0
+    assert "nobody is named who ran the encoder (--by NAME): no attestation was written" in done.out
+    assert not placed.with_name("mini.reproduced.json").exists()
+    for by, message in (("", "names nobody"), ("a\u202eb", "names nobody"), ("x" * 200, "names nobody")):
+        with pytest.raises(RecordError, match=message):
+            reproduce(placed, witness=Witness(by=by))
 
 
 def test_the_attestation_goes_along(saved: Path, board: Path) -> None:
-    reproduce(saved)
-    done = submit(saved, board)
+    other = saved.rename(saved.with_name("one.json"))  # the record names its files anew where it is put
+    for suffix in ("ranks", "lenient", "paragraph"):
+        (saved.parent / f"mini.{suffix}.parquet").rename(saved.parent / f"one.{suffix}.parquet")
+
+    def names(data: dict) -> None:
+        data["ranks_file"]["file"] = "one.ranks.parquet"
+        for rule, info in data["relevance"].items():
+            info["ranks_file"]["file"] = f"one.{rule}.parquet"
+
+    edit(other, names)
+    reproduce(other, witness=LAB)
+    done = submit(other, board)
     assert done.attestation == board / "char-ngrams/1/mini.reproduced.json"
     assert str(done.attestation) in done.commands[1]
     assert verify(board).faults == []
 
 
 def test_replacing_takes_an_old_attestation_away(saved: Path, placed: Path, board: Path) -> None:
-    reproduce(placed)
+    reproduce(placed, witness=LAB)
     assert submit(saved, board, Submission(replace=True)).attestation is None
     assert sorted(contents(board)) == [
         f"char-ngrams/1/mini.{end}" for end in ("json", "lenient.parquet", "paragraph.parquet", "ranks.parquet")
@@ -68,7 +100,7 @@ def test_another_encoder_is_not_the_same(placed: Path, tmp_path: Path) -> None:
 
 
 def test_a_wide_tolerance_attests_nothing(placed: Path) -> None:
-    done = run("reproduce", str(placed), "--tolerance", "0.5")
+    done = run("reproduce", str(placed), "--tolerance", "0.5", "--by", "the lab")
     assert done.code == 0
     assert "wider than the leaderboard's: no attestation was written" in done.out
     assert not placed.with_name("mini.reproduced.json").exists()
@@ -138,7 +170,7 @@ def test_baselines_are_run_again(bounds: list[Record], tmp_path: Path) -> None:
         path = save_record(found, tmp_path / found.model.name / "mini.json")
         done = reproduce(path)
         assert done.within
-        assert done.attestation.found.identical == 2904
+        assert done.found.identical == 2904
 
 
 def test_options_of_the_record_are_used(tmp_path: Path) -> None:
@@ -149,50 +181,173 @@ def test_options_of_the_record_are_used(tmp_path: Path) -> None:
         path,
         lambda data: data["provenance"].update(arguments={"model": "char-ngrams", "candidate_prompt": "sentence: "}),
     )
-    assert reproduce(path).attestation.found.identical == 2904
+    assert reproduce(path).found.identical == 2904
     edit(path, lambda data: data["provenance"].update(arguments={"model": "char-ngrams"}))
-    assert reproduce(path).attestation.found.identical < 2904
+    assert reproduce(path).found.identical < 2904
+
+
+def _later(data: dict) -> None:
+    data["date"] = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
 
 
 BAD = {
     "no form": (lambda data: data.pop("date"), "is no attestation: date: Field required"),
-    "another record": (lambda data: data.update(record_digest="0" * 64), "is about another record"),
+    "an older form": (lambda data: data.update(attestation_version=1), "is of an older form, which names nobody"),
+    "nobody": (lambda data: data.update(by=" "), "names nobody who ran the encoder"),
+    "another record": (lambda data: data.update(record_digest="0" * 64), "covers another record"),
+    "another model": (lambda data: data["identity"].update(name="other"), "name was char-ngrams, is other"),
+    "another digest": (
+        lambda data: data["identity"].update(digest="0" * 64),
+        "is of another encoder than the record's",
+    ),
+    "another kind": (lambda data: data["identity"].update(kind="python"), "kind was builtin, is python"),
+    "2999": (lambda data: data.update(date="2999-01-01"), "has an impossible date; found 2999-01-01"),
+    "tomorrow": (_later, "has an impossible date"),
+    "before the record": (lambda data: data.update(date="2020-01-01"), "has an impossible date"),
+    "no day": (lambda data: data.update(date="2026-13-01"), "is no attestation: date"),
     "wide": (lambda data: data["tolerance"].update(moved_share=0.5), "is wider than the leaderboard's"),
     "wide scores": (lambda data: data["tolerance"].update(score_difference=0.5), "is wider than the leaderboard's"),
     "moved": (lambda data: data["found"].update(moved=2904, identical=0), "contradict its digest"),
+    "the same ranks, other scores": (
+        lambda data: data["found"].update(max_score_difference=0.0005),
+        "contradict its digest",
+    ),
     "not kept": (
         lambda data: data.update(reproduced_ranks="0" * 64, found={**data["found"], "identical": 0, "moved": 100}),
         "is not within its tolerance",
     ),
     "fewer": (lambda data: data["found"].update(relevants=1, identical=1), "are not possible"),
     "negative": (lambda data: data["found"].update(max_score_difference=-1.0), "are not possible"),
+    "a key without a signature": (lambda data: data.update(key="RWQ"), "there is no file char-ngrams/1/mini.rep"),
 }
 
 
+@pytest.fixture(scope="module")
+def attested(record: Record, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A board with one record that was reproduced."""
+    folder = tmp_path_factory.mktemp("attested")
+    placed = submit(save_record(record, folder / "one" / "mini.json"), folder / "board").record
+    assert reproduce(placed, witness=LAB).written is not None
+    return folder / "board"
+
+
 @pytest.mark.parametrize("name", BAD)
-def test_bad_attestations(name: str, placed: Path, board: Path) -> None:
-    reproduce(placed)
+def test_bad_attestations(name: str, attested: Path, board: Path) -> None:
+    shutil.copytree(attested, board)
     change, message = BAD[name]
-    edit(placed.with_name("mini.reproduced.json"), change)
-    (fault,) = verify(board).faults
-    assert fault.path == "char-ngrams/1/mini.json"
-    assert message in fault.text
+    path = board / "char-ngrams/1/mini.json"
+    edit(path.with_name("mini.reproduced.json"), change)
+    with pytest.raises(RecordError) as raised:
+        load_attestation(path.with_name("mini.reproduced.json"), load_record(path))
+    assert message in one_line(raised.value, board)
+    if name == "another model":
+        (fault,) = verify(board).faults
+        assert (fault.path, message in fault.text) == ("char-ngrams/1/mini.json", True)
 
 
-def test_an_attestation_of_other_ranks(placed: Path) -> None:
-    reproduce(placed)
-    edit_ranks(placed, lambda ranks: ranks.gt.__setitem__((0, 0), ranks.gt[0, 0] + 1))
-    with pytest.raises(RecordError, match="is about another record"):
-        load_attestation(placed.with_name("mini.reproduced.json"), load_record(placed))
+# what an attestation covers: every part of a record, also what does not follow from its ranks
+CHANGED = {
+    "arguments": lambda data: data["provenance"]["arguments"].update(query_prompt="query: "),
+    "exposure": lambda data: data.update(exposure={"level": "none declared", "declared_by": "submitter"}),
+    "a warning": lambda data: data["warnings"].append("trained on nothing"),
+    "training": lambda data: data.update(training={"recipe": "secret"}),
+    "hardware": lambda data: data["provenance"]["hardware"].update(machine="quantum"),
+    "an interval": lambda data: data["scores"]["multilingual"]["map"]["interval"].update(low=0.0),
+    "ranks under another rule": lambda data: data["relevance"]["lenient"]["ranks_file"].update(digest="0" * 64),
+    "ranks": lambda data: data["ranks_file"].update(digest="0" * 64),
+}
 
 
-def test_the_file_names_no_local_path(saved: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", CHANGED)
+def test_an_attestation_covers_the_whole_record(name: str, attested: Path, board: Path) -> None:
+    shutil.copytree(attested, board)
+    path = board / "char-ngrams/1/mini.json"
+    edit(path, CHANGED[name])
+    with pytest.raises(RecordError, match="covers another record, or this one before it was changed"):
+        load_attestation(path.with_name("mini.reproduced.json"), load_record(path))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda data: data["model"]["identity"].update(kind="run"), "cannot be reproduced"),
+        (lambda data: data["model"]["identity"].update(kind="precomputed"), "cannot be reproduced"),
+        (lambda data: data.update(run_group={"study": "ratio"}, training={"recipe": {}}), "cannot be reproduced"),
+        (lambda data: data["task"].update(partial={"limit": 3}), "part of a task cannot be reproduced"),
+        (lambda data: data["ranks_file"].update(depth=10), "only exact rankings of full depth"),
+    ],
+)
+def test_what_cannot_be_attested(change: Callable[[dict], object], message: str, attested: Path, board: Path) -> None:
+    shutil.copytree(attested, board)
+    path = board / "char-ngrams/1/mini.json"
+    edit(path, change)
+    record, beside = load_record(path), path.with_name("mini.reproduced.json")
+    identity = record.model.identity.model_dump(mode="json", exclude_none=True)
+    edit(beside, lambda data: data.update(record_digest=record_digest(record), identity=identity))
+    with pytest.raises(RecordError, match=message):
+        load_attestation(beside, record)
+
+
+def test_declaring_anew_needs_a_new_attestation(saved: Path, board: Path) -> None:
+    reproduce(saved, witness=LAB)
+    with pytest.raises(RecordError, match="before it was changed"):
+        submit(saved, board, Submission(exposure="same source", exposure_note="the model card"))
+    assert not board.exists()
+
+
+def test_another_encoder_with_the_same_ranks(saved: Path, tmp_path: Path) -> None:
     code = tmp_path / "same.py"
     code.write_text("from xqr_bench.encode.char_ngrams import CharNgrams as Same\n", encoding="utf-8")
-    done = reproduce(saved, again=Rerun(model=f"{code}:Same"))
-    made = read_json(done.written)
-    assert made["model"] == "same.py:Same"
-    assert str(tmp_path) not in done.written.read_text(encoding="utf-8")
+    done = reproduce(saved, again=Rerun(model=f"{code}:Same"), witness=LAB)
+    assert done.within
+    assert done.written is None
+    assert "is not the encoder that the record names" in done.why_not
+
+
+def test_signatures(attested: Path, board: Path, tmp_path: Path) -> None:
+    minisign = pytest.importorskip("minisign", reason="needs py-minisign: pip install 'xqr-bench[sign]'")
+    shutil.copytree(attested, board)
+    placed = board / "char-ngrams/1/mini.json"
+    keys = minisign.KeyPair.generate()
+    key = tmp_path / "lab.key"
+    key.write_bytes(bytes(keys.secret_key) + b"\n")
+    done = run("reproduce", str(placed), "--by", "the lab", "--sign", str(key))
+    assert done.code == 0, done.err
+    beside, signature = placed.with_name("mini.reproduced.json"), placed.with_name("mini.reproduced.json.minisig")
+    keys.public_key.verify(beside.read_bytes(), minisign.Signature.from_file(signature))  # as anybody does
+    public = keys.public_key.to_base64().decode()
+    done = run("leaderboard", "verify", str(board))
+    assert done.code == 0
+    assert f"reproduced by the lab (signed with the key {public}): 1" in done.out
+    # it goes along with a submission, and away with the next
+    moved = submit(placed, tmp_path / "other")
+    assert signature.read_bytes() == moved.attestation.with_name(signature.name).read_bytes()
+    assert signature.name in moved.commands[1]
+    own = read_json(beside)
+    own["key"] = minisign.KeyPair.generate().public_key.to_base64().decode()
+    for text, message in (
+        (beside.read_text(encoding="utf-8").replace("the lab", "the Lab"), "is no signature of mini.reproduced.json"),
+        (json.dumps(own), "is no signature of mini.reproduced.json"),
+        (json.dumps({**own, "key": "no key"}), "is no signature of mini.reproduced.json"),
+        (json.dumps({name: value for name, value in own.items() if name != "key"}), "names no key, yet there is"),
+    ):
+        beside.write_text(text, encoding="utf-8")
+        with pytest.raises(RecordError, match=message):
+            load_attestation(beside, load_record(placed))
+    beside.unlink()
+    assert any("there is no file char-ngrams/1/mini.reproduced.json" in fault.text for fault in verify(board).faults)
+    assert run("reproduce", str(placed), "--by", "x", "--sign", str(tmp_path / "no.key")).code == 1
+    assert "without --by" in run("reproduce", str(placed), "--sign", str(key)).err
+
+
+def test_a_signature_that_cannot_be_checked(attested: Path, board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(attested, board)
+    monkeypatch.setitem(sys.modules, "minisign", None)
+    beside = board / "char-ngrams/1/mini.reproduced.json"
+    edit(beside, lambda data: data.update(key="RWQ"))
+    beside.with_name("mini.reproduced.json.minisig").write_text("untrusted", encoding="utf-8")
+    (fault,) = verify(board).faults
+    assert "signatures need the package py-minisign" in fault.text
 
 
 def test_a_record_of_a_sweep_names_the_sweep(saved: Path, board: Path) -> None:

@@ -72,7 +72,7 @@ def test_made_again(centered: Record, removed: Record, bitext: Path, tmp_path: P
     for record in (centered, removed):
         done = reproduce(place(record, tmp_path))
         assert done.within
-        assert done.attestation.found.identical == record.ranks.n_relevants
+        assert done.found.identical == record.ranks.n_relevants
     moved = tmp_path / "elsewhere"
     shutil.copytree(bitext, moved)
     path = place(removed, tmp_path)

@@ -57,7 +57,7 @@ def small_board() -> Leaderboard:
         rows[0],
         status="reproduced",
         attestation=AttestationSummary(
-            date="2026-01-02", relevants=2904, share_moved=0.0, max_score_difference=1e-7, file="a.json"
+            by="the lab", date="2026-01-02", relevants=2904, share_moved=0.0, max_score_difference=1e-7, file="a.json"
         ),
     )
     for place, name in enumerate(HOSTILE):

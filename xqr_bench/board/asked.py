@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from xqr_bench.core.errors import UnknownNameError
+from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.options import Option
 from xqr_bench.core.types import CROSS_LINGUAL, MAIN_METRIC, MULTILINGUAL, SETTINGS
 
@@ -45,6 +45,26 @@ class Rerun:
     model: str | None = None
     task: Annotated[str | None, Option(metavar="FILE")] = None
     transform_from: Annotated[Path | None, Option(metavar="DIR")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Witness:
+    """Who attests that the encoder was run again.
+
+    Attributes:
+        by: Your name, or your organisation's. Without it the ranks are compared, and no attestation is written.
+        sign: Secret key of minisign to sign the attestation with; needs pip install 'xqr-bench[sign]'.
+
+    Raises:
+        UsageError: a key without a name.
+    """
+
+    by: str | None = None
+    sign: Annotated[Path | None, Option(metavar="KEYFILE")] = None
+
+    def __post_init__(self) -> None:
+        if self.sign is not None and self.by is None:
+            raise UsageError("--sign without --by", remedy="name yourself: --by NAME")
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ RECORD_SUFFIX = ".json"
 RANKS_SUFFIX = ".ranks.parquet"
 RELEVANCE_SUFFIXES = {name: f".{name}.parquet" for name in VARIANTS}
 ATTESTATION_SUFFIX = ".reproduced.json"
+SIGNATURE_SUFFIX = ".minisig"
 PUBLISHED = "published"
 STUDIES = "studies"
 RATIOS = PurePosixPath(STUDIES, "ratio", "ratios.json")
@@ -153,6 +154,11 @@ def attestation_path(record: Path) -> Path:
     return record.with_suffix(ATTESTATION_SUFFIX)
 
 
+def signature_path(attestation: Path) -> Path:
+    """The signature that belongs to an attestation's path."""
+    return attestation.with_name(attestation.name + SIGNATURE_SUFFIX)
+
+
 def is_record(path: Path) -> bool:
     """Whether a file below a version folder is a record by its name."""
     return path.name.endswith(RECORD_SUFFIX) and not path.name.endswith(ATTESTATION_SUFFIX)
@@ -194,7 +200,8 @@ def strange_files(folder: Path) -> Iterator[tuple[Path, str]]:
 
 def _belongs(path: Path) -> bool:
     """Whether the file is a record, or stands beside the record it belongs to."""
-    for suffix in (RANKS_SUFFIX, *RELEVANCE_SUFFIXES.values(), ATTESTATION_SUFFIX):
+    signature = ATTESTATION_SUFFIX + SIGNATURE_SUFFIX
+    for suffix in (RANKS_SUFFIX, *RELEVANCE_SUFFIXES.values(), ATTESTATION_SUFFIX, signature):
         if path.name.endswith(suffix):
             return path.with_name(path.name.removesuffix(suffix) + RECORD_SUFFIX).is_file()
     return is_record(path)

@@ -12,6 +12,11 @@ from xqr_bench.record.exposure import Exposure
 from xqr_bench.record.model import schema_text
 
 LEADERBOARD_VERSION = 1
+DECLARED = (
+    "declared by the submitters, not proved: the model and its identity, training, exposure, transform, warnings, "
+    "diagnostics and provenance"
+)
+"""What of a row no rank can prove."""
 Status = Literal["published", "recomputed", "reproduced"]
 Kind = Literal["encoder", "run", "baseline", "floor", "ceiling"]
 ExposureClass = Literal["unexposed", "unknown", "exposed"]
@@ -163,9 +168,11 @@ class Reproduce(_Part):
 
 
 class AttestationSummary(_Part):
-    """What a reproduction found."""
+    """What a reproduction found: the statement of whoever ran it."""
 
+    by: str = Field(description="who ran the encoder again, as they name themselves: untrusted text")
     date: str
+    key: str | None = Field(default=None, description="minisign public key it is signed with; absent: unsigned")
     relevants: int
     share_moved: float = Field(description="share of the relevants whose rank moved beyond the tolerance")
     max_score_difference: float

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,22 +10,28 @@ from typing import NamedTuple
 
 import numpy as np
 
-from xqr_bench.board.asked import Rerun
-from xqr_bench.board.check import load_with_ranks
-from xqr_bench.board.files import MAX_RECORD, attestation_path, check_file, max_ranks, read_json, short_path
-from xqr_bench.board.row import study_command
-from xqr_bench.board.submissions import (
+from xqr_bench.board.asked import Rerun, Witness
+from xqr_bench.board.attestation import (
     MOVED_SHARE,
     RANK_SLACK,
     RANK_SLACK_SHARE,
     SCORE_DIFFERENCE,
+    WITHOUT_ENCODER,
     Attestation,
     Differences,
     Tolerance,
+    check_named,
+    identity_differences,
+    public_key,
     record_digest,
+    refuse_unrepeatable,
+    secret_key,
+    write_attestation,
 )
+from xqr_bench.board.check import load_with_ranks
+from xqr_bench.board.files import MAX_RECORD, attestation_path, check_file, max_ranks, read_json
+from xqr_bench.board.row import study_command
 from xqr_bench.core.errors import RecordError, UsageError
-from xqr_bench.core.files import write_text
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import FloatArray, Ranks
 from xqr_bench.encode import EncoderOptions, load_encoder
@@ -42,30 +47,34 @@ from xqr_bench.record.store import file_beside
 from xqr_bench.tasks import Selection, load_spec
 from xqr_bench.tasks.spec import load_shipped
 
-_WITHOUT_ENCODER = {"precomputed": "precomputed vectors", "run": "a ranking made elsewhere"}
-
 
 class Reproduced(NamedTuple):
     """What came out."""
 
-    attestation: Attestation
-    within: bool
+    found: Differences
+    tolerance: Tolerance
+    identity: list[str]
+    """What differs between the encoder that was run and the record's."""
     written: Path | None
-    """The attestation file; None when the tolerance was not kept, or is wider than the leaderboard's."""
+    """The attestation file, where one was written."""
+    why_not: str | None
+    """Why none was written."""
+
+    @property
+    def within(self) -> bool:
+        """Whether the tolerance was kept."""
+        return self.found.within(self.tolerance)
 
     def summary(self) -> list[str]:
         """Lines that tell how the two evaluations differ."""
-        differ, allowed = self.attestation.found, self.attestation.tolerance
+        differ, allowed = self.found, self.tolerance
         return [
             f"{differ.identical:,} of {differ.relevants:,} relevants have the same counts",
             f"{differ.moved:,} ({differ.moved_share:.2%}; allowed {allowed.moved_share:.2%}) moved by more than "
             "1 + 1% of their rank",
             f"greatest difference of a macro score: {differ.max_score_difference:.2g} ({differ.largest}; allowed "
             f"{allowed.score_difference:g})",
-            *(
-                f"identity: {name} was {there}, is {now}"
-                for name, (there, now) in self.attestation.identity_differences.items()
-            ),
+            *(f"identity: {difference}" for difference in self.identity),
         ]
 
 
@@ -75,11 +84,13 @@ def reproduce(
     tolerance: Tolerance | None = None,
     options: EncoderOptions | None = None,
     again: Rerun | None = None,
+    witness: Witness | None = None,
     observe: Observer | None = None,
 ) -> Reproduced:
     """Run the encoder again with the arguments of the record, and compare the ranks.
 
-    When they agree within the leaderboard's tolerance or a narrower one, an attestation is written beside the record.
+    When they agree within the leaderboard's tolerance or a narrower one, what was run is what the record names, and
+    somebody is named who ran it, an attestation is written beside the record.
 
     Args:
         path: the record, with its ranks beside it.
@@ -87,6 +98,7 @@ def reproduce(
         options: device, batch size, leave to run remote code, and arguments for the model in place of the record's;
             the rest comes from the record.
         again: what the record alone does not say.
+        witness: who attests it; default: nobody.
         observe: as for `evaluate`.
 
     Raises:
@@ -96,7 +108,10 @@ def reproduce(
     path = Path(path)
     tolerance = tolerance or Tolerance()
     record = _load(path)
-    asked = again or Rerun()
+    asked, named = again or Rerun(), witness or Witness()
+    if named.by is not None:
+        check_named(named.by, "--by")
+    key = None if named.sign is None else secret_key(named.sign)
     argument = asked.model or _model(record)
     transform = _transform(record, asked.transform_from)
     name = record.task.name
@@ -107,26 +122,35 @@ def reproduce(
         select = Selection(data_dir=asked.data_dir)
         (now,) = evaluate(ranker, [spec], select=select, metrics=record.task.metrics, observe=observe)
     differences = compare(record, now)
-    there, here = (side.model.identity.model_dump(mode="json") for side in (record, now))
+    identity = identity_differences(record.model.identity, now.model.identity)
+    narrow = tolerance.moved_share <= MOVED_SHARE and tolerance.score_difference <= SCORE_DIFFERENCE
+    why_not = None
+    if not differences.within(tolerance):
+        why_not = "not reproduced within the tolerance"
+    elif not narrow:
+        why_not = "within the tolerance, which is wider than the leaderboard's"
+    elif identity:
+        why_not = "the ranks agree, but what was run is not the encoder that the record names"
+    elif named.by is None:
+        why_not = "the ranks agree, but nobody is named who ran the encoder (--by NAME)"
+    if why_not is not None or named.by is None:
+        return Reproduced(differences, tolerance, identity, None, why_not)
     versions = provenance.versions()
     made = Attestation(
+        by=named.by,
+        date=datetime.now(UTC).date(),
         record_digest=record_digest(record),
+        identity=now.model.identity,
         reproduced_ranks=now.ranks_file.digest,
         tolerance=tolerance,
         found=differences,
-        model=short_path(argument),
-        identity_differences={name: [there[name], here[name]] for name in there if there[name] != here[name]},
         hardware=now.provenance.hardware,
-        date=datetime.now(UTC).date(),
+        key=None if key is None else public_key(key),
         **{name: versions[name] for name in ("code_version", "commit", "dirty", "python", "packages")},
     )
-    within = differences.within(tolerance)
-    narrow = tolerance.moved_share <= MOVED_SHARE and tolerance.score_difference <= SCORE_DIFFERENCE
-    written = attestation_path(path) if within and narrow else None
-    if written is not None:
-        text = json.dumps(made.model_dump(mode="json"), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-        write_text(written, text)
-    return Reproduced(made, within, written)
+    written = attestation_path(path)
+    write_attestation(written, made, key)
+    return Reproduced(differences, tolerance, identity, written, None)
 
 
 def _load(path: Path) -> Result:
@@ -134,23 +158,16 @@ def _load(path: Path) -> Result:
     record = load_record(path)
     check_file(file_beside(path, record.ranks_file.file), max_ranks(record.task.name))
     record = load_with_ranks(path)
-    if record.task.partial:
-        raise RecordError("a record of a part of a task cannot be reproduced", remedy="evaluate on the whole task")
-    if record.index is not None or record.ranks_file.depth is not None:
-        raise RecordError(
-            "only exact rankings of full depth can be reproduced",
-            found="a ranking through an index, or cut at a depth",
-            remedy="evaluate without --index",
-        )
+    refuse_unrepeatable(record)
     return record
 
 
 def _model(record: Record) -> str:
     """What the record says to run."""
     identity = record.model.identity
-    if identity.kind in _WITHOUT_ENCODER:
+    if identity.kind in WITHOUT_ENCODER:
         raise RecordError(
-            f"the record was made from {_WITHOUT_ENCODER[identity.kind]}: there is no encoder to run again",
+            f"the record was made from {WITHOUT_ENCODER[identity.kind]}: there is no encoder to run again",
             remedy="name the encoder: --model MODEL",
         )
     if identity.kind == "python":
@@ -180,9 +197,9 @@ def _ranker(
         return
     encoder = load_encoder(model, _options(record, options, chosen))
     try:
-        if encoder.identity.kind in _WITHOUT_ENCODER:
+        if encoder.identity.kind in WITHOUT_ENCODER:
             raise UsageError(
-                f"{model} is {_WITHOUT_ENCODER[encoder.identity.kind]}, not an encoder that can be run again",
+                f"{model} is {WITHOUT_ENCODER[encoder.identity.kind]}, not an encoder that can be run again",
                 remedy="name the encoder: --model MODEL",
             )
         zeros = any(texts.zero_queries or texts.zero_candidates for texts in record.diagnostics.values())

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from xqr_bench.board.attestation import is_of_sweep
 from xqr_bench.board.files import attestation_path, ranks_path
 from xqr_bench.board.model import (
     AttestationSummary,
@@ -29,7 +30,7 @@ from xqr_bench.board.model import (
     Verdict,
     shortened,
 )
-from xqr_bench.board.submissions import load_attestation
+from xqr_bench.board.submissions import attestation_of
 from xqr_bench.core.options import flag
 from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, Ranks
 from xqr_bench.measure.certainty import MACRO, SEED, figures_of
@@ -207,16 +208,17 @@ def _under(info: RelevanceInfo) -> RelevanceFigures:
 
 
 def _attestation(path: Path, folder: Path, record: Record) -> AttestationSummary | None:
-    file = attestation_path(path)
-    if not file.exists():
+    made = attestation_of(path, record)
+    if made is None:
         return None
-    made = load_attestation(file, record)
     return AttestationSummary(
+        by=made.by,
         date=made.date.isoformat(),
+        key=made.key,
         relevants=made.found.relevants,
         share_moved=shortened(made.found.moved_share),
         max_score_difference=shortened(made.found.max_score_difference),
-        file=file.relative_to(folder).as_posix(),
+        file=attestation_path(path).relative_to(folder).as_posix(),
     )
 
 
@@ -268,7 +270,7 @@ def study_command(record: Record) -> str | None:
     What the record says is anybody's word: only plain values come into the command, quoted.
     """
     group, training = record.run_group or {}, record.training or {}
-    if group.get("study") != "ratio" or not isinstance(training.get("recipe"), dict):
+    if not is_of_sweep(record):
         return None
     recipe, base, alignment = training["recipe"], training.get("base"), training.get("alignment")
     statistics = alignment.get("statistics") if isinstance(alignment, dict) else None

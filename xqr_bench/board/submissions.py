@@ -1,22 +1,20 @@
-"""What stands in the leaderboard folder: submissions, put there and checked, attestations, and figures from papers."""
+"""What stands in the leaderboard folder: submissions, put there and checked, and figures from papers."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shlex
 import tempfile
+from collections import Counter
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xqr_bench.board.asked import Submission
+from xqr_bench.board.attestation import Attestation, load_attestation
 from xqr_bench.board.check import board_tasks, check_submission
 from xqr_bench.board.files import (
-    MAX_NOTE,
     MAX_RECORD,
     PUBLISHED,
     RATIOS,
@@ -29,6 +27,7 @@ from xqr_bench.board.files import (
     record_paths,
     record_place,
     relevance_paths,
+    signature_path,
     strange_files,
 )
 from xqr_bench.board.model import Bias, PublishedRow, SettingFigures, Source
@@ -38,121 +37,11 @@ from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
 from xqr_bench.core.files import write_text
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.printable import shown_line
-from xqr_bench.core.strict_json import first_fault
 from xqr_bench.core.types import SETTINGS
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Figure
 from xqr_bench.record import Record, Result, save_record
 from xqr_bench.record.exposure import Exposure, Level, default_exposure, read_declaration
-
-# What a reproduction found, beside the record it is about.
-
-MOVED_SHARE = 0.01
-SCORE_DIFFERENCE = 0.001
-RANK_SLACK = 1.0
-RANK_SLACK_SHARE = 0.01
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Tolerance(_Part):
-    """When two evaluations count as the same.
-
-    A relevant has moved when its rank in the whole pool (the mean over the order of ties) differs by more than
-    1 + 1% of its rank: scores of another machine differ in the last bits, and far down the pool, where scores lie
-    close together, that moves most ranks by a little.
-    """
-
-    moved_share: float = Field(default=MOVED_SHARE, description="at most this share of the relevants has moved")
-    score_difference: float = Field(default=SCORE_DIFFERENCE, description="at most this much in any macro score")
-
-
-class Differences(_Part):
-    """How two evaluations differ."""
-
-    relevants: int
-    identical: int = Field(description="relevants whose counts are all the same")
-    moved: int
-    max_score_difference: float
-    largest: str = Field(description="the setting and metric of the greatest difference")
-
-    @property
-    def moved_share(self) -> float:
-        """Share of the relevants that have moved."""
-        return self.moved / self.relevants if self.relevants else 0.0
-
-    def within(self, tolerance: Tolerance) -> bool:
-        """Whether the difference is tolerable."""
-        return self.moved_share <= tolerance.moved_share and self.max_score_difference <= tolerance.score_difference
-
-
-class Attestation(_Part):
-    """That somebody ran the encoder again, and what came out."""
-
-    attestation_version: Literal[1] = 1
-    record_digest: str = Field(description="of the record, see record_digest")
-    reproduced_ranks: str = Field(description="digest of the new ranks")
-    tolerance: Tolerance
-    found: Differences
-    model: str = Field(description="what was run")
-    identity_differences: dict[str, Any] = Field(description="field -> [in the record, now]")
-    code_version: str
-    commit: str | None
-    dirty: bool | None
-    python: str
-    packages: dict[str, str]
-    hardware: dict[str, Any]
-    date: date
-
-
-def record_digest(record: Record) -> str:
-    """SHA-256 over what an attestation is about: task, data, model and ranks; not the provenance."""
-    facts = {
-        "task": record.task.name,
-        "files": record.task.files,
-        "model": record.model.model_dump(mode="json", exclude_none=True),
-        "ranks": record.ranks_file.digest,
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-
-
-def load_attestation(path: Path, record: Record) -> Attestation:
-    """Read an attestation and check that it is about this record and says what the status needs.
-
-    Raises:
-        RecordError: it is not, or its tolerance is wider than the leaderboard's, or was not kept.
-    """
-    data = read_json(path, MAX_NOTE)
-    remedy = "run xqr-bench reproduce again"
-    try:
-        made = Attestation.model_validate(data)
-    except ValidationError as error:
-        raise RecordError(f"{path} is no attestation: {first_fault(error)}", remedy=remedy) from None
-    if made.record_digest != record_digest(record):
-        raise RecordError(f"{path} is about another record", remedy=remedy)
-    if made.tolerance.moved_share > MOVED_SHARE or made.tolerance.score_difference > SCORE_DIFFERENCE:
-        raise RecordError(
-            f"the tolerance of {path} is wider than the leaderboard's",
-            found=f"{made.tolerance.moved_share} of the relevants, {made.tolerance.score_difference} in scores",
-            remedy=f"reproduce within {MOVED_SHARE} and {SCORE_DIFFERENCE}",
-        )
-    differ, n_relevants = made.found, record.ranks_file.n_relevants
-    exact = differ.identical == differ.relevants
-    possible = 0 <= differ.moved <= differ.relevants == n_relevants and 0 <= differ.identical <= n_relevants
-    for fault, wrong in (
-        ("the counts of {} are not possible", not possible or not differ.max_score_difference >= 0),
-        (
-            "the counts of {} contradict its digest",
-            exact != (made.reproduced_ranks == record.ranks_file.digest) or (exact and differ.moved),
-        ),
-        ("what {} found is not within its tolerance", not differ.within(made.tolerance)),
-    ):
-        if wrong:
-            raise RecordError(fault.format(path), remedy=remedy)
-    return made
-
 
 # A record -> the leaderboard folder.
 
@@ -204,9 +93,9 @@ def submit(path: Path | str, leaderboard: Path | str = "leaderboard", asked: Sub
             remedy="--replace puts this record in its place; a variant gets a name of its own: evaluate --name",
         )
     _check_sizes(record, folder, target)
-    attestation = _attestation(Path(path), target, record)
+    attested = _attestation(Path(path), target, record)
     save_record(record, target)
-    files = [target, ranks_path(target)]
+    files = [target, ranks_path(target), *attested]
     for name, file in relevance_paths(target).items():
         if name in record.relevance and record.relevance[name].ranks_file is not None:
             files.append(file)
@@ -215,11 +104,12 @@ def submit(path: Path | str, leaderboard: Path | str = "leaderboard", asked: Sub
     branch = f"submit-{target.parent.parent.name}-{target.stem}".lower()
     commands = (
         ["git", "switch", "-c", branch],
-        ["git", "add", *(file.as_posix() for file in [*files, attestation] if file is not None)],
+        ["git", "add", *(file.as_posix() for file in files)],
         ["git", "commit", "-m", f"Submit {record.model.name} on {record.task.name}"],
         ["git", "push", "-u", "origin", branch],
     )
     level = (record.exposure or default_exposure(record.model.identity.kind)).level
+    attestation = attested[0] if attested else None
     return Submitted(target, files[1], replaced, attestation, [shlex.join(command) for command in commands], level)
 
 
@@ -242,16 +132,20 @@ def _exposure(record: Record, target: Path, text: str | None, note: str | None) 
     return record.exposure
 
 
-def _attestation(source: Path, target: Path, record: Record) -> Path | None:
-    """Bring the attestation beside the record along; one of the submission that is replaced goes with it."""
+def _attestation(source: Path, target: Path, record: Record) -> list[Path]:
+    """Bring the attestation beside the record along, with its signature; those of before go."""
     own, placed = attestation_path(source), attestation_path(target)
-    if not own.exists() and not own.is_symlink():
-        placed.unlink(missing_ok=True)
-        return None
-    load_attestation(own, record)
-    if own.resolve() != placed.resolve():
-        write_text(placed, own.read_text(encoding="utf-8"))
-    return placed
+    if own.exists() or own.is_symlink():
+        load_attestation(own, record)
+    if own.resolve() == placed.resolve():
+        return [file for file in (placed, signature_path(placed)) if file.exists()]
+    written = []
+    for file, copy in ((own, placed), (signature_path(own), signature_path(placed))):
+        copy.unlink(missing_ok=True)
+        if file.exists():
+            write_text(copy, file.read_text(encoding="utf-8"))
+            written.append(copy)
+    return written
 
 
 def _refuse_links(folder: Path, target: Path) -> None:
@@ -294,6 +188,10 @@ def _check_sizes(record: Result, folder: Path, target: Path) -> None:
 
 MEAN_TOLERANCE = 0.00015
 """Means of four-digit figures differ by up to this from the printed mean."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PublishedSource(_Part):
@@ -427,6 +325,8 @@ class Verified(NamedTuple):
 
     checked: int
     faults: list[Fault]
+    reproduced: Counter[str]
+    """Who ran encoders again, signed or not -> how many records."""
 
 
 def one_line(error: XqrBenchError, folder: Path) -> str:
@@ -455,10 +355,21 @@ def check_placed(path: Path, folder: Path, *, observe: Observer | None = None, a
     ):
         if not right:
             raise RecordError(problem, found=found, remedy="use xqr-bench submit")
-    attestation = attestation_path(path)
-    if attestation.exists() or attestation.is_symlink():
-        load_attestation(attestation, record)
+    attestation_of(path, record)
     return record
+
+
+def attestation_of(path: Path, record: Record) -> Attestation | None:
+    """The attestation beside a record, checked; None where there is none.
+
+    Raises:
+        XqrBenchError: it is not in order, or a signature stands there alone.
+    """
+    attestation = attestation_path(path)
+    for file in (attestation, signature_path(attestation)):
+        if file.exists() or file.is_symlink():
+            return load_attestation(attestation, record)
+    return None
 
 
 def verify(
@@ -488,6 +399,7 @@ def verify(
         except XqrBenchError as error:
             faults.append(Fault(str(RATIOS), one_line(error, folder)))
     entries: list[Entry] = []
+    reproduced: Counter[str] = Counter()
     paths = record_paths(folder)
     for path in paths:
         try:
@@ -497,8 +409,10 @@ def verify(
             faults.append(Fault(_below(path, folder), one_line(error, folder)))
         else:
             entries.append(Entry.of(record, path.relative_to(folder).as_posix()))
+            if (made := attestation_of(path, record)) is not None:
+                reproduced[made.signer] += 1
     faults += [Fault(shown_line(path), shown_line(why)) for path, why in clashes(entries, _papers(folder)).items()]
-    return Verified(len(paths), faults)
+    return Verified(len(paths), faults, reproduced)
 
 
 def _below(path: Path, folder: Path) -> str:

@@ -85,6 +85,7 @@ def verify(folder: str, quiet: bool) -> None:
 
     Prints a line for each fault. Exit code 0 when there is none, 1 when there is one.
     """
+    from xqr_bench.board.model import DECLARED
     from xqr_bench.board.submissions import verify as verify_folder
     from xqr_bench.studies.ratio.form import load_ratios
 
@@ -95,6 +96,9 @@ def verify(folder: str, quiet: bool) -> None:
         raise SystemExit(1)
     if not quiet:
         echo(f"{done.checked} submissions are in order: all their scores follow from their ranks")
+        echo(DECLARED)
+        for signer, count in sorted(done.reproduced.items()):
+            echo(f"reproduced by {signer}: {count}")
 
 
 @leaderboard.command(short_help="Show the tables, or print the leaderboard JSON.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from xqr_bench.board.asked import Rerun
+from xqr_bench.board.asked import Rerun, Witness
 from xqr_bench.cli.printing import echo
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import Part, flag, takes
@@ -39,6 +39,7 @@ class Allowed:
 @click.argument("record", type=click.Path())
 @takes(
     again=Rerun,
+    witness=Witness,
     allowed=Allowed,
     encoder=Part(
         EncoderOptions,
@@ -47,17 +48,20 @@ class Allowed:
     ),
 )
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the attestation.")
-def reproduce(record: str, again: Rerun, allowed: Allowed, encoder: dict[str, Any], quiet: bool) -> None:
+def reproduce(
+    record: str, again: Rerun, witness: Witness, allowed: Allowed, encoder: dict[str, Any], quiet: bool
+) -> None:
     """Run the encoder of RECORD again with the record's arguments, and compare the ranks with the stored ones.
 
-    Within the leaderboard's tolerance an attestation is written beside the record: <task>.reproduced.json. Exit code
-    0 when the tolerance was kept, 1 when it was not.
+    Within the leaderboard's tolerance, and with --by NAME, an attestation is written beside the record:
+    <task>.reproduced.json says who ran which encoder when, and covers the whole record by a digest. Exit code 0 when
+    the tolerance was kept, 1 when it was not.
 
     What RECORD says never decides which code runs: Python code, a task file, code that comes with a model and
     arguments for the model are used only where you name them.
     """
+    from xqr_bench.board.attestation import MOVED_SHARE, SCORE_DIFFERENCE, Tolerance
     from xqr_bench.board.reproduce import reproduce as run_again
-    from xqr_bench.board.submissions import MOVED_SHARE, SCORE_DIFFERENCE, Tolerance
     from xqr_bench.cli.progress import RunProgress
 
     tolerance = Tolerance(
@@ -65,14 +69,16 @@ def reproduce(record: str, again: Rerun, allowed: Allowed, encoder: dict[str, An
         score_difference=SCORE_DIFFERENCE if allowed.tolerance is None else allowed.tolerance,
     )
     options = EncoderOptions(**encoder)
+    if witness.by is None and not quiet:
+        echo("the ranks are compared; --by NAME attests it too", err=True)
     with RunProgress(quiet=quiet) as observe:
-        done = run_again(record, tolerance=tolerance, options=options, again=again, observe=observe)
+        done = run_again(record, tolerance=tolerance, options=options, again=again, witness=witness, observe=observe)
     if not quiet:
         echo("\n".join(done.summary()))
     if not done.within:
-        echo(f"{record}: not reproduced within the tolerance")
+        echo(f"{record}: {done.why_not}")
         raise SystemExit(1)
     if done.written is None:
-        echo("within the tolerance, which is wider than the leaderboard's: no attestation was written")
+        echo(f"{done.why_not}: no attestation was written")
     else:
         echo(str(done.written) if quiet else f"reproduced: {done.written}")
