@@ -45,6 +45,7 @@ def records() -> dict[str, Record]:
     return {
         "full": blurred("full", (), 0.0),
         "other": evaluate("char-ngrams", "mini", options=EncoderOptions(name="org/other_1")),
+        "random": evaluate("random:1", "mini"),
         "blurred": blurred("blurred", ARTICLES, 2.0),
         "blurred-in-two": blurred("blurred-in-two", ARTICLES[:2], 3.0),
     }

@@ -21,6 +21,7 @@ from xqr_bench.measure.panel import panel, sampling_units
 from xqr_bench.measure.resampling import benjamini_hochberg, holm
 from xqr_bench.measure.scores import all_per_query
 from xqr_bench.record import Record, load_record, save_record
+from xqr_bench.report.comparison import comparison_markdown
 
 Saved = Callable[..., list[Path]]
 FEW = {"resamples": 1000}
@@ -83,7 +84,20 @@ def test_a_difference_in_two_articles_is_one_of_questions_only(saved: Saved) -> 
     mono = found.family("confirmatory")[0]
     assert mono.difference < 0
     assert mono.p_adjusted <= 0.05 < mono.p_article <= mono.p_article_adjusted
-    assert mono.verdict == "question level only"
+    assert mono.verdict == "too few articles (6) to judge by article"
+    # of three records max-T takes the place of Holm
+    (three,) = compare(saved("full", "blurred-in-two", "other"), **FEW)
+    assert next(one.verdict for one in three.family("confirmatory") if one.a == "full") == mono.verdict
+
+
+def test_six_articles_are_too_few(saved: Saved) -> None:
+    """However large a difference, p by article is at least 2^-5, and 3 x 2^-5 = .094; of its parts no more is said."""
+    (found,) = compare(saved("random", "full"), Choice(metrics=("mrr",), settings=("monolingual",)), **FEW)
+    mono, part = found.comparisons[0], found.comparisons[3]
+    assert (mono.difference > 0.6, mono.p_article, mono.p_article_adjusted) == (True, 1 / 32, 3 / 32)
+    assert (part.metric, part.p_article_adjusted) == ("mrr", 1 / 32)  # a family of one
+    assert {one.verdict for one in (mono, part)} == {"too few articles (6) to judge by article"}
+    assert found.notes[0] == "mini is a small demonstration: draw conclusions from --task xquad-r and --task mlqa-r"
 
 
 def test_shipped_records() -> None:
@@ -106,6 +120,40 @@ def test_shipped_records() -> None:
     assert close.p_adjusted < 0.01
     letters = {display.setting: dict(zip(display.records, display.letters, strict=True)) for display in four.displays}
     assert len(set(letters["multilingual"].values())) == 4
+
+
+def test_an_article_that_holds_half_of_the_spread_is_named() -> None:
+    """char-ngrams and bm25, multilingual: of 48 articles one; what is left without it, by other code."""
+    paths = [next((BOARD / SHIPPED[name]).glob("*/xquad-r.json")) for name in ("char-ngrams", "bm25")]
+    (found,) = compare(paths, Choice(metrics=("mrr",), settings=("cross-lingual",)), adjust="bh", **FEW)
+    mono, cross, multi = found.family("confirmatory")
+    assert mono.largest_article is None
+    assert cross.largest_article is None
+    assert (multi.verdict, multi.p_article_adjusted) == ("significant", pytest.approx(0.02, abs=0.01))
+    ranks = [load_record(path, ranks=True).ranks for path in paths]
+    values = [all_per_query(one, ["map"], ["multilingual"])["multilingual"]["map"].values for one in ranks]
+    articles = np.array(ranks[0].articles)
+    d = values[1] - values[0]
+    sums = {name: (d[articles == name] - d.mean()).sum() for name in set(articles)}
+    largest = max(sums, key=lambda name: abs(sums[name]))
+    assert multi.largest_article.share == pytest.approx(sums[largest] ** 2 / sum(s**2 for s in sums.values()))
+    assert 0.5 < multi.largest_article.share < 0.52
+    assert multi.largest_article.difference == pytest.approx(d[articles != largest].mean(), rel=1e-9)
+    assert multi.largest_article.p_article == 1 / 1001
+    text = comparison_markdown([found])
+    said = "one article holds 51% of the spread; without it b - a +.0108, p .0010 by article"
+    assert f"multilingual map, macro average: {said}" in text
+    assert "over 110 equal language pairs, it calls some different in 9 to 22 of 100 cases (max-T: in 3 to 4)" in text
+
+
+def test_the_worst_language_by_article() -> None:
+    """Articles resample as wholes, so the worst is less firm than over questions: Arabic of MiniLM, cross-lingual."""
+    paths = [next((BOARD / SHIPPED[name]).glob("*/xquad-r.json")) for name in ("char-ngrams", "MiniLM")]
+    (found,) = compare(paths, Choice(settings=("cross-lingual",)), **FEW)
+    arabic = found.languages[1]
+    assert arabic.worst == "ar"
+    assert arabic.worst_share["ar"] == pytest.approx(0.86, abs=0.02)
+    assert arabic.worst_share_article["ar"] == pytest.approx(0.77, abs=0.03)
 
 
 def test_the_same_seed_gives_the_same_figures(saved: Saved) -> None:
@@ -150,6 +198,7 @@ def test_worst_languages_and_power(saved: Saved) -> None:
     record = load_record(paths[0])
     for one in found.languages:
         assert sum(one.worst_share.values()) == pytest.approx(1)
+        assert sum(one.worst_share_article.values()) == pytest.approx(1)
         assert one.values[one.worst] == min(one.values.values())
         if one.record == "full":
             stored = record.scores[one.setting].by_query_language

@@ -32,7 +32,9 @@ def test_the_tables_fit(records: Path) -> None:
         "500 resamples, seed 0",
     ):
         assert words in done.out, words
-    assert re.search(r"significant|question level|distinguishable", done.out)
+    assert re.search(r"articles \(6\)|distinguishable", done.out)
+    assert "Too few articles (6) to judge by article: the least p of 6 articles is 2^(1-6) = .0312" in done.out
+    assert "! mini is a small demonstration: draw conclusions from --task xquad-r" in done.out
 
 
 def test_more_than_two(records: Path) -> None:

@@ -130,3 +130,21 @@ def test_gaps_to_english(record: Record) -> None:
 )
 def test_verdict(p: float, p_article: float, says: str) -> None:
     assert verdict(p, p_article) == says
+
+
+@pytest.mark.parametrize(
+    ("p_article", "n_articles", "family", "says"),
+    [
+        (0.0938, 6, 3, "too few articles"),  # 2^-5 x 3 = .0938
+        (0.06, 6, 1, "question level only"),  # 2^-5 = .0312
+        (0.06, 7, 3, "question level only"),  # 2^-6 x 3 = .0469
+        (0.06, 7, 4, "too few articles"),
+        (1.0, 1, 1, "too few articles"),
+        (0.04, 6, 18, "significant"),  # max-T adjusts by less than the number
+        (0.06, 48, 110, "question level only"),
+    ],
+)
+def test_too_few_articles(p_article: float, n_articles: int, family: int, says: str) -> None:
+    """The least p of G articles is 2^(1-G); where that times the family exceeds .05, articles cannot judge."""
+    assert verdict(0.01, p_article, n_articles, family) == says
+    assert verdict(0.06, p_article, n_articles, family) == "not significant"

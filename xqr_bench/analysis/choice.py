@@ -24,6 +24,14 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Without(_Frozen):
+    """An article that holds half of the spread of a difference or more, and the difference without its questions."""
+
+    share: float
+    difference: float = Field(description="b - a on the questions of the other articles")
+    p_article: float = Field(description="of that difference, not adjusted")
+
+
 class Comparison(_Frozen):
     """One figure of two records, b minus a."""
 
@@ -50,7 +58,12 @@ class Comparison(_Frozen):
     p_adjusted: float
     p_article_adjusted: float = Field(description="p_article adjusted in the same way")
     adjustment: str = Field(description="how p_adjusted was made from p, and over what")
-    verdict: str = Field(description="significant, question level only, or not distinguishable")
+    verdict: str = Field(
+        description="significant, question level only, too few articles (G) to judge by article, or not distinguishable"
+    )
+    largest_article: Without | None = Field(
+        default=None, description="the article that holds half of the spread or more; no part of the verdict"
+    )
     n_questions: int
     n_articles: int
     seed: int
@@ -105,21 +118,24 @@ class WorstLanguage(_Frozen):
     metric: str
     worst: str
     values: dict[str, float]
-    worst_share: dict[str, float] = Field(description="language -> share of resamples in which it is the worst")
+    worst_share: dict[str, float] = Field(
+        description="language -> share of resamples of questions in which it is the worst"
+    )
+    worst_share_article: dict[str, float] = Field(description="the same of articles")
     spread: float = Field(description="highest minus lowest")
     deviation: float = Field(description="standard deviation over languages")
 
 
 class Detectable(_Frozen):
-    """The smallest true difference that one test of two such records finds with the given power."""
+    """The smallest true difference of two such records that one unadjusted t-test finds with the given power."""
 
     task: str
     a: str
     b: str
     setting: str
     metric: str
-    question: float | None = Field(description="for the test by question; null where the records do not differ at all")
-    article: float | None = Field(description="for the test by article")
+    question: float | None = Field(description="by question; null where the records do not differ at all")
+    article: float | None = Field(description="by article")
     power: float
     alpha: float
 

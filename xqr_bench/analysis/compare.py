@@ -26,6 +26,7 @@ from xqr_bench.analysis.choice import (
     GroupFigure,
     RecordLabel,
     TaskComparison,
+    Without,
     WorstLanguage,
     cells_of,
     check_names,
@@ -36,7 +37,7 @@ from xqr_bench.core.types import CROSS_LINGUAL, MAIN_METRIC, MONOLINGUAL, MULTIL
 from xqr_bench.measure.certainty import GAP, MACRO, FigureName, figures_of, interval_figures
 from xqr_bench.measure.linear import ALPHA, POWER, detectable_differences, joined, linearise
 from xqr_bench.measure.metrics import parse_metric
-from xqr_bench.measure.paired import NOT_SIGNIFICANT, PairTest, confirm, verdict
+from xqr_bench.measure.paired import NOT_SIGNIFICANT, SIGNIFICANT, TOO_FEW, PairTest, confirm
 from xqr_bench.measure.resampling import RESAMPLES, benjamini_hochberg, bootstrap
 from xqr_bench.measure.tukey import Tukey, compact_letters, tukey_hsd
 
@@ -92,13 +93,17 @@ def worst_languages(compared: Compared, cells: Cells) -> list[WorstLanguage]:
         figures = figures_of(
             values, compared.units, parts=["by_query_language"], metrics=metrics, settings=cells.settings
         )
-        resampled = bootstrap(list(figures.values()), compared.generator).values if figures else ()
-        for ((setting, metric), (panel, contrasts)), replicates in zip(figures.items(), resampled, strict=True):
+        if not figures:
+            continue
+        of_articles = [(panel.by_article(compared.units), contrasts) for panel, contrasts in figures.values()]
+        resampled = [bootstrap(units, compared.generator).values for units in (list(figures.values()), of_articles)]
+        for ((setting, metric), (panel, contrasts)), drawn, by_article in zip(figures.items(), *resampled, strict=True):
             estimates = dict(zip((name.key for name in contrasts.labels), contrasts.apply(panel.estimate), strict=True))
             if len(estimates) > 1:
                 names: dict[str, Any] = {"task": compared.info.name, "record": side.label}
                 names |= {"setting": setting, "metric": metric}
-                result.append(WorstLanguage(**names, **language_spread(estimates, replicates)))
+                names |= language_spread(estimates, drawn)
+                result.append(WorstLanguage(**names, worst_share_article=worst_shares(list(estimates), by_article)))
     return result
 
 
@@ -114,15 +119,19 @@ def language_spread(estimates: Mapping[str, float], replicates: FloatArray) -> d
         replicates: the same under resampled questions, `[resamples, languages]`.
     """
     values = np.array(list(estimates.values()))
-    lowest = replicates == replicates.min(axis=1, keepdims=True)
-    shares = (lowest / lowest.sum(axis=1, keepdims=True)).mean(axis=0)  # 1/t each where t languages tie
     return {
         "worst": list(estimates)[int(np.argmin(values))],
         "values": {name: float(value) for name, value in estimates.items()},
-        "worst_share": dict(zip(estimates, shares.tolist(), strict=True)),
+        "worst_share": worst_shares(list(estimates), replicates),
         "spread": float(values.max() - values.min()),
         "deviation": float(values.std()),
     }
+
+
+def worst_shares(languages: Sequence[str], replicates: FloatArray) -> dict[str, float]:
+    """Language -> share of the resamples in which it is the worst; 1/t each where t tie."""
+    lowest = replicates == replicates.min(axis=1, keepdims=True)
+    return dict(zip(languages, (lowest / lowest.sum(axis=1, keepdims=True)).mean(axis=0).tolist(), strict=True))
 
 
 def power(compared: Compared, choice: Choice) -> list[Detectable]:
@@ -202,7 +211,7 @@ def confirmatory(compared: Compared) -> tuple[list[Comparison], dict[str, Tukey]
         more = {}
         if (test := tukey.get(one.result.label.setting)) is not None:
             more = {"p_tukey": float(test.p[one.a, one.b]), "p_article_tukey": float(test.p_article[one.a, one.b])}
-        comparisons.append(_comparison(compared, one, CONFIRMATORY_FAMILY, adjustment, **more))
+        comparisons.append(_comparison(compared, one, len(tested), CONFIRMATORY_FAMILY, adjustment, **more))
     return comparisons, tukey
 
 
@@ -220,16 +229,36 @@ def exploratory(compared: Compared, cells: Cells, adjust: str) -> list[Compariso
         adjusted = list(zip(*(benjamini_hochberg(level).tolist() for level in levels), strict=True))
         adjustment = f"Benjamini-Hochberg {over}"
     return [
-        _comparison(compared, PairTest(*one, *p), EXPLORATORY_FAMILY, adjustment)
+        _comparison(compared, PairTest(*one, *p), len(results), EXPLORATORY_FAMILY, adjustment)
         for one, p in zip(results, adjusted, strict=True)
+    ]
+
+
+def too_few(n_articles: int) -> str:
+    """The verdict where no p by article could be small enough."""
+    return f"{TOO_FEW} ({n_articles}) to judge by article"
+
+
+def parts_as_wholes(main: Sequence[Comparison], parts: Sequence[Comparison]) -> list[Comparison]:
+    """The exploratory cells; none is called different where there are too few articles to say so of the pair itself.
+
+    The confirmatory family of a pair may need more articles than a smaller family of its parts.
+    """
+    unjudged = {(one.a, one.b) for one in main if one.verdict.startswith(TOO_FEW)}
+    return [
+        one.model_copy(update={"verdict": too_few(one.n_articles)})
+        if one.verdict == SIGNIFICANT and (one.a, one.b) in unjudged
+        else one
+        for one in parts
     ]
 
 
 _SAME = ("difference", "interval", "article_interval", "effect_size", "p", "p_article", "n_questions", "n_articles")
 
 
-def _comparison(compared: Compared, test: PairTest, family: str, adjustment: str, **more: Any) -> Comparison:
-    result, word = test.result, verdict(test.p_adjusted, test.p_article_adjusted)
+def _comparison(compared: Compared, test: PairTest, size: int, family: str, adjustment: str, **more: Any) -> Comparison:
+    """One figure of a family of this size."""
+    result, word = test.result, test.verdict(size)
     return Comparison(
         task=compared.info.name,
         a=compared.sides[test.a].label,
@@ -243,7 +272,8 @@ def _comparison(compared: Compared, test: PairTest, family: str, adjustment: str
         p_adjusted=test.p_adjusted,
         p_article_adjusted=test.p_article_adjusted,
         adjustment=adjustment,
-        verdict=NOT_DISTINGUISHABLE if word == NOT_SIGNIFICANT else word,
+        verdict={NOT_SIGNIFICANT: NOT_DISTINGUISHABLE, TOO_FEW: too_few(result.n_articles)}.get(word, word),
+        largest_article=None if result.largest is None else Without(**result.largest._asdict()),
         seed=compared.seed,
         resamples=result.resamples,
         **{name: getattr(result, name) for name in _SAME},
@@ -319,7 +349,7 @@ def _compare_task(
         notes.append(f"no confirmatory family: not every record holds {MAIN_METRIC}")
     # with more than two records the groups are shown for each record, and tested only when asked for
     tested = choice.explicit or not many
-    more = exploratory(compared, cells, adjust or (BH if many else MAX_T)) if tested else []
+    more = parts_as_wholes(main, exploratory(compared, cells, adjust or (BH if many else MAX_T))) if tested else []
     if not main and not more:
         raise UsageError(f"{info.name}: nothing is left to compare", found="; ".join(notes) or None)
     if choice.explicit and not more:
@@ -356,7 +386,7 @@ def _compare_task(
         groups=() if tested else tuple(group_figures(compared, cells)),
         languages=tuple(worst_languages(compared, cells)),
         power=tuple(power(compared, choice)),
-        notes=(*notes, *reading_notes(sides)),
+        notes=(*([info.demonstration_note] if info.demonstration else []), *notes, *reading_notes(sides)),
         seed=seed,
         resamples=resamples,
     )

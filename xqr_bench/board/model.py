@@ -20,7 +20,7 @@ DECLARED = (
 Status = Literal["published", "recomputed", "reproduced"]
 Kind = Literal["encoder", "run", "baseline", "floor", "ceiling"]
 ExposureClass = Literal["unexposed", "unknown", "exposed"]
-Verdict = Literal["best", "not below the best", "question level only", "below the best"]
+Verdict = Literal["best", "not below the best", "question level only", "too few articles", "below the best"]
 
 
 class _Part(BaseModel):

@@ -37,7 +37,14 @@ from xqr_bench.measure.certainty import MACRO, SEED, figures_of
 from xqr_bench.measure.linear import ALPHA
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.metrics.per_query import PerQuery
-from xqr_bench.measure.paired import NOT_SIGNIFICANT, QUESTION_ONLY, SIGNIFICANT, compare_pairs, confirm, verdict
+from xqr_bench.measure.paired import (
+    NOT_SIGNIFICANT,
+    QUESTION_ONLY,
+    SIGNIFICANT,
+    TOO_FEW,
+    compare_pairs,
+    confirm,
+)
 from xqr_bench.measure.panel import sampling_units, shared_units
 from xqr_bench.measure.resampling import RESAMPLES
 from xqr_bench.measure.scores import SettingScores, all_per_query
@@ -302,12 +309,14 @@ TESTS = Tests(
         "Within one task and protocol: every pair of rows in every setting, by question (one random sign a question) "
         "and by article (studentised bootstrap), adjusted over all of them by step-down max-T (of two rows by Holm "
         "over the settings). A row is below the best when both adjusted p reach alpha; when only the one by question "
-        "does it is 'question level only' and counts as tied."
+        "does it is 'question level only' and counts as tied; 'too few articles' where 2^(1 - articles) times the "
+        "number of tests exceeds alpha."
     ),
 )
 _VERDICTS: dict[str, Verdict] = {
     SIGNIFICANT: "below the best",
     QUESTION_ONLY: "question level only",
+    TOO_FEW: "too few articles",
     NOT_SIGNIFICANT: "not below the best",
 }
 Standings = dict[str, dict[str, Standing]]  # setting -> metric -> standing
@@ -327,18 +336,16 @@ def standings(contestants: Mapping[str, Ranks], settings: Sequence[str]) -> dict
     values = [all_per_query(contestants[name], [MAIN_METRIC], settings) for name in names]
     units = shared_units(sampling_units(contestants[name]) for name in names)
     sides = [figures_of(of_record, units, parts=(MACRO,)) for of_record in values]
-    tests = {
-        (one.result.label.setting, one.a, one.b): (one.p_adjusted, one.p_article_adjusted)
-        for one in confirm(compare_pairs(sides, units, SEED, together=True, intervals=False))
-    }
+    tested = confirm(compare_pairs(sides, units, SEED, together=True, intervals=False))
+    tests = {(one.result.label.setting, one.a, one.b): one for one in tested}
     result: dict[str, Standings] = {name: {} for name in names}
     for setting in settings:
         means = np.array([_macro_average(of_record[setting][MAIN_METRIC]) for of_record in values])
         best = int(np.argmax(means))
         order = np.argsort(-means, kind="stable").tolist()
         for i, name in enumerate(names):
-            p, p_article = (None, None) if i == best else tests[setting, min(i, best), max(i, best)]
-            how: Verdict = "best" if p is None or p_article is None else _VERDICTS[verdict(p, p_article)]
+            test = None if i == best else tests[setting, min(i, best), max(i, best)]
+            how: Verdict = "best" if test is None else _VERDICTS[test.verdict(len(tested))]
             result[name][setting] = {
                 MAIN_METRIC: Standing(
                     place=order.index(i) + 1,
@@ -346,8 +353,8 @@ def standings(contestants: Mapping[str, Ranks], settings: Sequence[str]) -> dict
                     tied_with_best=how != "below the best",
                     best=names[best],
                     difference=shortened(float(means[best] - means[i])),
-                    p_adjusted=p,
-                    p_article=p_article,
+                    p_adjusted=None if test is None else test.p_adjusted,
+                    p_article=None if test is None else test.p_article_adjusted,
                 )
             }
     return result

@@ -49,7 +49,12 @@ class Plotted:
 @click.command()
 @click.argument("records", nargs=-1, type=click.Path(path_type=Path), metavar="RECORD RECORD...")
 @takes(choice=Choice, draws=Part(Draws), shown=Shown, plotted=Plotted)
-@click.option("--adjust", help="For what is chosen so: max-t (default for two records) or bh (default for more).")
+@click.option(
+    "--adjust",
+    help="For what is chosen so: max-t (default for two records), which bounds the chance of any false difference, or "
+    "bh (Benjamini-Hochberg, default for more), which bounds the share of false ones: by article, over 110 equal "
+    "language pairs, it calls some different in 9 to 22 of 100 cases (max-T: in 3 to 4).",
+)
 def compare(
     records: tuple[Path, ...],
     choice: Choice,
@@ -60,7 +65,8 @@ def compare(
 ) -> None:
     """Compare records of the same task: differences with intervals, tests and effect sizes.
 
-    MAP in each setting is the confirmatory family, adjusted by Holm (more than two records: Tukey HSD first). What
+    MAP in each setting is the confirmatory family, adjusted by Holm (more than two records: by max-T
+    over all pairs). What
     --metric, --setting, --language and --group choose is exploratory and adjusted apart. Without them, the language
     groups are compared. Records of several tasks may be given; each task needs two or more.
     """

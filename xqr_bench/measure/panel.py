@@ -7,7 +7,7 @@ random draw takes an explicit generator.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -119,6 +119,10 @@ class Panel:
     def estimate(self) -> FloatArray:
         """Value of each cell, float64 `[cells]`, NaN where undefined."""
         return self.value(self.sums.sum(axis=0), self.totals)
+
+    def by_article(self, units: Units) -> Panel:
+        """The same with articles in place of questions, to resample those."""
+        return replace(self, sums=units.by_article(self.sums), counts=units.by_article(self.counts))
 
     def value(self, sums: FloatArray, counts: FloatArray) -> FloatArray:
         """Values from summed features.

@@ -52,6 +52,11 @@ class TaskInfo(_Part):
     files: dict[str, str] = Field(description="data file -> SHA-256")
     revision: str | None = Field(default=None, description="upstream revision of the data")
 
+    @property
+    def demonstration_note(self) -> str:
+        """What every report says of a demonstration."""
+        return f"{self.name} is a small demonstration: draw conclusions from --task xquad-r and --task mlqa-r"
+
 
 class ModelInfo(_Part):
     """The encoder."""

@@ -17,6 +17,7 @@ from xqr_bench.core.errors import UsageError
 from xqr_bench.core.files import atomic_path
 from xqr_bench.core.printable import shown
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, STRICT, FloatArray
+from xqr_bench.measure.paired import QUESTION_ONLY, SIGNIFICANT, TOO_FEW
 from xqr_bench.measure.scores import SettingScores, all_per_query
 from xqr_bench.measure.scores import score as score_text
 from xqr_bench.rank.rules import variant_metrics
@@ -152,7 +153,6 @@ def under(relevance: str, before: str = ", ") -> str:
 # Query languages by candidate languages: a score, a difference, or the place of each language in the ranking.
 
 MOST_WITH_NUMBERS = 13
-SIGNIFICANT = "significant"
 NEW_LINE = "\n"
 POSITION_METRIC = "language_position"
 # inches: title, names and colour bar of a map; another line of its title
@@ -385,7 +385,9 @@ def draw_forest(tasks: Sequence[TaskComparison]) -> Figure:
     with drawing(sum(contents) + around + LEGEND, len(panels), height_ratios=contents) as (figure, axes):
         for ax, panel in zip(axes.flat, panels, strict=True):
             _forest_panel(ax, *panel)
-        dots = [("significant", BLUE, BLUE), ("question level only", BLUE, "white")]
+        said = [one.verdict for task in tasks for one in task.comparisons]
+        between = [name for name in (QUESTION_ONLY, TOO_FEW) if any(verdict.startswith(name) for verdict in said)]
+        dots = [("significant", BLUE, BLUE), ("\nor ".join(between or [QUESTION_ONLY]), BLUE, "white")]
         dots.append(("not distinguishable", DARK_GREY, "white"))
         keys: list[dict[str, Any]] = [
             {"label": "95%, questions", "color": DARK, "linewidth": 2.4},

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from xqr_bench import __version__
 from xqr_bench.analysis.choice import Comparison, Detectable, TaskComparison
 from xqr_bench.core.printable import markdown_shown
+from xqr_bench.measure.paired import TOO_FEW
 from xqr_bench.report.numbers import (
     MINUS,
     SHORT,
@@ -29,10 +30,18 @@ if TYPE_CHECKING:
 
 PAIRS_SHOWN = 45
 ONE_LINE = 19  # characters of a name that needs no second line
-STYLES = {"significant": "bold", "question level only": "yellow", "not distinguishable": "dim"}
+STYLES = {"significant": "bold", "not distinguishable": "dim"}
+IN_CELL = {"question level only": "question level\nonly", "not distinguishable": "not\ndistinguishable"}
 READ = (
     "Second line of a row: by article. Effect: b - a in standard deviations of a question's difference. "
-    "Significant: both adjusted p are at most .05.\n"
+    "Significant: both adjusted p are at most .05."
+)
+WEIGHTS = "A verdict is about these weights in these languages, not about a way of training (docs/compare.md).\n"
+POWER_NOTE = "A verdict, by question and by article and adjusted, needs about 1.2 times as much."
+BH_NAME = "Benjamini-Hochberg"
+BH_NOTE = (
+    f"{BH_NAME} bounds the share of false ones among what it calls different, not the chance of any: by "
+    "article, over 110 equal language pairs, it calls some different in 9 to 22 of 100 cases (max-T: in 3 to 4)."
 )
 FIGURES: dict[str, Callable[[Comparison], str]] = {
     "a": lambda one: number(one.value_a),
@@ -120,10 +129,35 @@ def _tables(task: TaskComparison, *, plain: bool) -> list[Table]:
     for family in ("confirmatory", "exploratory"):
         if comparisons := task.family(family):
             tables.append(_one_line(family, comparisons) if plain else _two_lines(family, comparisons))
-    if task.comparisons and not plain:
-        tables[-1] = replace(tables[-1], notes=(*tables[-1].notes, READ))
+    if task.comparisons:
+        notes = [] if plain else [READ]
+        notes += [BH_NOTE] if any(one.adjustment.startswith(BH_NAME) for one in task.comparisons) else []
+        notes += [*_too_few(task), *_largest_articles(task), WEIGHTS]
+        tables[-1] = replace(tables[-1], notes=(*tables[-1].notes, *notes))
     sections = ((task.groups, _groups), (task.languages, _worst), (task.power, _power))
     return tables + [table_of(task, plain) for figures, table_of in sections if figures]
+
+
+def _too_few(task: TaskComparison) -> list[str]:
+    """Why a verdict says that there are too few articles."""
+    return [
+        f"{verdict[0].upper()}{verdict[1:]}: the least p of {n} articles is 2^(1-{n}) = {probability(2.0 ** (1 - n))}, "
+        "too much for as many figures as are tested together."
+        for verdict, n in sorted({(one.verdict, one.n_articles) for one in task.comparisons})
+        if verdict.startswith(TOO_FEW)
+    ]
+
+
+def _largest_articles(task: TaskComparison) -> list[str]:
+    """Rows whose spread is that of one article, half or more; no part of the verdict."""
+    many = _pairs(task.comparisons) > 1
+    return [
+        f"{one.setting} {one.metric}, {cell_name(one)}{f', {one.b} - {one.a}' if many else ''}: one article holds "
+        f"{without.share:.0%} of the spread; without it b - a {signed(without.difference)}, "
+        f"p {probability(without.p_article)} by article"
+        for one in task.comparisons
+        if (without := one.largest_article) is not None
+    ]
 
 
 def _letters(task: TaskComparison, plain: bool) -> Table:
@@ -189,9 +223,10 @@ def _two_lines(family: str, comparisons: Sequence[Comparison]) -> Table:
             if (one.setting, one.metric) != (setting, metric):
                 continue
             cells = ("\n".join(FIGURES[name](one) for name in names) for names in figures.values())
-            verdict = one.verdict.replace("level only", "level\nonly").replace("not disting", "not\ndisting")
+            verdict = one.verdict.removesuffix(" to judge by article").replace("too few ", "too few\n")
+            verdict = IN_CELL.get(verdict, verdict)
             name = _name(one, many) if headed else setting
-            rows.append([name, *cells, ((verdict, STYLES.get(one.verdict, "")),)])
+            rows.append([name, *cells, ((verdict, STYLES.get(one.verdict, "yellow")),)])
     name = "MAP, the confirmatory family" if family == "confirmatory" else family
     first, last = Column("b\n- a" if many else "", "name", least=13), Column("verdict", "word", least=15)
     notes = (f"and {more} rows more: --markdown and --json give all\n",) if more else ()
@@ -228,24 +263,36 @@ def _worst(task: TaskComparison, plain: bool) -> Table:
     """The worst query language of each record and how far apart its languages are; no test."""
     rows = []
     for one in task.languages:
-        most = sorted(one.worst_share.items(), key=lambda item: -item[1])[:3]
-        shares = ", ".join(f"{name} {share:.0%}" for name, share in most if share >= 0.01)
-        figures = number(one.values[one.worst]), shares, number(one.spread), number(one.deviation)
+        shares = _shares(one.worst_share), _shares(one.worst_share_article)
+        figures = number(one.values[one.worst]), *shares, number(one.spread), number(one.deviation)
         rows.append((one.setting, one.metric, one.record, one.worst, *figures))
     if plain:
-        headings = ("setting", "metric", "record", "worst", "value", "worst in resamples", "best - worst", "st. dev.")
+        headings = ["setting", "metric", "record", "worst", "value", "worst in resamples", "of articles"]
+        headings += ["best - worst", "st. dev."]
         return Table("worst query language and spread over languages (no test)", columns(*headings, names=4), rows)
     several = len({one.metric for one in task.languages}) > 1
     names = Column("", "name"), Column("record", "name", most=32)
-    words = Column("worst", "word"), Column("worst in resamples", "word")
+    words = Column("worst", "word"), Column("worst in resamples\nof articles", "word")
     return Table(
         "worst query language, and how far apart the languages are; no test: the worst is chosen by looking",
         (*names, *words, Column("best - worst"), Column("st. dev.")),
         _together(
-            (f"{setting} {metric}" if several else setting, record, f"{worst} {value}", *figures)
-            for setting, metric, record, worst, value, *figures in rows
+            (
+                f"{setting} {metric}" if several else setting,
+                record,
+                f"{worst} {value}",
+                f"{share}\n{of_articles}",
+                *more,
+            )
+            for setting, metric, record, worst, value, share, of_articles, *more in rows
         ),
     )
+
+
+def _shares(worst: Mapping[str, float]) -> str:
+    """In which share of the resamples a language is the worst: the three that are it most often."""
+    most = sorted(worst.items(), key=lambda item: -item[1])[:3]
+    return ", ".join(f"{name} {share:.0%}" for name, share in most if share >= 0.01)
 
 
 def _together(rows: Iterable[Sequence[str]]) -> list[list[str]]:
@@ -259,14 +306,16 @@ def _together(rows: Iterable[Sequence[str]]) -> list[list[str]]:
 def _power(task: TaskComparison, plain: bool) -> Table:
     """Smallest detectable differences: one figure, or the least and the greatest over several pairs."""
     first = task.power[0]
-    title = f"smallest true difference that one test at {first.alpha:.0%} finds with {first.power:.0%} power"
+    title = (
+        f"smallest true difference that one unadjusted t-test at {first.alpha:.0%} finds with {first.power:.0%} power"
+    )
     spans = {}
     for place in dict.fromkeys((one.setting, one.metric) for one in task.power):
         here = [one for one in task.power if (one.setting, one.metric) == place]
         spans[place] = _span(one.question for one in here), _span(one.article for one in here)
     if plain:
         headings = columns("setting", "metric", "by question", "by article", names=2)
-        return Table(title, headings, [(*place, *of_place) for place, of_place in spans.items()])
+        return Table(title, headings, [(*place, *of_place) for place, of_place in spans.items()], (POWER_NOTE,))
     settings, metrics = (dict.fromkeys(names) for names in zip(*spans, strict=True))
     if (pairs := _pairs(task.power)) > 1:
         title += f"; least and greatest over {pairs} pairs"
@@ -277,6 +326,7 @@ def _power(task: TaskComparison, plain: bool) -> Table:
             (metric, *(cell for setting in settings for cell in spans.get((setting, metric), ("–", "–"))))
             for metric in metrics
         ],
+        (f"{POWER_NOTE}\n",),
     )
 
 

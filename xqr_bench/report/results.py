@@ -100,7 +100,7 @@ def _warnings(records: Sequence[Record]) -> Iterator[str]:
             parts = ", ".join(f"{key}: {value}" for key, value in record.task.partial.items())
             yield f"{name}: scored on a part only ({parts}); this record cannot be submitted"
         if record.task.demonstration:
-            yield f"{name} is a small demonstration: draw conclusions from --task xquad-r and --task mlqa-r"
+            yield record.task.demonstration_note
 
 
 def _table(
