@@ -5,9 +5,12 @@ from __future__ import annotations
 import codecs
 import gzip
 import hashlib
+import io
 import os
 import re
+import struct
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -104,6 +107,15 @@ def read_text(path: Path) -> str:
         return stream.read().decode("utf-8")
 
 
+@contextmanager
+def _parsing_header() -> Iterator[None]:
+    """Whatever numpy's parser of a header meets is a ValueError; so is a header that asks for more than there is."""
+    try:
+        yield
+    except (TokenError, TypeError, ArithmeticError, RecursionError, MemoryError) as error:
+        raise ValueError(f"its header cannot be read ({type(error).__name__})") from error
+
+
 def read_array(path: Path) -> NDArray[Any]:
     """The array of a `.npy` file that somebody else wrote, mapped, not loaded; never pickled objects.
 
@@ -113,10 +125,32 @@ def read_array(path: Path) -> NDArray[Any]:
     """
     import numpy as np
 
-    try:
+    with _parsing_header():
         return np.lib.format.open_memmap(path, mode="r")
-    except (TokenError, TypeError, ArithmeticError, RecursionError, MemoryError) as error:  # of the header's parser
-        raise ValueError(f"its header cannot be read ({type(error).__name__})") from error
+
+
+def read_arrays(path: Path, limit: int = 2**28) -> dict[str, NDArray[Any]]:
+    """The arrays of a `.npz` file that somebody else wrote; never pickled objects.
+
+    Args:
+        path: the file.
+        limit: the greatest size unpacked, in bytes.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no such file, or unpacks to more than that.
+    """
+    import numpy as np
+
+    try:
+        with zipfile.ZipFile(path) as file:
+            if sum(part.file_size for part in file.infolist()) > limit:
+                raise ValueError(f"it unpacks to more than {limit:,} bytes")
+            packed = {name.removesuffix(".npy"): file.read(name) for name in file.namelist()}
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error) as error:
+        raise ValueError(f"it is no whole .npz file ({error})") from error
+    with _parsing_header():
+        return {name: np.lib.format.read_array(io.BytesIO(part), allow_pickle=False) for name, part in packed.items()}
 
 
 def sha256_of(path: Path) -> str:

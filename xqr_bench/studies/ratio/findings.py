@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import ValidationError
 
 from xqr_bench import __version__
 from xqr_bench.board.row import study_command
@@ -137,8 +136,7 @@ def build_ratios(asked: Asked) -> form.Ratios:
             raise UnknownNameError("condition", name, CONDITIONS)
     tuning = _tuning(asked.folder)
     names = list(asked.conditions) or [name for name in CONDITIONS if (asked.folder / name).is_dir()]
-    checkpoints = [int(percent) for percent in about["numbers"]["checkpoints"]]
-    base = str(about["numbers"]["base"])
+    checkpoints, base = about["numbers"]["checkpoints"], about["numbers"]["base"]
     base = Path(base).name if Path(base).is_absolute() else base  # figures are shared: no folders of this machine
     made, missing = [], []
     for name in names:
@@ -215,7 +213,7 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
             "medians": medians(folder, condition, raw, primary.seeds),
         }
     on_curve = {f"alpha-{alpha:g}": alpha for alpha in ALPHAS}
-    plans = Counter(str(read_run(path)["run_group"]["plan"]) for path in (folder / condition.name).glob(_ALL_DONE))
+    plans = Counter(read_run(path)["run_group"]["plan"] for path in (folder / condition.name).glob(_ALL_DONE))
     return form.Condition(
         name=condition.name,
         about=_about(condition, base),
@@ -273,15 +271,16 @@ def _view(
     return shown, scores
 
 
+class _Tuning(form.Tuning, extra="ignore"):
+    """The file of a choice holds more than is reported."""
+
+
 def _tuning(folder: Path) -> form.Tuning | None:
     if not (folder / TUNING_FILE).is_file():
         return None
     remedy = f"remove it and choose again: xqr-bench sweep --output {folder} --tune"
-    values = read_object(folder / TUNING_FILE, tuple(form.Tuning.model_fields), remedy)
-    try:
-        return form.Tuning(**{name: values[name] for name in form.Tuning.model_fields})
-    except ValidationError as error:
-        raise RecordError(f"{folder / TUNING_FILE} is not what --tune writes", remedy=remedy) from error
+    values = read_object(folder / TUNING_FILE, _Tuning, remedy)
+    return form.Tuning(**{name: values[name] for name in form.Tuning.model_fields})
 
 
 def _levels(condition: Condition, results: Results, base: str) -> dict[str, str]:

@@ -171,6 +171,7 @@ def load_results(
         [_total(folder, _runs(condition, arm, seed), arm, view, percent, leave_out) for seed in seeds] for arm in arms
     ]
     levels = {row: level for of_arm in totals for _, of_run in of_arm for row, level in of_run.items()}
+    _refuse_other_articles(folder, [of for of_arm in totals for total, _ in of_arm for of in total.values()])
     place = {row: index for index, row in enumerate(levels)}
     sums = np.zeros((len(arms), len(seeds), len(levels), next(iter(totals[0][0][0].values())).shape[1]))
     counts = np.zeros_like(sums)
@@ -207,7 +208,7 @@ def _seeds_of(folder: Path, condition: Condition, arm: Arm) -> set[int]:
     if arm.name == "aligned" and not condition.aligned:
         return set()  # the same as untrained
     paths = (folder / condition.name / (arm.half_of or arm.name)).glob("seed-*")
-    seeds = [int(path.name.removeprefix("seed-")) for path in paths]
+    seeds = [int(number) for path in paths if (number := path.name.removeprefix("seed-")).isdecimal()]
     return {seed for seed in seeds if all((folder / run.id / DONE).is_file() for run in _runs(condition, arm, seed))}
 
 
@@ -219,7 +220,7 @@ def _total(
     A language's rows stand apart by level where it is trained in some folds only.
     """
     at = percent // 2 if arm.half_of else percent
-    total: dict[str, FloatArray] = {}
+    parts: dict[str, list[FloatArray]] = {}
     levels: dict[str, str] = {}
     for run in runs:
         path = folder / run.id / f"checkpoint-{0 if run.arm.plan is None else at:03d}.npz"
@@ -240,5 +241,15 @@ def _total(
             level = LEVELS[languages_of(row)[0] not in trained]
             name = f"{row}/{level}" if run.condition.held_out else row
             levels[name] = level
-            total[name] = total.get(name, 0.0) + np.stack([sums, counts])
-    return total, levels
+            parts.setdefault(name, []).append(np.stack([sums, counts]))
+    _refuse_other_articles(folder, [part for of_row in parts.values() for part in of_row])
+    return {name: np.sum(of_row, axis=0) for name, of_row in parts.items()}, levels
+
+
+def _refuse_other_articles(folder: Path, results: Sequence[FloatArray]) -> None:
+    """Results whose columns are not the same articles cannot be added or compared."""
+    if len({of_row.shape for of_row in results}) > 1:
+        raise RecordError(
+            f"the runs in {folder} are of tasks with different articles",
+            remedy="remove the runs of other data and sweep again",
+        )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from threadpoolctl import threadpool_limits
 
 from xqr_bench import __version__
@@ -47,25 +47,20 @@ from xqr_bench.train.data import load_training_data
 # Reading the JSON files of a sweep's folder: what a stopped disk or a hand has broken is told, not met later.
 
 
-def read_object(path: Path, keys: tuple[str, ...], remedy: str) -> dict[str, Any]:
-    """Read a JSON object that has these keys; `a.b` is the key b of the object a.
+def read_object(path: Path, form: type[BaseModel], remedy: str) -> dict[str, Any]:
+    """Read a JSON object that has this form, beside whatever else stands in it.
 
     Raises:
-        RecordError: it cannot be read, or a key is missing.
+        RecordError: it cannot be read, or has another form.
     """
     try:
-        values = strict_json.read(path)
+        values: dict[str, Any] = strict_json.read(path)
+        strict_json.validate(form, values)
+    except ValidationError as error:
+        raise RecordError(f"{path} cannot be used: {strict_json.first_fault(error)}", remedy=remedy) from error
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise RecordError(f"{path} cannot be read: {why}", remedy=remedy) from error
-    if not isinstance(values, dict):
-        raise RecordError(f"{path} cannot be used: it is no JSON object", remedy=remedy)
-    for key in keys:
-        inside: Any = values
-        for part in key.split("."):
-            if not isinstance(inside, dict) or part not in inside:
-                raise RecordError(f"{path} cannot be used: it has no {key}", remedy=remedy)
-            inside = inside[part]
     return values
 
 
@@ -74,9 +69,26 @@ def read_object(path: Path, keys: tuple[str, ...], remedy: str) -> dict[str, Any
 DONE, FAILED = "run.json", "failed.json"
 CHECKPOINT_EVERY = 100
 """Updates between checkpoints to resume from; a static model is trained in one go."""
-_WRITTEN = (
-    "id", "run_group.plan", "scores", "distinct_query_vectors", "files", "training.weights_digest", "seconds"
-)  # fmt: skip
+
+
+class _Group(BaseModel):
+    plan: str
+
+
+class _Weights(BaseModel):
+    weights_digest: str
+
+
+class _Written(BaseModel):
+    """What is read again of `run.json`."""
+
+    id: str
+    run_group: _Group
+    scores: dict[str, dict[str, dict[str, float]]]
+    distinct_query_vectors: dict[str, float | None]
+    files: dict[str, str]
+    training: _Weights
+    seconds: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -107,7 +119,7 @@ def read_run(path: Path) -> dict[str, Any]:
     Raises:
         RecordError: it cannot be read.
     """
-    return read_object(path, _WRITTEN, "remove the run's folder and sweep again")
+    return read_object(path, _Written, "remove the run's folder and sweep again")
 
 
 def refuse_other_run(run: Run, job: Job, cache: TrainCache) -> None:
@@ -128,7 +140,7 @@ def refuse_other_run(run: Run, job: Job, cache: TrainCache) -> None:
         ) from error
     pairs: dict[str, tuple[object, object]] = {
         "numbers": (was.get("numbers"), json.loads(json.dumps(job.numbers.values()))),
-        "files of the task": (read_object(evaluated, ("task.files",), remedy)["task"]["files"], dict(data.task.files)),
+        "files of the task": (load_record(evaluated).task.files, dict(data.task.files)),
         "version of xqr-bench": (training.code_version, __version__),
     }
     base = Path(job.numbers.base).expanduser()

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import DataError, RecordError
-from xqr_bench.core.files import atomic_path
+from xqr_bench.core.files import atomic_path, read_arrays
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import MULTILINGUAL, SETTINGS, FloatArray, IntArray, Ranks, TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, ModelIdentity, embed_tasks
@@ -42,6 +43,10 @@ from xqr_bench.train.initial import Tokens, is_static, vocabulary_digest
 BIAS = ("rank_distance", "own_language_first")
 """Bias measures of the multilingual setting that are summed as MAP is."""
 SUMMED = ("map", *BIAS)
+RAW: Final = "raw"
+CENTRED: Final = "centred"
+_PARTS = ("rows", "sums", "counts")
+_ROW = re.compile(r"[^/]+/[^/]+/[^/>]+(>[^/>]+)?")
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,12 @@ def save_compact(views: Mapping[str, Compact], about: Mapping[str, Any], path: P
         temporary.write_bytes(buffer.getvalue())
 
 
+class _About(BaseModel):
+    """What a checkpoint's results say of themselves, as far as it is read again."""
+
+    trained: list[str]
+
+
 def load_compact(path: Path) -> tuple[dict[str, Compact], dict[str, Any]]:
     """Read what `save_compact` wrote.
 
@@ -113,17 +124,29 @@ def load_compact(path: Path) -> tuple[dict[str, Compact], dict[str, Any]]:
         RecordError: it cannot be read.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            about = strict_json.parse(str(arrays["about"]))
-            names = [key.removesuffix(".rows") for key in arrays.files if key.endswith(".rows")]
-            views = {
-                name: Compact(tuple(map(str, arrays[f"{name}.rows"])), arrays[f"{name}.sums"], arrays[f"{name}.counts"])
-                for name in names
-            }
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+        arrays = read_arrays(path)
+        about: dict[str, Any] = strict_json.parse(str(arrays["about"]))
+        strict_json.validate(_About, about)
+        return {name: _view(*(arrays[f"{name}.{part}"] for part in _PARTS)) for name in (RAW, CENTRED)}, about
+    except (OSError, ValueError, KeyError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "it holds no results of a run"
         raise RecordError(f"{path} cannot be read: {why}", remedy="remove the run's folder and sweep again") from error
-    return views, about
+
+
+def _view(rows: NDArray[Any], sums: NDArray[Any], counts: NDArray[Any]) -> Compact:
+    """The arrays of a view; ValueError where they are not those of `compact`."""
+    if (
+        rows.dtype.kind != "U"
+        or (sums.dtype, counts.dtype) != (np.dtype(np.float64), np.dtype(np.int32))
+        or rows.ndim != 1
+        or sums.ndim != 2
+        or not sums.shape == counts.shape == (len(rows), sums.shape[-1])
+        or not np.isfinite(sums).all()
+        or (counts < 0).any()
+        or not all(map(_ROW.fullmatch, rows.tolist()))
+    ):
+        raise ValueError("its arrays do not belong together")
+    return Compact(tuple(rows.tolist()), sums, counts)
 
 
 # What one run is trained on and evaluated on; with folds, two parts that share no article.
@@ -192,8 +215,6 @@ def _run_data(run: Run, out: tuple[str, ...], cache: TrainCache, data_dir: Path 
 
 # One model as it is now as rankers: its vectors as they are, and centred on each language's mean.
 
-RAW: Final = "raw"
-CENTRED: Final = "centred"
 _AT_ONCE = 4096
 
 

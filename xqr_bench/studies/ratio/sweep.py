@@ -18,6 +18,8 @@ from math import inf
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from pydantic import BaseModel
+
 from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
 from xqr_bench.core.files import atomic_path, sha256_of, write_text
 from xqr_bench.encode.store import locked
@@ -236,6 +238,32 @@ def _one_thread_in_children() -> Iterator[None]:
                 os.environ[name] = value
 
 
+class _Failure(BaseModel):
+    id: str
+    error: str
+
+
+class _Numbers(BaseModel):
+    base: str
+    checkpoints: list[int]
+    recipe: dict[str, Any]
+
+
+class _Study(BaseModel):
+    numbers: _Numbers
+    chosen_by: str
+
+
+class _Chosen(BaseModel):
+    learning_rate: float
+    temperature: float
+    updates: int
+
+
+class _Choice(BaseModel):
+    chosen: _Chosen
+
+
 def write_summary(asked: Sweep, plan: str) -> Path:
     """One JSON file of all that the folder holds: `<folder>/sweep.json`."""
     names = ("run_group", "scores", "distinct_query_vectors", "files", "seconds")
@@ -248,13 +276,13 @@ def write_summary(asked: Sweep, plan: str) -> Path:
         }
     again = "remove it and sweep again"
     paths = sorted(asked.folder.glob(f"*/*/seed-*/**/{FAILED}"))
-    failed = [read_object(path, ("id", "error"), again) for path in paths]
+    failed = [read_object(path, _Failure, again) for path in paths]
     tuning = asked.folder / "tuning.json"
     summary = {
         **read_study(asked.folder),
         "plan": plan,
         "plans_of_runs": sorted({run["run_group"]["plan"] for run in runs.values()}),
-        "tuning": read_object(tuning, (), again) if tuning.is_file() else None,
+        "tuning": read_object(tuning, _Choice, again) if tuning.is_file() else None,
         "failed": failed,
         "runs": runs,
         **versions(),
@@ -272,9 +300,8 @@ def read_study(folder: Path) -> dict[str, Any]:
     """
     if not folder.is_dir():
         raise RecordError(f"there is no study {folder}", remedy="name the folder that xqr-bench sweep --output made")
-    keys = ("numbers.base", "numbers.checkpoints", "chosen_by")
     remedy = f"xqr-bench sweep --output {folder}, with the numbers of its runs (remove the file first, if it is there)"
-    return read_object(folder / STUDY_FILE, keys, remedy)
+    return read_object(folder / STUDY_FILE, _Study, remedy)
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
@@ -380,8 +407,7 @@ def read_choice(folder: Path) -> dict[str, Any] | None:
     path = folder / FILE
     if not path.is_file():
         return None
-    keys = tuple(f"chosen.{name}" for name in _CHOSEN)
-    return dict(read_object(path, keys, "remove it, and choose again with --tune")["chosen"])
+    return dict(read_object(path, _Choice, "remove it, and choose again with --tune")["chosen"])
 
 
 def choose_numbers(
