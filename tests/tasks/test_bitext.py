@@ -15,7 +15,7 @@ from xqr_bench.tasks.load import read_bitext
 def folder(tmp_path: Path) -> Path:
     place = tmp_path / "ntrex"
     place.mkdir()
-    (place / "en.txt").write_text("One.\nTwo.\n\nFour, \u2028 still four.\n", encoding="utf-8")
+    (place / "en.txt").write_text("One.\nTwo.\n\u200b\nFour, \u2028 still four.\n", encoding="utf-8")
     (place / "de.txt").write_bytes("\ufeffEins.\r\nZwei.\r\nDrei.\r\nVier.\r\n".encode())
     (place / "IDS.tsv").write_text("nothing to do with it", encoding="utf-8")
     return place

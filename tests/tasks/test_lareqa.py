@@ -119,6 +119,18 @@ FAULTS: dict[str, tuple[Change, str]] = {
         lambda d: first(d)["sentences"].__setitem__(2, " \n"),
         "article 0, paragraph 0, sentence 2: the sentence is empty",
     ),
+    "sentence without anything to see": (
+        lambda d: first(d)["sentences"].__setitem__(2, "\u200b\ufeff\u200d \ufe0f\u00a0\u2060"),
+        "article 0, paragraph 0, sentence 2: the sentence is empty\n  found: '\\u200b",
+    ),
+    "plain SQuAD": (
+        lambda d: [first(d).pop(key) for key in ("sentences", "sentence_breaks")],
+        "paragraph 0: this is plain SQuAD: its paragraphs are not cut into sentences, which are what is ranked\n"
+        "  found: keys: context, qas\n"
+        "  to do: add sentences and sentence_breaks to each paragraph (docs/tasks.md); to train on it as it is: "
+        "xqr-bench train --data FOLDER",
+    ),
+    "one of the two keys": (lambda d: first(d).pop("sentences"), "paragraph 0: the key 'sentences' is missing"),
     "half a surrogate pair": (
         lambda d: first(d)["sentences"].__setitem__(0, "\ud83d"),
         "the text data.0.paragraphs.0.sentences.0 holds half of a surrogate pair",
@@ -150,6 +162,22 @@ FAULTS: dict[str, tuple[Change, str]] = {
         lambda d: d["data"][1]["paragraphs"][1]["qas"][0].update(id="q1"),
         "article 1, paragraph 1, question 0: the question id 'q1' occurs twice in this language\n"
         "  found: first at article 0, paragraph 0, question 0",
+    ),
+    "question without anything to see": (
+        lambda d: first(d)["qas"][1].update(question="\u200b"),
+        "question 1, id q2: the question is empty",
+    ),
+    "answers of the hub of different lengths": (
+        lambda d: first(d)["qas"][0].update(answers={"text": ["birds"], "answer_start": []}),
+        "id q1: answer_start and text differ in length\n  found: 0 starts, 1 texts",
+    ),
+    "answers of the hub without texts": (
+        lambda d: first(d)["qas"][0].update(answers={"answer_start": [15]}),
+        "id q1, answers: the key 'text' is missing",
+    ),
+    "no answers of the hub": (
+        lambda d: first(d)["qas"][0].update(answers={"text": [], "answer_start": []}),
+        "question 0, id q1: the question has no answer",
     ),
     "empty question": (
         lambda d: first(d)["qas"][1].update(question=""),
@@ -189,6 +217,14 @@ def test_each_fault_names_file_position_and_remedy(change: Change, message: str)
     assert str(caught.value).startswith("folder/xx.json: ")
     assert message in str(caught.value)
     assert "to do: " in str(caught.value)
+
+
+def test_answers_as_the_hub_of_datasets_has_them() -> None:
+    document = copy.deepcopy(GOOD)
+    for article in document["data"]:
+        for qa in (qa for paragraph in article["paragraphs"] for qa in paragraph["qas"]):
+            qa["answers"] = {key: [one[key] for one in qa["answers"]] for key in ("text", "answer_start")}
+    assert read(encode(document), "x.json") == read(encode(GOOD), "x.json")
 
 
 def test_top_level_of_another_shape() -> None:

@@ -79,6 +79,7 @@ def test_jsonl_parts_and_compression(tmp_path: Path) -> None:
         ({"id": "x", "languages": {}}, "line 2: languages: Dictionary should have at least 1 item"),
         ({"id": "x", "languages": {"en": {"query": "q", "passage": "p"}}, "language": {}}, "language: Extra inputs"),
         ({"id": "x", "languages": {"en": {"query": " ", "passage": "p"}}}, "en.query: Value error, the text is empty"),
+        ({"id": "x", "languages": {"en": {"query": "\u200b", "passage": "p"}}}, "the text is empty"),
         ({"id": "x", "languages": {"en": {"query": "q", "passage": 3}}}, "en.passage: Input should be a valid string"),
         ({"id": "x", "languages": {"en": {"query": "q"}}}, "languages.en.passage: Field required"),
         ({"id": "x", "languages": {"en": {"query": "q", "passage": "p", "negatives": [""]}}}, "en.negatives.0: Value"),
@@ -135,7 +136,8 @@ def write_bitext(folder: Path, **columns: list[str]) -> Path:
 
 
 def test_bitext(tmp_path: Path) -> None:
-    folder = write_bitext(tmp_path / "news", de=["eins", "zwei", "drei"], en=["one", "", "three"], ru=["a", "b", "c"])
+    english = ["one", "\ufeff\u200b", "three"]
+    folder = write_bitext(tmp_path / "news", de=["eins", "zwei", "drei"], en=english, ru=["a", "b", "c"])
     (folder / "DOCUMENT_IDS.tsv").write_text("d1\nd1\nd2\n")
     (folder / "LICENSE.txt").write_text("not a language")
     data = load_training_data(folder, languages=["en", "de"])
@@ -173,6 +175,12 @@ def test_squad_folder(tmp_path: Path) -> None:
     assert (data.languages, data.passage(0, "en"), data.fully_parallel) == (("de", "en"), "Answer en.", True)
     (tmp_path / "de.json").write_text(squad("q de", "Answer de.", sentences=False))
     assert load_training_data(tmp_path).passage(0, "de") == "Answer de. More."
+    of_hub = squad("q de", "Answer de.", sentences=False).replace('[{"answer_start": 0, "text": "An"}]', "{}")
+    (tmp_path / "de.json").write_text(of_hub.replace("{}", '{"text": ["An"], "answer_start": [0]}'))
+    assert load_training_data(tmp_path).passage(0, "de") == "Answer de. More."
+    (tmp_path / "de.json").write_text(of_hub.replace("{}", '{"text": [], "answer_start": []}'))
+    with pytest.raises(DataError, match="has no question in de"):  # unanswerable
+        load_training_data(tmp_path)
     (tmp_path / "de.json").write_text('{"data": [{"paragraphs": [{"qas": [{"answers": [1]}]}]}]}')
     with pytest.raises(DataError, match=r"de\.json: article 0, paragraph 0, question 0: .*'id' is missing"):
         load_training_data(tmp_path)
@@ -214,10 +222,11 @@ def test_mmarco_from_local_files(tmp_path: Path) -> None:
         planned(load_training_data(root, languages=["en", "vi"], limit=3), alpha=0.5, steps=3, batch_size=3)
 
 
-def test_mmarco_left_out_where_a_translation_is_empty(tmp_path: Path) -> None:
+@pytest.mark.parametrize("nothing", [" ", "\u200b\u200d"])
+def test_mmarco_left_out_where_a_translation_is_empty(tmp_path: Path, nothing: str) -> None:
     root = write_mmarco(tmp_path / "mm")
     path = root / "data/google/collections/vietnamese_collection.tsv"
-    path.write_text(path.read_text().replace("2\tpassage 2 vi đ", "2\t "))
+    path.write_text(path.read_text().replace("2\tpassage 2 vi đ", f"2\t{nothing}"))
     data = load_training_data(root, languages=["en", "vi"])
     assert data.has.tolist() == [[True, True], [True, False], [True, True]]
 

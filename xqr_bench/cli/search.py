@@ -16,7 +16,7 @@ from xqr_bench.cli.options import DataFolder
 from xqr_bench.cli.printing import echo, echo_json
 from xqr_bench.core.errors import UsageError, XqrBenchError
 from xqr_bench.core.options import Option, Part, takes
-from xqr_bench.core.printable import ISOLATES
+from xqr_bench.core.printable import ISOLATES, has_text
 from xqr_bench.encode.options import EncoderOptions
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _questions() -> Iterator[str]:
         except EOFError:
             echo(err=True)
             return
-        if not line.strip():
+        if not has_text(line):
             return
         yield line
 

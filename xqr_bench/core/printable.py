@@ -8,6 +8,7 @@ own escapes that language's marks.
 from __future__ import annotations
 
 import re
+from unicodedata import category
 
 REPLACEMENT = "\ufffd"
 ISOLATES = "\u2066\u2067\u2069"
@@ -20,6 +21,23 @@ _MARKDOWN = str.maketrans({**{sign: f"\\{sign}" for sign in "\\`*[]|~$"}, "&": "
 # Inside a word it is no mark, and the names of figures are full of it.
 _UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 _ADDRESS = re.compile(r"(?i)(?<=\bwww)\.|:(?=//)|(?<=\bmailto):|(?<=\bxmpp):|@(?=[\w.-]*\.[^\W\d])")
+
+
+# Nothing is drawn for these either: grapheme joiner, fillers of Hangul, inherent vowels of Khmer, selectors of variants
+# of Mongolian and of any script, a Braille cell without dots.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u3164\uffa0\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef\u2800]+"
+)
+
+
+def has_text(text: str) -> bool:
+    """Whether there is anything to read: more than white space, controls and characters of no width."""
+    return any(category(sign) not in ("Cc", "Cf", "Zs", "Zl", "Zp") for sign in _UNSEEN.sub("", text))
+
+
+def stripped(text: str) -> str:
+    """The text without white space around it; empty where there is nothing to read."""
+    return text.strip() if has_text(text) else ""
 
 
 def shown(text: str, *, keep: str = "", instead: str = REPLACEMENT) -> str:

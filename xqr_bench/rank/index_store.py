@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import SavedIndexError, UnknownNameError, UsageError
 from xqr_bench.core.files import sha256_of
+from xqr_bench.core.printable import has_text
 from xqr_bench.core.types import Candidate, TaskData
 from xqr_bench.encode import BoundEncoder, EncoderOptions, ModelIdentity, load_encoder
 from xqr_bench.encode.bound import TextEncoder
@@ -326,7 +327,7 @@ class IndexSearcher:
             UsageError: an empty question, k below 1, or a language the index does not have.
             EncoderError: the question cannot be encoded.
         """
-        if not question.strip():
+        if not has_text(question):
             raise UsageError("the question is empty", remedy="ask something")
         if k < 1:
             raise UsageError(f"k cannot be {k}", remedy="ask for at least one candidate")

@@ -17,6 +17,7 @@ import numpy as np
 from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.options import Commas, Counted
+from xqr_bench.core.printable import stripped
 from xqr_bench.core.types import LENIENT, Candidate, Query, TaskData
 from xqr_bench.tasks.readers import READERS, LanguageData
 from xqr_bench.tasks.sources import read_source
@@ -411,7 +412,7 @@ def read_bitext(folder: Path | str, languages: Sequence[str]) -> TaskData:
         except UnicodeDecodeError as error:
             raise DataError(f"{path} is not UTF-8 text", found=str(error), remedy="save it as UTF-8") from error
         # only line feeds end a line: other separators of Unicode occur inside sentences
-        lines[code] = [line.strip() for line in text.removesuffix("\n").split("\n")]
+        lines[code] = [stripped(line) for line in text.removesuffix("\n").split("\n")]
         files[path.name] = hashlib.sha256(content).hexdigest()
     lengths = {code: len(texts) for code, texts in lines.items()}
     if len(set(lengths.values())) > 1:

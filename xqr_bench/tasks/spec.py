@@ -388,7 +388,9 @@ def _read(path: Path) -> TaskSpec:
     except UnicodeDecodeError as error:
         raise TaskError(f"{path}: not UTF-8 text, at byte {error.start}", remedy="save it as UTF-8") from None
     except ValueError as error:  # TOMLDecodeError, or an integer of more digits than Python reads
-        raise TaskError(f"{path}: not TOML: {error}", remedy="correct that line") from None
+        data = path.suffix in (".json", ".jsonl", ".gz")
+        remedy = f"write a task file (TOML) that names this data; {HELP}" if data else "correct that line"
+        raise TaskError(f"{path}: not TOML: {error}", remedy=remedy) from None
     except RecursionError:
         raise TaskError(f"{path}: not a task file: nested too deeply", remedy=HELP) from None
     try:

@@ -7,6 +7,7 @@ SQuAD-like JSON, one file a language; a paragraph adds `sentences` and `sentence
     paragraph: {"context": str, "sentences": [str, ...], "sentence_breaks": [[begin, end], ...],
                 "qas": [qa, ...]}
     qa:        {"id": str, "question": str, "answers": [{"answer_start": int, "text": str}, ...]}
+               or, as the hub of datasets has it, "answers": {"answer_start": [int, ...], "text": [str, ...]}
 
 A sentence is a candidate, `article:paragraph:sentence` by 0-based positions; its group is the paragraph, whose context
 is that of the candidate; its cluster is the article, whose title is optional and no part of a candidate.
@@ -25,6 +26,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import DataError
+from xqr_bench.core.printable import has_text
 from xqr_bench.tasks.readers import READERS, LanguageData, SourceCandidate, SourceQuestion
 
 REMEDY = "correct the file, or take it from its source again"
@@ -132,7 +134,7 @@ def _describe(value: Any) -> str:
 
 
 def _check_text(text: str, what: str, at: _At) -> str:
-    if not text.strip():
+    if not has_text(text):
         at.fail(f"{what} is empty", found=repr(text))
     return text
 
@@ -140,6 +142,13 @@ def _check_text(text: str, what: str, at: _At) -> str:
 def _sentences(paragraph: Any, at: _At) -> tuple[str, list[int], list[int], list[str]]:
     """Context, begins, ends and texts of a paragraph's sentences."""
     context: str = _get(paragraph, "context", str, at)
+    if "sentences" not in paragraph and "sentence_breaks" not in paragraph:
+        at.fail(
+            "this is plain SQuAD: its paragraphs are not cut into sentences, which are what is ranked",
+            found=f"keys: {', '.join(sorted(paragraph))}",
+            remedy="add sentences and sentence_breaks to each paragraph (docs/tasks.md); to train on it as it is: "
+            "xqr-bench train --data FOLDER",
+        )
     texts = _get(paragraph, "sentences", list, at)
     breaks = _get(paragraph, "sentence_breaks", list, at)
     if len(texts) != len(breaks):
@@ -172,6 +181,17 @@ def _sentences(paragraph: Any, at: _At) -> tuple[str, list[int], list[int], list
     return context, starts, ends, texts
 
 
+def _answers(qa: Any, at: _At) -> list[Any]:
+    """The answers of a question, a list of objects; the hub of datasets has an object of two lists instead."""
+    if not (isinstance(qa, dict) and isinstance(qa.get("answers"), dict)):
+        answers: list[Any] = _get(qa, "answers", list, at)
+        return answers
+    starts, texts = (_get(qa["answers"], key, list, at.inside("answers")) for key in ("answer_start", "text"))
+    if len(starts) != len(texts):
+        at.fail("answer_start and text differ in length", found=f"{len(starts)} starts, {len(texts)} texts")
+    return [{"answer_start": start, "text": text} for start, text in zip(starts, texts, strict=True)]
+
+
 def _question(
     qa: Any, context: str, starts: list[int], ends: list[int], at: _At
 ) -> tuple[str, str, tuple[int, ...], set[str]]:
@@ -181,7 +201,7 @@ def _question(
         at.fail("the id holds a space or a control character", found=repr(key), remedy="use one word as id")
     at = at.inside(f"id {key}")
     text = _check_text(_get(qa, "question", str, at), "the question", at)
-    answers = _get(qa, "answers", list, at)
+    answers = _answers(qa, at)
     if not answers:
         at.fail("the question has no answer", remedy="give it an answer, or take it out")
     positions: set[int] = set()

@@ -13,6 +13,7 @@ import numpy as np
 from xqr_bench.core.errors import DataError, UnknownNameError, UsageError
 from xqr_bench.core.files import opened, sha256_of
 from xqr_bench.core.languages import check_code
+from xqr_bench.core.printable import has_text
 from xqr_bench.core.registry import Registry
 from xqr_bench.core.types import IntArray
 from xqr_bench.tasks.load import number_components
@@ -266,7 +267,7 @@ def _check(item: Item, place: str) -> None:
     for code, entry in item.entries.items():
         texts = {"query": [entry.query], "passage": [entry.passage], "negative": entry.negatives}
         for what, of_kind in texts.items():
-            if not all(text.strip() for text in of_kind):
+            if not all(map(has_text, of_kind)):
                 raise DataError(
                     f"{place}: the {what} in {code} is empty",
                     remedy="give it a text, or leave this language of the question out",

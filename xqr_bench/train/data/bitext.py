@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from xqr_bench.core.errors import DataError
+from xqr_bench.core.printable import stripped
 from xqr_bench.tasks.sources import data_folder
 from xqr_bench.train.data.base import FORMATS, Entry, Item, Lines, Request, build, files_by_language
 from xqr_bench.train.types import ParallelData
@@ -75,6 +76,6 @@ def _folder(request: Request) -> Path:
 
 def _column(path: Path, files: dict[str, str]) -> list[str]:
     lines = Lines(path)
-    column = [text.strip() for _, text in lines.texts()]
+    column = [stripped(text) for _, text in lines.texts()]
     files[path.name] = lines.digest
     return column

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import UnknownNameError
 from xqr_bench.core.languages import check_code
+from xqr_bench.core.printable import has_text
 from xqr_bench.train.data.base import FORMATS, Entry, Item, Lines, Request, build
 from xqr_bench.train.types import ParallelData
 
@@ -18,7 +19,7 @@ EXAMPLE = '{"id": "q1", "languages": {"en": {"query": "...", "passage": "..."}, 
 
 
 def _filled(text: str) -> str:
-    if not text.strip():
+    if not has_text(text):
         raise ValueError("the text is empty")
     return text
 

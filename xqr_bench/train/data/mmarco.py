@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from xqr_bench.core.errors import DataError, DownloadError, UnknownNameError, UsageError
 from xqr_bench.core.files import sha256_of
+from xqr_bench.core.printable import stripped
 from xqr_bench.train.data.base import FORMATS, Entry, Item, Lines, Request, build
 from xqr_bench.train.types import ParallelData
 
@@ -187,7 +188,7 @@ def _texts(request: Request, name: str, wanted: Iterable[str], files: dict[str, 
             shown = repr(line[:60].decode("utf-8", "replace"))
             raise lines.fail(number, "no tab between id and text", found=shown, remedy="take the file anew")
         if key in keys:
-            texts[key.decode()] = lines.decode(number, text).strip()
+            texts[key.decode()] = stripped(lines.decode(number, text))
     files[name] = lines.digest
     missing = sorted(keys - {key.encode() for key in texts})
     if missing:

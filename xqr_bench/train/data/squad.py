@@ -9,6 +9,7 @@ from typing import Any
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import DataError
+from xqr_bench.core.printable import has_text
 from xqr_bench.tasks.readers import READERS
 from xqr_bench.train.data.base import FORMATS, Entry, Item, Request, build, files_by_language
 from xqr_bench.train.types import ParallelData
@@ -77,7 +78,8 @@ def _plain(content: bytes, path: Path) -> dict[str, Entry]:
             for p, paragraph in enumerate(article["paragraphs"]):
                 for q, qa in enumerate(paragraph["qas"]):
                     place = f"article {a}, paragraph {p}, question {q}"
-                    if qa.get("is_impossible") or not qa["answers"]:
+                    answers = qa["answers"]["text"] if isinstance(qa["answers"], dict) else qa["answers"]
+                    if qa.get("is_impossible") or not answers:
                         continue
                     key = _text(qa["id"])
                     if key in entries:
@@ -95,6 +97,6 @@ def _plain(content: bytes, path: Path) -> dict[str, Entry]:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not has_text(value):
         raise ValueError(f"{value!r} stands where a text is needed")
     return value
