@@ -6,6 +6,7 @@ leaves, and styles of our own are added behind that; tests/cli/test_printing.py 
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 import warnings
@@ -51,6 +52,12 @@ def console(*, err: bool = False, quiet: bool = False) -> Console:
     """
     made: Console = _console_class()(stderr=err, quiet=quiet, highlight=False, markup=False, emoji=False)
     return made
+
+
+def can_draw() -> bool:
+    """Whether standard error is a terminal that moves its cursor: no file, no pipe, and no cell of a notebook."""
+    notebook = "JPY_PARENT_PID" in os.environ or "COLAB_RELEASE_TAG" in os.environ  # theirs look like a terminal
+    return sys.stderr.isatty() and not notebook and os.environ.get("TERM") not in ("dumb", "unknown")
 
 
 def table_console() -> Console:

@@ -22,6 +22,9 @@ class Observer:
     def advance(self, steps: int, status: str = "") -> None:
         """So many more steps are done; `status` says how it stands, such as the loss of a training."""
 
+    def ahead(self, left: float) -> None:
+        """After the steps told next, this share of the phase's work is left: where its steps are not alike."""
+
     def finish(self) -> None:
         """The phase has ended, well or not."""
 

@@ -12,13 +12,14 @@ import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import cached_property
 from threading import Lock
 
 import numpy as np
 
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.core.observe import Clock, Observer
-from xqr_bench.core.types import IntArray, TaskData
+from xqr_bench.core.types import FloatArray, IntArray, TaskData
 from xqr_bench.encode.bound import BoundEncoder, Limits, TextEncoder
 from xqr_bench.encode.checks import Vectors, check_values
 from xqr_bench.encode.options import ROLES, Role
@@ -88,6 +89,7 @@ class Batches:
 
     Attributes:
         done: texts of the group that have vectors, for messages.
+        measured: indices of the texts to encode, once they are measured.
     """
 
     def __init__(self, encoder: TextEncoder, group: Group, *, allow_zero: bool, observe: Observer) -> None:
@@ -97,6 +99,8 @@ class Batches:
         self._allow_zero = allow_zero
         self._observe = observe
         self._lengths = np.ones(len(group.texts), dtype=np.int64)  # all 1 where they are unknown
+        self._counted = False
+        self.measured: IntArray = np.arange(0)
         self._checking = Lock()
         self._most: int | None = None
         """Tokens with padding (or texts) that were seen to fit into memory."""
@@ -109,7 +113,8 @@ class Batches:
             yield from self.encode(shard)
 
     def measure(self, texts: IntArray) -> None:
-        """Count tokens, for the batches and for what is cut off."""
+        """Count tokens of the texts to encode, for the batches, for what is cut off and for the time left."""
+        self.measured = texts
         limit = self.encoder.identity.max_length
         for start in range(0, len(texts), MEASURED_AT_ONCE):
             part = texts[start : start + MEASURED_AT_ONCE]
@@ -119,8 +124,18 @@ class Batches:
                 raise self._failed(part, self.done, error) from error
             if counts is None:
                 return
+            self._counted = True
             self.group.flags[part] = 0 if limit is None else counts > limit
             self._lengths[part] = counts if limit is None else np.minimum(counts, limit)
+
+    @cached_property
+    def costs(self) -> FloatArray:
+        """What each text to encode costs: its share of all their characters, by tokens where these are known."""
+        characters = np.array([len(text) for text in self.group.texts], dtype=np.float64)
+        if not self._counted:
+            return characters
+        of_token = float(characters[self.measured].sum()) / int(self._lengths[self.measured].sum())
+        return np.asarray(self._lengths * of_token, dtype=np.float64)
 
     def plan(self, texts: IntArray, shard_texts: float = np.inf, shard_tokens: float = np.inf) -> list[Shard]:
         """Cut measured texts into batches and shards, see `plan_shards`; by default one shard."""
@@ -312,6 +327,27 @@ class Stored:
             self._shelf.discard("a text encoded before has another vector now, though the source is the same")
 
 
+class Work:
+    """What is left to encode, for the time left: texts are sorted by length, so the last ones are the fastest.
+
+    A group still to come weighs as many characters as it has; within one, tokens are counted.
+    """
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        self._ahead = {id(group): float(sum(map(len, group.texts))) for group in groups}
+        self._done = self._under_way = 0.0
+
+    def left_after(self, texts: IntArray, batches: Batches) -> float:
+        """The share of the work that is left once these texts are encoded."""
+        if (key := id(batches.group)) in self._ahead:
+            del self._ahead[key]
+            self._under_way = float(batches.costs[batches.measured].sum())
+        cost = float(batches.costs[texts].sum())
+        self._done, self._under_way = self._done + cost, self._under_way - cost
+        left = self._under_way + sum(self._ahead.values())
+        return max(left, 0.0) / ((self._done + left) or 1.0)
+
+
 class Encoded:
     """Encodes each distinct text of all tasks once, and puts its vector wherever the text stands.
 
@@ -336,18 +372,22 @@ class Encoded:
         with clock.phase("encoding"):
             groups = plan_groups(tasks, symmetric=self._encoder.symmetric)
             with self._observe.phase("encoding", sum(len(group.texts) for group in groups)):
+                work = Work(groups)
                 for group in groups:
-                    with closing(self._vectors(group)) as parts:  # whatever happens, the store is let go at once
+                    batches = Batches(self._encoder, group, allow_zero=self._allow_zero, observe=self._observe)
+                    with closing(self._vectors(batches)) as parts:  # whatever happens, the store is let go at once
                         for texts, vectors in parts:
                             for place in group.destinations:
                                 place.put(texts, vectors)
+                            if not group.stored[texts[0]]:
+                                self._observe.ahead(work.left_after(texts, batches))
                             self._observe.advance(len(texts))
         for task in tasks:
             yield self._assembled(task, groups, clock.seconds)
 
-    def _vectors(self, group: Group) -> Generator[tuple[IntArray, Vectors]]:
+    def _vectors(self, batches: Batches) -> Generator[tuple[IntArray, Vectors]]:
         """Yield texts of the group and their vectors, each text once, in any order."""
-        batches = Batches(self._encoder, group, allow_zero=self._allow_zero, observe=self._observe)
+        group = batches.group
         if self._store is None or not group.texts or reason_not_kept(self._encoder) is not None:
             yield from batches.everything()
             return
