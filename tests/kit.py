@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -206,3 +208,44 @@ def run_blocks(
                 assert program == "xqr-bench"
                 ran(*arguments, *more)
     return names
+
+
+# Being killed.
+
+
+class KilledError(BaseException):
+    """Stands for a kill: no handler of errors catches it."""
+
+
+def every_kill(folder: Path, begin: Callable[[], object], work: Callable[[], object]) -> Iterator[int]:
+    """Begin and do the work, killed at its first renaming or removal of a file below a folder, its second, ...
+
+    At last it ends.
+
+    Where it is killed, nothing is cleaned up; afterwards the process that left something behind does not run.
+    """
+    real = {name: getattr(os, name) for name in ("replace", "rename", "unlink")}
+    for n in range(100):
+        left = n
+
+        def call(name: str, *arguments: Any, **more: Any) -> Any:
+            nonlocal left
+            left -= Path(arguments[0]).is_relative_to(folder)
+            if left < 0:
+                raise KilledError
+            return real[name](*arguments, **more)
+
+        begin()
+        with contextlib.ExitStack() as stack:
+            for name in real:
+                stack.enter_context(patch.object(os, name, partial(call, name)))
+            try:
+                work()
+                ended = True
+            except KilledError:
+                ended = False
+        with patch("xqr_bench.core.files.is_running", lambda process: False):
+            yield n
+        if ended:
+            return
+    raise AssertionError("it does not end")

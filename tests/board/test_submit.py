@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.board.conftest import edit_ranks, score
-from tests.kit import contents, edit, read_json
+from tests.kit import Seen, contents, edit, every_kill, read_json
 from xqr_bench import load_record
-from xqr_bench.board.asked import Submission
+from xqr_bench.board.asked import Rerun, Submission, Witness
 from xqr_bench.board.files import MAX_RECORD, max_ranks, version_of
-from xqr_bench.board.submissions import submit, verify
+from xqr_bench.board.reproduce import reproduce
+from xqr_bench.board.submissions import attestation_of, submit, verify
 from xqr_bench.core.errors import RecordError, XqrBenchError
 from xqr_bench.record import Record, save_record
 
@@ -67,6 +68,56 @@ def test_no_local_path_is_published(saved: Path, board: Path) -> None:
     assert published.model_dump(include={"model", "scores", "ranks_file"}) == before.model_dump(
         include={"model", "scores", "ranks_file"}
     )
+
+
+SAME_NAME = """
+from tests.board.conftest import Noisy
+
+class SameName(Noisy):
+    name = "char-ngrams"
+    revision = "1"
+"""
+
+
+@pytest.mark.parametrize("attested", [pytest.param("old", marks=pytest.mark.slow), "new"])
+def test_a_submission_is_replaced_whole_or_not_at_all(saved: Path, board: Path, tmp_path: Path, attested: str) -> None:
+    """Killed at any point, the board holds the old submission or the new one, with its attestation, and no fault."""
+    (tmp_path / "same_name.py").write_text(SAME_NAME, encoding="utf-8")
+    model = f"{tmp_path}/same_name.py:SameName"
+    new = save_record(score(model), tmp_path / "new" / "mini.json")
+    if attested == "old":
+        reproduce(saved, witness=Witness(by="the lab"))
+    else:
+        reproduce(new, again=Rerun(model=model), witness=Witness(by="the lab"))
+    submit(saved, tmp_path / "before")
+    done = submit(saved, tmp_path / "after")
+    submit(new, tmp_path / "after", Submission(replace=True))
+    place, whole = done.record.relative_to(tmp_path / "after"), []
+
+    def begin() -> None:
+        shutil.rmtree(board, ignore_errors=True)
+        shutil.copytree(tmp_path / "before", board)
+
+    for n in every_kill(board, begin, lambda: submit(new, board, Submission(replace=True))):
+        assert verify(board, Seen()).faults == []
+        there = load_record(board / place, ranks=True)
+        is_new = there.model.identity.kind != "builtin"
+        assert (attestation_of(board / place, there) is not None) == (is_new == (attested == "new"))
+        whole.append(is_new)
+        if n % 4 == 0:
+            submit(new, board, Submission(replace=True))
+            assert contents(board) == contents(tmp_path / "after")
+    assert whole == sorted(whole)
+    assert set(whole) == {False, True}
+
+
+def test_what_a_killed_run_left_is_no_fault(saved: Path, board: Path) -> None:
+    place = submit(saved, board).record
+    left = place.with_name(".mini.json.0a1b2c-1234-abcdefgh.tmp")
+    left.write_text("half")
+    seen = Seen()
+    assert verify(board, seen).faults == []
+    assert "char-ngrams/1/.mini.json.0a1b2c-1234-abcdefgh.tmp: left behind" in seen.notes[0]
 
 
 def test_a_second_submission_needs_replace(saved: Path, board: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import jsonschema
 import numpy as np
 import pytest
 
-from tests.kit import ROOT, edit, read_json
+from tests.kit import ROOT, contents, edit, every_kill, read_json
 from xqr_bench import evaluate, load_record
 from xqr_bench.core.errors import RecordError
+from xqr_bench.core.files import waiting_place
 from xqr_bench.record import (
     Record,
     check_possible,
@@ -24,6 +26,7 @@ from xqr_bench.record import (
     save_record,
     to_json,
 )
+from xqr_bench.record.store import settle
 
 
 @pytest.fixture
@@ -72,6 +75,42 @@ def test_the_same_run_gives_the_same_bytes(saved: Path, tmp_path: Path) -> None:
     assert first == other
     ranks = [path.with_suffix(".ranks.parquet").read_bytes() for path in (saved, second)]
     assert ranks[0] == ranks[1]
+
+
+def test_a_record_is_replaced_whole_or_not_at_all(record: Record, tmp_path: Path) -> None:
+    """Killed at any point, the old record stands there with its ranks, or the new one with its own."""
+    new = evaluate("char-ngrams", "mini", languages=["de", "en"])
+    new = new.model_copy(update={"relevance": {"lenient": new.relevance["lenient"]}})
+    path, wanted = tmp_path / "here" / "mini.json", tmp_path / "there" / "mini.json"
+    save_record(new, wanted)
+
+    def begin() -> None:
+        shutil.rmtree(path.parent, ignore_errors=True)
+        save_record(record, path)
+
+    found = []
+    for _ in every_kill(path.parent, begin, lambda: save_record(new, path)):
+        there = load_record(path, ranks=True)
+        found.append(there.task.languages)
+        assert len(there.relevance) == (1 if there.task.languages == ["de", "en"] else 2)
+        for name in there.relevance:
+            there.ranks_under(name)
+        save_record(new, path)
+        assert contents(path.parent) == contents(wanted.parent)
+    assert found[0] == record.task.languages
+    assert found[-1] == ["de", "en"]
+    assert len(found) > 6
+
+
+def test_ranks_that_wait_for_their_place_come_there(record: Record, saved: Path) -> None:
+    """What an external reader opens is right again once the record was shown."""
+    ranks = saved.with_suffix(".ranks.parquet")
+    wanted = ranks.read_bytes()
+    ranks.rename(waiting_place(ranks, record.ranks_file.digest))
+    ranks.write_bytes(b"those of the record before")
+    settle(load_record(saved, ranks=True), saved)
+    assert ranks.read_bytes() == wanted
+    assert [path.name for path in saved.parent.glob(".*")] == []
 
 
 def test_an_edited_score_is_found(saved: Path) -> None:

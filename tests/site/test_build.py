@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.kit import contents, ran
+from tests.kit import contents, every_kill, ran
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.site import MorePage, build_site, read_json
 from xqr_bench.board.site import html as html_module
@@ -41,6 +43,32 @@ def test_a_folder_with_other_files_is_left_alone(board: Leaderboard, tmp_path: P
     assert contents(tmp_path) == {"thesis.tex": b"x"}
     with pytest.raises(XqrBenchError, match="not a folder"):
         build_site(board, tmp_path / "thesis.tex")
+
+
+def test_a_build_that_was_killed_is_repeated(board: Leaderboard, tmp_path: Path) -> None:
+    small, out = board.model_copy(update={"rows": board.rows[:1], "published": []}), tmp_path / "site"
+    build_site(small, tmp_path / "wanted")
+    for _ in every_kill(out, lambda: shutil.rmtree(out, ignore_errors=True), lambda: build_site(small, out)):
+        build_site(small, out)
+        assert contents(out) == contents(tmp_path / "wanted")
+
+
+def test_a_build_that_met_a_full_disk_is_repeated(
+    board: Leaderboard, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        write = Path.write_text
+
+        def full(path: Path, text: str, **more: object) -> int:
+            if "compare" in path.name:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return write(path, text, **more)
+
+        patch.setattr(Path, "write_text", full)
+        with pytest.raises(XqrBenchError, match="No space left on device"):
+            build_site(board, tmp_path / "out")
+    build_site(board, tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(site)
 
 
 def test_a_listing_cannot_name_files_elsewhere(board: Leaderboard, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
+import platform
 import signal
 import subprocess
 import sys
@@ -280,6 +282,23 @@ def test_a_run_that_is_stopped_and_resumed_gives_the_same_bytes(tmp_path: Path) 
         train(dataclasses.replace(config, resume=True, seed=1))
     train(dataclasses.replace(config, resume=True))
     same_but_for_the_stop(tmp_path / "stopped", tmp_path / "whole")
+
+
+def test_one_process_at_a_time(tmp_path: Path) -> None:
+    """Whoever begins at a run that another process is at is told which; when that is gone, it can be resumed."""
+    config, told = unfinished(tmp_path / "model", resume=True), []
+
+    def meanwhile(step: int, *_: object) -> None:
+        with pytest.raises(UsageError, match="another process is at the run") as error:
+            train(config)
+        told.append(error.value.found)
+        raise StopError
+
+    with pytest.raises(StopError):
+        train(config, on_kept=meanwhile)
+    assert told == [f"process {os.getpid()} on {platform.node()}"]
+    train(config)
+    assert not (tmp_path / "model.unfinished").exists()
 
 
 @pytest.mark.slow

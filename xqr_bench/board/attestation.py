@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from xqr_bench.board.files import MAX_NAME, MAX_NOTE, check_file, publishable, read_json, signature_path
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError, XqrBenchError
-from xqr_bench.core.files import write_text
+from xqr_bench.core.files import now_at, put_in_place, write_text
 from xqr_bench.core.names import unseen
 from xqr_bench.core.printable import shown_line
 from xqr_bench.encode import ModelIdentity
@@ -135,7 +135,8 @@ def load_attestation(path: Path, record: Record) -> Attestation:
         XqrBenchError: it is signed, and the signature cannot be checked without a package.
     """
     remedy = "remove it, or run the encoder again: xqr-bench reproduce RECORD --by NAME"
-    data = read_json(path, MAX_NOTE)
+    digest = record_digest(record)
+    data = read_json(now_at(path, digest), MAX_NOTE)
     if isinstance(data, dict) and data.get("attestation_version") == 1:
         raise RecordError(f"{path} is of an older form, which names nobody", remedy=remedy)
     try:
@@ -154,7 +155,7 @@ def load_attestation(path: Path, record: Record) -> Attestation:
             found="; ".join(identity_differences(record.model.identity, made.identity)),
             remedy=remedy,
         )
-    if made.record_digest != record_digest(record):
+    if made.record_digest != digest:
         raise RecordError(f"{path} covers another record, or this one before it was changed", remedy=remedy)
     if not record.provenance.created[:10] <= made.date.isoformat() <= datetime.now(UTC).date().isoformat():
         raise RecordError(
@@ -253,7 +254,8 @@ def write_attestation(path: Path, made: Attestation, key: minisign.SecretKey | N
     data = made.model_dump(mode="json", exclude_none=True)
     text = json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     signature = signature_path(path)
-    signature.unlink(missing_ok=True)
+    for file in (signature, path):
+        put_in_place(file, None)
     write_text(path, text)
     if key is not None:
         signed = key.sign(text.encode(), trusted_comment=f"file:{path.name}".encode("ascii", "replace").decode())
@@ -262,7 +264,7 @@ def write_attestation(path: Path, made: Attestation, key: minisign.SecretKey | N
 
 def _check_signature(path: Path, made: Attestation, remedy: str) -> None:
     """An attestation that names a key has a signature of this key over its bytes; one that names none has none."""
-    signature = signature_path(path)
+    signature = now_at(signature_path(path), made.record_digest)
     if made.key is None:
         if signature.exists() or signature.is_symlink():
             raise RecordError(f"{path} names no key, yet there is {signature.name}", remedy=remedy)
@@ -271,7 +273,7 @@ def _check_signature(path: Path, made: Attestation, remedy: str) -> None:
     library = _minisign()
     try:
         key = library.PublicKey.from_base64(made.key)
-        key.verify(path.read_bytes(), library.Signature.from_bytes(signature.read_bytes()))
+        key.verify(now_at(path, made.record_digest).read_bytes(), library.Signature.from_bytes(signature.read_bytes()))
     except ValueError as error:
         raise RecordError(
             f"{signature} is no signature of {path.name} by the key that it names", found=str(error), remedy=remedy

@@ -216,7 +216,7 @@ def check_submission(path: Path, *, observe: Observer | None = None, again: bool
     _check_transform(record)
     _check_diagnostics(record, spec)
     _check_arguments(record)
-    check_file(file_beside(path, record.ranks_file.file), max_ranks(spec.name))
+    check_file(file_beside(path, record.ranks_file), max_ranks(spec.name))
     rows, expected = record.ranks_file.n_relevants, facts.n_relevants
     _require(rows == expected, f"{path} does not hold all ranks of {spec.name}", f"{rows:,} instead of {expected:,}")
     result = load_with_ranks(path)
@@ -388,7 +388,7 @@ def _check_relevance_files(path: Path, record: Result, rules: dict[str, RuleFact
         _require(
             stated == file.name, f"the record names another file for {name} relevance", repr(stated), remedy=_AS_MADE
         )
-        check_file(file, max_ranks(task))
+        check_file(file_beside(path, info.ranks_file), max_ranks(task))
         strict = 0 if name == LENIENT else record.ranks_file.n_relevants
         rows, expected = info.ranks_file.n_relevants - strict, rules[name].rows
         _require(

@@ -156,7 +156,7 @@ def reproduce(
 def _load(path: Path) -> Result:
     read_json(path, MAX_RECORD)
     record = load_record(path)
-    check_file(file_beside(path, record.ranks_file.file), max_ranks(record.task.name))
+    check_file(file_beside(path, record.ranks_file), max_ranks(record.task.name))
     record = load_with_ranks(path)
     refuse_unrepeatable(record)
     return record

@@ -6,13 +6,14 @@ import shlex
 import tempfile
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xqr_bench.board.asked import Submission
-from xqr_bench.board.attestation import Attestation, load_attestation
+from xqr_bench.board.attestation import Attestation, load_attestation, record_digest
 from xqr_bench.board.check import board_tasks, check_submission
 from xqr_bench.board.files import (
     MAX_RECORD,
@@ -34,13 +35,13 @@ from xqr_bench.board.model import Bias, PublishedRow, SettingFigures, Source
 from xqr_bench.board.names import Entry, clash, clashes, entries_of
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
-from xqr_bench.core.files import write_text
+from xqr_bench.core.files import is_left_behind, now_at, put_in_place, waiting_place, write_text
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import SETTINGS
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Figure
-from xqr_bench.record import Record, Result, save_record
+from xqr_bench.record import Record, Result, load_record, save_record
 from xqr_bench.record.exposure import Exposure, Level, default_exposure, read_declaration
 
 # A record -> the leaderboard folder.
@@ -95,12 +96,11 @@ def submit(path: Path | str, leaderboard: Path | str = "leaderboard", asked: Sub
     _check_sizes(record, folder, target)
     attested = _attestation(Path(path), target, record)
     save_record(record, target)
-    files = [target, ranks_path(target), *attested]
-    for name, file in relevance_paths(target).items():
-        if name in record.relevance and record.relevance[name].ranks_file is not None:
-            files.append(file)
-        else:
-            file.unlink(missing_ok=True)  # of the submission that was replaced
+    for file in _attestation_files(target):
+        put_in_place(file, record_digest(record) if file in attested else None)
+    rules = {name for name, info in record.relevance.items() if info.ranks_file is not None}
+    of_rules = [file for name, file in relevance_paths(target).items() if name in rules]
+    files = [target, ranks_path(target), *attested, *of_rules]
     branch = f"submit-{target.parent.parent.name}-{target.stem}".lower()
     commands = (
         ["git", "switch", "-c", branch],
@@ -132,20 +132,25 @@ def _exposure(record: Record, target: Path, text: str | None, note: str | None) 
     return record.exposure
 
 
+def _attestation_files(record: Path) -> tuple[Path, Path]:
+    return attestation_path(record), signature_path(attestation_path(record))
+
+
 def _attestation(source: Path, target: Path, record: Record) -> list[Path]:
-    """Bring the attestation beside the record along, with its signature; those of before go."""
-    own, placed = attestation_path(source), attestation_path(target)
-    if own.exists() or own.is_symlink():
-        load_attestation(own, record)
-    if own.resolve() == placed.resolve():
-        return [file for file in (placed, signature_path(placed)) if file.exists()]
-    written = []
-    for file, copy in ((own, placed), (signature_path(own), signature_path(placed))):
-        copy.unlink(missing_ok=True)
-        if file.exists():
-            write_text(copy, file.read_text(encoding="utf-8"))
-            written.append(copy)
-    return written
+    """Let the attestation beside the record, and its signature, wait at the target; that of before waits there too."""
+    digest, texts = record_digest(record), {}
+    if attestation_of(source, record) is not None:
+        for file, place in zip(_attestation_files(source), _attestation_files(target), strict=True):
+            if now_at(file, digest).exists():
+                texts[place] = now_at(file, digest).read_text(encoding="utf-8")
+    with suppress(RecordError):
+        before = record_digest(load_record(target))
+        for place in _attestation_files(target):
+            if place.is_file():  # it belongs to the submission that is replaced, as long as that is there
+                place.replace(waiting_place(place, before))
+    for place, text in texts.items():
+        write_text(waiting_place(place, digest), text)
+    return list(texts)
 
 
 def _refuse_links(folder: Path, target: Path) -> None:
@@ -365,11 +370,9 @@ def attestation_of(path: Path, record: Record) -> Attestation | None:
     Raises:
         XqrBenchError: it is not in order, or a signature stands there alone.
     """
-    attestation = attestation_path(path)
-    for file in (attestation, signature_path(attestation)):
-        if file.exists() or file.is_symlink():
-            return load_attestation(attestation, record)
-    return None
+    digest = record_digest(record)
+    there = any(file.exists() or file.is_symlink() for file in (now_at(f, digest) for f in _attestation_files(path)))
+    return load_attestation(attestation_path(path), record) if there else None
 
 
 def verify(
@@ -391,7 +394,12 @@ def verify(
     if not folder.is_dir():
         raise UsageError(f"there is no leaderboard folder {folder}", remedy="name it: xqr-bench leaderboard verify DIR")
     observe = observe or Observer()
-    faults = [Fault(_below(path, folder), why) for path, why in strange_files(folder)]
+    faults = []
+    for path, why in strange_files(folder):
+        if is_left_behind(path) and path.is_file() and not path.is_symlink():
+            observe.note(f"{_below(path, folder)}: left behind by a run that was stopped; nothing reads it")
+        else:
+            faults.append(Fault(_below(path, folder), why))
     faults += read_published(folder)[1]
     if read_study is not None and (folder / RATIOS).exists():
         try:

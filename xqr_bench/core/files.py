@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import os
+import platform
 import re
 import struct
 import tempfile
@@ -14,6 +15,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from tokenize import TokenError
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -47,16 +49,74 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def _temporary(path: Path) -> Path:
-    """An empty file beside `path`, whose folder is made."""
+    """An empty file beside `path`, whose folder is made; what killed processes left of such files there is removed."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        _remove_left_behind(path.parent)
+        before = f".{path.name}.{_HOST}-{os.getpid()}-"
+        handle, name = tempfile.mkstemp(prefix=before, suffix=".tmp", dir=path.parent)
     except OSError as error:
         raise XqrBenchError(
             f"cannot write {path}: {error.strerror or error}", remedy="name a folder that can be written"
         ) from error
     os.close(handle)
     return Path(name)
+
+
+# Temporary files say which process writes them, so that those of a process that was killed are known.
+
+_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+_WRITTEN_BY = re.compile(rf"\..+\.{_HOST}-(\d+)-\w+\.tmp", re.ASCII | re.DOTALL)
+
+
+def _remove_left_behind(folder: Path) -> None:
+    for path in folder.glob(".*.tmp"):
+        process = _WRITTEN_BY.fullmatch(path.name)
+        if process is not None and not is_running(int(process[1])):
+            path.unlink(missing_ok=True)
+
+
+def is_running(process: int) -> bool:
+    """Whether this machine has a process of this number, as far as can be told."""
+    if os.name != "posix":  # elsewhere to ask is to end it
+        return True
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+# Files that belong to another one, such as ranks to their record, are replaced with it by one renaming, of that one:
+# until it is in its place they wait under names that hold a digest which it knows.
+
+
+def waiting_place(path: Path, digest: str) -> Path:
+    """Where a file waits for its place."""
+    return path.with_name(f".{path.name}.{digest[:12]}.new")
+
+
+def now_at(path: Path, digest: str) -> Path:
+    """Where the file is that belongs to what knows this digest: where it waits, or in its place."""
+    waiting = waiting_place(path, digest)
+    return waiting if waiting.is_file() else path
+
+
+def put_in_place(path: Path, digest: str | None) -> None:
+    """Bring the file of this digest into its place, where it waits for that; None: none belongs there."""
+    if digest is None:
+        path.unlink(missing_ok=True)
+    elif waiting_place(path, digest).is_file():
+        waiting_place(path, digest).replace(path)
+    for left_behind in path.parent.glob(f".{escape(path.name)}.*.new"):
+        left_behind.unlink(missing_ok=True)
+
+
+def is_left_behind(path: Path) -> bool:
+    """Whether a file is one of those that a run which was stopped may leave; nothing reads it as what it is beside."""
+    return path.name.startswith(".") and path.suffix in (".tmp", ".new")
 
 
 def _umask() -> int:

@@ -23,6 +23,7 @@ from xqr_bench.measure.scores import all_per_query, score
 from xqr_bench.rank.index import IndexOptions
 from xqr_bench.record import ModelInfo, Provenance, RanksInfo, Result, load_record, provenance, ranks_digest
 from xqr_bench.record.describe import relevance_info, task_info
+from xqr_bench.record.store import settle
 from xqr_bench.tasks import Selection, TaskSpec, resolve_task
 
 
@@ -133,6 +134,7 @@ def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
         "version of xqr-bench": (there.provenance.code_version, __version__),
     }
     refuse_another(path, pairs, remedy)
+    settle(there, path)
     return there
 
 

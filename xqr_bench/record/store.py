@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, overload
 from unicodedata import category, normalize
@@ -15,9 +16,9 @@ from pydantic import Field, InstanceOf, PrivateAttr, ValidationError
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError
-from xqr_bench.core.files import write_text
+from xqr_bench.core.files import now_at, put_in_place, waiting_place, write_text
 from xqr_bench.core.names import is_device, unseen
-from xqr_bench.core.types import LENIENT, STRICT, Ranks
+from xqr_bench.core.types import LENIENT, RULES, STRICT, Ranks
 from xqr_bench.measure.certainty import attach_certainty, score_variant
 from xqr_bench.measure.scores import SettingScores, all_per_query, score
 from xqr_bench.record.model import SCHEMA_VERSION, RanksInfo, Record, RelevanceInfo
@@ -102,7 +103,7 @@ class Result(Record):
             raise RecordError(
                 f"the ranks of {relevance} relevance are not at hand", remedy="load the record from its file"
             )
-        path = file_beside(self.place, info.file)
+        path = file_beside(self.place, info)
         # the paragraph file holds what the rule adds to the strict relevants, the lenient one a row for each of them
         rows = info.n_relevants - (0 if relevance == LENIENT else self.ranks.n_relevants)
         ranks = load_relevance(relevance, self.ranks, path, rows)
@@ -112,24 +113,42 @@ class Result(Record):
 
 
 def save_record(result: Result, path: Path) -> Path:
-    """Write the record to `path` and its ranks beside it; the record comes last.
+    """Write the record to `path` and its ranks beside it; what was there is replaced by one renaming, of the record.
 
-    The ranks stand in `<task>.ranks.parquet`, those under other rules of relevance in `<task>.<rule>.parquet`.
+    The ranks stand in `<task>.ranks.parquet`, those under other rules of relevance in `<task>.<rule>.parquet`. Until
+    the record is in its place they wait under names that hold their digests, where a reader of the record looks first:
+    whoever is stopped in between leaves the old record with its ranks, or the new one with its own.
 
     Returns:
         the path of the record.
     """
     variants = {name: result.ranks_under(name) for name, info in result.relevance.items() if info.ranks_file}
-    ranks_path = path.with_suffix(".ranks.parquet")
-    save_ranks(result.ranks, ranks_path)
+    ranks_path = _ranks_places(path)[STRICT]
+    save_ranks(result.ranks, waiting_place(ranks_path, result.ranks_file.digest))
     relevance = dict(result.relevance)
     for name, ranks in variants.items():
-        rule_path = path.with_suffix(f".{name}.parquet")
-        save_relevance(name, result.ranks, ranks, rule_path)
+        rule_path, info = _ranks_places(path)[name], relevance[name].ranks_file
+        assert info is not None
+        save_relevance(name, result.ranks, ranks, waiting_place(rule_path, info.digest))
         relevance[name] = _with_file(relevance[name], rule_path)
     named = _with_file(result, ranks_path).model_copy(update={"relevance": relevance})
     write_text(path, to_json(named))
+    settle(named, path)
     return path
+
+
+def _ranks_places(path: Path) -> dict[str, Path]:
+    """Where the ranks of a record stand, by rule of relevance."""
+    return {name: path.with_suffix(".ranks.parquet" if name == STRICT else f".{name}.parquet") for name in RULES}
+
+
+def settle(record: Record, path: Path) -> None:
+    """Bring the ranks of the record at `path` from where they wait into their places; others do not stay there."""
+    infos = {STRICT: record.ranks_file, **{name: info.ranks_file for name, info in record.relevance.items()}}
+    with suppress(OSError):  # where it cannot be written, they are found where they wait
+        for name, place in _ranks_places(path).items():
+            info = infos.get(name)
+            put_in_place(place, None if info is None else info.digest)
 
 
 def _with_file(part: Part, path: Path) -> Part:
@@ -184,21 +203,23 @@ def load_record(path: Path | str, *, ranks: bool = False) -> Record:
         ) from error
     if not ranks:
         return record
-    ranks_path = file_beside(path, record.ranks_file.file)
+    ranks_path = file_beside(path, record.ranks_file)
     loaded = load_ranks(ranks_path, record.ranks_file.n_relevants)
     _check_digest(ranks_path, path, ranks_digest(loaded), record.ranks_file.digest)
     return Result.of(record, loaded, path)
 
 
-def file_beside(path: Path, name: str | None) -> Path:
-    """The file that a record names, which must stand beside it.
+def file_beside(path: Path, info: RanksInfo) -> Path:
+    """The file that the record at `path` names, which must stand beside it, or wait there for its place.
 
     Raises:
         RecordError: it is no plain name.
     """
-    if name is None or name in ("", "..") or name != Path(name).name or "\\" in name:
+    name = info.file
+    plain = all(part == Path(part or "").name and "\\" not in part for part in (name, info.digest))
+    if name is None or name in ("", "..") or not plain:
         raise RecordError(f"{path} names no ranks file beside it", found=repr(name), remedy="evaluate again")
-    return path.with_name(name)
+    return now_at(path.with_name(name), info.digest)
 
 
 def _check_digest(path: Path, record: Path, digest: str, stated: str) -> None:

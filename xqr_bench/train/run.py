@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -181,8 +182,10 @@ class _Run:
         """Do all of it."""
         with self.clock.phase("loading the model"):
             model, self.base = self._initial()
-        if self.place is not None and self.first:
-            self.place.begin(self._asked())
+        with self.place.begun(self._asked()) if self.place is not None and self.first else nullcontext():
+            return self._train(model)
+
+    def _train(self, model: Any) -> TrainResult:
         if self.prepared.alignment is not None:
             with self.clock.phase("alignment"):
                 self.alignment = self._align(model, self.prepared.alignment)

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import UsageError, XqrBenchError
-from xqr_bench.core.files import write_text
+from xqr_bench.core.files import refuse_unwritable, write_text
 
 # Where a run writes: an unfinished folder beside the output, moved into its place when all is done.
 
 UNFINISHED = ".unfinished"
+RUNNING = "running.json"
 
 
 class Workspace:
     """The folders of one run.
 
-    `<output>.unfinished/` holds `run.json` (what the run was asked for), `<stage>/checkpoint-<update>/` to resume
-    from, and `model/`, which becomes the output.
+    `<output>.unfinished/` holds `run.json` (what the run was asked for), `running.json` (which process was at it last),
+    `<stage>/checkpoint-<update>/` to resume from, and `model/`, which becomes the output.
 
     Args:
         output: folder of the model.
@@ -51,14 +54,45 @@ class Workspace:
                 remedy="give --resume to go on with it, or remove the folder",
             )
 
-    def begin(self, asked: dict[str, Any]) -> None:
+    @contextmanager
+    def begun(self, asked: dict[str, Any]) -> Iterator[None]:
         """Make the folder, or check that the run in it was asked for the same: all that the weights depend on.
 
+        As long as the block lasts no other process can begin there; the system lets go of a process that was killed.
+
         Raises:
-            UsageError: the unfinished run was asked for something else.
+            UsageError: the unfinished run was asked for something else, or another process is at it.
             XqrBenchError: the folder cannot be made or written.
         """
-        asked = json.loads(json.dumps(asked))
+        from filelock import FileLock, Timeout
+
+        refuse_unwritable(self.folder / RUNNING)
+        self._lock = FileLock(self.folder / "lock")
+        try:
+            with suppress(NotImplementedError):  # a file system without locks
+                self._lock.acquire(timeout=0)
+        except Timeout:
+            raise UsageError(
+                f"another process is at the run in {self.folder}",
+                found=f"process {' on '.join(self._running())}",
+                remedy="wait until it has ended, or stop it; then go on with --resume",
+            ) from None
+        try:
+            if self.output.exists():  # made by the process that held it until now
+                raise UsageError(f"the output folder {self.output} exists", remedy="name another with --output")
+            self._begin(json.loads(json.dumps(asked)))
+            write_text(self.folder / RUNNING, json.dumps([str(os.getpid()), platform.node()]) + "\n")
+            yield
+        finally:
+            self._lock.release()
+
+    def _running(self) -> list[str]:
+        try:
+            return [str(part) for part in strict_json.read(self.folder / RUNNING)]
+        except (OSError, ValueError, TypeError):
+            return ["unknown"]
+
+    def _begin(self, asked: dict[str, Any]) -> None:
         try:
             before = strict_json.read(self.folder / "run.json")
         except FileNotFoundError:
@@ -83,6 +117,7 @@ class Workspace:
                 remedy="move it by hand",
             )
         self.model.replace(self.output)
+        self._lock.release()  # a file that is open cannot be removed everywhere
         shutil.rmtree(self.folder)
         return self.output
 

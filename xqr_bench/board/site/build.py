@@ -37,7 +37,7 @@ from xqr_bench.board.site.payload import (
 from xqr_bench.board.table import leaderboard_text
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import XqrBenchError
-from xqr_bench.core.files import write_text
+from xqr_bench.core.files import is_left_behind, write_text
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, SETTINGS, STRICT
 from xqr_bench.measure.scores import Figure
 
@@ -78,13 +78,18 @@ def build_site(board: Leaderboard, out: Path | str, more: Sequence[MorePage] = (
     folder = Path(out)
     old = _old_files(folder)
     pages = make_pages(board, more)
+    _list(folder, {*old, *pages})  # first, so that what is stopped half-way can be built again
     for path in {folder / name for name in old} - {folder / name for name in pages}:
         if path.is_file():
             path.unlink()
     for name, text in pages.items():
         write_text(folder / name, text)
-    write_text(folder / LISTING, "".join(f"{name}\n" for name in sorted(pages)))
+    _list(folder, pages)
     return [folder / name for name in sorted(pages, key=lambda name: (name != "index.html", name))]
+
+
+def _list(folder: Path, names: Iterable[str]) -> None:
+    write_text(folder / LISTING, "".join(f"{name}\n" for name in sorted(names)))
 
 
 def read_json(path: Path) -> Leaderboard:
@@ -192,7 +197,7 @@ def _old_files(folder: Path) -> list[str]:
         raise XqrBenchError(f"{folder} is not a folder", remedy=remedy)
     listing = folder / LISTING
     if not listing.is_file():
-        if folder.exists() and any(folder.iterdir()):
+        if folder.exists() and not all(map(is_left_behind, folder.iterdir())):
             raise XqrBenchError(f"{folder} holds files that are no site of xqr-bench", remedy=remedy)
         return []
     names = listing.read_text(encoding="utf-8").splitlines()
