@@ -202,7 +202,7 @@ def test_a_score_too_good(board: Path, bounds: list[Record], tmp_path: Path) -> 
     submit(path, board)
     (row,) = shown(board)["rows"]
     assert row["kind"] == "encoder"
-    assert any("close to perfect: was the encoder trained on this task?" in warning for warning in row["warnings"])
+    assert any("close to perfect: was the encoder trained on this task?" in note for note in row["notes"])
 
 
 def test_undefined_figures_are_null(board: Path, tmp_path: Path) -> None:

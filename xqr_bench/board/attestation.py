@@ -85,11 +85,6 @@ class Attestation(_Part):
         default=None, description="minisign public key of the signature beside the file; absent: unsigned"
     )
 
-    @property
-    def signer(self) -> str:
-        """Who ran it, and whether it is signed, on one line."""
-        return shown_line(f"{self.by} ({'unsigned' if self.key is None else f'signed with the key {self.key}'})")
-
 
 def record_digest(record: Record) -> str:
     """SHA-256 over the whole record as it is published, with the digests of its ranks: canonical JSON.

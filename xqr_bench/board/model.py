@@ -6,17 +6,26 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, PlainSerializer
 
+from xqr_bench.core.printable import shown_line
 from xqr_bench.measure.linear import LEVEL
 from xqr_bench.measure.scores import Figure, Interval
 from xqr_bench.record.exposure import Exposure
 from xqr_bench.record.model import schema_text
 
 LEADERBOARD_VERSION = 1
+PROVED = "proved, computed anew from the stored ranks: every figure, interval and test of a submission"
 DECLARED = (
     "declared by the submitters, not proved: the model and its identity, training, exposure, transform, warnings, "
     "diagnostics and provenance"
 )
 """What of a row no rank can prove."""
+
+
+def signed_by(by: str, key: str | None) -> str:
+    """Who attests a reproduction, on one line, and whether it is signed."""
+    return shown_line(f"{by} ({'unsigned' if key is None else f'signed with the key {key}'})")
+
+
 Status = Literal["published", "recomputed", "reproduced"]
 Kind = Literal["encoder", "run", "baseline", "floor", "ceiling"]
 ExposureClass = Literal["unexposed", "unknown", "exposed"]
@@ -239,7 +248,8 @@ class Row(_Part):
     record: str = Field(description="path below the leaderboard folder")
     ranks: str
     ranks_digest: str
-    warnings: list[str] = []
+    warnings: list[str] = Field(default=[], description="of the record")
+    notes: list[str] = Field(default=[], description="what the leaderboard adds")
     training: dict[str, Any] | None = None
     exposure: Exposure = Field(
         default_factory=Exposure,

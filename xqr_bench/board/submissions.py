@@ -31,7 +31,7 @@ from xqr_bench.board.files import (
     signature_path,
     strange_files,
 )
-from xqr_bench.board.model import Bias, PublishedRow, SettingFigures, Source
+from xqr_bench.board.model import Bias, PublishedRow, SettingFigures, Source, signed_by
 from xqr_bench.board.names import Entry, clash, clashes, entries_of
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
@@ -418,7 +418,7 @@ def verify(
         else:
             entries.append(Entry.of(record, path.relative_to(folder).as_posix()))
             if (made := attestation_of(path, record)) is not None:
-                reproduced[made.signer] += 1
+                reproduced[signed_by(made.by, made.key)] += 1
     faults += [Fault(shown_line(path), shown_line(why)) for path, why in clashes(entries, _papers(folder)).items()]
     return Verified(len(paths), faults, reproduced)
 

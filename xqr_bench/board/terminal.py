@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from xqr_bench.board.asked import EXPOSURE_TITLES, View
-from xqr_bench.board.model import Leaderboard, PublishedRow, Row
+from xqr_bench.board.model import DECLARED, PROVED, Leaderboard, PublishedRow, Row, signed_by
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS
@@ -183,5 +184,7 @@ def _legend(board: Leaderboard, view: View) -> list[str]:
         lines.append("a bias figure is read beside MAP: every measure of dispersion rewards a uniformly bad encoder")
     if len(view.exposure) == len(EXPOSURE_TITLES):
         lines.append("exposed: trained on the task's texts or on data of the same source, as declared or found")
-    lines.append("recomputed: all scores follow from stored ranks; reproduced: the encoder was run again")
-    return lines
+    lines.append("recomputed: all scores follow from stored ranks; reproduced: somebody states to have run it again:")
+    made = [row.attestation for row in board.rows if row.attestation is not None]
+    lines += [f"  {n} by {name}" for name, n in sorted(Counter(signed_by(one.by, one.key) for one in made).items())]
+    return [*lines, PROVED, DECLARED]

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from xqr_bench.board.model import LanguageFacts
+from xqr_bench.board.model import DECLARED, PROVED, LanguageFacts, signed_by
 from xqr_bench.core.errors import XqrBenchError
 from xqr_bench.core.types import SETTINGS
 from xqr_bench.measure.scores import Figure
@@ -48,10 +48,17 @@ MARK_MEANING = (
     "distinct texts, so the scores of this language say little"
 )
 STATUS_MEANINGS = {
-    "reproduced": "somebody ran the encoder again and got the same ranks within a stated tolerance",
-    "recomputed": "every score follows from the ranks stored beside the record",
+    "reproduced": (
+        "recomputed, and somebody, who is named, states to have run the encoder again and to have got the same ranks "
+        "within a stated tolerance"
+    ),
+    "recomputed": (
+        "every score follows from the ranks stored beside the record; which encoder gave these ranks is declared by "
+        "the submitter"
+    ),
     "published": "taken from a paper, without ranks: shown apart and never compared with the others",
 }
+CAPTION = "submissions proved from their ranks; models, kinds and protocols as declared"
 KIND_MEANINGS = {
     "encoder": "a text encoder",
     "run": "a ranking made by another system",
@@ -327,6 +334,10 @@ def environment() -> Environment:
         relevance_labels=RELEVANCE_LABELS,
         setting_meanings=SETTING_MEANINGS,
         status_meanings=STATUS_MEANINGS,
+        caption=CAPTION,
+        proved=PROVED,
+        declared=DECLARED,
+        signed_by=signed_by,
         mark=MARK,
         mark_meaning=MARK_MEANING,
         kind_meanings=KIND_MEANINGS,

@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from xqr_bench.board.model import Bias, Leaderboard, PublishedRow, Row, SettingFigures
 from xqr_bench.board.site.html import (
+    CAPTION,
     SETTING_LABELS,
     TICKS,
     drawing,
@@ -148,6 +149,7 @@ def payload(board: Leaderboard, entries: Sequence[Entry], *, pairs: bool = False
         "tested": board.tests.metric,
         "settings": [[name, SETTING_LABELS[name]] for name in SETTINGS],
         "parts": PARTS,
+        "caption": CAPTION,
         "metrics": [
             {"name": name, "label": metric_label(name), "kind": facts.kind, "summary": facts.summary}
             for name, facts in board.metrics.items()

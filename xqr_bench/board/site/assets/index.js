@@ -185,7 +185,7 @@ table.search.fixed("figures", (_, row) => {
 function caption() {
   const metric = metricOf(chosen.metric);
   const of = byId("languages").selectedOptions[0]?.textContent ?? "";
-  byId("caption").textContent = `${metric.label}, ${of}`;
+  byId("caption").replaceChildren(el("span", { text: `${metric.label}, ${of}: ${data.caption}` }));
   const both = chosen.languages.startsWith("g:") && !isBias() ? " Into: candidates in the group only; out of: queries in it only; within: both." : "";
   byId("explain").textContent = `${metric.label}: ${metric.summary}.${both}` + (isBias() ? " It describes and does not rank: read it beside MAP and the random ranking." : "");
   byId("explain").hidden = false;
