@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # not imported: nothing but this is loaded before a command listens to Ctrl-C
+if TYPE_CHECKING:
+    from typing import Any
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,8 @@ __all__ = ["__version__", *_PUBLIC]
 
 def __getattr__(name: str) -> Any:
     if name in _PUBLIC:
+        from importlib import import_module
+
         module, _, attribute = _PUBLIC[name].rpartition(".")
         return getattr(import_module(module), attribute)
     raise AttributeError(f"module 'xqr_bench' has no attribute {name!r}")

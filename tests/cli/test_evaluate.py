@@ -91,7 +91,14 @@ def test_edited_data_is_no_answer() -> None:
 def test_a_place_that_cannot_be_written_is_told_before_anything_is_encoded() -> None:
     Path("enc.py").write_text("class Model:\n    def encode(self, texts): raise SystemExit('encoded')\n")
     Path("taken").touch()
-    for options in (("--output", "taken"), ("--name", "n" * 300)):
+    Path("results/Folder/mini.json").mkdir(parents=True)
+    for options in (
+        ("--output", "taken"),
+        ("--name", "n" * 300),
+        ("--name", "Folder", "--overwrite"),
+        ("--trec-run", "taken/runs"),
+        ("--index", "flat", "--save-index", "taken/index"),
+    ):
         done = run("evaluate", "enc.py:Model", *options)
         assert done.code == 1
         assert "error: cannot write" in done.err

@@ -83,3 +83,10 @@ def test_a_cross_check_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.code == 1
     assert "DISAGREES" in done.out
     assert "pytrec_eval disagrees on 24 of 24 figures: a list differs by more than 1e-09" in done.out
+
+
+def test_a_run_that_cannot_be_written_is_told_before_anything_is_encoded() -> None:
+    Path("enc.py").write_text("class Model:\n    def encode(self, texts): raise SystemExit('encoded')\n")
+    done = run("evaluate", "enc.py:Model", "--trec-run", "runs", "--trec-depth", "0")
+    assert done.code == 1
+    assert "--trec-depth cannot be 0" in done.err

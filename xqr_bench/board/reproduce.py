@@ -32,6 +32,7 @@ from xqr_bench.board.check import load_with_ranks
 from xqr_bench.board.files import MAX_RECORD, attestation_path, check_file, max_ranks, read_json
 from xqr_bench.board.row import study_command
 from xqr_bench.core.errors import RecordError, UsageError
+from xqr_bench.core.files import refuse_unwritable
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import FloatArray, Ranks
 from xqr_bench.encode import EncoderOptions, load_encoder
@@ -111,6 +112,7 @@ def reproduce(
     asked, named = again or Rerun(), witness or Witness()
     if named.by is not None:
         check_named(named.by, "--by")
+        refuse_unwritable(attestation_path(path))
     key = None if named.sign is None else secret_key(named.sign)
     argument = asked.model or _model(record)
     transform = _transform(record, asked.transform_from)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
     from xqr_bench.evaluation.ranker import Ranker
     from xqr_bench.record import Result
     from xqr_bench.tasks import Selection, TaskSpec
+
+
+@contextmanager
+def if_stopped(how_to_go_on: Callable[[], str]) -> Iterator[None]:
+    """Ctrl-C in this block is told with what was kept and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        stop.add_note(how_to_go_on())
+        raise
 
 
 class Session:
@@ -37,6 +48,7 @@ class Session:
         self._trec = asked if isinstance(asked, TrecRun) else TrecRun()
         self._more = self._trec.trec_run is not None or getattr(asked, "save_index", None) is not None
         self.quiet = asked.quiet
+        self._kept: list[str] = []
         self.specs = asked.specs()
         if asked.no_relevance:
             self.specs = [spec.model_copy(update={"relevance": ()}) for spec in self.specs]
@@ -116,11 +128,12 @@ class Session:
             raise UsageError("--trec-settings is given without --trec-run", remedy="name the folder: --trec-run DIR")
         todo, records = self._split(ranker)
         if todo:
-            with RunProgress(quiet=self.quiet, keep=self.save) as observe:
+            stopped = if_stopped(partial(self._how_to_go_on, ranker))
+            with stopped, RunProgress(quiet=self.quiet, keep=self.save) as observe:
                 if trec.trec_run is not None:
                     settings = {spec.name: check_settings(trec.trec_settings, spec) for spec in todo}
                     write = RunWriter(trec.trec_run, ranker.name, trec.trec_depth, settings, observe)
-                    ranker = HandedOn(ranker, write)
+                    ranker = HandedOn(ranker, write, write.check)
                 records += evaluate(
                     ranker,
                     todo,
@@ -132,6 +145,19 @@ class Session:
         order = [spec.name for spec in self.specs]
         self.show(sorted(records, key=lambda record: order.index(record.task.name)))
 
+    def _how_to_go_on(self, ranker: Ranker) -> str:
+        from xqr_bench.encode.bound import TextEncoder
+        from xqr_bench.encode.shards import reason_not_kept
+        from xqr_bench.evaluation.vectors import VectorRanker
+
+        kept = [f"records: {', '.join(self._kept)}"] if self._kept else []
+        encoder = ranker.encoder if isinstance(ranker, VectorRanker) and ranker.store is not None else None
+        if isinstance(encoder, TextEncoder) and reason_not_kept(encoder) is None:
+            kept.append("the vectors in the embedding store")
+        if not kept:
+            return "nothing half-written was left; no task was done: the same command begins again"
+        return f"kept are {' and '.join(kept)}; the same command goes on"
+
     def _path(self, record: Result) -> Path:
         from xqr_bench.record import record_path
 
@@ -141,7 +167,7 @@ class Session:
         """Write a record and its ranks."""
         from xqr_bench.record import save_record
 
-        save_record(record, self._path(record))
+        self._kept.append(str(save_record(record, self._path(record))))
         texts = record.provenance.texts
         if texts is not None and texts.from_store:
             self.say(f"{record.task.name}: {texts.from_store:,} of {texts.distinct:,} texts came from the store")

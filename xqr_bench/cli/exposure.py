@@ -11,7 +11,7 @@ import click
 
 from xqr_bench.cli.options import DataFolder
 from xqr_bench.cli.printing import echo, echo_json, echo_tables
-from xqr_bench.core.files import write_text
+from xqr_bench.core.files import refuse_unwritable, write_text
 from xqr_bench.core.options import Commas, Option, takes
 
 
@@ -51,6 +51,8 @@ def exposure(asked: Searched) -> None:
     from xqr_bench.report.listings import finding_tables
     from xqr_bench.tasks import load_task
 
+    if asked.output is not None:
+        refuse_unwritable(asked.output)
     task = load_task(asked.task, data_dir=asked.data_dir, languages=asked.languages, observe=LineProgress())
     findings = find_texts(task, read_texts(asked.data), near=asked.near)
     text = json.dumps(findings.to_json(asked.examples), ensure_ascii=False, indent=1) + "\n"

@@ -11,7 +11,7 @@ import click
 
 from xqr_bench.cli.options import Form, Store, Tasks, Transform, backend_option
 from xqr_bench.cli.printing import echo, echo_json, echo_tables
-from xqr_bench.core.files import write_text
+from xqr_bench.core.files import refuse_unwritable, write_text
 from xqr_bench.core.options import Option, takes
 from xqr_bench.encode import EncoderOptions
 from xqr_bench.tasks import Selection
@@ -47,6 +47,8 @@ def geometry(model: str, asked: Measured, select: Selection, options: EncoderOpt
     from xqr_bench.measure.geometry import geometry_of_tasks
     from xqr_bench.report.listings import geometry_json, geometry_tables
 
+    if asked.output is not None:
+        refuse_unwritable(asked.output)
     transform, store, specs = asked.chosen_transform(), asked.chosen_store(), asked.specs()
     with closing(load_encoder(model, options)) as encoder, RunProgress(quiet=asked.quiet) as observe:
         tasks = geometry_of_tasks(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
+from contextlib import suppress
 from importlib import import_module
+from typing import Any, NoReturn
 
 import click
 
 from xqr_bench import __version__
-from xqr_bench.cli.printing import clean_python, echo
+from xqr_bench.cli.printing import clean_python, echo, let_go
 from xqr_bench.core.errors import UnknownNameError, XqrBenchError
 
 COMMANDS: dict[str, str] = {
@@ -61,6 +64,15 @@ class LazyGroup(click.Group):
             raise UnknownNameError("command", args[0], COMMANDS, remedy="xqr-bench --help lists the commands")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; click would begin with an empty line where it is stopped, and not tell of a closed pipe."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            raise _aborted(stop) from stop
+        except BrokenPipeError as error:
+            raise _of_the_machine(error) from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Print the table's own lines, so that --help imports no command."""
         with formatter.section("Commands"):
@@ -81,8 +93,17 @@ def cli() -> None:
     """
 
 
+def _aborted(stop: KeyboardInterrupt) -> click.exceptions.Abort:
+    abort = click.exceptions.Abort()
+    for note in getattr(stop, "__notes__", []):
+        abort.add_note(note)
+    return abort
+
+
 def _of_the_machine(error: OSError) -> XqrBenchError:
     """A name too long, a disk that fails, what may not be read: wherever a path of the command line is first used."""
+    if error.filename is None and error.errno in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT):
+        return XqrBenchError(f"what is printed cannot be written: {error.strerror}")
     return XqrBenchError(
         f"{error.filename or 'a file'} cannot be used: {error.strerror or error}",
         remedy="name a file or folder that can be read and written",
@@ -90,19 +111,24 @@ def _of_the_machine(error: OSError) -> XqrBenchError:
 
 
 def main() -> None:
-    """Run the command line; every foreseen error is one message and exit code 1."""
-    clean_python()
+    """Run the command line; every foreseen error is one message and exit code 1, Ctrl-C one line and exit code 130."""
     try:
+        clean_python()
         code = cli.main(standalone_mode=False)
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        echo("stopped; nothing half-written was left", err=True)
-        sys.exit(130)
+    except (click.exceptions.Abort, KeyboardInterrupt) as stop:
+        _end("; ".join(["stopped", *getattr(stop, "__notes__", ["nothing half-written was left"])]) + "\n", 130)
     except click.ClickException as error:
         message = io.StringIO()
         error.show(message)
-        echo(message.getvalue(), err=True, nl=False)
-        sys.exit(error.exit_code)
+        _end(message.getvalue(), error.exit_code)
     except (XqrBenchError, OSError) as error:
-        echo(f"error: {_of_the_machine(error) if isinstance(error, OSError) else error}", err=True)
-        sys.exit(1)
+        _end(f"error: {_of_the_machine(error) if isinstance(error, OSError) else error}\n", 1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    """Print a last message, where that can be done, and exit."""
+    with suppress(OSError):
+        echo(message, err=True, nl=False)
+    let_go()
+    sys.exit(code)

@@ -6,11 +6,13 @@ leaves, and styles of our own are added behind that; tests/cli/test_printing.py 
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -35,12 +37,14 @@ def echo(text: object = "", *, err: bool = False, nl: bool = True, keep: str = "
         nl: end the line.
         keep: characters of our own that are printed as they are (see `shown`).
     """
-    click.echo(shown(str(text), keep=keep), err=err, nl=nl)
+    # the stream itself: one of ASCII, click would take for a mistake and write UTF-8 to it
+    click.echo(shown(str(text), keep=keep), file=sys.stderr if err else sys.stdout, nl=nl)
 
 
 def echo_json(text: str, *, nl: bool = True) -> None:
     """Print JSON for programs: the same value, without characters that steer a terminal."""
-    click.echo(json_shown(text), nl=nl)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    click.echo(json_shown(text, ascii_only=not encoding.lower().startswith("utf")), file=sys.stdout, nl=nl)
 
 
 def console(*, err: bool = False, quiet: bool = False) -> Console:
@@ -85,6 +89,7 @@ def text_column(text: str) -> TextColumn:
 
 @cache
 def _console_class() -> Any:
+    from rich.cells import cell_len
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
 
@@ -93,17 +98,49 @@ def _console_class() -> Any:
 
         def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
             for segment in super().render(renderable, options):
-                yield segment if segment.control else Segment(shown(segment.text), segment.style)
+                yield segment if segment.control else Segment(self._fitting(shown(segment.text)), segment.style)
+
+        def _fitting(self, text: str) -> str:
+            """The text with question marks, as wide as they were, for characters that the terminal does not have."""
+            try:
+                text.encode(self.encoding)
+            except UnicodeEncodeError:
+                return "".join(c if self._has(c) else "?" * cell_len(c) for c in text)
+            return text
+
+        def _has(self, character: str) -> bool:
+            return character == character.encode(self.encoding, "ignore").decode(self.encoding)
+
+        def on_broken_pipe(self) -> None:
+            """Told by `main` as whatever cannot be written."""
+            raise
 
     return CleanConsole
 
 
 def clean_python() -> None:
-    """Have what Python itself prints, warnings and unforeseen errors, cleaned like all else."""
+    """Have what Python itself prints, warnings and unforeseen errors, cleaned like all else.
+
+    Characters that a terminal does not have are printed as escapes.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.excepthook = _unforeseen
     if warnings.formatwarning is not _clean_warning:
         _plain_warning.append(warnings.formatwarning)
         warnings.formatwarning = _clean_warning
+
+
+def let_go() -> None:
+    """Give up what a full disk or a closed pipe does not take; Python would try it once more at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            with suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 _plain_warning: list[Any] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from xqr_bench.cli.common import beside_package
+from xqr_bench.cli.common import beside_package, if_stopped
 from xqr_bench.cli.printing import echo
 from xqr_bench.core.options import Folder, Part, takes
 from xqr_bench.train.config import Recipe
@@ -86,10 +87,8 @@ def sweep(study: Study, chosen: dict[str, Any], values: dict[str, Any]) -> None:
 
     Stop it at any time; the same command goes on: runs that have their results in the folder are skipped.
     """
-    from xqr_bench.cli.progress import RunProgress
     from xqr_bench.studies.ratio.design import list_runs, read_seeds
-    from xqr_bench.studies.ratio.sweep import Grid, Sweep, choose_numbers, read_choice, tune
-    from xqr_bench.studies.ratio.sweep import sweep as run
+    from xqr_bench.studies.ratio.sweep import Sweep, choose_numbers
     from xqr_bench.train.workspace import need_accelerate
 
     conditions = study.conditions or (("S1b",) if chosen["base"] == "static" else ("S1a",))
@@ -104,18 +103,28 @@ def sweep(study: Study, chosen: dict[str, Any], values: dict[str, Any]) -> None:
         _list(asked())
         return
     need_accelerate()
+    with if_stopped(lambda: f"runs that have their results in {study.output} are kept: the same command goes on"):
+        path = _sweep(study, asked)
+    echo(str(path) if study.quiet else f"summary: {path}")
+
+
+def _sweep(study: Study, asked: Callable[[], Sweep]) -> Path:
+    from xqr_bench.cli.progress import RunProgress
+    from xqr_bench.studies.ratio.sweep import Grid, read_choice, tune
+    from xqr_bench.studies.ratio.sweep import sweep as run
+
     if study.tune and read_choice(study.output) is None:
         grid = Grid()
         with RunProgress(quiet=study.quiet) as observe, observe.phase("tuning", grid.runs):
             best = tune(asked(), grid, partial(_ended, observe))["chosen"]
         if not study.quiet:
             echo("chosen: " + ", ".join(f"{name} {value:g}" for name, value in best.items()))
-    missing = asked().missing()
+    these = asked()
+    missing, all_runs = these.missing(), len(these.runs)
     with RunProgress(quiet=study.quiet) as observe, observe.phase("runs", len(missing)):
-        if len(missing) < len(runs):
-            observe.note(f"{len(runs) - len(missing)} of {len(runs)} runs have their results and are skipped")
-        path = run(asked(), partial(_ended, observe))
-    echo(str(path) if study.quiet else f"summary: {path}")
+        if len(missing) < all_runs:
+            observe.note(f"{all_runs - len(missing)} of {all_runs} runs have their results and are skipped")
+        return run(these, partial(_ended, observe))
 
 
 def _ended(observe: Observer, run: Run, well: bool) -> None:

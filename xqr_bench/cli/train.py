@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
 
+from xqr_bench.cli.common import if_stopped
 from xqr_bench.cli.options import given
 from xqr_bench.cli.printing import echo
 from xqr_bench.core.errors import UsageError
@@ -64,7 +66,7 @@ def train(
         return
     from xqr_bench.cli.progress import TrainingProgress
     from xqr_bench.train.run import train as run
-    from xqr_bench.train.workspace import is_first, need_accelerate
+    from xqr_bench.train.workspace import Workspace, is_first, need_accelerate
 
     need_accelerate()
     first = is_first()
@@ -72,7 +74,14 @@ def train(
         "ratio" if name == "alpha" else name: list(value) if isinstance(value, tuple) else value  # named as the options
         for name, value in given(ctx).items()
     }
-    with TrainingProgress(quiet=quiet or not first) as observe:
+    unfinished = Workspace(Path(str(asked.output)).expanduser()).folder
+
+    def how_to_go_on() -> str:
+        if not unfinished.exists():
+            return "nothing was trained yet"
+        return f"{unfinished} is kept: the same command with --resume goes on from its last checkpoint"
+
+    with if_stopped(how_to_go_on), TrainingProgress(quiet=quiet or not first) as observe:
         result = run(asked, observe=observe, arguments=arguments)
     if first:
         echo(str(result.folder) if quiet else "\n".join(result.summary()))

@@ -125,13 +125,15 @@ def _umask() -> int:
     return current
 
 
-def refuse_unwritable(path: Path) -> None:
-    """Check that a file can be written to `path`, before the work whose result is to stand there.
+def refuse_unwritable(path: Path, *, folder: bool = False) -> None:
+    """Check that a file (or a folder) can be put at `path`, before the work whose result is to stand there.
 
     Raises:
-        XqrBenchError: its folder cannot be made or written, or the name is too long.
+        XqrBenchError: its folder cannot be made or written, the name is too long, or a folder stands in its place.
     """
     _temporary(path).unlink()
+    if path.is_dir() and not folder:
+        raise XqrBenchError(f"cannot write {path}: it is a folder", remedy="name another place, or remove it first")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -7,6 +7,7 @@ own escapes that language's marks.
 
 from __future__ import annotations
 
+import json
 import re
 from unicodedata import category
 
@@ -17,6 +18,7 @@ ISOLATES = "\u2066\u2067\u2069"
 # isolates of the bidirectional algorithm, and lone surrogates, which cannot be encoded. Joiners and the marks that
 # Arabic and Hebrew are written with stay.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_NOT_ASCII = re.compile("[^\x00-\x7f]")
 _MARKDOWN = str.maketrans({**{sign: f"\\{sign}" for sign in "\\`*[]|~$"}, "&": "&amp;", "<": "&lt;", ">": "&gt;"})
 # Inside a word it is no mark, and the names of figures are full of it.
 _UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
@@ -56,9 +58,10 @@ def shown_line(text: str) -> str:
     return shown(text).replace("\n", REPLACEMENT).replace("\t", REPLACEMENT)
 
 
-def json_shown(text: str) -> str:
-    r"""JSON of the same value, the characters that `shown` replaces written as `\uXXXX`."""
-    return _STEERING.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
+def json_shown(text: str, *, ascii_only: bool = False) -> str:
+    r"""JSON of the same value, the characters that `shown` replaces written as `\uXXXX`; all but ASCII where asked."""
+    plain = _STEERING.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
+    return _NOT_ASCII.sub(lambda sign: json.dumps(sign[0])[1:-1], plain) if ascii_only else plain
 
 
 def markdown_shown(text: str) -> str:

@@ -98,10 +98,12 @@ class HandedOn:
     Args:
         ranker: what ranks.
         write: is given each task and its scores, once it is ranked.
+        check: is given each task before any is ranked; raises where its scores cannot be written.
     """
 
     ranker: Ranker
     write: Callable[[TaskData, Iterable[ScoreBlock]], None]
+    check: Callable[[TaskData], None] = lambda data: None
 
     def __post_init__(self) -> None:
         self.name = self.ranker.name
@@ -122,6 +124,8 @@ class HandedOn:
         Raises:
             UsageError: it has no scores.
         """
+        for task in tasks:
+            self.check(task.data)
         for task, ranking in zip(tasks, self.ranker.rank(tasks, observe), strict=True):
             if ranking.blocks is None:
                 raise UsageError(f"{self.name} has no scores to write", remedy="leave --trec-run out")

@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import SavedIndexError, UnknownNameError, UsageError
-from xqr_bench.core.files import sha256_of
+from xqr_bench.core.files import refuse_unwritable, sha256_of
 from xqr_bench.core.printable import has_text
 from xqr_bench.core.types import Candidate, TaskData
 from xqr_bench.encode import BoundEncoder, EncoderOptions, ModelIdentity, load_encoder
@@ -88,7 +88,9 @@ def check_place(folder: Path, *, overwrite: bool) -> None:
 
     Raises:
         UsageError: something else is there, or an index that is not to be replaced.
+        XqrBenchError: the folder that it is to stand in cannot be made or written.
     """
+    refuse_unwritable(folder, folder=True)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not (folder / MANIFEST).is_file():

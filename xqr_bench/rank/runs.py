@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.errors import RunError, UnknownNameError, UsageError
-from xqr_bench.core.files import atomic_path, opened, write_text
+from xqr_bench.core.files import atomic_path, opened, refuse_unwritable, write_text
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, SETTINGS, IntArray, TaskData
 from xqr_bench.rank.exact import ScoreBlock, top_hits
@@ -324,6 +324,7 @@ class TaskRuns:
         depth: candidates a list.
 
     Attributes:
+        paths: where the run of each setting is written.
         lines: lines of each setting's run.
         plain_bytes: estimated bytes of all runs before compression.
 
@@ -349,6 +350,7 @@ class TaskRuns:
         self._tag = re.sub(r"\s+", "_", tag.strip()) or "xqr-bench"
         self._lists = [task_lists(data, setting) for setting in settings]
         lengths = [np.minimum(lists.pool_sizes, depth) for lists in self._lists]
+        self.paths = [self._folder / f"{lists.setting}.run.gz" for lists in self._lists]
         self.lines = {lists.setting: int(of.sum()) for lists, of in zip(self._lists, lengths, strict=True)}
         ids = [candidate.id.encode() for candidate in data.candidates]
         fixed = float(np.mean([len(name) for name in ids])) + SCORE_BYTES + len(f" Q0    \n{self._tag}".encode()) + 3
@@ -396,14 +398,13 @@ class TaskRuns:
                 for position in lists.relevants(index)
             ]
             write_text(self._folder / f"{lists.setting}.qrels", "".join(qrels))
-        paths = [self._folder / f"{lists.setting}.run.gz" for lists in self._lists]
         with observe.phase("writing", len(data.queries)), ExitStack() as stack:
-            streams = [stack.enter_context(_gzip_text(path)) for path in paths]
+            streams = [stack.enter_context(_gzip_text(path)) for path in self.paths]
             for block in blocks:
                 for lists, stream in zip(self._lists, streams, strict=True):
                     self._write_block(lists, block, stream)
                 observe.advance(len(block.pooled))
-        return paths
+        return self.paths
 
     def _write_block(self, lists: Lists, block: ScoreBlock, stream: io.TextIOWrapper) -> None:
         """Write the lists whose queries are in the block."""
@@ -460,10 +461,17 @@ class RunWriter:
     settings: Mapping[str, tuple[str, ...]]
     observe: Observer
 
+    def _runs(self, data: TaskData) -> TaskRuns:
+        return TaskRuns(data, self.folder, self.settings[data.name], tag=self.tag, depth=self.depth)
+
+    def check(self, data: TaskData) -> None:
+        """Check that the runs of a task can be written; raises as TaskRuns does, or as `refuse_unwritable`."""
+        for path in self._runs(data).paths:
+            refuse_unwritable(path)
+
     def __call__(self, data: TaskData, blocks: Iterable[ScoreBlock]) -> None:
         """Write the runs of one task."""
-        settings = self.settings[data.name]
-        runs = TaskRuns(data, self.folder, settings, tag=self.tag, depth=self.depth)
+        settings, runs = self.settings[data.name], self._runs(data)
         hint = ""
         if CROSS_LINGUAL in settings and len(settings) > 1:
             others = ",".join(name for name in settings if name != CROSS_LINGUAL)

@@ -6,6 +6,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -210,6 +211,7 @@ _of_process: list[tuple[Job, FolderCache]] = []
 
 
 def _begin(job: Job, shared_folder: Path, parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is told, and the processes ended, by the first one
     _of_process.append((job, FolderCache(shared_folder)))
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
