@@ -20,9 +20,10 @@ from tests.conftest import VECTORS, needs_data, needs_vectors
 from tests.kit import BOARD, ROOT, page_blocks, page_text, ran, read_json, run_blocks
 from tests.measure.lists import TiedList, pooled
 from xqr_bench.analysis.choice import Comparison
+from xqr_bench.board.attestation import MOVED_SHARE, RANK_SLACK, RANK_SLACK_SHARE, SCORE_DIFFERENCE
 from xqr_bench.board.files import MAX_RECORD, max_ranks
 from xqr_bench.board.model import Leaderboard
-from xqr_bench.board.submissions import MOVED_SHARE, RANK_SLACK, RANK_SLACK_SHARE, SCORE_DIFFERENCE, load_published
+from xqr_bench.board.submissions import load_published
 from xqr_bench.cli.compare import compare
 from xqr_bench.cli.main import COMMANDS
 from xqr_bench.core.languages import GROUPS, LANGUAGES

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 from xqr_bench.core import strict_json
-from xqr_bench.core.errors import SavedIndexError, UnknownNameError, UsageError
-from xqr_bench.core.files import refuse_unwritable, sha256_of
+from xqr_bench.core.errors import SavedIndexError, UnknownNameError, UsageError, XqrBenchError
+from xqr_bench.core.files import (
+    atomic_path,
+    is_left_behind,
+    now_at,
+    put_in_place,
+    refuse_unwritable,
+    sha256_of,
+    waiting_place,
+    write_text,
+)
 from xqr_bench.core.printable import has_text
 from xqr_bench.core.types import Candidate, TaskData
 from xqr_bench.encode import BoundEncoder, EncoderOptions, ModelIdentity, load_encoder
@@ -59,8 +66,8 @@ class SavedEncoder(BaseModel, extra="forbid"):
 class SavedFiles(BaseModel, extra="forbid"):
     """The files of one language, by their digests."""
 
-    index: str = Field(description="SHA-256 of <language>.faiss")
-    ids: str = Field(description="SHA-256 of <language>.ids.txt")
+    index: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of <language>.faiss")
+    ids: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of <language>.ids.txt")
 
 
 class Manifest(BaseModel, extra="forbid"):
@@ -71,7 +78,9 @@ class Manifest(BaseModel, extra="forbid"):
     encoder: SavedEncoder
     similarity: Literal["cosine", "dot"] = Field(description="cosine: bring vectors to unit length first")
     facts: IndexFacts
-    files: dict[str, SavedFiles] = Field(description="language -> its files, in the order of the pool")
+    files: dict[Annotated[str, Field(pattern=r"^[\w-]+$")], SavedFiles] = Field(
+        description="language -> its files, in the order of the pool"
+    )
 
 
 def task_digest(data: TaskData) -> str:
@@ -91,7 +100,7 @@ def check_place(folder: Path, *, overwrite: bool) -> None:
         XqrBenchError: the folder that it is to stand in cannot be made or written.
     """
     refuse_unwritable(folder, folder=True)
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if not folder.exists() or (folder.is_dir() and all(map(is_left_behind, folder.iterdir()))):
         return
     if not (folder / MANIFEST).is_file():
         raise UsageError(f"{folder} exists and is no saved index", remedy="name a new folder")
@@ -110,6 +119,8 @@ def save_index(
 ) -> Path:
     """Write `<language>.faiss`, `<language>.ids.txt` and `index.json` into `folder`, all or nothing.
 
+    An index that is there is replaced by one renaming, of `index.json`; until then the new files wait beside the old.
+
     The texts are not written: they are under the licence of the data, and read again from there.
 
     Args:
@@ -125,47 +136,39 @@ def save_index(
         SavedIndexError: the folder cannot be written.
     """
     check_place(folder, overwrite=overwrite)
-    temporary: Path | None = None
+    waiting: list[Path] = []
+
+    def digest(name: str, content: bytes | memoryview) -> str:
+        """Of a file, which waits until the manifest is written."""
+        made = hashlib.sha256(content).hexdigest()
+        waiting.append(waiting_place(folder / name, made))
+        with atomic_path(waiting[-1]) as temporary:
+            temporary.write_bytes(content)
+        return made
+
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
         files = {}
         for code, first, stop in zip(data.languages, data.edges[:-1], data.edges[1:], strict=True):
-            index_path, ids_path = temporary / f"{code}.faiss", temporary / f"{code}.ids.txt"
-            to_bytes(indexed.indices[code]).tofile(index_path)
             ids = _ids_text(candidate.id for candidate in data.candidates[first:stop])
-            ids_path.write_text(ids, encoding="utf-8", newline="\n")
-            files[code] = SavedFiles(index=sha256_of(index_path), ids=sha256_of(ids_path))
+            files[code] = SavedFiles(
+                index=digest(f"{code}.faiss", to_bytes(indexed.indices[code]).data),
+                ids=digest(f"{code}.ids.txt", ids.encode()),
+            )
         manifest = _manifest(indexed, data, encoder, files, task_file)
-        text = json.dumps(manifest.model_dump(mode="json"), ensure_ascii=False, indent=1) + "\n"
-        (temporary / MANIFEST).write_text(text, encoding="utf-8", newline="\n")
-        temporary.chmod(0o755)
-        _move(temporary, folder)
-    except OSError as error:
-        raise SavedIndexError(
-            f"cannot write the index {folder}: {error.strerror or error}",
-            remedy="free space there, or name a folder that can be written",
-        ) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+        write_text(folder / MANIFEST, json.dumps(manifest.model_dump(mode="json"), ensure_ascii=False, indent=1) + "\n")
+    except XqrBenchError as error:
+        for path in waiting:
+            path.unlink(missing_ok=True)
+        with suppress(OSError):  # it holds other files
+            folder.rmdir()
+        raise SavedIndexError(f"cannot write the index {folder}: {error.problem}", remedy=error.remedy) from error
+    digests = {f"{code}.faiss": saved.index for code, saved in files.items()}
+    digests |= {f"{code}.ids.txt": saved.ids for code, saved in files.items()}
+    with suppress(OSError):  # they are found where they wait
+        of_before = [path.name for path in folder.iterdir() if path.name.endswith((".faiss", ".ids.txt"))]
+        for name in {*digests, *of_before}:
+            put_in_place(folder / name, digests.get(name))
     return folder
-
-
-def _move(new: Path, folder: Path) -> None:
-    if not folder.exists():
-        new.rename(folder)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".old", dir=folder.parent))
-    folder.rename(old / "was")
-    try:
-        new.rename(folder)
-    except OSError:
-        (old / "was").rename(folder)
-        raise
-    finally:
-        with suppress(OSError):
-            shutil.rmtree(old)
 
 
 def _manifest(
@@ -241,7 +244,10 @@ def read_language(folder: Path, manifest: Manifest, language: str, ids: Sequence
             index is not of these candidates.
     """
     saved = manifest.files[language]
-    index_path, ids_path = folder / f"{language}.faiss", folder / f"{language}.ids.txt"
+    index_path, ids_path = (
+        now_at(folder / f"{language}.faiss", saved.index),
+        now_at(folder / f"{language}.ids.txt", saved.ids),
+    )
     for path, digest in ((index_path, saved.index), (ids_path, saved.ids)):
         if not path.is_file():
             raise SavedIndexError(f"the index {folder} lacks {path.name}", remedy=AGAIN)

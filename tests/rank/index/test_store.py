@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import xqr_bench.rank.index_store as store
-from tests.kit import PARTIAL, edit
+from tests.kit import PARTIAL, contents, edit, every_kill
 from xqr_bench.core.errors import DataError, EncoderError, SavedIndexError, UnknownNameError, UsageError
 from xqr_bench.core.files import sha256_of
 from xqr_bench.encode import BoundEncoder, EncoderOptions, embed_tasks, load_encoder
@@ -136,11 +136,34 @@ def test_an_index_is_replaced_only_when_asked(copy: Path) -> None:
     assert [path.name for path in copy.parent.iterdir()] == ["copy"]
 
 
+def test_an_index_is_replaced_whole_or_not_at_all(copy: Path, tmp_path: Path) -> None:
+    """Killed at any point, the old index is there or the new one, with all its files."""
+    data, bound, before = load_task("mini", languages=["de", "en"]), encoder(), contents(copy)
+    found = embed_tasks(bound, [data])["mini"]
+    indexed = indexed_ranks(data, found.queries, found.candidates, IndexOptions("flat"))
+    save_index(tmp_path / "new", indexed, data, bound)
+
+    def begin() -> None:
+        shutil.rmtree(copy)
+        copy.mkdir()
+        for name, content in before.items():
+            (copy / name).write_bytes(content)
+
+    seen = []
+    for _ in every_kill(copy, begin, lambda: save_index(copy, indexed, data, bound, overwrite=True)):
+        searcher = IndexSearcher(copy)
+        seen.append(len(searcher.languages))
+        assert len(searcher.search("a question", k=3)) == 3  # opens the files of all languages
+        save_index(copy, indexed, data, bound, overwrite=True)
+        assert contents(copy) == contents(tmp_path / "new")
+    assert (seen[0], seen[-1]) == (11, 2)
+
+
 def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store, "_move", fail)
+    monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(SavedIndexError, match=r"cannot write the index .*: No space left on device"):
         saved(tmp_path / "index")
     assert list(tmp_path.iterdir()) == []
