@@ -122,6 +122,11 @@ def test_compare(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert set(re.findall(r"`(\w+)`", plain)) <= set(Comparison.model_fields)
 
 
+def test_relevance(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_blocks("relevance.md", languages=["python"])
+    assert capsys.readouterr().out.splitlines()[-1] == "True"
+
+
 @pytest.mark.slow
 @needs_data
 @needs_vectors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xqr_bench.measure.scores import Figure, Interval
+from xqr_bench.measure.scores import Figure, Interval, is_thin
 from xqr_bench.report.numbers import ends, number, probability, signed, with_half_width
 from xqr_bench.report.table import latex_text
 
@@ -35,6 +35,16 @@ def test_half_widths() -> None:
     assert with_half_width(Figure(value=0.3197, n=1)) == ".3197"
     assert with_half_width(Figure(value=None, n=0)) == "–"
     assert with_half_width(None) == number(None)
+
+
+def test_no_width_is_no_certainty() -> None:
+    """[1, 1] says that nothing varied in what was drawn; of fewer than 10 units no interval says much."""
+    sure = Interval(low=1.0, high=1.0, level=0.95, unit="question", method="x", n_units=1190)
+    assert with_half_width(Figure(value=1.0, n=1190, interval=sure)) == "1.0000 ‡"
+    assert ends(sure, is_thin(sure)) == "‡"
+    few = interval(0.31, 0.33).model_copy(update={"n_units": 9})
+    assert with_half_width(Figure(value=0.3197, n=9, interval=few)) == ".3197 ±.0100‡"
+    assert ends(few, is_thin(few)) == ".3100,.3300‡"
 
 
 def test_both_ends_have_the_same_digits() -> None:

@@ -14,7 +14,7 @@ from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.types import MAIN_METRIC, RULES
 from xqr_bench.measure.certainty import GAP, MACRO, PARTS, FigureName
 from xqr_bench.measure.metrics import parse_metric
-from xqr_bench.measure.scores import Interval
+from xqr_bench.measure.scores import FEW, Interval, is_thin
 from xqr_bench.record import TaskInfo
 
 # What a comparison found: the form that tables, plots and `--json` read.
@@ -64,10 +64,19 @@ class Comparison(_Frozen):
     largest_article: Without | None = Field(
         default=None, description="the article that holds half of the spread or more; no part of the verdict"
     )
+    n_varying: int = Field(description="questions whose difference is not the commonest one; below 10: flagged")
+    n_varying_articles: int = Field(description="articles that hold such a question")
     n_questions: int
     n_articles: int
     seed: int
     resamples: int
+
+    @property
+    def thin(self) -> tuple[bool, bool]:
+        """Whether the interval, and the one from articles, is no measure of certainty."""
+        both = (self.interval, self.n_varying), (self.article_interval, self.n_varying_articles)
+        few, few_articles = (interval is not None and (n < FEW or is_thin(interval)) for interval, n in both)
+        return few, few_articles
 
     @field_serializer("effect_size", when_used="json")
     def _finite(self, value: float) -> float | None:
@@ -95,6 +104,12 @@ class GroupFigure(_Frozen):
     value: float
     interval: Interval | None
     article_interval: Interval | None
+
+    @property
+    def thin(self) -> tuple[bool, bool]:
+        """Whether the interval, and the one from articles, is no measure of certainty."""
+        value = None if self.scope == GAP else self.value
+        return is_thin(self.interval, value), is_thin(self.article_interval, value)
 
 
 class Display(_Frozen):

@@ -253,7 +253,18 @@ def parts_as_wholes(main: Sequence[Comparison], parts: Sequence[Comparison]) -> 
     ]
 
 
-_SAME = ("difference", "interval", "article_interval", "effect_size", "p", "p_article", "n_questions", "n_articles")
+_SAME = (
+    "difference",
+    "interval",
+    "article_interval",
+    "effect_size",
+    "p",
+    "p_article",
+    "n_varying",
+    "n_varying_articles",
+    "n_questions",
+    "n_articles",
+)
 
 
 def _comparison(compared: Compared, test: PairTest, size: int, family: str, adjustment: str, **more: Any) -> Comparison:

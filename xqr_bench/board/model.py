@@ -69,6 +69,8 @@ def _write_figure(figure: Figure) -> dict[str, Any]:
         del parts["n"]  # printed in a paper: nobody knows of how many values
     data = {name: [part.low, part.high] if name in _INTERVALS and part else part for name, part in parts.items()}
     data = {name: part for name, part in data.items() if part is not None}
+    if any(figure.thin):
+        data["thin"] = [name for name, thin in zip(_INTERVALS, figure.thin, strict=True) if thin]
     return data if figure.value is not None else {**data, "value": None}
 
 
@@ -76,9 +78,9 @@ def _read_figure(data: Any) -> Any:
     """What the JSON leaves out of an interval is the same for all: its level and its unit."""
     if not isinstance(data, dict):
         return data
-    if unknown := data.keys() - set(_SHOWN):
+    if unknown := data.keys() - {*_SHOWN, "thin"}:
         raise ValueError(f"a figure has no {min(unknown)}")
-    data = {"n": 0, **data}
+    data = {"n": 0, **{name: part for name, part in data.items() if name != "thin"}}
     for name, unit in _INTERVALS.items():
         if (pair := data.get(name)) is not None:
             if not isinstance(pair, list | tuple) or len(pair) != 2:
@@ -98,6 +100,11 @@ class _FigureSchema:
         properties = {name: dict(definition["properties"][name]) for name in _SHOWN}
         for name in _INTERVALS:
             properties[name]["anyOf"] = [pair, {"type": "null"}]
+        properties["thin"] = {
+            "type": "array",
+            "items": {"enum": list(_INTERVALS)},
+            "description": "intervals that are no measure of certainty: without width, or of fewer than 10 units",
+        }
         definition.update(properties=properties, required=["value"])
         return reference
 

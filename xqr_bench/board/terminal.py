@@ -16,8 +16,8 @@ from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS
 from xqr_bench.measure.metrics import parse_metric
-from xqr_bench.measure.scores import Figure
-from xqr_bench.report.numbers import SHORT, number
+from xqr_bench.measure.scores import FEW, Figure
+from xqr_bench.report.numbers import SHORT, THIN, marked, number
 from xqr_bench.report.table import Cell, Column, Parts, Table
 
 RATIO = "rank_distance"
@@ -151,7 +151,8 @@ def _cell(row: Row, view: View, setting: str, part: str) -> Parts:
     parts = [(number(figure.value), "")]
     if figure.interval is not None:
         half = (figure.interval.high - figure.interval.low) / 2
-        parts.append((f" ±{number(half, digits=3 if half < 1 else 0)}", "dim"))
+        text = f"±{number(half, digits=3 if half < 1 else 0)}"
+        parts.append((f" {marked(text, half, figure.thin[0])}", "dim"))
     if view.language is None and view.group is None:
         standing = row.standing.get(setting, {}).get(view.metric)
         tied = standing is not None and standing.tied_with_best
@@ -173,7 +174,10 @@ def _published(rows: Sequence[PublishedRow], view: View) -> Table:
 
 def _legend(board: Leaderboard, view: View) -> list[str]:
     lines = [", ".join(f"{SHORT[setting]} {setting}" for setting in view.settings)]
-    lines.append(f"± half of the {board.interval_level:.0%} interval, by question")
+    lines.append(
+        f"± half of the {board.interval_level:.0%} interval, by question; "
+        f"{THIN} fewer than {FEW} questions carry the figure"
+    )
     if view.metric == MAIN_METRIC and view.language is None and view.group is None:
         lines.append(
             f"{TIED} the best, or not significantly below it (by question and by article; floor and ceiling apart)"

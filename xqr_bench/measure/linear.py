@@ -70,6 +70,18 @@ class Linearised:
         return n
 
     @cached_property
+    def n_varying(self) -> tuple[IntArray, IntArray]:
+        """Questions without the commonest value of the figure, and articles that hold one: int64 `[figures]`."""
+        varying = np.zeros(self.deviations.shape)
+        for figure, (deviations, present) in enumerate(zip(self.deviations.T, self.present.T, strict=True)):
+            scale = np.abs(deviations).max(initial=0.0) or 1.0
+            values, which, times = np.unique(np.rint(deviations / scale * 1e9), return_inverse=True, return_counts=True)
+            commonest = values[times.argmax()] if len(values) else 0.0
+            varying[:, figure] = (values[which] != commonest) & (present > 0)
+        articles = self.units.by_article(varying) > 0
+        return varying.sum(axis=0).astype(np.int64), articles.sum(axis=0).astype(np.int64)
+
+    @cached_property
     def standard_error(self) -> FloatArray:
         """By question: sqrt(m/(m-1) sum of squared deviations), NaN for m < 2."""
         return _standard_error(self.deviations, self.n_questions)

@@ -155,6 +155,7 @@ class PairedResult:
         p_t: its t twin on the linearised differences.
         p_article, p_article_t: by article: the studentised bootstrap (`bootstrap_t`), and a t test.
         p_max_t, p_article_max_t: step-down max-T adjusted over all figures tested together.
+        n_varying, n_varying_articles: questions whose difference is not the commonest (mostly 0), articles with one.
         n_questions, n_articles: units with a value in the figure.
         resamples: B.
         largest: the article that holds DOMINANT of the spread or more, if one does.
@@ -174,6 +175,8 @@ class PairedResult:
     p_article_t: float
     p_max_t: float
     p_article_max_t: float
+    n_varying: int
+    n_varying_articles: int
     n_questions: int
     n_articles: int
     resamples: int
@@ -232,6 +235,8 @@ def paired(
         "p_article_t": linearised.p_article_t,
         "p_max_t": p_max,
         "p_article_max_t": p_article_max,
+        "n_varying": linearised.n_varying[0],
+        "n_varying_articles": linearised.n_varying[1],
         "n_questions": linearised.n_questions,
         "n_articles": linearised.n_articles,
     }

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
+from scipy import special
 
 from xqr_bench.core.types import CROSS_LINGUAL, MULTILINGUAL, SETTINGS, FloatArray, Ranks
 from xqr_bench.measure.metrics import parse_metric
@@ -33,6 +34,43 @@ class Interval(BaseModel, frozen=True, extra="forbid"):
     redrawn: int | None = Field(
         default=None, description="resamples drawn again because a setting was empty, where there were any"
     )
+
+
+FEW = 10
+"""Questions, or articles, that must carry a figure before an interval tells how certain it is."""
+
+
+def is_thin(
+    interval: Interval | None, value: float | None = None, floor: float | None = None, ceiling: float | None = None
+) -> bool:
+    """Whether an interval has no width, or fewer than FEW units carry the figure: it is no measure of certainty.
+
+    Where k of n units are not at the floor (or ceiling) and the mean lies D from it with the standard error s,
+    k >= (sum)^2 / sum of squares = D^2 / (s^2 + D^2/n), and k >= n D / (ceiling - floor). Both are k itself where units
+    are hits or misses, so the rule needs nothing but the figure. By question both must be below FEW; of hits, where
+    the second is a whole number, the first may be a third off: ends of a bootstrap interval of few hits are steps.
+
+    Args:
+        interval: None is never thin.
+        value: of the figure; None: of a difference, which has no floor. Then only the units are counted.
+        floor, ceiling: of the figure, where they are not 0 and 1.
+    """
+    if interval is None:
+        return False
+    n, width = interval.n_units, interval.high - interval.low
+    if n < FEW or width <= 1e-12 * max(1.0, abs(interval.low)):
+        return True
+    least, most = floor or 0.0, 1.0 if ceiling is None else ceiling
+    if value is None or value < least:
+        return False
+    distance = min(value - least, most - value) if value <= most else value - least
+    if interval.method.startswith("bootstrap"):
+        squared_error = (width / 2 / float(special.ndtri((1 + interval.level) / 2))) ** 2
+        alike = distance**2 / (squared_error + distance**2 / n)
+        hits = n * distance / max(most - least, distance)
+        return hits < FEW - 0.5 and alike < (FEW - 0.5) * (4 / 3 if abs(hits - round(hits)) < 1e-6 else 1.0)
+    squared_error = (width / 2 / float(special.stdtrit(n - 1, (1 + interval.level) / 2))) ** 2 * (n - 1) / n
+    return distance**2 < (FEW - 0.5) * (squared_error + distance**2 / n)
 
 
 class Figure(BaseModel, frozen=True, extra="forbid"):
@@ -62,6 +100,12 @@ class Figure(BaseModel, frozen=True, extra="forbid"):
     p_article: float | None = Field(default=None, description="the same test, by article")
     interval: Interval | None = Field(default=None, description="interval from resampled questions")
     article_interval: Interval | None = Field(default=None, description="interval from articles")
+
+    @property
+    def thin(self) -> tuple[bool, bool]:
+        """Whether the interval, and the one from articles, is no measure of certainty: see `is_thin`."""
+        bounds = self.value, self.floor, self.ceiling
+        return is_thin(self.interval, *bounds), is_thin(self.article_interval, *bounds)
 
 
 Scores = dict[str, Figure]

@@ -193,7 +193,8 @@ class Record(_Part):
         """All scores as a data frame, one row a figure.
 
         Columns: task, model, setting, part (`macro`, `by_query_language`, `by_language_pair`, `by_group`), key,
-        metric, then the fields of `Figure`; intervals as `interval_low` and so on.
+        metric, then the fields of `Figure`; intervals as `interval_low` and so on, `interval_thin` where one is no
+        measure of certainty (docs/record.md).
         """
         import pandas
 
@@ -207,6 +208,7 @@ class Record(_Part):
                         row |= {f"{name}_{end}": getattr(value, end) if value else None for end in ("low", "high")}
                     else:
                         row[name] = value
+                row["interval_thin"], row["article_interval_thin"] = figure.thin
                 rows.append(row)
         return pandas.DataFrame(rows)
 

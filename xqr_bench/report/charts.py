@@ -18,7 +18,7 @@ from xqr_bench.core.files import atomic_path
 from xqr_bench.core.printable import shown
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, STRICT, FloatArray
 from xqr_bench.measure.paired import QUESTION_ONLY, SIGNIFICANT, TOO_FEW
-from xqr_bench.measure.scores import SettingScores, all_per_query
+from xqr_bench.measure.scores import SettingScores, all_per_query, is_thin
 from xqr_bench.measure.scores import score as score_text
 from xqr_bench.rank.rules import variant_metrics
 from xqr_bench.record import Record, Result
@@ -329,7 +329,7 @@ def _bars_panel(ax: Axes, records: Sequence[Record], metric: str, setting: str, 
         at = np.arange(len(languages)) + (place - (len(records) - 1) / 2) * width
         ax.bar(at, values, width * 0.92, color=COLOURS[place], label=short(record.model.name, 44))
         for x, score in zip(at, of_metric, strict=True):
-            if score is not None and score.interval is not None:
+            if score is not None and score.interval is not None and not score.thin[0]:
                 ends = (score.interval.low, score.interval.high)
                 ax.plot([x, x], ends, color=DARK, linewidth=0.9, solid_capstyle="butt")
     ax.set_xticks(np.arange(len(languages)), languages)
@@ -430,8 +430,9 @@ def _forest_panel(ax: Axes, metric: str, title: str, rows: Sequence[ForestRow]) 
     middles = (edges[:-1] + edges[1:]) / 2
     for at, (_, one) in zip(middles, rows, strict=True):
         if one is not None:
-            both = ((one.article_interval, 0.8), (one.interval, 2.4))
-            intervals = [(interval.low, interval.high, width) for interval, width in both if interval is not None]
+            both = zip((one.interval, one.article_interval), one.thin, (2.4, 0.8), strict=True)
+            kept = [(interval, width) for interval, thin, width in both if interval is not None and not thin]
+            intervals = [(interval.low, interval.high, width) for interval, width in reversed(kept)]
             colour = DARK_GREY if one.verdict == "not distinguishable" else BLUE
             face = colour if one.verdict == SIGNIFICANT else "white"
             estimate(ax, at, one.difference, intervals, colour, color=colour, markersize=MARKER, markerfacecolor=face)
@@ -535,7 +536,8 @@ def _left_out(ax: Axes, changes: Sequence[Change], metric: str) -> None:
     ordered = sorted(changes, key=lambda change: change.difference[metric].value or 0.0)
     for place, change in enumerate(ordered):
         score = change.difference[metric]
-        intervals = [] if score.interval is None else [(score.interval.low, score.interval.high, 0.9)]
+        found = None if is_thin(score.interval) else score.interval
+        intervals = [] if found is None else [(found.low, found.high, 0.9)]
         estimate(ax, place, score.value or 0.0, intervals, DARK, color=BLUE, markersize=2.5)
     ax.axvline(0, color=DARK, linewidth=0.5)
     ax.set_yticks(range(len(ordered)), [change.name.removeprefix("without ") for change in ordered])

@@ -14,10 +14,12 @@ from xqr_bench.measure.paired import TOO_FEW
 from xqr_bench.report.numbers import (
     MINUS,
     SHORT,
+    THIN_NOTE,
     cell_name,
     effect,
     ends,
     half_width,
+    marked,
     number,
     on_two_lines,
     probability,
@@ -47,8 +49,8 @@ FIGURES: dict[str, Callable[[Comparison], str]] = {
     "a": lambda one: number(one.value_a),
     "b": lambda one: number(one.value_b),
     "b - a": lambda one: signed(one.difference),
-    "95% interval": lambda one: ends(one.interval),
-    "by article": lambda one: ends(one.article_interval),
+    "95% interval": lambda one: ends(one.interval, one.thin[0]),
+    "by article": lambda one: ends(one.article_interval, one.thin[1]),
     "effect size": lambda one: effect(one.effect_size),
     "p": lambda one: probability(one.p),
     "p (t)": lambda one: probability(one.p_t),
@@ -132,6 +134,8 @@ def _tables(task: TaskComparison, *, plain: bool) -> list[Table]:
     if task.comparisons:
         notes = [] if plain else [READ]
         notes += [BH_NOTE] if any(one.adjustment.startswith(BH_NAME) for one in task.comparisons) else []
+        thin = [one.thin for one in task.comparisons] + [one.thin for one in task.groups]
+        notes += [f"{THIN_NOTE}."] if any(map(any, thin)) else []
         notes += [*_too_few(task), *_largest_articles(task), WEIGHTS]
         tables[-1] = replace(tables[-1], notes=(*tables[-1].notes, *notes))
     sections = ((task.groups, _groups), (task.languages, _worst), (task.power, _power))
@@ -149,7 +153,10 @@ def _too_few(task: TaskComparison) -> list[str]:
 
 
 def _largest_articles(task: TaskComparison) -> list[str]:
-    """Rows whose spread is that of one article, half or more; no part of the verdict."""
+    """Rows whose spread is that of one article, half or more; no part of the verdict.
+
+    Of exploratory cells those that the test by question finds; JSON has all.
+    """
     many = _pairs(task.comparisons) > 1
     return [
         f"{one.setting} {one.metric}, {cell_name(one)}{f', {one.b} - {one.a}' if many else ''}: one article holds "
@@ -157,6 +164,7 @@ def _largest_articles(task: TaskComparison) -> list[str]:
         f"p {probability(without.p_article)} by article"
         for one in task.comparisons
         if (without := one.largest_article) is not None
+        and (one.family == "confirmatory" or one.verdict != "not distinguishable")
     ]
 
 
@@ -246,8 +254,9 @@ def _groups(task: TaskComparison, plain: bool) -> Table:
     """Group means and gaps to English; on a terminal under each setting and name a row a record."""
     rows = []
     for one in task.groups:
-        figures = (one.value, half_width(one.interval), half_width(one.article_interval))
-        rows.append((one.setting, one.key.replace(" - ", MINUS), one.record, *map(number, figures)))
+        both = zip((half_width(one.interval), half_width(one.article_interval)), one.thin, strict=True)
+        widths = (number(None) if half is None else marked(number(half), half, thin) for half, thin in both)
+        rows.append((one.setting, one.key.replace(" - ", MINUS), one.record, number(one.value), *widths))
     if plain:
         title = "language groups and gaps to English, with half of the 95% interval by question and by article"
         return Table(title, columns("setting", "figure", "record", "value", "± question", "± article", names=3), rows)

@@ -14,7 +14,7 @@ from xqr_bench.measure.metrics import Metric, metric_names, parse_metric
 from xqr_bench.measure.peers import TOLERANCE, CrossCheck
 from xqr_bench.record import Record
 from xqr_bench.record.exposure import KINDS, Findings, excerpt
-from xqr_bench.report.numbers import number
+from xqr_bench.report.numbers import THIN, THIN_NOTE, number
 from xqr_bench.report.table import Column, Table, columns
 from xqr_bench.report.text import visible
 from xqr_bench.tasks import TaskSpec
@@ -32,6 +32,16 @@ def covariates(code: str) -> dict[str, float | None]:
         "class": None if row is None else float(row.resource_class),
         "CC-100, GiB": None if row is None else row.cc100_gib,
         "Wikipedia": None if row is None or row.wikipedia_articles is None else float(row.wikipedia_articles),
+    }
+
+
+def thin_languages(record: Record, metric: str) -> set[tuple[str, str]]:
+    """(setting, query language) of the figures that are no more certain than a few questions."""
+    return {
+        (setting, code)
+        for setting, scores in record.scores.items()
+        for code, of_metric in scores.by_query_language.items()
+        if metric in of_metric and of_metric[metric].thin[0]
     }
 
 
@@ -86,15 +96,23 @@ def language_tables(record: Record, metric: str) -> list[Table]:
     def covariate(value: float | None) -> str:
         return "–" if value is None else f"{value:,.1f}" if value % 1 else f"{value:,.0f}"
 
+    thin = thin_languages(record, metric)
+
+    def figure(setting: str, code: str) -> str:
+        return number(scores[setting].get(code)) + THIN * ((setting, code) in thin)
+
     head = f"{record.model.name}, {record.task.name}"
     by_language = Table(
         f"{head}: {metric} by query language",
         columns("language", *names, *scores),
         [
-            (code, *map(covariate, covariates(code).values()), *(number(of.get(code)) for of in scores.values()))
+            (code, *map(covariate, covariates(code).values()), *(figure(setting, code) for setting in scores))
             for code in record.task.languages
         ],
-        ("Classes: Joshi et al. 2020; CC-100: Conneau et al. 2020; Wikipedia: August 2020 (docs/languages.md).",),
+        (
+            "Classes: Joshi et al. 2020; CC-100: Conneau et al. 2020; Wikipedia: August 2020 (docs/languages.md).",
+            *([f"{THIN_NOTE}."] if thin else []),
+        ),
     )
     rhos = correlations(record, metric)
     if not rhos:

@@ -87,7 +87,7 @@ def _short(value: float) -> float:
 def _arguments(score: Figure) -> dict[str, Any] | None:
     """What is needed to read the figure."""
     arguments: dict[str, Any] = {}
-    if score.interval is not None:
+    if score.interval is not None and not score.thin[0]:
         arguments["interval"] = [_short(score.interval.low), _short(score.interval.high)]
         arguments["level"] = score.interval.level
     if score.random_reference is not None:

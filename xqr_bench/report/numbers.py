@@ -13,6 +13,8 @@ MINUS = " minus "
 SHORT = {"monolingual": "Mo.", "cross-lingual": "Cr.", "multilingual": "Mul."}
 MARK = "†"
 """Of languages whose texts an encoder does not tell apart."""
+THIN = "‡"
+THIN_NOTE = f"{THIN} fewer than 10 questions (or articles) carry the figure: it is no more certain than they are"
 
 
 def number(value: float | None, *, digits: int = 4) -> str:
@@ -51,7 +53,12 @@ def with_half_width(score: Figure | None, write: Callable[[float | None], str] =
     text = _large(half) if abs(score.value) >= LARGE else number(half)
     if 100 <= abs(score.value) < LARGE:
         text = f"{half:,.0f}"
-    return f"{write(score.value)} ±{text}"
+    return f"{write(score.value)} {marked(f'±{text}', half, score.thin[0])}"
+
+
+def marked(text: str, width: float, thin: bool) -> str:
+    """An interval as written, with THIN where it is no measure of certainty; THIN alone where it has no width."""
+    return (text if width > 1e-12 else "") + THIN * thin
 
 
 def probability(p: float | None) -> str:
@@ -63,14 +70,14 @@ def probability(p: float | None) -> str:
     return "1" if p > 0.99995 else number(p)
 
 
-def ends(interval: Interval | None) -> str:
-    """The ends of an interval: `.0123, .0345`."""
+def ends(interval: Interval | None, thin: bool = False) -> str:
+    """The ends of an interval: `.0123, .0345`; `.0123,.0345‡` where it is no measure of certainty."""
     if interval is None:
         return "–"
     both = (interval.low, interval.high)
-    if max(map(abs, both)) >= 100:  # ranks: the smaller end is not worth more digits than the larger
-        return f"{both[0]:,.0f}, {both[1]:,.0f}"
-    return f"{number(both[0])}, {number(both[1])}"
+    # ranks: the smaller end is not worth more digits than the larger
+    low, high = (f"{end:,.0f}" if max(map(abs, both)) >= 100 else number(end) for end in both)
+    return marked(f"{low},{high}" if thin else f"{low}, {high}", both[1] - both[0], thin)
 
 
 def half_width(interval: Interval | None) -> float | None:

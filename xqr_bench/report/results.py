@@ -14,7 +14,7 @@ from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import SettingScores
 from xqr_bench.record import Record, unrepresented_languages
 from xqr_bench.record.describe import coverage
-from xqr_bench.report.numbers import MARK, SHORT, number, with_half_width
+from xqr_bench.report.numbers import MARK, SHORT, THIN_NOTE, number, with_half_width
 from xqr_bench.report.table import Column, Table
 
 # What a reader must know before the figures: how candidates were encoded, what became of vectors, which index.
@@ -73,6 +73,8 @@ def results(records: Sequence[Record]) -> Group:
         parts.append(Text(UNREPRESENTED, style="dim"))
     if any(score.interval for record in records for scores in record.scores.values() for *_, score in scores.items()):
         parts.append(Text(HALF_WIDTH, style="dim"))
+    if any(score.thin[0] for record in records for scores in record.scores.values() for *_, score in scores.items()):
+        parts.append(Text(f"{THIN_NOTE}\n", style="dim"))
     for record in records:
         lines = [line for line in coverage(record) if line not in record.warnings]
         parts += [Text(f"{record.task.name}: {line}\n", style="dim") for line in lines]

@@ -22,7 +22,7 @@ from markupsafe import Markup
 from xqr_bench.board.model import DECLARED, PROVED, LanguageFacts, signed_by
 from xqr_bench.core.errors import XqrBenchError
 from xqr_bench.core.types import SETTINGS
-from xqr_bench.measure.scores import Figure
+from xqr_bench.measure.scores import FEW, Figure
 from xqr_bench.report.numbers import MARK
 
 if TYPE_CHECKING:
@@ -245,8 +245,10 @@ def _bar(top: int, language: LanguageFacts, figure: Figure | None, marked: bool)
     )
     intervals = [
         line(kind, (_x(interval.low), _x(interval.high)), (middle, middle))
-        for kind, interval in (("article", figure.article_interval), ("question", figure.interval))
-        if interval is not None and math.isfinite(interval.low) and math.isfinite(interval.high)
+        for kind, interval, thin in zip(
+            ("article", "question"), (figure.article_interval, figure.interval), reversed(figure.thin), strict=True
+        )
+        if interval is not None and not thin and math.isfinite(interval.low) and math.isfinite(interval.high)
     ]
     text = words("value", LABEL + PLOT + 8, middle + 4, number(value))
     title = Markup("<title>{}</title>").format(f"{language.name}: {describe(figure)}")
@@ -256,8 +258,11 @@ def _bar(top: int, language: LanguageFacts, figure: Figure | None, marked: bool)
 def describe(figure: Figure, level: str = "95%") -> str:
     """The figure and its intervals in words."""
     text = number(figure.value)
-    for name, interval in (("questions", figure.interval), ("articles", figure.article_interval)):
-        if interval is not None:
+    names, intervals = ("questions", "articles"), (figure.interval, figure.article_interval)
+    for name, interval, thin in zip(names, intervals, figure.thin, strict=True):
+        if thin:
+            text += f", carried by fewer than {FEW} {name}"
+        elif interval is not None:
             text += f", {level} interval over {name} {number(interval.low)} to {number(interval.high)}"
     return text
 

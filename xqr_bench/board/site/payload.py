@@ -226,9 +226,15 @@ def _cell(figure: Figure, *, articles: bool = False) -> list[float | None] | str
     value = _short(figure.value)
     if value is None:
         return figure.undefined_reason or "no reason is given"
-    intervals = [figure.interval, figure.article_interval if articles else None]
-    ends = [end for interval in intervals for end in ((interval.low, interval.high) if interval else (None, None))]
-    cell = [value, *map(_short, [*ends, figure.random_reference])]
+    thin = figure.thin if articles else (figure.thin[0], False)
+    intervals = zip((figure.interval, figure.article_interval if articles else None), thin, strict=True)
+    ends = [
+        end
+        for interval, few in intervals
+        for end in ((interval.low, interval.high) if interval and not few else (None, None))
+    ]
+    flag = thin[0] + 2 * thin[1] or None
+    cell = [value, *map(_short, [*ends, figure.random_reference]), flag]
     while cell[-1] is None:
         cell.pop()
     return cell

@@ -43,7 +43,8 @@ function pValue(value) {
 const metricOf = (name) => data.metrics.find((metric) => metric.name === name);
 const taskOf = (name) => data.tasks.find((task) => task.name === name);
 
-/** Figures stand in the page as [value, low, high, article low, article high, random], or the reason for none. */
+/** Figures stand in the page as [value, low, high, article low, article high, random, thin], or the reason for none.
+ * thin: 1 where fewer than 10 questions carry the figure, 2 where fewer than 10 articles do, 3 both. */
 const valueOf = (cell) => (Array.isArray(cell) ? cell[0] : null);
 
 function figureOf(entry, task, setting, chosen, metric) {
@@ -52,10 +53,11 @@ function figureOf(entry, task, setting, chosen, metric) {
 }
 
 function inWords(cell) {
-  const [value, low, high, articleLow, articleHigh, random] = cell;
+  const [value, low, high, articleLow, articleHigh, random, thin] = cell;
   let text = number(value);
   if (low !== null && low !== undefined) text += `, ${data.level} interval over questions ${number(low)} to ${number(high)}`;
   if (articleLow !== null && articleLow !== undefined) text += `, over articles ${number(articleLow)} to ${number(articleHigh)}`;
+  if (thin) text += `, carried by fewer than 10 ${["", "questions", "articles", "questions and articles"][thin]}`;
   if (random !== null && random !== undefined) text += `; a random ranking: ${number(random)}`;
   return text;
 }

@@ -38,7 +38,7 @@ function interval(cell, scale) {
 /** Bars of scores run from 0 to 1, of other measures from 0 to the greatest value shown. */
 function scaleOf(column) {
   if (column.slot !== "bias") return 1;
-  const tops = data.entries.map((row) => cellOf(row, column)).filter(Array.isArray).map((cell) => Math.max(...cell.filter((value) => value !== null)));
+  const tops = data.entries.map((row) => cellOf(row, column)).filter(Array.isArray).map((cell) => Math.max(...cell.slice(0, 6).filter((value) => value !== null)));
   return Math.max(...tops, 1e-9) <= 1 ? 1 : Math.max(...tops);
 }
 
@@ -55,7 +55,8 @@ function shown(row, column) {
     else if (standing.tied) mark = el("span", { class: "mark tied", text: " ○" }, el("span", { class: "vh", text: " cannot be told apart from the best" }));
   }
   const random = column.slot === "bias" ? cell[5] : null;
-  const range = cell[1] === null || cell[1] === undefined ? null : el("span", { class: "range", text: `${number(cell[1])} to ${number(cell[2])}` });
+  const range = cell[6] & 1 ? el("span", { class: "range", text: "‡" })
+    : cell[1] === null || cell[1] === undefined ? null : el("span", { class: "range", text: `${number(cell[1])} to ${number(cell[2])}` });
   return el(
     "div",
     { title },
