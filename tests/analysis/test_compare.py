@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tests.conftest import VECTORS, needs_data, needs_vectors
 from tests.kit import edit
@@ -190,6 +191,36 @@ def test_more_than_two(saved: Saved) -> None:
     assert {one.adjustment for one in chosen.family("exploratory")} == {"Benjamini-Hochberg over 6 cells"}
     with pytest.raises(UsageError, match="max-T adjusts over the cells of two records"):
         compare(paths, adjust="max-t", **FEW)
+
+
+def test_records_of_one_run_group_are_seeds_of_an_arm(saved: Saved) -> None:
+    """Two arms of two seeds: means over seeds; the errors over seeds and articles, from the values themselves."""
+    paths = saved("full", "other", "blurred", "blurred-in-two")
+    assert compare(paths, **FEW)[0].over_seeds == ()
+    for place, path in enumerate(paths):
+        group = {"study": "mine", "arm": ("plain", "blurred")[place // 2], "seed": place % 2}
+        edit(path, lambda data, group=group: data.update(run_group=group))
+    (found,) = compare(paths, **FEW)
+    assert [(one.setting, one.a, one.b) for one in found.over_seeds] == [
+        (name, "plain", "blurred") for name in SETTINGS
+    ]
+    one = found.over_seeds[2]
+    ranks = [load_record(path, ranks=True).ranks for path in paths]
+    values = [all_per_query(of, ["map"], ["multilingual"])["multilingual"]["map"].values for of in ranks]
+    scores = np.array([of.mean() for of in values]).reshape(2, 2)
+    assert (one.value_a, one.value_b) == pytest.approx(tuple(scores.mean(axis=1)))
+    assert (one.seeds_a, one.seeds_b) == (2, 2)
+    d = np.mean(values[2:], axis=0) - np.mean(values[:2], axis=0)
+    articles = np.array(ranks[0].articles)
+    sums = np.array([(d[articles == name] - d.mean()).sum() / len(d) for name in sorted(set(articles))])
+    squares = np.array([*scores.var(axis=1, ddof=1) / 2, (sums**2).sum() * 6 / 5])
+    df = squares.sum() ** 2 / (squares**2 / [1, 1, 5]).sum()
+    t = (scores[1].mean() - scores[0].mean()) / np.sqrt(squares.sum())
+    assert one.p_article == pytest.approx(2 * stats.t.sf(abs(t), df))
+    half = stats.t.ppf(0.975, df) * np.sqrt(squares.sum())
+    assert one.article_interval == pytest.approx((one.difference - half, one.difference + half))
+    assert [one.p_adjusted for one in found.over_seeds] == pytest.approx(holm([one.p for one in found.over_seeds]))
+    assert "MAP over seeds: Holm over 3 differences of arms" in comparison_markdown([found])
 
 
 def test_worst_languages_and_power(saved: Saved) -> None:

@@ -155,6 +155,28 @@ class Detectable(_Frozen):
     alpha: float
 
 
+class OverSeeds(_Frozen):
+    """Two arms of several training runs each, b minus a, over seeds and questions (articles) together."""
+
+    task: str
+    a: str = Field(description="what tells the first arm from the others, of its run_group")
+    b: str
+    seeds_a: int
+    seeds_b: int
+    setting: str
+    metric: str
+    value_a: float = Field(description="mean over the seeds")
+    value_b: float
+    difference: float
+    interval: tuple[float, float] = Field(description="95%, seeds and questions")
+    article_interval: tuple[float, float] = Field(description="95%, seeds and articles")
+    p: float = Field(description="t test, seeds and questions")
+    p_article: float
+    p_adjusted: float = Field(description="Holm over all pairs of arms and settings")
+    p_article_adjusted: float
+    verdict: str
+
+
 class TaskComparison(_Frozen):
     """Everything found for the records of one task."""
 
@@ -169,6 +191,9 @@ class TaskComparison(_Frozen):
     comparisons: tuple[Comparison, ...] = Field(description="the confirmatory ones first")
     displays: tuple[Display, ...] = Field(description="with more than two records: compact letters")
     groups: tuple[GroupFigure, ...] = Field(description="with more than two records: group means and gaps to English")
+    over_seeds: tuple[OverSeeds, ...] = Field(
+        default=(), description="where records share a run_group but for its seed"
+    )
     languages: tuple[WorstLanguage, ...]
     power: tuple[Detectable, ...]
     notes: tuple[str, ...]

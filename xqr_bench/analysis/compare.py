@@ -32,6 +32,7 @@ from xqr_bench.analysis.choice import (
     check_names,
 )
 from xqr_bench.analysis.compared import Compared, Side, gather, reading_notes, with_values
+from xqr_bench.analysis.over_seeds import over_seeds
 from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError
 from xqr_bench.core.types import CROSS_LINGUAL, MAIN_METRIC, MONOLINGUAL, MULTILINGUAL, STRICT, FloatArray
 from xqr_bench.measure.certainty import GAP, MACRO, FigureName, figures_of, interval_figures
@@ -395,6 +396,7 @@ def _compare_task(
         comparisons=(*main, *more),
         displays=tuple(display(compared, setting, test, main) for setting, test in tukey.items()),
         groups=() if tested else tuple(group_figures(compared, cells)),
+        over_seeds=tuple(over_seeds(compared)),
         languages=tuple(worst_languages(compared, cells)),
         power=tuple(power(compared, choice)),
         notes=(*([info.demonstration_note] if info.demonstration else []), *notes, *reading_notes(sides)),

@@ -138,7 +138,12 @@ def _tables(task: TaskComparison, *, plain: bool) -> list[Table]:
         notes += [f"{THIN_NOTE}."] if any(map(any, thin)) else []
         notes += [*_too_few(task), *_largest_articles(task), WEIGHTS]
         tables[-1] = replace(tables[-1], notes=(*tables[-1].notes, *notes))
-    sections = ((task.groups, _groups), (task.languages, _worst), (task.power, _power))
+    sections = (
+        (task.over_seeds, _over_seeds),
+        (task.groups, _groups),
+        (task.languages, _worst),
+        (task.power, _power),
+    )
     return tables + [table_of(task, plain) for figures, table_of in sections if figures]
 
 
@@ -248,6 +253,42 @@ def _name(comparison: Comparison, many: bool) -> str:
         return name
     pair = f"{comparison.b}\n- {comparison.a}"
     return pair if comparison.scope == "macro" else f"{pair}\n{name}"
+
+
+def _over_seeds(task: TaskComparison, plain: bool) -> Table:
+    """Arms of several seeds; on a terminal by question above, by article below."""
+    title = f"MAP over seeds: Holm over {len(task.over_seeds)} differences of arms"
+    rows: list[Sequence[Cell]] = []
+    for one in task.over_seeds:
+        names = one.setting, f"{one.b} ({one.seeds_b})", f"{one.a} ({one.seeds_a})"
+        values = number(one.value_a), number(one.value_b), signed(one.difference)
+        both = [
+            (", ".join(map(number, interval)), probability(p), probability(adjusted))
+            for interval, p, adjusted in (
+                (one.interval, one.p, one.p_adjusted),
+                (one.article_interval, one.p_article, one.p_article_adjusted),
+            )
+        ]
+        if plain:
+            rows.append([*names, *values, *(cell for pair in zip(*both, strict=True) for cell in pair), one.verdict])
+        else:
+            cells = ("\n".join(pair) for pair in zip(*both, strict=True))
+            name = f"{names[0]}\n{names[1]}\n- {names[2]}"
+            rows.append([name, *values, *cells, ((IN_CELL.get(one.verdict, one.verdict), ""),)])
+    notes = (
+        "Seeds and questions, or articles, drawn together (t): about ways of training, as far as their seeds tell.",
+    )
+    if plain:
+        figures = "value a", "value b", "b - a", "95% interval", "by article", "p", "p by article"
+        adjusted_too = "p adjusted", "p by article adjusted", "verdict"
+        return Table(title, columns("setting", "b", "a", *figures, *adjusted_too, names=3), rows, notes)
+    heads = ("a", "b", "b - a", "95% interval\nby article", "p\nart.", "p adj.\nart.")
+    named = (
+        Column("b (seeds)\n- a (seeds)", "name", least=13),
+        *map(Column, heads),
+        Column("verdict", "word", least=15),
+    )
+    return Table(title, named, rows, (f"{notes[0]}\n",), frame="dense")
 
 
 def _groups(task: TaskComparison, plain: bool) -> Table:
