@@ -73,4 +73,4 @@ def test_every_reader_says_so() -> None:
     written = TypeAdapter(Figures).dump_python({"map": figure})["map"]
     assert written["thin"] == ["interval", "article_interval"]
     assert TypeAdapter(Figures).validate_python({"map": written})["map"].value == 1.0
-    assert describe(figure) == "1, carried by fewer than 10 questions, carried by fewer than 10 articles"
+    assert describe(figure) == "1.000, carried by fewer than 10 questions, carried by fewer than 10 articles"

@@ -64,6 +64,8 @@ def is_thin(
     if value is None or value < least:
         return False
     distance = min(value - least, most - value) if value <= most else value - least
+    if distance == 0.0:  # all at the floor or the ceiling, but for rounding
+        return True
     if interval.method.startswith("bootstrap"):
         squared_error = (width / 2 / float(special.ndtri((1 + interval.level) / 2))) ** 2
         alike = distance**2 / (squared_error + distance**2 / n)
