@@ -311,7 +311,8 @@ TESTS = Tests(
         "and by article (studentised bootstrap), adjusted over all of them by step-down max-T (of two rows by Holm "
         "over the settings). A row is below the best when both adjusted p reach alpha; when only the one by question "
         "does it is 'question level only' and counts as tied; 'too few articles' where 2^(1 - articles) times the "
-        "number of tests exceeds alpha."
+        "number of tests exceeds alpha. A verdict is about these weights in these languages, not about a way of "
+        "training."
     ),
 )
 _VERDICTS: dict[str, Verdict] = {

@@ -69,6 +69,9 @@ def compare(
     over all pairs). What
     --metric, --setting, --language and --group choose is exploratory and adjusted apart. Without them, the language
     groups are compared. Records of several tasks may be given; each task needs two or more.
+
+    A verdict is about these weights in these languages, not about a way of training: of several seeds of two arms
+    (records that share a `run_group` but for its seed) the arms are compared over seeds and questions too.
     """
     from xqr_bench.analysis.compare import compare as compare_records
     from xqr_bench.report import comparison, plots

@@ -61,7 +61,7 @@ def is_thin(
     if n < FEW or width <= 1e-12 * max(1.0, abs(interval.low)):
         return True
     least, most = floor or 0.0, 1.0 if ceiling is None else ceiling
-    if value is None or value < least:
+    if value is None or value < least or interval.method.startswith("jackknife"):  # that is no mean of units
         return False
     distance = min(value - least, most - value) if value <= most else value - least
     if distance == 0.0:  # all at the floor or the ceiling, but for rounding

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from xqr_bench.analysis.pools import Change, EqualFigures, PoolReport
 from xqr_bench.core.types import STRICT
-from xqr_bench.report.numbers import ends, number, signed, with_half_width
+from xqr_bench.measure.scores import FEW, is_thin
+from xqr_bench.report.numbers import THIN, ends, number, signed, with_half_width
 from xqr_bench.report.table import Table, columns
 
-HALF = "±: half of the 95% interval over questions"
+HALF = f"±: half of the 95% interval over questions ({THIN}: fewer than {FEW} carry the figure)"
 EQUAL = ("mrr", "rank", "success@1", "success@10")
 
 
@@ -45,7 +46,11 @@ def _labelled(title: str, change: Change) -> Table:
     rows = []
     for name, after in change.after.figures.items():
         difference = change.difference.get(name)
-        gap = (signed(difference.value), ends(difference.interval)) if difference else ("–", "–")
+        gap = (
+            (signed(difference.value), ends(difference.interval, is_thin(difference.interval)))
+            if difference
+            else ("–", "–")
+        )
         rows.append((name, number(change.before.figures[name].value), number(after.value), *gap))
     return Table(
         title,

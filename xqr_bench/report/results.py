@@ -14,7 +14,7 @@ from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import SettingScores
 from xqr_bench.record import Record, unrepresented_languages
 from xqr_bench.record.describe import coverage
-from xqr_bench.report.numbers import MARK, SHORT, THIN_NOTE, number, with_half_width
+from xqr_bench.report.numbers import MARK, SHORT, THIN, THIN_NOTE, number, with_half_width
 from xqr_bench.report.table import Column, Table
 
 # What a reader must know before the figures: how candidates were encoded, what became of vectors, which index.
@@ -63,18 +63,21 @@ HALF_WIDTH = "±: half of the 95% interval over questions; the record also holds
 def results(records: Sequence[Record]) -> Group:
     """The main table of one encoder, the weakest languages, and the warnings."""
     parts: list[RenderableType] = [Text(line) for line in protocol_lines(records)]
+    weakest = [weakest_languages(record) for record in records]
+    thin = any(THIN in lines for lines in weakest)
     for side_by_side in _fitting(records):
         for table in (main_table(side_by_side), bias_table(side_by_side)):
             parts += [table.terminal(), ""]
+            thin |= any(THIN in cell for row in table.texts() for cell in row)
         if any(record.relevance for record in side_by_side):
             parts += [relevance_table(side_by_side), ""]
-    parts += [Text(weakest_languages(record)) for record in records]
+    parts += map(Text, weakest)
     if any(unrepresented_languages(record) for record in records):
         parts.append(Text(UNREPRESENTED, style="dim"))
+    if thin:
+        parts.append(Text(THIN_NOTE, style="dim"))
     if any(score.interval for record in records for scores in record.scores.values() for *_, score in scores.items()):
         parts.append(Text(HALF_WIDTH, style="dim"))
-    if any(score.thin[0] for record in records for scores in record.scores.values() for *_, score in scores.items()):
-        parts.append(Text(f"{THIN_NOTE}\n", style="dim"))
     for record in records:
         lines = [line for line in coverage(record) if line not in record.warnings]
         parts += [Text(f"{record.task.name}: {line}\n", style="dim") for line in lines]
