@@ -110,7 +110,8 @@ def put_in_place(path: Path, digest: str | None) -> None:
         path.unlink(missing_ok=True)
     elif waiting_place(path, digest).is_file():
         waiting_place(path, digest).replace(path)
-    for left_behind in path.parent.glob(f".{escape(path.name)}.*.new"):
+    # digests alone: the signature that waits has the name of the attestation in its own
+    for left_behind in path.parent.glob(f".{escape(path.name)}.{'[0-9a-f]' * 12}.new"):
         left_behind.unlink(missing_ok=True)
 
 
