@@ -277,7 +277,7 @@ BAD = {
         "at most 64 metrics",
     ),
     "claimed counts": (lambda data: data["ranks_file"].update(n_relevants=10**12), "does not hold all ranks"),
-    "claimed depth": (lambda data: data["ranks_file"].update(depth=10), "states other counts"),
+    "claimed depth": (lambda data: data["ranks_file"].update(depth=10), "only runs and indices"),
     "absolute ranks": (lambda data: data["ranks_file"].update(file="/etc/passwd"), "names no ranks file beside it"),
     "ranks above": (lambda data: data["ranks_file"].update(file="../mini.ranks.parquet"), "names no ranks file beside"),
     "ranks dots": (lambda data: data["ranks_file"].update(file=".."), "names no ranks file beside"),

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from tests.kit import read_json, run
 from xqr_bench.core.errors import DataError, UnknownNameError, UsageError
-from xqr_bench.record.exposure import LEVELS, MEANING, Exposure, default_exposure, read_declaration
+from xqr_bench.record.exposure import LEVELS, MEANING, Exposure, read_declaration
 from xqr_bench.record.exposure_search import find_texts, read_texts
 from xqr_bench.tasks import load_task
 
@@ -86,15 +86,6 @@ def test_older_records_load() -> None:
     old = Exposure.model_validate({"status": "clean", "who": "me"})
     assert old.level == "unknown"
     assert "clean" in str(old.note)
-
-
-def test_what_is_not_trained() -> None:
-    assert {kind: default_exposure(kind).level for kind in ("builtin", "baseline", "sentence-transformers", "run")} == {
-        "builtin": "none declared",
-        "baseline": "none declared",
-        "sentence-transformers": "unknown",
-        "run": "unknown",
-    }
 
 
 def test_texts_of_files(tmp_path: Path) -> None:

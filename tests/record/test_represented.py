@@ -92,7 +92,7 @@ def test_rounding_does_not_make_vectors_distinct() -> None:
 
 
 def text(vectors: int, texts: int = 100) -> TextDiagnostics:
-    return TextDiagnostics(texts=texts, vectors=vectors, sharing=0, characters=1)
+    return TextDiagnostics(texts=texts, vectors=vectors, sharing=2 * (texts - vectors), characters=1)
 
 
 @pytest.fixture(scope="module")

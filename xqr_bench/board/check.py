@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,18 +20,22 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from xqr_bench import __version__
 from xqr_bench.board.files import MAX_RECORD, check_file, check_name, max_ranks, read_json
 from xqr_bench.core.errors import DataError, RecordError, UnknownNameError, XqrBenchError
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import LENIENT, MAIN_METRIC, PARAGRAPH, IntArray, Ranks, TaskData
-from xqr_bench.encode import vector_store
+from xqr_bench.encode import load_encoder, vector_store
+from xqr_bench.encode.registry import ENCODERS
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.encode.trust import is_code, risky_arguments
+from xqr_bench.evaluation.baselines import baseline_of
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.rank.rules import group_relevants, ranks_of
 from xqr_bench.record import Record, Result, check_possible, load_record, recompute, to_json
 from xqr_bench.record.describe import groups_of
+from xqr_bench.record.exposure import OURS, Exposure
 from xqr_bench.record.store import file_beside
 from xqr_bench.tasks import TaskSpec, list_specs, load_task, pending_downloads
 
@@ -182,6 +188,8 @@ def facts_text() -> str:
 
 MAX_METRICS = 64
 _OWN_LISTS = ("run", "baseline")
+_RANDOM_MEAN = 0.1
+"""How far the mean place of the relevants, 0 first .. 1 last, may be from 0.5 in a random ranking."""
 _WHOLE = "evaluate on the whole task, unchanged"
 _AS_MADE = "submit what xqr-bench evaluate wrote"
 
@@ -214,7 +222,10 @@ def check_submission(path: Path, *, observe: Observer | None = None, again: bool
     _check_task(record, spec, facts)
     _check_measured(record, spec)
     _check_transform(record)
-    _check_diagnostics(record, spec)
+    _check_diagnostics(record)
+    _check_vectors(record)
+    _check_kind(record)
+    _check_provenance(record)
     _check_arguments(record)
     check_file(file_beside(path, record.ranks_file), max_ranks(spec.name))
     rows, expected = record.ranks_file.n_relevants, facts.n_relevants
@@ -315,7 +326,6 @@ def _check_transform(record: Record) -> None:
     _require(
         transform.transductive == (transform.bitext is None)
         and transform.removed_directions == directions
-        and record.model.identity.kind not in _OWN_LISTS
         and set(transform.estimated_on) <= set(record.task.languages),
         f"the record contradicts itself about its transform {transform.name}",
         f"estimated on {transform.source}",
@@ -323,20 +333,130 @@ def _check_transform(record: Record) -> None:
     )
 
 
-def _check_diagnostics(record: Record, spec: TaskSpec) -> None:
-    """No language has more distinct vectors than texts."""
-    languages = set(record.diagnostics)
-    _require(languages <= set(spec.languages), f"the record has diagnostics of languages that {spec.name} has not")
+def _check_vectors(record: Record) -> None:
+    """What was done to the vectors is what was asked for, there were vectors, and no ranking is cut but by an index."""
+    transform, index = record.transform, record.index
+    done = {"transform": transform and transform.name, "index": index and index.type}
+    for given in (record.provenance.arguments, record.provenance.settings):
+        for what, name in done.items():
+            asked = given.get(what)
+            asked = asked.get("type") if isinstance(asked, dict) else asked
+            _require(
+                what not in given or (asked or "none") == (name or "none"),
+                f"the record contradicts itself about its {what}",
+                f"asked for: {asked!s:.40}; done: {name or 'none'}",
+                _AS_MADE,
+            )
+    identity = record.model.identity
+    ranked = identity.kind in _OWN_LISTS
+    _require(
+        ranked == (identity.similarity == "none")
+        and not (ranked and (identity.dimensions or record.diagnostics or transform or index)),
+        f"the record contradicts itself about the vectors of an encoder of the kind {identity.kind}",
+        f"similarity {identity.similarity}, dimensions {identity.dimensions}",
+        _AS_MADE,
+    )
+    depth = record.ranks_file.depth
+    _require(
+        depth is None or identity.kind == "run" or index is not None,
+        "only runs and indices have rankings that are cut",
+        f"depth {depth}",
+        _AS_MADE,
+    )
+    if index is not None:
+        sizes = {code: size.candidates for code, size in record.task.counts.items()}
+        _require(index.sizes == sizes, "the index does not hold the candidates of the task", str(index.sizes), _AS_MADE)
+
+
+def _check_kind(record: Record) -> None:
+    """What claims to be built in, a baseline or declared by xqr-bench is.
+
+    Raises:
+        XqrBenchError: it is not.
+    """
+    identity, exposure = record.model.identity, record.exposure
+    if identity.kind == "builtin":
+        _require(_is_built_in(identity.name), f"no encoder {identity.name!r} is built in", remedy=_AS_MADE)
+    if identity.kind == "baseline":
+        ours = baseline_of(identity).identity.model_copy(update={"distribution": identity.distribution})
+        _require(identity == ours, f"no baseline {identity.name} is made so", str(identity)[:200], _AS_MADE)
+    _require(
+        exposure is None or exposure.declared_by != "xqr-bench" or is_ours(record),
+        "xqr-bench declares the exposure of what is built in, and of nothing else",
+        remedy="submit --exposure LEVEL",
+    )
+
+
+def _is_built_in(name: str) -> bool:
+    return name in ENCODERS and ENCODERS.origins()[name] == "built in"
+
+
+def is_ours(record: Record) -> bool:
+    """Whether the record is of a baseline or a built-in encoder as it is now, under a name that begins with its own.
+
+    Others of these kinds are encoders like any: another name, or code of another digest, vouches for nothing.
+    """
+    identity = record.model.identity
+    if not record.model.name.startswith(identity.name) or identity.kind not in ("builtin", "baseline"):
+        return False
+    if identity.kind == "baseline":
+        return True
+    made = load_encoder(identity.name).identity
+    return (identity.revision, identity.digest) == (made.revision, made.digest)
+
+
+def stated_exposure(record: Record) -> Exposure:
+    """What the record declares; else, of what is ours, that nothing is trained."""
+    return record.exposure or (OURS if is_ours(record) else Exposure())
+
+
+def _check_bound(record: Result) -> None:
+    """The ranks of a floor or a ceiling are such: a row outside the contest."""
+    identity, ranks = record.model.identity, record.ranks
+    gt, eq, *_ = ranks.counts
+    if (identity.kind, identity.name) == ("baseline", "oracle"):
+        right = not gt.any() and (eq == np.diff(ranks.offsets)[ranks.row_queries]).all()
+    elif (identity.kind, identity.name) == ("baseline", "random"):
+        place = (gt + (eq - 1) / 2) / max(int(ranks.column_sizes.sum()) - 1, 1)
+        languages = np.array(ranks.columns)[ranks.relevant_columns]
+        own = languages == np.array(ranks.query_languages)[ranks.row_queries]
+        right = all(abs(float(place[rows].mean()) - 0.5) < _RANDOM_MEAN for rows in (own, ~own) if rows.any())
+    else:
+        return
+    _require(right, f"these are not the ranks of the baseline {identity.name}", remedy=_AS_MADE)
+
+
+def _check_provenance(record: Record) -> None:
+    """The record was made before now, and by no later version of this code."""
+    made = record.provenance
+    _require(
+        datetime.fromisoformat(made.created) <= datetime.now(UTC) + timedelta(days=1),
+        "the record was made in the future",
+        made.created,
+        "evaluate again, with the clock set right",
+    )
+    stated, ours = (tuple(map(int, re.findall(r"\d+", version)[:3])) for version in (made.code_version, __version__))
+    _require(
+        stated <= ours,
+        f"the record was made by the later version {made.code_version} of xqr-bench",
+        f"this is {__version__}",
+        "update xqr-bench",
+    )
+
+
+def _check_diagnostics(record: Record) -> None:
+    """No more texts of a language were looked at than it has."""
     for code, diagnostics in record.diagnostics.items():
+        _require(code in record.task.counts, f"the record has diagnostics of {code!r}, no language of its task")
         for role in ("queries", "candidates"):
-            texts, most = getattr(diagnostics, role), getattr(record.task.counts[code], role)
-            if texts is not None:
-                _require(
-                    0 <= texts.vectors <= texts.texts <= most and 0 <= texts.sharing <= texts.texts,
-                    f"the record counts impossible numbers of vectors of {code}",
-                    f"{texts.vectors} vectors for {texts.texts} distinct {role} of {most}",
-                    _AS_MADE,
-                )
+            most, texts = getattr(record.task.counts[code], role), getattr(diagnostics, role)
+            numbers = [getattr(diagnostics, f"{kind}_{role}") or 0 for kind in ("truncated", "zero")]
+            _require(
+                max(*numbers, 0 if texts is None else texts.texts) <= most,
+                f"the record counts more texts of {code} than its {most} {role}",
+                str(diagnostics),
+                _AS_MADE,
+            )
 
 
 def _check_arguments(record: Record) -> None:
@@ -372,6 +492,14 @@ def _check_ranks(record: Result, facts: DataFacts) -> None:
         remedy=_AS_MADE,
     )
     check_possible(ranks)
+    _check_bound(record)
+    whole = (ranks.gt >= 0).all() and (ranks.own_gt is None or (ranks.own_gt >= 0).all())
+    _require(
+        not (whole and ranks.depth is not None and record.index is None and ranks.depth >= ranks.column_sizes.sum()),
+        "these ranks are cut deeper than there are candidates, and complete",
+        f"depth {ranks.depth}",
+        _AS_MADE,
+    )
 
 
 def _check_relevance_files(path: Path, record: Result, rules: dict[str, RuleFacts]) -> None:
@@ -380,8 +508,6 @@ def _check_relevance_files(path: Path, record: Result, rules: dict[str, RuleFact
     for name, info in record.relevance.items():
         _require(name in rules, f"{task} has no {name} relevance", ", ".join(rules) or "strict only", _AS_MADE)
         if info.ranks_file is None:
-            unscored = not info.scores and info.undefined_reason
-            _require(unscored, f"the record has scores of {name} relevance without their ranks", remedy=_AS_MADE)
             continue
         file = path.with_suffix(f".{name}.parquet")
         stated = info.ranks_file.file

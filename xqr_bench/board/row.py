@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from xqr_bench.board.attestation import is_of_sweep
+from xqr_bench.board.check import is_ours, stated_exposure
 from xqr_bench.board.files import attestation_path, ranks_path
 from xqr_bench.board.model import (
     AttestationSummary,
@@ -49,7 +50,7 @@ from xqr_bench.measure.panel import sampling_units, shared_units
 from xqr_bench.measure.resampling import RESAMPLES
 from xqr_bench.measure.scores import SettingScores, all_per_query
 from xqr_bench.record import LanguageDiagnostics, Record, unrepresented_languages
-from xqr_bench.record.exposure import Level, default_exposure
+from xqr_bench.record.exposure import Level
 from xqr_bench.record.model import RelevanceInfo
 
 # A checked record -> a row of the leaderboard.
@@ -65,7 +66,7 @@ EXPOSURE_CLASSES: dict[Level, ExposureClass] = {
     "evaluation text": "exposed",
 }
 _KINDS: dict[tuple[str, str], Kind] = {("baseline", "random"): "floor", ("baseline", "oracle"): "ceiling"}
-_KIND_OF: dict[str, Kind] = {"baseline": "baseline", "builtin": "baseline", "run": "run"}
+_KIND_OF: dict[str, Kind] = {"baseline": "baseline", "run": "run"}
 _IN_COMMAND = (
     "revision",
     "dtype",
@@ -98,7 +99,7 @@ def make_row(path: Path, folder: Path, record: Record) -> Row:
     identity, info = record.model.identity, record.provenance
     kind = kind_of(record)
     attestation = _attestation(path, folder, record)
-    exposure = record.exposure or default_exposure(identity.kind)
+    exposure = stated_exposure(record)
     return Row(
         id=place.with_suffix("").as_posix(),
         task=record.task.name,
@@ -136,6 +137,8 @@ def make_row(path: Path, folder: Path, record: Record) -> Row:
 def kind_of(record: Record) -> Kind:
     """What competes with what: an encoder, a run, a baseline, or a bound."""
     identity = record.model.identity
+    if identity.kind == "builtin":
+        return "baseline" if is_ours(record) else "encoder"
     return _KINDS.get((identity.kind, identity.name)) or _KIND_OF.get(identity.kind, "encoder")
 
 

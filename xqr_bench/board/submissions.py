@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xqr_bench.board.asked import Submission
 from xqr_bench.board.attestation import Attestation, load_attestation, record_digest
-from xqr_bench.board.check import board_tasks, check_submission
+from xqr_bench.board.check import board_tasks, check_submission, stated_exposure
 from xqr_bench.board.files import (
     MAX_RECORD,
     PUBLISHED,
@@ -42,7 +42,7 @@ from xqr_bench.core.types import SETTINGS
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Figure
 from xqr_bench.record import Record, Result, load_record, save_record
-from xqr_bench.record.exposure import Exposure, Level, default_exposure, read_declaration
+from xqr_bench.record.exposure import Exposure, Level, read_declaration
 
 # A record -> the leaderboard folder.
 
@@ -108,7 +108,7 @@ def submit(path: Path | str, leaderboard: Path | str = "leaderboard", asked: Sub
         ["git", "commit", "-m", f"Submit {record.model.name} on {record.task.name}"],
         ["git", "push", "-u", "origin", branch],
     )
-    level = (record.exposure or default_exposure(record.model.identity.kind)).level
+    level = stated_exposure(record).level
     attestation = attested[0] if attested else None
     return Submitted(target, files[1], replaced, attestation, [shlex.join(command) for command in commands], level)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from string import Formatter
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import JsonObject, flag
@@ -200,10 +200,10 @@ class ModelIdentity(BaseModel):
     query_prompt: str | None = None
     candidate_prompt: str | None = None
     candidate_context: str | None = None
-    max_length: int | None = None
+    max_length: PositiveInt | None = None
     dtype: str | None = None
-    truncate_dim: int | None = None
+    truncate_dim: PositiveInt | None = None
     similarity: Similarity | Literal["none"] = "cosine"
-    dimensions: int | None = None
+    dimensions: PositiveInt | None = None
     model_kwargs: dict[str, Any] = {}
     remote_code: bool = False

@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 from threadpoolctl import threadpool_limits
 
 from xqr_bench.core.errors import EncoderError, UnknownNameError, UsageError
@@ -96,13 +96,16 @@ class Bitext(BaseModel):
     files: dict[str, str] = Field(description="file -> SHA-256")
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class RoleCounts(BaseModel):
     """A number for the queries and one for the candidates of a language."""
 
     model_config = ConfigDict(extra="forbid")
 
-    queries: int
-    candidates: int
+    queries: NonNegativeInt
+    candidates: NonNegativeInt
 
 
 class RoleShares(BaseModel):
@@ -110,8 +113,8 @@ class RoleShares(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    queries: float
-    candidates: float
+    queries: Share
+    candidates: Share
 
 
 class TransformFacts(BaseModel):
@@ -120,12 +123,12 @@ class TransformFacts(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str = Field(description="center, whiten or remove-k (docs/transforms.md)")
-    removed_directions: int | None = Field(default=None, description="k of remove-k")
+    removed_directions: PositiveInt | None = Field(default=None, description="k of remove-k")
     transductive: bool = Field(description="true: estimated on the very texts that are ranked, without their labels")
     source: str = Field(description="what it was estimated on, in words")
     bitext: Bitext | None = Field(default=None, description="absent: the task's own texts")
     unit_length: bool = Field(description="whether vectors were scaled to length 1 first (cosine)")
-    dimensions: int
+    dimensions: PositiveInt
     estimated_on: dict[str, RoleCounts] = Field(description="language -> vectors behind the estimate, zero ones aside")
     shrinkage: dict[str, RoleShares] | None = Field(
         default=None, description="whiten: language -> weight of the multiple of the identity (Ledoit and Wolf 2004)"

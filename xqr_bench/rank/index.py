@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 import xqr_bench.rank.product as tiles
 from xqr_bench.core.errors import UnknownNameError, UsageError
@@ -161,31 +161,39 @@ class IndexOptions:
         return f"+{self.type}{''.join(changed)}"
 
 
+Recall = dict[str, Annotated[float, Field(ge=0, le=1)]]
+
+
 class IndexFacts(BaseModel, extra="forbid"):
     """The index a record's ranks come from."""
 
     type: str
     metric: str = Field(description="inner product, and of which vectors")
-    parameters: dict[str, int] = Field(description="with their defaults")
+    parameters: dict[str, NonNegativeInt] = Field(description="with their defaults")
     faiss: str = Field(description="version of FAISS")
-    sizes: dict[str, int] = Field(description="language -> vectors in its index")
-    depth: int | None = Field(default=None, description="hits kept of each language's list; absent: not cut")
-    bytes: int = Field(description="all indices as FAISS writes them")
-    threads: int = Field(description="threads of the search; the build uses one")
-    build_seconds: float
-    search_seconds: float = Field(description="all queries against all languages; flat: the exact counting")
-    recall_against_exact: dict[str, float] | None = Field(
+    sizes: dict[str, NonNegativeInt] = Field(description="language -> vectors in its index")
+    depth: PositiveInt | None = Field(default=None, description="hits kept of each language's list; absent: not cut")
+    bytes: NonNegativeInt = Field(description="all indices as FAISS writes them")
+    threads: PositiveInt = Field(description="threads of the search; the build uses one")
+    build_seconds: NonNegativeFloat
+    search_seconds: NonNegativeFloat = Field(description="all queries against all languages; flat: the exact counting")
+    recall_against_exact: Recall | None = Field(
         default=None,
         description="k -> share of the exact best k candidates of a language among the first k hits of its index, "
         "mean over queries, then over languages; absent: the index is exact",
     )
-    recall_by_language: dict[str, dict[str, float]] | None = Field(
-        default=None, description="the same, by candidate language"
-    )
-    recall_by_setting: dict[str, dict[str, float]] | None = Field(
+    recall_by_language: dict[str, Recall] | None = Field(default=None, description="the same, by candidate language")
+    recall_by_setting: dict[str, Recall] | None = Field(
         default=None,
         description="the same, of queries in the candidates' language (monolingual) and in another (cross-lingual)",
     )
+
+    @model_validator(mode="after")
+    def _exact_or_cut(self) -> Self:
+        exact = self.type == "flat"
+        if exact != (self.depth is None) or exact != (self.recall_against_exact is None):
+            raise ValueError(f"an index {self.type!r} is {'exact' if exact else 'cut at a depth, with its recall'}")
+        return self
 
 
 # One FAISS index per language: built the same way each time, searched, and turned into bytes.

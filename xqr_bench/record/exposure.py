@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, model_validator
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import UnknownNameError, UsageError
@@ -53,10 +53,25 @@ class KindCounts(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    total: int = Field(description="texts of this kind that the task has, in all languages that were looked for")
-    exact: int = Field(description="found as they are, after normalisation")
-    near: int = Field(description="found with at least the share `near` of their grams; the exact ones are not counted")
-    touched: int = Field(description="found with fewer, but at least one run of 8 words")
+    total: NonNegativeInt = Field(
+        description="texts of this kind that the task has, in all languages that were looked for"
+    )
+    exact: NonNegativeInt = Field(description="found as they are, after normalisation")
+    near: NonNegativeInt = Field(
+        description="found with at least the share `near` of their grams; the exact ones are not counted"
+    )
+    touched: NonNegativeInt = Field(description="found with fewer, but at least one run of 8 words")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.exact + self.near + self.touched > self.total:
+            raise ValueError(f"more texts were found than the {self.total} that there are")
+        return self
+
+
+def _level_of(counts: Mapping[str, KindCounts]) -> Level | None:
+    some = any(found.exact + found.near for kind, found in counts.items() if kind != "title")
+    return EVALUATION_TEXT if some else None
 
 
 @dataclass(frozen=True)
@@ -99,9 +114,7 @@ class Findings:
         translations of them, and says nothing about the source or the languages of the rest. Titles and single
         runs of words are no texts.
         """
-        counts = self.counts()
-        some = any(counts[kind].exact + counts[kind].near for kind in KINDS if kind != "title")
-        return EVALUATION_TEXT if some else None
+        return _level_of(self.counts())
 
     def examples(self, limit: int = 3) -> list[Match]:
         """Of each kind the first few, the best first."""
@@ -152,12 +165,18 @@ class FoundTexts(BaseModel):
 
     task: str
     languages: list[str] = Field(description="in which evaluation texts were looked for")
-    texts_searched: int
-    near: float = Field(description="share of a text's grams from which another counts as nearly the same")
+    texts_searched: NonNegativeInt
+    near: float = Field(ge=0, le=1, description="share of a text's grams from which another counts as nearly the same")
     level: Level | None = Field(default=None, description="evaluation text, or absent: none was found")
     counts: dict[str, KindCounts] = Field(description="question, sentence, paragraph, title -> counts")
     by_language: dict[str, dict[str, KindCounts]] = Field(default_factory=dict)
     examples: list[dict[str, Any]] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _level_is_that_of_the_counts(self) -> Self:
+        if self.level != _level_of(self.counts):
+            raise ValueError(f"the level {self.level!r} is not that of what was found")
+        return self
 
 
 class Exposure(BaseModel):
@@ -183,6 +202,8 @@ class Exposure(BaseModel):
             return {"level": data, "declared_by": "submitter"}
         if isinstance(data, dict) and data.get("level", data.get("status")) not in LEVELS:
             return {"level": UNKNOWN, "note": json.dumps(data, ensure_ascii=False, sort_keys=True)} if data else {}
+        if isinstance(data, dict) and "level" in data and data["level"] != UNKNOWN:
+            return {"declared_by": "submitter", **data}
         return data
 
     @model_validator(mode="after")
@@ -192,14 +213,14 @@ class Exposure(BaseModel):
                 f"{self.level!r} is declared, but evaluation texts were found in the training data; "
                 f"the level is {EVALUATION_TEXT!r}"
             )
+        trained = self.declared_by == "training record" and self.level not in (UNKNOWN, EVALUATION_TEXT)
+        if trained or (self.declared_by == "nobody" and self.level != UNKNOWN):
+            raise ValueError(f"{self.level!r} cannot be declared by {self.declared_by}")
         return self
 
 
-def default_exposure(kind: str) -> Exposure:
-    """Of a record that declares nothing, by its model's kind: what is built in or a baseline learns from no text."""
-    if kind in ("builtin", "baseline"):
-        return Exposure(level=NONE_DECLARED, declared_by="xqr-bench", note="nothing is trained")
-    return Exposure()
+OURS = Exposure(level=NONE_DECLARED, declared_by="xqr-bench", note="nothing is trained")
+"""Of a record that declares nothing, where its model is built in or a baseline: they learn from no text."""
 
 
 class _Declaration(BaseModel):

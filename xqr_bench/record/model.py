@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    model_validator,
+)
 
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.types import STRICT
@@ -25,11 +35,31 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _distinct(names: list[str]) -> list[str]:
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ValueError(f"{twice[0]!r} stands there twice")
+    return names
+
+
+def _moment(text: str) -> str:
+    datetime.fromisoformat(text)  # ValueError: no such day or hour
+    return text
+
+
+Names = Annotated[list[str], AfterValidator(_distinct)]
+Rule = Annotated[str, Field(pattern=r"^(lenient|paragraph)$")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Version = Annotated[str, Field(pattern=r"^\d+(\.\d+)+[0-9A-Za-z.+-]*$", max_length=64)]
+Moment = Annotated[
+    str, Field(pattern=r"^2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(\+00:00|Z)$"), AfterValidator(_moment)
+]
+
+
 class LanguageCounts(_Part):
     """How much of a language the task holds."""
 
-    queries: int
-    candidates: int
+    queries: NonNegativeInt
+    candidates: NonNegativeInt
 
 
 class TaskInfo(_Part):
@@ -37,19 +67,19 @@ class TaskInfo(_Part):
 
     name: str
     title: str
-    languages: list[str]
-    settings: list[str]
-    metrics: list[str]
+    languages: Names
+    settings: Names
+    metrics: Names
     groups: dict[str, Group]
     counts: dict[str, LanguageCounts] = Field(description="language -> queries and candidates")
-    n_questions: int
-    n_articles: int
+    n_questions: NonNegativeInt
+    n_articles: NonNegativeInt
     demonstration: bool = Field(default=False, description="a task for trying out, not for conclusions")
     partial: dict[str, Any] = Field(
         default_factory=dict,
         description="what was left out (`languages`, `limit`); such a record cannot be submitted",
     )
-    files: dict[str, str] = Field(description="data file -> SHA-256")
+    files: dict[str, Digest] = Field(description="data file -> SHA-256")
     revision: str | None = Field(default=None, description="upstream revision of the data")
 
     @property
@@ -68,14 +98,27 @@ class ModelInfo(_Part):
 class TextDiagnostics(_Part):
     """How well the encoder can tell the queries, or the candidates, of a language apart (docs/record.md)."""
 
-    texts: int = Field(description="distinct texts")
-    vectors: int = Field(description="distinct vectors of these texts; two that differ by rounding are one")
-    sharing: int = Field(description="texts whose vector is also that of another text")
-    characters: int = Field(description="of the distinct texts, Unicode code points")
-    tokens: int | None = Field(
+    texts: NonNegativeInt = Field(description="distinct texts")
+    vectors: NonNegativeInt = Field(description="distinct vectors of these texts; two that differ by rounding are one")
+    sharing: NonNegativeInt = Field(description="texts whose vector is also that of another text")
+    characters: NonNegativeInt = Field(description="of the distinct texts, Unicode code points")
+    tokens: NonNegativeInt | None = Field(
         default=None, description="without prompt and special ones, before truncation; absent: no tokenizer is known"
     )
-    unknown_tokens: int | None = Field(default=None, description="those that stand for what the tokenizer cannot spell")
+    unknown_tokens: NonNegativeInt | None = Field(
+        default=None, description="those that stand for what the tokenizer cannot spell"
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        alone = self.texts - self.sharing
+        if not alone + min(self.sharing, 1) <= self.vectors <= alone + self.sharing // 2:
+            raise ValueError(
+                f"{self.texts} texts, of which {self.sharing} share a vector, cannot have {self.vectors} vectors"
+            )
+        if (self.tokens is None) != (self.unknown_tokens is None) or (self.unknown_tokens or 0) > (self.tokens or 0):
+            raise ValueError(f"{self.unknown_tokens} of {self.tokens} tokens cannot be unknown")
+        return self
 
     @property
     def distinct_share(self) -> float | None:
@@ -96,10 +139,10 @@ class TextDiagnostics(_Part):
 class LanguageDiagnostics(_Part):
     """What happened to the texts of a language."""
 
-    truncated_queries: int | None = Field(default=None, description="null: the encoder does not tell")
-    truncated_candidates: int | None = None
-    zero_queries: int = 0
-    zero_candidates: int = 0
+    truncated_queries: NonNegativeInt | None = Field(default=None, description="null: the encoder does not tell")
+    truncated_candidates: NonNegativeInt | None = None
+    zero_queries: NonNegativeInt = 0
+    zero_candidates: NonNegativeInt = 0
     queries: TextDiagnostics | None = Field(default=None, description="absent: not known, as in older records")
     candidates: TextDiagnostics | None = None
 
@@ -108,10 +151,10 @@ class RanksInfo(_Part):
     """The ranks the scores follow from."""
 
     file: str | None = Field(description="name of the Parquet file beside the record")
-    digest: str = Field(description="SHA-256 over the canonical columns")
-    n_queries: int
-    n_relevants: int
-    depth: int | None = Field(default=None, description="where the ranking was cut; null: full depth")
+    digest: Digest = Field(description="SHA-256 over the canonical columns")
+    n_queries: NonNegativeInt
+    n_relevants: NonNegativeInt
+    depth: PositiveInt | None = Field(default=None, description="where the ranking was cut; null: full depth")
 
 
 class RelevanceInfo(_Part):
@@ -123,27 +166,47 @@ class RelevanceInfo(_Part):
     ranks_file: RanksInfo | None = Field(default=None, description="what the ranks under this rule add to the strict")
     undefined_reason: str | None = None
 
+    @model_validator(mode="after")
+    def _scores_or_a_reason(self) -> Self:
+        if self.ranks_file is None and (self.scores or not self.undefined_reason):
+            raise ValueError("scores without their ranks, or neither scores nor a reason why there are none")
+        if self.ranks_file is not None and self.undefined_reason is not None:
+            raise ValueError("a reason why there are no scores stands beside ranks")
+        return self
+
 
 class TextCounts(_Part):
     """How many texts of the task differ, and of how many the vectors were there already."""
 
-    distinct: int
-    from_store: int = Field(description="vectors of an earlier run with the same encoder; the others were encoded")
+    distinct: NonNegativeInt
+    from_store: NonNegativeInt = Field(
+        description="vectors of an earlier run with the same encoder; the others were encoded"
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.from_store > self.distinct:
+            raise ValueError(f"{self.from_store} of {self.distinct} texts cannot come from the store")
+        return self
 
 
 class Provenance(_Part):
     """Where the record comes from."""
 
-    created: str = Field(description="UTC, ISO 8601")
-    code_version: str
-    commit: str | None = Field(default=None, description="git commit of the code, where it runs from a checkout")
+    created: Moment = Field(description="UTC, ISO 8601")
+    code_version: Version
+    commit: str | None = Field(
+        default=None,
+        pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$",
+        description="git commit of the code, where it runs from a checkout",
+    )
     dirty: bool | None = Field(default=None, description="whether that checkout had uncommitted changes")
-    python: str
+    python: Version
     packages: dict[str, str]
     hardware: dict[str, Any]
     arguments: dict[str, Any] = Field(description="arguments as given")
     settings: dict[str, Any] = Field(description="arguments with their defaults")
-    seconds: dict[str, float] = Field(description="wall time of each phase")
+    seconds: dict[str, NonNegativeFloat] = Field(description="wall time of each phase")
     texts: TextCounts | None = Field(default=None, description="null: no encoder, or an older record")
 
 
@@ -156,7 +219,7 @@ class Record(_Part):
     task: TaskInfo
     model: ModelInfo
     scores: dict[str, SettingScores] = Field(description="setting -> scores")
-    relevance: dict[str, RelevanceInfo] = Field(
+    relevance: dict[Rule, RelevanceInfo] = Field(
         default_factory=dict, description="rule of relevance beside the strict one (lenient, paragraph) -> scores"
     )
     diagnostics: dict[str, LanguageDiagnostics] = Field(default_factory=dict, description="by language")
@@ -170,6 +233,15 @@ class Record(_Part):
     )
     index: IndexFacts | None = Field(default=None, description="the FAISS index the ranks come from, if one was used")
     run_group: dict[str, Any] | None = Field(default=None, description="the study and arm this run belongs to")
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        found = None if self.exposure is None else self.exposure.found
+        if found is not None and found.task != self.task.name:
+            raise ValueError(f"the texts that were found are of the task {found.task!r}")
+        if self.index is not None and self.index.depth != self.ranks_file.depth:
+            raise ValueError(f"the index is cut at {self.index.depth}, the ranks at {self.ranks_file.depth}")
+        return self
 
     def scores_under(self, relevance: str) -> dict[str, SettingScores]:
         """Scores by setting under a rule of relevance; strict: the scores of the record.
