@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_serializer
+from pydantic import BaseModel, ConfigDict, Field, computed_field, field_serializer
 
 from xqr_bench.analysis.asked import Choice
 from xqr_bench.core.errors import UnknownNameError, UsageError
@@ -105,6 +105,7 @@ class GroupFigure(_Frozen):
     interval: Interval | None
     article_interval: Interval | None
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def thin(self) -> tuple[bool, bool]:
         """Whether the interval, and the one from articles, is no measure of certainty."""
