@@ -98,6 +98,8 @@ def test_six_articles_are_too_few(saved: Saved) -> None:
     assert (mono.difference > 0.6, mono.p_article, mono.p_article_adjusted) == (True, 1 / 32, 3 / 32)
     assert (part.metric, part.p_article_adjusted) == ("mrr", 1 / 32)  # a family of one
     assert {one.verdict for one in (mono, part)} == {"too few articles (6) to judge by article"}
+    (of_pairs,) = pair_maps(saved("random", "full"), "map", **FEW)
+    assert "significant" not in {one.verdict for one in of_pairs.cells.values()}
     assert found.notes[0] == "mini is a small demonstration: draw conclusions from --task xquad-r and --task mlqa-r"
 
 

@@ -489,7 +489,9 @@ def pair_maps(
             raise UsageError(
                 f"a map of differences needs two records of {info.name}", found=str(len(sides)), remedy="name two"
             )
-        comparisons = exploratory(with_values(sides, seed, resamples, relevance), cells, MAX_T)
+        compared = with_values(sides, seed, resamples, relevance)
+        main = confirmatory(compared)[0] if MAIN_METRIC in compared.info.metrics else []
+        comparisons = parts_as_wholes(main, exploratory(compared, cells, MAX_T))
         if not comparisons:
             raise UsageError(f"{parsed.name} has no value for a language pair", remedy="choose another metric, or kind")
         by_pair = {}
