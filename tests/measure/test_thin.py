@@ -14,6 +14,7 @@ from xqr_bench.board.model import Figures
 from xqr_bench.board.site.html import describe
 from xqr_bench.measure.certainty import interval_figures
 from xqr_bench.measure.metrics.per_query import Cell
+from xqr_bench.measure.paired import Pair, paired
 from xqr_bench.measure.panel import Contrasts, Panel, Units
 from xqr_bench.measure.scores import Figure
 from xqr_bench.report.listings import language_tables
@@ -51,6 +52,20 @@ def test_what_varies_everywhere_is_not_flagged() -> None:
     generator = np.random.default_rng(1)
     assert of_values(0.005 + 0.001 * generator.random(N)).thin == (False, False)
     assert of_values(500 + 100 * generator.random(N)).thin == (False, False)
+
+
+def test_differences_are_counted() -> None:
+    """Two records that differ in three questions of two articles; and by the same everywhere but in four."""
+    numbers = np.arange(N)
+    units = Units(tuple(map(str, numbers)), numbers, numbers % ARTICLES)
+    a = np.random.default_rng(2).random(N)
+    contrasts = Contrasts.means(1, [("one", [0])])
+    for changed, moved, n_articles in (([0, 1, 48], 0.0, 2), ([3, 4, 5, 6], 0.25, 4)):
+        b = a + moved
+        b[changed] += 0.5
+        sides = [Panel((Cell("de", "de"),), side[:, None, None], np.ones((N, 1))) for side in (a, b)]
+        (found,) = paired([Pair(*sides, contrasts)], units, np.random.default_rng(0), 100)
+        assert (found.n_varying, found.n_varying_articles) == (len(changed), n_articles)
 
 
 def test_every_reader_says_so() -> None:
