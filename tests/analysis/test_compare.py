@@ -22,6 +22,7 @@ from xqr_bench.measure.panel import panel, sampling_units
 from xqr_bench.measure.resampling import benjamini_hochberg, holm
 from xqr_bench.measure.scores import all_per_query
 from xqr_bench.record import Record, load_record, save_record
+from xqr_bench.record.exposure import Exposure
 from xqr_bench.report.comparison import comparison_markdown
 
 Saved = Callable[..., list[Path]]
@@ -44,6 +45,45 @@ def test_two_records(saved: Saved) -> None:
         assert one.adjustment == "Holm over 3 settings"
         assert (one.n_questions, one.n_articles) == (24, 6)
     assert [one.p_adjusted for one in main] == pytest.approx(holm([one.p for one in main]))
+
+
+def test_records_themselves_and_folders_are_compared_too(
+    saved: Saved, records: dict[str, Record], tmp_path: Path
+) -> None:
+    paths = saved("full", "other")
+    (expected,) = compare(paths, **FEW)
+    for given in (
+        [records["full"], records["other"]],
+        [load_record(path, ranks=True) for path in paths],
+        [paths[0], records["other"]],
+        [tmp_path],
+    ):
+        (found,) = compare(given, **FEW)
+        assert found.comparisons == expected.comparisons
+    with pytest.raises(RecordError, match="full on mini comes without its ranks"):
+        compare([load_record(path) for path in paths], **FEW)
+    with pytest.raises(UsageError, match="are the same record"):
+        compare([records["full"], records["full"]], **FEW)
+    with pytest.raises(UsageError, match="is named twice"):
+        compare([tmp_path, paths[0]], **FEW)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RecordError, match="there is no record in the folder"):
+        compare([tmp_path / "empty"], **FEW)
+
+
+def test_languages_a_record_says_were_trained_are_not_called_unseen(records: dict[str, Record]) -> None:
+    """paper-unseen is el and vi; of a model trained on vi it would be half wrong."""
+    groups = Choice(groups=("all",))
+    (plain,) = compare([records["full"], records["other"]], groups, **FEW)
+    assert any(one.key.startswith("paper-unseen") for one in plain.comparisons)
+    rule = "languages that never appear in the training of Elmahdy et al. 2024, whatever others were trained on"
+    assert f"paper-unseen: {rule}" in plain.notes
+    of_model = {"vi": "trained", "el": "vocabulary only", "en": "trained"}
+    trained = records["full"].model_copy(update={"exposure": Exposure(level="same source", languages=of_model)})
+    (found,) = compare([trained, records["other"]], groups, **FEW)
+    assert not any(one.key.startswith("paper-unseen") for one in found.comparisons)
+    assert any(one.key.startswith("joshi-3") for one in found.comparisons)
+    assert "the group paper-unseen is left out: the record of full says that it was trained on vi" in found.notes
 
 
 def test_every_exploratory_figure_is_that_of_the_records(saved: Saved) -> None:

@@ -17,7 +17,7 @@ from xqr_bench.board import check
 from xqr_bench.board.asked import Witness
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.reproduce import reproduce
-from xqr_bench.board.row import reproduce_command
+from xqr_bench.board.row import make_row, reproduce_command
 from xqr_bench.board.submissions import submit
 from xqr_bench.board.table import leaderboard_text, read_leaderboard
 from xqr_bench.encode import EncoderOptions
@@ -28,6 +28,7 @@ from xqr_bench.measure.panel import sampling_units
 from xqr_bench.measure.resampling import holm
 from xqr_bench.measure.scores import all_per_query
 from xqr_bench.record import Record, load_record, save_record
+from xqr_bench.record.exposure import Exposure
 from xqr_bench.tasks import list_specs
 
 SCHEMA = read_json(ROOT / "leaderboard" / "leaderboard.schema.json")
@@ -120,6 +121,17 @@ def test_rows(data: dict, record: Record) -> None:
     assert ceiling["scores"]["multilingual"]["macro"]["map"]["value"] == 1.0
     assert ceiling["standing"] == {}
     assert not any("close to perfect" in warning for warning in ceiling["warnings"])
+
+
+def test_a_row_has_no_group_that_its_own_record_belies(record: Record) -> None:
+    place = Path("char-ngrams/1/mini.json")
+    of_model = {"vi": "trained", "el": "untouched"}
+    trained = record.model_copy(update={"exposure": Exposure(level="same source", languages=of_model)})
+    for one, groups in ((record, {"joshi-3", "paper-unseen"}), (trained, {"joshi-3"})):
+        row = make_row(place, Path(), one)
+        for figures in (*row.scores.values(), row.bias):
+            assert {name.partition(":")[0] for name in figures.by_group} == groups
+    assert "no figures of paper-unseen: it was trained on vi" in row.notes
 
 
 def test_task_facts(data: dict) -> None:

@@ -39,6 +39,14 @@ def test_the_tables_fit(records: Path) -> None:
     assert "! mini is a small demonstration: draw conclusions from --task xquad-r" in done.out
 
 
+def test_a_folder_stands_for_its_records(records: Path) -> None:
+    named = run("compare", A, C, B, *FEW)  # by name
+    folder = run("compare", "results", *FEW)
+    assert (folder.code, folder.out.count("results/")) == (0, 3), folder.err
+    assert named.out == folder.out
+    assert run("plot", "--kind", "languages", "results", "-o", "bars.png").code == 0
+
+
 def test_more_than_two(records: Path) -> None:
     done = run("compare", A, B, C, *FEW)
     assert done.code == 0, done.err

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field, field_seriali
 
 from xqr_bench.analysis.asked import Choice
 from xqr_bench.core.errors import UnknownNameError, UsageError
+from xqr_bench.core.languages import GROUPS
 from xqr_bench.core.types import MAIN_METRIC, RULES
 from xqr_bench.measure.certainty import GAP, MACRO, PARTS, FigureName
 from xqr_bench.measure.metrics import parse_metric
@@ -258,13 +259,16 @@ def check_names(choice: Choice, tasks: Sequence[TaskInfo]) -> None:
             raise UnknownNameError(kind, name, allowed[kind], remedy=f"{some}, or all")
 
 
-def cells_of(choice: Choice, info: TaskInfo, groups: Collection[str]) -> tuple[Cells, list[str]]:
+def cells_of(
+    choice: Choice, info: TaskInfo, groups: Collection[str], left_out: Mapping[str, str]
+) -> tuple[Cells, list[str]]:
     """The choice as it applies to one task, and notes on what of it this task does not have.
 
     Args:
         choice: with names that `check_names` has seen.
         info: the task, as its records hold it.
-        groups: groups that all its records define alike.
+        groups: groups that can be shown.
+        left_out: why others cannot.
     """
     settings = tuple(name for name in info.settings if not choice.settings or _chosen(name, choice.settings))
     named = info.metrics if ALL in choice.metrics else dict.fromkeys(parse_metric(name).name for name in choice.metrics)
@@ -282,9 +286,11 @@ def cells_of(choice: Choice, info: TaskInfo, groups: Collection[str]) -> tuple[C
     ]
     for name in sorted(name for name in info.groups if _chosen(name, wanted)):
         if name not in groups:
-            notes.append(f"the group {name} is left out: the records do not define it alike")
+            notes.append(f"the group {name} is left out: {left_out[name]}")
         elif reason := info.groups[name].undefined_reason:
             notes.append(f"{name}: {reason}")
+        elif name in GROUPS and GROUPS[name].unseen_by:
+            notes.append(f"{name}: {GROUPS[name].description}, whatever others were trained on")
     keys = {MACRO: macro, "by_query_language": languages, "by_language_pair": languages}
     keys |= {"by_group": members, GAP: languages | members}
 

@@ -41,6 +41,7 @@ from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.paired import NOT_SIGNIFICANT, SIGNIFICANT, TOO_FEW, PairTest, confirm
 from xqr_bench.measure.resampling import RESAMPLES, benjamini_hochberg, bootstrap
 from xqr_bench.measure.tukey import Tukey, compact_letters, tukey_hsd
+from xqr_bench.record import Record
 
 # What is said beside the tests: letters, groups, worst languages, and what the benchmark can detect.
 
@@ -299,7 +300,7 @@ LEAST_RESAMPLES = 100
 
 
 def compare(
-    paths: Sequence[Path | str],
+    paths: Sequence[Path | str | Record],
     choice: Choice | None = None,
     *,
     adjust: str | None = None,
@@ -309,7 +310,7 @@ def compare(
     """Compare the records in these files, task by task.
 
     Args:
-        paths: records with their ranks beside them; at least two of each task.
+        paths: records with their ranks beside them, folders of such, or what `evaluate` returns; two or more a task.
         choice: exploratory cells.
         adjust: "max-t" or "bh" for the exploratory cells; default max-T for two records, BH for more.
         seed: of every draw; the same seed gives the same figures.
@@ -352,7 +353,7 @@ def _compare_task(
         )
     compared = with_values(sides, seed, resamples, choice.relevance)
     info = compared.info
-    cells, notes = cells_of(choice, info, compared.groups)
+    cells, notes = cells_of(choice, info, compared.groups, compared.left_out)
     main: list[Comparison] = []
     tukey: dict[str, Tukey] = {}
     if MAIN_METRIC in info.metrics:
@@ -452,7 +453,7 @@ class PairMap:
 
 
 def pair_maps(
-    paths: Sequence[Path | str],
+    paths: Sequence[Path | str | Record],
     metric: str,
     *,
     relevance: str = STRICT,

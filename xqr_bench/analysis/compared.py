@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 from xqr_bench.analysis.choice import Cells
-from xqr_bench.core.errors import UsageError
+from xqr_bench.core.errors import RecordError, UsageError
 from xqr_bench.core.types import STRICT
 from xqr_bench.measure.certainty import AllValues, Figures, figures_of
 from xqr_bench.measure.paired import PairedResult, compare_pairs
 from xqr_bench.measure.panel import Units, sampling_units, shared_units
 from xqr_bench.measure.scores import Group, all_per_query
 from xqr_bench.rank.rules import variant_metrics
-from xqr_bench.record import Record, Result, TaskInfo, load_record, unrepresented_languages
-from xqr_bench.record.describe import coverage
+from xqr_bench.record import Record, Result, TaskInfo, load_record, record_files, unrepresented_languages
+from xqr_bench.record.describe import coverage, seen_groups
 
 # Records read for a comparison: grouped by task, named, and refused where they cannot be compared.
 
@@ -32,24 +32,32 @@ class Side:
     record: Result
 
 
-def gather(paths: Sequence[Path | str]) -> list[tuple[Side, ...]]:
+def gather(paths: Sequence[Path | str | Record]) -> list[tuple[Side, ...]]:
     """Read records with their ranks: those of each task, in the order of first appearance.
+
+    Args:
+        paths: files of records, folders of them, or records with their ranks (what `evaluate` returns).
 
     Raises:
         UsageError: a record is alone on its task, named twice, or made from other data or by another protocol than
             the others of its task.
         RecordError: a record or its ranks cannot be read.
     """
-    chosen = [Path(path) for path in paths]
+    chosen: list[tuple[Path, Record | None]] = []
+    for number, one in enumerate(paths, start=1):
+        if isinstance(one, Record):
+            chosen.append((_place(one, number), one))
+        else:
+            chosen += [(path, None) for path in record_files([one])]
     if not chosen:
         raise UsageError("no record is named", remedy="name the JSON files of at least two records of a task")
-    places = [path.resolve() for path in chosen]
-    for path, place in zip(chosen, places, strict=True):
+    places = [path.resolve() for path, _ in chosen]
+    for (path, _), place in zip(chosen, places, strict=True):
         if places.count(place) > 1:
             raise UsageError(f"the record {path} is named twice", remedy="name each record once")
     by_task: dict[str, dict[Path, Record]] = {}
-    for path in chosen:
-        record = load_record(path)
+    for path, given in chosen:
+        record = given or load_record(path)
         by_task.setdefault(record.task.name, {})[path] = record
     alone = {task: next(iter(records)) for task, records in by_task.items() if len(records) == 1}
     if alone:
@@ -63,7 +71,17 @@ def gather(paths: Sequence[Path | str]) -> list[tuple[Side, ...]]:
     for records in by_task.values():
         _refuse_unlike(records)
     # the ranks last: whatever cannot be compared is refused before they are read
-    return [_with_ranks(list(records)) for records in by_task.values()]
+    return [_with_ranks(records) for records in by_task.values()]
+
+
+def _place(record: Record, number: int) -> Path:
+    """The file of a record that is given itself, or what messages call it."""
+    if not isinstance(record, Result):
+        raise RecordError(
+            f"the record of {record.model.name} on {record.task.name} comes without its ranks, which are compared",
+            remedy="give its path, or what load_record(path, ranks=True) or evaluate returns",
+        )
+    return record.place or Path(f"record {number}")
 
 
 def _refuse_unlike(records: dict[Path, Record]) -> None:
@@ -124,8 +142,9 @@ def _protocol(record: Record) -> dict[str, str]:
     }
 
 
-def _with_ranks(paths: Sequence[Path]) -> tuple[Side, ...]:
-    loaded = [load_record(path, ranks=True) for path in paths]
+def _with_ranks(records: Mapping[Path, Record]) -> tuple[Side, ...]:
+    paths = list(records)
+    loaded = [one if isinstance(one, Result) else load_record(path, ranks=True) for path, one in records.items()]
     names = [record.model.name for record in loaded]
     first = loaded[0].ranks
     for path, record in zip(paths, loaded, strict=True):
@@ -154,7 +173,8 @@ class Compared:
         sides: the records.
         values: of each record, setting -> metric -> per-query values.
         units: questions and articles.
-        groups: the language groups that all records define alike.
+        groups: the language groups that all records define alike, and that no model belies.
+        left_out: why another group is not among them.
         seed: every test draws anew from it, so that no figure depends on what else is asked for.
         resamples: B of the tests.
         relevance: the rule of relevance of the values.
@@ -165,6 +185,7 @@ class Compared:
     values: tuple[AllValues, ...]
     units: Units
     groups: Mapping[str, Group]
+    left_out: Mapping[str, str]
     seed: int
     resamples: int
     relevance: str = STRICT
@@ -202,14 +223,20 @@ def with_values(sides: tuple[Side, ...], seed: int, resamples: int, relevance: s
     infos = [side.record.task for side in sides]
     first = infos[0]
     common = [name for name in first.metrics if all(name in info.metrics for info in infos)]
-    groups = {
-        name: group for name, group in first.groups.items() if all(info.groups.get(name) == group for info in infos)
+    left_out = {
+        name: "the records do not define it alike"
+        for name, group in first.groups.items()
+        if any(info.groups.get(name) != group for info in infos)
     }
+    for side in sides:
+        for name, trained in seen_groups(side.record).items():
+            left_out[name] = f"the record of {side.label} says that it was trained on {', '.join(trained)}"
+    groups = {name: group for name, group in first.groups.items() if name not in left_out}
     metrics = variant_metrics(relevance, common)
     values = tuple(all_per_query(side.record.ranks_under(relevance), metrics, first.settings) for side in sides)
     units = shared_units(sampling_units(side.record.ranks) for side in sides)
     info = first.model_copy(update={"metrics": list(metrics)})
-    return Compared(info, sides, values, units, groups, seed, resamples, relevance)
+    return Compared(info, sides, values, units, groups, left_out, seed, resamples, relevance)
 
 
 # What a reader must know of the records before their differences: what was done to vectors, which languages count.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ from xqr_bench.measure.panel import sampling_units, shared_units
 from xqr_bench.measure.resampling import RESAMPLES
 from xqr_bench.measure.scores import SettingScores, all_per_query
 from xqr_bench.record import LanguageDiagnostics, Record, unrepresented_languages
+from xqr_bench.record.describe import seen_groups
 from xqr_bench.record.exposure import Level
 from xqr_bench.record.model import RelevanceInfo
 
@@ -100,6 +101,8 @@ def make_row(path: Path, folder: Path, record: Record) -> Row:
     kind = kind_of(record)
     attestation = _attestation(path, folder, record)
     exposure = stated_exposure(record)
+    seen = seen_groups(record)
+    of_settings = {setting: _without(scores, seen) for setting, scores in record.scores.items()}
     return Row(
         id=place.with_suffix("").as_posix(),
         task=record.task.name,
@@ -113,8 +116,8 @@ def make_row(path: Path, folder: Path, record: Record) -> Row:
         identity=identity.model_dump(mode="json", exclude_none=True),
         protocol=protocol_of(record),
         contest=kind not in ("floor", "ceiling"),
-        scores={setting: _scores(setting, scores) for setting, scores in record.scores.items()},
-        bias=_bias(record.scores.get(MULTILINGUAL)),
+        scores={setting: _scores(setting, scores) for setting, scores in of_settings.items()},
+        bias=_bias(of_settings.get(MULTILINGUAL)),
         relevance={name: _under(info) for name, info in record.relevance.items()},
         provenance=ProvenanceSummary(**{name: getattr(info, name) for name in ProvenanceSummary.model_fields}),
         reproduce=reproduce_command(record),
@@ -122,7 +125,10 @@ def make_row(path: Path, folder: Path, record: Record) -> Row:
         ranks=ranks_path(place).as_posix(),
         ranks_digest=record.ranks_file.digest,
         warnings=record.warnings,
-        notes=_too_good(record, kind),
+        notes=[
+            *_too_good(record, kind),
+            *(f"no figures of {name}: it was trained on {', '.join(codes)}" for name, codes in seen.items()),
+        ],
         training=record.training,
         exposure=exposure,
         exposure_class=EXPOSURE_CLASSES[exposure.level],
@@ -164,6 +170,12 @@ def protocol_of(record: Record) -> Protocol:
         settings=record.task.settings,
         partial=bool(record.task.partial),
     )
+
+
+def _without(scores: SettingScores, groups: Collection[str]) -> SettingScores:
+    """The scores without those of these groups."""
+    left = {key: figures for key, figures in scores.by_group.items() if key.partition(":")[0] not in groups}
+    return scores.model_copy(update={"by_group": left})
 
 
 def _parts(scores: SettingScores, kind: str) -> dict[str, Any]:

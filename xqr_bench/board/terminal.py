@@ -13,6 +13,7 @@ from rich.text import Text
 from xqr_bench.board.asked import EXPOSURE_TITLES, View
 from xqr_bench.board.model import DECLARED, PROVED, Leaderboard, PublishedRow, Row, signed_by
 from xqr_bench.core.errors import UnknownNameError, UsageError
+from xqr_bench.core.languages import GROUPS
 from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS
 from xqr_bench.measure.metrics import parse_metric
@@ -65,7 +66,7 @@ def show(board: Leaderboard, view: View) -> Group:
         if view.language is not None:
             title += f", queries in {view.language}"
         elif view.group is not None:
-            title += f", languages of {view.group}"
+            title += f", languages of {GROUPS[view.group].label if view.group in GROUPS else view.group}"
         parts.append(_submissions(title, _sorted(rows, view), view).terminal())
         papers = _published(_sorted(published, view), view)
         parts += [papers.terminal()] if papers.rows else []

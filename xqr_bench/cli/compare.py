@@ -68,14 +68,17 @@ def compare(
     MAP in each setting is the confirmatory family, adjusted by Holm (more than two records: by max-T
     over all pairs). What
     --metric, --setting, --language and --group choose is exploratory and adjusted apart. Without them, the language
-    groups are compared. Records of several tasks may be given; each task needs two or more.
+    groups are compared. Records of several tasks may be given; each task needs two or more. A folder stands for all
+    records below it.
 
     A verdict is about these weights in these languages, not about a way of training: of several seeds of two arms
     (records that share a `run_group` but for its seed) the arms are compared over seeds and questions too.
     """
     from xqr_bench.analysis.compare import compare as compare_records
+    from xqr_bench.record import record_files
     from xqr_bench.report import comparison, plots
 
+    records = tuple(record_files(records))
     kind = plotted.kind or "forest"
     if plotted.plot is not None:
         plots.check_plot(kind, plotted.plot)

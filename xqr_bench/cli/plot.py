@@ -25,10 +25,12 @@ def plot(records: tuple[Path, ...], output: Path, drawn: Drawn, draws: dict[str,
     heatmap: language pairs of one record, or the difference of two, grey where it is not significant. languages: bars
     with intervals. forest: differences with intervals. bias: where each language stands in multilingual rankings.
     frontier: multilingual MAP against own-language first, coloured by monolingual MAP; the nearest records in
-    monolingual MAP are printed beside it.
+    monolingual MAP are printed beside it. A folder stands for all records below it.
     """
+    from xqr_bench.record import record_files
     from xqr_bench.report.plots import frontier_of, plot_records
 
+    records = tuple(record_files(records))
     written = plot_records(records, output, drawn, **draws)
     if drawn.kind == "frontier":
         echo_tables([frontier_of(records, drawn.relevance)])

@@ -74,12 +74,24 @@ ISO_639_1 = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class LanguageGroup:
-    """A named set of languages, decided by a rule over the table."""
+    """A named set of languages, decided by a rule over the table.
+
+    Attributes:
+        name, description, source: what it is, and who says so.
+        rule: whether a language belongs to it.
+        unseen_by: whose training never saw these languages; empty: the group says nothing of a training.
+    """
 
     name: str
     description: str
     source: str
     rule: Callable[[Language], bool]
+    unseen_by: str = ""
+
+    @property
+    def label(self) -> str:
+        """Its name, and of which training it speaks."""
+        return f"{self.name} (unseen by {self.unseen_by})" if self.unseen_by else self.name
 
     def members(self, languages: Iterable[str]) -> tuple[str, ...]:
         """Those of `languages` that belong to the group, in the order given."""
@@ -98,6 +110,7 @@ _GROUP_ROWS = (
         "languages that never appear in the training of Elmahdy et al. 2024",
         "Elmahdy et al. 2024, arXiv 2408.10536",
         lambda language: not language.paper_training,
+        unseen_by="Elmahdy et al. 2024",
     ),
 )
 GROUPS: dict[str, LanguageGroup] = {group.name: group for group in _GROUP_ROWS}

@@ -11,6 +11,8 @@ import json
 import re
 from unicodedata import category
 
+from xqr_bench.core.names import unseen
+
 REPLACEMENT = "\ufffd"
 ISOLATES = "\u2066\u2067\u2069"
 """What `xqr_bench.report.text.isolated` puts around right-to-left text."""
@@ -25,16 +27,10 @@ _UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
 _ADDRESS = re.compile(r"(?i)(?<=\bwww)\.|:(?=//)|(?<=\bmailto):|(?<=\bxmpp):|@(?=[\w.-]*\.[^\W\d])")
 
 
-# Nothing is drawn for these either: grapheme joiner, fillers of Hangul, inherent vowels of Khmer, selectors of variants
-# of Mongolian and of any script, a Braille cell without dots.
-_UNSEEN = re.compile(
-    "[\u034f\u115f\u1160\u3164\uffa0\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef\u2800]+"
-)
-
-
 def has_text(text: str) -> bool:
     """Whether there is anything to read: more than white space, controls and characters of no width."""
-    return any(category(sign) not in ("Cc", "Cf", "Zs", "Zl", "Zp") for sign in _UNSEEN.sub("", text))
+    unknown = ("Co", "Cn")  # private, or of a later Unicode than Python's: may be letters
+    return any(sign != " " and (not unseen(sign) or category(sign) in unknown) for sign in text)
 
 
 def stripped(text: str) -> str:

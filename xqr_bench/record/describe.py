@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.errors import RecordError
+from xqr_bench.core.languages import GROUPS
 from xqr_bench.core.types import CROSS_LINGUAL, Candidate, Query, Ranks, TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, in_context
 from xqr_bench.measure.certainty import score_variant
@@ -183,6 +184,17 @@ def task_info(spec: TaskSpec, data: TaskData) -> TaskInfo:
         files=dict(data.files),
         revision=spec.revision or None,
     )
+
+
+def seen_groups(record: Record) -> dict[str, list[str]]:
+    """Groups of languages unseen in a training, and those of them that the record says its model was trained on."""
+    seen: dict[str, list[str]] = {}
+    of_model = (record.exposure.languages if record.exposure is not None else None) or {}
+    for name, group in record.task.groups.items():
+        trained = [code for code in group.languages if of_model.get(code) in ("trained", "aligned only")]
+        if trained and name in GROUPS and GROUPS[name].unseen_by:
+            seen[name] = trained
+    return seen
 
 
 def coverage(record: Record) -> list[str]:

@@ -6,8 +6,9 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, overload
 from unicodedata import category, normalize
@@ -54,6 +55,26 @@ def folder_name(model: str) -> str:
 def record_path(output: Path, model: str, task: str) -> Path:
     """Where the record of `model` on `task` stands below `output`."""
     return output / folder_name(model) / f"{folder_name(task)}.json"
+
+
+def record_files(paths: Iterable[Path | str]) -> list[Path]:
+    """Files of records: each that is named, and for a folder all below it, by name.
+
+    Raises:
+        RecordError: there is no record below a folder.
+    """
+    files: list[Path] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            files.append(path)
+            continue
+        below = sorted(one for one in path.rglob("*.json") if any(one.parent.glob(f"{escape(one.stem)}.*parquet")))
+        if not below:
+            raise RecordError(
+                f"there is no record in the folder {path}", remedy="records stand at <output>/<model>/<task>.json"
+            )
+        files += below
+    return files
 
 
 def to_json(record: Record) -> str:

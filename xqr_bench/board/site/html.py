@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from xqr_bench.board.model import DECLARED, PROVED, LanguageFacts, signed_by
 from xqr_bench.core.errors import XqrBenchError
+from xqr_bench.core.languages import GROUPS
 from xqr_bench.core.types import SETTINGS
 from xqr_bench.measure.scores import FEW, Figure
 from xqr_bench.report.numbers import MARK
@@ -108,7 +109,8 @@ def metric_label(name: str) -> str:
 
 def group_label(key: str) -> str:
     """`joshi-3:out-of` -> `joshi-3, out of`."""
-    group, colon, way = key.partition(":")
+    name, colon, way = key.partition(":")
+    group = GROUPS[name].label if name in GROUPS else name
     return f"{group}, {way.replace('-', ' ')}" if colon else group
 
 
