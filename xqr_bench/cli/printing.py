@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from xqr_bench.core.observe import Notice
 from xqr_bench.core.printable import json_shown, shown
 
 if TYPE_CHECKING:
@@ -146,8 +147,10 @@ def let_go() -> None:
 _plain_warning: list[Any] = []
 
 
-def _clean_warning(*arguments: Any, **more: Any) -> str:
-    return shown(_plain_warning[-1](*arguments, **more))
+def _clean_warning(message: Warning | str, *arguments: Any, **more: Any) -> str:
+    if isinstance(message, Notice):
+        return f"! {shown(str(message))}\n"
+    return shown(_plain_warning[-1](message, *arguments, **more))
 
 
 def _unforeseen(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

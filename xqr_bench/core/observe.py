@@ -9,6 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
+class Notice(UserWarning):
+    """A warning of ours, for whoever runs a command; printed as one plain line there."""
+
+
 class Observer:
     """Hears of phases, steps and notes: of downloads, encoding, ranking and training alike.
 
@@ -30,7 +34,7 @@ class Observer:
 
     def note(self, line: str) -> None:
         """Something a user should read; here a Python warning."""
-        warnings.warn(line, stacklevel=2)
+        warnings.warn(line, Notice, stacklevel=2)
 
     def made(self, result: object) -> None:
         """A part of what was asked for is done, such as the record of a task; so it can be kept at once."""

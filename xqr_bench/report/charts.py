@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +17,8 @@ from xqr_bench.analysis.compare import PairMap
 from xqr_bench.analysis.pools import Change, PoolReport
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.files import atomic_path
-from xqr_bench.core.printable import shown
+from xqr_bench.core.observe import Notice
+from xqr_bench.core.printable import has_text, shown
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, STRICT, FloatArray
 from xqr_bench.measure.paired import QUESTION_ONLY, SIGNIFICANT, TOO_FEW
 from xqr_bench.measure.scores import SettingScores, all_per_query, is_thin
@@ -46,8 +49,9 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#0
 BLUE = COLOURS[0]
 # what must be told not to write, so that the same plot has the same bytes
 METADATA: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
+OWN_FONT = "DejaVu Sans"  # comes with matplotlib
 _STYLE = {
-    "font.family": "DejaVu Sans",
+    "font.family": OWN_FONT,
     "font.size": SMALL,
     "axes.titlesize": 8.0,
     "axes.labelsize": SMALL,
@@ -88,6 +92,7 @@ def drawing(height: float, rows: int = 1, columns: int = 1, **subplots: Any) -> 
     import matplotlib
     from matplotlib.figure import Figure
 
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its caches of fonts are no business of a reader
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(WIDTH, height), layout="constrained")
         yield figure, figure.subplots(rows, columns, squeeze=False, **subplots)
@@ -98,11 +103,59 @@ def save(figure: Figure, path: Path) -> Path:
     import matplotlib
 
     form = check_output(path)
-    with atomic_path(path) as temporary, matplotlib.rc_context(_STYLE):
+    if undrawn := _find_fonts(figure):
+        warnings.warn(
+            f"no font of this machine has {' '.join(undrawn)}: a box stands for each in {path}; install a font of the "
+            "script, such as Noto Sans",
+            Notice,
+            stacklevel=2,
+        )
+    with atomic_path(path) as temporary, matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # told above, once
         figure.savefig(temporary, format=form, metadata=METADATA[form])
         if form == "svg":  # its comments hold the texts that are drawn
             temporary.write_text(shown(temporary.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
     return path
+
+
+def _find_fonts(figure: Figure) -> list[str]:
+    """Give texts in other scripts than the plots' own font has fonts of the system that have them.
+
+    Returns:
+        the characters that no font has.
+    """
+    from matplotlib.font_manager import findfont, findSystemFonts, fontManager, get_font
+    from matplotlib.text import Text
+
+    own = get_font(findfont(OWN_FONT))
+    texts = [(text, {sign for sign in text.get_text() if has_text(sign)}) for text in figure.findobj(Text)]
+    missing = {sign for _, signs in texts for sign in signs if not own.get_char_index(ord(sign))}
+    if not missing:
+        return []
+    families = [OWN_FONT]
+    left = set(missing)
+    for path in sorted(findSystemFonts(), key=_plainest_first):
+        try:
+            font = get_font(path)
+            covered = {sign for sign in left if font.scalable and font.get_char_index(ord(sign))}
+            if covered:
+                fontManager.addfont(path)
+        except (OSError, RuntimeError, ValueError):  # no font that can be read
+            continue
+        if covered and "Last Resort" not in font.family_name:  # it draws which block a character is of
+            families.append(font.family_name)
+            left -= covered
+        if not left:
+            break
+    for text, signs in texts:
+        if signs & missing:
+            text.set_fontfamily(families)
+    return sorted(left)
+
+
+def _plainest_first(path: str) -> tuple[bool, bool, bool, str]:
+    name = Path(path).name
+    return "Regular" not in name, "Noto" not in name, "Sans" not in name, name
 
 
 def short(name: str, length: int = 34) -> str:
