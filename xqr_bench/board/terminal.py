@@ -1,4 +1,4 @@
-"""The leaderboard as tables for a terminal of 100 columns."""
+"""The leaderboard as tables for a terminal."""
 
 from __future__ import annotations
 

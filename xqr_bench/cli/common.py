@@ -181,9 +181,10 @@ class Session:
             for path in paths:
                 echo(str(path))
         elif records:
-            from xqr_bench.report.results import results
+            from xqr_bench.report.results import WIDTH, results
 
-            table_console().print(results(records))
+            wide = table_console()
+            wide.print(results(records, min(wide.width, WIDTH)))
             for path in paths:
                 echo(f"record: {path}")
 

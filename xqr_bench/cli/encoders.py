@@ -6,7 +6,10 @@ import json
 
 import click
 
-from xqr_bench.cli.printing import echo, echo_json
+from xqr_bench.cli.printing import echo, echo_json, table_console
+
+UNBROKEN = "\u2011"
+"""A hyphen that no line ends with: names are copied."""
 
 
 @click.command()
@@ -21,11 +24,13 @@ def encoders(as_json: bool) -> None:
         forms = [{"form": kind.form, "description": kind.description, "example": kind.example} for kind in kinds]
         echo_json(json.dumps({"kinds": forms, "names": names, "rankers": rankers}, ensure_ascii=False, indent=2))
         return
-    formatter = click.HelpFormatter(width=100)
+    formatter = click.HelpFormatter(width=min(table_console().width, 100))
     with formatter.section("MODEL is, in the order in which it is tried"):
-        formatter.write_dl([(kind.form, f"{kind.description}; e.g. {kind.example}") for kind in kinds])
+        formatter.write_dl(
+            [(kind.form, f"{kind.description}; e.g. {kind.example}".replace("-", UNBROKEN)) for kind in kinds]
+        )
     with formatter.section("Names"):
         formatter.write_dl(list(names.items()))
     with formatter.section("Rankings without an encoder, for `xqr-bench evaluate`"):
         formatter.write_dl(list(rankers.items()))
-    echo(formatter.getvalue(), nl=False)
+    echo(formatter.getvalue().replace(UNBROKEN, "-"), nl=False)

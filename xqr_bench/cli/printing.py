@@ -66,9 +66,10 @@ def can_draw() -> bool:
 
 
 def table_console() -> Console:
-    """A console for tables, at least as wide as they are made for; a narrower terminal wraps their lines."""
+    """A console for tables, as wide as the terminal; what is no terminal gets lines of 100."""
     made = console()
-    made.width = max(made.width, 100)
+    if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+        made.width = max(made.width, 100)
     return made
 
 

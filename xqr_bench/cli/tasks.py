@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from xqr_bench.cli.options import DataFolder
-from xqr_bench.cli.printing import console, echo
+from xqr_bench.cli.printing import console, echo, table_console
 from xqr_bench.core.options import takes
 
 
@@ -35,6 +35,6 @@ def tasks(name: str | None, where: DataFolder) -> None:
         echo(f"no counts: {len(missing)} of {len(places)} files are not in {missing[0].path.parent}")
         if missing[0].kind == "cache":
             echo(f"to do: xqr-bench data fetch {spec.name}")
-    echo("\n" + "\n".join(fact_lines(spec)))
+    echo("\n" + "\n".join(fact_lines(spec, min(table_console().width, 98))))
     if spec.citation.strip():
         echo(f"\n{spec.citation.strip()}")

@@ -253,8 +253,8 @@ def repeated_answers(data: TaskData) -> dict[str, float]:
     return {code: sum(one) / max(1, len(one)) for code, one in counts.items()}
 
 
-def fact_lines(spec: TaskSpec) -> list[str]:
-    """Lines of a key and a value; only lists are wrapped, so that addresses can be copied."""
+def fact_lines(spec: TaskSpec, room: int = 98) -> list[str]:
+    """Lines of a key and a value, `room` cells; only lists are wrapped, so that addresses can be copied."""
     facts = {"settings": ", ".join(spec.settings), "metrics": ", ".join(spec.metrics)}
     for name, group in spec.group_members().items():
         lacks = f" (not in this task: {', '.join(group.absent)})" if group.members and group.absent else ""
@@ -268,7 +268,7 @@ def fact_lines(spec: TaskSpec) -> list[str]:
     width = max(map(len, facts)) + 2
     lines = []
     for key, value in facts.items():
-        parts = textwrap.wrap(value, 98 - width, break_long_words=False, break_on_hyphens=False)
+        parts = textwrap.wrap(value, room - width, break_long_words=False, break_on_hyphens=False)
         lines += [f"{key if not n else '':{width}}{part}" for n, part in enumerate(parts)]
     return lines
 

@@ -60,12 +60,12 @@ UNREPRESENTED = f"{MARK} fewer than 95 distinct vectors for 100 distinct queries
 HALF_WIDTH = "±: half of the 95% interval over questions; the record also holds that over articles\n"
 
 
-def results(records: Sequence[Record]) -> Group:
-    """The main table of one encoder, the weakest languages, and the warnings."""
+def results(records: Sequence[Record], width: int = WIDTH) -> Group:
+    """The main table of one encoder, the weakest languages, and the warnings, for a terminal of this width."""
     parts: list[RenderableType] = [Text(line) for line in protocol_lines(records)]
     weakest = [weakest_languages(record) for record in records]
     thin = any(THIN in lines for lines in weakest)
-    for side_by_side in _fitting(records):
+    for side_by_side in _fitting(records, width):
         for table in (main_table(side_by_side), bias_table(side_by_side)):
             parts += [table.terminal(), ""]
             thin |= any(THIN in cell for row in table.texts() for cell in row)
@@ -85,14 +85,14 @@ def results(records: Sequence[Record]) -> Group:
     return Group(*parts)
 
 
-def _fitting(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+def _fitting(records: Sequence[Record], width: int) -> Iterator[Sequence[Record]]:
     """The tasks of one table: two where their figures fit into the width, else one."""
     for start in range(0, len(records), TASKS_BESIDE):
         chosen = records[start : start + TASKS_BESIDE]
         table = main_table(chosen)
         cells = zip([column.heading for column in table.columns], *table.texts(), strict=True)
         widths = [max(cell_len(line) for cell in column for line in cell.split("\n")) for column in cells]
-        yield from [[record] for record in chosen] if sum(widths) + 2 * len(widths) - 2 > WIDTH else [chosen]
+        yield from [[record] for record in chosen] if sum(widths) + 2 * len(widths) - 2 > width else [chosen]
 
 
 def _warnings(records: Sequence[Record]) -> Iterator[str]:

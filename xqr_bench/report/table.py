@@ -7,15 +7,16 @@ printed (`xqr_bench.cli.printing`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from xqr_bench.core.printable import markdown_shown, shown_line
 
 if TYPE_CHECKING:
     from markupsafe import Markup
-    from rich.console import Group
+    from rich.console import Console, ConsoleOptions, Group
+    from rich.text import Text
 
 Parts = tuple[tuple[str, str], ...]
 """Pieces of text, each with its style on a terminal."""
@@ -45,6 +46,10 @@ _LATEX = {
     "*": "{*}",
 }
 _WIDE = 6  # columns; a LaTeX table with more is made to fit the page
+
+
+GAPS: dict[Frame, tuple[int, int]] = {"ruled": (2, 2), "dense": (1, 2), "open": (2, 0), "list": (2, 0)}
+"""Cells of a terminal between two columns, and at both edges together."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +99,50 @@ class Table:
         ]
         return [row + [""] * (len(self.columns) - len(row)) for row in rows]
 
-    def terminal(self, *, above: bool = False) -> Group:
-        """For a terminal, with its notes.
+    def terminal(self, *, above: bool = False) -> Drawn:
+        """For a terminal, with its notes; where it is too wide, its columns stand in several tables below each other.
 
         Args:
             above: the title stands in lines of its own, which may be wider than the table.
         """
+        return Drawn(self, above)
+
+    def _least_widths(self) -> list[int]:
+        """Cells that each column needs: a name its longest word, a figure and a word a line."""
+        from rich.cells import cell_len
+
+        widths = []
+        for column, cells in zip(self.columns, zip(*self.texts(), strict=True), strict=True) if self.rows else ():
+            texts = [part for cell in (column.heading, *cells) for part in cell.split("\n")]
+            parts = [word for text in texts for word in text.split()] if column.kind == "name" else texts
+            width = max(column.least or 0, *map(cell_len, parts), 0)
+            widths.append(column.width or min(width, column.most or width))
+        return widths
+
+    def fitted(self, width: int) -> list[Table]:
+        """The table, cut into several where it does not fit: each has the names on the left and some of the columns."""
+        needed = self._least_widths()
+        gap, edges = GAPS[self.frame]
+        names = next((place for place, column in enumerate(self.columns) if column.kind != "name"), len(self.columns))
+        names = max(names, 1)
+        room = width - edges - sum(needed[:names]) - gap * (names - 1)
+        groups: list[list[int]] = [[]]
+        for place in range(names, len(needed)):
+            if groups[-1] and sum(needed[one] + gap for one in [*groups[-1], place]) > room:
+                groups.append([])
+            groups[-1].append(place)
+        if len(groups) == 1:
+            return [self]
+        parts = []
+        for group in groups:
+            places = [*range(names), *group]
+            rows = [row if len(row) < len(self.columns) else [row[place] for place in places] for row in self.rows]
+            part = replace(self, columns=[self.columns[place] for place in places], rows=rows)
+            parts.append(replace(part, title=self.title if group is groups[0] else "", notes=()))
+        return [*parts[:-1], replace(parts[-1], notes=self.notes)]
+
+    def drawn(self, *, above: bool) -> Group:
+        """As it is, for a terminal."""
         from rich import box
         from rich.console import Group
         from rich.table import Table as RichTable
@@ -116,18 +159,21 @@ class Table:
         drawn = RichTable(pad_edge=False, title_justify="left", **frames[self.frame])
         if title and not above:
             drawn.title = title.pop()
-        for column in self.columns:
+        widths: Sequence[int | None] = self._least_widths() or [column.least for column in self.columns]
+        for column, least in zip(self.columns, widths, strict=True):
             drawn.add_column(
                 Text(column.heading),
                 justify="right" if column.kind == "figure" else "left",
                 no_wrap=column.kind != "name",
                 overflow="fold" if column.kind == "name" else "ellipsis",
                 width=column.width,
-                min_width=column.least,
+                min_width=least,
                 max_width=column.most,
             )
         for row in self.rows:
-            drawn.add_row(*(Text(cell) if isinstance(cell, str) else Text.assemble(*cell) for cell in row))
+            cells = [Text(cell) if isinstance(cell, str) else Text.assemble(*cell) for cell in row]
+            caps = [column.width or column.most if column.kind == "name" else None for column in self.columns]
+            drawn.add_row(*(cell if cap is None else _cut(cell, cap) for cell, cap in zip(cells, caps, strict=False)))
         return Group(*title, drawn, *(Text(note, style="dim") for note in self.notes))
 
     def markdown(self) -> str:
@@ -197,6 +243,36 @@ class Table:
             Markup("\n").join(rows),
             Markup('<p class="explain">{}</p>').format(" ".join(self.notes)) if self.notes else "",
         )
+
+
+def _cut(text: Text, width: int) -> Text:
+    """The text with words of more cells than this cut behind a `/`, `-` or `_` of theirs, where they have one."""
+    from rich.cells import cell_len
+    from rich.text import Text
+
+    cuts: list[int] = []
+    for word in re.finditer(r"\S+", text.plain):
+        start = word.start()
+        while cell_len(text.plain[start : word.end()]) > width:
+            ends = [part.end() for part in re.finditer("[/_-]", text.plain[: word.end() - 1]) if part.end() > start]
+            fitting = [end for end in ends if cell_len(text.plain[start:end]) <= width]
+            if not fitting:
+                break
+            cuts.append(start := fitting[-1])
+    return Text("\n").join(text.divide(cuts)) if cuts else text
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A table on a terminal, as wide as that is."""
+
+    table: Table
+    above: bool
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Group]:
+        """Draw it in as many parts as it takes."""
+        for part in self.table.fitted(options.max_width):
+            yield part.drawn(above=self.above)
 
 
 def latex_text(text: str) -> str:
