@@ -37,7 +37,7 @@ def test_a_record_reproduced(placed: Path, board: Path) -> None:
     assert done.code == 0
     assert "2,904 of 2,904 relevants have the same counts" in done.out
     beside = placed.with_name("mini.reproduced.json")
-    assert f"reproduced: {beside}" in done.out
+    assert f"reproduced: {beside} (unsigned)" in done.out
     made = load_attestation(beside, load_record(placed))
     assert made.found == Differences(
         relevants=2904, identical=2904, moved=0, max_score_difference=0.0, largest=made.found.largest

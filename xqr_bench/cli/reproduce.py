@@ -81,4 +81,5 @@ def reproduce(
     if done.written is None:
         echo(f"{done.why_not}: no attestation was written")
     else:
-        echo(str(done.written) if quiet else f"reproduced: {done.written}")
+        signed = "unsigned" if witness.sign is None else "signed"
+        echo(str(done.written) if quiet else f"reproduced: {done.written} ({signed})")
