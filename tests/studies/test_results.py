@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -134,3 +135,15 @@ def test_what_two_tasks_share() -> None:
     assert found  # an article of the same title, in another place
     assert all(why.startswith("title: ") for why in found.values())
     assert set(found) <= {query.question for query in half.queries}
+
+
+def test_sums_that_were_altered_are_refused(folder: Path, tmp_path: Path) -> None:
+    place = Path(shutil.copytree(folder, tmp_path / "study"))
+    path = place / "demo/alpha-0/seed-01/checkpoint-100.npz"
+    with np.load(path) as found:
+        parts = dict(found)
+    sums = next(name for name in parts if "sums" in name)
+    np.savez(path, **{**parts, sums: parts[sums] * 3})
+    with pytest.raises(RecordError, match="is not the file that its run wrote"):
+        load_results(place, "demo")
+    assert load_results(place, "demo", only=["alpha-1"]).arms == ("alpha-1",)

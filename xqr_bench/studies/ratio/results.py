@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from xqr_bench.core.errors import RecordError, UsageError
+from xqr_bench.core.files import sha256_of
 from xqr_bench.core.types import FloatArray, TaskData
 from xqr_bench.record import load_record
 from xqr_bench.record.describe import LEAST_DISTINCT
@@ -228,10 +229,13 @@ def _total(
             raise RecordError(
                 f"{arm.name} has no results at {percent}% of the updates", remedy="ask for another checkpoint"
             )
+        _check_digest(path)
         views, about = load_compact(path)
         part = views[view]
         if leave_out:
-            ranks = load_record(task_file(folder / run.id, run.condition.evaluate), ranks=True).ranks
+            record = task_file(folder / run.id, run.condition.evaluate)
+            _check_digest(record)
+            ranks = load_record(record, ranks=True).ranks
             part = compact(ranks, np.asarray(ranks.articles), part.sums.shape[1], leave_out)
         trained = about["trained"]
         if not trained:  # an arm without training: what the others are trained on
@@ -252,4 +256,19 @@ def _refuse_other_articles(folder: Path, results: Sequence[FloatArray]) -> None:
         raise RecordError(
             f"the runs in {folder} are of tasks with different articles",
             remedy="remove the runs of other data and sweep again",
+        )
+
+
+def _check_digest(path: Path) -> None:
+    """The file is the one that its run wrote: `run.json` beside it holds its SHA-256.
+
+    Raises:
+        RecordError: it is not.
+    """
+    stated, found = read_run(path.with_name(DONE))["files"].get(path.name), sha256_of(path)
+    if stated != found:
+        raise RecordError(
+            f"{path} is not the file that its run wrote",
+            found=f"SHA-256 {found[:12]}…, {DONE} says {stated and stated[:12]}…",
+            remedy="get the run's folder again, or remove it and sweep again",
         )
