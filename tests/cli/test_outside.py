@@ -5,16 +5,19 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
+import numpy as np
 import pytest
 
-from tests.kit import PARTIAL, ROOT, Done, ran, run, words
+from tests.kit import PARTIAL, ROOT, Done, contents, edit, every_kill, ran, run, words
 from xqr_bench.cli.main import main
 from xqr_bench.measure.certainty import attach_certainty
 
@@ -139,3 +142,59 @@ def test_ctrl_c_while_the_command_line_is_loaded(name: str) -> None:
     code = EARLY.replace("NAME", repr(name))
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "stopped; nothing was begun\n")
+
+
+@pytest.mark.parametrize("again", [(), ("--overwrite",)])
+def test_an_evaluation_that_is_killed_ends_in_the_same_bytes(again: tuple[str, ...]) -> None:
+    """Killed at any renaming, and run again: the files of an undisturbed run, but for times."""
+    place = Path("results/char-ngrams")
+
+    def evaluated() -> dict[str, bytes]:
+        ran("evaluate", "char-ngrams", *SMALL[:-1], "--quiet", *again)
+        edit(place / "mini.json", lambda record: [record["provenance"].pop(name) for name in ("created", "seconds")])
+        return contents(place)
+
+    def begin() -> None:
+        shutil.rmtree(place, ignore_errors=True)
+        if again:
+            ran("evaluate", "char-ngrams", "--languages", "de,th", "--limit", "3", "--quiet")
+
+    begin()
+    wanted = evaluated()
+    for n in every_kill(place, begin, lambda: run("evaluate", "char-ngrams", *SMALL[:-1], "--quiet", *again)):
+        if n % 3 == 0:
+            assert evaluated() == wanted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "kills"), [("evaluate", 30), ("train", 10), ("sweep", 12)])
+def test_kills_end_in_the_same_bytes(command: str, kills: int) -> None:
+    """Killed by the system at random moments, and started again until it ends."""
+    small = ("--updates", "40", "--batch-size", "4")
+    asked = {
+        "evaluate": ("evaluate", "char-ngrams", "--task", "mini", "--task", str(PARTIAL), "--output", "FOLDER"),
+        "train": ("train", "--data", "mini", *small, "--checkpoint-every", "8", "--output", "FOLDER", "--resume"),
+        "sweep": ("sweep", "--output", "FOLDER", "--condition", "demo", "--arm", "alpha-0", "--seeds", "0-1", *small),
+    }[command]
+
+    def begun(folder: str) -> subprocess.Popen[bytes]:
+        arguments = [folder if part == "FOLDER" else part for part in asked]
+        return subprocess.Popen([sys.executable, "-m", "xqr_bench", *arguments, "--quiet"], stdout=subprocess.DEVNULL)
+
+    def results(folder: str) -> dict[str, bytes]:
+        return {name: text for name, text in contents(Path(folder)).items() if not name.endswith((".json", ".lock"))}
+
+    started = time.monotonic()
+    assert begun("whole").wait() == 0
+    seconds = time.monotonic() - started
+    moments = np.random.default_rng(0).uniform(0.3, 1.0, kills) * seconds
+    for moment in moments:
+        process = begun("killed")
+        time.sleep(moment)
+        process.kill()
+        process.wait()
+        if command == "train" and Path("killed").exists():
+            break
+    if not (command == "train" and Path("killed").exists()):
+        assert begun("killed").wait() == 0
+    assert results("killed") == results("whole")

@@ -113,6 +113,13 @@ def test_ranks_that_wait_for_their_place_come_there(record: Record, saved: Path)
     assert [path.name for path in saved.parent.glob(".*")] == []
 
 
+def test_a_name_is_one_line(saved: Path) -> None:
+    edit(saved, lambda data: data["model"].update(name="mine\nerror: none"))
+    edit(saved, lambda data: data["task"].update(title="mini\n  to do: rm"))
+    record = load_record(saved)
+    assert (record.model.name, record.task.title) == ("mine\ufffderror: none", "mini\ufffd  to do: rm")
+
+
 def test_an_edited_score_is_found(saved: Path) -> None:
     edit(saved, lambda data: data["scores"]["multilingual"]["map"].update(value=0.9))
     _, differences = recompute(load_record(saved, ranks=True))

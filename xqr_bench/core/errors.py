@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 
 
@@ -22,12 +23,17 @@ class XqrBenchError(Exception):
         super().__init__(problem, found, remedy)
 
     def __str__(self) -> str:
-        parts = [self.problem]
+        parts = [_one_line(self.problem)]
         if self.found:
-            parts.append(f"found: {self.found}")
+            parts.append(f"found: {_one_line(self.found)}")
         if self.remedy:
-            parts.append(f"to do: {self.remedy}")
+            parts.append(f"to do: {_one_line(self.remedy)}")
         return "\n  ".join(parts)
+
+
+def _one_line(part: str) -> str:
+    """No name or text of others begins a line of its own, which would look like ours."""
+    return re.sub(r"\s*\n\s*", " ", part)
 
 
 class UsageError(XqrBenchError):

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from xqr_bench.core.errors import RecordError
+from xqr_bench.core.printable import REPLACEMENT
 from xqr_bench.core.types import STRICT
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.encode.transform import TransformFacts
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     import pandas
 
 SCHEMA_VERSION = 1
+
+
+OneLine = Annotated[str, AfterValidator(lambda text: text.replace("\n", REPLACEMENT))]
+"""A name: it stands in the lines of reports, where a line of its own would look like one of ours."""
 
 
 class _Part(BaseModel):
@@ -65,8 +70,8 @@ class LanguageCounts(_Part):
 class TaskInfo(_Part):
     """The task as it was scored."""
 
-    name: str
-    title: str
+    name: OneLine
+    title: OneLine
     languages: Names
     settings: Names
     metrics: Names
@@ -91,7 +96,7 @@ class TaskInfo(_Part):
 class ModelInfo(_Part):
     """The encoder."""
 
-    name: str
+    name: OneLine
     identity: ModelIdentity = Field(description="what its vectors depend on")
 
 
