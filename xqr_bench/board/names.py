@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
 from xqr_bench.board.files import record_paths
 from xqr_bench.core.errors import XqrBenchError
-from xqr_bench.core.names import look_alike
+from xqr_bench.core.names import look_alike, looks
 from xqr_bench.record import Record, folder_name, load_record
 
 
@@ -51,10 +51,19 @@ def clash(entry: Entry, other: Entry) -> str | None:
 def clashes(records: Iterable[Entry], papers: Iterable[Entry] = ()) -> dict[str, str]:
     """Path -> why its record cannot stand on the board: of two that clash both are named, whichever came first."""
     records, papers = list(records), list(papers)
-    pairs = [*combinations(records, 2), *((record, paper) for record in records for paper in papers)]
+    # what has no mark in common cannot clash; of the records of one model any stands for its name
+    alike: dict[str, dict[tuple[str, str | None], Entry]] = defaultdict(dict)
+    for entry in [*records, *papers]:
+        for mark in _marks(entry):
+            alike[mark].setdefault((entry.model, entry.ranks), entry)
     faults: dict[str, str] = {}
-    for pair in pairs:
-        for one, other in (pair, pair[::-1]):
-            if one not in papers and (fault := clash(one, other)) is not None:
-                faults.setdefault(one.path, fault)
+    for entry in records:
+        for other in (other for mark in _marks(entry) for other in alike[mark].values()):
+            if (fault := clash(entry, other)) is not None:
+                faults.setdefault(entry.path, fault)
     return faults
+
+
+def _marks(entry: Entry) -> tuple[str, ...]:
+    """What two entries that clash have at least one of in common."""
+    return (*looks(entry.model), folder_name(entry.model).casefold(), *([entry.ranks] if entry.ranks else []))

@@ -29,12 +29,12 @@ def is_device(name: str) -> bool:
 
 def look_alike(a: str, b: str) -> bool:
     """Whether a reader cannot tell two names apart: they differ at most in case and in characters that look alike."""
-    return any(one == other for one, other in zip(_looks(a), _looks(b), strict=True))
+    return any(one == other for one, other in zip(looks(a), looks(b), strict=True))
 
 
 @cache
-def _looks(name: str) -> tuple[str, str]:
-    """The name's skeleton without case, and the skeleton of the name without case.
+def looks(name: str) -> tuple[str, str]:
+    """The name's skeleton without case, and the skeleton of the name without case: alike in one of them is alike.
 
     The first takes `GPT-AI` and `GPT-Al` for one, the second `GPT-AI` and `gpt-ai`.
     """
