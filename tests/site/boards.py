@@ -36,6 +36,46 @@ TURNED = "evil\u202emodel\u2066"
 HOSTILE = (SCRIPT, CLOSING, ARABIC, CHINESE, TURNED)
 BAD_URL = "javascript:alert(4)"
 
+_PAYLOADS = (
+    *(
+        "<script>alert(1)</script>",
+        "<ScRiPt src=//x.example></sCrIpT>",
+        "<img src=x onerror=alert(1)>",
+        "<svg/onload=alert(1)>",
+    ),
+    *(
+        "<iframe srcdoc='<script>parent.alert(1)</script>'>",
+        "<body onload=alert(1)>",
+        "<a href=javascript:alert(1)>x</a>",
+    ),
+    *(
+        "<math><mtext><img src=x onerror=alert(1)>",
+        "javascript:alert(1)//",
+        "{{constructor.constructor('alert(1)')()}}",
+    ),
+    *(
+        "${alert(1)}",
+        "';alert(1);'",
+        "\\u003cscript\\u003ealert(1)",
+        "&lt;img src=x onerror=alert(1)&gt;",
+        "<!--<script>",
+    ),
+    *("<style>@import'//x.example'</style>", "<meta http-equiv=refresh content='0;url=//x.example'>"),
+)
+_AROUND = ("{}", "\"'>{}", "</script>{}", "</title></textarea></select>{}", "-->]]>{}", "`{}`")
+HOSTILE_102 = tuple(around.format(payload) for payload in _PAYLOADS for around in _AROUND)
+
+
+def hostile_board() -> Leaderboard:
+    """A row for each of 102 names that would run a script where a page took it for markup or code."""
+    board = small_board()
+    scores = {name: {**figures.model_dump(), "by_language_pair": {}} for name, figures in board.rows[0].scores.items()}
+    rows = [
+        _changed(board.rows[0], scores=scores, id=f"{place}", model=name, folder=f"x__{place}", version=name)
+        for place, name in enumerate(HOSTILE_102)
+    ]
+    return board.model_copy(update={"rows": rows, "published": [], "refused": []})
+
 
 @cache
 def real_records() -> tuple[Record, ...]:

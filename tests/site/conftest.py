@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.site.boards import small_board
+from tests.site.boards import hostile_board, small_board
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.site import build_site
 
@@ -20,4 +20,11 @@ def board() -> Leaderboard:
 def site(board: Leaderboard, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("built") / "site"
     build_site(board, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def hostile_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hostile") / "site"
+    build_site(hostile_board(), folder)
     return folder

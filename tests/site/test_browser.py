@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.site.boards import ARABIC, CHINESE, CLOSING, SCRIPT
+from tests.site.boards import ARABIC, CHINESE, CLOSING, HOSTILE_102, SCRIPT
 from tests.site.ratios import made_up
 from xqr_bench.studies.ratio.page import write_report_page
 
@@ -266,6 +266,17 @@ def test_hostile_names_are_text(watched: Watched) -> None:
         page.locator("#b").select_option(label=name)
         assert name in page.locator("#who").inner_text()
     assert page.locator("img").count() == 0
+
+
+def test_102_hostile_names_run_no_script(browser: playwright_api.Browser, hostile_site: Path) -> None:
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    watched = Watched(context.new_page(), hostile_site)
+    assert sorted(models(watched.open("index.html"))) == sorted(HOSTILE_102)
+    assert set(HOSTILE_102) <= set(watched.open("compare.html").locator("#b option").all_inner_texts())
+    for path in sorted((hostile_site / "models").iterdir()):
+        assert watched.open(f"models/{path.name}").locator("h1").inner_text() in HOSTILE_102
+    context.close()
+    assert not watched.wrong
 
 
 def test_right_to_left_and_chinese_names(watched: Watched) -> None:

@@ -16,7 +16,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.site.boards import ARABIC, BAD_URL, CHINESE, CLOSING, HOSTILE, SCRIPT, small_board
+from tests.site.boards import (
+    ARABIC,
+    BAD_URL,
+    CHINESE,
+    CLOSING,
+    HOSTILE,
+    HOSTILE_102,
+    SCRIPT,
+    small_board,
+)
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.site.build import make_pages
 from xqr_bench.board.site.html import (
@@ -69,6 +78,13 @@ def test_names_are_text_and_never_markup(pages: dict[str, Element]) -> None:
     for page in pages.values():
         for element in page.iter("bdi"):
             assert element.get("dir") == "auto"
+
+
+def test_102_hostile_names_add_no_element(hostile_site: Path) -> None:
+    """Each model's page has the tags of every other, whatever the model is called."""
+    texts = [path.read_text(encoding="utf-8") for path in (hostile_site / "models").iterdir()]
+    assert len(texts) == len(set(HOSTILE_102)) == 102
+    assert len({tuple(re.findall(r"<[!/]?[a-zA-Z][a-zA-Z0-9]*", text)) for text in texts}) == 1
 
 
 def test_embedded_json_cannot_end_its_script(board: Leaderboard) -> None:

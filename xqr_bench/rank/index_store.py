@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -226,6 +226,19 @@ def read_manifest(folder: Path) -> Manifest:
         raise SavedIndexError(f"{path} is damaged: {strict_json.first_fault(error)}", remedy=AGAIN) from error
 
 
+@contextmanager
+def _faiss_reads(path: Path, manifest: Manifest) -> Iterator[None]:
+    """What FAISS raises, when it reads or searches an index, is a SavedIndexError."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise SavedIndexError(
+            f"{path} cannot be read by this version of FAISS",
+            found=f"{str(error).splitlines()[-1]} (written by FAISS {manifest.facts.faiss})",
+            remedy=AGAIN,
+        ) from error
+
+
 def _ids_text(ids: Iterable[str]) -> str:
     return "".join(f"{id_}\n" for id_ in ids)
 
@@ -259,14 +272,8 @@ def read_language(folder: Path, manifest: Manifest, language: str, ids: Sequence
             )
     if saved.ids != hashlib.sha256(_ids_text(ids).encode()).hexdigest():
         raise SavedIndexError(f"{ids_path} holds other ids than those of {manifest.task.name}", remedy=AGAIN)
-    try:
+    with _faiss_reads(index_path, manifest):
         index = from_bytes(np.fromfile(index_path, dtype=np.uint8))
-    except RuntimeError as error:  # what FAISS raises
-        raise SavedIndexError(
-            f"{index_path} cannot be read by this version of FAISS",
-            found=f"{str(error).splitlines()[-1]} (written by FAISS {manifest.facts.faiss})",
-            remedy=AGAIN,
-        ) from error
     if index.ntotal != len(ids):
         raise SavedIndexError(f"{index_path} holds {index.ntotal:,} vectors for {len(ids):,} candidates", remedy=AGAIN)
     return index
@@ -356,7 +363,8 @@ class IndexSearcher:
             index = self._indices[code]
             if index.d != vector.shape[1]:
                 raise self._another_encoder(f"{index.d} columns in the index, {vector.shape[1]} now")
-            of_one, places = search_index(index, vector, k)
+            with _faiss_reads(self.folder / f"{code}.faiss", self.manifest):
+                of_one, places = search_index(index, vector, k)
             hit = places[0] >= 0
             if not np.isfinite(of_one[0][hit]).all() or (places >= len(candidates)).any():
                 raise SavedIndexError(f"{self.folder / code}.faiss holds numbers that are no vectors", remedy=AGAIN)

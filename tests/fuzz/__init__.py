@@ -1,0 +1,1 @@
+"""Files of others, damaged in every way: each reader ends well or in one clear error."""
