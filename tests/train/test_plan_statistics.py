@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,9 @@ def test_plan_file(tmp_path: Path) -> None:
     plan = planned(data, alpha=0.5, steps=6, batch_size=4, seed=1)
     path = save_plan(plan, tmp_path / "deep" / "plan.parquet")
     again = load_plan(path)
-    assert again.digest() == plan.digest()
+    assert load_plan(path, data).digest() == again.digest() == plan.digest()
+    with pytest.raises(DataError, match="is not of this data"):
+        load_plan(path, data[:1])
     assert (again.strategy, again.seed, again.arguments) == (plan.strategy, plan.seed, plan.arguments)
     assert (again.data_names, again.data_digests, again.languages) == (
         plan.data_names,
@@ -123,6 +126,20 @@ def test_files_that_are_no_plan(tmp_path: Path) -> None:
     pq.write_table(other, path)
     with pytest.raises(DataError, match="not those it was saved with"):
         load_plan(path)
+
+
+@pytest.mark.parametrize(
+    "beside", [{"question": 30}, {"question": -1}, {"data_set": 1}, {"query_language": 3}, {"passage_question": 2**30}]
+)
+def test_a_plan_that_points_beside_its_data(tmp_path: Path, beside: dict[str, int]) -> None:
+    data = [parallel(30)]
+    plan = planned(data, alpha=0.5, steps=6, batch_size=4, seed=1)
+    rows = {name: getattr(plan, name).copy() for name in beside}
+    for name, value in beside.items():
+        rows[name][2, 1] = value
+    path = save_plan(replace(plan, **rows), tmp_path / "plan.parquet")
+    with pytest.raises(DataError, match="its rows point beside it"):
+        load_plan(path, data)
 
 
 def test_plan_in_words() -> None:

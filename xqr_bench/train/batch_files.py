@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from pydantic import BaseModel, NonNegativeInt, PositiveInt, ValidationError
 
-from xqr_bench.core import strict_parquet
+from xqr_bench.core import strict_json, strict_parquet
 from xqr_bench.core.errors import DataError
 from xqr_bench.core.files import atomic_path
 from xqr_bench.train.types import BATCH_TYPES, ROW_ARRAYS, BatchPlan, ParallelData
@@ -83,17 +84,36 @@ def save_plan(plan: BatchPlan, path: Path) -> Path:
     return path
 
 
-def load_plan(path: Path) -> BatchPlan:
+class _Facts(BaseModel):
+    """What the file says of itself."""
+
+    format: Literal["xqr-bench-batch-plan-1"]
+    strategy: str
+    seed: NonNegativeInt
+    arguments: dict[str, Any]
+    data_names: list[str]
+    data_digests: list[str]
+    languages: list[str]
+    steps: NonNegativeInt
+    batch_size: PositiveInt
+    digest: str
+
+
+def load_plan(path: Path, data: Sequence[ParallelData] | None = None) -> BatchPlan:
     """Read a plan.
 
+    Args:
+        path: the file.
+        data: what it is followed on, in order; None: it is not followed, only looked at.
+
     Raises:
-        DataError: no such file, no plan, or one whose rows do not have the digest it states.
+        DataError: no such file, no plan, one whose rows do not have the digest it states, or one of other data.
     """
     remedy = "make the plan again with the arguments of the run"
     try:
         table = strict_parquet.read(path, _known_columns, key=_KEY)
-        about = table.facts
-        shape = (about["steps"], about["batch_size"])
+        facts = strict_json.validate(_Facts, table.facts)
+        shape = (facts.steps, facts.batch_size)
         tables = {name: table.numbers(name, np.int32).reshape(shape) for name in ROW_ARRAYS}
         types = table.numbers("type", np.int8).reshape(shape)[:, 0]
     except (OSError, LookupError, TypeError, ValueError) as error:
@@ -101,18 +121,49 @@ def load_plan(path: Path) -> BatchPlan:
             f"{path} is not a batch plan", found=f"{type(error).__name__}: {error}", remedy=remedy
         ) from error
     plan = BatchPlan(
-        strategy=about["strategy"],
-        seed=about["seed"],
-        arguments=about["arguments"],
-        data_names=tuple(about["data_names"]),
-        data_digests=tuple(about["data_digests"]),
-        languages=tuple(about["languages"]),
+        strategy=facts.strategy,
+        seed=facts.seed,
+        arguments=facts.arguments,
+        data_names=tuple(facts.data_names),
+        data_digests=tuple(facts.data_digests),
+        languages=tuple(facts.languages),
         types=types,
         **tables,
     )
-    if plan.digest() != about["digest"]:
+    if plan.digest() != facts.digest:
         raise DataError(f"{path}: the rows of the plan are not those it was saved with", remedy=remedy)
+    if not _points_inside(plan, data):
+        raise DataError(f"{path}: the plan is not of this data: its rows point beside it", remedy=remedy)
     return plan
+
+
+def _points_inside(plan: BatchPlan, data: Sequence[ParallelData] | None) -> bool:
+    """Whether all that the rows point to is there: types, data sets, languages, and the questions of the data."""
+    ends = {"data_set": len(plan.data_names), "query_language": len(plan.languages)}
+    ends["passage_language"] = ends["query_language"]
+    numbers = [(plan.types, len(BATCH_TYPES))] + [(getattr(plan, name), ends.get(name)) for name in ROW_ARRAYS]
+    if any((values < 0).any() or (end is not None and (values >= end).any()) for values, end in numbers):
+        return False
+    if len(plan.data_digests) != len(plan.data_names):
+        return False
+    if data is None:
+        return True
+    if tuple(part.digest for part in data) != plan.data_digests:
+        return False
+    for number, part in enumerate(data):
+        rows = plan.data_set == number
+        columns = np.array([part.language_index.get(code, -1) for code in plan.languages], dtype=np.int64)
+        for questions, languages in (
+            (plan.question[rows], columns[plan.query_language[rows]]),
+            (plan.passage_question[rows], columns[plan.passage_language[rows]]),
+        ):
+            if (
+                (questions >= part.n_questions).any()
+                or (languages < 0).any()
+                or not part.has[questions, languages].all()
+            ):
+                return False
+    return True
 
 
 def _known_columns(about: dict[str, Any]) -> dict[str, strict_parquet.Kind]:
@@ -121,17 +172,11 @@ def _known_columns(about: dict[str, Any]) -> dict[str, strict_parquet.Kind]:
     Raises:
         ValueError: what the file says about itself is not what is written there.
     """
-    lists = [about.get(name) for name in ("data_names", "data_digests", "languages")]
-    texts = [about.get("strategy"), about.get("digest"), *(item for part in lists for item in part or ())]
-    counts = [about.get(name) for name in ("steps", "batch_size", "seed")]
-    if (
-        about.get("format") != FORMAT
-        or not all(isinstance(part, list) for part in lists)
-        or not all(isinstance(text, str) for text in texts)
-        or not all(type(count) is int and count >= 0 for count in counts)
-        or not isinstance(about.get("arguments"), dict)
-    ):
-        raise ValueError(f"its facts are not those of the format {FORMAT!r}")
+    try:
+        strict_json.validate(_Facts, about)
+    except ValidationError as error:
+        fault = strict_json.first_fault(error)
+        raise ValueError(f"its facts are not those of the format {FORMAT!r}: {fault}") from error
     return dict.fromkeys(["step", "type", *ROW_ARRAYS], "integer")
 
 
