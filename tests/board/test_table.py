@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from shutil import copytree
@@ -9,17 +10,20 @@ from shutil import copytree
 import jsonschema
 import numpy as np
 import pytest
+from rich.console import Console
 
 from tests.board.conftest import score, submittable
 from tests.conftest import needs_data
 from tests.kit import ROOT, edit, read_json, run
 from xqr_bench.board import check
-from xqr_bench.board.asked import Witness
+from xqr_bench.board.asked import View, Witness
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.reproduce import reproduce
 from xqr_bench.board.row import make_row, reproduce_command
+from xqr_bench.board.site.build import make_pages
 from xqr_bench.board.submissions import submit
 from xqr_bench.board.table import leaderboard_text, read_leaderboard
+from xqr_bench.board.terminal import show
 from xqr_bench.encode import EncoderOptions
 from xqr_bench.evaluation.evaluate import evaluate
 from xqr_bench.measure.certainty import figures_of
@@ -132,6 +136,19 @@ def test_a_row_has_no_group_that_its_own_record_belies(record: Record) -> None:
         for figures in (*row.scores.values(), row.bias):
             assert {name.partition(":")[0] for name in figures.by_group} == groups
     assert "no figures of paper-unseen: it was trained on vi" in row.notes
+
+
+def test_means_over_fewer_pairs_than_there_are_say_so(data: dict) -> None:
+    assert Leaderboard.model_validate(data).left_out("mini") == ""
+    for row in data["rows"]:
+        row["scores"]["cross-lingual"]["macro"]["map"]["n"] -= 10
+    board = Leaderboard.model_validate(data)
+    line = "cross-lingual means are over the 2,630 of 2,640 pairs of a query and another language that have an answer"
+    assert board.left_out("mini") == line
+    console = Console(file=io.StringIO(), width=200)
+    console.print(show(board, View()))
+    assert line in console.file.getvalue()
+    assert f"articles. Its {line}." in make_pages(board)["about.html"]
 
 
 def test_task_facts(data: dict) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, PlainSerializer
 
 from xqr_bench.core.printable import shown_line
+from xqr_bench.core.types import CROSS_LINGUAL, MAIN_METRIC
 from xqr_bench.measure.linear import LEVEL
 from xqr_bench.measure.scores import Figure, Interval
 from xqr_bench.record.exposure import Exposure
@@ -374,6 +375,19 @@ class Leaderboard(_Part):
     rows: list[Row] = Field(description="by task, then falling multilingual MAP, then id")
     published: list[PublishedRow]
     refused: list[Refused] = []
+
+    def left_out(self, task: str) -> str:
+        """Of how many of how many values the cross-lingual means of a task are; empty where that is all of them."""
+        facts = self.tasks[task]
+        asked = facts.n_queries * (len(facts.languages) - 1)
+        scored = [row.scores[CROSS_LINGUAL] for row in self.rows if row.task == task and CROSS_LINGUAL in row.scores]
+        values = max(
+            (figures.macro[MAIN_METRIC].n for figures in scored if MAIN_METRIC in figures.macro), default=asked
+        )
+        if values == asked:
+            return ""
+        of_how_many = f"{values:,} of {asked:,} pairs of a query and another language"
+        return f"cross-lingual means are over the {of_how_many} that have an answer"
 
 
 if __name__ == "__main__":  # python -m xqr_bench.board.model > leaderboard/leaderboard.schema.json

@@ -179,6 +179,7 @@ def _legend(board: Leaderboard, view: View) -> list[str]:
         f"± half of the {board.interval_level:.0%} interval, by question; "
         f"{THIN} fewer than {FEW} questions carry the figure"
     )
+    lines += [f"{task.title}: {left_out}" for name, task in board.tasks.items() if (left_out := board.left_out(name))]
     if view.metric == MAIN_METRIC and view.language is None and view.group is None:
         lines.append(
             f"{TIED} the best, or not significantly below it (by question and by article; floor and ceiling apart)"
