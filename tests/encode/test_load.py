@@ -13,8 +13,9 @@ import pytest
 from tests.encode.toys import TOY, Counting, Symmetric
 from tests.kit import ran
 from xqr_bench.core.errors import EncoderError, UsageError
-from xqr_bench.core.files import digest_of_files, digest_of_folder
+from xqr_bench.core.files import digest_of_files
 from xqr_bench.encode import ENCODER_KINDS, Encoder, EncoderOptions, embed_tasks, load_encoder
+from xqr_bench.encode.weights import digest_of_folder
 
 SOURCE = '''
 import numpy as np
@@ -259,6 +260,34 @@ def test_folder_digest_knows_names_and_contents_but_not_leftovers(tmp_path: Path
     renamed = digest_of_folder(tmp_path)
     (tmp_path / "other.bin").write_text("Weights")
     assert len({first, renamed, digest_of_folder(tmp_path)}) == 3
+
+
+def test_folder_digest_follows_links_and_what_modules_name(tmp_path: Path) -> None:
+    shared, model = tmp_path / "shared", tmp_path / "model"
+    for folder in (shared, model, model / "checkpoint-1"):
+        folder.mkdir()
+    (shared / "model.bin").write_text("weights")
+    (model / "0_Transformer").symlink_to("../shared")
+    (shared / "round").symlink_to("../model")  # a circle
+    (model / "checkpoint-1" / "model.bin").write_text("weights")
+    digests = [digest_of_folder(model)]
+    (shared / "model.bin").write_text("others")
+    digests.append(digest_of_folder(model))
+    (model / "checkpoint-1" / "model.bin").write_text("others")
+    assert digest_of_folder(model) == digests[1]
+    (model / "modules.json").write_text('[{"path": "checkpoint-1"}]')
+    digests.append(digest_of_folder(model))
+    (model / "checkpoint-1" / "model.bin").write_text("weights")
+    digests.append(digest_of_folder(model))
+    assert len(set(digests)) == 4
+
+
+def test_a_folder_with_a_link_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xqr_bench.encode.weights.MOST_FILES", 2)
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_text(name)
+    with pytest.raises(EncoderError, match="more than 2 files, with what links in it lead to"):
+        digest_of_folder(tmp_path)
 
 
 def test_the_command_lists_everything() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ import pytest
 from tests.encode.toys import TOY
 from tests.kit import edit, make_task
 from xqr_bench.core.errors import EncoderError, UsageError
-from xqr_bench.core.files import digest_of_folder
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
+from xqr_bench.encode.weights import digest_of_folder, loaded_from
 
 
 def options(**given: Any) -> EncoderOptions:
@@ -258,3 +259,40 @@ def test_a_model_without_tokens_to_count_is_bounded_by_rows_alone(plain_model: P
     assert (found.dimensions, found.truncated) == (8, None)
     with pytest.raises(UsageError, match="--token-budget cannot be used with this model"):
         load_encoder(static, EncoderOptions(token_budget=100))
+
+
+ADAPTER = {"peft_type": "LORA", "task_type": "FEATURE_EXTRACTION", "r": 2, "target_modules": ["query"]}
+
+
+def test_an_adapter_depends_on_its_base(plain_model: Path, tmp_path: Path) -> None:
+    base, adapter = tmp_path / "base", tmp_path / "adapter"
+    shutil.copytree(plain_model, base)
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text(json.dumps({**ADAPTER, "base_model_name_or_path": str(base)}))
+    first = loaded_from(adapter)
+    assert first == (first[0], f"base@{digest_of_folder(base)}")
+    edit(base / "config.json", lambda data: data.update(layer_norm_eps=0.1))
+    second = loaded_from(adapter)
+    assert len({*first, *second}) == 4
+    edit(adapter / "adapter_config.json", lambda data: data.update(base_model_name_or_path="nobody/nothing"))
+    assert loaded_from(adapter)[1] == "nobody/nothing@unknown"
+
+
+def test_an_adapter_without_peft(plain_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sentence_transformers.base.modules.transformer.is_peft_available", lambda: False)
+    (tmp_path / "adapter_config.json").write_text(json.dumps({**ADAPTER, "base_model_name_or_path": str(plain_model)}))
+    with pytest.raises(EncoderError, match="it is an adapter: pip install peft"):
+        load_encoder(tmp_path, options())
+
+
+def test_an_adapter_as_peft_saves_it(plain_model: Path, tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft")
+    from transformers import AutoModel, AutoTokenizer
+
+    config = peft.LoraConfig(task_type="FEATURE_EXTRACTION", r=2, target_modules=["query"], init_lora_weights=False)
+    peft.get_peft_model(AutoModel.from_pretrained(plain_model), config).save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(plain_model).save_pretrained(tmp_path)
+    bound, base = load_encoder(tmp_path, options()), load_encoder(plain_model, options())
+    assert bound.identity.base == f"{plain_model.name}@{base.identity.digest}"
+    found, plain = (embed_tasks(encoder, [TOY])["toy"].queries for encoder in (bound, base))
+    assert not np.allclose(found, plain, atol=1e-3)

@@ -20,7 +20,8 @@ import torch
 from tests.kit import ROOT
 from tests.train.build import parallel, planned
 from xqr_bench.core.errors import TrainingError, UsageError
-from xqr_bench.core.files import TRAINING_FILE, digest_of_folder
+from xqr_bench.core.files import TRAINING_FILE
+from xqr_bench.encode.weights import digest_of_folder
 from xqr_bench.record.provenance import TrainingRecord, load_training
 from xqr_bench.train import TrainCache, TrainConfig, TrainResult, train
 from xqr_bench.train.batch_files import plan_statistics

@@ -9,8 +9,8 @@ Transformed(embedder)  each language's own part taken out of the vectors (`trans
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import cached_property
 from threading import Lock
@@ -28,11 +28,10 @@ from xqr_bench.encode.shards import (
     PlannedShard,
     encoder_key,
     key_digest,
-    needs_witness,
     reason_not_kept,
     text_digest,
 )
-from xqr_bench.encode.store import Shelf, VectorStore, open_shelf, trim
+from xqr_bench.encode.store import DISCARDED, Shelf, VectorStore, open_shelf, trim
 from xqr_bench.encode.texts import (
     UNKNOWN,
     BoolArray,
@@ -241,9 +240,13 @@ def _free_memory() -> None:
             module.empty_cache()
 
 
-WITNESSES = 4
-# a few float32 bits; another checkpoint of the same model is further away
-WITNESS_TOLERANCE = 1e-4
+WITNESSES = 8
+"""Texts of each language and role that are encoded anew before what is kept is used."""
+TOLERANCES = {"float16": 5e-3, "bfloat16": 4e-2}
+"""How far a number may be from the one kept, of the largest of its vector; `TOLERANCE` for the types not named.
+
+Other batches have other last bits; another checkpoint of the same model is further away."""
+TOLERANCE = 1e-4
 
 
 class Stored:
@@ -260,7 +263,6 @@ class Stored:
 
     def everything(self) -> Generator[tuple[IntArray, Vectors]]:
         """Yield texts of the group and their vectors, each text once; what was written stays when encoding fails."""
-        self._check_witness()
         for texts, vectors, flags in self._shelf.look_up(self._index_of):
             self._batches.check(texts, vectors)
             self._batches.done += len(texts)
@@ -270,9 +272,6 @@ class Stored:
         if len(missing):
             self._batches.measure(missing)
             shards = self._plan(missing)
-            if needs_witness(self._encoder) and self._shelf.witness() is None and self._shelf.writable:
-                few = missing[np.unique(np.linspace(0, len(missing) - 1, WITNESSES).astype(np.int64))]
-                self._shelf.keep_witness([self._group.texts[index] for index in few], self._batches.vectors(few))
             yield from self._encode(shards)
 
     def _plan(self, missing: IntArray) -> list[Shard]:
@@ -308,23 +307,46 @@ class Stored:
     def _named(self, shard: Shard) -> PlannedShard:
         return tuple(tuple(self._digests[index] for index in batch) for batch in shard)
 
-    def _check_witness(self) -> None:
-        """Encode a few texts again that were encoded before; when they come out otherwise, nothing kept is used."""
-        if not needs_witness(self._encoder) or not self._shelf.shards():
-            return
-        witness = self._shelf.witness()
-        if witness is None:
-            self._shelf.discard("they have no witness")
-            return
-        texts, before = witness
-        try:
-            now = self._encoder.matrix(self._encoder.call(self._group.role, list(texts)), len(texts))
-        except Exception as error:  # whatever a plugin raises
-            self._shelf.discard(f"a text encoded before fails now ({type(error).__name__})")
-            return
-        tolerance = WITNESS_TOLERANCE * float(np.abs(before).max(initial=0))
-        if now.shape != before.shape or not np.allclose(now, before, rtol=0, atol=tolerance):
-            self._shelf.discard("a text encoded before has another vector now, though the source is the same")
+    def differs(self) -> str | None:
+        """Why what is kept cannot be used: a few texts of each language come out otherwise now; None: it can."""
+        kept = self._shelf.kept()
+        before: dict[int, Vectors] = {}
+        few = self._witnesses(kept)
+        while any(index not in before for index in few.tolist()):
+            wanted = {self._digests[index]: index for index in few.tolist()}
+            for texts, vectors, _ in self._shelf.look_up(wanted):
+                before |= dict(zip(texts.tolist(), vectors, strict=True))
+            kept -= {digest for digest, index in wanted.items() if index not in before}  # they were in damaged shards
+            few = self._witnesses(kept)
+        tolerance = TOLERANCES.get(self._encoder.identity.dtype or "", TOLERANCE)
+        self._batches.measure(few)
+        for batch in (batch for shard in self._batches.plan(few) for batch in shard):
+            now, was = self._batches.vectors(batch), np.stack([before[index] for index in batch.tolist()])
+            if now.shape != was.shape:
+                return f"its vectors have {now.shape[1]} columns now, not {was.shape[1]}"
+            other = (np.abs(now - was) > tolerance * np.abs(was).max(axis=1, keepdims=True)).any(axis=1)
+            if other.any():
+                return f"{self._group.name(int(batch[np.argmax(other)]))} has another vector now"
+        return None
+
+    def _witnesses(self, kept: Collection[bytes]) -> IntArray:
+        """Indices of a few texts of each language and role that have vectors, long and short ones."""
+        there = np.array([digest in kept for digest in self._digests])
+        texts: dict[tuple[Role, str], set[int]] = {}
+        for place in self._group.destinations:
+            for item, text in zip(items_of(place.task, place.role), place.text_of_row.tolist(), strict=True):
+                if there[text]:
+                    texts.setdefault((place.role, item.language), set()).add(text)
+        few = {
+            own[place]
+            for own in map(sorted, texts.values())
+            for place in np.linspace(0, len(own) - 1, WITNESSES).astype(np.int64)
+        }
+        return np.array(sorted(few), dtype=np.int64)
+
+    def discard(self) -> None:
+        """Remove what is kept."""
+        self._shelf.discard()
 
 
 class Work:
@@ -371,29 +393,45 @@ class Encoded:
         clock = Clock()
         with clock.phase("encoding"):
             groups = plan_groups(tasks, symmetric=self._encoder.symmetric)
-            with self._observe.phase("encoding", sum(len(group.texts) for group in groups)):
+            total = sum(len(group.texts) for group in groups)
+            with self._observe.phase("encoding", total), ExitStack() as shelves:
                 work = Work(groups)
-                for group in groups:
-                    batches = Batches(self._encoder, group, allow_zero=self._allow_zero, observe=self._observe)
-                    with closing(self._vectors(batches)) as parts:  # whatever happens, the store is let go at once
+                for batches, source in self._sources(groups, shelves):
+                    group = batches.group
+                    with closing(source.everything()) as parts:
                         for texts, vectors in parts:
                             for place in group.destinations:
                                 place.put(texts, vectors)
                             if not group.stored[texts[0]]:
                                 self._observe.ahead(work.left_after(texts, batches))
                             self._observe.advance(len(texts))
+            self._trim()
         for task in tasks:
             yield self._assembled(task, groups, clock.seconds)
 
-    def _vectors(self, batches: Batches) -> Generator[tuple[IntArray, Vectors]]:
-        """Yield texts of the group and their vectors, each text once, in any order."""
-        group = batches.group
-        if self._store is None or not group.texts or reason_not_kept(self._encoder) is not None:
-            yield from batches.everything()
+    def _sources(self, groups: Sequence[Group], shelves: ExitStack) -> list[tuple[Batches, Batches | Stored]]:
+        """The batches of each group, and what yields its vectors; shelves of the store stay open as long as `shelves`."""
+        sources: list[tuple[Batches, Batches | Stored]] = []
+        for group in groups:
+            batches = Batches(self._encoder, group, allow_zero=self._allow_zero, observe=self._observe)
+            source: Batches | Stored = batches
+            if self._store is not None and group.texts and reason_not_kept(self._encoder) is None:
+                key = encoder_key(self._encoder, group.role)
+                name = self._encoder.identity.name
+                shelf = shelves.enter_context(open_shelf(self._store, key, name, self._observe))
+                source = batches if shelf is None else Stored(batches, shelf, self._store)
+            sources.append((batches, source))
+        stored = [source for _, source in sources if isinstance(source, Stored)]
+        why = next((why for source in stored if (why := source.differs()) is not None), None)
+        if why is not None:  # whatever changed may have changed the other role too, where no witness shows it
+            self._observe.note(f"{DISCARDED}: {why}, though name, digest and revision are the same")
+            for source in stored:
+                source.discard()
+        return sources
+
+    def _trim(self) -> None:
+        if self._store is None or reason_not_kept(self._encoder) is not None:
             return
-        key = encoder_key(self._encoder, group.role)
-        with open_shelf(self._store, key, self._encoder.identity.name, self._observe) as shelf:
-            yield from (batches if shelf is None else Stored(batches, shelf, self._store)).everything()
         try:
             removed = trim(self._store, [key_digest(encoder_key(self._encoder, role)) for role in ROLES])
         except OSError as error:

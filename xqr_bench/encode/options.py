@@ -176,8 +176,9 @@ class ModelIdentity(BaseModel):
         kind: how the encoder was found; "run": a ranking made elsewhere; "baseline": a ranking without vectors.
         name: hub name, folder name, `module:Object`, or the registered name.
         revision: commit of a hub model, or what the encoder declares.
-        digest: SHA-256 over the files of a local folder, over the source files of a Python encoder, or over the
-            files of a run.
+        digest: SHA-256 over the files of a local folder (and its `base`), over the source files of a Python encoder, or
+            over the files of a run.
+        base: what an adapter is put on: hub name and commit, or a folder's name and digest, `@` between.
         distribution: name and version of the installed package that brings a plugin or computes a baseline.
         query_prompt, candidate_prompt: put before each text; None when nothing is.
         candidate_context: the template that puts each candidate together with its paragraph; None: it stands alone.
@@ -196,6 +197,7 @@ class ModelIdentity(BaseModel):
     name: str
     revision: str | None = None
     digest: str | None = None
+    base: str | None = None
     distribution: str | None = None
     query_prompt: str | None = None
     candidate_prompt: str | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,13 +14,22 @@ import numpy as np
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import EncoderError, UsageError
-from xqr_bench.core.files import digest_of_folder, name_of_folder
+from xqr_bench.core.files import name_of_folder
 from xqr_bench.core.memory import collector_paused
 from xqr_bench.core.observe import library_bars_hidden
 from xqr_bench.core.types import IntArray
 from xqr_bench.encode.bound import Limits, TextEncoder, cpu_lanes
 from xqr_bench.encode.options import EncoderOptions, ModelIdentity, Role
 from xqr_bench.encode.python_object import declared_similarity
+from xqr_bench.encode.weights import (
+    ADAPTER,
+    base_of,
+    cache_folder,
+    cached_commit,
+    cached_file,
+    cached_folder,
+    loaded_from,
+)
 
 ORGANISATION = "sentence-transformers"
 TIMEOUT = 20.0
@@ -120,28 +128,6 @@ def resolve_model(name: str, revision: str | None, hint: str | None = None) -> H
         found=_join(f"{constants.ENDPOINT}: {_first_line(failure)}", hint),
         remedy="check the network (HF_ENDPOINT, proxy), or name a folder that holds a model",
     ) from failure
-
-
-def cache_folder() -> str | None:
-    """Where sentence-transformers keeps hub models when it does not use the hub's own cache."""
-    return os.environ.get("SENTENCE_TRANSFORMERS_HOME")
-
-
-def cached_file(name: str, commit: str | None, filename: str) -> Path | None:
-    """A file of a hub model in the cache, None when it is not there."""
-    from huggingface_hub import try_to_load_from_cache
-
-    path: Any = try_to_load_from_cache(name, filename, cache_dir=cache_folder(), revision=commit)
-    return Path(path) if isinstance(path, str) else None
-
-
-def cached_commit(name: str, revision: str | None) -> str | None:
-    """The commit of a hub model that the cache holds for a revision, None when it holds none."""
-    for filename in ("modules.json", "config.json"):
-        path = cached_file(name, revision, filename)
-        if path is not None:
-            return path.parent.name  # <cache>/models--<organisation>--<model>/snapshots/<commit>/<file>
-    return None
 
 
 def _at(revision: str | None) -> str:
@@ -265,7 +251,7 @@ def load_folder(folder: Path, options: EncoderOptions) -> ModelEncoder:
         EncoderError: the folder holds no model that sentence-transformers can load, or see `bind_model`.
     """
     options.refuse_all_but("a model in a folder", ALL_OPTIONS - {"revision"})
-    if not any((folder / name).is_file() for name in ("modules.json", "config.json")):
+    if not any((folder / name).is_file() for name in ("modules.json", "config.json", ADAPTER)):
         inside = ", ".join(sorted(path.name for path in folder.iterdir())[:8])
         raise EncoderError(
             f"the folder {folder} holds no model: it has neither modules.json nor config.json",
@@ -273,11 +259,13 @@ def load_folder(folder: Path, options: EncoderOptions) -> ModelEncoder:
             remedy="name the folder a model was saved to; for vectors made elsewhere: precomputed:DIR",
         )
     model = load_model(str(folder), options, where=f"the folder {folder}")
+    digest, base = loaded_from(folder)
     return bind_model(
         model,
         options,
         name=name_of_folder(folder),
-        digest=digest_of_folder(folder),
+        digest=digest,
+        base=base,
         warnings=[] if (folder / "modules.json").is_file() else [_plain_warning(folder.name, model)],
     )
 
@@ -295,11 +283,13 @@ def load_from_hub(name: str, options: EncoderOptions, hint: str | None = None) -
     """
     hub = resolve_model(name, options.revision, hint)
     model = load_model(hub.name, options, where=f"the hub model {hub.name}", hub=hub)
-    commit = cached_commit(hub.name, options.revision) or hub.commit
+    folder = cached_folder(hub.name, options.revision)
+    commit = hub.commit if folder is None else folder.name
     warnings = [hub.warning] if hub.warning else []
     if cached_file(hub.name, commit, "modules.json") is None:
         warnings.append(_plain_warning(hub.name, model))
-    return bind_model(model, options, name=hub.name, revision=commit, warnings=warnings)
+    base = None if folder is None else base_of(folder)
+    return bind_model(model, options, name=hub.name, revision=commit, base=base, warnings=warnings)
 
 
 def bind_instance(model: Any, options: EncoderOptions) -> ModelEncoder:
@@ -353,17 +343,23 @@ def load_model(name: str, options: EncoderOptions, *, where: str, hub: HubModel 
                 model.to(getattr(torch, options.dtype))
     except Exception as error:  # the library lets through whatever happens below it
         lines = str(error).strip().splitlines() or [""]
-        wants_code = "trust_remote_code" in str(error)
         raise EncoderError(
             f"sentence-transformers cannot load {where}",
             found=f"{type(error).__name__}: {lines[0]}",
-            remedy="it brings code of its own: read it, and if you trust it give --trust-remote-code"
-            if wants_code
-            else "check its files, --model-kwargs and the versions of sentence-transformers and transformers",
+            remedy=_remedy(str(error)),
         ) from error
     if options.max_length is not None:
         _set_max_length(model, options.max_length)
     return model
+
+
+def _remedy(problem: str) -> str:
+    """What to do when the library cannot load a model."""
+    if "trust_remote_code" in problem:
+        return "it brings code of its own: read it, and if you trust it give --trust-remote-code"
+    if "`peft`" in problem or "'peft'" in problem:
+        return "it is an adapter: pip install peft"
+    return "check its files, --model-kwargs and the versions of sentence-transformers and transformers"
 
 
 def _refuse_other_kinds(name: str, where: str, found_by: Mapping[str, Any]) -> None:
@@ -520,6 +516,7 @@ def bind_model(
     name: str,
     revision: str | None = None,
     digest: str | None = None,
+    base: str | None = None,
     warnings: Sequence[str] = (),
 ) -> ModelEncoder:
     """Bind a SentenceTransformer.
@@ -543,6 +540,7 @@ def bind_model(
         name=name,
         revision=revision,
         digest=digest,
+        base=base,
         query_prompt=query_prompt(model, options) or None,
         candidate_prompt=candidate_prompt(model, options, notes) or None,
         max_length=max_length,

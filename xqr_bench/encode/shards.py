@@ -43,11 +43,6 @@ def reason_not_kept(encoder: TextEncoder) -> str | None:
     return None
 
 
-def needs_witness(encoder: TextEncoder) -> bool:
-    """Whether the identity may miss what decides the vectors, such as weights that Python code reads from a file."""
-    return encoder.identity.kind != "sentence-transformers"
-
-
 def encoder_key(encoder: TextEncoder, role: Role) -> dict[str, Any]:
     """What decides the vectors of a text in a role, ready for JSON.
 
@@ -56,7 +51,7 @@ def encoder_key(encoder: TextEncoder, role: Role) -> dict[str, Any]:
     """
     identity = encoder.identity
     weights_known = identity.kind == "sentence-transformers" and identity.digest is not None
-    return {
+    key = {
         "version": KEY_VERSION,
         "kind": identity.kind,
         "name": None if weights_known else identity.name,
@@ -73,6 +68,7 @@ def encoder_key(encoder: TextEncoder, role: Role) -> dict[str, Any]:
         "device": None if encoder.device is None else encoder.device.partition(":")[0],
         "libraries": {name: _version(name) for name in _LIBRARIES},
     }
+    return key if identity.base is None else key | {"base": identity.base}
 
 
 def _version(name: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -125,7 +124,8 @@ def locked(shelves: Path, name: str, *, wait: Callable[[], None] | None = None) 
 
 
 ABOUT = "encoder.json"
-WITNESS = "witness.json"
+RULES = 2
+"""Of what makes kept vectors fit to be used; those kept under others are encoded again (1: four witnesses in all)."""
 
 
 class Shelf:
@@ -242,30 +242,17 @@ class Shelf:
         if self._write(lambda: write_shard(self._path(shard), self._key, texts_of(shard), vectors, flags)):
             self.written += len(vectors)
 
-    def witness(self) -> tuple[list[str], Vectors] | None:
-        """A few texts and their vectors as they were first encoded, float32 `[n, d]`; None when there are none."""
-        try:
-            witness = strict_json.read(self.folder / WITNESS)
-            texts = [str(text) for text in witness["texts"]]
-            vectors = np.array(witness["vectors"], dtype=np.float32)
-        except (OSError, ValueError, TypeError, KeyError):
-            return None
-        return (texts, vectors) if vectors.ndim == 2 and 0 < len(texts) == len(vectors) else None
+    def kept(self) -> set[bytes]:
+        """Digests of the texts that have vectors."""
+        digests: set[bytes] = set()
+        for path in self.shards():
+            with suppress(DamagedShardError):  # `look_up` removes it
+                digests.update(open_shard(path, self._key).digests)
+        return digests
 
-    def keep_witness(self, texts: list[str], vectors: Vectors) -> None:
-        """Keep the witness: texts, and their vectors when they are encoded together, float32 `[n, d]`."""
-        content = json.dumps({"texts": texts, "vectors": vectors.tolist()})
-        self._write(lambda: write_text(self.folder / WITNESS, content))
-
-    def discard(self, why: str) -> None:
+    def discard(self) -> None:
         """Remove all vectors of this encoder."""
-        self._observe.note(
-            f"the vectors that the embedding store holds for this encoder are not used and removed: {why}"
-        )
-        for name in ("shards", "plans"):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
-        with suppress(OSError):
-            (self.folder / WITNESS).unlink()
+        _empty(self.folder)
         self._plans = {}
 
     def _write(self, write: Callable[[], None]) -> bool:
@@ -282,6 +269,13 @@ class Shelf:
         return self.writable
 
 
+def _empty(folder: Path) -> None:
+    for name in ("shards", "plans"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    with suppress(OSError):
+        (folder / "witness.json").unlink()  # of the rules before
+
+
 def _shards(folder: Path) -> list[Path]:
     with suppress(OSError):
         return list((folder / "shards").glob("*" + SUFFIX))
@@ -291,6 +285,37 @@ def _shards(folder: Path) -> list[Path]:
 def _note_unusable(observe: Observer, error: Exception) -> None:
     why = error.problem if isinstance(error, XqrBenchError) else str(error)
     observe.note(f"the run goes on without the embedding store: {why}")
+
+
+DISCARDED = "the vectors that the embedding store holds for this encoder are removed and encoded again"
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    """What a folder's vectors were made from, as `open_shelf` wrote it; empty when that cannot be read."""
+    with suppress(OSError, ValueError, TypeError):
+        return dict(strict_json.read(folder / ABOUT))
+    return {}
+
+
+def _why_not(about: Mapping[str, Any], key: Mapping[str, Any], name: str) -> str:
+    if about.get("key") != key:
+        return f"{ABOUT} does not say that they are of {name} as it is now"
+    return "they were kept under older rules, without witnesses of each language"
+
+
+def _other_weights(store: VectorStore, folder: Path, name: str, key: Mapping[str, Any]) -> str:
+    """The digest or revision of other encoders of this name and role in the store; empty: there are none."""
+    found = set()
+    for other in _folders(store):
+        about = _about(other) if other != folder else {}
+        before = about.get("key")
+        if about.get("name") == name and isinstance(before, dict) and before.get("role") == key["role"]:
+            found |= {
+                f"the {field} {str(before[field])[:12]} instead of {str(key[field])[:12]}"
+                for field in ("revision", "digest")
+                if before.get(field) and before[field] != key[field]
+            }
+    return " and ".join(sorted(found)[:2])
 
 
 @contextmanager
@@ -308,10 +333,15 @@ def open_shelf(store: VectorStore, key: dict[str, Any], name: str, observe: Obse
         shelf: Shelf | None = None
         try:
             stack.enter_context(locked(store.shelves, folder.name, wait=wait))
-            about = folder / ABOUT
-            if not about.is_file():
-                write_text(about, canonical({"name": name, "key": key}) + "\n")
-            os.utime(about)  # when it was used last
+            about = _about(folder)
+            if (about.get("key"), about.get("rules")) != (key, RULES):
+                if _shards(folder):
+                    observe.note(f"{DISCARDED}: {_why_not(about, key, name)}")
+                elif others := _other_weights(store, folder, name, key):
+                    observe.note(f"the embedding store holds vectors of {name} with {others}: they are not used")
+                _empty(folder)
+                write_text(folder / ABOUT, canonical({"name": name, "key": key, "rules": RULES}) + "\n")
+            os.utime(folder / ABOUT)  # when it was used last
             shelf = Shelf(folder, folder.name, observe)
         except (OSError, NotImplementedError, XqrBenchError) as error:
             _note_unusable(observe, error)
@@ -366,8 +396,8 @@ def contents(store: VectorStore) -> list[Shelved]:
     result = []
     for folder in _folders(store):
         name, key = "unknown", {}
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            about = strict_json.read(folder / ABOUT)
+        with suppress(ValueError, TypeError, KeyError):
+            about = _about(folder)
             name, key = str(about["name"]), dict(about["key"])
         texts = dimensions = 0
         for path in _shards(folder):

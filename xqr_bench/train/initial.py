@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.files import digest_of_folder, name_of_folder
+from xqr_bench.core.files import name_of_folder
 from xqr_bench.encode.options import EncoderOptions
-from xqr_bench.encode.sentence_transformer import cached_commit, is_sentence_transformer, load_model, resolve_model
+from xqr_bench.encode.sentence_transformer import is_sentence_transformer, load_model, resolve_model
+from xqr_bench.encode.weights import cached_commit, loaded_from
 from xqr_bench.record.provenance import BaseModelInfo, load_training
 from xqr_bench.train.config import ALIASES, STATIC, Recipe
 from xqr_bench.train.types import Int32
@@ -138,7 +139,7 @@ def load_base(base: object, options: EncoderOptions, recipe: Recipe) -> tuple[An
         if folder.is_dir():
             model = load_model(str(folder), options, where=f"the folder {folder}")
             before = load_training(folder)
-            facts = {"kind": "folder", "name": name_of_folder(folder), "digest": digest_of_folder(folder)}
+            facts = {"kind": "folder", "name": name_of_folder(folder), "digest": loaded_from(folder)[0]}
             facts["training"] = None if before is None else before.model_dump(mode="json")
         else:
             on_hub = resolve_model(name, options.revision)

@@ -21,10 +21,15 @@ import pytest
 from tests.encode.store.conftest import SHARD, embed, shards, task_of
 from tests.kit import ROOT
 from xqr_bench.encode import VectorStore
+from xqr_bench.encode.embed import WITNESSES
 from xqr_bench.encode.shards import open_shard
 
 TEXTS = 240
 SECONDS = 0.004  # for each text
+
+
+MOST_WITNESSES = 1 + WITNESSES
+"""One query, and of the candidates."""
 
 
 def start(store: VectorStore, out: Path, log: Path, encoder: str = "TwoWays") -> subprocess.Popen[str]:
@@ -49,7 +54,7 @@ def finish(store: VectorStore, out: Path, log: Path, encoder: str = "TwoWays") -
 
 
 def encoded(log: Path) -> int:
-    """Texts given to the encoder, witnesses (one batch of four for each role) included."""
+    """Texts given to the encoder, witnesses included."""
     return sum(len(json.loads(line)) for line in log.read_text("utf-8").splitlines()) if log.exists() else 0
 
 
@@ -77,13 +82,13 @@ def kill_and_go_on(
         have = kept(store)
         lost = encoded(log) - (have - had)
         # a shard, the witnesses, and what is under way: the log knows it before the encoder returns
-        assert lost <= SHARD + 2 * 4 + 4 * (1 if lanes == 1 else lanes + 1)
+        assert lost <= SHARD + MOST_WITNESSES + 4 * (1 if lanes == 1 else lanes + 1)
         had = have
     found = finish(store, folder / "out.npz", folder / "last.jsonl")
     assert found["queries"].tobytes() == expected["queries"].tobytes()
     assert found["candidates"].tobytes() == expected["candidates"].tobytes()
     assert int(found["stored"]) == had
-    assert encoded(folder / "last.jsonl") <= TEXTS + 1 - had + 2 * 4
+    assert encoded(folder / "last.jsonl") <= TEXTS + 1 - had + MOST_WITNESSES
     assert not list(store.folder.rglob("*.tmp"))  # what a kill left half-written is gone
 
 
@@ -171,7 +176,7 @@ def test_two_processes_at_once(store: VectorStore, tmp_path: Path) -> None:
     assert found[0]["candidates"].tobytes() == found[1]["candidates"].tobytes()
     assert kept(store) == TEXTS + 1
     total = encoded(tmp_path / "0.jsonl") + encoded(tmp_path / "1.jsonl")
-    assert total <= TEXTS + 1 + 4 * 4
+    assert total <= TEXTS + 1 + MOST_WITNESSES
 
 
 def test_what_waits_is_told(store: VectorStore, tmp_path: Path) -> None:

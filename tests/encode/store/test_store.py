@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from tests.encode.store.conftest import (
     task_of,
     texts,
 )
-from tests.kit import Seen, make_task
+from tests.kit import Seen, edit, make_task
 from xqr_bench.core.errors import EncoderError
 from xqr_bench.encode import EncoderOptions, VectorStore, embed_tasks, load_encoder
 from xqr_bench.encode.store import trim, verify
@@ -29,10 +30,10 @@ Log = Callable[[], list[list[str]]]
 
 def test_the_second_run_encodes_nothing(store: VectorStore, log: Log) -> None:
     first = embed(store, task_of(0, 50))
-    assert sum(map(len, log())) == 50 + 4  # and the witness
+    assert sum(map(len, log())) == 50
     assert (first.distinct_texts, first.stored_texts) == (50, 0)
     again = embed(store, task_of(0, 50))
-    assert sum(map(len, log())) == 4
+    assert sum(map(len, log())) == 8  # witnesses; its one query is one of the candidates
     assert same(first, again)
     assert (again.distinct_texts, again.stored_texts) == (50, 50)
     assert first.truncated is not None
@@ -80,7 +81,8 @@ def test_a_damaged_shard_is_encoded_again_as_it_was(store: VectorStore, log: Log
     told: list[str] = []
     again = embed(store, task_of(0, 50), told=told)
     assert same(first, again)
-    assert sum(map(len, log())) - 4 == 50 - again.stored_texts <= SHARD
+    encoded = [text for batch in log() for text in batch]
+    assert len(encoded) - 8 == 50 - again.stored_texts <= SHARD
     assert path.read_bytes() == whole
     assert told == (
         []
@@ -163,8 +165,9 @@ def test_code_whose_weights_changed_is_noticed(store: VectorStore, tmp_path: Pat
     assert (again.candidates[:, 1] == 1.5).all()
     assert again.stored_texts == 0
     assert told == [
-        "the vectors that the embedding store holds for this encoder are not used and removed: "
-        "a text encoded before has another vector now, though the source is the same"
+        "the vectors that the embedding store holds for this encoder are removed and encoded again: the candidate "
+        "en:0:0:27 of toy ('27 xxxxxxxxxxxxxxxxxx') has another vector now, though name, digest and revision are the "
+        "same"
     ]
     assert embed(store, task_of(0, 30), load_encoder(f"{source}:Weighted")).stored_texts == 30
 
@@ -204,9 +207,89 @@ def test_sentence_transformers_models_are_kept_with_their_token_counts(store: Ve
     first = embed(store, task, load_encoder(model, options))
     assert first.truncated == {"en": {"queries": 0, "candidates": 1}}
     encoder = load_encoder(model, options)
-    encoder._methods = {}  # nothing is left to encode
-    encoder._tokenizer = None  # nor to count
+    given: list[str] = []
+    encode = encoder.call
+    encoder.call = lambda role, texts: given.extend(texts) or encode(role, texts)  # type: ignore[method-assign]
     again = embed(store, task, encoder)
+    assert len(given) == 9  # witnesses: its one query, and 8 of its candidates
     assert same(first, again)
     assert again.stored_texts == 43
     np.testing.assert_allclose(first.candidates, embed(None, task, load_encoder(model, options)).candidates)
+
+
+WORDS = """
+from pathlib import Path
+import numpy as np
+class Words:
+    def encode_queries(self, texts):
+        return np.array([[len(text), 1.0] for text in texts])
+    def encode_candidates(self, texts):
+        words = Path(__file__).with_name("words.txt").read_text("utf-8")
+        return np.array([[len(text), 1.0 + (text[0] in words)] for text in texts])
+"""
+
+
+def test_a_change_in_one_language_and_one_role_removes_both(store: VectorStore, tmp_path: Path) -> None:
+    (tmp_path / "words_toy.py").write_text(WORDS)
+    pools = {
+        code: [f"{letter} {'x' * n}" for n in range(60)] for code, letter in (("de", "d"), ("th", "ก"), ("en", "e"))
+    }
+    task = make_task({code: texts[:2] for code, texts in pools.items()}, pools)
+    model = f"{tmp_path / 'words_toy.py'}:Words"
+    (tmp_path / "words.txt").write_text("dก", encoding="utf-8")
+    embed(store, task, load_encoder(model))
+    (tmp_path / "words.txt").write_text("d", encoding="utf-8")
+    told: list[str] = []
+    again = embed(store, task, load_encoder(model), told)
+    assert len(told) == 1
+    assert "the candidate th:0:0:" in told[0]
+    assert again.stored_texts == 0
+    assert again.candidates[:, 1].tolist() == [2.0] * 60 + [1.0] * 120
+    part = make_task({"de": pools["de"][:2]}, {"de": pools["de"]})
+    assert embed(store, part, load_encoder(model)).stored_texts == 62
+
+
+def test_what_was_kept_under_other_rules_or_says_another_name_is_encoded_again(store: VectorStore) -> None:
+    first = embed(store, task_of(0, 30))
+    (about,) = store.shelves.glob("*/encoder.json")
+    for change, why in (
+        (lambda data: data.pop("rules"), "they were kept under older rules"),
+        (
+            lambda data: data["key"].update(digest="0"),
+            "encoder.json does not say that they are of sens",
+        ),
+        (lambda data: data.clear(), "encoder.json does not say"),
+    ):
+        edit(about, change)
+        told: list[str] = []
+        again = embed(store, task_of(0, 30), told=told)
+        assert len(told) == 1
+        assert "are removed and encoded again: " + why in told[0]
+        assert again.stored_texts == 0
+        assert same(first, again)
+
+
+def test_a_model_of_the_same_name_with_other_weights_is_told_apart(
+    store: VectorStore, model: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "tiny"
+    shutil.copytree(model, copy)
+    options = EncoderOptions(device="cpu", query_prompt="")
+    embed(store, task_of(0, 5), load_encoder(copy, options))
+    edit(copy / "config.json", lambda data: data.update(layer_norm_eps=0.1))
+    told: list[str] = []
+    assert embed(store, task_of(0, 5), load_encoder(copy, options), told).stored_texts == 0
+    assert [line[: line.index(" the digest")] for line in told] == ["the embedding store holds vectors of tiny with"]
+
+
+def test_weights_that_no_digest_shows(store: VectorStore, model: Path) -> None:
+    options = EncoderOptions(device="cpu", query_prompt="")
+    first = embed(store, task_of(0, 20), load_encoder(model, options))
+    other = load_encoder(model, options)
+    call = other.call
+    other.call = lambda role, texts: 1.01 * call(role, texts)  # type: ignore[method-assign]
+    told: list[str] = []
+    again = embed(store, task_of(0, 20), other, told)
+    assert "has another vector now" in told[0]
+    assert again.stored_texts == 0
+    np.testing.assert_allclose(again.candidates, 1.01 * first.candidates, rtol=1e-5)

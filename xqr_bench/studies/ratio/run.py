@@ -17,10 +17,11 @@ from threadpoolctl import threadpool_limits
 from xqr_bench import __version__
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError, TrainingError
-from xqr_bench.core.files import digest_of_folder, sha256_of, write_text
+from xqr_bench.core.files import sha256_of, write_text
 from xqr_bench.core.observe import Clock
 from xqr_bench.core.types import Ranks
 from xqr_bench.encode import EncoderOptions, load_encoder
+from xqr_bench.encode.weights import loaded_from
 from xqr_bench.evaluation.evaluate import evaluate, refuse_another
 from xqr_bench.evaluation.ranker import Task
 from xqr_bench.record import load_record, save_record
@@ -145,7 +146,7 @@ def refuse_other_run(run: Run, job: Job, cache: TrainCache) -> None:
     }
     base = Path(job.numbers.base).expanduser()
     if job.numbers.base != STATIC and base.is_dir():
-        pairs["files of the base"] = (training.base.digest, digest_of_folder(base))
+        pairs["files of the base"] = (training.base.digest, loaded_from(base)[0])
     if training.training is not None:
         pairs["training data"] = ([part.digest for part in training.training.data], [data.train.digest])
     if training.alignment is not None and bitext is not None:
