@@ -115,7 +115,8 @@ def test_compare(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_blocks("compare.md", languages=["python"])
     assert "recall@10" in capsys.readouterr().out
     text = page_text("compare.md")
-    options = {option for parameter in compare.params for option in parameter.opts if option.startswith("--")}
+    own = [parameter for parameter in compare.params if not getattr(parameter, "hidden", False)]
+    options = {option for parameter in own for option in parameter.opts if option.startswith("--")}
     assert [name for name in (*options, *KINDS) if f"`{name}`" not in text] == []
     listed = re.search(r"a list `comparisons`, with (.*?); and a list", text, re.DOTALL)
     plain = re.sub(r"\(.*?\)", "", listed.group(1), flags=re.DOTALL)

@@ -73,7 +73,7 @@ def test_progress_finishes_when_the_encoder_fails() -> None:
         embed_tasks(load_encoder(Failing()), [TOY], observe=seen)
     assert seen.ended == 1
     assert "the encoder Failing failed on texts 1 to 7 of 7 (sorted by length, longest first)" in str(caught.value)
-    assert "found: RuntimeError: no\n" in str(caught.value)
+    assert "found: RuntimeError: no (" in str(caught.value)
     assert "the candidate en:0:0:1 of toy ('The town is near the sea.')" in str(caught.value)
     assert isinstance(caught.value.__cause__, RuntimeError)
 

@@ -47,6 +47,36 @@ class Far(Mine):
     similarity = "euclidean"
 
 
+class Method(Mine):
+    similarity_fn_name = "dot"
+
+    def similarity(self, a, b):
+        return a @ b.T
+
+
+class Unnamed(Method):
+    similarity_fn_name = None
+
+
+class Mteb:
+    def encode(self, inputs, *, task_metadata, hf_split, **more):
+        return []
+
+
+class Asked(Mine):
+    @property
+    def name(self):
+        raise ValueError("no name")
+
+
+class Raising:
+    def encode(self, texts):
+        return np.linalg.inv(np.zeros((2, 2)))
+
+    def close(self):
+        raise OSError("not open")
+
+
 instance = Mine()
 number = 3
 
@@ -99,7 +129,10 @@ def test_the_digest_follows_the_source(here: Path) -> None:
         ("my_encodr.py:Mine", "there is no file my_encodr.py\n  found: closest: my_encoder.py"),
         ("my_encoder.py:Mien", "my_encoder.py has no 'Mien'\n  found: closest: Mine"),
         ("my_encoder:Qqq", "my_encoder has no 'Qqq'\n  found: it has: np, Mine, Needy"),
-        ("my_encoder:broken", "my_encoder:broken was called without arguments.*\n  found: ValueError: no weights"),
+        (
+            "my_encoder:broken",
+            r"called without arguments.*\n  found: ValueError: no weights \(my_encoder.py, line \d+\)",
+        ),
         ("my_encoder:Needy", "found: TypeError: .*'path'\n  to do: .* needs no arguments"),
         (
             "my_encoder:number",
@@ -117,6 +150,15 @@ def test_the_digest_follows_the_source(here: Path) -> None:
             "my_encoder:Far",
             "declares the similarity 'euclidean'; a similarity without a matrix product cannot be ranked here",
         ),
+        (
+            "my_encoder:Unnamed",
+            r"the similarity 'of a method similarity\(\)'.*\n.*\n.*--similarity cosine, or dot",
+        ),
+        (
+            "my_encoder:Mteb",
+            r"called with a list of texts alone\n  found: .*'task_metadata'\n  to do: wrap it .*DataLoader",
+        ),
+        ("my_encoder:Asked", r"found: ValueError: no name \(my_encoder.py, line \d+\)"),
         (
             "my_encoder.py",
             "my_encoder.py is a file, not a model\n  to do: name the encoder in it: my_encoder.py:Object",
@@ -143,6 +185,32 @@ def test_a_module_that_fails_says_so_and_keeps_the_cause(here: Path) -> None:
         ) as caught:
             load_encoder(spec)
         assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+
+
+def test_a_method_named_similarity_is_asked_for_its_name(here: Path) -> None:
+    assert load_encoder("my_encoder.py:Method").similarity == "dot"
+    assert load_encoder("my_encoder.py:Unnamed", EncoderOptions(similarity="cosine")).similarity == "cosine"
+
+
+def test_an_error_in_an_encoder_names_the_line_that_called_what_failed(here: Path) -> None:
+    line = SOURCE.splitlines().index("        return np.linalg.inv(np.zeros((2, 2)))") + 1
+    bound = load_encoder("my_encoder.py:Raising")
+    with pytest.raises(EncoderError, match=rf"LinAlgError: Singular matrix \(my_encoder.py, line {line}\)"):
+        embed_tasks(bound, [TOY])
+    with pytest.raises(EncoderError, match=rf"found: OSError: not open \(my_encoder.py, line {line + 3}\)"):
+        bound.close()
+    (here / "broken_module.py").write_text("import no_such_library\n")
+    with pytest.raises(EncoderError, match=r"\(broken_module.py, line 1\)"):
+        load_encoder("broken_module.py:Mine")
+
+
+def test_a_line_break_written_as_two_characters_is_one() -> None:
+    asked = EncoderOptions(query_prompt="Instruct: find\\nQuery: ", candidate_context="paragraph")
+    bound = load_encoder(Symmetric(), asked)
+    assert bound.identity.query_prompt == "Instruct: find\nQuery: "
+    assert bound.warnings == [r"\n in a prompt or template was read as a line break"]
+    template = EncoderOptions(candidate_context="paragraph", context_template=r"{sentence}\n{paragraph}")
+    assert load_encoder(Symmetric(), template).identity.candidate_context == "{sentence}\n{paragraph}"
 
 
 def test_the_neighbours_of_a_file_can_be_imported(here: Path) -> None:

@@ -69,4 +69,6 @@ def test_an_installed_plugin_is_listed_loaded_and_recorded(site: Path) -> None:
     assert (name, shape) == ("demo-letters", [4, 64])
     assert (identity["kind"], identity["distribution"]) == ("plugin", "xqr-bench-demo 0.3.0")
     assert (identity["similarity"], identity["revision"], len(identity["digest"])) == ("dot", "2024-05", 64)
-    assert "the plugin 'demo-broken' (xqr_bench_demo:does_not_exist) cannot be loaded: AttributeError" in message
+    assert (
+        "the plugin 'demo-broken' (xqr_bench_demo:does_not_exist) cannot be loaded\n  found: AttributeError" in message
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import sys
+import traceback
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, NoReturn
@@ -12,7 +13,7 @@ from typing import Any, NoReturn
 import click
 
 from xqr_bench import __version__
-from xqr_bench.cli.printing import clean_python, echo, let_go
+from xqr_bench.cli.printing import clean_python, echo, let_go, only_ours
 from xqr_bench.core.errors import UnknownNameError, XqrBenchError
 
 COMMANDS: dict[str, str] = {
@@ -41,6 +42,20 @@ COMMANDS: dict[str, str] = {
 }
 """Name -> one line for --help, in its order; `name` is the command of that name in `xqr_bench.cli.name`."""
 
+TRACEBACK = "--traceback"
+WHOLE = "Print where an error arose, whole."
+
+
+def _prepared(command: click.Command) -> click.Command:
+    """Add what all commands have, and those below them: --traceback, which `main` looks for, and a clean output."""
+    if not any(TRACEBACK in parameter.opts for parameter in command.params):
+        command.params.append(click.Option([TRACEBACK], is_flag=True, expose_value=False, hidden=True, help=WHOLE))
+        if command.callback is not None:
+            command.callback = only_ours()(command.callback)
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        _prepared(below)
+    return command
+
 
 class LazyGroup(click.Group):
     """A group whose commands are imported only when one is run."""
@@ -54,7 +69,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = getattr(import_module(f"xqr_bench.cli.{cmd_name}"), cmd_name)
-        return command
+        return _prepared(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -85,6 +100,7 @@ class LazyGroup(click.Group):
     epilog="First run, no download: xqr-bench evaluate char-ngrams",
 )
 @click.version_option(__version__, prog_name="xqr-bench")
+@click.option(TRACEBACK, is_flag=True, expose_value=False, help=WHOLE)
 def cli() -> None:
     """Measure how well a text encoder retrieves across languages.
 
@@ -122,7 +138,8 @@ def main() -> None:
         error.show(message)
         _end(message.getvalue(), error.exit_code)
     except (XqrBenchError, OSError) as error:
-        _end(f"error: {_of_the_machine(error) if isinstance(error, OSError) else error}\n", 1)
+        whole = "".join(traceback.format_exception(error)) if TRACEBACK in sys.argv else ""
+        _end(f"{whole}error: {_of_the_machine(error) if isinstance(error, OSError) else error}\n", 1)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import traceback
 import warnings
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -39,13 +40,14 @@ def echo(text: object = "", *, err: bool = False, nl: bool = True, keep: str = "
         keep: characters of our own that are printed as they are (see `shown`).
     """
     # the stream itself: one of ASCII, click would take for a mistake and write UTF-8 to it
-    click.echo(shown(str(text), keep=keep), file=sys.stderr if err else sys.stdout, nl=nl)
+    click.echo(shown(str(text), keep=keep), file=_own_stream(err=err), nl=nl)
 
 
 def echo_json(text: str, *, nl: bool = True) -> None:
     """Print JSON for programs: the same value, without characters that steer a terminal."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    click.echo(json_shown(text, ascii_only=not encoding.lower().startswith("utf")), file=sys.stdout, nl=nl)
+    stream = _own_stream()
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    click.echo(json_shown(text, ascii_only=not encoding.lower().startswith("utf")), file=stream, nl=nl)
 
 
 def console(*, err: bool = False, quiet: bool = False) -> Console:
@@ -55,7 +57,14 @@ def console(*, err: bool = False, quiet: bool = False) -> Console:
         err: on standard error.
         quiet: print nothing.
     """
-    made: Console = _console_class()(stderr=err, quiet=quiet, highlight=False, markup=False, emoji=False)
+    if _running and err and not quiet:
+        shared: Console = _running[-1].console  # one for all lines on standard error, so that they stand above a bar
+        return shared
+    return _console(_own_stream(err=err), err=err, quiet=quiet)
+
+
+def _console(file: IO[str] | None, *, err: bool, quiet: bool = False) -> Console:
+    made: Console = _console_class()(file=file, stderr=err, quiet=quiet, highlight=False, markup=False, emoji=False)
     return made
 
 
@@ -96,7 +105,17 @@ def _console_class() -> Any:
     from rich.segment import Segment
 
     class CleanConsole(Console):
-        """Cleans text after it was laid out and before it gets its style."""
+        """Cleans text after it was laid out and before it gets its style; knows whether bars are drawn on it."""
+
+        drawn = 0
+
+        def set_live(self, live: Any) -> Any:
+            self.drawn += 1
+            return super().set_live(live)
+
+        def clear_live(self) -> None:
+            self.drawn -= 1
+            super().clear_live()
 
         def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
             for segment in super().render(renderable, options):
@@ -156,3 +175,108 @@ def _clean_warning(message: Warning | str, *arguments: Any, **more: Any) -> str:
 
 def _unforeseen(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     echo("".join(traceback.format_exception(kind, error, trace)), err=True, nl=False)
+
+
+# What others print while a command runs: libraries, plugins, encoders of users, their child processes.
+
+_running: list[_Streams] = []
+_STYLES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+
+class _Streams:
+    """The streams of the process while a command runs: `out` and `err` are ours alone."""
+
+    def __init__(self, out: IO[str], err: IO[str]) -> None:
+        self.out, self.err = out, err
+
+    @property
+    def console(self) -> Any:
+        """For lines and bars on standard error."""
+        if not hasattr(self, "_made"):
+            self._made = _console(self.err, err=True)
+        return self._made
+
+
+def _own_stream(*, err: bool = False) -> IO[str] | None:
+    if _running:
+        return _running[-1].err if err else _running[-1].out
+    return sys.stderr if err else sys.stdout
+
+
+class _OfOthers(io.TextIOBase):
+    """Stands for `sys.stdout` and `sys.stderr`: lines go to standard error, above a bar that is drawn there.
+
+    A bar of others (with carriage returns) is drawn where a terminal shows none of ours; else its last state is a line.
+    """
+
+    encoding = "utf-8"
+
+    def __init__(self, streams: _Streams, own: IO[str]) -> None:
+        self._streams, self._own = streams, own
+        self._rest = ""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._streams.err, name)  # `buffer` and the like
+
+    def fileno(self) -> int:
+        return self._streams.err.fileno()
+
+    def isatty(self) -> bool:
+        return self._own.isatty()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if self._streams not in _running:  # a library kept it longer than the command ran
+            return sys.stderr.write(text)
+        console = self._streams.console
+        if "\r" in text and self._streams.err.isatty() and not console.drawn:
+            self._streams.err.write(shown(_STYLES.sub("", text), keep="\r"))
+            self._streams.err.flush()
+            return len(text)
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            console.print(_STYLES.sub("", line).rstrip("\r").rpartition("\r")[2], soft_wrap=True)
+        return len(text)
+
+    def end(self) -> None:
+        """Print what has no end of line yet."""
+        if self._rest:
+            self.write("\n")
+
+
+@contextmanager
+def only_ours() -> Iterator[None]:
+    """While a command runs, standard output holds only what it prints itself; what others print goes to the other.
+
+    That holds for the file descriptor too, where it is the process's own: for C code and child processes.
+    """
+    out, err = sys.stdout, sys.stderr
+    if out is None or err is None:
+        yield
+        return
+    own, kept = out, None
+    with suppress(OSError, ValueError):  # no file, or closed
+        if out.fileno() == 1 and err.fileno() == 2:
+            out.flush()
+            kept = os.dup(1)
+            own = os.fdopen(os.dup(1), "w", encoding=out.encoding, errors=out.errors)
+            os.dup2(2, 1)
+    streams = _Streams(own, err)
+    others = [_OfOthers(streams, out), _OfOthers(streams, err)]
+    _running.append(streams)
+    sys.stdout, sys.stderr = others
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            for other in others:
+                other.end()
+        sys.stdout, sys.stderr = out, err
+        _running.remove(streams)
+        if kept is not None:
+            os.dup2(kept, 1)
+            os.close(kept)
+            with suppress(OSError):
+                own.close()

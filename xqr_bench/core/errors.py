@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
-from collections.abc import Iterable
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class XqrBenchError(Exception):
@@ -49,6 +53,42 @@ class UnknownNameError(UsageError):
         listing = ", ".join(names) or "none"
         found = f"closest: {', '.join(close)}" if close else f"known: {listing}"
         super().__init__(f"there is no {kind} named {name!r}", found=found, remedy=remedy or f"use one of: {listing}")
+
+
+_OURS = str(Path(__file__).resolve().parent.parent)
+
+
+def located(error: BaseException) -> str:
+    """An error of code that is not ours: its type, its first line, and the file and line where that code raised it."""
+    lines = str(error).strip().splitlines()
+    text = type(error).__name__ + (f": {lines[0]}" if lines else "")
+    if isinstance(error, SyntaxError):  # Python's own text of it names them
+        return text
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OURS)]
+    installed = [frame for frame in frames if "-packages" in frame.filename]
+    standard = os.path.dirname(os.__file__)  # noqa: PTH120
+    own = [frame for frame in frames if not frame.filename.startswith(("<", standard)) and frame not in installed]
+    frame = own[-1] if own else next(iter(installed), None)  # of an installed plugin: what we called
+    if frame is None:
+        return text
+    path = Path(frame.filename)
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return f"{text} ({shown}, line {frame.lineno})"
+
+
+@contextmanager
+def code_of_others(problem: str, remedy: str) -> Iterator[None]:
+    """Run code that is not ours, such as an encoder of the user; whatever it raises is one error that says where.
+
+    Raises:
+        EncoderError: it raised something.
+    """
+    try:
+        yield
+    except XqrBenchError:
+        raise
+    except Exception as error:
+        raise EncoderError(problem, found=located(error), remedy=f"{remedy}; --traceback shows all of it") from error
 
 
 class TaskError(XqrBenchError):

@@ -168,6 +168,11 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def line_breaks(text: str) -> str:
+    """The text with a line break for each `\\n` written as two characters, as shells hand it over."""
+    return text.replace("\\n", "\n")
+
+
 def split(text: str) -> list[str]:
     """The parts of a list separated by commas."""
     return [part.strip() for part in text.split(",") if part.strip()]

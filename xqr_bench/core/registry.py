@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from importlib import metadata
 from typing import Generic, TypeVar
 
-from xqr_bench.core.errors import UnknownNameError, XqrBenchError
+from xqr_bench.core.errors import UnknownNameError, XqrBenchError, code_of_others
 
 T = TypeVar("T")
 
@@ -61,13 +61,9 @@ class Registry(Generic[T]):
         points = self._entry_points()
         if name not in points:
             raise UnknownNameError(self.kind, name, self.names())
-        try:
+        problem = f"the plugin {name!r} ({points[name].value}) cannot be loaded"
+        with code_of_others(problem, "reinstall or update the package that brings it"):
             thing: T = points[name].load()
-        except Exception as error:  # a plugin's import can raise anything
-            raise XqrBenchError(
-                f"the plugin {name!r} ({points[name].value}) cannot be loaded: {type(error).__name__}: {error}",
-                remedy="reinstall or update the package that brings it",
-            ) from error
         return thing
 
     def __contains__(self, name: object) -> bool:

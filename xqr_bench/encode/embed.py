@@ -17,7 +17,7 @@ from threading import Lock
 
 import numpy as np
 
-from xqr_bench.core.errors import EncoderError, UsageError
+from xqr_bench.core.errors import EncoderError, UsageError, located
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import FloatArray, IntArray, TaskData
 from xqr_bench.encode.bound import BoundEncoder, Limits, TextEncoder
@@ -217,14 +217,13 @@ class Batches:
         return np.concatenate([first, self.vectors(batch[middle:], done + middle)])
 
     def _failed(self, batch: IntArray, done: int, error: Exception) -> EncoderError:
-        message = str(error).strip().splitlines()
         return EncoderError(
             f"the encoder {self.encoder.name} failed on texts {done + 1:,} to {done + len(batch):,} of "
             f"{len(self.group.texts):,} (sorted by length, longest first)",
-            found=type(error).__name__ + (f": {message[0]}" if message else ""),
+            found=located(error),
             remedy="give a smaller --batch-size or --max-length"
             if _out_of_memory(error)
-            else f"encode such a text alone to see why, such as {self.group.name(int(batch[0]))}",
+            else f"encode a text alone, or give --traceback, to see why: {self.group.name(int(batch[0]))}",
         )
 
 
@@ -410,7 +409,7 @@ class Encoded:
             yield self._assembled(task, groups, clock.seconds)
 
     def _sources(self, groups: Sequence[Group], shelves: ExitStack) -> list[tuple[Batches, Batches | Stored]]:
-        """The batches of each group, and what yields its vectors; shelves of the store stay open as long as `shelves`."""
+        """The batches of each group, and what yields its vectors; shelves stay open as long as `shelves`."""
         sources: list[tuple[Batches, Batches | Stored]] = []
         for group in groups:
             batches = Batches(self._encoder, group, allow_zero=self._allow_zero, observe=self._observe)

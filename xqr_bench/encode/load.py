@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from xqr_bench.core.errors import EncoderError, UsageError
+from xqr_bench.core.errors import EncoderError, UsageError, code_of_others
 from xqr_bench.encode import char_ngrams  # noqa: F401  (registers itself)
 from xqr_bench.encode.bound import BoundEncoder
 from xqr_bench.encode.options import EncoderOptions
@@ -78,7 +78,8 @@ def load_encoder(
         EncoderError: there is no such encoder, or it cannot be loaded.
         UsageError: an option that this encoder cannot follow.
     """
-    options = options or EncoderOptions()
+    given = options or EncoderOptions()
+    options = given.with_line_breaks()
     if isinstance(spec, BoundEncoder):
         if options != EncoderOptions():
             raise EncoderError(f"{spec.name} is loaded already", remedy="give the options where it is loaded first")
@@ -88,6 +89,8 @@ def load_encoder(
     bound = _load(spec, plain, other_names)
     bound.source = str(spec) if isinstance(spec, str | Path) else None
     bound.options = options
+    if options != given:
+        bound.warn(r"\n in a prompt or template was read as a line break")
     if template is not None:
         if isinstance(bound, Precomputed):
             raise UsageError(
@@ -135,7 +138,12 @@ def _load(spec: object, options: EncoderOptions, other_names: Collection[str]) -
 
 
 def _bind(thing: Any, options: EncoderOptions, **how: Any) -> BoundEncoder:
-    return bind_instance(thing, options) if is_sentence_transformer(thing) else bind_object(thing, options, **how)
+    if is_sentence_transformer(thing):
+        return bind_instance(thing, options)
+    with code_of_others(
+        f"the encoder {how.get('what', type(thing).__name__)} cannot be asked what it is", "mend it there"
+    ):
+        return bind_object(thing, options, **how)
 
 
 def refuse_what_is_no_model(text: str, path: Path, other_names: Collection[str] = ()) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from string import Formatter
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.options import JsonObject, flag
+from xqr_bench.core.options import JsonObject, flag, line_breaks
 
 Similarity = Literal["cosine", "dot"]
 Role = Literal["query", "candidate"]
@@ -76,6 +76,7 @@ def check_template(template: str) -> None:
         )
 
 
+_PROMPTS = ("query_prompt", "candidate_prompt", "context_template")
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -93,11 +94,11 @@ class EncoderOptions:
         token_budget: Tokens encoded together, padding included, at most.
         max_length: Tokens after which a text is cut off.
         truncate_dim: Keep only the first columns of the vectors.
-        query_prompt: Put before each query, instead of the model's own prompt.
-        candidate_prompt: Put before each candidate.
+        query_prompt: Put before each query, instead of the model's own prompt; \\n in it is a line break.
+        candidate_prompt: Put before each candidate; \\n is a line break.
         prompt_name: One of the model's named prompts, for the queries.
         candidate_context: paragraph: encode each candidate together with its paragraph.
-        context_template: How, instead of '{sentence}', a line break and '{paragraph}'.
+        context_template: How, instead of '{sentence}\\n{paragraph}'; \\n is a line break.
         model_kwargs: JSON object passed on to the transformers model.
         trust_remote_code: Run code that comes with a hub model.
 
@@ -149,6 +150,12 @@ class EncoderOptions:
                     remedy="give --candidate-context paragraph too",
                 )
             check_template(self.context_template)
+
+    def with_line_breaks(self) -> EncoderOptions:
+        """These options, with a line break for each `\\n` in a prompt or template (see `line_breaks`)."""
+        given = {option: getattr(self, option) for option in _PROMPTS}
+        texts: dict[str, Any] = {option: line_breaks(text) for option, text in given.items() if text is not None}
+        return replace(self, **texts)
 
     @property
     def candidate_template(self) -> str | None:

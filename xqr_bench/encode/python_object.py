@@ -5,14 +5,15 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import inspect
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from xqr_bench.core.errors import EncoderError, XqrBenchError
+from xqr_bench.core.errors import EncoderError, code_of_others
 from xqr_bench.core.files import digest_of_files
 from xqr_bench.encode.bound import DEFAULT_ROWS, Limits, TextEncoder
 from xqr_bench.encode.options import (
@@ -61,20 +62,19 @@ def load_object(spec: str) -> tuple[Any, ModuleType]:
 def _import_module(name: str) -> ModuleType:
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (name + ".").startswith(error.name + "."):
-            raise _import_failed(name, error) from error
-        close = difflib.get_close_matches(name, [path.stem for path in Path.cwd().glob("*.py")], n=3, cutoff=0.5)
-        raise EncoderError(
-            f"there is no Python module {name!r}",
-            found=f"{error.name!r} is neither in the current folder nor installed"
-            + (f"; closest: {', '.join(close)}" if close else ""),
-            remedy="run where the module is, install its package, or name the file: path/to/file.py:Object",
-        ) from error
-    except Exception as error:
-        raise _import_failed(name, error) from error
+    with code_of_others(f"importing {name} failed", "mend it there"):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not (name + ".").startswith(error.name + "."):
+                raise
+            close = difflib.get_close_matches(name, [path.stem for path in Path.cwd().glob("*.py")], n=3, cutoff=0.5)
+            raise EncoderError(
+                f"there is no Python module {name!r}",
+                found=f"{error.name!r} is neither in the current folder nor installed"
+                + (f"; closest: {', '.join(close)}" if close else ""),
+                remedy="run where the module is, install its package, or name the file: path/to/file.py:Object",
+            ) from error
 
 
 def _import_file(path: Path) -> ModuleType:
@@ -95,19 +95,12 @@ def _import_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        with code_of_others(f"importing {path} failed", "mend it there"):
+            spec.loader.exec_module(module)
+    except EncoderError:
         del sys.modules[name]
-        raise _import_failed(str(path), error) from error
+        raise
     return module
-
-
-def _import_failed(what: str, error: Exception) -> EncoderError:
-    return EncoderError(
-        f"importing {what} failed",
-        found=f"{type(error).__name__}: {error}",
-        remedy="import it in a Python prompt to see where",
-    )
 
 
 OPTIONS = frozenset({"name", "similarity", "batch_size", "truncate_dim", "query_prompt", "candidate_prompt"})
@@ -122,16 +115,11 @@ def instantiate(thing: Any, what: str) -> Any:
     encodes = any(callable(getattr(thing, name, None)) for names in METHODS.values() for name in names)
     if not callable(thing) or (encodes and not isinstance(thing, type)):
         return thing  # where it has no encode method, bind_object says what is missing
-    try:
+    with code_of_others(
+        f"{what} was called without arguments, as a class or factory is, and failed",
+        "name an encoder, or a class or function that needs no arguments",
+    ):
         return thing()
-    except XqrBenchError:
-        raise
-    except Exception as error:
-        raise EncoderError(
-            f"{what} was called without arguments, as a class or factory is, and failed",
-            found=f"{type(error).__name__}: {error}",
-            remedy="name an encoder, or a class or function that needs no arguments",
-        ) from error
 
 
 def _method(thing: Any, role: Role, what: str) -> str:
@@ -145,6 +133,53 @@ def _method(thing: Any, role: Role, what: str) -> str:
         found=f"a {type(thing).__name__} with the methods: {', '.join(public[:12]) or 'none'}",
         remedy="give it encode(texts), or encode_queries(texts) and encode_candidates(texts)",
     )
+
+
+def _refuse_other_arguments(method: Callable[..., Any], what: str) -> None:
+    """Refuse a method that cannot be called with a list of texts alone, before anything is encoded.
+
+    Raises:
+        EncoderError: it needs other arguments too.
+    """
+    try:
+        signature = inspect.signature(method)
+    except (TypeError, ValueError):  # of compiled code
+        return
+    try:
+        signature.bind([])
+    except TypeError as error:
+        of_mteb = (
+            " (mteb hands it a DataLoader, which it makes of them)" if "task_metadata" in signature.parameters else ""
+        )
+        raise EncoderError(
+            f"{what}.{method.__name__} cannot be called with a list of texts alone",
+            found=f"{method.__name__}{signature}: {error}",
+            remedy=f"wrap it in a class of your own, whose encode(texts) calls it with what it needs{of_mteb}",
+        ) from error
+
+
+_FUNCTIONS: dict[str, str] = {
+    "cos_sim": "cosine",
+    "dot_score": "dot",
+    "euclidean_sim": "euclidean",
+    "manhattan_sim": "manhattan",
+}
+"""Functions of sentence-transformers that compare vectors, and the names it has for them."""
+
+
+def similarity_of(thing: object) -> object:
+    """What an encoder declares of its similarity, by name; None: nothing.
+
+    `similarity` may be a method, as that of a SentenceTransformer is; `similarity_fn_name` names it then.
+    """
+    declared = getattr(thing, "similarity", None)
+    if declared is not None and not callable(declared):
+        return declared
+    named = getattr(thing, "similarity_fn_name", None)
+    if named is None and declared is not None:
+        function = getattr(declared, "__name__", type(declared).__name__)
+        return _FUNCTIONS.get(function, f"of a method {function}()")
+    return named
 
 
 def declared_similarity(value: object, override: Similarity | None, who: str) -> Similarity:
@@ -162,7 +197,7 @@ def declared_similarity(value: object, override: Similarity | None, who: str) ->
     raise EncoderError(
         f"{who} declares the similarity {declared!r}; a similarity without a matrix product cannot be ranked here",
         found=f"this bench ranks by {' or '.join(SIMILARITIES)}",
-        remedy="rank its vectors by cosine instead, if that makes sense for it: --similarity cosine",
+        remedy="say how its vectors are ranked, if that makes sense for it: --similarity cosine, or dot",
     )
 
 
@@ -173,6 +208,8 @@ class ObjectEncoder(TextEncoder):
         super().__init__(identity, name=name, device=device)
         methods = {role: _method(thing, role, identity.name) for role in ROLES}
         self._methods = {role: getattr(thing, method) for role, method in methods.items()}
+        for method in self._methods.values():
+            _refuse_other_arguments(method, identity.name)
         self._truncated = getattr(thing, "truncated", None)
         self._close = getattr(thing, "close", None) if owned else None
         self.symmetric = len(set(methods.values())) == 1 and self.prompt("query") == self.prompt("candidate")
@@ -192,7 +229,8 @@ class ObjectEncoder(TextEncoder):
     def close(self) -> None:
         """Call the encoder's own `close()`, if it has one."""
         if self._close is not None:
-            self._close()
+            with code_of_others(f"close() of the encoder {self.name} failed", "mend it there, or leave it out"):
+                self._close()
 
 
 def bind_object(
@@ -237,7 +275,7 @@ def bind_object(
         query_prompt=options.query_prompt or None,
         candidate_prompt=options.candidate_prompt or None,
         truncate_dim=options.truncate_dim,
-        similarity=declared_similarity(getattr(thing, "similarity", None), options.similarity, name),
+        similarity=declared_similarity(similarity_of(thing), options.similarity, name),
     )
     bound = ObjectEncoder(thing, identity, name=name, device=None if device is None else str(device), owned=owned)
     bound.limits = Limits(options.batch_size or DEFAULT_ROWS)

@@ -336,7 +336,7 @@ def open_shelf(store: VectorStore, key: dict[str, Any], name: str, observe: Obse
             about = _about(folder)
             if (about.get("key"), about.get("rules")) != (key, RULES):
                 if _shards(folder):
-                    observe.note(f"{DISCARDED}: {_why_not(about, key, name)}")
+                    observe.note(f"{DISCARDED} ({key['role'] or 'both roles'}): {_why_not(about, key, name)}")
                 elif others := _other_weights(store, folder, name, key):
                     observe.note(f"the embedding store holds vectors of {name} with {others}: they are not used")
                 _empty(folder)

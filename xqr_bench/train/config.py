@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from xqr_bench.core.errors import UnknownNameError, UsageError
-from xqr_bench.core.options import Commas, Counted, Option, flag, whole_numbers
+from xqr_bench.core.options import Commas, Counted, Option, flag, line_breaks, whole_numbers
 from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.train.plans import PlanRequest, check_alpha
 from xqr_bench.train.types import ParallelData
@@ -38,8 +38,8 @@ class Recipe:
         warmup: Share of the updates in which the rate rises from 0.
         max_grad_norm: Larger gradients are scaled down to it; 0: never.
         precision: fp32, or mixed precision: bf16, fp16.
-        query_prompt: Put before each query and saved in the model. Default: 'Query: '.
-        passage_prompt: Put before each passage. Default: 'Passage: '.
+        query_prompt: Put before each query and saved in the model; \\n is a line break. Default: 'Query: '.
+        passage_prompt: Put before each passage; \\n is a line break. Default: 'Passage: '.
         negatives: Hard negatives a row brings with it, where the data has them.
         mini_batch: Rows in memory at once, for large batches (gradient caching).
         max_length: Tokens after which a text is cut off.
@@ -59,8 +59,8 @@ class Recipe:
     warmup: float = 0.0
     max_grad_norm: float = 1.0
     precision: Precision = "fp32"
-    query_prompt: str = "Query: "
-    passage_prompt: str = "Passage: "
+    query_prompt: Annotated[str, Option(parse=line_breaks)] = "Query: "
+    passage_prompt: Annotated[str, Option(parse=line_breaks)] = "Passage: "
     negatives: int = 0
     mini_batch: int = 0
     max_length: int | None = None

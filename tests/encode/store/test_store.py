@@ -264,7 +264,7 @@ def test_what_was_kept_under_other_rules_or_says_another_name_is_encoded_again(s
         told: list[str] = []
         again = embed(store, task_of(0, 30), told=told)
         assert len(told) == 1
-        assert "are removed and encoded again: " + why in told[0]
+        assert "are removed and encoded again (both roles): " + why in told[0]
         assert again.stored_texts == 0
         assert same(first, again)
 
