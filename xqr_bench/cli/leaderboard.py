@@ -71,7 +71,7 @@ def build(out: str, source: Source, site: Site) -> None:
         board = read_json(site.json)
     else:
         board = read_leaderboard(source.leaderboard, observe=None if site.quiet else LineProgress())
-    written = build_site(board, out, pages)
+    written = build_site(board, out, pages, checked=site.json is None)
     for refused in [] if site.quiet else board.refused:
         echo(f"left out: {refused.path}: {refused.fault}", err=True)
     echo(written[0] if site.quiet else f"{len(written)} files; open {written[0]}")

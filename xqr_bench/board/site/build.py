@@ -61,13 +61,16 @@ class MorePage:
     make: Callable[[dict[str, Any]], str]
 
 
-def build_site(board: Leaderboard, out: Path | str, more: Sequence[MorePage] = ()) -> list[Path]:
+def build_site(
+    board: Leaderboard, out: Path | str, more: Sequence[MorePage] = (), *, checked: bool = True
+) -> list[Path]:
     """Write the site; the same leaderboard gives the same bytes.
 
     Args:
         board: the leaderboard JSON.
         out: a folder that is new, empty, or holds a site built before: its pages are replaced.
         more: further pages.
+        checked: whether its figures were compared with the ranks; else every page says that they were not.
 
     Returns:
         the files written, the index first.
@@ -77,7 +80,7 @@ def build_site(board: Leaderboard, out: Path | str, more: Sequence[MorePage] = (
     """
     folder = Path(out)
     old = _old_files(folder)
-    pages = make_pages(board, more)
+    pages = make_pages(board, more, checked=checked)
     _list(folder, {*old, *pages})  # first, so that what is stopped half-way can be built again
     for path in {folder / name for name in old} - {folder / name for name in pages}:
         if path.is_file():
@@ -118,7 +121,7 @@ def read_json(path: Path) -> Leaderboard:
     return board
 
 
-def make_pages(board: Leaderboard, more: Sequence[MorePage] = ()) -> dict[str, str]:
+def make_pages(board: Leaderboard, more: Sequence[MorePage] = (), *, checked: bool = True) -> dict[str, str]:
     """The site as path -> text."""
     entries = make_entries(board)
     navigation = [
@@ -133,6 +136,7 @@ def make_pages(board: Leaderboard, more: Sequence[MorePage] = ()) -> dict[str, s
     footer = (
         f"{n} record{'' if n == 1 else 's'}, {papers} published row{'' if papers == 1 else 's'}{newest}. "
         f"Made by xqr-bench {__version__}."
+        f"{'' if checked else ' Its figures come from a JSON file and were not compared with any ranks.'}"
     )
 
     def common(file: str, title: str) -> dict[str, Any]:
