@@ -442,6 +442,8 @@ DECLARED: dict[str, tuple[Forgery, str]] = {
         put("index", {"type": "flat", "metric": "inner product", "parameters": {}, "faiss": "1.9", "sizes": {"en": 23},
                       "bytes": -1, "threads": 1, "build_seconds": -1.0, "search_seconds": 0.0}),
         "greater than or equal"),
+    "context of the candidates removed": (
+        put("provenance/arguments/candidate_context", "paragraph"), "context of its candidates"),
     "warnings as an object": (put("warnings", {"a": 1}), "warnings"),
     "a warning that is no text": (put("warnings", [1]), "warnings"),
     "run group as text": (put("run_group", "mine"), "run_group"),

@@ -348,6 +348,12 @@ def _check_vectors(record: Record) -> None:
                 _AS_MADE,
             )
     identity = record.model.identity
+    _require(
+        identity.candidate_context is not None or not record.provenance.arguments.get("candidate_context"),
+        "the record contradicts itself about the context of its candidates",
+        str(record.provenance.arguments.get("candidate_context"))[:40],
+        _AS_MADE,
+    )
     ranked = identity.kind in _OWN_LISTS
     _require(
         ranked == (identity.similarity == "none")
