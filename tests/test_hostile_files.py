@@ -341,6 +341,21 @@ def test_a_small_file_does_not_fill_the_memory(saved: Path, tmp_path: Path) -> N
         assert peak - honest[2] < 1e8  # the bombs hold three to six times as much
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_text_in_every_row_is_unpacked_once(tmp_path: Path) -> None:
+    """Training data of sixty kilobytes, all rows of which hold one long text, took two gigabytes."""
+    values = pa.DictionaryArray.from_arrays(pa.array(np.zeros(20_000, dtype=np.int32)), pa.array([LONG]))
+    pq.write_table(pa.table({"text": values, "n": np.arange(20_000)}), tmp_path / "data.parquet", compression="zstd")
+    program = "import re, sys\nfrom pathlib import Path\nfrom xqr_bench.record.exposure_search import read_texts\n"
+    program += "n = sum(1 for _ in read_texts([Path(sys.argv[1])]))\n"
+    program += "print(n, re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1])"
+    command = [sys.executable, "-c", program, str(tmp_path / "data.parquet")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+    rows, peak = map(int, done.stdout.split())
+    assert rows == 20_000
+    assert peak < 900_000
+
+
 def test_texts_rebuilt_from_earlier_ones_are_refused(saved: Path) -> None:
     path = saved.with_suffix(".ranks.parquet")
     _rewrite(path, lambda table: table, use_dictionary=False, column_encoding={"candidate": "DELTA_BYTE_ARRAY"})
@@ -495,7 +510,7 @@ COMMANDS: dict[str, Callable[[Path, Path], list[str]]] = {
     "languages": lambda deep, out: ["languages", str(deep)],
     "plot": lambda deep, out: ["plot", str(deep), "--output", str(out)],
     "export": lambda deep, out: ["export", "model-card", str(deep)],
-    "reproduce": lambda deep, out: ["reproduce", str(deep)],
+    "reproduce": lambda deep, out: ["reproduce", str(deep), "--by", "me"],
     "submit": lambda deep, out: ["submit", str(deep), "--leaderboard", str(out)],
     "search": lambda deep, out: ["search", str(deep.parent), "where?"],
     "build": lambda deep, out: ["leaderboard", "build", "--json", str(deep), "--out", str(out)],

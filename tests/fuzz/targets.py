@@ -247,6 +247,14 @@ def _swept() -> Path:
 
 def _write_sweep(folder: Path) -> None:
     shutil.copytree(_swept(), folder, dirs_exist_ok=True)
+    _repair_sweep(folder)
+
+
+def _repair_sweep(folder: Path) -> None:
+    """Make each run name the digests that its files have."""
+    for path in folder.rglob("run.json"):
+        digests = {file.name: sha256_of(file) for file in path.parent.iterdir() if file != path}
+        edit(path, lambda data: data.update(files=digests))  # noqa: B023
 
 
 def _read_sweep(folder: Path, path: Path) -> None:
@@ -484,7 +492,13 @@ TARGETS: dict[str, Target] = {
     "ivf index": _index("ivf", "nlist=2", "nprobe=2", "min_points_per_centroid=1"),
     "ivfpq index": _index("ivfpq", "nlist=2", "nprobe=2", "m=4", "nbits=1", "min_points_per_centroid=1"),
     "plan": Target(_write_plan, _read_plan, 100, repair=_repair_plan),
-    "sweep": Target(_write_sweep, _read_sweep, 25, files=("*.npz", "run.json", "study.json", "tuning.json", "mini*")),
+    "sweep": Target(
+        _write_sweep,
+        _read_sweep,
+        25,
+        files=("*.npz", "run.json", "study.json", "tuning.json", "mini*"),
+        repair=_repair_sweep,
+    ),
     "record": Target(_write_record, _read_record, 120, files=("*.json",)),
     "ranks": Target(_write_record, _read_record, 160, files=("*.parquet",), repair=_repair_record),
     "board": Target(_write_board, _read_board, 25, files=("board/**/*",)),

@@ -413,6 +413,7 @@ def _contains(text: bytes, run: bytes) -> bool:
 # Training data on disk -> texts with their places.
 
 FORMATS = (".txt", ".tsv", ".jsonl", ".json", ".parquet")
+_LONGEST_LIST = 2**16  # in the footer of a Parquet file: its columns and row groups, told before they are there
 
 
 def read_texts(paths: Sequence[Path]) -> Iterator[Placed]:
@@ -461,7 +462,13 @@ def _texts_by_row(path: Path) -> Iterator[tuple[int, Iterable[str]]]:
         import pyarrow.parquet as pq
 
         try:
-            batches = pq.ParquetFile(path).iter_batches(batch_size=10_000)
+            schema = pq.ParquetFile(path, thrift_container_size_limit=_LONGEST_LIST).schema
+            texts = [column.path for column in map(schema.column, range(len(schema))) if "BYTE" in column.physical_type]
+            # as dictionaries, or a value that is written once and stands in every row would be unpacked for each
+            file = pq.ParquetFile(
+                path, read_dictionary=texts, pre_buffer=False, thrift_container_size_limit=_LONGEST_LIST
+            )
+            batches = file.iter_batches(batch_size=1000, columns=texts, use_threads=False)
             for row, values in enumerate(chain.from_iterable(batch.to_pylist() for batch in batches), start=1):
                 yield row, _strings(values)
         except pa.ArrowException as error:
