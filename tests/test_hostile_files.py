@@ -534,7 +534,7 @@ def test_deep_nesting_is_one_clear_error(name: str, tmp_path: Path) -> None:
     deep.write_text(DEEP, encoding="utf-8")
     done = run(*COMMANDS[name](deep, tmp_path / "out.png"))
     assert done.code in (1, 2)
-    assert done.err.lstrip().startswith("error: ")
+    assert sum(line.startswith("error: ") for line in done.err.splitlines()) == 1
     assert "nested more than 64 levels" in done.err
 
 

@@ -86,7 +86,7 @@ MISTAKES = {
     f"plot {A} --metric rank_distance -o x.png": "has no rank_distance for a language pair",
     f"plot {A} --kind languages --setting multi -o x.png": "closest: multilingual",
     f"plot {A} --kind bias --setting multilingual -o x.png": "--setting does not change",
-    "plot results -o x.png": "results",  # a folder
+    "plot nowhere -o x.png": "nowhere",
     "submit results": "results",
     "report ratios nowhere --output x": "there is no study nowhere",
 }
