@@ -177,7 +177,8 @@ def _column(draw: Draw, values: Any) -> Any:
             items[at] = items[other]
         else:
             items[at] = draw(st.sampled_from((-1, 0, 1, 2**31 - 1, -(2**31))))
-    return pa.array(items, values.type)
+    integer = pa.types.is_integer(values.type)
+    return pa.array(items, pa.int64() if integer else values.type).cast(values.type, safe=False)
 
 
 def parquet_file(draw: Draw, content: bytes) -> bytes:
