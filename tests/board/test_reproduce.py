@@ -323,6 +323,17 @@ def test_signatures(attested: Path, board: Path, tmp_path: Path) -> None:
     moved = submit(placed, tmp_path / "other")
     assert signature.read_bytes() == moved.attestation.with_name(signature.name).read_bytes()
     assert signature.name in moved.commands[1]
+    # whatever ends its lines: the bytes that were signed are the bytes that go along
+    lines = beside.read_bytes()
+    crlf = lines.replace(b"\n", b"\r\n")
+    beside.write_bytes(crlf)
+    kept = signature.read_bytes()
+    signature.write_bytes(bytes(keys.secret_key.sign(crlf)) + b"\n")
+    windows = submit(placed, tmp_path / "windows").attestation
+    assert windows.read_bytes() == crlf
+    assert verify(tmp_path / "windows").faults == []
+    beside.write_bytes(lines)
+    signature.write_bytes(kept)
     own = read_json(beside)
     own["key"] = minisign.KeyPair.generate().public_key.to_base64().decode()
     for text, message in (

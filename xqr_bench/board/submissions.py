@@ -35,7 +35,7 @@ from xqr_bench.board.model import Bias, PublishedRow, SettingFigures, Source, si
 from xqr_bench.board.names import Entry, clash, clashes, entries_of
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
-from xqr_bench.core.files import is_left_behind, now_at, put_in_place, waiting_place, write_text
+from xqr_bench.core.files import atomic_path, is_left_behind, now_at, put_in_place, waiting_place
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import SETTINGS
@@ -138,19 +138,20 @@ def _attestation_files(record: Path) -> tuple[Path, Path]:
 
 def _attestation(source: Path, target: Path, record: Record) -> list[Path]:
     """Let the attestation beside the record, and its signature, wait at the target; that of before waits there too."""
-    digest, texts = record_digest(record), {}
+    digest, files = record_digest(record), {}
     if attestation_of(source, record) is not None:
         for file, place in zip(_attestation_files(source), _attestation_files(target), strict=True):
             if now_at(file, digest).exists():
-                texts[place] = now_at(file, digest).read_text(encoding="utf-8")
+                files[place] = now_at(file, digest).read_bytes()  # a signature is of bytes
     with suppress(RecordError):
         before = record_digest(load_record(target))
         for place in _attestation_files(target):
             if place.is_file():  # it belongs to the submission that is replaced, as long as that is there
                 place.replace(waiting_place(place, before))
-    for place, text in texts.items():
-        write_text(waiting_place(place, digest), text)
-    return list(texts)
+    for place, content in files.items():
+        with atomic_path(waiting_place(place, digest)) as temporary:
+            temporary.write_bytes(content)
+    return list(files)
 
 
 def _refuse_links(folder: Path, target: Path) -> None:
