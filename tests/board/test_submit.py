@@ -16,7 +16,7 @@ from tests.board.conftest import edit_ranks, score
 from tests.kit import Seen, contents, edit, every_kill, read_json
 from xqr_bench import load_record
 from xqr_bench.board.asked import Rerun, Submission, Witness
-from xqr_bench.board.files import MAX_RECORD, max_ranks, version_of
+from xqr_bench.board.files import MAX_RECORD, local_paths, max_ranks, publishable, version_of
 from xqr_bench.board.reproduce import reproduce
 from xqr_bench.board.submissions import attestation_of, submit, verify
 from xqr_bench.core.errors import RecordError, XqrBenchError
@@ -68,6 +68,22 @@ def test_no_local_path_is_published(saved: Path, board: Path) -> None:
     assert published.model_dump(include={"model", "scores", "ranks_file"}) == before.model_dump(
         include={"model", "scores", "ranks_file"}
     )
+
+
+@pytest.mark.parametrize(
+    ("argument", "warning"),
+    [
+        ("/data/~me/C:run", "see run"),
+        ("/data/run:/home/me/x", "see /data/C:/Users/me"),
+        ("precomputed:/data/C:D:run", "see /data/~//me/x"),
+        ("~", "see ~/a/b/"),
+        ("C:..", "/a/b:/c/d, 'C:/a/D:/b/'"),
+    ],
+)
+def test_what_is_published_is_publishable(argument: str, warning: str, record: Record) -> None:
+    given = record.provenance.model_copy(update={"arguments": {"data_dir": argument}})
+    once = publishable(record.model_copy(update={"provenance": given, "warnings": [warning]}))
+    assert not local_paths(once)
 
 
 SAME_NAME = """
@@ -166,6 +182,9 @@ def test_versions_have_folders_of_their_own(record: Record, tmp_path: Path, boar
         ("bm25\U000e0100", "cannot be seen"),
         ("bm\u316425", "cannot be seen"),  # a filler
         ("bm\u280025", "cannot be seen"),  # the empty Braille pattern
+        ("bm\U00016fe425", "cannot be seen"),  # a filler
+        ("bm\U0001d15925", "cannot be seen"),  # the empty note
+        ("bm\ufffc25", "cannot be seen"),  # what stands for an object
         ("my\xa0model", "cannot be seen"),
         ("my\u3000model", "cannot be seen"),
         ("bm25.", "begins or ends with"),

@@ -216,7 +216,7 @@ _TEXTS = frozenset({"query_prompt", "candidate_prompt", "prompt_name", "context_
 _LOCAL = frozenset({"output", "leaderboard", "trec_run"})
 """Arguments that only say where something was written."""
 _PREFIXES = ("precomputed:", "run:")
-_PATH = re.compile(r"(?<![\w.:/\\~])(?:~?/|~?\\|[A-Za-z]:[\\/])[^\s\\/:'\"<>|]+(?:[\\/][^\s\\/:'\"<>|]+)+[\\/]?")
+_PATH = re.compile(r"(?<![\w.:/\\~])(?:~?/|~?\\|[A-Za-z]:[\\/])[^\s\\/:'\"<>|]+(?::?[\\/]+[^\s\\/:'\"<>|]+)+[\\/]*")
 
 
 def publishable(record: Published) -> Published:
@@ -260,7 +260,8 @@ def short_path(value: str) -> str:
             return prefix + short_path(value.removeprefix(prefix))
     for path in (PurePosixPath(value), PureWindowsPath(value)):
         if path.is_absolute() or path.drive or path.root or value.startswith("~") or ".." in path.parts:
-            return path.name if path.name not in ("", "..") else "."
+            last = path.name if path.name not in ("", "..") else "."
+            return last if last == value else short_path(last)  # the last part may be a path elsewhere: `C:run`
     return value
 
 
