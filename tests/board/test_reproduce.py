@@ -194,6 +194,13 @@ BAD = {
     "no form": (lambda data: data.pop("date"), "is no attestation: date: Field required"),
     "an older form": (lambda data: data.update(attestation_version=1), "is of an older form, which names nobody"),
     "nobody": (lambda data: data.update(by=" "), "names nobody who ran the encoder"),
+    "signed by its name": (lambda data: data.update(by="Ada (signed with the key RWQ)"), "says whether it is signed"),
+    "unsigned by its name": (lambda data: data.update(by="Ada \uff08 UNsigned)"), "says whether it is signed"),
+    "no digest of ranks": (lambda data: data.update(reproduced_ranks="lol"), "is no attestation: reproduced_ranks"),
+    "no commit": (lambda data: data.update(commit="HEAD"), "is no attestation: commit"),
+    "no version": (lambda data: data.update(code_version="99<b>"), "is no attestation: code_version"),
+    "no Python": (lambda data: data.update(python="3.12\n"), "is no attestation: python"),
+    "no metric": (lambda data: data["found"].update(largest="\x1b[31mmap"), "is no attestation: found.largest"),
     "another record": (lambda data: data.update(record_digest="0" * 64), "covers another record"),
     "another model": (lambda data: data["identity"].update(name="other"), "name was char-ngrams, is other"),
     "another digest": (

@@ -15,10 +15,11 @@ from xqr_bench.board.files import MAX_NAME, MAX_NOTE, check_file, publishable, r
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError, XqrBenchError
 from xqr_bench.core.files import now_at, put_in_place, write_text
-from xqr_bench.core.names import unseen
+from xqr_bench.core.names import looks, unseen
 from xqr_bench.core.printable import shown_line
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.record import Record
+from xqr_bench.record.model import Commit, Digest, Version
 
 if TYPE_CHECKING:
     import minisign
@@ -52,7 +53,11 @@ class Differences(_Part):
     identical: int = Field(description="relevants whose counts are all the same")
     moved: int
     max_score_difference: float
-    largest: str = Field(description="the setting and metric of the greatest difference")
+    largest: str = Field(
+        pattern=r"^([a-z-]+ [a-z_]+(@[0-9]+)?)?$",
+        max_length=100,
+        description="the setting and metric of the greatest difference",
+    )
 
     @property
     def moved_share(self) -> float:
@@ -70,15 +75,15 @@ class Attestation(_Part):
     attestation_version: Literal[2] = 2
     by: str = Field(description="who ran it, as they name themselves")
     date: date
-    record_digest: str = Field(description="of the whole record, see record_digest")
+    record_digest: Digest = Field(description="of the whole record, see record_digest")
     identity: ModelIdentity = Field(description="what was run")
-    reproduced_ranks: str = Field(description="digest of the new ranks")
+    reproduced_ranks: Digest = Field(description="digest of the new ranks")
     tolerance: Tolerance
     found: Differences
-    code_version: str
-    commit: str | None = None
+    code_version: Version
+    commit: Commit | None = None
     dirty: bool | None = None
-    python: str
+    python: Version
     packages: dict[str, str]
     hardware: dict[str, Any]
     key: str | None = Field(
@@ -192,11 +197,18 @@ def check_named(by: str, where: str) -> None:
     """Check the name of who ran an encoder again.
 
     Raises:
-        RecordError: it is empty, long, or holds what cannot be seen.
+        RecordError: it is empty, long, holds what cannot be seen, or says itself that it is signed or not.
     """
     if not by.strip() or len(by) > MAX_NAME or any(map(unseen, by)):
         raise RecordError(
             f"{where} names nobody who ran the encoder", found=repr(by[:40]), remedy="name yourself: --by NAME"
+        )
+    together = looks("".join(by.split()))
+    if any(mark in look for word in ("(signed", "(unsigned") for mark, look in zip(looks(word), together, strict=True)):
+        raise RecordError(
+            f"the name in {where} says whether it is signed, which its signature says",
+            found=repr(by),
+            remedy="give the name alone: --by NAME; a key signs with --sign KEY",
         )
 
 

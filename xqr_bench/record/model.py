@@ -55,6 +55,7 @@ Names = Annotated[list[str], AfterValidator(_distinct)]
 Rule = Annotated[str, Field(pattern=r"^(lenient|paragraph)$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Version = Annotated[str, Field(pattern=r"^\d+(\.\d+)+[0-9A-Za-z.+-]*$", max_length=64)]
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 Moment = Annotated[
     str, Field(pattern=r"^2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(\+00:00|Z)$"), AfterValidator(_moment)
 ]
@@ -200,11 +201,7 @@ class Provenance(_Part):
 
     created: Moment = Field(description="UTC, ISO 8601")
     code_version: Version
-    commit: str | None = Field(
-        default=None,
-        pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$",
-        description="git commit of the code, where it runs from a checkout",
-    )
+    commit: Commit | None = Field(default=None, description="git commit of the code, where it runs from a checkout")
     dirty: bool | None = Field(default=None, description="whether that checkout had uncommitted changes")
     python: Version
     packages: dict[str, str]
