@@ -19,6 +19,7 @@ from xqr_bench.board.asked import Rerun, Submission, Witness
 from xqr_bench.board.files import MAX_RECORD, local_paths, max_ranks, publishable, version_of
 from xqr_bench.board.reproduce import reproduce
 from xqr_bench.board.submissions import attestation_of, submit, verify
+from xqr_bench.board.table import read_leaderboard
 from xqr_bench.core.errors import RecordError, XqrBenchError
 from xqr_bench.record import Record, save_record
 
@@ -253,7 +254,14 @@ def test_a_name_like_that_of_a_paper(saved: Path, board: Path) -> None:
     with pytest.raises(RecordError, match="cannot be told apart"):
         submit(saved, board)
     edit(saved, lambda data: data["model"].update(name="mBERT"))
-    submit(saved, board)
+    placed = submit(saved, board).record
+    # a paper that comes later: both are refused, and neither is shown
+    edit(board / "published/roy-2020.json", lambda data: data["rows"][0].update(model="m\u0412ERT"))
+    both = {placed.relative_to(board).as_posix(), "published/roy-2020/m\u0412ERT/en-en/mini"}
+    assert {fault.path for fault in verify(board).faults} == both
+    shown = read_leaderboard(board, test=False)
+    assert {one.path for one in shown.refused} == both
+    assert (shown.rows, shown.published) == ([], [])
 
 
 def _drop_language(data: dict) -> None:

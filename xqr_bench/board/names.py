@@ -1,4 +1,4 @@
-"""Which records cannot stand on one board: their names cannot be told apart, or their ranks are the same."""
+"""Which records and papers cannot stand on one board: their names cannot be told apart, or their ranks are the same."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ def clash(entry: Entry, other: Entry) -> str | None:
         return None
     if look_alike(entry.model, other.model):
         return f"the name {entry.model!r} cannot be told apart from {other.model!r} of {other.path}"
-    if other.ranks is not None and folder_name(entry.model).casefold() == folder_name(other.model).casefold():
+    if (
+        None not in (entry.ranks, other.ranks)
+        and folder_name(entry.model).casefold() == folder_name(other.model).casefold()
+    ):
         return f"its folder belongs to another model, {other.model!r} of {other.path}"
     if entry.ranks is not None and entry.ranks == other.ranks:
         return f"its ranks are those of {other.model!r}, {other.path}: one model has one name"
@@ -49,15 +52,15 @@ def clash(entry: Entry, other: Entry) -> str | None:
 
 
 def clashes(records: Iterable[Entry], papers: Iterable[Entry] = ()) -> dict[str, str]:
-    """Path -> why its record cannot stand on the board: of two that clash both are named, whichever came first."""
-    records, papers = list(records), list(papers)
+    """Path -> why it cannot stand on the board: of two that clash both are named, papers too, whichever came first."""
+    entries = [*records, *papers]
     # what has no mark in common cannot clash; of the records of one model any stands for its name
     alike: dict[str, dict[tuple[str, str | None], Entry]] = defaultdict(dict)
-    for entry in [*records, *papers]:
+    for entry in entries:
         for mark in _marks(entry):
             alike[mark].setdefault((entry.model, entry.ranks), entry)
     faults: dict[str, str] = {}
-    for entry in records:
+    for entry in entries:
         for other in (other for mark in _marks(entry) for other in alike[mark].values()):
             if (fault := clash(entry, other)) is not None:
                 faults.setdefault(entry.path, fault)

@@ -103,7 +103,7 @@ def read_leaderboard(
         },
         tests=TESTS,
         rows=sorted(rows, key=lambda row: (list(specs).index(row.task), -_main_value(row), row.id)),
-        published=[row for row in published if row.task in tasks],
+        published=[row for row in published if row.task in tasks and row.id not in clashing],
         refused=refused,
     )
 
