@@ -9,6 +9,7 @@ import pytest
 
 from tests.kit import BOARD, edit
 from xqr_bench.board import check
+from xqr_bench.board.names import Entry, clashes
 from xqr_bench.board.submissions import load_published, read_published
 from xqr_bench.core.errors import XqrBenchError
 from xqr_bench.tasks import list_specs
@@ -41,6 +42,8 @@ def test_the_shipped_files(monkeypatch: pytest.MonkeyPatch) -> None:
         if figure.slip
     ]
     assert len(slips) == 1
+    assert read_published(SHIPPED)[1] == []
+    assert clashes([], [Entry(row.id, row.model) for row in rows.values()]) == {}
 
 
 @pytest.fixture
@@ -67,6 +70,10 @@ def figure(data: dict) -> dict:
     return data["rows"][0]["scores"]["monolingual"]["map"]
 
 
+def bias(data: dict, **values: float) -> None:
+    data["rows"][0]["scores"]["multilingual"] = {name: {"value": value} for name, value in values.items()}
+
+
 BAD = {
     "version": (lambda data: data.update(published_version=2), "published_version"),
     "out of bounds": (lambda data: figure(data).update(value=1.5), "is out of bounds"),
@@ -74,6 +81,21 @@ BAD = {
     "no slip": (lambda data: figure(data).update(slip="?"), "the mean over languages is the printed figure"),
     "twice": (lambda data: data["rows"].append(data["rows"][0]), "m v mini stands there twice"),
     "setting": (lambda data: data["rows"][0]["scores"].update(other={}), "there is no setting 'other'"),
+    "another setting's": (
+        lambda data: data["rows"][0]["scores"]["monolingual"].update(rank_distance={"value": 0.9}),
+        "rank_distance is not defined in that setting",
+    ),
+    "a W of 7": (lambda data: bias(data, language_order_w=7.0), "language_order_w is out of bounds"),
+    "a share of 40": (lambda data: bias(data, top_right_own=40.0), "top_right_own is out of bounds"),
+    "no distance": (lambda data: bias(data, rank_distance=-1.0), "rank_distance is out of bounds"),
+    "no language": (
+        lambda data: figure(data).update(by_query_language={"<b>": 0.5}),
+        "of languages that the task does not have",
+    ),
+    "a name unseen": (lambda data: data["rows"][0].update(model="m\u200b"), "cannot be seen"),
+    "a name of no file": (lambda data: data["rows"][0].update(model="a/b/c"), "could lead out"),
+    "a variant unseen": (lambda data: data["rows"][0].update(variant="\u202ev"), "the variant is empty, or holds"),
+    "a variant with a slash": (lambda data: data["rows"][0].update(variant="b/c"), "the variant is empty, or holds"),
     "metric": (
         lambda data: data["rows"][0]["scores"]["monolingual"].update(bliss={"value": 1.0}),
         "no metric named 'bliss'",
@@ -88,6 +110,11 @@ def test_bad_files(name: str, path: Path) -> None:
     edit(path, change)
     with pytest.raises(XqrBenchError, match=message):
         load_published(path)
+
+
+def test_what_a_bias_may_be(path: Path) -> None:
+    edit(path, lambda data: bias(data, language_order_w_corrected=-0.01, rank_distance=410.2, rank_variance_raw=5e4))
+    assert read_published(path.parent.parent)[1] == []
 
 
 def test_a_slip_is_explained(path: Path) -> None:

@@ -86,14 +86,17 @@ FURNITURE = ("README.md", "schema.json", "leaderboard.schema.json")
 """Files of the leaderboard folder that belong to no submission."""
 
 
-def check_name(name: str) -> None:
+def check_name(name: str, remedy: str = "evaluate again with --name NAME or --name ORGANISATION/NAME") -> None:
     """Check a model's name, `name` or `organisation/name`, in any script.
+
+    Args:
+        name: the name.
+        remedy: what to do where it is refused.
 
     Raises:
         RecordError: it is empty or long, tries to leave the folder, is no file name everywhere, or holds characters
             that cannot be seen.
     """
-    remedy = "evaluate again with --name NAME or --name ORGANISATION/NAME"
     parts = name.split("/")
     if any(part.strip() in ("", ".", "..") for part in parts) or "\\" in name or len(parts) > 2:
         raise RecordError(f"the model's name {name!r} could lead out of the leaderboard folder", remedy=remedy)

@@ -20,6 +20,7 @@ from xqr_bench.board.files import (
     PUBLISHED,
     RATIOS,
     attestation_path,
+    check_name,
     local_paths,
     max_ranks,
     publishable,
@@ -36,6 +37,7 @@ from xqr_bench.board.names import Entry, clash, clashes, entries_of
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
 from xqr_bench.core.files import atomic_path, is_left_behind, now_at, put_in_place, waiting_place
+from xqr_bench.core.names import unseen
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import SETTINGS
@@ -246,24 +248,41 @@ def load_published(path: Path) -> PublishedFile:
         published = strict_json.validate(PublishedFile, read_json(path))
     except ValidationError as error:
         raise RecordError(f"{path.name}: {strict_json.first_fault(error)}", remedy=remedy) from None
-    seen = set()
+    seen, tasks = set(), board_tasks()
     for row in published.rows:
+        check_name(row.model, remedy)
         name = f"{path.name}: {row.model} {row.variant} {row.task}"
         if (row.model, row.variant, row.task) in seen:
             raise RecordError(f"{name} stands there twice", remedy=remedy)
         seen.add((row.model, row.variant, row.task))
+        if not row.variant.strip() or "/" in row.variant or any(map(unseen, row.variant)):
+            raise RecordError(
+                f"{name}: the variant is empty, or holds a slash or what cannot be seen",
+                found=repr(row.variant),
+                remedy=remedy,
+            )
+        languages = tasks[row.task].languages if row.task in tasks else None
         for setting, of_metric in row.scores.items():
             if setting not in SETTINGS:
                 raise RecordError(f"{name}: there is no setting {setting!r}", remedy=remedy)
             for metric, figure in of_metric.items():
-                _check_figure(f"{name}: {setting} {metric}", metric, figure, remedy)
+                where = f"{name}: {setting} {metric}"
+                if setting not in parse_metric(metric).settings:
+                    raise RecordError(f"{where} is not defined in that setting", remedy=remedy)
+                if languages is not None and (strange := set(figure.by_query_language).difference(languages)):
+                    raise RecordError(
+                        f"{where} is of languages that the task does not have",
+                        found=str(sorted(strange)),
+                        remedy=remedy,
+                    )
+                _check_figure(where, metric, figure, remedy)
     return published
 
 
 def _check_figure(name: str, metric: str, figure: PublishedFigure, remedy: str) -> None:
     values = [figure.value, *figure.by_query_language.values()]
-    most = 1.0 if parse_metric(metric).kind == "score" else float("inf")
-    if not all(0 <= value <= most for value in values):
+    least, most = parse_metric(metric).bounds
+    if not all(least <= value <= most for value in values):
         raise RecordError(f"{name} is out of bounds", found=str(values), remedy=remedy)
     if not figure.by_query_language:
         return

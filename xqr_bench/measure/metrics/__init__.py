@@ -61,6 +61,7 @@ class Metric:
         undefined_when: when the kernel gives NaN.
         per_row: the kernel gives a value per relevant instead of per list.
         set_statistic: a function of several lists at once, in place of a kernel and its mean.
+        bounds: no ranking at all has a value below or above these.
         random_reference, floor, ceiling: lists -> the value of a random ranking, the least and the greatest
             possible value, per list (or per row).
     """
@@ -78,6 +79,7 @@ class Metric:
     undefined_when: str = ""
     per_row: bool = False
     set_statistic: SetStatistic | None = None
+    bounds: tuple[float, float] = (0.0, 1.0)
     random_reference: ListFunction | None = None
     floor: ListFunction | None = None
     ceiling: ListFunction | None = None

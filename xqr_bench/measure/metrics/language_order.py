@@ -93,6 +93,7 @@ register_set_statistic(
     SetStatistic(features, corrected_w, why_undefined),
     summary="W without its chance level: 0 fair, 1 the same order for every question",
     formula="(n W - 1) / (n - 1)",
+    bounds=(-1.0, 1.0),
     source=KENDALL,
     undefined_when=_NEEDS,
 )
@@ -101,6 +102,7 @@ register_set_statistic(
     SetStatistic(features_of_others, corrected_w, why_undefined),
     summary="corrected W of the languages other than the query's own",
     formula="(n W - 1) / (n - 1), the query's own language left out",
+    bounds=(-1.0, 1.0),
     source=KENDALL,
     undefined_when=_NEEDS,
 )

@@ -32,6 +32,7 @@ def least_rank_distance(lists: RankedLists) -> FloatArray:
     formula="E[max] - E[min]; t relevants in a block: E[max] = G + t(e+1)/(t+1), E[min] = G + (e+1)/(t+1)",
     source="Elmahdy et al. 2024 (arXiv 2408.10536), after Huang et al. 2023 (SIGIR)",
     undefined_when="the query has a single relevant",
+    bounds=(0.0, float("inf")),
     random_reference=random_rank_distance,
     floor=least_rank_distance,
 )

@@ -23,6 +23,7 @@ def random_raw_variance(lists: RankedLists) -> FloatArray:
     formula="Var(mid-ranks) + Σ_k ((e_k² - 1)/12)(1/n - 1/n²) + Σ over ordered pairs in one block (e+1)/(12 n²)",
     source="this project",
     undefined_when="the query has a single relevant",
+    bounds=(0.0, float("inf")),
     random_reference=random_raw_variance,
 )
 def rank_variance_raw(lists: RankedLists) -> FloatArray:
