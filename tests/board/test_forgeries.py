@@ -23,6 +23,7 @@ from xqr_bench.core.types import Ranks
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.evaluation.evaluate import evaluate
 from xqr_bench.record import Record, load_record, recompute, save_record
+from xqr_bench.record.rank_files import relevance_digest, save_relevance
 
 Forgery = Callable[[Path], object]
 GONE = object()
@@ -146,6 +147,65 @@ def cut(depth: int) -> Forgery:
     return both(ranks(lambda found: replace(found, depth=depth), rescored=False), *stated, rescore)
 
 
+def cut_off(depth: int, metric: str) -> Forgery:
+    """Cut the ranking of a run there, and add a metric."""
+
+    def change(found: Ranks) -> Ranks:
+        far = (found.gt + found.eq).sum(axis=1, keepdims=True) > depth
+        gt, eq = np.where(far, np.int32(-1), found.gt), np.where(far, np.int32(0), found.eq)
+        return replace(found, gt=gt, eq=eq, top=None, depth=depth)
+
+    def add(data: Any) -> None:
+        del data["relevance"]
+        data["ranks_file"]["depth"] = depth
+        data["task"]["metrics"].append(metric)
+
+    return both(ranks(change, rescored=False), lambda path: edit(path, add), AS_RUN, rescore)
+
+
+def lenient(change: Callable[[Ranks, Ranks], Ranks]) -> Forgery:
+    """Change the lenient ranks, given the strict ones too, and sign them."""
+
+    def forge(path: Path) -> None:
+        record = load_record(path, ranks=True)
+        changed = change(record.ranks, record.ranks_under("lenient"))
+        save_relevance("lenient", record.ranks, changed, path.with_suffix(".lenient.parquet"))
+        put("relevance/lenient/ranks_file/digest", relevance_digest("lenient", record.ranks, changed))(path)
+        rescore(path)
+
+    return forge
+
+
+def left_above_some(strict: Ranks, there: Ranks) -> Ranks:
+    """What leaves stood above every second relevant, and not above the others."""
+    assert there.removed is not None
+    less = np.minimum(there.removed[strict.row_queries], strict.gt)
+    less[1::2] = 0
+    return replace(there, gt=strict.gt - less, eq=strict.eq)
+
+
+def index(depth: int | None, **more: Any) -> Forgery:
+    """Say that the ranks are those of an index."""
+
+    def change(data: Any) -> None:
+        sizes = {code: size["candidates"] for code, size in data["task"]["counts"].items()}
+        recall = {"recall_against_exact": {"10": 1.0}, "depth": depth} if depth else {}
+        asked = {"type": more.get("type", "hnsw")}
+        data["provenance"]["settings"]["index"] = asked
+        data["index"] = {**INDEX, **asked, "sizes": sizes, **recall, **more}
+
+    return both(lambda path: edit(path, change), cut(depth) if depth else lambda path: None)
+
+
+INDEX = {
+    "metric": "inner product",
+    "parameters": {},
+    "faiss": "1.9",
+    "bytes": 1,
+    "threads": 1,
+    "build_seconds": 0.0,
+    "search_seconds": 0.0,
+}
 AS_RUN = both(
     put("model", {"name": "lab/run", "identity": {"kind": "run", "name": "run", "similarity": "none"}}),
     put("diagnostics", {}),
@@ -273,6 +333,8 @@ STATED: dict[str, tuple[Forgery, str]] = {
     "depth true": (put("ranks_file/depth", True), "valid integer"),
     "depth beyond the pool beside complete counts": (cut(10**6), "only runs and indices"),
     "depth beyond the pool, as a run": (both(cut(10**6), AS_RUN), "cut deeper than there are candidates"),
+    "depth of one language beside complete counts, as a run": (both(cut(39), AS_RUN), "counts exceed the depth"),
+    "recall@10 of a ranking cut at 3": (cut_off(3, "recall@10"), "cut at 3 cannot give recall@10"),
     "depth in the record alone": (put("ranks_file/depth", 1000), "only runs and indices"),
     "relevants without ranks": (ranks(unretrieved), "negative"),
     "relevants without ranks, cut": (both(ranks(unretrieved), cut(1000)), "only runs and indices"),
@@ -341,6 +403,25 @@ RANKS: dict[str, tuple[Forgery, str]] = {
             ".lenient.parquet",
         ),
         "not of|possible|not those|left",
+    ),
+    "lenient: what left contradicts itself": (lenient(left_above_some), "lenient.*not possible: two relevants contra"),
+    "tops of one language": (
+        both(
+            ranks(lambda r: replace(r, top=None), rescored=False),
+            columns(lambda t: t.append_column("top_de", t.column("gt_en"))),
+        ),
+        "lacks the column 'top_ar'",
+    ),
+    "counts of own lists, one of two": (
+        columns(lambda t: t.add_column(t.column_names.index("top_ar"), "own_gt", t.column("gt_en"))),
+        "lacks the column 'own_eq'",
+    ),
+    "lenient: own lists beside ranks without": (
+        columns(
+            lambda t: t.add_column(t.column_names.index("removed_ar"), "own_gt", t.column("gt_en")),
+            ".lenient.parquet",
+        ),
+        "unknown column",
     ),
     "lenient file of paragraph": (
         lambda path: path.with_suffix(".lenient.parquet").write_bytes(
@@ -434,6 +515,12 @@ DECLARED: dict[str, tuple[Forgery, str]] = {
         put("index", {"type": "hnsw", "metric": "inner product", "parameters": {}, "faiss": "1.9", "sizes": {"en": 23},
                       "depth": 1000, "bytes": 1, "threads": 1, "build_seconds": 0.0, "search_seconds": 0.0,
                       "recall_against_exact": {"10": 1.0}}), "index|depth"),
+    "index that nobody asked for": (
+        both(index(1000), put("provenance/settings/index", GONE)), "contradicts itself about its index"),
+    "index of another type": (index(1000, type="quantum"), "no index 'quantum'"),
+    "index with a parameter of another": (index(1000, parameters={"nlist": 2}), "no parameter 'nlist'"),
+    "index recall of no number": (index(1000, recall_against_exact={"<b>": 1.0}), "no number of hits"),
+    "index cut far below the last candidate": (index(10**6), "cut deeper than there are candidates"),
     "index recall above 1": (
         put("index", {"type": "flat", "metric": "inner product", "parameters": {}, "faiss": "1.9", "sizes": {"en": 23},
                       "bytes": 1, "threads": 1, "build_seconds": 0.0, "search_seconds": 0.0,
@@ -482,6 +569,10 @@ def centred(saved: Path) -> Path:
         (both(put("transform", GONE), put("provenance/settings/transform", None),
               put("provenance/arguments/transform", "center")), "contradicts itself about its transform"),
         (put("transform/name", "whiten"), "contradicts itself about its transform"),
+        (put("provenance/settings/transform", GONE), "contradicts itself about its transform"),
+        (both(put("transform/name", "remove-9999"), put("transform/removed_directions", 9999),
+              put("provenance/settings/transform", "remove-9999")), "contradicts itself about its transform"),
+        (put("transform/dimensions", 10**6), "contradicts itself about its transform"),
         (put("transform/dimensions", -1), "greater than 0"),
         (put("transform/estimated_on/en/queries", -1), "greater than or equal to 0"),
         (put("transform/transductive", False), "contradicts itself about its transform"),

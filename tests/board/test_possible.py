@@ -10,6 +10,7 @@ import pytest
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.types import Ranks
 from xqr_bench.record import Record, check_possible
+from xqr_bench.record.rank_files import check_relevance
 
 
 def ranks(gt: list[list[int]], eq: list[list[int]], columns: list[int]) -> Ranks:
@@ -96,3 +97,23 @@ def test_lists_of_their_own() -> None:
 def test_relevants_without_a_rank_are_left_out() -> None:
     cut = ranks([[2, 3], [-1, -1]], [[1, 0], [0, 0]], [0, 1])
     check_possible(replace(cut, depth=100))
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize(
+    ("left", "possible"),
+    [([0, 0], True), ([1, 1], True), ([0, 1], True), ([1, 0], False)],  # what stood above the upper, above the lower
+)
+def test_what_left_above_a_relevant_left_above_those_below(own: bool, left: list[int], possible: bool) -> None:
+    counts = np.array([1, 3]), np.array([1, 1])
+    strict = ranks([[0, 1], [0, 3]], [[0, 1], [0, 1]], [1, 1])
+    lists = {"own_gt": counts[0] - left, "own_eq": counts[1]}
+    if own:
+        strict = replace(strict, own_gt=counts[0], own_eq=counts[1])
+    pooled = strict.gt if own else strict.gt - np.array([[0, count] for count in left])
+    lenient = replace(strict, gt=pooled, removed=np.array([[0, 1]]), **(lists if own else {}))
+    if possible:
+        check_relevance("lenient", strict, lenient)
+    else:
+        with pytest.raises(RecordError, match="lenient relevance are not possible: two relevants contradict"):
+            check_relevance("lenient", strict, lenient)

@@ -32,6 +32,7 @@ from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.encode.trust import is_code, risky_arguments
 from xqr_bench.evaluation.baselines import baseline_of
 from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.rank.index import DEFAULT_DEPTH
 from xqr_bench.rank.rules import group_relevants, ranks_of
 from xqr_bench.record import Record, Result, check_possible, load_record, recompute, to_json
 from xqr_bench.record.describe import groups_of
@@ -326,6 +327,7 @@ def _check_transform(record: Record) -> None:
     _require(
         transform.transductive == (transform.bitext is None)
         and transform.removed_directions == directions
+        and (directions or 0) < transform.dimensions == (record.model.identity.dimensions or transform.dimensions)
         and set(transform.estimated_on) <= set(record.task.languages),
         f"the record contradicts itself about its transform {transform.name}",
         f"estimated on {transform.source}",
@@ -337,21 +339,23 @@ def _check_vectors(record: Record) -> None:
     """What was done to the vectors is what was asked for, there were vectors, and no ranking is cut but by an index."""
     transform, index = record.transform, record.index
     done = {"transform": transform and transform.name, "index": index and index.type}
-    for given in (record.provenance.arguments, record.provenance.settings):
+    arguments, settings = record.provenance.arguments, record.provenance.settings
+    for given in (arguments, settings):
         for what, name in done.items():
             asked = given.get(what)
             asked = asked.get("type") if isinstance(asked, dict) else asked
+            stated = what in given or (given is settings and name is not None)  # what was done is among the settings
             _require(
-                what not in given or (asked or "none") == (name or "none"),
+                not stated or (asked or "none") == (name or "none"),
                 f"the record contradicts itself about its {what}",
                 f"asked for: {asked!s:.40}; done: {name or 'none'}",
                 _AS_MADE,
             )
     identity = record.model.identity
     _require(
-        identity.candidate_context is not None or not record.provenance.arguments.get("candidate_context"),
+        identity.candidate_context is not None or not arguments.get("candidate_context"),
         "the record contradicts itself about the context of its candidates",
-        str(record.provenance.arguments.get("candidate_context"))[:40],
+        str(arguments.get("candidate_context"))[:40],
         _AS_MADE,
     )
     ranked = identity.kind in _OWN_LISTS
@@ -372,6 +376,13 @@ def _check_vectors(record: Record) -> None:
     if index is not None:
         sizes = {code: size.candidates for code, size in record.task.counts.items()}
         _require(index.sizes == sizes, "the index does not hold the candidates of the task", str(index.sizes), _AS_MADE)
+        deepest = max(DEFAULT_DEPTH, *sizes.values())
+        _require(
+            (index.depth or 0) <= deepest,
+            "the index is cut deeper than there are candidates",
+            f"depth {index.depth}, at most {max(sizes.values())} candidates of a language",
+            f"give --depth {deepest} or less",
+        )
 
 
 def _check_kind(record: Record) -> None:

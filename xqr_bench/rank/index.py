@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -189,7 +191,15 @@ class IndexFacts(BaseModel, extra="forbid"):
     )
 
     @model_validator(mode="after")
-    def _exact_or_cut(self) -> Self:
+    def _possible(self) -> Self:
+        if self.type not in INDEX_TYPES:
+            raise ValueError(f"there is no index {self.type!r}; there are {', '.join(INDEX_TYPES)}")
+        if unknown := self.parameters.keys() - {parameter.name for parameter in INDEX_TYPES[self.type]}:
+            raise ValueError(f"an index {self.type!r} has no parameter {min(unknown)!r}")
+        parts = (self.recall_by_language or {}).values(), (self.recall_by_setting or {}).values()
+        for cutoff in chain(self.recall_against_exact or {}, *chain(*parts)):
+            if not re.fullmatch("[1-9][0-9]*", cutoff):
+                raise ValueError(f"{cutoff!r} is no number of hits that a recall is of")
         exact = self.type == "flat"
         if exact != (self.depth is None) or exact != (self.recall_against_exact is None):
             raise ValueError(f"an index {self.type!r} is {'exact' if exact else 'cut at a depth, with its recall'}")

@@ -34,6 +34,17 @@ def variant_metrics(rule: str, metrics: Sequence[str]) -> list[str]:
     return list(metrics) if rule == STRICT else [metric for metric in metrics if metric in _METRICS[rule]]
 
 
+def too_shallow(variant: Ranks, metrics: Sequence[str]) -> str | None:
+    """Why a ranking is cut too high for the metrics once the sentences that repeat an answer have left it, or None."""
+    if variant.depth is None or variant.removed is None:
+        return None
+    most = int(variant.removed.sum(axis=1).max(initial=0))
+    cutoff = max((int(name.partition("@")[2] or 0) for name in metrics), default=0)
+    if variant.depth - most >= cutoff:
+        return None
+    return f"the ranking is cut at {variant.depth:,}; up to {most} sentences leave it, and {cutoff} have to be left"
+
+
 def ranks_of(data: TaskData, gt: NDArray[np.int32], eq: NDArray[np.int32], depth: int | None = None) -> Ranks:
     """Strict counts, int32 `[relevants, languages]`, with the task's ids; `depth`: where the ranking was cut."""
     ids = np.array([candidate.id for candidate in data.candidates], dtype=object)

@@ -16,7 +16,7 @@ from xqr_bench.encode import BoundEncoder, Embeddings, in_context
 from xqr_bench.measure.certainty import score_variant
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Group, absent_line
-from xqr_bench.rank.rules import variant_metrics
+from xqr_bench.rank.rules import too_shallow, variant_metrics
 from xqr_bench.record.model import (
     LanguageCounts,
     LanguageDiagnostics,
@@ -255,17 +255,6 @@ def truncation_warnings(vectors: Embeddings) -> list[str]:
     return [f"texts longer than the encoder's length limit were cut off: {listing}"] if listing else []
 
 
-def _too_shallow(variant: Ranks, metrics: Sequence[str]) -> str | None:
-    """Why a ranking is cut too high for the metrics once the sentences that repeat an answer have left it, or None."""
-    if variant.depth is None or variant.removed is None:
-        return None
-    most = int(variant.removed.sum(axis=1).max(initial=0))
-    cutoff = max((int(name.partition("@")[2] or 0) for name in metrics), default=0)
-    if variant.depth - most >= cutoff:
-        return None
-    return f"the ranking is cut at {variant.depth:,}; up to {most} sentences leave it, and {cutoff} have to be left"
-
-
 def relevance_info(name: str, ranks: Ranks, info: TaskInfo) -> RelevanceInfo:
     """The scores under a rule of relevance that the task declares, from the ranks counted under it.
 
@@ -277,7 +266,7 @@ def relevance_info(name: str, ranks: Ranks, info: TaskInfo) -> RelevanceInfo:
     variant = ranks.variants.get(name)
     if variant is None:
         return RelevanceInfo(undefined_reason="the ranks were not counted under it")
-    if (reason := _too_shallow(variant, variant_metrics(name, info.metrics))) is not None:
+    if (reason := too_shallow(variant, variant_metrics(name, info.metrics))) is not None:
         return RelevanceInfo(undefined_reason=reason)
     return RelevanceInfo(
         scores=score_variant(name, variant, info.metrics, info.settings, info.groups),

@@ -143,7 +143,10 @@ def _known_columns(facts: Mapping[str, Any]) -> dict[str, strict_parquet.Kind]:
 
 def _ranks(table: strict_parquet.Table) -> Ranks:
     facts, numbers, strings = table.facts, table.numbers, table.texts
-    missing = [name for name in _known_columns(facts) if name not in table.names and not name.startswith((*_OWN, _TOP))]
+    columns = tuple(facts["columns"])
+    tops = [f"{_TOP}{name}" for name in columns]
+    left_out = {name for group in (_OWN, tops) if not set(group) & set(table.names) for name in group}
+    missing = [name for name in _known_columns(facts) if name not in table.names and name not in left_out]
     if missing:
         raise ValueError(f"it lacks the column {missing[0]!r}")
     languages, questions = strings("query_language"), strings("question")
@@ -152,13 +155,12 @@ def _ranks(table: strict_parquet.Table) -> Ranks:
     starts = [i for i, key in enumerate(keys) if i == 0 or key != keys[i - 1]]
     if len({keys[i] for i in starts}) != len(starts):
         raise ValueError("the rows of a query do not stand together")
-    columns = tuple(facts["columns"])
     position = {language: index for index, language in enumerate(columns)}
     optional: dict[str, Any] = {name: numbers(name, np.int32) for name in _OWN if name in table.names}
-    if f"{_TOP}{columns[0]}" in table.names:
-        tops = np.column_stack([numbers(f"{_TOP}{name}", np.int32) for name in columns])
-        optional["top"] = tops[starts]
-        if (tops != np.repeat(optional["top"], np.diff([*starts, len(keys)]), axis=0)).any():
+    if tops[0] in table.names:
+        counted = np.column_stack([numbers(name, np.int32) for name in tops])
+        optional["top"] = counted[starts]
+        if (counted != np.repeat(optional["top"], np.diff([*starts, len(keys)]), axis=0)).any():
             raise ValueError("the rows of a query tell of different top results")
     return Ranks(
         task=facts["task"],
@@ -391,7 +393,8 @@ def _known_relevance_columns(name: str, strict: Ranks, facts: dict[str, Any]) ->
     if name != LENIENT:
         return dict.fromkeys(["query", "column", *_COUNTS], "integer")
     counts = [f"{kind}_{language}" for kind in ("gt", "eq") for language in strict.columns]
-    return dict.fromkeys([*counts, "own_gt", "own_eq", *(f"removed_{code}" for code in strict.columns)], "integer")
+    own = () if strict.own_gt is None else _OWN
+    return dict.fromkeys([*counts, *own, *(f"removed_{code}" for code in strict.columns)], "integer")
 
 
 def _lenient(strict: Ranks, columns: Columns) -> Ranks:
@@ -444,6 +447,9 @@ def _check_lenient(strict: Ranks, variant: Ranks) -> Iterator[dict[str, Any]]:
         "more candidates left than there are": ((less_gt + less_eq > left) | (left > strict.column_sizes)).any(axis=1),
         "a relevant does not tie with itself": (variant.eq[each] < 1) & ~unranked,
     }
+    # those that left are candidates like any: what stood above and beside the upper relevant stood above the lower one
+    counts = np.hstack([variant.gt, less_gt]), np.hstack([variant.eq, less_eq])
+    yield contradictions(variant.row_queries, *counts, variant.relevant_columns)
     if strict.own_gt is not None:
         listed = strict.own_gt >= 0
         own_gt, own_eq = np.asarray(variant.own_gt), np.asarray(variant.own_eq)
@@ -454,6 +460,8 @@ def _check_lenient(strict: Ranks, variant: Ranks) -> Iterator[dict[str, Any]]:
             | (less_eq < 0)
             | (less_gt + less_eq > np.where(listed, left[each], 0)),
         }
+        lists = variant.row_queries * len(strict.columns) + variant.relevant_columns
+        yield contradictions(lists, np.column_stack([own_gt, less_gt]), np.column_stack([own_eq, less_eq]))
 
 
 def _check_paragraph(strict: Ranks, variant: Ranks) -> Iterator[dict[str, Any]]:

@@ -19,15 +19,18 @@ from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.files import now_at, put_in_place, waiting_place, write_text
 from xqr_bench.core.names import is_device, unseen
-from xqr_bench.core.types import LENIENT, RULES, STRICT, Ranks
+from xqr_bench.core.types import LENIENT, MULTILINGUAL, RULES, STRICT, Ranks
 from xqr_bench.measure.certainty import attach_certainty, score_variant
+from xqr_bench.measure.metrics import parse_metric, refuse_shallow
 from xqr_bench.measure.scores import SettingScores, all_per_query, score
+from xqr_bench.rank.rules import too_shallow, variant_metrics
 from xqr_bench.record.model import SCHEMA_VERSION, RanksInfo, Record, RelevanceInfo
 from xqr_bench.record.rank_files import (
     check_possible,
     load_ranks,
     load_relevance,
     ranks_digest,
+    refuse_impossible,
     relevance_digest,
     save_ranks,
     save_relevance,
@@ -319,6 +322,28 @@ def check_ranks(record: Result) -> None:
                 found=f"the record: {stated!s:.200}; the ranks: {found!s:.200}",
                 remedy="get the files of one evaluation, or evaluate again",
             )
+    _check_cut(record)
+
+
+def _check_cut(record: Result) -> None:
+    """A ranking that is cut holds no more than its depth, and enough for its metrics under every rule of relevance."""
+    ranks, task, depth = record.ranks, record.task, record.ranks.depth
+    if depth is None:
+        return
+    for metric in task.metrics:
+        parse_metric(metric)
+    under = {name: record.ranks_under(name) for name, info in record.relevance.items() if info.ranks_file is not None}
+    pool = int(ranks.column_sizes.sum() if MULTILINGUAL in task.settings else ranks.column_sizes.min())
+    if record.index is None:  # an index cuts each language by itself, a run its whole list
+        for name, of_rule in {STRICT: ranks, **under}.items():
+            gt, eq, own_gt, own_eq = of_rule.counts
+            deeper = (gt + eq > depth) | (own_gt + own_eq > depth)
+            refuse_impossible(of_rule, {"counts exceed the depth the ranking is cut at": deeper}, name)
+    if record.index is not None or depth < pool:
+        refuse_shallow(task.metrics, depth, remedy="evaluate again, with a ranking of {depth} candidates or more")
+    for name, of_rule in under.items():
+        if (reason := too_shallow(of_rule, variant_metrics(name, task.metrics))) is not None:
+            raise RecordError(f"there can be no figures of {name} relevance", found=reason, remedy="evaluate again")
 
 
 def _sizes(stated: RanksInfo, ranks: Ranks) -> tuple[object, object]:
