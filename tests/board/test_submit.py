@@ -137,6 +137,22 @@ def test_what_a_killed_run_left_is_no_fault(saved: Path, board: Path) -> None:
     assert "char-ngrams/1/.mini.json.0a1b2c-1234-abcdefgh.tmp: left behind" in seen.notes[0]
 
 
+@pytest.mark.parametrize("name", [".setup.exe.tmp", ".page.html.new"])
+def test_what_no_run_leaves_is_a_fault(saved: Path, board: Path, name: str) -> None:
+    submit(saved, board).record.with_name(name).write_text("anything")
+    assert [fault.text for fault in verify(board).faults] == ["not part of a submission"]
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '{"exposure": {"level": "none declared", "declared_by": "nobody"}}'])
+def test_a_damaged_submission_is_replaced(saved: Path, board: Path, text: str) -> None:
+    place = submit(saved, board).record
+    place.write_text(text)
+    with pytest.raises(RecordError, match="cannot be read"):
+        submit(saved, board, Submission(replace=True))
+    submit(saved, board, Submission(replace=True, exposure="none declared"))
+    assert verify(board).faults == []
+
+
 def test_a_second_submission_needs_replace(saved: Path, board: Path) -> None:
     submit(saved, board)
     before = contents(board)

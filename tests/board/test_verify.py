@@ -121,6 +121,16 @@ def test_the_same_ranks_under_two_names(filled: Path) -> None:
     assert [f"{one.path}: {one.fault}" for one in refused] == faults(filled)
 
 
+def test_the_same_ranks_of_one_model_twice(filled: Path) -> None:
+    shutil.copytree(filled / "lab__noisy/2", filled / "lab__noisy/3")
+    edit(filled / "lab__noisy/3/mini.json", lambda data: data["model"]["identity"].update(revision="3"))
+    text = "its ranks are those of lab__noisy/{}/mini.json: one model stands there once"
+    assert faults(filled) == [
+        f"lab__noisy/2/mini.json: {text.format(3)}",
+        f"lab__noisy/3/mini.json: {text.format(2)}",
+    ]
+
+
 def test_a_linked_model_is_not_read(filled: Path, tmp_path: Path) -> None:
     (filled / "char-ngrams").rename(tmp_path / "elsewhere")
     (filled / "char-ngrams").symlink_to(tmp_path / "elsewhere")

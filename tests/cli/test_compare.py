@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import read_json, run
+from tests.kit import ran, read_json, run
 from xqr_bench.analysis.choice import Comparison
 from xqr_bench.report.plots import KINDS
 
@@ -144,3 +144,13 @@ def test_an_incomplete_record_says_so_in_the_bars(records: Path) -> None:
             score.pop("interval", None)
     Path("old.json").write_text(json.dumps(data), encoding="utf-8")
     assert run("plot", "old.json", "--kind", "languages", "-o", "old.png").code == 0
+
+
+def test_questions_of_one_article() -> None:
+    """By article nothing can be tested: absent in JSON, a dash in the table."""
+    for model in ("char-ngrams", "bm25"):
+        ran("evaluate", model, "--limit", "4", "--languages", "en,de", "--no-relevance")
+    comparisons = json.loads(ran("compare", "results", "--json").out)["comparisons"]
+    assert {one["n_articles"] for one in comparisons} == {1}
+    assert {one["p_article_t"] for one in comparisons} == {None}
+    assert "nan" not in ran("compare", "results").out

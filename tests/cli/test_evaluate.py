@@ -39,6 +39,19 @@ def test_a_record_that_answers_is_shown() -> None:
     assert place.stat().st_mtime_ns != before
 
 
+def test_the_order_of_the_metrics_is_no_part_of_a_request() -> None:
+    small = ("evaluate", "char-ngrams", "--languages", "de,en", "--limit", "4", "--no-relevance", "--metrics")
+    ran(*small, "map,mrr")
+    assert "answers this" in words(ran(*small, "mrr,map").err)
+
+
+def test_code_that_may_read_other_files_is_told() -> None:
+    Path("enc.py").write_text(ENCODER.format(letter="a"))
+    small = ("evaluate", "enc.py:Model", "--languages", "de,en", "--limit", "4", "--no-relevance")
+    ran(*small)
+    assert "of files that it reads only a `revision` of its own tells" in words(ran(*small).err)
+
+
 ENCODER = """
 import numpy as np
 

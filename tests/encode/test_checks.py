@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -53,6 +55,10 @@ async def asynchronous(texts: list[str]) -> Any:
     return np.ones((len(texts), 2))
 
 
+def cancelled(texts: list[str]) -> Any:
+    raise asyncio.CancelledError
+
+
 FIRST = r"the first of these 7 texts is the candidate en:0:0:1 of toy \('The town is near the sea.'\)"
 
 
@@ -76,6 +82,9 @@ FIRST = r"the first of these 7 texts is the candidate en:0:0:1 of toy \('The tow
             "be copied to numpy\n  found: Tensor: NotImpl",
         ),
         (lambda texts: np.packbits(np.ones((7, 8), np.uint8), axis=1), "packed bits.*\n.*uint8.*\n.*unpackbits"),
+        (lambda texts: np.ma.masked_array(np.ones((7, 2)), mask=True), "returned a masked array"),
+        (lambda texts: sys.exit(0), r"failed on texts 1 to 7(.|\n)*SystemExit: 0"),
+        (cancelled, r"failed on texts 1 to 7(.|\n)*CancelledError"),
         (lambda texts: [["a"]] * 7, "no real numbers\n  found: list of dtype <U1"),
         (lambda texts: np.ones((7, 2), complex), "no real numbers\n  found: ndarray of dtype complex128"),
         (with_row(2, np.nan), r"not finite in float32: 1 of 7 looked at\n  found: nan for the query de:q1 of toy"),

@@ -98,6 +98,13 @@ def test_equal_texts_with_different_vectors_are_a_warning(tmp_path: Path) -> Non
     ]
 
 
+def test_line_ends_of_windows(tmp_path: Path) -> None:
+    folder = write(tmp_path / "vectors")
+    for path in folder.glob("*/*.ids.txt"):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert embed(folder, TOY)[0] == []
+
+
 def change_ids(function: Callable[[list[str]], list[str]]) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         path = folder / "candidates.ids.txt"

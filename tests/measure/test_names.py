@@ -25,6 +25,9 @@ def test_names_parse_back(pattern: str, k: int) -> None:
         ("recall@x", "not a whole number of at least 1"),
         ("recall@", "not a whole number of at least 1"),
         ("recall@-1", "not a whole number of at least 1"),
+        ("recall@1000001", "is more than 1,000,000"),
+        ("ndcg@99999999999999999999", "is more than 1,000,000"),
+        ("recall@" + "9" * 5_000, "is more than 1,000,000"),
         ("recall@1.5", "not a whole number of at least 1"),
     ],
 )

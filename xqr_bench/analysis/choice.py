@@ -51,9 +51,9 @@ class Comparison(_Frozen):
     article_interval: Interval | None = Field(description="of the difference, from articles")
     effect_size: float = Field(description="difference / standard deviation of the questions' differences (d_z)")
     p: float = Field(description="paired randomisation, one sign per question")
-    p_t: float = Field(description="t test on the same differences")
+    p_t: float | None = Field(description="t test on the same differences; null: fewer than two questions")
     p_article: float = Field(description="studentised bootstrap over articles")
-    p_article_t: float
+    p_article_t: float | None = Field(description="null: fewer than two articles")
     p_tukey: float | None = Field(default=None, description="randomised two-way Tukey HSD over all pairs, by question")
     p_article_tukey: float | None = Field(default=None, description="the same by article")
     p_adjusted: float

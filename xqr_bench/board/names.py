@@ -36,9 +36,10 @@ def entries_of(folder: Path) -> Iterator[Entry]:
 
 
 def clash(entry: Entry, other: Entry) -> str | None:
-    """Why an entry cannot stand beside another one of another name; None where it can."""
+    """Why an entry cannot stand beside another one; None where it can."""
     if entry.model == other.model:
-        return None
+        same = entry.ranks is not None and entry.ranks == other.ranks and entry.path != other.path
+        return f"its ranks are those of {other.path}: one model stands there once" if same else None
     if look_alike(entry.model, other.model):
         return f"the name {entry.model!r} cannot be told apart from {other.model!r} of {other.path}"
     if (
@@ -54,14 +55,13 @@ def clash(entry: Entry, other: Entry) -> str | None:
 def clashes(records: Iterable[Entry], papers: Iterable[Entry] = ()) -> dict[str, str]:
     """Path -> why it cannot stand on the board: of two that clash both are named, papers too, whichever came first."""
     entries = [*records, *papers]
-    # what has no mark in common cannot clash; of the records of one model any stands for its name
-    alike: dict[str, dict[tuple[str, str | None], Entry]] = defaultdict(dict)
+    alike: dict[str, list[Entry]] = defaultdict(list)  # what has no mark in common cannot clash
     for entry in entries:
         for mark in _marks(entry):
-            alike[mark].setdefault((entry.model, entry.ranks), entry)
+            alike[mark].append(entry)
     faults: dict[str, str] = {}
     for entry in entries:
-        for other in (other for mark in _marks(entry) for other in alike[mark].values()):
+        for other in (other for mark in _marks(entry) for other in alike[mark]):
             if (fault := clash(entry, other)) is not None:
                 faults.setdefault(entry.path, fault)
     return faults

@@ -129,8 +129,14 @@ def _exposure(record: Record, target: Path, text: str | None, note: str | None) 
                 remedy="declare the level that was found",
             ) from None
     if record.exposure is None and target.is_file():
-        declared = read_json(target, MAX_RECORD).get("exposure")
-        return None if declared is None else Exposure.model_validate(declared)
+        try:
+            return load_record(target).exposure
+        except RecordError as error:
+            raise RecordError(
+                f"the exposure that the submission of before declares cannot be read from {target}",
+                found=error.found or str(error),
+                remedy="declare it: --exposure LEVEL",
+            ) from error
     return record.exposure
 
 
@@ -417,7 +423,7 @@ def verify(
     faults = []
     for path, why in strange_files(folder):
         if is_left_behind(path) and path.is_file() and not path.is_symlink():
-            observe.note(f"{_below(path, folder)}: left behind by a run that was stopped; nothing reads it")
+            observe.note(f"{_below(path, folder)}: left behind by a run that was stopped; the next one clears it away")
         else:
             faults.append(Fault(_below(path, folder), why))
     faults += read_published(folder)[1]

@@ -88,6 +88,8 @@ class Session:
                 record = answered(path, ranker, asked)
                 if record is not None and not self._more:
                     self.say(f"{path} is there already and answers this (--overwrite evaluates again)")
+                    if record.model.identity.kind == "python" and record.model.identity.revision is None:
+                        self.say("  its source is the same; of files that it reads only a `revision` of its own tells")
                     there.append(record)
                     continue
             todo.append(spec)

@@ -76,6 +76,12 @@ def located(error: BaseException) -> str:
     return f"{text} ({shown}, line {frame.lineno})"
 
 
+def pass_on_stops(error: BaseException) -> None:
+    """Raise what stops us, such as Ctrl-C; whatever else code of others raises, an exit too, is a failure of it."""
+    if isinstance(error, KeyboardInterrupt | GeneratorExit):
+        raise error
+
+
 @contextmanager
 def code_of_others(problem: str, remedy: str) -> Iterator[None]:
     """Run code that is not ours, such as an encoder of the user; whatever it raises is one error that says where.
@@ -87,7 +93,8 @@ def code_of_others(problem: str, remedy: str) -> Iterator[None]:
         yield
     except XqrBenchError:
         raise
-    except Exception as error:
+    except BaseException as error:
+        pass_on_stops(error)
         raise EncoderError(problem, found=located(error), remedy=f"{remedy}; --traceback shows all of it") from error
 
 

@@ -66,6 +66,7 @@ def _temporary(path: Path) -> Path:
 # Temporary files say which process writes them, so that those of a process that was killed are known.
 
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+_LEFT_BEHIND = re.compile(r"\..+\.([0-9a-f]{6}-\d+-\w+\.tmp|[0-9a-f]{12}\.new)", re.ASCII | re.DOTALL)
 _WRITTEN_BY = re.compile(rf"\..+\.{_HOST}-(\d+)-\w+\.tmp", re.ASCII | re.DOTALL)
 
 
@@ -116,8 +117,8 @@ def put_in_place(path: Path, digest: str | None) -> None:
 
 
 def is_left_behind(path: Path) -> bool:
-    """Whether a file is one of those that a run which was stopped may leave; nothing reads it as what it is beside."""
-    return path.name.startswith(".") and path.suffix in (".tmp", ".new")
+    """Whether a file is one of those that a run which was stopped may leave beside what it was writing."""
+    return _LEFT_BEHIND.fullmatch(path.name) is not None
 
 
 def _umask() -> int:

@@ -65,6 +65,10 @@ def to_matrix(value: Any, rows: int, who: str) -> Vectors:
             found=f"{kind}: {type(error).__name__}: {error}",
             remedy=RULE,
         ) from error
+    if isinstance(whole, np.ma.MaskedArray):
+        raise EncoderError(
+            f"the encoder {who} returned a masked array", found=f"shape {whole.shape}", remedy="fill what is masked"
+        )
     try:
         array = np.asarray(whole)
     except (ValueError, TypeError) as error:  # ragged rows

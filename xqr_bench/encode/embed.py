@@ -17,7 +17,7 @@ from threading import Lock
 
 import numpy as np
 
-from xqr_bench.core.errors import EncoderError, UsageError, located
+from xqr_bench.core.errors import EncoderError, UsageError, located, pass_on_stops
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import FloatArray, IntArray, TaskData
 from xqr_bench.encode.bound import BoundEncoder, Limits, TextEncoder
@@ -119,7 +119,8 @@ class Batches:
             part = texts[start : start + MEASURED_AT_ONCE]
             try:
                 counts = self.encoder.measure(self.group.role, self._texts(part))
-            except Exception as error:
+            except BaseException as error:
+                pass_on_stops(error)
                 raise self._failed(part, self.done, error) from error
             if counts is None:
                 return
@@ -168,7 +169,8 @@ class Batches:
         exhausted = False
         try:
             returned = self.encoder.call(self.group.role, self._texts(batch))
-        except Exception as error:  # whatever a plugin raises
+        except BaseException as error:  # whatever a plugin raises
+            pass_on_stops(error)
             exhausted = _out_of_memory(error)
             if len(batch) == 1 or not exhausted:
                 raise self._failed(batch, done, error) from error
@@ -198,7 +200,8 @@ class Batches:
     def _ask_what_is_cut_off(self, batch: IntArray, done: int) -> None:
         try:
             answers = self.encoder.truncated(self.group.role, self._texts(batch))
-        except Exception as error:
+        except BaseException as error:
+            pass_on_stops(error)
             raise self._failed(batch, done, error) from error
         if answers is None:
             return
@@ -216,7 +219,7 @@ class Batches:
         first = self.vectors(batch[:middle], done)
         return np.concatenate([first, self.vectors(batch[middle:], done + middle)])
 
-    def _failed(self, batch: IntArray, done: int, error: Exception) -> EncoderError:
+    def _failed(self, batch: IntArray, done: int, error: BaseException) -> EncoderError:
         return EncoderError(
             f"the encoder {self.encoder.name} failed on texts {done + 1:,} to {done + len(batch):,} of "
             f"{len(self.group.texts):,} (sorted by length, longest first)",
@@ -227,7 +230,7 @@ class Batches:
         )
 
 
-def _out_of_memory(error: Exception) -> bool:
+def _out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
 
 

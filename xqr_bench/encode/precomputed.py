@@ -119,7 +119,7 @@ class Precomputed(BoundEncoder):
             raise EncoderError(
                 f"{path} cannot be read as UTF-8 text", found=str(error), remedy="write one id a line"
             ) from error
-        ids = text.removesuffix("\n").split("\n") if text else []
+        ids = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
         if len(ids) != rows:
             raise EncoderError(
                 f"{path} has {len(ids):,} ids for the {rows:,} rows of {path.name.removesuffix('.ids.txt')}.npy",

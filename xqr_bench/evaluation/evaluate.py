@@ -128,6 +128,7 @@ def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
     pairs: dict[str, tuple[object, object]] = {
         **{f"the encoder's {key}": (value, getattr(identity, key)) for key, value in there.model.identity},
         **{f"the task's {key}": (value, getattr(info, key)) for key, value in there.task if key not in _FOLLOWS},
+        "the task's metrics": (sorted(there.task.metrics), sorted(info.metrics)),
         "rules of relevance": (sorted(there.relevance), sorted(spec.relevance)),
         **{key: (said.get(key), doing.get(key)) for key in _DONE_TO_VECTORS},
         "translated sentences": (bitext and bitext.digest, now_bitext),

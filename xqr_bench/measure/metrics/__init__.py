@@ -131,12 +131,16 @@ def register_set_statistic(name: str, statistic: SetStatistic, **facts: Any) -> 
     _FAMILIES.register(name)(Metric(name=name, set_statistic=statistic, **_BIAS, **facts))
 
 
+MAX_CUTOFF = 1_000_000
+"""Kernels hold an array of so many numbers."""
+
+
 def parse_metric(name: str) -> Metric:
     """Return the metric that `name` names; `parse_metric(m.name)` makes `m` again.
 
     Raises:
         UnknownNameError: no such metric.
-        UsageError: a cutoff is missing, not wanted, or not a whole number of at least 1.
+        UsageError: a cutoff is missing, not wanted, or not a whole number of at least 1 and at most MAX_CUTOFF.
     """
     family_name, at, cutoff = name.partition("@")
     try:
@@ -154,6 +158,10 @@ def parse_metric(name: str) -> Metric:
         raise UsageError(
             f"the cutoff of the metric {name!r} is not a whole number of at least 1",
             remedy=f"write it as {family_name}@10",
+        )
+    if len(cutoff) > len(str(MAX_CUTOFF)) or int(cutoff) > MAX_CUTOFF:
+        raise UsageError(
+            f"the cutoff of the metric {name[:40]!r} is more than {MAX_CUTOFF:,}", remedy="use a smaller one"
         )
     at_k: dict[str, Any] = {
         field: partial(function, k=int(cutoff))
