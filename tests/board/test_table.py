@@ -202,8 +202,8 @@ def test_protocols_are_not_compared(board: Path, record: Record, tmp_path: Path)
     assert rows["lab/context"]["protocol"]["name"] == "paragraph context"
     assert {row["standing"]["multilingual"]["map"]["verdict"] for row in rows.values()} == {"best"}
     done = run("leaderboard", "show", "--leaderboard", str(board))
-    assert "lab/context (baseline)" in done.out
-    assert "[paragraph context]" in done.out  # on a line of its own: no name is cut
+    assert "lab/context [paragraph" in done.out
+    assert " context]" in done.out  # on a second line: no name is cut
     assert "…" not in done.out  # nor a figure, where there is no terminal
 
 
@@ -224,7 +224,9 @@ def test_a_score_too_good(board: Path, bounds: list[Record], tmp_path: Path) -> 
     path = save_record(bounds[1], tmp_path / "one" / "mini.json")
 
     def claim(data: dict) -> None:
-        data["model"]["identity"].update(kind="plugin", name="wonder", distribution="wonder 1")
+        data["model"]["identity"].update(
+            kind="plugin", name="wonder", distribution="wonder 1", similarity="cosine", dimensions=8
+        )
         data["model"]["name"] = "wonder"
 
     edit(path, claim)
