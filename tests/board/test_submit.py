@@ -169,7 +169,9 @@ def test_versions_have_folders_of_their_own(record: Record, tmp_path: Path, boar
         identity = record.model.identity.model_copy(update=changes)
         model = record.model.model_copy(update={"identity": identity, "name": "org/some model"})
         path = save_record(record.model_copy(update={"model": model}), tmp_path / "mini.json")
-        return submit(path, board).record.relative_to(board).as_posix()
+        stands = submit(path, board).record.relative_to(board).as_posix()
+        shutil.rmtree(board)  # one model's ranks stand on a board once
+        return stands
 
     assert place(revision="refs/pr/1") == "org__some_model/refs__pr__1/mini.json"
     assert place(revision=None, digest="0123456789abcdef") == "org__some_model/0123456789ab/mini.json"

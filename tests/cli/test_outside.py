@@ -130,6 +130,7 @@ class Interrupts:
         if name == NAME:
             os.kill(os.getpid(), signal.SIGINT)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background is born deaf to it
 sys.meta_path.insert(0, Interrupts())
 from xqr_bench.__main__ import main
 sys.argv = ["xqr-bench", "tasks"]

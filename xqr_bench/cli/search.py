@@ -90,8 +90,9 @@ def search(
 def _questions() -> Iterator[str]:
     """Lines from standard input, until an empty one or the end."""
     while True:
+        echo("question> ", nl=False)
         try:
-            line = input("question> ")
+            line = input()
         except EOFError:
             echo(err=True)
             return
