@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.tasks.loopback import Loopback
 from xqr_bench.record import Record
@@ -19,6 +20,10 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 _CACHE = tempfile.TemporaryDirectory(prefix="xqr-bench-tests-", ignore_cleanup_errors=True)
 os.environ["XQR_BENCH_CACHE"] = _CACHE.name
 os.environ.pop("XQR_BENCH_CACHE_LIMIT", None)
+
+# how fast a machine is, and how lucky a seed, is no fault
+settings.register_profile("any machine", suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+settings.load_profile("any machine")
 
 DATA = os.environ.get("XQR_BENCH_DATA")
 needs_data = pytest.mark.skipif(not DATA, reason="needs the real data: set XQR_BENCH_DATA")

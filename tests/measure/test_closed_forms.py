@@ -8,7 +8,7 @@ from math import factorial, prod
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.special import comb
 
@@ -125,7 +125,7 @@ def test_bias_is_its_mean_over_orders(name: str, found: TiedList) -> None:
         assert value == pytest.approx(mean_over_orders(found, BIAS[name]), abs=1e-11)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=80, deadline=None)
 @given(found=tied_lists())
 def test_language_position_is_its_mean_over_orders(found: TiedList) -> None:
     own = any(gain > 0 and language == 0 for language, gain in found.items)
