@@ -22,6 +22,7 @@ from xqr_bench.board.submissions import one_line, submit, verify
 from xqr_bench.board.table import read_leaderboard
 from xqr_bench.core.errors import RecordError, XqrBenchError
 from xqr_bench.encode import EncoderOptions
+from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.record import Record, load_record, save_record
 
 LAB = Witness(by="the lab")
@@ -97,6 +98,37 @@ def test_another_encoder_is_not_the_same(placed: Path, tmp_path: Path) -> None:
     assert "not reproduced within the tolerance" in done.out
     assert "identity: kind was builtin, is python" in done.out
     assert not placed.with_name("mini.reproduced.json").exists()
+
+
+def test_several_records_of_one_encoder_are_encoded_once(tmp_path: Path) -> None:
+    code, calls = tmp_path / "counted.py", tmp_path / "texts"
+    code.write_text(
+        "class Counted:\n"
+        "    def encode(self, texts):\n"
+        f"        with open({str(calls)!r}, 'a') as file:\n"
+        "            file.write(f'{len(texts)} ')\n"
+        "        return [[1.0 + len(t), t.count('e'), t.count('a')] for t in texts]\n",
+        encoding="utf-8",
+    )
+    model = f"{code}:Counted"
+    paths = [
+        save_record(score(model, transform=change), tmp_path / name)
+        for name, change in (("plain", None), ("centred", TransformOptions("center")))
+    ]
+    calls.unlink()
+
+    def encoded() -> int:
+        counts = sum(map(int, calls.read_text().split()))
+        calls.unlink()
+        return counts
+
+    assert run("reproduce", str(paths[0]), "--model", model).code == 0
+    alone = encoded()
+    done = run("reproduce", *map(str, paths), "--model", model, "--by", "the lab")
+    assert done.code == 0, done.err
+    assert done.out.count("2,904 of 2,904 relevants have the same counts") == 2
+    assert alone <= encoded() < 1.5 * alone, "but for the few texts that tell whether it is the same encoder"
+    assert [path.with_name("mini.reproduced.json").exists() for path in paths] == [True, True]
 
 
 def test_a_wide_tolerance_attests_nothing(placed: Path) -> None:

@@ -35,7 +35,7 @@ from xqr_bench.core.errors import RecordError, UsageError
 from xqr_bench.core.files import refuse_unwritable
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import FloatArray, Ranks
-from xqr_bench.encode import EncoderOptions, load_encoder
+from xqr_bench.encode import EncoderOptions, VectorStore, load_encoder
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.encode.trust import options_from_file, refuse_code
 from xqr_bench.evaluation.baselines import baseline_of
@@ -86,6 +86,7 @@ def reproduce(
     options: EncoderOptions | None = None,
     again: Rerun | None = None,
     witness: Witness | None = None,
+    store: VectorStore | None = None,
     observe: Observer | None = None,
 ) -> Reproduced:
     """Run the encoder again with the arguments of the record, and compare the ranks.
@@ -100,6 +101,8 @@ def reproduce(
             the rest comes from the record.
         again: what the record alone does not say.
         witness: who attests it; default: nobody.
+        store: where vectors are kept and taken from, for several records of one encoder that are run again together:
+            a new one, or nothing was run; default: none.
         observe: as for `evaluate`.
 
     Raises:
@@ -120,7 +123,7 @@ def reproduce(
     spec = load_shipped(name, "the record") if asked.task is None else load_spec(asked.task)
     if spec.name != name:
         raise UsageError(f"the record is of the task {name}, not of {spec.name}", remedy=f"name the file of {name}")
-    with _ranker(record, argument, asked.model is not None, options or EncoderOptions(), transform) as ranker:
+    with _ranker(record, argument, asked.model is not None, options or EncoderOptions(), transform, store) as ranker:
         select = Selection(data_dir=asked.data_dir)
         (now,) = evaluate(ranker, [spec], select=select, metrics=record.task.metrics, observe=observe)
     differences = compare(record, now)
@@ -190,7 +193,12 @@ def _model(record: Record) -> str:
 
 @contextmanager
 def _ranker(
-    record: Record, model: str, chosen: bool, options: EncoderOptions, transform: TransformOptions | None
+    record: Record,
+    model: str,
+    chosen: bool,
+    options: EncoderOptions,
+    transform: TransformOptions | None,
+    store: VectorStore | None,
 ) -> Iterator[Ranker]:
     """What ranks again; an encoder is closed afterwards."""
     identity = record.model.identity
@@ -205,7 +213,7 @@ def _ranker(
                 remedy="name the encoder: --model MODEL",
             )
         zeros = any(texts.zero_queries or texts.zero_candidates for texts in record.diagnostics.values())
-        yield VectorRanker(encoder, transform, allow_zero_vectors=zeros)
+        yield VectorRanker(encoder, transform, allow_zero_vectors=zeros, store=store)
     finally:
         encoder.close()
 

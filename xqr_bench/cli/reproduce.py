@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -36,7 +38,7 @@ class Allowed:
 
 
 @click.command()
-@click.argument("record", type=click.Path())
+@click.argument("records", metavar="RECORD...", nargs=-1, required=True, type=click.Path())
 @takes(
     again=Rerun,
     witness=Witness,
@@ -49,9 +51,12 @@ class Allowed:
 )
 @click.option("--quiet", is_flag=True, help="Print nothing but the path of the attestation.")
 def reproduce(
-    record: str, again: Rerun, witness: Witness, allowed: Allowed, encoder: dict[str, Any], quiet: bool
+    records: tuple[str, ...], again: Rerun, witness: Witness, allowed: Allowed, encoder: dict[str, Any], quiet: bool
 ) -> None:
     """Run the encoder of RECORD again with the record's arguments, and compare the ranks with the stored ones.
+
+    Of several RECORDs each distinct text is encoded once by each encoder, in this run: what transforms change, and the
+    tasks of one encoder, need not be encoded again.
 
     Within the leaderboard's tolerance, and with --by NAME, an attestation is written beside the record:
     <task>.reproduced.json says who ran which encoder when, and covers the whole record by a digest. Exit code 0 when
@@ -63,6 +68,7 @@ def reproduce(
     from xqr_bench.board.attestation import MOVED_SHARE, SCORE_DIFFERENCE, Tolerance
     from xqr_bench.board.reproduce import reproduce as run_again
     from xqr_bench.cli.progress import RunProgress
+    from xqr_bench.encode import VectorStore
 
     tolerance = Tolerance(
         moved_share=MOVED_SHARE if allowed.rank_tolerance is None else allowed.rank_tolerance,
@@ -71,15 +77,30 @@ def reproduce(
     options = EncoderOptions(**encoder)
     if witness.by is None and not quiet:
         echo("the ranks are compared; --by NAME attests it too", err=True)
-    with RunProgress(quiet=quiet) as observe:
-        done = run_again(record, tolerance=tolerance, options=options, again=again, witness=witness, observe=observe)
-    if not quiet:
-        echo("\n".join(done.summary()))
-    if not done.within:
-        echo(f"{record}: {done.why_not}")
+    missed = 0
+    with tempfile.TemporaryDirectory(prefix="xqr-bench-") as folder:
+        for record in records:
+            if len(records) > 1 and not quiet:
+                echo(record)
+            with RunProgress(quiet=quiet) as observe:
+                done = run_again(
+                    record,
+                    tolerance=tolerance,
+                    options=options,
+                    again=again,
+                    witness=witness,
+                    store=VectorStore(Path(folder)),
+                    observe=observe,
+                )
+            if not quiet:
+                echo("\n".join(done.summary()))
+            if not done.within:
+                echo(f"{record}: {done.why_not}")
+                missed += 1
+            elif done.written is None:
+                echo(f"{done.why_not}: no attestation was written")
+            else:
+                signed = "unsigned" if witness.sign is None else "signed"
+                echo(str(done.written) if quiet else f"reproduced: {done.written} ({signed})")
+    if missed:
         raise SystemExit(1)
-    if done.written is None:
-        echo(f"{done.why_not}: no attestation was written")
-    else:
-        signed = "unsigned" if witness.sign is None else "signed"
-        echo(str(done.written) if quiet else f"reproduced: {done.written} ({signed})")
