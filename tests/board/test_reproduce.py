@@ -128,7 +128,7 @@ def test_several_records_of_one_encoder_are_encoded_once(tmp_path: Path) -> None
     assert done.code == 0, done.err
     assert done.out.count("2,904 of 2,904 relevants have the same counts") == 2
     assert alone <= encoded() < 1.5 * alone, "but for the few texts that tell whether it is the same encoder"
-    assert [path.with_name("mini.reproduced.json").exists() for path in paths] == [True, True]
+    assert [path.with_name(f"{path.name}.reproduced.json").exists() for path in paths] == [True, True]
 
 
 def test_a_wide_tolerance_attests_nothing(placed: Path) -> None:
