@@ -45,13 +45,42 @@ def test_the_order_of_the_metrics_is_no_part_of_a_request() -> None:
     assert "answers this" in words(ran(*small, "mrr,map").err)
 
 
-def test_code_that_may_read_other_files_is_told() -> None:
-    Path("enc.py").write_text(ENCODER.format(letter="a"))
+@pytest.mark.parametrize("keep", [True, False])
+def test_code_that_reads_a_changed_file_is_no_answer(keep: bool) -> None:
+    """Its source is the same, so its ranks tell; a `revision` says that it is the same without ranking."""
+    Path("enc.py").write_text(READER.format(keep=keep))
+    Path("letter.txt").write_text("e")
     small = ("evaluate", "enc.py:Model", "--languages", "de,en", "--limit", "4", "--no-relevance")
     ran(*small)
-    assert "of files that it reads only a `revision` of its own tells" in words(ran(*small).err)
+    before = contents(Path("results"))
+    again = ran(*small)
+    assert "no `revision`, so its ranks are compared" in words(again.err)
+    assert "answers this (--overwrite evaluates again)" in words(again.err)
+    assert contents(Path("results")) == before
+    Path("letter.txt").write_text("n")
+    for also in ((), ("--trec-run", "runs")):
+        done = run(*small, *also)
+        assert done.code == 1
+        assert "mini.json answers another request than this one" in words(done.err)
+        assert "digest of the ranks" in words(done.err)
+        assert contents(Path("results")) == before
+    ran(*small, "--overwrite")
+    assert contents(Path("results")) != before
+    Path("enc.py").write_text(READER.format(keep=keep) + "    revision = '2'\n")
+    ran(*small, "--overwrite")
+    assert "compared" not in words(ran(*small).err)
 
 
+READER = """
+from pathlib import Path
+import numpy as np
+
+class Model:
+    keep_vectors = {keep}
+    def encode(self, texts):
+        letter = Path("letter.txt").read_text()
+        return np.array([[len(text), text.count(letter) + 1.0] for text in texts])
+"""
 ENCODER = """
 import numpy as np
 

@@ -13,6 +13,7 @@ import torch
 from scipy.sparse import csr_matrix
 
 from tests.encode.toys import TOY, Returning
+from xqr_bench import evaluate
 from xqr_bench.core.errors import EncoderError
 from xqr_bench.encode import embed_tasks, load_encoder
 from xqr_bench.encode.checks import to_matrix
@@ -36,7 +37,7 @@ ROWS = [[1.0, 2.0], [3.0, 4.0]]
     ],
 )
 def test_arrays_tensors_and_lists_become_float32_rows(value: Any) -> None:
-    found = to_matrix(value, 2, "x")
+    found = to_matrix(value, 2, "x", pytest.fail)
     np.testing.assert_array_equal(found, ROWS)
     assert found.dtype == np.float32
     assert found.flags.c_contiguous
@@ -99,6 +100,28 @@ FIRST = r"the first of these 7 texts is the candidate en:0:0:1 of toy \('The tow
 def test_what_cannot_be_scored_is_refused(function: Callable[[list[str]], Any], message: str) -> None:
     with pytest.raises(EncoderError, match=message):
         embed_tasks(load_encoder(Returning(function)), [TOY])
+
+
+@pytest.mark.parametrize("offset", [0.0, 2.0])  # of each column, as real vectors have
+@pytest.mark.parametrize("columns", [64, 384])
+def test_packed_bits_are_refused_and_quantised_numbers_scored_with_a_warning(columns: int, offset: float) -> None:
+    from sentence_transformers.util import quantize_embeddings
+
+    generator = np.random.default_rng(columns)
+    vectors = generator.normal(offset * generator.normal(size=columns), size=(200, columns)).astype(np.float32)
+    packed = quantize_embeddings(vectors, "binary")
+    for bits in (packed, packed.tolist(), torch.tensor(packed).to(torch.int16) + 128):
+        with pytest.raises(EncoderError, match=r"spread evenly over the range of a byte(.|\n)*unpackbits"):
+            to_matrix(bits, 200, "x", pytest.fail)
+    numbers, told = quantize_embeddings(vectors, "int8"), list[str]()
+    np.testing.assert_array_equal(to_matrix(numbers, 200, "x", told.append), numbers)
+    assert told == ["its vectors are int8 and scored as numbers: if each holds eight packed bits, unpack them first"]
+    np.testing.assert_array_equal(to_matrix(packed.astype(np.float32), 200, "x", pytest.fail), packed)
+
+
+def test_the_record_of_int8_vectors_says_so() -> None:
+    record = evaluate(Returning(lambda texts: np.array([[len(text) % 99, 7] for text in texts], np.int8)), "mini")
+    assert "its vectors are int8 and scored as numbers" in " ".join(record.warnings)
 
 
 def test_queries_and_candidates_must_have_the_same_columns() -> None:

@@ -49,6 +49,7 @@ class Session:
         self._more = self._trec.trec_run is not None or getattr(asked, "save_index", None) is not None
         self.quiet = asked.quiet
         self._kept: list[str] = []
+        self._before: dict[Path, Result] = {}
         self.specs = asked.specs()
         if asked.no_relevance:
             self.specs = [spec.model_copy(update={"relevance": ()}) for spec in self.specs]
@@ -67,7 +68,8 @@ class Session:
 
         What is asked is checked before anything is encoded: languages and metrics, that no record of another request
         stands where one is to be written, and that one can be written there. Where a run or an index is asked for too,
-        or everything anew, nothing is answered by a record.
+        or everything anew, nothing is answered by a record. Nor is it for code without a `revision`, which may read
+        files that have changed: it ranks again, and the record answers if the ranks are the same.
 
         Raises:
             RecordError: there is a record of another request.
@@ -86,14 +88,18 @@ class Session:
             if not self._asked.overwrite and path.exists():
                 asked = Task(choose_metrics(spec, self._asked.metrics), self.select.load(spec))
                 record = answered(path, ranker, asked)
-                if record is not None and not self._more:
-                    self.say(f"{path} is there already and answers this (--overwrite evaluates again)")
-                    if record.model.identity.kind == "python" and record.model.identity.revision is None:
-                        self.say("  its source is the same; of files that it reads only a `revision` of its own tells")
+                if record is not None and ranker.identity.kind == "python" and ranker.identity.revision is None:
+                    self.say(f"{path} is there already; {ranker.name} has no `revision`, so its ranks are compared")
+                    self._before[path] = record
+                elif record is not None and not self._more:
+                    self._say_answered(path)
                     there.append(record)
                     continue
             todo.append(spec)
         return todo, there
+
+    def _say_answered(self, path: Path) -> None:
+        self.say(f"{path} is there already and answers this (--overwrite evaluates again)")
 
     def show_licences(self, specs: Sequence[TaskSpec]) -> None:
         """Tell the licence of what is about to be downloaded."""
@@ -166,10 +172,23 @@ class Session:
         return record_path(self._asked.output, record.model.name, record.task.name)
 
     def save(self, record: Result) -> None:
-        """Write a record and its ranks."""
+        """Write a record and its ranks, unless one of the same ranks is there.
+
+        Raises:
+            RecordError: the record that is there has other ranks, though the encoder's source is the same.
+        """
+        from xqr_bench.evaluation.evaluate import REPLACE, refuse_another
         from xqr_bench.record import save_record
 
-        self._kept.append(str(save_record(record, self._path(record))))
+        path = self._path(record)
+        before = self._before.get(path)
+        if before is not None:
+            was, now = (str(one.ranks_file.digest) for one in (before, record))
+            refuse_another(path, {"the digest of the ranks, of a source that is the same": (was, now)}, REPLACE)
+            if not self._more:
+                self._say_answered(path)
+                return
+        self._kept.append(str(save_record(record, path)))
         texts = record.provenance.texts
         if texts is not None and texts.from_store:
             self.say(f"{record.task.name}: {texts.from_store:,} of {texts.distinct:,} texts came from the store")

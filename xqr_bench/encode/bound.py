@@ -153,7 +153,7 @@ class BoundEncoder:
         Raises:
             EncoderError: it is no matrix of numbers with one row per text, or has too few columns.
         """
-        vectors = to_matrix(returned, rows, self.name)
+        vectors = to_matrix(returned, rows, self.name, self.warn)
         width = self.identity.truncate_dim
         if width is None or vectors.shape[1] == width:
             return vectors

@@ -89,6 +89,7 @@ def evaluate(
 
 
 _FOLLOWS = ("counts", "n_questions", "n_articles")  # from the files, the languages and the part
+REPLACE = "give --overwrite to replace it, or another --name or --output to keep both"
 _DONE_TO_VECTORS = ("transform", "index", "allow_zero_vectors")
 
 
@@ -108,12 +109,11 @@ def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
     """
     if not path.exists():
         return None
-    remedy = "give --overwrite to replace it, or another --name or --output to keep both"
     transform = ranker.transform if isinstance(ranker, VectorRanker) else None
     try:
         there = load_record(path, ranks=True)
     except RecordError as error:
-        raise RecordError(f"{path} exists and cannot be read as a record", found=str(error), remedy=remedy) from error
+        raise RecordError(f"{path} exists and cannot be read as a record", found=str(error), remedy=REPLACE) from error
     spec = task.spec
     if ranker.identity.kind == "run":  # which of the settings it has is known only once it is read
         spec = spec.model_copy(update={"settings": tuple(there.task.settings)})
@@ -134,7 +134,7 @@ def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
         "translated sentences": (bitext and bitext.digest, now_bitext),
         "version of xqr-bench": (there.provenance.code_version, __version__),
     }
-    refuse_another(path, pairs, remedy)
+    refuse_another(path, pairs, REPLACE)
     settle(there, path)
     return there
 
