@@ -79,24 +79,36 @@ def _digest(facts: dict[str, Any], columns: Mapping[str, NDArray[Any]]) -> str:
     return digest.hexdigest()
 
 
-def _write(facts: dict[str, Any], columns: Mapping[str, Any], path: Path, **packing: Any) -> None:
+def _write(facts: dict[str, Any], columns: Mapping[str, NDArray[Any]], path: Path, **packing: Any) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.table(columns).replace_schema_metadata({"xqr_bench": json.dumps(facts, sort_keys=True)})
+    table = pa.Table.from_arrays([_arrow(values) for values in columns.values()], names=list(columns))
+    table = table.replace_schema_metadata({"xqr_bench": json.dumps(facts, sort_keys=True)})
     with atomic_path(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", compression_level=9, **packing)
 
 
-def save_ranks(ranks: Ranks, path: Path) -> None:
-    """Write the ranks to `path` (Parquet, zstd), whole or not at all."""
+def _arrow(values: NDArray[Any]) -> Any:
+    """The column for pyarrow, texts as a dictionary; from its bytes, as pyarrow's own conversion imports pandas."""
     import pyarrow as pa
 
-    columns = {
-        name: pa.array(values, type=pa.string()).dictionary_encode() if values.dtype == object else values
-        for name, values in _canonical(ranks).items()
-    }
-    _write(_facts(ranks), columns, path)
+    if values.dtype != object:
+        kind = pa.int32() if values.dtype == np.int32 else pa.float64()
+        return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+    number = {text: place for place, text in enumerate(dict.fromkeys(values.tolist()))}
+    distinct = [text.encode() for text in number]
+    ends = np.cumsum([0, *map(len, distinct)], dtype=np.int32)
+    texts = pa.Array.from_buffers(
+        pa.string(), len(distinct), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(distinct))]
+    )
+    places = np.fromiter(map(number.__getitem__, values), dtype=np.int32, count=len(values))
+    return pa.DictionaryArray.from_arrays(_arrow(places), texts)
+
+
+def save_ranks(ranks: Ranks, path: Path) -> None:
+    """Write the ranks to `path` (Parquet, zstd), whole or not at all."""
+    _write(_facts(ranks), _canonical(ranks), path)
 
 
 def load_ranks(path: Path, rows: int | None = None) -> Ranks:

