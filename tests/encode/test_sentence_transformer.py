@@ -285,14 +285,52 @@ def test_an_adapter_without_peft(plain_model: Path, tmp_path: Path, monkeypatch:
         load_encoder(tmp_path, options())
 
 
-def test_an_adapter_as_peft_saves_it(plain_model: Path, tmp_path: Path) -> None:
+def save_adapter(base: Path, folder: Path) -> None:
+    """An adapter as peft saves it, that moves vectors."""
     peft = pytest.importorskip("peft")
     from transformers import AutoModel, AutoTokenizer
 
     config = peft.LoraConfig(task_type="FEATURE_EXTRACTION", r=2, target_modules=["query"], init_lora_weights=False)
-    peft.get_peft_model(AutoModel.from_pretrained(plain_model), config).save_pretrained(tmp_path)
-    AutoTokenizer.from_pretrained(plain_model).save_pretrained(tmp_path)
+    peft.get_peft_model(AutoModel.from_pretrained(base), config).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(base).save_pretrained(folder)
+
+
+def test_an_adapter_as_peft_saves_it(plain_model: Path, tmp_path: Path) -> None:
+    save_adapter(plain_model, tmp_path)
     bound, base = load_encoder(tmp_path, options()), load_encoder(plain_model, options())
     assert bound.identity.base == f"{plain_model.name}@{base.identity.digest}"
+    assert bound.warnings == [
+        f"neither the adapter {tmp_path.name} nor its base tiny-bert has modules.json: sentence-transformers took the "
+        "plain transformer with mean pooling, which it may not have been trained for"
+    ]
     found, plain = (embed_tasks(encoder, [TOY])["toy"].queries for encoder in (bound, base))
     assert not np.allclose(found, plain, atol=1e-6)
+
+
+def test_an_adapter_is_pooled_as_its_base(model: Path, tmp_path: Path) -> None:
+    """The same vectors as where the adapter's folder has a copy of the modules of its base."""
+    base, adapter, whole = (tmp_path / name for name in ("base", "adapter", "whole"))
+    shutil.copytree(model, base)
+    (pooling,) = base.glob("*_Pooling/config.json")
+    edit(pooling, lambda data: data.update(pooling_mode="cls"))
+    save_adapter(base, adapter)
+    shutil.copytree(adapter, whole)
+    for file in base.rglob("*.json"):
+        if file.parent != base or file.name in ("modules.json", *(f"{x}.json" for x in ST_CONFIGS)):
+            (whole / file.relative_to(base)).parent.mkdir(exist_ok=True)
+            shutil.copy(file, whole / file.relative_to(base))
+    bound = load_encoder(adapter, options())
+    assert (bound.identity.query_prompt, bound.similarity, bound.identity.max_length) == ("ask: ", "dot", 64)
+    assert bound.warnings == [
+        "adapter is an adapter without modules.json: pooling, prompts and limits are those of its base base"
+    ]
+    encoders = (bound, load_encoder(whole, options()), load_encoder(base, options()))
+    found, expected, plain = (embed_tasks(encoder, [TOY])["toy"].queries for encoder in encoders)
+    np.testing.assert_array_equal(found, expected)
+    assert not np.allclose(found, plain, atol=1e-6)
+    edit(whole / pooling.relative_to(base), lambda data: data.update(pooling_mode="mean"))
+    by_mean = embed_tasks(load_encoder(whole, options()), [TOY])["toy"].queries
+    assert not np.allclose(found, by_mean, atol=1e-6)
+
+
+ST_CONFIGS = ("sentence_bert_config", "config_sentence_transformers")

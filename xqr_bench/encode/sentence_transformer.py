@@ -23,10 +23,10 @@ from xqr_bench.encode.options import EncoderOptions, ModelIdentity, Role
 from xqr_bench.encode.python_object import declared_similarity
 from xqr_bench.encode.weights import (
     ADAPTER,
+    base_named_in,
     base_of,
     cache_folder,
     cached_commit,
-    cached_file,
     cached_folder,
     loaded_from,
 )
@@ -260,14 +260,8 @@ def load_folder(folder: Path, options: EncoderOptions) -> ModelEncoder:
         )
     model = load_model(str(folder), options, where=f"the folder {folder}")
     digest, base = loaded_from(folder)
-    return bind_model(
-        model,
-        options,
-        name=name_of_folder(folder),
-        digest=digest,
-        base=base,
-        warnings=[] if (folder / "modules.json").is_file() else [_plain_warning(folder.name, model)],
-    )
+    warnings = _notes_on_modules(str(folder), model, _found_by(options, None))
+    return bind_model(model, options, name=name_of_folder(folder), digest=digest, base=base, warnings=warnings)
 
 
 def load_from_hub(name: str, options: EncoderOptions, hint: str | None = None) -> ModelEncoder:
@@ -285,9 +279,7 @@ def load_from_hub(name: str, options: EncoderOptions, hint: str | None = None) -
     model = load_model(hub.name, options, where=f"the hub model {hub.name}", hub=hub)
     folder = cached_folder(hub.name, options.revision)
     commit = hub.commit if folder is None else folder.name
-    warnings = [hub.warning] if hub.warning else []
-    if cached_file(hub.name, commit, "modules.json") is None:
-        warnings.append(_plain_warning(hub.name, model))
+    warnings = [*filter(None, [hub.warning]), *_notes_on_modules(hub.name, model, _found_by(options, hub))]
     base = None if folder is None else base_of(folder)
     return bind_model(model, options, name=hub.name, revision=commit, base=base, warnings=warnings)
 
@@ -322,12 +314,12 @@ def load_model(name: str, options: EncoderOptions, *, where: str, hub: HubModel 
         device = None if "device_map" in options.model_kwargs else choose_device(options.device)
         from sentence_transformers import SentenceTransformer
 
-    found_by = {
-        "revision": options.revision,  # not the commit: the cache would then not know it by its name
-        "local_files_only": hub is None or hub.cached_only,
-        "cache_folder": cache_folder(),
-    }
+    adapter, found_by = name, _found_by(options, hub)
     _refuse_other_kinds(name, where, found_by)
+    base, has_modules = _base(name, found_by)
+    if has_modules:
+        name, found_by = str(base), {**found_by, "revision": None}
+        _refuse_other_kinds(name, f"the base of {where}", found_by)
     try:
         with library_bars_hidden():
             model = SentenceTransformer(
@@ -337,6 +329,8 @@ def load_model(name: str, options: EncoderOptions, *, where: str, hub: HubModel 
                 trust_remote_code=options.trust_remote_code,
                 model_kwargs=dict(options.model_kwargs),
             )
+            if has_modules:
+                model.load_adapter(_adapter_folder(adapter, options, found_by))
             if options.dtype is not None:
                 import torch
 
@@ -351,6 +345,45 @@ def load_model(name: str, options: EncoderOptions, *, where: str, hub: HubModel 
     if options.max_length is not None:
         _set_max_length(model, options.max_length)
     return model
+
+
+def _found_by(options: EncoderOptions, hub: HubModel | None) -> dict[str, Any]:
+    """How the library finds a model."""
+    return {
+        "revision": options.revision,  # not the commit: the cache would then not know it by its name
+        "local_files_only": hub is None or hub.cached_only,
+        "cache_folder": cache_folder(),
+    }
+
+
+def _base(name: str, found_by: Mapping[str, Any]) -> tuple[str | None, bool]:
+    """What an adapter without modules of its own is put on, and whether that has modules: its pooling, prompts, limits.
+
+    (None, False) for any other model.
+    """
+    from sentence_transformers.util import load_file_path
+
+    if load_file_path(name, "modules.json", **found_by) is not None:
+        return None, False
+    config = load_file_path(name, ADAPTER, **found_by)
+    base = None if config is None else base_named_in(Path(config))
+    if base is None:
+        return None, False
+    return base, load_file_path(base, "modules.json", **{**found_by, "revision": None}) is not None
+
+
+def _adapter_folder(name: str, options: EncoderOptions, found_by: Mapping[str, Any]) -> str:
+    if Path(name).is_dir():
+        return name
+    from huggingface_hub import snapshot_download
+
+    return snapshot_download(
+        name,
+        revision=options.revision,
+        cache_dir=found_by["cache_folder"],
+        local_files_only=found_by["local_files_only"],
+        allow_patterns=["adapter_*"],
+    )
 
 
 def _remedy(problem: str) -> str:
@@ -423,13 +456,23 @@ def _set_max_length(model: Any, length: int | None) -> None:
         model.max_seq_length = length
 
 
-def _plain_warning(name: str, model: Any) -> str:
+def _notes_on_modules(name: str, model: Any, found_by: Mapping[str, Any]) -> list[str]:
+    """What a reader should know of a model that does not say how its vectors are pooled."""
+    from sentence_transformers.util import load_file_path
+
+    if load_file_path(name, "modules.json", **found_by) is not None:
+        return []
+    base, has_modules = _base(name, found_by)
+    what, on = (Path(one).name if Path(one).is_dir() else one for one in (name, base or ""))
+    if has_modules:
+        return [f"{what} is an adapter without modules.json: pooling, prompts and limits are those of its base {on}"]
     pooling: Any = next((module for module in model if type(module).__name__ == "Pooling"), None)
     mode = f" with {pooling.pooling_mode} pooling" if hasattr(pooling, "pooling_mode") else ""
-    return (
-        f"{name} has no modules.json: sentence-transformers took the plain transformer{mode}, which it may not "
-        "have been trained for"
-    )
+    lacking = f"{what} has no" if base is None else f"neither the adapter {what} nor its base {on} has"
+    return [
+        f"{lacking} modules.json: sentence-transformers took the plain transformer{mode}, which it may not have been "
+        "trained for"
+    ]
 
 
 MOST_REMEMBERED = 200_000

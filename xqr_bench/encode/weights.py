@@ -109,13 +109,19 @@ def base_of(folder: Path) -> str | None:
     """
     bases = set()
     for name, path in _files(folder):
-        config = _read(path) if name.rpartition("/")[2] == ADAPTER else None
-        base = config.get("base_model_name_or_path") if isinstance(config, dict) else None
-        if isinstance(base, str) and Path(base).is_dir():
+        base = base_named_in(path) if name.rpartition("/")[2] == ADAPTER else None
+        if base is not None and Path(base).is_dir():
             bases.add(f"{Path(base).resolve().name}@{digest_of_folder(Path(base))}")
-        elif isinstance(base, str):
+        elif base is not None:
             bases.add(f"{base}@{cached_commit(base, None) or 'unknown'}")
     return ", ".join(sorted(bases)) or None
+
+
+def base_named_in(path: Path) -> str | None:
+    """The folder or hub name in an adapter's configuration; None: it names none."""
+    config = _read(path)
+    base = config.get("base_model_name_or_path") if isinstance(config, dict) else None
+    return base if isinstance(base, str) else None
 
 
 def _read(path: Path) -> Any:
