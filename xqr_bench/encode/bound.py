@@ -148,12 +148,19 @@ class BoundEncoder:
         return similarity
 
     def matrix(self, returned: Any, rows: int) -> Vectors:
-        """What an encoder returned as float32 `[rows, d]`, C-contiguous, cut to `truncate_dim` columns.
+        """What an encoder returned as float32 `[rows, d]`, C-contiguous, with all its columns.
 
         Raises:
-            EncoderError: it is no matrix of numbers with one row per text, or has too few columns.
+            EncoderError: it is no matrix of numbers with one row per text.
         """
-        vectors = to_matrix(returned, rows, self.name, self.warn)
+        return to_matrix(returned, rows, self.name, self.warn)
+
+    def cut(self, vectors: Vectors) -> Vectors:
+        """The first `truncate_dim` columns of vectors of this encoder, C-contiguous; all where it is not given.
+
+        Raises:
+            EncoderError: there are too few columns.
+        """
         width = self.identity.truncate_dim
         if width is None or vectors.shape[1] == width:
             return vectors
@@ -230,12 +237,12 @@ class TextEncoder(BoundEncoder, ABC):
         """What the encoder itself returns for these texts, one row per text, unchecked; whatever it raises passes."""
 
     def encode_queries(self, texts: list[str]) -> Vectors:
-        """Vectors of texts as queries, float32 `[len(texts), d]`; raises as `call` and `matrix` do."""
-        return self.matrix(self.call("query", texts), len(texts))
+        """Vectors of texts as queries, float32 `[len(texts), d]`; raises as `call`, `matrix` and `cut` do."""
+        return self.cut(self.matrix(self.call("query", texts), len(texts)))
 
     def encode_candidates(self, texts: list[str]) -> Vectors:
-        """Vectors of texts as candidates, float32 `[len(texts), d]`; raises as `call` and `matrix` do."""
-        return self.matrix(self.call("candidate", texts), len(texts))
+        """Vectors of texts as candidates, float32 `[len(texts), d]`; raises as `call`, `matrix` and `cut` do."""
+        return self.cut(self.matrix(self.call("candidate", texts), len(texts)))
 
     def truncated(self, role: Role, texts: list[str]) -> Sequence[bool] | None:
         """One bool per text, True where it is cut off; None: unknown, or `measure` and `max_length` tell."""

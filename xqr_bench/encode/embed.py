@@ -153,7 +153,9 @@ class Batches:
                 yield batch, vectors
 
     def vectors(self, batch: IntArray, done: int = 0) -> Vectors:
-        """Encode a batch, float32 `[rows, d]`, checked; halved when memory runs out. Threads may call it together.
+        """Encode a batch, float32 `[rows, d]` with all columns, checked; halved when memory runs out.
+
+        Threads may call it together.
 
         Args:
             batch: indices of texts of the group.
@@ -189,7 +191,8 @@ class Batches:
         return vectors
 
     def check(self, batch: IntArray, vectors: Vectors) -> None:
-        """Check vectors of these texts, wherever they come from."""
+        """Check vectors of these texts, wherever they come from, as far as they are scored."""
+        vectors = self.encoder.cut(vectors)
         self.encoder.check_dimensions(vectors.shape[1], lambda: self.group.name(int(batch[0])))
         name = self.encoder.name
         check_values(vectors, name, lambda row: self.group.name(int(batch[row])), allow_zero=self._allow_zero)
@@ -252,7 +255,10 @@ TOLERANCE = 1e-4
 
 
 class Stored:
-    """Takes vectors of a group from an encoder's shelf of the store where they are there, and keeps the others."""
+    """Takes vectors of a group from an encoder's shelf of the store where they are there, and keeps the others.
+
+    They are kept with all their columns, whatever `truncate_dim` is.
+    """
 
     def __init__(self, batches: Batches, shelf: Shelf, store: VectorStore) -> None:
         self._batches = batches
@@ -401,7 +407,8 @@ class Encoded:
                 for batches, source in self._sources(groups, shelves):
                     group = batches.group
                     with closing(source.everything()) as parts:
-                        for texts, vectors in parts:
+                        for texts, whole in parts:
+                            vectors = self._encoder.cut(whole)
                             for place in group.destinations:
                                 place.put(texts, vectors)
                             if not group.stored[texts[0]]:

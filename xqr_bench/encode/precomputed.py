@@ -89,7 +89,7 @@ class Precomputed(BoundEncoder):
                 task.name,
             )
         rows = np.array([row_of[id_] for id_ in wanted], dtype=np.int64)
-        return self.matrix(stored[rows], len(rows))
+        return self.cut(self.matrix(stored[rows], len(rows)))
 
     def _read_vectors(self, path: Path, task: TaskData) -> NDArray[Any]:
         self._require(path, task)

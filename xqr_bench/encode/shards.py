@@ -46,8 +46,9 @@ def reason_not_kept(encoder: TextEncoder) -> str | None:
 def encoder_key(encoder: TextEncoder, role: Role) -> dict[str, Any]:
     """What decides the vectors of a text in a role, ready for JSON.
 
-    Not in it: what only names the encoder, how vectors are compared, and the candidate context, which is part of the
-    text. The versions of the libraries and the kind of device are: they decide the last bits.
+    Not in it: what only names the encoder, how vectors are compared, how many columns are scored (all are kept), and
+    the candidate context, which is part of the text. The versions of the libraries and the kind of device are: they
+    decide the last bits.
     """
     identity = encoder.identity
     weights_known = identity.kind == "sentence-transformers" and identity.digest is not None
@@ -62,7 +63,7 @@ def encoder_key(encoder: TextEncoder, role: Role) -> dict[str, Any]:
         "prompt": encoder.prompt(role) or None,
         "max_length": identity.max_length,
         "dtype": identity.dtype,
-        "truncate_dim": identity.truncate_dim,
+        "truncate_dim": None,  # of every key now; what older versions kept with all columns stays in use
         "model_kwargs": identity.model_kwargs,
         "remote_code": identity.remote_code,
         "device": None if encoder.device is None else encoder.device.partition(":")[0],

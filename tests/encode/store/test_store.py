@@ -22,7 +22,7 @@ from tests.encode.store.conftest import (
 )
 from tests.kit import Seen, edit, make_task
 from xqr_bench.core.errors import EncoderError
-from xqr_bench.encode import EncoderOptions, VectorStore, embed_tasks, load_encoder
+from xqr_bench.encode import BoundEncoder, EncoderOptions, VectorStore, embed_tasks, load_encoder
 from xqr_bench.encode.store import trim, verify
 
 Log = Callable[[], list[list[str]]]
@@ -53,6 +53,21 @@ def test_other_tasks_share_texts_and_encode_only_their_own(store: VectorStore, l
     equal_but_for_batches(found.candidates, embed(None, task_of(20, 60)).candidates)
     both = embed_tasks(bound(), [task_of(0, 30), task_of(20, 60, "other")], store=store)
     assert (both["toy"].stored_texts, both["other"].stored_texts) == (30, 40)
+
+
+@pytest.mark.parametrize(("first", "then"), [(None, 2), (2, None)])
+def test_fewer_columns_encode_nothing_again(store: VectorStore, log: Log, first: int | None, then: int | None) -> None:
+    def cut(width: int | None) -> BoundEncoder:
+        return load_encoder(f"{SENSITIVE}:Sensitive", EncoderOptions(batch_size=4, truncate_dim=width))
+
+    embed(store, task_of(0, 50), cut(first))
+    log()
+    found = embed(store, task_of(0, 50), cut(then))
+    assert sum(map(len, log())) == 8
+    whole = embed(None, task_of(0, 50), cut(None))
+    assert found.stored_texts == 50
+    np.testing.assert_array_equal(found.candidates, whole.candidates[:, :then])
+    assert found.dimensions == (then or whole.dimensions) > (first or 0)
 
 
 def test_queries_and_candidates_are_kept_apart_when_they_are_encoded_apart(store: VectorStore, log: Log) -> None:
