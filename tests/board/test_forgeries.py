@@ -206,6 +206,9 @@ INDEX = {
     "build_seconds": 0.0,
     "search_seconds": 0.0,
 }
+HUB = put(
+    "model", {"name": "lab/x", "identity": {"kind": "sentence-transformers", "name": "lab/x", "revision": "1" * 40}}
+)
 AS_RUN = both(
     put("model", {"name": "lab/run", "identity": {"kind": "run", "name": "run", "similarity": "none"}}),
     put("diagnostics", {}),
@@ -363,6 +366,9 @@ STATED: dict[str, tuple[Forgery, str]] = {
         lambda path: edit(path, lambda data: data["ranks_file"].update(digest=data["ranks_file"]["digest"].upper())),
         "digest|not those",
     ),
+    "no settings": (both(put("task/settings", []), put("scores", {}), put("relevance", {})), "settings"),
+    "a setting that there is not": (put("task/settings/0", "polylingual"), "settings"),
+    "no metrics": (put("task/metrics", []), "metrics"),
     "an older version": (put("schema_version", 0), "schema_version|not a record"),
     "version as truth": (put("schema_version", True), "schema_version"),
 }
@@ -439,6 +445,17 @@ DECLARED: dict[str, tuple[Forgery, str]] = {
     "created: no such day": (put("provenance/created", "2026-02-30T00:00:00+00:00"), "created"),
     "created: in a thousand years": (put("provenance/created", "2999-01-01T00:00:00+00:00"), "future"),
     "created: before there was a computer": (put("provenance/created", "0001-01-01T00:00:00+00:00"), "created"),
+    "created: before there was the package": (put("provenance/created", "2000-01-01T00:00:00Z"), "before there was"),
+    "python of the future": (put("provenance/python", "99.0"), "Python 99.0"),
+    "python of the past": (put("provenance/python", "2.7"), "Python 2.7"),
+    "packages as text": (put("provenance/packages/numpy", "2.4 (signed with the key RWQ)"), "packages"),
+    "arguments: another model": (put("provenance/arguments/model", "evil/other"), "another model than it names"),
+    "arguments: another hub model": (
+        both(HUB, put("provenance/arguments/model", "evil/other")), "another model than it names"),
+    "arguments: an option as the model": (
+        both(HUB, put("provenance/arguments/model", "--trust-remote-code")), "an option as its model"),
+    "identity: an option as the model": (
+        both(HUB, put("model/identity/name", "--trust-remote-code")), "an option as its model"),
     "version of the future": (put("provenance/code_version", "99.0"), "update|newer|version"),
     "version: garbage": (put("provenance/code_version", "<b>1</b>"), "code_version"),
     "commit: garbage": (put("provenance/commit", "HEAD"), "commit"),
@@ -548,7 +565,10 @@ def test_a_forgery_is_refused(name: str, saved: Path, board: Path) -> None:
     assert not board.exists()
 
 
-RECOMPUTED = ("interval of W, other method", "interval missing", "recall", "contradicting", "n_queries", "task counts")
+RECOMPUTED = (
+    "interval of W, other method", "interval missing", "recall", "contradicting", "n_queries", "task counts",
+    "no settings", "a setting that there is not", "no metrics",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", RECOMPUTED)

@@ -50,6 +50,7 @@ def test_no_local_path_is_published(saved: Path, board: Path) -> None:
         "name": "org/name",
     }
     edit(saved, lambda data: data["provenance"].update(arguments=arguments))
+    edit(saved, lambda data: data["model"]["identity"].update(kind="precomputed", name="mine"))
     edit(saved, lambda data: data["provenance"]["settings"].update(data_dir="/mnt/data"))
     edit(
         saved,
@@ -214,8 +215,10 @@ def test_versions_have_folders_of_their_own(record: Record, tmp_path: Path, boar
         ("CON", "a device's on Windows"),
         ("nul.txt", "a device's on Windows"),
         ("COM\N{SUPERSCRIPT ONE}", "a device's on Windows"),
-        ("Published", "kept for figures of other kinds"),
-        ("studies", "kept for figures of other kinds"),
+        ("Published", "kept for what else stands"),
+        ("README.md", "kept for what else stands"),
+        ("Schema.JSON", "kept for what else stands"),
+        ("studies", "kept for what else stands"),
     ],
 )
 def test_names_that_are_refused(saved: Path, board: Path, name: str, message: str) -> None:

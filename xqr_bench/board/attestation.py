@@ -5,9 +5,10 @@ from __future__ import annotations
 import getpass
 import hashlib
 import json
+import re
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -19,7 +20,7 @@ from xqr_bench.core.names import looks, unseen
 from xqr_bench.core.printable import shown_line
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.record import Record
-from xqr_bench.record.model import Commit, Digest, Version
+from xqr_bench.record.model import Commit, Digest, Packages, Version
 
 if TYPE_CHECKING:
     import minisign
@@ -84,8 +85,10 @@ class Attestation(_Part):
     commit: Commit | None = None
     dirty: bool | None = None
     python: Version
-    packages: dict[str, str]
-    hardware: dict[str, Any]
+    packages: Packages
+    hardware: dict[
+        Annotated[str, Field(pattern="^[a-z_]{1,40}$")], Annotated[str, Field(max_length=MAX_NAME)] | float | None
+    ]
     key: str | None = Field(
         default=None, description="minisign public key of the signature beside the file; absent: unsigned"
     )
@@ -149,6 +152,8 @@ def load_attestation(path: Path, record: Record) -> Attestation:
         what = f"made from {WITHOUT_ENCODER[kind]}" if kind in WITHOUT_ENCODER else "of a sweep, which keeps no models"
         raise RecordError(f"{path} attests a record that cannot be reproduced", found=f"it is {what}", remedy=remedy)
     check_named(made.by, str(path))
+    if marked := [text for text in made.hardware.values() if isinstance(text, str) and _unfit(text)]:
+        raise RecordError(f"{path} describes no machine", found=repr(marked[0]), remedy=remedy)
     if made.identity != record.model.identity:
         raise RecordError(
             f"{path} is of another encoder than the record's",
@@ -203,13 +208,26 @@ def check_named(by: str, where: str) -> None:
         raise RecordError(
             f"{where} names nobody who ran the encoder", found=repr(by[:40]), remedy="name yourself: --by NAME"
         )
-    together = looks("".join(by.split()))
-    if any(mark in look for word in ("(signed", "(unsigned") for mark, look in zip(looks(word), together, strict=True)):
+    if _says_signed(by):
         raise RecordError(
             f"the name in {where} says whether it is signed, which its signature says",
             found=repr(by),
             remedy="give the name alone: --by NAME; a key signs with --sign KEY",
         )
+
+
+_SIGNED = re.compile(r"(?<![^\W_])(un)?signed(?![^\W_])")
+_SIGNED_APART = re.compile(r"[^\w](un)?signed")
+
+
+def _says_signed(text: str) -> bool:
+    """Whether a reader may take the text for our word that it is signed or not: as a word, or behind any bracket."""
+    apart = any(map(_SIGNED_APART.search, looks("".join(text.split()))))
+    return apart or any(map(_SIGNED.search, looks(text)))
+
+
+def _unfit(text: str) -> bool:
+    return any(map(unseen, text)) or _says_signed(text)
 
 
 def identity_differences(there: ModelIdentity, here: ModelIdentity) -> list[str]:

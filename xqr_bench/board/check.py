@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -26,7 +25,7 @@ from xqr_bench.core.errors import DataError, RecordError, UnknownNameError, XqrB
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import LENIENT, MAIN_METRIC, PARAGRAPH, IntArray, Ranks, TaskData
-from xqr_bench.encode import load_encoder, vector_store
+from xqr_bench.encode import ModelIdentity, load_encoder, vector_store
 from xqr_bench.encode.registry import ENCODERS
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.encode.trust import is_code, risky_arguments
@@ -189,6 +188,9 @@ def facts_text() -> str:
 
 MAX_METRICS = 64
 _OWN_LISTS = ("run", "baseline")
+FIRST_DAY = "2026-11-22"
+"""Of this package: no record is older."""
+OLDEST_PYTHON = (3, 11)
 _RANDOM_MEAN = 0.1
 """How far the mean place of the relevants, 0 first .. 1 last, may be from 0.5 in a random ranking."""
 _WHOLE = "evaluate on the whole task, unchanged"
@@ -231,31 +233,11 @@ def check_submission(path: Path, *, observe: Observer | None = None, again: bool
     check_file(file_beside(path, record.ranks_file), max_ranks(spec.name))
     rows, expected = record.ranks_file.n_relevants, facts.n_relevants
     _require(rows == expected, f"{path} does not hold all ranks of {spec.name}", f"{rows:,} instead of {expected:,}")
-    result = load_with_ranks(path)
+    result = load_record(path, ranks=True)
     _check_ranks(result, facts)
     _check_relevance_files(path, result, facts.relevance)
     _prove(result, observe, again=again)
     return result
-
-
-def load_with_ranks(path: Path) -> Result:
-    """Read a record and its ranks, whatever the ranks file holds.
-
-    Raises:
-        RecordError: they do not fit together.
-    """
-    with _reading(f"the ranks file of {path}"):
-        return load_record(path, ranks=True)
-
-
-@contextmanager
-def _reading(file: str) -> Iterator[None]:
-    """Whatever goes wrong with a file of somebody else's is a RecordError."""
-    try:
-        yield
-    except (LookupError, TypeError, ValueError, ArithmeticError) as error:
-        fault = f"{type(error).__name__}: {error}"
-        raise RecordError(f"{file} is not as xqr-bench writes it", found=fault, remedy=_AS_MADE) from error
 
 
 def _check_task(record: Record, spec: TaskSpec, facts: DataFacts) -> None:
@@ -444,8 +426,16 @@ def _check_bound(record: Result) -> None:
 
 
 def _check_provenance(record: Record) -> None:
-    """The record was made before now, and by no later version of this code."""
+    """The record was made since there is this package, before now, by no later version, under a Python that runs it."""
     made = record.provenance
+    python = tuple(map(int, re.findall(r"\d+", made.python)[:2]))
+    _require(OLDEST_PYTHON <= python < (4,), f"xqr-bench does not run under Python {made.python}", remedy=_AS_MADE)
+    _require(
+        made.created[:10] >= FIRST_DAY,
+        "the record was made before there was xqr-bench",
+        made.created,
+        "evaluate again, with the clock set right",
+    )
     _require(
         datetime.fromisoformat(made.created) <= datetime.now(UTC) + timedelta(days=1),
         "the record was made in the future",
@@ -488,9 +478,29 @@ def _check_arguments(record: Record) -> None:
         ", ".join(sorted(risky)),
         "evaluate without these --model-kwargs; a submission may have dtype and attn_implementation",
     )
-    model = str(arguments.get("model") or identity.name)
+    given = arguments.get("model")
+    model = str(given or identity.name)
+    _require(not model.startswith("-"), "the record names an option as its model", model, "submit what evaluate wrote")
+    _require(
+        given is None or _is_named(identity, model),
+        "the record was made with another model than it names",
+        f"asked for: {model:.80}; evaluated: {identity.kind} {identity.name:.80}",
+        _AS_MADE,
+    )
     code = identity.kind != "python" and is_code(model)
     _require(not code, f"the record names Python code as an encoder of the kind {identity.kind}", model, _AS_MADE)
+
+
+def _is_named(identity: ModelIdentity, model: str) -> bool:
+    """Whether a MODEL string can stand for an encoder of this identity; folders and code have many paths."""
+    last = model.split()[-1] if identity.kind == "baseline" and model.strip() else model
+    if identity.kind in ("baseline", "builtin", "plugin"):
+        return last.partition(":")[0] == identity.name
+    if identity.kind in ("precomputed", "run"):
+        return model.startswith(f"{identity.kind}:")
+    if identity.kind == "sentence-transformers" and identity.revision and identity.digest is None:
+        return f"/{identity.name}".casefold().endswith(f"/{model}".casefold())  # the hub adds the organisation
+    return True
 
 
 def _check_ranks(record: Result, facts: DataFacts) -> None:
@@ -540,8 +550,7 @@ def _check_relevance_files(path: Path, record: Result, rules: dict[str, RuleFact
             f"{rows:,} rows instead of {expected:,}",
             _AS_MADE,
         )
-        with _reading(str(file)):
-            variant = record.ranks_under(name)
+        variant = record.ranks_under(name)
         counts = (
             np.asarray(variant.removed).tolist()
             if name == LENIENT

@@ -117,8 +117,8 @@ def check_name(name: str, remedy: str = "evaluate again with --name NAME or --na
         )
     if is_device(name):
         raise RecordError(f"the model's name {name!r} is a device's on Windows", remedy=remedy)
-    if folder_name(name).casefold() in KEPT:
-        raise RecordError(f"the name {name!r} is kept for figures of other kinds", remedy=remedy)
+    if folder_name(name).casefold() in map(str.casefold, (*KEPT, *FURNITURE)):
+        raise RecordError(f"the name {name!r} is kept for what else stands in the leaderboard folder", remedy=remedy)
 
 
 def version_of(record: Record) -> str:

@@ -28,7 +28,6 @@ from xqr_bench.board.attestation import (
     secret_key,
     write_attestation,
 )
-from xqr_bench.board.check import load_with_ranks
 from xqr_bench.board.files import MAX_RECORD, attestation_path, check_file, max_ranks, read_json
 from xqr_bench.board.row import study_command
 from xqr_bench.core.errors import RecordError, UsageError
@@ -162,7 +161,7 @@ def _load(path: Path) -> Result:
     read_json(path, MAX_RECORD)
     record = load_record(path)
     check_file(file_beside(path, record.ranks_file), max_ranks(record.task.name))
-    record = load_with_ranks(path)
+    record = load_record(path, ranks=True)
     refuse_unrepeatable(record)
     return record
 

@@ -33,7 +33,7 @@ from xqr_bench.board.model import (
 )
 from xqr_bench.board.submissions import attestation_of
 from xqr_bench.core.options import flag
-from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, Ranks
+from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS, Ranks
 from xqr_bench.measure.certainty import MACRO, SEED, figures_of
 from xqr_bench.measure.linear import ALPHA
 from xqr_bench.measure.metrics import parse_metric
@@ -150,7 +150,7 @@ def kind_of(record: Record) -> Kind:
 
 def protocol_of(record: Record) -> Protocol:
     """How the figures were made, and its name: what departs from the standard."""
-    identity = record.model.identity
+    identity, settings = record.model.identity, record.task.settings
     approximate = record.index is not None and record.index.recall_against_exact is not None
     index = record.index.type if record.index is not None and approximate else None
     transform = None if record.transform is None else record.transform.label
@@ -159,7 +159,7 @@ def protocol_of(record: Record) -> Protocol:
         *([f"transform {transform}"] if transform is not None else []),
         *([f"index {index}"] if index is not None else []),
         *([f"cut at {record.ranks_file.depth}"] if record.ranks_file.depth is not None else []),
-        *(["some settings only"] if len(record.task.settings) < 3 else []),
+        *([f"{' and '.join(settings)} only"] if len(settings) < len(SETTINGS) else []),
     ]
     return Protocol(
         name=", ".join(departures) or "standard",
@@ -167,7 +167,7 @@ def protocol_of(record: Record) -> Protocol:
         transform=transform,
         index=index,
         depth=record.ranks_file.depth,
-        settings=record.task.settings,
+        settings=list(settings),
         partial=bool(record.task.partial),
     )
 

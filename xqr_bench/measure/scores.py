@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 from scipy import special
 
+from xqr_bench.core.fields import OneLine
 from xqr_bench.core.types import CROSS_LINGUAL, MULTILINGUAL, SETTINGS, FloatArray, Ranks
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.metrics.per_query import PerQuery, per_query, setting_views
@@ -89,7 +90,7 @@ class Figure(BaseModel, frozen=True, extra="forbid"):
     )
     n: int = Field(description="number of values behind the figure")
     n_undefined: int = Field(default=0, description="values that cannot be computed, left out and counted")
-    undefined_reason: str | None = None
+    undefined_reason: OneLine | None = None
     absent: tuple[str, ...] | None = Field(
         default=None,
         description="language pairs (or languages) that a mean leaves out, as no question is there; null: none",
@@ -142,7 +143,7 @@ class Group(BaseModel, frozen=True, extra="forbid"):
 
     languages: tuple[str, ...]
     missing: tuple[str, ...] = Field(default=(), description="members of the group that the task lacks")
-    undefined_reason: str | None = None
+    undefined_reason: OneLine | None = None
 
 
 class CellValues:

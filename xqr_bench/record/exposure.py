@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationErr
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import UnknownNameError, UsageError
+from xqr_bench.core.fields import OneLine
 
 # How much of a task an encoder may have seen before: the levels, and what a record says of it.
 
@@ -186,8 +187,8 @@ class Exposure(BaseModel):
 
     level: Level = UNKNOWN
     declared_by: DeclaredBy = "nobody"
-    note: str | None = Field(default=None, description="in words, such as the data sets in question")
-    sources: list[str] = Field(default_factory=list, description="where that can be read: a model card, a paper")
+    note: OneLine | None = Field(default=None, description="in words, such as the data sets in question")
+    sources: list[OneLine] = Field(default_factory=list, description="where that can be read: a model card, a paper")
     languages: dict[str, str] | None = Field(
         default=None,
         description="language -> trained, aligned only or untouched, by the last training, where its record is known",

@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from xqr_bench.core.errors import RecordError
-from xqr_bench.core.printable import REPLACEMENT
+from xqr_bench.core.fields import OneLine
 from xqr_bench.core.types import STRICT
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.encode.transform import TransformFacts
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     import pandas
 
 SCHEMA_VERSION = 1
-
-
-OneLine = Annotated[str, AfterValidator(lambda text: text.replace("\n", REPLACEMENT))]
-"""A name: it stands in the lines of reports, where a line of its own would look like one of ours."""
 
 
 class _Part(BaseModel):
@@ -52,9 +48,14 @@ def _moment(text: str) -> str:
 
 
 Names = Annotated[list[str], AfterValidator(_distinct)]
+Setting = Annotated[str, Field(pattern=r"^(monolingual|cross-lingual|multilingual)$")]
 Rule = Annotated[str, Field(pattern=r"^(lenient|paragraph)$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Version = Annotated[str, Field(pattern=r"^\d+(\.\d+)+[0-9A-Za-z.+-]*$", max_length=64)]
+Packages = dict[
+    Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]*$", max_length=100)],
+    Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.!+_-]*$", max_length=64)],
+]
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 Moment = Annotated[
     str, Field(pattern=r"^2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(\+00:00|Z)$"), AfterValidator(_moment)
@@ -74,8 +75,8 @@ class TaskInfo(_Part):
     name: OneLine
     title: OneLine
     languages: Names
-    settings: Names
-    metrics: Names
+    settings: Annotated[list[Setting], AfterValidator(_distinct)] = Field(min_length=1)
+    metrics: Names = Field(min_length=1)
     groups: dict[str, Group]
     counts: dict[str, LanguageCounts] = Field(description="language -> queries and candidates")
     n_questions: NonNegativeInt
@@ -170,7 +171,7 @@ class RelevanceInfo(_Part):
         default_factory=dict, description="setting -> scores, without those of single language pairs"
     )
     ranks_file: RanksInfo | None = Field(default=None, description="what the ranks under this rule add to the strict")
-    undefined_reason: str | None = None
+    undefined_reason: OneLine | None = None
 
     @model_validator(mode="after")
     def _scores_or_a_reason(self) -> Self:
@@ -204,7 +205,7 @@ class Provenance(_Part):
     commit: Commit | None = Field(default=None, description="git commit of the code, where it runs from a checkout")
     dirty: bool | None = Field(default=None, description="whether that checkout had uncommitted changes")
     python: Version
-    packages: dict[str, str]
+    packages: Packages
     hardware: dict[str, Any]
     arguments: dict[str, Any] = Field(description="arguments as given")
     settings: dict[str, Any] = Field(description="arguments with their defaults")
@@ -225,7 +226,7 @@ class Record(_Part):
         default_factory=dict, description="rule of relevance beside the strict one (lenient, paragraph) -> scores"
     )
     diagnostics: dict[str, LanguageDiagnostics] = Field(default_factory=dict, description="by language")
-    warnings: list[str] = Field(default_factory=list)
+    warnings: list[OneLine] = Field(default_factory=list)
     ranks_file: RanksInfo
     provenance: Provenance
     training: dict[str, Any] | None = Field(default=None, description="how the encoder was trained, if known")

@@ -8,6 +8,7 @@ from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import MULTILINGUAL, SETTINGS, STRICT
 from xqr_bench.encode.options import DEFAULT_TEMPLATE
 from xqr_bench.measure.metrics import parse_metric
@@ -81,7 +82,7 @@ def results(records: Sequence[Record], width: int = WIDTH) -> Group:
     for record in records:
         lines = [line for line in coverage(record) if line not in record.warnings]
         parts += [Text(f"{record.task.name}: {line}\n", style="dim") for line in lines]
-    parts += [Text(f"! {line}", style="yellow") for line in _warnings(records)]
+    parts += [Text(f"! {shown_line(line)}", style="yellow") for line in _warnings(records)]
     return Group(*parts)
 
 
