@@ -10,6 +10,7 @@ from tests.measure.lists import TiedList, ranks_of
 from xqr_bench.core.types import MULTILINGUAL
 from xqr_bench.measure.metrics import multilingual_lists, parse_metric
 from xqr_bench.measure.metrics.per_query import per_query, setting_views
+from xqr_bench.measure.tukey import order_test
 
 
 def lists_of(places: np.ndarray) -> list[TiedList]:
@@ -82,3 +83,24 @@ def test_absent_with_a_reason() -> None:
 
 def test_all_tied_is_undefined() -> None:
     assert np.isnan(value("language_order_w", np.zeros((5, 3), dtype=int)))
+
+
+@pytest.mark.parametrize("preference", [0.0, 0.15, 0.4, 3.0])
+@pytest.mark.parametrize("languages", [2, 6])
+def test_the_order_test_draws_and_counts_as_written_out(preference: float, languages: int) -> None:
+    """Also where a preference is so clear that most numbers are jumped over."""
+    source = np.random.default_rng(int(100 * preference))
+    places = rankdata(source.random((40, languages)).round(1) + preference * np.arange(languages) / languages, axis=1)
+    generator = np.random.default_rng(7)
+    reached = 0
+    for _ in range(199):
+        totals = np.zeros(languages)
+        for unit in places:
+            row = unit.copy()
+            for j in range(languages - 1, 0, -1):
+                k = int(generator.random() * (j + 1))
+                totals[j] += row[k]
+                row[k] = row[j]
+            totals[0] += row[0]
+        reached += (totals**2).sum() >= (places.sum(axis=0) ** 2).sum()
+    assert order_test(places, np.random.default_rng(7), 199) == (1 + reached) / 200
