@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xqr_bench.core.components import connected
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.languages import GROUPS
 from xqr_bench.core.types import CROSS_LINGUAL, Candidate, Query, Ranks, TaskData
@@ -75,8 +76,9 @@ def vector_groups(vectors: Vectors, *, unit: bool) -> NDArray[np.int64]:
     """
     if not len(vectors):
         return np.zeros(0, dtype=np.int64)
-    distinct, counts = np.unique(vectors + np.float32(0), axis=0, return_counts=True)
-    wide = distinct.astype(np.float64)
+    rows = Counter(row.tobytes() for row in vectors + np.float32(0))  # 0.0 and -0.0 are equal
+    counts = np.array(list(rows.values()))
+    wide = np.frombuffer(b"".join(rows), dtype=np.float32).reshape(len(rows), -1).astype(np.float64)
     lengths = np.linalg.norm(wide, axis=1)
     if unit:
         wide /= np.where(lengths == 0.0, 1.0, lengths)[:, None]
@@ -85,21 +87,25 @@ def vector_groups(vectors: Vectors, *, unit: bool) -> NDArray[np.int64]:
     return np.bincount(_connected(wide), weights=counts).astype(np.int64)
 
 
-def _connected(rows: NDArray[np.float64]) -> NDArray[np.int64]:
+def _connected(rows: NDArray[np.float64]) -> list[int]:
     """The group of each row: rows at most SAME apart are in one."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-    from scipy.spatial import cKDTree
-
-    n, d = rows.shape
+    d = rows.shape[1]
     # an orthogonal projection brings rows nearer, never further apart: near pairs are among the near ones in it
     axes = np.linalg.qr(np.random.Generator(np.random.PCG64(0)).standard_normal((d, min(d, _PROJECTED))))[0]
-    pairs = cKDTree(rows @ axes).query_pairs(SAME, output_type="ndarray")
-    near = [pair for pair in pairs if np.linalg.norm(rows[pair[0]] - rows[pair[1]]) <= SAME]
-    left, right = np.array(near, dtype=np.int64).reshape(-1, 2).T
-    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(n, n))
-    groups: NDArray[np.int64] = connected_components(graph, directed=False)[1]
-    return groups
+    projected = rows @ axes
+    order = np.argsort(projected[:, 0])
+    projected = projected[order]
+    limit = SAME * (1 + 1e-9)
+    near = []
+    left, step = np.arange(len(rows) - 1), 1
+    while len(left):  # every row with the one so many places behind it, for as long as some are near along an axis
+        left = left[left + step < len(rows)]
+        left = left[projected[left + step, 0] - projected[left, 0] <= limit]
+        close = left[((projected[left + step] - projected[left]) ** 2).sum(axis=1) <= limit**2]
+        pairs = zip(order[close].tolist(), order[close + step].tolist(), strict=True)
+        near += [pair for pair in pairs if np.linalg.norm(rows[pair[0]] - rows[pair[1]]) <= SAME]
+        step += 1
+    return connected(len(rows), near)
 
 
 def distinct_query_share(diagnostics: LanguageDiagnostics) -> float | None:

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unicodedata import is_normalized, normalize
 
-import numpy as np
-
+from xqr_bench.core.components import connected
 from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.options import Commas, Counted
@@ -38,18 +37,12 @@ def number_components(memberships: Iterable[tuple[Hashable, Hashable]]) -> tuple
     Returns:
         For each pair the number of its component, in order of first appearance: 0, 1, ...
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    pairs = list(memberships)
-    nodes = {node: number for number, node in enumerate(dict.fromkeys(("place", place) for place, _ in pairs))}
+    pairs = [(("place", place), ("question", question)) for place, question in memberships]
+    nodes = {node: number for number, node in enumerate(dict.fromkeys(place for place, _ in pairs))}
     for _, question in pairs:
-        nodes.setdefault(("question", question), len(nodes))
-    edges = [[nodes["place", place] for place, _ in pairs], [nodes["question", question] for _, question in pairs]]
-    graph = coo_array((np.ones(len(pairs)), edges), shape=(len(nodes), len(nodes)))
-    labels = connected_components(graph, directed=False)[1] if pairs else []
-    numbers: dict[int, int] = {}
-    return tuple(numbers.setdefault(int(labels[place]), len(numbers)) for place in edges[0])
+        nodes.setdefault(question, len(nodes))
+    component = connected(len(nodes), ((nodes[place], nodes[question]) for place, question in pairs))
+    return tuple(component[nodes[place]] for place, _ in pairs)
 
 
 def choose_languages(name: str, languages: Sequence[str], wanted: Sequence[str] | None) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import digamma
 
+from xqr_bench.core.special import digamma
 from xqr_bench.core.types import FloatArray, IntArray, Ranks
 
 # Ranks seen as ragged lists: the relevants of one query in one pool, with what stands above and beside them.
