@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import os
-import ssl
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
-
-import platformdirs
 
 from xqr_bench import __version__
 from xqr_bench.core.errors import DataError, DownloadError
@@ -102,6 +96,11 @@ def _chunks(url: str, observe: Observer) -> Iterator[bytes]:
 
     No network error may leave as an OSError: `atomic_path` would take it for a full disk.
     """
+    import http.client
+    import ssl
+    import urllib.error
+    import urllib.request
+
     done = 0
     try:
         request = urllib.request.Request(url, headers={"User-Agent": f"xqr-bench/{__version__}"})
@@ -168,6 +167,8 @@ def data_folder(data_dir: Path | str | None = None) -> Path | None:
 
 def cache_folder(spec: TaskSpec) -> Path:
     """The per-user cache of a task's revision."""
+    import platformdirs
+
     return platformdirs.user_cache_path("xqr-bench") / "data" / spec.name / spec.revision
 
 
