@@ -209,6 +209,22 @@ INDEX = {
 HUB = put(
     "model", {"name": "lab/x", "identity": {"kind": "sentence-transformers", "name": "lab/x", "revision": "1" * 40}}
 )
+NONE = {"total": 9, "exact": 0, "near": 0, "touched": 0}
+
+
+def found(**more: Any) -> Forgery:
+    """Declare what a search found, that is nothing, but for these."""
+    there = {
+        "task": "mini",
+        "languages": ["en"],
+        "texts_searched": 5,
+        "near": 0.5,
+        "counts": {"question": NONE},
+        **more,
+    }
+    return put("exposure", {"level": "none declared", "declared_by": "submitter", "found": there})
+
+
 AS_RUN = both(
     put("model", {"name": "lab/run", "identity": {"kind": "run", "name": "run", "similarity": "none"}}),
     put("diagnostics", {}),
@@ -512,6 +528,27 @@ DECLARED: dict[str, tuple[Forgery, str]] = {
         put("exposure", {"level": "none declared", "declared_by": "submitter", "found": {
             "task": "other", "languages": ["en"], "texts_searched": 5, "near": 0.5,
             "counts": {"question": {"total": 9, "exact": 0, "near": 0, "touched": 0}}}}), "task|other"),
+    "exposure: found, of a kind that there is not": (found(counts={"haiku": NONE}), "pattern|haiku"),
+    "exposure: found in a language that there is not": (found(languages=["klingon"]), "languages that the task"),
+    "exposure: found in other languages": (found(by_language={"de": {"question": NONE}}), "other languages"),
+    "exposure: found in one language, in all none": (
+        found(by_language={"en": {"question": {**NONE, "touched": 1}}}), "not the sum over the languages"),
+    "exposure: an example of none": (found(examples=[{"kind": "question", "exact": True}]), "more examples"),
+    "exposure: an example of another kind": (found(examples=[{"kind": "title"}]), "of which nothing was found"),
+    "exposure: found in no texts": (
+        found(texts_searched=0, counts={"question": {**NONE, "touched": 1}}), "found in no text"),
+    "exposure: everything is near": (found(near=0.0), "near"),
+    "exposure: more questions than the task has": (
+        found(counts={"question": {**NONE, "total": 10**6}}), "more questions than the task has"),
+    "exposure: other questions than the task has": (
+        found(by_language={"en": {"question": NONE}}), "other questions of en"),
+    "exposure: a language that the task has not": (
+        put("exposure", {"level": "unknown", "languages": {"qq": "trained"}}), "languages that the task"),
+    "exposure: no level of a language": (
+        put("exposure", {"level": "unknown", "languages": {"en": "<b>"}}), "not what the training says"),
+    "exposure: untouched, yet trained on": (
+        both(put("training", {"languages": {"trained": ["en"], "aligned_only": []}}),
+             put("exposure", {"level": "unknown", "languages": {"en": "untouched"}})), "not what the training says"),
     "diagnostics below 0": (put("diagnostics/en/truncated_queries", -1), "greater than or equal"),
     "zero vectors below 0": (put("diagnostics/en/zero_queries", -1), "greater than or equal"),
     "more zero vectors than queries": (put("diagnostics/en/zero_queries", 10**6), "en"),
@@ -602,6 +639,16 @@ def test_a_forged_transform(forge: Forgery, message: str, centred: Path, board: 
     forge(centred)
     with pytest.raises(XqrBenchError, match=message):
         submit(centred, board)
+
+
+def test_a_run_that_ranks_everything_is_cut_nowhere(saved: Path, board: Path) -> None:
+    """It may say that its lists end before the pool does: that makes no contest of its own."""
+    pool = int(load_record(saved, ranks=True).ranks.column_sizes.sum())
+    both(cut(pool - 1), AS_RUN)(saved)
+    with suppress(XqrBenchError):  # refused where a relevant stands last
+        submit(saved, board)
+        (row,) = read_leaderboard(board, test=False).rows
+        assert row.protocol.name == "standard"
 
 
 BM25 = {

@@ -88,6 +88,8 @@ BAD = {
     "a W of 7": (lambda data: bias(data, language_order_w=7.0), "language_order_w is out of bounds"),
     "a share of 40": (lambda data: bias(data, top_right_own=40.0), "top_right_own is out of bounds"),
     "no distance": (lambda data: bias(data, rank_distance=-1.0), "rank_distance is out of bounds"),
+    "a distance beyond the pool": (lambda data: bias(data, rank_distance=10**6), "rank_distance is out of bounds"),
+    "a variance beyond it": (lambda data: bias(data, rank_variance_raw=1e9), "rank_variance_raw is out of bounds"),
     "no language": (
         lambda data: figure(data).update(by_query_language={"<b>": 0.5}),
         "of languages that the task does not have",
@@ -113,7 +115,7 @@ def test_bad_files(name: str, path: Path) -> None:
 
 
 def test_what_a_bias_may_be(path: Path) -> None:
-    edit(path, lambda data: bias(data, language_order_w_corrected=-0.01, rank_distance=410.2, rank_variance_raw=5e4))
+    edit(path, lambda data: bias(data, language_order_w_corrected=-0.01, rank_distance=150.2, rank_variance_raw=1e4))
     assert read_published(path.parent.parent)[1] == []
 
 

@@ -422,7 +422,9 @@ def test_a_record_of_a_sweep_names_the_sweep(saved: Path, board: Path) -> None:
     with pytest.raises(RecordError, match="keeps no models") as raised:
         reproduce(saved)
     assert command in str(raised.value)
-    edit(saved, lambda data: data["run_group"].update(arm="x; rm -rf ~", seed=[1]))
-    hostile = reproduce_command(load_record(saved)).command
-    assert "--arm 'x; rm -rf ~'" in hostile
-    assert "--seeds" not in hostile
+    for hostile in ({"arm": "x; rm -rf ~"}, {"arm": "--help"}, {"seed": [1]}, {"seed": -1}, {"seed": 1e300}):
+        edit(saved, lambda data, hostile=hostile: data["run_group"].update(group | hostile))
+        assert reproduce_command(load_record(saved)).command == "xqr-bench evaluate char-ngrams --task mini"
+    edit(saved, lambda data: data.update(run_group=None, training=None))
+    edit(saved, lambda data: data["provenance"]["arguments"].update(dtype="--trust-remote-code"))
+    assert "--dtype=--trust-remote-code" in reproduce_command(load_record(saved)).command

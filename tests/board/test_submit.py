@@ -21,6 +21,7 @@ from xqr_bench.board.reproduce import reproduce
 from xqr_bench.board.submissions import attestation_of, submit, verify
 from xqr_bench.board.table import read_leaderboard
 from xqr_bench.core.errors import RecordError, XqrBenchError
+from xqr_bench.core.files import waiting_place
 from xqr_bench.record import Record, save_record
 
 
@@ -136,6 +137,22 @@ def test_what_a_killed_run_left_is_no_fault(saved: Path, board: Path) -> None:
     seen = Seen()
     assert verify(board, seen).faults == []
     assert "char-ngrams/1/.mini.json.0a1b2c-1234-abcdefgh.tmp: left behind" in seen.notes[0]
+
+
+@pytest.mark.parametrize("garbage", [b"MZ evil", None])
+def test_ranks_that_wait_are_put_in_their_place(saved: Path, board: Path, garbage: bytes | None) -> None:
+    """A run was stopped before it brought the ranks into their place, or somebody put something else there."""
+    record = submit(saved, board).record
+    ranks = record.with_suffix(".ranks.parquet")
+    whole = ranks.read_bytes()
+    ranks.rename(waiting_place(ranks, load_record(record).ranks_file.digest))
+    if garbage is not None:
+        ranks.write_bytes(garbage)
+    seen = Seen()
+    assert verify(board, seen).faults == []
+    assert any("what belongs to a record is put in its place" in note for note in seen.notes)
+    assert ranks.read_bytes() == whole
+    assert not list(ranks.parent.glob(".*"))
 
 
 @pytest.mark.parametrize("name", [".setup.exe.tmp", ".page.html.new"])

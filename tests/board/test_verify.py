@@ -38,8 +38,9 @@ def test_a_folder_in_order(filled: Path) -> None:
     assert done.code == 0
     assert done.out.splitlines() == [
         "2 submissions are in order: all their scores follow from their ranks",
-        "declared by the submitters, not proved: the model and its identity, training, exposure, transform, warnings, "
-        "diagnostics and provenance",
+        "declared by the submitters, not proved: the model and its identity, training, exposure, protocol "
+        "(a transform, an index or a context that is not declared cannot be seen in ranks), warnings, diagnostics and "
+        "provenance",
     ]
     assert done.err.splitlines() == ["checking char-ngrams/1/mini.json", "checking lab__noisy/2/mini.json"]
     assert contents(filled) == before

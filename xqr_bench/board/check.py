@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from xqr_bench import __version__
 from xqr_bench.board.files import MAX_RECORD, check_file, check_name, max_ranks, read_json
@@ -36,6 +36,7 @@ from xqr_bench.rank.rules import group_relevants, ranks_of
 from xqr_bench.record import Record, Result, check_possible, load_record, recompute, to_json
 from xqr_bench.record.describe import groups_of
 from xqr_bench.record.exposure import OURS, Exposure
+from xqr_bench.record.provenance import LANGUAGE_LEVELS, LanguageLevels
 from xqr_bench.record.store import file_beside
 from xqr_bench.tasks import TaskSpec, list_specs, load_task, pending_downloads
 
@@ -228,6 +229,7 @@ def check_submission(path: Path, *, observe: Observer | None = None, again: bool
     _check_diagnostics(record)
     _check_vectors(record)
     _check_kind(record)
+    _check_exposure(record)
     _check_provenance(record)
     _check_arguments(record)
     check_file(file_beside(path, record.ranks_file), max_ranks(spec.name))
@@ -384,6 +386,32 @@ def _check_kind(record: Record) -> None:
         "xqr-bench declares the exposure of what is built in, and of nothing else",
         remedy="submit --exposure LEVEL",
     )
+
+
+def _check_exposure(record: Record) -> None:
+    """What is declared of languages and of texts found is of this task, and fits what the training says."""
+    exposure, counts = record.exposure, record.task.counts
+    if exposure is None:
+        return
+    found, languages = exposure.found, exposure.languages
+    for named in (languages or {}, () if found is None else found.languages):
+        strange = sorted(set(named).difference(counts))
+        _require(not strange, "the exposure names languages that the task does not have", ", ".join(strange)[:80])
+    for code, kinds in {} if found is None else found.by_language.items():
+        total = kinds["question"].total if "question" in kinds else counts[code].queries
+        _require(
+            total == counts[code].queries, f"the exposure counts other questions of {code} than there are", str(total)
+        )
+    if found is not None and not found.by_language and "question" in found.counts:
+        most, total = sum(counts[code].queries for code in found.languages), found.counts["question"].total
+        _require(total <= most, "the exposure counts more questions than the task has", f"{total} of {most}")
+    try:
+        levels = LanguageLevels.model_validate((record.training or {}).get("languages"))
+    except ValidationError:
+        levels = None
+    for code, level in (languages or {}).items():
+        stated = level in LANGUAGE_LEVELS if levels is None else level == levels.level(code)
+        _require(stated, f"what the exposure says of {code} is not what the training says", level[:40], _AS_MADE)
 
 
 def _is_built_in(name: str) -> bool:

@@ -16,8 +16,8 @@ from xqr_bench.record.model import schema_text
 LEADERBOARD_VERSION = 1
 PROVED = "proved, computed anew from the stored ranks: every figure, interval and test of a submission"
 DECLARED = (
-    "declared by the submitters, not proved: the model and its identity, training, exposure, transform, warnings, "
-    "diagnostics and provenance"
+    "declared by the submitters, not proved: the model and its identity, training, exposure, protocol (a transform, an "
+    "index or a context that is not declared cannot be seen in ranks), warnings, diagnostics and provenance"
 )
 """What of a row no rank can prove."""
 

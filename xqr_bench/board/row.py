@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -49,7 +50,7 @@ from xqr_bench.measure.paired import (
 from xqr_bench.measure.panel import sampling_units, shared_units
 from xqr_bench.measure.resampling import RESAMPLES
 from xqr_bench.measure.scores import SettingScores, all_per_query
-from xqr_bench.record import LanguageDiagnostics, Record, unrepresented_languages
+from xqr_bench.record import LanguageDiagnostics, Record, Result, unrepresented_languages
 from xqr_bench.record.describe import seen_groups
 from xqr_bench.record.exposure import Level
 from xqr_bench.record.model import RelevanceInfo
@@ -91,10 +92,11 @@ _IN_COMMAND = (
     "seed",
     "name",
 )
+_PLAIN = re.compile(r"[\w./~][\w./~:+-]{0,99}", re.ASCII)
 _OF_STUDY = ("learning_rate", "temperature", "batch_size", "precision", "mini_batch")
 
 
-def make_row(path: Path, folder: Path, record: Record) -> Row:
+def make_row(path: Path, folder: Path, record: Result) -> Row:
     """The row of a record that stands at `path` below `folder`; its standing is filled in later."""
     place = path.relative_to(folder)
     identity, info = record.model.identity, record.provenance
@@ -148,7 +150,14 @@ def kind_of(record: Record) -> Kind:
     return _KINDS.get((identity.kind, identity.name)) or _KIND_OF.get(identity.kind, "encoder")
 
 
-def protocol_of(record: Record) -> Protocol:
+def _is_cut(record: Result) -> bool:
+    """Whether a cut changes figures: a run that ranks every relevant is in the contest of those that are not cut."""
+    lists = [record.ranks.gt, *([] if record.ranks.own_gt is None else [record.ranks.own_gt])]
+    cut = record.index is not None or any((counts < 0).any() for counts in lists)
+    return record.ranks_file.depth is not None and cut
+
+
+def protocol_of(record: Result) -> Protocol:
     """How the figures were made, and its name: what departs from the standard."""
     identity, settings = record.model.identity, record.task.settings
     approximate = record.index is not None and record.index.recall_against_exact is not None
@@ -158,7 +167,7 @@ def protocol_of(record: Record) -> Protocol:
         *(["paragraph context"] if identity.candidate_context is not None else []),
         *([f"transform {transform}"] if transform is not None else []),
         *([f"index {index}"] if index is not None else []),
-        *([f"cut at {record.ranks_file.depth}"] if record.ranks_file.depth is not None else []),
+        *([f"cut at {record.ranks_file.depth}"] if _is_cut(record) else []),
         *([f"{' and '.join(settings)} only"] if len(settings) < len(SETTINGS) else []),
     ]
     return Protocol(
@@ -270,7 +279,8 @@ def reproduce_command(record: Record) -> Reproduce:
         if value is True:
             words.append(flag(name))
         elif isinstance(value, str | int | float) and value is not False:
-            words += [flag(name), str(value)]
+            text = str(value)
+            words += [f"{flag(name)}={text}"] if text.startswith("-") else [flag(name), text]
     return Reproduce(command=shlex.join(words), needs=_needs(record, model))
 
 
@@ -290,7 +300,7 @@ def _needs(record: Record, model: str) -> str | None:
 def study_command(record: Record) -> str | None:
     """`xqr-bench sweep ...` with the numbers that the record was made with; None where it is of no sweep.
 
-    What the record says is anybody's word: only plain values come into the command, quoted.
+    What the record says is anybody's word: a value that is neither a short name nor a number makes no command.
     """
     group, training = record.run_group or {}, record.training or {}
     if not is_of_sweep(record):
@@ -309,8 +319,15 @@ def study_command(record: Record) -> str | None:
     }
     words = ["xqr-bench", "sweep", "--output", "study"]
     for name, value in options.items():
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            words += [f"--{name.replace('_', '-')}", str(value)]
+        if value is None:
+            continue
+        if isinstance(value, str):
+            fits = _PLAIN.fullmatch(value) is not None
+        else:
+            fits = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 10**9
+        if not fits:
+            return None
+        words += [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join(words)
 
 

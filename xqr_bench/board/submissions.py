@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xqr_bench.board.asked import Submission
 from xqr_bench.board.attestation import Attestation, load_attestation, record_digest
-from xqr_bench.board.check import board_tasks, check_submission, stated_exposure
+from xqr_bench.board.check import board_tasks, check_submission, data_facts, stated_exposure
 from xqr_bench.board.files import (
     MAX_RECORD,
     PUBLISHED,
@@ -45,6 +45,7 @@ from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Figure
 from xqr_bench.record import Record, Result, load_record, save_record
 from xqr_bench.record.exposure import Exposure, Level, read_declaration
+from xqr_bench.record.store import settle
 
 # A record -> the leaderboard folder.
 
@@ -281,14 +282,17 @@ def load_published(path: Path) -> PublishedFile:
                         found=str(sorted(strange)),
                         remedy=remedy,
                     )
-                _check_figure(where, metric, figure, remedy)
+                pool = None if row.task not in tasks else sum(data_facts(tasks[row.task]).candidates.values())
+                _check_figure(where, metric, figure, pool, remedy)
     return published
 
 
-def _check_figure(name: str, metric: str, figure: PublishedFigure, remedy: str) -> None:
+def _check_figure(name: str, metric: str, figure: PublishedFigure, pool: int | None, remedy: str) -> None:
     values = [figure.value, *figure.by_query_language.values()]
     least, most = parse_metric(metric).bounds
-    if not all(least <= value <= most for value in values):
+    last = float("inf") if pool is None else pool - 1.0  # what is counted in ranks ends with the pool
+    in_pool = {"rank_distance": last, "rank_variance_raw": last**2 / 4}.get(metric, most)
+    if not all(least <= value <= in_pool for value in values):
         raise RecordError(f"{name} is out of bounds", found=str(values), remedy=remedy)
     if not figure.by_query_language:
         return
@@ -344,6 +348,9 @@ def _row(stem: str, source: PublishedSource, row: PublishedModel) -> PublishedRo
 # All submissions of a leaderboard folder, checked.
 
 
+_CLEARED = "what belongs to a record is put in its place, the next run clears away the rest"
+
+
 class Fault(NamedTuple):
     """What is wrong with one file, in one line."""
 
@@ -387,7 +394,29 @@ def check_placed(path: Path, folder: Path, *, observe: Observer | None = None, a
         if not right:
             raise RecordError(problem, found=found, remedy="use xqr-bench submit")
     attestation_of(path, record)
+    _finish(path, record)
     return record
+
+
+def _finish(path: Path, record: Record) -> None:
+    """Put the files of a checked record in their places, where a submission that was stopped left them waiting.
+
+    Raises:
+        RecordError: they cannot be put there, and what stands there is not theirs.
+    """
+    settle(record, path)
+    infos = [record.ranks_file, *(info.ranks_file for info in record.relevance.values())]
+    files = [(path.with_name(str(info.file)), info.digest) for info in infos if info is not None]
+    digest = record_digest(record)
+    for place, stated in [*files, *((file, digest) for file in _attestation_files(path))]:
+        with suppress(OSError):
+            if now_at(place, stated) != place:
+                put_in_place(place, stated)
+        if now_at(place, stated) != place:
+            raise RecordError(
+                f"{place.name} is not the record's: that waits beside it, left there by a submission that was stopped",
+                remedy="let xqr-bench leaderboard verify write in the folder, or submit again with --replace",
+            )
 
 
 def attestation_of(path: Path, record: Record) -> Attestation | None:
@@ -423,7 +452,7 @@ def verify(
     faults = []
     for path, why in strange_files(folder):
         if is_left_behind(path) and path.is_file() and not path.is_symlink():
-            observe.note(f"{_below(path, folder)}: left behind by a run that was stopped; the next one clears it away")
+            observe.note(f"{_below(path, folder)}: left behind by a run that was stopped; {_CLEARED}")
         else:
             faults.append(Fault(_below(path, folder), why))
     faults += read_published(folder)[1]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, get_args
+from typing import Annotated, Any, Literal, NamedTuple, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, model_validator
 
@@ -31,6 +31,7 @@ MEANING: dict[Level, str] = {
 # What a search for evaluation texts found.
 
 KINDS = ("question", "sentence", "paragraph", "title")
+Kind = Annotated[str, Field(pattern=f"^({'|'.join(KINDS)})$")]
 EXCERPT = 200
 
 
@@ -65,9 +66,14 @@ class KindCounts(BaseModel):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.exact + self.near + self.touched > self.total:
+        if self.found > self.total:
             raise ValueError(f"more texts were found than the {self.total} that there are")
         return self
+
+    @property
+    def found(self) -> int:
+        """How many were found, in any way."""
+        return self.exact + self.near + self.touched
 
 
 def _level_of(counts: Mapping[str, KindCounts]) -> Level | None:
@@ -167,16 +173,34 @@ class FoundTexts(BaseModel):
     task: str
     languages: list[str] = Field(description="in which evaluation texts were looked for")
     texts_searched: NonNegativeInt
-    near: float = Field(ge=0, le=1, description="share of a text's grams from which another counts as nearly the same")
+    near: float = Field(gt=0, le=1, description="share of a text's grams from which another counts as nearly the same")
     level: Level | None = Field(default=None, description="evaluation text, or absent: none was found")
-    counts: dict[str, KindCounts] = Field(description="question, sentence, paragraph, title -> counts")
-    by_language: dict[str, dict[str, KindCounts]] = Field(default_factory=dict)
+    counts: dict[Kind, KindCounts] = Field(description="question, sentence, paragraph, title -> counts")
+    by_language: dict[str, dict[Kind, KindCounts]] = Field(default_factory=dict)
     examples: list[dict[str, Any]] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _level_is_that_of_the_counts(self) -> Self:
         if self.level != _level_of(self.counts):
             raise ValueError(f"the level {self.level!r} is not that of what was found")
+        return self
+
+    @model_validator(mode="after")
+    def _parts_add_up(self) -> Self:
+        if self.by_language and set(self.by_language) != set(self.languages):
+            raise ValueError("it was looked for in other languages than by_language has")
+        for kind, counts in self.counts.items():
+            if not self.texts_searched and counts.found:
+                raise ValueError("something was found in no text")
+            parts = [of_language[kind] for of_language in self.by_language.values() if kind in of_language]
+            for field, number in counts:
+                if self.by_language and sum(getattr(part, field) for part in parts) != number:
+                    raise ValueError(f"{kind} {field}: {number} is not the sum over the languages")
+            examples = [example for example in self.examples if example.get("kind") == kind]
+            if len(examples) > counts.found or sum(example.get("exact") is True for example in examples) > counts.exact:
+                raise ValueError(f"there are more examples of a {kind} than were found")
+        if strange := [example for example in self.examples if example.get("kind") not in self.counts]:
+            raise ValueError(f"an example is of the kind {strange[0].get('kind')!r}, of which nothing was found")
         return self
 
 

@@ -161,6 +161,9 @@ class Stage(_Part):
     resumed_at: list[int] = Field(default_factory=list, description="updates at which a stopped run went on")
 
 
+LANGUAGE_LEVELS = ("trained", "aligned only", "vocabulary only", "untouched")
+
+
 class LanguageLevels(_Part):
     """What text of a language entered this training; what the initial model had seen before is not known here."""
 
