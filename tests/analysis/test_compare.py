@@ -242,7 +242,14 @@ def test_records_of_one_run_group_are_seeds_of_an_arm(saved: Saved) -> None:
     for place, path in enumerate(paths):
         group = {"study": "mine", "arm": ("plain", "blurred")[place // 2], "seed": place % 2}
         edit(path, lambda data, group=group: data.update(run_group=group))
+    (alone,) = compare(paths[:2], **FEW)
+    assert alone.over_seeds == ()
+    assert alone.notes[-1].endswith(
+        "are seeds of one arm (plain, mine): what differs between them is the seed; over seeds an arm is compared with "
+        "another one, of two seeds or more"
+    )
     (found,) = compare(paths, **FEW)
+    assert not any("seeds of one arm" in note for note in found.notes)
     assert [(one.setting, one.a, one.b) for one in found.over_seeds] == [
         (name, "plain", "blurred") for name in SETTINGS
     ]

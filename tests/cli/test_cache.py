@@ -11,10 +11,11 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
-from tests.kit import read_json, run
+from tests.kit import read_json, run, words
 from xqr_bench.core.files import write_text
 
 TOY = Path(__file__).resolve().parents[1] / "encode" / "store" / "sensitive.py"
@@ -85,6 +86,18 @@ def test_clear_leaves_what_a_run_is_using() -> None:
         done = run("cache", "clear")
     assert f"kept, a run is using it or it cannot be removed: {folder}" in done.out
     assert folder.is_dir()
+
+
+def test_ctrl_c_tells_of_vectors_where_there_are_some() -> None:
+    asked = ("evaluate", MODEL, "--languages", "de,en", "--limit", "5")
+    for target, told in (
+        ("xqr_bench.encode.embed.plan_groups", "no task was done: the same command begins again"),
+        ("xqr_bench.evaluation.vectors.exact_ranks", "kept are the vectors in the embedding store; the same command"),
+    ):
+        with patch(target, side_effect=KeyboardInterrupt):
+            done = run(*asked)
+        assert done.code == 130
+        assert told in words(done.err)
 
 
 def test_a_dry_run_keeps_nothing() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.kit import ran, read_json, run
+from tests.kit import ran, read_json, run, words
 from xqr_bench.analysis.choice import Comparison
 from xqr_bench.report.plots import KINDS
 
@@ -21,7 +22,7 @@ def test_the_tables_fit(records: Path) -> None:
     done = run("compare", A, B, *FEW)
     assert done.code == 0, done.err
     assert all(len(line) <= 100 for line in done.out.splitlines())
-    for words in (
+    for expected in (
         "24 questions in 6 articles",
         "MAP, the confirmatory family: Holm over 3 settings",
         "exploratory: max-T over 18 cells",
@@ -31,7 +32,7 @@ def test_the_tables_fit(records: Path) -> None:
         "80% power",
         "500 resamples, seed 0",
     ):
-        assert words in done.out, words
+        assert expected in done.out, expected
     assert re.search(r"articles \(6\)|distinguishable", done.out)
     assert "Too few articles (6) to judge by article: the least p of 6 articles is 2^(1-6) = .0312" in done.out
     assert re.search(r"(-?\.\d{4}),(-?\.\d{4})‡", done.out)  # six articles are fewer than 10
@@ -45,6 +46,14 @@ def test_a_folder_stands_for_its_records(records: Path) -> None:
     assert (folder.code, folder.out.count("results/")) == (0, 3), folder.err
     assert named.out == folder.out
     assert run("plot", "--kind", "languages", "results", "-o", "bars.png").code == 0
+
+
+def test_of_two_copies_the_damaged_one_is_named(records: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(records / "results" / "one", tmp_path / "copy")
+    assert "are the same record" in run("compare", A, str(copied / "mini.json")).err
+    shutil.copy(records / "results" / "two" / "mini.ranks.parquet", copied)
+    done = run("compare", A, str(copied / "mini.json"))
+    assert f"the ranks in {copied / 'mini.ranks.parquet'} are not those of the record" in words(done.err)
 
 
 def test_more_than_two(records: Path) -> None:

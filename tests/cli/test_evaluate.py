@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -136,14 +138,84 @@ def test_a_place_that_cannot_be_written_is_told_before_anything_is_encoded() -> 
     Path("results/Folder/mini.json").mkdir(parents=True)
     for options in (
         ("--output", "taken"),
-        ("--name", "n" * 300),
         ("--name", "Folder", "--overwrite"),
         ("--trec-run", "taken/runs"),
         ("--index", "flat", "--save-index", "taken/index"),
     ):
         done = run("evaluate", "enc.py:Model", *options)
         assert done.code == 1
-        assert "error: cannot write" in done.err
+        assert "error: cannot write" in words(done.err)
+
+
+def test_a_record_that_answers_is_shown_where_nothing_can_be_written() -> None:
+    small = ("evaluate", "bm25", "--languages", "de,en", "--limit", "2", "--no-relevance")
+    ran(*small)
+    with patch("xqr_bench.core.files.tempfile.mkstemp", side_effect=PermissionError(13, "Permission denied")):
+        assert "answers this" in words(ran(*small).err)
+        assert "error: cannot write results" in run(*small, "--overwrite").err
+        assert "answers another request" in run(*small, "--metrics", "map").err
+
+
+def test_an_error_has_one_remedy() -> None:
+    Path("results/bm25").mkdir(parents=True)
+    Path("results/bm25/mini.json").write_text('{"schema_version": 99}', encoding="utf-8")
+    done = run("evaluate", "bm25")
+    assert "exists and cannot be read as a record found: results/bm25/mini.json has the schema ver" in words(done.err)
+    assert done.err.count("to do:") == 1
+
+
+MOVING = """
+import os
+from pathlib import Path
+
+import numpy as np
+
+Path("else").mkdir(exist_ok=True)
+os.chdir("else")
+Path("letters.txt").write_text("aeiou")
+
+class Model:
+    def encode(self, texts):
+        letters = Path("letters.txt").read_text()
+        os.chdir("..")
+        os.chdir("else")
+        return np.array([[1 + text.count(letter) for letter in letters] for text in texts])
+"""
+
+
+def test_an_encoder_that_changes_the_folder_moves_nothing() -> None:
+    shutil.copytree(PARTIAL.parent, "data")
+    Path("moving.py").write_text(MOVING, encoding="utf-8")
+    places = ("--trec-run", "runs", "--output", "out", "--cache-dir", "vectors", "--task", "data/task.toml")
+    done = ran("evaluate", "moving.py:Model", "--no-relevance", *places)
+    assert "record: out/Model/partial.json" in done.out
+    assert Path("out/Model/partial.json").is_file()
+    assert sorted(path.name for path in Path("runs/partial").iterdir())[0].startswith("cross-lingual")
+    assert sorted(path.name for path in Path("else").iterdir()) == ["letters.txt"]
+    assert "answers this" in words(ran("evaluate", "moving.py:Model", "--no-relevance", *places[2:]).err)
+    ran("evaluate", "moving.py:Model", "--index", "flat", "--save-index", "index", "--name", "Indexed", *places[-2:])
+    assert Path("index").is_dir()
+
+
+def test_a_dry_run_tells_the_time_of_encoding_not_of_the_start() -> None:
+    Path("slow.py").write_text(
+        """
+import time
+import numpy as np
+
+class Model:
+    begun = False
+    def encode(self, texts):
+        time.sleep(0 if self.begun else 2)
+        self.begun = True
+        return np.ones((len(texts), 3))
+""",
+        encoding="utf-8",
+    )
+    line = ran("evaluate", "slow.py:Model", "--dry-run", "--limit", "3").out.splitlines()[0]
+    seconds = re.search(r"in (\d+\.\d+) s \(at that rate by characters 0\.0 min in all\)", line)
+    assert seconds is not None
+    assert float(seconds[1]) < 1
 
 
 def test_each_name_has_a_folder_of_its_own() -> None:

@@ -27,6 +27,25 @@ MISTAKES = {
     "train --data mini --output x --limit -1": "--limit cannot be -1",
     "evaluate char-ngrams --metrics ,": "no metric is left",
     "evaluate char-ngrams --metrics mapp": "there is no metric named 'mapp'",
+    "evaluate char-ngrams --dry-run --metrics xyz": "there is no metric named 'xyz' to do: use one of: language_ndcg",
+    "evaluate char-ngrams --dry-run --json": "--dry-run makes no record to print as JSON",
+    # an empty text names nothing, and no name has what nobody sees
+    "evaluate ''": "MODEL is empty",
+    "evaluate precomputed:": "precomputed: names no folder to do: write precomputed:FOLDER; precomputed:. is the",
+    "evaluate run:": "run: names no folder",
+    "evaluate char-ngrams --name ''": "--name is empty",
+    "evaluate bm25 --name 'a\nb'": "--name 'a\\nb' holds characters that cannot be seen found: U+000A",
+    "baseline random --name ''": "--name is empty",
+    "geometry char-ngrams --name '\x1b[31mred'": "--name '\\x1b[31mred' holds characters that cannot be seen",
+    f"baseline oracle --name {'n' * 300}": "--name is too long",
+    f"evaluate bm25 --name {'模' * 120}": "File name too long to do: give a shorter name",
+    "evaluate named.py:Lines --no-cache": "the encoder's name 'two\\nlines' holds characters that cannot be seen",
+    "evaluate bm25 --output ''": "--output is an empty text to do: name a file or folder; . is the current one",
+    "compare ''": "is an empty text",
+    "recompute ''": "a file or folder that is named is an empty text",
+    "train --data '' --output x": "'' names no training data",
+    "train --data bitext: --output x": "'bitext:' names no training data",
+    "train --data mini --base '' --output x": "--base is empty",
     "evaluate char-ngrams --backend onnx": "--backend onnx cannot be used: sentence-transformers runs it through",
     "evaluate char-ngrams --backend openvino": "`pip install 'sentence-transformers[openvino]'`",
     "evaluate char-ngrams --backend torsh": "there is no backend 'torsh'",
@@ -76,8 +95,9 @@ MISTAKES = {
     f"compare {A} {B} --setting multi": "closest: multilingual",
     f"compare {A} {B} --adjust holm": "there is no adjustment named 'holm'",
     f"compare {A} {B} --json --latex": "--json and --latex exclude each other",
-    f"compare {A} {B} --plot x.gif": "cannot be written as 'gif'",
-    f"compare {A} {B} --plot x": "end the name with .png, .svg or .pdf",
+    f"compare {A} {B} --plot x.gif": "x.gif: a plot cannot be written as 'gif'",
+    f"compare {A} {B} --plot x": "x: the name does not say how to write a plot to do: end the name with .png, .svg",
+    f"plot {A} -o results": "results is a folder to do: name the file to draw: results/plot.png",
     f"compare {A} {B} --kind forest": "give --plot FILE too",
     f"compare {A} {B} --resamples 1": "too few",
     f"plot {A} -o x.jpeg": "cannot be written as 'jpeg'",
@@ -91,11 +111,19 @@ MISTAKES = {
     "report ratios nowhere --output x": "there is no study nowhere",
 }
 
+NAMED = """
+class Lines:
+    name = "two\\nlines"
+    def encode(self, texts):
+        raise RuntimeError("was asked")
+"""
+
 
 @pytest.mark.parametrize("command", MISTAKES)
 def test_a_mistake_is_one_clear_message(records: Path, command: str) -> None:
     if not Path("broken.py").exists():
         Path("broken.py").write_text("raise RuntimeError('was loaded')\n", encoding="utf-8")
+        Path("named.py").write_text(NAMED, encoding="utf-8")
     before = set(contents(records))
     done = run(*shlex.split(command))
     assert (done.code, done.out) == (1, "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -52,6 +53,17 @@ def test_a_terminal_with_few_characters(encoding: str) -> None:
     assert text.isascii()
     assert json.loads(text)[0]["model"]["name"] == "\u6a21\u578b \u00e9"
     assert text.replace("\\u6a21\\u578b \\u00e9", "\u6a21\u578b \u00e9") in printed("utf-8", *asked, "--json")
+
+
+def test_signs_that_a_terminal_lacks_stay_apart() -> None:
+    """As wide as those they stand for, in the tables and in what is said below them."""
+    asked = ("evaluate", "char-ngrams", *SMALL)
+    figures = re.findall(r"[\d.]+ [±‡][\d.]*‡?", printed("utf-8", *asked))
+    plain = printed("ascii", *asked)
+    assert {sign for figure in figures for sign in figure if sign in "±‡"} == {"±", "‡"}
+    assert re.findall(r"[\d.]+ [~#][\d.]*#?", plain) == [figure.translate({177: "~", 8225: "#"}) for figure in figures]
+    assert "~: half of the 95% interval" in plain
+    assert "# fewer than 10 questions" in plain
 
 
 @contextmanager

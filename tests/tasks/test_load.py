@@ -222,7 +222,7 @@ def test_parts_that_cannot_be_meant() -> None:
         load_task("mini", languages=["en", "fr", "xx"])
     with pytest.raises(UsageError, match="no language is left"):
         load_task("mini", languages=[])
-    with pytest.raises(UsageError, match="languages is a list of codes, not the text 'en'"):
+    with pytest.raises(UsageError, match="languages cannot be 'en'"):
         load_task("mini", languages="en")
     with pytest.raises(UsageError, match="limit is 0\n  to do: keep at least one question"):
         load_task("mini", limit=0)

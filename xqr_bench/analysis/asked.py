@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xqr_bench.core.checked import checked
 from xqr_bench.core.options import Commas
 
 
+@checked
 @dataclass(frozen=True)
 class Choice:
     """Exploratory cells as asked for; "all" stands for everything there is.
@@ -35,6 +37,7 @@ class Choice:
         return bool(self.metrics or self.languages or self.groups)
 
 
+@checked
 @dataclass(frozen=True)
 class Pools:
     """Which pools are looked at.
@@ -62,6 +65,7 @@ class Pools:
     seed: int = 0
 
 
+@checked
 @dataclass(frozen=True)
 class Drawn:
     """What is drawn of records.

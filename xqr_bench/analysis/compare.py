@@ -32,7 +32,8 @@ from xqr_bench.analysis.choice import (
     check_names,
 )
 from xqr_bench.analysis.compared import Compared, Side, gather, reading_notes, with_values
-from xqr_bench.analysis.over_seeds import over_seeds
+from xqr_bench.analysis.over_seeds import lone_arm, over_seeds
+from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError
 from xqr_bench.core.types import CROSS_LINGUAL, MAIN_METRIC, MONOLINGUAL, MULTILINGUAL, STRICT, FloatArray
 from xqr_bench.measure.certainty import GAP, MACRO, FigureName, figures_of, interval_figures
@@ -299,6 +300,7 @@ def _comparison(compared: Compared, test: PairTest, size: int, family: str, adju
 LEAST_RESAMPLES = 100
 
 
+@checked
 def compare(
     paths: Sequence[Path | str | Record],
     choice: Choice | None = None,
@@ -400,7 +402,12 @@ def _compare_task(
         over_seeds=tuple(over_seeds(compared)),
         languages=tuple(worst_languages(compared, cells)),
         power=tuple(power(compared, choice)),
-        notes=(*([info.demonstration_note] if info.demonstration else []), *notes, *reading_notes(sides)),
+        notes=(
+            *([info.demonstration_note] if info.demonstration else []),
+            *notes,
+            *reading_notes(sides),
+            *lone_arm(sides),
+        ),
         seed=seed,
         resamples=resamples,
     )
@@ -452,6 +459,7 @@ class PairMap:
     cells: dict[tuple[str, str], Comparison]
 
 
+@checked
 def pair_maps(
     paths: Sequence[Path | str | Record],
     metric: str,

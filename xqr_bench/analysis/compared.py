@@ -89,6 +89,9 @@ def _refuse_unlike(records: dict[Path, Record]) -> None:
     for number, (path, record) in enumerate(others, start=1):
         for earlier, other in list(records.items())[:number]:
             if other.model_dump() == record.model_dump():  # wherever they lie
+                for place in (earlier, path):  # damaged ranks are the worse fault, and told first
+                    if place.is_file():
+                        load_record(place, ranks=True)
                 raise UsageError(f"{earlier} and {path} are the same record", remedy="name each record once")
         differing = unlike(first, record)
         if differing:

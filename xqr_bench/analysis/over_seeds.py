@@ -38,6 +38,18 @@ def arms_of(sides: Sequence[Side]) -> dict[str, list[int]]:
     return dict(zip(names, arms.values(), strict=True))
 
 
+def lone_arm(sides: Sequence[Side]) -> list[str]:
+    """A note where the records have seeds of one arm alone, which nothing can be said of over seeds."""
+    arms = arms_of(sides)
+    if len(arms) != 1:
+        return []
+    ((name, numbers),) = arms.items()
+    return [
+        f"{', '.join(sides[number].label for number in numbers)} are seeds of one arm ({name}): what differs between "
+        "them is the seed; over seeds an arm is compared with another one, of two seeds or more"
+    ]
+
+
 def over_seeds(compared: Compared) -> list[OverSeeds]:
     """MAP of every pair of arms in each setting, seeds and questions (articles) drawn together; Holm over all."""
     arms = arms_of(compared.sides)

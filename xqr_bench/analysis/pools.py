@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from scipy import stats
 
 from xqr_bench.analysis.asked import Pools
+from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError
 from xqr_bench.core.types import (
     CROSS_LINGUAL,
@@ -575,6 +576,7 @@ class PoolReport(_Part):
     equal_size: EqualFigures | None = None
 
 
+@checked
 def pool_report(record: Result, asked: Pools | None = None) -> PoolReport:
     """Make the views of a record, with its ranks; nothing is encoded.
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from xqr_bench.board.files import MAX_NAME, MAX_NOTE, check_file, publishable, read_json, signature_path
+from xqr_bench.board.files import MAX_NOTE, check_file, publishable, read_json, signature_path
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError, XqrBenchError
 from xqr_bench.core.files import now_at, put_in_place, write_text
-from xqr_bench.core.names import looks, unseen
+from xqr_bench.core.names import MAX_NAME, looks, unseen
 from xqr_bench.core.printable import shown_line
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.record import Record

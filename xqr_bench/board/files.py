@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError
-from xqr_bench.core.names import is_device, unseen
+from xqr_bench.core.names import MAX_NAME, is_device, refuse_unreadable
 from xqr_bench.core.types import VARIANTS
 from xqr_bench.record import Record, folder_name
 from xqr_bench.record.exposure import Exposure
@@ -70,7 +70,6 @@ def read_json(path: Path, limit: int = MAX_RECORD) -> Any:
 
 # Where a submission stands below the leaderboard folder: names somebody else chose, made safe.
 
-MAX_NAME = 150
 RECORD_SUFFIX = ".json"
 RANKS_SUFFIX = ".ranks.parquet"
 RELEVANCE_SUFFIXES = {name: f".{name}.parquet" for name in VARIANTS}
@@ -100,17 +99,7 @@ def check_name(name: str, remedy: str = "evaluate again with --name NAME or --na
     parts = name.split("/")
     if any(part.strip() in ("", ".", "..") for part in parts) or "\\" in name or len(parts) > 2:
         raise RecordError(f"the model's name {name!r} could lead out of the leaderboard folder", remedy=remedy)
-    if len(name) > MAX_NAME:
-        raise RecordError(
-            f"the model's name is too long: {name[:40]!r}...", found=f"{len(name)} characters", remedy=remedy
-        )
-    hidden = [f"U+{ord(character):04X}" for character in name if unseen(character)]
-    if hidden:
-        raise RecordError(
-            f"the model's name {name!r} holds characters that cannot be seen",
-            found=", ".join(hidden[:8]),
-            remedy=remedy,
-        )
+    refuse_unreadable(name, "the model's name", remedy, RecordError)
     if any(part != part.strip(" .") or part.startswith("-") for part in parts):
         raise RecordError(
             f"the model's name {name!r} begins or ends with a space or a dot, or begins with a hyphen", remedy=remedy

@@ -135,7 +135,7 @@ def _exposure(record: Record, target: Path, text: str | None, note: str | None) 
         except RecordError as error:
             raise RecordError(
                 f"the exposure that the submission of before declares cannot be read from {target}",
-                found=error.found or str(error),
+                found=error.fault,
                 remedy="declare it: --exposure LEVEL",
             ) from error
     return record.exposure

@@ -8,6 +8,7 @@ import click
 
 from xqr_bench.cli.common import Session
 from xqr_bench.cli.options import Records, TrecRun, given
+from xqr_bench.core.names import refuse_unreadable
 from xqr_bench.core.options import takes
 from xqr_bench.tasks import Selection
 
@@ -15,6 +16,11 @@ from xqr_bench.tasks import Selection
 @dataclass(frozen=True, kw_only=True)
 class RecordsAndRuns(TrecRun, Records):
     """The records of a baseline, and its TREC runs."""
+
+
+def _name(ctx: click.Context, option: click.Parameter, name: str) -> str:
+    refuse_unreadable(name, "--name", "give a name that can be read on one line, or leave it out")
+    return name
 
 
 @click.group()
@@ -26,7 +32,7 @@ def baseline() -> None:
 @takes(asked=RecordsAndRuns, select=Selection)
 @click.option("--k1", type=float, default=1.5, show_default=True, help="How soon repeated terms stop counting.")
 @click.option("--b", type=float, default=0.75, show_default=True, help="How much a sentence's length counts.")
-@click.option("--name", default="bm25", show_default=True, help="Name of the record.")
+@click.option("--name", default="bm25", show_default=True, callback=_name, help="Name of the record.")
 @click.pass_context
 def bm25(ctx: click.Context, /, asked: RecordsAndRuns, select: Selection, k1: float, b: float, name: str) -> None:
     """Score BM25: an index for each language, one over the pool for the multilingual setting.
@@ -44,7 +50,7 @@ def bm25(ctx: click.Context, /, asked: RecordsAndRuns, select: Selection, k1: fl
 @baseline.command(short_help="Random vectors: the floor.")
 @takes(asked=Records, select=Selection)
 @click.option("--seed", type=int, default=0, show_default=True, help="Other vectors.")
-@click.option("--name", default="random", show_default=True, help="Name of the record.")
+@click.option("--name", default="random", show_default=True, callback=_name, help="Name of the record.")
 @click.pass_context
 def random(ctx: click.Context, /, asked: Records, select: Selection, seed: int, name: str) -> None:
     """Score vectors drawn from a hash of seed and text: the same on every machine, equal for equal texts."""
@@ -56,7 +62,7 @@ def random(ctx: click.Context, /, asked: Records, select: Selection, seed: int, 
 
 @baseline.command(short_help="All relevants on top: the ceiling.")
 @takes(asked=Records, select=Selection)
-@click.option("--name", default="oracle", show_default=True, help="Name of the record.")
+@click.option("--name", default="oracle", show_default=True, callback=_name, help="Name of the record.")
 @click.pass_context
 def oracle(ctx: click.Context, /, asked: Records, select: Selection, name: str) -> None:
     """Score a ranking that knows the answers: the relevants of each query tie on top.

@@ -39,21 +39,25 @@ class Session:
         select: which part of the tasks is scored.
 
     Raises:
-        UsageError: two tasks of one name.
+        UsageError: two tasks of one name, a metric that is none, or settings of a run that is not written.
         XqrBenchError: a task that cannot be found or read.
     """
 
     def __init__(self, asked: Records, select: Selection) -> None:
+        from xqr_bench.evaluation.evaluate import choose_metrics
+
         self._asked, self.select = asked, select
         self._trec = asked if isinstance(asked, TrecRun) else TrecRun()
         self._more = self._trec.trec_run is not None or getattr(asked, "save_index", None) is not None
         self.quiet = asked.quiet
         self._kept: list[str] = []
         self._before: dict[Path, Result] = {}
-        self.specs = asked.specs()
+        self.specs = [choose_metrics(spec, asked.metrics) for spec in asked.specs()]
         if asked.no_relevance:
             self.specs = [spec.model_copy(update={"relevance": ()}) for spec in self.specs]
         _refuse_same_names(self.specs)
+        if self._trec.trec_settings is not None and self._trec.trec_run is None:
+            raise UsageError("--trec-settings is given without --trec-run", remedy="name the folder: --trec-run DIR")
 
     @cached_property
     def _console(self) -> Console:
@@ -66,8 +70,8 @@ class Session:
     def _split(self, ranker: Ranker) -> tuple[list[TaskSpec], list[Result]]:
         """The tasks to rank, and the records that answer what is asked already.
 
-        What is asked is checked before anything is encoded: languages and metrics, that no record of another request
-        stands where one is to be written, and that one can be written there. Where a run or an index is asked for too,
+        What is asked is checked before anything is encoded: languages, that no record of another request stands where
+        one is to be written, and that one can be written there. Where a run or an index is asked for too,
         or everything anew, nothing is answered by a record. Nor is it for code without a `revision`, which may read
         files that have changed: it ranks again, and the record answers if the ranks are the same.
 
@@ -76,7 +80,7 @@ class Session:
             XqrBenchError: what is asked cannot be meant, or a record cannot be written.
         """
         from xqr_bench.core.files import refuse_unwritable
-        from xqr_bench.evaluation.evaluate import answered, choose_metrics
+        from xqr_bench.evaluation.evaluate import answered
         from xqr_bench.evaluation.ranker import Task
         from xqr_bench.record import record_path
 
@@ -84,10 +88,8 @@ class Session:
         todo, there = [], []
         for spec in self.specs:
             path = record_path(self._asked.output, ranker.name, spec.name)
-            refuse_unwritable(path)
             if not self._asked.overwrite and path.exists():
-                asked = Task(choose_metrics(spec, self._asked.metrics), self.select.load(spec))
-                record = answered(path, ranker, asked)
+                record = answered(path, ranker, Task(spec, self.select.load(spec)))
                 if record is not None and ranker.identity.kind == "python" and ranker.identity.revision is None:
                     self.say(f"{path} is there already; {ranker.name} has no `revision`, so its ranks are compared")
                     self._before[path] = record
@@ -95,6 +97,8 @@ class Session:
                     self._say_answered(path)
                     there.append(record)
                     continue
+            if path not in self._before or self._more:
+                refuse_unwritable(path)
             todo.append(spec)
         return todo, there
 
@@ -132,8 +136,6 @@ class Session:
         from xqr_bench.rank.runs import RunWriter, check_settings
 
         trec = self._trec
-        if trec.trec_settings is not None and trec.trec_run is None:
-            raise UsageError("--trec-settings is given without --trec-run", remedy="name the folder: --trec-run DIR")
         todo, records = self._split(ranker)
         if todo:
             stopped = if_stopped(partial(self._how_to_go_on, ranker))
@@ -155,12 +157,12 @@ class Session:
 
     def _how_to_go_on(self, ranker: Ranker) -> str:
         from xqr_bench.encode.bound import TextEncoder
-        from xqr_bench.encode.shards import reason_not_kept
+        from xqr_bench.encode.store import holds
         from xqr_bench.evaluation.vectors import VectorRanker
 
         kept = [f"records: {', '.join(self._kept)}"] if self._kept else []
-        encoder = ranker.encoder if isinstance(ranker, VectorRanker) and ranker.store is not None else None
-        if isinstance(encoder, TextEncoder) and reason_not_kept(encoder) is None:
+        store, encoder = (ranker.store, ranker.encoder) if isinstance(ranker, VectorRanker) else (None, None)
+        if store is not None and isinstance(encoder, TextEncoder) and holds(store, encoder):
             kept.append("the vectors in the embedding store")
         if not kept:
             return "nothing half-written was left; no task was done: the same command begins again"

@@ -12,7 +12,7 @@ from xqr_bench.analysis.asked import Choice
 from xqr_bench.cli.options import Draws, Form
 from xqr_bench.cli.printing import echo, echo_json, table_console
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.options import Option, Part, takes
+from xqr_bench.core.options import Option, Part, Place, takes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Plotted:
 
 
 @click.command()
-@click.argument("records", nargs=-1, type=click.Path(path_type=Path), metavar="RECORD RECORD...")
+@click.argument("records", nargs=-1, type=Place(path_type=Path), metavar="RECORD RECORD...")
 @takes(choice=Choice, draws=Part(Draws), shown=Shown, plotted=Plotted)
 @click.option(
     "--adjust",

@@ -40,6 +40,8 @@ class Evaluation(Store, Index, Transform, TrecRun, Records):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.dry_run and self.as_json:
+            raise UsageError("--dry-run makes no record to print as JSON", remedy="leave --dry-run or --json out")
         if self.index is not None and self.score_device not in (None, "auto", "cpu"):
             raise UsageError("an index is searched on the processor", remedy="leave --index or --score-device out")
         if self.index is not None and self.trec_run is not None:
@@ -75,13 +77,13 @@ def evaluate(
     file.py:Object; an installed plugin; precomputed:DIR; or a ranking without an encoder: run:DIR, made elsewhere
     (TREC runs), bm25, random:SEED or oracle. `xqr-bench encoders` lists encoders.
     """
-    from xqr_bench.evaluation.evaluate import choose_metrics, opened
+    from xqr_bench.evaluation.evaluate import opened
     from xqr_bench.evaluation.vectors import VectorRanker, check_index
 
     session = Session(asked, select)
     transform, index = asked.chosen_transform(), asked.chosen_index()
     for spec in session.specs if index is not None else ():
-        check_index(index, [choose_metrics(spec, asked.metrics)], asked.save_index, overwrite=asked.overwrite)
+        check_index(index, [spec], asked.save_index, overwrite=asked.overwrite)
     store = asked.chosen_store()
     unkept = {field.name for field in fields(Store)}
     arguments = {name: value for name, value in given(ctx).items() if name not in unkept}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from xqr_bench.cli.printing import echo
-from xqr_bench.core.options import split
+from xqr_bench.core.options import Place, split
 
 
 @click.group()
@@ -14,7 +14,7 @@ def export() -> None:
 
 
 @export.command("model-card", short_help="The model-index metadata of a Hugging Face model card.")
-@click.argument("records", nargs=-1, required=True, type=click.Path())
+@click.argument("records", nargs=-1, required=True, type=Place())
 @click.option("--metrics", help="Only these, separated by commas.  [default: all scores, and rank_distance]")
 def model_card(records: tuple[str, ...], metrics: str | None) -> None:
     """Print the front matter of a model card: the macro averages of RECORD..., of one model, one record a task.

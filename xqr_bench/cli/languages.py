@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from xqr_bench.cli.printing import echo_tables
+from xqr_bench.core.options import Place
 
 
 @click.command()
-@click.argument("record", type=click.Path(path_type=Path))
+@click.argument("record", type=Place(path_type=Path))
 @click.option("--metric", default="map", show_default=True, help="A metric of the record.")
 @click.option("--markdown", is_flag=True, help="Print the tables in Markdown.")
 def languages(record: Path, metric: str, markdown: bool) -> None:

@@ -12,7 +12,7 @@ from xqr_bench.board.asked import View
 from xqr_bench.cli.printing import echo, echo_json, table_console
 from xqr_bench.cli.progress import LineProgress, NoteProgress
 from xqr_bench.core.errors import UsageError, XqrBenchError
-from xqr_bench.core.options import Option, takes
+from xqr_bench.core.options import Option, Place, takes
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def leaderboard() -> None:
 
 
 @leaderboard.command(short_help="Build the leaderboard as a static site.")
-@click.option("--out", type=click.Path(), required=True, help="Folder of the site: new, empty, or a site built before.")
+@click.option("--out", type=Place(), required=True, help="Folder of the site: new, empty, or a site built before.")
 @takes(source=Source, site=Site)
 def build(out: str, source: Source, site: Site) -> None:
     """Build the leaderboard as pages that open from disk, without network or server.
@@ -78,7 +78,7 @@ def build(out: str, source: Source, site: Site) -> None:
 
 
 @leaderboard.command(short_help="Check all submissions.")
-@click.argument("folder", type=click.Path(), default="leaderboard", metavar="[DIR]")
+@click.argument("folder", type=Place(), default="leaderboard", metavar="[DIR]")
 @click.option("--quiet", is_flag=True, help="Print faults only.")
 def verify(folder: str, quiet: bool) -> None:
     """Check every submission below DIR (default: leaderboard), and compute all its scores anew.

@@ -122,7 +122,9 @@ def _of_the_machine(error: OSError) -> XqrBenchError:
         return XqrBenchError(f"what is printed cannot be written: {error.strerror}")
     return XqrBenchError(
         f"{error.filename or 'a file'} cannot be used: {error.strerror or error}",
-        remedy="name a file or folder that can be read and written",
+        remedy="give a shorter name"
+        if error.errno == errno.ENAMETOOLONG
+        else "name a file or folder that can be read and written",
     )
 
 

@@ -10,14 +10,14 @@ import click
 from xqr_bench.analysis.asked import Drawn
 from xqr_bench.cli.options import Draws
 from xqr_bench.cli.printing import echo, echo_tables
-from xqr_bench.core.options import Part, takes
+from xqr_bench.core.options import Part, Place, takes
 
 
 @click.command()
-@click.argument("records", nargs=-1, type=click.Path(path_type=Path), metavar="RECORD...")
+@click.argument("records", nargs=-1, type=Place(path_type=Path), metavar="RECORD...")
 @takes(drawn=Drawn, draws=Part(Draws))
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A .png, .svg or .pdf file."
+    "-o", "--output", type=Place(path_type=Path), required=True, metavar="FILE", help="A .png, .svg or .pdf file."
 )
 def plot(records: tuple[Path, ...], output: Path, drawn: Drawn, draws: dict[str, Any]) -> None:
     """Draw records at the width of a paper's column (3.3 inches), in colours that colour-blind readers tell apart.

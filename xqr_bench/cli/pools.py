@@ -9,13 +9,13 @@ import click
 from xqr_bench.analysis.asked import Pools
 from xqr_bench.cli.options import Form
 from xqr_bench.cli.printing import echo, echo_json, echo_tables
-from xqr_bench.core.options import takes
+from xqr_bench.core.options import Place, takes
 
 
 @click.command()
-@click.argument("record", type=click.Path(path_type=Path))
+@click.argument("record", type=Place(path_type=Path))
 @takes(asked=Pools, form=Form)
-@click.option("--plot", type=click.Path(), metavar="FILE", help="Also draw growth and leave-one-out: .png, .svg, .pdf.")
+@click.option("--plot", type=Place(), metavar="FILE", help="Also draw growth and leave-one-out: .png, .svg, .pdf.")
 def pools(record: Path, asked: Pools, form: Form, plot: str | None) -> None:
     """What the multilingual figures of RECORD owe to its pool, from the counts beside it; nothing is encoded.
 

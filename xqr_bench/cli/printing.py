@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from xqr_bench.report.table import Table
 
 
+PLAIN = {"±": "~", "†": "*", "‡": "#", "–": "-", "−": "-", "─": "-", "…": ".", "→": ">", "≤": "<"}
+"""What stands for a sign of our own on a terminal that does not have it; a question mark for any other character."""
+
+
 def echo(text: object = "", *, err: bool = False, nl: bool = True, keep: str = "") -> None:
     """Print text for people.
 
@@ -122,11 +126,11 @@ def _console_class() -> Any:
                 yield segment if segment.control else Segment(self._fitting(shown(segment.text)), segment.style)
 
         def _fitting(self, text: str) -> str:
-            """The text with question marks, as wide as they were, for characters that the terminal does not have."""
+            """The text with others, as wide as they were, for characters that the terminal does not have."""
             try:
                 text.encode(self.encoding)
             except UnicodeEncodeError:
-                return "".join(c if self._has(c) else "?" * cell_len(c) for c in text)
+                return "".join(c if self._has(c) else PLAIN.get(c, "?" * cell_len(c)) for c in text)
             return text
 
         def _has(self, character: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from xqr_bench.cli.printing import echo
-from xqr_bench.core.options import Part, takes
+from xqr_bench.core.options import Part, Place, takes
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Sampled:
 
 
 @click.command()
-@click.argument("record", type=click.Path(path_type=Path))
+@click.argument("record", type=Place(path_type=Path))
 @click.option("--write", is_flag=True, help="Write the recomputed scores into the record.")
 @click.option("--with", "peer", type=click.Choice(["pytrec_eval"]), help="Have rebuilt rankings scored by it too.")
 @takes(sampled=Part(Sampled))

@@ -10,7 +10,7 @@ import click
 
 from xqr_bench.cli.common import beside_package
 from xqr_bench.cli.printing import console, echo
-from xqr_bench.core.options import Option, takes
+from xqr_bench.core.options import Option, Place, takes
 
 PAGE = "ratios.html"
 PUBLISHED = Path("leaderboard") / "published" / "elmahdy-2024.json"
@@ -33,7 +33,7 @@ class Reported:
         quiet: Print nothing but the path of the page.
     """
 
-    output: Annotated[Path, Option("-o --output", type=click.Path(file_okay=False))]
+    output: Annotated[Path, Option("-o --output", type=Place(file_okay=False))]
     conditions: tuple[str, ...] = ()
     seed: int = 0
     resamples: int = 10_000
@@ -50,7 +50,7 @@ def report() -> None:
 
 
 @report.command(short_help="The ratio study: page, plots, tables, ratios.json.")
-@click.argument("study", type=click.Path(path_type=Path), metavar="STUDY_FOLDER")
+@click.argument("study", type=Place(path_type=Path), metavar="STUDY_FOLDER")
 @takes(asked=Reported)
 def ratios(study: Path, asked: Reported) -> None:
     """Report what the sweep in STUDY_FOLDER found, as docs/ratio-study-plan.md promises.

@@ -12,7 +12,7 @@ import click
 from xqr_bench.board.asked import Rerun, Witness
 from xqr_bench.cli.printing import echo
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.options import Part, flag, takes
+from xqr_bench.core.options import Part, Place, flag, takes
 from xqr_bench.encode.options import EncoderOptions
 
 
@@ -38,7 +38,7 @@ class Allowed:
 
 
 @click.command()
-@click.argument("records", metavar="RECORD...", nargs=-1, required=True, type=click.Path())
+@click.argument("records", metavar="RECORD...", nargs=-1, required=True, type=Place())
 @takes(
     again=Rerun,
     witness=Witness,

@@ -15,7 +15,7 @@ import click
 from xqr_bench.cli.options import DataFolder
 from xqr_bench.cli.printing import echo, echo_json
 from xqr_bench.core.errors import UsageError, XqrBenchError
-from xqr_bench.core.options import Option, Part, takes
+from xqr_bench.core.options import Option, Part, Place, takes
 from xqr_bench.core.printable import ISOLATES, has_text
 from xqr_bench.encode.options import EncoderOptions
 
@@ -43,7 +43,7 @@ class Answers:
 
 
 @click.command()
-@click.argument("folder", type=click.Path())
+@click.argument("folder", type=Place())
 @click.argument("question", required=False)
 @takes(
     where=DataFolder,

@@ -7,11 +7,11 @@ import click
 from xqr_bench.board.asked import Submission
 from xqr_bench.cli.leaderboard import Source
 from xqr_bench.cli.printing import echo
-from xqr_bench.core.options import takes
+from xqr_bench.core.options import Place, takes
 
 
 @click.command()
-@click.argument("record", type=click.Path())
+@click.argument("record", type=Place())
 @takes(source=Source, asked=Submission)
 def submit(record: str, source: Source, asked: Submission) -> None:
     """Check RECORD and copy it, with the ranks beside it, into the leaderboard folder.

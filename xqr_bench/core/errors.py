@@ -7,7 +7,7 @@ import os
 import re
 import traceback
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -25,6 +25,11 @@ class XqrBenchError(Exception):
         self.found = found
         self.remedy = remedy
         super().__init__(problem, found, remedy)
+
+    @property
+    def fault(self) -> str:
+        """What is wrong, on one line, for an error that has a remedy of its own."""
+        return _one_line(f"{self.problem} ({self.found})" if self.found else self.problem)
 
     def __str__(self) -> str:
         parts = [_one_line(self.problem)]
@@ -51,8 +56,9 @@ class UnknownNameError(UsageError):
         names = sorted(there)
         close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         listing = ", ".join(names) or "none"
-        found = f"closest: {', '.join(close)}" if close else f"known: {listing}"
-        super().__init__(f"there is no {kind} named {name!r}", found=found, remedy=remedy or f"use one of: {listing}")
+        remedy = remedy or f"use one of: {listing}"
+        found = f"closest: {', '.join(close)}" if close else None if listing in remedy else f"known: {listing}"
+        super().__init__(f"there is no {kind} named {name!r}", found=found, remedy=remedy)
 
 
 _OURS = str(Path(__file__).resolve().parent.parent)
@@ -82,6 +88,29 @@ def pass_on_stops(error: BaseException) -> None:
         raise error
 
 
+_their_folders: list[str] = []
+
+
+def begin_in_our_folder() -> None:
+    """Have the next code of others, such as another encoder, begin in the current folder."""
+    _their_folders.clear()
+
+
+@contextmanager
+def folder_of_others() -> Iterator[None]:
+    """Run code that may change the current folder: it finds the one that it left again, and we keep ours."""
+    ours = os.getcwd()  # noqa: PTH109
+    for theirs in _their_folders:
+        os.chdir(theirs)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            theirs = os.getcwd()  # noqa: PTH109
+            _their_folders[:] = [theirs] if theirs != ours else []
+        os.chdir(ours)
+
+
 @contextmanager
 def code_of_others(problem: str, remedy: str) -> Iterator[None]:
     """Run code that is not ours, such as an encoder of the user; whatever it raises is one error that says where.
@@ -90,7 +119,8 @@ def code_of_others(problem: str, remedy: str) -> Iterator[None]:
         EncoderError: it raised something.
     """
     try:
-        yield
+        with folder_of_others():
+            yield
     except XqrBenchError:
         raise
     except BaseException as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import gzip
 import hashlib
 import io
@@ -20,7 +21,7 @@ from pathlib import Path
 from tokenize import TokenError
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from xqr_bench.core.errors import XqrBenchError
+from xqr_bench.core.errors import UsageError, XqrBenchError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,10 +40,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        raise XqrBenchError(
-            f"cannot write {path}: {error.strerror or error}",
-            remedy="free space there, or name another folder",
-        ) from error
+        raise _unwritable(path, error, "free space there, or name another folder") from error
     finally:
         with suppress(OSError):
             temporary.unlink()
@@ -56,11 +54,15 @@ def _temporary(path: Path) -> Path:
         before = f".{path.name}.{_HOST}-{os.getpid()}-"
         handle, name = tempfile.mkstemp(prefix=before, suffix=".tmp", dir=path.parent)
     except OSError as error:
-        raise XqrBenchError(
-            f"cannot write {path}: {error.strerror or error}", remedy="name a folder that can be written"
-        ) from error
+        raise _unwritable(path, error, "name a folder that can be written") from error
     os.close(handle)
     return Path(name)
+
+
+def _unwritable(path: Path, error: OSError, remedy: str) -> XqrBenchError:
+    if error.errno == errno.ENAMETOOLONG:
+        remedy = "give a shorter name"
+    return XqrBenchError(f"cannot write {path}: {error.strerror or error}", remedy=remedy)
 
 
 # Temporary files say which process writes them, so that those of a process that was killed are known.
@@ -221,6 +223,18 @@ def sha256_of(path: Path) -> str:
     """The file's SHA-256 as lower-case hex digits."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def named_folder(text: str) -> Path:
+    """The folder of a text `kind:FOLDER`.
+
+    Raises:
+        UsageError: no folder is named.
+    """
+    kind, _, folder = text.partition(":")
+    if not folder.strip():
+        raise UsageError(f"{text} names no folder", remedy=f"write {kind}:FOLDER; {kind}:. is the current one")
+    return Path(folder).expanduser()
 
 
 _COMMON_NAME = re.compile(

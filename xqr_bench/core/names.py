@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from unicodedata import category, normalize
 
+from xqr_bench.core.errors import UsageError, XqrBenchError
+
 # What is drawn as nothing and is no control or format character: joiners, fillers, selectors of variants, the empty
 # Braille pattern, the empty note, what stands for an object.
 _NOTHING = re.compile(
@@ -20,6 +22,31 @@ def unseen(character: str) -> bool:
     """Whether a character cannot be seen: controls, marks of direction, fillers, any space but the plain one."""
     kind = category(character)
     return kind in _CATEGORIES or bool(_NOTHING.match(character)) or (kind == "Zs" and character != " ")
+
+
+MAX_NAME = 150
+
+
+def refuse_unreadable(name: str, what: str, remedy: str, error: type[XqrBenchError] = UsageError) -> None:
+    """Check that a person can read a name on one line.
+
+    Args:
+        name: the name.
+        what: what has it, for the message.
+        remedy: what to do where it is refused.
+        error: what is raised then.
+
+    Raises:
+        XqrBenchError: it is empty, long, or holds characters that cannot be seen.
+    """
+    hidden = [f"U+{ord(character):04X}" for character in name if unseen(character)]
+    if not name.strip():
+        raise error(f"{what} is empty", remedy=remedy)
+    if hidden:
+        problem = f"{what} {name[:MAX_NAME]!r} holds characters that cannot be seen"
+        raise error(problem, found=", ".join(hidden[:8]), remedy=remedy)
+    if len(name) > MAX_NAME:
+        raise error(f"{what} is too long: {name[:40]!r}...", found=f"{len(name)} characters", remedy=remedy)
 
 
 def is_device(name: str) -> bool:

@@ -18,6 +18,17 @@ from xqr_bench.core import strict_json
 from xqr_bench.core.errors import UsageError
 
 
+class Place(click.Path):
+    """A path; no empty text, which would stand for the current folder."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse the empty text."""
+        if value == "":
+            what = parameter.opts[-1] if isinstance(parameter, click.Option) else "a file or folder that is named"
+            raise UsageError(f"{what} is an empty text", remedy="name a file or folder; . is the current one")
+        return super().convert(value, parameter, ctx)
+
+
 @dataclass(frozen=True)
 class Option:
     """What the option of a field has beside the field's type: `as_json: Annotated[bool, Option("--json")] = False`.
@@ -105,7 +116,7 @@ class _FieldOption:
             self._settings |= {"is_flag": True, "default": bool(default)}
         else:
             self._settings |= {
-                "type": more.type or (click.Path() if kind is Path else kind),
+                "type": more.type or (Place() if kind is Path else kind),
                 "multiple": many,
                 "default": str(default) if isinstance(default, Path) else default,
                 "show_default": default is not None,
@@ -142,7 +153,7 @@ def _kind(hint: Any) -> tuple[type, Option, bool]:
         return kind, more, many
     if origin in (typing.Union, types.UnionType):
         first = next(one for one in inner if one is not type(None))
-        return (str, Option(type=click.Path()), False) if first is Path and str in inner else _kind(first)
+        return (str, Option(type=Place()), False) if first is Path and str in inner else _kind(first)
     if origin is not None and isinstance(origin, type) and issubclass(origin, Collection):
         kind, more, _ = _kind(inner[0])
         return kind, more, not issubclass(origin, Mapping)
@@ -219,5 +230,5 @@ def from_one(number: int) -> int:
 
 Commas = Annotated[Sequence[str] | None, Option(parse=split)]
 Counted = Annotated[int | None, Option(parse=from_one)]
-Folder = Annotated[Path, Option(type=click.Path(file_okay=False))]
+Folder = Annotated[Path, Option(type=Place(file_okay=False))]
 JsonObject = Annotated[Mapping[str, Any], Option(metavar="JSON", parse=json_object)]

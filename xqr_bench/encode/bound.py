@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from xqr_bench.core.errors import EncoderError
 from xqr_bench.core.memory import memory_kept
+from xqr_bench.core.names import refuse_unreadable
 from xqr_bench.core.types import IntArray
 from xqr_bench.encode.checks import Vectors, to_matrix
 from xqr_bench.encode.options import EncoderOptions, ModelIdentity, Role, Similarity
@@ -134,6 +135,7 @@ class BoundEncoder:
         warnings: Sequence[str] = (),
     ) -> None:
         self.name = name or identity.name
+        refuse_unreadable(self.name, "the encoder's name", "give it one that can be read on one line: --name NAME")
         self.identity = identity
         self.device = device
         self.warnings = list(warnings)

@@ -17,6 +17,7 @@ from threading import Lock
 
 import numpy as np
 
+from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import EncoderError, UsageError, located, pass_on_stops
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import FloatArray, IntArray, TaskData
@@ -539,6 +540,7 @@ class InContext:
         return self._embedder.embed([in_context(task, self._template) for task in tasks])
 
 
+@checked
 def embedder_of(
     encoder: BoundEncoder,
     *,
@@ -574,6 +576,7 @@ def embedder_of(
     return embedder if transform is None else Transformed(embedder, transform, encoder.similarity)
 
 
+@checked
 def embed_tasks(
     encoder: BoundEncoder,
     tasks: Sequence[TaskData],

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from xqr_bench.core.errors import EncoderError, UsageError, code_of_others
+from xqr_bench.core.checked import checked
+from xqr_bench.core.errors import EncoderError, UsageError, begin_in_our_folder, code_of_others
+from xqr_bench.core.files import named_folder
 from xqr_bench.encode import char_ngrams  # noqa: F401  (registers itself)
 from xqr_bench.encode.bound import BoundEncoder
 from xqr_bench.encode.options import EncoderOptions
@@ -60,6 +62,7 @@ ENCODER_KINDS = (
 """The forms MODEL can have, in the order in which they are tried."""
 
 
+@checked
 def load_encoder(
     spec: object, options: EncoderOptions | None = None, *, other_names: Collection[str] = ()
 ) -> BoundEncoder:
@@ -86,6 +89,7 @@ def load_encoder(
         return spec
     template = options.candidate_template
     plain = replace(options, candidate_context=None, context_template=None)
+    begin_in_our_folder()
     bound = _load(spec, plain, other_names)
     bound.source = str(spec) if isinstance(spec, str | Path) else None
     bound.options = options
@@ -108,6 +112,8 @@ def _load(spec: object, options: EncoderOptions, other_names: Collection[str]) -
         thing = instantiate(spec, repr(spec))
         return _bind(thing, options, owned=thing is not spec)  # who made it closes it
     text = str(spec)
+    if not text.strip():
+        raise EncoderError("MODEL is empty", remedy="name an encoder: `xqr-bench encoders` lists what MODEL can be")
     if text in ENCODERS:
         origin = ENCODERS.origins()[text]
         built_in = origin == "built in"
@@ -124,7 +130,7 @@ def _load(spec: object, options: EncoderOptions, other_names: Collection[str]) -
             remedy="score it with `xqr-bench evaluate run:DIR`, in Python with xqr_bench.evaluate",
         )
     if text.startswith(PREFIX):
-        return Precomputed(Path(text.removeprefix(PREFIX)).expanduser(), options)
+        return Precomputed(named_folder(text), options)
     if is_python_spec(text):
         named, module = load_object(text)
         what = text.replace("\\", "/").rpartition("/")[2]

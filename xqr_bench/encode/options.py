@@ -8,7 +8,9 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
+from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import UsageError
+from xqr_bench.core.names import refuse_unreadable
 from xqr_bench.core.options import JsonObject, flag, line_breaks
 
 Similarity = Literal["cosine", "dot"]
@@ -80,6 +82,7 @@ _PROMPTS = ("query_prompt", "candidate_prompt", "context_template")
 DTYPES = ("float32", "bfloat16", "float16")
 
 
+@checked
 @dataclass(frozen=True)
 class EncoderOptions:
     """Options of `load_encoder`; an option that the encoder cannot follow is an error, never ignored.
@@ -124,6 +127,8 @@ class EncoderOptions:
     trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
+        if self.name is not None:
+            refuse_unreadable(self.name, "--name", "give a name that can be read on one line, or leave it out")
         choices = {"similarity": SIMILARITIES, "dtype": DTYPES, "candidate_context": CONTEXTS}
         for option, names in choices.items():
             value = getattr(self, option)

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
-from xqr_bench.core.errors import EncoderError, code_of_others
+from xqr_bench.core.errors import EncoderError, code_of_others, folder_of_others
 from xqr_bench.core.files import digest_of_files
 from xqr_bench.encode.bound import DEFAULT_ROWS, Limits, TextEncoder
 from xqr_bench.encode.options import (
@@ -217,11 +217,15 @@ class ObjectEncoder(TextEncoder):
 
     def call(self, role: Role, texts: list[str]) -> Any:
         """See TextEncoder."""
-        return self._methods[role](self._prompted(role, texts))
+        with folder_of_others():
+            return self._methods[role](self._prompted(role, texts))
 
     def truncated(self, role: Role, texts: list[str]) -> Sequence[bool] | None:
         """What its own `truncated` says of the texts with their prompt, if it has one."""
-        return self._truncated(self._prompted(role, texts)) if callable(self._truncated) else None
+        if not callable(self._truncated):
+            return None
+        with folder_of_others():
+            return cast("Sequence[bool]", self._truncated(self._prompted(role, texts)))
 
     def _prompted(self, role: Role, texts: list[str]) -> list[str]:
         return [self.prompt(role) + text for text in texts]

@@ -14,19 +14,24 @@ from typing import Any
 import numpy as np
 
 from xqr_bench.core import strict_json
+from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import UsageError, XqrBenchError
 from xqr_bench.core.files import write_text
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import IntArray
+from xqr_bench.encode.bound import TextEncoder
 from xqr_bench.encode.checks import Vectors
+from xqr_bench.encode.options import ROLES
 from xqr_bench.encode.shards import (
     SUFFIX,
     DamagedShardError,
     Plan,
     PlannedShard,
     canonical,
+    encoder_key,
     key_digest,
     open_shard,
+    reason_not_kept,
     shard_name,
     texts_of,
     write_shard,
@@ -62,6 +67,7 @@ class VectorStore:
         return self.folder / "embeddings"
 
 
+@checked
 def vector_store(folder: str | Path | None = None, limit: str | None = None) -> VectorStore:
     """The user's store.
 
@@ -389,6 +395,13 @@ def _used(folder: Path) -> float:
         with suppress(OSError):
             return path.stat().st_mtime
     return 0.0
+
+
+def holds(store: VectorStore, encoder: TextEncoder) -> bool:
+    """Whether the store has vectors of the encoder; never, where these are not kept."""
+    if reason_not_kept(encoder) is not None:
+        return False
+    return any(_shards(store.shelves / key_digest(encoder_key(encoder, role))) for role in ROLES)
 
 
 def contents(store: VectorStore) -> list[Shelved]:

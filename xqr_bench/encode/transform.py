@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 from threadpoolctl import threadpool_limits
 
+from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import EncoderError, UnknownNameError, UsageError
 from xqr_bench.core.observe import Clock
 from xqr_bench.core.types import Candidate, FloatArray, Query, TaskData
@@ -27,6 +28,7 @@ NAMES = (NONE, CENTER, WHITEN, f"{REMOVE}-1", f"{REMOVE}-3")
 _REMOVE = re.compile(rf"{REMOVE}-(\d+)", re.ASCII)
 
 
+@checked
 @dataclass(frozen=True)
 class TransformOptions:
     """A transform of vectors, and what it is estimated on.

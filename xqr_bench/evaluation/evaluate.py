@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
 from xqr_bench import __version__
+from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import RecordError, UsageError
+from xqr_bench.core.names import refuse_unreadable
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.encode import EncoderOptions, load_encoder, vector_store
 from xqr_bench.encode.transform import TransformOptions
@@ -27,6 +29,7 @@ from xqr_bench.record.store import settle
 from xqr_bench.tasks import Selection, TaskSpec, resolve_task
 
 
+@checked
 def evaluate(
     ranker: str | object,
     tasks: Sequence[str | Path | TaskSpec | Task] = ("mini",),
@@ -113,7 +116,7 @@ def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
     try:
         there = load_record(path, ranks=True)
     except RecordError as error:
-        raise RecordError(f"{path} exists and cannot be read as a record", found=str(error), remedy=REPLACE) from error
+        raise RecordError(f"{path} exists and cannot be read as a record", found=error.fault, remedy=REPLACE) from error
     spec = task.spec
     if ranker.identity.kind == "run":  # which of the settings it has is known only once it is read
         spec = spec.model_copy(update={"settings": tuple(there.task.settings)})
@@ -163,12 +166,10 @@ def opened(ranker: str | object, options: EncoderOptions | None = None) -> Itera
         UsageError: an option that means nothing to it.
         XqrBenchError: it cannot be loaded.
     """
-    if isinstance(ranker, Ranker):
-        yield ranker
-        return
-    registered = _registered(ranker, options or EncoderOptions())
-    if registered is not None:
-        yield registered
+    there = ranker if isinstance(ranker, Ranker) else _registered(ranker, options or EncoderOptions())
+    if there is not None:
+        refuse_unreadable(there.name, "the ranker's name", "give it one that can be read on one line: --name NAME")
+        yield there
         return
     encoder = load_encoder(ranker, options, other_names=RANKERS.names())
     try:
@@ -276,6 +277,7 @@ class OfVectors(TypedDict, total=False):
     index_folder: Path | None
 
 
+@checked
 def evaluate_one(
     ranker: str | object,
     task: str | Path | TaskSpec = "mini",

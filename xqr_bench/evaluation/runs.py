@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.errors import RunError
-from xqr_bench.core.files import digest_of_files, name_of_folder
+from xqr_bench.core.files import digest_of_files, name_of_folder, named_folder
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import MULTILINGUAL, SETTINGS, Counts, FloatArray, IntArray, Ranks, TaskData
 from xqr_bench.encode import ModelIdentity
@@ -334,7 +334,7 @@ class RunRanker:
 @RANKERS.register("run")
 def _run(argument: str) -> RunRanker:
     """A ranking made elsewhere: run:DIR reads the TREC runs in a folder."""
-    return RunRanker(Path(argument))
+    return RunRanker(named_folder(f"run:{argument}"))
 
 
 def run_identity(folder: Path) -> ModelIdentity:

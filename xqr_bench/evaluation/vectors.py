@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import Ranks, TaskData
@@ -35,6 +36,7 @@ from xqr_bench.record.provenance import exposure_of, training_of
 from xqr_bench.tasks import Selection, TaskSpec, own_file
 
 
+@checked
 @dataclass
 class VectorRanker:
     """Ranks by an encoder's vectors; each distinct text of all tasks is encoded once.
@@ -188,6 +190,10 @@ def check_index(
     check_place(folder, overwrite=overwrite)
 
 
+def _texts(data: TaskData) -> set[str]:
+    return {query.text for query in data.queries} | {candidate.text for candidate in data.candidates}
+
+
 def rehearse(encoder: BoundEncoder, specs: Sequence[TaskSpec], select: Selection, observe: Observer) -> list[str]:
     """A dry run: read and check all data, encode the first question of each task, and tell what a run would do.
 
@@ -201,16 +207,17 @@ def rehearse(encoder: BoundEncoder, specs: Sequence[TaskSpec], select: Selection
             observe.advance(1)
         few = Selection(limit=1).load(data, observe)
         placed = in_context(data, encoder.identity.candidate_context)
-        vectors = embed_tasks(encoder, [few], observe=observe)[data.name]
-        texts = len({query.text for query in data.queries}) + len({candidate.text for candidate in placed.candidates})
+        # twice: what is done at the first call alone, such as compiling, says nothing of the time that a run takes
+        _, vectors = (embed_tasks(encoder, [few], observe=observe)[data.name] for _ in range(2))
+        texts, tried = _texts(placed), _texts(in_context(few, encoder.identity.candidate_context))
         line = (
             f"{data.name}: {len(data.languages)} languages, {len(data.queries):,} queries, "
-            f"{len(data.candidates):,} candidates; about {texts:,} distinct texts to encode; "
+            f"{len(data.candidates):,} candidates; about {len(texts):,} distinct texts to encode; "
             f"{vectors.distinct_texts} of them gave vectors of {vectors.queries.shape[1]} dimensions"
         )
         if vectors.distinct_texts:
             seconds = vectors.seconds["encoding"]
-            minutes = seconds / vectors.distinct_texts * texts / 60
-            line += f" in {seconds:.2f} s (at that rate {minutes:.1f} min in all)"
+            minutes = seconds / sum(map(len, tried)) * sum(map(len, texts)) / 60
+            line += f" in {seconds:.2f} s (at that rate by characters {minutes:.1f} min in all)"
         lines.append(line)
     return lines

@@ -12,6 +12,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 from threadpoolctl import threadpool_limits
 
+from xqr_bench.core.checked import checked
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import FloatArray, IntArray, TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, VectorStore, embedder_of
@@ -407,6 +408,7 @@ def _ratio(value: float | None, reference: float | None) -> float | None:
 # Tasks and an encoder -> panels, before and after a transform.
 
 
+@checked
 def geometry_of_tasks(
     encoder: BoundEncoder,
     specs: Sequence[TaskSpec],

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, model_validator
 
 import xqr_bench.rank.product as tiles
+from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, IntArray, Ranks, TaskData
@@ -62,6 +63,7 @@ INDEX_TYPES: dict[str, tuple[Parameter, ...]] = {
 }
 
 
+@checked
 @dataclass(frozen=True)
 class IndexOptions:
     """A kind of FAISS index and its parameters.

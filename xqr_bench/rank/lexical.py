@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.types import TaskData
 from xqr_bench.encode import ModelIdentity
@@ -101,6 +102,7 @@ NAME = "bm25"
 METHOD = "lucene"  # the idf is ln(1 + (N - df + 0.5) / (df + 0.5)): never negative
 
 
+@checked
 @dataclass(frozen=True)
 class Bm25Options:
     """Parameters of BM25.

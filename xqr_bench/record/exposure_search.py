@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core import strict_json
+from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.files import opened
 from xqr_bench.core.types import Candidate, IntArray, TaskData
@@ -338,6 +339,7 @@ class EvaluationTexts:
             yield [Hit(item.kind, tuple(item.members), item.text, *how) for item, how in named]
 
 
+@checked
 def find_texts(data: TaskData, texts: Iterable[str | Placed], *, near: float = NEAR) -> Findings:
     """Find the evaluation texts of a task in other texts, such as training data.
 
@@ -416,6 +418,7 @@ FORMATS = (".txt", ".tsv", ".jsonl", ".json", ".parquet")
 _LONGEST_LIST = 2**16  # in the footer of a Parquet file: its columns and row groups, told before they are there
 
 
+@checked
 def read_texts(paths: Sequence[Path]) -> Iterator[Placed]:
     """Every text of the files, each with `file:line` (of Parquet: `file:row`).
 

@@ -16,6 +16,7 @@ from pydantic import Field, InstanceOf, PrivateAttr, ValidationError
 from pydantic_core import to_json as to_json_bytes
 
 from xqr_bench.core import strict_json
+from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.files import now_at, put_in_place, waiting_place, write_text
 from xqr_bench.core.names import is_device, unseen
@@ -60,6 +61,7 @@ def record_path(output: Path, model: str, task: str) -> Path:
     return output / folder_name(model) / f"{folder_name(task)}.json"
 
 
+@checked
 def record_files(paths: Iterable[Path | str]) -> list[Path]:
     """Files of records: each that is named, and for a folder all below it, by name.
 
@@ -159,6 +161,7 @@ class Result(Record):
         return ranks
 
 
+@checked
 def save_record(result: Result, path: Path) -> Path:
     """Write the record to `path` and its ranks beside it; what was there is replaced by one renaming, of the record.
 
@@ -208,6 +211,7 @@ def _with_file(part: Part, path: Path) -> Part:
 def load_record(path: Path | str, *, ranks: Literal[True]) -> Result: ...
 @overload
 def load_record(path: Path | str, *, ranks: bool = False) -> Record: ...
+@checked
 def load_record(path: Path | str, *, ranks: bool = False) -> Record:
     """Read a record of this or any older schema version.
 
@@ -286,6 +290,7 @@ class Difference(NamedTuple):
     recomputed: Any
 
 
+@checked
 def recompute(record: Result) -> tuple[Result, list[Difference]]:
     """Check the record's ranks, and compute every score and interval anew from them.
 

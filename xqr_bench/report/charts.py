@@ -78,11 +78,11 @@ def check_output(path: Path | str) -> str:
         UsageError: it is none of the known ones.
     """
     suffix = Path(path).suffix.lower().lstrip(".")
+    if Path(path).is_dir():
+        raise UsageError(f"{path} is a folder", remedy=f"name the file to draw: {Path(path) / 'plot.png'}")
     if suffix not in METADATA:
-        raise UsageError(
-            f"{path}: plots cannot be written as {suffix or 'a file without an ending'!r}",
-            remedy="end the name with .png, .svg or .pdf",
-        )
+        problem = f"a plot cannot be written as {suffix!r}" if suffix else "the name does not say how to write a plot"
+        raise UsageError(f"{path}: {problem}", remedy="end the name with .png, .svg or .pdf")
     return suffix
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from xqr_bench.analysis.asked import Choice, Drawn
 from xqr_bench.analysis.choice import TaskComparison
 from xqr_bench.analysis.compare import compare, pair_maps
+from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS, STRICT, VARIANTS
 from xqr_bench.measure.metrics import parse_metric
@@ -41,6 +42,7 @@ def check_relevance(relevance: str, kind: str, metric: str = MAIN_METRIC) -> Non
         raise UsageError(f"{metric} is not scored under {relevance} relevance", remedy="choose another, such as map")
 
 
+@checked
 def plot_records(
     paths: Sequence[Path],
     output: Path,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unicodedata import is_normalized, normalize
 
+from xqr_bench.core.checked import checked
 from xqr_bench.core.components import connected
 from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.observe import Observer
@@ -53,8 +54,6 @@ def choose_languages(name: str, languages: Sequence[str], wanted: Sequence[str] 
     """
     if wanted is None:
         return tuple(languages)
-    if isinstance(wanted, str):
-        raise UsageError(f"languages is a list of codes, not the text {wanted!r}", remedy=f"write [{wanted!r}]")
     listing = ", ".join(languages)
     if strange := [repr(code) for code in wanted if code not in languages]:
         raise UsageError(f"the task {name} has no language {', '.join(strange)}", remedy=f"use some of: {listing}")
@@ -178,6 +177,7 @@ def _keep(
     )
 
 
+@checked
 def load_task(
     task: str | Path | TaskSpec | TaskData,
     *,
@@ -248,6 +248,7 @@ def _in_one_form(name: str, code: str, data: LanguageData, observe: Observer | N
     return replace(data, questions=tuple(replace(one, id=normalize("NFC", one.id)) for one in data.questions))
 
 
+@checked
 @dataclass(frozen=True)
 class Selection:
     """Which part of tasks is used, and where their files are: arguments of `load_task` as one value.

@@ -12,6 +12,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from xqr_bench import __version__
+from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import DataError, DownloadError
 from xqr_bench.core.files import atomic_path
 from xqr_bench.core.observe import Observer
@@ -159,6 +160,7 @@ class Place:
         return self.path.is_file()
 
 
+@checked
 def data_folder(data_dir: Path | str | None = None) -> Path | None:
     """The data folder: the argument, else XQR_BENCH_DATA, else None (the cache)."""
     named = data_dir if data_dir is not None else os.environ.get(DATA_DIR, "").strip() or None
@@ -172,6 +174,7 @@ def cache_folder(spec: TaskSpec) -> Path:
     return platformdirs.user_cache_path("xqr-bench") / "data" / spec.name / spec.revision
 
 
+@checked
 def locate(spec: TaskSpec, language: str, data_dir: Path | str | None = None) -> Place:
     """Where the file of `language` is looked for; it need not be there.
 
@@ -197,6 +200,7 @@ def pending_downloads(
     return tuple(place.language for place in places if place.kind == "cache" and not place.present)
 
 
+@checked
 def fetch(spec: TaskSpec, language: str, *, force: bool = False, observe: Observer | None = None) -> bool:
     """Bring a language's file into the cache.
 
@@ -304,6 +308,7 @@ class FileCheck:
     candidates: int = 0
 
 
+@checked
 def verify(spec: TaskSpec, data_dir: Path | str | None = None) -> Iterator[FileCheck]:
     """Check digest and content of each file, in the order of the task's languages; nothing is downloaded."""
     read = READERS.get(spec.format)

@@ -13,6 +13,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, ValidationError, model_validator
 
 import xqr_bench
+from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import TaskError, UnknownNameError, UsageError, XqrBenchError
 from xqr_bench.core.files import read_text
 from xqr_bench.core.languages import GROUPS, LANGUAGES, get_group
@@ -299,6 +300,7 @@ def list_specs() -> list[TaskSpec]:
     return sorted(specs, key=lambda spec: (not spec.demonstration, -len(spec.languages), spec.name))
 
 
+@checked
 def load_spec(name_or_path: str | Path) -> TaskSpec:
     """Read a task file.
 
@@ -352,6 +354,7 @@ def load_shipped(name: str, where: str) -> TaskSpec:
     return _read(shipped[name])
 
 
+@checked
 def resolve_task(task: str | Path | TaskSpec | TaskData) -> TaskSpec:
     """The task file behind whatever names a task.
 

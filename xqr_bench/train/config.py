@@ -9,6 +9,7 @@ from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
+from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.options import Commas, Counted, Option, flag, line_breaks, whole_numbers
 from xqr_bench.encode.options import EncoderOptions
@@ -23,6 +24,7 @@ Schedule = Literal["constant", "linear", "cosine"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
+@checked
 @dataclass(frozen=True)
 class Recipe:
     """How an encoder is trained, whatever the data and the ratio. Gradient caching: Gao et al. 2021.
@@ -142,6 +144,7 @@ PLAN_SETTINGS = ("strategy", "mix", "turn", "shuffle_positives", "distinct_pairs
 """What a training's batch plan is asked for beside alpha."""
 
 
+@checked
 @dataclass(frozen=True)
 class TrainConfig:
     """One training run; the texts of the attributes are those of the options of `xqr-bench train`.
@@ -213,8 +216,8 @@ class TrainConfig:
         if not self.data:
             raise UsageError("there is no training data", remedy="name some with --data")
         check_alpha(self.alpha)
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed < 2**32:
-            raise UsageError(f"the seed is {self.seed!r}", remedy="give a whole number from 0 to 4294967295")
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"the seed is {self.seed}", remedy="give a whole number from 0 to 4294967295")
         for option in ("align_updates", "checkpoint_every", "workers"):
             value = getattr(self, option)
             if value is not None and value < 0:
@@ -237,6 +240,8 @@ class TrainConfig:
             raise UsageError("static models are trained in fp32", remedy="leave --precision out")
         if isinstance(self.base, str | Path) and str(self.base) not in (STATIC, *ALIASES):
             folder = Path(self.base).expanduser()
+            if not str(self.base).strip():
+                raise UsageError("--base is empty", remedy="name a folder or a hub model, or leave it out")
             if not folder.is_dir():
                 # it brings much that a command's help needs not
                 from xqr_bench.encode.load import refuse_what_is_no_model

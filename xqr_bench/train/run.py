@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from xqr_bench.core.checked import checked
 from xqr_bench.core.observe import Clock, Observer, library_bars_hidden
 from xqr_bench.record import provenance
 from xqr_bench.record.provenance import BaseModelInfo, DataInfo, LanguageLevels, Stage, TrainingRecord, save_training
@@ -122,6 +123,7 @@ Kept = Callable[[int, Any, TrainingRecord], None]
 """Called with the number of updates done, the model as it is then, and its record."""
 
 
+@checked
 def train(
     config: TrainConfig,
     *,

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.types import TaskData
 from xqr_bench.tasks import list_specs, load_task
@@ -57,6 +58,7 @@ def from_task(data: TaskData, *, languages: tuple[str, ...] | None = None, sourc
 # A source of training data, by name or path.
 
 
+@checked
 def load_training_data(
     source: str | Path | TaskData | ParallelData,
     *,
@@ -92,7 +94,10 @@ def load_training_data(
             raise UsageError(f"{part!r} is no option of a data format", remedy="write ?name=value&name=value")
     folder = None if data_dir is None else Path(data_dir).expanduser()
     head, colon, rest = text.partition(":")
-    if colon and head in FORMATS:
+    in_format = bool(colon) and head in FORMATS
+    if not (rest if in_format else text).strip():
+        raise UsageError(f"{text!r} names no training data", remedy="name a task, a file or a folder; . is this one")
+    if in_format:
         return FORMATS.get(head).read(Request(rest, wanted, folder, limit, options))
     request = Request(text, wanted, folder, limit, options)
     readers = {name: FORMATS.get(name) for name in FORMATS}
