@@ -129,8 +129,9 @@ def test_ctrl_c_in_a_sweep_says_how_to_go_on() -> None:
     assert (done.code, done.err) == (130, told)
 
 
-def test_ctrl_c_elsewhere() -> None:
-    done = interrupted("xqr_bench.tasks.load_spec", "tasks", "mini")
+@pytest.mark.parametrize("target", ["xqr_bench.tasks.load_spec", "click.Group.parse_args"])
+def test_ctrl_c_elsewhere(target: str) -> None:
+    done = interrupted(target, "tasks", "mini")
     assert (done.code, done.err) == (130, "stopped; nothing half-written was left\n")
 
 

@@ -79,8 +79,15 @@ class LazyGroup(click.Group):
             raise UnknownNameError("command", args[0], COMMANDS, remedy="xqr-bench --help lists the commands")
         return super().resolve_command(ctx, args)
 
+    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
+        """Read the arguments; click would begin with an empty line where it is stopped."""
+        try:
+            return super().make_context(*arguments, **more)
+        except KeyboardInterrupt as stop:
+            raise _aborted(stop) from stop
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; click would begin with an empty line where it is stopped, and not tell of a closed pipe."""
+        """Run a command, as `make_context`; nor would click tell of a closed pipe."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
