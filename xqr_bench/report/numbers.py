@@ -17,6 +17,14 @@ THIN = "‡"
 THIN_NOTE = f"{THIN} fewer than 10 questions (or articles) carry the figure: it is no more certain than they are"
 
 
+def short(name: str, length: int = 34) -> str:
+    """A model's name, cut in the middle where it is too long for a column: variants differ at the end."""
+    if len(name) <= length:
+        return name
+    half = (length - 1) // 2
+    return f"{name[:half]}…{name[-half:]}"
+
+
 def number(value: float | None, *, digits: int = 4) -> str:
     """A figure as printed: `.3197`, `10,792`, `–` where it is undefined."""
     if value is None:

@@ -137,7 +137,7 @@ def bias_table(records: Sequence[Record]) -> Table:
         if score is None:
             return ["", "", ""]
         random, ratio = score.random_reference, score.ratio_to_random
-        texts = "" if random is None else number(random), "" if ratio is None else f"{ratio:.3f}"
+        texts = "" if random is None else number(random), "" if ratio is None else number(ratio, digits=3)
         return [with_half_width(score), *texts]
 
     rows = {name: [cells(record, name) for record in records] for name in _metrics(records, "bias")}

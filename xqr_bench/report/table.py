@@ -120,9 +120,15 @@ class Table:
         return widths
 
     def fitted(self, width: int) -> list[Table]:
-        """The table, cut into several where it does not fit: each has the names on the left and some of the columns."""
+        """The table for so many cells.
+
+        Where it does not fit, its headings stand in several lines; where that is not enough, it is cut into several
+        tables, each with the names on the left and some of the columns.
+        """
         needed = self._least_widths()
         gap, edges = GAPS[self.frame]
+        if sum(needed) + gap * (len(needed) - 1) + edges > width and (folded := self._folded()) != self:
+            return folded.fitted(width)
         names = next((place for place, column in enumerate(self.columns) if column.kind != "name"), len(self.columns))
         names = max(names, 1)
         room = width - edges - sum(needed[:names]) - gap * (names - 1)
@@ -140,6 +146,22 @@ class Table:
             part = replace(self, columns=[self.columns[place] for place in places], rows=rows)
             parts.append(replace(part, title=self.title if group is groups[0] else "", notes=()))
         return [*parts[:-1], replace(parts[-1], notes=self.notes)]
+
+    def _folded(self) -> Table:
+        """With headings of figures in as many lines as make them no wider than the figures, where they have words."""
+        from rich.cells import cell_len
+
+        heads = list(self.columns)
+        for place, (column, cells) in enumerate(zip(self.columns, zip(*self.texts(), strict=True), strict=True)):
+            if column.kind == "figure" and "\n" not in column.heading:
+                lines = [""]
+                room = max(cell_len(line) for cell in cells for line in cell.split("\n"))
+                for word in re.findall(r"[^ _]+[ _]?", column.heading):
+                    if lines[-1] and cell_len(lines[-1] + word.rstrip()) > room:
+                        lines.append("")
+                    lines[-1] += word
+                heads[place] = replace(column, heading="\n".join(line.rstrip() for line in lines))
+        return replace(self, columns=tuple(heads))
 
     def drawn(self, *, above: bool) -> Group:
         """As it is, for a terminal."""

@@ -32,18 +32,14 @@ DEFAULT_METRICS = (
     "language_ndcg@10",
     "rank_distance",
     "rank_variance",
-    "rank_variance_raw",
-    "language_order_w",
     "language_order_w_corrected",
     "language_order_w_others",
     "language_position",
     "own_language_first",
-    "top_right_own",
     "top_right_other",
-    "top_wrong_own",
     "top_wrong_other",
 )
-"""Metrics and bias measures of a task file that names none."""
+"""Metrics and bias measures of a task file that names none; docs/bias.md says why no others."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")

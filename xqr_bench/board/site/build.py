@@ -251,7 +251,7 @@ def _section(name: str, task: TaskFacts, row: Row | PublishedRow) -> dict[str, A
             if any(language.code in figures for figures in by_language.values())
         ],
         "pairs": _pairs(task, row, by_language.get(MONOLINGUAL, {})),
-        "bias": {key: row.bias.macro[key] for key in _ordered(row.bias.macro, task.metrics)},
+        "bias": {key: row.bias.macro[key] for key in task.metrics if key in row.bias.macro},
         "bias_by_language": [
             (language, row.bias.by_query_language[language.code])
             for language in task.languages

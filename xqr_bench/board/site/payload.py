@@ -23,9 +23,9 @@ from xqr_bench.board.site.html import (
     unique_stems,
     words,
 )
-from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL, SETTINGS
+from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL, PREFERENCE, SETTINGS
 from xqr_bench.measure.scores import Figure
-from xqr_bench.report.frontier import PREFERENCE, Point, by_rank, frontier_table
+from xqr_bench.report.frontier import Point, by_rank, frontier_table
 from xqr_bench.report.text import visible
 
 # The rows of the leaderboard JSON put together: one entry a model and version, over all tasks.
