@@ -19,13 +19,16 @@ from xqr_bench.core.files import waiting_place
 from xqr_bench.record import (
     Record,
     check_possible,
+    check_ranks,
     folder_name,
     load_ranks,
+    rank_files,
     ranks_digest,
     recompute,
     record_path,
     save_ranks,
     save_record,
+    shortened,
     to_json,
 )
 from xqr_bench.record.store import json_lines, settle
@@ -51,6 +54,51 @@ def saved(record: Record, tmp_path: Path) -> Path:
 )
 def test_folder_names(name: str, folder: str) -> None:
     assert folder_name(name) == folder
+
+
+def test_the_short_form_holds_macro_averages_and_proves_the_rest(
+    record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rank_files, "SAMPLE_ROWS", 500)  # of the mini task's sentences
+    path = save_record(shortened(record), tmp_path / "mini.json")
+    as_written = load_record(path, ranks=True, whole=False)
+    assert to_json(as_written) == path.read_text(encoding="utf-8")
+    assert all(not scores.by_query_language for scores in as_written.scores.values())
+    for name in ("gt", "eq", "own_gt", "own_eq"):
+        np.testing.assert_array_equal(getattr(as_written.ranks.counts, name), getattr(record.ranks.counts, name))
+    # the counts of the sampled questions are those of the whole record
+    questions = set(as_written.ranks_under("paragraph").question_ids)
+    assert len(questions) == as_written.relevance["paragraph"].questions < record.task.n_questions
+    sampled = record.ranks_under("paragraph").of_questions(questions)
+    for mine, whole in zip(as_written.ranks_under("paragraph").counts, sampled.counts, strict=True):
+        np.testing.assert_array_equal(mine, whole)
+    for mine, whole in zip(as_written.ranks_under("lenient").counts, record.ranks_under("lenient").counts, strict=True):
+        np.testing.assert_array_equal(mine, whole)
+    check_ranks(as_written)
+    assert recompute(as_written)[1] == []
+    for _ in range(2):  # computed, and from the cache
+        again = load_record(path)
+        assert again.scores == record.scores
+        assert again.relevance["lenient"].scores == record.relevance["lenient"].scores
+        assert to_json(again) == path.read_text(encoding="utf-8")
+    edit(path, lambda data: data["scores"]["multilingual"]["map"].update(value=0.5))
+    with pytest.raises(RecordError, match=r"scores do not follow from the ranks: scores\.multilingual\.map\.value"):
+        load_record(path)
+
+
+def test_the_same_record_has_the_same_short_form_byte_for_byte(record: Record, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save_record(shortened(record), tmp_path / name / "mini.json")
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+@pytest.mark.parametrize("damage", ["gt", "own_gt", "top"])
+def test_pooled_ranks_that_are_not_possible(record: Record, damage: str) -> None:
+    ranks = record.ranks.pooled()
+    changed = getattr(ranks, damage).copy()
+    changed[7] += 4000
+    with pytest.raises(RecordError, match="not possible"):
+        check_possible(replace(ranks, **{damage: changed}))
 
 
 def test_round_trip(record: Record, saved: Path) -> None:

@@ -236,8 +236,12 @@ def with_values(sides: tuple[Side, ...], seed: int, resamples: int, relevance: s
             left_out[name] = f"the record of {side.label} says that it was trained on {', '.join(trained)}"
     groups = {name: group for name, group in first.groups.items() if name not in left_out}
     metrics = variant_metrics(relevance, common)
-    values = tuple(all_per_query(side.record.ranks_under(relevance), metrics, first.settings) for side in sides)
-    units = shared_units(sampling_units(side.record.ranks) for side in sides)
+    ranks = [side.record.ranks_under(relevance) for side in sides]
+    if any(side.record.short for side in sides):  # its ranks may be of a sample of the questions
+        fewest = set(min(ranks, key=lambda of_side: of_side.n_queries).question_ids)
+        ranks = [of_side.of_questions(fewest) for of_side in ranks]
+    values = tuple(all_per_query(of_side, metrics, first.settings) for of_side in ranks)
+    units = shared_units(map(sampling_units, ranks))
     info = first.model_copy(update={"metrics": list(metrics)})
     return Compared(info, sides, values, units, groups, left_out, seed, resamples, relevance)
 

@@ -102,11 +102,12 @@ def check_counts(ranks: Ranks, name: str) -> None:
             rankings of their own and no parts of the pooled one.
     """
     if ranks.depth is not None or ranks.own_gt is not None:
+        found = "a submission, which holds counts of the whole pool and of a relevant's own language"
+        if ranks.own_lists:
+            found = "lists for single languages that were ranked by themselves"
         raise RecordError(
             f"{name} has no counts of each whole language within the pool, so no other pool can be made from it",
-            found="lists for single languages that were ranked by themselves"
-            if ranks.depth is None
-            else f"a ranking cut at {ranks.depth:,} candidates",
+            found=found if ranks.depth is None else f"a ranking cut at {ranks.depth:,} candidates",
             remedy="evaluate the encoder itself, without an approximate index: xqr-bench evaluate MODEL",
         )
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -25,7 +24,7 @@ from xqr_bench.core.errors import DataError, RecordError, UnknownNameError, XqrB
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import LENIENT, MAIN_METRIC, PARAGRAPH, IntArray, Ranks, TaskData
-from xqr_bench.encode import ModelIdentity, load_encoder, vector_store
+from xqr_bench.encode import ModelIdentity, load_encoder
 from xqr_bench.encode.registry import ENCODERS
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.encode.trust import is_code, risky_arguments
@@ -33,10 +32,11 @@ from xqr_bench.evaluation.baselines import baseline_of
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.rank.index import DEFAULT_DEPTH
 from xqr_bench.rank.rules import group_relevants, ranks_of
-from xqr_bench.record import Record, Result, check_possible, load_record, recompute, to_json
+from xqr_bench.record import Record, Result, check_possible, load_record, proved
 from xqr_bench.record.describe import groups_of
 from xqr_bench.record.exposure import OURS, Exposure
 from xqr_bench.record.provenance import LANGUAGE_LEVELS, LanguageLevels
+from xqr_bench.record.rank_files import sample_size, sampled_questions
 from xqr_bench.record.store import file_beside
 from xqr_bench.tasks import TaskSpec, list_specs, load_task, pending_downloads
 
@@ -50,12 +50,16 @@ class RuleFacts(BaseModel):
         rows: of its file.
         structure: SHA-256 over what no encoder changes: how many candidates of each language leave each query's
             ranking (lenient), or are relevant to it (paragraph).
+        questions: how many it is of; None: all.
+        sample: the same of the questions that a submission has, where it is a sample.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     rows: int
     structure: str
+    questions: int | None = None
+    sample: RuleFacts | None = None
 
 
 class DataFacts(BaseModel):
@@ -130,12 +134,22 @@ def _from_data(spec: TaskSpec, data: TaskData) -> DataFacts:
     if PARAGRAPH in data.relevance:
         chosen[PARAGRAPH] = group_relevants(data)
     rules = {}
+    question_ids = [query.question for query in data.queries]
     for name, of_query in chosen.items():
         columns = data.candidate_columns[[index for indices in of_query for index in indices]]
         queries = np.repeat(np.arange(len(of_query)), [len(indices) for indices in of_query])
-        rows = n_relevants if name == LENIENT else len(columns) - n_relevants
-        structure = _digest(_per_language(queries, columns, len(of_query), n_languages))
-        rules[name] = RuleFacts(rows=rows, structure=structure)
+        counts = _per_language(queries, columns, len(of_query), n_languages)
+        if name == LENIENT:
+            rules[name] = RuleFacts(rows=n_relevants, structure=_digest(counts))
+            continue
+        others = np.array([sum(of_query) for of_query in counts]) - np.diff(data.offsets)
+        rules[name] = RuleFacts(rows=int(others.sum()), structure=_digest(counts))
+        if (n := sample_size(question_ids, others)) is not None:
+            chosen_questions = sampled_questions(question_ids, n)
+            inside = [question in chosen_questions for question in question_ids]
+            structure = _digest([of_query for of_query, holds in zip(counts, inside, strict=True) if holds])
+            sample = RuleFacts(rows=int(others[inside].sum()), structure=structure, questions=n)
+            rules[name] = rules[name].model_copy(update={"sample": sample})
     return DataFacts(
         data=_data_digest(spec),
         queries={code: sum(query.language == code for query in data.queries) for code in data.languages},
@@ -181,7 +195,10 @@ def _digest(data: Any, **form: Any) -> str:
 
 def facts_text() -> str:
     """`facts.json`, from the data."""
-    facts = {name: _from_data(spec, load_task(spec)).model_dump() for name, spec in sorted(board_tasks().items())}
+    facts = {
+        name: _from_data(spec, load_task(spec)).model_dump(exclude_none=True)
+        for name, spec in sorted(board_tasks().items())
+    }
     return json.dumps(facts, indent=1) + "\n"
 
 
@@ -219,7 +236,7 @@ def check_submission(path: Path, *, observe: Observer | None = None, again: bool
         XqrBenchError: the first fault that was found.
     """
     read_json(path, MAX_RECORD)
-    record = load_record(path)
+    record = load_record(path, whole=False)
     check_name(record.model.name)
     spec = find_task(record.task.name)
     facts = data_facts(spec)
@@ -232,14 +249,15 @@ def check_submission(path: Path, *, observe: Observer | None = None, again: bool
     _check_exposure(record)
     _check_provenance(record)
     _check_arguments(record)
-    check_file(file_beside(path, record.ranks_file), max_ranks(spec.name))
+    check_file(file_beside(path, record.ranks_file), max_ranks(spec.name, short=record.short))
     rows, expected = record.ranks_file.n_relevants, facts.n_relevants
     _require(rows == expected, f"{path} does not hold all ranks of {spec.name}", f"{rows:,} instead of {expected:,}")
-    result = load_record(path, ranks=True)
+    result = load_record(path, ranks=True, whole=False)
     _check_ranks(result, facts)
     _check_relevance_files(path, result, facts.relevance)
-    _prove(result, observe, again=again)
-    return result
+    name = shown_line(record.model.name)
+    note = f"computing the figures of {name} on {record.task.name} from its ranks"
+    return proved(result, again=again, tell=None if observe is None else lambda: observe.note(note))
 
 
 def _check_task(record: Record, spec: TaskSpec, facts: DataFacts) -> None:
@@ -542,7 +560,7 @@ def _check_ranks(record: Result, facts: DataFacts) -> None:
         f"the queries, relevants, gains or articles of these ranks are not those of {name}",
     )
     _require(
-        ranks.own_gt is None or record.model.identity.kind in _OWN_LISTS,
+        not ranks.own_lists or record.model.identity.kind in _OWN_LISTS,
         "these ranks have lists of their own for single languages; an encoder's are parts of the pooled one",
         remedy=_AS_MADE,
     )
@@ -569,13 +587,20 @@ def _check_relevance_files(path: Path, record: Result, rules: dict[str, RuleFact
         _require(
             stated == file.name, f"the record names another file for {name} relevance", repr(stated), remedy=_AS_MADE
         )
-        check_file(file_beside(path, info.ranks_file), max_ranks(task))
-        strict = 0 if name == LENIENT else record.ranks_file.n_relevants
-        rows, expected = info.ranks_file.n_relevants - strict, rules[name].rows
+        check_file(file_beside(path, info.ranks_file), max_ranks(task, short=record.short))
+        known = (record.short and rules[name].sample) or rules[name]
         _require(
-            rows == expected,
+            info.questions == known.questions,
+            f"{name} relevance is of other questions than a submission's",
+            f"{info.questions or 'all'} instead of {known.questions or 'all'}",
+            _AS_MADE,
+        )
+        strict = 0 if name == LENIENT else record.strict_under(name).n_relevants
+        rows = info.ranks_file.n_relevants - strict
+        _require(
+            rows == known.rows,
             f"{file} does not hold all ranks of {name} relevance",
-            f"{rows:,} rows instead of {expected:,}",
+            f"{rows:,} rows instead of {known.rows:,}",
             _AS_MADE,
         )
         variant = record.ranks_under(name)
@@ -584,42 +609,7 @@ def _check_relevance_files(path: Path, record: Result, rules: dict[str, RuleFact
             if name == LENIENT
             else _per_language(variant.row_queries, variant.relevant_columns, variant.n_queries, len(variant.columns))
         )
-        _require(_digest(counts) == rules[name].structure, f"{file} is not of {task}", remedy=_AS_MADE)
-
-
-def _prove(record: Result, observe: Observer | None, *, again: bool) -> None:
-    """Check the ranks and compute every figure anew from them, unless that was done before and is not asked for again.
-
-    An empty file in the user's cache folder says that it was: its name is a digest of the record, which names the
-    digests of its ranks, and of this code. Whoever deletes it has the figures computed once more.
-    """
-    digest = hashlib.sha256(_code_digest().encode() + to_json(record).encode()).hexdigest()
-    proof = vector_store().folder / "proved" / digest
-    if not again and proof.exists():
-        return
-    if observe is not None:
-        observe.note(f"computing the figures of {shown_line(record.model.name)} on {record.task.name} from its ranks")
-    _, differences = recompute(record)
-    for first in differences[:1]:
-        more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
-        raise RecordError(
-            f"scores do not follow from the ranks: {first.place}{more}",
-            found=f"stored {first.stored}, recomputed {first.recomputed}",
-            remedy=f"{_AS_MADE}; recompute --write mends a record",
-        )
-    with suppress(OSError):  # nothing but time is lost
-        proof.parent.mkdir(parents=True, exist_ok=True)
-        proof.touch()
-
-
-@cache
-def _code_digest() -> str:
-    """SHA-256 over the source of this package: other code may find other figures."""
-    package = Path(__file__).parent.parent
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        digest.update(path.relative_to(package).as_posix().encode() + b"\n" + path.read_bytes())
-    return digest.hexdigest()
+        _require(_digest(counts) == known.structure, f"{file} is not of {task}", remedy=_AS_MADE)
 
 
 if __name__ == "__main__":

@@ -23,10 +23,13 @@ MAX_RECORD = 4 * 2**20
 MAX_NOTE = 2**16
 _MAX_RANKS = {"xquad-r": 3 * 2**20}
 _MAX_RANKS_DEFAULT = 8 * 2**20
+_MAX_SHORT = 2**20
 
 
-def max_ranks(task: str) -> int:
-    """The greatest size of a ranks file of this task, in bytes."""
+def max_ranks(task: str, *, short: bool = False) -> int:
+    """The greatest size of a ranks file of this task, in bytes; `short`: of a submission in the short form."""
+    if short:
+        return _MAX_SHORT
     return _MAX_RANKS.get(task, _MAX_RANKS_DEFAULT)
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from xqr_bench.board.files import record_paths
 from xqr_bench.core.errors import XqrBenchError
 from xqr_bench.core.names import look_alike, looks
-from xqr_bench.record import Record, folder_name, load_record
+from xqr_bench.record import Record, Result, folder_name, load_record, ranks_digest
 
 
 class Entry(NamedTuple):
@@ -22,15 +22,26 @@ class Entry(NamedTuple):
 
     @classmethod
     def of(cls, record: Record, path: str) -> Entry:
-        """The entry of a record."""
-        return cls(path, record.model.name, record.ranks_file.digest)
+        """The entry of a record, by the digest that its ranks have in a submission."""
+        digest = record.ranks_file.digest
+        if isinstance(record, Result) and not record.short:
+            digest = ranks_digest(record.ranks.pooled())
+        return cls(path, record.model.name, digest)
 
 
-def entries_of(folder: Path) -> Iterator[Entry]:
-    """What stands on the board; `verify` tells of records that cannot be read."""
+def entries_of(folder: Path, task: str) -> Iterator[Entry]:
+    """What stands on the board; `verify` tells of records that cannot be read.
+
+    Args:
+        folder: the board.
+        task: records of others have other ranks, which are not read.
+    """
     for path in record_paths(folder) if folder.is_dir() else []:
         try:
-            yield Entry.of(load_record(path), path.relative_to(folder).as_posix())
+            record = load_record(path, whole=False)
+            if not record.short and record.task.name == task:
+                record = load_record(path, ranks=True, whole=False)
+            yield Entry.of(record, path.relative_to(folder).as_posix())
         except XqrBenchError:
             continue
 

@@ -42,7 +42,7 @@ from xqr_bench.evaluation.evaluate import evaluate
 from xqr_bench.evaluation.ranker import Ranker
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.measure.metrics import parse_metric
-from xqr_bench.record import Record, Result, load_record, provenance
+from xqr_bench.record import Record, Result, load_record, provenance, ranks_digest, shortened
 from xqr_bench.record.store import file_beside
 from xqr_bench.tasks import Selection, load_spec
 from xqr_bench.tasks.spec import load_shipped
@@ -143,9 +143,9 @@ def reproduce(
     made = Attestation(
         by=named.by,
         date=datetime.now(UTC).date(),
-        record_digest=record_digest(record),
+        record_digest=record_digest(shortened(record)),
         identity=now.model.identity,
-        reproduced_ranks=now.ranks_file.digest,
+        reproduced_ranks=ranks_digest(now.ranks.pooled()),
         tolerance=tolerance,
         found=differences,
         hardware=now.provenance.hardware,
@@ -159,9 +159,9 @@ def reproduce(
 
 def _load(path: Path) -> Result:
     read_json(path, MAX_RECORD)
-    record = load_record(path)
-    check_file(file_beside(path, record.ranks_file), max_ranks(record.task.name))
-    record = load_record(path, ranks=True)
+    record = load_record(path, whole=False)
+    check_file(file_beside(path, record.ranks_file), max_ranks(record.task.name, short=record.short))
+    record = load_record(path, ranks=True, whole=False)
     refuse_unrepeatable(record)
     return record
 
@@ -270,6 +270,8 @@ def compare(record: Result, again: Result) -> Differences:
             found=f"{a.n_queries} and {b.n_queries} queries",
             remedy="xqr-bench data verify tells which file is wrong",
         )
+    if not a.by_language:  # of a submission
+        b = b.pooled()
     identical = (a.gt == b.gt).all(axis=1) & (a.eq == b.eq).all(axis=1)
     moved = np.zeros(a.n_relevants, dtype=bool)
     for before, after in zip(_middle_ranks(a), _middle_ranks(b), strict=True):

@@ -43,7 +43,7 @@ from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import SETTINGS
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Figure
-from xqr_bench.record import Record, Result, load_record, save_record
+from xqr_bench.record import Record, Result, load_record, save_record, shortened
 from xqr_bench.record.exposure import Exposure, Level, read_declaration
 from xqr_bench.record.store import settle
 
@@ -86,7 +86,7 @@ def submit(path: Path | str, leaderboard: Path | str = "leaderboard", asked: Sub
     checked = check_submission(Path(path))
     target = folder / record_place(checked)
     declared = _exposure(checked, target, asked.exposure, asked.exposure_note)
-    record = publishable(checked.model_copy(update={"exposure": declared}))
+    record = publishable(shortened(checked.model_copy(update={"exposure": declared})))
     _refuse_links(folder, target)
     _refuse_clash(record, target, folder)
     replaced = target.exists() or ranks_path(target).exists()
@@ -131,7 +131,7 @@ def _exposure(record: Record, target: Path, text: str | None, note: str | None) 
             ) from None
     if record.exposure is None and target.is_file():
         try:
-            return load_record(target).exposure
+            return load_record(target, whole=False).exposure
         except RecordError as error:
             raise RecordError(
                 f"the exposure that the submission of before declares cannot be read from {target}",
@@ -153,7 +153,7 @@ def _attestation(source: Path, target: Path, record: Record) -> list[Path]:
             if now_at(file, digest).exists():
                 files[place] = now_at(file, digest).read_bytes()  # a signature is of bytes
     with suppress(RecordError):
-        before = record_digest(load_record(target))
+        before = record_digest(load_record(target, whole=False))
         for place in _attestation_files(target):
             if place.is_file():  # it belongs to the submission that is replaced, as long as that is there
                 place.replace(waiting_place(place, before))
@@ -176,7 +176,7 @@ def _refuse_links(folder: Path, target: Path) -> None:
 def _refuse_clash(record: Record, target: Path, folder: Path) -> None:
     """No name that cannot be told apart from another on the board, and no ranks that stand there under another name."""
     entry = Entry.of(record, target.relative_to(folder).as_posix())
-    for other in [*entries_of(folder), *_papers(folder)]:
+    for other in [*entries_of(folder, record.task.name), *_papers(folder)]:
         if other.path != entry.path and (fault := clash(entry, other)) is not None:
             raise RecordError(fault, remedy="evaluate again with the name on the board, or another one: --name NAME")
 
@@ -190,7 +190,8 @@ def _check_sizes(record: Result, folder: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path = save_record(record, Path(scratch) / target.name)
         for file in sorted(Path(scratch).iterdir()):
-            size, limit = file.stat().st_size, MAX_RECORD if file == path else max_ranks(record.task.name)
+            limit = MAX_RECORD if file == path else max_ranks(record.task.name, short=record.short)
+            size = file.stat().st_size
             if size > limit:
                 raise RecordError(
                     f"{file.name} would be too large for {folder}",

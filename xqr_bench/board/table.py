@@ -63,6 +63,7 @@ def read_leaderboard(
     rows: list[Row] = []
     refused: list[Refused] = []
     ranks: dict[str, Ranks] = {}
+    entries: list[Entry] = []
     for path in record_paths(folder):
         if task not in (None, path.stem):
             continue
@@ -75,10 +76,11 @@ def read_leaderboard(
             refused.append(Refused(path=place, fault=one_line(error, folder)))
             continue
         rows.append(row)
+        entries.append(Entry.of(record, row.record))
         ranks[row.id] = record.ranks
     published, faults = read_published(folder)
     papers = [Entry(paper.id, paper.model) for paper in published]
-    clashing = clashes([Entry(row.record, row.model, row.ranks_digest) for row in rows], papers)
+    clashing = clashes(entries, papers)
     refused += [Refused(path=path, fault=shown_line(why)) for path, why in clashing.items()]
     rows = [row for row in rows if row.record not in clashing]
     contests: dict[tuple[str, str], dict[str, Ranks]] = defaultdict(dict)

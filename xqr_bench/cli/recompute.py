@@ -42,7 +42,7 @@ def recompute(record: Path, write: bool, peer: str | None, sampled: dict[str, An
     from xqr_bench.record import load_record, save_record
     from xqr_bench.record import recompute as recompute_record
 
-    loaded = load_record(record, ranks=True)
+    loaded = load_record(record, ranks=True, whole=False)
     new, differences = recompute_record(loaded)
     figures = sum(1 for scores in new.scores.values() for _ in scores.items())
     for difference in differences[:20]:

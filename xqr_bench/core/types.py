@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,13 +182,15 @@ class Ranks:
         own_gt, own_eq: counts within the relevant's own language where that is a ranking of its own (a run whose
             monolingual and cross-lingual lists were not cut out of the pooled one), int32 `[relevants]`;
             None: they are the own column of `gt` and `eq`.
+        own_parts: `own_gt` and `own_eq` are counts within the pooled ranking all the same, kept because `gt` and `eq`
+            hold those of the whole pool in one column, `[relevants, 1]` (`pooled`).
         top: candidates of each column that have the query's highest score, int32 `[queries, columns]`; None: not
             counted. It is of the whole pool: a part of the columns can have another top.
         removed: candidates of each column that leave the query's ranking (lenient relevance), int32
             `[queries, columns]`; None: none does.
         variants: the same scores counted under other rules of relevance, by name. The ranks of `paragraph` hold the
             whole pool's counts in one column (`gt` and `eq` are `[relevants, 1]`), those of the relevant's own
-            language in `own_gt` and `own_eq`, and no `relevant_ids`.
+            language in `own_gt` and `own_eq`, and no `relevant_ids`; of a submission, some questions only.
     """
 
     task: str
@@ -207,6 +209,7 @@ class Ranks:
     depth: int | None = None
     own_gt: NDArray[np.int32] | None = None
     own_eq: NDArray[np.int32] | None = None
+    own_parts: bool = False
     top: NDArray[np.int32] | None = None
     removed: NDArray[np.int32] | None = None
     variants: Mapping[str, Ranks] = field(default_factory=dict)
@@ -220,6 +223,41 @@ class Ranks:
     def n_relevants(self) -> int:
         """Number of (query, relevant) rows."""
         return len(self.relevant_columns)
+
+    @property
+    def by_language(self) -> bool:
+        """Whether `gt` and `eq` tell of each language by itself."""
+        return self.gt.shape[1] == len(self.columns) and not self.own_parts
+
+    @property
+    def own_lists(self) -> bool:
+        """Whether a language's ranking is one of its own, and no part of the pooled one."""
+        return self.own_gt is not None and not self.own_parts
+
+    def pooled(self) -> Ranks:
+        """The same ranks with the counts that figures need: of the whole pool, and of each relevant's own language."""
+        if not self.by_language:
+            return self
+        gt, eq, own_gt, own_eq = self.counts
+        one_column = replace(self, gt=gt[:, None], eq=eq[:, None], own_gt=own_gt, own_eq=own_eq, variants={})
+        return replace(one_column, own_parts=self.own_gt is None)
+
+    def of_questions(self, questions: Collection[str]) -> Ranks:
+        """The ranks of these questions, in all languages."""
+        chosen = np.flatnonzero([question in questions for question in self.question_ids])
+        rows = np.flatnonzero(np.isin(self.row_queries, chosen))
+        changed: dict[str, Any] = {"offsets": np.append(0, np.cumsum(np.diff(self.offsets)[chosen])), "variants": {}}
+        for indices, names in (
+            (chosen, ("query_ids", "question_ids", "query_languages", "articles", "top", "removed")),
+            (rows, ("relevant_ids", "relevant_columns", "gains", "gt", "eq", "own_gt", "own_eq")),
+        ):
+            for name in names:
+                values = getattr(self, name)
+                if isinstance(values, np.ndarray):
+                    changed[name] = values[indices]
+                elif values:
+                    changed[name] = [values[index] for index in indices.tolist()]
+        return replace(self, **changed)
 
     @cached_property
     def counts(self) -> Counts:

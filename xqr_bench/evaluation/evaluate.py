@@ -247,13 +247,7 @@ def _result(
         relevance=relevance,
         diagnostics=dict(ranking.diagnostics),
         warnings=[*ranking.warnings, *of_ties],
-        ranks_file=RanksInfo(
-            file=None,
-            digest=ranks_digest(ranks),
-            n_queries=ranks.n_queries,
-            n_relevants=ranks.n_relevants,
-            depth=ranks.depth,
-        ),
+        ranks_file=RanksInfo.of(ranks, ranks_digest(ranks)),
         provenance=Provenance(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             **provenance.versions(),

@@ -156,6 +156,7 @@ def attach_certainty(
     groups: Mapping[str, Group],
     *,
     seed: int = SEED,
+    details: bool = True,
 ) -> dict[str, SettingScores]:
     """Return the scores with their intervals, and W with its order tests.
 
@@ -169,15 +170,16 @@ def attach_certainty(
         ranks: the ranks behind those.
         groups: the language groups of the scores.
         seed: of the generators; the same seed gives the same intervals and p-values on any number of threads.
+        details: also those of what macro averages are made of.
     """
     units = sampling_units(ranks)
     figures: Figures = {}
     for setting, of_metric in values.items():
         left_out = (GAP, "by_language_pair") if setting == CROSS_LINGUAL else (GAP,)
-        parts = [part for part in PARTS if part not in left_out]
+        parts = [part for part in PARTS if part not in left_out] if details else [MACRO]
         figures |= figures_of({setting: of_metric}, units, groups, parts=parts)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # the compiled tests let go of the interpreter's lock
-        tests = _order_tests(values, units, seed, pool)
+        tests = _order_tests(values, units, seed, pool) if details else {}
         intervals = interval_figures(figures, units, np.random.Generator(np.random.PCG64(seed)))
         updates: Updates = {name: both._asdict() for name, both in intervals.items()}
         for name, p_values in tests.items():
@@ -227,7 +229,13 @@ def _updated(setting: str, scores: SettingScores, updates: Updates) -> SettingSc
 
 
 def score_variant(
-    name: str, ranks: Ranks, metrics: Sequence[str], settings: Sequence[str], groups: Mapping[str, Group]
+    name: str,
+    ranks: Ranks,
+    metrics: Sequence[str],
+    settings: Sequence[str],
+    groups: Mapping[str, Group],
+    *,
+    details: bool = True,
 ) -> dict[str, SettingScores]:
     """Scores under a rule, by setting: macro averages, query languages and groups, each with its intervals.
 
@@ -237,8 +245,9 @@ def score_variant(
         name: the rule.
         ranks: counted under it.
         metrics, settings, groups: of the task.
+        details: as of `attach_certainty`.
     """
     values = all_per_query(ranks, variant_metrics(name, metrics), settings)
     scores, _ = score(values, groups)
-    scores = attach_certainty(scores, values, ranks, groups)
+    scores = attach_certainty(scores, values, ranks, groups, details=details)
     return {setting: figures.model_copy(update={"by_language_pair": {}}) for setting, figures in scores.items()}

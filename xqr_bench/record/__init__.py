@@ -20,10 +20,12 @@ from xqr_bench.record.store import (
     check_ranks,
     folder_name,
     load_record,
+    proved,
     recompute,
     record_files,
     record_path,
     save_record,
+    shortened,
     to_json,
 )
 
@@ -45,6 +47,7 @@ __all__ = [
     "folder_name",
     "load_ranks",
     "load_record",
+    "proved",
     "ranks_digest",
     "recompute",
     "record_files",
@@ -53,6 +56,7 @@ __all__ = [
     "save_ranks",
     "save_record",
     "save_relevance",
+    "shortened",
     "to_json",
     "unrepresented_languages",
 ]

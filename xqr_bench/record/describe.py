@@ -276,11 +276,5 @@ def relevance_info(name: str, ranks: Ranks, info: TaskInfo) -> RelevanceInfo:
         return RelevanceInfo(undefined_reason=reason)
     return RelevanceInfo(
         scores=score_variant(name, variant, info.metrics, info.settings, info.groups),
-        ranks_file=RanksInfo(
-            file=None,
-            digest=relevance_digest(name, ranks, variant),
-            n_queries=variant.n_queries,
-            n_relevants=variant.n_relevants,
-            depth=variant.depth,
-        ),
+        ranks_file=RanksInfo.of(variant, relevance_digest(name, ranks, variant)),
     )

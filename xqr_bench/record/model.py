@@ -19,7 +19,7 @@ from pydantic import (
 
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.fields import OneLine
-from xqr_bench.core.types import STRICT
+from xqr_bench.core.types import STRICT, Ranks
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.encode.transform import TransformFacts
 from xqr_bench.measure.scores import Group, SettingScores
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import pandas
 
 SCHEMA_VERSION = 1
+SHORT_VERSION = 2
+"""Of submissions: macro averages only, and pooled ranks, from which all other figures follow."""
 
 
 class _Part(BaseModel):
@@ -163,6 +165,12 @@ class RanksInfo(_Part):
     n_relevants: NonNegativeInt
     depth: PositiveInt | None = Field(default=None, description="where the ranking was cut; null: full depth")
 
+    @classmethod
+    def of(cls, ranks: Ranks, digest: str) -> Self:
+        """Of ranks that have no file yet."""
+        sizes: dict[str, Any] = {name: getattr(ranks, name) for name in ("n_queries", "n_relevants", "depth")}
+        return cls(file=None, digest=digest, **sizes)
+
 
 class RelevanceInfo(_Part):
     """The scores under another rule of relevance, or why there are none."""
@@ -171,6 +179,10 @@ class RelevanceInfo(_Part):
         default_factory=dict, description="setting -> scores, without those of single language pairs"
     )
     ranks_file: RanksInfo | None = Field(default=None, description="what the ranks under this rule add to the strict")
+    questions: PositiveInt | None = Field(
+        default=None,
+        description="scores and ranks are of so many questions, whose ids have the smallest SHA-256; null: of all",
+    )
     undefined_reason: OneLine | None = None
 
     @model_validator(mode="after")
@@ -213,12 +225,19 @@ class Provenance(_Part):
     texts: TextCounts | None = Field(default=None, description="null: no encoder, or an older record")
 
 
+def macro_averages(scores: dict[str, SettingScores]) -> dict[str, SettingScores]:
+    """The scores without the parts that they are made of."""
+    return {setting: SettingScores(**of_setting.macro) for setting, of_setting in scores.items()}  # type: ignore[arg-type]
+
+
 class Record(_Part):
     """One encoder on one task: what was measured, how, and from which ranks."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, title="xqr-bench record")
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = Field(
+        default=SCHEMA_VERSION, description="1, or 2 of a submission, whose file holds macro averages only"
+    )
     task: TaskInfo
     model: ModelInfo
     scores: dict[str, SettingScores] = Field(description="setting -> scores")
@@ -245,6 +264,21 @@ class Record(_Part):
         if self.index is not None and self.index.depth != self.ranks_file.depth:
             raise ValueError(f"the index is cut at {self.index.depth}, the ranks at {self.ranks_file.depth}")
         return self
+
+    @property
+    def short(self) -> bool:
+        """Whether its file holds macro averages only."""
+        return self.schema_version == SHORT_VERSION
+
+    def stored(self) -> Self:
+        """The record as its file holds it."""
+        if not self.short:
+            return self
+        under = {
+            name: info.model_copy(update={"scores": macro_averages(info.scores)})
+            for name, info in self.relevance.items()
+        }
+        return self.model_copy(update={"scores": macro_averages(self.scores), "relevance": under})
 
     def scores_under(self, relevance: str) -> dict[str, SettingScores]:
         """Scores by setting under a rule of relevance; strict: the scores of the record.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,13 @@ from xqr_bench.core.files import atomic_path
 from xqr_bench.core.types import LENIENT, STRICT, Counts, IntArray, Ranks
 from xqr_bench.rank.rules import with_paragraphs
 
-# Ranks in Parquet: one row per (query, relevant), and a digest of the canonical columns.
+# Ranks in Parquet: one row per (query, relevant), and a digest of the canonical columns. Those of a submission are
+# pooled: counts of the whole pool and of the relevant's own language, from which every figure follows, and not of each
+# language. They weigh a fifth: the counts of the own language are taken off those of the pool, the bytes of a number
+# are kept apart, and nothing stands in dictionaries, so that what recurs with each query language is stored once.
 
 FORMAT = "xqr-bench ranks 1"
+POOLED_FORMAT = "xqr-bench ranks 2"
 _OWN = ("own_gt", "own_eq")
 _TOP = "top_"
 _KEYS: dict[str, strict_parquet.Kind] = {
@@ -44,8 +49,11 @@ def _canonical(ranks: Ranks) -> dict[str, NDArray[Any]]:
         "candidate_language": np.array(ranks.columns, dtype=object)[ranks.relevant_columns],
         "gain": ranks.gains.astype(np.float64),
     }
-    for column, language in enumerate(ranks.columns):
-        named |= {f"gt_{language}": ranks.gt[:, column], f"eq_{language}": ranks.eq[:, column]}
+    if ranks.by_language:
+        for column, language in enumerate(ranks.columns):
+            named |= {f"gt_{language}": ranks.gt[:, column], f"eq_{language}": ranks.eq[:, column]}
+    else:
+        named |= {"gt": ranks.gt[:, 0], "eq": ranks.eq[:, 0]}
     if ranks.own_gt is not None and ranks.own_eq is not None:
         named |= {"own_gt": ranks.own_gt, "own_eq": ranks.own_eq}
     if ranks.top is not None:
@@ -55,11 +63,12 @@ def _canonical(ranks: Ranks) -> dict[str, NDArray[Any]]:
 
 def _facts(ranks: Ranks) -> dict[str, Any]:
     return {
-        "format": FORMAT,
+        "format": FORMAT if ranks.by_language else POOLED_FORMAT,
         "task": ranks.task,
         "columns": list(ranks.columns),
         "column_sizes": [int(size) for size in ranks.column_sizes],
         "depth": ranks.depth,
+        **({} if ranks.by_language else {"own_lists": ranks.own_lists}),
     }
 
 
@@ -86,7 +95,17 @@ def _write(facts: dict[str, Any], columns: Mapping[str, NDArray[Any]], path: Pat
     table = pa.Table.from_arrays([_arrow(values) for values in columns.values()], names=list(columns))
     table = table.replace_schema_metadata({"xqr_bench": json.dumps(facts, sort_keys=True)})
     with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", compression_level=9, **packing)
+        pq.write_table(table, temporary, **{"compression": "zstd", "compression_level": 9, **packing})
+
+
+def _small(split: Iterable[str]) -> dict[str, Any]:
+    """How the files of a submission are packed; the bytes of the columns in `split` are kept apart."""
+    return {
+        "compression_level": 19,
+        "use_dictionary": False,
+        "column_encoding": dict.fromkeys(split, "BYTE_STREAM_SPLIT"),
+        "data_page_size": 2**26,  # what recurs is found within a page
+    }
 
 
 def _arrow(values: NDArray[Any]) -> Any:
@@ -108,7 +127,11 @@ def _arrow(values: NDArray[Any]) -> Any:
 
 def save_ranks(ranks: Ranks, path: Path) -> None:
     """Write the ranks to `path` (Parquet, zstd), whole or not at all."""
-    _write(_facts(ranks), _canonical(ranks), path)
+    columns, packing = _canonical(ranks), {}
+    if not ranks.by_language:
+        columns |= {kind: columns[kind] - columns[f"own_{kind}"] for kind in ("gt", "eq")}
+        packing = _small(_PACKED)
+    _write(_facts(ranks), columns, path, **packing)
 
 
 def load_ranks(path: Path, rows: int | None = None) -> Ranks:
@@ -133,11 +156,13 @@ def load_ranks(path: Path, rows: int | None = None) -> Ranks:
 
 def _known_columns(facts: Mapping[str, Any]) -> dict[str, strict_parquet.Kind]:
     """The columns of a ranks file with these facts, in order; ValueError where they are not as they are written."""
-    if facts.get("format") != FORMAT:
-        raise ValueError(f"its format is {str(facts.get('format'))[:40]!r}, not {FORMAT!r}")
+    pooled = facts.get("format") == POOLED_FORMAT
+    if facts.get("format") != FORMAT and not pooled:
+        raise ValueError(f"its format is {str(facts.get('format'))[:40]!r}, not {FORMAT!r} or {POOLED_FORMAT!r}")
     languages, sizes, depth = facts.get("columns"), facts.get("column_sizes"), facts.get("depth")
     if (
-        facts.keys() != {"format", "task", "columns", "column_sizes", "depth"}
+        facts.keys() != {"format", "task", "columns", "column_sizes", "depth", *(["own_lists"] if pooled else [])}
+        or not isinstance(facts.get("own_lists", False), bool)
         or not isinstance(facts.get("task"), str)
         or not isinstance(languages, list)
         or not isinstance(sizes, list)
@@ -148,7 +173,7 @@ def _known_columns(facts: Mapping[str, Any]) -> dict[str, strict_parquet.Kind]:
         or not (depth is None or (type(depth) is int and depth >= 1))
     ):
         raise ValueError("its facts are not as xqr-bench writes them")
-    counts = [f"{kind}_{code}" for code in languages for kind in ("gt", "eq")]
+    counts = ["gt", "eq"] if pooled else [f"{kind}_{code}" for code in languages for kind in ("gt", "eq")]
     tops = [f"{_TOP}{code}" for code in languages]
     return {**_KEYS, **dict.fromkeys([*counts, *_OWN, *tops], "integer")}
 
@@ -157,7 +182,8 @@ def _ranks(table: strict_parquet.Table) -> Ranks:
     facts, numbers, strings = table.facts, table.numbers, table.texts
     columns = tuple(facts["columns"])
     tops = [f"{_TOP}{name}" for name in columns]
-    left_out = {name for group in (_OWN, tops) if not set(group) & set(table.names) for name in group}
+    pooled = facts["format"] == POOLED_FORMAT
+    left_out = {name for group in (tops, () if pooled else _OWN) if not set(group) & set(table.names) for name in group}
     missing = [name for name in _known_columns(facts) if name not in table.names and name not in left_out]
     if missing:
         raise ValueError(f"it lacks the column {missing[0]!r}")
@@ -169,6 +195,11 @@ def _ranks(table: strict_parquet.Table) -> Ranks:
         raise ValueError("the rows of a query do not stand together")
     position = {language: index for index, language in enumerate(columns)}
     optional: dict[str, Any] = {name: numbers(name, np.int32) for name in _OWN if name in table.names}
+    if pooled:
+        gt, eq = (numbers(kind, np.int32)[:, None] + optional[f"own_{kind}"][:, None] for kind in ("gt", "eq"))
+        optional["own_parts"] = not facts["own_lists"]
+    else:
+        gt, eq = (np.column_stack([numbers(f"{kind}_{name}", np.int32) for name in columns]) for kind in ("gt", "eq"))
     if tops[0] in table.names:
         counted = np.column_stack([numbers(name, np.int32) for name in tops])
         optional["top"] = counted[starts]
@@ -186,8 +217,8 @@ def _ranks(table: strict_parquet.Table) -> Ranks:
         relevant_ids=strings("candidate"),
         relevant_columns=np.array([position[name] for name in strings("candidate_language")], dtype=np.int64),
         gains=numbers("gain", np.float64),
-        gt=np.column_stack([numbers(f"gt_{name}", np.int32) for name in columns]),
-        eq=np.column_stack([numbers(f"eq_{name}", np.int32) for name in columns]),
+        gt=gt,
+        eq=eq,
         depth=facts["depth"],
         **optional,
     )
@@ -201,14 +232,15 @@ def check_possible(ranks: Ranks) -> None:
             or two contradict each other (`contradictions`); names the first query and relevant.
     """
     sizes, each = ranks.column_sizes, (np.arange(ranks.n_relevants), ranks.relevant_columns)
+    pools, itself = (sizes, ranks.eq[each]) if ranks.by_language else (sizes.sum(), ranks.eq[:, 0])
     ranked, above = (ranks.gt >= 0).all(axis=1), ranks.gt.astype(np.int64) + ranks.eq
     unranked = (ranks.gt == -1).all(axis=1) & (ranks.eq == 0).all(axis=1) & (ranks.depth is not None)
     deepest = np.iinfo(np.int64).max if ranks.depth is None else ranks.depth
     problems = {
         "a count is negative": (ranks.eq < 0).any(axis=1) | ~(ranked | unranked),
-        "counts exceed the pool": ranked & (above > sizes).any(axis=1),
+        "counts exceed the pool": ranked & (above > pools).any(axis=1),
         "counts exceed the depth the ranking is cut at": ranked & (above > deepest).any(axis=1),
-        "a relevant does not tie with itself": ranked & (ranks.eq[each] < 1),
+        "a relevant does not tie with itself": ranked & (itself < 1),
         "a gain is not positive": ~((ranks.gains > 0) & np.isfinite(ranks.gains)),
     }
     if ranks.own_gt is not None and ranks.own_eq is not None:
@@ -220,20 +252,32 @@ def check_possible(ranks: Ranks) -> None:
             "counts within the own language exceed the depth": listed & (above > deepest),
             "a relevant does not tie with itself within its own language": listed & (ranks.own_eq < 1),
         }
+        if ranks.own_parts:
+            problems |= _more_than_the_pool(ranks)
     if ranks.top is not None:
         top = ranks.top[ranks.row_queries]
         first = ranked & (ranks.gt.sum(axis=1) == 0)
+        problems["more candidates stand first than there are"] = (top < 0).any(axis=1) | (top > sizes).any(axis=1)
+        if not ranks.by_language:
+            top = top.sum(axis=1, keepdims=True)
         problems |= {
-            "more candidates stand first than there are": (top < 0).any(axis=1) | (top > sizes).any(axis=1),
             "nothing stands first": ranked & (top.sum(axis=1) < 1),
             "a relevant that stands first ties with others than those that do": first & (ranks.eq != top).any(axis=1),
             "a relevant has what stands first below it": ranked & ~first & (ranks.gt < top).any(axis=1),
         }
     refuse_impossible(ranks, problems)
-    refuse_impossible(ranks, contradictions(ranks.row_queries, ranks.gt, ranks.eq, ranks.relevant_columns))
+    own = ranks.relevant_columns if ranks.by_language else None
+    refuse_impossible(ranks, contradictions(ranks.row_queries, ranks.gt, ranks.eq, own))
     if ranks.own_gt is not None and ranks.own_eq is not None:
         lists = ranks.row_queries * len(ranks.columns) + ranks.relevant_columns
         refuse_impossible(ranks, contradictions(lists, ranks.own_gt[:, None], ranks.own_eq[:, None]))
+
+
+def _more_than_the_pool(ranks: Ranks) -> dict[str, NDArray[np.bool_]]:
+    """Which relevants have more above or beside them in their own language than in the pool that it is a part of."""
+    gt, eq, own_gt, own_eq = ranks.counts
+    more = (own_gt > gt) | (own_eq > eq) | ((gt < 0) != (own_gt < 0))
+    return {"the own language has more than the pool": more}
 
 
 def contradictions(
@@ -290,8 +334,12 @@ def refuse_impossible(ranks: Ranks, problems: Mapping[str, Any], relevance: str 
 # in its own language (`own_gt`, `own_eq`) and in the whole pool (`gt`, `eq`), ordered by these. In the file `gt` is
 # less `own_gt`, and both are differences from the row before of the same query and column, whose bytes are kept apart:
 # a fifth smaller.
+#
+# Beside pooled ranks the lenient file has `gt` and `eq` of the whole pool and `own_gt` and `own_eq`, and the paragraph
+# file is of some questions only, and `strict` are the ranks of these.
 
 RELEVANCE_FORMAT = "xqr-bench relevance 1"
+POOLED_RELEVANCE_FORMAT = "xqr-bench relevance 2"
 _COUNTS = ("own_gt", "own_eq", "gt", "eq")
 _PACKED = ("own_gt", "gt")
 _REMEDY = "evaluate again with --overwrite, or get the file that belongs to the record"
@@ -304,7 +352,7 @@ def _columns(name: str, strict: Ranks, variant: Ranks) -> Columns:
     if name == LENIENT:
         less = {kind: getattr(strict, kind) - getattr(variant, kind) for kind in ("gt", "eq")}
         removed = np.asarray(variant.removed)[strict.row_queries]
-        columns = {f"{kind}_{code}": less[kind][:, i] for kind in ("gt", "eq") for i, code in enumerate(strict.columns)}
+        columns = {key: less[kind][:, i] for kind in ("gt", "eq") for i, key in enumerate(_counts(kind, strict))}
         if strict.own_gt is not None:
             columns |= {kind: getattr(strict, kind) - getattr(variant, kind) for kind in _OWN}
         columns |= {f"removed_{code}": removed[:, i] for i, code in enumerate(strict.columns)}
@@ -317,6 +365,11 @@ def _columns(name: str, strict: Ranks, variant: Ranks) -> Columns:
     return {key: values.astype(np.int32) for key, values in columns.items()}
 
 
+def _counts(kind: str, strict: Ranks) -> list[str]:
+    """The columns of the counts above (`gt`) or beside (`eq`)."""
+    return [f"{kind}_{code}" for code in strict.columns] if strict.by_language else [kind]
+
+
 def _others(strict: Ranks, variant: Ranks) -> NDArray[np.bool_]:
     """Which rows are not among the strict relevants, which come first in each query and column, bool `[relevants]`."""
     n = len(strict.columns)
@@ -327,7 +380,35 @@ def _others(strict: Ranks, variant: Ranks) -> NDArray[np.bool_]:
 
 
 def _relevance_facts(name: str, strict: Ranks) -> dict[str, Any]:
-    return {"format": RELEVANCE_FORMAT, "relevance": name, "task": strict.task, "columns": list(strict.columns)}
+    form = RELEVANCE_FORMAT if strict.by_language else POOLED_RELEVANCE_FORMAT
+    return {"format": form, "relevance": name, "task": strict.task, "columns": list(strict.columns)}
+
+
+SAMPLE_ROWS = 90_000
+"""At most so many rows has a paragraph file beside pooled ranks."""
+
+
+def _sample_order(questions: Iterable[str]) -> list[str]:
+    return sorted(set(questions), key=lambda name: hashlib.sha256(name.encode()).digest())
+
+
+def sampled_questions(questions: Iterable[str], n: int) -> frozenset[str]:
+    """The n questions whose ids have the smallest SHA-256: the same ones for every encoder, whoever submits it."""
+    return frozenset(_sample_order(questions)[:n])
+
+
+def sample_size(question_ids: Sequence[str], rows: Iterable[int]) -> int | None:
+    """Of how many questions a submission holds the paragraph ranks; None: of all.
+
+    Args:
+        question_ids: of each query.
+        rows: of each query, in the paragraph file.
+    """
+    of_question: Counter[str] = Counter()
+    for question, n in zip(question_ids, rows, strict=True):
+        of_question[question] += int(n)
+    fits = np.cumsum([of_question[name] for name in _sample_order(of_question)]) <= SAMPLE_ROWS
+    return None if fits.all() else max(1, int(fits.sum()))
 
 
 def relevance_digest(name: str, strict: Ranks, variant: Ranks) -> str:
@@ -355,6 +436,8 @@ def save_relevance(name: str, strict: Ranks, variant: Ranks, path: Path) -> None
             "use_dictionary": [key for key in columns if key not in _PACKED],
             "column_encoding": dict.fromkeys(_PACKED, "BYTE_STREAM_SPLIT"),
         }
+    if not strict.by_language:
+        packing = _small(() if name == LENIENT else _PACKED)
     _write(_relevance_facts(name, strict), columns, path, **packing)
 
 
@@ -404,16 +487,15 @@ def _known_relevance_columns(name: str, strict: Ranks, facts: dict[str, Any]) ->
         raise ValueError(f"it does not hold {name} relevance of {strict.task}")
     if name != LENIENT:
         return dict.fromkeys(["query", "column", *_COUNTS], "integer")
-    counts = [f"{kind}_{language}" for kind in ("gt", "eq") for language in strict.columns]
+    counts = [*_counts("gt", strict), *_counts("eq", strict)]
     own = () if strict.own_gt is None else _OWN
     return dict.fromkeys([*counts, *own, *(f"removed_{code}" for code in strict.columns)], "integer")
 
 
 def _lenient(strict: Ranks, columns: Columns) -> Ranks:
-    less = {
-        kind: np.column_stack([columns[f"{kind}_{language}"] for language in strict.columns])
-        for kind in ("gt", "eq", "removed")
-    }
+    names = {kind: _counts(kind, strict) for kind in ("gt", "eq")}
+    names["removed"] = [f"removed_{code}" for code in strict.columns]
+    less = {kind: np.column_stack([columns[key] for key in keys]) for kind, keys in names.items()}
     removed = less["removed"][strict.offsets[:-1]] if len(less["removed"]) == strict.n_relevants else None
     if removed is None or (less["removed"] != removed[strict.row_queries]).any():
         raise ValueError("the rows are not those of the ranks file")
@@ -449,19 +531,22 @@ def check_relevance(name: str, strict: Ranks, variant: Ranks) -> None:
 
 def _check_lenient(strict: Ranks, variant: Ranks) -> Iterator[dict[str, Any]]:
     each = (np.arange(strict.n_relevants), strict.relevant_columns)
-    left = np.asarray(variant.removed)[strict.row_queries]
+    removed = np.asarray(variant.removed)[strict.row_queries]
+    left, own = (removed, strict.relevant_columns) if strict.by_language else (removed.sum(axis=1)[:, None], None)
+    itself = variant.eq[each] if strict.by_language else variant.eq[:, 0]
     less_gt, less_eq = strict.gt - variant.gt, strict.eq - variant.eq
     unranked = (strict.gt < 0).any(axis=1)
     yield {
         "a count is negative": (((variant.gt < 0) | (variant.eq < 0)).any(axis=1) & ~unranked)
         | ((less_gt < 0) | (less_eq < 0)).any(axis=1),
         "a relevant without a rank has counts": unranked & ((less_gt != 0) | (less_eq != 0)).any(axis=1),
-        "more candidates left than there are": ((less_gt + less_eq > left) | (left > strict.column_sizes)).any(axis=1),
-        "a relevant does not tie with itself": (variant.eq[each] < 1) & ~unranked,
+        "more candidates left than there are": (less_gt + less_eq > left).any(axis=1)
+        | (removed > strict.column_sizes).any(axis=1),
+        "a relevant does not tie with itself": (itself < 1) & ~unranked,
     }
     # those that left are candidates like any: what stood above and beside the upper relevant stood above the lower one
     counts = np.hstack([variant.gt, less_gt]), np.hstack([variant.eq, less_eq])
-    yield contradictions(variant.row_queries, *counts, variant.relevant_columns)
+    yield contradictions(variant.row_queries, *counts, own)
     if strict.own_gt is not None:
         listed = strict.own_gt >= 0
         own_gt, own_eq = np.asarray(variant.own_gt), np.asarray(variant.own_eq)
@@ -470,7 +555,8 @@ def _check_lenient(strict: Ranks, variant: Ranks) -> Iterator[dict[str, Any]]:
             "a count is negative in the own language": listed & ((own_gt < 0) | (own_eq < 1)),
             "more candidates left the own language than there are": (less_gt < 0)
             | (less_eq < 0)
-            | (less_gt + less_eq > np.where(listed, left[each], 0)),
+            | (less_gt + less_eq > np.where(listed, removed[each], 0)),
+            **(_more_than_the_pool(variant) if strict.own_parts else {}),
         }
         lists = variant.row_queries * len(strict.columns) + variant.relevant_columns
         yield contradictions(lists, np.column_stack([own_gt, less_gt]), np.column_stack([own_eq, less_eq]))
@@ -492,5 +578,5 @@ def _check_paragraph(strict: Ranks, variant: Ranks) -> Iterator[dict[str, Any]]:
     yield contradictions(variant.row_queries, gt[:, None], eq[:, None])
     lists = variant.row_queries * len(sizes) + variant.relevant_columns
     yield contradictions(lists, own_gt[:, None], own_eq[:, None])
-    if strict.own_gt is None:  # the own language is a part of the pool
+    if not strict.own_lists:  # the own language is a part of the pool
         yield {"the own language has more than the pool": (own_gt > gt) | (own_eq > eq) | (unranked != unlisted)}

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
+from functools import cache
 from glob import escape
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar, overload
 from unicodedata import category, normalize
 
-from pydantic import Field, InstanceOf, PrivateAttr, ValidationError
+import numpy as np
+from pydantic import BaseModel, Field, InstanceOf, PrivateAttr, ValidationError
 from pydantic_core import to_json as to_json_bytes
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import RecordError
-from xqr_bench.core.files import now_at, put_in_place, waiting_place, write_text
+from xqr_bench.core.files import atomic_path, now_at, put_in_place, waiting_place, write_text
 from xqr_bench.core.names import is_device, unseen
 from xqr_bench.core.types import LENIENT, MULTILINGUAL, RULES, STRICT, Ranks
+from xqr_bench.encode import vector_store
 from xqr_bench.measure.certainty import attach_certainty, score_variant
 from xqr_bench.measure.metrics import parse_metric, refuse_shallow
 from xqr_bench.measure.scores import SettingScores, all_per_query, score
 from xqr_bench.rank.rules import too_shallow, variant_metrics
-from xqr_bench.record.model import SCHEMA_VERSION, RanksInfo, Record, RelevanceInfo
+from xqr_bench.record.model import SCHEMA_VERSION, SHORT_VERSION, RanksInfo, Record, RelevanceInfo
 from xqr_bench.record.rank_files import (
     check_possible,
     load_ranks,
@@ -33,6 +39,8 @@ from xqr_bench.record.rank_files import (
     ranks_digest,
     refuse_impossible,
     relevance_digest,
+    sample_size,
+    sampled_questions,
     save_ranks,
     save_relevance,
 )
@@ -83,7 +91,8 @@ def record_files(paths: Iterable[Path | str]) -> list[Path]:
 
 
 def to_json(record: Record) -> str:
-    """The record as JSON text: absent optional fields are left out, an undefined `value` is null."""
+    """The record as its file holds it: absent optional fields are left out, an undefined `value` is null."""
+    record = record.stored()
     data = record.model_dump(mode="json", exclude_none=True)
     _write_nulls(record.scores, data["scores"])
     for name, under in record.relevance.items():
@@ -152,13 +161,18 @@ class Result(Record):
             raise RecordError(
                 f"the ranks of {relevance} relevance are not at hand", remedy="load the record from its file"
             )
-        path = file_beside(self.place, info)
+        path, strict = file_beside(self.place, info), self.strict_under(relevance)
         # the paragraph file holds what the rule adds to the strict relevants, the lenient one a row for each of them
-        rows = info.n_relevants - (0 if relevance == LENIENT else self.ranks.n_relevants)
-        ranks = load_relevance(relevance, self.ranks, path, rows)
-        _check_digest(path, self.place, relevance_digest(relevance, self.ranks, ranks), info.digest)
+        rows = info.n_relevants - (0 if relevance == LENIENT else strict.n_relevants)
+        ranks = load_relevance(relevance, strict, path, rows)
+        _check_digest(path, self.place, relevance_digest(relevance, strict, ranks), info.digest)
         self._ranks_read[relevance] = ranks
         return ranks
+
+    def strict_under(self, relevance: str) -> Ranks:
+        """The strict ranks of the questions that the ranks under a rule of relevance are of."""
+        n = self.relevance[relevance].questions
+        return self.ranks if n is None else self.ranks.of_questions(sampled_questions(self.ranks.question_ids, n))
 
 
 @checked
@@ -179,7 +193,7 @@ def save_record(result: Result, path: Path) -> Path:
     for name, ranks in variants.items():
         rule_path, info = _ranks_places(path)[name], relevance[name].ranks_file
         assert info is not None
-        save_relevance(name, result.ranks, ranks, waiting_place(rule_path, info.digest))
+        save_relevance(name, result.strict_under(name), ranks, waiting_place(rule_path, info.digest))
         relevance[name] = _with_file(relevance[name], rule_path)
     named = _with_file(result, ranks_path).model_copy(update={"relevance": relevance})
     write_text(path, to_json(named))
@@ -207,20 +221,54 @@ def _with_file(part: Part, path: Path) -> Part:
     return part.model_copy(update={"ranks_file": info and info.model_copy(update={"file": path.name})})
 
 
+def shortened(record: Result) -> Result:
+    """The record as it is submitted: its file holds macro averages only, and its ranks are pooled.
+
+    Of paragraph relevance, which has some fifty relevants a query, there are ranks of at most SAMPLE_ROWS sentences:
+    where a task has more, of a sample of its questions, and the scores are of these questions too.
+    """
+    if record.short:
+        return record
+    ranks, task, variants, relevance = record.ranks.pooled(), record.task, {}, dict(record.relevance)
+    for name, info in record.relevance.items():
+        if info.ranks_file is None:
+            continue
+        variant, strict = record.ranks_under(name), ranks
+        n = (
+            None
+            if name == LENIENT
+            else sample_size(ranks.question_ids, np.diff(variant.offsets) - np.diff(ranks.offsets))
+        )
+        if n is not None:
+            questions = sampled_questions(ranks.question_ids, n)
+            variant, strict = variant.of_questions(questions), ranks.of_questions(questions)
+            scores = score_variant(name, variant, task.metrics, task.settings, task.groups)
+            info = info.model_copy(update={"scores": scores, "questions": n})
+        variant = replace(variant.pooled(), own_parts=ranks.own_parts)
+        file = RanksInfo.of(variant, relevance_digest(name, strict, variant))
+        variants[name], relevance[name] = variant, info.model_copy(update={"ranks_file": file})
+    ranks = replace(ranks, variants=variants)
+    of_file = RanksInfo.of(ranks, ranks_digest(ranks))
+    changed = {"schema_version": SHORT_VERSION, "ranks_file": of_file, "relevance": relevance}
+    return record.model_copy(update={**changed, "ranks": ranks, "place": None})
+
+
 @overload
-def load_record(path: Path | str, *, ranks: Literal[True]) -> Result: ...
+def load_record(path: Path | str, *, ranks: Literal[True], whole: bool = True) -> Result: ...
 @overload
-def load_record(path: Path | str, *, ranks: bool = False) -> Record: ...
+def load_record(path: Path | str, *, ranks: bool = False, whole: bool = True) -> Record: ...
 @checked
-def load_record(path: Path | str, *, ranks: bool = False) -> Record:
+def load_record(path: Path | str, *, ranks: bool = False, whole: bool = True) -> Record:
     """Read a record of this or any older schema version.
 
     Args:
         path: the JSON file.
         ranks: also read the ranks file beside it and check its digest.
+        whole: compute what a submission leaves out from its ranks (seconds, once: see `proved`).
 
     Raises:
-        RecordError: the file is missing, is not a record, is of a newer version, or does not fit its ranks.
+        RecordError: the file is missing, is not a record, is of a newer version, or does not fit its ranks; a
+            submission's figures do not follow from its ranks.
     """
     path = Path(path)
     remedy = "name the JSON file of a record"
@@ -236,10 +284,10 @@ def load_record(path: Path | str, *, ranks: bool = False) -> Record:
     version = data.get("schema_version") if isinstance(data, dict) else None
     if type(version) is not int or version < 1:
         raise RecordError(f"{path} is not a record", found="no schema_version", remedy=remedy)
-    if version > SCHEMA_VERSION:
+    if version > SHORT_VERSION:
         raise RecordError(
             f"{path} has the schema version {version}",
-            found=f"this xqr-bench reads versions up to {SCHEMA_VERSION}",
+            found=f"this xqr-bench reads versions up to {SHORT_VERSION}",
             remedy="update xqr-bench",
         )
     while version < SCHEMA_VERSION:
@@ -252,12 +300,16 @@ def load_record(path: Path | str, *, ranks: bool = False) -> Record:
             f"{path} does not follow the record schema: {strict_json.first_fault(error)}",
             remedy="compare it with leaderboard/schema.json",
         ) from error
-    if not ranks:
+    if record.short and record != record.stored():
+        raise RecordError(f"{path} holds figures that a submission leaves out", remedy="submit it again")
+    whole = whole and record.short
+    if not ranks and not whole:
         return record
     ranks_path = file_beside(path, record.ranks_file)
     loaded = load_ranks(ranks_path, record.ranks_file.n_relevants)
     _check_digest(ranks_path, path, ranks_digest(loaded), record.ranks_file.digest)
-    return Result.of(record, loaded, path)
+    result = Result.of(record, loaded, path)
+    return proved(result) if whole else result
 
 
 def file_beside(path: Path, info: RanksInfo) -> Path:
@@ -291,8 +343,12 @@ class Difference(NamedTuple):
 
 
 @checked
-def recompute(record: Result) -> tuple[Result, list[Difference]]:
+def recompute(record: Result, *, whole: bool = False) -> tuple[Result, list[Difference]]:
     """Check the record's ranks, and compute every score and interval anew from them.
+
+    Args:
+        record: with its ranks.
+        whole: also those that the file of a submission leaves out.
 
     Returns:
         the record with the recomputed scores, and the differences from the stored ones: numbers that differ by more
@@ -302,18 +358,87 @@ def recompute(record: Result) -> tuple[Result, list[Difference]]:
         RecordError: as `check_ranks`.
     """
     check_ranks(record)
-    ranks, task = record.ranks, record.task
+    ranks, task, details = record.ranks, record.task, whole or not record.short
     values = all_per_query(ranks, task.metrics, task.settings)
     scores, _ = score(values, task.groups)
-    scores = attach_certainty(scores, values, ranks, task.groups)
+    scores = attach_certainty(scores, values, ranks, task.groups, details=details)
     relevance = {}
     for name, info in record.relevance.items():
         under: dict[str, SettingScores] = {}
         if info.ranks_file is not None:
-            under = score_variant(name, record.ranks_under(name), task.metrics, task.settings, task.groups)
+            variant = record.ranks_under(name)
+            under = score_variant(name, variant, task.metrics, task.settings, task.groups, details=details)
         relevance[name] = info.model_copy(update={"scores": under})
     new = record.model_copy(update={"scores": scores, "relevance": relevance})
-    return new, list(_differences(_scores(record), _scores(new)))
+    differences = list(_differences(_scores(record.stored()), _scores(new.stored())))
+    return new if details else new.stored(), differences
+
+
+def proved(record: Result, *, again: bool = False, tell: Callable[[], None] | None = None) -> Result:
+    """The record, every figure of which was found to follow from its ranks; of a submission, what it leaves out too.
+
+    A file in the user's cache folder says that it was: its name is a digest of the record, which names the digests of
+    its ranks, and of this code; it holds what a submission leaves out. Whoever deletes it has that computed once more.
+
+    Args:
+        record: with its ranks.
+        again: compute the figures (seconds) even where that file is there, and of a submission no others.
+        tell: is called before figures are computed.
+
+    Raises:
+        RecordError: as `check_ranks`, or a figure does not follow from the ranks.
+    """
+    digest = hashlib.sha256(_code_digest().encode() + to_json(record).encode()).hexdigest()
+    proof = vector_store().folder / "proved" / digest
+    if not again and proof.exists():
+        return _with_details(record, proof) if record.short else record
+    if tell is not None:
+        tell()
+    new, differences = recompute(record, whole=not again)
+    for first in differences[:1]:
+        more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
+        raise RecordError(
+            f"scores do not follow from the ranks: {first.place}{more}",
+            found=f"stored {first.stored}, recomputed {first.recomputed}",
+            remedy="submit what xqr-bench evaluate wrote; recompute --write mends a record",
+        )
+    if not record.short:
+        new = record
+    elif again:
+        return record
+    with suppress(OSError):  # nothing but time is lost
+        content = _details(new) if record.short else b""
+        with atomic_path(proof) as temporary:
+            temporary.write_bytes(content)
+    return new
+
+
+class _Details(BaseModel):
+    """The scores of a record."""
+
+    scores: dict[str, SettingScores]
+    relevance: dict[str, RelevanceInfo]
+
+
+def _details(record: Record) -> bytes:
+    """The scores of a record, packed."""
+    return gzip.compress(record.model_dump_json(include=set(_Details.model_fields)).encode(), mtime=0)
+
+
+def _with_details(record: Result, proof: Path) -> Result:
+    """The record with the scores that `_details` packed."""
+    packed = _Details.model_validate_json(gzip.decompress(proof.read_bytes()))
+    return record.model_copy(update=dict(packed))
+
+
+@cache
+def _code_digest() -> str:
+    """SHA-256 over the source of this package: other code may find other figures."""
+    package = Path(__file__).parent.parent
+    digest = hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\n" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def check_ranks(record: Result) -> None:
