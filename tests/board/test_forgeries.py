@@ -668,17 +668,27 @@ BM25 = {
 @pytest.mark.parametrize(
     ("forge", "kind", "exposure"),
     [
-        (lambda path: path, "baseline", "unexposed"),
-        (put("model/name", "char-ngrams+mine"), "baseline", "unexposed"),
         (put("model/name", "lab/super"), "encoder", "unknown"),
         (put("model/identity/digest", ZEROS), "encoder", "unknown"),
-        (both(put("model", {"name": "lab/super", "identity": BM25}), put("diagnostics", {})), "baseline", "unknown"),
+        (both(put("model", {"name": "lab/super", "identity": BM25}), put("diagnostics", {})), "run", "unknown"),
+        (both(put("model", {"name": "bm25 of mine", "identity": BM25}), put("diagnostics", {})), "run", "unknown"),
     ],
 )
-def test_another_name_or_other_code_declares_no_exposure(
+def test_what_is_not_ours_is_no_baseline_and_declares_no_exposure(
     forge: Forgery, kind: str, exposure: str, saved: Path, board: Path
 ) -> None:
     forge(saved)
     submit(saved, board)
     (row,) = read_leaderboard(board, test=False).rows
     assert (row.kind, row.exposure_class) == (kind, exposure)
+
+
+@pytest.mark.parametrize("name", ["char-ngrams", "char-ngrams+mine"])
+def test_what_is_ours_counts_as_such_once_somebody_ran_it(name: str, saved: Path, board: Path) -> None:
+    put("model/name", name)(saved)
+    placed = submit(saved, board).record
+    (row,) = read_leaderboard(board, test=False).rows
+    assert (row.kind, row.exposure_class) == ("encoder", "unknown")
+    assert run("reproduce", str(placed), "--by", "the lab").code == 0
+    (row,) = read_leaderboard(board, test=False).rows
+    assert (row.kind, row.exposure_class) == ("baseline", "unexposed")

@@ -13,7 +13,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -436,6 +436,10 @@ def _is_built_in(name: str) -> bool:
     return name in ENCODERS and ENCODERS.origins()[name] == "built in"
 
 
+BOUNDS: dict[str, Literal["floor", "ceiling"]] = {"random": "floor", "oracle": "ceiling"}
+"""Baselines whose ranks show what they are (`_check_bound`)."""
+
+
 def is_ours(record: Record) -> bool:
     """Whether the record is of a baseline or a built-in encoder as it is now, under a name that begins with its own.
 
@@ -450,9 +454,18 @@ def is_ours(record: Record) -> bool:
     return (identity.revision, identity.digest) == (made.revision, made.digest)
 
 
-def stated_exposure(record: Record) -> Exposure:
+def is_proved_ours(record: Record, *, attested: bool) -> bool:
+    """Whether it can count as ours: somebody attests to have run it, or its ranks show it (`_check_bound`).
+
+    Without either, the ranks under a baseline's name and identity may be of anything.
+    """
+    identity = record.model.identity
+    return is_ours(record) and (attested or (identity.kind == "baseline" and identity.name in BOUNDS))
+
+
+def stated_exposure(record: Record, *, attested: bool) -> Exposure:
     """What the record declares; else, of what is ours, that nothing is trained."""
-    return record.exposure or (OURS if is_ours(record) else Exposure())
+    return record.exposure or (OURS if is_proved_ours(record, attested=attested) else Exposure())
 
 
 def _check_bound(record: Result) -> None:

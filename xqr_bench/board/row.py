@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from xqr_bench.board.attestation import is_of_sweep
-from xqr_bench.board.check import is_ours, stated_exposure
+from xqr_bench.board.check import BOUNDS, is_proved_ours, stated_exposure
 from xqr_bench.board.files import attestation_path, ranks_path
 from xqr_bench.board.model import (
     AttestationSummary,
@@ -67,8 +67,6 @@ EXPOSURE_CLASSES: dict[Level, ExposureClass] = {
     "same source": "exposed",
     "evaluation text": "exposed",
 }
-_KINDS: dict[tuple[str, str], Kind] = {("baseline", "random"): "floor", ("baseline", "oracle"): "ceiling"}
-_KIND_OF: dict[str, Kind] = {"baseline": "baseline", "run": "run"}
 _IN_COMMAND = (
     "revision",
     "dtype",
@@ -100,9 +98,9 @@ def make_row(path: Path, folder: Path, record: Result) -> Row:
     """The row of a record that stands at `path` below `folder`; its standing is filled in later."""
     place = path.relative_to(folder)
     identity, info = record.model.identity, record.provenance
-    kind = kind_of(record)
     attestation = _attestation(path, folder, record)
-    exposure = stated_exposure(record)
+    kind = kind_of(record, attested=attestation is not None)
+    exposure = stated_exposure(record, attested=attestation is not None)
     seen = seen_groups(record)
     of_settings = {setting: _without(scores, seen) for setting, scores in record.scores.items()}
     return Row(
@@ -142,12 +140,14 @@ def make_row(path: Path, folder: Path, record: Result) -> Row:
     )
 
 
-def kind_of(record: Record) -> Kind:
+def kind_of(record: Record, *, attested: bool) -> Kind:
     """What competes with what: an encoder, a run, a baseline, or a bound."""
     identity = record.model.identity
-    if identity.kind == "builtin":
-        return "baseline" if is_ours(record) else "encoder"
-    return _KINDS.get((identity.kind, identity.name)) or _KIND_OF.get(identity.kind, "encoder")
+    if identity.kind == "baseline" and identity.name in BOUNDS:
+        return BOUNDS[identity.name]
+    if is_proved_ours(record, attested=attested):
+        return "baseline"
+    return "run" if identity.kind in ("baseline", "run") else "encoder"
 
 
 def _is_cut(record: Result) -> bool:

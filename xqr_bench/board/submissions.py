@@ -111,8 +111,8 @@ def submit(path: Path | str, leaderboard: Path | str = "leaderboard", asked: Sub
         ["git", "commit", "-m", f"Submit {record.model.name} on {record.task.name}"],
         ["git", "push", "-u", "origin", branch],
     )
-    level = stated_exposure(record).level
     attestation = attested[0] if attested else None
+    level = stated_exposure(record, attested=attestation is not None).level
     return Submitted(target, files[1], replaced, attestation, [shlex.join(command) for command in commands], level)
 
 
