@@ -10,7 +10,7 @@ from rich.console import Console
 
 from tests.kit import BOARD
 from xqr_bench.record import Record, load_record
-from xqr_bench.report.results import WIDTH, main_table, results
+from xqr_bench.report.results import WIDTH, main_table, order_of_languages, results
 
 SUBMISSIONS = sorted(path.parent for path in BOARD.glob("*/*/mlqa-r.json") if path.with_name("xquad-r.json").is_file())
 
@@ -49,3 +49,18 @@ def test_two_tasks_stand_side_by_side_where_they_fit() -> None:
         lines = rendered([load_record(folder / f"{task}.json") for task in ("xquad-r", "mlqa-r")])
         assert sum(line.startswith("language_ndcg@10") for line in lines) == tables
     assert len(main_table([load_record(minilm / "xquad-r.json")]).rows) == 9
+
+
+def test_where_answers_in_other_languages_stand() -> None:
+    record = load_record(BOARD / "char-ngrams" / "1" / "xquad-r.json")
+    head, line, _ = order_of_languages(record).split("\n")
+    assert head.startswith("xquad-r: ")
+    assert len(line) <= 80
+    cells = line.split()
+    places = dict(zip(cells[::2], map(float, cells[1::2]), strict=True))
+    assert list(places.values()) == sorted(places.values())
+    assert set(places) == set(record.task.languages)
+    pairs = record.scores["multilingual"].by_language_pair
+    others = [pairs[f"{query}>en"]["language_position"].value for query in record.task.languages if query != "en"]
+    assert places["en"] == pytest.approx(sum(others) / len(others), abs=0.005)  # type: ignore[arg-type]
+    assert order_of_languages(load_record(BOARD / "ratio-study__S1b_alpha-1_seed-09" / "24108576e2f4" / "xquad-r.json"))

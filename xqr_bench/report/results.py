@@ -73,6 +73,7 @@ def results(records: Sequence[Record], width: int = WIDTH) -> Group:
         if any(record.relevance for record in side_by_side):
             parts += [relevance_table(side_by_side), ""]
     parts += map(Text, weakest)
+    parts += [Text(line) for line in map(order_of_languages, records) if line]
     if any(unrepresented_languages(record) for record in records):
         parts.append(Text(UNREPRESENTED, style="dim"))
     if thin:
@@ -174,6 +175,24 @@ def weakest_languages(record: Record, metric: str = "map") -> str:
             )
             lines.append(f"  {setting:<14} {weakest}")
     return "\n".join(lines) + "\n"
+
+
+def order_of_languages(record: Record) -> str:
+    """Which languages' answers stand first where the query is in another language; empty where that is not known."""
+    scores = record.scores.get(MULTILINGUAL)
+    places: dict[str, list[float]] = {}
+    for pair, figures in scores.by_language_pair.items() if scores else ():
+        query, candidate = pair.split(">")
+        place = figures.get("language_position")
+        if query != candidate and place is not None and place.value is not None:
+            places.setdefault(candidate, []).append(place.value)
+    if len(places) < 2:
+        return ""
+    means = sorted((sum(values) / len(values), language) for language, values in places.items())
+    return (
+        f"{record.task.name}: mean place of answers in a language not the query's (0 first, 1 last)\n"
+        f"  {' '.join(f'{language} {number(mean, digits=2)}' for mean, language in means)}\n"
+    )
 
 
 def _metrics(records: Sequence[Record], kind: str) -> list[str]:
