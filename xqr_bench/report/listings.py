@@ -17,7 +17,7 @@ from xqr_bench.record.exposure import KINDS, Findings, excerpt
 from xqr_bench.report.numbers import THIN, THIN_NOTE, number
 from xqr_bench.report.table import Column, Table, columns
 from xqr_bench.report.text import visible
-from xqr_bench.tasks import TaskSpec
+from xqr_bench.tasks import DEFAULT_METRICS, TaskSpec
 
 # Scores by query language beside how much text there is of each: a description of these languages, no test.
 
@@ -283,8 +283,11 @@ def metric_facts() -> dict[str, Metric]:
 
 def metrics_table() -> Table:
     """A row a metric."""
-    rows = [(metric.name, metric.kind, metric.summary) for metric in metric_facts().values()]
-    return Table("", columns("name", "kind", "what it is", names=3), rows, frame="list")
+    facts = metric_facts().values()
+    asked = ", ".join(metric.name for metric in facts if metric.name not in DEFAULT_METRICS)
+    rows = [(metric.name, metric.kind, metric.summary) for metric in facts]
+    notes = (f"Only when asked for (--metrics; docs/bias.md says why): {asked}.",)
+    return Table("", columns("name", "kind", "what it is", names=3), rows, notes, frame="list")
 
 
 def metrics_markdown() -> str:
