@@ -16,6 +16,12 @@ _lock = threading.Lock()
 _within = 0
 
 
+def give_back() -> None:
+    """Have the C library return freed memory to the system, which it keeps by itself where it is not the last piece."""
+    with suppress(OSError, TypeError, AttributeError):  # it is not glibc
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 @contextmanager
 def memory_kept() -> Iterator[None]:
     """Let the C library keep what is freed, up to 1 GB, and give it back at the end; nothing where it is not glibc.

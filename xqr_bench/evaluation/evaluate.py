@@ -12,6 +12,7 @@ from typing import Any, TypedDict, Unpack
 from xqr_bench import __version__
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import RecordError, UsageError
+from xqr_bench.core.memory import give_back
 from xqr_bench.core.names import refuse_unreadable
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.encode import EncoderOptions, load_encoder, vector_store
@@ -229,14 +230,18 @@ def _result(
     if ranking.scored_settings is not None:
         spec = spec.model_copy(update={"settings": ranking.scored_settings})
     info = task_info(spec, task.data)
+    give_back()  # the blocks of scores
     with clock.phase("scoring"):
         values = all_per_query(ranks, info.metrics, info.settings)
         scores, of_ties = score(values, info.groups)
     if intervals:
         with clock.phase("certainty"):
             scores = attach_certainty(scores, values, ranks, info.groups)
+    relevance = {}
     with clock.phase("relevance"):
-        relevance = {name: relevance_info(name, ranks, info) for name in spec.relevance}
+        for name in spec.relevance:
+            give_back()  # of what the scores before it took
+            relevance[name] = relevance_info(name, ranks, info)
     hardware = provenance.hardware(ranker.device)
     if ranking.counted_on is not None:
         hardware["counted_on"] = ranking.counted_on

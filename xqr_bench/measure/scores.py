@@ -283,10 +283,11 @@ def all_per_query(
     parsed = [parse_metric(name) for name in metrics]
 
     def all_of(settings: tuple[str, ...]) -> dict[str, dict[str, PerQuery]]:
-        return {
-            setting: {m.name: per_query(m, view) for m in parsed if setting in m.settings}
-            for setting, view in setting_views(ranks, settings).items()
-        }
+        views, values = setting_views(ranks, settings), {}
+        for setting in tuple(views):
+            view = views.pop(setting)  # what its metrics share is larger than their values, and goes with it
+            values[setting] = {m.name: per_query(m, view) for m in parsed if setting in m.settings}
+        return values
 
     # numpy lets go of the interpreter's lock; lists of one language and of the whole pool share nothing
     halves = [tuple(name for name in settings if (name == MULTILINGUAL) == pooled) for pooled in (True, False)]

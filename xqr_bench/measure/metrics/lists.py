@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xqr_bench.core.order import stable_order
 from xqr_bench.core.special import digamma
 from xqr_bench.core.types import FloatArray, IntArray, Ranks
 
@@ -120,7 +121,11 @@ class RankedLists:
         if len(self) and (self.n_relevants == n).all():  # lists of one length: many short sorts beat a long one
             within = np.argsort(key.reshape(-1, n), axis=1, kind="stable")
             return (within + self.offsets[:-1, None]).ravel()
-        return np.lexsort((key, self.rows))
+        low = int(key.min(initial=0))
+        width = int(key.max(initial=0)) - low + 1
+        if len(self) * width >= 2**63:
+            return np.lexsort((key, self.rows))
+        return stable_order(self.rows * width + (key - low), len(self) * width)
 
     @cached_property
     def memo(self) -> dict[str, FloatArray]:
@@ -199,7 +204,7 @@ class RankedLists:
 
 def in_rank_order(lists: RankedLists) -> RankedLists:
     """Sort the rows of each list by `above`, rows without a rank last; stable."""
-    key = np.where(lists.above >= 0, lists.above, np.iinfo(np.int64).max)
+    key = np.where(lists.above >= 0, lists.above, lists.above.max(initial=0) + 1)
     if ((key[1:] >= key[:-1]) | (lists.rows[1:] != lists.rows[:-1])).all():
         return lists
     order = lists.order_within(key)
