@@ -237,11 +237,12 @@ def _result(
     if intervals:
         with clock.phase("certainty"):
             scores = attach_certainty(scores, values, ranks, info.groups)
+    give_back()
     relevance = {}
     with clock.phase("relevance"):
         for name in spec.relevance:
-            give_back()  # of what the scores before it took
             relevance[name] = relevance_info(name, ranks, info)
+            give_back()
     hardware = provenance.hardware(ranker.device)
     if ranking.counted_on is not None:
         hardware["counted_on"] = ranking.counted_on

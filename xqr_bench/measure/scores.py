@@ -14,11 +14,14 @@ from pydantic import BaseModel, Field
 
 from xqr_bench.core import special
 from xqr_bench.core.fields import OneLine
+from xqr_bench.core.memory import give_back
 from xqr_bench.core.types import CROSS_LINGUAL, MULTILINGUAL, SETTINGS, FloatArray, Ranks
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.metrics.per_query import PerQuery, per_query, setting_views
 
 TIE_WARNING = 0.001
+MOST_ROWS_AT_ONCE = 2**19
+"""Relevants of ranks from which on the settings are scored one after the other: they take some 200 bytes a relevant."""
 DETAILS = ("by_query_language", "by_language_pair", "by_group")
 """What a macro average is made of."""
 
@@ -291,8 +294,9 @@ def all_per_query(
 
     # numpy lets go of the interpreter's lock; lists of one language and of the whole pool share nothing
     halves = [tuple(name for name in settings if (name == MULTILINGUAL) == pooled) for pooled in (True, False)]
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(2 if ranks.n_relevants < MOST_ROWS_AT_ONCE else 1) as pool:
         values = {setting: of_metric for half in pool.map(all_of, halves) for setting, of_metric in half.items()}
+    give_back()
     return {setting: values[setting] for setting in SETTINGS if setting in values}
 
 
