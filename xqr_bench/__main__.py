@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _signal as signal  # type: ignore[import-not-found]  # what the module `signal` wraps; that one loads others first
+import gc
 import os
 
 
@@ -17,6 +18,9 @@ def main() -> None:
     handles = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # in the background it may be ignored
     if handles:
         signal.signal(signal.SIGINT, _stopped)
+    gc.set_threshold(
+        50_000
+    )  # nearly all that is imported and read stays: to look for cycles in it takes a tenth of a run
     from xqr_bench.cli.main import main as run
 
     if handles:

@@ -49,7 +49,10 @@ class Units:
     def by_article(self, values: FloatArray) -> FloatArray:
         """Sum values `[questions, k]` by article, float64 `[articles, k]`."""
         sums = np.zeros((self.n_articles, *values.shape[1:]))
-        np.add.at(sums, self.article, values)
+        for article, of_question in zip(
+            self.article.tolist(), values, strict=True
+        ):  # np.add.at takes ten times as long
+            sums[article] += of_question
         return sums
 
 
@@ -152,11 +155,12 @@ def panel(values: PerQuery, units: Units) -> Panel:
     """
     rows = values.values[:, None] if values.features is None else values.features
     defined = ~np.asarray(np.isnan(rows).any(axis=1))
-    place = (units.question[values.queries[defined]], values.cell[defined])
-    sums = np.zeros((units.n_questions, len(values.cells), rows.shape[1]))
-    counts = np.zeros(sums.shape[:2])
-    np.add.at(sums, place, rows[defined])
-    np.add.at(counts, place, 1.0)
+    shape = (units.n_questions, len(values.cells))
+    place = units.question[values.queries[defined]] * shape[1] + values.cell[defined]
+    counts = np.bincount(place, minlength=shape[0] * shape[1]).astype(np.float64).reshape(shape)
+    sums = np.empty((*shape, rows.shape[1]))
+    for feature, of_rows in enumerate(rows[defined].T):
+        sums[..., feature] = np.bincount(place, of_rows, counts.size).reshape(shape)
     # without features it is undefined as a whole: every cell is NaN
     statistic = None if values.features is None else values.metric.set_statistic
     return Panel(values.cells, sums, counts, statistic, f"{values.setting} {values.metric.name}")

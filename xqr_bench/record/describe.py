@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from xqr_bench.core.components import connected
 from xqr_bench.core.errors import RecordError
@@ -105,7 +106,7 @@ def _connected(rows: NDArray[np.float64]) -> list[int]:
         pairs = zip(order[close].tolist(), order[close + step].tolist(), strict=True)
         near += [pair for pair in pairs if np.linalg.norm(rows[pair[0]] - rows[pair[1]]) <= SAME]
         step += 1
-    return connected(len(rows), near)
+    return connected(len(rows), near) if near else list(range(len(rows)))
 
 
 def distinct_query_share(diagnostics: LanguageDiagnostics) -> float | None:
@@ -235,6 +236,11 @@ def language_diagnostics(data: TaskData, vectors: Embeddings, encoder: BoundEnco
         vectors: as the encoder made them.
         encoder: what made them.
     """
+    with threadpool_limits(1, user_api="blas"):  # products as small as these make threads wait for one another
+        return _language_diagnostics(data, vectors, encoder)
+
+
+def _language_diagnostics(data: TaskData, vectors: Embeddings, encoder: BoundEncoder) -> dict[str, LanguageDiagnostics]:
     as_given = in_context(data, encoder.identity.candidate_context).candidates
     roles: dict[str, tuple[Sequence[Query | Candidate], Sequence[Query | Candidate], Vectors]] = {
         "queries": (data.queries, data.queries, vectors.queries),
