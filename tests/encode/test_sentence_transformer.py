@@ -14,6 +14,7 @@ from tests.encode.toys import TOY
 from tests.kit import edit, make_task
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
+from xqr_bench.encode.bound import Limits
 from xqr_bench.encode.weights import digest_of_folder, loaded_from
 
 
@@ -38,6 +39,7 @@ def test_its_own_prompts_similarity_and_length_are_used_and_recorded(model: Path
     assert (identity.similarity, identity.dimensions, identity.max_length, identity.dtype) == ("dot", 16, 64, "float32")
     assert (identity.revision, identity.digest) == (None, digest_of_folder(model))
     assert (bound.device, bound.symmetric, bound.warnings) == ("cpu", False, [])
+    assert bound.limits == Limits(512, tokens=2048)
 
 
 def test_options_change_what_they_say(model: Path) -> None:
@@ -61,6 +63,7 @@ def test_options_change_what_they_say(model: Path) -> None:
     assert (identity.dtype, identity.max_length, identity.truncate_dim) == ("bfloat16", 12, 4)
     assert (identity.query_prompt, identity.candidate_prompt, identity.similarity) == (None, None, "cosine")
     assert identity.model_kwargs == {"attn_implementation": "eager"}
+    assert bound.limits == Limits(2, tokens=4096)  # numbers of half the size
     assert bound.symmetric  # the same prompt, a plain model: a text that is both is encoded once
     assert found.queries.dtype == np.float32
     np.testing.assert_array_equal(found.queries[3], found.candidates[3])  # the same text
