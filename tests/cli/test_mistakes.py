@@ -77,6 +77,7 @@ MISTAKES = {
     "evaluate char-ngrams --index annoy": "there is no index named 'annoy'",
     "evaluate char-ngrams --index hnsw --metrics recall@10 --depth 9": "give --depth 10 or more",
     "evaluate char-ngrams --index-param m=3": "--index-param is given without --index",
+    "evaluate char-ngrams --index hnsw --depth 1001": "more than the candidates of a language to do: give --depth 1000",
     "evaluate char-ngrams --depth 100": "--depth is given without --index",
     "evaluate char-ngrams --save-index x": "--save-index is given without --index",
     "evaluate char-ngrams --index flat --depth 100": "the index flat is not cut at a depth",
@@ -131,3 +132,10 @@ def test_a_mistake_is_one_clear_message(records: Path, command: str) -> None:
     assert done.err.splitlines()[-1].startswith(("error: ", "  found: ", "  to do: "))
     assert not any(text in done.err for text in ("Traceback", "Errno", "was loaded"))
     assert set(contents(records)) == before
+
+
+@pytest.mark.parametrize("command", ["report ratios nowhere", "sweep", "exposure --data mini"])
+def test_an_option_that_must_be_given_is_named(command: str) -> None:
+    done = run(*shlex.split(command))
+    assert (done.code, done.out) == (2, "")
+    assert "Missing option" in done.err

@@ -30,7 +30,7 @@ from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.encode.trust import is_code, risky_arguments
 from xqr_bench.evaluation.baselines import baseline_of
 from xqr_bench.measure.metrics import parse_metric
-from xqr_bench.rank.index import DEFAULT_DEPTH
+from xqr_bench.rank.index import deepest
 from xqr_bench.rank.rules import group_relevants, ranks_of
 from xqr_bench.record import Record, Result, check_possible, load_record, proved
 from xqr_bench.record.describe import groups_of
@@ -378,12 +378,12 @@ def _check_vectors(record: Record) -> None:
     if index is not None:
         sizes = {code: size.candidates for code, size in record.task.counts.items()}
         _require(index.sizes == sizes, "the index does not hold the candidates of the task", str(index.sizes), _AS_MADE)
-        deepest = max(DEFAULT_DEPTH, *sizes.values())
+        most = deepest(sizes.values())
         _require(
-            (index.depth or 0) <= deepest,
+            (index.depth or 0) <= most,
             "the index is cut deeper than there are candidates",
             f"depth {index.depth}, at most {max(sizes.values())} candidates of a language",
-            f"give --depth {deepest} or less",
+            f"give --depth {most} or less",
         )
 
 

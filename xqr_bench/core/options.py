@@ -118,10 +118,11 @@ class _FieldOption:
             self._settings |= {
                 "type": more.type or (Place() if kind is Path else kind),
                 "multiple": many,
-                "default": str(default) if isinstance(default, Path) else default,
                 "show_default": default is not None,
                 "required": defaults and one.default is MISSING and one.default_factory is MISSING,
             }
+            if default is not None:  # to click None would be a value, and an option that has to be given be given
+                self._settings["default"] = str(default) if isinstance(default, Path) else default
 
     def add(self, command: Callable[..., Any]) -> Callable[..., Any]:
         """Add the option to a command."""

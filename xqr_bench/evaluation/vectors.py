@@ -27,7 +27,7 @@ from xqr_bench.measure.certainty import SEED
 from xqr_bench.measure.metrics import refuse_shallow
 from xqr_bench.rank.counting import PROCESSOR, counting_device, device_name
 from xqr_bench.rank.exact import exact_ranks, vector_scores
-from xqr_bench.rank.index import Indexed, IndexOptions, indexed_ranks, refuse_too_few
+from xqr_bench.rank.index import Indexed, IndexOptions, indexed_ranks, refuse_too_deep, refuse_too_few
 from xqr_bench.rank.index_store import check_place, save_index
 from xqr_bench.rank.product import DEFAULT_MEMORY
 from xqr_bench.record import TextCounts
@@ -92,6 +92,7 @@ class VectorRanker:
         datas = [task.data for task in tasks]
         if self.index is not None:  # before anything is encoded
             for data in datas:
+                refuse_too_deep(self.index, data.column_sizes.tolist())
                 for code, size in zip(data.languages, data.column_sizes.tolist(), strict=True):
                     refuse_too_few(self.index, size, code)
         counted_on = counting_device(self.score_device, self.device) if self.index is None else PROCESSOR

@@ -278,6 +278,23 @@ def resolve(options: IndexOptions, dimensions: int) -> dict[str, int]:
     return values
 
 
+def deepest(sizes: Iterable[int]) -> int:
+    """The greatest depth that a list can be cut at: the candidates of the largest language, or the default depth."""
+    return max(DEFAULT_DEPTH, *sizes)
+
+
+def refuse_too_deep(options: IndexOptions, sizes: Iterable[int]) -> None:
+    """Refuse a depth that no list reaches.
+
+    Raises:
+        UsageError: with the greatest depth there is.
+    """
+    if (options.depth or 0) > (most := deepest(sizes)):
+        raise UsageError(
+            f"--depth {options.depth} is more than the candidates of a language", remedy=f"give --depth {most} or less"
+        )
+
+
 def refuse_too_few(options: IndexOptions, points: int, language: str) -> None:
     """Refuse to learn centroids from too few points: FAISS would warn on a stream nobody reads, or fail.
 
