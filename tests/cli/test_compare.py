@@ -40,6 +40,11 @@ def test_the_tables_fit(records: Path) -> None:
     assert "! mini is a small demonstration: draw conclusions from --task xquad-r" in done.out
 
 
+def test_a_single_figure_of_another_metric_says_which(records: Path) -> None:
+    done = run("compare", A, B, "--metric", "own_language_first", *FEW)
+    assert "multilingual own_language_first" in words(done.out.partition("exploratory: max-T over 1 cell")[2])
+
+
 def test_a_folder_stands_for_its_records(records: Path) -> None:
     named = run("compare", A, C, B, *FEW)  # by name
     folder = run("compare", "results", *FEW)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from xqr_bench import __version__
 from xqr_bench.analysis.choice import Comparison, Detectable, TaskComparison
 from xqr_bench.core.printable import markdown_shown
+from xqr_bench.core.types import MAIN_METRIC
 from xqr_bench.measure.paired import TOO_FEW
 from xqr_bench.report.numbers import (
     MINUS,
@@ -231,7 +232,7 @@ def _two_lines(family: str, comparisons: Sequence[Comparison]) -> Table:
     }
     few = comparisons[:PAIRS_SHOWN]
     more = len(comparisons) - len(few)
-    headed = many or len(few) > len({one.setting for one in few})
+    headed = many or len(few) > len({one.setting for one in few}) or any(one.metric != MAIN_METRIC for one in few)
     rows: list[Sequence[Cell]] = []
     for setting, metric in dict.fromkeys((one.setting, one.metric) for one in few):
         if headed:
