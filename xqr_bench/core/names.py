@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from unicodedata import category, normalize
 
@@ -18,6 +18,7 @@ _CATEGORIES = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
+@lru_cache(2**12)
 def unseen(character: str) -> bool:
     """Whether a character cannot be seen: controls, marks of direction, fillers, any space but the plain one."""
     kind = category(character)

@@ -375,8 +375,9 @@ def _others(strict: Ranks, variant: Ranks) -> NDArray[np.bool_]:
     n = len(strict.columns)
     groups = variant.row_queries * n + variant.relevant_columns
     n_strict = np.bincount(strict.row_queries * n + strict.relevant_columns, minlength=strict.n_queries * n)
-    first = np.searchsorted(groups, groups)
-    return np.asarray(np.arange(len(groups)) - first >= n_strict[groups])
+    each = np.arange(len(groups))
+    first = np.maximum.accumulate(np.where(np.append(True, groups[1:] != groups[:-1])[: len(groups)], each, 0))
+    return np.asarray(each - first >= n_strict[groups])
 
 
 def _relevance_facts(name: str, strict: Ranks) -> dict[str, Any]:
