@@ -14,7 +14,10 @@ from scipy.special import comb
 
 from tests.measure import lists as literal
 from tests.measure.lists import TiedList, mean_over_orders, pooled
-from xqr_bench.measure.metrics import RankedLists, parse_metric
+from xqr_bench.measure.metrics import RankedLists, metric_names, parse_metric
+from xqr_bench.measure.scores import all_per_query
+from xqr_bench.rank.rules import variant_metrics
+from xqr_bench.record import Result
 
 SCORES: dict[str, Callable[[literal.Order], float]] = {
     "map": literal.literal_ap,
@@ -163,3 +166,20 @@ def test_large_blocks_keep_their_precision() -> None:
     assert kernel(lists)[0] == pytest.approx((probability / (first + 1)).sum(), abs=1e-10)
     kernel = kernel_of("rank_distance")
     assert kernel(lists)[0] == pytest.approx((n - 1) * (size + 1) / (n + 1), rel=1e-12)
+
+
+def test_values_do_not_depend_on_how_many_lists_are_computed_at_once(
+    record: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [name.replace("@k", "@10") for name in metric_names()]
+    for ranks in (record.ranks, *record.ranks.variants.values()):
+        asked = variant_metrics("strict" if ranks is record.ranks else "paragraph", names)
+        whole = all_per_query(ranks, asked)
+        with monkeypatch.context() as patch:
+            patch.setattr("xqr_bench.measure.metrics.per_query.ROWS_AT_ONCE", 17)
+            parts = all_per_query(ranks, asked)
+        for setting, of_metric in whole.items():
+            for name, values in of_metric.items():
+                other = parts[setting][name]
+                for field in ("values", "features", "pessimistic", "random_reference", "floor", "ceiling"):
+                    np.testing.assert_array_equal(getattr(values, field), getattr(other, field), f"{name} {field}")

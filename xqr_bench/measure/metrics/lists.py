@@ -178,6 +178,23 @@ class RankedLists:
             tops=None if self.tops is None else Tops(*(values[chosen] for values in self.tops)),
         )
 
+    def part(self, start: int, stop: int) -> RankedLists:
+        """Consecutive lists; their arrays are parts of these."""
+        offsets, lists = self.offsets[start : stop + 1], slice(start, stop)
+        rows = slice(int(offsets[0]), int(offsets[-1]))
+        return RankedLists(
+            offsets=offsets - offsets[0],
+            above=self.above[rows],
+            tied=self.tied[rows],
+            gains=self.gains[rows],
+            columns=self.columns[rows],
+            queries=self.queries[lists],
+            pools=self.pools[lists],
+            pool_sizes=self.pool_sizes[lists],
+            query_columns=self.query_columns[lists],
+            tops=None if self.tops is None else Tops(*(values[lists] for values in self.tops)),
+        )
+
     def pessimistic(self) -> RankedLists:
         """The same lists with ties broken against the relevants: each stands last in its block, lower gains first.
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, FloatArray, IntArray, Ranks
-from xqr_bench.measure.metrics import Metric
+from xqr_bench.measure.metrics import ListFunction, Metric
 from xqr_bench.measure.metrics.lists import RankedLists, bilingual_lists, multilingual_lists
 
+ROWS_AT_ONCE = 2**15
 CENSORED = "the ranking is cut at a depth, and the measure needs the rank of every relevant"
 NO_TOPS = "these ranks do not tell the language of the top result, as those of older versions"
 
@@ -36,6 +39,17 @@ class SettingView:
         self.setting = setting
         self.lists = lists
         self._query_languages = ranks.query_numbers[lists.queries]
+
+    @cached_property
+    def _parts(self) -> list[RankedLists]:
+        """The lists, some thousand relevants at a time: what is computed of them stays in the processor's cache."""
+        ends = np.searchsorted(self.lists.offsets, np.arange(0, self.lists.offsets[-1], ROWS_AT_ONCE))
+        edges = np.unique(np.append(ends, len(self.lists))).tolist()
+        return [self.lists.part(*both) for both in pairwise(edges)] or [self.lists]
+
+    def apply(self, function: ListFunction) -> FloatArray:
+        """What a function gives of each list (or relevant), float64."""
+        return np.concatenate([function(part) for part in self._parts])
 
     def _cells(self, columns: IntArray, query_languages: IntArray) -> tuple[tuple[Cell, ...], IntArray]:
         """Cells and the cell of each value, for values with these pool columns; ordered by language."""
@@ -175,9 +189,9 @@ def per_query(metric: Metric, view: SettingView) -> PerQuery:
     if kernel is None:
         raise TypeError(f"the metric {metric.name!r} has neither kernel nor set statistic")
 
-    values = kernel(lists)
-    optional = {
-        name: function(lists)
+    values = view.apply(kernel)
+    optional: dict[str, Any] = {
+        name: view.apply(function)
         for name in ("random_reference", "floor", "ceiling")
         if (function := getattr(metric, name)) is not None
     }
