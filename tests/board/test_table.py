@@ -16,6 +16,7 @@ from tests.board.conftest import score, submittable
 from tests.conftest import needs_data
 from tests.kit import ROOT, edit, read_json, run
 from xqr_bench.board import check
+from xqr_bench.board import row as rows
 from xqr_bench.board.asked import View, Witness
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.reproduce import reproduce
@@ -358,6 +359,17 @@ def test_show_and_build_print_no_figure_that_was_not_computed_anew(place: str, f
     )
 
 
+def test_a_contest_is_tested_once(filled: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XQR_BENCH_CACHE", str(tmp_path))
+    first = shown(filled)
+    assert len(list((tmp_path / "contests").iterdir())) == 1
+    monkeypatch.setattr(rows, "standings", lambda *_: pytest.fail("tested again"))
+    assert shown(filled) == first
+    monkeypatch.setattr(rows, "code_digest", lambda: "other code")
+    with pytest.raises(pytest.fail.Exception, match="tested again"):
+        shown(filled)
+
+
 def test_a_submission_holds_no_figure_that_it_leaves_out(filled: Path, board: Path) -> None:
     copytree(filled, board)
     by_language = {"th": {"map": {"value": 0.9, "n": 24}}}
@@ -377,5 +389,5 @@ def test_figures_are_computed_once(filled: Path, monkeypatch: pytest.MonkeyPatch
     assert "computing the figures of char-ngrams on mini from its ranks" in first.err.splitlines()
     assert len(list((tmp_path / "proved").iterdir())) == 5
     assert run(*show) == first._replace(err="")
-    monkeypatch.setattr(store, "_code_digest", lambda: "other code")
+    monkeypatch.setattr(store, "code_digest", lambda: "other code")
     assert len(run(*show).err.splitlines()) == 5

@@ -9,6 +9,7 @@ import pytest
 
 from tests.board.conftest import edit_ranks
 from tests.kit import contents, edit, run
+from xqr_bench.board import submissions
 from xqr_bench.board.submissions import submit, verify
 from xqr_bench.board.table import read_leaderboard
 from xqr_bench.record import Record, save_record
@@ -154,3 +155,13 @@ def test_there_must_be_a_folder(tmp_path: Path) -> None:
     done = run("leaderboard", "verify", str(tmp_path / "nowhere"))
     assert done.code == 1
     assert "there is no leaderboard folder" in done.err
+
+
+def test_many_submissions_are_checked_in_processes(saved: Path, board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    submit(saved, board)
+    monkeypatch.setattr(submissions, "IN_ONE_PROCESS", 0)
+    found = verify(board)
+    # only here the mini task is one of the board's
+    (fault,) = found.faults
+    assert fault.path == "char-ngrams/1/mini.json"
+    assert "there is no task of the leaderboard named 'mini'" in fault.text

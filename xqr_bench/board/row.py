@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from xqr_bench.board.attestation import is_of_sweep
 from xqr_bench.board.check import BOUNDS, is_proved_ours, stated_exposure
@@ -33,8 +37,10 @@ from xqr_bench.board.model import (
     shortened,
 )
 from xqr_bench.board.submissions import attestation_of
+from xqr_bench.core.files import atomic_path
 from xqr_bench.core.options import flag
 from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS, Ranks
+from xqr_bench.encode import vector_store
 from xqr_bench.measure.certainty import MACRO, SEED, figures_of
 from xqr_bench.measure.linear import ALPHA
 from xqr_bench.measure.metrics import parse_metric
@@ -54,6 +60,7 @@ from xqr_bench.record import LanguageDiagnostics, Record, Result, unrepresented_
 from xqr_bench.record.describe import seen_groups
 from xqr_bench.record.exposure import Level
 from xqr_bench.record.model import RelevanceInfo
+from xqr_bench.record.store import code_digest
 
 # A checked record -> a row of the leaderboard.
 
@@ -366,9 +373,12 @@ def standings(contestants: Mapping[str, Ranks], settings: Sequence[str]) -> dict
     Returns:
         row id -> setting -> metric -> standing.
     """
-    names = sorted(contestants)
-    values = [all_per_query(contestants[name], [MAIN_METRIC], settings) for name in names]
-    units = shared_units(sampling_units(contestants[name]) for name in names)
+    names, values, of_units = sorted(contestants), [], []
+    for name in names:
+        ranks = contestants[name]  # may be read now, and are not kept
+        values.append(all_per_query(ranks, [MAIN_METRIC], settings))
+        of_units.append(sampling_units(ranks))
+    units = shared_units(of_units)
     sides = [figures_of(of_record, units, parts=(MACRO,)) for of_record in values]
     tested = confirm(compare_pairs(sides, units, SEED, together=True, intervals=False))
     tests = {(one.result.label.setting, one.a, one.b): one for one in tested}
@@ -392,6 +402,30 @@ def standings(contestants: Mapping[str, Ranks], settings: Sequence[str]) -> dict
                 )
             }
     return result
+
+
+def standings_once(
+    contestants: Mapping[str, Ranks], digests: Mapping[str, str], settings: Sequence[str]
+) -> dict[str, Standings]:
+    """`standings`, from the user's cache folder where they were found there by this code.
+
+    All pairs of a contest are adjusted together, so that it is kept as a whole.
+
+    Args:
+        contestants, settings: as of `standings`.
+        digests: of the ranks of each contestant.
+    """
+    key = json.dumps([code_digest(), sorted(digests.items()), list(settings)])
+    place = vector_store().folder / "contests" / hashlib.sha256(key.encode()).hexdigest()
+    if place.exists():
+        return _KEPT.validate_json(place.read_bytes())
+    found = standings(contestants, settings)
+    with suppress(OSError), atomic_path(place) as temporary:  # nothing but time is lost
+        temporary.write_bytes(_KEPT.dump_json(found))
+    return found
+
+
+_KEPT = TypeAdapter(dict[str, Standings])
 
 
 def _macro_average(values: PerQuery) -> float:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -37,6 +40,7 @@ from xqr_bench.board.names import Entry, clash, clashes, entries_of
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
 from xqr_bench.core.files import atomic_path, is_left_behind, now_at, put_in_place, waiting_place
+from xqr_bench.core.memory import usable_cores
 from xqr_bench.core.names import unseen
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.printable import shown_line
@@ -465,18 +469,46 @@ def verify(
     entries: list[Entry] = []
     reproduced: Counter[str] = Counter()
     paths = record_paths(folder)
-    for path in paths:
-        try:
-            with observe.phase(_below(path, folder)):
-                record = check_placed(path, folder)
-        except XqrBenchError as error:
-            faults.append(Fault(_below(path, folder), one_line(error, folder)))
-        else:
-            entries.append(Entry.of(record, path.relative_to(folder).as_posix()))
-            if (made := attestation_of(path, record)) is not None:
-                reproduced[signed_by(made.by, made.key)] += 1
+    for checked in _each(paths, folder, observe):
+        if isinstance(checked, Fault):
+            faults.append(checked)
+            continue
+        entry, by = checked
+        entries.append(entry)
+        if by is not None:
+            reproduced[by] += 1
     faults += [Fault(shown_line(path), shown_line(why)) for path, why in clashes(entries, _papers(folder)).items()]
     return Verified(len(paths), faults, reproduced)
+
+
+IN_ONE_PROCESS = 24
+"""So many submissions are checked in this process; more of them are spread over one a core."""
+_Checked = tuple[Entry, str | None] | Fault
+
+
+def _each(paths: Sequence[Path], folder: Path, observe: Observer) -> Iterator[_Checked]:
+    """Each submission where it stands: its entry and who attests it, or its fault."""
+    if len(paths) <= IN_ONE_PROCESS:
+        for path in paths:
+            with observe.phase(_below(path, folder)):
+                yield _checked(path, folder)
+        return
+    # spawned: a fork would not have the threads of the compiled tests
+    with ProcessPoolExecutor(usable_cores(), mp_context=get_context("spawn")) as pool:
+        found = pool.map(partial(_checked, folder=folder), paths)
+        for path in paths:
+            with observe.phase(_below(path, folder)):
+                yield next(found)
+
+
+def _checked(path: Path, folder: Path) -> _Checked:
+    try:
+        record = check_placed(path, folder)
+        made = attestation_of(path, record)
+    except XqrBenchError as error:
+        return Fault(_below(path, folder), one_line(error, folder))
+    by = None if made is None else signed_by(made.by, made.key)
+    return Entry.of(record, path.relative_to(folder).as_posix()), by
 
 
 def _below(path: Path, folder: Path) -> str:

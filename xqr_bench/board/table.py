@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from xqr_bench.board.check import board_tasks, data_facts, find_task
@@ -18,7 +19,7 @@ from xqr_bench.board.model import (
     TaskFacts,
 )
 from xqr_bench.board.names import Entry, clashes
-from xqr_bench.board.row import TESTS, make_row, standings
+from xqr_bench.board.row import TESTS, make_row, standings_once
 from xqr_bench.board.submissions import check_placed, one_line, read_published
 from xqr_bench.core.errors import UsageError, XqrBenchError
 from xqr_bench.core.languages import LANGUAGES, get_group
@@ -26,6 +27,7 @@ from xqr_bench.core.observe import Observer
 from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS, Ranks
 from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.record import load_record
 from xqr_bench.record.describe import groups_of
 from xqr_bench.tasks import TaskSpec
 
@@ -62,7 +64,7 @@ def read_leaderboard(
     hearer, observe = observe, observe or Observer()
     rows: list[Row] = []
     refused: list[Refused] = []
-    ranks: dict[str, Ranks] = {}
+    places: dict[str, tuple[Path, str]] = {}
     entries: list[Entry] = []
     for path in record_paths(folder):
         if task not in (None, path.stem):
@@ -77,22 +79,23 @@ def read_leaderboard(
             continue
         rows.append(row)
         entries.append(Entry.of(record, row.record))
-        ranks[row.id] = record.ranks
+        places[row.id] = path, record.ranks_file.digest
     published, faults = read_published(folder)
     papers = [Entry(paper.id, paper.model) for paper in published]
     clashing = clashes(entries, papers)
     refused += [Refused(path=path, fault=shown_line(why)) for path, why in clashing.items()]
     rows = [row for row in rows if row.record not in clashing]
-    contests: dict[tuple[str, str], dict[str, Ranks]] = defaultdict(dict)
+    contests: dict[tuple[str, str], dict[str, Path]] = defaultdict(dict)
     for row in rows:
         if row.contest:
-            contests[row.task, row.protocol.name][row.id] = ranks[row.id]
+            contests[row.task, row.protocol.name][row.id] = places[row.id][0]
     refused += [Refused(path=fault.path, fault=fault.text) for fault in faults]
     by_id = {row.id: row for row in rows}
     for (name, protocol), contestants in sorted(contests.items()) if test else ():
         settings = [name for name in SETTINGS if all(name in by_id[row].protocol.settings for row in contestants)]
         with observe.phase(f"tests: {name}, {protocol}, {len(contestants)} rows"):
-            for row_id, of_row in standings(contestants, settings).items():
+            digests = {row_id: places[row_id][1] for row_id in contestants}
+            for row_id, of_row in standings_once(_RanksAt(contestants), digests, settings).items():
                 by_id[row_id].standing = of_row
     tasks = {name: _task_facts(spec) for name, spec in specs.items() if task in (None, name)}
     names = dict.fromkeys(name for facts in tasks.values() for name in facts.metrics)
@@ -108,6 +111,22 @@ def read_leaderboard(
         published=[row for row in published if row.task in tasks and row.id not in clashing],
         refused=refused,
     )
+
+
+class _RanksAt(Mapping[str, Ranks]):
+    """Ranks by row, read each time they are asked for: those of a thousand rows do not fit into memory."""
+
+    def __init__(self, paths: Mapping[str, Path]) -> None:
+        self._paths = paths
+
+    def __getitem__(self, row_id: str) -> Ranks:
+        return load_record(self._paths[row_id], ranks=True, whole=False).ranks
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
 
 
 def leaderboard_text(board: Leaderboard) -> str:

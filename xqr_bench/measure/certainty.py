@@ -248,6 +248,6 @@ def score_variant(
         details: as of `attach_certainty`.
     """
     values = all_per_query(ranks, variant_metrics(name, metrics), settings)
-    scores, _ = score(values, groups)
+    scores, _ = score(values, groups, details=details)
     scores = attach_certainty(scores, values, ranks, groups, details=details)
     return {setting: figures.model_copy(update={"by_language_pair": {}}) for setting, figures in scores.items()}

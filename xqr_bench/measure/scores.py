@@ -301,9 +301,14 @@ def all_per_query(
 
 
 def score(
-    values: Mapping[str, Mapping[str, PerQuery]], groups: Mapping[str, Group]
+    values: Mapping[str, Mapping[str, PerQuery]], groups: Mapping[str, Group], *, details: bool = True
 ) -> tuple[dict[str, SettingScores], list[str]]:
     """Average per-query values into scores.
+
+    Args:
+        values: setting -> metric -> values.
+        groups: language groups.
+        details: also those that macro averages are made of.
 
     Returns:
         scores by setting, and warnings where a macro average leaves out a language pair, or the order of ties moves it
@@ -321,7 +326,7 @@ def score(
             same = last is not None and last.source.tied is of_queries.tied and last.source.cell is of_queries.cell
             last = cells = CellValues(of_queries, last.tied_fraction if same and last is not None else None)
             absent = _absent_cells(of_queries, groups) if of_queries.absent else {}
-            for part, key, chosen in pick_cells(of_queries):
+            for part, key, chosen in pick_cells(of_queries)[: None if details else 1]:
                 scored = cells.score(chosen, "no query of this task has this setting", absent.get((part, key), ()))
                 if part == "macro":
                     if scored.absent:
@@ -330,7 +335,7 @@ def score(
                     ranges += _tie_range(cells, name, chosen)
                 else:
                     parts[part].setdefault(key, {})[name] = scored
-            for group, members in groups.items():
+            for group, members in groups.items() if details else ():
                 missing = members.undefined_reason or f"no language pair lies so in {group}"
                 for key, chosen in pick_group_cells(of_queries, group, members.languages):
                     scored = cells.score(chosen, missing, absent.get(("by_group", key), ()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 import xqr_bench.rank.product as tiles
 from xqr_bench.core.errors import RanksError, UsageError
+from xqr_bench.core.memory import usable_cores
 from xqr_bench.core.types import IntArray
 from xqr_bench.rank.product import CHUNK, Repeats, Vectors, find_repeats, multiply, unit_vectors
 
@@ -121,9 +121,8 @@ def share(columns: int, dimensions: int, memory: int) -> tuple[int, int]:
     Raises:
         RanksError: a budget below the default does not hold one tile.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     best = (0.0, 1, tiles.TILE_COLUMNS)
-    for workers in range(1, min(cores, MOST_WORKERS) + 1):
+    for workers in range(1, min(usable_cores(), MOST_WORKERS) + 1):
         width = memory // (4 * (tiles.TILE_ROWS * workers + dimensions))
         if width >= columns:
             best = max(best, (float(workers), workers, max(1, columns)))

@@ -17,6 +17,7 @@ from xqr_bench import __version__
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.files import TRAINING_FILE, write_text
+from xqr_bench.core.memory import usable_cores
 from xqr_bench.core.types import TaskData
 from xqr_bench.record.exposure import UNKNOWN, Exposure, FoundTexts
 
@@ -72,7 +73,7 @@ def hardware(device: str | None) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "machine": platform.machine(),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": usable_cores(),
         "system": f"{platform.system()} {platform.release()}",
     }
     if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:

@@ -297,7 +297,9 @@ def contradictions(
     """
     crossing, crowded = np.zeros((2, len(lists)), dtype=np.bool_)
     order = np.flatnonzero((gt >= 0).all(axis=1))
-    order = order[np.lexsort((gt[order].sum(axis=1), lists[order]))]
+    above = gt[order].sum(axis=1, dtype=np.int64)
+    # one number a row: several times as fast as two, and nothing is lost, for counts fit in 32 bits
+    order = order[np.argsort(lists[order] * (int(above.max(initial=0)) + 1) + above, kind="stable")]
     lists, gt, eq = lists[order], gt[order].astype(np.int64), eq[order].astype(np.int64)
     own = np.zeros(len(order), dtype=np.int64) if own is None else own[order]
     together = lists[1:] == lists[:-1]

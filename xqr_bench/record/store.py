@@ -360,7 +360,7 @@ def recompute(record: Result, *, whole: bool = False) -> tuple[Result, list[Diff
     check_ranks(record)
     ranks, task, details = record.ranks, record.task, whole or not record.short
     values = all_per_query(ranks, task.metrics, task.settings)
-    scores, _ = score(values, task.groups)
+    scores, _ = score(values, task.groups, details=details)
     scores = attach_certainty(scores, values, ranks, task.groups, details=details)
     relevance = {}
     for name, info in record.relevance.items():
@@ -388,7 +388,7 @@ def proved(record: Result, *, again: bool = False, tell: Callable[[], None] | No
     Raises:
         RecordError: as `check_ranks`, or a figure does not follow from the ranks.
     """
-    digest = hashlib.sha256(_code_digest().encode() + to_json(record).encode()).hexdigest()
+    digest = hashlib.sha256(code_digest().encode() + to_json(record).encode()).hexdigest()
     proof = vector_store().folder / "proved" / digest
     if not again and proof.exists():
         return _with_details(record, proof) if record.short else record
@@ -432,7 +432,7 @@ def _with_details(record: Result, proof: Path) -> Result:
 
 
 @cache
-def _code_digest() -> str:
+def code_digest() -> str:
     """SHA-256 over the source of this package: other code may find other figures."""
     package = Path(__file__).parent.parent
     digest = hashlib.sha256()
