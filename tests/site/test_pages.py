@@ -196,6 +196,20 @@ def test_a_model_page_has_its_parts(pages: dict[str, Element]) -> None:
     assert all(len(list(table.iter("td"))) == 11 * 11 for table in heat)
 
 
+def test_a_rule_scored_on_a_sample_says_so(board: Leaderboard) -> None:
+    def samples(data: dict) -> int:
+        return sum(str(page).count("(a sample: ") for page in make_pages(Leaderboard.model_validate(data)).values())
+
+    data = json.loads(board.model_dump_json())
+    assert samples(data) == 0
+    changed = [row for row in data["rows"] if row["relevance"].get("paragraph", {}).get("scores")]
+    assert changed
+    for row in changed:
+        for figures in row["relevance"]["paragraph"]["scores"].values():
+            figures["map"]["n"] -= 1
+    assert samples(data) == len(changed)
+
+
 def test_a_published_page_says_what_it_is(pages: dict[str, Element]) -> None:
     text = " ".join(pages["models/published--a-paper-s-model--x-x.html"].itertext())
     assert "nobody here can recompute" in text
