@@ -122,20 +122,20 @@ def _submissions(title: str, rows: Sequence[Row], view: View) -> Table:
         if of_class:
             cells += [*([()] if cells else []), [((heading, "italic"),)]]
         for row in of_class:
-            line = [_name(row), *([((row.status, ""),)] if roomy else [])]
-            line += [_cell(row, view, setting, part) for setting, part in view.columns]
+            line = [_name(row), *(_cell(row, view, setting, part) for setting, part in view.columns)]
             if with_ratio:
                 bias = row.bias.macro if view.language is None else row.bias.by_query_language.get(view.language, {})
                 ratio = bias[RATIO].ratio_to_random if RATIO in bias else None
                 line.append((("–" if ratio is None else f"{ratio:.3f}", ""),))
+            line += [((row.status, ""),)] if roomy else []  # last: a narrow terminal shows it in a second table
             # what is outside the contest is faint
             cells.append(
                 line if row.contest else [tuple((text, f"dim {style}") for text, style in cell) for cell in line]
             )
     names = [cell_len("".join(text for text, _ in _name(row))) for row in rows]
     width = min(NAME_WIDTH if roomy else NARROW_NAME, max(names, default=len(NOTHING)))
-    heads = [Column("model", "name", width=width), *([Column("status", "word")] if roomy else [])]
-    heads += [*_figure_columns(view), *([Column("dist.\nratio")] if with_ratio else [])]
+    heads = [Column("model", "name", width=width), *_figure_columns(view)]
+    heads += [*([Column("dist.\nratio")] if with_ratio else []), *([Column("status", "word")] if roomy else [])]
     return Table(title, heads, cells if rows else [[NOTHING]])
 
 
