@@ -21,7 +21,7 @@ from xqr_bench.encode import EncoderOptions
 from xqr_bench.measure.panel import panel, sampling_units
 from xqr_bench.measure.resampling import benjamini_hochberg, holm
 from xqr_bench.measure.scores import all_per_query
-from xqr_bench.record import Record, load_record, save_record
+from xqr_bench.record import Record, load_record, rank_files, save_record, shortened
 from xqr_bench.record.exposure import Exposure
 from xqr_bench.report.comparison import comparison_markdown
 
@@ -423,3 +423,21 @@ def test_on_real_data(tmp_path: Path) -> None:
         assert one.difference == pytest.approx(values[1] - values[0], rel=1e-9, abs=1e-12)
     assert found.n_articles == 520
     assert found.family("confirmatory")[0].verdict == "significant"
+
+
+def test_a_submission_is_compared_on_the_questions_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rank_files, "SAMPLE_ROWS", 500)
+    whole, other = evaluate("char-ngrams", "mini"), shortened(evaluate("random", "mini"))
+    n = other.relevance["paragraph"].questions
+    assert n < whole.task.n_questions
+    (found,) = compare([whole, other], Choice(relevance="paragraph"), resamples=100)
+    assert f"on the {n} questions that a submission has paragraph ranks of" in found.notes
+    one = next(
+        one for one in found.comparisons if (one.setting, one.metric, one.scope) == ("multilingual", "map", "macro")
+    )
+    questions = set(other.ranks_under("paragraph").question_ids)
+    sampled = all_per_query(whole.ranks_under("paragraph").of_questions(questions), ["map"], ["multilingual"])
+    assert one.value_a == pytest.approx(sampled["multilingual"]["map"].values.mean(), rel=1e-12)
+    assert one.value_b == pytest.approx(other.scores_under("paragraph")["multilingual"].macro["map"].value, rel=1e-12)
+    (found,) = compare([whole, other], resamples=100)
+    assert not any("questions that a submission has" in note for note in found.notes)

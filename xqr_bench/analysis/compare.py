@@ -356,6 +356,8 @@ def _compare_task(
     compared = with_values(sides, seed, resamples, choice.relevance)
     info = compared.info
     cells, notes = cells_of(choice, info, compared.groups, compared.left_out)
+    if compared.units.n_questions < info.n_questions:
+        notes.append(f"on the {compared.units.n_questions} questions that a submission has {choice.relevance} ranks of")
     main: list[Comparison] = []
     tukey: dict[str, Tukey] = {}
     if MAIN_METRIC in info.metrics:
@@ -415,11 +417,18 @@ def _compare_task(
 
 def _check_stored(compared: Compared, comparisons: Sequence[Comparison]) -> None:
     """Raise RecordError where a compared figure is not the one that the record holds."""
-    sides = {side.label: side for side in compared.sides}
+    # a whole record that is compared on the questions of a submission holds other figures
+    sides = {
+        side.label: side
+        for side in compared.sides
+        if len(set(side.record.ranks_under(compared.relevance).question_ids)) == compared.units.n_questions
+    }
     for one in comparisons:
         if one.scope == GAP or (compared.relevance != STRICT and one.scope == "by_language_pair"):
             continue  # not stored
         for label, value in ((one.a, one.value_a), (one.b, one.value_b)):
+            if label not in sides:
+                continue
             scores = sides[label].record.scores_under(compared.relevance).get(one.setting)
             if scores is None:
                 continue
