@@ -61,11 +61,12 @@ class Planner:
         self._bound = bound
         self._task = load_task("xquad-r" if os.environ.get("XQR_BENCH_DATA") else "mini")
         self._lengths: dict[Role, dict[str, int]] = {}
+        limit = bound.identity.max_length or 10**9
+        every = {item.text for role in ROLES for item in items_of(self._task, role)}
         for role in ROLES:
-            texts = sorted({item.text for item in items_of(self._task, role)})
+            texts = sorted(every if bound.symmetric else {item.text for item in items_of(self._task, role)})
             lengths = bound.measure(role, texts)
             assert lengths is not None
-            limit = bound.identity.max_length or 10**9
             self._lengths[role] = dict(zip(texts, np.minimum(lengths, limit).tolist(), strict=True))
 
     def common(self) -> Texts:
@@ -86,9 +87,7 @@ class Planner:
         limits = Limits(self._bound.limits.rows, budget)
         batches = []
         for group in plan_groups([self._task], symmetric=self._bound.symmetric):
-            own = self._lengths["query"] | self._lengths["candidate"] if self._bound.symmetric else None
-            of_text = own or self._lengths[group.role]
-            lengths: IntArray = np.array([of_text[text] for text in group.texts], dtype=np.int64)
+            lengths: IntArray = np.array([self._lengths[group.role][text] for text in group.texts], dtype=np.int64)
             (shard,) = plan_shards(np.arange(len(lengths)), lengths, limits, np.inf, np.inf)
             batches.append((group.role, [[group.texts[index] for index in batch] for batch in shard]))
         return self._sample(batches, every)
@@ -102,7 +101,7 @@ class Planner:
 
     def _padded(self, of_roles: Sequence[tuple[Role, list[list[str]]]]) -> int:
         return sum(
-            len(batch) * max(self._lengths[role].get(text, 0) for text in batch)
+            len(batch) * max(self._lengths[role][text] for text in batch)
             for role, batches in of_roles
             for batch in batches
         )
