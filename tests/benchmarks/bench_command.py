@@ -39,6 +39,7 @@ def command(checkout: Path, vectors: Path, peaks: list[int]) -> None:
         arguments = ["evaluate", f"precomputed:{vectors}", "--task", TASK, "--output", folder, "--no-cache"]
         process = subprocess.Popen(
             [sys.executable, "-m", "xqr_bench", *arguments],
+            cwd=checkout,  # where Python looks first
             env={**environment, "PYTHONPATH": str(checkout)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -52,11 +53,11 @@ def command(checkout: Path, vectors: Path, peaks: list[int]) -> None:
 
 def main() -> None:
     given = options(__doc__, runs=7, vectors=str(VECTORS), before=None)
-    vectors = Path(given.vectors)
+    vectors = Path(given.vectors).resolve()
     queries, candidates = (
         unit_vectors(np.load(vectors / TASK / f"{role}.npy").astype(np.float32)) for role in ("queries", "candidates")
     )
-    checkouts = {"before": Path(given.before)} if given.before else {}
+    checkouts = {"before": Path(given.before).resolve()} if given.before else {}
     checkouts["the command"] = HERE
     peaks: dict[str, list[int]] = {name: [] for name in checkouts}
     works: dict[str, Any] = {"bare matrix product": partial(bare_product, queries, candidates)}
