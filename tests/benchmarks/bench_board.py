@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xqr_bench.board.files import record_place
+from xqr_bench.board.files import publishable, record_place
 from xqr_bench.board.submissions import verify
 from xqr_bench.core.types import PARAGRAPH, IntArray, Ranks
 from xqr_bench.record import Result, load_record, ranks_digest, recompute, save_record, shortened
@@ -95,7 +95,7 @@ def synthetic(base: Result, seed: int) -> Result:
 
 def make_board(folder: Path, n: int, bases: Sequence[Path]) -> None:
     """Write n submissions like these records, in turn."""
-    shorts = [shortened(load_record(path, ranks=True)) for path in bases]
+    shorts = [publishable(shortened(load_record(path, ranks=True))) for path in bases]
     for seed in range(n):
         record = synthetic(shorts[seed % len(shorts)], seed)
         save_record(record, folder / record_place(record))
