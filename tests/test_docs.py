@@ -213,6 +213,24 @@ def test_the_examples(here: Path, model: Path, monkeypatch: pytest.MonkeyPatch) 
     assert len(records(here)) == 4
 
 
+def test_lists_in_turn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    script = ROOT / "docs" / "examples" / "interleaved.py"
+    (path,) = (BOARD / "bm25").glob("*/xquad-r.json")
+    monkeypatch.setattr(sys, "argv", [str(script), str(path)])
+    runpy.run_path(str(script))
+    pooled = load_record(path).scores["multilingual"].macro["map"].value
+    line = capsys.readouterr().out.strip()
+    assert line.startswith(f"bm25: pooled {pooled:.4f}, interleaved 0.0869")
+    figures = re.search(r"\| BM25 \| (.*?) \| (.*?) \| (.*?) \((.*?) to (.*?)\)", page_text("findings.md")).groups()
+    assert [f"{float(f'0{text}' if text.startswith('.') else text):g}" for text in figures] == [
+        f"{float(text):g}" for text in re.findall(r"\d\.\d+", line)
+    ]
+    (path,) = (BOARD / "bm25").glob("*/mlqa-r.json")
+    monkeypatch.setattr(sys, "argv", [str(script), str(path)])
+    with pytest.raises(SystemExit, match="turns would be wasted"):
+        runpy.run_path(str(script))
+
+
 def test_which_measures_order_encoders_alike(capsys: pytest.CaptureFixture[str]) -> None:
     print_table = runpy.run_path(str(ROOT / "docs" / "examples" / "measures.py"))["main"]
     models = "bm25", "char-ngrams", "sentence-transformers__all-MiniLM-L6-v2", "oracle", "random"
@@ -222,7 +240,7 @@ def test_which_measures_order_encoders_alike(capsys: pytest.CaptureFixture[str])
     rows = {row[1]: row[2:] for line in out.splitlines() if (row := [cell.strip() for cell in line.split("|")])[2:]}
     of_w = next(cells for name, cells in rows.items() if name.endswith(" language_order_w_corrected"))
     assert of_w[6] == "+1.00"  # with W itself, which only records with all measures hold
-    listed = [line for line in page_text("bias.md").splitlines() if re.match(r"\| \d+ ", line)]
+    listed = [line for line in page_text("bias.md").splitlines() if re.match(r"\| \d+ [a-z]", line)]
     assert [line.split("|")[1].strip() for line in listed] == [name for name in rows if re.match(r"\d+ ", name)]
 
 

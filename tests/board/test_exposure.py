@@ -10,7 +10,8 @@ import pytest
 
 from tests.board.conftest import score
 from tests.kit import run
-from xqr_bench.board.asked import Submission, View
+from xqr_bench.board.asked import Submission, View, Witness
+from xqr_bench.board.reproduce import reproduce
 from xqr_bench.board.submissions import submit
 from xqr_bench.board.table import leaderboard_text, read_leaderboard
 from xqr_bench.board.terminal import show
@@ -44,7 +45,8 @@ def test_declared_kept_and_shown_apart(record: Record, noisy: Record, tmp_path: 
     there = load_record(done.record)
     assert there.exposure == Exposure(level="same source", declared_by="submitter", note="read in the model card")
     assert there.scores == noisy.scores
-    submit(saved(record, tmp_path / "b"), board)
+    placed = submit(saved(record, tmp_path / "b"), board).record
+    reproduce(placed, witness=Witness(by="the lab"))
     prompted = score("char-ngrams", options=EncoderOptions(query_prompt="question: "))
     submit(saved(prompted, tmp_path / "c", **renamed(prompted, "lab/silent")), board)
     made = read_leaderboard(board, test=False)
