@@ -74,7 +74,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         data["task"]["title"] = HOSTILE
         data["task"]["demonstration"] = False
         data["warnings"] = [HOSTILE]
-        data["provenance"]["packages"] = {HOSTILE: HOSTILE}
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -27,6 +27,7 @@ from xqr_bench.core.types import SETTINGS
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Figure
 from xqr_bench.record import Record
+from xqr_bench.record.exposure import OURS
 
 SCRIPT = "<script>alert(1)</script>"
 CLOSING = "</script><img src=x onerror=alert(2)>&lt;img src=y onerror=alert(3)&gt;"
@@ -93,6 +94,8 @@ def small_board() -> Leaderboard:
     for name, found in standings(contest, list(SETTINGS)).items():
         next(row for row in rows if row.id == name).standing = found
     rows += [_row(record, record.model.name, f"r{place}", "small") for place, record in enumerate(records[:2])]
+    ours = {"kind": "baseline", "exposure": OURS.model_dump(), "exposure_class": "unexposed"}
+    rows = [_changed(row, **ours) if row.model == "char-ngrams" else row for row in rows]
     rows[0] = _changed(
         rows[0],
         status="reproduced",
