@@ -35,8 +35,8 @@ from xqr_bench.record import load_record
 from xqr_bench.record.model import schema_text as record_schema
 from xqr_bench.report.listings import metrics_markdown
 from xqr_bench.report.plots import KINDS
-from xqr_bench.tasks import READERS, TaskSpec, list_specs, load_spec, load_task
-from xqr_bench.tasks.readers.lareqa import read
+from xqr_bench.tasks import READERS, DataFile, TaskSpec, list_specs, load_spec, load_task
+from xqr_bench.tasks.readers import lareqa
 from xqr_bench.train.batches import make_plan
 from xqr_bench.train.data import FORMATS, load_training_data
 from xqr_bench.train.plans import STRATEGIES, PlanRequest
@@ -164,7 +164,7 @@ def test_tasks(here: Path) -> None:
     (here / "my-task.toml").write_text(task, encoding="utf-8")
     assert load_spec(here / "my-task.toml").languages == ("de", "sw")
     ((_, data),) = page_blocks("tasks.md", "json")
-    made = read(data.encode(), "docs/tasks.md")
+    made = lareqa.read(DataFile("docs/tasks.md", data.encode()))
     assert [made.candidates[i].text for i in made.questions[0].gains] == ["The lighthouse was built in 1874."]
     text = page_text("tasks.md")
     named = {name for row in re.findall(r"^\| (`.*?) \|", text, re.MULTILINE) for name in re.findall("`(.*?)`", row)}

@@ -14,7 +14,7 @@ from xqr_bench.evaluation.ranker import Task
 from xqr_bench.measure.geometry import measure_geometry
 from xqr_bench.record import Result, load_record, recompute, save_record
 from xqr_bench.record.describe import coverage
-from xqr_bench.tasks import LanguageData, SourceCandidate, SourceQuestion, resolve_task
+from xqr_bench.tasks import SourceCandidate, SourceData, SourceQuestion, resolve_task
 from xqr_bench.tasks.load import assemble, shared_line
 
 WORDS = {"en": "lighthouse bridge tower", "el": "leuchtturm bruecke turm", "th": "faro puente torre"}
@@ -22,10 +22,10 @@ PAIRS = "cross-lingual means are over 4 of 6 language pairs: no question has an 
 QUERIES = "cross-lingual means are over the 6 of 9 pairs of a query and another language that have an answer"
 
 
-def language(code: str, letters: str) -> LanguageData:
+def language(code: str, letters: str) -> SourceData:
     """A candidate for each letter, and the question that it answers."""
     texts = dict(zip("abc", WORDS[code].split(), strict=True))
-    return LanguageData(
+    return SourceData(
         tuple(SourceCandidate(letter, f"the {texts[letter]} {letter * 4}") for letter in letters),
         tuple(SourceQuestion(letter, f"{texts[letter]}?", {n: 1.0}) for n, letter in enumerate(letters)),
     )

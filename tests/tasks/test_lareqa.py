@@ -12,10 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xqr_bench.core.errors import DataError
-from xqr_bench.tasks import READERS
-from xqr_bench.tasks.readers.lareqa import read
+from xqr_bench.tasks import READERS, DataFile, SourceData
+from xqr_bench.tasks.readers import lareqa
 
 pytestmark = pytest.mark.usefixtures("own_surroundings")
+
+
+def read(content: bytes, name: str) -> SourceData:
+    """The reader, of bytes."""
+    return lareqa.read(DataFile(name, content))
+
 
 GOOD: dict[str, Any] = {
     "version": "1.0",
@@ -127,8 +133,8 @@ FAULTS: dict[str, tuple[Change, str]] = {
         lambda d: [first(d).pop(key) for key in ("sentences", "sentence_breaks")],
         "paragraph 0: this is plain SQuAD: its paragraphs are not cut into sentences, which are what is ranked\n"
         "  found: keys: context, qas\n"
-        "  to do: add sentences and sentence_breaks to each paragraph (docs/tasks.md); to train on it as it is: "
-        "xqr-bench train --data FOLDER",
+        '  to do: to rank its paragraphs: format = "squad" in the task file; to rank sentences: add sentences and '
+        "sentence_breaks to each paragraph (docs/tasks.md); to train on it as it is: xqr-bench train --data FOLDER",
     ),
     "one of the two keys": (lambda d: first(d).pop("sentences"), "paragraph 0: the key 'sentences' is missing"),
     "half a surrogate pair": (
@@ -286,4 +292,4 @@ def test_the_relevant_sentence_holds_the_start_of_the_answer(
 
 
 def test_the_format_is_registered() -> None:
-    assert READERS.get("lareqa") is read
+    assert READERS.get("lareqa").read is lareqa.read

@@ -23,8 +23,9 @@ from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.types import TaskData
 from xqr_bench.rank.exact import ScoreBlock, ranks_of_scores
 from xqr_bench.tasks import (
-    LanguageData,
+    DataFile,
     SourceCandidate,
+    SourceData,
     SourceQuestion,
     data_folder,
     load_spec,
@@ -33,7 +34,7 @@ from xqr_bench.tasks import (
     verify,
 )
 from xqr_bench.tasks.load import assemble, first_questions, keep_languages, number_components
-from xqr_bench.tasks.readers.lareqa import read
+from xqr_bench.tasks.readers import lareqa
 
 pytestmark = pytest.mark.usefixtures("own_surroundings")
 
@@ -67,10 +68,10 @@ def partial() -> TaskData:
 
 
 def test_a_source_with_gains_and_without_groups_and_clusters() -> None:
-    def language(code: str, gains: dict[int, float]) -> LanguageData:
+    def language(code: str, gains: dict[int, float]) -> SourceData:
         candidates = tuple(SourceCandidate(str(i), f"{code} {i}") for i in range(3))
         questions = tuple(SourceQuestion(f"q{n}", f"{code}?", gains) for n in range(2))
-        return LanguageData(candidates, questions)
+        return SourceData(candidates, questions)
 
     parsed = {"en": language("en", {0: 1.0, 2: 0.5}), "de": language("de", {1: 2.0})}
     data = assemble("graded", parsed, files={}, partial={})
@@ -362,7 +363,7 @@ def test_each_file_is_verified_for_itself(own: Path) -> None:
     (own / "en.json").unlink()
     (own / "de.json").write_text("[]")
     checks = list(verify(load_spec(own / "task.toml")))
-    assert [check.place.language for check in checks if check.fault] == ["en", "de"]
+    assert [check.place.key for check in checks if check.fault] == ["en", "de"]
     assert [(check.questions, check.candidates) for check in checks if not check.fault] == [(7, 10), (8, 11)]
 
 
@@ -389,7 +390,7 @@ def test_half_a_character_in_a_paragraph_is_refused() -> None:
     paragraph = {"context": "One. \ud800", "sentences": ["One."], "sentence_breaks": [[0, 4]], "qas": []}
     content = json.dumps({"data": [{"title": "t", "paragraphs": [paragraph]}]}).encode()
     with pytest.raises(DataError, match=r"data\.0\.paragraphs\.0\.context holds half of a surrogate pair"):
-        read(content, "x.json")
+        lareqa.read(DataFile("x.json", content))
 
 
 def test_ids_are_compared_in_one_unicode_form(own: Path) -> None:

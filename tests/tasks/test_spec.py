@@ -45,11 +45,19 @@ def write(folder: Path, text: str) -> Path:
 
 def test_the_shipped_tasks_in_their_order() -> None:
     specs = list_specs()
-    assert [spec.name for spec in specs] == ["mini", "xquad-r", "mlqa-r"]
-    assert [spec.demonstration for spec in specs] == [True, False, False]
+    assert [spec.name for spec in specs] == [
+        "mini",
+        "xquad-r",
+        "mlqa-r",
+        "xquad",
+        "xquad-r-paragraph",
+        "afriqa",
+        "afriqa-translated",
+    ]
+    assert [spec.name for spec in specs if spec.demonstration] == ["mini"]
     for spec in specs:
         assert spec.origin.stem == spec.name
-        assert spec.settings == SETTINGS
+        assert spec.settings == (SETTINGS if spec.pool == spec.languages else SETTINGS[1:])
         assert spec.licence is not None
         assert all(file.sha256 for file in spec.files.values())
         assert load_spec(spec.name) == spec
@@ -82,7 +90,7 @@ def test_groups_have_members_or_a_reason() -> None:
 def test_a_wrong_name_lists_the_closest() -> None:
     with pytest.raises(UnknownNameError, match="there is no task named 'xquadr'\n  found: closest: xquad-r") as caught:
         load_spec("xquadr")
-    assert "use one of: mini, mlqa-r, xquad-r; or the path of a task file" in str(caught.value)
+    assert "xquad-r, xquad-r-paragraph; or the path of a task file" in str(caught.value)
 
 
 def test_a_shipped_task_file_may_be_named_by_its_path(tmp_path: Path) -> None:

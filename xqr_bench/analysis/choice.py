@@ -243,11 +243,11 @@ def check_names(choice: Choice, tasks: Sequence[TaskInfo]) -> None:
                 )
     if choice.relevance not in RULES:
         raise UnknownNameError("rule of relevance", choice.relevance, RULES)
-    pairs = {f"{query}>{candidate}" for info in tasks for query in info.languages for candidate in info.languages}
+    pairs = {f"{query}>{candidate}" for info in tasks for query in info.all_languages for candidate in info.languages}
     allowed = {
         "setting": {name for info in tasks for name in info.settings},
         "language pair": pairs,
-        "language": {name for info in tasks for name in info.languages},
+        "language": {name for info in tasks for name in info.all_languages},
         "language group": {name for info in tasks for name in info.groups},
     }
     chosen = [("setting", name) for name in choice.settings]
@@ -275,15 +275,15 @@ def cells_of(
     usual = (MAIN_METRIC,) if choice.explicit else (MAIN_METRIC, PREFERENCE)
     metrics = tuple(named) or tuple(name for name in usual if name in info.metrics)
     macro = set(metrics) - {MAIN_METRIC}  # macro averages of MAP stand in the confirmatory family already
-    languages = set(choice.languages) & {*info.languages, *(name for name in choice.languages if ">" in name)}
+    languages = set(choice.languages) & {*info.all_languages, *(name for name in choice.languages if ">" in name)}
     if ALL in choice.languages:
-        languages |= set(info.languages)
+        languages |= set(info.all_languages)
     wanted = choice.groups if choice.explicit else (ALL,)
     members = {name for name in groups if _chosen(name, wanted)}
     notes = [
         f"{info.name} has no {name}"
         for name in choice.languages
-        if name != ALL and not set(name.split(">")) <= set(info.languages)
+        if name != ALL and not set(name.split(">")) <= set(info.all_languages)
     ]
     for name in sorted(name for name in info.groups if _chosen(name, wanted)):
         if name not in groups:

@@ -517,5 +517,5 @@ def pair_maps(
             query, _, candidate = one.key.partition(">")
             by_pair[query, candidate or query] = one
         a, b = (side.label for side in sides)
-        maps.append(PairMap(info.title, a, b, parsed.name, relevance, tuple(info.languages), by_pair))
+        maps.append(PairMap(info.title, a, b, parsed.name, relevance, tuple(info.all_languages), by_pair))
     return maps

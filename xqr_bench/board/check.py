@@ -152,7 +152,7 @@ def _from_data(spec: TaskSpec, data: TaskData) -> DataFacts:
             rules[name] = rules[name].model_copy(update={"sample": sample})
     return DataFacts(
         data=_data_digest(spec),
-        queries={code: sum(query.language == code for query in data.queries) for code in data.languages},
+        queries={code: sum(query.language == code for query in data.queries) for code in data.query_languages},
         candidates=dict(zip(data.languages, data.column_sizes.tolist(), strict=True)),
         n_questions=len({query.question for query in data.queries}),
         n_articles=len(set(data.clusters)),
@@ -262,7 +262,7 @@ def check_submission(path: Path, *, observe: Observer | None = None, again: bool
 
 def _check_task(record: Record, spec: TaskSpec, facts: DataFacts) -> None:
     """The record is of this task, of all of it, and of the same data."""
-    task, languages = record.task, list(spec.languages)
+    task, languages = record.task, [*spec.languages, *spec.pool]
     partial = ", ".join(f"{key}: {value}" for key, value in task.partial.items())
     _require(not task.demonstration, f"{task.name} is a demonstration, too small to compare with")
     _require(
@@ -271,11 +271,11 @@ def _check_task(record: Record, spec: TaskSpec, facts: DataFacts) -> None:
         partial,
         "evaluate without --languages and --limit",
     )
-    missing = [code for code in languages if code not in task.languages]
+    missing = [code for code in dict.fromkeys(languages) if code not in task.all_languages]
     _require(
-        task.languages == languages,
+        (task.languages, task.query_languages or task.languages) == (list(spec.pool), list(spec.languages)),
         f"the record does not have the languages of {task.name}",
-        f"{', '.join(missing)} missing" if missing else ", ".join(task.languages),
+        f"{', '.join(missing)} missing" if missing else ", ".join(task.all_languages),
     )
     files = {source.path: source.sha256 for source in spec.files.values()}
     changed = [name for name in files if task.files.get(name) != files[name]] or sorted(task.files)
@@ -286,7 +286,7 @@ def _check_task(record: Record, spec: TaskSpec, facts: DataFacts) -> None:
         "xqr-bench data verify tells which file is wrong",
     )
     counts = {code: (size.queries, size.candidates) for code, size in task.counts.items()}
-    expected = {code: (facts.queries[code], facts.candidates[code]) for code in languages}
+    expected = {code: (facts.queries.get(code, 0), facts.candidates.get(code, 0)) for code in languages}
     _require(counts == expected, f"the counts per language are not those of {task.name}")
     for what, there, here in (
         ("title", task.title, spec.title),
@@ -330,7 +330,7 @@ def _check_transform(record: Record) -> None:
         transform.transductive == (transform.bitext is None)
         and transform.removed_directions == directions
         and (directions or 0) < transform.dimensions == (record.model.identity.dimensions or transform.dimensions)
-        and set(transform.estimated_on) <= set(record.task.languages),
+        and set(transform.estimated_on) <= set(record.task.all_languages),
         f"the record contradicts itself about its transform {transform.name}",
         f"estimated on {transform.source}",
         _AS_MADE,

@@ -379,7 +379,8 @@ class Leaderboard(_Part):
     def left_out(self, task: str) -> str:
         """Of how many of how many values the cross-lingual means of a task are; empty where that is all of them."""
         facts = self.tasks[task]
-        asked = facts.n_queries * (len(facts.languages) - 1)
+        pool = [language.code for language in facts.languages if language.candidates]
+        asked = sum(one.queries * sum(code != one.code for code in pool) for one in facts.languages)
         scored = [row.scores[CROSS_LINGUAL] for row in self.rows if row.task == task and CROSS_LINGUAL in row.scores]
         values = max(
             (figures.macro[MAIN_METRIC].n for figures in scored if MAIN_METRIC in figures.macro), default=asked

@@ -232,7 +232,7 @@ def _transform(record: Record, folder: Path | str | None) -> TransformOptions | 
             remedy="name the folder: --transform-from DIR",
         )
     transform = TransformOptions(facts.name, place)
-    digest = transform.bitext_digest(record.task.languages)
+    digest = transform.bitext_digest(record.task.all_languages)
     if digest != facts.bitext.digest:
         raise RecordError(
             f"the sentences in {place} are not those that {facts.name} was estimated on",

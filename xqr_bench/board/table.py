@@ -97,7 +97,8 @@ def read_leaderboard(
             digests = {row_id: places[row_id][1] for row_id in contestants}
             for row_id, of_row in standings_once(_RanksAt(contestants), digests, settings).items():
                 by_id[row_id].standing = of_row
-    tasks = {name: _task_facts(spec) for name, spec in specs.items() if task in (None, name)}
+    with_rows = {task, *(row.task for row in rows), *(row.task for row in published)}
+    tasks = {name: _task_facts(spec) for name, spec in specs.items() if task in (None, name) and name in with_rows}
     names = dict.fromkeys(name for facts in tasks.values() for name in facts.metrics)
     names |= dict.fromkeys(name for row in rows for figures in row.scores.values() for name in figures.macro)
     return Leaderboard(
@@ -147,10 +148,10 @@ _OF_LANGUAGE = ("name", "script", "right_to_left", "resource_class", "cc100_gib"
 def _task_facts(spec: TaskSpec) -> TaskFacts:
     facts = data_facts(spec)
     languages = []
-    for code in spec.languages:
+    for code in dict.fromkeys((*spec.pool, *spec.languages)):
         language = LANGUAGES.get(code)
         described = {name: getattr(language, name) for name in _OF_LANGUAGE} if language is not None else {}
-        counts = {"queries": facts.queries[code], "candidates": facts.candidates[code]}
+        counts = {"queries": facts.queries.get(code, 0), "candidates": facts.candidates.get(code, 0)}
         languages.append(LanguageFacts(code=code, **{"name": code, **described, **counts}))
     return TaskFacts(
         title=spec.title,

@@ -36,7 +36,7 @@ def list_files(tasks: tuple[str, ...], where: DataFolder) -> None:
 
     rows, folders = [], []
     for spec in _specs(tasks):
-        places = [locate(spec, code, where.data_dir) for code in spec.languages]
+        places = [locate(spec, key, where.data_dir) for key in spec.files]
         present = [place for place in places if place.present]
         size = size_text(sum(place.path.stat().st_size for place in present))
         licence = spec.licence.name if spec.licence else "not stated"
@@ -63,7 +63,7 @@ def fetch_files(tasks: tuple[str, ...], force: bool) -> None:
         if spec.licence:
             echo(f"{spec.title}: licence {spec.licence.name} ({spec.licence.url})")
         with DownloadProgress() as observe:
-            fetched = [fetch(spec, code, force=force, observe=observe) for code in spec.languages]
+            fetched = [fetch(spec, key, force=force, observe=observe) for key in spec.files]
         echo(
             f"{spec.name}: {sum(fetched)} downloaded, {len(fetched) - sum(fetched)} already there, "
             f"in {cache_folder(spec)}"
@@ -83,7 +83,7 @@ def verify_files(tasks: tuple[str, ...], where: DataFolder) -> None:
     from xqr_bench.cli.progress import LineProgress
     from xqr_bench.core.errors import DataError
     from xqr_bench.tasks import load_task, verify
-    from xqr_bench.tasks.load import shared_line
+    from xqr_bench.tasks.load import shared_line, unanswered_line
 
     faults = 0
     for spec in _specs(tasks):
@@ -99,8 +99,9 @@ def verify_files(tasks: tuple[str, ...], where: DataFolder) -> None:
                     f"{spec.name}: {len(whole.queries):,} queries, {len(whole.candidates):,} candidates, "
                     f"{len(set(whole.clusters)):,} articles"
                 )
-                if (shared := shared_line(whole)) is not None:
-                    echo(f"{spec.name}: {shared}")
+                for line in (shared_line(whole) if spec.parallel else None, unanswered_line(whole)):
+                    if line is not None:
+                        echo(f"{spec.name}: {line}")
             except DataError as error:
                 echo(f"FAULT {error}")
                 bad = 1
@@ -114,17 +115,15 @@ def _report(spec: TaskSpec, checks: Sequence[FileCheck]) -> int:
     """Print a line per file (what to do about missing ones: once); return the number of faults."""
     missing_named = False
     for check in checks:
-        name = spec.files[check.place.language].path
+        name = spec.files[check.place.key].path
         if check.fault is not None:
             missing = not check.place.present
             echo(f"FAULT {name}: {'not there either' if missing and missing_named else check.fault}")
             missing_named = missing_named or missing
             continue
-        digest = "digest ok" if spec.files[check.place.language].sha256 else "no digest to check"
-        echo(
-            f"ok    {name:18} {size_text(check.size):>8}  {digest}, "
-            f"{check.questions:,} questions, {check.candidates:,} sentences"
-        )
+        digest = "digest ok" if spec.files[check.place.key].sha256 else "no digest to check"
+        counts = f", {check.questions:,} questions, {check.candidates:,} candidates"
+        echo(f"ok    {name:18} {size_text(check.size):>8}  {digest}{counts if check.questions else ''}")
     return sum(check.fault is not None for check in checks)
 
 

@@ -23,7 +23,7 @@ def tasks(name: str | None, where: DataFolder) -> None:
         console().print("\nxqr-bench tasks NAME shows one; docs/tasks.md tells how to add your own.")
         return
     spec = load_spec(name)
-    places = [locate(spec, code, where.data_dir) for code in spec.languages]
+    places = [locate(spec, key, where.data_dir) for key in spec.files]
     missing = [place for place in places if not place.present]
     console().print(f"{spec.title} ({spec.name})", style="bold")
     if spec.description:

@@ -69,8 +69,8 @@ class TaskData:
     Attributes:
         name: the task's name.
         languages: the candidate languages, in the order of the pool columns.
-        queries: grouped by language in the order of `languages`.
-        candidates: likewise, so that each language is one contiguous slice.
+        queries: grouped by language.
+        candidates: grouped by language in the order of `languages`, so that each language is one contiguous slice.
         relevants: for each query the ascending indices into `candidates` of its relevant candidates.
         clusters: for each query the number of its cluster (an article, in LAReQA): the connected component of clusters
             of its language that are linked by questions in several of them (MEASURES.md 5); numbered by first
@@ -96,6 +96,16 @@ class TaskData:
     echoes: tuple[tuple[int, ...], ...] | None = None
     titles: Mapping[str, str] = field(default_factory=dict)
     gains: tuple[tuple[float, ...], ...] | None = None
+
+    @cached_property
+    def query_languages(self) -> tuple[str, ...]:
+        """The languages of the queries, in their order."""
+        return tuple(dict.fromkeys(query.language for query in self.queries))
+
+    @cached_property
+    def all_languages(self) -> tuple[str, ...]:
+        """The candidate languages, then those that only queries have."""
+        return tuple(dict.fromkeys([*self.languages, *self.query_languages]))
 
     @cached_property
     def column_sizes(self) -> IntArray:

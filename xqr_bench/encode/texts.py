@@ -187,7 +187,7 @@ def embeddings_of(
         queries, candidates = (by_language(role, cut_off[role]) for role in ROLES)
         truncated = {
             language: {"queries": queries.get(language, 0), "candidates": candidates.get(language, 0)}
-            for language in task.languages
+            for language in task.all_languages
         }
     return Embeddings(
         queries=vectors["query"],

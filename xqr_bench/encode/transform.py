@@ -322,7 +322,7 @@ class Transformed:
         # by the languages of a task: a line counts that has text in all of them, whatever else is asked for beside it
         bitexts: dict[tuple[str, ...], TaskData] = {}
         if folder is not None:
-            bitexts = {task.languages: _read_source(folder, task.languages, tasks) for task in tasks}
+            bitexts = {task.all_languages: _read_source(folder, task.all_languages, tasks) for task in tasks}
         embedded = self._embedder.embed([*tasks, *bitexts.values()])
         sources: dict[tuple[str, ...], Source] = {}
         if bitexts:
@@ -338,7 +338,7 @@ class Transformed:
                     vectors,
                     self._options,
                     similarity=self._similarity,
-                    source=sources.get(task.languages),
+                    source=sources.get(task.all_languages),
                 )
             yield replace(transformed, seconds=clock.seconds)
 
@@ -398,7 +398,7 @@ def transform_vectors(
             own, of_basis = getattr(vectors, role), getattr(basis.vectors, role)
             languages, basis_languages = _languages(getattr(data, role)), _languages(getattr(basis.data, role))
             results[role] = np.zeros(own.shape, dtype=np.float32)
-            for code in data.languages:
+            for code in data.all_languages:
                 rows = np.flatnonzero(languages == code)
                 if not len(rows):
                     continue

@@ -297,7 +297,7 @@ def measure_geometry(
         model: names the encoder.
         transform: names what was done to the vectors.
     """
-    codes = list(data.languages)
+    codes = list(data.query_languages)
     languages = np.array([codes.index(query.language) for query in data.queries], dtype=np.int64)
     wide = vectors.queries.astype(np.float64)
     lengths = np.linalg.norm(wide, axis=1)
@@ -374,11 +374,11 @@ def _distances(
     data: TaskData, unit: FloatArray, nonzero: IntArray
 ) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], float]]:
     """Mean squared distances of translations, and of queries that are none, for each pair of languages."""
-    rows: dict[str, dict[str, int]] = {code: {} for code in data.languages}
+    rows: dict[str, dict[str, int]] = {code: {} for code in data.query_languages}
     for place, query in enumerate(nonzero.tolist()):
         rows[data.queries[query].language][data.queries[query].question] = place
     pairs, others = {}, {}
-    for a, b in combinations(data.languages, 2):
+    for a, b in combinations(data.query_languages, 2):
         questions = [question for question in rows[a] if question in rows[b]]
         if not questions:
             continue

@@ -83,7 +83,8 @@ def task_lists(data: TaskData, setting: str, relevants: Sequence[tuple[int, ...]
     offsets, positions = data.offsets, data.positions
     query = np.repeat(np.arange(len(data.queries)), np.diff(offsets))
     column = data.candidate_columns[positions]
-    own = np.array([data.languages.index(each.language) for each in data.queries], dtype=np.int64)
+    number = {code: place for place, code in enumerate(data.languages)}
+    own = np.array([number.get(each.language, -1) for each in data.queries], dtype=np.int64)
     if setting == MULTILINGUAL:
         rows, pool = np.arange(len(positions)), np.full(len(positions), WHOLE_POOL)
     else:

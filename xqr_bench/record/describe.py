@@ -123,7 +123,7 @@ def _low_shares(diagnostics: dict[str, LanguageDiagnostics]) -> dict[str, float]
 def unrepresented_languages(record: Record) -> tuple[str, ...]:
     """The languages that are flagged: less than 95% distinct query vectors. Empty where nothing is known."""
     flagged = _low_shares(record.diagnostics)
-    return tuple(code for code in record.task.languages if code in flagged)
+    return tuple(code for code in record.task.all_languages if code in flagged)
 
 
 def represented_languages(record: Record) -> tuple[str, ...]:
@@ -141,7 +141,7 @@ def represented_languages(record: Record) -> tuple[str, ...]:
             remedy="evaluate the encoder again",
         )
     flagged = _low_shares(record.diagnostics)
-    return tuple(code for code in record.task.languages if code not in flagged)
+    return tuple(code for code in record.task.all_languages if code not in flagged)
 
 
 def representation_warnings(diagnostics: dict[str, LanguageDiagnostics]) -> list[str]:
@@ -173,16 +173,17 @@ def groups_of(spec: TaskSpec, languages: Sequence[str] | None = None) -> dict[st
 def task_info(spec: TaskSpec, data: TaskData) -> TaskInfo:
     """The task as it is scored."""
     queries = Counter(query.language for query in data.queries)
+    sizes = dict(zip(data.languages, data.column_sizes.tolist(), strict=True))
     return TaskInfo(
         name=spec.name,
         title=spec.title,
         languages=list(data.languages),
+        query_languages=list(data.query_languages) if data.query_languages != data.languages else None,
         settings=list(spec.settings),
         metrics=list(spec.metrics),
-        groups=groups_of(spec, data.languages),
+        groups=groups_of(spec, data.all_languages),
         counts={
-            code: LanguageCounts(queries=queries[code], candidates=size)
-            for code, size in zip(data.languages, data.column_sizes.tolist(), strict=True)
+            code: LanguageCounts(queries=queries[code], candidates=sizes.get(code, 0)) for code in data.all_languages
         },
         n_questions=len({query.question for query in data.queries}),
         n_articles=len(set(data.clusters)),
@@ -247,11 +248,13 @@ def _language_diagnostics(data: TaskData, vectors: Embeddings, encoder: BoundEnc
         "candidates": (data.candidates, as_given, vectors.candidates),
     }
     by_language = {}
-    for code in data.languages:
+    for code in data.all_languages:
         cut = (vectors.truncated or {}).get(code)
         fields: dict[str, Any] = {}
         for role, (items, given, rows) in roles.items():
             here = [row for row, item in enumerate(items) if item.language == code]
+            if not here:  # a language of queries alone, or of candidates alone
+                continue
             texts, given_texts = ([source[row].text for row in here] for source in (items, given))
             fields[role] = _text_diagnostics(texts, given_texts, rows[here], encoder)
             fields[f"truncated_{role}"] = None if cut is None else cut[role]

@@ -375,13 +375,13 @@ def find_texts(data: TaskData, texts: Iterable[str | Placed], *, near: float = N
                 if before is None or (hit.exact, hit.overlap) > (before.exact, before.overlap):
                     match = Match(hit.kind, language, name, hit.exact, hit.overlap, place, hit.text, text)
                     best[hit.kind, language, name] = match
-    totals = {kind: dict.fromkeys(data.languages, 0) for kind in KINDS}
+    totals = {kind: dict.fromkeys(data.all_languages, 0) for kind in KINDS}
     for item in task.items:
         for language, _ in item.members:
             totals[item.kind][language] += 1
     return Findings(
         task=data.name,
-        languages=data.languages,
+        languages=data.all_languages,
         n_texts=n_texts,
         near=near,
         totals=totals,

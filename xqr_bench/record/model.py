@@ -76,7 +76,8 @@ class TaskInfo(_Part):
 
     name: OneLine
     title: OneLine
-    languages: Names
+    languages: Names = Field(description="of the candidates, in the order of the pool")
+    query_languages: Names | None = Field(default=None, description="of the queries; absent: those of the candidates")
     settings: Annotated[list[Setting], AfterValidator(_distinct)] = Field(min_length=1)
     metrics: Names = Field(min_length=1)
     groups: dict[str, Group]
@@ -90,6 +91,11 @@ class TaskInfo(_Part):
     )
     files: dict[str, Digest] = Field(description="data file -> SHA-256")
     revision: str | None = Field(default=None, description="upstream revision of the data")
+
+    @property
+    def all_languages(self) -> list[str]:
+        """The languages of the candidates, then those that only queries have."""
+        return list(dict.fromkeys([*self.languages, *(self.query_languages or ())]))
 
     @property
     def demonstration_note(self) -> str:

@@ -259,6 +259,6 @@ def exposure_of(training: TrainingRecord, data: TaskData) -> Exposure:
     return Exposure(
         level=(searched or {}).get("level") or UNKNOWN,
         declared_by="training record",
-        languages={code: training.languages.level(code) for code in data.languages},
+        languages={code: training.languages.level(code) for code in data.all_languages},
         found=None if searched is None else FoundTexts.model_validate(searched),
     )

@@ -457,7 +457,7 @@ def check_ranks(record: Result) -> None:
         (
             "queries and candidates of each language",
             {code: (size.queries, size.candidates) for code, size in task.counts.items()},
-            {code: (of_language[code], size) for code, size in sizes.items()},
+            {code: (of_language[code], sizes.get(code, 0)) for code in ranks.all_languages},
         ),
         ("number of questions", task.n_questions, len(set(ranks.question_ids))),
         ("number of articles", task.n_articles, len(set(ranks.articles.tolist()))),

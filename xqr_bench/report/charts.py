@@ -235,7 +235,7 @@ def score_matrix(record: Record, metric: str, relevance: str = STRICT) -> Matrix
     if MONOLINGUAL in scores:
         of_languages = scores[MONOLINGUAL].by_query_language.items()
         cells |= {(code, code): figures[metric].value for code, figures in of_languages if metric in figures}
-    values = _values(record.task.languages, cells)
+    values = _values(record.task.all_languages, cells)
     if np.isnan(values).all():
         raise UsageError(
             f"{record.model.name} on {record.task.name} has no {metric} for a language pair",
@@ -244,7 +244,7 @@ def score_matrix(record: Record, metric: str, relevance: str = STRICT) -> Matrix
         )
     label = f"{metric}; diagonal: monolingual, beside it: cross-lingual"
     title = f"{short(record.model.name)}, {record.task.title}{under(relevance, NEW_LINE)}"
-    return Matrix(title, record.task.languages, values, label, SEQUENTIAL, 0.0, float(np.nanmax(values)))
+    return Matrix(title, record.task.all_languages, values, label, SEQUENTIAL, 0.0, float(np.nanmax(values)))
 
 
 def difference_matrix(pairs: PairMap) -> Matrix:
@@ -260,7 +260,7 @@ def difference_matrix(pairs: PairMap) -> Matrix:
 
 def position_matrix(record: Record) -> Matrix:
     """Where each candidate language stands among the relevants, and its mean over query languages."""
-    values = _values(record.task.languages, _of_pairs(record.scores.get(MULTILINGUAL), POSITION_METRIC))
+    values = _values(record.task.all_languages, _of_pairs(record.scores.get(MULTILINGUAL), POSITION_METRIC))
     if np.isnan(values).all():
         raise UsageError(
             f"{record.model.name} on {record.task.name} has no {POSITION_METRIC}",
@@ -269,7 +269,7 @@ def position_matrix(record: Record) -> Matrix:
     values = np.vstack([values, values.mean(axis=0)])  # of all query languages, or none
     label = "mean place among the relevants: 0 first, .5 fair, 1 last"
     title = f"{short(record.model.name)}, {record.task.title}"
-    return Matrix(title, record.task.languages, values, label, POSITION, 0.0, 1.0)
+    return Matrix(title, record.task.all_languages, values, label, POSITION, 0.0, 1.0)
 
 
 def _of_pairs(scores: SettingScores | None, metric: str) -> dict[tuple[str, str], float | None]:
@@ -357,7 +357,7 @@ def draw_bars(records: Sequence[Record], metric: str, setting: str, relevance: s
 
 
 def _bars_panel(ax: Axes, records: Sequence[Record], metric: str, setting: str, relevance: str) -> None:
-    languages = records[0].task.languages
+    languages = records[0].task.all_languages
     width = 0.8 / len(records)
     lowest = 0.0
     for place, record in enumerate(records):

@@ -68,7 +68,7 @@ def spearman(x: Mapping[str, float | None], y: Mapping[str, float]) -> tuple[flo
 
 def correlations(record: Record, metric: str) -> dict[tuple[str, str], tuple[float, int]]:
     """(covariate, setting) -> Spearman's rank correlation with the score, and the number of its languages."""
-    table = {code: covariates(code) for code in record.task.languages}
+    table = {code: covariates(code) for code in record.task.all_languages}
     return {
         (name, setting): rho
         for setting, scores in scores_by_language(record, metric).items()
@@ -107,7 +107,7 @@ def language_tables(record: Record, metric: str) -> list[Table]:
         columns("language", *names, *scores),
         [
             (code, *map(covariate, covariates(code).values()), *(figure(setting, code) for setting in scores))
-            for code in record.task.languages
+            for code in record.task.all_languages
         ],
         (
             "Classes: Joshi et al. 2020; CC-100: Conneau et al. 2020; Wikipedia: August 2020 (docs/languages.md).",
@@ -207,6 +207,8 @@ def tasks_table(specs: Sequence[TaskSpec]) -> Table:
     rows = []
     for spec in specs:
         languages = f"{len(spec.languages)}: {' '.join(spec.languages)}"
+        if spec.pool != spec.languages:
+            languages += f" in {len(spec.pool)}: {' '.join(spec.pool)}"
         rows.append((spec.name, spec.title, languages, spec.licence.name if spec.licence else "not stated"))
     return Table("", columns("task", "title", "languages", "licence", names=4), rows, frame="list")
 
@@ -214,7 +216,7 @@ def tasks_table(specs: Sequence[TaskSpec]) -> Table:
 def languages_table(spec: TaskSpec, data: TaskData | None) -> Table:
     """A row per language; counts where the data is at hand."""
     rows = []
-    for code in spec.languages:
+    for code in spec.all_languages:
         row = LANGUAGES.get(code)
         names = [row.name, row.script, str(row.resource_class)] if row else ["-", "-", "-"]
         gib, articles = (row.cc100_gib, row.wikipedia_articles) if row else (None, None)
@@ -223,8 +225,9 @@ def languages_table(spec: TaskSpec, data: TaskData | None) -> Table:
     if data is not None:
         headings += ["questions", "candidates"]
         queries = [query.language for query in data.queries]
-        for cells, size in zip(rows, data.column_sizes, strict=True):
-            cells += [f"{queries.count(cells[0]):,}", f"{size:,}"]
+        sizes = dict(zip(data.languages, data.column_sizes.tolist(), strict=True))
+        for cells in rows:
+            cells += [f"{queries.count(cells[0]):,}", f"{sizes.get(cells[0], 0):,}"]
         rows.append(["all", "", "", "", "", "", f"{len(queries):,}", f"{len(data.candidates):,}"])
         questions = len({query.question for query in data.queries})
         notes.append(f"{questions:,} distinct questions in {len(set(data.clusters)):,} articles")
@@ -245,7 +248,7 @@ def repeated_answers(data: TaskData) -> dict[str, float]:
     if data.echoes is None or LENIENT not in data.relevance:
         return {}
     language = [candidate.language for candidate in data.candidates]
-    counts: dict[str, list[bool]] = {code: [] for code in (*data.languages, "all")}
+    counts: dict[str, list[bool]] = {code: [] for code in (*data.all_languages, "all")}
     for query, echoes in zip(data.queries, data.echoes, strict=True):
         repeated = any(language[index] == query.language for index in echoes)
         counts[query.language].append(repeated)

@@ -4,7 +4,7 @@
 """
 
 from xqr_bench.tasks.load import Selection, load_task
-from xqr_bench.tasks.readers import READERS, LanguageData, SourceCandidate, SourceQuestion
+from xqr_bench.tasks.readers import READERS, DataFile, Reader, SourceCandidate, SourceData, SourceQuestion, reader
 from xqr_bench.tasks.sources import (
     FileCheck,
     Place,
@@ -27,11 +27,13 @@ from xqr_bench.tasks.spec import (
 __all__ = [
     "DEFAULT_METRICS",
     "READERS",
+    "DataFile",
     "FileCheck",
-    "LanguageData",
     "Place",
+    "Reader",
     "Selection",
     "SourceCandidate",
+    "SourceData",
     "SourceFile",
     "SourceQuestion",
     "TaskSpec",
@@ -43,6 +45,7 @@ __all__ = [
     "locate",
     "own_file",
     "pending_downloads",
+    "reader",
     "resolve_task",
     "verify",
 ]

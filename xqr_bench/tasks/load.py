@@ -19,8 +19,8 @@ from xqr_bench.core.observe import Observer
 from xqr_bench.core.options import Commas, Counted
 from xqr_bench.core.printable import stripped
 from xqr_bench.core.types import LENIENT, Candidate, Query, TaskData
-from xqr_bench.tasks.readers import READERS, LanguageData
-from xqr_bench.tasks.sources import read_source
+from xqr_bench.tasks.readers import READERS, DataFile, SourceData, SourceQuestion
+from xqr_bench.tasks.sources import find_source
 from xqr_bench.tasks.spec import TaskSpec, resolve_task
 
 T = TypeVar("T")
@@ -68,12 +68,12 @@ def keep_languages(data: TaskData, languages: Sequence[str]) -> TaskData:
     Raises:
         DataError: a language is left without a query or candidate.
     """
-    if tuple(languages) == data.languages:
+    if set(languages) == set(data.all_languages):
         return data
     wanted = set(languages)
     return _keep(
         data,
-        tuple(languages),
+        wanted,
         lambda query: query.language in wanted,
         lambda candidate: candidate.language in wanted,
         {**data.partial, "languages": list(languages)},
@@ -83,6 +83,8 @@ def keep_languages(data: TaskData, languages: Sequence[str]) -> TaskData:
 def first_questions(data: TaskData, limit: int) -> TaskData:
     """The first `limit` questions in order of first appearance, and all candidates of their relevants' groups.
 
+    Where no question is in two languages, it is the first `limit` of each language.
+
     Raises:
         UsageError: `limit` is below 1.
         DataError: a language is left without a query or candidate.
@@ -90,9 +92,13 @@ def first_questions(data: TaskData, limit: int) -> TaskData:
     if limit < 1:
         raise UsageError(f"limit is {limit}", remedy="keep at least one question")
     order = list(dict.fromkeys(query.question for query in data.queries))
-    if limit >= len(order):
+    of_language: defaultdict[str, list[str]] = defaultdict(list)
+    for query in data.queries:
+        of_language[query.language].append(query.question)
+    several = list(of_language.values()) if len(order) == len(data.queries) else [order]
+    if limit >= max(map(len, several)):
         return data
-    wanted = set(order[:limit])
+    wanted = {question for questions in several for question in questions[:limit]}
     groups = {
         data.candidates[index].unit
         for query, relevants in zip(data.queries, data.relevants, strict=True)
@@ -101,7 +107,7 @@ def first_questions(data: TaskData, limit: int) -> TaskData:
     }
     return _keep(
         data,
-        data.languages,
+        set(data.all_languages),
         lambda query: query.question in wanted,
         lambda candidate: candidate.unit in groups,
         {**data.partial, "limit": limit},
@@ -126,7 +132,7 @@ def keep_clusters(data: TaskData, clusters: Collection[int]) -> TaskData:
     ids = {query.id for query, number in zip(data.queries, data.clusters, strict=True) if number in wanted}
     return _keep(
         data,
-        data.languages,
+        set(data.all_languages),
         lambda query: query.id in ids,
         lambda candidate: candidate.cluster in places,
         {**data.partial, "articles": sorted(wanted)},
@@ -135,7 +141,7 @@ def keep_clusters(data: TaskData, clusters: Collection[int]) -> TaskData:
 
 def _keep(
     data: TaskData,
-    languages: tuple[str, ...],
+    wanted: Collection[str],
     query_stays: Callable[[Query], bool],
     candidate_stays: Callable[[Candidate], bool],
     partial: dict[str, object],
@@ -147,9 +153,16 @@ def _keep(
     rows = [row for row, query in enumerate(data.queries) if query_stays(query)]
     queries = tuple(data.queries[row] for row in rows)
     candidates = tuple(data.candidates[index] for index in new_index)
-    for code in languages:
-        for what, items in (("query", queries), ("candidate", candidates)):
-            if not any(item.language == code for item in items):
+    languages = tuple(code for code in data.languages if code in wanted)
+    for what, of_task, items in (("query", data.query_languages, queries), ("candidate", data.languages, candidates)):
+        if not items:
+            raise DataError(
+                f"{data.name}: this part of the task has no {what}",
+                remedy=f"raise the limit, or name one of the languages that have some: {', '.join(of_task)}",
+            )
+        there = {item.language for item in items}
+        for code in of_task:
+            if code in wanted and code not in there:
                 raise DataError(
                     f"{data.name}: this part of the task leaves {code} without a {what}",
                     remedy=f"raise the limit, or leave {code} out of the languages",
@@ -209,23 +222,43 @@ def load_task(
     if isinstance(task, TaskData):
         data = task
         if languages is not None:
-            data = keep_languages(data, choose_languages(data.name, data.languages, languages))
+            data = keep_languages(data, choose_languages(data.name, data.all_languages, languages))
     else:
         spec = resolve_task(task)
-        chosen = choose_languages(spec.name, spec.languages, languages)
-        read = READERS.get(spec.format)
+        chosen = choose_languages(spec.name, spec.all_languages, languages)
+        read = READERS.get(spec.format).read
         files: dict[str, str] = {}
-        parsed: dict[str, LanguageData] = {}
-        for code in chosen:
-            content, files[spec.files[code].path], path = read_source(spec, code, data_dir, observe=observe)
-            parsed[code] = read(content, str(path))
-        partial = {} if len(chosen) == len(spec.languages) else {"languages": list(chosen)}
-        parsed = {code: _in_one_form(spec.name, code, of_language, observe) for code, of_language in parsed.items()}
-        data = assemble(spec.name, parsed, files=files, partial=partial, relevance=spec.relevance)
+        parsed: dict[str, SourceData] = {}
+        for section, keys in spec.sections(chosen).items():
+            sources = []
+            for key in keys:
+                path, files[spec.files[key].path] = find_source(spec, key, data_dir, observe=observe)
+                sources.append(DataFile(str(path), path))
+            of_section = _in_one_form(spec.name, section, read(*sources), observe)
+            parsed[section] = _candidates_in(of_section, [spec.files[key].candidates_in for key in keys])
+        data = assemble(
+            spec.name,
+            parsed,
+            files=files,
+            partial={} if len(chosen) == len(spec.all_languages) else {"languages": list(chosen)},
+            relevance=spec.relevance,
+            languages=[code for code in chosen if code in spec.languages],
+            pool=[code for code in spec.pool if code in chosen],
+            parallel=spec.parallel,
+        )
     return data if limit is None else first_questions(data, limit)
 
 
-def _in_one_form(name: str, code: str, data: LanguageData, observe: Observer | None) -> LanguageData:
+def _candidates_in(data: SourceData, languages: Sequence[str | None]) -> SourceData:
+    """The section with the language that one of its files names for the candidates that name none."""
+    named = next(filter(None, languages), None)
+    if named is None:
+        return data
+    candidates = tuple(one if one.language else replace(one, language=named) for one in data.candidates)
+    return replace(data, candidates=candidates)
+
+
+def _in_one_form(name: str, code: str, data: SourceData, observe: Observer | None) -> SourceData:
     """The questions with their ids in NFC, by which those of all languages are compared; tells where that changed one.
 
     Raises:
@@ -278,75 +311,174 @@ class Selection:
 
 def assemble(
     name: str,
-    parsed: Mapping[str, LanguageData],
+    parsed: Mapping[str, SourceData],
     *,
     files: Mapping[str, str],
     partial: Mapping[str, object],
     relevance: Sequence[str] = (),
+    languages: Sequence[str] | None = None,
+    pool: Sequence[str] | None = None,
+    parallel: bool = True,
 ) -> TaskData:
-    """Join the languages: a query's relevants are those of its question in every language that has it.
+    """Join the sections: a query's relevants are those of its question in every section that has it.
+
+    Args:
+        name: of the task.
+        parsed: section -> what is in it; a section is called as the language of its items that name none.
+        files, partial, relevance: see TaskData.
+        languages: of the queries, in order; what is in others is left out. Default: the sections.
+        pool: the same for the candidates. Default: `languages`.
+        parallel: whether equal ids of several sections are one question and its translations. Else each section has
+            questions of its own.
 
     Raises:
-        DataError: a language without a candidate or question, languages that share no question at all, or lenient
-            relevance of a format that does not tell which candidates repeat an answer.
+        DataError: a language without a candidate or question, languages of a parallel task that share no question at
+            all, one candidate id for two texts, a question id twice in a language, or lenient relevance of a format
+            that does not tell which candidates repeat an answer.
     """
-    for code, data in parsed.items():
-        if not data.candidates or not data.questions:
-            lack = "question" if data.candidates else "candidate"
+    languages = tuple(parsed) if languages is None else tuple(languages)
+    pool = languages if pool is None else tuple(pool)
+    candidates, index = _candidates(name, parsed, pool)
+    asked = _questions(name, parsed, languages, parallel=parallel)
+    for what, items, wanted in (
+        ("candidate", {candidate.language for candidate in candidates}, pool),
+        ("question", {code for code, _, _ in asked}, languages),
+    ):
+        if not wanted:
             raise DataError(
-                f"the task {name} has no {lack} in {code}", remedy=f"complete its file, or leave {code} out"
+                f"the task {name} has no {what} in the languages asked for",
+                remedy=f"add a language of its {what}s: xqr-bench tasks {name} shows them",
             )
-    candidates: list[Candidate] = []
+        if lacking := [code for code in wanted if code not in items]:
+            raise DataError(
+                f"the task {name} has no {what} in {lacking[0]}",
+                remedy=f"complete its file, or leave {lacking[0]} out",
+            )
     gains: defaultdict[str, dict[int, float]] = defaultdict(dict)  # question id -> candidate index, ascending -> gain
-    echoes: defaultdict[str, list[int]] = defaultdict(list)
-    for code, data in parsed.items():
-        first = len(candidates)
-        for one in data.candidates:
-            group, cluster = (f"{code}:{name}" if name else "" for name in (one.group, one.cluster))
-            candidates.append(Candidate(f"{code}:{one.id}", code, one.text, group, one.context, cluster))
+    echoes: defaultdict[str, set[int]] = defaultdict(set)
+    for section, data in parsed.items():
         for question in data.questions:
-            gains[question.id] |= {first + index: gain for index, gain in question.gains.items()}
-            echoes[question.id] += [first + index for index in question.echoes or ()]
+            key = question.id if parallel else f"{section}:{question.id}"
+            for place, gain in question.gains.items():
+                if (row := index.get((section, place))) is not None:
+                    gains[key][row] = gain
+            echoes[key].update(index[section, place] for place in question.echoes or () if (section, place) in index)
     queries = [
-        Query(f"{code}:{question.id}", code, question.id, question.text)
-        for code, data in parsed.items()
-        for question in data.questions
+        Query(f"{code}:{question.id}", code, question.id if parallel else f"{section}:{question.id}", question.text)
+        for code, section, question in asked
     ]
-    times = Counter(query.question for query in queries)
-    alone = [code for code, data in parsed.items() if all(times[question.id] == 1 for question in data.questions)]
-    if len(parsed) > 1 and alone:
-        raise DataError(
-            f"the task {name} is not parallel: {', '.join(alone)} shares no question id with another of its languages",
-            found=", ".join(f"{code}: {data.questions[0].id}, ..." for code, data in parsed.items()),
-            remedy=f"give a question and its translations the same id, or leave {', '.join(alone)} out",
-        )
+    if parallel:
+        _check_parallel(name, queries, languages)
     has_echoes = all(question.echoes is not None for data in parsed.values() for question in data.questions)
     if LENIENT in relevance and not has_echoes:
         raise DataError(
             f"the task {name} has no {LENIENT} relevance: its format does not tell which candidates repeat an answer",
             remedy=f"take {LENIENT} out of relevance in the task file",
         )
-    relevants = {question: tuple(of_candidates) for question, of_candidates in gains.items()}
-    graded = any(gain != 1 for of_candidates in gains.values() for gain in of_candidates.values())
+    ordered = {question: dict(sorted(of_candidates.items())) for question, of_candidates in gains.items()}
+    graded = any(gain != 1 for of_candidates in ordered.values() for gain in of_candidates.values())
     places = [
-        ((code, question.cluster) if question.cluster else question.id, question.id)
-        for code, data in parsed.items()
-        for question in data.questions
+        (_place(section, parsed[section], question), query.question)
+        for (_, section, question), query in zip(asked, queries, strict=True)
     ]
     return TaskData(
         name=name,
-        languages=tuple(parsed),
+        languages=pool,
         queries=tuple(queries),
-        candidates=tuple(candidates),
-        relevants=tuple(relevants[query.question] for query in queries),
+        candidates=candidates,
+        relevants=tuple(tuple(ordered.get(query.question, ())) for query in queries),
         clusters=number_components(places),
         files=dict(files),
         partial=dict(partial),
         relevance=tuple(relevance),
-        echoes=tuple(tuple(echoes[query.question]) for query in queries) if has_echoes else None,
-        titles={f"{code}:{place}": title for code, data in parsed.items() for place, title in data.titles.items()},
-        gains=tuple(tuple(gains[query.question].values()) for query in queries) if graded else None,
+        echoes=tuple(tuple(sorted(echoes[query.question])) for query in queries) if has_echoes else None,
+        titles={
+            f"{code}:{place}": title
+            for section, data in parsed.items()
+            for place, title in data.titles.items()
+            for code in dict.fromkeys(one.language or section for one in data.candidates)
+        },
+        gains=tuple(tuple(ordered.get(query.question, {}).values()) for query in queries) if graded else None,
     )
+
+
+def _candidates(
+    name: str, parsed: Mapping[str, SourceData], pool: Sequence[str]
+) -> tuple[tuple[Candidate, ...], dict[tuple[str, int], int]]:
+    """The candidates of these languages, language by language; and section and place in it -> index."""
+    of_language: dict[str, dict[str, Candidate]] = {code: {} for code in pool}
+    places: dict[tuple[str, int], tuple[str, str]] = {}
+    for section, data in parsed.items():
+        for place, one in enumerate(data.candidates):
+            code = one.language or section
+            if code not in of_language:
+                continue
+            group, cluster = (f"{code}:{part}" if part else "" for part in (one.group, one.cluster))
+            candidate = Candidate(f"{code}:{one.id}", code, one.text, group, one.context, cluster)
+            if of_language[code].setdefault(one.id, candidate) != candidate:
+                raise DataError(
+                    f"the task {name} has two different candidates with the id {one.id!r} in {code}",
+                    found=f"{of_language[code][one.id].text!r:.60} and {one.text!r:.60}",
+                    remedy="give each candidate of a language an id of its own",
+                )
+            places[section, place] = code, one.id
+    numbers = {
+        key: number for number, key in enumerate((code, key) for code, of_id in of_language.items() for key in of_id)
+    }
+    return (
+        tuple(candidate for of_id in of_language.values() for candidate in of_id.values()),
+        {place: numbers[key] for place, key in places.items()},
+    )
+
+
+def _questions(
+    name: str, parsed: Mapping[str, SourceData], languages: Sequence[str], *, parallel: bool
+) -> list[tuple[str, str, SourceQuestion]]:
+    """Language, section and question of each query, language by language."""
+    asked: dict[str, dict[str, tuple[str, str, SourceQuestion]]] = {code: {} for code in languages}
+    for section, data in parsed.items():
+        for question in data.questions:
+            code = question.language or section
+            if code in asked and asked[code].setdefault(question.id, (code, section, question))[2] is not question:
+                raise DataError(
+                    f"the task {name} has the question id {question.id!r} twice in {code}",
+                    remedy="give each question of a language an id of its own"
+                    + ("" if parallel else f", in the files of {asked[code][question.id][1]} and {section} too"),
+                )
+    return [one for of_id in asked.values() for one in of_id.values()]
+
+
+def _place(section: str, data: SourceData, question: SourceQuestion) -> Hashable:
+    """The cluster of a question: those with one name are the same where they are of candidates of one language."""
+    if not question.cluster:
+        return question.id, section
+    first = next((data.candidates[place].language for place in question.gains), "")
+    return first or section, question.cluster
+
+
+def _check_parallel(name: str, queries: Sequence[Query], languages: Sequence[str]) -> None:
+    """Raise a DataError where a language shares no question with another."""
+    times = Counter(query.question for query in queries)
+    shared = {query.language for query in queries if times[query.question] > 1}
+    alone = [code for code in languages if code not in shared]
+    if len(languages) > 1 and alone:
+        examples = {query.language: query.question for query in reversed(queries)}
+        raise DataError(
+            f"the task {name} is not parallel: {', '.join(alone)} shares no question id with another of its languages",
+            found=", ".join(f"{code}: {examples[code]}, ..." for code in languages),
+            remedy=f"give a question and its translations the same id, leave {', '.join(alone)} out, or write "
+            "parallel = false in the task file where each language has questions of its own",
+        )
+
+
+def unanswered_line(data: TaskData) -> str | None:
+    """How many queries of each language have no relevant candidate, and so no value of any measure; None: all have."""
+    rows = zip(data.queries, data.relevants, strict=True)
+    lacking = Counter(query.language for query, relevants in rows if not relevants)
+    if not lacking:
+        return None
+    listing = ", ".join(f"{code} {number:,}" for code, number in lacking.items())
+    return f"queries without a relevant candidate, which every measure leaves out: {listing}"
 
 
 def shared_line(data: TaskData) -> str | None:

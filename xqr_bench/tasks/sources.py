@@ -14,9 +14,9 @@ from urllib.parse import quote
 from xqr_bench import __version__
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import DataError, DownloadError
-from xqr_bench.core.files import atomic_path
+from xqr_bench.core.files import atomic_path, sha256_of
 from xqr_bench.core.observe import Observer
-from xqr_bench.tasks.readers import READERS
+from xqr_bench.tasks.readers import READERS, DataFile
 from xqr_bench.tasks.spec import TaskSpec
 
 # Downloads into the cache: retried, checked, moved into place whole or not at all.
@@ -148,9 +148,9 @@ Kind = Literal["package", "beside the task file", "data folder", "cache"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where one language's file is, or would be."""
+    """Where a file is, or would be; `key` is its key under `files` in the task file."""
 
-    language: str
+    key: str
     path: Path
     kind: Kind
 
@@ -175,34 +175,34 @@ def cache_folder(spec: TaskSpec) -> Path:
 
 
 @checked
-def locate(spec: TaskSpec, language: str, data_dir: Path | str | None = None) -> Place:
-    """Where the file of `language` is looked for; it need not be there.
+def locate(spec: TaskSpec, key: str, data_dir: Path | str | None = None) -> Place:
+    """Where the file of that key is looked for; it need not be there.
 
     Embedded files and those beside a task file have one place; a data folder is for what can be downloaded.
     """
-    path = spec.files[language].path
+    path = spec.files[key].path
     if spec.embedded is not None:
-        return Place(language, Path(__file__).resolve().parent / spec.embedded / path, "package")
+        return Place(key, Path(__file__).resolve().parent / spec.embedded / path, "package")
     if spec.base_url is None:
         folder = spec.origin.parent if spec.origin is not None else Path()
-        return Place(language, folder / path, "beside the task file")
+        return Place(key, folder / path, "beside the task file")
     named = data_folder(data_dir)
     if named is not None:
-        return Place(language, named / path, "data folder")
-    return Place(language, cache_folder(spec) / path, "cache")
+        return Place(key, named / path, "data folder")
+    return Place(key, cache_folder(spec) / path, "cache")
 
 
 def pending_downloads(
     spec: TaskSpec, data_dir: Path | str | None = None, languages: Sequence[str] | None = None
 ) -> tuple[str, ...]:
-    """The languages whose file loading would download now: ask first, to show the licence."""
-    places = [locate(spec, code, data_dir) for code in languages or spec.languages]
-    return tuple(place.language for place in places if place.kind == "cache" and not place.present)
+    """The keys of the files that loading would download now: ask first, to show the licence."""
+    places = [locate(spec, key, data_dir) for keys in spec.sections(languages).values() for key in keys]
+    return tuple(place.key for place in places if place.kind == "cache" and not place.present)
 
 
 @checked
-def fetch(spec: TaskSpec, language: str, *, force: bool = False, observe: Observer | None = None) -> bool:
-    """Bring a language's file into the cache.
+def fetch(spec: TaskSpec, key: str, *, force: bool = False, observe: Observer | None = None) -> bool:
+    """Bring the file of that key into the cache.
 
     A file that is there with the right digest is kept unless `force`; a damaged one is replaced.
 
@@ -213,63 +213,64 @@ def fetch(spec: TaskSpec, language: str, *, force: bool = False, observe: Observ
         DataError: the task has no download.
         DownloadError: see `download`.
     """
-    file = spec.files[language]
+    file = spec.files[key]
     if spec.base_url is None or file.sha256 is None:
         raise DataError(f"the task {spec.name} has no download", remedy="its files are read where they are")
     target = cache_folder(spec) / file.path
-    if not force and target.is_file() and hashlib.sha256(_bytes(target)).hexdigest() == file.sha256:
+    if not force and target.is_file() and _digest(target) == file.sha256:
         return False
-    download(source_url(spec.base_url, spec.revision, file.path), target, file.sha256, observe=observe)
+    mirrored = os.environ.get(MIRROR, "").strip()
+    path = file.path if mirrored else file.upstream or file.path
+    download(source_url(spec.base_url, spec.revision, path), target, file.sha256, observe=observe)
     return True
 
 
-def read_source(
+def find_source(
     spec: TaskSpec,
-    language: str,
+    key: str,
     data_dir: Path | str | None = None,
     *,
     may_fetch: bool = True,
     observe: Observer | None = None,
-) -> tuple[bytes, str, Path]:
-    """Content, SHA-256 and path of a language's file, which is downloaded when the cache lacks it and it may be.
+) -> tuple[Path, str]:
+    """Path and SHA-256 of the file of that key, which is downloaded when the cache lacks it and it may be.
 
     Raises:
         DataError: missing, unreadable, or another digest than the task file names.
         DownloadError: see `download`.
     """
-    place = locate(spec, language, data_dir)
+    place = locate(spec, key, data_dir)
     if may_fetch and place.kind == "cache" and not place.present:
-        fetch(spec, language, observe=observe)
+        fetch(spec, key, observe=observe)
     if not place.present:
         raise _missing(spec, place)
-    content = _bytes(place.path)
-    digest = hashlib.sha256(content).hexdigest()
-    expected = spec.files[language].sha256
+    digest = _digest(place.path)
+    expected = spec.files[key].sha256
     if expected is not None and digest != expected:
         remedies: dict[Kind, str] = {
             "cache": f"xqr-bench data fetch --force {spec.name}",
-            "data folder": f"take the file of upstream revision {spec.revision}: {spec.url(language)}",
+            "data folder": f"take the file of upstream revision {spec.revision}: {spec.url(key)}",
             "package": "reinstall xqr-bench",
             "beside the task file": "correct sha256 in the task file, or the file",
         }
         raise DataError(
             f"{place.path} is not the file the task {spec.name} names: its SHA-256 is another",
-            found=f"{digest} ({len(content)} bytes), expected {expected}",
+            found=f"{digest} ({place.path.stat().st_size} bytes), expected {expected}",
             remedy=remedies[place.kind],
         )
-    return content, digest, place.path
+    return place.path, digest
 
 
-def _bytes(path: Path) -> bytes:
+def _digest(path: Path) -> str:
     try:
-        return path.read_bytes()
+        return sha256_of(path)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}", remedy="check its permissions") from error
 
 
 def _missing(spec: TaskSpec, place: Place) -> DataError:
     """A file that is not there: what is, and what to do."""
-    relative = spec.files[place.language].path
+    relative = spec.files[place.key].path
     folder = Path(str(place.path).removesuffix(str(Path(relative))))
     problem = f"{spec.name}: there is no file {place.path}"
     if place.kind == "package":
@@ -280,7 +281,7 @@ def _missing(spec: TaskSpec, place: Place) -> DataError:
     if place.kind == "beside the task file":
         return DataError(problem, found=listing, remedy="put it there, or correct its path in the task file")
     remedy = (
-        f"put {relative} there (from {spec.url(place.language)}); or name another folder with --data-dir or "
+        f"put {relative} there (from {spec.url(place.key)}); or name another folder with --data-dir or "
         f"{DATA_DIR}; or name none, and it is downloaded to a cache"
     )
     if (folder / Path(relative).name).is_file():
@@ -299,7 +300,7 @@ def _listing(folder: Path, most: int = 8) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FileCheck:
-    """What was found of one file: its counts, or its fault."""
+    """What was found of one file: its fault, or its size; the counts of its section are with the last of its files."""
 
     place: Place
     fault: DataError | None
@@ -310,14 +311,26 @@ class FileCheck:
 
 @checked
 def verify(spec: TaskSpec, data_dir: Path | str | None = None) -> Iterator[FileCheck]:
-    """Check digest and content of each file, in the order of the task's languages; nothing is downloaded."""
-    read = READERS.get(spec.format)
-    for code in spec.languages:
-        place = locate(spec, code, data_dir)
+    """Check digest and content of each file, in the order of the task file; nothing is downloaded."""
+    reader = READERS.get(spec.format)
+    for keys in spec.sections().values():
+        places = [locate(spec, key, data_dir) for key in keys]
+        whole = True
+        for place in places:
+            try:
+                find_source(spec, place.key, data_dir, may_fetch=False)
+            except DataError as error:
+                whole = False
+                yield FileCheck(place, error)
+            else:
+                if place is not places[-1]:
+                    yield FileCheck(place, None, place.path.stat().st_size)
+        if not whole:
+            continue
         try:
-            content, _, path = read_source(spec, code, data_dir, may_fetch=False)
-            data = read(content, str(path))
+            data = reader.read(*(DataFile(str(place.path), place.path) for place in places))
         except DataError as error:
-            yield FileCheck(place, error)
+            yield FileCheck(places[-1], error)
         else:
-            yield FileCheck(place, None, len(content), len(data.questions), len(data.candidates))
+            size = places[-1].path.stat().st_size
+            yield FileCheck(places[-1], None, size, len(data.questions), len(data.candidates))

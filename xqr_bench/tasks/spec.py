@@ -10,7 +10,16 @@ from pathlib import Path, PurePosixPath
 from string import Formatter
 from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StrictBool,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 import xqr_bench
 from xqr_bench.core.checked import checked
@@ -48,12 +57,18 @@ Text = Annotated[str, Field(min_length=1)]
 
 
 class SourceFile(BaseModel):
-    """One data file: `path` with forward slashes, and its SHA-256 (None: computed when read, not checked)."""
+    """One data file: `path` with forward slashes, and its SHA-256 (None: computed when read, not checked).
+
+    `upstream` is the path in its address, where that is another; `candidates_in` the language of its candidates that
+    name none, where that is not its section.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: Text
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    upstream: Text | None = None
+    candidates_in: Text | None = None
 
 
 class Licence(BaseModel):
@@ -79,6 +94,9 @@ class GroupMembers(NamedTuple):
 class TaskSpec(BaseModel):
     """A task file, validated. Each attribute is the key of that name; `docs/tasks.md` describes them.
 
+    `files` has a section for each language, or as the format has it: `de` where a section is one file, and `de.corpus`,
+    `de.queries` and so on where it has parts, which are tables inside `[files.de]` in the task file.
+
     Where the files come from follows from two keys: `base_url` (downloaded to a cache, or found in a data
     folder), `embedded` (a folder inside this package), or neither (beside the task file).
 
@@ -94,6 +112,8 @@ class TaskSpec(BaseModel):
     description: str = ""
     format: Text = "lareqa"
     languages: tuple[Text, ...]
+    candidate_languages: tuple[Text, ...] = ()
+    parallel: StrictBool = True
     settings: tuple[Text, ...] = SETTINGS
     metrics: tuple[Text, ...] = DEFAULT_METRICS
     relevance: tuple[Text, ...] = ()
@@ -118,11 +138,28 @@ class TaskSpec(BaseModel):
         """Whether its files can be fetched."""
         return self.base_url is not None
 
-    def url(self, language: str) -> str | None:
-        """The upstream address of a language's file, None where there is none."""
+    @property
+    def pool(self) -> tuple[str, ...]:
+        """The languages of the candidates."""
+        return self.candidate_languages or self.languages
+
+    @property
+    def all_languages(self) -> tuple[str, ...]:
+        """The languages of the queries, then those that only candidates have."""
+        return tuple(dict.fromkeys((*self.languages, *self.candidate_languages)))
+
+    def sections(self, languages: Sequence[str] | None = None) -> dict[str, tuple[str, ...]]:
+        """The keys of the files of each section that can hold these languages (default: all), by section."""
+        parts = READERS.get(self.format).parts
+        names = dict.fromkeys(key.rpartition(".")[0] for key in self.files) if parts else dict.fromkeys(self.files)
+        other = set() if languages is None else set(self.all_languages) - set(languages)
+        return {name: tuple(f"{name}.{part}" for part in parts) or (name,) for name in names if name not in other}
+
+    def url(self, key: str) -> str | None:
+        """The upstream address of a file, None where there is none."""
         if self.base_url is None:
             return None
-        return self.base_url.format(revision=self.revision, path=self.files[language].path)
+        return self.base_url.format(revision=self.revision, path=self.files[key].upstream or self.files[key].path)
 
     def group_members(self, languages: Sequence[str] | None = None) -> dict[str, GroupMembers]:
         """Each group of the task by name: its members among `languages` (default: all), or why none."""
@@ -140,6 +177,17 @@ class TaskSpec(BaseModel):
             )
         return table
 
+    @field_validator("files", mode="before")
+    @classmethod
+    def _flat(cls, files: object) -> object:
+        if not isinstance(files, Mapping):
+            return files
+        flat: dict[object, object] = {}
+        for name, value in files.items():
+            nested = isinstance(value, Mapping) and value and all(isinstance(one, Mapping) for one in value.values())
+            flat |= {f"{name}.{part}": one for part, one in value.items()} if nested else {name: value}
+        return flat
+
     @model_validator(mode="after")
     def _makes_sense(self) -> TaskSpec:
         _check_names(self)
@@ -156,17 +204,17 @@ def _check_names(spec: TaskSpec) -> None:
         )
     if spec.format not in READERS:
         raise _under("format", UnknownNameError("source format", spec.format, READERS))
-    for key in ("languages", "settings", "metrics", "relevance", "groups"):
+    for key in ("languages", "candidate_languages", "settings", "metrics", "relevance", "groups"):
         values: tuple[str, ...] = getattr(spec, key)
         twice = sorted({value for value in values if values.count(value) > 1})
         if twice:
             raise TaskError(f"{key}: {', '.join(twice)} stands there twice", remedy="name each once")
-        if not values and key not in ("groups", "relevance"):
+        if not values and key not in ("candidate_languages", "groups", "relevance"):
             raise TaskError(f"{key}: the list is empty", remedy="name at least one, or leave an optional key out")
-    for code in spec.languages:
+    for code in spec.all_languages:
         if not CODE.fullmatch(code):
             raise TaskError(
-                f"languages: {code!r} is no language code",
+                f"{'languages' if code in spec.languages else 'candidate_languages'}: {code!r} is no language code",
                 remedy="use ISO 639 codes such as 'de', with a tag where needed ('zh-Hant')",
             )
     choices = {
@@ -178,7 +226,7 @@ def _check_names(spec: TaskSpec) -> None:
         for value in getattr(spec, key):
             if value not in names:
                 raise _under(key, UnknownNameError(kind, value, names))
-    if len(spec.languages) == 1 and CROSS_LINGUAL in spec.settings:
+    if len(spec.all_languages) == 1 and CROSS_LINGUAL in spec.settings:
         raise TaskError(
             "settings: a task of one language has no cross-lingual setting",
             remedy='add a language, or write settings = ["monolingual"]',
@@ -213,23 +261,18 @@ def _check_source(spec: TaskSpec) -> None:
 
 
 def _check_files(spec: TaskSpec) -> None:
-    for code in spec.languages:
-        if code not in spec.files:
-            raise TaskError(
-                f"files.{code}: the language {code} has no file",
-                remedy=f'add {code} = {{ path = "..." }} under [files], or take {code} out of languages',
-            )
-    for code in spec.files:
-        if code not in spec.languages:
-            raise TaskError(
-                f"files.{code}: there is a file for {code}, which is not among the languages",
-                found=f"languages: {', '.join(spec.languages)}",
-                remedy=f"add {code} to languages, or take its file out",
-            )
+    _check_sections(spec)
     is_own = spec.base_url is None and spec.embedded is None  # files beside the task file
+    shared = bool(READERS.get(spec.format).parts)  # several sections can have one corpus
     owner: dict[str, str] = {}
-    for code, file in spec.files.items():
-        key = f"files.{code}"
+    for name, file in spec.files.items():
+        key = f"files.{name}"
+        if file.candidates_in is not None and file.candidates_in not in spec.pool:
+            raise TaskError(
+                f"{key}.candidates_in: {file.candidates_in} is not among the languages of the candidates",
+                found=", ".join(spec.pool),
+                remedy="add it to candidate_languages",
+            )
         path = PurePosixPath(file.path)
         if path.is_absolute() or "\\" in file.path or (not is_own and ".." in path.parts):
             raise TaskError(
@@ -237,16 +280,50 @@ def _check_files(spec: TaskSpec) -> None:
                 + ("" if is_own else " that stays inside the data folder"),
                 remedy="write it relative to " + ("the task file" if is_own else "the data folder"),
             )
-        if file.path in owner:
+        if file.path in owner and not shared:
             raise TaskError(
                 f"{key}.path: {file.path!r} is also the file of {owner[file.path]}",
                 remedy="give each language a file of its own",
             )
-        owner[file.path] = code
+        if spec.files.get(owner.setdefault(file.path, name), file).sha256 != file.sha256:
+            raise TaskError(
+                f"{key}.sha256: {file.path!r} has another digest under files.{owner[file.path]}",
+                remedy="it is one file: write one digest",
+            )
         if file.sha256 is None and not is_own:
             raise TaskError(
                 f"{key}.sha256: a file that is downloaded or embedded needs its digest",
                 remedy=f"add sha256 (sha256sum {path.name} prints it)",
+            )
+
+
+def _check_sections(spec: TaskSpec) -> None:
+    """The sections and their parts are those that the format has."""
+    reader = READERS.get(spec.format)
+    wanted = ", ".join(f'{part} = {{ path = "..." }}' for part in reader.parts)
+    for name in spec.files:
+        if bool(reader.parts) != ("." in name) or (reader.parts and name.rpartition(".")[2] not in reader.parts):
+            raise TaskError(
+                f"files.{name}: the format {spec.format} has no such file",
+                remedy=f"write [files.{name.partition('.')[0]}] with {wanted}"
+                if reader.parts
+                else f'write {name.partition(".")[0]} = {{ path = "..." }} under [files]',
+            )
+    for section, keys in spec.sections().items():
+        if missing := [key for key in keys if key not in spec.files]:
+            raise TaskError(f"files.{missing[0]}: the format {spec.format} needs this file", remedy=f"add it: {wanted}")
+        if section not in spec.all_languages and not reader.tells_languages:
+            raise TaskError(
+                f"files.{section}: there is a file for {section}, which is not among the languages",
+                found=f"languages: {', '.join(spec.all_languages)}",
+                remedy=f"add {section} to languages, or take its file out",
+            )
+    elsewhere = {file.candidates_in for file in spec.files.values()}
+    for code in () if reader.tells_languages else spec.all_languages:
+        if code not in spec.sections() and code not in elsewhere:
+            raise TaskError(
+                f"files.{code}: the language {code} has no file",
+                remedy=f'add {code} = {{ path = "..." }} under [files], or take {code} out of languages',
             )
 
 
@@ -287,13 +364,17 @@ def own_file(spec: TaskSpec) -> Path | None:
 
 
 def list_specs() -> list[TaskSpec]:
-    """The shipped tasks: the demonstration first, then those with most languages first, then by name.
+    """The shipped tasks: the demonstration first, parallel ones before others, by format, number of languages, name.
 
     Raises:
         TaskError: a shipped task file is damaged.
     """
     specs = [_read(path) for path in _shipped().values()]
-    return sorted(specs, key=lambda spec: (not spec.demonstration, -len(spec.languages), spec.name))
+    return sorted(specs, key=_order)
+
+
+def _order(spec: TaskSpec) -> tuple[object, ...]:
+    return not spec.demonstration, not spec.parallel, spec.format, -len(spec.languages), spec.name
 
 
 @checked
@@ -366,9 +447,15 @@ def resolve_task(task: str | Path | TaskSpec | TaskData) -> TaskSpec:
         return load_spec(task)
     path = _shipped().get(task.name)
     if path is None:
-        return TaskSpec.model_construct(name=task.name, title=task.name, languages=task.languages, files={})
+        return TaskSpec.model_construct(
+            name=task.name,
+            title=task.name,
+            languages=task.query_languages or task.languages,
+            candidate_languages=() if task.query_languages in ((), task.languages) else task.languages,
+            files={},
+        )
     spec = _read(path)
-    strange = [code for code in task.languages if code not in spec.languages]
+    strange = [code for code in task.all_languages if code not in spec.all_languages]
     if strange:
         raise TaskError(
             f"the task data is called {task.name!r}, as a shipped task is that has no {', '.join(strange)}",
@@ -414,7 +501,9 @@ def _explain(path: Path, error: ValidationError) -> TaskError:
     if first["type"] == "missing":
         return TaskError(f"{path}: the key {key} is missing{more}", remedy=f"add it: {expected}; {HELP}")
     if first["type"] == "extra_forbidden":
-        keys = {1: list(TaskSpec.model_fields), 2: ["name", "url"], 3: ["path", "sha256"]}[len(first["loc"])]
+        keys = {1: list(TaskSpec.model_fields), 2: ["name", "url"], 3: ["path", "sha256", "upstream"]}[
+            len(first["loc"])
+        ]
         close = difflib.get_close_matches(name, keys, n=1)
         return TaskError(
             f"{path}: unknown key {key}{more}",

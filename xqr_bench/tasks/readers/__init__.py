@@ -2,13 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gzip
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
-from typing import Protocol
+from typing import IO
 
+from xqr_bench.core.errors import DataError
+from xqr_bench.core.files import opened
 from xqr_bench.core.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A file of a task, as readers get it.
+
+    Attributes:
+        name: how messages call it.
+        source: where it is, or what it holds; where its name ends in `.gz` it is unpacked as it is read.
+    """
+
+    name: str
+    source: Path | bytes
+
+    @contextmanager
+    def stream(self) -> Iterator[IO[bytes]]:
+        """Its bytes, unpacked.
+
+        Raises:
+            DataError: it cannot be read, or is no whole gzip file; also while the block reads from it.
+        """
+        try:
+            if isinstance(self.source, Path):
+                with opened(self.source) as stream:
+                    yield stream
+            else:
+                yield io.BytesIO(gzip.decompress(self.source) if self.name.endswith(".gz") else self.source)
+        except (OSError, EOFError) as error:
+            raise DataError(f"cannot read {self.name}: {error}", remedy="take it from its source again") from None
+
+    def text(self) -> str:
+        """All of it as text, without a byte-order mark.
+
+        Raises:
+            DataError: it cannot be read, or is not UTF-8.
+        """
+        with self.stream() as stream:
+            content = stream.read()
+        try:
+            return content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{self.name}: not UTF-8 text",
+                found=f"byte {error.start}: {error.reason}",
+                remedy="save it as UTF-8",
+            ) from None
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        r"""Number, from 1, and text of each line, one at a time; only `\n` and `\r\n` end a line.
+
+        Raises:
+            DataError: it cannot be read, or is not UTF-8; names the line.
+        """
+        with self.stream() as stream:
+            for number, line in enumerate(stream, 1):
+                try:
+                    text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                except UnicodeDecodeError as error:
+                    raise DataError(
+                        f"{self.name}, line {number}: not UTF-8 text",
+                        found=f"byte {error.start} of the line: {error.reason}",
+                        remedy="save it as UTF-8",
+                    ) from None
+                yield number, text.removesuffix("\n").removesuffix("\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +86,12 @@ class SourceCandidate:
     """A candidate as its file has it.
 
     Attributes:
-        id: no other candidate of the file has it; what it is called in the task is `lang:id`.
+        id: no other candidate of its language has it, unless it is the same text; it is called `lang:id` in the task.
         text: what is encoded and ranked.
         group: the unit of candidates it belongs to; empty: none.
         context: the text it stands in, the same for all of its group; empty: none.
         cluster: the cluster it belongs to; empty: none.
+        language: empty: that of its section.
     """
 
     id: str
@@ -28,6 +99,7 @@ class SourceCandidate:
     group: str = ""
     context: str = ""
     cluster: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +107,14 @@ class SourceQuestion:
     """A question as its file has it.
 
     Attributes:
-        id: its translations in other files have it too.
+        id: its translations have it too, in this section or another; no other question of its language has it.
         text: what is encoded.
-        gains: index of each relevant candidate of the file, ascending -> its gain, above 0.
-        cluster: the cluster it is about; empty: it is one of its own.
+        gains: index of each relevant candidate of the section, ascending -> its gain, above 0; of a question and its
+            translations the relevants are put together.
+        cluster: the cluster of candidates it is about; empty: it is one of its own.
         echoes: ascending indices of the other candidates of the groups of its relevants that contain one of its
             answers, word for word; None where the format does not tell.
+        language: empty: that of its section.
     """
 
     id: str
@@ -48,36 +122,50 @@ class SourceQuestion:
     gains: Mapping[int, float]
     cluster: str = ""
     echoes: tuple[int, ...] | None = None
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class LanguageData:
-    """One file: the candidates and questions of a language, in file order, and the titles of clusters that have one."""
+class SourceData:
+    """A section of a task: candidates and questions in file order, and the titles of clusters that have one."""
 
     candidates: tuple[SourceCandidate, ...]
     questions: tuple[SourceQuestion, ...]
     titles: Mapping[str, str] = field(default_factory=dict)
 
 
-class Reader(Protocol):
-    """Turns the bytes of one file into `LanguageData`, checking everything it relies on.
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A source format.
 
-    Args:
-        content: the whole file.
-        name: how messages call the file.
-
-    Raises:
-        DataError: the content is not in this format; names file, position and remedy.
+    Attributes:
+        read: turns the files of a section into `SourceData`, and checks everything that the rest relies on; gets a
+            `DataFile` for each of `parts`. It raises DataError, which names file, position and remedy.
+        parts: the names of a section's files; none: it is one file.
+        tells_languages: whether its items may name their languages. Else a section is a language.
     """
 
-    def __call__(self, content: bytes, name: str) -> LanguageData:  # noqa: D102
-        ...
+    read: Callable[..., SourceData]
+    parts: tuple[str, ...] = ()
+    tells_languages: bool = False
 
 
 READERS: Registry[Reader] = Registry("source format")
 
 
+def reader(
+    name: str, *, parts: tuple[str, ...] = (), tells_languages: bool = False
+) -> Callable[[Callable[..., SourceData]], Callable[..., SourceData]]:
+    """Return a decorator that registers a function as the reader of the format called `name`; see `Reader`."""
+
+    def add(read: Callable[..., SourceData]) -> Callable[..., SourceData]:
+        READERS.register(name)(Reader(read, parts, tells_languages))
+        return read
+
+    return add
+
+
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 
-__all__ = ["READERS", "LanguageData", "Reader", "SourceCandidate", "SourceQuestion"]
+__all__ = ["READERS", "DataFile", "Reader", "SourceCandidate", "SourceData", "SourceQuestion", "reader"]

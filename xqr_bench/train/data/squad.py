@@ -10,7 +10,7 @@ from typing import Any
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import DataError
 from xqr_bench.core.printable import has_text
-from xqr_bench.tasks.readers import READERS
+from xqr_bench.tasks.readers import DataFile, lareqa
 from xqr_bench.train.data.base import FORMATS, Entry, Item, Request, build, files_by_language
 from xqr_bench.train.types import ParallelData
 
@@ -59,7 +59,7 @@ FORMATS.register("squad")(SquadFolder())
 
 def _entries(content: bytes, path: Path) -> dict[str, Entry]:
     if b'"sentence_breaks"' in content:
-        data = READERS.get("lareqa")(content, str(path))
+        data = lareqa.read(DataFile(str(path), content))
         entries = {}
         for question in data.questions:
             first, *others = (data.candidates[index] for index in question.gains)
