@@ -47,7 +47,18 @@ class Watched:
 
     def open(self, name: str) -> playwright_api.Page:
         self.page.goto(f"{self.site.as_uri()}/{name}")
+        settled(self.page)
         return self.page
+
+
+def settled(page: playwright_api.Page) -> None:
+    """Wait until the files of what is chosen are read."""
+    playwright_api.expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+
+def choose(page: playwright_api.Page, place: str, *value: str, **by: str) -> None:
+    page.locator(place).select_option(*value, **by)
+    settled(page)
 
 
 @pytest.fixture(scope="module")
@@ -175,20 +186,20 @@ def test_columns_are_chosen(watched: Watched) -> None:
     assert len(models(page)) == 7
     assert len(models(page, "published")) == 2
     before = column(page, 0)
-    page.locator("#metric").select_option("recall@10")
+    choose(page, "#metric", "recall@10")
     assert column(page, 0) != before
     assert "share of the relevants" in page.locator("#explain").inner_text()
-    page.locator("#languages").select_option("g:joshi-3")
+    choose(page, "#languages", "g:joshi-3")
     heads = page.locator("#board thead tr").nth(1).inner_text()
     for way in ("into", "out of", "within"):
         assert f"Cross-lingual, {way}" in heads
     page.get_by_role("checkbox", name="Cross-lingual").uncheck()
     assert page.locator("#board thead tr").nth(1).locator("th").count() == 2
-    page.locator("#languages").select_option("l:th")
-    page.locator("#metric").select_option("rank_distance")
+    choose(page, "#languages", "l:th")
+    choose(page, "#metric", "rank_distance")
     heads = page.locator("#board thead tr").nth(1).inner_text()
     assert re.sub(r"\s+", " ", heads).strip() == "Monolingual MAP Multilingual MAP Rank distance"
-    page.locator("#languages").select_option("")
+    choose(page, "#languages", "")
     assert "random 339.2" in page.locator("#board tbody tr.contest", has_text="char-ngrams").inner_text()
 
 
@@ -203,16 +214,16 @@ def test_marks_and_intervals(watched: Watched) -> None:
     assert not row.locator(".range").first.is_visible()
     page.get_by_label("intervals in figures").check()
     assert re.fullmatch(r"0\.\d{3} to 0\.\d{3}", row.locator(".range").first.inner_text())
-    page.locator("#metric").select_option("mrr")
+    choose(page, "#metric", "mrr")
     assert page.locator("#board .mark").count() == 0, "only MAP is tested"
 
 
 def test_the_page_without_scripts_shows_the_same_figures(browser: playwright_api.Browser, site: Path) -> None:
     found = []
-    for scripts in (True, False):
+    for scripts, name in ((True, "index.html"), (False, "table.html")):
         context = browser.new_context(java_script_enabled=scripts, viewport={"width": 1400, "height": 900})
         page = context.new_page()
-        page.goto((site / "index.html").as_uri())
+        page.goto((site / name).as_uri())
         rows = {}
         for line in page.locator("#board tbody tr").filter(has=page.locator("th a")).all():
             figures = line.locator("td .value").all_inner_texts()
@@ -227,8 +238,9 @@ def test_comparing(watched: Watched) -> None:
     page = watched.open("index.html")
     page.locator("#board a", has_text="char-ngrams").click()
     page.locator("a", has_text="Compare it").click()
+    settled(page)
     assert page.locator("#a").evaluate("select => select.selectedOptions[0].textContent") == "char-ngrams"
-    page.locator("#b").select_option(label="bm25")
+    choose(page, "#b", label="bm25")
     [a, b, difference] = page.locator("#by-setting tbody tr").first.locator("td").all_inner_texts()
     assert float(difference.replace("−", "-")) == pytest.approx(float(b) - float(a), abs=0.0011)
     assert page.locator("#by-language tbody tr").count() == 11
@@ -237,17 +249,19 @@ def test_comparing(watched: Watched) -> None:
     assert command == "xqr-bench compare leaderboard/org__char-ngrams/r0/mini.json leaderboard/org__bm25/r1/mini.json"
     assert "by article" in page.locator("#tests").inner_text()
     page.locator("#swap").click()
+    settled(page)
     swapped = page.locator("#by-setting tbody tr").first.locator("td").all_inner_texts()
     assert swapped[:2] == [b, a]
     page.reload()
+    settled(page)
     assert page.locator("#by-setting tbody tr").first.locator("td").all_inner_texts() == swapped, "kept in the address"
-    page.locator("#metric").select_option("rank_distance")
+    choose(page, "#metric", "rank_distance")
     assert page.locator("#by-setting tbody th").all_inner_texts()[0] == "Multilingual"
     assert not page.locator("#pairs").is_visible()
-    page.locator("#b").select_option(label="A paper's model (x-x)")
+    choose(page, "#b", label="A paper's model (x-x)")
     assert "no test is possible" in page.locator("#notes").inner_text()
     assert page.locator("#command").inner_text() == "xqr-bench compare A.json B.json"
-    page.locator("#task").select_option("small")
+    choose(page, "#task", "small")
     assert page.locator("#a option").count() == 2
 
 
@@ -263,7 +277,7 @@ def test_hostile_names_are_text(watched: Watched) -> None:
         assert page.locator("h1").inner_text() == name
     page = watched.open("compare.html")
     for name in (SCRIPT, CLOSING):
-        page.locator("#b").select_option(label=name)
+        choose(page, "#b", label=name)
         assert name in page.locator("#who").inner_text()
     assert page.locator("img").count() == 0
 
@@ -273,8 +287,14 @@ def test_102_hostile_names_run_no_script(browser: playwright_api.Browser, hostil
     watched = Watched(context.new_page(), hostile_site)
     assert sorted(models(watched.open("index.html"))) == sorted(HOSTILE_102)
     assert set(HOSTILE_102) <= set(watched.open("compare.html").locator("#b option").all_inner_texts())
-    for path in sorted((hostile_site / "models").iterdir()):
+    for path in sorted((hostile_site / "models").glob("*.html")):
         assert watched.open(f"models/{path.name}").locator("h1").inner_text() in HOSTILE_102
+    for path in sorted((hostile_site / "models").glob("*.js")):  # each of them loaded by the comparison
+        page = watched.open(f"compare.html#a={path.stem}")
+        playwright_api.expect(page.locator("#by-setting tbody tr").first).to_be_visible()
+    page = watched.open("index.html")
+    choose(page, "#metric", "recall@10")
+    playwright_api.expect(page.locator("#caption")).to_contain_text("Recall@10")
     context.close()
     assert not watched.wrong
 
@@ -293,7 +313,16 @@ def test_right_to_left_and_chinese_names(watched: Watched) -> None:
 def test_every_page_in_both_modes_and_widths(browser: playwright_api.Browser, site: Path, scheme: str) -> None:
     grounds = set()
     made = sorted(str(path.relative_to(site)) for path in (site / "models").glob("*.html"))
-    pages = ["index.html", "compare.html", "about.html", "models/org__char-ngrams--r0.html", made[-3], made[4]]
+    pages = [
+        "index.html",
+        "compare.html",
+        "about.html",
+        "table.html",
+        "frontier.html",
+        "models/org__char-ngrams--r0.html",
+        made[-3],
+        made[4],
+    ]
     for width in WIDTHS:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         watched = Watched(context.new_page(), site)

@@ -26,7 +26,7 @@ from tests.site.boards import (
     SCRIPT,
     small_board,
 )
-from xqr_bench.board.model import Leaderboard
+from xqr_bench.board.model import Leaderboard, Row
 from xqr_bench.board.site.build import make_pages
 from xqr_bench.board.site.html import (
     asset,
@@ -40,7 +40,7 @@ from xqr_bench.board.site.html import (
     short_number,
     unique_stems,
 )
-from xqr_bench.board.site.payload import embedded_json, frontier_panels, make_entries, payload
+from xqr_bench.board.site.payload import embedded_json, frontier_panels, loaded_file, make_entries, page_data
 
 Element = ElementTree.Element
 SVG = "{http://www.w3.org/2000/svg}svg"
@@ -58,7 +58,8 @@ def pages(board: Leaderboard) -> dict[str, Element]:
 def test_one_page_a_model_and_the_others(pages: dict[str, Element], board: Leaderboard) -> None:
     entries = make_entries(board)
     assert len(entries) == 11
-    assert set(pages) == {"index.html", "compare.html", "about.html", *(entry.page for entry in entries)}
+    fixed = {"index.html", "compare.html", "about.html", "table.html", "frontier.html"}
+    assert set(pages) == {*fixed, *(entry.page for entry in entries)}
 
 
 def test_the_same_leaderboard_gives_the_same_bytes(board: Leaderboard) -> None:
@@ -82,7 +83,7 @@ def test_names_are_text_and_never_markup(pages: dict[str, Element]) -> None:
 
 def test_102_hostile_names_add_no_element(hostile_site: Path) -> None:
     """Each model's page has the tags of every other, whatever the model is called."""
-    texts = [path.read_text(encoding="utf-8") for path in (hostile_site / "models").iterdir()]
+    texts = [path.read_text(encoding="utf-8") for path in (hostile_site / "models").glob("*.html")]
     assert len(texts) == len(set(HOSTILE_102)) == 102
     assert len({tuple(re.findall(r"<[!/]?[a-zA-Z][a-zA-Z0-9]*", text)) for text in texts}) == 1
 
@@ -91,8 +92,71 @@ def test_embedded_json_cannot_end_its_script(board: Leaderboard) -> None:
     text = embedded_json({"name": CLOSING + SCRIPT + "<!--\u2028"})
     assert not set("<>&\u2028") & set(text)
     assert json.loads(text) == {"name": CLOSING + SCRIPT + "<!--\u2028"}
-    found = payload(board, make_entries(board), pairs=True)
+    found = page_data(board, make_entries(board))
     assert json.loads(embedded_json(found)) == json.loads(json.dumps(found))
+
+
+# Files that pages load: their first view stays small.
+
+
+def test_a_loaded_file_is_one_call_with_one_string() -> None:
+    value = {"__proto__": [CLOSING, SCRIPT, "\"'`${1}\\\u2028", "\ud800"], "b": None}
+    text = loaded_file(value)
+    assert not set("<>&\u2028") & set(text)
+    call = re.fullmatch(r'receive\(("(?:[^"\\\n]|\\.)*")\)\n', text)
+    assert call
+    value["__proto__"][-1] = "?"  # half a character cannot be written
+    assert json.loads(json.loads(call[1])) == value
+
+
+def received(text: str) -> object:
+    return json.loads(json.loads(text.removeprefix("receive(").removesuffix(")\n")))
+
+
+def test_a_file_of_figures_holds_what_the_board_has(board: Leaderboard) -> None:
+    pages, entries = make_pages(board), make_entries(board)
+    found = received(pages["figures/recall-10/joshi-3.js"])
+    place = next(place for place, entry in enumerate(entries) if entry.model == "char-ngrams")
+    scores = entries[place].rows["mini"].scores
+    ways = [("monolingual", ""), ("cross-lingual", ""), ("multilingual", "")]
+    ways += [("cross-lingual", way) for way in (":into", ":out-of", ":within")]
+    wanted = [scores[setting].by_group.get("joshi-3" + way, {}).get("recall@10") for setting, way in ways]
+    assert [cell and cell[0] for cell in found[place][0]] == [
+        figure and float(f"{figure.value:.6g}") for figure in wanted
+    ]
+    assert found[-1][1] is None, "a paper's row is of one task"
+    bias = received(pages["figures/rank_distance/th.js"])[place][0]
+    value = entries[place].rows["mini"].bias.by_query_language["th"]["rank_distance"].value
+    assert [len(bias), bias[0][0]] == [1, pytest.approx(value, rel=1e-5)]
+    metrics = {name.split("/")[1] for name in pages if name.startswith("figures/")}
+    assert metrics == {re.sub("[^a-z0-9._-]", "-", name.lower()) for name in board.metrics}
+    assert "figures/map/all.js" not in pages, "they stand in the index"
+
+
+def test_a_row_weighs_little_in_a_first_view(board: Leaderboard) -> None:
+    """A first view of 1,000 rows stays below 1 MB: the pages that hold all rows hold a line of each."""
+    few, many = (make_pages(board.model_copy(update={"rows": copies(board.rows[0], n)})) for n in (20, 120))
+    weight = {name: len(many[name].encode()) - len(few[name].encode()) for name in ("index.html", "compare.html")}
+    assert weight["index.html"] / 100 < 290, "two tasks, three settings, and names of 60 characters"
+    assert weight["compare.html"] / 100 < 110
+    assert len(few["index.html"].encode()) < 680_000, "of which DataTables are 620,000"
+
+
+def copies(row: Row, n: int) -> list[Row]:
+    """A row of a long name on two tasks, n times."""
+    return [
+        row.model_copy(
+            update={
+                "id": f"{task}/{place}",
+                "task": task,
+                "folder": f"some-organisation__multilingual-encoder-of-some-size-v2.{place:04}",
+                "model": f"some-organisation/multilingual-encoder-of-some-size-v2.{place:04}",
+                "version": f"{place:012x}",
+            }
+        )
+        for place in range(n)
+        for task in ("mini", "small")
+    ]
 
 
 def test_all_links_resolve(pages: dict[str, Element]) -> None:
@@ -138,18 +202,20 @@ def test_the_policy_allows_this_style_and_this_script_and_no_more(pages: dict[st
 
     for name, page in pages.items():
         metas = [element.get("content") for element in page.iter("meta") if element.get("http-equiv")]
-        policy = dict(part.strip().split(" ", 1) for part in str(metas[0]).split(";"))
+        policy, *more = [dict(part.strip().split(" ", 1) for part in str(meta).split(";")) for meta in metas]
         scripts = [element.text for element in page.iter("script") if element.get("type") == "module"]
         [style] = [element.text for element in page.iter("style")]
         assert policy == {
             "default-src": "'none'",
-            "script-src": f"'{digest(scripts[0])}'" if scripts else "'none'",
+            "script-src": f"'{digest(scripts[0])}' 'strict-dynamic'" if scripts else "'none'",
             "style-src": f"'{digest(style)}'",
             "img-src": "data:",
             "base-uri": "'none'",
             "form-action": "'none'",
         }, name
         assert bool(scripts) == (name in ("index.html", "compare.html"))
+        # both policies hold: what this script adds, and of that only files of the site
+        assert more == ([{"script-src": f"'{digest(scripts[0])}' 'self' file:"}] if scripts else []), name
 
 
 def test_tables_have_captions_and_scopes(pages: dict[str, Element]) -> None:
@@ -266,8 +332,10 @@ def test_rows_that_compete_are_shown_and_others_are_not() -> None:
     assert "char-ngrams" in names
     assert not {"oracle", "random"} & set(names)
     assert panel["drawing"].count("<circle") == len(names)
-    page = make_pages(board)["index.html"]
+    pages = make_pages(board)
+    page = pages["frontier.html"]
     assert "MAP and preference for the query" in page
+    assert 'href="frontier.html"' in pages["index.html"]
     assert page.count('<svg class="frontier"') == len(frontier_panels(board))
 
 
@@ -281,7 +349,8 @@ def test_a_board_with_one_row_has_no_panel() -> None:
     board = small_board()
     one = board.model_copy(update={"rows": board.rows[:1]})
     assert frontier_panels(one) == []
-    assert "MAP and preference" not in make_pages(one)["index.html"]
+    assert "frontier.html" not in make_pages(one)
+    assert "frontier.html" not in make_pages(one)["index.html"]
 
 
 # Figures and labels.

@@ -43,16 +43,18 @@ def text_of(page: str) -> str:
 def page_of(site: Path, row: Row) -> str:
     index = (site / "index.html").read_text(encoding="utf-8")
     data = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', index, re.S)[1])
-    entry = next(found for found in data["entries"] if row.record in found["record"].values())
-    return (site / entry["page"]).read_text(encoding="utf-8")
+    version = data["fields"].index("version")
+    key = next(line[0] for line in data["entries"] if line[1] == row.model and line[version] == row.version)
+    return (site / "models" / f"{key}.html").read_text(encoding="utf-8")
 
 
 def test_the_main_page_has_the_mark_and_its_legend(site: Path, board: Leaderboard) -> None:
-    index = (site / "index.html").read_text(encoding="utf-8")
-    table = index[index.index("<table>") : index.index("</table>")]
+    index, plain = ((site / name).read_text(encoding="utf-8") for name in ("index.html", "table.html"))
+    table = plain[plain.index("<table>") : plain.index("</table>")]
     assert table.count(f'<span class="mark" title="{MARK_MEANING}">{MARK}</span>') == 1
-    assert f"{MARK} {MARK_MEANING}: {board.rows[0].model} in th of mini" in text_of(index)
-    assert '"unrepresented":{"mini":["th"]}' in index
+    assert f"{MARK} {MARK_MEANING}: {board.rows[0].model} in th of mini" in text_of(plain)
+    assert f"{MARK} {MARK_MEANING}." in text_of(index)
+    assert '"unrepresented":[{"mini":["th"]},{}]' in index
 
 
 def test_no_mark_without_need(tmp_path: Path) -> None:

@@ -30,9 +30,15 @@ from xqr_bench.board.site.payload import (
     Entry,
     embedded_json,
     frontier_panels,
+    languages_of,
+    loaded_file,
     make_entries,
-    payload,
+    metrics_of,
+    model_data,
+    page_data,
     percent,
+    table_figures,
+    table_standings,
 )
 from xqr_bench.board.table import leaderboard_text
 from xqr_bench.core import strict_json
@@ -147,29 +153,46 @@ def make_pages(board: Leaderboard, more: Sequence[MorePage] = (), *, checked: bo
         level = percent(board.interval_level)
         return render(f"{template}.html.jinja", board=board, level=level, **common(file, title), **context)
 
+    panels = frontier_panels(board)
     pages = {
         "index.html": page(
             "index",
             "index.html",
             "Leaderboard",
             script=datatables() + asset("common.js") + asset("index.js"),
-            data=embedded_json(payload(board, entries)),
+            loads=True,
+            data=embedded_json(
+                {
+                    **page_data(board, entries),
+                    "figures": table_figures(board, entries, board.tests.metric),
+                    "standings": table_standings(board, entries),
+                }
+            ),
             entries=entries,
-            parts=PARTS,
             filters=_filters(entries),
-            panels=frontier_panels(board),
+            panels=panels,
         ),
+        "table.html": page("table", "table.html", "MAP of all rows", entries=entries, parts=PARTS),
         "compare.html": page(
             "compare",
             "compare.html",
             "Compare two models",
             script=asset("common.js") + asset("compare.js"),
-            data=embedded_json(payload(board, entries, pairs=True)),
+            loads=True,
+            data=embedded_json(page_data(board, entries)),
         ),
         "about.html": page("about", "about.html", "About the figures"),
         JSON_FILE: leaderboard_text(board),
     }
+    if panels:
+        pages["frontier.html"] = page("frontier", "frontier.html", "MAP and own language", panels=panels)
+    for metric, folder in metrics_of(board, entries).items():
+        for chosen, (_, stem) in languages_of(board).items():
+            if chosen or metric != board.tests.metric:  # those stand in the index
+                pages[f"figures/{folder}/{stem}.js"] = loaded_file(table_figures(board, entries, metric, chosen))
+    keys = {row.id: entry.key for entry in entries for row in entry.rows.values()}
     for entry in entries:
+        pages[f"models/{entry.key}.js"] = loaded_file(model_data(entry, board, keys))
         siblings = [other for other in entries if other.model == entry.model and other.key != entry.key]
         shown = {"entry": entry, "sections": sections(entry, board), "siblings": siblings, "facts": facts}
         pages[entry.page] = page("model", entry.page, entry.model, **shown)

@@ -78,10 +78,18 @@ def number(value: float | None) -> str:
     """
     if value is None or not math.isfinite(value):
         return UNDEFINED
+    return f"{_rounded(value):,}".replace("-", "−")
+
+
+def as_shown(value: float) -> float | None:
+    """The value as the pages print it; None where there is none."""
+    return float(_rounded(value)) if math.isfinite(value) else None
+
+
+def _rounded(value: float) -> Decimal:
     size = abs(value)
     digits = 0 if size >= 1000 or value == 0 else 1 if size >= 100 else 2 if size >= 10 else 3 if size >= 0.01 else 4
-    rounded = Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
-    return f"{rounded:,}".replace("-", "−")
+    return Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
 
 
 def short_number(value: float | None) -> str:
@@ -352,29 +360,37 @@ def environment() -> Environment:
     return made
 
 
-def policy(style: str, script: str) -> str:
-    """The Content-Security-Policy: this style sheet, this script, embedded images, and nothing else."""
-    scripts = f"'{_digest(script)}'" if script else "'none'"
-    return (
+def policies(style: str, script: str, *, loads: bool = False) -> list[str]:
+    """Content-Security-Policies: this style sheet, this script, embedded images, and nothing else.
+
+    A page that loads files allows, by the first policy, what its script adds and no element of its markup; by the
+    second, files of the site alone (`file:` is the site on a disk: to Firefox such a page is of no site).
+    """
+    this = f"'{_digest(script)}'" if script else "'none'"
+    scripts = f"{this} 'strict-dynamic'" if loads else this
+    first = (
         f"default-src 'none'; script-src {scripts}; style-src '{_digest(style)}'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
+    return [first, f"script-src {this} 'self' file:"] if loads else [first]
 
 
 def _digest(source: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode("ascii")
 
 
-def render(template: str, *, script: str = "", **context: Any) -> str:
+def render(template: str, *, script: str = "", loads: bool = False, **context: Any) -> str:
     """A whole page.
 
     Args:
         template: name in `templates/`.
         script: put at the end of the page, as an inline module.
+        loads: whether it loads files of the site.
         context: what the template needs.
     """
     style = asset("site.css")
     page = environment().get_template(template)
-    written = page.render(style=Markup(style), script=Markup(script), policy=policy(style, script), **context)
+    rules = policies(style, script, loads=loads)
+    written = page.render(style=Markup(style), script=Markup(script), policies=rules, **context)
     # a lone surrogate of a hostile name cannot be written as UTF-8
     return written.encode("utf-8", "replace").decode("utf-8")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from markupsafe import Markup
 
-from xqr_bench.board.model import Bias, Leaderboard, PublishedRow, Row, SettingFigures
+from xqr_bench.board.model import Bias, Figures, Leaderboard, PublishedRow, Row, SettingFigures, Verdict
 from xqr_bench.board.site.html import (
     CAPTION,
     SETTING_LABELS,
     TICKS,
+    as_shown,
     drawing,
     group_label,
     line,
@@ -23,7 +25,7 @@ from xqr_bench.board.site.html import (
     unique_stems,
     words,
 )
-from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL, PREFERENCE, SETTINGS
+from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, PREFERENCE, SETTINGS
 from xqr_bench.measure.scores import Figure
 from xqr_bench.report.frontier import Point, by_rank, frontier_table
 from xqr_bench.report.text import visible
@@ -119,11 +121,16 @@ def make_entries(board: Leaderboard) -> list[Entry]:
     return entries
 
 
-# What the scripts of the main table and of the comparison read: the leaderboard JSON, made small.
+# What the scripts of the main table and of the comparison read: the leaderboard JSON, made small. The page of the main
+# table holds its rows and the figures that it shows first; all others are files, read when they are chosen.
 
 PAIR_METRIC = "map"
 # what would end a script element, or a line of one in an old parser
 _ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
+VERDICTS = get_args(Verdict)
+WAYS = (":into", ":out-of", ":within")
+_FIRST_COLUMNS = ("key", "model", "version")
+_REPEATED_COLUMNS = ("part", "kind", "protocol", "index", "exposure", "statuses", "unrepresented")
 
 
 def embedded_json(value: object) -> Markup:
@@ -132,28 +139,49 @@ def embedded_json(value: object) -> Markup:
     return Markup(text.translate(_ESCAPES))
 
 
-def payload(board: Leaderboard, entries: Sequence[Entry], *, pairs: bool = False) -> dict[str, Any]:
-    """Everything that the scripts show.
+def loaded_file(value: object) -> str:
+    """A script that hands a value to the page that loads it: one call, whose argument is one string, JSON text."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return f"receive({embedded_json(text)})\n".encode("utf-8", "replace").decode("utf-8")
 
-    A figure is `[value, low, high, article low, article high, random reference]`, shortened after the last one known,
-    or the reason why it has no value.
 
-    Args:
-        board: the leaderboard.
-        entries: of `make_entries(board)`.
-        pairs: with the values of language pairs.
+def page_data(board: Leaderboard, entries: Sequence[Entry]) -> dict[str, Any]:
+    """What the page of the main table and that of the comparison hold: all but the figures.
+
+    An entry is a list: what `fields` names, where `values` has a field by the place of its value there; the key is
+    null where it is `usual_key`.
     """
-    keys = {row.id: entry.key for entry in entries for row in entry.rows.values()}
+    values: dict[str, list[Any]] = {name: [] for name in _REPEATED_COLUMNS}
+    lines = []
+    for entry in entries:
+        line: list[Any] = [getattr(entry, name) for name in _FIRST_COLUMNS]
+        if entry.key == usual_key(entry):
+            line[0] = None
+        for name, distinct in values.items():
+            value = getattr(entry, name)
+            if value not in distinct:
+                distinct.append(value)
+            line.append(distinct.index(value))
+        lines.append(line)
+    metrics, languages = metrics_of(board, entries), languages_of(board)
     return {
         "level": percent(board.interval_level),
         "tested": board.tests.metric,
         "settings": [[name, SETTING_LABELS[name]] for name in SETTINGS],
         "parts": PARTS,
         "caption": CAPTION,
+        "verdicts": VERDICTS,
         "metrics": [
-            {"name": name, "label": metric_label(name), "kind": facts.kind, "summary": facts.summary}
-            for name, facts in board.metrics.items()
+            {
+                "name": name,
+                "file": stem,
+                "label": metric_label(name),
+                "kind": board.metrics[name].kind,
+                "summary": board.metrics[name].summary,
+            }
+            for name, stem in metrics.items()
         ],
+        "chosen": [[chosen, label, stem] for chosen, (label, stem) in languages.items()],
         "tasks": [
             {
                 "name": name,
@@ -163,8 +191,20 @@ def payload(board: Leaderboard, entries: Sequence[Entry], *, pairs: bool = False
             }
             for name, task in board.tasks.items()
         ],
-        "entries": [_entry_payload(entry, board, keys, pairs) for entry in entries],
+        "fields": [*_FIRST_COLUMNS, *_REPEATED_COLUMNS],
+        "values": values,
+        "entries": lines,
     }
+
+
+def usual_key(entry: Entry) -> str:
+    """The key of an entry of a usual name, as `keyOf` in common.js makes it too: a page of many need not repeat it."""
+    parts = [_SIGN.sub("_", entry.model.replace("/", "__")), _SIGN.sub("-", entry.version)]
+    parts += [] if entry.protocol == "standard" else [_SIGN.sub("-", entry.protocol)]
+    return "--".join(parts).lower()
+
+
+_SIGN = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def percent(level: float) -> str:
@@ -172,28 +212,100 @@ def percent(level: float) -> str:
     return f"{100 * level:g}%"
 
 
-def _entry_payload(entry: Entry, board: Leaderboard, keys: Mapping[str, str], pairs: bool) -> dict[str, Any]:
-    fields = ("key", "page", "part", "model", "version", "kind", "protocol", "index", "exposure")
-    shown: dict[str, Any] = {
-        **{name: getattr(entry, name) for name in fields},
-        "status": entry.statuses,
-        "unrepresented": entry.unrepresented,
-        "scores": {},
-        "bias": {},
-        "standing": {},
-        "record": {},
+def metrics_of(board: Leaderboard, entries: Sequence[Entry]) -> dict[str, str]:
+    """The measures that some entry has, in the order of the JSON -> their names as parts of a path."""
+    rows = [row for entry in entries for row in entry.rows.values()]
+    there = {name for row in rows for of in (*row.scores.values(), row.bias) for name in of.macro}
+    named: dict[tuple[str, ...], str] = {
+        (name,): name for name in board.metrics if name in there or name == board.tests.metric
     }
+    return {name: stem for (name,), stem in unique_stems(named).items()}
+
+
+def languages_of(board: Leaderboard) -> dict[str, tuple[str, str]]:
+    """Languages to choose -> label and name as part of a path: all (``), groups (`g:`), query languages (`l:`)."""
+    labels = {"": "all languages"}
+    labels |= {f"g:{group}": group_label(group) for task in board.tasks.values() for group in task.groups}
+    labels |= {f"l:{one.code}": f"{one.name} ({one.code})" for task in board.tasks.values() for one in task.languages}
+    named: dict[tuple[str, ...], str] = {(chosen,): chosen[2:] or "all" for chosen in labels}
+    stems = unique_stems(named)
+    return {chosen: (label, stems[chosen,]) for chosen, label in labels.items()}
+
+
+Cell = list[float | None] | str | None
+"""Value, ends of the interval over questions, random reference, 1 where fewer than 10 questions carry it (2: articles,
+3: both), ends of the interval over articles; shortened after the last one known. Or why there is no value."""
+
+
+def table_figures(
+    board: Leaderboard, entries: Sequence[Entry], metric: str, chosen: str = ""
+) -> list[list[list[Cell] | None]]:
+    """A measure over the languages chosen, of each entry and task: a cell a setting, and of a group a cell a way.
+
+    A measure of bias has one cell.
+    """
+    bias = metric in board.metrics and board.metrics[metric].kind == "bias"
+    return [
+        [None if (row := entry.rows.get(task)) is None else _cells(row, metric, chosen, bias) for task in board.tasks]
+        for entry in entries
+    ]
+
+
+def _cells(row: Row | PublishedRow, metric: str, chosen: str, bias: bool) -> list[Cell]:
+    scores = row.scores
+    of = [row.bias] if bias else [scores.get(setting) for setting in SETTINGS]
+    found = [_chosen(one, chosen).get(metric) for one in of]
+    if chosen.startswith("g:") and not bias:
+        found += [_chosen(scores.get(CROSS_LINGUAL), chosen + way).get(metric) for way in WAYS]
+    cells = [None if figure is None else _cell(figure) for figure in found]
+    while cells and cells[-1] is None:
+        cells.pop()
+    return cells
+
+
+def _chosen(of: SettingFigures | Bias | None, chosen: str) -> Figures:
+    if of is None:
+        return {}
+    if not chosen:
+        return of.macro
+    figures = of.by_group if chosen.startswith("g:") else of.by_query_language
+    return figures.get(chosen[2:], {})
+
+
+def table_standings(board: Leaderboard, entries: Sequence[Entry]) -> list[list[list[tuple[int, int] | None] | None]]:
+    """Of each entry, task and setting: the place, and the verdict by number, in the measure that is tested."""
+    return [
+        [None if (row := entry.rows.get(task)) is None else _places(row, board.tests.metric) for task in board.tasks]
+        for entry in entries
+    ]
+
+
+def _places(row: Row | PublishedRow, metric: str) -> list[tuple[int, int] | None] | None:
+    if not isinstance(row, Row) or not row.standing:
+        return None
+    found = [row.standing.get(setting, {}).get(metric) for setting in SETTINGS]
+    return [None if test is None else (test.place, VERDICTS.index(test.verdict)) for test in found]
+
+
+def model_data(entry: Entry, board: Leaderboard, keys: Mapping[str, str]) -> dict[str, Any]:
+    """All figures of an entry, for the comparison.
+
+    Args:
+        entry: one of `make_entries(board)`.
+        board: the leaderboard.
+        keys: id of a row -> key of its entry.
+    """
+    shown: dict[str, Any] = {"scores": {}, "bias": {}, "standing": {}, "record": {}, "pairs": {}}
     for task, row in entry.rows.items():
         shown["scores"][task] = {name: _figures(figures) for name, figures in row.scores.items()}
         shown["bias"][task] = _figures(row.bias)
         if isinstance(row, Row):
             shown["record"][task] = row.record
             shown["standing"][task] = _standing(row, board.tests.metric, keys)
-        if pairs:
-            of_pair = row.scores["cross-lingual"].by_language_pair if "cross-lingual" in row.scores else {}
-            shown.setdefault("pairs", {})[task] = {
-                pair: _short(values[PAIR_METRIC]) for pair, values in of_pair.items() if PAIR_METRIC in values
-            }
+        of_pair = row.scores[CROSS_LINGUAL].by_language_pair if CROSS_LINGUAL in row.scores else {}
+        shown["pairs"][task] = {
+            pair: _short(values[PAIR_METRIC]) for pair, values in of_pair.items() if PAIR_METRIC in values
+        }
     return shown
 
 
@@ -222,19 +334,19 @@ def _figures(of: SettingFigures | Bias) -> dict[str, dict[str, Any]]:
     }
 
 
-def _cell(figure: Figure, *, articles: bool = False) -> list[float | None] | str:
+def _cell(figure: Figure, *, articles: bool = False) -> Cell:
     value = _short(figure.value)
     if value is None:
         return figure.undefined_reason or "no reason is given"
     thin = figure.thin if articles else (figure.thin[0], False)
     intervals = zip((figure.interval, figure.article_interval if articles else None), thin, strict=True)
-    ends = [
+    low, high, *of_articles = [
         end
         for interval, few in intervals
-        for end in ((interval.low, interval.high) if interval and not few else (None, None))
+        for end in ((as_shown(interval.low), as_shown(interval.high)) if interval and not few else (None, None))
     ]
     flag = thin[0] + 2 * thin[1] or None
-    cell = [value, *map(_short, [*ends, figure.random_reference]), flag]
+    cell = [value, low, high, _short(figure.random_reference), flag, *of_articles]
     while cell[-1] is None:
         cell.pop()
     return cell

@@ -2,6 +2,17 @@
 "use strict";
 
 const data = JSON.parse(document.getElementById("data").textContent);
+/** As usual_key() in payload.py. */
+function keyOf({ model, version, protocol }) {
+  const safe = (text, sign) => text.replace(/[^A-Za-z0-9._-]/gu, sign);
+  const parts = [safe(model.replaceAll("/", "__"), "_"), safe(version, "-"), ...(protocol === "standard" ? [] : [safe(protocol, "-")])];
+  return parts.join("--").toLowerCase();
+}
+
+data.entries = data.entries.map((line, at) => {
+  const entry = Object.fromEntries(data.fields.map((name, place) => [name, data.values[name] ? data.values[name][line[place]] : line[place]]));
+  return { ...entry, at, key: entry.key ?? keyOf(entry) };
+});
 const UNDEFINED = "–";
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -41,19 +52,15 @@ function pValue(value) {
 }
 
 const metricOf = (name) => data.metrics.find((metric) => metric.name === name);
+const pageOf = (entry) => `models/${entry.key}.html`;
 const taskOf = (name) => data.tasks.find((task) => task.name === name);
 
-/** Figures stand in the page as [value, low, high, article low, article high, random, thin], or the reason for none.
- * thin: 1 where fewer than 10 questions carry the figure, 2 where fewer than 10 articles do, 3 both. */
+/** A figure is [value, low, high, random, thin, article low, article high], cut after the last one known, or the reason
+ * for none. thin: 1 where fewer than 10 questions carry the figure, 2 where fewer than 10 articles do, 3 both. */
 const valueOf = (cell) => (Array.isArray(cell) ? cell[0] : null);
 
-function figureOf(entry, task, setting, chosen, metric) {
-  const scores = metricOf(metric)?.kind === "bias" ? entry.bias[task] : entry.scores[task]?.[setting];
-  return scores?.[chosen]?.[metric] ?? null;
-}
-
 function inWords(cell) {
-  const [value, low, high, articleLow, articleHigh, random, thin] = cell;
+  const [value, low, high, random, thin, articleLow, articleHigh] = cell;
   let text = number(value);
   if (low !== null && low !== undefined) text += `, ${data.level} interval over questions ${number(low)} to ${number(high)}`;
   if (articleLow !== null && articleLow !== undefined) text += `, over articles ${number(articleLow)} to ${number(articleHigh)}`;
@@ -73,13 +80,31 @@ function fill(select, options) {
   );
 }
 
-/** Measures by kind, only those that some entry has. */
+/** Measures by kind. */
 function metricOptions() {
-  const known = new Set();
-  for (const entry of data.entries) {
-    for (const of of Object.values(entry.scores)) for (const parts of Object.values(of)) Object.keys(parts[""]).forEach((name) => known.add(name));
-    for (const parts of Object.values(entry.bias)) Object.keys(parts[""]).forEach((name) => known.add(name));
-  }
-  const of = (kind) => data.metrics.filter((metric) => metric.kind === kind && known.has(metric.name)).map((metric) => [metric.name, metric.label]);
+  const of = (kind) => data.metrics.filter((metric) => metric.kind === kind).map((metric) => [metric.name, metric.label]);
   return [["Scores", of("score")], ["Bias (multilingual)", of("bias")]].filter(([, options]) => options.length);
+}
+
+/** Files of this site: each is one call of `receive` with JSON text. A page from disk may read no file but as a script. */
+const files = new Map();
+globalThis.receive = (text) => (document.currentScript.received = JSON.parse(text));
+
+function load(path) {
+  if (!files.has(path)) {
+    const script = el("script", { src: path });
+    const read = new Promise((resolve) => {
+      script.addEventListener("load", () => resolve(script.received ?? null));
+      script.addEventListener("error", () => resolve(null));
+    });
+    files.set(path, read);
+    document.head.append(script);
+  }
+  return files.get(path);
+}
+
+/** Says so, where a file could not be read. */
+function complain(paths) {
+  document.getElementById("unread").textContent = `Not all figures could be read: ${paths.join(", ")} of this site is missing.`;
+  document.getElementById("unread").hidden = !paths.length;
 }

@@ -2,6 +2,9 @@
 const byId = (id) => document.getElementById(id);
 const PAIR_METRIC = "map";
 const entryOf = (key) => data.entries.find((entry) => entry.key === key);
+const pathOf = (entry) => `models/${entry.key}.js`;
+const NO_FIGURES = { scores: {}, bias: {}, standing: {}, record: {}, pairs: {} };
+let updates = 0;
 const wanted = new URLSearchParams(location.hash.slice(1));
 
 const named = (entry) => {
@@ -13,7 +16,7 @@ const named = (entry) => {
 /** Models that have the task, by part of the leaderboard. */
 function modelOptions(task) {
   return Object.entries(data.parts)
-    .map(([part, title]) => [title.split(":")[0], data.entries.filter((entry) => entry.part === part && entry.status[task]).map((entry) => [entry.key, named(entry)])])
+    .map(([part, title]) => [title.split(":")[0], data.entries.filter((entry) => entry.part === part && entry.statuses[task]).map((entry) => [entry.key, named(entry)])])
     .filter(([, options]) => options.length);
 }
 
@@ -22,6 +25,11 @@ function signed(value, digits = 4) {
   if (value === null) return UNDEFINED;
   const text = Math.abs(value) < 10 ? value.toFixed(digits).replace("-", "−") : number(value);
   return (value > 0 ? "+" : "") + text;
+}
+
+function figureOf(entry, task, setting, chosen, metric) {
+  const scores = metricOf(metric)?.kind === "bias" ? entry.bias[task] : entry.scores[task]?.[setting];
+  return scores?.[chosen]?.[metric] ?? null;
 }
 
 /** B minus A, where both are known. */
@@ -153,19 +161,26 @@ function tests(task, a, b) {
   byId("tests").textContent = `One of the two is the best of its contest; the leaderboard's own test of ${metricOf(data.tested).label} against it: ${found.join("; ")}.`;
 }
 
-function update() {
+async function update() {
   const [task, metric] = [byId("task").value, byId("metric").value];
-  const [a, b] = [entryOf(byId("a").value), entryOf(byId("b").value)];
-  byId("result").hidden = !(a && b);
-  if (!a || !b) return;
+  const chosen = [entryOf(byId("a").value), entryOf(byId("b").value)];
+  byId("result").hidden = !chosen.every(Boolean);
+  if (byId("result").hidden) return;
+  const asked = ++updates;
+  byId("result").setAttribute("aria-busy", true);
+  const read = await Promise.all(chosen.map((entry) => load(pathOf(entry))));
+  if (asked !== updates) return; // chosen anew meanwhile
+  complain(chosen.filter((_, at) => read[at] === null).map(pathOf));
+  const [a, b] = chosen.map((entry, at) => ({ ...entry, ...(read[at] ?? NO_FIGURES) }));
   history.replaceState(null, "", "#" + new URLSearchParams({ a: a.key, b: b.key, task, metric }));
-  const link = (entry) => el("a", { href: entry.page }, isolated(named(entry)));
+  const link = (entry) => el("a", { href: pageOf(entry) }, isolated(named(entry)));
   byId("who").replaceChildren("A: ", link(a), el("br"), "B: ", link(b));
   notes(task, a, b);
   bySetting(task, a, b, metric);
   byLanguage(task, a, b, metric);
   byPair(task, a, b, metric);
   tests(task, a, b);
+  byId("result").setAttribute("aria-busy", false);
 }
 
 /** The models of the task; a choice is kept where it can be. */
@@ -185,9 +200,9 @@ function missing(which, entry) {
 
 function start() {
   const some = entryOf(wanted.get("a"));
-  const tasks = data.tasks.map((task) => task.name).filter((name) => data.entries.some((entry) => entry.status[name]));
+  const tasks = data.tasks.map((task) => task.name).filter((name) => data.entries.some((entry) => entry.statuses[name]));
   fill(byId("task"), tasks.map((name) => [name, taskOf(name).title]));
-  byId("task").value = tasks.includes(wanted.get("task")) ? wanted.get("task") : (tasks.find((name) => some?.status[name]) ?? tasks[0] ?? "");
+  byId("task").value = tasks.includes(wanted.get("task")) ? wanted.get("task") : (tasks.find((name) => some?.statuses[name]) ?? tasks[0] ?? "");
   fill(byId("metric"), metricOptions());
   byId("metric").value = metricOf(wanted.get("metric")) ? wanted.get("metric") : data.tested;
   fillModels(wanted.get("a"), wanted.get("b"));

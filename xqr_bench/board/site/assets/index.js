@@ -2,29 +2,45 @@
 const $ = globalThis.datatables.jQuery;
 const byId = (id) => document.getElementById(id);
 const TEXT = { "cross-into": "into", "cross-out-of": "out of", "cross-within": "within" };
+// `cell`: where the figure stands among those of its task
 const slots = [
-  { slot: "monolingual", setting: "monolingual" },
-  { slot: "cross-lingual", setting: "cross-lingual" },
-  { slot: "cross-into", setting: "cross-lingual", way: ":into" },
-  { slot: "cross-out-of", setting: "cross-lingual", way: ":out-of" },
-  { slot: "cross-within", setting: "cross-lingual", way: ":within" },
-  { slot: "multilingual", setting: "multilingual" },
-  { slot: "bias", setting: "multilingual" },
+  { slot: "monolingual", setting: "monolingual", cell: 0 },
+  { slot: "cross-lingual", setting: "cross-lingual", cell: 1 },
+  { slot: "cross-into", setting: "cross-lingual", cell: 3, way: true },
+  { slot: "cross-out-of", setting: "cross-lingual", cell: 4, way: true },
+  { slot: "cross-within", setting: "cross-lingual", cell: 5, way: true },
+  { slot: "multilingual", setting: "multilingual", cell: 2 },
+  { slot: "bias", setting: "multilingual", cell: 0 },
 ];
 const FIRST = 4; // columns before the figures: part (hidden), model, status, kind
-const figures = data.tasks.flatMap((task) => slots.map((slot) => ({ task: task.name, ...slot })));
+const PAGE = 200; // rows
+const figures = data.tasks.flatMap((task, place) => slots.map((slot) => ({ task: task.name, place, scale: 1, ...slot })));
 const chosen = { metric: data.tested, languages: "", tasks: new Set(data.tasks.map((task) => task.name)), settings: new Set(data.settings.map(([name]) => name)) };
 const partOrder = Object.keys(data.parts);
 
 const isBias = () => metricOf(chosen.metric)?.kind === "bias";
 /** The metric of a column: beside a bias measure stands MAP. */
 const metricIn = (column) => (isBias() && column.slot !== "bias" ? data.tested : chosen.metric);
-const cellOf = (row, column) => figureOf(row, column.task, column.setting, chosen.languages + (column.way ?? ""), metricIn(column));
+const cellOf = (row, column) => figuresOf[metricIn(column)]?.[row.at]?.[column.place]?.[column.cell] ?? null;
+/** Of each metric shown: entry -> task -> cells. */
+let updates = 0;
+let figuresOf = { [data.tested]: data.figures };
+
+/** Read what is chosen; what stands in this page is not read. */
+async function readFigures() {
+  const [, , stem] = data.chosen.find(([name]) => name === chosen.languages);
+  const names = [...new Set([chosen.metric, isBias() ? data.tested : chosen.metric])];
+  const here = (name) => name === data.tested && chosen.languages === "";
+  const paths = names.map((name) => `figures/${metricOf(name).file}/${stem}.js`);
+  const read = await Promise.all(names.map((name, at) => (here(name) ? data.figures : load(paths[at]))));
+  return { missing: paths.filter((_, at) => read[at] === null), read: Object.fromEntries(names.map((name, at) => [name, read[at]])) };
+}
 
 /** Marks are there where the JSON brings a test: one metric over all languages. */
 function standingOf(row, column) {
   const tested = chosen.languages === "" && column.slot !== "bias" && !column.way && metricIn(column) === data.tested;
-  return tested ? (row.standing[column.task]?.[column.setting] ?? null) : null;
+  const [place, verdict] = (tested && data.standings[row.at][column.place]?.[column.cell]) || [];
+  return place ? { place, verdict: data.verdicts[verdict] } : null;
 }
 
 function interval(cell, scale) {
@@ -38,8 +54,8 @@ function interval(cell, scale) {
 /** Bars of scores run from 0 to 1, of other measures from 0 to the greatest value shown. */
 function scaleOf(column) {
   if (column.slot !== "bias") return 1;
-  const tops = data.entries.map((row) => cellOf(row, column)).filter(Array.isArray).map((cell) => Math.max(...cell.slice(0, 6).filter((value) => value !== null)));
-  return Math.max(...tops, 1e-9) <= 1 ? 1 : Math.max(...tops);
+  const tops = data.entries.map((row) => cellOf(row, column)).filter(Array.isArray).map((cell) => Math.max(...cell.slice(0, 4).filter((value) => value !== null)));
+  return Math.max(...tops, 1);
 }
 
 function shown(row, column) {
@@ -52,10 +68,10 @@ function shown(row, column) {
   if (standing) {
     title += `; place ${standing.place}: ${standing.verdict}`;
     if (standing.verdict === "best") mark = el("span", { class: "mark best", text: " ●" }, el("span", { class: "vh", text: " the best" }));
-    else if (standing.tied) mark = el("span", { class: "mark tied", text: " ○" }, el("span", { class: "vh", text: " cannot be told apart from the best" }));
+    else if (standing.verdict !== "below the best") mark = el("span", { class: "mark tied", text: " ○" }, el("span", { class: "vh", text: " cannot be told apart from the best" }));
   }
-  const random = column.slot === "bias" ? cell[5] : null;
-  const range = cell[6] & 1 ? el("span", { class: "range", text: "‡" })
+  const random = column.slot === "bias" ? cell[3] : null;
+  const range = cell[4] & 1 ? el("span", { class: "range", text: "‡" })
     : cell[1] === null || cell[1] === undefined ? null : el("span", { class: "range", text: `${number(cell[1])} to ${number(cell[2])}` });
   return el(
     "div",
@@ -64,7 +80,7 @@ function shown(row, column) {
     mark,
     range,
     random === null || random === undefined ? null : el("small", { text: `random ${number(random)}` }),
-    interval(cell, scaleOf(column)),
+    interval(cell, column.scale),
   );
 }
 
@@ -81,12 +97,12 @@ function modelCell(row) {
   const protocol = ["standard", "as published"].includes(row.protocol) ? null : el("small", {}, isolated(row.protocol));
   const variant = row.part === "published" ? el("small", {}, isolated(row.version)) : null;
   const phone = el("div", { class: "phone" }, row.part === "published" ? null : el("small", { text: row.kind }), statusCell(row));
-  return el("div", {}, el("a", { href: row.page }, isolated(row.model)), unrepresentedMark(row), variant, protocol, phone);
+  return el("div", {}, el("a", { href: pageOf(row) }, isolated(row.model)), unrepresentedMark(row), variant, protocol, phone);
 }
 
 function statusCell(row) {
-  const names = [...new Set(Object.values(row.status))];
-  const tasks = (name) => Object.keys(row.status).filter((task) => row.status[task] === name).join(", ");
+  const names = [...new Set(Object.values(row.statuses))];
+  const tasks = (name) => Object.keys(row.statuses).filter((task) => row.statuses[task] === name).join(", ");
   return el("div", {}, ...names.map((name) => el("span", { class: "chip " + name, title: tasks(name), text: name + (names.length > 1 ? `: ${tasks(name)}` : "") })));
 }
 
@@ -149,9 +165,10 @@ const textColumn = (text, display, more = {}) => ({
 byId("board").replaceChildren(emptyTable());
 const table = $("#board table").DataTable({
   data: data.entries,
-  paging: false,
+  paging: data.entries.length > PAGE,
+  pageLength: PAGE,
   autoWidth: false,
-  layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null },
+  layout: { topStart: null, topEnd: null, bottomStart: data.entries.length > PAGE ? { paging: { numbers: 5 } } : null, bottomEnd: null },
   orderFixed: { pre: [[0, "asc"]] },
   order: [[FIRST + 5, "desc"]],
   rowGroup: { dataSrc: (row) => data.parts[row.part], startRender: (rows, group) => $(el("span", { text: group })) },
@@ -159,7 +176,7 @@ const table = $("#board table").DataTable({
   columns: [
     { data: null, visible: false, render: (_, type, row) => partOrder.indexOf(row.part) },
     textColumn((row) => `${row.model} ${row.version} ${row.protocol}`, modelCell, { cellType: "th", createdCell: (cell) => cell.setAttribute("scope", "row") }),
-    textColumn((row) => Object.values(row.status).join(" "), statusCell, { className: "wide" }),
+    textColumn((row) => Object.values(row.statuses).join(" "), statusCell, { className: "wide" }),
     textColumn((row) => row.kind, (row) => el("span", { text: row.kind }), { className: "wide" }),
     ...figures.map(figureColumn),
   ],
@@ -171,7 +188,7 @@ for (const select of filters) {
   const name = select.dataset.filter;
   table.search.fixed(name, (_, row) => {
     if (!select.value) return true;
-    if (name === "status") return Object.values(row.status).includes(select.value);
+    if (name === "status") return Object.values(row.statuses).includes(select.value);
     // published rows have no protocol, index or exposure of their own
     return row[name] === select.value || (row.part === "published" && name !== "kind");
   });
@@ -192,13 +209,20 @@ function caption() {
   byId("explain").hidden = false;
 }
 
-/** Everything anew after a choice. */
-function update() {
+/** Everything anew after a choice, once its figures are read. */
+async function update() {
+  const asked = ++updates;
+  byId("board").setAttribute("aria-busy", true);
+  const { missing, read } = await readFigures();
+  if (asked !== updates) return; // chosen anew meanwhile
+  complain(missing);
+  figuresOf = read;
+  for (const column of figures) column.scale = scaleOf(column);
   figures.forEach((column, place) => {
     table.column(FIRST + place).visible(visible(column), false);
     table.column(FIRST + place).header().querySelector(".dt-column-title").replaceChildren(heading(column));
   });
-  for (const name of ["settings"]) byId(name).querySelectorAll("input").forEach((box) => (box.disabled = isBias()));
+  byId("settings").querySelectorAll("input").forEach((box) => (box.disabled = isBias()));
   caption();
   table.rows().invalidate("data");
   const [[sorted]] = table.order().length ? table.order() : [[FIRST]];
@@ -207,6 +231,7 @@ function update() {
     table.order(first < 0 ? [1, "asc"] : [FIRST + first, "desc"]);
   }
   table.columns.adjust().draw();
+  byId("board").setAttribute("aria-busy", false);
 }
 
 table.on("draw", () => {
@@ -214,7 +239,8 @@ table.on("draw", () => {
   const direction = table.order()[0]?.[1] === "asc" ? "ascending" : "descending";
   document.querySelector("#board th[aria-sort]")?.setAttribute("aria-sort", direction);
   const info = table.page.info();
-  byId("shown").textContent = `${info.recordsDisplay} of ${info.recordsTotal} rows` + (info.recordsDisplay < info.recordsTotal ? "; the others are filtered out, or have no figure in these columns" : "");
+  const here = info.pages > 1 ? `rows ${info.start + 1} to ${info.end} of ` : "";
+  byId("shown").textContent = `${here}${info.recordsDisplay} of ${info.recordsTotal} rows` + (info.recordsDisplay < info.recordsTotal ? "; the others are filtered out, or have no figure in these columns" : "");
 });
 
 function boxes(place, values, set) {
@@ -232,12 +258,8 @@ function boxes(place, values, set) {
 }
 
 function languageOptions() {
-  const groups = new Map(data.tasks.flatMap((task) => task.groups).map(([name, label]) => ["g:" + name, label]));
-  const languages = new Map(data.tasks.flatMap((task) => task.languages).map(([code, name]) => ["l:" + code, `${name} (${code})`]));
-  const all = [["", "all languages"]];
-  if (groups.size) all.push(["Groups", [...groups]]);
-  if (languages.size) all.push(["Query language", [...languages]]);
-  return all;
+  const of = (kind) => data.chosen.filter(([name]) => name.startsWith(kind));
+  return [...data.chosen.filter(([name]) => name === ""), ["Groups", of("g:")], ["Query language", of("l:")]].filter(([, more]) => more.length);
 }
 
 fill(byId("metric"), metricOptions());
