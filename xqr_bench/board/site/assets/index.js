@@ -239,7 +239,7 @@ table.on("draw", () => {
   const direction = table.order()[0]?.[1] === "asc" ? "ascending" : "descending";
   document.querySelector("#board th[aria-sort]")?.setAttribute("aria-sort", direction);
   const info = table.page.info();
-  const here = info.pages > 1 ? `rows ${info.start + 1} to ${info.end} of ` : "";
+  const here = info.pages > 1 ? `rows ${info.start + 1} to ${info.end}; ` : "";
   byId("shown").textContent = `${here}${info.recordsDisplay} of ${info.recordsTotal} rows` + (info.recordsDisplay < info.recordsTotal ? "; the others are filtered out, or have no figure in these columns" : "");
 });
 
