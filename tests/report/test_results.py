@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from tests.kit import BOARD
+from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.record import Record, load_record
 from xqr_bench.report.results import WIDTH, main_table, order_of_languages, results
 
@@ -29,7 +30,7 @@ def test_two_tasks_cut_no_name_and_no_figure(folder: Path) -> None:
     lines = rendered(records)
     assert max(map(len, lines)) <= WIDTH
     assert not [line for line in lines if "…" in line]
-    words = {word for line in lines for word in line.split()}
+    words = {word.strip(",;") for line in lines for word in line.split()}
     assert set(records[0].task.metrics) <= words  # whole, each on one line
     for record in records:
         for rule in record.relevance:
@@ -64,3 +65,15 @@ def test_where_answers_in_other_languages_stand() -> None:
     others = [pairs[f"{query}>en"]["language_position"].value for query in record.task.languages if query != "en"]
     assert places["en"] == pytest.approx(sum(others) / len(others), abs=0.005)  # type: ignore[arg-type]
     assert order_of_languages(load_record(BOARD / "ratio-study__S1b_alpha-1_seed-09" / "24108576e2f4" / "xquad-r.json"))
+
+
+def test_settings_and_measures_without_a_value_take_no_room() -> None:
+    record = load_record(next(BOARD.glob("bm25/*/xquad-r.json")))
+    name = next(name for name in record.scores["multilingual"].macro if parse_metric(name).kind == "bias")
+    pooled = record.scores["multilingual"].model_copy(update={"by_query_language": {}})
+    setattr(pooled, name, pooled.macro[name].model_copy(update={"value": None}))
+    scores = {"cross-lingual": record.scores["cross-lingual"], "multilingual": pooled}
+    lines = rendered([record.model_copy(update={"scores": scores})])
+    assert not [line for line in lines if "Mo." in line.split()]
+    assert not [line for line in lines if line.startswith(f"{name} ")]
+    assert f"there is no value of {name}" in " ".join(lines)

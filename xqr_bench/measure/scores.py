@@ -40,6 +40,7 @@ class Interval(BaseModel, frozen=True, extra="forbid"):
     )
 
 
+NO_QUERY = "no query of this task has this setting"
 FEW = 10
 """Questions, or articles, that must carry a figure before an interval tells how certain it is."""
 
@@ -326,8 +327,9 @@ def score(
             same = last is not None and last.source.tied is of_queries.tied and last.source.cell is of_queries.cell
             last = cells = CellValues(of_queries, last.tied_fraction if same and last is not None else None)
             absent = _absent_cells(of_queries, groups) if of_queries.absent else {}
+            why_none = "no candidate is in the language of a query" if of_queries.cells else NO_QUERY
             for part, key, chosen in pick_cells(of_queries)[: None if details else 1]:
-                scored = cells.score(chosen, "no query of this task has this setting", absent.get((part, key), ()))
+                scored = cells.score(chosen, why_none, absent.get((part, key), ()))
                 if part == "macro":
                     if scored.absent:
                         left_out[scored.absent] = len(chosen)

@@ -81,7 +81,9 @@ def results(records: Sequence[Record], width: int = WIDTH) -> Group:
     if any(score.interval for record in records for scores in record.scores.values() for *_, score in scores.items()):
         parts.append(Text(HALF_WIDTH, style="dim"))
     for record in records:
-        lines = [line for line in coverage(record) if line not in record.warnings]
+        undefined = ", ".join(_undefined(record))
+        lines = [f"there is no value of {undefined}; the record says why"] if undefined else []
+        lines += [line for line in coverage(record) if line not in record.warnings]
         parts += [Text(f"{record.task.name}: {line}\n", style="dim") for line in lines]
     parts += [Text(f"! {shown_line(line)}", style="yellow") for line in _warnings(records)]
     return Group(*parts)
@@ -119,14 +121,20 @@ def _table(
     return Table(title, (Column(heading, "name"), *figures), cells, frame="open")
 
 
-def _macros(scores: Mapping[str, SettingScores], metric: str) -> list[str]:
-    return [with_half_width(scores[name].macro.get(metric)) if name in scores else "" for name in SETTINGS]
+def _settings(records: Sequence[Record]) -> tuple[str, ...]:
+    """The settings that one of them has, or all."""
+    return tuple(name for name in SETTINGS if any(name in record.scores for record in records)) or SETTINGS
+
+
+def _macros(scores: Mapping[str, SettingScores], metric: str, settings: Sequence[str]) -> list[str]:
+    return [with_half_width(scores[name].macro.get(metric)) if name in scores else "" for name in settings]
 
 
 def main_table(records: Sequence[Record]) -> Table:
     """Scores: a row a metric, for each task the macro averages Mo. / Cr. / Mul."""
-    rows = {name: [_macros(record.scores, name) for record in records] for name in _metrics(records, "score")}
-    return _table(records[0].model.name, records, "score", SHORT.values(), rows)
+    settings = _settings(records)
+    rows = {name: [_macros(record.scores, name, settings) for record in records] for name in _metrics(records, "score")}
+    return _table(records[0].model.name, records, "score", [SHORT[name] for name in settings], rows)
 
 
 def bias_table(records: Sequence[Record]) -> Table:
@@ -141,21 +149,34 @@ def bias_table(records: Sequence[Record]) -> Table:
         texts = "" if random is None else number(random), "" if ratio is None else number(ratio, digits=3)
         return [with_half_width(score), *texts]
 
-    rows = {name: [cells(record, name) for record in records] for name in _metrics(records, "bias")}
+    without = set.intersection(*(set(_undefined(record)) for record in records))
+    names = [name for name in _metrics(records, "bias") if name not in without]
+    rows = {name: [cells(record, name) for record in records] for name in names}
     return _table("", records, "bias (multilingual)", ("value", "random", "ratio"), rows)
+
+
+def _undefined(record: Record) -> list[str]:
+    """The bias measures that have no value for any query language."""
+    scores = record.scores.get(MULTILINGUAL)
+    if scores is None:
+        return []
+    figures = [scores.macro, *scores.by_query_language.values()]
+    with_value = {name for of in figures for name, figure in of.items() if figure.value is not None}
+    return [name for name in _metrics([record], "bias") if name in scores.macro and name not in with_value]
 
 
 def relevance_table(records: Sequence[Record], metric: str = "map") -> Group:
     """The same metric under each rule of relevance, and why one is missing."""
-    rows, reasons = {STRICT: [_macros(record.scores, metric) for record in records]}, []
+    settings = _settings(records)
+    rows, reasons = {STRICT: [_macros(record.scores, metric, settings) for record in records]}, []
     for rule in dict.fromkeys(name for record in records for name in record.relevance):
         under = [record.relevance.get(rule) for record in records]
-        rows[rule] = [_macros(scored.scores if scored else {}, metric) for scored in under]
+        rows[rule] = [_macros(scored.scores if scored else {}, metric, settings) for scored in under]
         for record, scored in zip(records, under, strict=True):
             if scored is not None and scored.undefined_reason is not None:
                 reasons.append(Text(f"{record.task.name}: no {rule} relevance: {scored.undefined_reason}", style="dim"))
     rows = {rule: cells for rule, cells in rows.items() if any(map(any, cells))}
-    table = _table("", records, f"{metric} by relevance", SHORT.values(), rows)
+    table = _table("", records, f"{metric} by relevance", [SHORT[name] for name in settings], rows)
     return Group(*([table.terminal()] if len(rows) > 1 else []), *reasons)
 
 
