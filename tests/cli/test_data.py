@@ -10,6 +10,7 @@ import pytest
 
 from tests.kit import PARTIAL, run, words
 from tests.tasks.loopback import Answer, Loopback, serve_task, write_remote_task
+from xqr_bench.tasks import list_specs
 
 pytestmark = pytest.mark.usefixtures("own_surroundings")
 
@@ -21,8 +22,12 @@ def rows(text: str) -> list[list[str]]:
 def test_the_tasks() -> None:
     result = run("tasks")
     assert result.code == 0
-    assert [line[0] for line in rows(result.out)[:4]] == ["task", "mini", "xquad-r", "mlqa-r"]
-    assert "MLQA-R   7: ar de en es hi vi zh               CC BY-NC 4.0" in result.out
+    names = [line.split()[0] for line in result.out.partition("\n\n")[0].splitlines() if line[0] != " "]
+    assert names == ["task", *(spec.name for spec in list_specs())]
+    assert ["mlqa-r", "MLQA-R", "7:", "ar", "de", "en", "es", "hi", "vi", "zh", "CC", "BY-NC", "4.0"] in rows(
+        result.out
+    )
+    assert "9: bem fon ha ig rw sw tw yo zu in 2: en fr" in " ".join(result.out.split())
     assert max(map(len, result.out.splitlines())) <= 100
 
 
@@ -134,7 +139,7 @@ def test_verify_reports_each_fault_and_goes_on(tmp_path: Path) -> None:
         ["ok", "es.json"],
         ["ok", "vi.json"],
     ]
-    assert "no digest to check, 10 questions, 21 sentences" in done.out
+    assert "no digest to check, 10 questions, 21 candidates" in done.out
     assert done.err == "1 fault found\n"
 
 
