@@ -27,6 +27,12 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     "a number for a task": (lambda: evaluate("bm25", 5), "task cannot be 5 (int)"),
     "tasks as a text": (lambda: evaluate_all("bm25", "mini"), "tasks cannot be 'mini' (str) to do: give a list"),
     "a text for a number": (lambda: evaluate("bm25", limit="2"), f"limit cannot be '2' (str) to do: {NUMBER}"),
+    "a number that no file holds": (
+        lambda: evaluate("bm25", limit=10**25),
+        "limit cannot be 10000000000000000000000000: it has more than 64 bits to do: give a smaller number",
+    ),
+    "a path of no file": (lambda: TransformOptions("center", "a\0b"), "source cannot be 'a\\x00b' (str)"),
+    "a prompt that is no text": (lambda: EncoderOptions(query_prompt="\udcff"), "is no text of UTF-8"),
     "a fraction": (lambda: evaluate("bm25", limit=2.5), f"limit cannot be 2.5 (float) to do: {NUMBER}"),
     "True for a number": (lambda: evaluate("bm25", limit=True), f"limit cannot be True (bool) to do: {NUMBER}"),
     "None for a truth": (lambda: evaluate("bm25", cache=None), "cache cannot be None (NoneType) to do: give True or F"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 
@@ -21,6 +22,9 @@ MISTAKES = {
     "evaluate char-ngrams --languages de,xx": "no language 'xx'",
     "evaluate char-ngrams --task xquad-r --data-dir nowhere": "nowhere",
     "evaluate char-ngrams --model-kwargs {": "--model-kwargs cannot be",
+    "evaluate char-ngrams --languages EN": "no language 'EN' found: closest: en",
+    "evaluate char-ngrams --metrics MAP": "no metric named 'MAP' found: closest: map",
+    "evaluate char-ngrams --task MINI": "closest: mini",
     "evaluate char-ngrams --quiet --json": "exclude each other",
     "evaluate char-ngrams --limit 0": "--limit cannot be 0",
     "geometry char-ngrams --limit -1": "--limit cannot be -1",
@@ -64,6 +68,29 @@ MISTAKES = {
     "evaluate run:runs --transform center": "--transform cannot be used with a run",
     "evaluate oracel": "closest built-in or plugin: oracle",
     "evaluate bm52": "closest built-in or plugin: bm25",
+    "evaluate BM25": "closest built-in or plugin: bm25",
+    "evaluate mini": "mini is a task, not a model to do: name what is to be scored on it, such as: xqr-bench evaluate",
+    "geometry bm25": "bm25 is a ranking without vectors, whose geometry could be measured to do: name an encoder",
+    "geometry run:runs": "run:runs is a ranking without vectors",
+    "train --data mini --output x --updates 0": "--updates 0 trains nothing",
+    # no file of ours could hold them
+    f"evaluate random:{'9' * 23}": "is no whole number of at most 18 digits",
+    f"evaluate random:{'9' * 5000}": "is no whole number of at most 18 digits",
+    f"baseline random --seed {10**19}": "--seed cannot be 10000000000000000000 to do: use a whole number from 0 on",
+    f"evaluate bm25 --limit {10**25}": "--limit cannot be 10000000000000000000000000",
+    f"evaluate char-ngrams --batch-size {10**25}": "it has more than 64 bits",
+    f"evaluate char-ngrams --memory {10**12}TB": "is no size",
+    # a link to itself, and what never ends
+    "evaluate precomputed:circle": "there is no folder circle with precomputed vectors",
+    "evaluate run:circle": "there is no run of mini in circle",
+    "evaluate char-ngrams --transform center --transform-from circle": "there is no folder circle",
+    "recompute pipe.json": "pipe.json is not a record: it is no regular file but a pipe, a socket or a device",
+    f"compare {A} pipe.json": "pipe.json is not a record: it is no regular file",
+    "evaluate char-ngrams --task pipe.toml": "cannot read the task file pipe.toml: it is no regular file",
+    "evaluate precomputed:pipes": "pipes/mini/queries.npy cannot be read: it is no regular file",
+    "evaluate run:pipes": "pipes/mini/monolingual.run cannot be read: it is no regular file",
+    "train --data squad:pipes --output x": "cannot read pipes/en.json: it is no regular file",
+    "evaluate pipe.py:E": "there is no file pipe.py found: closest: mine.py",
     "evaluate randm:3": "known names: char-ngrams, bm25, random, oracle, run",
     "evaluate bm25 --device cpu": "--device cannot be used with bm25",
     "evaluate oracle --index flat": "--index cannot be used with oracle",
@@ -125,6 +152,11 @@ def test_a_mistake_is_one_clear_message(records: Path, command: str) -> None:
     if not Path("broken.py").exists():
         Path("broken.py").write_text("raise RuntimeError('was loaded')\n", encoding="utf-8")
         Path("named.py").write_text(NAMED, encoding="utf-8")
+        Path("circle").symlink_to("circle")
+        Path("pipes/mini").mkdir(parents=True)
+        for name in ("pipe.json", "pipe.toml", "pipe.py", "pipes/mini/queries.npy", "pipes/mini/monolingual.run"):
+            os.mkfifo(name)
+        os.mkfifo("pipes/en.json")
     before = set(contents(records))
     done = run(*shlex.split(command))
     assert (done.code, done.out) == (1, "")

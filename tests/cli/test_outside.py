@@ -55,6 +55,26 @@ def test_a_terminal_with_few_characters(encoding: str) -> None:
     assert text.replace("\\u6a21\\u578b \\u00e9", "\u6a21\u578b \u00e9") in printed("utf-8", *asked, "--json")
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_takes_anything(closed: str) -> None:
+    """Nor does a file that is opened later get its number."""
+    command = f"{sys.executable} -m xqr_bench evaluate char-ngrams {' '.join(SMALL)} {closed}"
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["bash", "-c", command], env=here, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    assert run("recompute", "results/char-ngrams/mini.json").code == 0
+
+
+def test_of_a_figure_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal of 20 cells shows the figures that a wide one shows."""
+    ran("evaluate", "char-ngrams", *SMALL, "--quiet")
+    figures = []
+    for width in ("20", "200"):
+        monkeypatch.setenv("COLUMNS", width)
+        figures.append(set(re.findall(r"\.\d+", ran("evaluate", "char-ngrams", *SMALL).out)))
+    assert figures[0] == figures[1]
+
+
 def test_signs_that_a_terminal_lacks_stay_apart() -> None:
     """As wide as those they stand for, in the tables and in what is said below them."""
     asked = ("evaluate", "char-ngrams", *SMALL)

@@ -60,6 +60,11 @@ def cancelled(texts: list[str]) -> Any:
     raise asyncio.CancelledError
 
 
+class Lazy:
+    def __array__(self, dtype: object = None, copy: object = None) -> Any:
+        raise RuntimeError("not here")
+
+
 FIRST = r"the first of these 7 texts is the candidate en:0:0:1 of toy \('The town is near the sea.'\)"
 
 
@@ -73,6 +78,7 @@ FIRST = r"the first of these 7 texts is the candidate en:0:0:1 of toy \('The tow
         (lambda texts: np.ones((3, 2)), r"returned 3 rows for 7 texts\n  found: shape \(3, 2\); " + FIRST),
         (lambda texts: np.ones((len(texts), 0)), "vectors without columns"),
         (lambda texts: [[1.0]] * 6 + [[1.0, 2.0]], "rows of different lengths"),
+        (lambda texts: Lazy(), "returned what cannot be copied to numpy\n  found: Lazy: RuntimeError: not here"),
         (lambda texts: None, "no real numbers\n  found: NoneType of dtype object"),
         (lambda texts: {"dense_vecs": np.ones((7, 2))}, "a dict with the keys 'dense_vecs'.*\n.*under one of its keys"),
         (lambda texts: (np.ones(2) for _ in texts), "a generator.*\n.*do not yield"),

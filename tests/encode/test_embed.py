@@ -122,12 +122,15 @@ def test_truncated_sees_the_prompt_and_must_answer_for_each_text() -> None:
     found = embed_tasks(load_encoder(Cutting(), EncoderOptions(query_prompt="long ")), [TOY])["toy"]
     assert found.truncated == {"en": {"queries": 2, "candidates": 0}, "de": {"queries": 2, "candidates": 0}}
 
-    class Short(Symmetric):
-        def truncated(self, texts: list[str]) -> list[bool]:
-            return [True]
+    answers: list[Any] = [[True], ["False"] * 7, [None] * 7, [0.5] * 7, {"cut": True}, (text for text in "seven")]
+    for answer in answers:
 
-    with pytest.raises(EncoderError, match=r"truncated\(\) of the encoder Short returned no bool per text"):
-        embed_tasks(load_encoder(Short()), [TOY])
+        class Wrong(Symmetric):
+            def truncated(self, texts: list[str], answer: Any = answer) -> Any:
+                return answer
+
+        with pytest.raises(EncoderError, match=r"truncated\(\) of the encoder Wrong returned no bool per text"):
+            embed_tasks(load_encoder(Wrong()), [TOY])
 
 
 def test_columns_can_be_cut() -> None:

@@ -7,13 +7,14 @@ import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 
 from tests.kit import PARTIAL, Seen, page_text, ran, read_json
-from xqr_bench.core.errors import UsageError, XqrBenchError
+from xqr_bench.core.errors import EncoderError, UsageError, XqrBenchError
 from xqr_bench.core.types import SETTINGS
-from xqr_bench.encode import load_encoder
+from xqr_bench.encode import EncoderOptions, load_encoder
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.evaluation.baselines import LexicalRanker
 from xqr_bench.evaluation.evaluate import evaluate, opened
@@ -133,3 +134,17 @@ def test_names_of_rankers(by_length: None) -> None:
 def test_a_ranker_without_scores_writes_no_run(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="oracle has no scores to write"), opened("oracle") as found:
         evaluate(HandedOn(found, lambda data, blocks: None))
+
+
+def test_an_object_that_has_any_attribute_is_no_ranker() -> None:
+    with pytest.raises(EncoderError, match=r"the encoder .* returned no real numbers"):
+        evaluate(MagicMock(name="any", similarity="cosine"), options=EncoderOptions(name="any"))
+
+    class Closed:
+        def __getattr__(self, name: str) -> object:
+            raise RuntimeError(f"no {name}")
+
+    with pytest.raises(
+        EncoderError, match="cannot be asked whether it encodes\\n  found: RuntimeError: no encode_queries"
+    ):
+        evaluate(Closed())

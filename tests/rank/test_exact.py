@@ -11,6 +11,7 @@ import xqr_bench.rank.product as product
 from tests.kit import small_task, vectors
 from xqr_bench.core.errors import RanksError
 from xqr_bench.rank.exact import exact_ranks, top_hits, vector_scores
+from xqr_bench.rank.index import IndexOptions, indexed_ranks
 from xqr_bench.rank.product import TILE_ROWS, unit_vectors
 
 
@@ -80,6 +81,22 @@ def test_overflow_is_an_error() -> None:
     huge = np.full((2, 2), 1e25, dtype=np.float32)
     with pytest.raises(RanksError, match="do not fit a float32"):
         exact_ranks(data, huge[:1], huge, similarity="dot")
+    with pytest.raises(RanksError, match="do not fit a float32"):
+        indexed_ranks(data, huge[:1], huge, IndexOptions("hnsw"), similarity="dot")
+
+
+def test_underflow_is_an_error() -> None:
+    """All scores would be zero, and tied."""
+    data = small_task(1, {"a": 2})
+    tiny = np.array([[2e-30, 1e-30], [1e-30, 1e-30]], dtype=np.float32)
+    with pytest.raises(
+        RanksError, match=r"do not fit a float32 on small\n  found: vectors of length 2.24e-30 to 2.24e-30"
+    ):
+        exact_ranks(data, tiny[:1], tiny, similarity="dot")
+    assert (
+        exact_ranks(data, tiny[:1], tiny).gt.tolist() == exact_ranks(data, tiny[:1] * 2**60, tiny * 2**60).gt.tolist()
+    )
+    exact_ranks(data, np.zeros_like(tiny[:1]), tiny, similarity="dot")  # zeros are meant, where they are allowed
 
 
 def test_shapes_must_fit_the_task() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.kit import ROOT, contents, edit, every_kill, read_json
 from xqr_bench import evaluate, load_record
-from xqr_bench.core.errors import RecordError
+from xqr_bench.core.errors import RecordError, XqrBenchError
 from xqr_bench.core.files import waiting_place
 from xqr_bench.record import (
     Record,
@@ -107,6 +107,20 @@ def test_round_trip(record: Record, saved: Path) -> None:
     assert ranks_digest(again.ranks) == record.ranks_file.digest
     np.testing.assert_array_equal(again.ranks.gt, record.ranks.gt)
     assert again.ranks.query_ids == record.ranks.query_ids
+
+
+def test_names_of_files_need_not_be_text(record: Record, tmp_path: Path) -> None:
+    made = record.provenance.model_copy(update={"arguments": {"output": "out\udcff", "languages": ["\ud800"]}})
+    path = save_record(record.model_copy(update={"provenance": made}), tmp_path / "mini.json")
+    assert load_record(path).provenance.arguments == {"output": r"out\udcff", "languages": [r"\ud800"]}
+
+
+def test_a_folder_is_no_place_for_a_record(record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for place in (".", "..", "/"):
+        with pytest.raises(XqrBenchError, match="it is a folder"):
+            save_record(record, place)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_record_made_by_an_installed_package_loads(record: Record, tmp_path: Path) -> None:

@@ -78,6 +78,12 @@ def test_what_it_refuses(data: str, tmp_path: Path, arguments: list[str], messag
     assert not (tmp_path / "model").exists()
 
 
+def test_what_a_launcher_says_is_a_number(data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "first")
+    done = run("train", "--data", data, *SMALL, "--output", str(tmp_path / "model"))
+    assert (done.code, "RANK is 'first', which is no number" in done.err) == (1, True), done.err
+
+
 def test_data_and_a_place_for_the_model_are_needed(data: str) -> None:
     assert "no place" in run("train", "--data", data).err
     assert "no training data" in run("train", "--output", "somewhere").err

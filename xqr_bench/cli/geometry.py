@@ -11,6 +11,7 @@ import click
 
 from xqr_bench.cli.options import Form, Store, Tasks, Transform, backend_option
 from xqr_bench.cli.printing import echo, echo_json, echo_tables
+from xqr_bench.core.errors import UsageError
 from xqr_bench.core.files import refuse_unwritable, write_text
 from xqr_bench.core.options import Option, takes
 from xqr_bench.encode import EncoderOptions
@@ -44,9 +45,15 @@ def geometry(model: str, asked: Measured, select: Selection, options: EncoderOpt
     """
     from xqr_bench.cli.progress import RunProgress
     from xqr_bench.encode import load_encoder
+    from xqr_bench.evaluation.ranker import RANKERS
     from xqr_bench.measure.geometry import geometry_of_tasks
     from xqr_bench.report.listings import geometry_json, geometry_tables
 
+    if model.partition(":")[0] in RANKERS:
+        raise UsageError(
+            f"{model} is a ranking without vectors, whose geometry could be measured",
+            remedy="name an encoder: `xqr-bench encoders` lists what it can be",
+        )
     if asked.output is not None:
         refuse_unwritable(asked.output)
     transform, store, specs = asked.chosen_transform(), asked.chosen_store(), asked.specs()

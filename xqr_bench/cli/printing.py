@@ -125,6 +125,10 @@ def _console_class() -> Any:
             for segment in super().render(renderable, options):
                 yield segment if segment.control else Segment(self._fitting(shown(segment.text)), segment.style)
 
+        def print(self, *objects: Any, **how: Any) -> None:
+            """Print; a line that is wider than the terminal goes on in the next one: of a figure nothing is cut off."""
+            super().print(*objects, **{"crop": False, **how})
+
         def _fitting(self, text: str) -> str:
             """The text with others, as wide as they were, for characters that the terminal does not have."""
             try:
@@ -146,8 +150,12 @@ def _console_class() -> Any:
 def clean_python() -> None:
     """Have what Python itself prints, warnings and unforeseen errors, cleaned like all else.
 
-    Characters that a terminal does not have are printed as escapes.
+    Characters that a terminal does not have are printed as escapes. A stream that was closed (`>&-`) is one that takes
+    anything: what is opened next would get its number, and what libraries print would go there.
     """
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -57,6 +57,8 @@ def train(
         options=EncoderOptions(**encoder),
         checkpoint_every=checkpoint_every,
     )
+    if not asked.updates and not asked.align_updates:
+        raise UsageError("--updates 0 trains nothing", remedy="use a number from 1 on, or align only: --align-updates")
     if asked.output is None and not dry_run:
         raise UsageError("there is no place for the model", remedy="give --output DIR, or --dry-run")
     if dry_run:

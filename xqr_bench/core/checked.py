@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from xqr_bench.core.errors import UnknownNameError, UsageError
+from xqr_bench.core.strict_json import MOST_INTEGER
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -61,6 +62,10 @@ def _checking(function: Callable[..., Any], annotated: Callable[..., Any]) -> Ca
 def _fitting(name: str, value: Any, hint: Any) -> Any:
     try:
         return _as(value, hint)
+    except OverflowError:  # no file could hold it
+        raise UsageError(
+            f"{name} cannot be {value!r:.60}: it has more than 64 bits", remedy="give a smaller number"
+        ) from None
     except TypeError:
         raise UsageError(
             f"{name} cannot be {value!r:.60} ({type(value).__name__})", remedy=f"give {_wanted(hint)}"
@@ -93,8 +98,13 @@ def _as(value: Any, hint: Any) -> Any:
     if kind is int or kind is float:
         if isinstance(value, bool) or not isinstance(value, Integral if kind is int else Real):
             raise TypeError
-        return kind(value)  # type: ignore[call-overload]
-    if kind is Path and isinstance(value, str):
+        number = kind(value)  # type: ignore[call-overload]
+        if kind is int and abs(number) > MOST_INTEGER:
+            raise OverflowError
+        return number
+    if kind is Path and isinstance(value, str | Path):
+        if "\0" in str(value):  # the path of no file
+            raise TypeError
         return Path(value)
     anything = kind is Any or not isinstance(kind, type) or getattr(kind, "_is_protocol", False)
     if not anything and not isinstance(value, kind):
@@ -103,9 +113,7 @@ def _as(value: Any, hint: Any) -> Any:
 
 
 def _as_one_of(value: Any, hints: Sequence[Any]) -> Any:
-    if type(value) in hints:
-        return value
-    for hint in hints:
+    for hint in sorted(hints, key=lambda hint: hint is not type(value)):
         try:
             return _as(value, hint)
         except TypeError:

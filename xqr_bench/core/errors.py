@@ -49,15 +49,21 @@ class UsageError(XqrBenchError):
     """An argument that cannot be meant as given."""
 
 
+def closest(name: str, names: Iterable[str], what: str = "closest") -> str | None:
+    """`closest: a, b` of the names that may be meant, in small or capital letters; None: none is close."""
+    folded = {one.casefold(): one for one in names}
+    close = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)
+    return f"{what}: {', '.join(folded[one] for one in close)}" if close else None
+
+
 class UnknownNameError(UsageError):
     """A name that nothing is registered under; the message lists the closest ones."""
 
     def __init__(self, kind: str, name: str, there: Iterable[str], *, remedy: str | None = None) -> None:
         names = sorted(there)
-        close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         listing = ", ".join(names) or "none"
         remedy = remedy or f"use one of: {listing}"
-        found = f"closest: {', '.join(close)}" if close else None if listing in remedy else f"known: {listing}"
+        found = closest(name, names) or (None if listing in remedy else f"known: {listing}")
         super().__init__(f"there is no {kind} named {name!r}", found=found, remedy=remedy)
 
 

@@ -10,6 +10,7 @@ import io
 import os
 import platform
 import re
+import stat
 import struct
 import tempfile
 import zipfile
@@ -146,6 +147,18 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+def stored(path: Path) -> Path:
+    """The path of a file that somebody else wrote, unless it is a pipe, a socket or a device, which may never end.
+
+    Raises:
+        OSError: it is one of these, or not there.
+    """
+    kind = path.stat().st_mode
+    if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):  # that it is a folder is told where it is opened
+        raise OSError(errno.EINVAL, "it is no regular file but a pipe, a socket or a device", str(path))
+    return path
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[IO[bytes]]:
     """Open a file that somebody else wrote: unpacked where its name ends in `.gz`, without a byte order mark.
@@ -153,6 +166,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         OSError: it cannot be read, or is no whole gzip file; also while the block reads from it.
     """
+    stored(path)
     try:
         with cast("Any", gzip.open(path) if path.suffix == ".gz" else path.open("rb")) as stream:
             if stream.peek(len(codecs.BOM_UTF8)).startswith(codecs.BOM_UTF8):
@@ -192,7 +206,7 @@ def read_array(path: Path) -> NDArray[Any]:
     import numpy as np
 
     with _parsing_header():
-        return np.lib.format.open_memmap(path, mode="r")
+        return np.lib.format.open_memmap(stored(path), mode="r")
 
 
 def read_arrays(path: Path, limit: int = 2**28) -> dict[str, NDArray[Any]]:
@@ -209,7 +223,7 @@ def read_arrays(path: Path, limit: int = 2**28) -> dict[str, NDArray[Any]]:
     import numpy as np
 
     try:
-        with zipfile.ZipFile(path) as file:
+        with zipfile.ZipFile(stored(path)) as file:
             if sum(part.file_size for part in file.infolist()) > limit:
                 raise ValueError(f"it unpacks to more than {limit:,} bytes")
             packed = {name.removesuffix(".npy"): file.read(name) for name in file.namelist()}
@@ -221,7 +235,7 @@ def read_arrays(path: Path, limit: int = 2**28) -> dict[str, NDArray[Any]]:
 
 def sha256_of(path: Path) -> str:
     """The file's SHA-256 as lower-case hex digits."""
-    with path.open("rb") as handle:
+    with stored(path).open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
@@ -243,13 +257,19 @@ _COMMON_NAME = re.compile(
 )
 
 
+def followed(path: Path) -> Path:
+    """The absolute path that links lead to; where they lead in a circle, as far as they can be followed."""
+    return Path(os.path.realpath(path))  # Path.resolve raises a RuntimeError there, before Python 3.13
+
+
 def name_of_folder(folder: Path) -> str:
     """What a model or run in a folder is called: the folder's name; after its parent's where many have that name.
 
     So `runs/r0/final` is `r0/final`, and `runs/r1/checkpoint-150` is `r1/checkpoint-150`.
     """
-    place = folder.resolve()
-    return "/".join(place.parts[1:][-2 if _COMMON_NAME.fullmatch(place.name) else -1 :])
+    place = followed(folder)
+    name = "/".join(place.parts[1:][-2 if _COMMON_NAME.fullmatch(place.name) else -1 :])
+    return name.encode("utf-8", "backslashreplace").decode()  # names of files need not be text
 
 
 TRAINING_FILE = "xqr_bench_training.json"
@@ -257,6 +277,14 @@ TRAINING_FILE = "xqr_bench_training.json"
 
 
 def digest_of_files(files: Iterable[tuple[str, Path]]) -> str:
-    """SHA-256 over the lines `<sha256 of the file>  <name>`, sorted by name; the order given does not matter."""
-    rows = sorted((name, sha256_of(path)) for name, path in files)
+    """SHA-256 over the lines `<sha256 of the file>  <name>`, sorted by name; the order given does not matter.
+
+    Raises:
+        XqrBenchError: one cannot be read.
+    """
+    try:
+        rows = sorted((name, sha256_of(path)) for name, path in files)
+    except OSError as error:
+        problem = f"{error.filename} cannot be read: {error.strerror}"
+        raise XqrBenchError(problem, remedy="put a file there that can be read") from error
     return hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in rows).encode()).hexdigest()

@@ -16,6 +16,7 @@ import click
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import UsageError
+from xqr_bench.core.strict_json import MOST_INTEGER
 
 
 class Place(click.Path):
@@ -106,7 +107,7 @@ class _FieldOption:
         kind, more, many = _kind(hint)
         if many and more.parse is not None:  # one text holds them all
             kind, many = str, False
-        self._parse = more.parse or (_paths if kind is Path else None)
+        self._parse = more.parse or (_paths if kind is Path else _of_64_bits if kind is int else None)
         self._negated = kind is bool and one.default is True and more.flag is None
         self.name = f"no_{one.name}" if self._negated else one.name
         self._flags = (more.flag or flag(self.name.removesuffix("s") if many else self.name)).split()
@@ -163,6 +164,17 @@ def _kind(hint: Any) -> tuple[type, Option, bool]:
 
 def _paths(given: str | tuple[str, ...]) -> Any:
     return Path(given).expanduser() if isinstance(given, str) else tuple(Path(one).expanduser() for one in given)
+
+
+def _of_64_bits(given: int | tuple[int, ...]) -> int | tuple[int, ...]:
+    """Numbers that files can hold.
+
+    Raises:
+        ValueError: they are larger.
+    """
+    if any(abs(number) > MOST_INTEGER for number in (given if isinstance(given, tuple) else (given,))):
+        raise ValueError("give a smaller number: it has more than 64 bits")
+    return given
 
 
 def attribute_texts(cls: type) -> dict[str, str]:
@@ -224,8 +236,8 @@ def from_one(number: int) -> int:
     Raises:
         ValueError: it is none.
     """
-    if number < 1:
-        raise ValueError("use a number from 1 on")
+    if not 1 <= number <= MOST_INTEGER:
+        raise ValueError("use a number from 1 on, of at most 64 bits")
     return number
 
 

@@ -33,6 +33,11 @@ def has_text(text: str) -> bool:
     return any(sign != " " and (not unseen(sign) or category(sign) in unknown) for sign in text)
 
 
+def is_text(text: str) -> bool:
+    """Whether UTF-8 has all of it: not halves of characters, nor the bytes of file names that are no text."""
+    return text == text.encode("utf-8", "ignore").decode()
+
+
 def stripped(text: str) -> str:
     """The text without white space around it; empty where there is nothing to read."""
     return text.strip() if has_text(text) else ""

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 MAX_NESTING = 64
 MAX_BYTES = 32 * 2**20
-_MAX_DIGITS = 19  # of a 64-bit integer
+MOST_INTEGER = 2**63 - 1
+"""The greatest whole number that a file of ours can hold; what is to stand in one is no greater."""
+_MAX_DIGITS = len(str(MOST_INTEGER))
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -35,7 +37,9 @@ def read(path: Path, limit: int = MAX_BYTES) -> Any:
         OSError: it cannot be read.
         ValueError: it is larger, or as `parse`.
     """
-    size = path.stat().st_size
+    from xqr_bench.core.files import stored
+
+    size = stored(path).stat().st_size
     if size > limit:
         raise ValueError(f"the file has {size:,} bytes, more than the {limit:,} allowed")
     return parse(path.read_bytes())

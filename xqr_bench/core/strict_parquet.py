@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core import strict_json
+from xqr_bench.core.files import stored
 
 Kind = Literal["integer", "float", "text"]
 KEY = b"xqr_bench"
@@ -147,7 +148,7 @@ def _content(path: Path) -> bytes:
         OSError: it cannot be read.
         ValueError: its footer is larger than that of any ranks.
     """
-    content = path.read_bytes()
+    content = stored(path).read_bytes()
     length = int.from_bytes(content[-_TAIL:][:4], "little")
     if length > _FOOTER:
         raise ValueError(f"its footer has {length:,} bytes, more than the {_FOOTER:,} allowed")

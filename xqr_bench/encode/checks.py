@@ -70,30 +70,28 @@ def to_matrix(value: Any, rows: int, who: str, warn: Callable[[str], None]) -> V
             may be packed bits.
     """
     kind = type(value).__name__
-    for form, remedy in _NO_ROWS.items():
-        if isinstance(value, form):
-            if isinstance(value, Coroutine):
-                value.close()  # or Python warns that nobody waited for it
-            keys = f" with the keys {', '.join(map(repr, list(value)[:8]))}" if isinstance(value, Mapping) else ""
-            raise EncoderError(f"the encoder {who} returned no real numbers", found=f"a {kind}{keys}", remedy=remedy)
     try:
+        for form, remedy in _NO_ROWS.items():
+            if isinstance(value, form):
+                if isinstance(value, Coroutine):
+                    value.close()  # or Python warns that nobody waited for it
+                keys = f" with the keys {', '.join(map(repr, list(value)[:8]))}" if isinstance(value, Mapping) else ""
+                problem = f"the encoder {who} returned no real numbers"
+                raise EncoderError(problem, found=f"a {kind}{keys}", remedy=remedy)
         whole = [_from_torch(row) for row in value] if isinstance(value, list | tuple) else _from_torch(value)
-    except Exception as error:  # of a device, or of a type of number that numpy lacks
+        array = np.asarray(whole)
+    except EncoderError:
+        raise
+    except Exception as error:  # of a device, of a type of number that numpy lacks, of the object itself
+        ragged = "inhomogeneous" in str(error)
+        problem = "rows of different lengths" if ragged else "what cannot be copied to numpy"
         raise EncoderError(
-            f"what the encoder {who} returned cannot be copied to numpy",
-            found=f"{kind}: {type(error).__name__}: {error}",
-            remedy=RULE,
+            f"the encoder {who} returned {problem}", found=f"{kind}: {type(error).__name__}: {error}", remedy=RULE
         ) from error
     if isinstance(whole, np.ma.MaskedArray):
         raise EncoderError(
             f"the encoder {who} returned a masked array", found=f"shape {whole.shape}", remedy="fill what is masked"
         )
-    try:
-        array = np.asarray(whole)
-    except (ValueError, TypeError) as error:  # ragged rows
-        raise EncoderError(
-            f"the encoder {who} returned rows of different lengths", found=f"{kind}: {error}", remedy=RULE
-        ) from error
     shape, remedy = f"shape {array.shape}", RULE
     if array.dtype.kind not in "fiu":
         wrong, shape = "no real numbers", f"{kind} of dtype {array.dtype} and {shape}"

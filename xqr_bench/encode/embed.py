@@ -204,16 +204,16 @@ class Batches:
     def _ask_what_is_cut_off(self, batch: IntArray, done: int) -> None:
         try:
             answers = self.encoder.truncated(self.group.role, self._texts(batch))
+            if answers is None:
+                return
+            cut_off = np.asarray(answers)  # as they are: "False" is a text, and would be true
         except BaseException as error:
             pass_on_stops(error)
             raise self._failed(batch, done, error) from error
-        if answers is None:
-            return
-        cut_off: BoolArray = np.asarray(answers, dtype=np.bool_)
-        if cut_off.shape != (len(batch),):
+        if cut_off.dtype != np.bool_ or cut_off.shape != (len(batch),):
             raise EncoderError(
                 f"truncated() of the encoder {self.encoder.name} returned no bool per text",
-                found=f"shape {cut_off.shape} for {len(batch):,} texts",
+                found=f"dtype {cut_off.dtype}, shape {cut_off.shape} for {len(batch):,} texts",
                 remedy="return a list of bools as long as the list of texts, or leave the method out",
             )
         self.group.flags[batch] = cut_off

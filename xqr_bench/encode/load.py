@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from xqr_bench.core.checked import checked
-from xqr_bench.core.errors import EncoderError, UsageError, begin_in_our_folder, code_of_others
+from xqr_bench.core.errors import EncoderError, UsageError, begin_in_our_folder, closest, code_of_others
 from xqr_bench.core.files import named_folder
 from xqr_bench.encode import char_ngrams  # noqa: F401  (registers itself)
 from xqr_bench.encode.bound import BoundEncoder
@@ -24,6 +23,7 @@ from xqr_bench.encode.sentence_transformer import (
     load_folder,
     load_from_hub,
 )
+from xqr_bench.tasks.spec import shipped_tasks
 
 RUN_PREFIX = "run:"
 
@@ -139,8 +139,8 @@ def _load(spec: object, options: EncoderOptions, other_names: Collection[str]) -
     if folder.is_dir():
         return load_folder(folder, options)
     refuse_what_is_no_model(text, folder, other_names)
-    close = difflib.get_close_matches(text, [*ENCODERS.names(), *other_names], n=3, cutoff=0.6)
-    return load_from_hub(text, options, f"closest built-in or plugin: {', '.join(close)}" if close else None)
+    names = [*ENCODERS.names(), *other_names]
+    return load_from_hub(text, options, closest(text, names, "closest built-in or plugin"))
 
 
 def _bind(thing: Any, options: EncoderOptions, **how: Any) -> BoundEncoder:
@@ -158,6 +158,11 @@ def refuse_what_is_no_model(text: str, path: Path, other_names: Collection[str] 
     Raises:
         EncoderError: it cannot be loaded as a model.
     """
+    if text in shipped_tasks() or (path.is_file() and path.suffix == ".toml"):
+        raise EncoderError(
+            f"{text} is a task, not a model",
+            remedy=f"name what is to be scored on it, such as: xqr-bench evaluate char-ngrams --task {text}",
+        )
     if path.is_file():
         raise EncoderError(
             f"{text} is a file, not a model",
@@ -166,10 +171,9 @@ def refuse_what_is_no_model(text: str, path: Path, other_names: Collection[str] 
     if text.startswith((".", "/", "~")) or text.endswith("/") or text.count("/") > 1:
         parent = path.parent
         near = [child.name for child in parent.iterdir() if child.is_dir()] if parent.is_dir() else []
-        close = difflib.get_close_matches(path.name, near, n=3)
         raise EncoderError(
             f"there is no folder {text}",
-            found=f"closest: {', '.join(close)}" if close else None,
+            found=closest(path.name, near),
             remedy="name an existing folder, or a hub model as organisation/model",
         )
     if not is_hub_name(text):

@@ -12,6 +12,7 @@ from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.names import refuse_unreadable
 from xqr_bench.core.options import JsonObject, flag, line_breaks
+from xqr_bench.core.printable import is_text
 
 Similarity = Literal["cosine", "dot"]
 Role = Literal["query", "candidate"]
@@ -129,6 +130,9 @@ class EncoderOptions:
     def __post_init__(self) -> None:
         if self.name is not None:
             refuse_unreadable(self.name, "--name", "give a name that can be read on one line, or leave it out")
+        for option, value in vars(self).items():
+            if isinstance(value, str) and not is_text(value):
+                raise UsageError(f"{flag(option)} {value!r:.60} is no text of UTF-8", remedy="write it in UTF-8")
         choices = {"similarity": SIMILARITIES, "dtype": DTYPES, "candidate_context": CONTEXTS}
         for option, names in choices.items():
             value = getattr(self, option)

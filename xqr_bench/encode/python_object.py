@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -13,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from xqr_bench.core.errors import EncoderError, code_of_others, folder_of_others
+from xqr_bench.core.errors import EncoderError, closest, code_of_others, folder_of_others
 from xqr_bench.core.files import digest_of_files
 from xqr_bench.encode.bound import DEFAULT_ROWS, Limits, TextEncoder
 from xqr_bench.encode.options import (
@@ -50,10 +49,9 @@ def load_object(spec: str) -> tuple[Any, ModuleType]:
     module = _import_file(Path(where).expanduser()) if where.endswith(".py") else _import_module(where)
     if not hasattr(module, name):
         public = [other for other in vars(module) if not other.startswith("_")]
-        close = difflib.get_close_matches(name, public, n=3, cutoff=0.5)
         raise EncoderError(
             f"{where} has no {name!r}",
-            found=f"closest: {', '.join(close)}" if close else f"it has: {', '.join(public) or 'nothing public'}",
+            found=closest(name, public) or f"it has: {', '.join(public) or 'nothing public'}",
             remedy="name an encoder, a class, or a function without arguments that returns one",
         )
     return getattr(module, name), module
@@ -68,21 +66,20 @@ def _import_module(name: str) -> ModuleType:
         except ModuleNotFoundError as error:
             if error.name is None or not (name + ".").startswith(error.name + "."):
                 raise
-            close = difflib.get_close_matches(name, [path.stem for path in Path.cwd().glob("*.py")], n=3, cutoff=0.5)
+            close = closest(name, [path.stem for path in Path.cwd().glob("*.py")])
             raise EncoderError(
                 f"there is no Python module {name!r}",
                 found=f"{error.name!r} is neither in the current folder nor installed"
-                + (f"; closest: {', '.join(close)}" if close else ""),
+                + (f"; {close}" if close else ""),
                 remedy="run where the module is, install its package, or name the file: path/to/file.py:Object",
             ) from error
 
 
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
-        close = difflib.get_close_matches(path.name, [other.name for other in path.parent.glob("*.py")], n=3)
         raise EncoderError(
             f"there is no file {path}",
-            found=f"closest: {', '.join(close)}" if close else None,
+            found=closest(path.name, [other.name for other in path.parent.glob("*.py") if other.is_file()]),
             remedy="name an existing Python file: path/to/file.py:Object",
         )
     folder = str(path.resolve().parent)
@@ -110,9 +107,10 @@ def instantiate(thing: Any, what: str) -> Any:
     """`thing` itself when it can encode, else what the class or factory returns when it is called.
 
     Raises:
-        EncoderError: calling it failed.
+        EncoderError: it cannot be looked at, or calling it failed.
     """
-    encodes = any(callable(getattr(thing, name, None)) for names in METHODS.values() for name in names)
+    with code_of_others(f"{what} cannot be asked whether it encodes", "mend it there"):
+        encodes = any(callable(getattr(thing, name, None)) for names in METHODS.values() for name in names)
     if not callable(thing) or (encodes and not isinstance(thing, type)):
         return thing  # where it has no encode method, bind_object says what is missing
     with code_of_others(

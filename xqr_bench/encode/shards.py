@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from xqr_bench.core import strict_json
-from xqr_bench.core.files import atomic_path, write_text
+from xqr_bench.core.files import atomic_path, stored, write_text
 from xqr_bench.encode.bound import TextEncoder
 from xqr_bench.encode.checks import Vectors
 from xqr_bench.encode.options import Role
@@ -212,7 +212,7 @@ class Shard:
         from safetensors.numpy import load
 
         try:
-            content = self.path.read_bytes()
+            content = stored(self.path).read_bytes()
             if hashlib.sha256(memoryview(content)[:-SUM]).digest() != content[-SUM:]:
                 raise DamagedShardError("the checksum differs")
             tensors = load(content)
@@ -230,7 +230,7 @@ def open_shard(path: Path, key: str) -> Shard:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="numpy") as file:
+        with safe_open(stored(path), framework="numpy") as file:
             if (file.metadata() or {}).get("key") != key:
                 raise DamagedShardError("it belongs to another encoder")
             packed = file.get_tensor("digests")

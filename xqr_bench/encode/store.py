@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import UsageError, XqrBenchError
 from xqr_bench.core.files import write_text
 from xqr_bench.core.observe import Observer
+from xqr_bench.core.strict_json import MOST_INTEGER
 from xqr_bench.core.types import IntArray
 from xqr_bench.encode.bound import TextEncoder
 from xqr_bench.encode.checks import Vectors
@@ -83,21 +85,24 @@ def vector_store(folder: str | Path | None = None, limit: str | None = None) -> 
         import platformdirs
 
         place = platformdirs.user_cache_path("xqr-bench")
-    size = limit or os.environ.get(LIMIT_VARIABLE)
-    return VectorStore(Path(place).expanduser().absolute(), DEFAULT_LIMIT if not size else parse_size(size))
+    from_variable = "" if limit else os.environ.get(LIMIT_VARIABLE, "").strip()
+    what = f"{LIMIT_VARIABLE}: " if from_variable else ""
+    size = parse_size(limit or from_variable, what) if limit or from_variable else DEFAULT_LIMIT
+    return VectorStore(Path(place).expanduser().absolute(), size)
 
 
-def parse_size(text: str) -> int:
-    """Bytes of a size such as "500MB", "20 GB", "1.5TiB" or "1000000".
+def parse_size(text: str, what: str = "") -> int:
+    """Bytes of a size such as "500MB", "20 GB", "1.5TiB" or "1000000"; a message begins with `what`.
 
     Raises:
         UsageError: it is none.
     """
     match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f"{text!r} is no size", remedy="write it as 500MB, 20GB or 1.5TB")
-    base = 1024 if match["binary"] else 1000
-    return int(float(match["number"]) * base ** " kmgt".index(match["unit"].lower() or " "))
+    base = 1024 if match and match["binary"] else 1000
+    size = float(match["number"]) * base ** " kmgt".index(match["unit"].lower() or " ") if match else math.inf
+    if size > MOST_INTEGER:
+        raise UsageError(f"{what}{text!r:.60} is no size", remedy="write it as 500MB, 20GB or 1.5TB")
+    return int(size)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import EncoderError, UnknownNameError, UsageError
+from xqr_bench.core.files import followed
 from xqr_bench.core.observe import Clock
 from xqr_bench.core.types import Candidate, FloatArray, Query, TaskData
 from xqr_bench.encode.checks import Vectors
@@ -85,7 +86,7 @@ class TransformOptions:
     @property
     def suffix(self) -> str:
         """What the record's model is called beside the encoder: `+center`, `+remove-3`, `+center-from-ntrex`."""
-        return f"+{self.name}" + (f"-from-{self.source.resolve().name}" if self.source is not None else "")
+        return f"+{self.name}" + (f"-from-{followed(self.source).name}" if self.source is not None else "")
 
 
 class Bitext(BaseModel):

@@ -10,6 +10,7 @@ import numpy as np
 
 from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError
 from xqr_bench.core.observe import Clock, Observer
+from xqr_bench.core.strict_json import MOST_INTEGER
 from xqr_bench.core.types import PARAGRAPH, Ranks, TaskData
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Task
@@ -73,10 +74,10 @@ def random_ranker(seed: int = 0, name: str = "") -> BoundRanker:
     """The floor: random vectors.
 
     Raises:
-        UsageError: a negative seed.
+        UsageError: a negative seed, or one that no record can hold.
     """
-    if seed < 0:
-        raise UsageError(f"--seed cannot be {seed}", remedy="use a whole number from 0 on")
+    if not 0 <= seed <= MOST_INTEGER:
+        raise UsageError(f"--seed cannot be {seed}", remedy="use a whole number from 0 on, of at most 18 digits")
     identity = ModelIdentity(
         kind="baseline",
         name="random",
@@ -142,8 +143,9 @@ def _bm25(argument: str) -> LexicalRanker:
 @RANKERS.register("random")
 def _random(argument: str) -> BoundRanker:
     """The floor: random vectors; random:SEED draws others."""
-    if not (argument or "0").isdecimal():
-        raise UsageError(f"the seed in random:{argument} is no whole number", remedy="write random:SEED, as random:1")
+    if not (argument or "0").isdecimal() or len(argument) > 18:
+        problem = f"the seed in random:{argument:.40} is no whole number of at most 18 digits"
+        raise UsageError(problem, remedy="write random:SEED, as random:1")
     return random_ranker(int(argument or 0))
 
 

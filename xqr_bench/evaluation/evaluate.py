@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, cast
 
 from xqr_bench import __version__
 from xqr_bench.core.checked import checked
@@ -167,7 +167,8 @@ def opened(ranker: str | object, options: EncoderOptions | None = None) -> Itera
         UsageError: an option that means nothing to it.
         XqrBenchError: it cannot be loaded.
     """
-    there = ranker if isinstance(ranker, Ranker) else _registered(ranker, options or EncoderOptions())
+    ranks = callable(getattr(type(ranker), "rank", None))  # of the class: there are objects that have any attribute
+    there = cast("Ranker", ranker) if ranks else _registered(ranker, options or EncoderOptions())
     if there is not None:
         refuse_unreadable(there.name, "the ranker's name", "give it one that can be read on one line: --name NAME")
         yield there

@@ -34,7 +34,12 @@ def check_shapes(data: TaskData, queries: Vectors, candidates: Vectors) -> None:
             raise RanksError(f"{data.name} has {len(texts)} {name}", found=f"vectors of the shape {vectors.shape}")
 
 
-def _check_values(data: TaskData, queries: Vectors, candidates: Vectors, similarity: str) -> None:
+def check_values(data: TaskData, queries: Vectors, candidates: Vectors, similarity: str) -> None:
+    """Refuse vectors whose scores would not be numbers, or all the same.
+
+    Raises:
+        RanksError: one is not finite, or dot products of them do not fit.
+    """
     for name, vectors in (("queries", queries), ("candidates", candidates)):
         if not np.isfinite(vectors).all():
             raise RanksError(
@@ -43,17 +48,21 @@ def _check_values(data: TaskData, queries: Vectors, candidates: Vectors, similar
             )
     if similarity == "cosine":
         return
-    # a dot product is at most the product of the lengths: it must fit a float32
-    longest = [
-        float(np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64).max()))
-        for vectors in (queries, candidates)
-    ]
-    if not longest[0] * longest[1] < float(np.finfo(np.float32).max):
+    # a dot product is at most the product of the lengths: it must fit a float32, and not be one of the smallest, which
+    # have fewer digits or are zero
+    lengths = [np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)) for vectors in (queries, candidates)]
+    longest = [float(one.max()) for one in lengths]
+    shortest = float(lengths[0].min(initial=np.inf, where=lengths[0] > 0))
+    least, most = float(_FLOAT32.tiny / _FLOAT32.eps), float(_FLOAT32.max)
+    if not longest[0] * longest[1] < most or 0 < shortest * longest[1] < least:
         raise RanksError(
             f"dot products of these vectors do not fit a float32 on {data.name}",
-            found=f"vectors of length {longest[0]:.3g} (queries) and {longest[1]:.3g} (candidates)",
+            found=f"vectors of length {shortest:.3g} to {longest[0]:.3g} (queries) and {longest[1]:.3g} (candidates)",
             remedy="check the encoder, or rank by cosine (--similarity cosine)",
         )
+
+
+_FLOAT32 = np.finfo(np.float32)
 
 
 def exact_ranks(
@@ -87,7 +96,7 @@ def exact_ranks(
         RanksError: the shapes do not fit the task, a score is not finite, or the memory is too small.
     """
     check_shapes(data, queries, candidates)
-    _check_values(data, queries, candidates, similarity)
+    check_values(data, queries, candidates, similarity)
     unit = similarity == "cosine"
     if device == PROCESSOR:
         counter = Counter(data.edges, queries, candidates, unit=unit, memory=memory)

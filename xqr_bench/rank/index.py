@@ -19,7 +19,7 @@ from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, IntArray, Ranks, TaskData
-from xqr_bench.rank.exact import ScoreBlock, check_shapes, exact_ranks, ranks_of_scores
+from xqr_bench.rank.exact import ScoreBlock, check_shapes, check_values, exact_ranks, ranks_of_scores
 from xqr_bench.rank.product import DEFAULT_MEMORY, Vectors, product, unit_vectors
 
 # Which FAISS index, with which parameters, and what a record says about it.
@@ -426,6 +426,7 @@ def indexed_ranks(
     import faiss
 
     check_shapes(data, queries, candidates)
+    check_values(data, queries, candidates, similarity)
     if similarity == "cosine":
         queries, candidates = unit_vectors(queries), unit_vectors(candidates)
     edges = data.edges

@@ -18,12 +18,13 @@ from unicodedata import category, normalize
 
 import numpy as np
 from pydantic import BaseModel, Field, InstanceOf, PrivateAttr, ValidationError
+from pydantic_core import PydanticSerializationError
 from pydantic_core import to_json as to_json_bytes
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import RecordError
-from xqr_bench.core.files import atomic_path, now_at, put_in_place, waiting_place, write_text
+from xqr_bench.core.files import atomic_path, now_at, put_in_place, refuse_unwritable, waiting_place, write_text
 from xqr_bench.core.names import is_device, unseen
 from xqr_bench.core.types import LENIENT, MULTILINGUAL, RULES, STRICT, Ranks
 from xqr_bench.encode import vector_store
@@ -112,8 +113,20 @@ def json_lines(data: Any) -> str:
     Raises:
         ValueError: a number is not finite.
     """
-    text = to_json_bytes(data, indent=1, inf_nan_mode="constants").decode()
+    try:
+        text = to_json_bytes(data, indent=1, inf_nan_mode="constants").decode()
+    except PydanticSerializationError:  # names of files need not be text
+        text = to_json_bytes(_as_text(data), indent=1, inf_nan_mode="constants").decode()
     return _NUMBER.sub(lambda match: _finite(match[0]), text) + "\n"
+
+
+def _as_text(data: Any) -> Any:
+    """The same with an escape, such as `\\udcff`, for each byte or half of a character that UTF-8 does not have."""
+    if isinstance(data, str):
+        return data.encode("utf-8", "backslashreplace").decode()
+    if isinstance(data, dict):
+        return {_as_text(key): _as_text(value) for key, value in data.items()}
+    return [_as_text(value) for value in data] if isinstance(data, list) else data
 
 
 def _finite(number: str) -> str:
@@ -185,7 +198,11 @@ def save_record(result: Result, path: Path) -> Path:
 
     Returns:
         the path of the record.
+
+    Raises:
+        XqrBenchError: it cannot be written there.
     """
+    refuse_unwritable(path)
     variants = {name: result.ranks_under(name) for name, info in result.relevance.items() if info.ranks_file}
     ranks_path = _ranks_places(path)[STRICT]
     save_ranks(result.ranks, waiting_place(ranks_path, result.ranks_file.digest))

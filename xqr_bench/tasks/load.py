@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,8 @@ from unicodedata import is_normalized, normalize
 
 from xqr_bench.core.checked import checked
 from xqr_bench.core.components import connected
-from xqr_bench.core.errors import DataError, UsageError
+from xqr_bench.core.errors import DataError, UsageError, closest
+from xqr_bench.core.files import followed, sha256_of
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.options import Commas, Counted
 from xqr_bench.core.printable import stripped
@@ -55,8 +55,9 @@ def choose_languages(name: str, languages: Sequence[str], wanted: Sequence[str] 
     if wanted is None:
         return tuple(languages)
     listing = ", ".join(languages)
-    if strange := [repr(code) for code in wanted if code not in languages]:
-        raise UsageError(f"the task {name} has no language {', '.join(strange)}", remedy=f"use some of: {listing}")
+    if strange := [code for code in wanted if code not in languages]:
+        problem = f"the task {name} has no language {', '.join(map(repr, strange))}"
+        raise UsageError(problem, found=closest(strange[0], languages), remedy=f"use some of: {listing}")
     if not wanted:
         raise UsageError("no language is left", remedy=f"name some of: {listing}")
     return tuple(code for code in languages if code in set(wanted))
@@ -532,14 +533,10 @@ def read_bitext(folder: Path | str, languages: Sequence[str]) -> TaskData:
     files: dict[str, str] = {}
     for code in languages:
         path = folder / f"{code}.txt"
-        content = path.read_bytes()
-        try:
-            text = content.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path} is not UTF-8 text", found=str(error), remedy="save it as UTF-8") from error
+        text = DataFile(str(path), path).text()
         # only line feeds end a line: other separators of Unicode occur inside sentences
         lines[code] = [stripped(line) for line in text.removesuffix("\n").split("\n")]
-        files[path.name] = hashlib.sha256(content).hexdigest()
+        files[path.name] = sha256_of(path)
     lengths = {code: len(texts) for code, texts in lines.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(
@@ -552,7 +549,7 @@ def read_bitext(folder: Path | str, languages: Sequence[str]) -> TaskData:
         raise DataError(f"{folder} has no line that holds text in every language", remedy=f"the layout is {LAYOUT}")
     width = len(whole)
     return TaskData(
-        name=folder.resolve().name,
+        name=followed(folder).name,
         languages=tuple(languages),
         queries=tuple(Query(f"{code}:{n}", code, str(n), lines[code][n]) for code in languages for n in whole),
         candidates=tuple(Candidate(f"{code}:{n}", code, lines[code][n]) for code in languages for n in whole),

@@ -265,7 +265,9 @@ def _digest(path: Path) -> str:
     try:
         return sha256_of(path)
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}", remedy="check its permissions") from error
+        raise DataError(
+            f"cannot read {path}: {error.strerror or error}", remedy="put a file there that can be read"
+        ) from error
 
 
 def _missing(spec: TaskSpec, place: Place) -> DataError:

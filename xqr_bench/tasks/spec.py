@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -23,7 +22,7 @@ from pydantic import (
 
 import xqr_bench
 from xqr_bench.core.checked import checked
-from xqr_bench.core.errors import TaskError, UnknownNameError, UsageError, XqrBenchError
+from xqr_bench.core.errors import TaskError, UnknownNameError, UsageError, XqrBenchError, closest
 from xqr_bench.core.files import read_text
 from xqr_bench.core.languages import GROUPS, LANGUAGES, get_group
 from xqr_bench.core.types import CROSS_LINGUAL, SETTINGS, VARIANTS, TaskData
@@ -352,7 +351,7 @@ def shipped_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "tasks"
 
 
-def _shipped() -> dict[str, Path]:
+def shipped_tasks() -> dict[str, Path]:
     """Name -> file of each shipped task, by name."""
     return {path.stem: path for path in sorted(shipped_folder().glob("*.toml"))}
 
@@ -369,7 +368,7 @@ def list_specs() -> list[TaskSpec]:
     Raises:
         TaskError: a shipped task file is damaged.
     """
-    specs = [_read(path) for path in _shipped().values()]
+    specs = [_read(path) for path in shipped_tasks().values()]
     return sorted(specs, key=_order)
 
 
@@ -389,7 +388,7 @@ def load_spec(name_or_path: str | Path) -> TaskSpec:
         UnknownNameError: no shipped task has this name; the closest ones are listed.
         TaskError: the file cannot be read or makes no sense; names file, key and remedy.
     """
-    shipped = _shipped()
+    shipped = shipped_tasks()
     if isinstance(name_or_path, str):
         if name_or_path in shipped:
             return _read(shipped[name_or_path])
@@ -421,7 +420,7 @@ def load_shipped(name: str, where: str) -> TaskSpec:
     Raises:
         UsageError: no task of this name ships with this package.
     """
-    shipped = _shipped()
+    shipped = shipped_tasks()
     if name not in shipped:
         raise UsageError(
             f"{where} is of a task that does not ship with xqr-bench; a task file is read only when you name it",
@@ -445,7 +444,7 @@ def resolve_task(task: str | Path | TaskSpec | TaskData) -> TaskSpec:
         return task
     if not isinstance(task, TaskData):
         return load_spec(task)
-    path = _shipped().get(task.name)
+    path = shipped_tasks().get(task.name)
     if path is None:
         return TaskSpec.model_construct(
             name=task.name,
@@ -504,10 +503,9 @@ def _explain(path: Path, error: ValidationError) -> TaskError:
         keys = {1: list(TaskSpec.model_fields), 2: ["name", "url"], 3: ["path", "sha256", "upstream"]}[
             len(first["loc"])
         ]
-        close = difflib.get_close_matches(name, keys, n=1)
         return TaskError(
             f"{path}: unknown key {key}{more}",
-            found=f"closest: {close[0]}" if close else f"known: {', '.join(keys)}",
+            found=closest(name, keys) or f"known: {', '.join(keys)}",
             remedy=f"rename it or take it out; {HELP}",
         )
     return TaskError(

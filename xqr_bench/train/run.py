@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +21,7 @@ from xqr_bench.train.prepare import Prepared, as_json, exposure_lines, prepare
 from xqr_bench.train.stage import Outcome, StageOptions, run_stage
 from xqr_bench.train.texts import PlannedTexts, distinct_texts
 from xqr_bench.train.types import ParallelData
-from xqr_bench.train.workspace import TrainCache, Workspace, is_first
+from xqr_bench.train.workspace import TrainCache, Workspace, is_first, of_launcher
 
 # A trained model on disk: a sentence-transformers folder with its training record and a card.
 
@@ -220,7 +219,7 @@ class _Run:
             "recipe": self.recipe.values(),
             "seed": self.config.seed,
             "base": self.base.model_dump(mode="json", exclude={"training"}),
-            "processes": int(os.environ.get("WORLD_SIZE", "1")),
+            "processes": of_launcher("WORLD_SIZE", 1),
             "save at": sorted(self.config.save_at),
             **{name: None if stage is None else stage.plan.digest() for name, stage in stages.items()},
         }

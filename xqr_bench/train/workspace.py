@@ -166,7 +166,19 @@ def need_accelerate() -> None:
 
 def is_first() -> bool:
     """Whether this is the process that writes and tells; the only one where there are no others."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return of_launcher("RANK", 0) == 0
+
+
+def of_launcher(variable: str, alone: int) -> int:
+    """What torchrun or accelerate say of this process, or of how many there are; `alone` where it was not started so.
+
+    Raises:
+        UsageError: that is no number.
+    """
+    value = os.environ.get(variable) or str(alone)
+    if not value.isdecimal():
+        raise UsageError(f"{variable} is {value!r}, which is no number", remedy=f"unset {variable}")
+    return int(value)
 
 
 def on_cpu(device: str | None) -> bool:

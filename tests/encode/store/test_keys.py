@@ -101,3 +101,6 @@ def test_where_the_store_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert vector_store(limit="2 MB").folder.name == "xqr-bench"
     with pytest.raises(UsageError, match="'much' is no size"):
         vector_store(limit="much")
+    monkeypatch.setenv("XQR_BENCH_CACHE_LIMIT", "lots")
+    with pytest.raises(UsageError, match="XQR_BENCH_CACHE_LIMIT: 'lots' is no size"):
+        vector_store()

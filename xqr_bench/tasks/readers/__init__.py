@@ -43,7 +43,8 @@ class DataFile:
             else:
                 yield io.BytesIO(gzip.decompress(self.source) if self.name.endswith(".gz") else self.source)
         except (OSError, EOFError) as error:
-            raise DataError(f"cannot read {self.name}: {error}", remedy="take it from its source again") from None
+            why = getattr(error, "strerror", None) or error
+            raise DataError(f"cannot read {self.name}: {why}", remedy="take it from its source again") from None
 
     def text(self) -> str:
         """All of it as text, without a byte-order mark.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import DataError
+from xqr_bench.core.files import sha256_of
 from xqr_bench.core.printable import has_text
 from xqr_bench.tasks.readers import DataFile, lareqa
 from xqr_bench.train.data.base import FORMATS, Entry, Item, Request, build, files_by_language
@@ -39,8 +39,9 @@ class SquadFolder:
         files: dict[str, str] = {}
         entries: defaultdict[str, dict[str, Entry]] = defaultdict(dict)
         for code in languages:
-            content = paths[code].read_bytes()
-            files[paths[code].name] = hashlib.sha256(content).hexdigest()
+            with DataFile(str(paths[code]), paths[code]).stream() as stream:
+                content = stream.read()
+            files[paths[code].name] = sha256_of(paths[code])
             for question, entry in _entries(content, paths[code]).items():
                 entries[question][code] = entry
         items = [Item(key, by_language, f"{request.source}: question {key}") for key, by_language in entries.items()]
