@@ -52,7 +52,7 @@ class UsageError(XqrBenchError):
 def closest(name: str, names: Iterable[str], what: str = "closest") -> str | None:
     """`closest: a, b` of the names that may be meant, in small or capital letters; None: none is close."""
     folded = {one.casefold(): one for one in names}
-    close = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.55)
     return f"{what}: {', '.join(folded[one] for one in close)}" if close else None
 
 
