@@ -51,7 +51,7 @@ def test_only_the_languages_asked_for_are_read(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        (lambda place: (place / "de.txt").write_text("Eins.\n"), "have different numbers of lines"),
+        (lambda place: (place / "de.txt").write_text("Eins.\n"), "has files of different numbers of lines"),
         (lambda place: (place / "de.txt").unlink(), "has no sentences in de"),
         (lambda place: (place / "de.txt").write_bytes(b"\xff\xfe\n" * 4), ": not UTF-8 text"),
         (lambda place: (place / "de.txt").write_text("\n\nDrei.\n\n"), "has no line that holds text in every language"),

@@ -236,6 +236,8 @@ def load_task(
                 path, files[spec.files[key].path] = find_source(spec, key, data_dir, observe=observe)
                 sources.append(DataFile(str(path), path))
             of_section = _in_one_form(spec.name, section, read(*sources), observe)
+            for line in of_section.notes:
+                (observe or Observer()).note(f"{spec.name}, {section}: {line}")
             parsed[section] = _candidates_in(of_section, [spec.files[key].candidates_in for key in keys])
         data = assemble(
             spec.name,
@@ -334,11 +336,12 @@ def assemble(
 
     Raises:
         DataError: a language without a candidate or question, languages of a parallel task that share no question at
-            all, one candidate id for two texts, a question id twice in a language, or lenient relevance of a format
-            that does not tell which candidates repeat an answer.
+            all, files of different numbers of lines, one candidate id for two texts, a question id twice in a language,
+            or lenient relevance of a format that does not tell which candidates repeat an answer.
     """
     languages = tuple(parsed) if languages is None else tuple(languages)
     pool = languages if pool is None else tuple(pool)
+    _check_lines(f"the task {name}", {section: data.lines for section, data in parsed.items()})
     candidates, index = _candidates(name, parsed, pool)
     asked = _questions(name, parsed, languages, parallel=parallel)
     for what, items, wanted in (
@@ -498,6 +501,16 @@ def shared_line(data: TaskData) -> str | None:
     )
 
 
+def _check_lines(where: str, lengths: Mapping[str, int]) -> None:
+    """Raise a DataError where files that belong together line by line have different numbers of lines."""
+    if len(set(lengths.values())) > 1:
+        raise DataError(
+            f"{where} has files of different numbers of lines",
+            found=", ".join(f"{code} {length:,}" for code, length in lengths.items()),
+            remedy="line n of each file must be a translation of line n of the others",
+        )
+
+
 LAYOUT = "FOLDER/<language>.txt (en.txt, de.txt ...), UTF-8, line n of each a translation of line n of the others"
 
 
@@ -537,13 +550,7 @@ def read_bitext(folder: Path | str, languages: Sequence[str]) -> TaskData:
         # only line feeds end a line: other separators of Unicode occur inside sentences
         lines[code] = [stripped(line) for line in text.removesuffix("\n").split("\n")]
         files[path.name] = sha256_of(path)
-    lengths = {code: len(texts) for code, texts in lines.items()}
-    if len(set(lengths.values())) > 1:
-        raise DataError(
-            f"the files of {folder} have different numbers of lines",
-            found=", ".join(f"{code} {length:,}" for code, length in lengths.items()),
-            remedy="line n of each file must be a translation of line n of the others",
-        )
+    _check_lines(str(folder), {code: len(texts) for code, texts in lines.items()})
     whole = [n for n, row in enumerate(zip(*lines.values(), strict=True)) if all(row)]
     if not whole:
         raise DataError(f"{folder} has no line that holds text in every language", remedy=f"the layout is {LAYOUT}")

@@ -149,10 +149,15 @@ class TaskSpec(BaseModel):
 
     def sections(self, languages: Sequence[str] | None = None) -> dict[str, tuple[str, ...]]:
         """The keys of the files of each section that can hold these languages (default: all), by section."""
-        parts = READERS.get(self.format).parts
-        names = dict.fromkeys(key.rpartition(".")[0] for key in self.files) if parts else dict.fromkeys(self.files)
+        reader = READERS.get(self.format)
+        names = dict.fromkeys(key.rpartition(".")[0] if reader.parts else key for key in self.files)
         other = set() if languages is None else set(self.all_languages) - set(languages)
-        return {name: tuple(f"{name}.{part}" for part in parts) or (name,) for name in names if name not in other}
+        lacking = {f"{name}.{part}" for name in names for part in reader.optional} - set(self.files)
+        return {
+            name: tuple(key for part in reader.parts if (key := f"{name}.{part}") not in lacking) or (name,)
+            for name in names
+            if name not in other
+        }
 
     def url(self, key: str) -> str | None:
         """The upstream address of a file, None where there is none."""
@@ -225,6 +230,13 @@ def _check_names(spec: TaskSpec) -> None:
         for value in getattr(spec, key):
             if value not in names:
                 raise _under(key, UnknownNameError(kind, value, names))
+    settings = READERS.get(spec.format).settings
+    if any(value not in settings for value in spec.settings):
+        raise TaskError(
+            f"settings: data of the format {spec.format} cannot be scored in every setting; docs/tasks.md says why",
+            found=", ".join(spec.settings),
+            remedy=f"write settings = {list(settings)}".replace("'", '"'),
+        )
     if len(spec.all_languages) == 1 and CROSS_LINGUAL in spec.settings:
         raise TaskError(
             "settings: a task of one language has no cross-lingual setting",
@@ -363,7 +375,7 @@ def own_file(spec: TaskSpec) -> Path | None:
 
 
 def list_specs() -> list[TaskSpec]:
-    """The shipped tasks: the demonstration first, parallel ones before others, by format, number of languages, name.
+    """The shipped tasks: the demonstration first, parallel ones before others, then by settings, format and languages.
 
     Raises:
         TaskError: a shipped task file is damaged.
@@ -373,7 +385,7 @@ def list_specs() -> list[TaskSpec]:
 
 
 def _order(spec: TaskSpec) -> tuple[object, ...]:
-    return not spec.demonstration, not spec.parallel, spec.format, -len(spec.languages), spec.name
+    return not spec.demonstration, not spec.parallel, -len(spec.settings), spec.format, -len(spec.languages), spec.name
 
 
 @checked

@@ -10,11 +10,16 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
-from typing import IO
+from typing import IO, Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from xqr_bench.core.errors import DataError
 from xqr_bench.core.files import opened
 from xqr_bench.core.registry import Registry
+from xqr_bench.core.types import SETTINGS
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,25 @@ class DataFile:
                 yield number, text.removesuffix("\n").removesuffix("\r")
 
 
+def json_lines(file: DataFile, model: type[Model]) -> Iterator[tuple[int, Model]]:
+    """Number and content of each line of a file of JSON lines that is not blank.
+
+    Raises:
+        DataError: a line has not the form of the model; names line and key.
+    """
+    for number, text in file.lines():
+        if not text.strip():
+            continue
+        try:
+            yield number, model.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise DataError(
+                f"{file.name}, line {number}: {'.'.join(map(str, first['loc'])) or 'the line'}: {first['msg']}",
+                remedy="take the file from its source again",
+            ) from None
+
+
 @dataclass(frozen=True, slots=True)
 class SourceCandidate:
     """A candidate as its file has it.
@@ -128,11 +152,20 @@ class SourceQuestion:
 
 @dataclass(frozen=True, slots=True)
 class SourceData:
-    """A section of a task: candidates and questions in file order, and the titles of clusters that have one."""
+    """A section of a task.
+
+    Attributes:
+        candidates, questions: in file order.
+        titles: cluster -> title, of those that have one.
+        notes: what a user should know of it, such as how much was left out and why; a sentence each.
+        lines: how many lines each section of the task must have; 0: they need not be alike.
+    """
 
     candidates: tuple[SourceCandidate, ...]
     questions: tuple[SourceQuestion, ...]
     titles: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    lines: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,24 +176,31 @@ class Reader:
         read: turns the files of a section into `SourceData`, and checks everything that the rest relies on; gets a
             `DataFile` for each of `parts`. It raises DataError, which names file, position and remedy.
         parts: the names of a section's files; none: it is one file.
+        optional: those of the last `parts` that a section need not have.
         tells_languages: whether its items may name their languages. Else a section is a language.
+        settings: those that such data can be scored in.
     """
 
     read: Callable[..., SourceData]
     parts: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     tells_languages: bool = False
+    settings: tuple[str, ...] = SETTINGS
 
 
 READERS: Registry[Reader] = Registry("source format")
 
 
-def reader(
-    name: str, *, parts: tuple[str, ...] = (), tells_languages: bool = False
-) -> Callable[[Callable[..., SourceData]], Callable[..., SourceData]]:
-    """Return a decorator that registers a function as the reader of the format called `name`; see `Reader`."""
+def reader(name: str, **facts: Any) -> Callable[[Callable[..., SourceData]], Callable[..., SourceData]]:
+    """Return a decorator that registers a function as the reader of the format called `name`.
+
+    Args:
+        name: as a task file says it.
+        **facts: the other fields of `Reader`.
+    """
 
     def add(read: Callable[..., SourceData]) -> Callable[..., SourceData]:
-        READERS.register(name)(Reader(read, parts, tells_languages))
+        READERS.register(name)(Reader(read, **facts))
         return read
 
     return add

@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import hashlib
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from xqr_bench.core.errors import DataError
 from xqr_bench.core.printable import has_text
-from xqr_bench.tasks.readers import DataFile, SourceCandidate, SourceData, SourceQuestion, reader
+from xqr_bench.tasks.readers import DataFile, SourceCandidate, SourceData, SourceQuestion, json_lines, reader
 
 
 class _Line(BaseModel, strict=True):
@@ -44,17 +43,7 @@ def _read(file: DataFile, field: str) -> SourceData:
     passages: dict[str, int] = {}
     candidates: list[SourceCandidate] = []
     questions: list[SourceQuestion] = []
-    for number, text in file.lines():
-        if not text.strip():
-            continue
-        try:
-            line = _Line.model_validate_json(text)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise DataError(
-                f"{file.name}, line {number}: {'.'.join(map(str, first['loc'])) or 'the line'}: {first['msg']}",
-                remedy="take the file from its source again",
-            ) from None
+    for _, line in json_lines(file, _Line):
         context, title = line.context or "", line.title or ""
         gains = {}
         if has_text(context):
