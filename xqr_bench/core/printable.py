@@ -38,6 +38,11 @@ def is_text(text: str) -> bool:
     return text == text.encode("utf-8", "ignore").decode()
 
 
+def is_word(text: str) -> bool:
+    """Whether it is one word that can be seen, as an id is: no white space, no controls."""
+    return has_text(text) and text.isprintable() and len(text.split()) == 1 and text == text.strip()
+
+
 def stripped(text: str) -> str:
     """The text without white space around it; empty where there is nothing to read."""
     return text.strip() if has_text(text) else ""

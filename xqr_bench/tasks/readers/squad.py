@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import DataError
-from xqr_bench.core.printable import has_text
+from xqr_bench.core.printable import has_text, is_word
 from xqr_bench.tasks.readers import DataFile, SourceCandidate, SourceData, SourceQuestion, reader
 
 REMEDY = "correct the file, or take it from its source again"
@@ -126,7 +126,7 @@ def check_text(text: str, what: str, at: At) -> str:
 def question_of(qa: Any, seen: dict[str, str], at: At) -> tuple[str, str, list[tuple[Any, At]]]:
     """Id and text of a question, and its answers with their places; `seen` holds the questions before it, by id."""
     key: str = get(qa, "id", str, at)
-    if not check_text(key, "the id", at).isprintable() or len(key.split()) != 1 or key != key.strip():
+    if not is_word(check_text(key, "the id", at)):
         at.fail("the id holds a space or a control character", found=repr(key), remedy="use one word as id")
     if key in seen:
         at.fail(

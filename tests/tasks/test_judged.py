@@ -1,0 +1,145 @@
+"""Candidates, questions and judgements in files of their own: BEIR and TREC."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from xqr_bench import evaluate
+from xqr_bench.core.errors import DataError
+from xqr_bench.tasks import READERS, DataFile, SourceCandidate, SourceData, load_task
+
+pytestmark = pytest.mark.usefixtures("own_surroundings")
+
+CORPUS = [
+    {"_id": "d1", "title": "Rain", "text": "It rains."},
+    {"_id": "d2", "title": "", "text": "Il pleut.", "lang": "fr"},
+    {"_id": "d3", "text": "It snows."},
+]
+QUERIES = [{"_id": "q1", "text": "rain?"}, {"_id": "q2", "text": "neige ?", "language": "fr"}]
+QRELS = "query-id\tcorpus-id\tscore\nq1\td1\t2\nq1\td2\t1\nq1\td3\t0\nq2\td3\t1\n"
+
+
+def json_lines(rows: Iterable[dict[str, object]]) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def read(
+    corpus: bytes = json_lines(CORPUS), queries: bytes = json_lines(QUERIES), qrels: str = QRELS, form: str = "beir"
+) -> SourceData:
+    files = ("corpus.jsonl", corpus), ("queries.jsonl", queries), ("qrels.tsv", qrels.encode())
+    return READERS.get(form).read(*(DataFile(name, content) for name, content in files))
+
+
+def test_title_and_text_are_joined_and_grades_are_gains() -> None:
+    data = read()
+    assert data.candidates == (
+        SourceCandidate("d1", "Rain It rains."),
+        SourceCandidate("d2", "Il pleut.", language="fr"),
+        SourceCandidate("d3", "It snows."),
+    )
+    assert [(one.id, one.text, one.language, dict(one.gains)) for one in data.questions] == [
+        ("q1", "rain?", "", {0: 2.0, 1: 1.0}),
+        ("q2", "neige ?", "fr", {2: 1.0}),
+    ]
+    assert data.notes == ()
+
+
+def test_names_that_others_give_to_the_same() -> None:
+    corpus = json_lines([{"id": 1, "title": "Rain", "text": "It rains."}, {"docid": "d2", "text": "It snows."}])
+    queries = json_lines([{"qid": "q1", "query": "rain?"}])
+    qrels = json_lines([{"qid": "q1", "docid": "1", "relevance": 1}]).decode()
+    data = read(corpus, queries, qrels)
+    assert [one.id for one in data.candidates] == ["1", "d2"]
+    assert [dict(one.gains) for one in data.questions] == [{0: 1.0}]
+
+
+def test_trec() -> None:
+    corpus = "d1\tIt rains.\r\n\r\nd2\tIt\tsnows.\r\n".encode("utf-8-sig")
+    data = read(corpus, b"q1\train?\n", "q1 0 d1 3\nq1 Q0 d2 0\n", "trec")
+    assert [(one.id, one.text) for one in data.candidates] == [("d1", "It rains."), ("d2", "It\tsnows.")]
+    assert [(one.id, dict(one.gains)) for one in data.questions] == [("q1", {0: 3.0})]
+    assert read(form="trec") == read()
+
+
+@pytest.mark.parametrize(
+    ("parts", "note"),
+    [
+        ({"corpus": json_lines([*CORPUS, CORPUS[0]])}, "1 candidates stand there again with the same text and count"),
+        ({"corpus": json_lines([*CORPUS, {"_id": "d4", "text": "\u200b"}])}, "1 candidates have no text and are left"),
+        ({"corpus": json_lines(CORPUS[:2])}, "2 judgements are of a question or candidate that is not there, .* q1 d3"),
+        ({"queries": json_lines([*QUERIES, {"_id": "q3", "text": "?"}])}, "1 questions have no relevant .* such as q3"),
+        ({"queries": json_lines([*QUERIES, {"_id": "q3", "text": None}])}, "1 questions have no text .* such as q3"),
+        ({"qrels": QRELS.replace("q2\td3\t1", "q2\td3\t0")}, "1 questions have no relevant .* such as q2"),
+    ],
+)
+def test_what_is_left_out_is_counted(parts: dict[str, bytes], note: str) -> None:
+    assert re.search(note, "\n".join(read(**parts).notes))
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"corpus": json_lines([*CORPUS, {"_id": "d1", "text": "x"}])}, "corpus.jsonl, line 4: the candidate id 'd1'"),
+        ({"corpus": json_lines([{"_id": "d 1", "text": "x"}])}, "corpus.jsonl, line 1: .* not one word"),
+        ({"corpus": json_lines([{"_id": True, "text": "x"}])}, "corpus.jsonl, line 1: the id True is no text"),
+        (
+            {"corpus": json_lines([{"_id": "d1", "text": 3}])},
+            "corpus.jsonl, line 1: title, text and language are texts",
+        ),
+        ({"corpus": b"[1]\n"}, "corpus.jsonl, line 1: not a"),
+        ({"corpus": b'{"_id": "d1", "text": "x"\n'}, "corpus.jsonl, line 1: not a line of JSON"),
+        ({"corpus": b'{"_id": "d1"}\n'}, "corpus.jsonl, line 1: none of text, query"),
+        ({"corpus": b'\n{"_id": "d1", "text": "\xe9"}\n'}, "corpus.jsonl, line 2: not UTF-8"),
+        ({"qrels": QRELS + "q2\td1\t-1\n"}, "qrels.tsv, line 6: the grade -1 is no gain"),
+        ({"qrels": QRELS + "q2\td1\tnan\n"}, "qrels.tsv, line 6: the grade nan is no gain"),
+        ({"qrels": QRELS + "q2\td1\tyes\n"}, "qrels.tsv, line 6: the grade 'yes' is no number"),
+        ({"qrels": QRELS + "q2\td1\n"}, "qrels.tsv, line 6: not three columns"),
+        ({"qrels": QRELS + "q2\td3\t2\n"}, "qrels.tsv, line 6: the candidate d3 of the question q2 had another grade"),
+    ],
+)
+def test_a_fault_is_named_with_its_line(parts: dict[str, bytes], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read(**parts)
+
+
+def write_as_beir(folder: Path) -> Path:
+    """The embedded task in BEIR form, a folder a language, and its task file; the corpora are packed."""
+    data = load_task("mini")
+    task = ['name = "mini-beir"', f"languages = {list(data.languages)}".replace("'", '"'), 'format = "beir"']
+    for code in data.languages:
+        (folder / code).mkdir()
+        corpus = [{"_id": one.id, "text": one.text} for one in data.candidates if one.language == code]
+        (folder / code / "corpus.jsonl.gz").write_bytes(gzip.compress(json_lines(corpus)))
+        queries = [{"_id": one.question, "text": one.text} for one in data.queries if one.language == code]
+        (folder / code / "queries.jsonl").write_bytes(json_lines(queries))
+        pairs = [
+            (query.question, data.candidates[index].id)
+            for query, relevants in zip(data.queries, data.relevants, strict=True)
+            for index in relevants
+            if query.language == code == data.candidates[index].language
+        ]
+        lines = "".join(f"{question}\t{candidate}\t1\n" for question, candidate in pairs)
+        (folder / code / "test.tsv").write_text(lines, encoding="utf-8")
+        task.append(f"[files.{code}]")
+        for part, name in (("corpus", "corpus.jsonl.gz"), ("queries", "queries.jsonl"), ("qrels", "test.tsv")):
+            task.append(f'{part} = {{ path = "{code}/{name}" }}')
+    (folder / "mini-beir.toml").write_text("\n".join(task), encoding="utf-8")
+    return folder / "mini-beir.toml"
+
+
+def test_the_same_task_in_another_form_has_the_same_figures(tmp_path: Path) -> None:
+    there, back = evaluate("char-ngrams", "mini"), evaluate("char-ngrams", write_as_beir(tmp_path))
+    assert list(there.scores) == list(back.scores)
+    for setting, scores in there.scores.items():
+        of_back = back.scores[setting]
+        assert {name: one.value for name, one in scores.macro.items()} == {
+            name: one.value for name, one in of_back.macro.items()
+        }
+        for code, figures in scores.by_query_language.items():
+            assert figures["map"].value == of_back.by_query_language[code]["map"].value

@@ -1,0 +1,212 @@
+"""Candidates, questions and judgements in files of their own, as BEIR, MTEB and TREC have them: what these share.
+
+A candidate or question has an id and a text; a judgement names a question, a candidate and a grade. A grade above 0 is
+the gain of a relevant candidate, 0 is not relevant. Whatever is left out is counted, and told in one line.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from xqr_bench.core import strict_json
+from xqr_bench.core.errors import DataError
+from xqr_bench.core.printable import has_text, is_word
+from xqr_bench.tasks.readers import DataFile, SourceCandidate, SourceData, SourceQuestion
+
+PARTS = ("corpus", "queries", "qrels")
+IDS = ("_id", "id", "docid", "doc_id", "qid", "query_id")
+TEXTS = ("text", "query", "contents")
+QUESTIONS = ("query-id", "query_id", "qid")
+CANDIDATES = ("corpus-id", "corpus_id", "docid", "doc_id")
+GRADES = ("score", "relevance", "grade")
+
+
+class At(NamedTuple):
+    """A line or row of a file, for messages."""
+
+    file: str
+    number: int
+    unit: str = "line"
+
+    def fail(self, problem: str, *, found: str | None = None, remedy: str = "correct it") -> NoReturn:
+        """Raise a DataError that names the place."""
+        raise DataError(f"{self.file}, {self.unit} {self.number:,}: {problem}", found=found, remedy=remedy)
+
+
+class Item(NamedTuple):
+    """A candidate or a question; `language`: empty where the file does not say it."""
+
+    at: At
+    id: str
+    text: str
+    language: str = ""
+
+
+class Judgement(NamedTuple):
+    """A question, a candidate and how relevant that is."""
+
+    at: At
+    question: str
+    candidate: str
+    grade: float
+
+
+def join(candidates: Iterable[Item], questions: Iterable[Item], judgements: Iterable[Judgement]) -> SourceData:
+    """Put a section together.
+
+    Raises:
+        DataError: an id is not one word or has two texts, a grade is below 0 or not finite, or a pair has two grades.
+    """
+    notes: list[str] = []
+    texts = list(_distinct("candidate", candidates, notes))
+    asked = list(_distinct("question", questions, notes))
+    places = {item.id: number for number, item in enumerate(texts)}
+    gains = _gains(judgements, {item.id for item in asked}, places, notes)
+    if without := [item.id for item in asked if item.id not in gains]:
+        notes.append(_counted(without, "questions have no relevant candidate and are left out"))
+    return SourceData(
+        tuple(SourceCandidate(item.id, item.text, language=item.language) for item in texts),
+        tuple(
+            SourceQuestion(item.id, item.text, gains[item.id], language=item.language)
+            for item in asked
+            if item.id in gains
+        ),
+        notes=tuple(notes),
+    )
+
+
+def _distinct(what: str, items: Iterable[Item], notes: list[str]) -> Iterator[Item]:
+    """Each item once, without those that have no text; a question may be asked in several languages."""
+    seen: dict[str, Item] = {}
+    twice: list[str] = []
+    empty: list[str] = []
+    for item in items:
+        if not is_word(item.id):
+            item.at.fail(f"the id of the {what} is not one word", found=repr(item.id))
+        key = f"{item.language} {item.id}" if what == "question" else item.id
+        first = seen.setdefault(key, item)
+        if first is not item:
+            if first[2:] != item[2:]:
+                item.at.fail(
+                    f"the {what} id {item.id!r} had another text or language in {first.at.unit} {first.at.number:,}",
+                    found=f"{first.text!r:.60} and {item.text!r:.60}",
+                    remedy=f"give each {what} an id of its own",
+                )
+            twice.append(item.id)
+        elif has_text(item.text):
+            yield item
+        else:
+            empty.append(item.id)
+    if twice:
+        notes.append(_counted(twice, f"{what}s stand there again with the same text and count once"))
+    if empty:
+        notes.append(_counted(empty, f"{what}s have no text and are left out"))
+
+
+def _gains(
+    judgements: Iterable[Judgement], asked: Collection[str], places: Mapping[str, int], notes: list[str]
+) -> dict[str, dict[int, float]]:
+    """Question -> index of each relevant candidate, ascending -> its gain; only questions that have one."""
+    grades: dict[str, dict[int, float]] = {}
+    unknown: list[str] = []
+    for at, question, candidate, grade in judgements:
+        if not 0 <= grade < math.inf:
+            at.fail(f"the grade {grade:g} is no gain", remedy="write 0 for what is not relevant, above 0 for what is")
+        if question not in asked or candidate not in places:
+            unknown.append(f"{question} {candidate}")
+        elif grades.setdefault(question, {}).setdefault(places[candidate], grade) != grade:
+            at.fail(f"the candidate {candidate} of the question {question} had another grade before")
+    if unknown:
+        notes.append(_counted(unknown, "judgements are of a question or candidate that is not there"))
+    gains = {
+        question: {place: grade for place, grade in sorted(of_question.items()) if grade}
+        for question, of_question in grades.items()
+    }
+    return {question: of_question for question, of_question in gains.items() if of_question}
+
+
+def _counted(examples: Sequence[str], what: str) -> str:
+    return f"{len(examples):,} {what}, such as {examples[0]}"
+
+
+def items(file: DataFile, *, columns: bool = False) -> Iterator[Item]:
+    """The texts of a file of JSON lines; `columns`: a line may be an id and a text with a tab between them instead."""
+    for at, line in _lines(file):
+        if columns and not line.startswith("{"):
+            key, tab, text = line.partition("\t")
+            if not tab:
+                at.fail("no tab between an id and a text", found=repr(line[:60]))
+            yield Item(at, key.strip(), text.strip())
+        else:
+            yield item_of(at, _object(at, line))
+
+
+def item_of(at: At, row: Mapping[str, Any]) -> Item:
+    """The candidate or question of a row; title and text are joined by a space, as BEIR does."""
+    title, text = row.get("title") or "", _value(at, row, TEXTS) or ""
+    language = row.get("lang") or row.get("language") or ""
+    for value in (title, text, language):
+        if not isinstance(value, str):
+            at.fail("title, text and language are texts", found=repr(value)[:60])
+    return Item(at, _id(at, row, IDS), f"{title} {text}".strip(), language)
+
+
+def judgements(file: DataFile) -> Iterator[Judgement]:
+    """Lines of question, candidate and grade, of TREC's four columns (the second is not looked at), or of JSON."""
+    for at, line in _lines(file):
+        if line.startswith("{"):
+            yield judgement_of(at, _object(at, line))
+            continue
+        cells = line.split("\t") if "\t" in line else line.split()
+        if len(cells) not in (3, 4):
+            at.fail("not three columns (question, candidate, grade), nor the four of TREC", found=repr(line[:60]))
+        if at.number == 1 and cells[0].strip() in QUESTIONS:
+            continue
+        question, *_, candidate, grade = (cell.strip() for cell in cells)
+        yield Judgement(at, question, candidate, _grade(at, grade))
+
+
+def judgement_of(at: At, row: Mapping[str, Any]) -> Judgement:
+    """The judgement of a row."""
+    grade = _grade(at, _value(at, row, GRADES))
+    return Judgement(at, _id(at, row, QUESTIONS), _id(at, row, CANDIDATES), grade)
+
+
+def _lines(file: DataFile) -> Iterator[tuple[At, str]]:
+    for number, line in file.lines():
+        if line.strip():
+            yield At(file.name, number), line
+
+
+def _object(at: At, line: str) -> dict[str, Any]:
+    try:
+        row = strict_json.parse(line)
+    except ValueError as error:
+        at.fail(f"not a line of JSON: {error}")
+    if not isinstance(row, dict):
+        at.fail("not an object of JSON", found=repr(line[:60]))
+    return row
+
+
+def _value(at: At, row: Mapping[str, Any], names: Sequence[str]) -> Any:
+    """The value of the first of these names that the row has."""
+    for name in names:
+        if name in row:
+            return row[name]
+    at.fail(f"none of {', '.join(names)} is there", found=", ".join(map(str, row)) or "nothing")
+
+
+def _id(at: At, row: Mapping[str, Any], names: Sequence[str]) -> str:
+    value = _value(at, row, names)
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        at.fail(f"the id {value!r} is no text")
+    return str(value)
+
+
+def _grade(at: At, value: object) -> float:
+    try:
+        return float(value) if isinstance(value, str | int | float) else math.nan
+    except ValueError:
+        at.fail(f"the grade {value!r} is no number")
