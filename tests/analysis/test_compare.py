@@ -272,6 +272,36 @@ def test_records_of_one_run_group_are_seeds_of_an_arm(saved: Saved) -> None:
     assert "MAP over seeds: Holm over 3 differences of arms" in comparison_markdown([found])
 
 
+@pytest.mark.parametrize("seeds", [(1, 1), (None, None), (1, None)])
+def test_one_seed_twice_is_no_arm(saved: Saved, seeds: tuple[int | None, ...]) -> None:
+    paths = saved("full", "other", "blurred", "blurred-in-two")
+    for place, path in enumerate(paths):
+        group = {"arm": ("plain", "blurred")[place // 2], "seed": seeds[place] if place < 2 else place}
+        edit(path, lambda data, group=group: data.update(run_group=group))
+    (found,) = compare(paths, **FEW)
+    assert found.over_seeds == ()
+    assert any(
+        "share a run_group (plain), but not each has a seed and ranks of its own" in note for note in found.notes
+    )
+
+
+def test_the_same_ranks_are_no_two_seeds(saved: Saved, tmp_path: Path) -> None:
+    paths = saved("full", "other", "blurred", "blurred-in-two")
+    paths[1] = save_record(load_record(paths[0], ranks=True), tmp_path / "copy" / "mini.json")
+    for place, path in enumerate(paths):
+        group = {"arm": place // 2, "seed": place}
+        edit(path, lambda data, group=group: data.update(run_group=group))
+    assert compare(paths, **FEW)[0].over_seeds == ()
+
+
+def test_arms_that_are_written_alike_stay_two(saved: Saved) -> None:
+    paths = saved("full", "other", "blurred", "blurred-in-two")
+    for place, path in enumerate(paths):
+        group = {"arm": (1, "1")[place // 2], "seed": place}
+        edit(path, lambda data, group=group: data.update(run_group=group))
+    assert {(one.a, one.b) for one in compare(paths, **FEW)[0].over_seeds} == {('{"arm": 1}', '{"arm": "1"}')}
+
+
 def test_worst_languages_and_power(saved: Saved) -> None:
     paths = saved("full", "other")
     (found,) = compare(paths, **FEW)

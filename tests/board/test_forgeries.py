@@ -18,11 +18,12 @@ from tests.board.conftest import METRICS, edit_ranks, score, submittable
 from tests.kit import edit, run
 from xqr_bench.board.submissions import submit
 from xqr_bench.board.table import read_leaderboard
-from xqr_bench.core.errors import XqrBenchError
+from xqr_bench.core.errors import RecordError, XqrBenchError
 from xqr_bench.core.types import Ranks
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.evaluation.evaluate import evaluate
-from xqr_bench.record import Record, load_record, recompute, save_record
+from xqr_bench.record import Record, load_record, ranks_digest, recompute, save_record, shortened
+from xqr_bench.record.model import RanksInfo
 from xqr_bench.record.rank_files import relevance_digest, save_relevance
 
 Forgery = Callable[[Path], object]
@@ -159,6 +160,7 @@ def cut_off(depth: int, metric: str) -> Forgery:
         del data["relevance"]
         data["ranks_file"]["depth"] = depth
         data["task"]["metrics"].append(metric)
+        data["provenance"]["settings"]["metrics"] = None
 
     return both(ranks(change, rescored=False), lambda path: edit(path, add), AS_RUN, rescore)
 
@@ -590,7 +592,138 @@ DECLARED: dict[str, tuple[Forgery, str]] = {
     "run group as text": (put("run_group", "mine"), "run_group"),
 }  # fmt: skip
 
-FORGERIES = {**FIGURES, **STATED, **RANKS, **DECLARED}
+
+# Of the short form: four counts a relevant, each possible by itself.
+
+Change = Callable[[Ranks], Ranks]
+
+
+def short(strict: Change = lambda there: there, **rules: Callable[[Ranks, Ranks], Ranks]) -> Forgery:
+    """Put the short form there, its ranks changed, and those of these rules of relevance; the digests are right."""
+
+    def forge(path: Path) -> None:
+        record = shortened(load_record(path, ranks=True))
+        changed, variants, relevance = strict(record.ranks), {}, dict(record.relevance)
+        for name, info in record.relevance.items() if strict is WHOLE or rules else ():
+            there = rules.get(name, lambda _, there: there)(changed, record.ranks_under(name))
+            stated = RanksInfo.of(there, relevance_digest(name, changed, there))
+            variants[name], relevance[name] = there, info.model_copy(update={"ranks_file": stated})
+        changed = replace(changed, variants=variants)
+        facts = {"ranks_file": RanksInfo.of(changed, ranks_digest(changed))}
+        update = {**facts, "relevance": relevance if variants else {}, "ranks": changed}
+        save_record(record.model_copy(update=update), path)
+
+    return forge
+
+
+def WHOLE(there: Ranks) -> Ranks:  # noqa: N802
+    """The strict ranks as they are, with those of the other rules of relevance."""
+    return there
+
+
+def tops_elsewhere(there: Ranks) -> Ranks:
+    """What stands first stands in the next language."""
+    return replace(there, top=np.roll(there.top, 1, axis=1))
+
+
+def as_good_as_each_list(there: Ranks) -> Ranks:
+    """In the pool the relevants stand no deeper than in their own languages, and below each other."""
+    gt, last = there.gt[:, 0].copy(), np.zeros(there.n_queries, dtype=np.int32)
+    for row in np.lexsort((gt, there.row_queries)).tolist():
+        query = there.row_queries[row]
+        gt[row] = max(last[query], there.own_gt[row])
+        last[query] = gt[row] + 1
+    one = np.ones_like(gt)
+    return replace(there, gt=gt[:, None], eq=one[:, None], own_eq=one, top=None)
+
+
+def removed_of_own(there: Ranks) -> Any:
+    return there.removed[there.row_queries, there.relevant_columns]
+
+
+def left_of_own_alone(strict: Ranks, there: Ranks) -> Ranks:
+    """Above a relevant all leave the list of its language, and none the pool."""
+    less = np.minimum(removed_of_own(there), strict.own_gt)
+    return replace(there, gt=strict.gt, eq=strict.eq, own_gt=strict.own_gt - less, own_eq=strict.own_eq)
+
+
+def left_of_the_pool_alone(strict: Ranks, there: Ranks) -> Ranks:
+    """Above a relevant all leave the pool, those of its language too, and none its own list."""
+    all_left = there.removed.sum(axis=1)[there.row_queries]
+    less = np.minimum(all_left, strict.gt[:, 0] - strict.own_gt)
+    return replace(there, gt=strict.gt - less[:, None], eq=strict.eq, own_gt=strict.own_gt, own_eq=strict.own_eq)
+
+
+def last_of_the_own_list(strict: Ranks, there: Ranks) -> Ranks:
+    """The last relevant of a language stands at the end of its list, and in the pool where it stood."""
+    last = np.append(np.diff(there.row_queries * 99 + there.relevant_columns) > 0, True)
+    deep = strict.column_sizes[there.relevant_columns] - there.own_eq
+    return replace(there, own_gt=np.where(last, np.minimum(deep, there.gt[:, 0]), there.own_gt).astype(np.int32))
+
+
+def other_form(version: int) -> Forgery:
+    """The ranks of one form beside a record of the other."""
+
+    def forge(path: Path) -> None:
+        record = load_record(path, ranks=True)
+        variants = {name: record.ranks_under(name) for name in record.relevance}
+        record = record.model_copy(update={"ranks": replace(record.ranks, variants=variants)})
+        if version == 1:
+            record = shortened(record)
+        changed = record.model_copy(update={"schema_version": version})
+        stored = changed.stored()
+        save_record(changed.model_copy(update={"scores": stored.scores, "relevance": stored.relevance}), path)
+
+    return forge
+
+
+SHORT: dict[str, tuple[Forgery, str]] = {
+    "tops in another language": (short(tops_elsewhere), "not possible: other candidates of the own language stand"),
+    "a pool as good as each list": (short(as_good_as_each_list), "do not add up to those of the pool"),
+    "own lists that are perfect": (
+        short(lambda there: replace(there, own_gt=there.own_gt * 0, own_eq=there.own_eq * 0 + 1, top=None)),
+        "do not add up to those of the pool",
+    ),
+    "lenient: left of the own list alone": (short(WHOLE, lenient=left_of_own_alone), "left the own language than the"),
+    "lenient: left of the pool alone": (short(WHOLE, lenient=left_of_the_pool_alone), "left the other languages than"),
+    "paragraph: last of its own list": (short(WHOLE, paragraph=last_of_the_own_list), "paragraph.*not possible"),
+    "ranks of the long form": (other_form(2), "are of two forms"),
+    "short ranks beside a long record": (other_form(1), "are of two forms|leaves out|not a ranks file"),
+    "a rule left out for a reason": (
+        put("relevance/lenient", {"undefined_reason": "the organisers agreed"}), "for no reason of xqr-bench"),
+}  # fmt: skip
+
+ASKED: dict[str, tuple[Forgery, str]] = {
+    f"asked for {name} {value!r}": (put(f"provenance/{place}/{name}", value), f"contradicts itself about its {name}")
+    for place, name, value in (
+        ("arguments", "similarity", "dot"), ("arguments", "dtype", "bfloat16"), ("arguments", "max_length", 16),
+        ("arguments", "truncate_dim", 8), ("arguments", "query_prompt", "query: "),
+        ("arguments", "candidate_prompt", "passage: "), ("arguments", "limit", 5), ("settings", "limit", 5),
+        ("arguments", "languages", ["en"]), ("settings", "languages", "en,de"), ("settings", "metrics", ["recall@7"]),
+    )
+}  # fmt: skip
+ASKED["more columns than were kept"] = (put("model/identity/truncate_dim", 1), "about the columns of its vectors")
+
+READABLE: dict[str, tuple[Forgery, str]] = {
+    "hardware of two lines": (put("provenance/hardware/processor", "x\nVERIFIED"), "hardware processor is no short"),
+    "hardware that turns round": (put("provenance/hardware/processor", "x\u202eV"), "hardware processor is no short"),
+    "hardware that is long": (put("provenance/hardware/processor", "x" * 9999), "describes no machine"),
+    "hardware of lists": (put("provenance/hardware/gpu", ["<b>"]), "describes no machine"),
+    "hardware by other names": (put("provenance/hardware/the board says", "x"), "describes no machine"),
+    "phases of two lines": (put("provenance/seconds/x\nVERIFIED", 1.0), "phases is no short line"),
+    "an identity of two lines": (
+        put("model", {"name": "lab/x", "identity": {"kind": "python", "name": "x:Y\nVERIFIED", "revision": "1"}}),
+        "name is no short line",
+    ),
+    "a base that turns round": (put("model/identity/base", "a\u202eb"), "base is no short line"),
+    "20,000 warnings": (put("warnings", ["w" * 30] * 20_000), "declares more than anybody reads"),
+    "a study of a megabyte": (put("run_group", {"k": "v" * 10**6}), "declares more than anybody reads"),
+    "texts: 1": (
+        put(TEXTS, {"texts": 1, "vectors": 1, "sharing": 0, "characters": 5}), "counts other texts of en than its"),
+    "characters": (put(f"{TEXTS}/characters", 0), "counts other texts of en than its queries are"),
+}  # fmt: skip
+
+FORGERIES = {**FIGURES, **STATED, **RANKS, **DECLARED, **SHORT, **ASKED, **READABLE}
 
 
 @pytest.mark.parametrize("name", FORGERIES)
@@ -641,14 +774,21 @@ def test_a_forged_transform(forge: Forgery, message: str, centred: Path, board: 
         submit(centred, board)
 
 
-def test_a_run_that_ranks_everything_is_cut_nowhere(saved: Path, board: Path) -> None:
+def test_a_run_that_ranks_everything_is_cut_nowhere(bounds: list[Record], saved: Path, board: Path) -> None:
     """It may say that its lists end before the pool does: that makes no contest of its own."""
-    pool = int(load_record(saved, ranks=True).ranks.column_sizes.sum())
+    save_record(bounds[1], saved)  # of the oracle: no relevant stands below the cut
+    pool = int(bounds[1].ranks.column_sizes.sum())
     both(cut(pool - 1), AS_RUN)(saved)
-    with suppress(XqrBenchError):  # refused where a relevant stands last
+    submit(saved, board)
+    (row,) = read_leaderboard(board, test=False).rows
+    assert (row.kind, row.protocol.name, row.protocol.depth) == ("run", "standard", pool - 1)
+
+
+def test_a_relevant_below_the_cut_is_refused(saved: Path, board: Path) -> None:
+    deepest = load_record(saved, ranks=True).ranks.counts
+    both(cut(int((deepest.gt + deepest.eq).max()) - 1), AS_RUN)(saved)
+    with pytest.raises(RecordError, match="counts exceed the depth the ranking is cut at"):
         submit(saved, board)
-        (row,) = read_leaderboard(board, test=False).rows
-        assert row.protocol.name == "standard"
 
 
 BM25 = {

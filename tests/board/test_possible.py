@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -92,6 +93,49 @@ def test_lists_of_their_own() -> None:
     ):
         with pytest.raises(RecordError, match=message):
             own(gt, eq, columns)
+
+
+def test_pooled_counts_are_possible_where_candidates_can_stand_so() -> None:
+    """All counts of a relevant in each of two languages of two candidates, and all orders of these, with ties."""
+    relevants = {0: (0, 1), 2: (2, 3)}  # of the four candidates, and the candidates of its language
+    possible = set()
+    for scores in product(range(4), repeat=4):
+        counts: list[int] = []
+        for relevant, own in relevants.items():
+            for pool in (range(4), own):
+                counts.append(sum(scores[other] > scores[relevant] for other in pool))
+                counts.append(sum(scores[other] == scores[relevant] for other in pool))
+        top = [sum(scores[other] == max(scores) for other in own) for own in relevants.values()]
+        possible.add((*counts, *top))
+    without_top = {one[:-2] for one in possible}
+    accepted, of_top = set(), set()
+    for counts in product(range(4), range(1, 5), range(2), range(1, 3), repeat=2):
+        gt, eq, own_gt, own_eq = np.array([counts[:4], counts[4:]], dtype=np.int32).T
+        strict = ranks([[0, 0], [0, 0]], [[1, 0], [0, 1]], [0, 1])
+        pooled = replace(
+            strict,
+            column_sizes=np.array([2, 2]),
+            gt=gt[:, None],
+            eq=eq[:, None],
+            own_gt=own_gt,
+            own_eq=own_eq,
+            own_parts=True,
+        )
+        if _is_possible(pooled):
+            accepted.add(tuple(counts))
+            for top in product(range(3), repeat=2):
+                if _is_possible(replace(pooled, top=np.array([top], dtype=np.int32))):
+                    of_top.add((*counts, *top))
+    assert accepted == without_top
+    assert of_top == possible
+
+
+def _is_possible(found: Ranks) -> bool:
+    try:
+        check_possible(found)
+    except RecordError:
+        return False
+    return True
 
 
 def test_relevants_without_a_rank_are_left_out() -> None:

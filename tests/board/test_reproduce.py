@@ -13,9 +13,18 @@ import numpy as np
 import pytest
 
 from tests.board.conftest import score
-from tests.kit import contents, edit, read_json, run
+from tests.kit import Seen, contents, edit, every_kill, read_json, run
 from xqr_bench.board.asked import Rerun, Submission, Witness
-from xqr_bench.board.attestation import Differences, Tolerance, load_attestation, record_digest
+from xqr_bench.board.attestation import (
+    Differences,
+    Tolerance,
+    load_attestation,
+    public_key,
+    record_digest,
+    secret_key,
+    write_attestation,
+)
+from xqr_bench.board.model import signed_by
 from xqr_bench.board.reproduce import compare, reproduce
 from xqr_bench.board.row import reproduce_command
 from xqr_bench.board.submissions import one_line, submit, verify
@@ -242,6 +251,12 @@ BAD = {
     "no version": (lambda data: data.update(code_version="99<b>"), "is no attestation: code_version"),
     "no Python": (lambda data: data.update(python="3.12\n"), "is no attestation: python"),
     "no metric": (lambda data: data["found"].update(largest="\x1b[31mmap"), "is no attestation: found.largest"),
+    "a metric that the record does not have": (
+        lambda data: data["found"].update(largest="multilingual verified@1"),
+        "names a figure that the record does not have",
+    ),
+    "a version of the future": (lambda data: data.update(code_version="99.0"), "by the later version 99.0"),
+    "a Python of the past": (lambda data: data.update(python="2.7"), "does not run under Python 2.7"),
     "another record": (lambda data: data.update(record_digest="0" * 64), "covers another record"),
     "another model": (lambda data: data["identity"].update(name="other"), "name was char-ngrams, is other"),
     "another digest": (
@@ -397,6 +412,32 @@ def test_signatures(attested: Path, board: Path, tmp_path: Path) -> None:
     assert any("there is no file char-ngrams/1/mini.reproduced.json" in fault.text for fault in verify(board).faults)
     assert run("reproduce", str(placed), "--by", "x", "--sign", str(tmp_path / "no.key")).code == 1
     assert "without --by" in run("reproduce", str(placed), "--sign", str(key)).err
+
+
+@pytest.mark.parametrize(("before", "after"), [(False, True), (True, False), (True, True)])
+def test_killed_while_an_attestation_is_written(
+    before: bool, after: bool, attested: Path, board: Path, tmp_path: Path
+) -> None:
+    """Attestation and signature are there together or not at all."""
+    minisign = pytest.importorskip("minisign", reason="needs py-minisign: pip install 'xqr-bench[sign]'")
+    (tmp_path / "lab.key").write_bytes(bytes(minisign.KeyPair.generate().secret_key) + b"\n")
+    key = secret_key(tmp_path / "lab.key")
+    beside, there = (folder / "char-ngrams/1/mini.reproduced.json" for folder in (board, attested))
+    made = load_attestation(there, load_record(there.with_name("mini.json"), whole=False))
+
+    def write(signed: bool, by: str) -> None:
+        chosen = key if signed else None
+        write_attestation(beside, made.model_copy(update={"by": by, "key": chosen and public_key(chosen)}), chosen)
+
+    def begin() -> None:
+        shutil.rmtree(board, ignore_errors=True)
+        shutil.copytree(attested, board)
+        write(before, "the lab")
+
+    for _ in every_kill(board, begin, lambda: write(after, "the other lab")):
+        done = verify(board, Seen())
+        assert done.faults == []
+    assert list(done.reproduced) == [signed_by("the other lab", public_key(key) if after else None)]
 
 
 def test_a_signature_that_cannot_be_checked(attested: Path, board: Path, monkeypatch: pytest.MonkeyPatch) -> None:

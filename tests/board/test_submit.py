@@ -54,7 +54,7 @@ def test_no_local_path_is_published(saved: Path, board: Path) -> None:
         "name": "org/name",
     }
     edit(saved, lambda data: data["provenance"].update(arguments=arguments))
-    edit(saved, lambda data: data["model"]["identity"].update(kind="precomputed", name="mine"))
+    edit(saved, lambda data: data["model"]["identity"].update(kind="precomputed", name="mine", query_prompt="/query: "))
     edit(saved, lambda data: data["provenance"]["settings"].update(data_dir="/mnt/data"))
     edit(
         saved,
@@ -156,10 +156,30 @@ def test_ranks_that_wait_are_put_in_their_place(saved: Path, board: Path, garbag
     assert not list(ranks.parent.glob(".*"))
 
 
-@pytest.mark.parametrize("name", [".setup.exe.tmp", ".page.html.new"])
+@pytest.mark.parametrize(
+    "name", [".setup.exe.tmp", ".page.html.new", ".setup.exe.0123456789ab.new", ".hooks.0a1b2c-1234-abcdefgh.tmp"]
+)
 def test_what_no_run_leaves_is_a_fault(saved: Path, board: Path, name: str) -> None:
     submit(saved, board).record.with_name(name).write_text("anything")
     assert [fault.text for fault in verify(board).faults] == ["not part of a submission"]
+
+
+def test_killed_while_a_rule_of_relevance_goes(saved: Path, board: Path, tmp_path: Path) -> None:
+    """Of a submission with fewer rules than that of before nothing of the old one stays in its place."""
+    submit(saved, tmp_path / "before")
+    fewer = load_record(saved, ranks=True).model_copy(update={"relevance": {}})
+    new = save_record(fewer, tmp_path / "new" / "mini.json")
+
+    def begin() -> None:
+        shutil.rmtree(board, ignore_errors=True)
+        shutil.copytree(tmp_path / "before", board)
+
+    rules = []
+    for _ in every_kill(board, begin, lambda: submit(new, board, Submission(replace=True))):
+        assert verify(board, Seen()).faults == []
+        rules.append(len(load_record(next(board.glob("*/*/mini.json")), whole=False).relevance))
+    assert sorted(set(rules)) == [0, 2]
+    assert sorted(path.name for path in board.glob("*/*/*")) == ["mini.json", "mini.ranks.parquet"]
 
 
 @pytest.mark.parametrize("text", ["[]", "null", '{"exposure": {"level": "none declared", "declared_by": "nobody"}}'])
@@ -433,9 +453,9 @@ def _ranks_of_less(saved: Path) -> None:
 
 
 def test_ranks_of_a_part(saved: Path, board: Path) -> None:
-    facts = read_json(saved)["task"]
+    whole = read_json(saved)
     _ranks_of_less(saved)
-    edit(saved, lambda data: data.update(task=facts))
+    edit(saved, lambda data: data.update({name: whole[name] for name in ("task", "diagnostics", "provenance")}))
     with pytest.raises(RecordError, match="does not hold all ranks of mini"):
         submit(saved, board)
 

@@ -20,7 +20,7 @@ from xqr_bench.board import row as rows
 from xqr_bench.board.asked import View, Witness
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.reproduce import reproduce
-from xqr_bench.board.row import make_row, reproduce_command
+from xqr_bench.board.row import make_row, protocol_of, reproduce_command
 from xqr_bench.board.site.build import make_pages
 from xqr_bench.board.submissions import submit
 from xqr_bench.board.table import leaderboard_text, read_leaderboard
@@ -208,6 +208,24 @@ def test_protocols_are_not_compared(board: Path, record: Record, tmp_path: Path)
     assert "…" not in done.out  # nor a figure, where there is no terminal
 
 
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        (("monolingual",), "monolingual only"),
+        (("monolingual", "multilingual"), "monolingual and multilingual only"),
+        (("monolingual", "cross-lingual", "multilingual"), "standard"),
+    ],
+)
+def test_a_run_of_some_settings_says_so(record: Record, settings: tuple[str, ...], name: str) -> None:
+    identity = record.model.identity.model_copy(update={"kind": "run"})
+    changed = {
+        "task": record.task.model_copy(update={"settings": list(settings)}),
+        "model": record.model.model_copy(update={"identity": identity}),
+    }
+    protocol = protocol_of(record.model_copy(update=changed))
+    assert (protocol.name, protocol.settings) == (name, list(settings))
+
+
 def test_faulty_submissions_are_not_shown(filled: Path, board: Path) -> None:
     copytree(filled, board)
     (board / "char-ngrams/1/mini.reproduced.json").unlink()
@@ -368,6 +386,20 @@ def test_a_contest_is_tested_once(filled: Path, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(rows, "code_digest", lambda: "other code")
     with pytest.raises(pytest.fail.Exception, match="tested again"):
         shown(filled)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\x1f\x8b\x08garbage", b"{}", b"null"])
+def test_a_damaged_cache_is_made_anew(
+    content: bytes, filled: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XQR_BENCH_CACHE", str(tmp_path))
+    first = shown(filled)
+    files = [path for name in ("proved", "contests") for path in (tmp_path / name).iterdir()]
+    whole = [path.read_bytes() for path in files]
+    for path in files:
+        path.write_bytes(content)
+    assert shown(filled) == first
+    assert sum(path.read_bytes() == before for path, before in zip(files, whole, strict=True)) >= len(files) - 2
 
 
 def test_a_submission_holds_no_figure_that_it_leaves_out(filled: Path, board: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from tests.kit import contents, edit, run
 from xqr_bench.board import submissions
 from xqr_bench.board.submissions import submit, verify
 from xqr_bench.board.table import read_leaderboard
+from xqr_bench.core.types import Ranks
 from xqr_bench.record import Record, save_record
 
 
@@ -121,6 +124,37 @@ def test_the_same_ranks_under_two_names(filled: Path) -> None:
     ]
     refused = read_leaderboard(filled).refused
     assert [f"{one.path}: {one.fault}" for one in refused] == faults(filled)
+
+
+def as_run(ranks: Ranks) -> Ranks:
+    """As a run has them, whose lists are its own."""
+    return replace(ranks, own_parts=False)
+
+
+@pytest.mark.parametrize("repacked", [lambda ranks: replace(ranks, top=None), as_run])
+def test_the_same_ranks_with_another_digest(filled: Path, repacked: Callable[[Ranks], Ranks]) -> None:
+    shutil.copytree(filled / "lab__noisy", filled / "lab__copy")
+    copy = filled / "lab__copy/2/mini.json"
+
+    def change(data: dict) -> None:
+        data["model"].update(name="lab/copy")
+        data["relevance"] = {}
+        if repacked is as_run:
+            data["model"].update(identity={"kind": "run", "name": "run", "revision": "2", "similarity": "none"})
+            data["diagnostics"] = {}
+
+    edit(copy, change)
+    for rule in ("lenient", "paragraph"):
+        copy.with_suffix(f".{rule}.parquet").unlink()
+    edit_ranks(copy, repacked)
+    assert any("its ranks are those of 'lab/noisy'" in fault for fault in faults(filled))
+
+
+def test_a_file_of_a_rule_that_the_record_does_not_have(filled: Path) -> None:
+    """It is neither believed nor cleared away."""
+    edit(filled / "char-ngrams/1/mini.json", lambda data: data["relevance"].pop("lenient"))
+    assert faults(filled) == ["char-ngrams/1/mini.json: mini.lenient.parquet is no part of the record beside it"]
+    assert (filled / "char-ngrams/1/mini.lenient.parquet").is_file()
 
 
 def test_the_same_ranks_of_one_model_twice(filled: Path) -> None:

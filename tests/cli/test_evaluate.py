@@ -13,7 +13,8 @@ from unittest.mock import patch
 import pytest
 
 from tests.kit import PARTIAL, contents, edit, ran, read_json, run, words
-from xqr_bench.record import load_record
+from xqr_bench.evaluation.evaluate import evaluate
+from xqr_bench.record import load_record, save_record, shortened
 
 
 def test_first_run() -> None:
@@ -121,6 +122,17 @@ def test_a_record_of_another_request_is_no_answer(quiet: tuple[str, ...]) -> Non
 def test_what_is_asked_is_checked_where_a_record_is_there(wrong: tuple[str, ...]) -> None:
     ran("evaluate", "char-ngrams", "--limit", "4")
     assert run("evaluate", "char-ngrams", "--limit", "4", *wrong).code == 1
+
+
+def test_the_short_form_and_a_record_without_intervals_are_no_answer() -> None:
+    asked = ("evaluate", "char-ngrams", "--metrics", "map")
+    ran(*asked)
+    path = Path("results/char-ngrams/mini.json")
+    whole = load_record(path, ranks=True)
+    save_record(shortened(whole), path)
+    assert "form of the record: the short form of a submission, now whole" in words(run(*asked).err)
+    save_record(evaluate("char-ngrams", metrics=["map"], intervals=False)[0], path)
+    assert "intervals: False, now True" in words(run(*asked).err)
 
 
 def test_edited_data_is_no_answer() -> None:

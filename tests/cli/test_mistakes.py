@@ -137,6 +137,7 @@ MISTAKES = {
     "plot nowhere -o x.png": "nowhere",
     "submit results": "results",
     "report ratios nowhere --output x": "there is no study nowhere",
+    "report ratios results --output x": "there is no study results found: a folder without study.json",
 }
 
 NAMED = """

@@ -184,6 +184,21 @@ def test_a_name_is_one_line(saved: Path) -> None:
     assert (record.model.name, record.task.title) == ("mine\ufffderror: none", "mini\ufffd  to do: rm")
 
 
+def test_free_text_is_one_line(saved: Path) -> None:
+    """A warning, a note, a source or a reason of somebody else's cannot begin a line that looks like one of ours."""
+    hostile, one_line = "fine\nerror: none", "fine\ufffderror: none"
+
+    def change(data: dict) -> None:
+        data["warnings"] = [hostile]
+        data["exposure"] = {"level": "unknown", "note": hostile, "sources": [hostile]}
+        data["relevance"]["lenient"] = {"undefined_reason": hostile}
+
+    record = load_record(edit(saved, change))
+    assert record.warnings == [one_line]
+    assert (record.exposure.note, record.exposure.sources) == (one_line, [one_line])
+    assert record.relevance["lenient"].undefined_reason == one_line
+
+
 def test_an_edited_score_is_found(saved: Path) -> None:
     edit(saved, lambda data: data["scores"]["multilingual"]["map"].update(value=0.9))
     _, differences = recompute(load_record(saved, ranks=True))

@@ -32,7 +32,7 @@ from xqr_bench.analysis.choice import (
     check_names,
 )
 from xqr_bench.analysis.compared import Compared, Side, gather, reading_notes, with_values
-from xqr_bench.analysis.over_seeds import lone_arm, over_seeds
+from xqr_bench.analysis.over_seeds import about_arms, over_seeds
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError
 from xqr_bench.core.types import CROSS_LINGUAL, MAIN_METRIC, MONOLINGUAL, MULTILINGUAL, STRICT, FloatArray
@@ -408,7 +408,7 @@ def _compare_task(
             *([info.demonstration_note] if info.demonstration else []),
             *notes,
             *reading_notes(sides),
-            *lone_arm(sides),
+            *about_arms(sides),
         ),
         seed=seed,
         resamples=resamples,

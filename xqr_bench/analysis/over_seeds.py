@@ -11,6 +11,7 @@ import numpy as np
 
 from xqr_bench.analysis.choice import Cells, OverSeeds
 from xqr_bench.analysis.compared import Compared, Side
+from xqr_bench.core.printable import json_shown, shown_line
 from xqr_bench.core.types import MAIN_METRIC
 from xqr_bench.measure.linear import linearise
 from xqr_bench.measure.paired import verdict
@@ -23,24 +24,50 @@ SEED = "seed"
 def arms_of(sides: Sequence[Side]) -> dict[str, list[int]]:
     """Name of an arm -> numbers of its records: two or more whose `run_group` is the same but for its seed.
 
-    An arm is named by what tells it from the others.
+    An arm is named by what tells it from the others. Records with one seed, or with the same ranks, are no two draws
+    of a seed: they make no arm.
     """
+    return {name: numbers for name, numbers in _groups(sides).items() if _are_seeds(sides, numbers)}
+
+
+def _groups(sides: Sequence[Side]) -> dict[str, list[int]]:
     groups: dict[str, list[int]] = {}
     for number, side in enumerate(sides):
-        if side.record.run_group:
-            fixed = {key: value for key, value in side.record.run_group.items() if key != SEED}
+        record = side.record
+        if record.run_group:
+            fixed = {key: value for key, value in record.run_group.items() if key != SEED}
+            if record.transform is not None:
+                fixed["transform"] = record.transform.label
             groups.setdefault(json.dumps(fixed, sort_keys=True), []).append(number)
     arms = {key: numbers for key, numbers in groups.items() if len(numbers) > 1}
     facts = [json.loads(key) for key in arms]
     keys = sorted({key for of_arm in facts for key in of_arm})
     differing = [key for key in keys if len({json.dumps(of_arm.get(key)) for of_arm in facts}) > 1] or keys
-    names = [", ".join(f"{of_arm.get(key)}" for key in differing) for of_arm in facts]
+    names = [shown_line(", ".join(f"{of_arm.get(key)}" for key in differing)) for of_arm in facts]
+    if len(set(names)) < len(names):  # such as 1 and "1"
+        names = [json_shown(json.dumps(of_arm, ensure_ascii=False)) for of_arm in facts]
     return dict(zip(names, arms.values(), strict=True))
 
 
-def lone_arm(sides: Sequence[Side]) -> list[str]:
-    """A note where the records have seeds of one arm alone, which nothing can be said of over seeds."""
+def _are_seeds(sides: Sequence[Side], numbers: Sequence[int]) -> bool:
+    records = [sides[number].record for number in numbers]
+    seeds = {json.dumps((record.run_group or {}).get(SEED)) for record in records}
+    return "null" not in seeds and len(seeds) == len({one.ranks_file.digest for one in records}) == len(records)
+
+
+def about_arms(sides: Sequence[Side]) -> list[str]:
+    """Notes where the records have seeds of one arm alone, or one seed several times: nothing is said over seeds."""
     arms = arms_of(sides)
+    notes = [
+        f"{', '.join(sides[number].label for number in numbers)} share a run_group ({name}), but not each has a seed "
+        "and ranks of its own: they are not compared over seeds"
+        for name, numbers in _groups(sides).items()
+        if name not in arms
+    ]
+    return [*notes, *_lone_arm(sides, arms)]
+
+
+def _lone_arm(sides: Sequence[Side], arms: dict[str, list[int]]) -> list[str]:
     if len(arms) != 1:
         return []
     ((name, numbers),) = arms.items()

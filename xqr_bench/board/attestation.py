@@ -8,19 +8,19 @@ import json
 import re
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from xqr_bench.board.files import MAX_NOTE, check_file, publishable, read_json, signature_path
+from xqr_bench.board.files import MAX_NOTE, check_file, check_versions, publishable, read_json, signature_path
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError, XqrBenchError
-from xqr_bench.core.files import now_at, put_in_place, write_text
+from xqr_bench.core.files import now_at, put_in_place, waiting_place, write_text
 from xqr_bench.core.names import MAX_NAME, looks, unseen
 from xqr_bench.core.printable import shown_line
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.record import Record, Result, shortened
-from xqr_bench.record.model import Commit, Digest, Packages, Version
+from xqr_bench.record.model import Commit, Digest, Hardware, Packages, Version
 
 if TYPE_CHECKING:
     import minisign
@@ -86,9 +86,7 @@ class Attestation(_Part):
     dirty: bool | None = None
     python: Version
     packages: Packages
-    hardware: dict[
-        Annotated[str, Field(pattern="^[a-z_]{1,40}$")], Annotated[str, Field(max_length=MAX_NAME)] | float | None
-    ]
+    hardware: Hardware
     key: str | None = Field(
         default=None, description="minisign public key of the signature beside the file; absent: unsigned"
     )
@@ -171,6 +169,7 @@ def load_attestation(path: Path, record: Record) -> Attestation:
             found=f"{made.date}; the record was made on {record.provenance.created[:10]}",
             remedy=remedy,
         )
+    check_versions(made.code_version, made.python)
     _check_found(path, made, record, remedy)
     _check_signature(path, made, remedy)
     return made
@@ -185,11 +184,13 @@ def _check_found(path: Path, made: Attestation, record: Record, remedy: str) -> 
         )
     differ, n_relevants = made.found, record.ranks_file.n_relevants
     exact = differ.identical == differ.relevants
+    figures = {"", *(f"{setting} {name}" for setting, scores in record.scores.items() for name in scores.macro)}
     possible = (
         differ.relevants == n_relevants >= differ.identical + differ.moved and min(differ.identical, differ.moved) >= 0
     )
     for fault, wrong in (
         ("the counts of {} are not possible", not possible or not differ.max_score_difference >= 0),
+        ("{} names a figure that the record does not have", differ.largest not in figures),
         (
             "the counts of {} contradict its digest",
             exact != (made.reproduced_ranks == record.ranks_file.digest)
@@ -282,12 +283,17 @@ def write_attestation(path: Path, made: Attestation, key: minisign.SecretKey | N
     data = made.model_dump(mode="json", exclude_none=True)
     text = json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     signature = signature_path(path)
-    for file in (signature, path):
+    waiting = waiting_place(signature, made.record_digest)
+    if signature.is_file():  # where it waits it may stand alone, which no reader of the attestation may
+        signature.replace(waiting)
+    for file in (path, signature):
         put_in_place(file, None)
-    write_text(path, text)
     if key is not None:
         signed = key.sign(text.encode(), trusted_comment=f"file:{path.name}".encode("ascii", "replace").decode())
-        write_text(signature, bytes(signed).decode("ascii") + "\n")
+        write_text(waiting, bytes(signed).decode("ascii") + "\n")
+    write_text(path, text)
+    if key is not None:
+        put_in_place(signature, made.record_digest)
 
 
 def _check_signature(path: Path, made: Attestation, remedy: str) -> None:

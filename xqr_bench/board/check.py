@@ -10,20 +10,23 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from xqr_bench import __version__
-from xqr_bench.board.files import MAX_RECORD, check_file, check_name, max_ranks, read_json
+from xqr_bench.board.files import MAX_RECORD, check_file, check_name, check_versions, max_ranks, read_json
+from xqr_bench.core import strict_json
 from xqr_bench.core.errors import DataError, RecordError, UnknownNameError, XqrBenchError
+from xqr_bench.core.names import unseen
 from xqr_bench.core.observe import Observer
+from xqr_bench.core.options import line_breaks, split
 from xqr_bench.core.printable import shown_line
-from xqr_bench.core.types import LENIENT, MAIN_METRIC, PARAGRAPH, IntArray, Ranks, TaskData
+from xqr_bench.core.types import LENIENT, MAIN_METRIC, PARAGRAPH, Candidate, IntArray, Query, Ranks, TaskData
 from xqr_bench.encode import ModelIdentity, load_encoder
 from xqr_bench.encode.registry import ENCODERS
 from xqr_bench.encode.transform import TransformOptions
@@ -33,8 +36,9 @@ from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.rank.index import deepest
 from xqr_bench.rank.rules import group_relevants, ranks_of
 from xqr_bench.record import Record, Result, check_possible, load_record, proved
-from xqr_bench.record.describe import groups_of
+from xqr_bench.record.describe import NOT_COUNTED, groups_of
 from xqr_bench.record.exposure import OURS, Exposure
+from xqr_bench.record.model import Hardware
 from xqr_bench.record.provenance import LANGUAGE_LEVELS, LanguageLevels
 from xqr_bench.record.rank_files import sample_size, sampled_questions
 from xqr_bench.record.store import file_beside
@@ -70,6 +74,7 @@ class DataFacts(BaseModel):
         queries, candidates: language -> how many.
         n_questions, n_articles, n_relevants: how many.
         structure: `structure_digest` of its ranks.
+        texts: language -> queries and candidates -> how many distinct texts, and their characters.
         relevance: rule of relevance beside the strict one -> what is known of it.
     """
 
@@ -82,6 +87,7 @@ class DataFacts(BaseModel):
     n_articles: int
     n_relevants: int
     structure: str
+    texts: dict[str, dict[str, tuple[int, int]]] = {}
     relevance: dict[str, RuleFacts] = {}
 
 
@@ -158,8 +164,15 @@ def _from_data(spec: TaskSpec, data: TaskData) -> DataFacts:
         n_articles=len(set(data.clusters)),
         n_relevants=n_relevants,
         structure=structure_digest(ranks_of(data, empty, empty)),
+        texts={code: _distinct_texts(data, code) for code in data.languages},
         relevance=rules,
     )
+
+
+def _distinct_texts(data: TaskData, language: str) -> dict[str, tuple[int, int]]:
+    of_roles: dict[str, Sequence[Query | Candidate]] = {"queries": data.queries, "candidates": data.candidates}
+    texts = {role: {one.text for one in members if one.language == language} for role, members in of_roles.items()}
+    return {role: (len(distinct), sum(map(len, distinct))) for role, distinct in texts.items()}
 
 
 def _per_language(queries: IntArray, columns: IntArray, n_queries: int, n_columns: int) -> list[list[int]]:
@@ -208,7 +221,6 @@ MAX_METRICS = 64
 _OWN_LISTS = ("run", "baseline")
 FIRST_DAY = "2026-11-22"
 """Of this package: no record is older."""
-OLDEST_PYTHON = (3, 11)
 _RANDOM_MEAN = 0.1
 """How far the mean place of the relevants, 0 first .. 1 last, may be from 0.5 in a random ranking."""
 _WHOLE = "evaluate on the whole task, unchanged"
@@ -243,11 +255,13 @@ def check_submission(path: Path, *, observe: Observer | None = None, again: bool
     _check_task(record, spec, facts)
     _check_measured(record, spec)
     _check_transform(record)
-    _check_diagnostics(record)
+    _check_diagnostics(record, facts)
     _check_vectors(record)
     _check_kind(record)
     _check_exposure(record)
     _check_provenance(record)
+    _check_asked(record)
+    _check_texts(record)
     _check_arguments(record)
     check_file(file_beside(path, record.ranks_file), max_ranks(spec.name, short=record.short))
     rows, expected = record.ranks_file.n_relevants, facts.n_relevants
@@ -487,8 +501,7 @@ def _check_bound(record: Result) -> None:
 def _check_provenance(record: Record) -> None:
     """The record was made since there is this package, before now, by no later version, under a Python that runs it."""
     made = record.provenance
-    python = tuple(map(int, re.findall(r"\d+", made.python)[:2]))
-    _require(OLDEST_PYTHON <= python < (4,), f"xqr-bench does not run under Python {made.python}", remedy=_AS_MADE)
+    check_versions(made.code_version, made.python)
     _require(
         made.created[:10] >= FIRST_DAY,
         "the record was made before there was xqr-bench",
@@ -501,17 +514,75 @@ def _check_provenance(record: Record) -> None:
         made.created,
         "evaluate again, with the clock set right",
     )
-    stated, ours = (tuple(map(int, re.findall(r"\d+", version)[:3])) for version in (made.code_version, __version__))
+
+
+_ASKED = ("similarity", "dtype", "max_length", "truncate_dim", "query_prompt", "candidate_prompt")
+
+
+def _check_asked(record: Record) -> None:
+    """What was asked for is what was done: the encoder was used so, on the whole task, with these metrics."""
+    identity, task, given = record.model.identity, record.task, record.provenance
+    for name in _ASKED:
+        asked, done = given.arguments.get(name), getattr(identity, name)
+        if isinstance(asked, str):
+            asked = line_breaks(asked) or None
+        _require(
+            asked in (None, done),
+            f"the record contradicts itself about its {name}",
+            f"asked for: {asked!s:.40}; done: {done!s:.40}",
+            _AS_MADE,
+        )
+    width, columns = identity.truncate_dim, identity.dimensions
     _require(
-        stated <= ours,
-        f"the record was made by the later version {made.code_version} of xqr-bench",
-        f"this is {__version__}",
-        "update xqr-bench",
+        width is None or columns is None or columns <= width,
+        "the record contradicts itself about the columns of its vectors",
+        f"{columns}, of which {width} were kept",
+        _AS_MADE,
+    )
+    for where in (given.arguments, given.settings):
+        languages, metrics = where.get("languages"), where.get("metrics")
+        languages = split(languages) if isinstance(languages, str) else languages
+        metrics = split(metrics) if isinstance(metrics, str) else metrics
+        for what, asked, right in (
+            ("limit", where.get("limit"), where.get("limit") is None),
+            ("languages", languages, languages is None or sorted(map(str, languages)) == sorted(task.languages)),
+            ("metrics", metrics, metrics is None or {str(name) for name in metrics} == set(task.metrics)),
+        ):
+            _require(right, f"the record contradicts itself about its {what}", f"asked for: {asked!s:.60}", _AS_MADE)
+
+
+MAX_DECLARED = 2**18
+_MAX_TEXT = 300
+_HARDWARE: TypeAdapter[Hardware] = TypeAdapter(Hardware)
+
+
+def _check_texts(record: Record) -> None:
+    """What is declared can be read: names are short lines of characters that can be seen, and all of it is bounded."""
+    identity, made = record.model.identity, record.provenance
+    try:
+        hardware = _HARDWARE.validate_python(made.hardware, strict=True)
+    except ValidationError as error:
+        raise RecordError(
+            "the record describes no machine", found=strict_json.first_fault(error), remedy=_AS_MADE
+        ) from None
+    texts: dict[str, object] = {f"hardware {name}": value for name, value in hardware.items()}
+    texts |= {name: getattr(identity, name) for name in ("name", "revision", "digest", "base", "distribution", "dtype")}
+    texts["phases"] = " ".join(made.seconds)
+    for what, text in texts.items():
+        fits = not isinstance(text, str) or (len(text) <= _MAX_TEXT and not any(map(unseen, text)))
+        _require(fits, f"the record's {what} is no short line that can be read", repr(text)[:80], _AS_MADE)
+    size = len(record.model_dump_json(exclude={"scores", "relevance"}))
+    _require(
+        size <= MAX_DECLARED,
+        "the record declares more than anybody reads",
+        f"{size:,} bytes beside its scores; at most {MAX_DECLARED:,}",
+        _AS_MADE,
     )
 
 
-def _check_diagnostics(record: Record) -> None:
-    """No more texts of a language were looked at than it has."""
+def _check_diagnostics(record: Record, facts: DataFacts) -> None:
+    """What is counted of the texts of a language is what the task has of them."""
+    own = record.model.identity.candidate_context is None  # texts of the task, without their paragraph
     for code, diagnostics in record.diagnostics.items():
         _require(code in record.task.counts, f"the record has diagnostics of {code!r}, no language of its task")
         for role in ("queries", "candidates"):
@@ -523,6 +594,15 @@ def _check_diagnostics(record: Record) -> None:
                 str(diagnostics),
                 _AS_MADE,
             )
+            known = facts.texts.get(code, {}).get(role)
+            if texts is not None and known is not None:
+                found = texts.texts if own or role == "queries" else known[0], texts.characters
+                _require(
+                    found == known,
+                    f"the record counts other texts of {code} than its {role} are",
+                    f"{found[0]:,} texts of {found[1]:,} characters instead of {known[0]:,} of {known[1]:,}",
+                    _AS_MADE,
+                )
 
 
 def _check_arguments(record: Record) -> None:
@@ -594,6 +674,14 @@ def _check_relevance_files(path: Path, record: Result, rules: dict[str, RuleFact
     for name, info in record.relevance.items():
         _require(name in rules, f"{task} has no {name} relevance", ", ".join(rules) or "strict only", _AS_MADE)
         if info.ranks_file is None:
+            reason = str(info.undefined_reason)
+            cut = record.ranks_file.depth is not None and re.fullmatch(r"the ranking is cut at [\w ,;]{1,80}", reason)
+            _require(
+                cut or (reason == NOT_COUNTED and record.model.identity.kind in _OWN_LISTS),
+                f"the record leaves {name} relevance out for no reason of xqr-bench",
+                reason[:80],
+                _AS_MADE,
+            )
             continue
         file = path.with_suffix(f".{name}.parquet")
         stated = info.ranks_file.file

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, TypeVar
 
+from xqr_bench import __version__
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError
+from xqr_bench.core.files import is_left_behind
 from xqr_bench.core.names import MAX_NAME, is_device, refuse_unreadable
 from xqr_bench.core.types import VARIANTS
 from xqr_bench.record import Record, folder_name
@@ -69,6 +71,28 @@ def read_json(path: Path, limit: int = MAX_RECORD) -> Any:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise RecordError(f"{path} is not a record: {why}", remedy="submit what xqr-bench wrote, unchanged") from None
+
+
+OLDEST_PYTHON = (3, 11)
+
+
+def check_versions(code: str, python: str) -> None:
+    """Check that something can have been made by this version of xqr-bench or an earlier one, under this Python.
+
+    Raises:
+        RecordError: it cannot.
+    """
+    code_now, code_then, python_then = (
+        tuple(map(int, re.findall(r"\d+", version)[:3])) for version in (__version__, code, python)
+    )
+    if not OLDEST_PYTHON <= python_then < (4,):
+        raise RecordError(f"xqr-bench does not run under Python {python}", remedy="submit what xqr-bench wrote")
+    if code_then > code_now:
+        raise RecordError(
+            f"it was made by the later version {code} of xqr-bench",
+            found=f"this is {__version__}",
+            remedy="update xqr-bench",
+        )
 
 
 # Where a submission stands below the leaderboard folder: names somebody else chose, made safe.
@@ -193,13 +217,28 @@ def strange_files(folder: Path) -> Iterator[tuple[Path, str]]:
             yield path, "not part of a submission"
 
 
+_BESIDE = (RANKS_SUFFIX, *RELEVANCE_SUFFIXES.values(), ATTESTATION_SUFFIX, ATTESTATION_SUFFIX + SIGNATURE_SUFFIX)
+
+
 def _belongs(path: Path) -> bool:
     """Whether the file is a record, or stands beside the record it belongs to."""
-    signature = ATTESTATION_SUFFIX + SIGNATURE_SUFFIX
-    for suffix in (RANKS_SUFFIX, *RELEVANCE_SUFFIXES.values(), ATTESTATION_SUFFIX, signature):
+    for suffix in _BESIDE:
         if path.name.endswith(suffix):
             return path.with_name(path.name.removesuffix(suffix) + RECORD_SUFFIX).is_file()
     return is_record(path)
+
+
+def is_ours_left_behind(path: Path, folder: Path) -> bool:
+    """Whether a stopped run may have left the file: it is named after one that has its place there."""
+    if not is_left_behind(path) or path.is_symlink() or not path.is_file():
+        return False
+    name = path.name
+    while is_left_behind(Path(name)):
+        name = name[1:].rsplit(".", 2)[0]
+    parts = (*path.relative_to(folder).parts[:-1], name)
+    if PurePosixPath(*parts) == RATIOS or len(parts) == 1:
+        return parts[-1] in (*FURNITURE, RATIOS.name)
+    return name.endswith((RECORD_SUFFIX, *_BESIDE)) and len(parts) == (2 if parts[0] == PUBLISHED else 3)
 
 
 Published = TypeVar("Published", bound=Record)

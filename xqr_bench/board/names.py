@@ -10,38 +10,40 @@ from typing import NamedTuple
 from xqr_bench.board.files import record_paths
 from xqr_bench.core.errors import XqrBenchError
 from xqr_bench.core.names import look_alike, looks
-from xqr_bench.record import Record, Result, folder_name, load_record, ranks_digest
+from xqr_bench.core.types import MAIN_METRIC
+from xqr_bench.record import Record, folder_name, load_record
 
 
 class Entry(NamedTuple):
-    """A model's name, where it stands on the board, and the digest of its ranks; a paper's has none."""
+    """A model's name, where it stands on the board, and its MAP by task and setting; a paper's has none."""
 
     path: str
     model: str
-    ranks: str | None = None
+    figures: frozenset[tuple[str, str]] = frozenset()
 
     @classmethod
     def of(cls, record: Record, path: str) -> Entry:
-        """The entry of a record, by the digest that its ranks have in a submission."""
-        digest = record.ranks_file.digest
-        if isinstance(record, Result) and not record.short:
-            digest = ranks_digest(record.ranks.pooled())
-        return cls(path, record.model.name, digest)
+        """The entry of a record."""
+        figures = set()
+        for setting, scores in record.scores.items():
+            figure = scores.macro.get(MAIN_METRIC)
+            if figure is not None and figure.value is not None:
+                least = figure.value if figure.pessimistic is None else figure.pessimistic
+                figures.add((f"{record.task.name} {setting}", f"{figure.value:.7g} {least:.7g}"))
+        return cls(path, record.model.name, frozenset(figures))
+
+    def has_ranks_of(self, other: Entry) -> bool:
+        """Whether all figures that both have are the same, however their ranks are packed: they are never by chance."""
+        mine, others = dict(self.figures), dict(other.figures)
+        shared = mine.keys() & others.keys()
+        return bool(shared) and all(mine[place] == others[place] for place in shared)
 
 
-def entries_of(folder: Path, task: str) -> Iterator[Entry]:
-    """What stands on the board; `verify` tells of records that cannot be read.
-
-    Args:
-        folder: the board.
-        task: records of others have other ranks, which are not read.
-    """
+def entries_of(folder: Path) -> Iterator[Entry]:
+    """What stands on the board; `verify` tells of records that cannot be read."""
     for path in record_paths(folder) if folder.is_dir() else []:
         try:
-            record = load_record(path, whole=False)
-            if not record.short and record.task.name == task:
-                record = load_record(path, ranks=True, whole=False)
-            yield Entry.of(record, path.relative_to(folder).as_posix())
+            yield Entry.of(load_record(path, whole=False), path.relative_to(folder).as_posix())
         except XqrBenchError:
             continue
 
@@ -49,16 +51,14 @@ def entries_of(folder: Path, task: str) -> Iterator[Entry]:
 def clash(entry: Entry, other: Entry) -> str | None:
     """Why an entry cannot stand beside another one; None where it can."""
     if entry.model == other.model:
-        same = entry.ranks is not None and entry.ranks == other.ranks and entry.path != other.path
+        same = entry.path != other.path and entry.has_ranks_of(other)
         return f"its ranks are those of {other.path}: one model stands there once" if same else None
     if look_alike(entry.model, other.model):
         return f"the name {entry.model!r} cannot be told apart from {other.model!r} of {other.path}"
-    if (
-        None not in (entry.ranks, other.ranks)
-        and folder_name(entry.model).casefold() == folder_name(other.model).casefold()
-    ):
+    same_folder = folder_name(entry.model).casefold() == folder_name(other.model).casefold()
+    if entry.figures and other.figures and same_folder:
         return f"its folder belongs to another model, {other.model!r} of {other.path}"
-    if entry.ranks is not None and entry.ranks == other.ranks:
+    if entry.has_ranks_of(other):
         return f"its ranks are those of {other.model!r}, {other.path}: one model has one name"
     return None
 
@@ -80,4 +80,4 @@ def clashes(records: Iterable[Entry], papers: Iterable[Entry] = ()) -> dict[str,
 
 def _marks(entry: Entry) -> tuple[str, ...]:
     """What two entries that clash have at least one of in common."""
-    return (*looks(entry.model), folder_name(entry.model).casefold(), *([entry.ranks] if entry.ranks else []))
+    return (*looks(entry.model), folder_name(entry.model).casefold(), *map(str, entry.figures))

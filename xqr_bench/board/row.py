@@ -417,8 +417,10 @@ def standings_once(
     """
     key = json.dumps([code_digest(), sorted(digests.items()), list(settings)])
     place = vector_store().folder / "contests" / hashlib.sha256(key.encode()).hexdigest()
-    if place.exists():
-        return _KEPT.validate_json(place.read_bytes())
+    with suppress(OSError, ValueError):  # there is none, or a damaged one, which is made anew
+        kept = _KEPT.validate_json(place.read_bytes())
+        if kept.keys() == set(contestants):
+            return kept
     found = standings(contestants, settings)
     with suppress(OSError), atomic_path(place) as temporary:  # nothing but time is lost
         temporary.write_bytes(_KEPT.dump_json(found))

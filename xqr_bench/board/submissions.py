@@ -24,6 +24,7 @@ from xqr_bench.board.files import (
     RATIOS,
     attestation_path,
     check_name,
+    is_ours_left_behind,
     local_paths,
     max_ranks,
     publishable,
@@ -39,7 +40,7 @@ from xqr_bench.board.model import Bias, PublishedRow, SettingFigures, Source, si
 from xqr_bench.board.names import Entry, clash, clashes, entries_of
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
-from xqr_bench.core.files import atomic_path, is_left_behind, now_at, put_in_place, waiting_place
+from xqr_bench.core.files import atomic_path, now_at, put_in_place, waiting_place
 from xqr_bench.core.memory import usable_cores
 from xqr_bench.core.names import unseen
 from xqr_bench.core.observe import Observer
@@ -150,17 +151,24 @@ def _attestation_files(record: Path) -> tuple[Path, Path]:
 
 
 def _attestation(source: Path, target: Path, record: Record) -> list[Path]:
-    """Let the attestation beside the record, and its signature, wait at the target; that of before waits there too."""
+    """Let the attestation beside the record, and its signature, wait at the target.
+
+    What stands there and belongs to the submission of before alone waits there too.
+    """
     digest, files = record_digest(record), {}
     if attestation_of(source, record) is not None:
         for file, place in zip(_attestation_files(source), _attestation_files(target), strict=True):
             if now_at(file, digest).exists():
                 files[place] = now_at(file, digest).read_bytes()  # a signature is of bytes
     with suppress(RecordError):
-        before = record_digest(load_record(target, whole=False))
-        for place in _attestation_files(target):
+        before = load_record(target, whole=False)
+        belong = dict.fromkeys(_attestation_files(target), record_digest(before))
+        for name, info in before.relevance.items():
+            if info.ranks_file is not None and name not in record.relevance:
+                belong[relevance_paths(target)[name]] = info.ranks_file.digest
+        for place, stated in belong.items():
             if place.is_file():  # it belongs to the submission that is replaced, as long as that is there
-                place.replace(waiting_place(place, before))
+                place.replace(waiting_place(place, stated))
     for place, content in files.items():
         with atomic_path(waiting_place(place, digest)) as temporary:
             temporary.write_bytes(content)
@@ -180,7 +188,7 @@ def _refuse_links(folder: Path, target: Path) -> None:
 def _refuse_clash(record: Record, target: Path, folder: Path) -> None:
     """No name that cannot be told apart from another on the board, and no ranks that stand there under another name."""
     entry = Entry.of(record, target.relative_to(folder).as_posix())
-    for other in [*entries_of(folder, record.task.name), *_papers(folder)]:
+    for other in [*entries_of(folder), *_papers(folder)]:
         if other.path != entry.path and (fault := clash(entry, other)) is not None:
             raise RecordError(fault, remedy="evaluate again with the name on the board, or another one: --name NAME")
 
@@ -409,11 +417,17 @@ def _finish(path: Path, record: Record) -> None:
     Raises:
         RecordError: they cannot be put there, and what stands there is not theirs.
     """
+    rules = {name for name, info in record.relevance.items() if info.ranks_file is not None}
+    for name, file in relevance_paths(path).items():
+        if name not in rules and file.exists():
+            raise RecordError(f"{file.name} is no part of the record beside it", remedy="remove it, or submit again")
     settle(record, path)
     infos = [record.ranks_file, *(info.ranks_file for info in record.relevance.values())]
     files = [(path.with_name(str(info.file)), info.digest) for info in infos if info is not None]
     digest = record_digest(record)
-    for place, stated in [*files, *((file, digest) for file in _attestation_files(path))]:
+    if now_at(attestation_path(path), digest).is_file():
+        files += [(file, digest) for file in _attestation_files(path)]
+    for place, stated in files:
         with suppress(OSError):
             if now_at(place, stated) != place:
                 put_in_place(place, stated)
@@ -430,8 +444,9 @@ def attestation_of(path: Path, record: Record) -> Attestation | None:
     Raises:
         XqrBenchError: it is not in order, or a signature stands there alone.
     """
-    digest = record_digest(record)
-    there = any(file.exists() or file.is_symlink() for file in (now_at(f, digest) for f in _attestation_files(path)))
+    attestation, signature = _attestation_files(path)
+    files = now_at(attestation, record_digest(record)), signature  # one that waits alone was left there
+    there = any(file.exists() or file.is_symlink() for file in files)
     return load_attestation(attestation_path(path), record) if there else None
 
 
@@ -456,7 +471,7 @@ def verify(
     observe = observe or Observer()
     faults = []
     for path, why in strange_files(folder):
-        if is_left_behind(path) and path.is_file() and not path.is_symlink():
+        if is_ours_left_behind(path, folder):
             observe.note(f"{_below(path, folder)}: left behind by a run that was stopped; {_CLEARED}")
         else:
             faults.append(Fault(_below(path, folder), why))

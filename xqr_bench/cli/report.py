@@ -59,9 +59,11 @@ def ratios(study: Path, asked: Reported) -> None:
     ratios.json (all figures), ratios.html (one file) and plots/ (PNG and SVG). The same folder and seed give the same
     bytes. Needs the packages of `pip install 'xqr-bench[site]'`.
     """
+    from xqr_bench.studies.ratio.form import FILE, refuse_other_folder, save_ratios
+
+    refuse_other_folder(study.expanduser())  # before half a minute of imports
     from xqr_bench.board.site.html import environment
     from xqr_bench.studies.ratio.findings import Asked, build_ratios
-    from xqr_bench.studies.ratio.form import FILE, save_ratios
     from xqr_bench.studies.ratio.page import write_report_page
     from xqr_bench.studies.ratio.plots import draw_ratio
     from xqr_bench.studies.ratio.tables import ratios_markdown

@@ -24,7 +24,7 @@ from xqr_bench.measure.certainty import attach_certainty
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import all_per_query, score
 from xqr_bench.rank.index import IndexOptions
-from xqr_bench.record import ModelInfo, Provenance, RanksInfo, Result, load_record, provenance, ranks_digest
+from xqr_bench.record import ModelInfo, Provenance, RanksInfo, Record, Result, load_record, provenance, ranks_digest
 from xqr_bench.record.describe import relevance_info, task_info
 from xqr_bench.record.store import settle
 from xqr_bench.tasks import Selection, TaskSpec, resolve_task
@@ -95,6 +95,7 @@ def evaluate(
 _FOLLOWS = ("counts", "n_questions", "n_articles")  # from the files, the languages and the part
 REPLACE = "give --overwrite to replace it, or another --name or --output to keep both"
 _DONE_TO_VECTORS = ("transform", "index", "allow_zero_vectors")
+_WHOLE, _SHORT = "whole", "the short form of a submission"
 
 
 def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
@@ -136,11 +137,18 @@ def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
         "rules of relevance": (sorted(there.relevance), sorted(spec.relevance)),
         **{key: (said.get(key), doing.get(key)) for key in _DONE_TO_VECTORS},
         "translated sentences": (bitext and bitext.digest, now_bitext),
+        "form of the record": (_SHORT if there.short else _WHOLE, _WHOLE),
+        "intervals": (there.task.n_questions < 2 or _has_intervals(there), True),
         "version of xqr-bench": (there.provenance.code_version, __version__),
     }
     refuse_another(path, pairs, REPLACE)
     settle(there, path)
     return there
+
+
+def _has_intervals(record: Record) -> bool:
+    figures = (figure for scores in record.scores.values() for _, _, _, figure in scores.items())
+    return any(figure.interval is not None for figure in figures)
 
 
 def refuse_another(path: Path, pairs: Mapping[str, tuple[object, object]], remedy: str) -> None:

@@ -270,6 +270,9 @@ def truncation_warnings(vectors: Embeddings) -> list[str]:
     return [f"texts longer than the encoder's length limit were cut off: {listing}"] if listing else []
 
 
+NOT_COUNTED = "the ranks were not counted under it"
+
+
 def relevance_info(name: str, ranks: Ranks, info: TaskInfo) -> RelevanceInfo:
     """The scores under a rule of relevance that the task declares, from the ranks counted under it.
 
@@ -280,7 +283,7 @@ def relevance_info(name: str, ranks: Ranks, info: TaskInfo) -> RelevanceInfo:
     """
     variant = ranks.variants.get(name)
     if variant is None:
-        return RelevanceInfo(undefined_reason="the ranks were not counted under it")
+        return RelevanceInfo(undefined_reason=NOT_COUNTED)
     if (reason := too_shallow(variant, variant_metrics(name, info.metrics))) is not None:
         return RelevanceInfo(undefined_reason=reason)
     return RelevanceInfo(

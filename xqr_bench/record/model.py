@@ -19,6 +19,7 @@ from pydantic import (
 
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.fields import OneLine
+from xqr_bench.core.names import MAX_NAME
 from xqr_bench.core.types import STRICT, Ranks
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.encode.transform import TransformFacts
@@ -58,6 +59,10 @@ Packages = dict[
     Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z._-]*$", max_length=100)],
     Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.!+_-]*$", max_length=64)],
 ]
+Hardware = dict[
+    Annotated[str, Field(pattern="^[a-z_]{1,40}$")], Annotated[str, Field(max_length=MAX_NAME)] | float | None
+]
+"""What a record on the board says of a machine, and an attestation."""
 Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}([0-9a-f]{24})?$")]
 Moment = Annotated[
     str, Field(pattern=r"^2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(\+00:00|Z)$"), AfterValidator(_moment)

@@ -265,12 +265,16 @@ def check_possible(ranks: Ranks) -> None:
             "a relevant that stands first ties with others than those that do": first & (ranks.eq != top).any(axis=1),
             "a relevant has what stands first below it": ranked & ~first & (ranks.gt < top).any(axis=1),
         }
+        if ranks.own_parts and ranks.own_gt is not None and ranks.own_eq is not None:
+            of_own = ranks.top[ranks.row_queries, ranks.relevant_columns]
+            other = np.where(first, ranks.own_eq != of_own, ranks.own_gt < of_own)
+            problems["other candidates of the own language stand first"] = ranked & other
     refuse_impossible(ranks, problems)
     own = ranks.relevant_columns if ranks.by_language else None
     refuse_impossible(ranks, contradictions(ranks.row_queries, ranks.gt, ranks.eq, own))
-    if ranks.own_gt is not None and ranks.own_eq is not None:
-        lists = ranks.row_queries * len(ranks.columns) + ranks.relevant_columns
-        refuse_impossible(ranks, contradictions(lists, ranks.own_gt[:, None], ranks.own_eq[:, None]))
+    if ranks.own_gt is not None:
+        for found in _of_own_language(ranks, parts=ranks.own_parts):
+            refuse_impossible(ranks, found)
 
 
 def _more_than_the_pool(ranks: Ranks) -> dict[str, NDArray[np.bool_]]:
@@ -278,6 +282,66 @@ def _more_than_the_pool(ranks: Ranks) -> dict[str, NDArray[np.bool_]]:
     gt, eq, own_gt, own_eq = ranks.counts
     more = (own_gt > gt) | (own_eq > eq) | ((gt < 0) != (own_gt < 0))
     return {"the own language has more than the pool": more}
+
+
+def _of_own_language(ranks: Ranks, *, parts: bool) -> Iterator[dict[str, NDArray[np.bool_]]]:
+    """What contradicts itself in the lists of single languages, each possible by itself.
+
+    Args:
+        ranks: with counts of the own language.
+        parts: whether its list is a part of the pool's, so that what stands in other languages is known too.
+    """
+    gt, eq, own_gt, own_eq = ranks.counts
+    above, beside = [own_gt], [own_eq]
+    if parts:
+        above, beside = [*above, gt - own_gt], [*beside, eq - own_eq]
+    itself = np.zeros(len(gt), dtype=np.int64)
+    lists = ranks.row_queries * len(ranks.columns) + ranks.relevant_columns
+    yield contradictions(lists, np.column_stack(above), np.column_stack(beside), itself)
+    if parts:
+        yield {_NO_SUM: _no_sum(ranks)}
+
+
+def _no_sum(ranks: Ranks) -> NDArray[np.bool_]:
+    """Which relevants of a pool have counts that no candidates of the single languages add up to.
+
+    How many candidates of a language stand above a place of the pool is known at its own relevants. Elsewhere it is at
+    least what is known further up, and at most what is known further down, or all that there are.
+    """
+    counts, wrong = ranks.counts, np.zeros(ranks.n_relevants, dtype=np.bool_)
+    for first in range(0, ranks.n_queries, _QUERIES_AT_ONCE):
+        last = min(first + _QUERIES_AT_ONCE, ranks.n_queries)
+        rows = np.arange(ranks.offsets[first], ranks.offsets[last])
+        rows = rows[counts.gt[rows] >= 0]
+        gt, eq, own_gt, own_eq = (values.astype(np.int64) for values in counts.take(rows))
+        queries, columns = ranks.row_queries[rows] - first, ranks.relevant_columns[rows]
+        left = 0 if ranks.removed is None else ranks.removed[first:last]
+        sizes = np.broadcast_to(ranks.column_sizes - left, (last - first, len(ranks.columns)))
+        tops = np.zeros_like(sizes) if ranks.top is None else ranks.top[first:last]
+        # two places of each relevant: above all that tie with it, and below them; what ties has the same places
+        places = np.concatenate([queries * (int(gt.max(initial=0)) + 1) + gt] * 2) * 2 + np.repeat([0, 1], len(rows))
+        order = np.argsort(places, kind="stable")
+        stated, own = np.concatenate([gt, gt + eq])[order], np.concatenate([own_gt, own_gt + own_eq])[order]
+        of, language = np.tile(queries, 2)[order], np.tile(columns, 2)[order]
+        # one row a language; no query's counts reach into those of the next one
+        base = of * (int(sizes.sum(axis=1).max(initial=0)) + 1)
+        least, most = np.repeat(base[None], len(ranks.columns), axis=0), base + sizes.T[:, of]
+        least[language, np.arange(len(of))] = most[language, np.arange(len(of))] = own + base
+        np.maximum(least, np.where(stated > 0, base + tops.T[:, of], base), out=least)
+        np.maximum.accumulate(least, axis=1, out=least)
+        most = np.minimum.accumulate(most[:, ::-1], axis=1)[:, ::-1]
+        stated += len(ranks.columns) * base
+        no_sum = (least.sum(axis=0) > stated) | (most.sum(axis=0) < stated)
+        wrong[np.tile(rows, 2)[order[no_sum]]] = True
+        # those that tie, each language once
+        blocks, block = np.unique(places[: len(rows)], return_inverse=True)
+        once = np.unique(block * len(ranks.columns) + columns, return_index=True)[1]
+        wrong[rows] |= np.bincount(block[once], own_eq[once], len(blocks))[block] > eq
+    return wrong
+
+
+_QUERIES_AT_ONCE = 1024
+_NO_SUM = "the counts of the languages do not add up to those of the pool"
 
 
 def contradictions(
@@ -561,8 +625,20 @@ def _check_lenient(strict: Ranks, variant: Ranks) -> Iterator[dict[str, Any]]:
             | (less_gt + less_eq > np.where(listed, removed[each], 0)),
             **(_more_than_the_pool(variant) if strict.own_parts else {}),
         }
+        above, beside = [own_gt, less_gt], [own_eq, less_eq]
+        if strict.own_parts:  # what left is a part of the pool too: in this language, and in the others
+            gt, eq = variant.gt[:, 0], variant.eq[:, 0]
+            other_gt, other_eq = strict.gt[:, 0] - gt - less_gt, strict.eq[:, 0] - eq - less_eq
+            others = np.where(listed, removed.sum(axis=1) - removed[each], 0)
+            yield {
+                "more candidates left the own language than the pool": (other_gt < 0) | (other_eq < 0),
+                "more candidates left the other languages than there are": other_gt + other_eq > others,
+            }
+            above, beside = [*above, gt - own_gt, other_gt], [*beside, eq - own_eq, other_eq]
         lists = variant.row_queries * len(strict.columns) + variant.relevant_columns
-        yield contradictions(lists, np.column_stack([own_gt, less_gt]), np.column_stack([own_eq, less_eq]))
+        yield contradictions(lists, np.column_stack(above), np.column_stack(beside))
+        if strict.own_parts:
+            yield {_NO_SUM: _no_sum(variant)}
 
 
 def _check_paragraph(strict: Ranks, variant: Ranks) -> Iterator[dict[str, Any]]:
@@ -579,7 +655,6 @@ def _check_paragraph(strict: Ranks, variant: Ranks) -> Iterator[dict[str, Any]]:
         "counts exceed the pool": (gt + eq > sizes.sum()) | (own_gt + own_eq > sizes[variant.relevant_columns]),
     }
     yield contradictions(variant.row_queries, gt[:, None], eq[:, None])
-    lists = variant.row_queries * len(sizes) + variant.relevant_columns
-    yield contradictions(lists, own_gt[:, None], own_eq[:, None])
     if not strict.own_lists:  # the own language is a part of the pool
         yield {"the own language has more than the pool": (own_gt > gt) | (own_eq > eq) | (unranked != unlisted)}
+    yield from _of_own_language(variant, parts=not strict.own_lists)

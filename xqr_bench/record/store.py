@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import math
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -324,6 +325,13 @@ def load_record(path: Path | str, *, ranks: bool = False, whole: bool = True) ->
         return record
     ranks_path = file_beside(path, record.ranks_file)
     loaded = load_ranks(ranks_path, record.ranks_file.n_relevants)
+    if len(loaded.columns) > 1 and loaded.by_language == record.short:
+        forms = ("pooled, as of a submission", "by language, as evaluate writes them")
+        raise RecordError(
+            f"{path} and {ranks_path} are of two forms",
+            found=f"schema version {record.schema_version}; the ranks are {forms[loaded.by_language]}",
+            remedy="get the files of one evaluation, or submit the record again",
+        )
     _check_digest(ranks_path, path, ranks_digest(loaded), record.ranks_file.digest)
     result = Result.of(record, loaded, path)
     return proved(result) if whole else result
@@ -407,8 +415,9 @@ def proved(record: Result, *, again: bool = False, tell: Callable[[], None] | No
     """
     digest = hashlib.sha256(code_digest().encode() + to_json(record).encode()).hexdigest()
     proof = vector_store().folder / "proved" / digest
-    if not again and proof.exists():
-        return _with_details(record, proof) if record.short else record
+    if not again and proof.is_file():
+        with suppress(OSError, EOFError, ValueError, zlib.error):  # a damaged one is made anew
+            return _with_details(record, proof) if record.short else record
     if tell is not None:
         tell()
     new, differences = recompute(record, whole=not again)

@@ -19,10 +19,10 @@ from xqr_bench.core.files import sha256_of
 from xqr_bench.record import load_record
 from xqr_bench.studies.ratio.design import ARMS, CONDITIONS, Run, list_runs
 from xqr_bench.studies.ratio.findings import Asked, _published, build_ratios
-from xqr_bench.studies.ratio.form import Condition, Ratios, load_ratios, save_ratios
+from xqr_bench.studies.ratio.form import STUDY_FILE, Condition, Ratios, load_ratios, save_ratios
 from xqr_bench.studies.ratio.results import LEVELS
 from xqr_bench.studies.ratio.run import DONE
-from xqr_bench.studies.ratio.sweep import STUDY_FILE, sweep
+from xqr_bench.studies.ratio.sweep import sweep
 from xqr_bench.studies.ratio.tables import origins, sentences, study_tables
 
 PUBLISHED = ROOT / "leaderboard" / "published" / "elmahdy-2024.json"

@@ -290,6 +290,24 @@ class Ratios(_Form):
         return (condition.name, view.view, view.percent) == PRIMARY_VIEW
 
 
+STUDY_FILE = "study.json"
+"""Of a sweep's folder: the numbers of all its runs."""
+
+
+def refuse_other_folder(folder: Path) -> None:
+    """Check that a folder is one of a sweep, which takes no time.
+
+    Raises:
+        RecordError: it is not.
+    """
+    if not (folder / STUDY_FILE).is_file():
+        raise RecordError(
+            f"there is no study {folder}",
+            found=f"a folder without {STUDY_FILE}" if folder.is_dir() else None,
+            remedy="name the folder that xqr-bench sweep --output made",
+        )
+
+
 def save_ratios(ratios: Ratios, path: Path) -> Path:
     """Write the file; the same figures give the same bytes."""
     write_text(path, ratios.model_dump_json(exclude_none=True) + "\n")

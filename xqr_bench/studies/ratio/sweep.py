@@ -21,11 +21,12 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
-from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
+from xqr_bench.core.errors import UsageError, XqrBenchError
 from xqr_bench.core.files import atomic_path, sha256_of, write_text
 from xqr_bench.encode.store import locked
 from xqr_bench.record.provenance import hardware, versions
 from xqr_bench.studies.ratio.design import ARMS, STUDY, TUNING, Condition, Numbers, Run
+from xqr_bench.studies.ratio.form import STUDY_FILE, refuse_other_folder
 from xqr_bench.studies.ratio.run import DONE, FAILED, Job, do_run, is_done, read_object, read_run, refuse_other_run
 from xqr_bench.studies.ratio.scoring import RAW
 from xqr_bench.train import STATIC, TrainCache, get_recipe, recipe_name
@@ -95,7 +96,7 @@ def _load_aligned(path: Path) -> Any:
 
 # Does the runs that are missing in a folder; can be stopped at any time and started again.
 
-STUDY_FILE, SUMMARY, SHARED = "study.json", "sweep.json", "shared"
+SUMMARY, SHARED = "sweep.json", "shared"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 Ended = Callable[[Run, bool], None]
@@ -300,8 +301,7 @@ def read_study(folder: Path) -> dict[str, Any]:
     Raises:
         RecordError: it cannot be read.
     """
-    if not folder.is_dir():
-        raise RecordError(f"there is no study {folder}", remedy="name the folder that xqr-bench sweep --output made")
+    refuse_other_folder(folder)
     remedy = f"xqr-bench sweep --output {folder}, with the numbers of its runs (remove the file first, if it is there)"
     return read_object(folder / STUDY_FILE, _Study, remedy)
 
