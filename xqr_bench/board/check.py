@@ -164,7 +164,7 @@ def _from_data(spec: TaskSpec, data: TaskData) -> DataFacts:
         n_articles=len(set(data.clusters)),
         n_relevants=n_relevants,
         structure=structure_digest(ranks_of(data, empty, empty)),
-        texts={code: _distinct_texts(data, code) for code in data.languages},
+        texts={code: _distinct_texts(data, code) for code in sorted({*data.query_languages, *data.languages})},
         relevance=rules,
     )
 
@@ -539,13 +539,14 @@ def _check_asked(record: Record) -> None:
         f"{columns}, of which {width} were kept",
         _AS_MADE,
     )
+    whole = sorted(task.query_languages or task.languages)
     for where in (given.arguments, given.settings):
         languages, metrics = where.get("languages"), where.get("metrics")
         languages = split(languages) if isinstance(languages, str) else languages
         metrics = split(metrics) if isinstance(metrics, str) else metrics
         for what, asked, right in (
             ("limit", where.get("limit"), where.get("limit") is None),
-            ("languages", languages, languages is None or sorted(map(str, languages)) == sorted(task.languages)),
+            ("languages", languages, languages is None or sorted(map(str, languages)) == whole),
             ("metrics", metrics, metrics is None or {str(name) for name in metrics} == set(task.metrics)),
         ):
             _require(right, f"the record contradicts itself about its {what}", f"asked for: {asked!s:.60}", _AS_MADE)
