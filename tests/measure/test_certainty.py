@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.kit import edit, ran, run
 from xqr_bench import evaluate, load_record
-from xqr_bench.measure.certainty import figure_contrasts
+from xqr_bench.measure.certainty import MACRO, attach_certainty, figure_contrasts, figures_of
 from xqr_bench.measure.paired import verdict
-from xqr_bench.measure.scores import all_per_query
+from xqr_bench.measure.panel import merged, sampling_units
+from xqr_bench.measure.scores import all_per_query, score
 from xqr_bench.record import Record, recompute, save_record
 
 
@@ -148,3 +151,41 @@ def test_too_few_articles(p_article: float, n_articles: int, family: int, says: 
     """The least p of G articles is 2^(1-G); where that times the family exceeds .05, articles cannot judge."""
     assert verdict(0.01, p_article, n_articles, family) == says
     assert verdict(0.06, p_article, n_articles, family) == "not significant"
+
+
+def test_macro_averages_from_fewer_columns_are_the_same_but_for_rounding(record: Record) -> None:
+    ranks, task = record.ranks, record.task
+    values = all_per_query(ranks, task.metrics, task.settings)
+    scores, _ = score(values, task.groups, details=False)
+    exact, fast = (
+        attach_certainty(scores, values, ranks, task.groups, details=False, to_the_bit=to_the_bit)
+        for to_the_bit in (True, False)
+    )
+    ends = [
+        (interval.low, interval.high)
+        for of in (exact, fast)
+        for setting in of.values()
+        for *_, figure in setting.items()
+        for interval in (figure.interval, figure.article_interval)
+        if interval is not None
+    ]
+    half = len(ends) // 2
+    assert half > 30
+    assert np.array(ends[:half]) == pytest.approx(np.array(ends[half:]), rel=1e-12, abs=1e-14)
+
+
+def test_only_means_over_the_same_questions_are_merged(record: Record) -> None:
+    units = sampling_units(record.ranks)
+    figures = figures_of(all_per_query(record.ranks, record.task.metrics), units, parts=(MACRO,))
+    cells = {name: len(merged(*figure)[0].cells) for name, figure in figures.items()}
+    assert cells["cross-lingual", "map"] == 1
+    assert (
+        cells["multilingual", "language_order_w_corrected"]
+        == len(figures["multilingual", "language_order_w_corrected"][0].cells)
+        > 1
+    )
+    panel, contrasts = figures["cross-lingual", "map"]
+    gone = panel.counts.copy()
+    gone[0, 0] = 0.0
+    few = replace(panel, counts=gone)
+    assert merged(few, contrasts)[0] is few

@@ -42,6 +42,7 @@ from xqr_bench.core.options import flag
 from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS, Ranks
 from xqr_bench.encode import vector_store
 from xqr_bench.measure.certainty import MACRO, SEED, figures_of
+from xqr_bench.measure.contest import Contribution, contest_tests
 from xqr_bench.measure.linear import ALPHA
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.metrics.per_query import PerQuery
@@ -50,8 +51,6 @@ from xqr_bench.measure.paired import (
     QUESTION_ONLY,
     SIGNIFICANT,
     TOO_FEW,
-    compare_pairs,
-    confirm,
 )
 from xqr_bench.measure.panel import sampling_units, shared_units
 from xqr_bench.measure.resampling import RESAMPLES
@@ -373,23 +372,23 @@ def standings(contestants: Mapping[str, Ranks], settings: Sequence[str]) -> dict
     Returns:
         row id -> setting -> metric -> standing.
     """
-    names, values, of_units = sorted(contestants), [], []
+    names, added, of_units, of_records = sorted(contestants), [], [], []
     for name in names:
         ranks = contestants[name]  # may be read now, and are not kept
-        values.append(all_per_query(ranks, [MAIN_METRIC], settings))
+        values = all_per_query(ranks, [MAIN_METRIC], settings)
         of_units.append(sampling_units(ranks))
-    units = shared_units(of_units)
-    sides = [figures_of(of_record, units, parts=(MACRO,)) for of_record in values]
-    tested = confirm(compare_pairs(sides, units, SEED, together=True, intervals=False))
-    tests = {(one.result.label.setting, one.a, one.b): one for one in tested}
+        of_records.append([_macro_average(values[setting][MAIN_METRIC]) for setting in settings])
+        figures = figures_of(values, of_units[0], parts=(MACRO,))
+        added.append(Contribution.of({(setting, MAIN_METRIC): figures[setting, MAIN_METRIC] for setting in settings}))
+    tests = contest_tests(added, shared_units(of_units), SEED) if len(names) > 1 and settings else None
     result: dict[str, Standings] = {name: {} for name in names}
-    for setting in settings:
-        means = np.array([_macro_average(of_record[setting][MAIN_METRIC]) for of_record in values])
+    for f, setting in enumerate(settings):
+        means = np.array(of_records)[:, f]
         best = int(np.argmax(means))
         order = np.argsort(-means, kind="stable").tolist()
         for i, name in enumerate(names):
-            test = None if i == best else tests[setting, min(i, best), max(i, best)]
-            how: Verdict = "best" if test is None else _VERDICTS[test.verdict(len(tested))]
+            test = None if tests is None or i == best else tests.test(i, best, f)
+            how: Verdict = "best" if test is None else _VERDICTS[test.verdict]
             result[name][setting] = {
                 MAIN_METRIC: Standing(
                     place=order.index(i) + 1,
@@ -397,8 +396,8 @@ def standings(contestants: Mapping[str, Ranks], settings: Sequence[str]) -> dict
                     tied_with_best=how != "below the best",
                     best=names[best],
                     difference=shortened(float(means[best] - means[i])),
-                    p_adjusted=None if test is None else test.p_adjusted,
-                    p_article=None if test is None else test.p_article_adjusted,
+                    p_adjusted=None if test is None else test.p,
+                    p_article=None if test is None else test.p_article,
                 )
             }
     return result

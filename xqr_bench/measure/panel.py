@@ -246,6 +246,21 @@ class Contrasts:
         return figures
 
 
+def merged(panel: Panel, contrasts: Contrasts) -> tuple[Panel, Contrasts]:
+    """The same single figure with one cell, where all cells that it uses are of the same questions.
+
+    sum over cells c of weight_c sums_c / n is a mean of its own, but for rounding: to resample it takes one column, and
+    not one of each of 110 language pairs. Statistics of sets are no means.
+    """
+    used = np.flatnonzero(contrasts.weights.any(axis=1))
+    counts = panel.counts[:, used]
+    if panel.statistic is not None or len(contrasts) != 1 or not len(used) or (counts != counts[:, :1]).any():
+        return panel, contrasts
+    sums = panel.sums[:, used, 0] @ contrasts.weights[used]
+    one = replace(panel, cells=panel.cells[:1], sums=sums[..., None], counts=counts[:, :1])
+    return one, Contrasts(contrasts.labels, np.ones((1, 1)))
+
+
 @compiled()
 def _add_weighted(
     values: FloatArray, starts: IntArray, cells: IntArray, weights: FloatArray, figures: FloatArray

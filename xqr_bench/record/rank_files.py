@@ -82,10 +82,16 @@ def _digest(facts: dict[str, Any], columns: Mapping[str, NDArray[Any]]) -> str:
     for name, values in columns.items():
         digest.update(f"\n{name}\n".encode())
         if values.dtype == object:
-            digest.update(json.dumps(values.tolist(), ensure_ascii=False).encode())
+            digest.update(_json_texts(values.tolist()).encode())
         else:
             digest.update(np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()
+
+
+def _json_texts(values: list[str]) -> str:
+    """`json.dumps(values, ensure_ascii=False)`; each distinct text is written once."""
+    written = {text: json.dumps(text, ensure_ascii=False) for text in dict.fromkeys(values)}
+    return f"[{', '.join([written[text] for text in values])}]"
 
 
 def _write(facts: dict[str, Any], columns: Mapping[str, NDArray[Any]], path: Path, **packing: Any) -> None:

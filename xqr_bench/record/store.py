@@ -368,12 +368,13 @@ class Difference(NamedTuple):
 
 
 @checked
-def recompute(record: Result, *, whole: bool = False) -> tuple[Result, list[Difference]]:
+def recompute(record: Result, *, whole: bool = False, to_the_bit: bool = True) -> tuple[Result, list[Difference]]:
     """Check the record's ranks, and compute every score and interval anew from them.
 
     Args:
         record: with its ranks.
         whole: also those that the file of a submission leaves out.
+        to_the_bit: as of `attach_certainty`.
 
     Returns:
         the record with the recomputed scores, and the differences from the stored ones: numbers that differ by more
@@ -383,16 +384,18 @@ def recompute(record: Result, *, whole: bool = False) -> tuple[Result, list[Diff
         RecordError: as `check_ranks`.
     """
     check_ranks(record)
-    ranks, task, details = record.ranks, record.task, whole or not record.short
+    ranks, task = record.ranks, record.task
+    details = whole or not record.short
+    how = {"details": details, "to_the_bit": to_the_bit}
     values = all_per_query(ranks, task.metrics, task.settings)
     scores, _ = score(values, task.groups, details=details)
-    scores = attach_certainty(scores, values, ranks, task.groups, details=details)
+    scores = attach_certainty(scores, values, ranks, task.groups, **how)
     relevance = {}
     for name, info in record.relevance.items():
         under: dict[str, SettingScores] = {}
         if info.ranks_file is not None:
             variant = record.ranks_under(name)
-            under = score_variant(name, variant, task.metrics, task.settings, task.groups, details=details)
+            under = score_variant(name, variant, task.metrics, task.settings, task.groups, **how)
         relevance[name] = info.model_copy(update={"scores": under})
     new = record.model_copy(update={"scores": scores, "relevance": relevance})
     differences = list(_differences(_scores(record.stored()), _scores(new.stored())))
@@ -420,7 +423,7 @@ def proved(record: Result, *, again: bool = False, tell: Callable[[], None] | No
             return _with_details(record, proof) if record.short else record
     if tell is not None:
         tell()
-    new, differences = recompute(record, whole=not again)
+    new, differences = recompute(record, whole=not again, to_the_bit=not again)
     for first in differences[:1]:
         more = f" (and {len(differences) - 1} more)" if len(differences) > 1 else ""
         raise RecordError(
