@@ -52,6 +52,41 @@ def test_one_task_without_its_data(tmp_path: Path) -> None:
     assert "eprint = {1910.07475}" in result.out
 
 
+def test_a_new_task_is_checked_and_three_examples_are_shown(tmp_path: Path) -> None:
+    done = run("tasks", "check", str(PARTIAL))
+    assert done.code == 0
+    assert done.out.count("\nquery ") == 3
+    assert max(map(len, done.out.splitlines())) <= 80
+    (tmp_path / "corpus.jsonl").write_text('{"_id": "d1", "title": "Rain", "text": "It rains."}\n', encoding="utf-8")
+    (tmp_path / "queries.tsv").write_text("q1\tmvua?\nq2\tjua?\n", encoding="utf-8")
+    (tmp_path / "qrels.txt").write_text("q1 0 d1 2\nq1 0 d9 1\n", encoding="utf-8")
+    task = tmp_path / "mine.toml"
+    task.write_text(
+        """
+        name = "mine"
+        format = "trec"
+        languages = ["sw"]
+        candidate_languages = ["en"]
+        settings = ["cross-lingual"]
+        [files.sw]
+        corpus = { path = "corpus.jsonl", candidates_in = "en" }
+        queries = { path = "queries.tsv" }
+        qrels = { path = "qrels.txt" }
+        """,
+        encoding="utf-8",
+    )
+    done = run("tasks", "check", str(task))
+    assert done.out.endswith("query sw:q1 (sw)\n  mvua?\n  relevant en:d1 (en), gain 2\n    Rain It rains.\n")
+    assert "mine, sw: 1 judgements are of a question or candidate that is not there, such as q1 d9" in done.err
+    assert "mine, sw: 1 questions have no relevant candidate and are left out, such as q2" in done.err
+    (tmp_path / "qrels.txt").write_text("q1 0 d1 -2\n", encoding="utf-8")
+    done = run("tasks", "check", str(task))
+    assert done.code == 1
+    assert "qrels.txt, line 1: the grade -2 is no gain" in words(done.out)
+    done = run("tasks", "check")
+    assert "error: tasks takes the name of a task, or check and a task file; not check" in done.err
+
+
 def test_a_task_file() -> None:
     result = run("tasks", str(PARTIAL))
     assert ["all", "33", "56"] in rows(result.out)

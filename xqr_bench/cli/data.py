@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,7 @@ from xqr_bench.core.options import takes
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from xqr_bench.core.types import TaskData
     from xqr_bench.tasks import FileCheck, TaskSpec
 
 TASKS = click.argument("tasks", nargs=-1, metavar="[TASK]...")
@@ -80,10 +82,7 @@ def verify_files(tasks: tuple[str, ...], where: DataFolder) -> None:
 
     Tasks that were never fetched are a fault only when they are named.
     """
-    from xqr_bench.cli.progress import LineProgress
-    from xqr_bench.core.errors import DataError
-    from xqr_bench.tasks import load_task, verify
-    from xqr_bench.tasks.load import shared_line, unanswered_line
+    from xqr_bench.tasks import verify
 
     faults = 0
     for spec in _specs(tasks):
@@ -91,24 +90,38 @@ def verify_files(tasks: tuple[str, ...], where: DataFolder) -> None:
         if not tasks and all(check.place.kind == "cache" and not check.place.present for check in checks):
             echo(f"{spec.name}: not fetched (xqr-bench data fetch {spec.name})")
             continue
-        bad = _report(spec, checks)
-        if not bad:
-            try:
-                whole = load_task(spec, data_dir=where.data_dir, observe=LineProgress())
-                echo(
-                    f"{spec.name}: {len(whole.queries):,} queries, {len(whole.candidates):,} candidates, "
-                    f"{len(set(whole.clusters)):,} articles"
-                )
-                for line in (shared_line(whole) if spec.parallel else None, unanswered_line(whole)):
-                    if line is not None:
-                        echo(f"{spec.name}: {line}")
-            except DataError as error:
-                echo(f"FAULT {error}")
-                bad = 1
-        faults += bad
+        faults += report_checks(spec, checks, where)[0]
     if faults:
         echo(f"{faults} fault{'s' if faults > 1 else ''} found", err=True)
         raise SystemExit(1)
+
+
+def report_checks(spec: TaskSpec, checks: Sequence[FileCheck], where: DataFolder) -> tuple[int, TaskData | None]:
+    """Print what was found of the files, and of the data that they make together.
+
+    Returns:
+        the number of faults; the data, where there is none.
+    """
+    from xqr_bench.cli.progress import LineProgress
+    from xqr_bench.core.errors import DataError
+    from xqr_bench.tasks import load_task
+    from xqr_bench.tasks.load import shared_line, unanswered_line
+
+    if faults := _report(spec, checks):
+        return faults, None
+    try:
+        whole = load_task(spec, data_dir=where.data_dir, observe=LineProgress())
+    except DataError as error:
+        echo(f"FAULT {error}")
+        return 1, None
+    echo(
+        f"{spec.name}: {len(whole.queries):,} queries, {len(whole.candidates):,} candidates, "
+        f"{len(set(whole.clusters)):,} articles"
+    )
+    for line in (shared_line(whole) if spec.parallel else None, unanswered_line(whole)):
+        if line is not None:
+            echo(fill(f"{spec.name}: {line}", 80, subsequent_indent="  ", break_long_words=False))
+    return 0, whole
 
 
 def _report(spec: TaskSpec, checks: Sequence[FileCheck]) -> int:
@@ -123,7 +136,7 @@ def _report(spec: TaskSpec, checks: Sequence[FileCheck]) -> int:
             continue
         digest = "digest ok" if spec.files[check.place.key].sha256 else "no digest to check"
         counts = f", {check.questions:,} questions, {check.candidates:,} candidates"
-        echo(f"ok    {name:18} {size_text(check.size):>8}  {digest}{counts if check.questions else ''}")
+        echo(f"ok    {name:16} {size_text(check.size):>8}  {digest}{counts if check.questions else ''}")
     return sum(check.fault is not None for check in checks)
 
 

@@ -32,7 +32,7 @@ COMMANDS: dict[str, str] = {
     "train": "Train an encoder with a given ratio of monolingual to cross-lingual batches.",
     "sweep": "Do the runs of the ratio study that a folder lacks.",
     "report": "What a study found: page, plots, figures.",
-    "tasks": "List the tasks, or show one.",
+    "tasks": "List the tasks, show one, or check your own.",
     "languages": "Scores by language beside how much text there is of each.",
     "encoders": "List the kinds of encoder MODEL can name.",
     "metrics": "List the metrics and bias measures with their definitions.",

@@ -1,4 +1,4 @@
-"""`xqr-bench tasks`: list the tasks, or show one."""
+"""`xqr-bench tasks`: list the tasks, show one, or check a new one."""
 
 from __future__ import annotations
 
@@ -6,22 +6,53 @@ import click
 
 from xqr_bench.cli.options import DataFolder
 from xqr_bench.cli.printing import console, echo, table_console
+from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import takes
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("what", nargs=-1, metavar="[NAME | check FILE]")
 @takes(where=DataFolder)
-def tasks(name: str | None, where: DataFolder) -> None:
-    """List the shipped tasks, or show the one called NAME (or the task file at that path)."""
-    from xqr_bench.cli.progress import LineProgress
-    from xqr_bench.report.listings import fact_lines, languages_table, tasks_table
-    from xqr_bench.tasks import list_specs, load_spec, load_task, locate
+def tasks(what: tuple[str, ...], where: DataFolder) -> None:
+    """List the shipped tasks, or show the one called NAME (or the task file at that path).
 
-    if name is None:
+    With check FILE: check a task file and its data, and show three examples as they were read; exit code 1 on a fault.
+    """
+    from xqr_bench.report.listings import tasks_table
+    from xqr_bench.tasks import list_specs
+
+    if not what:
         console().print(tasks_table(list_specs()).terminal())
         console().print("\nxqr-bench tasks NAME shows one; docs/tasks.md tells how to add your own.")
-        return
+    elif len(what) == 1 and what[0] != "check":
+        _show(what[0], where)
+    elif len(what) == 2 and what[0] == "check":
+        _check(what[1], where)
+    else:
+        raise UsageError(
+            f"tasks takes the name of a task, or check and a task file; not {' '.join(what)}",
+            remedy="xqr-bench tasks NAME, or xqr-bench tasks check FILE",
+        )
+
+
+def _check(name: str, where: DataFolder) -> None:
+    from xqr_bench.cli.data import report_checks
+    from xqr_bench.report.listings import example_lines
+    from xqr_bench.tasks import load_spec, verify
+
+    spec = load_spec(name)
+    faults, data = report_checks(spec, list(verify(spec, where.data_dir)), where)
+    if data is None:
+        echo(f"{faults} fault{'s' if faults > 1 else ''} found", err=True)
+        raise SystemExit(1)
+    echo("\n" + "\n".join(example_lines(spec, data)))
+
+
+def _show(name: str, where: DataFolder) -> None:
+    from xqr_bench.cli.progress import LineProgress
+    from xqr_bench.report.listings import fact_lines, languages_table
+    from xqr_bench.tasks import load_spec, load_task, locate
+
     spec = load_spec(name)
     places = [locate(spec, key, where.data_dir) for key in spec.files]
     missing = [place for place in places if not place.present]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.languages import LANGUAGES
-from xqr_bench.core.types import LENIENT, SETTINGS, TaskData
+from xqr_bench.core.types import CROSS_LINGUAL, LENIENT, SETTINGS, TaskData
 from xqr_bench.measure.geometry import Geometry, LanguageGeometry
 from xqr_bench.measure.metrics import Metric, metric_names, parse_metric
 from xqr_bench.measure.peers import TOLERANCE, CrossCheck
@@ -16,7 +16,7 @@ from xqr_bench.record import Record
 from xqr_bench.record.exposure import KINDS, Findings, excerpt
 from xqr_bench.report.numbers import THIN, THIN_NOTE, number
 from xqr_bench.report.table import Column, Table, columns
-from xqr_bench.report.text import visible
+from xqr_bench.report.text import visible, wrap
 from xqr_bench.tasks import DEFAULT_METRICS, TaskSpec
 
 # Scores by query language beside how much text there is of each: a description of these languages, no test.
@@ -274,6 +274,35 @@ def fact_lines(spec: TaskSpec, room: int = 98) -> list[str]:
         parts = textwrap.wrap(value, room - width, break_long_words=False, break_on_hyphens=False)
         lines += [f"{key if not n else '':{width}}{part}" for n, part in enumerate(parts)]
     return lines
+
+
+def example_lines(spec: TaskSpec, data: TaskData, examples: int = 3, most: int = 3, width: int = 80) -> list[str]:
+    """Some queries, the first and the last among them, with at most so many of their relevants, as they were read."""
+    answered = [row for row, indices in enumerate(data.relevants) if indices]
+    count = min(examples, len(answered))
+    lines: list[str] = []
+    for example in range(count):
+        row = answered[example * (len(answered) - 1) // max(1, count - 1)]
+        query = data.queries[row]
+        gains = data.gains[row] if data.gains is not None else [None] * len(data.relevants[row])
+        scored = [
+            (data.candidates[index], gain)
+            for index, gain in zip(data.relevants[row], gains, strict=True)
+            if spec.settings != (CROSS_LINGUAL,) or data.candidates[index].language != query.language
+        ]
+        lines += [f"query {query.id} ({query.language})", *_indented(query.text, 2, width)]
+        for candidate, gain in scored[:most]:
+            of_gain = "" if gain is None else f", gain {gain:g}"
+            lines.append(f"  relevant {candidate.id} ({candidate.language}){of_gain}")
+            lines += _indented(candidate.text, 4, width)
+        if len(scored) > most:
+            lines.append(f"  and {len(scored) - most:,} more")
+        lines.append("")
+    return lines[:-1]
+
+
+def _indented(text: str, indent: int, width: int) -> list[str]:
+    return [" " * indent + line for line in wrap(text, width - indent, 2)]
 
 
 # The metrics, from their registry.

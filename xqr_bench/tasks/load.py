@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from operator import itemgetter
@@ -236,9 +236,9 @@ def load_task(
                 path, files[spec.files[key].path] = find_source(spec, key, data_dir, observe=observe)
                 sources.append(DataFile(str(path), path))
             of_section = _in_one_form(spec.name, section, read(*sources), observe)
-            for line in of_section.notes:
-                (observe or Observer()).note(f"{spec.name}, {section}: {line}")
             parsed[section] = _candidates_in(of_section, [spec.files[key].candidates_in for key in keys])
+            for line in (*of_section.notes, *_foreign_lines(spec, section, parsed[section])):
+                (observe or Observer()).note(f"{spec.name}, {section}: {line}")
         data = assemble(
             spec.name,
             parsed,
@@ -259,6 +259,18 @@ def _candidates_in(data: SourceData, languages: Sequence[str | None]) -> SourceD
         return data
     candidates = tuple(one if one.language else replace(one, language=named) for one in data.candidates)
     return replace(data, candidates=candidates)
+
+
+def _foreign_lines(spec: TaskSpec, section: str, data: SourceData) -> Iterator[str]:
+    """How many items of a section are in languages that the task does not name, and so are no part of it."""
+    for what, items, languages in (
+        ("candidates", data.candidates, spec.pool),
+        ("questions", data.questions, spec.languages),
+    ):
+        counts = Counter(one.language or section for one in items)
+        listing = ", ".join(f"{code} {number:,}" for code, number in counts.items() if code not in languages)
+        if listing:
+            yield f"{what} in languages that the task does not name for its {what} are left out: {listing}"
 
 
 def _in_one_form(name: str, code: str, data: SourceData, observe: Observer | None) -> SourceData:
