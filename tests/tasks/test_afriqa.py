@@ -120,6 +120,13 @@ def test_a_wrong_line_is_named(content: str, message: str) -> None:
         afriqa.read(DataFile("sw.json", content.encode()))
 
 
+def test_a_question_without_text_is_named(tmp_path: Path) -> None:
+    task = write(tmp_path)
+    (tmp_path / "sw.json").write_text(json.dumps(line(0, " \u200b", "A river flows.")), encoding="utf-8")
+    with pytest.raises(DataError, match="the question sw:0 of the task african is empty"):
+        load_task(task)
+
+
 def test_the_language_of_candidates_is_one_of_the_pool(tmp_path: Path) -> None:
     task = write(tmp_path)
     task.write_text(task.read_text(encoding="utf-8").replace('["en", "fr"]', '["en"]'), encoding="utf-8")

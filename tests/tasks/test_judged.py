@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from xqr_bench import evaluate
 from xqr_bench.core.errors import DataError
+from xqr_bench.core.observe import Notice
 from xqr_bench.tasks import READERS, DataFile, SourceCandidate, SourceData, load_task
 
 pytestmark = pytest.mark.usefixtures("own_surroundings")
@@ -99,6 +101,7 @@ def test_what_is_left_out_is_counted(parts: dict[str, bytes], note: str) -> None
         ({"qrels": QRELS + "q2\td1\t-1\n"}, "qrels.tsv, line 6: the grade -1 is no gain"),
         ({"qrels": QRELS + "q2\td1\tnan\n"}, "qrels.tsv, line 6: the grade nan is no gain"),
         ({"qrels": QRELS + "q2\td1\tyes\n"}, "qrels.tsv, line 6: the grade 'yes' is no number"),
+        ({"qrels": '{"qid": "q1", "docid": "d1", "score": true}\n'}, "qrels.tsv, line 1: the grade True is no number"),
         ({"qrels": QRELS + "q2\td1\n"}, "qrels.tsv, line 6: not three columns"),
         ({"qrels": QRELS + "q2\td3\t2\n"}, "qrels.tsv, line 6: the candidate d3 of the question q2 had another grade"),
     ],
@@ -106,6 +109,60 @@ def test_what_is_left_out_is_counted(parts: dict[str, bytes], note: str) -> None
 def test_a_fault_is_named_with_its_line(parts: dict[str, bytes], message: str) -> None:
     with pytest.raises(DataError, match=message):
         read(**parts)
+
+
+def task_of(folder: Path, corpus: bytes = json_lines(CORPUS), **keys: str) -> Path:
+    """A task of one section, `mixed`, whose lines name their languages."""
+    (folder / "corpus.jsonl").write_bytes(corpus)
+    (folder / "queries.jsonl").write_bytes(json_lines({"language": "en"} | row for row in QUERIES))
+    (folder / "qrels.tsv").write_text(QRELS, encoding="utf-8")
+    keys = {"languages": '["en", "fr"]', "parallel": "false"} | keys
+    head = "".join(f"{key} = {value}\n" for key, value in keys.items())
+    files = "".join(
+        f'{part} = {{ path = "{name}" }}\n'
+        for part, name in (("corpus", "corpus.jsonl"), ("queries", "queries.jsonl"), ("qrels", "qrels.tsv"))
+    )
+    (folder / "mixed.toml").write_text(f'name = "mixed"\nformat = "beir"\n{head}[files.mixed]\n{files}')
+    return folder / "mixed.toml"
+
+
+CORPUS_OF_TWO = json_lines({"lang": "en"} | row for row in CORPUS)
+
+
+def test_lines_that_name_their_languages_and_graded_gains(tmp_path: Path) -> None:
+    data = load_task(task_of(tmp_path, CORPUS_OF_TWO))
+    assert [candidate.id for candidate in data.candidates] == ["en:d1", "en:d3", "fr:d2"]
+    assert [query.id for query in data.queries] == ["en:q1", "fr:q2"]
+    assert data.relevants == ((0, 2), (1,))
+    assert data.gains == ((2.0, 1.0), (1.0,))
+
+
+def test_lines_in_languages_that_the_task_does_not_name_are_told(tmp_path: Path) -> None:
+    with pytest.warns(Notice) as caught:
+        data = load_task(task_of(tmp_path, CORPUS_OF_TWO, languages='["en"]', settings='["monolingual"]'))
+    assert [str(one.message) for one in caught] == [
+        "mixed, mixed: candidates in languages that the task does not name for its candidates are left out: fr 1",
+        "mixed, mixed: questions in languages that the task does not name for its questions are left out: fr 1",
+    ]
+    assert data.relevants == ((0,),)
+    with pytest.raises(DataError, match="the task mixed has no candidate in sw"):
+        load_task(task_of(tmp_path, CORPUS_OF_TWO, candidate_languages='["en", "fr", "sw"]'))
+
+
+def test_grades_are_gains_of_ndcg_and_of_nothing_else(tmp_path: Path) -> None:
+    """One ranking, d2 before d1 for q1: its gains 1 and 2 are found in the wrong order."""
+    task = task_of(tmp_path, CORPUS_OF_TWO, metrics='["map", "ndcg@10"]', settings='["multilingual"]')
+    places = {"d2": [1.0, 0.0], "d1": [0.8, 0.6], "d3": [0.0, 1.0]}
+    texts = {row["text"] if not row.get("title") else f"{row['title']} {row['text']}": row["_id"] for row in CORPUS}
+
+    class Encoder:
+        def encode(self, sentences: list[str]) -> np.ndarray:
+            return np.array([places[texts[one]] if one in texts else [1.0, 0.0] for one in sentences])
+
+    figures = evaluate(Encoder(), task).scores["multilingual"].by_query_language["en"]
+    assert figures["map"].value == 1
+    found, best = 1 + 2 / np.log2(3), 2 + 1 / np.log2(3)
+    assert figures["ndcg@10"].value == pytest.approx(found / best, abs=1e-12)
 
 
 def write_as_beir(folder: Path) -> Path:

@@ -17,7 +17,7 @@ from xqr_bench.core.errors import DataError, UsageError, closest
 from xqr_bench.core.files import followed, sha256_of
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.options import Commas, Counted
-from xqr_bench.core.printable import stripped
+from xqr_bench.core.printable import has_text, stripped
 from xqr_bench.core.types import LENIENT, Candidate, Query, TaskData
 from xqr_bench.tasks.readers import READERS, DataFile, SourceData, SourceQuestion
 from xqr_bench.tasks.sources import find_source
@@ -348,8 +348,9 @@ def assemble(
 
     Raises:
         DataError: a language without a candidate or question, languages of a parallel task that share no question at
-            all, files of different numbers of lines, one candidate id for two texts, a question id twice in a language,
-            or lenient relevance of a format that does not tell which candidates repeat an answer.
+            all, files of different numbers of lines, a text without anything to read, one candidate id for two texts, a
+            question id twice in a language, or lenient relevance of a format that does not tell which candidates repeat
+            an answer.
     """
     languages = tuple(parsed) if languages is None else tuple(languages)
     pool = languages if pool is None else tuple(pool)
@@ -429,6 +430,7 @@ def _candidates(
             code = one.language or section
             if code not in of_language:
                 continue
+            _check_text(name, f"candidate {code}:{one.id}", one.text)
             group, cluster = (f"{code}:{part}" if part else "" for part in (one.group, one.cluster))
             candidate = Candidate(f"{code}:{one.id}", code, one.text, group, one.context, cluster)
             if of_language[code].setdefault(one.id, candidate) != candidate:
@@ -455,6 +457,7 @@ def _questions(
     for section, data in parsed.items():
         for question in data.questions:
             code = question.language or section
+            _check_text(name, f"question {code}:{question.id}", question.text)
             if code in asked and asked[code].setdefault(question.id, (code, section, question))[2] is not question:
                 raise DataError(
                     f"the task {name} has the question id {question.id!r} twice in {code}",
@@ -462,6 +465,14 @@ def _questions(
                     + ("" if parallel else f", in the files of {asked[code][question.id][1]} and {section} too"),
                 )
     return [one for of_id in asked.values() for one in of_id.values()]
+
+
+def _check_text(name: str, what: str, text: str) -> None:
+    """Raise a DataError where there is nothing to read."""
+    if not has_text(text):
+        raise DataError(
+            f"the {what} of the task {name} is empty", found=repr(text[:60]), remedy="complete its file, or take it out"
+        )
 
 
 def _place(section: str, data: SourceData, question: SourceQuestion) -> Hashable:

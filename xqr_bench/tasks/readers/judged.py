@@ -207,6 +207,8 @@ def _id(at: At, row: Mapping[str, Any], names: Sequence[str]) -> str:
 
 def _grade(at: At, value: object) -> float:
     try:
-        return float(value) if isinstance(value, str | int | float) else math.nan
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            return float(value)
     except ValueError:
-        at.fail(f"the grade {value!r} is no number")
+        pass
+    at.fail(f"the grade {value!r} is no number")
