@@ -18,9 +18,7 @@ def main() -> None:
     handles = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # in the background it may be ignored
     if handles:
         signal.signal(signal.SIGINT, _stopped)
-    gc.set_threshold(
-        50_000
-    )  # nearly all that is imported and read stays: to look for cycles in it takes a tenth of a run
+    gc.set_threshold(50_000)  # nearly all that is imported and read stays; to look for cycles in it takes time
     from xqr_bench.cli.main import main as run
 
     if handles:

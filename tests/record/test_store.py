@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import random
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +29,7 @@ from xqr_bench.record import (
     shortened,
     to_json,
 )
-from xqr_bench.record.store import json_lines, settle
+from xqr_bench.record.store import settle
 
 
 @pytest.fixture
@@ -309,26 +307,3 @@ def test_a_ranks_file_elsewhere_is_not_followed(saved: Path) -> None:
     edit(saved, lambda data: data["ranks_file"].update(file="../mini.ranks.parquet"))
     with pytest.raises(RecordError, match="names no ranks file beside it"):
         load_record(saved, ranks=True)
-
-
-NUMBERS = [0.0, -0.0, 1.0, 0.1, 1e-4, 9.9e-5, 1.234e-5, -1e-5, 1e-6, 5e-324, 1e15, 1e16, -1.5e22, 2**63, 10**30, -7]
-TEXTS = ["1e-5", 'x": 1e-5', "1e-5,\n", ": NaN", '\u2028é\x7f\x01\t"\\/', "0.00001"]
-
-
-def test_json_is_written_as_the_json_module_writes_it() -> None:
-    rng = random.Random(0)
-    many = [rng.uniform(-1, 1) * 10 ** rng.uniform(-20, 20) for _ in range(2_000)]
-    data = {
-        "numbers": NUMBERS + many,
-        "by key": dict(zip(TEXTS, NUMBERS, strict=False)),
-        "texts": TEXTS,
-        "rest": [None, True, False, [], {}, [[]], {"x": {}}],
-    }
-    assert json_lines(data) == json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-
-
-@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
-def test_a_number_that_is_none_is_not_written(number: float) -> None:
-    for data in ({"x": number}, [1, number], {"x": [number], "y": 1}):
-        with pytest.raises(ValueError, match="no number of JSON"):
-            json_lines(data)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import import_module
 from typing import Any, TypeVar
 
 import numba
-import numba.np.linalg
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,20 +22,3 @@ def compiled(*, parallel: bool = False) -> Callable[[F], F]:
         return made
 
     return compile_
-
-
-def _import_without_scipy() -> None:
-    """Import what numba imports before it runs anything, but not scipy.linalg, which it only looks whether it is there.
-
-    It is, as scipy is installed with this package; a loop of whosoever that multiplies matrices imports it then.
-    """
-    ensure = numba.np.linalg.ensure_blas
-    numba.np.linalg.ensure_blas = lambda: None
-    try:
-        import_module("numba.np.arraymath")
-    finally:
-        numba.np.linalg.ensure_blas = ensure
-
-
-with suppress(ImportError, AttributeError):  # another version of numba may have other modules
-    _import_without_scipy()

@@ -1,9 +1,8 @@
-"""What is done with memory that is freed: by the C library, and by Python's collector of cycles."""
+"""What the C library does with memory that is freed; and the cores there are."""
 
 from __future__ import annotations
 
 import ctypes
-import gc
 import os
 import threading
 from collections.abc import Iterator
@@ -50,21 +49,6 @@ def memory_kept() -> Iterator[None]:
             if not _within:
                 c.mallopt(_TRIM_THRESHOLD, 2 * _MOST_MMAP_THRESHOLD)  # the greatest that glibc chooses itself
                 c.malloc_trim(0)
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Let Python look for no cycles meanwhile: for the import of large libraries, whose objects all stay.
-
-    Otherwise it looks through them again and again, a fifth of the time that sentence-transformers takes to import.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def usable_cores() -> int:

@@ -15,7 +15,6 @@ import numpy as np
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.core.files import name_of_folder
-from xqr_bench.core.memory import collector_paused
 from xqr_bench.core.observe import library_bars_hidden
 from xqr_bench.core.types import IntArray
 from xqr_bench.encode.bound import Limits, TextEncoder, cpu_lanes
@@ -311,10 +310,9 @@ def load_model(name: str, options: EncoderOptions, *, where: str, hub: HubModel 
     Raises:
         EncoderError: it cannot be loaded, there is no such device, or it cannot read so long texts.
     """
-    with collector_paused():
-        device = None if "device_map" in options.model_kwargs else choose_device(options.device)
-        from sentence_transformers import SentenceTransformer
+    from sentence_transformers import SentenceTransformer
 
+    device = None if "device_map" in options.model_kwargs else choose_device(options.device)
     adapter, found_by = name, _found_by(options, hub)
     _refuse_other_kinds(name, where, found_by)
     base, has_modules = _base(name, found_by)

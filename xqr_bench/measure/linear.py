@@ -8,8 +8,8 @@ from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
-from xqr_bench.core import special
 from xqr_bench.core.types import FloatArray, IntArray
 from xqr_bench.measure.panel import Contrasts, Panel, Units
 from xqr_bench.measure.resampling import percentile_interval

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
+from scipy import special
 
-from xqr_bench.core import special
 from xqr_bench.core.fields import OneLine
 from xqr_bench.core.memory import give_back
 from xqr_bench.core.types import CROSS_LINGUAL, MULTILINGUAL, SETTINGS, FloatArray, Ranks

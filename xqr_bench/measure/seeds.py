@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy import special
 
-from xqr_bench.core import special
 from xqr_bench.core.types import FloatArray
 
 

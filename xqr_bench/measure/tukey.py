@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.jit import compiled
-from xqr_bench.core.pcg64 import pcg64_jump, pcg64_state, pcg64_step, pcg64_uniform
 from xqr_bench.core.types import FloatArray, IntArray
 from xqr_bench.measure.linear import presence, shares
 from xqr_bench.measure.panel import Contrasts, Panel, Units, check_same_layout
@@ -184,22 +183,27 @@ def order_test(rank_sums: FloatArray, generator: np.random.Generator, permutatio
         generator: the source of permutations.
         permutations: B; p = (1 + #{as large as observed}) / (B + 1), never 0.
     """
-    totals = rank_sums.sum(axis=0)
-    first, left, away = _deciding_units(rank_sums)
-    draws = (len(rank_sums) - first) * max(rank_sums.shape[1] - 1, 0)
-    count = _count_reaching(
-        np.ascontiguousarray(rank_sums),
-        (totals**2).sum(),  # sums of half-integers are exact in float64: equal means equal
-        first,
-        away - left,
-        permutations,
-        pcg64_state(generator),
-        pcg64_jump(generator, draws),
-    )
+    bits = generator.bit_generator
+    if not isinstance(bits, np.random.PCG64):
+        raise TypeError(f"the generator is of the kind {type(bits).__name__}, not PCG64")
+    rows = np.ascontiguousarray(rank_sums)
+    observed = (rows.sum(axis=0) ** 2).sum()  # sums of half-integers are exact in float64: equal means equal
+    decisive, least = _decisive_units(rows)
+    first, others = rows[:decisive], rows[decisive:]
+    swaps, swaps_of_others = (part.size - len(part) for part in (first, others))
+    count = 0
+    for _ in range(permutations):
+        totals = _permuted_total(first, generator.random(swaps))
+        if len(others):
+            if totals @ totals < least:
+                bits.advance(swaps_of_others)
+                continue
+            totals += _permuted_total(others, generator.random(swaps_of_others))
+        count += totals @ totals >= observed
     return (1 + count) / (permutations + 1)
 
 
-def _deciding_units(rank_sums: FloatArray) -> tuple[int, float, float]:
+def _decisive_units(rank_sums: FloatArray) -> tuple[int, float]:
     """How many units, once permuted, mostly show that the totals cannot get as far from their mean as those observed.
 
     A permutation keeps the mean of a unit, so a unit moves the totals by no more than its own distance from its mean:
@@ -207,63 +211,36 @@ def _deciding_units(rank_sums: FloatArray) -> tuple[int, float, float]:
     no numbers need be drawn for the others.
 
     Returns:
-        the units; the distances of those that are left; and the observed distance, less a margin for rounding.
+        the units, and the sum of squares of their totals from which on the others matter.
     """
     totals = rank_sums.sum(axis=0)
-    away = (1 - 1e-9) * float(np.linalg.norm(totals - totals.mean()))
+    away = (1 - 1e-9) * float(np.linalg.norm(totals - totals.mean()))  # a margin for rounding
     distances = np.linalg.norm(rank_sums - rank_sums.mean(axis=1, keepdims=True), axis=1)
     left = distances.sum() - np.cumsum(distances)
     # squares of random permutations add up
     enough = 2.5 * np.sqrt(np.cumsum(distances**2)) + left < away
     if not enough.any():
-        return len(rank_sums), 0.0, 0.0
+        return len(rank_sums), 0.0
     first = int(enough.argmax())
-    return first + 1, float(left[first]), away
+    mean = float(rank_sums[: first + 1].sum()) / len(totals)
+    return first + 1, (away - float(left[first])) ** 2 + len(totals) * mean**2
 
 
 @compiled()
-def _count_reaching(
-    rows: FloatArray,
-    observed: float,
-    first: int,
-    near: float,
-    permutations: int,
-    state: NDArray[np.uint64],
-    jump: NDArray[np.uint64],
-) -> int:
-    """How many permutations of all rows have totals whose squares sum up to `observed` or more.
-
-    Args:
-        rows: float64 `[units, columns]`.
-        observed: of the totals as they are.
-        first: where totals of so many units are less than `near` from their mean, the sum falls short.
-        near: see `first`.
-        permutations: how many.
-        state: of the generator (`pcg64_state`), advanced.
-        jump: over the numbers of the units that are left (`pcg64_jump`).
-    """
+def _permuted_total(rows: FloatArray, numbers: FloatArray) -> FloatArray:
+    """Column totals when every row is permuted (Fisher & Yates) by numbers from 0 to 1, one for each swap."""
     units, columns = rows.shape
-    row, totals = np.empty(columns), np.empty(columns)
-    count = 0
-    for _ in range(permutations):
-        totals[:] = 0.0
-        decided = False
-        for unit in range(units):
-            if unit == first:
-                mean = totals.sum() / columns
-                if np.sqrt(((totals - mean) ** 2).sum()) < near:
-                    pcg64_step(state, jump)
-                    decided = True
-                    break
-            row[:] = rows[unit]
-            for j in range(columns - 1, 0, -1):
-                k = int(pcg64_uniform(state) * (j + 1))
-                totals[j] += row[k]
-                row[k] = row[j]
-            totals[0] += row[0]
-        if not decided and (totals**2).sum() >= observed:
-            count += 1
-    return count
+    row, totals = np.empty(columns), np.zeros(columns)
+    swap = 0
+    for unit in range(units):
+        row[:] = rows[unit]
+        for j in range(columns - 1, 0, -1):
+            k = int(numbers[swap] * (j + 1))
+            swap += 1
+            totals[j] += row[k]
+            row[k] = row[j]
+        totals[0] += row[0]
+    return totals
 
 
 def sums_by_unit(places: FloatArray, units: IntArray) -> FloatArray:

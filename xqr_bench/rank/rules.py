@@ -16,7 +16,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from xqr_bench.core.order import stable_order
 from xqr_bench.core.types import LENIENT, PARAGRAPH, STRICT, Counts, IntArray, Ranks, TaskData
 from xqr_bench.rank.counting import Block
 
@@ -265,10 +264,9 @@ def _order(groups: IntArray, counts: Counts) -> IntArray:
     own_gt, gt = counts.own_gt.astype(np.int64), counts.gt.astype(np.int64)
     widths = [int(values.max(initial=0)) + 1 for values in (own_gt, gt)]
     lowest = min(int(values.min(initial=0)) for values in (groups, own_gt, gt))
-    below = (int(groups.max(initial=0)) + 1) * widths[0] * widths[1]
-    if lowest < 0 or below >= 2**63:
+    if lowest < 0 or (int(groups.max(initial=0)) + 1) * widths[0] * widths[1] >= 2**63:
         return np.lexsort((gt, own_gt, groups))
-    return stable_order((groups * widths[0] + own_gt) * widths[1] + gt, below)
+    return np.argsort((groups * widths[0] + own_gt) * widths[1] + gt, kind="stable")
 
 
 def with_paragraphs(strict: Ranks, queries: IntArray, columns: IntArray, others: Counts) -> Ranks:

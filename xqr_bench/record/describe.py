@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from xqr_bench.core.components import connected
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.languages import GROUPS
 from xqr_bench.core.types import CROSS_LINGUAL, Candidate, Query, Ranks, TaskData
@@ -88,25 +87,21 @@ def vector_groups(vectors: Vectors, *, unit: bool) -> NDArray[np.int64]:
     return np.bincount(_connected(wide), weights=counts).astype(np.int64)
 
 
-def _connected(rows: NDArray[np.float64]) -> list[int]:
+def _connected(rows: NDArray[np.float64]) -> NDArray[np.int64]:
     """The group of each row: rows at most SAME apart are in one."""
-    d = rows.shape[1]
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    n, d = rows.shape
     # an orthogonal projection brings rows nearer, never further apart: near pairs are among the near ones in it
     axes = np.linalg.qr(np.random.Generator(np.random.PCG64(0)).standard_normal((d, min(d, _PROJECTED))))[0]
-    projected = rows @ axes
-    order = np.argsort(projected[:, 0])
-    projected = projected[order]
-    limit = SAME * (1 + 1e-9)
-    near = []
-    left, step = np.arange(len(rows) - 1), 1
-    while len(left):  # every row with the one so many places behind it, for as long as some are near along an axis
-        left = left[left + step < len(rows)]
-        left = left[projected[left + step, 0] - projected[left, 0] <= limit]
-        close = left[((projected[left + step] - projected[left]) ** 2).sum(axis=1) <= limit**2]
-        pairs = zip(order[close].tolist(), order[close + step].tolist(), strict=True)
-        near += [pair for pair in pairs if np.linalg.norm(rows[pair[0]] - rows[pair[1]]) <= SAME]
-        step += 1
-    return connected(len(rows), near) if near else list(range(len(rows)))
+    pairs = cKDTree(rows @ axes).query_pairs(SAME * (1 + 1e-9), output_type="ndarray")
+    near = [(a, b) for a, b in pairs.tolist() if np.linalg.norm(rows[a] - rows[b]) <= SAME]
+    left, right = zip(*near, strict=True) if near else ((), ())
+    graph = coo_array(([True] * len(near), (left, right)), shape=(n, n))
+    groups: NDArray[np.int64] = connected_components(graph, directed=False)[1]
+    return groups
 
 
 def distinct_query_share(diagnostics: LanguageDiagnostics) -> float | None:

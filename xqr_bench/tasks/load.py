@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import chain, combinations
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 from unicodedata import is_normalized, normalize
 
 from xqr_bench.core.checked import checked
-from xqr_bench.core.components import connected
 from xqr_bench.core.errors import DataError, UsageError, closest
 from xqr_bench.core.files import followed, sha256_of
 from xqr_bench.core.observe import Observer
@@ -38,12 +37,18 @@ def number_components(memberships: Iterable[tuple[Hashable, Hashable]]) -> tuple
     Returns:
         For each pair the number of its component, in order of first appearance: 0, 1, ...
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     pairs = [(("place", place), ("question", question)) for place, question in memberships]
-    nodes = {node: number for number, node in enumerate(dict.fromkeys(place for place, _ in pairs))}
-    for _, question in pairs:
-        nodes.setdefault(question, len(nodes))
-    component = connected(len(nodes), ((nodes[place], nodes[question]) for place, question in pairs))
-    return tuple(component[nodes[place]] for place, _ in pairs)
+    if not pairs:
+        return ()
+    nodes = {node: number for number, node in enumerate(dict.fromkeys(chain.from_iterable(pairs)))}
+    places, questions = ([nodes[pair[side]] for pair in pairs] for side in (0, 1))
+    graph = coo_array(([True] * len(pairs), (places, questions)), shape=(len(nodes), len(nodes)))
+    components = connected_components(graph, directed=False)[1][places].tolist()
+    numbers = {component: number for number, component in enumerate(dict.fromkeys(components))}
+    return tuple(numbers[component] for component in components)
 
 
 def choose_languages(name: str, languages: Sequence[str], wanted: Sequence[str] | None) -> tuple[str, ...]:

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import digamma
 
-from xqr_bench.core.order import stable_order
-from xqr_bench.core.special import digamma
 from xqr_bench.core.types import FloatArray, IntArray, Ranks
 
 # Ranks seen as ragged lists: the relevants of one query in one pool, with what stands above and beside them.
@@ -125,7 +124,7 @@ class RankedLists:
         width = int(key.max(initial=0)) - low + 1
         if len(self) * width >= 2**63:
             return np.lexsort((key, self.rows))
-        return stable_order(self.rows * width + (key - low), len(self) * width)
+        return np.argsort(self.rows * width + (key - low), kind="stable")
 
     @cached_property
     def memo(self) -> dict[str, FloatArray]:
