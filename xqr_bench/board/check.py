@@ -35,7 +35,7 @@ from xqr_bench.evaluation.baselines import baseline_of
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.rank.index import deepest
 from xqr_bench.rank.rules import group_relevants, ranks_of
-from xqr_bench.record import Record, Result, check_possible, load_record, proved
+from xqr_bench.record import Record, Result, load_record, proved
 from xqr_bench.record.describe import NOT_COUNTED, groups_of
 from xqr_bench.record.exposure import OURS, Exposure
 from xqr_bench.record.model import Hardware
@@ -658,7 +658,7 @@ def _check_ranks(record: Result, facts: DataFacts) -> None:
         "these ranks have lists of their own for single languages; an encoder's are parts of the pooled one",
         remedy=_AS_MADE,
     )
-    check_possible(ranks)
+    record.check_possible()
     _check_bound(record)
     whole = (ranks.gt >= 0).all() and (ranks.own_gt is None or (ranks.own_gt >= 0).all())
     _require(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from xqr_bench.core import strict_parquet
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.files import atomic_path
+from xqr_bench.core.jit import compiled
 from xqr_bench.core.types import LENIENT, STRICT, Counts, IntArray, Ranks
 from xqr_bench.rank.rules import with_paragraphs
 
@@ -315,38 +316,78 @@ def _no_sum(ranks: Ranks) -> NDArray[np.bool_]:
     least what is known further up, and at most what is known further down, or all that there are.
     """
     counts, wrong = ranks.counts, np.zeros(ranks.n_relevants, dtype=np.bool_)
-    for first in range(0, ranks.n_queries, _QUERIES_AT_ONCE):
-        last = min(first + _QUERIES_AT_ONCE, ranks.n_queries)
-        rows = np.arange(ranks.offsets[first], ranks.offsets[last])
-        rows = rows[counts.gt[rows] >= 0]
-        gt, eq, own_gt, own_eq = (values.astype(np.int64) for values in counts.take(rows))
-        queries, columns = ranks.row_queries[rows] - first, ranks.relevant_columns[rows]
-        left = 0 if ranks.removed is None else ranks.removed[first:last]
-        sizes = np.broadcast_to(ranks.column_sizes - left, (last - first, len(ranks.columns)))
-        tops = np.zeros_like(sizes) if ranks.top is None else ranks.top[first:last]
-        # two places of each relevant: above all that tie with it, and below them; what ties has the same places
-        places = np.concatenate([queries * (int(gt.max(initial=0)) + 1) + gt] * 2) * 2 + np.repeat([0, 1], len(rows))
-        order = np.argsort(places, kind="stable")
-        stated, own = np.concatenate([gt, gt + eq])[order], np.concatenate([own_gt, own_gt + own_eq])[order]
-        of, language = np.tile(queries, 2)[order], np.tile(columns, 2)[order]
-        # one row a language; no query's counts reach into those of the next one
-        base = of * (int(sizes.sum(axis=1).max(initial=0)) + 1)
-        least, most = np.repeat(base[None], len(ranks.columns), axis=0), base + sizes.T[:, of]
-        least[language, np.arange(len(of))] = most[language, np.arange(len(of))] = own + base
-        np.maximum(least, np.where(stated > 0, base + tops.T[:, of], base), out=least)
-        np.maximum.accumulate(least, axis=1, out=least)
-        most = np.minimum.accumulate(most[:, ::-1], axis=1)[:, ::-1]
-        stated += len(ranks.columns) * base
-        no_sum = (least.sum(axis=0) > stated) | (most.sum(axis=0) < stated)
-        wrong[np.tile(rows, 2)[order[no_sum]]] = True
-        # those that tie, each language once
-        blocks, block = np.unique(places[: len(rows)], return_inverse=True)
-        once = np.unique(block * len(ranks.columns) + columns, return_index=True)[1]
-        wrong[rows] |= np.bincount(block[once], own_eq[once], len(blocks))[block] > eq
+    rows = np.flatnonzero(counts.gt >= 0)
+    queries = ranks.row_queries[rows]
+    order = rows[np.argsort(queries * (int(counts.gt.max(initial=0)) + 1) + counts.gt[rows], kind="stable")]
+    gt, eq, own_gt, own_eq = (values.astype(np.int64) for values in counts.take(order))
+    left = 0 if ranks.removed is None else ranks.removed
+    sizes = np.broadcast_to(ranks.column_sizes - left, (ranks.n_queries, len(ranks.columns))).astype(np.int64)
+    tops = np.zeros_like(sizes) if ranks.top is None else ranks.top.astype(np.int64)
+    of, columns = ranks.row_queries[order], ranks.relevant_columns[order].astype(np.int64)
+    wrong[order] = _add_up_wrongly(of, columns, gt, eq, own_gt, own_eq, sizes, tops)
     return wrong
 
 
-_QUERIES_AT_ONCE = 1024
+@compiled()
+def _add_up_wrongly(
+    queries: IntArray,
+    columns: IntArray,
+    gt: IntArray,
+    eq: IntArray,
+    own_gt: IntArray,
+    own_eq: IntArray,
+    sizes: IntArray,
+    tops: IntArray,
+) -> NDArray[np.bool_]:
+    """See `_no_sum`: of relevants ordered by query and `gt`.
+
+    A relevant has two places: above all that tie with it, and below them.
+
+    Args:
+        queries, columns, gt, eq, own_gt, own_eq: of the relevants.
+        sizes: of each language's pool, `[queries, languages]`.
+        tops: how many candidates of it stand first, `[queries, languages]`.
+    """
+    wrong = np.zeros(len(gt), dtype=np.bool_)
+    known, counted = np.empty(sizes.shape[1], dtype=np.int64), np.empty(sizes.shape[1], dtype=np.int64)
+    first = 0
+    while first < len(gt):  # downwards: at least so many
+        if first == 0 or queries[first] != queries[first - 1]:
+            known[:] = 0
+        last = first + 1
+        while last < len(gt) and queries[last] == queries[first] and gt[last] == gt[first]:
+            last += 1
+        for below in range(2):
+            for one in range(first, last):
+                stated, own = gt[one] + below * eq[one], own_gt[one] + below * own_eq[one]
+                if stated > 0:
+                    known[:] = np.maximum(known, tops[queries[one]])
+                known[columns[one]] = max(known[columns[one]], own)
+                wrong[one] |= known.sum() > stated
+        counted[:] = 0  # those that tie, each language once
+        for one in range(first, last):
+            if counted[columns[one]] == 0:
+                counted[columns[one]] = own_eq[one]
+        for one in range(first, last):
+            wrong[one] |= counted.sum() > eq[one]
+        first = last
+    last = len(gt)
+    while last > 0:  # upwards: at most so many
+        if last == len(gt) or queries[last] != queries[last - 1]:
+            known[:] = np.iinfo(np.int64).max
+        first = last - 1
+        while first > 0 and queries[first - 1] == queries[last - 1] and gt[first - 1] == gt[last - 1]:
+            first -= 1
+        for below in range(1, -1, -1):
+            for one in range(last - 1, first - 1, -1):
+                of_own = min(known[columns[one]], own_gt[one] + below * own_eq[one])
+                known[:] = np.minimum(known, sizes[queries[one]])
+                known[columns[one]] = of_own
+                wrong[one] |= known.sum() < gt[one] + below * eq[one]
+        last = first
+    return wrong
+
+
 _NO_SUM = "the counts of the languages do not add up to those of the pool"
 
 

@@ -120,11 +120,18 @@ class Result(Record):
     ranks: InstanceOf[Ranks] = Field(exclude=True, repr=False)
     place: Path | None = Field(default=None, exclude=True, repr=False)
     _ranks_read: dict[str, Ranks] = PrivateAttr(default_factory=dict)
+    _possible: Ranks | None = PrivateAttr(default=None)
 
     @classmethod
     def of(cls, record: Record, ranks: Ranks, place: Path | None = None) -> Result:
         """The record with these ranks, at this file."""
         return cls.model_construct(record.model_fields_set, **dict(record), ranks=ranks, place=place)
+
+    def check_possible(self) -> None:
+        """Check once that the ranks can be ranks: see `rank_files.check_possible`."""
+        if self._possible is not self.ranks:
+            check_possible(self.ranks)
+            self._possible = self.ranks
 
     def ranks_under(self, relevance: str) -> Ranks:
         """The ranks under a rule of relevance, read from the file beside the record when they are first asked for.
@@ -443,7 +450,7 @@ def check_ranks(record: Result) -> None:
         RecordError: they are not.
     """
     ranks, task = record.ranks, record.task
-    check_possible(ranks)
+    record.check_possible()
     of_language = Counter(ranks.query_languages)
     sizes = dict(zip(ranks.columns, ranks.column_sizes.tolist(), strict=True))
     pairs: list[tuple[str, object, object]] = [
