@@ -702,6 +702,10 @@ ASKED: dict[str, tuple[Forgery, str]] = {
         ("arguments", "languages", ["en"]), ("settings", "languages", "en,de"), ("settings", "metrics", ["recall@7"]),
     )
 }  # fmt: skip
+ASKED["code of the model"] = (
+    put("provenance/arguments/trust_remote_code", True),
+    "contradicts itself about code that comes with the model",
+)
 ASKED["more columns than were kept"] = (put("model/identity/truncate_dim", 1), "about the columns of its vectors")
 
 READABLE: dict[str, tuple[Forgery, str]] = {
@@ -715,6 +719,8 @@ READABLE: dict[str, tuple[Forgery, str]] = {
         put("model", {"name": "lab/x", "identity": {"kind": "python", "name": "x:Y\nVERIFIED", "revision": "1"}}),
         "name is no short line",
     ),
+    "a digest of words": (put("model/identity/digest", "signed by the organisers"), "digest is none"),
+    "a type of words": (put("model/identity/dtype", "float32, proved"), "dtype is none"),
     "a base that turns round": (put("model/identity/base", "a\u202eb"), "base is no short line"),
     "20,000 warnings": (put("warnings", ["w" * 30] * 20_000), "declares more than anybody reads"),
     "a study of a megabyte": (put("run_group", {"k": "v" * 10**6}), "declares more than anybody reads"),

@@ -213,7 +213,7 @@ def test_versions_have_folders_of_their_own(record: Record, tmp_path: Path, boar
         return stands
 
     assert place(revision="refs/pr/1") == "org__some_model/refs__pr__1/mini.json"
-    assert place(revision=None, digest="0123456789abcdef") == "org__some_model/0123456789ab/mini.json"
+    assert place(revision=None, digest="0123456789abcdef" * 4) == "org__some_model/0123456789ab/mini.json"
     unknown = place(revision=None, digest=None)
     assert len(unknown.split("/")[1]) == 12
     # trained and scored in one process: there is no file to digest

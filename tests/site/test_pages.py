@@ -88,6 +88,24 @@ def test_102_hostile_names_add_no_element(hostile_site: Path) -> None:
     assert len({tuple(re.findall(r"<[!/]?[a-zA-Z][a-zA-Z0-9]*", text)) for text in texts}) == 1
 
 
+def test_no_declared_text_turns_a_line_around(board: Leaderboard) -> None:
+    """Not even in the command that a reader is to copy: what is shown is what stands there."""
+    steering = "run\u202esaelp\u2066\x1b[31m\x07"
+    row = board.rows[0]
+    changed = {
+        "warnings": [steering],
+        "training": {steering: steering},
+        "run_group": {"arm": [steering]},
+        "reproduce": row.reproduce.model_copy(update={"command": f"xqr-bench evaluate x --name {steering}"}),
+        "exposure": row.exposure.model_copy(update={"note": steering, "sources": [steering]}),
+    }
+    pages = make_pages(board.model_copy(update={"rows": [row.model_copy(update=changed)]}))
+    written = {name: text for name, text in pages.items() if name.endswith(".html")}
+    assert max(text.count("run\ufffdsaelp") for text in written.values()) >= 6
+    for name, text in written.items():
+        assert not re.search("[\u202a-\u202e\u2066-\u2069\x1b\x07]", text), name
+
+
 def test_embedded_json_cannot_end_its_script(board: Leaderboard) -> None:
     text = embedded_json({"name": CLOSING + SCRIPT + "<!--\u2028"})
     assert not set("<>&\u2028") & set(text)

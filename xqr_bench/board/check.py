@@ -532,6 +532,12 @@ def _check_asked(record: Record) -> None:
             f"asked for: {asked!s:.40}; done: {done!s:.40}",
             _AS_MADE,
         )
+    _require(
+        identity.remote_code or not given.arguments.get("trust_remote_code"),
+        "the record contradicts itself about code that comes with the model",
+        "asked for: --trust-remote-code; done: without",
+        _AS_MADE,
+    )
     width, columns = identity.truncate_dim, identity.dimensions
     _require(
         width is None or columns is None or columns <= width,
@@ -572,6 +578,9 @@ def _check_texts(record: Record) -> None:
     for what, text in texts.items():
         fits = not isinstance(text, str) or (len(text) <= _MAX_TEXT and not any(map(unseen, text)))
         _require(fits, f"the record's {what} is no short line that can be read", repr(text)[:80], _AS_MADE)
+    for name, form in (("digest", "[0-9a-f]{64}"), ("dtype", "[a-z0-9_]{1,20}")):
+        text = getattr(identity, name)
+        _require(text is None or re.fullmatch(form, text), f"the record's {name} is none", repr(text)[:80], _AS_MADE)
     size = len(record.model_dump_json(exclude={"scores", "relevance"}))
     _require(
         size <= MAX_DECLARED,

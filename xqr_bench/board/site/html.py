@@ -22,6 +22,7 @@ from markupsafe import Markup
 from xqr_bench.board.model import DECLARED, PROVED, LanguageFacts, signed_by
 from xqr_bench.core.errors import XqrBenchError
 from xqr_bench.core.languages import GROUPS
+from xqr_bench.core.printable import shown
 from xqr_bench.core.types import SETTINGS
 from xqr_bench.measure.scores import FEW, Figure
 from xqr_bench.report.numbers import MARK
@@ -318,7 +319,7 @@ def datatables() -> str:
 
 @cache
 def environment() -> Environment:
-    """Templates that escape whatever is put into them.
+    """Templates that escape whatever is put into them, and let no text turn a line around.
 
     Raises:
         XqrBenchError: jinja2 is not installed.
@@ -330,6 +331,7 @@ def environment() -> Environment:
     made = Environment(
         loader=PackageLoader("xqr_bench.board.site"),
         autoescape=True,
+        finalize=lambda value: shown(value) if type(value) is str else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
