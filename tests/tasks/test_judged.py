@@ -132,7 +132,7 @@ CORPUS_OF_TWO = json_lines({"lang": "en"} | row for row in CORPUS)
 def test_lines_that_name_their_languages_and_graded_gains(tmp_path: Path) -> None:
     data = load_task(task_of(tmp_path, CORPUS_OF_TWO))
     assert [candidate.id for candidate in data.candidates] == ["en:d1", "en:d3", "fr:d2"]
-    assert [query.id for query in data.queries] == ["en:q1", "fr:q2"]
+    assert [query.id for query in data.queries] == ["en:mixed:q1", "fr:mixed:q2"]
     assert data.relevants == ((0, 2), (1,))
     assert data.gains == ((2.0, 1.0), (1.0,))
 

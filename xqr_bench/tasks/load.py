@@ -20,7 +20,7 @@ from xqr_bench.core.printable import has_text, stripped
 from xqr_bench.core.types import LENIENT, Candidate, Query, TaskData
 from xqr_bench.tasks.readers import READERS, DataFile, SourceData, SourceQuestion
 from xqr_bench.tasks.sources import find_source
-from xqr_bench.tasks.spec import TaskSpec, resolve_task
+from xqr_bench.tasks.spec import SourceFile, TaskSpec, resolve_task
 
 T = TypeVar("T")
 
@@ -241,7 +241,7 @@ def load_task(
                 path, files[spec.files[key].path] = find_source(spec, key, data_dir, observe=observe)
                 sources.append(DataFile(str(path), path))
             of_section = _in_one_form(spec.name, section, read(*sources), observe)
-            parsed[section] = _candidates_in(of_section, [spec.files[key].candidates_in for key in keys])
+            parsed[section] = _in_their_languages(of_section, [spec.files[key] for key in keys])
             for line in (*of_section.notes, *_foreign_lines(spec, section, parsed[section])):
                 (observe or Observer()).note(f"{spec.name}, {section}: {line}")
         data = assemble(
@@ -257,13 +257,17 @@ def load_task(
     return data if limit is None else first_questions(data, limit)
 
 
-def _candidates_in(data: SourceData, languages: Sequence[str | None]) -> SourceData:
-    """The section with the language that one of its files names for the candidates that name none."""
-    named = next(filter(None, languages), None)
-    if named is None:
+def _in_their_languages(data: SourceData, files: Sequence[SourceFile]) -> SourceData:
+    """The section with the languages that its files name for the candidates and questions that name none."""
+    of_candidates = next((file.candidates_in for file in files if file.candidates_in), "")
+    of_questions = next((file.questions_in for file in files if file.questions_in), "")
+    if not of_candidates and not of_questions:
         return data
-    candidates = tuple(one if one.language else replace(one, language=named) for one in data.candidates)
-    return replace(data, candidates=candidates)
+    return replace(
+        data,
+        candidates=tuple(replace(one, language=one.language or of_candidates) for one in data.candidates),
+        questions=tuple(replace(one, language=one.language or of_questions) for one in data.questions),
+    )
 
 
 def _foreign_lines(spec: TaskSpec, section: str, data: SourceData) -> Iterator[str]:
@@ -386,7 +390,12 @@ def assemble(
                     gains[key][row] = gain
             echoes[key].update(index[section, place] for place in question.echoes or () if (section, place) in index)
     queries = [
-        Query(f"{code}:{question.id}", code, question.id if parallel else f"{section}:{question.id}", question.text)
+        Query(
+            f"{code}:{_query_key(code, section, question, parallel=parallel)}",
+            code,
+            question.id if parallel else f"{section}:{question.id}",
+            question.text,
+        )
         for code, section, question in asked
     ]
     if parallel:
@@ -457,19 +466,32 @@ def _candidates(
 def _questions(
     name: str, parsed: Mapping[str, SourceData], languages: Sequence[str], *, parallel: bool
 ) -> list[tuple[str, str, SourceQuestion]]:
-    """Language, section and question of each query, language by language."""
+    """Language, section and question of each query, language by language.
+
+    In a parallel task, a question that several sections ask of their candidates in the same words is one query.
+    """
     asked: dict[str, dict[str, tuple[str, str, SourceQuestion]]] = {code: {} for code in languages}
     for section, data in parsed.items():
         for question in data.questions:
             code = question.language or section
+            if code not in asked:
+                continue
             _check_text(name, f"question {code}:{question.id}", question.text)
-            if code in asked and asked[code].setdefault(question.id, (code, section, question))[2] is not question:
+            key = _query_key(code, section, question, parallel=parallel)
+            _, before, first = asked[code].setdefault(key, (code, section, question))
+            again = parallel and before != section and first.text == question.text
+            if first is not question and not again:
                 raise DataError(
                     f"the task {name} has the question id {question.id!r} twice in {code}",
                     remedy="give each question of a language an id of its own"
-                    + ("" if parallel else f", in the files of {asked[code][question.id][1]} and {section} too"),
+                    + ("" if before == section else f", in the files of {before} and {section} too"),
                 )
     return [one for of_id in asked.values() for one in of_id.values()]
+
+
+def _query_key(code: str, section: str, question: SourceQuestion, *, parallel: bool) -> str:
+    """What a query is called in its language: by its id; with its section, where ids of several mean nothing."""
+    return question.id if parallel or code == section else f"{section}:{question.id}"
 
 
 def _check_text(name: str, what: str, text: str) -> None:

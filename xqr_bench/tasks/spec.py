@@ -58,8 +58,8 @@ Text = Annotated[str, Field(min_length=1)]
 class SourceFile(BaseModel):
     """One data file: `path` with forward slashes, and its SHA-256 (None: computed when read, not checked).
 
-    `upstream` is the path in its address, where that is another; `candidates_in` the language of its candidates that
-    name none, where that is not its section.
+    `upstream` is the path in its address, where that is another; `candidates_in` and `questions_in` are the languages
+    of the section's candidates and questions that name none, where that is not the section.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -68,6 +68,7 @@ class SourceFile(BaseModel):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
     upstream: Text | None = None
     candidates_in: Text | None = None
+    questions_in: Text | None = None
 
 
 class Licence(BaseModel):
@@ -278,12 +279,16 @@ def _check_files(spec: TaskSpec) -> None:
     owner: dict[str, str] = {}
     for name, file in spec.files.items():
         key = f"files.{name}"
-        if file.candidates_in is not None and file.candidates_in not in spec.pool:
-            raise TaskError(
-                f"{key}.candidates_in: {file.candidates_in} is not among the languages of the candidates",
-                found=", ".join(spec.pool),
-                remedy="add it to candidate_languages",
-            )
+        for named, value, what, codes in (
+            ("candidates_in", file.candidates_in, "candidate_languages", spec.pool),
+            ("questions_in", file.questions_in, "languages", spec.languages),
+        ):
+            if value is not None and value not in codes:
+                raise TaskError(
+                    f"{key}.{named}: {value} is not among the languages of the {named.removesuffix('_in')}",
+                    found=", ".join(codes),
+                    remedy=f"add it to {what}",
+                )
         path = PurePosixPath(file.path)
         if path.is_absolute() or "\\" in file.path or (not is_own and ".." in path.parts):
             raise TaskError(
@@ -329,7 +334,7 @@ def _check_sections(spec: TaskSpec) -> None:
                 found=f"languages: {', '.join(spec.all_languages)}",
                 remedy=f"add {section} to languages, or take its file out",
             )
-    elsewhere = {file.candidates_in for file in spec.files.values()}
+    elsewhere = {code for file in spec.files.values() for code in (file.candidates_in, file.questions_in)}
     for code in () if reader.tells_languages else spec.all_languages:
         if code not in spec.sections() and code not in elsewhere:
             raise TaskError(
