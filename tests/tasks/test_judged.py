@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import tracemalloc
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -109,6 +110,18 @@ def test_what_is_left_out_is_counted(parts: dict[str, bytes], note: str) -> None
 def test_a_fault_is_named_with_its_line(parts: dict[str, bytes], message: str) -> None:
     with pytest.raises(DataError, match=message):
         read(**parts)
+
+
+def test_a_large_file_is_read_line_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "qrels.tsv"
+    path.write_text("q1\td1\t1\n" + "".join(f"q1\tnot-there-{n:020}\t1\n" for n in range(40_000)), encoding="utf-8")
+    files = DataFile("corpus.jsonl", json_lines(CORPUS)), DataFile("queries.jsonl", json_lines(QUERIES))
+    tracemalloc.start()
+    data = READERS.get("beir").read(*files, DataFile(str(path), path))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert data.notes[0].startswith("40,000 judgements are of a question or candidate that is not there")
+    assert peak < path.stat().st_size / 5
 
 
 def task_of(folder: Path, corpus: bytes = json_lines(CORPUS), **keys: str) -> Path:

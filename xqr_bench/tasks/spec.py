@@ -517,7 +517,7 @@ def _explain(path: Path, error: ValidationError) -> TaskError:
     if first["type"] == "missing":
         return TaskError(f"{path}: the key {key} is missing{more}", remedy=f"add it: {expected}; {HELP}")
     if first["type"] == "extra_forbidden":
-        keys = {1: list(TaskSpec.model_fields), 2: ["name", "url"], 3: ["path", "sha256", "upstream"]}[
+        keys = {1: list(TaskSpec.model_fields), 2: list(Licence.model_fields), 3: list(SourceFile.model_fields)}[
             len(first["loc"])
         ]
         return TaskError(

@@ -7,6 +7,7 @@ the gain of a relevant candidate, 0 is not relevant. Whatever is left out is cou
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
 
@@ -53,19 +54,35 @@ class Judgement(NamedTuple):
     grade: float
 
 
+class _LeftOut:
+    """How much is left out, by reason, with an example of each: no list of it, which may be long."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._examples: dict[str, str] = {}
+
+    def add(self, reason: str, example: str) -> None:
+        self._counts[reason] += 1
+        self._examples.setdefault(reason, example)
+
+    def notes(self) -> tuple[str, ...]:
+        return tuple(f"{count:,} {reason}, such as {self._examples[reason]}" for reason, count in self._counts.items())
+
+
 def join(candidates: Iterable[Item], questions: Iterable[Item], judgements: Iterable[Judgement]) -> SourceData:
     """Put a section together.
 
     Raises:
         DataError: an id is not one word or has two texts, a grade is below 0 or not finite, or a pair has two grades.
     """
-    notes: list[str] = []
-    texts = list(_distinct("candidate", candidates, notes))
-    asked = list(_distinct("question", questions, notes))
+    left_out = _LeftOut()
+    texts = list(_distinct("candidate", candidates, left_out))
+    asked = list(_distinct("question", questions, left_out))
     places = {item.id: number for number, item in enumerate(texts)}
-    gains = _gains(judgements, {item.id for item in asked}, places, notes)
-    if without := [item.id for item in asked if item.id not in gains]:
-        notes.append(_counted(without, "questions have no relevant candidate and are left out"))
+    gains = _gains(judgements, {item.id for item in asked}, places, left_out)
+    for item in asked:
+        if item.id not in gains:
+            left_out.add("questions have no relevant candidate and are left out", item.id)
     return SourceData(
         tuple(SourceCandidate(item.id, item.text, language=item.language) for item in texts),
         tuple(
@@ -73,15 +90,13 @@ def join(candidates: Iterable[Item], questions: Iterable[Item], judgements: Iter
             for item in asked
             if item.id in gains
         ),
-        notes=tuple(notes),
+        notes=left_out.notes(),
     )
 
 
-def _distinct(what: str, items: Iterable[Item], notes: list[str]) -> Iterator[Item]:
+def _distinct(what: str, items: Iterable[Item], left_out: _LeftOut) -> Iterator[Item]:
     """Each item once, without those that have no text; a question may be asked in several languages."""
     seen: dict[str, Item] = {}
-    twice: list[str] = []
-    empty: list[str] = []
     for item in items:
         if not is_word(item.id):
             item.at.fail(f"the id of the {what} is not one word", found=repr(item.id))
@@ -94,41 +109,30 @@ def _distinct(what: str, items: Iterable[Item], notes: list[str]) -> Iterator[It
                     found=f"{first.text!r:.60} and {item.text!r:.60}",
                     remedy=f"give each {what} an id of its own",
                 )
-            twice.append(item.id)
+            left_out.add(f"{what}s stand there again with the same text and count once", item.id)
         elif has_text(item.text):
             yield item
         else:
-            empty.append(item.id)
-    if twice:
-        notes.append(_counted(twice, f"{what}s stand there again with the same text and count once"))
-    if empty:
-        notes.append(_counted(empty, f"{what}s have no text and are left out"))
+            left_out.add(f"{what}s have no text and are left out", item.id)
 
 
 def _gains(
-    judgements: Iterable[Judgement], asked: Collection[str], places: Mapping[str, int], notes: list[str]
+    judgements: Iterable[Judgement], asked: Collection[str], places: Mapping[str, int], left_out: _LeftOut
 ) -> dict[str, dict[int, float]]:
     """Question -> index of each relevant candidate, ascending -> its gain; only questions that have one."""
     grades: dict[str, dict[int, float]] = {}
-    unknown: list[str] = []
     for at, question, candidate, grade in judgements:
         if not 0 <= grade < math.inf:
             at.fail(f"the grade {grade:g} is no gain", remedy="write 0 for what is not relevant, above 0 for what is")
         if question not in asked or candidate not in places:
-            unknown.append(f"{question} {candidate}")
+            left_out.add("judgements are of a question or candidate that is not there", f"{question} {candidate}")
         elif grades.setdefault(question, {}).setdefault(places[candidate], grade) != grade:
             at.fail(f"the candidate {candidate} of the question {question} had another grade before")
-    if unknown:
-        notes.append(_counted(unknown, "judgements are of a question or candidate that is not there"))
     gains = {
         question: {place: grade for place, grade in sorted(of_question.items()) if grade}
         for question, of_question in grades.items()
     }
     return {question: of_question for question, of_question in gains.items() if of_question}
-
-
-def _counted(examples: Sequence[str], what: str) -> str:
-    return f"{len(examples):,} {what}, such as {examples[0]}"
 
 
 def items(file: DataFile, *, columns: bool = False) -> Iterator[Item]:
