@@ -95,8 +95,10 @@ def _connected(rows: NDArray[np.float64]) -> NDArray[np.int64]:
 
     n, d = rows.shape
     # an orthogonal projection brings rows nearer, never further apart: near pairs are among the near ones in it
-    axes = np.linalg.qr(np.random.Generator(np.random.PCG64(0)).standard_normal((d, min(d, _PROJECTED))))[0]
-    pairs = cKDTree(rows @ axes).query_pairs(SAME * (1 + 1e-9), output_type="ndarray")
+    with threadpool_limits(1, user_api="blas"):  # products as small as these make threads wait for one another
+        axes = np.linalg.qr(np.random.Generator(np.random.PCG64(0)).standard_normal((d, min(d, _PROJECTED))))[0]
+        projected = rows @ axes
+    pairs = cKDTree(projected).query_pairs(SAME * (1 + 1e-9), output_type="ndarray")
     near = [(a, b) for a, b in pairs.tolist() if np.linalg.norm(rows[a] - rows[b]) <= SAME]
     left, right = zip(*near, strict=True) if near else ((), ())
     graph = coo_array(([True] * len(near), (left, right)), shape=(n, n))
@@ -232,11 +234,6 @@ def language_diagnostics(data: TaskData, vectors: Embeddings, encoder: BoundEnco
         vectors: as the encoder made them.
         encoder: what made them.
     """
-    with threadpool_limits(1, user_api="blas"):  # products as small as these make threads wait for one another
-        return _language_diagnostics(data, vectors, encoder)
-
-
-def _language_diagnostics(data: TaskData, vectors: Embeddings, encoder: BoundEncoder) -> dict[str, LanguageDiagnostics]:
     as_given = in_context(data, encoder.identity.candidate_context).candidates
     roles: dict[str, tuple[Sequence[Query | Candidate], Sequence[Query | Candidate], Vectors]] = {
         "queries": (data.queries, data.queries, vectors.queries),

@@ -116,10 +116,6 @@ class RankedLists:
 
     def order_within(self, key: IntArray) -> IntArray:
         """Stable order of the rows by list, then by a key per row, int64 `[rows]`."""
-        n = len(key) // max(len(self), 1)
-        if len(self) and (self.n_relevants == n).all():  # lists of one length: many short sorts beat a long one
-            within = np.argsort(key.reshape(-1, n), axis=1, kind="stable")
-            return (within + self.offsets[:-1, None]).ravel()
         low = int(key.min(initial=0))
         width = int(key.max(initial=0)) - low + 1
         if len(self) * width >= 2**63:
