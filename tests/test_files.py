@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 from tests.kit import PARTIAL, ran, run, words
-from xqr_bench.core.files import read_array, read_text
+from xqr_bench.core.errors import XqrBenchError
+from xqr_bench.core.files import read_array, read_text, refuse_unwritable, write_text
 
 PAIR = {"en": {"query": "why?", "passage": "so"}, "de": {"query": "wieso?", "passage": "darum"}}
 TEXT = json.dumps({"id": "q1", "languages": PAIR}) + "\n"
@@ -102,3 +104,11 @@ def test_a_number_of_5000_digits_is_no_traceback(tmp_path: Path, monkeypatch: py
         done = run(*command)
         assert done.code == 1
         assert "error: " in done.err
+
+
+def test_nothing_takes_the_place_of_a_device(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for write in (lambda path: write_text(path, "x"), refuse_unwritable):
+        with pytest.raises(XqrBenchError, match=r"cannot write .*pipe: it is no regular file"):
+            write(tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()

@@ -237,6 +237,14 @@ def test_each_name_has_a_folder_of_its_own() -> None:
     assert sorted(path.name for path in Path("results").iterdir()) == ["โมเดล__กี", "多语模型", "我的模型"]
 
 
+def test_a_name_whose_folder_another_has_is_another_request() -> None:
+    """`a:b` and `a b` share a folder; in which normal form a name is written is no difference."""
+    asked = ("evaluate", "oracle", "--limit", "2", "--quiet", "--name")
+    ran(*asked, "a b")
+    assert "the record's name: a b, now a:b" in run(*asked, "a:b").err
+    assert ran(*asked, "caf\u00e9").out == ran(*asked, "cafe\u0301").out
+
+
 def test_a_common_folder_name_says_its_parent(model: Path) -> None:
     """`final` of two trainings: two records, and each is that of its weights."""
     small = ("--languages", "de,en", "--limit", "2", "--metrics", "map", "--no-relevance", "--no-cache", "--quiet")

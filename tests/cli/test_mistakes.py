@@ -80,6 +80,8 @@ MISTAKES = {
     f"evaluate bm25 --limit {10**25}": "--limit cannot be 10000000000000000000000000",
     f"evaluate char-ngrams --batch-size {10**25}": "it has more than 64 bits",
     f"evaluate char-ngrams --memory {10**12}TB": "is no size",
+    f"evaluate char-ngrams --index hnsw --index-param ef_search={10**20}": "use a whole number from 1 to 2147483647",
+    f"pools {A} --seed -1": "the seed is -1 to do: give a whole number of at least 0",
     # a link to itself, and what never ends
     "evaluate precomputed:circle": "there is no folder circle with precomputed vectors",
     "evaluate run:circle": "there is no run of mini in circle",
@@ -90,6 +92,7 @@ MISTAKES = {
     "evaluate precomputed:pipes": "pipes/mini/queries.npy cannot be read: it is no regular file",
     "evaluate run:pipes": "pipes/mini/monolingual.run cannot be read: it is no regular file",
     "train --data squad:pipes --output x": "cannot read pipes/en.json: it is no regular file",
+    "geometry char-ngrams --limit 2 --output pipe.json": "cannot write pipe.json: it is no regular file but a pipe",
     "evaluate pipe.py:E": "there is no file pipe.py found: closest: mine.py",
     "evaluate randm:3": "known names: char-ngrams, bm25, random, oracle, run",
     "evaluate bm25 --device cpu": "--device cannot be used with bm25",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,26 @@ def test_what_cannot_be_done_is_one_message(model: Path, given: dict[str, Any], 
         load_encoder(model, EncoderOptions(**given))
     with pytest.raises(UsageError, match="--revision cannot be used with a model in a folder"):
         load_encoder(model, EncoderOptions(revision="main"))
+
+
+def test_a_folder_that_lacks_something_is_not_loaded_without_it(model: Path, tmp_path: Path) -> None:
+    """The library makes a tokenizer without words, takes the mean where it finds no modules, and waits for a pipe."""
+    lacking = tmp_path / "lacking"
+    shutil.copytree(model, lacking)
+    (lacking / "tokenizer.json").unlink()
+    with pytest.raises(EncoderError, match=r"the tokenizer of the folder .*lacking knows no words\n  found: .*\[UNK\]"):
+        load_encoder(lacking)
+    for place in (lambda path: path.symlink_to("nowhere"), lambda path: path.symlink_to(path.name), os.mkfifo):
+        place(lacking / "tokenizer.json")
+        with pytest.raises(EncoderError, match=r"tokenizer.json is a link that leads nowhere, or no file"):
+            load_encoder(lacking)
+        (lacking / "tokenizer.json").unlink()
+
+
+def test_a_limit_that_leaves_nothing_of_a_text(model: Path) -> None:
+    with pytest.raises(EncoderError, match=r"--max-length 2 leaves nothing of a text\n  found: 2 tokens"):
+        load_encoder(model, options(max_length=2))
+    assert load_encoder(model, options(max_length=3)).identity.max_length == 3
 
 
 def test_positions_of_the_roberta_family_begin_behind_the_padding(model: Path, tmp_path: Path) -> None:

@@ -110,6 +110,10 @@ def test_round_trip(record: Record, saved: Path) -> None:
 def test_names_of_files_need_not_be_text(record: Record, tmp_path: Path) -> None:
     made = record.provenance.model_copy(update={"arguments": {"output": "out\udcff", "languages": ["\ud800"]}})
     path = save_record(record.model_copy(update={"provenance": made}), tmp_path / "mini.json")
+    moved = save_record(record, tmp_path / "out\udcff" / "mini.json")
+    assert recompute(load_record(moved, ranks=True))[1] == []
+    with pytest.raises(RecordError, match="names its ranks, and can name only text"):
+        save_record(record, tmp_path / "mini\udcff.json")
     assert load_record(path).provenance.arguments == {"output": r"out\udcff", "languages": [r"\ud800"]}
 
 

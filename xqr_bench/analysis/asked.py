@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xqr_bench.core.checked import checked
+from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import Commas
 
 
@@ -37,6 +38,12 @@ class Choice:
         return bool(self.metrics or self.languages or self.groups)
 
 
+def check_seed(seed: int) -> None:
+    """Raise UsageError for a seed that cannot be meant."""
+    if seed < 0:
+        raise UsageError(f"the seed is {seed}", remedy="give a whole number of at least 0")
+
+
 @checked
 @dataclass(frozen=True)
 class Pools:
@@ -52,6 +59,9 @@ class Pools:
         limit: Growth: pools of a size at most.
         size: Equal size: candidates of each language; default: those of the smallest.
         seed: Of sampled pools and of intervals.
+
+    Raises:
+        UsageError: a seed that cannot be meant.
     """
 
     show: Commas = None
@@ -63,6 +73,9 @@ class Pools:
     limit: int = 20  # with 11 languages there are up to 462
     size: int | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
 
 
 @checked

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from xqr_bench.analysis.asked import Choice
+from xqr_bench.analysis.asked import Choice, check_seed
 from xqr_bench.analysis.choice import (
     ALL,
     Cells,
@@ -336,8 +336,7 @@ def compare(
 
 def check_numbers(seed: int, resamples: int) -> None:
     """Raise UsageError for a seed or a number of resamples that cannot be meant."""
-    if seed < 0:
-        raise UsageError(f"the seed is {seed}", remedy="give a whole number of at least 0")
+    check_seed(seed)
     if resamples < LEAST_RESAMPLES:
         raise UsageError(
             f"{resamples} resamples are too few to tell a small p", remedy=f"give at least {LEAST_RESAMPLES}"

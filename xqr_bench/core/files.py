@@ -50,6 +50,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def _temporary(path: Path) -> Path:
     """An empty file beside `path`, whose folder is made; what killed processes left of such files there is removed."""
     try:
+        if path.exists():
+            stored(path)  # no renaming takes the place of /dev/null
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_left_behind(path.parent)
         before = f".{path.name}.{_HOST}-{os.getpid()}-"
@@ -287,4 +289,6 @@ def digest_of_files(files: Iterable[tuple[str, Path]]) -> str:
     except OSError as error:
         problem = f"{error.filename} cannot be read: {error.strerror}"
         raise XqrBenchError(problem, remedy="put a file there that can be read") from error
-    return hashlib.sha256("".join(f"{digest}  {name}\n" for name, digest in rows).encode()).hexdigest()
+    return hashlib.sha256(
+        "".join(f"{digest}  {name}\n" for name, digest in rows).encode("utf-8", "backslashreplace")
+    ).hexdigest()

@@ -28,6 +28,7 @@ from xqr_bench.encode.weights import (
     cached_commit,
     cached_folder,
     loaded_from,
+    model_files,
 )
 
 ORGANISATION = "sentence-transformers"
@@ -258,6 +259,7 @@ def load_folder(folder: Path, options: EncoderOptions) -> ModelEncoder:
             found=inside or "an empty folder",
             remedy="name the folder a model was saved to; for vectors made elsewhere: precomputed:DIR",
         )
+    model_files(folder)  # the library would wait for a pipe
     model = load_model(str(folder), options, where=f"the folder {folder}")
     digest, base = loaded_from(folder)
     warnings = _notes_on_modules(str(folder), model, _found_by(options, None))
@@ -341,9 +343,22 @@ def load_model(name: str, options: EncoderOptions, *, where: str, hub: HubModel 
             found=f"{type(error).__name__}: {lines[0]}",
             remedy=_remedy(str(error)),
         ) from error
+    _refuse_without_words(model, where)
     if options.max_length is not None:
         _set_max_length(model, options.max_length)
     return model
+
+
+def _refuse_without_words(model: Any, where: str) -> None:
+    """Refuse a tokenizer that the library made for want of its files: each word is unknown to it."""
+    tokenizer: Any = getattr(model, "tokenizer", None)
+    special = getattr(tokenizer, "all_special_tokens", None)
+    if special and len(tokenizer) <= len(special) + 2:  # a space may be there too
+        raise EncoderError(
+            f"the tokenizer of {where} knows no words",
+            found=", ".join(special[:8]),
+            remedy="its files are not there: copy tokenizer.json, or its vocabulary",
+        )
 
 
 def _found_by(options: EncoderOptions, hub: HubModel | None) -> dict[str, Any]:
@@ -441,8 +456,15 @@ def _set_max_length(model: Any, length: int | None) -> None:
     """Have texts cut off after so many tokens; None: after as many as the model says.
 
     Raises:
-        EncoderError: that is more than it can read.
+        EncoderError: that is more than it can read, or leaves nothing of a text.
     """
+    own = getattr(getattr(model, "tokenizer", None), "num_special_tokens_to_add", lambda pair: 0)(False)
+    if length is not None and length <= own:
+        raise EncoderError(
+            f"--max-length {length} leaves nothing of a text",
+            found=f"{own} tokens of its own that the model puts around it",
+            remedy=f"give --max-length {own + 1}, or more",
+        )
     limit, positions = model.max_seq_length if length is None else length, _positions(model)
     if positions is not None and isinstance(limit, int) and positions < limit <= 10**9:  # beyond: a tokenizer without
         which = f"the model's own limit of {limit} tokens" if length is None else f"--max-length {limit}"

@@ -54,7 +54,7 @@ def digest_of_folder(folder: Path) -> str:
     Raises:
         EncoderError: it has more than `MOST_FILES` files, as a link to a whole disk has.
     """
-    return digest_of_files(_files(folder))
+    return digest_of_files(model_files(folder))
 
 
 def loaded_from(folder: Path) -> tuple[str, str | None]:
@@ -71,8 +71,12 @@ def loaded_from(folder: Path) -> tuple[str, str | None]:
     return digest if base is None else hashlib.sha256(f"{digest}\n{base}\n".encode()).hexdigest(), base
 
 
-def _files(folder: Path) -> list[tuple[str, Path]]:
-    """Relative names and paths of the files that a model can be loaded from."""
+def model_files(folder: Path) -> list[tuple[str, Path]]:
+    """Relative names and paths of the files that a model can be loaded from.
+
+    Raises:
+        EncoderError: there are too many, or what stands there is no file.
+    """
     modules = _read(folder / "modules.json")
     paths = [module.get("path") for module in modules if isinstance(module, dict)] if isinstance(modules, list) else []
     named = {path.strip("/").partition("/")[0] for path in paths if isinstance(path, str)}
@@ -100,6 +104,8 @@ def _below(folder: Path, prefix: str, above: tuple[Path, ...], named: Collection
             yield from _below(path, f"{prefix}{name}/", (*above, place), named)
         elif path.is_file():
             yield prefix + name, path
+        else:  # the library would do without it, or wait for it
+            raise EncoderError(f"{path} is a link that leads nowhere, or no file", remedy="mend it, or take it out")
 
 
 def base_of(folder: Path) -> str | None:
@@ -108,7 +114,7 @@ def base_of(folder: Path) -> str | None:
     The commit of a hub model is the one in the cache, hence known once it was loaded.
     """
     bases = set()
-    for name, path in _files(folder):
+    for name, path in model_files(folder):
         base = base_named_in(path) if name.rpartition("/")[2] == ADAPTER else None
         if base is not None and Path(base).is_dir():
             bases.add(f"{Path(base).resolve().name}@{digest_of_folder(Path(base))}")

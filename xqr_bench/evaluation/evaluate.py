@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypedDict, Unpack, cast
+from unicodedata import normalize
 
 from xqr_bench import __version__
 from xqr_bench.core.checked import checked
@@ -101,8 +102,8 @@ _WHOLE, _SHORT = "whole", "the short form of a submission"
 def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
     """The record at `path`, with its ranks, which answers what is asked now; None: there is no record.
 
-    It does if the encoder, the data and the part of it, settings, metrics and rules of relevance, what is done to the
-    vectors and the version of xqr-bench are the same.
+    It does if name and encoder, the data and the part of it, settings, metrics and rules of relevance, what is done to
+    the vectors and the version of xqr-bench are the same.
 
     Args:
         path: where a record of this name would stand.
@@ -131,6 +132,8 @@ def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
     bitext = None if there.transform is None else there.transform.bitext
     now_bitext = None if transform is None else transform.bitext_digest(task.data.languages)
     pairs: dict[str, tuple[object, object]] = {
+        # `a:b` and `a b` have one folder
+        "the record's name": (normalize("NFC", there.model.name), normalize("NFC", ranker.name)),
         **{f"the encoder's {key}": (value, getattr(identity, key)) for key, value in there.model.identity},
         **{f"the task's {key}": (value, getattr(info, key)) for key, value in there.task if key not in _FOLLOWS},
         "the task's metrics": (sorted(there.task.metrics), sorted(info.metrics)),

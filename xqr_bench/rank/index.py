@@ -35,7 +35,7 @@ class Parameter:
     default: int | None
     least: int
     help: str
-    most: int | None = None
+    most: int = 2**31 - 1  # as FAISS counts
 
 
 _NLIST = Parameter("nlist", 16, 1, "cells the vectors of a language are divided into")
@@ -91,10 +91,10 @@ class IndexOptions:
                 remedy = None if parameters else f"leave it out: {self.type} has no parameters"
                 raise UnknownNameError(f"parameter of the index {self.type}", name, parameters, remedy=remedy)
             least, most = parameters[name].least, parameters[name].most
-            if not isinstance(value, int) or isinstance(value, bool) or value < least or (most and value > most):
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
                 raise UsageError(
                     f"the parameter {name} of the index {self.type} cannot be {value!r}",
-                    remedy=f"use a whole number from {least} {f'to {most}' if most else 'on'}",
+                    remedy=f"use a whole number from {least} to {most}",
                 )
         if self.exact and self.depth is not None:
             raise UsageError(

@@ -101,8 +101,8 @@ def _write(facts: dict[str, Any], columns: Mapping[str, NDArray[Any]], path: Pat
 
     table = pa.Table.from_arrays([_arrow(values) for values in columns.values()], names=list(columns))
     table = table.replace_schema_metadata({"xqr_bench": json.dumps(facts, sort_keys=True)})
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, **{"compression": "zstd", "compression_level": 9, **packing})
+    with atomic_path(path) as temporary, temporary.open("wb") as file:  # whose name need not be text
+        pq.write_table(table, file, **{"compression": "zstd", "compression_level": 9, **packing})
 
 
 def _small(split: Iterable[str]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.files import atomic_path, now_at, put_in_place, refuse_unwritable, waiting_place, write_text
 from xqr_bench.core.names import is_device, unseen
+from xqr_bench.core.printable import is_text
 from xqr_bench.core.types import LENIENT, MULTILINGUAL, RULES, STRICT, Ranks
 from xqr_bench.encode import vector_store
 from xqr_bench.measure.certainty import attach_certainty, score_variant
@@ -177,6 +178,8 @@ def save_record(result: Result, path: Path) -> Path:
         XqrBenchError: it cannot be written there.
     """
     refuse_unwritable(path)
+    if not is_text(path.name):
+        raise RecordError(f"a record at {path} names its ranks, and can name only text", remedy="name it in UTF-8")
     variants = {name: result.ranks_under(name) for name, info in result.relevance.items() if info.ranks_file}
     ranks_path = _ranks_places(path)[STRICT]
     save_ranks(result.ranks, waiting_place(ranks_path, result.ranks_file.digest))

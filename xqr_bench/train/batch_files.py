@@ -79,8 +79,8 @@ def save_plan(plan: BatchPlan, path: Path) -> Path:
         "digest": plan.digest(),
     }
     table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(about).encode()})
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    with atomic_path(path) as temporary, temporary.open("wb") as file:  # whose name need not be text
+        pq.write_table(table, file, compression="zstd")
     return path
 
 

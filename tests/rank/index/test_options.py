@@ -44,7 +44,8 @@ def test_two_settings_never_share_a_name() -> None:
         ("hnsw", ["efsearch=x"], None, "there is no parameter of the index hnsw named 'efsearch'"),
         ("flat", ["m=3"], None, "there is no parameter of the index flat named 'm'\n  found: known: none\n"
          "  to do: leave it out: flat has no parameters"),
-        ("hnsw", ["m=1"], None, "the parameter m of the index hnsw cannot be 1\n  to do: use a whole number from 2 on"),
+        ("hnsw", ["m=1"], None, "the parameter m of the index hnsw cannot be 1\n"
+         "  to do: use a whole number from 2 to 2147483647"),
         ("hnsw", ["m=two"], None, "the parameter m of the index hnsw cannot be 'two'\n  to do: use a whole number"),
         ("hnsw", ["m"], None, "'m' is no parameter of an index\n  to do: write it as NAME=VALUE: ef_search=64"),
         ("hnsw", ["m=4", "m=5"], None, "the parameter m is given twice"),
