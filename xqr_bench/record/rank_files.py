@@ -350,40 +350,64 @@ def _add_up_wrongly(
     """
     wrong = np.zeros(len(gt), dtype=np.bool_)
     known, counted = np.empty(sizes.shape[1], dtype=np.int64), np.empty(sizes.shape[1], dtype=np.int64)
+    total, topped, over = (
+        0,
+        False,
+        -1,
+    )  # of `known`; whether it holds what stands first; a language known beyond its pool
     first = 0
     while first < len(gt):  # downwards: at least so many
         if first == 0 or queries[first] != queries[first - 1]:
             known[:] = 0
+            total, topped = 0, False
         last = first + 1
         while last < len(gt) and queries[last] == queries[first] and gt[last] == gt[first]:
             last += 1
         for below in range(2):
             for one in range(first, last):
                 stated, own = gt[one] + below * eq[one], own_gt[one] + below * own_eq[one]
-                if stated > 0:
-                    known[:] = np.maximum(known, tops[queries[one]])
-                known[columns[one]] = max(known[columns[one]], own)
-                wrong[one] |= known.sum() > stated
+                if stated > 0 and not topped:
+                    topped, total = True, 0
+                    for language in range(len(known)):
+                        known[language] = max(known[language], tops[queries[one], language])
+                        total += known[language]
+                more = max(own - known[columns[one]], 0)
+                known[columns[one]] += more
+                total += more
+                wrong[one] |= total > stated
         counted[:] = 0  # those that tie, each language once
+        beside = 0
         for one in range(first, last):
             if counted[columns[one]] == 0:
                 counted[columns[one]] = own_eq[one]
+                beside += own_eq[one]
         for one in range(first, last):
-            wrong[one] |= counted.sum() > eq[one]
+            wrong[one] |= beside > eq[one]
         first = last
-    last = len(gt)
+    last, anew = len(gt), True
     while last > 0:  # upwards: at most so many
         if last == len(gt) or queries[last] != queries[last - 1]:
-            known[:] = np.iinfo(np.int64).max
+            total, over, anew = 0, -1, True
+            for language in range(len(known)):
+                known[language] = sizes[queries[last - 1], language]
+                total += known[language]
         first = last - 1
         while first > 0 and queries[first - 1] == queries[last - 1] and gt[first - 1] == gt[last - 1]:
             first -= 1
         for below in range(1, -1, -1):
             for one in range(last - 1, first - 1, -1):
-                of_own = min(known[columns[one]], own_gt[one] + below * own_eq[one])
-                known[:] = np.minimum(known, sizes[queries[one]])
-                known[columns[one]] = of_own
-                wrong[one] |= known.sum() < gt[one] + below * eq[one]
+                language, own = columns[one], own_gt[one] + below * own_eq[one]
+                if over not in (-1, language):
+                    less = known[over] - sizes[queries[one], over]
+                    known[over] -= less
+                    total -= less
+                    over = -1
+                if anew or own < known[language]:
+                    total += own - known[language]
+                    known[language] = own
+                    over = language if own > sizes[queries[one], language] else -1
+                    anew = False
+                wrong[one] |= total < gt[one] + below * eq[one]
         last = first
     return wrong
 
@@ -406,20 +430,53 @@ def contradictions(
         gt, eq: its counts, `[relevants, pools]`.
         own: its own pool, int64 `[relevants]`; None: there is one.
     """
-    crossing, crowded = np.zeros((2, len(lists)), dtype=np.bool_)
-    order = np.flatnonzero((gt >= 0).all(axis=1))
-    above = gt[order].sum(axis=1, dtype=np.int64)
+    gt, eq = (np.ascontiguousarray(values, dtype=np.int64) for values in (gt, eq))
+    above = _all_above(gt)
+    order = np.flatnonzero(above >= 0)
     # one number a row: several times as fast as two, and nothing is lost, for counts fit in 32 bits
-    order = order[np.argsort(lists[order] * (int(above.max(initial=0)) + 1) + above, kind="stable")]
-    lists, gt, eq = lists[order], gt[order].astype(np.int64), eq[order].astype(np.int64)
-    own = np.zeros(len(order), dtype=np.int64) if own is None else own[order]
-    together = lists[1:] == lists[:-1]
-    same = together & (gt[1:] == gt[:-1]).all(axis=1) & (eq[1:] == eq[:-1]).all(axis=1)
-    below = (gt[1:] >= gt[:-1] + eq[:-1]).all(axis=1)
-    block = np.cumsum(np.append(True, ~same))[: len(order)] * gt.shape[1] + own  # those of one pool that tie
-    crossing[order[1:]] = together & ~same & ~below
-    crowded[order] = np.bincount(block)[block] > eq[np.arange(len(order)), own]
+    order = order[np.argsort(lists[order] * (int(above.max(initial=0)) + 1) + above[order], kind="stable")]
+    own = np.zeros(len(lists), dtype=np.int64) if own is None else own.astype(np.int64)
+    crossing, crowded = _contradict(order, lists.astype(np.int64), gt, eq, own)
     return {"two relevants contradict each other": crossing, "more relevants tie than candidates do": crowded}
+
+
+@compiled()
+def _all_above(gt: IntArray) -> IntArray:
+    """How many candidates of all pools stand above each relevant; -1 where it has no rank."""
+    above = np.zeros(len(gt), dtype=np.int64)
+    for row in range(len(gt)):
+        for pool in range(gt.shape[1]):
+            above[row] = -1 if gt[row, pool] < 0 or above[row] < 0 else above[row] + gt[row, pool]
+    return above
+
+
+@compiled()
+def _contradict(
+    order: IntArray, lists: IntArray, gt: IntArray, eq: IntArray, own: IntArray
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """See `contradictions`: `order` has the relevants with a rank, list by list, from the upper ones on."""
+    crossing, crowded = np.zeros(len(lists), dtype=np.bool_), np.zeros(len(lists), dtype=np.bool_)
+    tied = np.empty(gt.shape[1], dtype=np.int64)
+    first = 0
+    while first < len(order):  # those that tie
+        upper = order[first]
+        if first > 0 and lists[order[first - 1]] == lists[upper]:
+            before = order[first - 1]
+            for pool in range(gt.shape[1]):
+                crossing[upper] |= gt[upper, pool] < gt[before, pool] + eq[before, pool]
+        tied[:] = 0
+        last, alike = first, True
+        while alike:
+            tied[own[order[last]]] += 1
+            last += 1
+            alike = last < len(order) and lists[order[last]] == lists[upper]
+            for pool in range(gt.shape[1] if alike else 0):
+                alike &= gt[order[last], pool] == gt[upper, pool] and eq[order[last], pool] == eq[upper, pool]
+        for place in range(first, last):
+            pool = own[order[place]]
+            crowded[order[place]] = tied[pool] > eq[order[place], pool]
+        first = last
+    return crossing, crowded
 
 
 def refuse_impossible(ranks: Ranks, problems: Mapping[str, Any], relevance: str = STRICT) -> None:
