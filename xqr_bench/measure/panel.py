@@ -246,8 +246,9 @@ def merged(panel: Panel, contrasts: Contrasts) -> tuple[Panel, Contrasts]:
     not one of each of 110 language pairs. Statistics of sets are no means.
     """
     used = np.flatnonzero(contrasts.weights.any(axis=1))
-    counts = panel.counts[:, used]
-    if panel.statistic is not None or len(contrasts) != 1 or not len(used) or (counts != counts[:, :1]).any():
+    alike = panel.statistic is None and len(contrasts) == 1 and len(set(panel.totals[used].tolist())) == 1
+    counts = panel.counts[:, used if alike else []]
+    if not alike or (counts != counts[:, :1]).any():
         return panel, contrasts
     sums = panel.sums[:, used, 0] @ contrasts.weights[used]
     one = replace(panel, cells=panel.cells[:1], sums=sums[..., None], counts=counts[:, :1])
