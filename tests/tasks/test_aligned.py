@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from xqr_bench import evaluate
 from xqr_bench.core.errors import DataError, TaskError
 from xqr_bench.core.observe import Notice
+from xqr_bench.report.results import results
 from xqr_bench.tasks import DataFile, SourceCandidate, load_spec, load_task
 from xqr_bench.tasks.readers import aligned
 
@@ -52,6 +55,9 @@ def test_scored_across_languages_only(tmp_path: Path) -> None:
     record = evaluate("char-ngrams", write(tmp_path))
     assert set(record.scores) == {"cross-lingual"}
     assert set(record.scores["cross-lingual"].by_language_pair) == {"de>en", "en>de"}
+    with Console(file=io.StringIO()) as console:
+        console.print(results([record]))
+        assert "bias (multilingual)" not in console.file.getvalue()  # no table without rows
     with pytest.raises(TaskError, match="cannot be scored in every setting") as caught:
         load_spec(write(tmp_path, TASK.replace('["cross-lingual"]', '["cross-lingual", "multilingual"]')))
     assert 'write settings = ["cross-lingual"]' in str(caught.value)

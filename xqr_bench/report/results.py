@@ -68,7 +68,7 @@ def results(records: Sequence[Record], width: int = WIDTH) -> Group:
     thin = any(THIN in lines for lines in weakest)
     for side_by_side in _fitting(records, width):
         for table in (main_table(side_by_side), bias_table(side_by_side)):
-            parts += [table.terminal(), ""]
+            parts += [table.terminal(), ""] if table.texts() else []
             thin |= any(THIN in cell for row in table.texts() for cell in row)
         if any(record.relevance for record in side_by_side):
             parts += [relevance_table(side_by_side), ""]
