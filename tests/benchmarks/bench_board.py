@@ -4,7 +4,7 @@ Synthetic submissions are made from real records by the code of the project: the
 among questions with the same numbers of relevants and leaving sentences in every language, so that each submission is
 consistent, has figures and digests of its own, and weighs what a real one does.
 
-    python -m tests.benchmarks.bench_board FOLDER -n 100 --of leaderboard/*/*/mlqa-r.json [--make-only]
+    python -m tests.benchmarks.bench_board FOLDER -n 100 --of leaderboard/multilingual*/*/mlqa-r.json [--make-only]
 """
 
 from __future__ import annotations
