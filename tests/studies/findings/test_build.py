@@ -255,7 +255,7 @@ def test_the_command(folder: Path, tmp_path: Path) -> None:
 
 
 def test_errors(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match="cannot be read"):
+    with pytest.raises(RecordError, match="there is no study"):
         build_ratios(Asked(tmp_path, PLAN))
     with pytest.raises(UnknownNameError, match="S1c"):
         build_ratios(Asked(folder, PLAN, conditions=["S1c"]))
