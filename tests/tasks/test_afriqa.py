@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit import Seen
 from xqr_bench import evaluate
+from xqr_bench.analysis.compare import compare
 from xqr_bench.core.errors import DataError, TaskError
+from xqr_bench.record import load_record, recompute, save_record
 from xqr_bench.tasks import DataFile, load_spec, load_task
-from xqr_bench.tasks.load import unanswered_line
 from xqr_bench.tasks.readers import afriqa
 
 pytestmark = pytest.mark.usefixtures("own_surroundings")
@@ -58,7 +60,8 @@ def write(folder: Path) -> Path:
 
 
 def test_queries_in_some_languages_and_candidates_in_others(tmp_path: Path) -> None:
-    data = load_task(write(tmp_path))
+    seen = Seen()
+    data = load_task(write(tmp_path), observe=seen)
     assert data.languages == ("en", "fr")
     assert data.query_languages == ("fon", "ha", "sw")
     texts = [candidate.text for candidate in data.candidates]
@@ -68,10 +71,10 @@ def test_queries_in_some_languages_and_candidates_in_others(tmp_path: Path) -> N
         ("ha:0", "kogi"),
         ("ha:1", "kogi biyu"),
     ]
-    assert data.relevants == ((2,), (0,), (0,), (0,), (1,), ())
-    assert len({query.question for query in data.queries}) == 6  # equal ids of two files are different questions
-    assert data.clusters == (0, 1, 1, 1, 2, 3)  # the river is one article, whoever asks
-    assert unanswered_line(data) == "queries without a relevant candidate, which every measure leaves out: sw 1"
+    assert data.relevants == ((2,), (0,), (0,), (0,), (1,))
+    assert len({query.question for query in data.queries}) == 5  # equal ids of two files are different questions
+    assert data.clusters == (0, 1, 1, 1, 2)  # the river is one article, whoever asks
+    assert seen.notes == ["african: questions without a relevant candidate are left out: sw 1"]
 
 
 def test_the_translated_questions() -> None:
@@ -80,10 +83,10 @@ def test_the_translated_questions() -> None:
 
 
 def test_a_record_of_it(tmp_path: Path) -> None:
-    record = evaluate("char-ngrams", write(tmp_path))
+    record = evaluate("char-ngrams", write(tmp_path), observe=Seen())
     assert record.task.languages == ["en", "fr"]
     assert record.task.query_languages == ["fon", "ha", "sw"]
-    assert record.task.counts["sw"].model_dump() == {"queries": 3, "candidates": 0}
+    assert record.task.counts["sw"].model_dump() == {"queries": 2, "candidates": 0}
     assert record.task.counts["en"].model_dump() == {"queries": 0, "candidates": 2}
     figure = record.scores["cross-lingual"].macro["map"]
     assert set(record.scores["cross-lingual"].by_language_pair) == {"fon>fr", "ha>en", "sw>en"}
@@ -95,11 +98,11 @@ def test_a_record_of_it(tmp_path: Path) -> None:
 
 
 def test_a_part_of_it(tmp_path: Path) -> None:
-    data = load_task(write(tmp_path), languages=["sw", "en"])
-    assert (data.languages, data.query_languages, len(data.queries)) == (("en",), ("sw",), 3)
+    data = load_task(write(tmp_path), languages=["sw", "en"], observe=Seen())
+    assert (data.languages, data.query_languages, len(data.queries)) == (("en",), ("sw",), 2)
     with pytest.raises(DataError, match="african has no candidate in the languages asked for"):
-        load_task(write(tmp_path), languages=["sw"])
-    first = load_task(write(tmp_path), limit=1)
+        load_task(write(tmp_path), languages=["sw"], observe=Seen())
+    first = load_task(write(tmp_path), limit=1, observe=Seen())
     assert [query.id for query in first.queries] == [
         "fon:0",
         "ha:0",
@@ -132,3 +135,23 @@ def test_the_language_of_candidates_is_one_of_the_pool(tmp_path: Path) -> None:
     task.write_text(task.read_text(encoding="utf-8").replace('["en", "fr"]', '["en"]'), encoding="utf-8")
     with pytest.raises(TaskError, match=r"files.fon.candidates_in: fr is not among the languages of the candidates"):
         load_spec(task)
+
+
+def test_a_comparison_leaves_out_what_has_no_relevant_candidate(tmp_path: Path) -> None:
+    task = write(tmp_path)
+    (found,) = compare([evaluate(name, task, observe=Seen()) for name in ("char-ngrams", "bm25")], resamples=100)
+    assert found.n_questions == 5
+    assert not [note for note in found.notes if "submission" in note]
+
+
+def test_its_record_is_proved_from_its_files(tmp_path: Path) -> None:
+    record = evaluate("char-ngrams", write(tmp_path), observe=Seen())
+    save_record(record, tmp_path / "record.json")
+    again, difference = recompute(load_record(tmp_path / "record.json", ranks=True))
+    assert again.scores == record.scores
+    assert difference is not None
+
+
+def test_a_language_without_a_relevant_candidate_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no question in fon with a relevant candidate"):
+        load_task(write(tmp_path), languages=["fon", "sw", "en"], observe=Seen())

@@ -355,7 +355,7 @@ def _compare_task(
     compared = with_values(sides, seed, resamples, choice.relevance)
     info = compared.info
     cells, notes = cells_of(choice, info, compared.groups, compared.left_out)
-    if compared.units.n_questions < info.n_questions:
+    if choice.relevance != STRICT and compared.units.n_questions < info.n_questions:
         notes.append(f"on the {compared.units.n_questions} questions that a submission has {choice.relevance} ranks of")
     main: list[Comparison] = []
     tukey: dict[str, Tukey] = {}

@@ -105,7 +105,7 @@ def report_checks(spec: TaskSpec, checks: Sequence[FileCheck], where: DataFolder
     from xqr_bench.cli.progress import LineProgress
     from xqr_bench.core.errors import DataError
     from xqr_bench.tasks import load_task
-    from xqr_bench.tasks.load import shared_line, unanswered_line
+    from xqr_bench.tasks.load import shared_line
 
     if faults := _report(spec, checks):
         return faults, None
@@ -118,9 +118,8 @@ def report_checks(spec: TaskSpec, checks: Sequence[FileCheck], where: DataFolder
         f"{spec.name}: {len(whole.queries):,} queries, {len(whole.candidates):,} candidates, "
         f"{len(set(whole.clusters)):,} articles"
     )
-    for line in (shared_line(whole) if spec.parallel else None, unanswered_line(whole)):
-        if line is not None:
-            echo(fill(f"{spec.name}: {line}", 80, subsequent_indent="  ", break_long_words=False))
+    if spec.parallel and (line := shared_line(whole)) is not None:
+        echo(fill(f"{spec.name}: {line}", 80, subsequent_indent="  ", break_long_words=False))
     return 0, whole
 
 

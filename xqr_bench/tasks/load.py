@@ -156,7 +156,11 @@ def _keep(
     for index, candidate in enumerate(data.candidates):
         if candidate_stays(candidate):
             new_index[index] = len(new_index)
-    rows = [row for row, query in enumerate(data.queries) if query_stays(query)]
+    rows = [
+        row
+        for row, query in enumerate(data.queries)
+        if query_stays(query) and any(index in new_index for index in data.relevants[row])
+    ]
     queries = tuple(data.queries[row] for row in rows)
     candidates = tuple(data.candidates[index] for index in new_index)
     languages = tuple(code for code in data.languages if code in wanted)
@@ -250,9 +254,12 @@ def load_task(
             files=files,
             partial={} if len(chosen) == len(spec.all_languages) else {"languages": list(chosen)},
             relevance=spec.relevance,
-            languages=[code for code in chosen if code in spec.languages],
-            pool=[code for code in spec.pool if code in chosen],
+            languages=(
+                [code for code in chosen if code in spec.languages],
+                [code for code in spec.pool if code in chosen],
+            ),
             parallel=spec.parallel,
+            observe=observe,
         )
     return data if limit is None else first_questions(data, limit)
 
@@ -340,20 +347,23 @@ def assemble(
     files: Mapping[str, str],
     partial: Mapping[str, object],
     relevance: Sequence[str] = (),
-    languages: Sequence[str] | None = None,
-    pool: Sequence[str] | None = None,
+    languages: tuple[Sequence[str], Sequence[str]] | None = None,
     parallel: bool = True,
+    observe: Observer | None = None,
 ) -> TaskData:
     """Join the sections: a query's relevants are those of its question in every section that has it.
+
+    A question without a relevant candidate in the pool is left out, and counted: no measure has a value of it.
 
     Args:
         name: of the task.
         parsed: section -> what is in it; a section is called as the language of its items that name none.
         files, partial, relevance: see TaskData.
-        languages: of the queries, in order; what is in others is left out. Default: the sections.
-        pool: the same for the candidates. Default: `languages`.
+        languages: of the queries, and of the candidates, in order; what is in others is left out. Default: the
+            sections.
         parallel: whether equal ids of several sections are one question and its translations. Else each section has
             questions of its own.
+        observe: hears of what is left out.
 
     Raises:
         DataError: a language without a candidate or question, languages of a parallel task that share no question at
@@ -361,14 +371,13 @@ def assemble(
             question id twice in a language, or lenient relevance of a format that does not tell which candidates repeat
             an answer.
     """
-    languages = tuple(parsed) if languages is None else tuple(languages)
-    pool = languages if pool is None else tuple(pool)
+    asked_in, pool = (tuple(one) for one in (languages or (parsed, parsed)))
     _check_lines(f"the task {name}", {section: data.lines for section, data in parsed.items()})
     candidates, index = _candidates(name, parsed, pool)
-    asked = _questions(name, parsed, languages, parallel=parallel)
+    asked = _questions(name, parsed, asked_in, parallel=parallel)
     for what, items, wanted in (
         ("candidate", {candidate.language for candidate in candidates}, pool),
-        ("question", {code for code, _, _ in asked}, languages),
+        ("question", {code for code, _, _ in asked}, asked_in),
     ):
         if not wanted:
             raise DataError(
@@ -389,6 +398,7 @@ def assemble(
                 if (row := index.get((section, place))) is not None:
                     gains[key][row] = gain
             echoes[key].update(index[section, place] for place in question.echoes or () if (section, place) in index)
+    asked = _answered(name, asked, gains, observe, parallel=parallel)
     queries = [
         Query(
             f"{code}:{_query_key(code, section, question, parallel=parallel)}",
@@ -399,7 +409,7 @@ def assemble(
         for code, section, question in asked
     ]
     if parallel:
-        _check_parallel(name, queries, languages)
+        _check_parallel(name, queries, asked_in)
     has_echoes = all(question.echoes is not None for data in parsed.values() for question in data.questions)
     if LENIENT in relevance and not has_echoes:
         raise DataError(
@@ -431,6 +441,35 @@ def assemble(
         },
         gains=tuple(tuple(ordered.get(query.question, {}).values()) for query in queries) if graded else None,
     )
+
+
+def _answered(
+    name: str,
+    asked: Sequence[tuple[str, str, SourceQuestion]],
+    gains: Mapping[str, object],
+    observe: Observer | None,
+    *,
+    parallel: bool,
+) -> list[tuple[str, str, SourceQuestion]]:
+    """The questions with a relevant candidate; tells how many have none."""
+    kept, lacking = [], Counter[str]()
+    for one in asked:
+        code, section, question = one
+        if (question.id if parallel else f"{section}:{question.id}") in gains:
+            kept.append(one)
+        else:
+            lacking[code] += 1
+    if lacking:
+        listing = ", ".join(f"{code} {number:,}" for code, number in lacking.items())
+        none = lacking.keys() - {code for code, _, _ in kept}
+        if none:
+            raise DataError(
+                f"the task {name} has no question in {min(none)} with a relevant candidate among those asked for",
+                found=f"questions without one: {listing}",
+                remedy="name the language of their candidates too, or leave theirs out",
+            )
+        (observe or Observer()).note(f"{name}: questions without a relevant candidate are left out: {listing}")
+    return kept
 
 
 def _candidates(
@@ -523,16 +562,6 @@ def _check_parallel(name: str, queries: Sequence[Query], languages: Sequence[str
             remedy=f"give a question and its translations the same id, leave {', '.join(alone)} out, or write "
             "parallel = false in the task file where each language has questions of its own",
         )
-
-
-def unanswered_line(data: TaskData) -> str | None:
-    """How many queries of each language have no relevant candidate, and so no value of any measure; None: all have."""
-    rows = zip(data.queries, data.relevants, strict=True)
-    lacking = Counter(query.language for query, relevants in rows if not relevants)
-    if not lacking:
-        return None
-    listing = ", ".join(f"{code} {number:,}" for code, number in lacking.items())
-    return f"queries without a relevant candidate, which every measure leaves out: {listing}"
 
 
 def shared_line(data: TaskData) -> str | None:
