@@ -43,7 +43,7 @@ def test_the_command() -> None:
 
 
 def test_no_language_here_is_called_poor_in_resources() -> None:
-    """The languages of the table are of classes 3 to 5: `lower-resource`, never the other word but for a page's name."""
+    """The languages of the table are of classes 3 to 5: `lower-resource`, never the other word but in a file's name."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode:
         pytest.skip("not a git checkout")
