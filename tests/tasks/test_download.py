@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import socket
 import ssl
 import urllib.error
@@ -12,10 +13,10 @@ import pytest
 
 from tests.kit import Seen
 from tests.tasks.loopback import Answer, Loopback, serve_task, write_remote_task
-from xqr_bench.core.errors import DataError, DownloadError, XqrBenchError
+from xqr_bench.core.errors import DataError, DownloadError, TaskError, XqrBenchError
 from xqr_bench.core.observe import Observer
 from xqr_bench.tasks import fetch, load_spec, load_task, pending_downloads
-from xqr_bench.tasks.sources import PAUSES_SECONDS, download
+from xqr_bench.tasks.sources import PAUSES_SECONDS, cache_folder, download
 
 pytestmark = pytest.mark.usefixtures("own_surroundings")
 
@@ -169,6 +170,24 @@ def test_loading_fills_the_cache_once(loopback: Loopback, tmp_path: Path) -> Non
     assert len(loopback.requests) == 4, "the filled cache was downloaded again"
     cached = tmp_path / "cache" / "xqr-bench" / "data" / "remote" / "r1" / "remote"
     assert left_behind(cached) == ["de.json", "en.json", "es.json", "vi.json"]
+
+
+def test_a_commit_in_the_address_takes_the_place_of_a_digest(loopback: Loopback, tmp_path: Path) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    serve_task(loopback, prefix=f"/{commit}")
+    file = write_remote_task(tmp_path, loopback.address)
+    without = re.sub(r', sha256 = "\w+"', "", file.read_text())
+    file.write_text(without)
+    with pytest.raises(TaskError, match="or have a commit of 40 hex digits in its address"):
+        load_spec(file)
+    file.write_text(without.replace('"r1"', f'"{commit}"'))
+    spec = load_spec(file)
+    data = load_task(spec)
+    assert (len(data.queries), len(loopback.requests)) == (33, 4)
+    cached = cache_folder(spec) / "remote" / "de.json"
+    assert data.files["remote/de.json"] == hashlib.sha256(cached.read_bytes()).hexdigest()
+    assert not fetch(spec, "de")
+    assert fetch(spec, "de", force=True)
 
 
 def test_only_the_wanted_languages_are_downloaded(loopback: Loopback, tmp_path: Path) -> None:

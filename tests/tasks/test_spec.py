@@ -252,7 +252,7 @@ FAULTS: dict[str, tuple[str, dict[str, str], str]] = {
         REMOTE,
         {f', sha256 = "{DIGEST}"': ""},
         "files.de.sha256: a file that is downloaded or embedded needs its digest\n"
-        "  to do: add sha256 (sha256sum de.json prints it)",
+        "  to do: add sha256 (sha256sum de.json prints it), or have a commit of 40 hex digits in its address",
     ),
     "base_url and embedded": (
         REMOTE,

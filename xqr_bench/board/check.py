@@ -294,7 +294,7 @@ def _check_task(record: Record, spec: TaskSpec, facts: DataFacts) -> None:
         f"the record does not have the languages of {task.name}",
         f"{', '.join(missing)} missing" if missing else ", ".join(task.all_languages),
     )
-    files = {source.path: source.sha256 for source in spec.files.values()}
+    files = {source.path: source.sha256 or task.files.get(source.path) for source in spec.files.values()}
     changed = [name for name in files if task.files.get(name) != files[name]] or sorted(task.files)
     _require(
         task.files == files,

@@ -45,8 +45,8 @@ def source_url(base_url: str, revision: str, path: str) -> str:
     return template.format(revision=quote(revision), path=quote(path))
 
 
-def download(url: str, target: Path, sha256: str, *, observe: Observer | None = None) -> None:
-    """Fetch `url` to `target`, which then holds exactly the bytes of that digest.
+def download(url: str, target: Path, sha256: str | None, *, observe: Observer | None = None) -> None:
+    """Fetch `url` to `target`, which then holds exactly the bytes of that digest; None: what the address holds, whole.
 
     Tries again after a broken connection, a short body or a server's temporary error, with growing pauses.
 
@@ -75,7 +75,7 @@ def download(url: str, target: Path, sha256: str, *, observe: Observer | None = 
             time.sleep(pause)
 
 
-def _fetch(url: str, temporary: Path, sha256: str, observe: Observer) -> None:
+def _fetch(url: str, temporary: Path, sha256: str | None, observe: Observer) -> None:
     digest = hashlib.sha256()
     done = 0
     with temporary.open("wb") as handle:
@@ -83,7 +83,7 @@ def _fetch(url: str, temporary: Path, sha256: str, observe: Observer) -> None:
             handle.write(chunk)
             digest.update(chunk)
             done += len(chunk)
-    if digest.hexdigest() != sha256:
+    if sha256 is not None and digest.hexdigest() != sha256:
         raise DownloadError(
             f"{url} is not the file the task names: its SHA-256 is another",
             found=f"{digest.hexdigest()} ({done} bytes), expected {sha256}",
@@ -204,7 +204,8 @@ def pending_downloads(
 def fetch(spec: TaskSpec, key: str, *, force: bool = False, observe: Observer | None = None) -> bool:
     """Bring the file of that key into the cache.
 
-    A file that is there with the right digest is kept unless `force`; a damaged one is replaced.
+    A file that is there with the right digest, or of which none is known, is kept unless `force`; a damaged one is
+    replaced.
 
     Returns:
         Whether it was downloaded.
@@ -214,10 +215,10 @@ def fetch(spec: TaskSpec, key: str, *, force: bool = False, observe: Observer | 
         DownloadError: see `download`.
     """
     file = spec.files[key]
-    if spec.base_url is None or file.sha256 is None:
+    if spec.base_url is None:
         raise DataError(f"the task {spec.name} has no download", remedy="its files are read where they are")
     target = cache_folder(spec) / file.path
-    if not force and target.is_file() and _digest(target) == file.sha256:
+    if not force and target.is_file() and file.sha256 in (None, _digest(target)):
         return False
     mirrored = os.environ.get(MIRROR, "").strip()
     path = file.path if mirrored else file.upstream or file.path

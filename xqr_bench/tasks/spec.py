@@ -51,12 +51,17 @@ DEFAULT_METRICS = (
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+COMMIT = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])")
+"""A commit in an address: what stands there does not change."""
 
 Text = Annotated[str, Field(min_length=1)]
 
 
 class SourceFile(BaseModel):
-    """One data file: `path` with forward slashes, and its SHA-256 (None: computed when read, not checked).
+    """One data file: `path` with forward slashes, and its SHA-256.
+
+    Without a SHA-256 it is computed when read, not checked; of a file that is downloaded a commit in its address must
+    pin it then.
 
     `upstream` is the path in its address, where that is another; `candidates_in` and `questions_in` are the languages
     of the section's candidates and questions that name none, where that is not the section.
@@ -306,10 +311,11 @@ def _check_files(spec: TaskSpec) -> None:
                 f"{key}.sha256: {file.path!r} has another digest under files.{owner[file.path]}",
                 remedy="it is one file: write one digest",
             )
-        if file.sha256 is None and not is_own:
+        if file.sha256 is None and not is_own and not COMMIT.search(spec.url(name) or ""):
             raise TaskError(
                 f"{key}.sha256: a file that is downloaded or embedded needs its digest",
-                remedy=f"add sha256 (sha256sum {path.name} prints it)",
+                remedy=f"add sha256 (sha256sum {path.name} prints it)"
+                + ("" if spec.base_url is None else ", or have a commit of 40 hex digits in its address"),
             )
 
 
