@@ -116,6 +116,19 @@ def literal_rank_distance(order: Order) -> float:
     return max(places(order)) - min(places(order))
 
 
+def literal_max_rank(order: Order) -> float:
+    return max(places(order))
+
+
+def literal_complete(order: Order, k: int) -> float:
+    return float(all(rank <= k for rank in places(order)))
+
+
+def literal_other_language_recall(order: Order, k: int) -> float:
+    others = [rank for rank, (language, gain) in enumerate(order, start=1) if gain > 0 and language != 0]
+    return sum(rank <= k for rank in others) / len(others) if others else math.nan
+
+
 def literal_raw_variance(order: Order) -> float:
     return float(np.var(places(order)))
 

@@ -25,6 +25,7 @@ SCORES: dict[str, Callable[[literal.Order], float]] = {
     **{f"recall@{k}": partial(literal.literal_recall, k=k) for k in (1, 3, 100)},
     **{f"success@{k}": partial(literal.literal_success, k=k) for k in (1, 3, 100)},
     **{f"ndcg@{k}": partial(literal.literal_ndcg, k=k) for k in (1, 3, 10)},
+    **{f"complete@{k}": partial(literal.literal_complete, k=k) for k in (1, 3, 4, 10)},
 }
 LANGUAGE_AWARE: dict[str, Callable[[literal.Order], float]] = {
     f"language_ndcg@{k}": partial(literal.literal_language_ndcg, k=k) for k in (1, 3, 10)
@@ -37,6 +38,8 @@ TOP: dict[str, Callable[[literal.Order], float]] = {
 }
 BIAS: dict[str, Callable[[literal.Order], float]] = {
     "rank_distance": literal.literal_rank_distance,
+    "max_rank": literal.literal_max_rank,
+    **{f"other_language_recall@{k}": partial(literal.literal_other_language_recall, k=k) for k in (1, 3, 10)},
     "rank_variance": literal.literal_rank_variance,
     "rank_variance_raw": literal.literal_raw_variance,
     "own_language_first": literal.literal_own_first,
@@ -120,7 +123,9 @@ def test_bias_is_its_mean_over_orders(name: str, found: TiedList) -> None:
     own = any(gain > 0 and language == 0 for language, gain in found.items)
     kernel = kernel_of(name)
     value = kernel(pooled(found))[0]
-    if found.n == 1 or (name == "own_language_first" and not own):
+    if name == "max_rank" or "recall" in name:  # of a single relevant too; NaN where no other language has one
+        assert value == pytest.approx(mean_over_orders(found, BIAS[name]), abs=1e-11, nan_ok=True)
+    elif found.n == 1 or (name == "own_language_first" and not own):
         assert np.isnan(value)
     elif name == "rank_variance" and found.n == len(found.items):
         assert np.isnan(value)  # no irrelevant candidate: ln(1 + N - n) is 0
@@ -139,14 +144,29 @@ def test_language_position_is_its_mean_over_orders(found: TiedList) -> None:
     assert mine == pytest.approx(mean_over_orders(found, literal.literal_own_position), abs=1e-12)
 
 
-@pytest.mark.parametrize("name", ["rank_distance", "rank_variance", "rank_variance_raw", "own_language_first"])
+WITH_CHANCE = [*BIAS, *(name for name in SCORES if name.startswith("complete"))]
+
+
+@pytest.mark.parametrize("name", WITH_CHANCE)
 def test_random_reference_is_the_value_of_one_block(name: str) -> None:
     """A ranking that ties everything is a random ranking."""
     one_block = TiedList((((0, 1.0), (1, 1.0), (2, 1.0), (0, 0.0), (1, 0.0), (2, 0.0), (2, 0.0)),))
     metric = parse_metric(name)
     lists = pooled(one_block)
     assert metric.random_reference(lists)[0] == pytest.approx(metric.kernel(lists)[0], rel=1e-12)
-    assert metric.kernel(lists)[0] == pytest.approx(mean_over_orders(one_block, BIAS[name]), rel=1e-12)
+    assert metric.kernel(lists)[0] == pytest.approx(mean_over_orders(one_block, (BIAS | SCORES)[name]), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["max_rank", "complete@1", "complete@3", "other_language_recall@1"])
+@settings(max_examples=40, deadline=None)
+@given(found=tied_lists())
+def test_no_order_is_beyond_floor_or_ceiling(name: str, found: TiedList) -> None:
+    metric, lists = parse_metric(name), pooled(found)
+    values = [(BIAS | SCORES)[name](order) for order in TiedList((tuple(found.items),)).orders()]
+    if metric.floor is not None:
+        assert metric.floor(lists)[0] == min(values)
+    if metric.ceiling is not None:
+        assert metric.ceiling(lists)[0] == pytest.approx(max(values), nan_ok=True)
 
 
 def test_large_blocks_keep_their_precision() -> None:

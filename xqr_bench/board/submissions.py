@@ -304,7 +304,7 @@ def _check_figure(name: str, metric: str, figure: PublishedFigure, pool: int | N
     values = [figure.value, *figure.by_query_language.values()]
     least, most = parse_metric(metric).bounds
     last = float("inf") if pool is None else pool - 1.0  # what is counted in ranks ends with the pool
-    in_pool = {"rank_distance": last, "rank_variance_raw": last**2 / 4}.get(metric, most)
+    in_pool = {"rank_distance": last, "max_rank": last + 1, "rank_variance_raw": last**2 / 4}.get(metric, most)
     if not all(least <= value <= in_pool for value in values):
         raise RecordError(f"{name} is out of bounds", found=str(values), remedy=remedy)
     if not figure.by_query_language:

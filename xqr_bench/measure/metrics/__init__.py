@@ -53,7 +53,7 @@ class Metric:
         formula: in the symbols of docs/metrics.md.
         source: where the definition comes from.
         kernel: lists -> float64 `[lists]` (`per_row`: `[rows]`); NaN where the value is undefined.
-        cutoff: it is registered for any k >= 1; the kernel, and the ceiling where there is one, take `k`.
+        cutoff: it is registered for any k >= 1; the kernel takes `k`, and so do random_reference and ceiling.
         kind: "score" (higher is better) or "bias" (describes how language moves ranks).
         settings: the settings it is defined in.
         full_depth: whether it needs the rank of every relevant (undefined on a ranking cut at a depth).
@@ -165,7 +165,7 @@ def parse_metric(name: str) -> Metric:
         )
     at_k: dict[str, Any] = {
         field: partial(function, k=int(cutoff))
-        for field in ("kernel", "ceiling")
+        for field in ("kernel", "random_reference", "ceiling")
         if (function := getattr(family, field)) is not None
     }
     return replace(family, name=name, **at_k)
