@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 from xqr_bench.core import strict_json
@@ -22,6 +23,8 @@ TEXTS = ("text", "query", "contents")
 QUESTIONS = ("query-id", "query_id", "qid")
 CANDIDATES = ("corpus-id", "corpus_id", "docid", "doc_id")
 GRADES = ("score", "relevance", "grade")
+OWN = "xqr_bench"
+"""The key of `metadata` under which an export of ours keeps what BEIR has no place for."""
 
 
 class At(NamedTuple):
@@ -37,12 +40,23 @@ class At(NamedTuple):
 
 
 class Item(NamedTuple):
-    """A candidate or a question; `language`: empty where the file does not say it."""
+    """A candidate or a question; `language`: empty where the file does not say it.
+
+    `facts` is what an export of ours says of it beyond the format (`tasks/export.py`); empty in other files.
+    """
 
     at: At
     id: str
     text: str
     language: str = ""
+    facts: Mapping[str, Any] = MappingProxyType({})
+
+    def fact(self, key: str) -> str:
+        """One of the facts that are texts; empty where there is none."""
+        value = self.facts.get(key, "")
+        if not isinstance(value, str):
+            self.at.fail(f"metadata.{OWN}.{key} is no text", found=repr(value)[:60])
+        return value
 
 
 class Judgement(NamedTuple):
@@ -84,14 +98,46 @@ def join(candidates: Iterable[Item], questions: Iterable[Item], judgements: Iter
         if item.id not in gains:
             left_out.add("questions have no relevant candidate and are left out", item.id)
     return SourceData(
-        tuple(SourceCandidate(item.id, item.text, language=item.language) for item in texts),
         tuple(
-            SourceQuestion(item.id, item.text, gains[item.id], language=item.language)
+            SourceCandidate(
+                item.fact("id") or item.id,
+                item.text,
+                group=item.fact("group"),
+                cluster=item.fact("cluster"),
+                language=item.language,
+            )
+            for item in texts
+        ),
+        tuple(
+            SourceQuestion(
+                item.fact("question") or item.id,
+                item.text,
+                gains[item.id],
+                cluster=_cluster(item, [texts[place] for place in gains[item.id]]),
+                echoes=_echoes(item, places),
+                language=item.language,
+            )
             for item in asked
             if item.id in gains
         ),
         notes=left_out.notes(),
     )
+
+
+def _cluster(question: Item, relevants: Sequence[Item]) -> str:
+    """The cluster of its relevant in its own language, or else of its first."""
+    own = [one for one in relevants if one.language == question.language]
+    return (own or relevants)[0].fact("cluster")
+
+
+def _echoes(item: Item, places: Mapping[str, int]) -> tuple[int, ...] | None:
+    """The candidates that an export of ours names as those that repeat an answer, ascending; None: it names none."""
+    if "echoes" not in item.facts:
+        return None
+    echoes = item.facts["echoes"]
+    if not isinstance(echoes, list) or not all(isinstance(one, str) and one in places for one in echoes):
+        item.at.fail(f"metadata.{OWN}.echoes is no list of ids of candidates", found=repr(echoes)[:60])
+    return tuple(sorted(places[one] for one in echoes))
 
 
 def _distinct(what: str, items: Iterable[Item], left_out: _LeftOut) -> Iterator[Item]:
@@ -154,7 +200,11 @@ def item_of(at: At, row: Mapping[str, Any]) -> Item:
     for value in (title, text, language):
         if not isinstance(value, str):
             at.fail("title, text and language are texts", found=repr(value)[:60])
-    return Item(at, _id(at, row, IDS), f"{title} {text}".strip(), language)
+    metadata = row.get("metadata")
+    facts = metadata.get(OWN) if isinstance(metadata, dict) else None
+    if facts is not None and not isinstance(facts, dict):
+        at.fail(f"metadata.{OWN} is no object of JSON", found=repr(facts)[:60])
+    return Item(at, _id(at, row, IDS), f"{title} {text}".strip() if title else text, language, facts or {})
 
 
 def judgements(file: DataFile) -> Iterator[Judgement]:
