@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from itertools import product
@@ -9,9 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytrec_eval
 
+from tests.conftest import DATA, needs_data
 from xqr_bench import evaluate
 from xqr_bench.core.types import TaskData
+from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
+from xqr_bench.measure.scores import all_per_query
+from xqr_bench.rank.exact import exact_ranks
+from xqr_bench.rank.product import unit_vectors
 from xqr_bench.tasks import load_task
 
 MAKE = Path(__file__).parents[2] / "docs" / "examples" / "make_e5_small.py"
@@ -79,3 +86,63 @@ def literal_map(task: TaskData, scores: np.ndarray) -> list[float]:
         float(np.mean([mean(one, language_of == other) for one, other in pairs if one != other])),
         float(np.mean([mean(one, language_of != "") for one in task.languages])),
     ]
+
+
+# Paragraphs of XQuAD, read from its files and scored by pytrec_eval.
+
+OURS = {"map": "map", "mrr": "recip_rank", "recall@10": "recall_10", "success@1": "success_1", "ndcg@10": "ndcg_cut_10"}
+
+
+@needs_data
+def test_paragraphs_equal_another_scorer() -> None:
+    check_paragraphs("char-ngrams", ("ar", "en"), (("ar", "en"),))
+
+
+@pytest.mark.slow
+@needs_data
+def test_paragraphs_of_e5_small_equal_another_scorer(e5_small: Path) -> None:
+    """Two pairs of languages, and the pool of all twelve; some ten minutes of encoding on two cores."""
+    languages = ("ar", "de", "el", "en", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
+    check_paragraphs(str(e5_small), languages, (("ar", "en"), ("de", "zh")))
+
+
+def check_paragraphs(model: str, languages: tuple[str, ...], pairs: tuple[tuple[str, str], ...]) -> None:
+    """Value for value, on each query whose relevants tie with nothing (to 1e-6), in two pairs and in the pool."""
+    task = load_task("xquad", languages=languages)
+    vectors = embed_tasks(load_encoder(model, EncoderOptions()), [task])["xquad"]
+    values = all_per_query(exact_ranks(task, vectors.queries, vectors.candidates), list(OURS))
+    vector_of = {one.text: row for one, row in zip(task.candidates, unit_vectors(vectors.candidates), strict=True)}
+    queries = {one.id: row for one, row in zip(task.queries, unit_vectors(vectors.queries), strict=True)}
+    files = {code: paragraphs_of(code) for code in languages}
+    compared = 0
+    for asked, pool in [*((one, (other,)) for one, other in pairs), *((one, languages) for one in languages)]:
+        paragraphs = [paragraph for code in pool for paragraph in files[code]]
+        candidates = np.array([vector_of[paragraph["context"]] for paragraph in paragraphs])
+        holds = [{question["id"] for question in paragraph["qas"]} for paragraph in paragraphs]
+        qrels, run = {}, {}
+        for question in {one["id"] for paragraph in files[asked] for one in paragraph["qas"]}:
+            relevant = [place for place, ids in enumerate(holds) if question in ids]
+            assert len(relevant) == len(pool)
+            scores = candidates @ queries[f"{asked}:{question}"]
+            if min(np.sort(np.abs(scores - scores[place]))[1] for place in relevant) > 1e-6:
+                qrels[question] = dict.fromkeys(map(str, relevant), 1)
+                run[question] = {str(place): float(score) for place, score in enumerate(scores)}
+        theirs = pytrec_eval.RelevanceEvaluator(qrels, set(OURS.values())).evaluate(run)
+        for name, their_name in OURS.items():
+            view = values["multilingual" if len(pool) > 1 else "cross-lingual"][name]
+            wanted = [cell.query == asked and cell.candidate in (None, *pool) for cell in view.cells]
+            ours = {
+                task.queries[query].question: value
+                for query, cell, value in zip(view.queries, view.cell, view.values, strict=True)
+                if wanted[cell]
+            }
+            expected = {question: found[their_name] for question, found in theirs.items()}
+            np.testing.assert_allclose([ours[one] for one in expected], list(expected.values()), atol=1e-9)
+        compared += len(theirs)
+    assert compared > 0.9 * 1190 * (len(pairs) + len(languages))
+
+
+def paragraphs_of(code: str) -> list[dict]:
+    """The paragraphs of a file of XQuAD."""
+    content = json.loads((Path(DATA) / "xquad" / f"{code}.json").read_text(encoding="utf-8"))
+    return [paragraph for article in content["data"] for paragraph in article["paragraphs"]]
