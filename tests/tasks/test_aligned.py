@@ -55,9 +55,10 @@ def test_scored_across_languages_only(tmp_path: Path) -> None:
     record = evaluate("char-ngrams", write(tmp_path))
     assert set(record.scores) == {"cross-lingual"}
     assert set(record.scores["cross-lingual"].by_language_pair) == {"de>en", "en>de"}
-    with Console(file=io.StringIO()) as console:
-        console.print(results([record]))
-        assert "bias (multilingual)" not in console.file.getvalue()  # no table without rows
+    printed = io.StringIO()
+    Console(file=printed).print(results([record]))
+    assert "success@1" in printed.getvalue()
+    assert "bias (multilingual)" not in printed.getvalue()  # no table without rows
     with pytest.raises(TaskError, match="cannot be scored in every setting") as caught:
         load_spec(write(tmp_path, TASK.replace('["cross-lingual"]', '["cross-lingual", "multilingual"]')))
     assert 'write settings = ["cross-lingual"]' in str(caught.value)
@@ -100,3 +101,15 @@ def test_languages_of_different_lengths(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the task news has files of different numbers of lines") as caught:
         load_task(task)
     assert "de 3, en 2" in str(caught.value)
+
+
+def test_pairs_without_text_are_left_out_and_counted() -> None:
+    text, translation = b"Eins.\n\nDrei.\nVier.\n", "One.\nTwo.\n\u200b\nFour.\n".encode()
+    source = aligned.read_pairs(DataFile("de.txt", text), DataFile("de.en.txt", translation))
+    assert [(one.id, one.text) for one in source.questions] == [("0", "Eins."), ("3", "Vier.")]
+    assert [(one.id, one.text) for one in source.candidates] == [("0", "One."), ("3", "Four.")]
+    assert [one.gains for one in source.questions] == [{0: 1.0}, {1: 1.0}]
+    assert source.notes == ("2 lines without text are left out, such as line 2",)
+    with pytest.raises(DataError, match=r"de\.en\.txt: not as many lines as de\.txt") as caught:
+        aligned.read_pairs(DataFile("de.txt", text), DataFile("de.en.txt", b"One.\n"))
+    assert "line n is the translation of line n" in str(caught.value)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tests.tasks.loopback import PARTIAL
 from xqr_bench.core.errors import TaskError, UnknownNameError
-from xqr_bench.core.types import SETTINGS, TaskData
+from xqr_bench.core.types import MONOLINGUAL, SETTINGS, TaskData
 from xqr_bench.tasks import DEFAULT_METRICS, READERS, TaskSpec, list_specs, load_spec, resolve_task
 
 pytestmark = pytest.mark.usefixtures("own_surroundings")
@@ -54,12 +54,14 @@ def test_the_shipped_tasks_in_their_order() -> None:
         "ntrex",
         "afriqa",
         "afriqa-translated",
+        "tatoeba",
     ]
     assert [spec.name for spec in specs if spec.demonstration] == ["mini"]
     for spec in specs:
         assert spec.origin.stem == spec.name
         possible = READERS.get(spec.format).settings
-        assert spec.settings == (possible if spec.pool == spec.languages else SETTINGS[1:])
+        own = spec.pool == spec.languages
+        assert spec.settings == tuple(name for name in possible if own or name != MONOLINGUAL)
         assert spec.licence is not None
         assert all(file.sha256 for file in spec.files.values())
         assert load_spec(spec.name) == spec

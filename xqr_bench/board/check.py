@@ -27,7 +27,17 @@ from xqr_bench.core.names import unseen
 from xqr_bench.core.observe import Notice, Observer
 from xqr_bench.core.options import line_breaks, split
 from xqr_bench.core.printable import shown_line
-from xqr_bench.core.types import LENIENT, MAIN_METRIC, PARAGRAPH, Candidate, IntArray, Query, Ranks, TaskData
+from xqr_bench.core.types import (
+    LENIENT,
+    MAIN_METRIC,
+    MULTILINGUAL,
+    PARAGRAPH,
+    Candidate,
+    IntArray,
+    Query,
+    Ranks,
+    TaskData,
+)
 from xqr_bench.encode import ModelIdentity, load_encoder
 from xqr_bench.encode.registry import ENCODERS
 from xqr_bench.encode.transform import TransformOptions
@@ -668,6 +678,11 @@ def _check_ranks(record: Result, facts: DataFacts) -> None:
     _require(
         not ranks.own_lists or record.model.identity.kind in _OWN_LISTS,
         "these ranks have lists of their own for single languages; an encoder's are parts of the pooled one",
+        remedy=_AS_MADE,
+    )
+    _require(
+        not ranks.separate or MULTILINGUAL not in record.task.settings,
+        f"these ranks are not of one pool, as {name} has it",
         remedy=_AS_MADE,
     )
     record.check_possible()

@@ -135,7 +135,7 @@ def check_code(code: str) -> str:
     Raises:
         UnknownNameError: it cannot.
     """
-    if re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", code):
+    if re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*(-x(-[A-Za-z0-9]{1,8})+)?", code):
         base = code.split("-")[0]
         if len(base) == 3 or base in ISO_639_1:
             return code

@@ -57,10 +57,10 @@ class Clock:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Time the block under this name."""
+        """Time the block under this name, and add it to what stands there."""
         start = time.perf_counter()
         yield
-        self.seconds[name] = round(time.perf_counter() - start, 6)
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 6)
 
 
 @contextmanager

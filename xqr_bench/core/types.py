@@ -194,6 +194,8 @@ class Ranks:
             None: they are the own column of `gt` and `eq`.
         own_parts: `own_gt` and `own_eq` are counts within the pooled ranking all the same, kept because `gt` and `eq`
             hold those of the whole pool in one column, `[relevants, 1]` (`pooled`).
+        separate: the languages fall into groups that no question joins, and each was ranked by itself: the whole pool
+            of `gt` and `eq` is that of the group (see `xqr_bench.rank.parts`).
         top: candidates of each column that have the query's highest score, int32 `[queries, columns]`; None: not
             counted. It is of the whole pool: a part of the columns can have another top.
         removed: candidates of each column that leave the query's ranking (lenient relevance), int32
@@ -220,6 +222,7 @@ class Ranks:
     own_gt: NDArray[np.int32] | None = None
     own_eq: NDArray[np.int32] | None = None
     own_parts: bool = False
+    separate: bool = False
     top: NDArray[np.int32] | None = None
     removed: NDArray[np.int32] | None = None
     variants: Mapping[str, Ranks] = field(default_factory=dict)

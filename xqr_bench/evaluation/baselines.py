@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 import numpy as np
 
 from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.strict_json import MOST_INTEGER
-from xqr_bench.core.types import PARAGRAPH, Ranks, TaskData
+from xqr_bench.core.types import PARAGRAPH, IntArray, Ranks, TaskData
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Task
 from xqr_bench.rank.exact import ScoreBlock, exact_ranks, ranks_of_scores
 from xqr_bench.rank.lexical import NAME, Bm25, Bm25Options
+from xqr_bench.rank.parts import rank_by_parts
 from xqr_bench.rank.product import TILE_ROWS, Vectors
 from xqr_bench.rank.rules import group_relevants
 
@@ -35,12 +38,25 @@ class LexicalRanker:
         """Index the texts of each task and score them."""
         for task in tasks:
             clock = Clock()
-            with clock.phase("indexing"), observe.phase("indexing", 1):
-                scorer = Bm25(task.data, self.options)
-                observe.advance(1)
-            with clock.phase("ranking"):
-                ranks = ranks_of_scores(task.data, scorer.scores(), observe=observe)
-            yield Ranking(ranks, settings=asdict(self.options), seconds=clock.seconds, blocks=scorer.scores)
+            scorers: deque[Bm25] = deque(maxlen=1)
+            ranks = rank_by_parts(task.data, task.spec.settings, partial(self._rank, clock, scorers), observe)
+            blocks = None if ranks.separate else scorers.pop().scores
+            yield Ranking(ranks, settings=asdict(self.options), seconds=clock.seconds, blocks=blocks)
+
+    def _rank(
+        self,
+        clock: Clock,
+        scorers: deque[Bm25],
+        part: TaskData,
+        queries: IntArray,
+        candidates: IntArray,
+        observe: Observer,
+    ) -> Ranks:
+        with clock.phase("indexing"), observe.phase("indexing", 1):
+            scorers.append(Bm25(part, self.options))
+            observe.advance(1)
+        with clock.phase("ranking"):
+            return ranks_of_scores(part, scorers[-1].scores(), observe=observe)
 
 
 @dataclass
@@ -61,7 +77,7 @@ class BoundRanker:
         for task in tasks:
             clock = Clock()
             with clock.phase("ranking"), observe.phase("ranking", 1):
-                ranks = self.ranks(task.data)
+                ranks = rank_by_parts(task.data, task.spec.settings, lambda part, *_: self.ranks(part))
                 observe.advance(1)
             given = self.identity.model_kwargs
             yield Ranking(ranks, warnings=(self.warning,), settings=given, seconds=clock.seconds)

@@ -11,7 +11,7 @@ from typing import Any
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.observe import Clock, Observer
-from xqr_bench.core.types import Ranks, TaskData
+from xqr_bench.core.types import IntArray, Ranks, TaskData
 from xqr_bench.encode import (
     BoundEncoder,
     Embeddings,
@@ -29,6 +29,7 @@ from xqr_bench.rank.counting import PROCESSOR, counting_device, device_name
 from xqr_bench.rank.exact import exact_ranks, vector_scores
 from xqr_bench.rank.index import Indexed, IndexOptions, indexed_ranks, refuse_too_deep, refuse_too_few
 from xqr_bench.rank.index_store import check_place, save_index
+from xqr_bench.rank.parts import rank_by_parts
 from xqr_bench.rank.product import DEFAULT_MEMORY
 from xqr_bench.record import TextCounts
 from xqr_bench.record.describe import language_diagnostics, representation_warnings, truncation_warnings
@@ -111,7 +112,7 @@ class VectorRanker:
             if isinstance(vectors, TransformedEmbeddings):
                 encoded, notes, facts["transform"] = vectors.encoded, vectors.warnings, vectors.facts
             with clock.phase("ranking"):
-                ranks, indexed = self._count(data, vectors, counted_on, observe)
+                ranks, indexed = self._count(task, vectors, counted_on, observe)
             if indexed is not None:
                 facts["index"] = indexed.facts
                 if self.index_folder is not None:
@@ -142,17 +143,21 @@ class VectorRanker:
                 seconds=clock.seconds,
                 texts=TextCounts(distinct=vectors.distinct_texts, from_store=vectors.stored_texts),
                 counted_on=device_name(counted_on),
-                blocks=partial(vector_scores, vectors.queries, vectors.candidates, similarity=self.encoder.similarity),
+                blocks=None
+                if ranks.separate
+                else partial(vector_scores, vectors.queries, vectors.candidates, similarity=self.encoder.similarity),
             )
 
-    def _count(
-        self, data: TaskData, vectors: Embeddings, device: str, observe: Observer
-    ) -> tuple[Ranks, Indexed | None]:
+    def _count(self, task: Task, vectors: Embeddings, device: str, observe: Observer) -> tuple[Ranks, Indexed | None]:
         both, how = (vectors.queries, vectors.candidates), self.encoder.similarity
+
+        def exact(part: TaskData, queries: IntArray, candidates: IntArray, observe: Observer) -> Ranks:
+            some = (vectors.queries[queries], vectors.candidates[candidates]) if part is not task.data else both
+            return exact_ranks(part, *some, similarity=how, memory=self.memory, device=device, observe=observe)
+
         if self.index is None:
-            ranks = exact_ranks(data, *both, similarity=how, memory=self.memory, device=device, observe=observe)
-            return ranks, None
-        indexed = indexed_ranks(data, *both, self.index, similarity=how, memory=self.memory, observe=observe)
+            return rank_by_parts(task.data, task.spec.settings, exact, observe), None
+        indexed = indexed_ranks(task.data, *both, self.index, similarity=how, memory=self.memory, observe=observe)
         return indexed.ranks, indexed
 
     @property

@@ -70,6 +70,7 @@ def _facts(ranks: Ranks) -> dict[str, Any]:
         "column_sizes": [int(size) for size in ranks.column_sizes],
         "depth": ranks.depth,
         **({} if ranks.by_language else {"own_lists": ranks.own_lists}),
+        **({"separate": True} if ranks.separate else {}),
     }
 
 
@@ -168,7 +169,9 @@ def _known_columns(facts: Mapping[str, Any]) -> dict[str, strict_parquet.Kind]:
         raise ValueError(f"its format is {str(facts.get('format'))[:40]!r}, not {FORMAT!r} or {POOLED_FORMAT!r}")
     languages, sizes, depth = facts.get("columns"), facts.get("column_sizes"), facts.get("depth")
     if (
-        facts.keys() != {"format", "task", "columns", "column_sizes", "depth", *(["own_lists"] if pooled else [])}
+        facts.keys() - ({"separate"} if pooled else set())
+        != {"format", "task", "columns", "column_sizes", "depth", *(["own_lists"] if pooled else [])}
+        or facts.get("separate", True) is not True
         or not isinstance(facts.get("own_lists", False), bool)
         or not isinstance(facts.get("task"), str)
         or not isinstance(languages, list)
@@ -204,7 +207,7 @@ def _ranks(table: strict_parquet.Table) -> Ranks:
     optional: dict[str, Any] = {name: numbers(name, np.int32) for name in _OWN if name in table.names}
     if pooled:
         gt, eq = (numbers(kind, np.int32)[:, None] + optional[f"own_{kind}"][:, None] for kind in ("gt", "eq"))
-        optional["own_parts"] = not facts["own_lists"]
+        optional |= {"own_parts": not facts["own_lists"], "separate": "separate" in facts}
     else:
         gt, eq = (np.column_stack([numbers(f"{kind}_{name}", np.int32) for name in columns]) for kind in ("gt", "eq"))
     if tops[0] in table.names:

@@ -301,7 +301,7 @@ def load_record(path: Path | str, *, ranks: bool = False, whole: bool = True) ->
         return record
     ranks_path = file_beside(path, record.ranks_file)
     loaded = load_ranks(ranks_path, record.ranks_file.n_relevants)
-    if len(loaded.columns) > 1 and loaded.by_language == record.short:
+    if len(loaded.columns) > 1 and not loaded.separate and loaded.by_language == record.short:
         forms = ("pooled, as of a submission", "by language, as evaluate writes them")
         raise RecordError(
             f"{path} and {ranks_path} are of two forms",

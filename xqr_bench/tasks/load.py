@@ -544,13 +544,14 @@ def _check_text(name: str, what: str, text: str) -> None:
 def _place(section: str, data: SourceData, question: SourceQuestion) -> Hashable:
     """The cluster of a question: those with one name are the same where they are of candidates of one language.
 
-    That is its own language, where a relevant is of it.
+    That is its own language, where a relevant is of it. That of `en-x-af` is English: what stands after `x` tells
+    collections of one language apart.
     """
     if not question.cluster:
         return question.id, section
     languages = [data.candidates[place].language for place in question.gains] or [""]
     own = question.language if question.language in languages else languages[0]
-    return own or section, question.cluster
+    return (own or section).partition("-x-")[0], question.cluster
 
 
 def _check_parallel(name: str, queries: Sequence[Query], languages: Sequence[str]) -> None:

@@ -50,7 +50,7 @@ DEFAULT_METRICS = (
 """Metrics and bias measures of a task file that names none; docs/bias.md says why no others."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*(-x(-[A-Za-z0-9]{1,8})+)?")
 COMMIT = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])")
 """A commit in an address: what stands there does not change."""
 
@@ -225,7 +225,7 @@ def _check_names(spec: TaskSpec) -> None:
         if not CODE.fullmatch(code):
             raise TaskError(
                 f"{'languages' if code in spec.languages else 'candidate_languages'}: {code!r} is no language code",
-                remedy="use ISO 639 codes such as 'de', with a tag where needed ('zh-Hant')",
+                remedy="use ISO 639 codes such as 'de', with a tag where needed ('zh-Hant', 'en-x-news')",
             )
     choices = {
         "settings": ("setting", SETTINGS),

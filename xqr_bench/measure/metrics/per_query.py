@@ -12,9 +12,11 @@ import numpy as np
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, FloatArray, IntArray, Ranks
 from xqr_bench.measure.metrics import ListFunction, Metric
 from xqr_bench.measure.metrics.lists import RankedLists, bilingual_lists, multilingual_lists
+from xqr_bench.rank.parts import joined_languages
 
 ROWS_AT_ONCE = 2**15
 CENSORED = "the ranking is cut at a depth, and the measure needs the rank of every relevant"
+SEPARATE = "each group of languages was ranked by itself, and there is no pool of all"
 NO_TOPS = "these ranks do not tell the language of the top result, as those of older versions"
 
 
@@ -70,15 +72,25 @@ class SettingView:
 
     def absent(self, cells: tuple[Cell, ...], *, per_row: bool) -> tuple[Cell, ...]:
         """The cells of this family, among all languages of queries and columns, that no question has a value in."""
-        present = set(cells)
+        present, group = set(cells), self._groups
         pairs = [
             Cell(query, candidate)
             for query in self.ranks.all_languages
             if query in self._with_queries
             for candidate in (self.ranks.columns if per_row or self.setting != MULTILINGUAL else (None,))
             if self.setting == MULTILINGUAL or (query == candidate) == (self.setting == MONOLINGUAL)
+            if candidate is None or group.get(query) == group.get(candidate)
         ]
         return tuple(cell for cell in pairs if cell not in present)
+
+    @cached_property
+    def _groups(self) -> dict[str, int]:
+        """The group of each language of separate ranks: what lies between two groups is no part of the task."""
+        if not self.ranks.separate:
+            return {}
+        columns = [self.ranks.columns[column] for column in self.ranks.relevant_columns.tolist()]
+        asked = [self.ranks.query_languages[query] for query in self.ranks.row_queries.tolist()]
+        return joined_languages(zip(asked, columns, strict=True))
 
     @cached_property
     def _with_queries(self) -> frozenset[str]:
@@ -177,6 +189,8 @@ def per_query(metric: Metric, view: SettingView) -> PerQuery:
     reason = None
     if metric.full_depth and view.ranks.depth is not None:
         reason = CENSORED
+    elif view.setting == MULTILINGUAL and view.ranks.separate:
+        reason = SEPARATE
     elif metric.needs_tops and lists.tops is None:
         reason = NO_TOPS
     elif statistic is not None:
