@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from tests.kit import ROOT, run
-from xqr_bench.core.languages import LANGUAGES
+from xqr_bench.core.languages import XQUAD_R, language
 from xqr_bench.record import load_record
 from xqr_bench.report.listings import correlations, scores_by_language, spearman
 
@@ -16,8 +16,10 @@ RECORD = ROOT / "leaderboard" / "char-ngrams" / "1" / "xquad-r.json"
 
 
 def test_every_language_has_its_counts() -> None:
-    assert all(row.cc100_gib and row.wikipedia_articles and 3 <= row.resource_class <= 5 for row in LANGUAGES.values())
-    assert (LANGUAGES["th"].cc100_gib, LANGUAGES["en"].wikipedia_articles) == (71.7, 6_171_405)
+    assert all(
+        row.cc100_gib and row.wikipedia_articles and 3 <= row.resource_class <= 5 for row in map(language, XQUAD_R)
+    )
+    assert (language("th").cc100_gib, language("en").wikipedia_articles) == (71.7, 6_171_405)
 
 
 def test_spearman_is_one_minus_six_squares() -> None:

@@ -22,7 +22,7 @@ from xqr_bench.board.model import (
     TaskFacts,
 )
 from xqr_bench.board.row import TESTS, make_row, standings
-from xqr_bench.core.languages import LANGUAGES, get_group
+from xqr_bench.core.languages import get_group, language
 from xqr_bench.core.types import SETTINGS
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Figure
@@ -170,10 +170,10 @@ def _task(record: Record) -> TaskFacts:
         languages=[
             LanguageFacts(
                 code=code,
-                name=LANGUAGES[code].name,
-                script=LANGUAGES[code].script,
-                right_to_left=LANGUAGES[code].right_to_left,
-                resource_class=LANGUAGES[code].resource_class,
+                name=language(code).name,
+                script=language(code).script,
+                right_to_left=language(code).right_to_left,
+                resource_class=language(code).resource_class,
                 queries=info.counts[code].queries,
                 candidates=info.counts[code].candidates,
             )

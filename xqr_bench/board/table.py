@@ -22,7 +22,7 @@ from xqr_bench.board.names import Entry, clashes
 from xqr_bench.board.row import TESTS, make_row, standings_once
 from xqr_bench.board.submissions import check_placed, one_line, read_published
 from xqr_bench.core.errors import UsageError, XqrBenchError
-from xqr_bench.core.languages import LANGUAGES, get_group
+from xqr_bench.core.languages import language
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS, Ranks
@@ -149,8 +149,8 @@ def _task_facts(spec: TaskSpec) -> TaskFacts:
     facts = data_facts(spec)
     languages = []
     for code in dict.fromkeys((*spec.pool, *spec.languages)):
-        language = LANGUAGES.get(code)
-        described = {name: getattr(language, name) for name in _OF_LANGUAGE} if language is not None else {}
+        row = language(code)
+        described = {name: getattr(row, name) for name in _OF_LANGUAGE} if row is not None else {}
         counts = {"queries": facts.queries.get(code, 0), "candidates": facts.candidates.get(code, 0)}
         languages.append(LanguageFacts(code=code, **{"name": code, **described, **counts}))
     return TaskFacts(
@@ -161,7 +161,7 @@ def _task_facts(spec: TaskSpec) -> TaskFacts:
         languages=languages,
         groups={
             name: GroupFacts(
-                description=get_group(name).description,
+                description=spec.group_description(name),
                 languages=list(group.languages),
                 missing=list(group.missing),
                 undefined_reason=group.undefined_reason,

@@ -1,40 +1,32 @@
-"""The only table of languages, and the groups made from it.
+"""The only table of languages (`languages.csv`, which names its sources), the groups made from it, and codes.
 
-Sources:
-    codes, names: ISO 639-1, ISO 639-3 reference names.
-    script: ISO 15924 code of the script the language is written in here.
-    resource_class: Joshi et al. 2020, "The State and Fate of Linguistic Diversity and Inclusion in the
-        NLP World", taxonomy file microsoft.github.io/linguisticdiversity/assets/lang2tax.txt (0 = left behind ..
-        5 = winners).
-    paper_training: whether the language is among the training languages of Elmahdy et al. 2024
-        (arXiv 2408.10536): ar, zh, en, de, hi, ru, es, th, tr.
-    cc100_gib: GiB of text in CC-100, the training data of XLM-R: Conneau et al. 2020, "Unsupervised Cross-lingual
-        Representation Learning at Scale" (arXiv 1911.02116), appendix A, table 6, column "Size"; of Chinese the
-        simplified part. The table's token counts are left out: they count what stands between spaces, and Thai and
-        Chinese have none.
-    wikipedia_articles: articles of that Wikipedia as of August 2020: meta.wikimedia.org, "List of Wikipedias".
-    Both sizes were read in github.com/mayhewsw/multilingual-data-stats (cc-100/cc-100.csv, wiki/wiki.csv), which copied
-        them; docs/languages.md tells how far they were checked.
+A code is one of ISO 639-1 or ISO 639-3, perhaps with tags as BCP 47 has them: `de`, `deu-Latn`, `zh-Hant`. What the
+table does not know of a language is None: no group has it, and nothing is said of it.
 """
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
 
-from xqr_bench.core.errors import UnknownNameError
+from xqr_bench.core.errors import UnknownNameError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """One row of the table."""
+    """One row of the table; under a code with a script, the language in that script."""
 
     code: str
     name: str
     script: str
-    resource_class: int
-    paper_training: bool
+    family: str
+    resource_class: int | None = None
+    paper_training: bool | None = None
     cc100_gib: float | None = None
     wikipedia_articles: int | None = None
 
@@ -44,32 +36,72 @@ class Language:
         return self.script in {"Arab", "Hebr"}
 
 
-_ROWS = (
-    Language("ar", "Arabic", "Arab", 5, True, 28.0, 1_069_379),
-    Language("de", "German", "Latn", 5, True, 66.6, 2_488_262),
-    Language("el", "Greek", "Grek", 3, False, 46.9, 182_546),
-    Language("en", "English", "Latn", 5, True, 300.8, 6_171_405),
-    Language("es", "Spanish", "Latn", 5, True, 53.3, 1_631_829),
-    Language("hi", "Hindi", "Deva", 4, True, 20.2, 142_300),
-    Language("ru", "Russian", "Cyrl", 4, True, 278.0, 1_666_830),
-    Language("th", "Thai", "Thai", 3, True, 71.7, 139_917),
-    Language("tr", "Turkish", "Latn", 4, True, 20.9, 367_896),
-    Language("vi", "Vietnamese", "Latn", 4, False, 137.3, 1_256_994),
-    Language("zh", "Chinese", "Hans", 5, True, 46.9, 1_151_113),
-)
-LANGUAGES: dict[str, Language] = {row.code: row for row in _ROWS}
+def _words(name: str) -> list[str]:
+    """The words of a file of this folder, less its comments."""
+    lines = (Path(__file__).with_name(name)).read_text(encoding="utf-8").splitlines()
+    return [word for line in lines if not line.startswith("#") for word in line.split()]
 
-ISO_639_1 = frozenset(
-    (  # noqa: SIM905
-        "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz ee "
-        "el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik io is "
-        "it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml mn mr ms "
-        "mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd se sg sh si "
-        "sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh "
-        "yi yo za zh zu "
-    ).split()
-)
-"""All two-letter codes of ISO 639-1: what `check_code` knows beyond the table."""
+
+@cache
+def _short_codes() -> dict[str, str]:
+    """Each code of ISO 639 -> the shortest of that language."""
+    pairs = [word.partition("/") for word in _words("iso_639.txt")]
+    codes = {long: short or long for long, _, short in pairs}
+    return codes | {short: short for short in codes.values()}
+
+
+@cache
+def table() -> dict[str, Language]:
+    """The rows of the table, by code."""
+    lines = Path(__file__).with_name("languages.csv").read_text(encoding="utf-8").splitlines()
+    return {
+        row["code"]: Language(
+            row["code"],
+            row["name"],
+            row["script"],
+            row["family"],
+            int(row["resource_class"]) if row["resource_class"] else None,
+            {"yes": True, "no": False}.get(row["paper_training"]),
+            float(row["cc100_gib"]) if row["cc100_gib"] else None,
+            int(row["wikipedia_articles"]) if row["wikipedia_articles"] else None,
+        )
+        for row in csv.DictReader(line for line in lines if not line.startswith("#"))
+    }
+
+
+def _scripts(code: str) -> list[str]:
+    """The script among the tags of a code; what stands behind `-x-` is anybody's."""
+    return [tag for tag in code.partition("-x-")[0].split("-")[1:] if len(tag) == 4 and tag.isalpha()]
+
+
+@cache
+def language(code: str) -> Language | None:
+    """What the table knows of a language under this code; None: nothing."""
+    base = code.split("-")[0]
+    row = table().get(base if base in table() else _short_codes().get(base, base))
+    script = next((tag.title() for tag in _scripts(code)), None)
+    if row is None or script in (None, row.script):
+        return row
+    name = f"{row.name} ({script})"
+    return replace(row, code=code, name=name, script=script, cc100_gib=None, wikipedia_articles=None)
+
+
+def same_language(code: str) -> str:
+    """The shortest code of the same language in the same script: `en` of `eng-Latn`, `zh-Hant` of `zho-Hant`."""
+    base, *tags = code.split("-")
+    short = _short_codes().get(base, base)
+    row = table().get(short)
+    usual = [tag for tag in _scripts(code) if row is not None and tag.title() == row.script]
+    return "-".join((short, *(tag for tag in tags if tag not in usual)))
+
+
+def code_meant(code: str, codes: Iterable[str]) -> str:
+    """The one of `codes` that `code` is, or the only one that names the same language in the same script.
+
+    Where there is none, `code` as it is.
+    """
+    same = [one for one in codes if one == code] or [one for one in codes if same_language(one) == same_language(code)]
+    return same[0] if len(same) == 1 else code
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +127,54 @@ class LanguageGroup:
 
     def members(self, languages: Iterable[str]) -> tuple[str, ...]:
         """Those of `languages` that belong to the group, in the order given."""
-        return tuple(code for code in languages if code in LANGUAGES and self.rule(LANGUAGES[code]))
+        return tuple(code for code in languages if (row := language(code)) is not None and self.rule(row))
 
 
-_GROUP_ROWS = (
-    LanguageGroup(
-        "joshi-3",
-        "languages of resource class 3 (the lower-resource ones here: the table holds classes 3 to 5)",
+def _class_group(number: int) -> LanguageGroup:
+    return LanguageGroup(
+        f"joshi-{number}",
+        f"languages of resource class {number}, of 0 (least) to 5",
         "Joshi et al. 2020",
-        lambda language: language.resource_class == 3,
-    ),
-    LanguageGroup(
+        lambda language: language.resource_class == number,
+    )
+
+
+def _script_group(script: str) -> LanguageGroup:
+    name = f"script-{script.lower()}"
+    return LanguageGroup(name, f"languages written in {script}", "CLDR", lambda row: row.script == script)
+
+
+def _family_group(family: str) -> LanguageGroup:
+    name = f"family-{family.lower().replace(' ', '-')}"
+    return LanguageGroup(name, f"languages of the family {family}", "Glottolog 5.1", lambda row: row.family == family)
+
+
+XQUAD_R = ("ar", "de", "el", "en", "es", "hi", "ru", "th", "tr", "vi", "zh")
+"""The languages that the first tasks have or share: of a task of these it is told which members of a group it lacks."""
+
+GROUPS: dict[str, LanguageGroup] = {
+    "joshi-3": _class_group(3),
+    "paper-unseen": LanguageGroup(
         "paper-unseen",
         "languages that never appear in the training of Elmahdy et al. 2024",
         "Elmahdy et al. 2024, arXiv 2408.10536",
-        lambda language: not language.paper_training,
+        lambda language: language.paper_training is False,
         unseen_by="Elmahdy et al. 2024",
     ),
-)
-GROUPS: dict[str, LanguageGroup] = {group.name: group for group in _GROUP_ROWS}
+}
+"""Those that a task has whose file names none."""
+
+
+@cache
+def all_groups() -> dict[str, LanguageGroup]:
+    """Every group that a task file can name: `GROUPS`, and one for each class, script and family of the table."""
+    scripts, families = ({getattr(row, part) for row in table().values()} for part in ("script", "family"))
+    made = [
+        *map(_class_group, range(6)),
+        *map(_script_group, sorted(scripts)),
+        *map(_family_group, sorted(families)),
+    ]
+    return GROUPS | {group.name: group for group in made if group.name not in GROUPS}
 
 
 def get_group(name: str) -> LanguageGroup:
@@ -122,23 +183,50 @@ def get_group(name: str) -> LanguageGroup:
     Raises:
         UnknownNameError: there is no such group.
     """
-    if name not in GROUPS:
-        raise UnknownNameError("language group", name, GROUPS)
-    return GROUPS[name]
+    group = GROUPS.get(name) or all_groups().get(name)
+    if group is None:
+        raise UnknownNameError(
+            "language group",
+            name,
+            all_groups(),
+            remedy="use one such as joshi-3, script-cyrl or family-turkic; docs/tasks.md tells which there are",
+        )
+    return group
+
+
+CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*(-x(-[A-Za-z0-9]{1,8})+)?")
 
 
 def check_code(code: str) -> str:
-    """Return `code` where it can be a language: two letters of ISO 639-1 or three of ISO 639-3, perhaps with tags.
+    """Return `code` where it can be a language: ISO 639-1 or 639-3, perhaps with tags, a script among them.
 
-    For data of the user's own, whose languages the table need not have.
+    For data of the user's own, whose languages the table need not have. `qaa` to `qtz` are anybody's.
 
     Raises:
-        UnknownNameError: it cannot.
+        UsageError: it cannot; the message names codes that may be meant.
     """
-    if re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*(-x(-[A-Za-z0-9]{1,8})+)?", code):
+    if CODE.fullmatch(code):
         base = code.split("-")[0]
-        if len(base) == 3 or base in ISO_639_1:
+        known = base in _short_codes() or "qaa" <= base <= "qtz"
+        if known and set(_scripts(code)) <= set(_words("iso_15924.txt")):
             return code
-    raise UnknownNameError(
-        "language", code, LANGUAGES, remedy="use an ISO 639 code such as 'de', with a tag where needed ('zh-Hant')"
+    meant = _meant(code)
+    raise UsageError(
+        f"{code!r} is no language code",
+        found=f"perhaps {', '.join(meant)}" if meant else None,
+        remedy="use a code of ISO 639-1 or 639-3 such as 'de', with tags where needed ('zh-Hant', 'en-x-news')",
     )
+
+
+def _meant(code: str) -> list[str]:
+    """Codes that may be meant by what is none: in another case, with `_`, by name, or with a letter wrong."""
+    base, *tags = re.split("[-_]", code.casefold())
+    if base in _short_codes():
+        bases = [base]
+    else:
+        names = {row.name.casefold(): row.code for row in reversed(table().values())}
+        names |= {long: short for long, short in _short_codes().items() if short in table()}
+        bases = list(dict.fromkeys(names[one] for one in get_close_matches(base, names, cutoff=0.6)))
+    scripts = get_close_matches(tags[0].title(), _words("iso_15924.txt"), n=1) if tags else []
+    codes = ["-".join((one, *scripts)) for one in bases]
+    return [f"{code} ({row.name})" if (row := language(code)) else code for code in codes]

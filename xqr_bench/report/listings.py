@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.languages import LANGUAGES
+from xqr_bench.core.languages import language
 from xqr_bench.core.types import CROSS_LINGUAL, LENIENT, SETTINGS, TaskData
 from xqr_bench.measure.geometry import Geometry, LanguageGeometry
 from xqr_bench.measure.metrics import Metric, metric_names, parse_metric
@@ -27,9 +27,9 @@ LEAST = 4
 
 def covariates(code: str) -> dict[str, float | None]:
     """How much there is of a language, by three counts; None where it is not known (sources: `core.languages`)."""
-    row = LANGUAGES.get(code)
+    row = language(code)
     return {
-        "class": None if row is None else float(row.resource_class),
+        "class": None if row is None or row.resource_class is None else float(row.resource_class),
         "CC-100, GiB": None if row is None else row.cc100_gib,
         "Wikipedia": None if row is None or row.wikipedia_articles is None else float(row.wikipedia_articles),
     }
@@ -102,15 +102,29 @@ def language_tables(record: Record, metric: str) -> list[Table]:
         return number(scores[setting].get(code)) + THIN * ((setting, code) in thin)
 
     head = f"{record.model.name}, {record.task.name}"
+    rows = [
+        [code, *map(covariate, covariates(code).values()), *(figure(setting, code) for setting in scores)]
+        for code in record.task.all_languages
+    ]
+    levels = (record.exposure.languages if record.exposure is not None else None) or {}
+    for row in rows if levels else ():
+        row.insert(1, levels.get(row[0], "–"))
+    for level in dict.fromkeys(levels[code] for code in record.task.all_languages if code in levels):
+        of_level = {
+            s: [value for code, value in values.items() if levels.get(code) == level] for s, values in scores.items()
+        }
+        means = (number(sum(values) / len(values)) if values else "–" for values in of_level.values())
+        rows.append(["mean", level, *("" for _ in names), *means])
     by_language = Table(
         f"{head}: {metric} by query language",
-        columns("language", *names, *scores),
-        [
-            (code, *map(covariate, covariates(code).values()), *(figure(setting, code) for setting in scores))
-            for code in record.task.all_languages
-        ],
+        columns("language", *(["training"] if levels else []), *names, *scores),
+        rows,
         (
             "Classes: Joshi et al. 2020; CC-100: Conneau et al. 2020; Wikipedia: August 2020 (docs/languages.md).",
+            *(
+                ["Training: what the record says of the last one; what the model had seen before is not known here."]
+                * bool(levels)
+            ),
             *([f"{THIN_NOTE}."] if thin else []),
         ),
     )
@@ -217,10 +231,10 @@ def languages_table(spec: TaskSpec, data: TaskData | None) -> Table:
     """A row per language; counts where the data is at hand."""
     rows = []
     for code in spec.all_languages:
-        row = LANGUAGES.get(code)
-        names = [row.name, row.script, str(row.resource_class)] if row else ["-", "-", "-"]
-        gib, articles = (row.cc100_gib, row.wikipedia_articles) if row else (None, None)
-        rows.append([code, *names, "-" if gib is None else f"{gib:g}", "-" if articles is None else f"{articles:,}"])
+        row = language(code)
+        names = [row.name, row.script] if row else ["-", "-"]
+        known = (row.resource_class, row.cc100_gib, row.wikipedia_articles) if row else (None, None, None)
+        rows.append([code, *names, *("-" if value is None else f"{value:,}" for value in known)])
     headings, notes = ["code", "language", "script", "class", "CC-100, GiB", "Wikipedia"], []
     if data is not None:
         headings += ["questions", "candidates"]

@@ -14,6 +14,7 @@ from unicodedata import is_normalized, normalize
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import DataError, UsageError, closest
 from xqr_bench.core.files import followed, sha256_of
+from xqr_bench.core.languages import code_meant
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.options import Commas, Counted
 from xqr_bench.core.printable import has_text, stripped
@@ -54,12 +55,15 @@ def number_components(memberships: Iterable[tuple[Hashable, Hashable]]) -> tuple
 def choose_languages(name: str, languages: Sequence[str], wanted: Sequence[str] | None) -> tuple[str, ...]:
     """Those of the task's `languages` that are wanted, in its order; all when None.
 
+    Another code of the same language in the same script is read as the task's: `eng-Latn` as `en`.
+
     Raises:
         UsageError: none is wanted, or one that the task has not.
     """
     if wanted is None:
         return tuple(languages)
     listing = ", ".join(languages)
+    wanted = [code_meant(code, languages) for code in wanted]
     if strange := [code for code in wanted if code not in languages]:
         problem = f"the task {name} has no language {', '.join(map(repr, strange))}"
         raise UsageError(problem, found=closest(strange[0], languages), remedy=f"use some of: {listing}")
@@ -236,6 +240,9 @@ def load_task(
     else:
         spec = resolve_task(task)
         chosen = choose_languages(spec.name, spec.all_languages, languages)
+        for code in languages or ():
+            if (meant := code_meant(code, spec.all_languages)) != code:
+                (observe or Observer()).note(f"{code} is read as {meant}, as {spec.name} calls this language")
         read = READERS.get(spec.format).read
         files: dict[str, str] = {}
         parsed: dict[str, SourceData] = {}

@@ -24,7 +24,7 @@ import xqr_bench
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import TaskError, UnknownNameError, UsageError, XqrBenchError, closest
 from xqr_bench.core.files import read_text
-from xqr_bench.core.languages import GROUPS, LANGUAGES, get_group
+from xqr_bench.core.languages import GROUPS, XQUAD_R, all_groups, check_code, get_group
 from xqr_bench.core.types import CROSS_LINGUAL, SETTINGS, VARIANTS, TaskData
 from xqr_bench.tasks.readers import READERS
 
@@ -50,7 +50,6 @@ DEFAULT_METRICS = (
 """Metrics and bias measures of a task file that names none; docs/bias.md says why no others."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
-CODE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*(-x(-[A-Za-z0-9]{1,8})+)?")
 COMMIT = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])")
 """A commit in an address: what stands there does not change."""
 
@@ -93,7 +92,7 @@ class GroupMembers(NamedTuple):
     reason: str | None
     """Why the group is absent; None when it has a member."""
     absent: tuple[str, ...]
-    """Its languages that the task has not, in the order of the language table."""
+    """Of a task of languages of XQuAD-R: its languages among those that the task has not."""
 
 
 class TaskSpec(BaseModel):
@@ -122,7 +121,7 @@ class TaskSpec(BaseModel):
     settings: tuple[Text, ...] = SETTINGS
     metrics: tuple[Text, ...] = DEFAULT_METRICS
     relevance: tuple[Text, ...] = ()
-    groups: tuple[Text, ...] = tuple(GROUPS)
+    groups: tuple[Text, ...] | Mapping[Text, tuple[Text, ...]] = tuple(GROUPS)
     demonstration: StrictBool = False
     licence: Licence | None = None
     citation: str = ""
@@ -171,19 +170,28 @@ class TaskSpec(BaseModel):
             return None
         return self.base_url.format(revision=self.revision, path=self.files[key].upstream or self.files[key].path)
 
+    def group_description(self, name: str) -> str:
+        """What the languages of a group of the task have in common."""
+        return "named in the task file" if isinstance(self.groups, Mapping) else get_group(name).description
+
     def group_members(self, languages: Sequence[str] | None = None) -> dict[str, GroupMembers]:
         """Each group of the task by name: its members among `languages` (default: all), or why none."""
         chosen = self.languages if languages is None else tuple(languages)
         whole = set(chosen) == set(self.languages)
         table: dict[str, GroupMembers] = {}
         for name in self.groups:
-            group = get_group(name)
-            members = group.members(chosen)
+            if isinstance(self.groups, Mapping):
+                group, members = None, tuple(code for code in chosen if code in self.groups[name])
+            else:
+                group = get_group(name)
+                members = group.members(chosen)
             subject = f"no language of {self.name}" if whole else f"none of {', '.join(chosen)} ({self.name})"
             table[name] = GroupMembers(
                 members=members,
                 reason=None if members else f"{subject} belongs to the group {name}",
-                absent=tuple(code for code in group.members(LANGUAGES) if code not in chosen),
+                absent=tuple(code for code in group.members(XQUAD_R) if code not in chosen)
+                if group and set(self.all_languages) <= set(XQUAD_R)
+                else (),
             )
         return table
 
@@ -215,22 +223,38 @@ def _check_names(spec: TaskSpec) -> None:
     if spec.format not in READERS:
         raise _under("format", UnknownNameError("source format", spec.format, READERS))
     for key in ("languages", "candidate_languages", "settings", "metrics", "relevance", "groups"):
-        values: tuple[str, ...] = getattr(spec, key)
+        values: tuple[str, ...] = tuple(getattr(spec, key))
         twice = sorted({value for value in values if values.count(value) > 1})
         if twice:
             raise TaskError(f"{key}: {', '.join(twice)} stands there twice", remedy="name each once")
         if not values and key not in ("candidate_languages", "groups", "relevance"):
             raise TaskError(f"{key}: the list is empty", remedy="name at least one, or leave an optional key out")
     for code in spec.all_languages:
-        if not CODE.fullmatch(code):
-            raise TaskError(
-                f"{'languages' if code in spec.languages else 'candidate_languages'}: {code!r} is no language code",
-                remedy="use ISO 639 codes such as 'de', with a tag where needed ('zh-Hant', 'en-x-news')",
-            )
+        try:
+            check_code(code)
+        except UsageError as error:
+            raise _under("languages" if code in spec.languages else "candidate_languages", error) from None
+    if isinstance(spec.groups, Mapping):
+        for name, members in spec.groups.items():
+            if strange := [code for code in members if code not in spec.all_languages]:
+                raise TaskError(
+                    f"groups.{name}: {strange[0]!r} is not among the languages of the task",
+                    remedy="name languages of the task",
+                )
+            if name in all_groups() or not NAME.fullmatch(name):
+                raise TaskError(
+                    f"groups.{name}: this cannot name a group of your own",
+                    remedy="use a name that no group of the table has, of lower-case letters, digits, '-', '_' and '.'",
+                )
+    else:
+        for name in spec.groups:
+            try:
+                get_group(name)
+            except UnknownNameError as error:
+                raise _under("groups", error) from None
     choices = {
         "settings": ("setting", SETTINGS),
         "relevance": ("rule of relevance", VARIANTS),
-        "groups": ("language group", tuple(GROUPS)),
     }
     for key, (kind, names) in choices.items():
         for value in getattr(spec, key):
@@ -358,7 +382,7 @@ _EXPECTED = {
     "languages": 'a list of language codes, such as ["de", "en"]',
     "settings": 'a list such as ["monolingual", "cross-lingual", "multilingual"]',
     "metrics": 'a list of names, such as ["map", "recall@10"]',
-    "groups": 'a list of names, such as ["joshi-3"]',
+    "groups": 'a list of names, such as ["joshi-3"], or a table [groups] with lines such as north = ["da", "sv"]',
     "demonstration": "true or false",
     "licence": '{ name = "...", url = "..." }',
     "files": 'a table [files] with lines such as de = { path = "de.json" }',

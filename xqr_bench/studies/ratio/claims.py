@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xqr_bench.core.languages import LANGUAGES
+from xqr_bench.core.languages import language
 from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL
 from xqr_bench.studies.ratio.design import ALPHAS
 from xqr_bench.studies.ratio.form import (
@@ -59,12 +59,12 @@ class Key:
 
 def joshi_class(code: str) -> int | None:
     """Resource class of Joshi et al. 2020; None: not in the table."""
-    return LANGUAGES[code].resource_class if code in LANGUAGES else None
+    return row.resource_class if (row := language(code)) is not None else None
 
 
 def language_name(code: str) -> str:
     """In English; of a language that is not in the table its code."""
-    return LANGUAGES[code].name if code in LANGUAGES else code
+    return row.name if (row := language(code)) is not None else code
 
 
 def query_languages(results: Results) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 
-from xqr_bench.core.errors import DataError, UnknownNameError, UsageError
+from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.files import opened, sha256_of
 from xqr_bench.core.languages import check_code
 from xqr_bench.core.printable import has_text
@@ -147,7 +147,7 @@ def files_by_language(folder: Path, suffix: str) -> dict[str, Path]:
     """Files of a folder named `<language><suffix>`, by language, in order; others are left aside."""
     paths: dict[str, Path] = {}
     for path in sorted(folder.glob(f"*{suffix}")) if folder.is_dir() else []:
-        with suppress(UnknownNameError):
+        with suppress(UsageError):
             paths[check_code(path.name.removesuffix(suffix))] = path
     return paths
 
@@ -210,7 +210,7 @@ def build(
     Raises:
         DataError: no question; an id twice; a text that is empty; a passage among its own negatives; a language
             without a question.
-        UnknownNameError: a language code that is none.
+        UsageError: a language code that is none.
     """
     for code in languages:
         check_code(code)

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from xqr_bench.core import strict_json
-from xqr_bench.core.errors import UnknownNameError
+from xqr_bench.core.errors import UsageError
 from xqr_bench.core.languages import check_code
 from xqr_bench.core.printable import has_text
 from xqr_bench.train.data.base import FORMATS, Entry, Item, Lines, Request, build
@@ -91,7 +91,7 @@ def _items(lines: Lines, limit: int | None) -> Iterator[Item]:
         try:
             line = _Line.model_validate(strict_json.parse(text))
             entries = {check_code(code): _entry(line, texts) for code, texts in line.languages.items()}
-        except UnknownNameError as error:
+        except UsageError as error:
             raise lines.fail(number, error.problem, found=error.found, remedy=error.remedy or "") from error
         except ValidationError as error:
             raise lines.fail(number, strict_json.first_fault(error), remedy=f"write {EXAMPLE}") from error
