@@ -386,7 +386,7 @@ def test_page_headers_are_read_as_they_are_written(tmp_path: Path) -> None:
                     # the footer's figure counts the headers too
                     assert 0 < column.total_uncompressed_size - unpacked < 2000
         found = strict_parquet.read(path, lambda _: {"number": "integer", "gain": "float", "name": "text"})
-        assert found.texts("name") == table.column("name").to_pylist()
+        assert list(found.texts("name")) == table.column("name").to_pylist()
         assert found.numbers("number", np.int64).tolist() == table.column("number").to_pylist()
         assert found.numbers("gain", np.float64).tolist() == table.column("gain").to_pylist()
 

@@ -20,6 +20,7 @@ from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError
 from xqr_bench.core.types import (
     CROSS_LINGUAL,
     MONOLINGUAL,
+    MOST_COLUMNS,
     MULTILINGUAL,
     PARAGRAPH,
     RULES,
@@ -27,6 +28,7 @@ from xqr_bench.core.types import (
     FloatArray,
     IntArray,
     Ranks,
+    collapses,
 )
 from xqr_bench.measure.certainty import MACRO, figures_of, interval_figures
 from xqr_bench.measure.metrics import Metric, parse_metric
@@ -103,12 +105,16 @@ def check_counts(ranks: Ranks, name: str) -> None:
     """
     if ranks.depth is not None or ranks.own_gt is not None:
         found = "a submission, which holds counts of the whole pool and of a relevant's own language"
+        if collapses(ranks.columns):
+            found = f"{len(ranks.columns)} languages; of more than {MOST_COLUMNS} those of each are not counted"
         if ranks.own_lists:
             found = "lists for single languages that were ranked by themselves"
         raise RecordError(
             f"{name} has no counts of each whole language within the pool, so no other pool can be made from it",
             found=found if ranks.depth is None else f"a ranking cut at {ranks.depth:,} candidates",
-            remedy="evaluate the encoder itself, without an approximate index: xqr-bench evaluate MODEL",
+            remedy=f"evaluate at most {MOST_COLUMNS} of them: --languages"
+            if collapses(ranks.columns)
+            else "evaluate the encoder itself, without an approximate index: xqr-bench evaluate MODEL",
         )
 
 

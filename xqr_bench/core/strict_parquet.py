@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.files import stored
+from xqr_bench.core.types import Texts
 
 Kind = Literal["integer", "float", "text"]
 KEY = b"xqr_bench"
@@ -68,7 +69,7 @@ class Table:
             raise ValueError(f"{name} holds empty values")
         return np.asarray(column.to_numpy()).astype(dtype, casting="same_kind")
 
-    def texts(self, name: str) -> list[str]:
+    def texts(self, name: str) -> Texts:
         """A column of texts; each distinct text is read once.
 
         Raises:
@@ -81,7 +82,7 @@ class Table:
         if column.null_count:
             raise ValueError(f"{name} holds empty values")
         if not column.num_chunks:
-            return []
+            return Texts([], np.zeros(0, dtype=np.int32))
         for chunk in column.chunks:  # the decoder does not look, and what joins the chunks reads memory at any index
             indices = chunk.indices.to_numpy()
             if len(indices) and not 0 <= indices.min() <= indices.max() < len(chunk.dictionary):
@@ -91,8 +92,9 @@ class Table:
         lengths = np.asarray(pc.binary_length(column.dictionary).to_numpy(), dtype=np.int64)
         if lengths[indices].sum() > self._limit:
             raise ValueError(f"the texts of {name} are too large together")
-        distinct = column.dictionary.to_pylist()
-        return [distinct[index] for index in indices.tolist()]
+        number: dict[str, int] = {}  # a dictionary may hold a text twice
+        places = [number.setdefault(text, len(number)) for text in column.dictionary.to_pylist()]
+        return Texts(list(number), np.array(places, dtype=np.int32)[indices])
 
 
 def read(

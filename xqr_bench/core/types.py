@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,6 +29,54 @@ PARAGRAPH = "paragraph"
 VARIANTS = (LENIENT, PARAGRAPH)
 """Rules of relevance beside the strict one (docs/relevance.md)."""
 RULES = (STRICT, *VARIANTS)
+
+
+MOST_COLUMNS = 32
+"""Of so many candidate languages what stands above a relevant is counted in each; of more in the collapsed form."""
+
+
+def collapses(languages: Collection[str]) -> bool:
+    """Whether counts of so many candidate languages are collapsed: whole pool, relevant's language, query's language.
+
+    The full form has two counts for each relevant and language: 13 GB for 122 languages of 900 questions.
+    """
+    return len(languages) > MOST_COLUMNS
+
+
+class Texts(Sequence[str]):
+    """Texts of which many are the same, without an object for each place.
+
+    Attributes:
+        distinct: each text once.
+        places: which of them stands at each place, integers.
+    """
+
+    def __init__(self, distinct: Sequence[str], places: NDArray[Any]) -> None:
+        self.distinct, self.places = distinct, places
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Texts:
+        """The same texts; as they are where they are so already."""
+        if isinstance(texts, Texts):
+            return texts
+        number = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+        places = np.fromiter(map(number.__getitem__, texts), dtype=np.int32, count=len(texts))
+        return cls(list(number), places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, place: Any) -> Any:
+        if isinstance(place, slice):
+            return Texts(self.distinct, self.places[place])
+        return self.distinct[self.places[place]]
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self.distinct.__getitem__, self.places.tolist())
+
+    def take(self, places: IntArray) -> Texts:
+        """The texts at these places."""
+        return Texts(self.distinct, self.places[places])
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +215,9 @@ class Counts(NamedTuple):
         return Counts(*(values[rows] for values in self))
 
 
+_COUNTS = ("gt", "eq", "own_gt", "own_eq", "query_gt", "query_eq")
+
+
 @dataclass(frozen=True)
 class Ranks:
     """The thin waist: for each relevant of each query, how many candidates of each language stand above it.
@@ -193,11 +244,16 @@ class Ranks:
             monolingual and cross-lingual lists were not cut out of the pooled one), int32 `[relevants]`;
             None: they are the own column of `gt` and `eq`.
         own_parts: `own_gt` and `own_eq` are counts within the pooled ranking all the same, kept because `gt` and `eq`
-            hold those of the whole pool in one column, `[relevants, 1]` (`pooled`).
+            hold those of the whole pool in one column, `[relevants, 1]`: of a submission (`pooled`), or because there
+            are more than MOST_COLUMNS languages.
         separate: the languages fall into groups that no question joins, and each was ranked by itself: the whole pool
             of `gt` and `eq` is that of the group (see `xqr_bench.rank.parts`).
         top: candidates of each column that have the query's highest score, int32 `[queries, columns]`; None: not
             counted. It is of the whole pool: a part of the columns can have another top.
+        own_top: in place of `top` where counts are collapsed: candidates that have the query's highest score in its own
+            language, and in all others, int32 `[queries, 2]`.
+        query_gt, query_eq: where counts are collapsed, those in the query's own language within the pooled ranking,
+            int32 `[relevants]`; 0 of a language without candidates. None: not counted.
         removed: candidates of each column that leave the query's ranking (lenient relevance), int32
             `[queries, columns]`; None: none does.
         variants: the same scores counted under other rules of relevance, by name. The ranks of `paragraph` hold the
@@ -224,6 +280,9 @@ class Ranks:
     own_parts: bool = False
     separate: bool = False
     top: NDArray[np.int32] | None = None
+    own_top: NDArray[np.int32] | None = None
+    query_gt: NDArray[np.int32] | None = None
+    query_eq: NDArray[np.int32] | None = None
     removed: NDArray[np.int32] | None = None
     variants: Mapping[str, Ranks] = field(default_factory=dict)
 
@@ -257,17 +316,38 @@ class Ranks:
 
     def of_questions(self, questions: Collection[str]) -> Ranks:
         """The ranks of these questions, in all languages."""
-        chosen = np.flatnonzero([question in questions for question in self.question_ids])
-        rows = np.flatnonzero(np.isin(self.row_queries, chosen))
-        changed: dict[str, Any] = {"offsets": np.append(0, np.cumsum(np.diff(self.offsets)[chosen])), "variants": {}}
+        return self.take(np.flatnonzero([question in questions for question in self.question_ids]))
+
+    def by_query_language(self) -> Iterator[Ranks]:
+        """The ranks of the queries of each language that has any, in the order of `all_languages`."""
+        for number in np.unique(self.query_numbers).tolist():
+            yield self.take(np.flatnonzero(self.query_numbers == number))
+
+    def parts(self, rows: int) -> Iterator[Ranks]:
+        """The ranks of consecutive queries, of about so many relevants each; all at once where there are no more."""
+        if self.n_relevants <= rows:
+            yield self
+            return
+        edges = np.searchsorted(self.offsets, np.arange(0, self.n_relevants, rows), side="right") - 1
+        for start, stop in pairwise([*np.unique(edges).tolist(), self.n_queries]):
+            yield self.take(np.arange(start, stop))
+
+    def take(self, chosen: IntArray) -> Ranks:
+        """The ranks of these queries, ascending; without those under other rules of relevance."""
+        lengths = np.diff(self.offsets)[chosen]
+        offsets = np.append(0, np.cumsum(lengths))
+        rows = np.repeat(self.offsets[chosen] - offsets[:-1], lengths) + np.arange(offsets[-1])
+        changed: dict[str, Any] = {"offsets": offsets, "variants": {}}
         for indices, names in (
-            (chosen, ("query_ids", "question_ids", "query_languages", "articles", "top", "removed")),
-            (rows, ("relevant_ids", "relevant_columns", "gains", "gt", "eq", "own_gt", "own_eq")),
+            (chosen, ("query_ids", "question_ids", "query_languages", "articles", "top", "own_top", "removed")),
+            (rows, ("relevant_ids", "relevant_columns", "gains", *_COUNTS)),
         ):
             for name in names:
                 values = getattr(self, name)
                 if isinstance(values, np.ndarray):
                     changed[name] = values[indices]
+                elif isinstance(values, Texts):
+                    changed[name] = values.take(indices)
                 elif values:
                     changed[name] = [values[index] for index in indices.tolist()]
         return replace(self, **changed)

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from xqr_bench.core.errors import RunError
 from xqr_bench.core.files import digest_of_files, name_of_folder, named_folder
 from xqr_bench.core.observe import Clock, Observer
-from xqr_bench.core.types import MULTILINGUAL, SETTINGS, Counts, FloatArray, IntArray, Ranks, TaskData
+from xqr_bench.core.types import MULTILINGUAL, SETTINGS, Counts, FloatArray, IntArray, Ranks, TaskData, collapses
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.evaluation.ranker import RANKERS, Ranking, Task
 from xqr_bench.measure.metrics.per_query import setting_views
 from xqr_bench.measure.peers import Agreement, PytrecEval, compare, require_agreement
-from xqr_bench.rank.rules import Tally, group_relevants, ranks_of
+from xqr_bench.rank.rules import Tally, group_relevants, own_and_others, ranks_of
 from xqr_bench.rank.runs import (
     LAYOUT,
     Chunk,
@@ -38,13 +38,15 @@ class ListCounts:
 
     Attributes:
         lists: the lists, with these candidates as their relevants.
-        gt, eq: candidates above and beside each relevant, by language in the multilingual setting, else in one
-            column, int32 `[rows, columns]`; -1 and 0 where the relevant was not retrieved.
+        gt, eq: candidates above and beside each relevant, by language in the multilingual setting (where counts are
+            collapsed: in the relevant's own, and in all others), else in one column, int32 `[rows, columns]`; -1 and 0
+            where the relevant was not retrieved.
         seen: the last list in which each candidate of the task stood, int64 `[candidates]`.
     """
 
     def __init__(self, lists: Lists, data: TaskData) -> None:
-        shape = (len(lists.positions), len(data.languages) if lists.setting == MULTILINGUAL else 1)
+        of_pool = 2 if collapses(data.languages) else len(data.languages)
+        shape = (len(lists.positions), of_pool if lists.setting == MULTILINGUAL else 1)
         self.lists = lists
         self.gt, self.eq = np.full(shape, -1, dtype=np.int32), np.zeros(shape, dtype=np.int32)
         self.seen = np.full(len(data.candidates), -1, dtype=np.int64)
@@ -234,6 +236,7 @@ class RunReader:
                 self._score_of,
                 counts.gt,
                 counts.eq,
+                self._pooled and collapses(self._data.languages),
             )
             if line >= 0:
                 name = self._lists.ids[int(lines.numbers[line])]
@@ -351,10 +354,13 @@ def run_identity(folder: Path) -> ModelIdentity:
 
 
 def ranks_of_run(data: TaskData, counts: Mapping[str, SettingCounts]) -> Ranks:
-    """Put the settings of a run together: the pooled lists by language column, the others as lists of their own."""
-    positions = data.positions
+    """Put the settings of a run together: the pooled lists by language column, the others as lists of their own.
+
+    Where counts are collapsed, the pooled lists are one column, and the query's language is not counted.
+    """
+    positions, collapsed = data.positions, collapses(data.languages)
     pooled = counts.get(MULTILINGUAL)
-    shape = (len(positions), len(data.languages))
+    shape = (len(positions), 2 if collapsed else len(data.languages))
     gt = np.full(shape, -1, dtype=np.int32) if pooled is None else pooled.gt
     eq = np.zeros(shape, dtype=np.int32) if pooled is None else pooled.eq
     bilingual = [run for setting, run in counts.items() if setting != MULTILINGUAL]
@@ -362,14 +368,21 @@ def ranks_of_run(data: TaskData, counts: Mapping[str, SettingCounts]) -> Ranks:
     for run in bilingual:
         own_gt[run.lists.rows] = run.gt[:, 0]
         own_eq[run.lists.rows] = run.eq[:, 0]
+    if collapsed:
+        if not bilingual:
+            own_gt, own_eq = gt[:, 0], eq[:, 0]
+        gt = np.where(gt[:, :1] < 0, np.int32(-1), gt.sum(axis=1, keepdims=True, dtype=np.int32))
+        eq = eq.sum(axis=1, keepdims=True, dtype=np.int32)
     whole = pooled is not None and all(run.missing == 0 and run.cut is None for run in counts.values())
     depth = None if whole else max(int(run.lengths.max(initial=0)) for run in counts.values())
     ranks = ranks_of(data, gt, eq, depth)
+    if bilingual or collapsed:
+        ranks = replace(ranks, own_gt=own_gt, own_eq=own_eq, own_parts=not bilingual)
     if pooled is not None:
         top = np.zeros((len(data.queries), len(data.languages)), dtype=np.int32)
         top[pooled.lists.queries] = pooled.top
-        ranks = replace(ranks, top=top)
-    ranks = replace(ranks, own_gt=own_gt, own_eq=own_eq) if bilingual else ranks
+        own = np.where(ranks.query_numbers < len(data.languages), ranks.query_numbers, -1)
+        ranks = replace(ranks, own_top=own_and_others(top, own)) if collapsed else replace(ranks, top=top)
     return with_rules(data, ranks, {setting: run.wide for setting, run in counts.items() if run.wide is not None})
 
 
@@ -386,8 +399,9 @@ def with_rules(data: TaskData, ranks: Ranks, counts: Mapping[str, ListCounts]) -
             continue
         whole.gt[rows] = np.where(run.gt[:, 0] >= 0, run.gt.sum(axis=1), -1)
         whole.eq[rows] = run.eq.sum(axis=1)
-        if ranks.own_gt is None:  # a language's ranking is a part of the pooled one
+        if not ranks.own_lists:  # a language's ranking is a part of the pooled one
             each, column = np.arange(len(rows)), data.candidate_columns[run.lists.positions]
+            column = np.zeros_like(column) if collapses(data.languages) else column
             whole.own_gt[rows], whole.own_eq[rows] = run.gt[each, column], run.eq[each, column]
     tally = Tally(data, own_lists=True)
     tally.take_counts(whole)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -95,6 +96,14 @@ class Columns:
             np.searchsorted(self._pairs, first + part.groups.stop),
         )
 
+    def groups_in(self, part: Part) -> GroupPairs:
+        """The groups of a part as pairs with one language, which holds all their candidates."""
+        from xqr_bench.rank.kernels import GroupPairs
+
+        sizes = np.bincount(self.repeats.groups, minlength=self.groups)[part.groups.start : part.groups.stop]
+        both = np.zeros(1, dtype=np.int64), np.array([len(sizes)], dtype=np.int64)
+        return GroupPairs(np.arange(len(sizes)) + len(part.candidates), sizes.astype(np.int32), *both)
+
     def parts(self, width: int) -> list[Part]:
         """Cut at the edges of tiles, so that a part has at most `width` columns (at least one tile)."""
         step = tiles.TILE_COLUMNS
@@ -175,6 +184,24 @@ class Block:
         count_rows(self.scores, self.columns.languages_in(self.part), offsets, thresholds, gt, eq)
         if self.part.groups:
             count_groups(self.scores, self.columns.pairs_in(self.part), offsets, thresholds, gt, eq)
+
+    def count_pool(self, offsets: IntArray, thresholds: Vectors, gt: Numbers, eq: Numbers) -> None:
+        """Add to gt and eq, int32 `[thresholds]`, what all languages together have above and at the thresholds."""
+        from xqr_bench.rank.kernels import count_groups, count_pool
+
+        scores = self.scores
+        count_pool(scores, len(self.part.candidates), offsets, thresholds, gt, eq)
+        if self.part.groups:
+            count_groups(scores, self.columns.groups_in(self.part), offsets, thresholds, gt[:, None], eq[:, None])
+
+    def count_own(self, offsets: IntArray, columns: IntArray, thresholds: Vectors, gt: Numbers, eq: Numbers) -> None:
+        """Add to gt and eq, int32 `[thresholds]`, what one language of each threshold has (see `kernels.count_own`)."""
+        from xqr_bench.rank.kernels import count_own, count_own_groups
+
+        scores = self.scores
+        count_own(scores, self.columns.languages_in(self.part), offsets, columns, thresholds, gt, eq)
+        if self.part.groups:
+            count_own_groups(scores, self.columns.pairs_in(self.part), offsets, columns, thresholds, gt, eq)
 
     def top(self, best: Vectors, number: Numbers) -> None:
         """Raise best and number to what stands at the top of each language (see `kernels.count_top`)."""
@@ -336,7 +363,7 @@ class TorchBlock(Block):
         self._torch, self._scores = torch, on_device
         self.columns, self.part = columns, part
 
-    @property
+    @cached_property
     def scores(self) -> Vectors:  # type: ignore[override]
         """The scores here, float32 `[rows, part width]`."""
         scores: Vectors = self._scores.cpu().numpy()

@@ -132,6 +132,38 @@ def count_groups(
                 eq[relevant, column] += same
 
 
+@compiled()
+def count_own_groups(
+    scores: NDArray[np.float32],
+    pairs: GroupPairs,
+    offsets: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    thresholds: NDArray[np.float32],
+    gt: NDArray[np.int32],
+    eq: NDArray[np.int32],
+) -> None:
+    """Add to gt and eq, as `count_own`, candidates that share a score.
+
+    Args:
+        scores, offsets, columns, thresholds, gt, eq: see `count_own`.
+        pairs: see `count_groups`.
+    """
+    groups, counts, starts, stops = pairs.columns, pairs.sizes, pairs.starts, pairs.stops
+    for row in range(scores.shape[0]):
+        for index in range(offsets[row], offsets[row + 1]):
+            if columns[index] < 0:
+                continue
+            threshold = thresholds[index]
+            above = np.int32(0)
+            same = np.int32(0)
+            for pair in range(starts[columns[index]], stops[columns[index]]):
+                score = scores[row, groups[pair]]
+                above += counts[pair] * np.int32(score > threshold)
+                same += counts[pair] * np.int32(score == threshold)
+            gt[index] += above
+            eq[index] += same
+
+
 # Compiled loops for the counts beside the strict ones: many thresholds a query, and the top of each ranking.
 
 SLOTS = 1 << 14
@@ -248,17 +280,19 @@ def count_own(
     gt: NDArray[np.int32],
     eq: NDArray[np.int32],
 ) -> None:
-    """Add to gt and eq the scores of each threshold's own language above and equal to it.
+    """Add to gt and eq the scores of one language for each threshold, such as its own, above and equal to it.
 
     `count_rows` counts every threshold in every language; of the fifty sentences of paragraphs only one is asked for.
 
     Args:
         scores, offsets, thresholds, gt, eq: as for `count_pool`.
         edges: int64 `[columns + 1]`, where each language begins in `scores`.
-        columns: int64 `[thresholds]`.
+        columns: int64 `[thresholds]`; -1: none.
     """
     for row in range(scores.shape[0]):
         for index in range(offsets[row], offsets[row + 1]):
+            if columns[index] < 0:
+                continue
             slice_ = scores[row, edges[columns[index]] : edges[columns[index] + 1]]
             threshold = thresholds[index]
             above = np.int32(0)
@@ -372,6 +406,7 @@ def count_lines(
     score_of: NDArray[np.float32],
     gt: NDArray[np.int32],
     eq: NDArray[np.int32],
+    two: bool,
 ) -> int:
     """Count for some lists of a run; a relevant that is not in its list keeps the counts it has.
 
@@ -382,7 +417,9 @@ def count_lines(
         seen: the last list in which each candidate stood, int64 `[candidates]`, -1 at first; changed. So what a list
             holds is known without clearing an array of all candidates for each list.
         score_of: room for a score per candidate, float32 `[candidates]`; changed.
-        gt, eq: int32 `[rows, columns]`, written for the relevants that are there.
+        gt, eq: int32 `[rows, columns]`, written for the relevants that are there; where they have two columns and
+            `two` is true: of the relevant's own language, and of all others.
+        two: see there.
 
     Returns:
         the first line whose candidate its list holds already, or -1.
@@ -403,6 +440,8 @@ def count_lines(
             eq[row, :] = 0
             for line in range(lines.starts[i], lines.starts[i + 1]):
                 column = columns[lines.documents[line]]
+                if two:
+                    column = np.int64(column != columns[positions[row]])
                 gt[row, column] += np.int32(lines.scores[line] > threshold)
                 eq[row, column] += np.int32(lines.scores[line] == threshold)
     return -1

@@ -12,11 +12,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xqr_bench.core.types import LENIENT, PARAGRAPH, STRICT, Counts, IntArray, Ranks, TaskData
+from xqr_bench.core.types import LENIENT, PARAGRAPH, STRICT, Counts, IntArray, Ranks, TaskData, Texts, collapses
 from xqr_bench.rank.counting import Block
 
 _SCORES = ("map", "mrr", "recall@1", "recall@10", "success@1", "success@10", "ndcg@10", "language_ndcg@10")
@@ -47,7 +49,6 @@ def too_shallow(variant: Ranks, metrics: Sequence[str]) -> str | None:
 
 def ranks_of(data: TaskData, gt: NDArray[np.int32], eq: NDArray[np.int32], depth: int | None = None) -> Ranks:
     """Strict counts, int32 `[relevants, languages]`, with the task's ids; `depth`: where the ranking was cut."""
-    ids = np.array([candidate.id for candidate in data.candidates], dtype=object)
     return Ranks(
         task=data.name,
         columns=data.languages,
@@ -57,13 +58,24 @@ def ranks_of(data: TaskData, gt: NDArray[np.int32], eq: NDArray[np.int32], depth
         query_languages=[query.language for query in data.queries],
         articles=np.array(data.clusters, dtype=np.int64),
         offsets=data.offsets,
-        relevant_ids=ids[data.positions].tolist(),
+        relevant_ids=Texts([candidate.id for candidate in data.candidates], data.positions),
         relevant_columns=data.candidate_columns[data.positions],
         gains=data.row_gains,
         gt=gt,
         eq=eq,
         depth=depth,
     )
+
+
+def own_and_others(top: NDArray[np.int32], columns: IntArray) -> NDArray[np.int32]:
+    """What stands first in one language of each query, its own, and in all others, int32 `[queries, 2]`.
+
+    Args:
+        top: by language, int32 `[queries, languages]`.
+        columns: the language of each query, -1: none, int64 `[queries]`.
+    """
+    own = np.where(columns >= 0, top[np.arange(len(top)), columns], np.int32(0))
+    return np.column_stack([own, top.sum(axis=1, dtype=np.int32) - own])
 
 
 def group_relevants(data: TaskData) -> list[tuple[int, ...]]:
@@ -92,7 +104,8 @@ class _Chosen:
     """
 
     def __init__(self, data: TaskData, of_query: Sequence[Sequence[int]], own_lists: bool) -> None:
-        chosen = replace(data, relevants=tuple(map(tuple, of_query)), gains=None)
+        same = of_query is data.relevants
+        chosen = data if same else replace(data, relevants=tuple(map(tuple, of_query)), gains=None)
         self.offsets, self.positions = chosen.offsets, chosen.positions
         self.columns = data.candidate_columns[self.positions]
         self.queries = np.repeat(np.arange(len(data.queries)), np.diff(self.offsets))
@@ -115,13 +128,16 @@ class Tally:
     Scores come in blocks: first `find` in every part of the columns, then `count` in every part. Several threads may
     give blocks of different queries. A score of -inf: the candidate was not retrieved, and has no rank.
 
+    Of more than MOST_COLUMNS languages the strict ranks are collapsed (see `Ranks.own_parts`), as those of the
+    paragraph rule always are; the counts of each language are never made.
+
     Args:
         data: the task.
         own_lists: a language's ranking is one of its own, and no part of the pooled one: blocks of both are given.
     """
 
     def __init__(self, data: TaskData, *, own_lists: bool = False) -> None:
-        self._data = data
+        self._data, self._own_lists = data, own_lists
         self._strict = _Chosen(data, data.relevants, own_lists)
         self._echoes = self._paragraph = None
         if LENIENT in data.relevance and data.echoes is not None:
@@ -130,8 +146,11 @@ class Tally:
             self._paragraph = _Chosen(data, group_relevants(data), own_lists)
             self._of_paragraphs = Counts.zeros(len(self._paragraph.positions))
         self._chosen = [rows for rows in (self._strict, self._echoes, self._paragraph) if rows is not None]
-        self._gt, self._eq = np.zeros((2, len(self._strict.positions), len(data.languages)), dtype=np.int32)
-        self._own_counts = np.zeros((2, len(self._strict.positions)), dtype=np.int32) if own_lists else None
+        self._collapsed, rows = collapses(data.languages), len(self._strict.positions)
+        width = 1 if self._collapsed else len(data.languages)
+        self._gt, self._eq = np.zeros((2, rows, width), dtype=np.int32)
+        self._own_counts = np.zeros((2, rows), dtype=np.int32) if own_lists or self._collapsed else None
+        self._query_counts = np.zeros((2, rows), dtype=np.int32) if self._collapsed else None
         self._best = np.full((len(data.queries), len(data.languages)), -np.inf, dtype=np.float32)
         self._at_best = np.zeros(self._best.shape, dtype=np.int32)
 
@@ -153,46 +172,53 @@ class Tally:
 
     def count(self, start: int, pooled: Block, own: Block | None = None) -> None:
         """Count in these columns; arguments as for `find`, which has seen all columns."""
-        from xqr_bench.rank.kernels import count_groups, count_own, count_pool
-
         stop = start + len(pooled)
-        rows, offsets = self._strict.rows(start, stop)
-        pooled.count(offsets, self._strict.pooled[rows], self._gt[rows], self._eq[rows])
-        if own is not None and self._own_counts is not None:
-            edges, columns = own.columns.languages_in(own.part), self._strict.columns[rows]
-            count_own(own.scores, edges, offsets, columns, self._strict.own[rows], *self._own_counts[:, rows])
+        of_own = pooled if own is None else own
         pooled.top(self._best[start:stop], self._at_best[start:stop])
-        if self._paragraph is None:
-            return
-        rows, offsets = self._paragraph.rows(start, stop)
-        columns, thresholds = self._paragraph.columns[rows], self._paragraph.pooled[rows]
-        counts = self._of_paragraphs.take(rows)
-        scores, edges = pooled.scores, pooled.columns.languages_in(pooled.part)
-        of_own = scores if own is None else own.scores
-        count_pool(scores, int(edges[-1]), offsets, thresholds, counts.gt, counts.eq)
-        count_own(of_own, edges, offsets, columns, self._paragraph.own[rows], counts.own_gt, counts.own_eq)
-        if pooled.part.groups:
-            gt, eq = np.zeros((2, len(columns), len(edges) - 1), dtype=np.int32)
-            count_groups(scores, pooled.columns.pairs_in(pooled.part), offsets, thresholds, gt, eq)
-            each = np.arange(len(columns))
-            for total, more in zip(
-                counts, (gt.sum(axis=1), eq.sum(axis=1), gt[each, columns], eq[each, columns]), strict=True
-            ):
-                total += more.astype(np.int32)
+        rows, offsets = self._strict.rows(start, stop)
+        columns, thresholds = self._strict.columns[rows], self._strict.pooled[rows]
+        if self._collapsed:
+            pooled.count_pool(offsets, thresholds, self._gt[rows, 0], self._eq[rows, 0])
+        else:
+            pooled.count(offsets, thresholds, self._gt[rows], self._eq[rows])
+        if self._own_counts is not None:
+            of_own.count_own(offsets, columns, self._strict.own[rows], *self._own_counts[:, rows])
+        if self._query_counts is not None:
+            asked_in = self._query_columns[self._strict.queries[rows]]
+            pooled.count_own(offsets, asked_in, thresholds, *self._query_counts[:, rows])
+        if self._paragraph is not None:
+            rows, offsets = self._paragraph.rows(start, stop)
+            counts = self._of_paragraphs.take(rows)
+            pooled.count_pool(offsets, self._paragraph.pooled[rows], counts.gt, counts.eq)
+            columns, thresholds = self._paragraph.columns[rows], self._paragraph.own[rows]
+            of_own.count_own(offsets, columns, thresholds, counts.own_gt, counts.own_eq)
+
+    @cached_property
+    def _query_columns(self) -> IntArray:
+        """The column of each query's own language, -1 where it has none, int64 `[queries]`."""
+        column = {language: number for number, language in enumerate(self._data.languages)}
+        return np.array([column.get(query.language, -1) for query in self._data.queries], dtype=np.int64)
 
     def ranks(self, depth: int | None = None) -> Ranks:
         """What was counted; `depth`: where the rankings were cut."""
         counts = [(self._gt, self._eq, self._strict.pooled)]
-        own_gt = own_eq = None
+        made: dict[str, Any] = {}
         if self._own_counts is not None:
-            own_gt, own_eq = self._own_counts
-            counts.append((own_gt, own_eq, self._strict.own))
+            made["own_gt"], made["own_eq"] = self._own_counts
+            counts.append((*self._own_counts, self._strict.own))
+        if self._query_counts is not None:
+            made["query_gt"], made["query_eq"] = self._query_counts
+            counts.append((*self._query_counts, self._strict.pooled))
         for gt, eq, scores in counts:
             missing = np.isneginf(scores)
             gt[missing], eq[missing] = -1, 0
         top = np.where(self._best == self._best.max(axis=1, keepdims=True), self._at_best, np.int32(0))
+        if self._collapsed:
+            made |= {"own_parts": not self._own_lists, "own_top": own_and_others(top, self._query_columns)}
+        else:
+            made["top"] = top
         strict = ranks_of(self._data, self._gt, self._eq, depth)
-        return self.with_rules(replace(strict, own_gt=own_gt, own_eq=own_eq, top=top))
+        return self.with_rules(replace(strict, **made))
 
     def take_counts(self, counts: Counts) -> None:
         """Take what was counted elsewhere instead of scores: fewer candidates above stand for a higher score.
@@ -243,7 +269,7 @@ class Tally:
             counts: NDArray[np.int32] = getattr(ranks, kind).copy()
             relevants, leave = (each.own if own else each.pooled for each in (self._strict, echoes))
             compare = np.greater if kind.endswith("gt") else np.equal
-            place = rows[pairs] if own else (rows[pairs], columns[pairs])
+            place = rows[pairs] if own else (rows[pairs], columns[pairs] * (not self._collapsed))
             np.subtract.at(counts, place, compare(leave[leaving[pairs]], relevants[rows[pairs]]).astype(np.int32))
             return counts
 
@@ -252,7 +278,7 @@ class Tally:
         gt, eq = less("gt", pairs), less("eq", pairs)
         removed = np.zeros((ranks.n_queries, len(ranks.columns)), dtype=np.int32)
         np.add.at(removed, (echoes.queries, echoes.columns), 1)
-        lenient = replace(ranks, gt=gt, eq=eq, removed=removed, top=None)
+        lenient = replace(ranks, gt=gt, eq=eq, removed=removed, top=None, own_top=None, query_gt=None, query_eq=None)
         if ranks.own_gt is None or ranks.own_eq is None:
             return lenient
         pairs = (columns == ranks.relevant_columns[rows]) & (self._strict.own[rows] > -np.inf)
@@ -294,5 +320,7 @@ def with_paragraphs(strict: Ranks, queries: IntArray, columns: IntArray, others:
         eq=counts.eq[order, None],
         own_gt=counts.own_gt[order],
         own_eq=counts.own_eq[order],
+        query_gt=None,
+        query_eq=None,
         variants={},
     )

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from xqr_bench.core import strict_parquet
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.files import atomic_path
 from xqr_bench.core.jit import compiled
-from xqr_bench.core.types import LENIENT, STRICT, Counts, IntArray, Ranks
+from xqr_bench.core.types import LENIENT, STRICT, Counts, IntArray, Ranks, Texts
 from xqr_bench.rank.rules import with_paragraphs
 
 # Ranks in Parquet: one row per (query, relevant), and a digest of the canonical columns. Those of a submission are
@@ -25,10 +26,19 @@ from xqr_bench.rank.rules import with_paragraphs
 # language. They weigh a fifth: the counts of the own language are taken off those of the pool, the bytes of a number
 # are kept apart, and nothing stands in dictionaries, so that what recurs with each query language is stored once.
 
+#
+# Collapsed ranks, of more than MOST_COLUMNS languages, are pooled ones that tell in two columns what stands first, and
+# have counts of the query's own language.
+
 FORMAT = "xqr-bench ranks 1"
 POOLED_FORMAT = "xqr-bench ranks 2"
+COLLAPSED_FORMAT = "xqr-bench ranks 3"
 _OWN = ("own_gt", "own_eq")
+_QUERY = ("query_gt", "query_eq")
 _TOP = "top_"
+_OWN_TOP = ("top_own", "top_others")
+ROWS_AT_ONCE = 2**20
+"""Rows of a group in a file, which is made and written before the next."""
 _KEYS: dict[str, strict_parquet.Kind] = {
     "query_language": "text",
     "question": "text",
@@ -39,32 +49,50 @@ _KEYS: dict[str, strict_parquet.Kind] = {
 }
 
 
-def _canonical(ranks: Ranks) -> dict[str, NDArray[Any]]:
-    """The columns of the file by name, in order; strings as object arrays."""
+Values = NDArray[Any] | Texts
+
+
+def _canonical(ranks: Ranks) -> Iterator[tuple[str, Values]]:
+    """The columns of the file by name, in order, one at a time."""
     rows = ranks.row_queries
-    named: dict[str, NDArray[Any]] = {
-        "query_language": np.array(ranks.query_languages, dtype=object)[rows],
-        "question": np.array(ranks.question_ids, dtype=object)[rows],
-        "article": ranks.articles[rows],
-        "candidate": np.array(ranks.relevant_ids, dtype=object),
-        "candidate_language": np.array(ranks.columns, dtype=object)[ranks.relevant_columns],
-        "gain": ranks.gains.astype(np.float64),
-    }
+    for name, values in _keys(ranks, rows):
+        yield name, values
+    counts: list[tuple[str, NDArray[Any] | None]] = [("gt", ranks.gt[:, 0]), ("eq", ranks.eq[:, 0])]
     if ranks.by_language:
-        for column, language in enumerate(ranks.columns):
-            named |= {f"gt_{language}": ranks.gt[:, column], f"eq_{language}": ranks.eq[:, column]}
-    else:
-        named |= {"gt": ranks.gt[:, 0], "eq": ranks.eq[:, 0]}
-    if ranks.own_gt is not None and ranks.own_eq is not None:
-        named |= {"own_gt": ranks.own_gt, "own_eq": ranks.own_eq}
+        counts = [
+            (f"{kind}_{language}", getattr(ranks, kind)[:, column])
+            for column, language in enumerate(ranks.columns)
+            for kind in ("gt", "eq")
+        ]
+    counts += [(name, getattr(ranks, name)) for name in (*_OWN, *_QUERY)]
+    yield from ((name, values.astype(np.int32, copy=False)) for name, values in counts if values is not None)
+    for name, column, top in _tops(ranks):
+        yield name, top[rows, column].astype(np.int32)
+
+
+def _tops(ranks: Ranks) -> list[tuple[str, int, NDArray[np.int32]]]:
+    """The columns of what stands first: name, and where it is in which array."""
+    if ranks.own_top is not None:
+        return [(name, column, ranks.own_top) for column, name in enumerate(_OWN_TOP)]
     if ranks.top is not None:
-        named |= {f"{_TOP}{language}": ranks.top[rows, column] for column, language in enumerate(ranks.columns)}
-    return {name: values.astype(np.int32) if values.dtype.kind == "i" else values for name, values in named.items()}
+        return [(f"{_TOP}{code}", column, ranks.top) for column, code in enumerate(ranks.columns)]
+    return []
+
+
+def _keys(ranks: Ranks, rows: IntArray) -> Iterator[tuple[str, Values]]:
+    """What the rows of the file are of."""
+    yield "query_language", Texts.of(ranks.query_languages).take(rows)
+    yield "question", Texts.of(ranks.question_ids).take(rows)
+    yield "article", ranks.articles[rows].astype(np.int32)
+    yield "candidate", Texts.of(ranks.relevant_ids)
+    yield "candidate_language", Texts(ranks.columns, ranks.relevant_columns)
+    yield "gain", ranks.gains.astype(np.float64, copy=False)
 
 
 def _facts(ranks: Ranks) -> dict[str, Any]:
+    pooled = POOLED_FORMAT if ranks.own_top is None else COLLAPSED_FORMAT
     return {
-        "format": FORMAT if ranks.by_language else POOLED_FORMAT,
+        "format": FORMAT if ranks.by_language else pooled,
         "task": ranks.task,
         "columns": list(ranks.columns),
         "column_sizes": [int(size) for size in ranks.column_sizes],
@@ -79,31 +107,46 @@ def ranks_digest(ranks: Ranks) -> str:
     return _digest(_facts(ranks), _canonical(ranks))
 
 
-def _digest(facts: dict[str, Any], columns: Mapping[str, NDArray[Any]]) -> str:
+def _digest(facts: dict[str, Any], columns: Iterable[tuple[str, Values]]) -> str:
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for name, values in columns.items():
+    for name, values in columns:
         digest.update(f"\n{name}\n".encode())
-        if values.dtype == object:
-            digest.update(_json_texts(values.tolist()).encode())
+        if isinstance(values, Texts):
+            for piece in _json_texts(values):
+                digest.update(piece.encode())
         else:
             digest.update(np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()
 
 
-def _json_texts(values: list[str]) -> str:
-    """`json.dumps(values, ensure_ascii=False)`; each distinct text is written once."""
-    written = {text: json.dumps(text, ensure_ascii=False) for text in dict.fromkeys(values)}
-    return f"[{', '.join([written[text] for text in values])}]"
+def _json_texts(values: Texts) -> Iterator[str]:
+    """`json.dumps(values, ensure_ascii=False)`, piece by piece; each distinct text is written once."""
+    written = [json.dumps(text, ensure_ascii=False) for text in values.distinct]
+    yield "["
+    for start in range(0, len(values), ROWS_AT_ONCE):
+        places = values.places[start : start + ROWS_AT_ONCE].tolist()
+        yield (", " if start else "") + ", ".join([written[place] for place in places])
+    yield "]"
 
 
-def _write(facts: dict[str, Any], columns: Mapping[str, NDArray[Any]], path: Path, **packing: Any) -> None:
+def _write(facts: dict[str, Any], groups: Iterable[Mapping[str, Values]], path: Path, **packing: Any) -> None:
+    """Write groups of rows to a file, whole or not at all; each is made when it is written."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.Table.from_arrays([_arrow(values) for values in columns.values()], names=list(columns))
-    table = table.replace_schema_metadata({"xqr_bench": json.dumps(facts, sort_keys=True)})
-    with atomic_path(path) as temporary, temporary.open("wb") as file:  # whose name need not be text
-        pq.write_table(table, file, **{"compression": "zstd", "compression_level": 9, **packing})
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("wb") as file,
+        ExitStack() as stack,
+    ):  # whose name need not be text
+        writer = None
+        for columns in groups:
+            table = pa.Table.from_arrays([_arrow(values) for values in columns.values()], names=list(columns))
+            table = table.replace_schema_metadata({"xqr_bench": json.dumps(facts, sort_keys=True)})
+            if writer is None:
+                how = {"compression": "zstd", "compression_level": 9, **packing}
+                writer = stack.enter_context(pq.ParquetWriter(file, table.schema, **how))
+            writer.write_table(table)
 
 
 def _small(split: Iterable[str]) -> dict[str, Any]:
@@ -116,30 +159,36 @@ def _small(split: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _arrow(values: NDArray[Any]) -> Any:
+def _arrow(values: Values) -> Any:
     """The column for pyarrow, texts as a dictionary; from its bytes, as pyarrow's own conversion imports pandas."""
     import pyarrow as pa
 
-    if values.dtype != object:
+    if not isinstance(values, Texts):
         kind = pa.int32() if values.dtype == np.int32 else pa.float64()
         return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
-    number = {text: place for place, text in enumerate(dict.fromkeys(values.tolist()))}
-    distinct = [text.encode() for text in number]
+    used, first, places = np.unique(values.places, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # numbered by first appearance
+    number = np.empty(len(order), dtype=np.int32)
+    number[order] = np.arange(len(order), dtype=np.int32)
+    distinct = [values.distinct[place].encode() for place in used[order].tolist()]
     ends = np.cumsum([0, *map(len, distinct)], dtype=np.int32)
     texts = pa.Array.from_buffers(
         pa.string(), len(distinct), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(distinct))]
     )
-    places = np.fromiter(map(number.__getitem__, values), dtype=np.int32, count=len(values))
-    return pa.DictionaryArray.from_arrays(_arrow(places), texts)
+    return pa.DictionaryArray.from_arrays(_arrow(number[places]), texts)
 
 
 def save_ranks(ranks: Ranks, path: Path) -> None:
     """Write the ranks to `path` (Parquet, zstd), whole or not at all."""
-    columns, packing = _canonical(ranks), {}
-    if not ranks.by_language:
-        columns |= {kind: columns[kind] - columns[f"own_{kind}"] for kind in ("gt", "eq")}
-        packing = _small(_PACKED)
-    _write(_facts(ranks), columns, path, **packing)
+
+    def groups() -> Iterator[dict[str, Values]]:
+        for part in ranks.parts(ROWS_AT_ONCE):
+            columns = dict(_canonical(part))
+            if not part.by_language:
+                columns |= {kind: columns[kind] - columns[f"own_{kind}"] for kind in ("gt", "eq")}  # type: ignore[operator]
+            yield columns
+
+    _write(_facts(ranks), groups(), path, **({} if ranks.by_language else _small(_PACKED)))
 
 
 def load_ranks(path: Path, rows: int | None = None) -> Ranks:
@@ -164,9 +213,10 @@ def load_ranks(path: Path, rows: int | None = None) -> Ranks:
 
 def _known_columns(facts: Mapping[str, Any]) -> dict[str, strict_parquet.Kind]:
     """The columns of a ranks file with these facts, in order; ValueError where they are not as they are written."""
-    pooled = facts.get("format") == POOLED_FORMAT
-    if facts.get("format") != FORMAT and not pooled:
-        raise ValueError(f"its format is {str(facts.get('format'))[:40]!r}, not {FORMAT!r} or {POOLED_FORMAT!r}")
+    form = facts.get("format")
+    pooled, collapsed = form in (POOLED_FORMAT, COLLAPSED_FORMAT), form == COLLAPSED_FORMAT
+    if form != FORMAT and not pooled:
+        raise ValueError(f"its format is {str(form)[:40]!r}, not {FORMAT!r}, {POOLED_FORMAT!r} or {COLLAPSED_FORMAT!r}")
     languages, sizes, depth = facts.get("columns"), facts.get("column_sizes"), facts.get("depth")
     if (
         facts.keys() - ({"separate"} if pooled else set())
@@ -184,27 +234,34 @@ def _known_columns(facts: Mapping[str, Any]) -> dict[str, strict_parquet.Kind]:
     ):
         raise ValueError("its facts are not as xqr-bench writes them")
     counts = ["gt", "eq"] if pooled else [f"{kind}_{code}" for code in languages for kind in ("gt", "eq")]
-    tops = [f"{_TOP}{code}" for code in languages]
-    return {**_KEYS, **dict.fromkeys([*counts, *_OWN, *tops], "integer")}
+    tops = _OWN_TOP if collapsed else [f"{_TOP}{code}" for code in languages]
+    return {**_KEYS, **dict.fromkeys([*counts, *_OWN, *(_QUERY if collapsed else ()), *tops], "integer")}
 
 
 def _ranks(table: strict_parquet.Table) -> Ranks:
-    facts, numbers, strings = table.facts, table.numbers, table.texts
+    facts, numbers, texts = table.facts, table.numbers, table.texts
     columns = tuple(facts["columns"])
-    tops = [f"{_TOP}{name}" for name in columns]
-    pooled = facts["format"] == POOLED_FORMAT
-    left_out = {name for group in (tops, () if pooled else _OWN) if not set(group) & set(table.names) for name in group}
+    pooled, collapsed = facts["format"] != FORMAT, facts["format"] == COLLAPSED_FORMAT
+    tops = list(_OWN_TOP) if collapsed else [f"{_TOP}{name}" for name in columns]
+    optional_groups = (() if collapsed else tops, () if pooled else _OWN, _QUERY if collapsed else ())
+    left_out = {name for group in optional_groups if not set(group) & set(table.names) for name in group}
     missing = [name for name in _known_columns(facts) if name not in table.names and name not in left_out]
     if missing:
         raise ValueError(f"it lacks the column {missing[0]!r}")
-    languages, questions = strings("query_language"), strings("question")
+    languages, questions, candidate_languages = map(texts, ("query_language", "question", "candidate_language"))
     articles = numbers("article", np.int64)
-    keys = list(zip(languages, questions, strict=True))
-    starts = [i for i, key in enumerate(keys) if i == 0 or key != keys[i - 1]]
-    if len({keys[i] for i in starts}) != len(starts):
+    keys = languages.places.astype(np.int64) * max(1, len(questions.distinct)) + questions.places
+    starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
+    if len(np.unique(keys[starts])) != len(starts):
         raise ValueError("the rows of a query do not stand together")
+    lengths = np.diff(np.append(starts, len(keys)))
     position = {language: index for index, language in enumerate(columns)}
-    optional: dict[str, Any] = {name: numbers(name, np.int32) for name in _OWN if name in table.names}
+    in_columns = np.array([position.get(name, -1) for name in candidate_languages.distinct], dtype=np.int64)
+    relevant_columns = in_columns[candidate_languages.places]
+    if (relevant_columns < 0).any():
+        first = candidate_languages[int(np.flatnonzero(relevant_columns < 0)[0])]
+        raise ValueError(f"a candidate is in {first!r}, which is none of its languages")
+    optional: dict[str, Any] = {name: numbers(name, np.int32) for name in (*_OWN, *_QUERY) if name in table.names}
     if pooled:
         gt, eq = (numbers(kind, np.int32)[:, None] + optional[f"own_{kind}"][:, None] for kind in ("gt", "eq"))
         optional |= {"own_parts": not facts["own_lists"], "separate": "separate" in facts}
@@ -212,20 +269,22 @@ def _ranks(table: strict_parquet.Table) -> Ranks:
         gt, eq = (np.column_stack([numbers(f"{kind}_{name}", np.int32) for name in columns]) for kind in ("gt", "eq"))
     if tops[0] in table.names:
         counted = np.column_stack([numbers(name, np.int32) for name in tops])
-        optional["top"] = counted[starts]
-        if (counted != np.repeat(optional["top"], np.diff([*starts, len(keys)]), axis=0)).any():
+        top = counted[starts]
+        if (counted != np.repeat(top, lengths, axis=0)).any():
             raise ValueError("the rows of a query tell of different top results")
+        optional["own_top" if collapsed else "top"] = top
+    of_query, asked = list(languages.take(starts)), list(questions.take(starts))
     return Ranks(
         task=facts["task"],
         columns=columns,
         column_sizes=np.array(facts["column_sizes"], dtype=np.int64),
-        query_ids=[f"{languages[i]}:{questions[i]}" for i in starts],
-        question_ids=[questions[i] for i in starts],
-        query_languages=[languages[i] for i in starts],
+        query_ids=[f"{language}:{question}" for language, question in zip(of_query, asked, strict=True)],
+        question_ids=asked,
+        query_languages=of_query,
         articles=articles[starts],
-        offsets=np.array([*starts, len(keys)], dtype=np.int64),
-        relevant_ids=strings("candidate"),
-        relevant_columns=np.array([position[name] for name in strings("candidate_language")], dtype=np.int64),
+        offsets=np.append(starts, len(keys)),
+        relevant_ids=texts("candidate"),
+        relevant_columns=relevant_columns,
         gains=numbers("gain", np.float64),
         gt=gt,
         eq=eq,
@@ -241,6 +300,11 @@ def check_possible(ranks: Ranks) -> None:
         RecordError: a count is negative, larger than its pool or beyond the depth, a relevant does not tie with itself,
             or two contradict each other (`contradictions`); names the first query and relevant.
     """
+    for part in ranks.parts(ROWS_AT_ONCE):  # nothing is of two queries
+        _check_possible(part)
+
+
+def _check_possible(ranks: Ranks) -> None:
     sizes, each = ranks.column_sizes, (np.arange(ranks.n_relevants), ranks.relevant_columns)
     pools, itself = (sizes, ranks.eq[each]) if ranks.by_language else (sizes.sum(), ranks.eq[:, 0])
     ranked, above = (ranks.gt >= 0).all(axis=1), ranks.gt.astype(np.int64) + ranks.eq
@@ -264,10 +328,13 @@ def check_possible(ranks: Ranks) -> None:
         }
         if ranks.own_parts:
             problems |= _more_than_the_pool(ranks)
-    if ranks.top is not None:
-        top = ranks.top[ranks.row_queries]
+        if ranks.query_gt is not None and ranks.query_eq is not None:
+            problems |= _of_query_language(ranks, ranks.query_gt, ranks.query_eq)
+    counted = ranks.top if ranks.own_top is None else ranks.own_top
+    if counted is not None:
+        top, most = counted[ranks.row_queries], sizes if ranks.own_top is None else _own_and_other_sizes(ranks)
         first = ranked & (ranks.gt.sum(axis=1) == 0)
-        problems["more candidates stand first than there are"] = (top < 0).any(axis=1) | (top > sizes).any(axis=1)
+        problems["more candidates stand first than there are"] = (top < 0).any(axis=1) | (top > most).any(axis=1)
         if not ranks.by_language:
             top = top.sum(axis=1, keepdims=True)
         problems |= {
@@ -276,9 +343,13 @@ def check_possible(ranks: Ranks) -> None:
             "a relevant has what stands first below it": ranked & ~first & (ranks.gt < top).any(axis=1),
         }
         if ranks.own_parts and ranks.own_gt is not None and ranks.own_eq is not None:
-            of_own = ranks.top[ranks.row_queries, ranks.relevant_columns]
+            told = ranked
+            if ranks.own_top is None:
+                of_own = counted[ranks.row_queries, ranks.relevant_columns]
+            else:  # known of the query's language alone
+                of_own, told = ranks.own_top[ranks.row_queries, 0], ranked & _in_own_language(ranks)
             other = np.where(first, ranks.own_eq != of_own, ranks.own_gt < of_own)
-            problems["other candidates of the own language stand first"] = ranked & other
+            problems["other candidates of the own language stand first"] = told & other
     refuse_impossible(ranks, problems)
     own = ranks.relevant_columns if ranks.by_language else None
     refuse_impossible(ranks, contradictions(ranks.row_queries, ranks.gt, ranks.eq, own))
@@ -292,6 +363,36 @@ def _more_than_the_pool(ranks: Ranks) -> dict[str, NDArray[np.bool_]]:
     gt, eq, own_gt, own_eq = ranks.counts
     more = (own_gt > gt) | (own_eq > eq) | ((gt < 0) != (own_gt < 0))
     return {"the own language has more than the pool": more}
+
+
+def _in_own_language(ranks: Ranks) -> NDArray[np.bool_]:
+    """Which relevants are in the language of their query."""
+    return np.asarray(ranks.query_numbers[ranks.row_queries] == ranks.relevant_columns)
+
+
+def _own_and_other_sizes(ranks: Ranks) -> IntArray:
+    """For each relevant the candidates in the query's own language, and all others, int64 `[relevants, 2]`."""
+    sizes = np.append(ranks.column_sizes, np.zeros(len(ranks.all_languages) - len(ranks.columns), dtype=np.int64))
+    own = sizes[ranks.query_numbers][ranks.row_queries]
+    return np.column_stack([own, sizes.sum() - own])
+
+
+def _of_query_language(
+    ranks: Ranks, of_gt: NDArray[np.int32], of_eq: NDArray[np.int32]
+) -> dict[str, NDArray[np.bool_]]:
+    """Which relevants have counts of the query's own language (above, beside) that cannot be, with the others."""
+    gt, eq, own_gt, own_eq = ranks.counts
+    ranked = gt >= 0
+    same, (own, _) = _in_own_language(ranks), _own_and_other_sizes(ranks).T
+    within = np.where(same | ranks.own_lists, 0, 1)  # two languages of one pool: no more than it has
+    more = (of_gt + within * own_gt > gt) | (of_eq + within * own_eq > eq) | (of_gt + of_eq > own)
+    differs = same & (not ranks.own_lists) & ((of_gt != own_gt) | (of_eq != own_eq))
+    unranked = np.where(ranked, (of_gt < 0) | (of_eq < 0), (of_gt != -1) | (of_eq != 0))
+    return {
+        "the query's language has more than the pool": ranked & more,
+        "the query's language has other counts than the relevant's, which is the same": differs,
+        "a count is negative in the query's language": unranked,
+    }
 
 
 def _of_own_language(ranks: Ranks, *, parts: bool) -> Iterator[dict[str, NDArray[np.bool_]]]:
@@ -326,6 +427,9 @@ def _no_sum(ranks: Ranks) -> NDArray[np.bool_]:
     left = 0 if ranks.removed is None else ranks.removed
     sizes = np.broadcast_to(ranks.column_sizes - left, (ranks.n_queries, len(ranks.columns))).astype(np.int64)
     tops = np.zeros_like(sizes) if ranks.top is None else ranks.top.astype(np.int64)
+    if ranks.own_top is not None:
+        own = np.flatnonzero(ranks.query_numbers < len(ranks.columns))
+        tops[own, ranks.query_numbers[own]] = ranks.own_top[own, 0]
     of, columns = ranks.row_queries[order], ranks.relevant_columns[order].astype(np.int64)
     wrong[order] = _add_up_wrongly(of, columns, gt, eq, own_gt, own_eq, sizes, tops)
     return wrong
@@ -587,7 +691,7 @@ def sample_size(question_ids: Sequence[str], rows: Iterable[int]) -> int | None:
 
 def relevance_digest(name: str, strict: Ranks, variant: Ranks) -> str:
     """SHA-256 over the facts and columns: the same for the same ranks, however the file is packed."""
-    return _digest(_relevance_facts(name, strict), _columns(name, strict, variant))
+    return _digest(_relevance_facts(name, strict), _columns(name, strict, variant).items())
 
 
 def save_relevance(name: str, strict: Ranks, variant: Ranks, path: Path) -> None:
@@ -612,7 +716,7 @@ def save_relevance(name: str, strict: Ranks, variant: Ranks, path: Path) -> None
         }
     if not strict.by_language:
         packing = _small(() if name == LENIENT else _PACKED)
-    _write(_relevance_facts(name, strict), columns, path, **packing)
+    _write(_relevance_facts(name, strict), [columns], path, **packing)
 
 
 def _new(columns: Columns) -> NDArray[np.bool_]:

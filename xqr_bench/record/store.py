@@ -27,7 +27,7 @@ from xqr_bench.core.errors import RecordError
 from xqr_bench.core.files import atomic_path, now_at, put_in_place, refuse_unwritable, waiting_place, write_text
 from xqr_bench.core.names import is_device, unseen
 from xqr_bench.core.printable import is_text
-from xqr_bench.core.types import LENIENT, MULTILINGUAL, RULES, STRICT, Ranks
+from xqr_bench.core.types import LENIENT, MULTILINGUAL, RULES, STRICT, Ranks, collapses
 from xqr_bench.encode import vector_store
 from xqr_bench.measure.certainty import attach_certainty, score_variant
 from xqr_bench.measure.metrics import parse_metric, refuse_shallow
@@ -301,7 +301,10 @@ def load_record(path: Path | str, *, ranks: bool = False, whole: bool = True) ->
         return record
     ranks_path = file_beside(path, record.ranks_file)
     loaded = load_ranks(ranks_path, record.ranks_file.n_relevants)
-    if len(loaded.columns) > 1 and not loaded.separate and loaded.by_language == record.short:
+    two_forms = len(loaded.columns) > 1 and not loaded.separate and loaded.by_language == record.short
+    if collapses(loaded.columns):  # pooled in either form of a record
+        two_forms = loaded.by_language
+    if two_forms:
         forms = ("pooled, as of a submission", "by language, as evaluate writes them")
         raise RecordError(
             f"{path} and {ranks_path} are of two forms",

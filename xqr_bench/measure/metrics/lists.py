@@ -278,10 +278,12 @@ def multilingual_lists(ranks: Ranks) -> RankedLists:
         left = 0 if ranks.removed is None else ranks.removed.sum(axis=1)[ranks.row_queries]
         above[above >= ranks.depth - left] = -1
     lists = _lists(ranks, rows, ranks.row_queries, above, tied, np.full(len(rows), WHOLE_POOL))
-    if ranks.top is None:
+    own, counted = lists.query_columns, ranks.top if ranks.own_top is None else ranks.own_top
+    if counted is None:
         return lists
-    own, top = lists.query_columns, ranks.top[lists.queries].astype(np.int64)
-    in_own = np.where(own >= 0, top[np.arange(len(top)), own], 0)  # 0 of a language without candidates
+    top = counted[lists.queries].astype(np.int64)
+    # 0 of a language without candidates
+    in_own = top[:, 0] if ranks.own_top is not None else np.where(own >= 0, top[np.arange(len(top)), own], 0)
     return replace(lists, tops=Tops(top.sum(axis=1), in_own, np.where(own >= 0, ranks.column_sizes[own], 0)))
 
 
