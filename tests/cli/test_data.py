@@ -22,8 +22,9 @@ def rows(text: str) -> list[list[str]]:
 def test_the_tasks() -> None:
     result = run("tasks")
     assert result.code == 0
-    names = [line.split()[0] for line in result.out.partition("\n\n")[0].splitlines() if line[0] != " "]
-    assert names == ["task", *(spec.name for spec in list_specs())]
+    first = [line.split()[0] for line in result.out.splitlines() if line.strip()]
+    names = {spec.name for spec in list_specs()}
+    assert sorted(word for word in first if word in names) == sorted(names)
     languages = ["7:", "ar", "de", "en", "es", "hi", "vi", "zh"]
     assert ["mlqa-r", "MLQA-R", *languages, "CC", "BY-NC", "4.0"] in rows(result.out)
     assert "in 2: en fr" in result.out  # of the candidates, where the queries are in others

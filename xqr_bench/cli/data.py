@@ -55,12 +55,12 @@ def fetch_files(tasks: tuple[str, ...], force: bool) -> None:
     """Download the files of TASK (default: of every task that has a download) into the cache."""
     from xqr_bench.cli.progress import DownloadProgress
     from xqr_bench.tasks import data_folder, fetch
-    from xqr_bench.tasks.sources import cache_folder
+    from xqr_bench.tasks.sources import cache_folder, to_bring
 
     for spec in _specs(tasks):
         if not spec.downloadable:
             if tasks:
-                echo(f"{spec.name}: nothing to fetch, its files are read where they are")
+                echo(f"{spec.name}: nothing to fetch, {to_bring(spec)}")
             continue
         if spec.licence:
             echo(f"{spec.title}: licence {spec.licence.name} ({spec.licence.url})")
@@ -88,7 +88,9 @@ def verify_files(tasks: tuple[str, ...], where: DataFolder) -> None:
     for spec in _specs(tasks):
         checks = list(verify(spec, where.data_dir))
         if not tasks and all(check.place.kind == "cache" and not check.place.present for check in checks):
-            echo(f"{spec.name}: not fetched (xqr-bench data fetch {spec.name})")
+            echo(
+                f"{spec.name}: not " + (f"fetched (xqr-bench data fetch {spec.name})" if spec.downloadable else "here")
+            )
             continue
         faults += report_checks(spec, checks, where)[0]
     if faults:

@@ -216,15 +216,33 @@ REPEATED = (
 )
 
 
-def tasks_table(specs: Sequence[TaskSpec]) -> Table:
-    """A row a task."""
-    rows = []
+TASK_KINDS: dict[str, Callable[[TaskSpec], bool]] = {
+    "to try the commands out": lambda spec: spec.demonstration,
+    "a sentence and its translation": lambda spec: spec.settings == (CROSS_LINGUAL,),
+    "questions in languages that candidates are not in": lambda spec: not set(spec.languages) & set(spec.pool),
+    "judged collections": lambda spec: spec.format in ("beir", "parquet", "trec"),
+    "questions and sentences, in the same languages": lambda spec: spec.format == "lareqa",
+    "questions and paragraphs, in the same languages": lambda spec: True,
+}
+"""What a task ranks -> whether a task is of that kind; the first that it is of counts."""
+
+
+def tasks_tables(specs: Sequence[TaskSpec]) -> list[Table]:
+    """For each kind of task a row a task, in 80 columns."""
+    of_kind: dict[str, list[tuple[str, ...]]] = {kind: [] for kind in TASK_KINDS}
     for spec in specs:
-        languages = f"{len(spec.languages)}: {' '.join(spec.languages)}"
+        languages = _some(spec.languages)
         if spec.pool != spec.languages:
-            languages += f" in {len(spec.pool)}: {' '.join(spec.pool)}"
-        rows.append((spec.name, spec.title, languages, spec.licence.name if spec.licence else "not stated"))
-    return Table("", columns("task", "title", "languages", "licence", names=4), rows, frame="list")
+            languages += f", in {_some(spec.pool)}"
+        kind = next(kind for kind, holds in TASK_KINDS.items() if holds(spec))
+        of_kind[kind].append((spec.name, languages, spec.licence.name if spec.licence else "not stated"))
+    heads = (Column("task", "name", 19), Column("languages", "name", 45), Column("licence", "name", 12))
+    return [Table(kind, heads, rows, frame="list") for kind, rows in of_kind.items() if rows]
+
+
+def _some(codes: Sequence[str], most: int = 12) -> str:
+    """How many languages, and which; of many the first."""
+    return f"{len(codes)}: {' '.join(codes if len(codes) <= most else codes[:3])}{' ...' if len(codes) > most else ''}"
 
 
 def languages_table(spec: TaskSpec, data: TaskData | None) -> Table:
@@ -277,7 +295,9 @@ def fact_lines(spec: TaskSpec, room: int = 98) -> list[str]:
         lacks = f" (not in this task: {', '.join(group.absent)})" if group.members and group.absent else ""
         facts[f"group {name}"] = group.reason or ", ".join(group.members) + lacks
     facts["licence"] = f"{spec.licence.name}, {spec.licence.url}" if spec.licence else "not stated"
-    if spec.base_url:
+    if spec.source:
+        facts["source"] = f"{spec.source}, to be unpacked by hand"
+    elif spec.base_url:
         facts["source"] = spec.base_url.format(revision=spec.revision, path="...")
     else:
         facts["source"] = "shipped in the package" if spec.embedded else "beside the task file"

@@ -178,12 +178,12 @@ def cache_folder(spec: TaskSpec) -> Path:
 def locate(spec: TaskSpec, key: str, data_dir: Path | str | None = None) -> Place:
     """Where the file of that key is looked for; it need not be there.
 
-    Embedded files and those beside a task file have one place; a data folder is for what can be downloaded.
+    Embedded files and those beside a task file have one place; a data folder is for the others.
     """
     path = spec.files[key].path
     if spec.embedded is not None:
         return Place(key, Path(__file__).resolve().parent / spec.embedded / path, "package")
-    if spec.base_url is None:
+    if spec.base_url is None and not spec.source:
         folder = spec.origin.parent if spec.origin is not None else Path()
         return Place(key, folder / path, "beside the task file")
     named = data_folder(data_dir)
@@ -197,7 +197,7 @@ def pending_downloads(
 ) -> tuple[str, ...]:
     """The keys of the files that loading would download now: ask first, to show the licence."""
     places = [locate(spec, key, data_dir) for keys in spec.sections(languages).values() for key in keys]
-    return tuple(place.key for place in places if place.kind == "cache" and not place.present)
+    return tuple(place.key for place in places if spec.downloadable and place.kind == "cache" and not place.present)
 
 
 @checked
@@ -216,7 +216,7 @@ def fetch(spec: TaskSpec, key: str, *, force: bool = False, observe: Observer | 
     """
     file = spec.files[key]
     if spec.base_url is None:
-        raise DataError(f"the task {spec.name} has no download", remedy="its files are read where they are")
+        raise DataError(f"the task {spec.name} has no download", remedy=to_bring(spec))
     target = cache_folder(spec) / file.path
     if not force and target.is_file() and file.sha256 in (None, _digest(target)):
         return False
@@ -241,7 +241,7 @@ def find_source(
         DownloadError: see `download`.
     """
     place = locate(spec, key, data_dir)
-    if may_fetch and place.kind == "cache" and not place.present:
+    if may_fetch and spec.downloadable and place.kind == "cache" and not place.present:
         fetch(spec, key, observe=observe)
     if not place.present:
         raise _missing(spec, place)
@@ -250,7 +250,9 @@ def find_source(
     if expected is not None and digest != expected:
         remedies: dict[Kind, str] = {
             "cache": f"xqr-bench data fetch --force {spec.name}",
-            "data folder": f"take the file of upstream revision {spec.revision}: {spec.url(key)}",
+            "data folder": f"take the file of upstream revision {spec.revision}: {spec.url(key)}"
+            if spec.downloadable
+            else to_bring(spec),
             "package": "reinstall xqr-bench",
             "beside the task file": "correct sha256 in the task file, or the file",
         }
@@ -278,6 +280,8 @@ def _missing(spec: TaskSpec, place: Place) -> DataError:
     problem = f"{spec.name}: there is no file {place.path}"
     if place.kind == "package":
         return DataError(problem, remedy="reinstall xqr-bench")
+    if spec.source:
+        return DataError(problem, found=_listing(folder), remedy=to_bring(spec))
     if place.kind == "cache":
         return DataError(problem, remedy=f"xqr-bench data fetch {spec.name}")
     listing = _listing(folder)
@@ -290,6 +294,14 @@ def _missing(spec: TaskSpec, place: Place) -> DataError:
     if (folder / Path(relative).name).is_file():
         remedy = f"name the folder above: the files are looked for as <folder>/{relative}"
     return DataError(problem, found=listing, remedy=remedy)
+
+
+def to_bring(spec: TaskSpec) -> str:
+    """What to do for the files of a task that has no download."""
+    if not spec.source:
+        return "its files are read where they are"
+    first = next(iter(spec.files.values())).path
+    return f"unpack {spec.source} and name the folder that then has {first}: --data-dir or {DATA_DIR}"
 
 
 def _listing(folder: Path, most: int = 8) -> str:

@@ -101,8 +101,9 @@ class TaskSpec(BaseModel):
     `files` has a section for each language, or as the format has it: `de` where a section is one file, and `de.corpus`,
     `de.queries` and so on where it has parts, which are tables inside `[files.de]` in the task file.
 
-    Where the files come from follows from two keys: `base_url` (downloaded to a cache, or found in a data
-    folder), `embedded` (a folder inside this package), or neither (beside the task file).
+    Where the files come from follows from three keys: `base_url` (downloaded to a cache, or found in a data folder),
+    `source` (brought to a data folder by people), `embedded` (a folder inside this package), or none (beside the task
+    file).
 
     Raises:
         TaskError: values that make no sense together; names key and remedy.
@@ -127,6 +128,7 @@ class TaskSpec(BaseModel):
     citation: str = ""
     revision: str = ""
     base_url: str | None = None
+    source: str = ""
     embedded: Text | None = None
     files: Mapping[str, SourceFile]
 
@@ -275,10 +277,12 @@ def _check_names(spec: TaskSpec) -> None:
 
 
 def _check_source(spec: TaskSpec) -> None:
+    if len([key for key in (spec.base_url, spec.embedded, spec.source or None) if key is not None]) > 1:
+        raise TaskError("embedded: base_url, source and embedded exclude each other", remedy="keep one of them")
+    if spec.source and spec.licence is None:
+        raise TaskError("licence: a task with source needs a licence", remedy=_EXPECTED["licence"])
     if spec.base_url is None:
         return
-    if spec.embedded is not None:
-        raise TaskError("embedded: base_url and embedded exclude each other", remedy="keep one of them")
     try:
         names = {name for _, name, _, _ in Formatter().parse(spec.base_url) if name is not None}
     except ValueError as error:
@@ -303,7 +307,7 @@ def _check_source(spec: TaskSpec) -> None:
 
 def _check_files(spec: TaskSpec) -> None:
     _check_sections(spec)
-    is_own = spec.base_url is None and spec.embedded is None  # files beside the task file
+    is_own = spec.base_url is None and spec.embedded is None and not spec.source  # files beside the task file
     shared = bool(READERS.get(spec.format).parts)  # several sections can have one corpus
     owner: dict[str, str] = {}
     for name, file in spec.files.items():
@@ -335,7 +339,7 @@ def _check_files(spec: TaskSpec) -> None:
                 f"{key}.sha256: {file.path!r} has another digest under files.{owner[file.path]}",
                 remedy="it is one file: write one digest",
             )
-        if file.sha256 is None and not is_own and not COMMIT.search(spec.url(name) or ""):
+        if file.sha256 is None and not (is_own or spec.source) and not COMMIT.search(spec.url(name) or ""):
             raise TaskError(
                 f"{key}.sha256: a file that is downloaded or embedded needs its digest",
                 remedy=f"add sha256 (sha256sum {path.name} prints it)"
@@ -410,17 +414,19 @@ def own_file(spec: TaskSpec) -> Path | None:
 
 
 def list_specs() -> list[TaskSpec]:
-    """The shipped tasks: the demonstration first, parallel ones before others, then by settings, format and languages.
+    """The shipped tasks: the demonstration first, parallel ones before others, then by settings, digests and format.
 
     Raises:
         TaskError: a shipped task file is damaged.
     """
-    specs = [_read(path) for path in shipped_tasks().values()]
+    specs = [read_spec(path) for path in shipped_tasks().values()]
     return sorted(specs, key=_order)
 
 
 def _order(spec: TaskSpec) -> tuple[object, ...]:
-    return not spec.demonstration, not spec.parallel, -len(spec.settings), spec.format, -len(spec.languages), spec.name
+    known = all(file.sha256 for file in spec.files.values())
+    kind = not spec.demonstration, not spec.parallel, -len(spec.settings), not known, spec.format
+    return *kind, -len(spec.languages), spec.name
 
 
 @checked
@@ -438,7 +444,7 @@ def load_spec(name_or_path: str | Path) -> TaskSpec:
     shipped = shipped_tasks()
     if isinstance(name_or_path, str):
         if name_or_path in shipped:
-            return _read(shipped[name_or_path])
+            return read_spec(shipped[name_or_path])
         if not (name_or_path.endswith(".toml") or Path(name_or_path).is_file()):
             listing = ", ".join(sorted(shipped))
             raise UnknownNameError(
@@ -448,7 +454,7 @@ def load_spec(name_or_path: str | Path) -> TaskSpec:
                 remedy=f"use one of: {listing}; or the path of a task file, such as ./my-task.toml",
             )
     path = Path(name_or_path).expanduser()
-    spec = _read(path)
+    spec = read_spec(path)
     if spec.name in shipped and path.resolve() != shipped[spec.name].resolve():
         raise TaskError(
             f"{path}: name: {spec.name!r} is the name of a shipped task",
@@ -474,7 +480,7 @@ def load_shipped(name: str, where: str) -> TaskSpec:
             found=name,
             remedy="look at the task file, then name it: --task FILE",
         )
-    return _read(shipped[name])
+    return read_spec(shipped[name])
 
 
 @checked
@@ -500,7 +506,7 @@ def resolve_task(task: str | Path | TaskSpec | TaskData) -> TaskSpec:
             candidate_languages=() if task.query_languages in ((), task.languages) else task.languages,
             files={},
         )
-    spec = _read(path)
+    spec = read_spec(path)
     strange = [code for code in task.all_languages if code not in spec.all_languages]
     if strange:
         raise TaskError(
@@ -510,7 +516,12 @@ def resolve_task(task: str | Path | TaskSpec | TaskData) -> TaskSpec:
     return spec
 
 
-def _read(path: Path) -> TaskSpec:
+def read_spec(path: Path) -> TaskSpec:
+    """Read the task file at a path, whatever its name.
+
+    Raises:
+        TaskError: as `load_spec`.
+    """
     try:
         document = tomllib.loads(read_text(path))
     except FileNotFoundError:
