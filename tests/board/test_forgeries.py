@@ -128,11 +128,11 @@ def with_null(table: pa.Table) -> pa.Table:
 
 def permuted_queries(found: Ranks) -> Ranks:
     """The question ids of one language in reverse, beside the counts of others."""
-    ids, questions = list(found.query_ids), list(found.question_ids)
+    questions = list(found.question_ids)
     rows = [row for row, language in enumerate(found.query_languages) if language == "en"]
     for row, other in zip(rows, reversed(rows), strict=True):
-        ids[row], questions[row] = found.query_ids[other], found.question_ids[other]
-    return replace(found, query_ids=ids, question_ids=questions)
+        questions[row] = found.question_ids[other]
+    return replace(found, question_ids=questions)
 
 
 def unretrieved(found: Ranks) -> Ranks:

@@ -21,7 +21,6 @@ def ranks(gt: list[list[int]], eq: list[list[int]], columns: list[int]) -> Ranks
         task="t",
         columns=("de", "en"),
         column_sizes=np.array([10, 10]),
-        query_ids=["en:q"],
         question_ids=["q"],
         query_languages=["en"],
         articles=np.array([0]),

@@ -58,7 +58,6 @@ def ranks_of(lists: list[TiedList], languages: int = 3) -> Ranks:
         task="test",
         columns=tuple(names),
         column_sizes=np.array(sizes[0], dtype=np.int64),
-        query_ids=[f"l0:q{i}" for i in range(len(lists))],
         question_ids=[f"q{i}" for i in range(len(lists))],
         query_languages=["l0"] * len(lists),
         articles=np.arange(len(lists)),

@@ -10,6 +10,8 @@ import pytest
 
 from tests.kit import Seen, vectors
 from xqr_bench import evaluate
+from xqr_bench.board import check
+from xqr_bench.core.errors import RecordError
 from xqr_bench.core.types import CROSS_LINGUAL, MULTILINGUAL, Candidate, Query, Ranks, TaskData
 from xqr_bench.evaluation.evaluate import evaluate as evaluate_tasks
 from xqr_bench.measure.scores import all_per_query
@@ -187,3 +189,14 @@ def test_scores_cannot_be_written_as_a_run_of_one_pool(tmp_path: Path) -> None:
 
 def test_a_private_tag_tells_collections_of_a_language_apart(tmp_path: Path) -> None:
     assert load_spec(write(tmp_path)).pool == ("en-x-de", "en-x-fr", "en-x-sw")
+
+
+def test_a_floor_is_known_as_such(tmp_path: Path) -> None:
+    task = write(tmp_path)
+    for name in LINES:
+        (tmp_path / f"{name}.txt").write_text("".join(f"{name} {i}\n" for i in range(200)), encoding="utf-8")
+    (record,) = evaluate_tasks("random", [task])
+    check._check_bound(record)
+    better = replace(record.ranks, own_gt=np.zeros_like(record.ranks.own_gt))
+    with pytest.raises(RecordError, match="these are not the ranks of the baseline random"):
+        check._check_bound(record.model_copy(update={"ranks": better}))

@@ -10,6 +10,7 @@ import pytest
 from tests.kit import Seen
 from xqr_bench import evaluate
 from xqr_bench.analysis.compare import compare
+from xqr_bench.board.check import structure_digest
 from xqr_bench.core.errors import DataError, TaskError
 from xqr_bench.record import load_record, recompute, save_record
 from xqr_bench.tasks import DataFile, load_spec, load_task
@@ -147,7 +148,9 @@ def test_a_comparison_leaves_out_what_has_no_relevant_candidate(tmp_path: Path) 
 def test_its_record_is_proved_from_its_files(tmp_path: Path) -> None:
     record = evaluate("char-ngrams", write(tmp_path), observe=Seen())
     save_record(record, tmp_path / "record.json")
-    again, difference = recompute(load_record(tmp_path / "record.json", ranks=True))
+    loaded = load_record(tmp_path / "record.json", ranks=True)
+    assert structure_digest(loaded.ranks) == structure_digest(record.ranks)  # what a submission is checked by
+    again, difference = recompute(loaded)
     assert again.scores == record.scores
     assert difference is not None
 

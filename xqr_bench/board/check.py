@@ -202,7 +202,7 @@ def structure_digest(ranks: Ranks) -> str:
     facts = [
         ranks.columns,
         ranks.column_sizes.tolist(),
-        list(ranks.query_ids),
+        ranks.query_ids,
         ranks.articles.tolist(),
         ranks.offsets.tolist(),
         list(ranks.relevant_ids),
@@ -502,7 +502,11 @@ def _check_bound(record: Result) -> None:
     if (identity.kind, identity.name) == ("baseline", "oracle"):
         right = not gt.any() and (eq == np.diff(ranks.offsets)[ranks.row_queries]).all()
     elif (identity.kind, identity.name) == ("baseline", "random"):
-        place = (gt + (eq - 1) / 2) / max(int(ranks.column_sizes.sum()) - 1, 1)
+        pool = ranks.column_sizes.sum()
+        if ranks.separate:
+            _, _, gt, eq = ranks.counts
+            pool = ranks.column_sizes[ranks.relevant_columns]
+        place = (gt + (eq - 1) / 2) / np.maximum(pool - 1, 1)
         languages = np.array(ranks.columns)[ranks.relevant_columns]
         own = languages == np.array(ranks.query_languages)[ranks.row_queries]
         right = all(abs(float(place[rows].mean()) - 0.5) < _RANDOM_MEAN for rows in (own, ~own) if rows.any())

@@ -264,7 +264,7 @@ def compare(record: Result, again: Result) -> Differences:
         RecordError: they do not have the same queries and relevants.
     """
     a, b = record.ranks, again.ranks
-    if list(a.query_ids) != list(b.query_ids) or list(a.relevant_ids) != list(b.relevant_ids):
+    if a.query_ids != b.query_ids or list(a.relevant_ids) != list(b.relevant_ids):
         raise RecordError(
             "the record is of other data than there is here",
             found=f"{a.n_queries} and {b.n_queries} queries",

@@ -229,7 +229,7 @@ class Ranks:
         task: the task's name.
         columns: candidate languages, the pool columns.
         column_sizes: candidates of each column, int64 `[columns]`.
-        query_ids, question_ids: str `[queries]`.
+        question_ids: str `[queries]`.
         query_languages: language of each query, str `[queries]`.
         articles: article of each query, int64 `[queries]`.
         offsets: int64 `[queries + 1]`.
@@ -264,7 +264,6 @@ class Ranks:
     task: str
     columns: tuple[str, ...]
     column_sizes: IntArray
-    query_ids: Sequence[str]
     question_ids: Sequence[str]
     query_languages: Sequence[str]
     articles: IntArray
@@ -289,7 +288,7 @@ class Ranks:
     @property
     def n_queries(self) -> int:
         """Number of queries."""
-        return len(self.query_ids)
+        return len(self.question_ids)
 
     @property
     def n_relevants(self) -> int:
@@ -339,7 +338,7 @@ class Ranks:
         rows = np.repeat(self.offsets[chosen] - offsets[:-1], lengths) + np.arange(offsets[-1])
         changed: dict[str, Any] = {"offsets": offsets, "variants": {}}
         for indices, names in (
-            (chosen, ("query_ids", "question_ids", "query_languages", "articles", "top", "own_top", "removed")),
+            (chosen, ("question_ids", "query_languages", "articles", "top", "own_top", "removed")),
             (rows, ("relevant_ids", "relevant_columns", "gains", *_COUNTS)),
         ):
             for name in names:
@@ -362,6 +361,11 @@ class Ranks:
             self.gt[rows] if self.own_gt is None else self.own_gt,
             self.eq[rows] if self.own_eq is None else self.own_eq,
         )
+
+    @cached_property
+    def query_ids(self) -> list[str]:
+        """What each query is called: by its language and question."""
+        return [f"{code}:{question}" for code, question in zip(self.query_languages, self.question_ids, strict=True)]
 
     @cached_property
     def row_queries(self) -> IntArray:

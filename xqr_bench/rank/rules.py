@@ -53,7 +53,6 @@ def ranks_of(data: TaskData, gt: NDArray[np.int32], eq: NDArray[np.int32], depth
         task=data.name,
         columns=data.languages,
         column_sizes=data.column_sizes,
-        query_ids=[query.id for query in data.queries],
         question_ids=[query.question for query in data.queries],
         query_languages=[query.language for query in data.queries],
         articles=np.array(data.clusters, dtype=np.int64),

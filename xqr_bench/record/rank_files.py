@@ -278,7 +278,6 @@ def _ranks(table: strict_parquet.Table) -> Ranks:
         task=facts["task"],
         columns=columns,
         column_sizes=np.array(facts["column_sizes"], dtype=np.int64),
-        query_ids=[f"{language}:{question}" for language, question in zip(of_query, asked, strict=True)],
         question_ids=asked,
         query_languages=of_query,
         articles=articles[starts],
