@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from xqr_bench.core.types import Ranks
+from xqr_bench.core.types import N_HITS, Hits, Ranks
 from xqr_bench.measure.metrics import RankedLists, multilingual_lists
 
 Item = tuple[int, float]  # (language, gain); gain 0 is irrelevant
@@ -36,7 +36,23 @@ class TiedList:
             yield [item for block in chosen for item in block]
 
 
-def ranks_of(lists: list[TiedList], languages: int = 3) -> Ranks:
+def hits_of(lists: list[TiedList], languages: int, k: int) -> Hits:
+    """The first k candidates of each list, ties in the order of the list."""
+    columns, tied = np.full((len(lists), k), -1, dtype=np.int16), np.zeros((len(lists), k), dtype=np.bool_)
+    beyond = np.zeros((len(lists), languages), dtype=np.int32)
+    for query, found in enumerate(lists):
+        place = 0
+        for block in found.blocks:
+            for i, (language, _) in enumerate(block):
+                if place < k:
+                    columns[query, place], tied[query, place] = language, i > 0
+                elif place - i < k:
+                    beyond[query, language] += 1
+                place += 1
+    return Hits(columns, tied, beyond)
+
+
+def ranks_of(lists: list[TiedList], languages: int = 3, k: int = N_HITS) -> Ranks:
     """Counts of several queries (all of language 0) over pools of the same column sizes."""
     sizes = [[sum(item[0] == m for item in found.items) for m in range(languages)] for found in lists]
     assert all(size == sizes[0] for size in sizes)
@@ -71,6 +87,7 @@ def ranks_of(lists: list[TiedList], languages: int = 3) -> Ranks:
             [[sum(item[0] == m for item in found.blocks[0]) for m in range(languages)] for found in lists],
             dtype=np.int32,
         ),
+        hits=hits_of(lists, languages, k),
     )
 
 

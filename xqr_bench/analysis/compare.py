@@ -494,7 +494,7 @@ def pair_maps(
     check_names(choice, [side.record.task for sides in tasks for side in sides])
     cells = Cells(
         (parsed.name,),
-        (MULTILINGUAL,) if parsed.per_row else (MONOLINGUAL, CROSS_LINGUAL),
+        (MULTILINGUAL,) if parsed.of_cells else (MONOLINGUAL, CROSS_LINGUAL),
         ("by_query_language", "by_language_pair"),
         # each pair once: the monolingual setting is the diagonal
         lambda name: name.part == ("by_query_language" if name.setting == MONOLINGUAL else "by_language_pair"),

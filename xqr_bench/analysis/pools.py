@@ -465,7 +465,7 @@ def change(
     differences = {}
     for metric in values[0]:
         a, b = values[0][metric], values[1][metric]
-        if a.features is None and not a.metric.per_row and a.undefined_reason is b.undefined_reason is None:
+        if a.features is None and not a.metric.of_cells and a.undefined_reason is b.undefined_reason is None:
             common, of_a, of_b = np.intersect1d(a.queries, b.queries, return_indices=True)
             differences[metric] = replace(
                 a,

@@ -90,6 +90,12 @@ def submit(path: Path | str, leaderboard: Path | str = "leaderboard", asked: Sub
         raise UsageError("a note on exposure without a level", remedy="give --exposure LEVEL too")
     checked = check_submission(Path(path))
     target = folder / record_place(checked)
+    of_ids = [name for name in checked.task.metrics if parse_metric(name).of_pairs is not None]
+    if of_ids:
+        raise UsageError(
+            f"{', '.join(of_ids)} needs to know which candidates stand first, and a submission does not hold that",
+            remedy="evaluate again without it (--metrics)",
+        )
     declared = _exposure(checked, target, asked.exposure, asked.exposure_note)
     record = publishable(shortened(checked.model_copy(update={"exposure": declared})))
     _refuse_links(folder, target)

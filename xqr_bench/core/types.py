@@ -215,6 +215,47 @@ class Counts(NamedTuple):
         return Counts(*(values[rows] for values in self))
 
 
+N_HITS = 20
+"""So many candidates at the top of each ranking are known by themselves."""
+
+
+class Hits(NamedTuple):
+    """The best candidates of each query's ranking of the whole pool, k of them; equal scores in the order of the pool.
+
+    Attributes:
+        columns: language of each, int16 `[queries, k]`; -1 where there are fewer.
+        tied: whether it scores the same as the one before it, bool `[queries, k]`.
+        beyond: candidates of each language beyond these k that score the same as the k-th, int32 `[queries, columns]`.
+        places: which candidate each is, int32 `[queries, k]`; -1 where there are fewer; None: not known.
+        scores: float32 `[queries, k]`; None: not known.
+    """
+
+    columns: NDArray[np.int16]
+    tied: NDArray[np.bool_]
+    beyond: NDArray[np.int32]
+    places: NDArray[np.int32] | None = None
+    scores: NDArray[np.float32] | None = None
+
+    @classmethod
+    def of(
+        cls, places: NDArray[np.int32], scores: NDArray[np.float32], beyond: NDArray[np.int32], columns: IntArray
+    ) -> Hits:
+        """Those of these candidates.
+
+        Args:
+            places, scores, beyond: see above.
+            columns: language of each candidate of the task, int64 `[candidates]`.
+        """
+        there = places >= 0
+        tied = np.zeros(there.shape, dtype=np.bool_)
+        tied[:, 1:] = there[:, 1:] & (scores[:, 1:] == scores[:, :-1])
+        return cls(np.where(there, columns[places], -1).astype(np.int16), tied, beyond, places, scores)
+
+    def take(self, queries: IntArray | slice) -> Hits:
+        """Those of some queries."""
+        return Hits(*(None if values is None else values[queries] for values in self))  # type: ignore[arg-type]
+
+
 _COUNTS = ("gt", "eq", "own_gt", "own_eq", "query_gt", "query_eq")
 
 
@@ -254,6 +295,7 @@ class Ranks:
             language, and in all others, int32 `[queries, 2]`.
         query_gt, query_eq: where counts are collapsed, those in the query's own language within the pooled ranking,
             int32 `[relevants]`; 0 of a language without candidates. None: not counted.
+        hits: the best candidates of each query's ranking; None: not known.
         removed: candidates of each column that leave the query's ranking (lenient relevance), int32
             `[queries, columns]`; None: none does.
         variants: the same scores counted under other rules of relevance, by name. The ranks of `paragraph` hold the
@@ -282,6 +324,7 @@ class Ranks:
     own_top: NDArray[np.int32] | None = None
     query_gt: NDArray[np.int32] | None = None
     query_eq: NDArray[np.int32] | None = None
+    hits: Hits | None = None
     removed: NDArray[np.int32] | None = None
     variants: Mapping[str, Ranks] = field(default_factory=dict)
 
@@ -337,6 +380,7 @@ class Ranks:
         offsets = np.append(0, np.cumsum(lengths))
         rows = np.repeat(self.offsets[chosen] - offsets[:-1], lengths) + np.arange(offsets[-1])
         changed: dict[str, Any] = {"offsets": offsets, "variants": {}}
+        changed["hits"] = None if self.hits is None else self.hits.take(chosen)
         for indices, names in (
             (chosen, ("question_ids", "query_languages", "articles", "top", "own_top", "removed")),
             (rows, ("relevant_ids", "relevant_columns", "gains", *_COUNTS)),

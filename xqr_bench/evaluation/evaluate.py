@@ -27,7 +27,9 @@ from xqr_bench.measure.scores import all_per_query, score
 from xqr_bench.rank.index import IndexOptions
 from xqr_bench.record import ModelInfo, Provenance, RanksInfo, Record, Result, load_record, provenance, ranks_digest
 from xqr_bench.record.describe import relevance_info, task_info
+from xqr_bench.record.model import TopInfo
 from xqr_bench.record.store import settle
+from xqr_bench.record.top_file import TopCandidates
 from xqr_bench.tasks import Selection, TaskSpec, resolve_task
 
 
@@ -242,6 +244,9 @@ def _result(
     if ranking.scored_settings is not None:
         spec = spec.model_copy(update={"settings": ranking.scored_settings})
     info = task_info(spec, task.data)
+    top = TopCandidates.of(ranks, [candidate.id for candidate in task.data.candidates])
+    if not any(parse_metric(name).needs_hits for name in info.metrics):
+        ranks = replace(ranks, hits=None)  # ranks hold what figures follow from
     give_back()  # the blocks of scores
     with clock.phase("scoring"):
         values = all_per_query(ranks, info.metrics, info.settings)
@@ -266,6 +271,7 @@ def _result(
         diagnostics=dict(ranking.diagnostics),
         warnings=[*ranking.warnings, *of_ties],
         ranks_file=RanksInfo.of(ranks, ranks_digest(ranks)),
+        top_file=None if top is None else TopInfo(file=None, digest=top.digest()),
         provenance=Provenance(
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             **provenance.versions(),
@@ -277,6 +283,7 @@ def _result(
         ),
         **ranking.facts,
         ranks=ranks,
+        top=top,
     )
 
 

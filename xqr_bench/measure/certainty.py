@@ -199,7 +199,8 @@ def _order_tests(
     done: dict[tuple[int, bytes], dict[str, Future[float]]] = {}  # W and its corrected form have the same test
     for setting, of_metric in values.items():
         for name, per_query in of_metric.items():
-            if per_query.features is None:
+            statistic = per_query.metric.set_statistic
+            if per_query.features is None or statistic is None or not statistic.of_orders:
                 continue
             for cell, language in enumerate(per_query.cells):
                 rows = np.flatnonzero(per_query.cell == cell)

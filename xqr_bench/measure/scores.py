@@ -157,6 +157,7 @@ class CellValues:
         self.source = values
         n_cells = len(values.cells)
         self._size = np.bincount(values.cell, minlength=n_cells)
+        by_chance: FloatArray | None = None
         if values.features is None:
             usable = ~np.isnan(values.values)
             self.n = np.bincount(values.cell if usable.all() else values.cell[usable], minlength=n_cells)
@@ -173,6 +174,9 @@ class CellValues:
             self.value = np.full(n_cells, np.nan)
             some = self.n > 0
             self.value[some] = statistic.value(sums[some], self.n[some].astype(np.float64))
+            if statistic.by_chance is not None:
+                by_chance = np.full(n_cells, np.nan)
+                by_chance[some] = statistic.by_chance(sums[some], self.n[some].astype(np.float64))
         self.n_undefined = self._size - self.n
         self.tied_fraction = self._mean(values.tied) if tied_fraction is None else tied_fraction
         self.pessimistic, self.optimistic, *references = (
@@ -182,6 +186,8 @@ class CellValues:
             )
         )  # fmt: skip
         named = (self.pessimistic, self.tied_fraction, *references)
+        if by_chance is not None:
+            named = (*named[:2], by_chance, *named[3:])
         names = ("pessimistic", "tied_fraction", "random_reference", "floor", "ceiling")
         self._others = {name: means for name, means in zip(names, named, strict=True) if means is not None}
 
@@ -248,16 +254,16 @@ def _absent_cells(values: PerQuery, groups: Mapping[str, Group]) -> dict[tuple[s
 def pick_cells(values: PerQuery) -> list[tuple[str, str, list[int]]]:
     """The parts of a setting: (part, key, indices of the cells averaged), the macro average first.
 
-    A measure per candidate language (language_position) is averaged over the query's own language: its mean over
-    all languages is a constant.
+    A measure per candidate language (language_position, language_share) is averaged over the query's own language: its
+    mean over all languages is a constant.
     """
     cells = values.cells
-    own_only = values.metric.per_row
+    own_only = values.metric.per_row or values.metric.per_column
     main = [i for i, cell in enumerate(cells) if not own_only or cell.candidate == cell.query]
     parts = [("macro", "", main)]
     languages = list(dict.fromkeys(cell.query for cell in cells))
     parts += [("by_query_language", name, [i for i in main if cells[i].query == name]) for name in languages]
-    if own_only or values.setting == CROSS_LINGUAL:
+    if values.metric.of_cells or values.setting == CROSS_LINGUAL:
         parts += [("by_language_pair", cell.pair, [i]) for i, cell in enumerate(cells)]
     return parts
 
@@ -327,7 +333,9 @@ def score(
             same = last is not None and last.source.tied is of_queries.tied and last.source.cell is of_queries.cell
             last = cells = CellValues(of_queries, last.tied_fraction if same and last is not None else None)
             absent = _absent_cells(of_queries, groups) if of_queries.absent else {}
-            why_none = "no candidate is in the language of a query" if of_queries.cells else NO_QUERY
+            why_none = "no candidate is in the language of a query"
+            if not of_queries.cells:
+                why_none = of_queries.undefined_reason or NO_QUERY
             for part, key, chosen in pick_cells(of_queries)[: None if details else 1]:
                 scored = cells.score(chosen, why_none, absent.get((part, key), ()))
                 if part == "macro":

@@ -20,7 +20,7 @@ from xqr_bench.core.types import IntArray
 from xqr_bench.rank.product import CHUNK, Repeats, Vectors, find_repeats, multiply, unit_vectors
 
 if TYPE_CHECKING:
-    from xqr_bench.rank.kernels import GroupPairs
+    from xqr_bench.rank.kernels import GroupPairs, Standings
 
 Numbers = NDArray[np.int32]
 
@@ -103,6 +103,23 @@ class Columns:
         sizes = np.bincount(self.repeats.groups, minlength=self.groups)[part.groups.start : part.groups.stop]
         both = np.zeros(1, dtype=np.int64), np.array([len(sizes)], dtype=np.int64)
         return GroupPairs(np.arange(len(sizes)) + len(part.candidates), sizes.astype(np.int32), *both)
+
+    @cached_property
+    def _members(self) -> tuple[IntArray, IntArray]:
+        """Where the members of each group begin, int64 `[groups + 1]`, and the candidates, group by group."""
+        starts = np.append(0, np.cumsum(np.bincount(self.repeats.groups, minlength=self.groups)))
+        return starts.astype(np.int64), self.repeats.positions[np.argsort(self.repeats.groups, kind="stable")]
+
+    def members_in(self, part: Part) -> tuple[IntArray, IntArray]:
+        """The same of the groups of a part."""
+        starts, members = self._members
+        starts = starts[part.groups.start : part.groups.stop + 1]
+        return starts - starts[0], members[starts[0] : starts[-1]]
+
+    @cached_property
+    def languages(self) -> IntArray:
+        """Language of each candidate, int64 `[candidates]`."""
+        return np.repeat(np.arange(len(self.edges) - 1), np.diff(self.edges))
 
     def parts(self, width: int) -> list[Part]:
         """Cut at the edges of tiles, so that a part has at most `width` columns (at least one tile)."""
@@ -210,6 +227,16 @@ class Block:
         count_top(self.scores, self.columns.languages_in(self.part), best, number)
         if self.part.groups:
             count_top_groups(self.scores, self.columns.pairs_in(self.part), best, number)
+
+    def best(self, standings: Standings) -> None:
+        """Take the candidates that are here into the standings of the rankings (see `kernels.keep_best`)."""
+        from xqr_bench.rank.kernels import keep_best, keep_best_groups
+
+        part, languages = self.part, self.columns.languages
+        keep_best(self.scores, (part.candidates.start, part.candidates.stop), languages, standings)
+        if part.groups:
+            starts, members = self.columns.members_in(part)
+            keep_best_groups(self.scores, len(part.candidates), starts, members, languages, standings)
 
 
 class Held(NamedTuple):
@@ -422,6 +449,23 @@ class TorchBlock(Block):
             counted[:, m] += torch.where(of_groups == most, sizes, 0).sum(1)
             highest[:, m] = most[:, 0]
         best[:], number[:] = highest.cpu().numpy(), counted.cpu().numpy()
+
+    def best(self, standings: Standings) -> None:
+        """See `Block.best`: what reaches the k-th score of its row is brought here."""
+        from xqr_bench.rank.kernels import keep_best_groups, keep_best_of
+
+        torch, part, languages = self._torch, self.part, self.columns.languages
+        k, n = min(standings.scores.shape[1], self._scores.shape[1]), len(part.candidates)
+        least = self._scores.topk(k, dim=1).values[:, -1:]  # of columns, each a candidate or several
+        if k < standings.scores.shape[1]:
+            least = torch.full_like(least, -torch.inf)
+        rows, columns = torch.nonzero(self._scores[:, :n] >= least, as_tuple=True)
+        values = self._scores[rows, columns].cpu().numpy()
+        places = columns.cpu().numpy() + part.candidates.start
+        keep_best_of(rows.cpu().numpy(), places, values, languages, standings)
+        if part.groups:
+            starts, members = self.columns.members_in(part)
+            keep_best_groups(self._scores[:, n:].cpu().numpy(), 0, starts, members, languages, standings)
 
 
 class TorchCounter(Counter):

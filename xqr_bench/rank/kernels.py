@@ -377,6 +377,146 @@ def count_top_groups(
                     count[row, column] += counts[pair]
 
 
+# The best candidates of each ranking.
+
+_CHUNK_OF_BEST = 64
+
+
+class Standings(NamedTuple):
+    """The best candidates so far of some rankings, and how many more score the same as the last of them.
+
+    Attributes:
+        scores: best first, float32 `[rows, k]`; -inf where there are fewer.
+        places: index of each candidate, int32 `[rows, k]`; -1 where there are fewer. Equal scores are in this order.
+        beyond: candidates of each language beyond these k that score the same as the k-th, int32 `[rows, languages]`.
+    """
+
+    scores: NDArray[np.float32]
+    places: NDArray[np.int32]
+    beyond: NDArray[np.int32]
+
+
+@compiled()
+def _stand(
+    scores: NDArray[np.float32],
+    places: NDArray[np.int32],
+    beyond: NDArray[np.int32],
+    score: np.float32,
+    place: int,
+    languages: NDArray[np.int64],
+) -> None:
+    """Take one more candidate into the standings of one ranking; the order in which they come does not matter."""
+    last = len(scores) - 1
+    dropped, dropped_score = places[last], scores[last]
+    if dropped >= 0 and (score < dropped_score or (score == dropped_score and place > dropped)):
+        beyond[languages[place]] += np.int32(score == dropped_score)
+        return
+    at = last
+    while at > 0 and (
+        places[at - 1] < 0 or score > scores[at - 1] or (score == scores[at - 1] and place < places[at - 1])
+    ):
+        scores[at], places[at] = scores[at - 1], places[at - 1]
+        at -= 1
+    scores[at], places[at] = score, place
+    if dropped >= 0:
+        if scores[last] == dropped_score:
+            beyond[languages[dropped]] += 1
+        else:
+            beyond[:] = 0
+
+
+@compiled()
+def keep_best(
+    scores: NDArray[np.float32], candidates: tuple[int, int], languages: NDArray[np.int64], standings: Standings
+) -> None:
+    """Take the candidates of some columns into the standings.
+
+    The highest score of every 64 candidates is found first, by a loop that vectorises as that of `count_top`. The k-th
+    highest of these is no more than the k-th best score, so only chunks that reach it are read again: some twenty of
+    two hundred.
+
+    Args:
+        scores: float32 `[rows, width]`, one query a row; a score of -inf is no candidate.
+        candidates: those in the first columns: the first, and the one after the last.
+        languages: language of each candidate of the task, int64 `[candidates]`.
+        standings: updated in place.
+    """
+    first, width = candidates[0], candidates[1] - candidates[0]
+    chunks = (width + _CHUNK_OF_BEST - 1) // _CHUNK_OF_BEST
+    highest = np.empty(chunks, dtype=np.float32)
+    highest_bits = highest.view(np.int32)
+    k = standings.scores.shape[1]
+    upper = np.empty(k, dtype=np.float32)  # the k highest of them, best first
+    for row in range(scores.shape[0]):
+        upper[:] = -np.inf
+        for chunk in range(chunks):
+            start = chunk * _CHUNK_OF_BEST
+            bits = scores[row, start : min(start + _CHUNK_OF_BEST, width)].view(np.int32)
+            most = np.int32(-(2**31))
+            for j in range(len(bits)):  # by index: an iterator keeps the loop from vectorising
+                value = _ordered(bits[j])
+                most = value if value > most else most
+            highest_bits[chunk] = _ordered(most)
+            if highest[chunk] > upper[k - 1]:
+                at = k - 1
+                while at > 0 and highest[chunk] > upper[at - 1]:
+                    upper[at] = upper[at - 1]
+                    at -= 1
+                upper[at] = highest[chunk]
+        of_row, places, beyond = standings.scores[row], standings.places[row], standings.beyond[row]
+        for chunk in range(chunks):
+            if highest[chunk] == -np.inf or highest[chunk] < max(upper[k - 1], of_row[k - 1]):
+                continue
+            start = chunk * _CHUNK_OF_BEST
+            for j in range(start, min(start + _CHUNK_OF_BEST, width)):
+                score = scores[row, j]
+                if score >= max(upper[k - 1], of_row[k - 1]) and score > -np.inf:
+                    _stand(of_row, places, beyond, score, first + j, languages)
+
+
+@compiled()
+def keep_best_of(
+    rows: NDArray[np.int64],
+    places: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    languages: NDArray[np.int64],
+    standings: Standings,
+) -> None:
+    """Take single candidates into the standings: row, candidate and score of each."""
+    for i in range(len(rows)):
+        row = rows[i]
+        if scores[i] >= standings.scores[row, -1] and scores[i] > -np.inf:
+            _stand(standings.scores[row], standings.places[row], standings.beyond[row], scores[i], places[i], languages)
+
+
+@compiled()
+def keep_best_groups(
+    scores: NDArray[np.float32],
+    first: int,
+    starts: NDArray[np.int64],
+    members: NDArray[np.int64],
+    languages: NDArray[np.int64],
+    standings: Standings,
+) -> None:
+    """Take candidates that share a score into the standings.
+
+    Args:
+        scores: float32 `[rows, width]`.
+        first: the column of the first group.
+        starts: where the members of each group begin, int64 `[groups + 1]`.
+        members: the candidates, group by group.
+        languages, standings: as for `keep_best`.
+    """
+    for row in range(scores.shape[0]):
+        of_row, places, beyond = standings.scores[row], standings.places[row], standings.beyond[row]
+        for group in range(len(starts) - 1):
+            score = scores[row, first + group]
+            for member in range(starts[group], starts[group + 1]):
+                if score < of_row[-1] or score == -np.inf:
+                    break
+                _stand(of_row, places, beyond, score, members[member], languages)
+
+
 # The lines of a run: what stands above and beside each relevant.
 
 

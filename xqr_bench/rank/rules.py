@@ -18,7 +18,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xqr_bench.core.types import LENIENT, PARAGRAPH, STRICT, Counts, IntArray, Ranks, TaskData, Texts, collapses
+from xqr_bench.core.types import (
+    LENIENT,
+    N_HITS,
+    PARAGRAPH,
+    STRICT,
+    Counts,
+    Hits,
+    IntArray,
+    Ranks,
+    TaskData,
+    Texts,
+    collapses,
+)
 from xqr_bench.rank.counting import Block
 
 _SCORES = ("map", "mrr", "recall@1", "recall@10", "success@1", "success@10", "ndcg@10", "language_ndcg@10")
@@ -122,7 +134,7 @@ class _Chosen:
 
 
 class Tally:
-    """Counts the strict ranks, the top of each ranking, and what the task's other rules of relevance ask for.
+    """Counts the strict ranks, the top of each ranking, its best candidates, and what the task's other rules ask for.
 
     Scores come in blocks: first `find` in every part of the columns, then `count` in every part. Several threads may
     give blocks of different queries. A score of -inf: the candidate was not retrieved, and has no rank.
@@ -152,6 +164,10 @@ class Tally:
         self._query_counts = np.zeros((2, rows), dtype=np.int32) if self._collapsed else None
         self._best = np.full((len(data.queries), len(data.languages)), -np.inf, dtype=np.float32)
         self._at_best = np.zeros(self._best.shape, dtype=np.int32)
+        shape = (len(data.queries), N_HITS)
+        self._hit_scores = np.full(shape, -np.inf, dtype=np.float32)
+        self._hit_places = np.full(shape, -1, dtype=np.int32)
+        self._beyond = np.zeros(self._best.shape, dtype=np.int32)
 
     def find(self, start: int, pooled: Block, own: Block | None = None) -> None:
         """Take the scores of the candidates that are counted for, as far as these columns hold them.
@@ -171,9 +187,13 @@ class Tally:
 
     def count(self, start: int, pooled: Block, own: Block | None = None) -> None:
         """Count in these columns; arguments as for `find`, which has seen all columns."""
+        from xqr_bench.rank.kernels import Standings
+
         stop = start + len(pooled)
         of_own = pooled if own is None else own
         pooled.top(self._best[start:stop], self._at_best[start:stop])
+        part = slice(start, stop)
+        pooled.best(Standings(self._hit_scores[part], self._hit_places[part], self._beyond[part]))
         rows, offsets = self._strict.rows(start, stop)
         columns, thresholds = self._strict.columns[rows], self._strict.pooled[rows]
         if self._collapsed:
@@ -217,6 +237,8 @@ class Tally:
         else:
             made["top"] = top
         strict = ranks_of(self._data, self._gt, self._eq, depth)
+        if depth is None or depth >= N_HITS:  # a pool put together of lists that are cut is exact down to that depth
+            made["hits"] = Hits.of(self._hit_places, self._hit_scores, self._beyond, self._data.candidate_columns)
         return self.with_rules(replace(strict, **made))
 
     def take_counts(self, counts: Counts) -> None:
@@ -277,7 +299,8 @@ class Tally:
         gt, eq = less("gt", pairs), less("eq", pairs)
         removed = np.zeros((ranks.n_queries, len(ranks.columns)), dtype=np.int32)
         np.add.at(removed, (echoes.queries, echoes.columns), 1)
-        lenient = replace(ranks, gt=gt, eq=eq, removed=removed, top=None, own_top=None, query_gt=None, query_eq=None)
+        no_tops: dict[str, Any] = dict.fromkeys(("top", "own_top", "query_gt", "query_eq", "hits"))
+        lenient = replace(ranks, gt=gt, eq=eq, removed=removed, **no_tops)
         if ranks.own_gt is None or ranks.own_eq is None:
             return lenient
         pairs = (columns == ranks.relevant_columns[rows]) & (self._strict.own[rows] > -np.inf)

@@ -215,9 +215,9 @@ def coverage(record: Record) -> list[str]:
             values, metric = figure.n + figure.n_undefined, parse_metric(name)
             if figure.value is None:
                 continue
-            if figure.absent and not metric.per_row:
+            if figure.absent and not metric.of_cells:
                 lines[absent_line(setting, figure.absent, len(places))] = None
-            if values < asked and not metric.per_row:
+            if values < asked and not metric.of_cells:
                 lines[f"{setting} means are over the {values:,} of {asked:,} {of_what} that have an answer"] = None
             if figure.n_undefined:
                 why = metric.undefined_when or "it has no value"

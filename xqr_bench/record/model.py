@@ -183,6 +183,13 @@ class RanksInfo(_Part):
         return cls(file=None, digest=digest, **sizes)
 
 
+class TopInfo(_Part):
+    """The best candidates of each query, with their ids and scores."""
+
+    file: str | None = Field(description="name of the Parquet file beside the record")
+    digest: Digest = Field(description="SHA-256 over its columns")
+
+
 class RelevanceInfo(_Part):
     """The scores under another rule of relevance, or why there are none."""
 
@@ -258,6 +265,7 @@ class Record(_Part):
     diagnostics: dict[str, LanguageDiagnostics] = Field(default_factory=dict, description="by language")
     warnings: list[OneLine] = Field(default_factory=list)
     ranks_file: RanksInfo
+    top_file: TopInfo | None = Field(default=None, description="null: of a submission, a run, or an older record")
     provenance: Provenance
     training: dict[str, Any] | None = Field(default=None, description="how the encoder was trained, if known")
     exposure: Exposure | None = Field(default=None, description="what it may have seen of the task")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -18,7 +19,7 @@ from xqr_bench.core import strict_parquet
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.files import atomic_path
 from xqr_bench.core.jit import compiled
-from xqr_bench.core.types import LENIENT, STRICT, Counts, IntArray, Ranks, Texts
+from xqr_bench.core.types import LENIENT, N_HITS, STRICT, Counts, Hits, IntArray, Ranks, Texts
 from xqr_bench.rank.rules import with_paragraphs
 
 # Ranks in Parquet: one row per (query, relevant), and a digest of the canonical columns. Those of a submission are
@@ -39,6 +40,7 @@ _TOP = "top_"
 _OWN_TOP = ("top_own", "top_others")
 ROWS_AT_ONCE = 2**20
 """Rows of a group in a file, which is made and written before the next."""
+_HITS = ("best", "beyond")
 _KEYS: dict[str, strict_parquet.Kind] = {
     "query_language": "text",
     "question": "text",
@@ -68,6 +70,9 @@ def _canonical(ranks: Ranks) -> Iterator[tuple[str, Values]]:
     yield from ((name, values.astype(np.int32, copy=False)) for name, values in counts if values is not None)
     for name, column, top in _tops(ranks):
         yield name, top[rows, column].astype(np.int32)
+    if ranks.hits is not None:
+        for name, of_queries in zip(_HITS, _hit_texts(ranks.hits, ranks.columns), strict=True):
+            yield name, Texts.of(of_queries).take(rows)
 
 
 def _tops(ranks: Ranks) -> list[tuple[str, int, NDArray[np.int32]]]:
@@ -89,6 +94,45 @@ def _keys(ranks: Ranks, rows: IntArray) -> Iterator[tuple[str, Values]]:
     yield "gain", ranks.gains.astype(np.float64, copy=False)
 
 
+# The best candidates of a query in two texts, "en>en=de" and "de:3 fr:1": the language of each, best first, with ">"
+# before one that scores less and "=" before one that scores the same; and how many more score as the last of them does.
+
+
+def _hit_texts(hits: Hits, languages: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Both texts of each query."""
+    marked = [[f"{mark}{code}" for code in languages] for mark in ">="]
+    best = [
+        "".join([marked[same][column] for column, same in zip(*of_query, strict=True) if column >= 0])[1:]
+        for of_query in zip(hits.columns.tolist(), hits.tied.tolist(), strict=True)
+    ]
+    beyond = [""] * len(best)
+    for query in np.flatnonzero(hits.beyond.any(axis=1)).tolist():
+        counted = zip(languages, hits.beyond[query].tolist(), strict=True)
+        beyond[query] = " ".join(f"{code}:{n}" for code, n in counted if n)
+    return best, beyond
+
+
+def _hits(best: list[str], beyond: list[str], languages: Sequence[str]) -> Hits:
+    """What `_hit_texts` was given; ValueError (or KeyError) where it writes no such texts."""
+    number = {code: index for index, code in enumerate(languages)}
+    columns = np.full((len(best), N_HITS), -1, dtype=np.int16)
+    tied = np.zeros(columns.shape, dtype=np.bool_)
+    more = np.zeros((len(best), len(languages)), dtype=np.int32)
+    for query, (text, rest) in enumerate(zip(best, beyond, strict=True)):
+        hits = re.findall("([>=])([^>=]*)", f">{text}") if text else []
+        if len(hits) > N_HITS:
+            raise ValueError(f"more than {N_HITS} best candidates of a query")
+        columns[query, : len(hits)] = [number[code] for _, code in hits]
+        tied[query, : len(hits)] = [mark == "=" for mark, _ in hits]
+        for item in rest.split(" ") if rest else ():
+            code, _, n = item.partition(":")
+            more[query, number[code]] = int(n) if re.fullmatch("[1-9][0-9]{0,8}", n) else -1
+    made = Hits(columns, tied, more)
+    if _hit_texts(made, languages) != (best, beyond):
+        raise ValueError("the best candidates of a query are not as xqr-bench writes them")
+    return made
+
+
 def _facts(ranks: Ranks) -> dict[str, Any]:
     pooled = POOLED_FORMAT if ranks.own_top is None else COLLAPSED_FORMAT
     return {
@@ -104,10 +148,11 @@ def _facts(ranks: Ranks) -> dict[str, Any]:
 
 def ranks_digest(ranks: Ranks) -> str:
     """SHA-256 over the facts and the canonical columns: the same for the same ranks, however the file is packed."""
-    return _digest(_facts(ranks), _canonical(ranks))
+    return columns_digest(_facts(ranks), _canonical(ranks))
 
 
-def _digest(facts: dict[str, Any], columns: Iterable[tuple[str, Values]]) -> str:
+def columns_digest(facts: dict[str, Any], columns: Iterable[tuple[str, Values]]) -> str:
+    """SHA-256 over the facts and the columns."""
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name, values in columns:
         digest.update(f"\n{name}\n".encode())
@@ -129,7 +174,7 @@ def _json_texts(values: Texts) -> Iterator[str]:
     yield "]"
 
 
-def _write(facts: dict[str, Any], groups: Iterable[Mapping[str, Values]], path: Path, **packing: Any) -> None:
+def write_columns(facts: dict[str, Any], groups: Iterable[Mapping[str, Values]], path: Path, **packing: Any) -> None:
     """Write groups of rows to a file, whole or not at all; each is made when it is written."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -188,7 +233,7 @@ def save_ranks(ranks: Ranks, path: Path) -> None:
                 columns |= {kind: columns[kind] - columns[f"own_{kind}"] for kind in ("gt", "eq")}  # type: ignore[operator]
             yield columns
 
-    _write(_facts(ranks), groups(), path, **({} if ranks.by_language else _small(_PACKED)))
+    write_columns(_facts(ranks), groups(), path, **({} if ranks.by_language else _small(_PACKED)))
 
 
 def load_ranks(path: Path, rows: int | None = None) -> Ranks:
@@ -235,7 +280,11 @@ def _known_columns(facts: Mapping[str, Any]) -> dict[str, strict_parquet.Kind]:
         raise ValueError("its facts are not as xqr-bench writes them")
     counts = ["gt", "eq"] if pooled else [f"{kind}_{code}" for code in languages for kind in ("gt", "eq")]
     tops = _OWN_TOP if collapsed else [f"{_TOP}{code}" for code in languages]
-    return {**_KEYS, **dict.fromkeys([*counts, *_OWN, *(_QUERY if collapsed else ()), *tops], "integer")}
+    return {
+        **_KEYS,
+        **dict.fromkeys([*counts, *_OWN, *(_QUERY if collapsed else ()), *tops], "integer"),
+        **dict.fromkeys(_HITS, "text"),
+    }
 
 
 def _ranks(table: strict_parquet.Table) -> Ranks:
@@ -243,7 +292,7 @@ def _ranks(table: strict_parquet.Table) -> Ranks:
     columns = tuple(facts["columns"])
     pooled, collapsed = facts["format"] != FORMAT, facts["format"] == COLLAPSED_FORMAT
     tops = list(_OWN_TOP) if collapsed else [f"{_TOP}{name}" for name in columns]
-    optional_groups = (() if collapsed else tops, () if pooled else _OWN, _QUERY if collapsed else ())
+    optional_groups = (() if collapsed else tops, () if pooled else _OWN, _QUERY if collapsed else (), _HITS)
     left_out = {name for group in optional_groups if not set(group) & set(table.names) for name in group}
     missing = [name for name in _known_columns(facts) if name not in table.names and name not in left_out]
     if missing:
@@ -274,6 +323,12 @@ def _ranks(table: strict_parquet.Table) -> Ranks:
             raise ValueError("the rows of a query tell of different top results")
         optional["own_top" if collapsed else "top"] = top
     of_query, asked = list(languages.take(starts)), list(questions.take(starts))
+    if _HITS[0] in table.names:
+        best, beyond = (texts(name) for name in _HITS)
+        for of_rows in (best, beyond):
+            if (of_rows.places != np.repeat(of_rows.places[starts], lengths)).any():
+                raise ValueError("the rows of a query tell of different best candidates")
+        optional["hits"] = _hits(list(best.take(starts)), list(beyond.take(starts)), columns)
     return Ranks(
         task=facts["task"],
         columns=columns,
@@ -349,12 +404,61 @@ def _check_possible(ranks: Ranks) -> None:
                 of_own, told = ranks.own_top[ranks.row_queries, 0], ranked & _in_own_language(ranks)
             other = np.where(first, ranks.own_eq != of_own, ranks.own_gt < of_own)
             problems["other candidates of the own language stand first"] = told & other
+    if ranks.hits is not None:
+        problems |= _impossible_hits(ranks, ranks.hits)
     refuse_impossible(ranks, problems)
     own = ranks.relevant_columns if ranks.by_language else None
     refuse_impossible(ranks, contradictions(ranks.row_queries, ranks.gt, ranks.eq, own))
     if ranks.own_gt is not None:
         for found in _of_own_language(ranks, parts=ranks.own_parts):
             refuse_impossible(ranks, found)
+
+
+def _impossible_hits(ranks: Ranks, hits: Hits) -> dict[str, NDArray[np.bool_]]:
+    """Which relevants contradict the best candidates of their query: problem -> bool `[relevants]`."""
+    there = hits.columns >= 0
+    n, more = there.sum(axis=1), hits.beyond.sum(axis=1, dtype=np.int64)
+    sizes, reached = ranks.column_sizes, np.minimum(ranks.column_sizes.sum(), hits.columns.shape[1])
+    inside = np.stack([(hits.columns == column).sum(axis=1) for column in range(len(sizes))], axis=1)
+    of_queries = {
+        "there are fewer best candidates than could be": (n < reached) & (ranks.depth is None),
+        "there are more best candidates than there are": (hits.beyond < 0).any(axis=1)
+        | (inside + hits.beyond > sizes).any(axis=1)
+        | ((more > 0) & (n < hits.columns.shape[1])),
+        "the best candidates tie with nothing above them": hits.tied[:, 0],
+    }
+    if ranks.top is not None:
+        first = np.cumsum(~hits.tied & there, axis=1) == 1  # the hits that tie with the first
+        whole = (first | ~there).all(axis=1)  # and with what is beyond them
+        tops = np.stack([((hits.columns == column) & first).sum(axis=1) for column in range(len(sizes))], axis=1)
+        stated = tops + np.where(whole[:, None], hits.beyond, 0)
+        of_queries["the best candidates do not begin with what stands first"] = (stated != ranks.top).any(axis=1)
+    rows = ranks.row_queries
+    problems = {name: wrong[rows] for name, wrong in of_queries.items()}
+    # what stands above and beside a relevant among the hits, in all languages and in its own
+    gt, eq, own_gt, own_eq = (values.astype(np.int64) for values in ranks.counts)
+    k, of_own = hits.columns.shape[1], hits.columns[rows] == ranks.relevant_columns[:, None]
+    places, tied = np.arange(k), hits.tied[rows]
+    ranked, high = gt >= 0, (gt >= 0) & (gt < n[rows])
+    last = gt + eq >= np.minimum(n[rows], k)  # its block holds the last of the hits
+    above, block = places < gt[:, None], (places >= gt[:, None]) & (places < (gt + eq)[:, None]) & there[rows]
+    begins = ~np.take_along_axis(tied, np.clip(gt, 0, k - 1)[:, None], axis=1)[:, 0]
+    held = (tied | (places == gt[:, None]) | ~block).all(axis=1)
+    ends = (gt + eq >= k) | ~np.take_along_axis(tied, np.clip(gt + eq, 0, k - 1)[:, None], axis=1)[:, 0]
+    size = block.sum(axis=1) + np.where(last, more[rows], 0)
+    deep = ranked & ~high
+    problems |= {
+        "a relevant ties with other best candidates than it says": high & ~(begins & held & ends & (size == eq)),
+        "a relevant stands above the best candidates that it is none of": deep & (gt < (n + more)[rows]),
+    }
+    if not ranks.own_lists:
+        own_beyond = hits.beyond[rows, ranks.relevant_columns]
+        own_above, own_beside = (above & of_own).sum(axis=1), (block & of_own).sum(axis=1)
+        own_beside = own_beside + np.where(last, own_beyond, 0)
+        problems["the best candidates of its own language are others than a relevant says"] = (
+            high & ((own_gt != own_above) | (own_eq != own_beside))
+        ) | (deep & (own_gt < of_own.sum(axis=1) + own_beyond))
+    return problems
 
 
 def _more_than_the_pool(ranks: Ranks) -> dict[str, NDArray[np.bool_]]:
@@ -690,7 +794,7 @@ def sample_size(question_ids: Sequence[str], rows: Iterable[int]) -> int | None:
 
 def relevance_digest(name: str, strict: Ranks, variant: Ranks) -> str:
     """SHA-256 over the facts and columns: the same for the same ranks, however the file is packed."""
-    return _digest(_relevance_facts(name, strict), _columns(name, strict, variant).items())
+    return columns_digest(_relevance_facts(name, strict), _columns(name, strict, variant).items())
 
 
 def save_relevance(name: str, strict: Ranks, variant: Ranks, path: Path) -> None:
@@ -715,7 +819,7 @@ def save_relevance(name: str, strict: Ranks, variant: Ranks, path: Path) -> None
         }
     if not strict.by_language:
         packing = _small(() if name == LENIENT else _PACKED)
-    _write(_relevance_facts(name, strict), [columns], path, **packing)
+    write_columns(_relevance_facts(name, strict), [columns], path, **packing)
 
 
 def _new(columns: Columns) -> NDArray[np.bool_]:
@@ -777,7 +881,7 @@ def _lenient(strict: Ranks, columns: Columns) -> Ranks:
     if removed is None or (less["removed"] != removed[strict.row_queries]).any():
         raise ValueError("the rows are not those of the ranks file")
     gt, eq = strict.gt - less["gt"], strict.eq - less["eq"]
-    lenient = replace(strict, gt=gt, eq=eq, removed=removed, top=None, variants={})
+    lenient = replace(strict, gt=gt, eq=eq, removed=removed, top=None, hits=None, variants={})
     if strict.own_gt is None or strict.own_eq is None:
         return lenient
     return replace(lenient, own_gt=strict.own_gt - columns["own_gt"], own_eq=strict.own_eq - columns["own_eq"])

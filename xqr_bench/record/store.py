@@ -33,7 +33,7 @@ from xqr_bench.measure.certainty import attach_certainty, score_variant
 from xqr_bench.measure.metrics import parse_metric, refuse_shallow
 from xqr_bench.measure.scores import SettingScores, all_per_query, score
 from xqr_bench.rank.rules import too_shallow, variant_metrics
-from xqr_bench.record.model import SCHEMA_VERSION, SHORT_VERSION, RanksInfo, Record, RelevanceInfo
+from xqr_bench.record.model import SCHEMA_VERSION, SHORT_VERSION, RanksInfo, Record, RelevanceInfo, TopInfo
 from xqr_bench.record.rank_files import (
     check_possible,
     load_ranks,
@@ -46,6 +46,7 @@ from xqr_bench.record.rank_files import (
     save_ranks,
     save_relevance,
 )
+from xqr_bench.record.top_file import TopCandidates, load_top, save_top
 
 Part = TypeVar("Part", Record, RelevanceInfo)
 # schema version -> a function that turns its JSON into that of the next version
@@ -120,6 +121,7 @@ class Result(Record):
 
     ranks: InstanceOf[Ranks] = Field(exclude=True, repr=False)
     place: Path | None = Field(default=None, exclude=True, repr=False)
+    top: InstanceOf[TopCandidates] | None = Field(default=None, exclude=True, repr=False)
     _ranks_read: dict[str, Ranks] = PrivateAttr(default_factory=dict)
     _possible: Ranks | None = PrivateAttr(default=None)
 
@@ -157,6 +159,25 @@ class Result(Record):
         self._ranks_read[relevance] = ranks
         return ranks
 
+    def top_candidates(self) -> TopCandidates:
+        """The best candidates of each query with ids and scores, read from the file beside the record.
+
+        Raises:
+            RecordError: the record has none, or the file is missing or not that of the record.
+        """
+        if self.top is not None:
+            return self.top
+        if self.top_file is None or self.place is None:
+            raise RecordError(
+                f"the record of {self.model.name} on {self.task.name} does not tell its best candidates",
+                found="a submission, a run, or an older record" if self.top_file is None else "no file was read",
+                remedy="evaluate again with --overwrite, or load the record from its file",
+            )
+        path = file_beside(self.place, self.top_file)
+        top = load_top(path, self.ranks)
+        _check_digest(path, self.place, top.digest(), self.top_file.digest)
+        return top
+
     def strict_under(self, relevance: str) -> Ranks:
         """The strict ranks of the questions that the ranks under a rule of relevance are of."""
         n = self.relevance[relevance].questions
@@ -167,7 +188,8 @@ class Result(Record):
 def save_record(result: Result, path: Path) -> Path:
     """Write the record to `path` and its ranks beside it; what was there is replaced by one renaming, of the record.
 
-    The ranks stand in `<task>.ranks.parquet`, those under other rules of relevance in `<task>.<rule>.parquet`. Until
+    The ranks stand in `<task>.ranks.parquet`, those under other rules of relevance in `<task>.<rule>.parquet`, the best
+    candidates of each query in `<task>.top.parquet`. Until
     the record is in its place they wait under names that hold their digests, where a reader of the record looks first:
     whoever is stopped in between leaves the old record with its ranks, or the new one with its own.
 
@@ -189,7 +211,11 @@ def save_record(result: Result, path: Path) -> Path:
         assert info is not None
         save_relevance(name, result.strict_under(name), ranks, waiting_place(rule_path, info.digest))
         relevance[name] = _with_file(relevance[name], rule_path)
-    named = _with_file(result, ranks_path).model_copy(update={"relevance": relevance})
+    top_file = result.top_file
+    if top_file is not None:
+        save_top(result.top_candidates(), waiting_place(_top_place(path), top_file.digest))
+        top_file = top_file.model_copy(update={"file": _top_place(path).name})
+    named = _with_file(result, ranks_path).model_copy(update={"relevance": relevance, "top_file": top_file})
     write_text(path, to_json(named))
     settle(named, path)
     return path
@@ -200,6 +226,11 @@ def _ranks_places(path: Path) -> dict[str, Path]:
     return {name: path.with_suffix(".ranks.parquet" if name == STRICT else f".{name}.parquet") for name in RULES}
 
 
+def _top_place(path: Path) -> Path:
+    """Where the best candidates of a record stand."""
+    return path.with_suffix(".top.parquet")
+
+
 def settle(record: Record, path: Path) -> None:
     """Bring the ranks of the record at `path` from where they wait into their places; others do not stay there."""
     infos = {STRICT: record.ranks_file, **{name: info.ranks_file for name, info in record.relevance.items()}}
@@ -207,6 +238,7 @@ def settle(record: Record, path: Path) -> None:
         for name, place in _ranks_places(path).items():
             info = infos.get(name)
             put_in_place(place, None if info is None else info.digest)
+        put_in_place(_top_place(path), None if record.top_file is None else record.top_file.digest)
 
 
 def _with_file(part: Part, path: Path) -> Part:
@@ -243,8 +275,8 @@ def shortened(record: Result) -> Result:
         variants[name], relevance[name] = variant, info.model_copy(update={"ranks_file": file})
     ranks = replace(ranks, variants=variants)
     of_file = RanksInfo.of(ranks, ranks_digest(ranks))
-    changed = {"schema_version": SHORT_VERSION, "ranks_file": of_file, "relevance": relevance}
-    return record.model_copy(update={**changed, "ranks": ranks, "place": None})
+    changed = {"schema_version": SHORT_VERSION, "ranks_file": of_file, "relevance": relevance, "top_file": None}
+    return record.model_copy(update={**changed, "ranks": ranks, "place": None, "top": None})
 
 
 @overload
@@ -313,10 +345,12 @@ def load_record(path: Path | str, *, ranks: bool = False, whole: bool = True) ->
         )
     _check_digest(ranks_path, path, ranks_digest(loaded), record.ranks_file.digest)
     result = Result.of(record, loaded, path)
+    if record.top_file is not None and any(parse_metric(name).of_pairs for name in record.task.metrics):
+        result = Result.of(record, result.top_candidates().with_places(loaded), path)
     return proved(result) if whole else result
 
 
-def file_beside(path: Path, info: RanksInfo) -> Path:
+def file_beside(path: Path, info: RanksInfo | TopInfo) -> Path:
     """The file that the record at `path` names, which must stand beside it, or wait there for its place.
 
     Raises:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.registry import Registry
-from xqr_bench.core.types import MULTILINGUAL, SETTINGS, FloatArray
+from xqr_bench.core.types import MULTILINGUAL, N_HITS, SETTINGS, FloatArray, IntArray
 from xqr_bench.measure.metrics.lists import WHOLE_POOL, RankedLists, bilingual_lists, multilingual_lists
 
 # Whether a ranking cut at a depth can answer what a task asks.
@@ -41,6 +41,7 @@ def refuse_shallow(metrics: Iterable[str], depth: int, *, remedy: str) -> None:
 # What a metric is, and the registry that parses its name back into it.
 
 ListFunction = Callable[..., FloatArray]
+PairFunction = Callable[..., tuple[IntArray, IntArray, FloatArray, FloatArray]]
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,13 @@ class Metric:
         settings: the settings it is defined in.
         full_depth: whether it needs the rank of every relevant (undefined on a ranking cut at a depth).
         needs_tops: whether it needs to know what stands first (`RankedLists.tops`).
+        needs_hits: whether it needs the best candidates (`RankedLists.hits`); its cutoff is then at most N_HITS.
         undefined_when: when the kernel gives NaN.
         per_row: the kernel gives a value per relevant instead of per list.
+        per_column: the kernel gives a value per list and language of candidates, float64 `[lists, columns]`.
+        of_pairs: a function of the lists of two queries of one question, in place of a kernel: (ranks, queries) -> the
+            first query of each pair, the second one, values, and those of random rankings. It needs to know which
+            candidates the best ones are (`Hits.places`).
         set_statistic: a function of several lists at once, in place of a kernel and its mean.
         bounds: no ranking at all has a value below or above these.
         random_reference, floor, ceiling: lists -> the value of a random ranking, the least and the greatest
@@ -76,13 +82,21 @@ class Metric:
     settings: tuple[str, ...] = SETTINGS
     full_depth: bool = False
     needs_tops: bool = False
+    needs_hits: bool = False
     undefined_when: str = ""
     per_row: bool = False
+    per_column: bool = False
+    of_pairs: PairFunction | None = None
     set_statistic: SetStatistic | None = None
     bounds: tuple[float, float] = (0.0, 1.0)
     random_reference: ListFunction | None = None
     floor: ListFunction | None = None
     ceiling: ListFunction | None = None
+
+    @property
+    def of_cells(self) -> bool:
+        """Whether a query has several values, in cells of two languages each."""
+        return self.per_row or self.per_column or self.of_pairs is not None
 
 
 @dataclass(frozen=True)
@@ -95,11 +109,15 @@ class SetStatistic:
         features: lists -> float64 `[lists, f]`, one row per list; NaN rows are left out.
         value: (sums `[..., f]`, number of lists `[...]`) -> value `[...]`, NaN where undefined.
         why_undefined: lists -> the reason why the statistic cannot be computed at all, or None.
+        by_chance: (sums, number of lists) -> the value of random rankings.
+        of_orders: the features are places of languages, whose order has a test of its own (`tukey.order_test`).
     """
 
-    features: Callable[[RankedLists], FloatArray]
+    features: Callable[..., FloatArray]
     value: Callable[[FloatArray, FloatArray], FloatArray]
-    why_undefined: Callable[[RankedLists], str | None]
+    why_undefined: Callable[[RankedLists], str | None] = lambda lists: None
+    by_chance: Callable[[FloatArray, FloatArray], FloatArray] | None = None
+    of_orders: bool = False
 
 
 _FAMILIES: Registry[Metric] = Registry("metric")
@@ -128,7 +146,14 @@ def bias(name: str, **facts: Any) -> Callable[[ListFunction], ListFunction]:
 
 def register_set_statistic(name: str, statistic: SetStatistic, **facts: Any) -> None:
     """Register a bias measure that is a statistic of several lists at once."""
-    _FAMILIES.register(name)(Metric(name=name, set_statistic=statistic, **_BIAS, **facts))
+    _FAMILIES.register(name)(Metric(name=name, set_statistic=statistic, **_BIAS | facts))
+
+
+def register_of_pairs(name: str, function: PairFunction, **facts: Any) -> None:
+    """Register a bias measure of two queries of one question."""
+    _FAMILIES.register(name)(
+        Metric(name=name, of_pairs=function, needs_hits=True, **{**_BIAS, "full_depth": False} | facts)
+    )
 
 
 MAX_CUTOFF = 1_000_000
@@ -159,15 +184,16 @@ def parse_metric(name: str) -> Metric:
             f"the cutoff of the metric {name!r} is not a whole number of at least 1",
             remedy=f"write it as {family_name}@10",
         )
-    if len(cutoff) > len(str(MAX_CUTOFF)) or int(cutoff) > MAX_CUTOFF:
-        raise UsageError(
-            f"the cutoff of the metric {name[:40]!r} is more than {MAX_CUTOFF:,}", remedy="use a smaller one"
-        )
+    most = N_HITS if family.needs_hits else MAX_CUTOFF
+    if len(cutoff) > len(str(most)) or int(cutoff) > most:
+        raise UsageError(f"the cutoff of the metric {name[:40]!r} is more than {most:,}", remedy="use a smaller one")
     at_k: dict[str, Any] = {
         field: partial(function, k=int(cutoff))
-        for field in ("kernel", "random_reference", "ceiling")
+        for field in ("kernel", "random_reference", "ceiling", "of_pairs")
         if (function := getattr(family, field)) is not None
     }
+    if (statistic := family.set_statistic) is not None:
+        at_k["set_statistic"] = replace(statistic, features=partial(statistic.features, k=int(cutoff)))
     return replace(family, name=name, **at_k)
 
 

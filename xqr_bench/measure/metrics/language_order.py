@@ -82,7 +82,7 @@ def corrected_w(sums: FloatArray, n: FloatArray) -> FloatArray:
 _NEEDS = "questions differ in their languages, or every question ties them all"
 register_set_statistic(
     "language_order_w",
-    SetStatistic(features, kendall_w, why_undefined),
+    SetStatistic(features, kendall_w, why_undefined, of_orders=True),
     summary="Kendall's W of the order of the relevants' languages over questions, per query language",
     formula="W = (12 Σ R_j² - 3 n² m (m+1)²) / (n² m (m² - 1) - n Σ T), n questions, m languages",
     source=KENDALL,
@@ -90,7 +90,7 @@ register_set_statistic(
 )
 register_set_statistic(
     "language_order_w_corrected",
-    SetStatistic(features, corrected_w, why_undefined),
+    SetStatistic(features, corrected_w, why_undefined, of_orders=True),
     summary="W without its chance level: 0 fair, 1 the same order for every question",
     formula="(n W - 1) / (n - 1)",
     bounds=(-1.0, 1.0),
@@ -99,7 +99,7 @@ register_set_statistic(
 )
 register_set_statistic(
     "language_order_w_others",
-    SetStatistic(features_of_others, corrected_w, why_undefined),
+    SetStatistic(features_of_others, corrected_w, why_undefined, of_orders=True),
     summary="corrected W of the languages other than the query's own",
     formula="(n W - 1) / (n - 1), the query's own language left out",
     bounds=(-1.0, 1.0),

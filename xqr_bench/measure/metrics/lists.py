@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma
 
-from xqr_bench.core.types import FloatArray, IntArray, Ranks
+from xqr_bench.core.types import FloatArray, Hits, IntArray, Ranks
 
 # Ranks seen as ragged lists: the relevants of one query in one pool, with what stands above and beside them.
 
@@ -49,6 +49,8 @@ class RankedLists:
         pool_sizes: candidates in the pool of each list (N), int64 `[lists]`.
         query_columns: pool column of the query's own language, -1 when it has none, int64 `[lists]`.
         tops: what stands first; None where it was not counted, or the pool is a single language.
+        hits: the best candidates of each list; None where they are not known, or the pool is a single language.
+        column_sizes: candidates of each language in the pool, int64 `[columns]`; None where the hits are.
     """
 
     offsets: IntArray
@@ -61,6 +63,8 @@ class RankedLists:
     pool_sizes: IntArray
     query_columns: IntArray
     tops: Tops | None = None
+    hits: Hits | None = None
+    column_sizes: IntArray | None = None
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -171,6 +175,8 @@ class RankedLists:
             pool_sizes=self.pool_sizes[chosen],
             query_columns=self.query_columns[chosen],
             tops=None if self.tops is None else Tops(*(values[chosen] for values in self.tops)),
+            hits=None if self.hits is None else self.hits.take(chosen),
+            column_sizes=self.column_sizes,
         )
 
     def part(self, start: int, stop: int) -> RankedLists:
@@ -188,6 +194,8 @@ class RankedLists:
             pool_sizes=self.pool_sizes[lists],
             query_columns=self.query_columns[lists],
             tops=None if self.tops is None else Tops(*(values[lists] for values in self.tops)),
+            hits=None if self.hits is None else self.hits.take(lists),
+            column_sizes=self.column_sizes,
         )
 
     def pessimistic(self) -> RankedLists:
@@ -278,6 +286,8 @@ def multilingual_lists(ranks: Ranks) -> RankedLists:
         left = 0 if ranks.removed is None else ranks.removed.sum(axis=1)[ranks.row_queries]
         above[above >= ranks.depth - left] = -1
     lists = _lists(ranks, rows, ranks.row_queries, above, tied, np.full(len(rows), WHOLE_POOL))
+    if ranks.hits is not None:
+        lists = replace(lists, hits=ranks.hits.take(lists.queries), column_sizes=ranks.column_sizes)
     own, counted = lists.query_columns, ranks.top if ranks.own_top is None else ranks.own_top
     if counted is None:
         return lists
@@ -326,3 +336,44 @@ def none_within(lists: RankedLists, slots: IntArray) -> FloatArray:
         factor = np.clip(tied - slots - j, 0, None) / np.clip(tied - j, 1, None)
         result = np.where(j < relevants, result * factor, result)
     return result
+
+
+# What the best candidates of each list weigh, by language.
+
+
+def known_hits(lists: RankedLists) -> tuple[Hits, IntArray]:
+    """The best candidates, and how many candidates each language has."""
+    if lists.hits is None or lists.column_sizes is None:
+        raise TypeError("these lists do not tell their best candidates")
+    return lists.hits, lists.column_sizes
+
+
+def weight_of_languages(lists: RankedLists, weights: FloatArray) -> FloatArray:
+    """Share of the weight of the first places that each language has, over a random order of ties.
+
+    Every candidate of a block of ties has the mean weight of the block's places. Where a list has fewer candidates than
+    there are weights, it is a share of the weight of those places that it has.
+
+    Args:
+        lists: the lists.
+        weights: of the first, the second ... place; 0 beyond them.
+
+    Returns:
+        float64 `[lists, columns]`; NaN where nothing was retrieved.
+    """
+    hits, sizes = known_hits(lists)
+    there = hits.columns >= 0
+    n, k = there.shape
+    padded = np.append(weights, np.zeros(k - len(weights)))
+    block = np.arange(n)[:, None] * k + np.cumsum(~hits.tied & there, axis=1) - 1  # of each place
+    of_block = np.bincount(block[there], np.broadcast_to(padded, there.shape)[there], minlength=n * k)
+    size = np.bincount(block[there], minlength=n * k).astype(np.float64)
+    last = block[:, -1]  # what is beyond the hits ties with the last of them
+    size[last[there[:, -1]]] += hits.beyond.sum(axis=1)[there[:, -1]]
+    each = of_block / np.maximum(size, 1.0)
+    place = np.arange(n)[:, None] * len(sizes) + hits.columns
+    total = np.bincount(place[there], each[block[there]], minlength=n * len(sizes)).reshape(n, len(sizes))
+    total += np.where(there[:, -1], each[last], 0.0)[:, None] * hits.beyond
+    given = (padded * there).sum(axis=1, keepdims=True)
+    # the sum over languages can be a rounding error above the whole
+    return np.where(given > 0, np.minimum(total / np.where(given > 0, given, 1.0), 1.0), np.nan)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, FloatArray, IntArray, Ranks
-from xqr_bench.measure.metrics import ListFunction, Metric
+from xqr_bench.measure.metrics import ListFunction, Metric, PairFunction
 from xqr_bench.measure.metrics.lists import RankedLists, bilingual_lists, multilingual_lists
 from xqr_bench.rank.parts import joined_languages
 
@@ -18,6 +18,9 @@ ROWS_AT_ONCE = 2**15
 CENSORED = "the ranking is cut at a depth, and the measure needs the rank of every relevant"
 SEPARATE = "each group of languages was ranked by itself, and there is no pool of all"
 NO_TOPS = "these ranks do not tell the language of the top result, as those of older versions"
+NO_HITS = "these ranks do not tell the best candidates of a query, as those of older versions and of short lists"
+NO_PLACES = "these ranks do not tell which candidates the best ones are, as those of a submission"
+NO_PAIRS = "no question is asked in two languages"
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,12 @@ class SettingView:
     def row_cells(self) -> tuple[tuple[Cell, ...], IntArray]:
         """Cells of the rows: query language and the relevant's own language."""
         return self._cells(self.lists.columns, self._query_languages[self.lists.rows])
+
+    @cached_property
+    def column_cells(self) -> tuple[tuple[Cell, ...], IntArray]:
+        """Cells of each list and each language of candidates, list by list."""
+        n = len(self.ranks.columns)
+        return self._cells(np.tile(np.arange(n), len(self.lists)), np.repeat(self._query_languages, n))
 
     def absent(self, cells: tuple[Cell, ...], *, per_row: bool) -> tuple[Cell, ...]:
         """The cells of this family, among all languages of queries and columns, that no question has a value in."""
@@ -173,17 +182,23 @@ def per_query(metric: Metric, view: SettingView) -> PerQuery:
     Undefined as a whole, with a reason, where the ranking is cut and the measure needs full depth, or where a set
     statistic does not fit the task.
     """
-    lists = view.lists
-    cells, cell = view.row_cells if metric.per_row else view.list_cells
+    if metric.of_pairs is not None:
+        return _per_pair(metric, metric.of_pairs, view)
+    lists, cells, cell, of_value = view.lists, *view.list_cells, None
+    if metric.per_row:
+        cells, cell, of_value = *view.row_cells, view.lists.rows
+    elif metric.per_column:
+        cells, cell = view.column_cells
+        of_value = np.repeat(np.arange(len(lists)), len(view.ranks.columns))
     nothing = PerQuery(
         metric,
         view.setting,
         cells=cells,
         cell=cell,
-        queries=lists.queries[lists.rows] if metric.per_row else lists.queries,
+        queries=lists.queries if of_value is None else lists.queries[of_value],
         values=np.full(len(cell), np.nan),
-        tied=view.tied[lists.rows] if metric.per_row else view.tied,
-        absent=view.absent(cells, per_row=metric.per_row),
+        tied=view.tied if of_value is None else view.tied[of_value],
+        absent=view.absent(cells, per_row=metric.of_cells),
     )
     statistic = metric.set_statistic
     reason = None
@@ -193,6 +208,8 @@ def per_query(metric: Metric, view: SettingView) -> PerQuery:
         reason = SEPARATE
     elif metric.needs_tops and lists.tops is None:
         reason = NO_TOPS
+    elif metric.needs_hits and lists.hits is None:
+        reason = NO_HITS
     elif statistic is not None:
         reason = statistic.why_undefined(lists)
     if reason is not None:
@@ -203,9 +220,9 @@ def per_query(metric: Metric, view: SettingView) -> PerQuery:
     if kernel is None:
         raise TypeError(f"the metric {metric.name!r} has neither kernel nor set statistic")
 
-    values = view.apply(kernel)
+    values = view.apply(kernel).ravel()
     optional: dict[str, Any] = {
-        name: view.apply(function)
+        name: view.apply(function).ravel()
         for name in ("random_reference", "floor", "ceiling")
         if (function := getattr(metric, name)) is not None
     }
@@ -216,3 +233,23 @@ def per_query(metric: Metric, view: SettingView) -> PerQuery:
                 optional[name] = values.copy()
                 optional[name][view.tied_lists] = kernel(order)
     return replace(nothing, values=values, **optional)
+
+
+def _per_pair(metric: Metric, function: PairFunction, view: SettingView) -> PerQuery:
+    """The values of a measure of two queries of one question; the cells are pairs of their languages."""
+    ranks, hits = view.ranks, view.lists.hits
+    none = np.zeros(0, dtype=np.int64)
+    nothing = PerQuery(metric, view.setting, (), none, none, np.zeros(0), np.zeros(0))
+    if hits is None or hits.places is None:
+        return replace(nothing, undefined_reason=NO_HITS if hits is None else NO_PLACES)
+    first, second, values, by_chance = function(ranks, view.lists.queries)
+    if not len(first):
+        return replace(nothing, undefined_reason=NO_PAIRS)
+    languages, number = ranks.all_languages, ranks.query_numbers
+    keys, cell = np.unique(number[first] * len(languages) + number[second], return_inverse=True)
+    cells = tuple(Cell(languages[key // len(languages)], languages[key % len(languages)]) for key in keys.tolist())
+    tied = np.zeros(ranks.n_queries)
+    tied[view.lists.queries] = view.tied
+    return replace(
+        nothing, cells=cells, cell=cell, queries=first, values=values, tied=tied[first], random_reference=by_chance
+    )

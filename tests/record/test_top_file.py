@@ -1,0 +1,119 @@
+"""The best candidates of each query, in a file beside the record, and what of them stands in the ranks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from tests.kit import edit
+from xqr_bench import load_encoder, load_record, load_task
+from xqr_bench.core.errors import RecordError
+from xqr_bench.core.types import MULTILINGUAL
+from xqr_bench.encode import embedder_of
+from xqr_bench.evaluation.evaluate import evaluate
+from xqr_bench.rank.exact import top_hits, vector_scores
+from xqr_bench.record import Result, load_ranks, recompute, save_record, shortened
+from xqr_bench.record.top_file import save_top
+
+NEED_HITS = ["map", "language_share@10", "share_vs_pool@10", "share_vs_relevants@10", "exposure_vs_pool"]
+AGREEMENT = "ranking_agreement@10"
+
+
+@pytest.fixture(scope="module")
+def plain() -> Result:
+    (record,) = evaluate("char-ngrams", ["mini"], metrics=["map"])
+    return record
+
+
+@pytest.fixture(scope="module")
+def looked_at() -> Result:
+    (record,) = evaluate("char-ngrams", ["mini"], metrics=[*NEED_HITS, AGREEMENT])
+    return record
+
+
+def test_the_file_has_ids_and_scores(plain: Result, tmp_path: Path) -> None:
+    path = save_record(plain, tmp_path / "mini.json")
+    table = pq.read_table(path.with_suffix(".top.parquet")).to_pylist()
+    data = load_task("mini")
+    (vectors,) = embedder_of(load_encoder("char-ngrams")).embed([data])
+    row = 0
+    for block in vector_scores(vectors.queries, vectors.candidates):
+        for query, places, scores in zip(data.queries[block.start :], *top_hits(block.pooled, 20), strict=False):
+            for place, (index, score) in enumerate(zip(places, scores, strict=True), start=1):
+                assert table[row] == {
+                    "query_language": query.language,
+                    "question": query.question,
+                    "place": place,
+                    "candidate": data.candidates[index].id,
+                    "score": float(score),
+                }
+                row += 1
+    assert row == len(table)
+
+
+def test_it_comes_back(plain: Result, tmp_path: Path) -> None:
+    path = save_record(plain, tmp_path / "mini.json")
+    again = load_record(path, ranks=True)
+    top, before = again.top_candidates(), plain.top_candidates()
+    for query in range(plain.ranks.n_queries):
+        assert top.of_query(query) == before.of_query(query)
+    assert top.digest() == before.digest() == again.top_file.digest
+    moved = save_record(again, tmp_path / "elsewhere" / "mini.json")
+    assert load_record(moved, ranks=True).top_candidates().of_query(3) == before.of_query(3)
+
+
+def test_ranks_hold_what_figures_follow_from(plain: Result, looked_at: Result, tmp_path: Path) -> None:
+    assert plain.ranks.hits is None
+    path = save_record(looked_at, tmp_path / "mini.json")
+    assert load_ranks(path.with_suffix(".ranks.parquet")).hits is not None
+    again = load_record(path, ranks=True)
+    new, differences = recompute(again)
+    assert differences == []
+    for name in (*NEED_HITS, AGREEMENT):
+        figure = new.scores[MULTILINGUAL].macro[name]
+        assert figure.value is not None
+        assert figure.interval is not None
+        assert figure.article_interval is not None
+        assert (figure.random_reference is None) == (name == "map")
+
+
+def test_a_submission_proves_the_languages_but_has_no_ids(looked_at: Result, tmp_path: Path) -> None:
+    path = save_record(shortened(looked_at), tmp_path / "mini.json")
+    assert not path.with_suffix(".top.parquet").exists()
+    short = load_record(path, ranks=True, whole=False)
+    _, differences = recompute(short)
+    assert differences
+    assert all(difference.place.startswith(f"scores.{MULTILINGUAL}.{AGREEMENT}.") for difference in differences)
+    with pytest.raises(RecordError, match="does not tell its best candidates"):
+        short.top_candidates()
+
+
+def test_a_record_of_before_loads_and_has_none(plain: Result, tmp_path: Path) -> None:
+    path = save_record(plain, tmp_path / "mini.json")
+    edit(path, lambda data: data.pop("top_file"))
+    old = load_record(path, ranks=True)
+    assert recompute(old)[1] == []
+    with pytest.raises(RecordError, match="older record"):
+        old.top_candidates()
+
+
+def test_files_of_others_are_refused(plain: Result, looked_at: Result, tmp_path: Path) -> None:
+    path = save_record(plain, tmp_path / "a" / "mini.json")
+    file, record = path.with_suffix(".top.parquet"), load_record(path, ranks=True)
+    other = save_record(looked_at, tmp_path / "b" / "mini.json").with_suffix(".ranks.parquet")
+    for content, message in ((other.read_bytes(), "no file of best candidates"), (b"no", "no file of best candidates")):
+        file.write_bytes(content)
+        with pytest.raises(RecordError, match=message):
+            record.top_candidates()
+    top = plain.top_candidates()
+    changed = np.where(top.scores > 0, top.scores + np.float32(0.5), top.scores)
+    save_top(replace(top, scores=changed), file)
+    with pytest.raises(RecordError, match="are not those of the record"):
+        record.top_candidates()
+    file.unlink()
+    with pytest.raises(RecordError, match="there is no file"):
+        record.top_candidates()
