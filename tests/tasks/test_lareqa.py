@@ -255,7 +255,7 @@ def test_nested_too_deep() -> None:
 
 
 def test_not_utf8() -> None:
-    with pytest.raises(DataError, match=r"x.json: not UTF-8 text\n  found: byte 0: .*\n  to do: save it as UTF-8"):
+    with pytest.raises(DataError, match=r"x.json: not UTF-8 text\n  found: byte 0, on line 1: .*\n  to do: save it"):
         read("Ärger".encode("latin-1"), "x.json")
 
 

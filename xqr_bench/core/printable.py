@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from unicodedata import category
+from unicodedata import category, is_normalized, normalize
 
 from xqr_bench.core.names import unseen
 
@@ -20,6 +20,8 @@ ISOLATES = "\u2066\u2067\u2069"
 # isolates of the bidirectional algorithm, and lone surrogates, which cannot be encoded. Joiners and the marks that
 # Arabic and Hebrew are written with stay.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# Of no width, and part of no word in any script, as the joiners U+200C and U+200D are.
+_NO_WIDTH = re.compile("[\u00ad\u200b\u2060\ufeff]")
 _NOT_ASCII = re.compile("[^\x00-\x7f]")
 _MARKDOWN = str.maketrans({**{sign: f"\\{sign}" for sign in "\\`*[]|~$"}, "&": "&amp;", "<": "&lt;", ">": "&gt;"})
 # Inside a word it is no mark, and the names of figures are full of it.
@@ -31,6 +33,12 @@ def has_text(text: str) -> bool:
     """Whether there is anything to read: more than white space, controls and characters of no width."""
     unknown = ("Co", "Cn")  # private, or of a later Unicode than Python's: may be letters
     return any(sign != " " and (not unseen(sign) or category(sign) in unknown) for sign in text)
+
+
+def looks(text: str) -> str:
+    """What can be seen of it: in one Unicode form (NFC), without spaces, joiners and hyphens of no width."""
+    plain = _NO_WIDTH.sub("", text)
+    return plain if is_normalized("NFC", plain) else normalize("NFC", plain)
 
 
 def is_text(text: str) -> bool:

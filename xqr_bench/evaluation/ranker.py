@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
-from xqr_bench.core.errors import UsageError
+from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.registry import Registry
 from xqr_bench.core.types import Ranks, TaskData
@@ -23,10 +23,21 @@ class Task:
     Attributes:
         spec: its settings and metrics are those scored.
         data: its texts, or those of a part of it.
+
+    Raises:
+        DataError: a query has no relevant candidate, so that no measure has a value of it.
     """
 
     spec: TaskSpec
     data: TaskData
+
+    def __post_init__(self) -> None:
+        if lacking := [query.id for query, of in zip(self.data.queries, self.data.relevants, strict=True) if not of]:
+            raise DataError(
+                f"{len(lacking):,} queries of the task {self.data.name} have no relevant candidate",
+                found=f"such as {lacking[0]}",
+                remedy="load_task(data) gives the data without them, and tells",
+            )
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from xqr_bench.core.files import followed, sha256_of
 from xqr_bench.core.languages import code_meant
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.options import Commas, Counted
-from xqr_bench.core.printable import has_text, stripped
+from xqr_bench.core.printable import has_text, looks, stripped
 from xqr_bench.core.types import LENIENT, Candidate, Query, TaskData
 from xqr_bench.tasks.readers import READERS, DataFile, SourceData, SourceQuestion
 from xqr_bench.tasks.sources import find_source
@@ -234,7 +234,7 @@ def load_task(
         UsageError: `languages` or `limit` cannot be meant as given.
     """
     if isinstance(task, TaskData):
-        data = task
+        data = _with_answers(task, observe)
         if languages is not None:
             data = keep_languages(data, choose_languages(data.name, data.all_languages, languages))
     else:
@@ -269,6 +269,19 @@ def load_task(
             observe=observe,
         )
     return data if limit is None else first_questions(data, limit)
+
+
+def _with_answers(data: TaskData, observe: Observer | None) -> TaskData:
+    """The data without the queries that have no relevant candidate, of which no measure has a value; tells how many."""
+    lacking = Counter(
+        one.language for one, relevants in zip(data.queries, data.relevants, strict=True) if not relevants
+    )
+    if not lacking:
+        return data
+    answered = _keep(data, set(data.all_languages), lambda _: True, lambda _: True, dict(data.partial))
+    listing = ", ".join(f"{code} {number:,}" for code, number in lacking.items())
+    (observe or Observer()).note(f"{data.name}: queries without a relevant candidate are left out: {listing}")
+    return answered
 
 
 def _in_their_languages(data: SourceData, files: Sequence[SourceFile]) -> SourceData:
@@ -381,6 +394,8 @@ def assemble(
     asked_in, pool = (tuple(one) for one in (languages or (parsed, parsed)))
     _check_lines(f"the task {name}", {section: data.lines for section, data in parsed.items()})
     candidates, index = _candidates(name, parsed, pool)
+    if line := _twins(candidates):
+        (observe or Observer()).note(f"{name}: {line}")
     asked = _questions(name, parsed, asked_in, parallel=parallel)
     for what, items, wanted in (
         ("candidate", {candidate.language for candidate in candidates}, pool),
@@ -506,6 +521,22 @@ def _candidates(
     return (
         tuple(candidate for of_id in of_language.values() for candidate in of_id.values()),
         {place: numbers[key] for place, key in places.items()},
+    )
+
+
+def _twins(candidates: Sequence[Candidate]) -> str | None:
+    """How many candidates look like another one of their language, and are another text to an encoder."""
+    odd = [one for one in candidates if looks(one.text) != one.text]
+    if not odd:
+        return None
+    seen = Counter((one.language, looks(one.text)) for one in odd)
+    plain = {(one.language, one.text) for one in candidates} & seen.keys()
+    twins = [one for one in odd if seen[key := (one.language, looks(one.text))] > 1 or key in plain]
+    if not twins:
+        return None
+    return (
+        f"{len(twins):,} candidates look like another of their language, in another Unicode form or with characters "
+        f"of no width, such as {twins[0].id}; each is kept as it is"
     )
 
 

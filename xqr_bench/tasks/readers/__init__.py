@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
@@ -18,6 +19,9 @@ from xqr_bench.core.errors import DataError
 from xqr_bench.core.files import opened
 from xqr_bench.core.registry import Registry
 from xqr_bench.core.types import SETTINGS
+
+LARGEST, LONGEST = 1 << 29, 1 << 26
+"""Bytes of a file that is read whole, and of a line, at most: what is read does not outgrow memory."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -55,16 +59,22 @@ class DataFile:
         """All of it as text, without a byte-order mark.
 
         Raises:
-            DataError: it cannot be read, or is not UTF-8.
+            DataError: it cannot be read, is not UTF-8, or is too large to be read whole.
         """
         with self.stream() as stream:
-            content = stream.read()
+            content = stream.read(LARGEST + 1)
+        if len(content) > LARGEST:
+            raise DataError(
+                f"{self.name}: too large: files of this format are read whole",
+                found=f"more than {LARGEST >> 20:,} MiB",
+                remedy="write it in a format that is read line by line, such as beir (docs/tasks.md)",
+            )
         try:
             return content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise DataError(
                 f"{self.name}: not UTF-8 text",
-                found=f"byte {error.start}: {error.reason}",
+                found=f"byte {error.start}, on line {content.count(10, 0, error.start) + 1}: {error.reason}",
                 remedy="save it as UTF-8",
             ) from None
 
@@ -72,10 +82,16 @@ class DataFile:
         r"""Number, from 1, and text of each line, one at a time; only `\n` and `\r\n` end a line.
 
         Raises:
-            DataError: it cannot be read, or is not UTF-8; names the line.
+            DataError: it cannot be read, is not UTF-8, or a line is too long to be one; names the line.
         """
         with self.stream() as stream:
-            for number, line in enumerate(stream, 1):
+            for number, line in enumerate(iter(partial(stream.readline, LONGEST + 1), b""), 1):
+                if len(line) > LONGEST:
+                    raise DataError(
+                        f"{self.name}, line {number}: too long to be a line of this format",
+                        found=f"more than {LONGEST >> 20:,} MiB",
+                        remedy="take the file from its source again",
+                    )
                 try:
                     text = line.decode("utf-8-sig" if number == 1 else "utf-8")
                 except UnicodeDecodeError as error:

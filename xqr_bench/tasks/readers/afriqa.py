@@ -15,6 +15,7 @@ import hashlib
 
 from pydantic import BaseModel
 
+from xqr_bench.core.errors import DataError
 from xqr_bench.core.printable import has_text
 from xqr_bench.tasks.readers import DataFile, SourceCandidate, SourceData, SourceQuestion, json_lines, reader
 
@@ -41,9 +42,20 @@ def read_translated(file: DataFile) -> SourceData:
 
 def _read(file: DataFile, field: str) -> SourceData:
     passages: dict[str, int] = {}
+    seen: dict[str, tuple[int, _Line]] = {}
+    again: list[str] = []
     candidates: list[SourceCandidate] = []
     questions: list[SourceQuestion] = []
-    for _, line in json_lines(file, _Line):
+    for number, line in json_lines(file, _Line):
+        before, first = seen.setdefault(line.id, (number, line))
+        if first != line:
+            raise DataError(
+                f"{file.name}, line {number}: the id {line.id!r} had other texts in line {before}",
+                remedy="give each question an id of its own",
+            )
+        if before != number:
+            again.append(line.id)
+            continue
         context, title = line.context or "", line.title or ""
         gains = {}
         if has_text(context):
@@ -53,4 +65,5 @@ def _read(file: DataFile, field: str) -> SourceData:
             gains = {passages[name]: 1.0}
         questions.append(SourceQuestion(line.id, getattr(line, field), gains, title))
     titles = {one.cluster: one.cluster for one in candidates if one.cluster}
-    return SourceData(tuple(candidates), tuple(questions), titles)
+    notes = (f"{len(again):,} lines stand there again and count once, such as {again[0]}",) if again else ()
+    return SourceData(tuple(candidates), tuple(questions), titles, notes)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import DataError
-from xqr_bench.core.printable import has_text, is_word
+from xqr_bench.core.printable import has_text, is_word, looks
 from xqr_bench.tasks.readers import DataFile, SourceCandidate, SourceData, SourceQuestion
 
 PARTS = ("corpus", "queries", "qrels")
@@ -149,7 +149,7 @@ def _distinct(what: str, items: Iterable[Item], left_out: _LeftOut) -> Iterator[
         key = f"{item.language} {item.id}" if what == "question" else item.id
         first = seen.setdefault(key, item)
         if first is not item:
-            if first[2:] != item[2:]:
+            if (looks(first.text), first.language) != (looks(item.text), item.language):
                 item.at.fail(
                     f"the {what} id {item.id!r} had another text or language in {first.at.unit} {first.at.number:,}",
                     found=f"{first.text!r:.60} and {item.text!r:.60}",

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple, NoReturn
+from unicodedata import normalize
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import DataError
@@ -159,9 +160,12 @@ def check_answer(answer: Any, context: str, at: At) -> str:
     start: int = get(answer, "answer_start", int, at)
     expected: str = check_text(get(answer, "text", str, at), "the answer", at)
     if start < 0 or not context.startswith(expected, start):
+        form = expected not in context and normalize("NFC", expected) in normalize("NFC", context)
         at.fail(
             f"the answer's text does not stand at answer_start {start}",
             found=f"{context[max(start, 0) : max(start, 0) + len(expected)]!r} instead of {expected!r}",
-            remedy="count answer_start in Unicode characters of the context, not in bytes",
+            remedy="write context and answer in one Unicode form: one is in NFC, the other is not"
+            if form
+            else "count answer_start in Unicode characters of the context, not in bytes",
         )
     return expected
