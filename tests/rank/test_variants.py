@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import xqr_bench.rank.product as product
-from xqr_bench.core.types import LENIENT, PARAGRAPH, VARIANTS, Candidate, Counts, Query, Ranks, TaskData
+from xqr_bench.core.types import JUDGED, LENIENT, PARAGRAPH, VARIANTS, Candidate, Counts, Query, Ranks, TaskData
 from xqr_bench.rank.exact import ScoreBlock, exact_ranks, ranks_of_scores
 from xqr_bench.rank.rules import Tally, group_relevants, ranks_of
 from xqr_bench.record.rank_files import check_relevance
@@ -27,7 +27,7 @@ def task(generator: np.random.Generator, questions: int, languages: int, paragra
                 members.setdefault((name, paragraph), []).append(len(candidates))
                 group = f"{name}:0:{paragraph}"
                 candidates.append(Candidate(f"{group}:{sentence}", name, f"{len(candidates)}", group))
-    relevants, echoes = {}, {}
+    relevants, echoes, irrelevant = {}, {}, {}
     for question in range(questions):
         right, out = [], []
         for name in names:
@@ -36,6 +36,8 @@ def task(generator: np.random.Generator, questions: int, languages: int, paragra
             right += sorted(chosen)
             out += [index for index in found if index not in chosen and generator.random() < 0.5]
         relevants[question], echoes[question] = tuple(right), tuple(out)
+        others = [index for index in range(len(candidates)) if index not in right]
+        irrelevant[question] = tuple(index for index in others if generator.random() < 0.3)
     queries = [Query(f"{name}:q{q}", name, f"q{q}", f"{name} {q}") for name in names for q in range(questions)]
     numbers = [int(query.question[1:]) for query in queries]
     return TaskData(
@@ -47,6 +49,7 @@ def task(generator: np.random.Generator, questions: int, languages: int, paragra
         clusters=tuple(0 for _ in queries),
         relevance=VARIANTS,
         echoes=tuple(echoes[q] for q in numbers),
+        irrelevant=tuple(irrelevant[q] for q in numbers),
     )
 
 
@@ -65,21 +68,26 @@ def check(data: TaskData, ranks: Ranks, pooled: np.ndarray, own: np.ndarray) -> 
         best = (scores == scores.max()) & (scores > -np.inf)
         assert ranks.top[query].tolist() == [int((best & (language == name)).sum()) for name in data.languages]
 
-    lenient = ranks.variants[LENIENT]
-    assert lenient.top is None
-    row = 0
-    for query, relevant in enumerate(data.relevants):
-        left = set(data.echoes[query])
-        pools = {name: [index for index in of_language[name] if index not in left] for name in data.languages}
-        assert lenient.removed[query].tolist() == [sum(language[i] == name for i in left) for name in data.languages]
-        for index in relevant:
-            for column, name in enumerate(data.languages):
-                counts = (int(lenient.gt[row, column]), int(lenient.eq[row, column]))
-                assert counts == literal_rows_in(pooled[query], index, pools[name])
-            if ranks.own_gt is not None:
-                alone = literal_rows(own[query], index, pools[language[index]])
-                assert (lenient.own_gt[row], lenient.own_eq[row]) == alone
-            row += 1
+    for rule in (LENIENT, JUDGED):
+        if rule not in ranks.variants:  # of a run
+            continue
+        lenient = ranks.variants[rule]
+        assert (lenient.top, lenient.rule) == (None, rule)
+        row = 0
+        for query, relevant in enumerate(data.relevants):
+            left = set(data.echoes[query])
+            if rule == JUDGED:
+                left = set(everything) - set(relevant) - set(data.irrelevant[query])
+            pools = {name: [index for index in of_language[name] if index not in left] for name in data.languages}
+            assert lenient.removed[query].tolist() == [sum(language[i] == name for i in left) for name in pools]
+            for index in relevant:
+                for column, name in enumerate(data.languages):
+                    counts = (int(lenient.gt[row, column]), int(lenient.eq[row, column]))
+                    assert counts == literal_rows_in(pooled[query], index, pools[name])
+                if ranks.own_gt is not None:
+                    alone = literal_rows(own[query], index, pools[language[index]])
+                    assert (lenient.own_gt[row], lenient.own_eq[row]) == alone
+                row += 1
 
     paragraph = ranks.variants[PARAGRAPH]
     assert paragraph.own_gt is not None
@@ -177,7 +185,7 @@ def test_what_was_not_retrieved_has_no_rank(questions: int, languages: int, leve
     rows = [(query, index) for query, found in enumerate(group_relevants(data)) for index in found]
     of_pool = [literal_rows(pooled[q], d, everything) for q, d in rows]
     of_own = [literal_rows(own[q], d, np.flatnonzero(language == language[d]).tolist()) for q, d in rows]
-    tally = Tally(data, own_lists=True)
+    tally = Tally(replace(data, irrelevant=None), own_lists=True)
     tally.take_counts(Counts(*np.concatenate([of_pool, of_own], axis=1).astype(np.int32).T))
     check(data, tally.with_rules(replace(strict, top=ranks.top)), pooled, own)
 
@@ -228,7 +236,7 @@ def test_many_thresholds_against_numpy() -> None:
 def test_only_what_the_task_declares() -> None:
     data = task(np.random.default_rng(1), 2, 2, 2)
     queries, candidates = np.ones((len(data.queries), 2)), np.ones((len(data.candidates), 2))
-    for declared in ((), (LENIENT,), (PARAGRAPH,)):
+    for declared in ((), (LENIENT,), (PARAGRAPH,), (JUDGED,)):
         ranks = exact_ranks(
             replace(data, relevance=declared), queries.astype(np.float32), candidates.astype(np.float32)
         )

@@ -23,7 +23,7 @@ class Choice:
         settings: Beside MAP, only this setting; repeat for more.
         languages: Also compare this query language or pair (`th`, `en>de`) and its gap to English; or `all`.
         groups: Also compare this language group and its gap; or `all`.
-        relevance: strict, lenient or paragraph (docs/relevance.md).
+        relevance: strict, lenient, paragraph or judged (docs/relevance.md).
     """
 
     metrics: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ class Drawn:
         kind: heatmap (default for one record), languages, forest (default for more), bias, frontier.
         metric: What is drawn; bias draws language_position.
         setting: Of `languages` (default: multilingual) and `forest` (default: all).
-        relevance: strict, lenient or paragraph; not of bias.
+        relevance: strict, lenient, paragraph or judged; not of bias.
     """
 
     kind: str | None = None

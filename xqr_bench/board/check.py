@@ -28,6 +28,8 @@ from xqr_bench.core.observe import Notice, Observer
 from xqr_bench.core.options import line_breaks, split
 from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import (
+    JUDGED,
+    LEAVING,
     LENIENT,
     MAIN_METRIC,
     MULTILINGUAL,
@@ -45,9 +47,9 @@ from xqr_bench.encode.trust import is_code, risky_arguments
 from xqr_bench.evaluation.baselines import baseline_of
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.rank.index import deepest
-from xqr_bench.rank.rules import group_relevants, ranks_of
+from xqr_bench.rank.rules import group_relevants, judged_candidates, ranks_of
 from xqr_bench.record import Record, Result, load_record, proved
-from xqr_bench.record.describe import NOT_COUNTED, groups_of
+from xqr_bench.record.describe import NONE_IRRELEVANT, NOT_COUNTED, groups_of
 from xqr_bench.record.exposure import OURS, Exposure
 from xqr_bench.record.model import Hardware
 from xqr_bench.record.provenance import LANGUAGE_LEVELS, LanguageLevels
@@ -150,13 +152,17 @@ def _from_data(spec: TaskSpec, data: TaskData) -> DataFacts:
         chosen[LENIENT] = data.echoes
     if PARAGRAPH in data.relevance:
         chosen[PARAGRAPH] = group_relevants(data)
+    if (judged := judged_candidates(data)) is not None:
+        chosen[JUDGED] = judged
     rules = {}
     question_ids = [query.question for query in data.queries]
     for name, of_query in chosen.items():
         columns = data.candidate_columns[[index for indices in of_query for index in indices]]
         queries = np.repeat(np.arange(len(of_query)), [len(indices) for indices in of_query])
         counts = _per_language(queries, columns, len(of_query), n_languages)
-        if name == LENIENT:
+        if name in LEAVING:
+            if name == JUDGED:
+                counts = (data.column_sizes - np.array(counts)).tolist()
             rules[name] = RuleFacts(rows=n_relevants, structure=_digest(counts))
             continue
         others = np.array([sum(of_query) for of_query in counts]) - np.diff(data.offsets)
@@ -318,6 +324,7 @@ def _check_task(record: Record, spec: TaskSpec, facts: DataFacts) -> None:
     for what, there, here in (
         ("title", task.title, spec.title),
         ("revision", task.revision, spec.revision or None),
+        ("lowest gain of a relevant", task.relevant_from, spec.relevant_from),
         ("language groups", task.groups, groups_of(spec)),
         ("number of questions", task.n_questions, facts.n_questions),
         ("number of articles", task.n_articles, facts.n_articles),
@@ -704,6 +711,8 @@ def _check_relevance_files(path: Path, record: Result, rules: dict[str, RuleFact
     """The files of the rules of relevance, of which no byte is believed before, are of the task."""
     task = record.task.name
     for name, info in record.relevance.items():
+        if name == JUDGED and name not in rules and info.undefined_reason == NONE_IRRELEVANT:
+            continue
         _require(name in rules, f"{task} has no {name} relevance", ", ".join(rules) or "strict only", _AS_MADE)
         if info.ranks_file is None:
             reason = str(info.undefined_reason)
@@ -728,7 +737,7 @@ def _check_relevance_files(path: Path, record: Result, rules: dict[str, RuleFact
             f"{info.questions or 'all'} instead of {known.questions or 'all'}",
             _AS_MADE,
         )
-        strict = 0 if name == LENIENT else record.strict_under(name).n_relevants
+        strict = 0 if name in LEAVING else record.strict_under(name).n_relevants
         rows = info.ranks_file.n_relevants - strict
         _require(
             rows == known.rows,
@@ -739,7 +748,7 @@ def _check_relevance_files(path: Path, record: Result, rules: dict[str, RuleFact
         variant = record.ranks_under(name)
         counts = (
             np.asarray(variant.removed).tolist()
-            if name == LENIENT
+            if name in LEAVING
             else _per_language(variant.row_queries, variant.relevant_columns, variant.n_queries, len(variant.columns))
         )
         _require(_digest(counts) == known.structure, f"{file} is not of {task}", remedy=_AS_MADE)

@@ -26,8 +26,11 @@ PREFERENCE = "own_language_first"
 STRICT = "strict"
 LENIENT = "lenient"
 PARAGRAPH = "paragraph"
-VARIANTS = (LENIENT, PARAGRAPH)
+JUDGED = "judged"
+VARIANTS = (LENIENT, PARAGRAPH, JUDGED)
 """Rules of relevance beside the strict one (docs/relevance.md)."""
+LEAVING = (LENIENT, JUDGED)
+"""Those under which some candidates leave the ranking, and the relevants stay what they are."""
 RULES = (STRICT, *VARIANTS)
 
 
@@ -130,6 +133,9 @@ class TaskData:
             relevance: irrelevant candidates of a relevant's group that contain the answer; None: not known.
         titles: cluster of candidates -> title, of the clusters that have one.
         gains: for each query the gains of its relevants; None: all are 1.
+        relevant_from: see `Ranks`.
+        irrelevant: for each query the ascending indices into `candidates` of those that were judged, and are not
+            relevant; None: not known, or none is.
     """
 
     name: str
@@ -144,6 +150,8 @@ class TaskData:
     echoes: tuple[tuple[int, ...], ...] | None = None
     titles: Mapping[str, str] = field(default_factory=dict)
     gains: tuple[tuple[float, ...], ...] | None = None
+    relevant_from: float = 0.0
+    irrelevant: tuple[tuple[int, ...], ...] | None = None
 
     @cached_property
     def query_languages(self) -> tuple[str, ...]:
@@ -277,6 +285,9 @@ class Ranks:
         relevant_ids: str `[relevants]`.
         relevant_columns: column of each relevant, int64 `[relevants]`.
         gains: gain of each relevant, float64 `[relevants]`.
+        relevant_from: the lowest gain of a relevant for all metrics but those that read gains; a relevant below it is
+            one for these alone. 0: every gain.
+        rule: the rule of relevance that the ranks are counted under, of RULES.
         gt: candidates of each column that score above the relevant, int32 `[relevants, columns]`.
         eq: candidates of each column that score the same, itself included, int32 `[relevants, columns]`.
         depth: where the ranking was cut, None when it was not. A relevant that was not retrieved has `gt` -1 and
@@ -296,7 +307,7 @@ class Ranks:
         query_gt, query_eq: where counts are collapsed, those in the query's own language within the pooled ranking,
             int32 `[relevants]`; 0 of a language without candidates. None: not counted.
         hits: the best candidates of each query's ranking; None: not known.
-        removed: candidates of each column that leave the query's ranking (lenient relevance), int32
+        removed: candidates of each column that leave the query's ranking (rules of LEAVING), int32
             `[queries, columns]`; None: none does.
         variants: the same scores counted under other rules of relevance, by name. The ranks of `paragraph` hold the
             whole pool's counts in one column (`gt` and `eq` are `[relevants, 1]`), those of the relevant's own
@@ -327,6 +338,8 @@ class Ranks:
     hits: Hits | None = None
     removed: NDArray[np.int32] | None = None
     variants: Mapping[str, Ranks] = field(default_factory=dict)
+    relevant_from: float = 0.0
+    rule: str = STRICT
 
     @property
     def n_queries(self) -> int:

@@ -128,19 +128,23 @@ def _random_vectors(texts: Sequence[str], seed: int, role: str) -> Vectors:
 
 
 def oracle_ranks(data: TaskData) -> Ranks:
-    """The relevants of each query tie on top: the greatest scores possible, and no preference of a language.
+    """The relevants of each query stand on top: the greatest scores possible, and no preference of a language.
+
+    They tie; where they have gains, those of one gain do, higher gains above.
 
     Where sentences of their paragraphs count too, these come next, tied: the ceiling under every rule of relevance.
     """
     paragraphs = group_relevants(data) if PARAGRAPH in data.relevance else data.relevants
+    grades = np.unique(data.row_gains)
 
     def blocks() -> Iterator[ScoreBlock]:
         for start in range(0, len(data.queries), TILE_ROWS):
             both = list(zip(data.relevants, paragraphs, strict=True))[start : start + TILE_ROWS]
             scores = np.zeros((len(both), len(data.candidates)), dtype=np.float32)
             for row, (relevants, of_paragraphs) in enumerate(both):
+                gains = data.row_gains[data.offsets[start + row] : data.offsets[start + row + 1]]
                 scores[row, list(of_paragraphs)] = 1
-                scores[row, list(relevants)] = 2
+                scores[row, list(relevants)] = 2 + np.searchsorted(grades, gains)
             yield ScoreBlock(start, scores, scores)
 
     return ranks_of_scores(data, blocks(), own_lists=False)

@@ -258,7 +258,7 @@ def _result(
     relevance = {}
     with clock.phase("relevance"):
         for name in spec.relevance:
-            relevance[name] = relevance_info(name, ranks, info)
+            relevance[name] = relevance_info(name, ranks, info, task.data)
             give_back()
     hardware = provenance.hardware(ranker.device)
     if ranking.counted_on is not None:

@@ -12,11 +12,22 @@ from numpy.typing import NDArray
 from xqr_bench.core.errors import RunError
 from xqr_bench.core.files import digest_of_files, name_of_folder, named_folder
 from xqr_bench.core.observe import Clock, Observer
-from xqr_bench.core.types import MULTILINGUAL, SETTINGS, Counts, FloatArray, IntArray, Ranks, TaskData, collapses
+from xqr_bench.core.types import (
+    LENIENT,
+    MULTILINGUAL,
+    PARAGRAPH,
+    SETTINGS,
+    Counts,
+    FloatArray,
+    IntArray,
+    Ranks,
+    TaskData,
+    collapses,
+)
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.evaluation.ranker import RANKERS, Ranking, Task
 from xqr_bench.measure.metrics.per_query import setting_views
-from xqr_bench.measure.peers import Agreement, PytrecEval, compare, require_agreement
+from xqr_bench.measure.peers import Agreement, PytrecEval, compare, peer_gains, require_agreement
 from xqr_bench.rank.rules import Tally, group_relevants, own_and_others, ranks_of
 from xqr_bench.rank.runs import (
     LAYOUT,
@@ -73,7 +84,7 @@ class SettingCounts(ListCounts):
         self.top = np.zeros((len(lists), len(data.languages)), dtype=np.int32)
         self.theirs: FloatArray = np.full((len(lists), n_metrics), np.nan)
         self.wide: ListCounts | None = None
-        if data.relevance:
+        if {LENIENT, PARAGRAPH} & set(data.relevance):
             self.wide = ListCounts(task_lists(data, lists.setting, group_relevants(data)), data)
 
     @property
@@ -118,6 +129,7 @@ class RunReader:
             self._checked[:] = False
             self._checked[np.random.default_rng(CHECK_SEED).choice(len(lists), MAX_CHECKED, replace=False)] = True
         self._unjudged = unjudged_ids(data, lists)
+        self._grades = peer_gains(data)[lists.rows]
         self._keys = [str(index) for index in range(len(data.candidates))]
         self._index = {candidate.id: index for index, candidate in enumerate(data.candidates)}
         self._columns = data.candidate_columns
@@ -261,7 +273,9 @@ class RunReader:
             of_list = slice(starts[i], starts[i + 1])
             documents = [keys[document] for document in lines.documents[of_list].tolist()]
             run[name] = dict(zip(documents, lines.scores[of_list].tolist(), strict=True))
-            qrels[name] = {keys[position]: 1 for position in self._lists.relevants(int(numbers[i])).tolist()}
+            rows = slice(*self._lists.offsets[numbers[i] : numbers[i] + 2])
+            relevants, grades = (of[rows].tolist() for of in (self._lists.positions, self._grades))
+            qrels[name] = {keys[one]: grade for one, grade in zip(relevants, grades, strict=True)}
         self._counts.theirs[numbers[lists]] = self._peer.evaluate(qrels, run, names)
 
 
@@ -313,7 +327,7 @@ class RunRanker:
                 found=", ".join(files),
                 remedy=f"the task has: {', '.join(spec.settings)}; the layout is {LAYOUT}",
             )
-        peer = PytrecEval(spec.metrics)
+        peer = PytrecEval(spec.metrics, data)
         with clock.phase("reading"):
             counts = {
                 setting: RunReader(path, data, task_lists(data, setting), peer).read(observe)
@@ -323,7 +337,7 @@ class RunRanker:
         _refuse_cut(spec.metrics, counts)
         with clock.phase("cross-check"):
             views = setting_views(ranks, tuple(counts))
-            agreed = [item for setting in counts for item in compare(views[setting], peer, counts[setting].theirs)]
+            agreed = [item for name, run in counts.items() for item in compare(views[name], peer, _listed(data, run))]
             require_agreement(agreed, f"{self.folder} on {spec.name}")
         return Ranking(
             ranks,
@@ -403,9 +417,15 @@ def with_rules(data: TaskData, ranks: Ranks, counts: Mapping[str, ListCounts]) -
             each, column = np.arange(len(rows)), data.candidate_columns[run.lists.positions]
             column = np.zeros_like(column) if collapses(data.languages) else column
             whole.own_gt[rows], whole.own_eq[rows] = run.gt[each, column], run.eq[each, column]
-    tally = Tally(data, own_lists=True)
+    tally = Tally(replace(data, irrelevant=None), own_lists=True)  # not all judged candidates were counted
     tally.take_counts(whole)
     return tally.with_rules(ranks)
+
+
+def _listed(data: TaskData, run: SettingCounts) -> FloatArray:
+    """pytrec_eval's values of the lists with a relevant, float64 `[lists, metrics]`."""
+    highest = np.maximum.reduceat(data.row_gains[run.lists.rows], run.lists.offsets[:-1])
+    return run.theirs[highest >= data.relevant_from]
 
 
 def _refuse_cut(metrics: Sequence[str], counts: Mapping[str, SettingCounts]) -> None:

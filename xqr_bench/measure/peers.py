@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from xqr_bench.core.errors import RunError, UsageError
-from xqr_bench.core.types import FloatArray, IntArray, Ranks
+from xqr_bench.core.types import FloatArray, IntArray, Ranks, TaskData
 from xqr_bench.measure.metrics import RankedLists, parse_metric
 from xqr_bench.measure.metrics.per_query import SettingView, per_query, setting_views
 
@@ -29,10 +30,13 @@ class PytrecEval:
 
     Args:
         metrics: our names; those that trec_eval has nothing like are left out.
+        scored: what `peer_gains` are of; None: gains of 1 alone.
     """
 
-    def __init__(self, metrics: Sequence[str]) -> None:
-        self.metrics = [name for name in metrics if peer_name(name)]
+    def __init__(self, metrics: Sequence[str], scored: TaskData | Ranks | None = None) -> None:
+        whole = scored is None or _whole(scored)
+        self.metrics = [name for name in metrics if peer_name(name) and (whole or not parse_metric(name).graded)]
+        self._level = 1 if scored is None or not whole else max(1, math.ceil(scored.relevant_from))
         self._keys = [str(peer_name(name)) for name in self.metrics]
         # pytrec_eval's own spelling has the cutoff after a point
         self._asked = {".".join(key.rsplit("_", 1)) if key[-1].isdigit() else key for key in self._keys}
@@ -45,11 +49,27 @@ class PytrecEval:
 
         values = np.full((len(names), len(self.metrics)), np.nan)
         if self.metrics:
-            evaluated = pytrec_eval.RelevanceEvaluator(dict(qrels), self._asked).evaluate(dict(run))
+            evaluator = pytrec_eval.RelevanceEvaluator(dict(qrels), self._asked, relevance_level=self._level)
+            evaluated = evaluator.evaluate(dict(run))
             for row, name in enumerate(names):
                 if name in evaluated:
                     values[row] = [evaluated[name][key] for key in self._keys]
         return values
+
+
+def _gains(scored: TaskData | Ranks) -> FloatArray:
+    return scored.gains if isinstance(scored, Ranks) else scored.row_gains
+
+
+def _whole(scored: TaskData | Ranks) -> bool:
+    gains = _gains(scored)
+    return bool((gains == np.round(gains)).all())
+
+
+def peer_gains(scored: TaskData | Ranks) -> IntArray:
+    """The gains as pytrec_eval takes them: whole numbers; where they are not, whether each is that of a relevant."""
+    gains = _gains(scored)
+    return (gains if _whole(scored) else gains >= scored.relevant_from).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -165,17 +185,17 @@ def cross_check(
     """
     if sample < 0:
         raise UsageError(f"--sample cannot be {sample}", remedy="draw at least one list, or 0 for all of them")
-    if (ranks.gains != np.round(ranks.gains)).any():
+    if not _whole(ranks):
         raise UsageError("these ranks have gains that are no whole numbers", remedy="pytrec_eval knows only those")
     generator = np.random.default_rng(seed)
-    peer = PytrecEval(metrics)
+    peer = PytrecEval(metrics, ranks)
     result = []
     for setting, view in setting_views(ranks, tuple(settings)).items():
         count = len(view.lists)
         chosen = np.arange(count)
         if 0 < sample < count:
             chosen = np.sort(generator.choice(count, sample, replace=False))
-        theirs = [_evaluate(view.lists, chosen, peer, best=best).T for best in (False, True)]
+        theirs = [_evaluate(view.graded.lists, chosen, peer, best=best).T for best in (False, True)]
         for name, their_worst, their_best in zip(peer.metrics, *theirs, strict=True):
             expected, worst, best = (values[chosen] for values in _ours(name, view))
             apart = [abs(their_worst - worst), abs(their_best - best), their_worst - expected, expected - their_best]

@@ -3,8 +3,9 @@
 Strict: a query's relevants, and nothing else. Lenient: an irrelevant sentence of a relevant's paragraph that contains
 the answer leaves the ranking; the strict counts less those of the sentences that left are the ranks. Paragraph: every
 sentence of a paragraph that holds a relevant is relevant; some fifty a query, so their counts are kept for the whole
-pool and for their own language only. Which metrics are scored under each rule stands here too (docs/relevance.md);
-strict stays the headline.
+pool and for their own language only. Judged: what nobody judged leaves the ranking; the judged candidates above and
+beside a relevant are its ranks. Which metrics are scored under each rule stands here too (docs/relevance.md); strict
+stays the headline.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.types import (
+    JUDGED,
     LENIENT,
     N_HITS,
     PARAGRAPH,
@@ -33,30 +35,40 @@ from xqr_bench.core.types import (
 )
 from xqr_bench.rank.counting import Block
 
+BPREF = "bpref"
 _SCORES = ("map", "mrr", "recall@1", "recall@10", "success@1", "success@10", "ndcg@10", "language_ndcg@10")
 _TOPS = ("top_right_own", "top_right_other", "top_wrong_own", "top_wrong_other")
 _METRICS = {
     LENIENT: (*_SCORES, "rank_distance", "rank_variance", "own_language_first"),
     PARAGRAPH: (*_SCORES, "own_language_first", *_TOPS),
+    JUDGED: ("map", "mrr", "recall", "success", "ndcg", "language_ndcg", BPREF),
 }
-"""What is scored under each rule. Paragraph relevance has several relevants a language, so that distances between
-relevants are not distances between languages; the top of a lenient ranking is not counted."""
+"""What is scored under each rule; a name without its cutoff stands for every one. Paragraph relevance has several
+relevants a language, so that distances between relevants are not distances between languages; the top of a lenient or
+judged ranking is not counted."""
 
 
 def variant_metrics(rule: str, metrics: Sequence[str]) -> list[str]:
-    """Those of a task's metrics that are scored under a rule of relevance, in their order; under strict all of them."""
-    return list(metrics) if rule == STRICT else [metric for metric in metrics if metric in _METRICS[rule]]
+    """Those of a task's metrics that are scored under a rule of relevance, in their order; under strict all of them.
+
+    Of judged candidates bpref always is: it is the measure made for them.
+    """
+    if rule == STRICT:
+        return list(metrics)
+    wanted = dict.fromkeys([*metrics, BPREF] if rule == JUDGED else metrics)
+    return [metric for metric in wanted if not {metric, metric.partition("@")[0]}.isdisjoint(_METRICS[rule])]
 
 
 def too_shallow(variant: Ranks, metrics: Sequence[str]) -> str | None:
-    """Why a ranking is cut too high for the metrics once the sentences that repeat an answer have left it, or None."""
+    """Why a ranking is cut too high for the metrics once candidates have left it, or None."""
     if variant.depth is None or variant.removed is None:
         return None
     most = int(variant.removed.sum(axis=1).max(initial=0))
     cutoff = max((int(name.partition("@")[2] or 0) for name in metrics), default=0)
     if variant.depth - most >= cutoff:
         return None
-    return f"the ranking is cut at {variant.depth:,}; up to {most} sentences leave it, and {cutoff} have to be left"
+    leaving = "candidates" if variant.rule == JUDGED else "sentences"
+    return f"the ranking is cut at {variant.depth:,}; up to {most} {leaving} leave it, and {cutoff} have to be left"
 
 
 def ranks_of(data: TaskData, gt: NDArray[np.int32], eq: NDArray[np.int32], depth: int | None = None) -> Ranks:
@@ -72,6 +84,7 @@ def ranks_of(data: TaskData, gt: NDArray[np.int32], eq: NDArray[np.int32], depth
         relevant_ids=Texts([candidate.id for candidate in data.candidates], data.positions),
         relevant_columns=data.candidate_columns[data.positions],
         gains=data.row_gains,
+        relevant_from=data.relevant_from,
         gt=gt,
         eq=eq,
         depth=depth,
@@ -100,6 +113,14 @@ def group_relevants(data: TaskData) -> list[tuple[int, ...]]:
             units = dict.fromkeys(data.candidates[index].unit for index in relevants)
             of_relevants[relevants] = tuple(sorted(index for unit in units for index in members[unit]))
     return [of_relevants[relevants] for relevants in data.relevants]
+
+
+def judged_candidates(data: TaskData) -> list[tuple[int, ...]] | None:
+    """For each query the ascending indices of all candidates that were judged; None where the task does not ask."""
+    if JUDGED not in data.relevance or data.irrelevant is None:
+        return None
+    both = zip(data.relevants, data.irrelevant, strict=True)
+    return [tuple(sorted({*relevants, *others})) for relevants, others in both]
 
 
 class _Chosen:
@@ -150,13 +171,16 @@ class Tally:
     def __init__(self, data: TaskData, *, own_lists: bool = False) -> None:
         self._data, self._own_lists = data, own_lists
         self._strict = _Chosen(data, data.relevants, own_lists)
-        self._echoes = self._paragraph = None
+        self._echoes = self._paragraph = self._judged = None
         if LENIENT in data.relevance and data.echoes is not None:
             self._echoes = _Chosen(data, data.echoes, own_lists)
         if PARAGRAPH in data.relevance:
             self._paragraph = _Chosen(data, group_relevants(data), own_lists)
             self._of_paragraphs = Counts.zeros(len(self._paragraph.positions))
-        self._chosen = [rows for rows in (self._strict, self._echoes, self._paragraph) if rows is not None]
+        if (judged := judged_candidates(data)) is not None:
+            self._judged = _Chosen(data, judged, own_lists)
+        chosen = (self._strict, self._echoes, self._paragraph, self._judged)
+        self._chosen = [rows for rows in chosen if rows is not None]
         self._collapsed, rows = collapses(data.languages), len(self._strict.positions)
         width = 1 if self._collapsed else len(data.languages)
         self._gt, self._eq = np.zeros((2, rows, width), dtype=np.int32)
@@ -258,8 +282,9 @@ class Tally:
     def with_rules(self, strict: Ranks) -> Ranks:
         """The strict ranks with those under the other rules of relevance."""
         variants: dict[str, Ranks] = {}
-        if self._echoes is not None:
-            variants[LENIENT] = self._lenient(strict, self._echoes)
+        for rule, chosen in ((LENIENT, self._echoes), (JUDGED, self._judged)):
+            if chosen is not None:
+                variants[rule] = self._without(strict, rule, chosen)
         if self._paragraph is not None:
             n_candidates = len(self._data.candidates)
             others = np.ones(len(self._paragraph.positions), dtype=np.bool_)
@@ -276,35 +301,37 @@ class Tally:
             )
         return replace(strict, variants=variants)
 
-    def _lenient(self, ranks: Ranks, echoes: _Chosen) -> Ranks:
-        """The strict counts less the sentences that leave."""
-        # every pair of a relevant and a sentence that leaves, of one query
-        n_echoes = np.diff(echoes.offsets)
-        times = n_echoes[ranks.row_queries]
+    def _without(self, ranks: Ranks, rule: str, others: _Chosen) -> Ranks:
+        """Ranks of which some candidates left: the others (lenient), or all but the others (judged)."""
+        # every pair of a relevant and one of the others, of one query
+        times = np.diff(others.offsets)[ranks.row_queries]
         rows = np.repeat(np.arange(ranks.n_relevants), times)
-        leaving = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
-        leaving += echoes.offsets[ranks.row_queries[rows]]
-        columns = echoes.columns[leaving]
+        paired = np.arange(len(rows)) - np.repeat(np.cumsum(times) - times, times)
+        paired += others.offsets[ranks.row_queries[rows]]
+        columns = others.columns[paired]
 
-        def less(kind: str, pairs: NDArray[np.bool_], *, own: bool = False) -> NDArray[np.int32]:
-            counts: NDArray[np.int32] = getattr(ranks, kind).copy()
-            relevants, leave = (each.own if own else each.pooled for each in (self._strict, echoes))
+        def counted(kind: str, pairs: NDArray[np.bool_], *, own: bool = False) -> NDArray[np.int32]:
+            before: NDArray[np.int32] = getattr(ranks, kind)
+            relevants, beside = (each.own if own else each.pooled for each in (self._strict, others))
             compare = np.greater if kind.endswith("gt") else np.equal
             place = rows[pairs] if own else (rows[pairs], columns[pairs] * (not self._collapsed))
-            np.subtract.at(counts, place, compare(leave[leaving[pairs]], relevants[rows[pairs]]).astype(np.int32))
-            return counts
+            among = np.zeros_like(before)
+            np.add.at(among, place, compare(beside[paired[pairs]], relevants[rows[pairs]]).astype(np.int32))
+            # a relevant that was not retrieved has no counts to change
+            return before - among if rule == LENIENT else np.where(before < 0, before, among)
 
-        # a relevant that was not retrieved has no counts to change
         pairs = self._strict.pooled[rows] > -np.inf
-        gt, eq = less("gt", pairs), less("eq", pairs)
+        gt, eq = counted("gt", pairs), counted("eq", pairs)
         removed = np.zeros((ranks.n_queries, len(ranks.columns)), dtype=np.int32)
-        np.add.at(removed, (echoes.queries, echoes.columns), 1)
+        np.add.at(removed, (others.queries, others.columns), 1)
+        if rule == JUDGED:
+            removed = (ranks.column_sizes - removed).astype(np.int32)
         no_tops: dict[str, Any] = dict.fromkeys(("top", "own_top", "query_gt", "query_eq", "hits"))
-        lenient = replace(ranks, gt=gt, eq=eq, removed=removed, **no_tops)
+        left = replace(ranks, gt=gt, eq=eq, removed=removed, rule=rule, **no_tops)
         if ranks.own_gt is None or ranks.own_eq is None:
-            return lenient
+            return left
         pairs = (columns == ranks.relevant_columns[rows]) & (self._strict.own[rows] > -np.inf)
-        return replace(lenient, own_gt=less("own_gt", pairs, own=True), own_eq=less("own_eq", pairs, own=True))
+        return replace(left, own_gt=counted("own_gt", pairs, own=True), own_eq=counted("own_eq", pairs, own=True))
 
 
 def _order(groups: IntArray, counts: Counts) -> IntArray:
@@ -338,6 +365,8 @@ def with_paragraphs(strict: Ranks, queries: IntArray, columns: IntArray, others:
         relevant_ids=(),
         relevant_columns=in_columns[order],
         gains=np.ones(len(order)),
+        relevant_from=0.0,
+        rule=PARAGRAPH,
         gt=counts.gt[order, None],
         eq=counts.eq[order, None],
         own_gt=counts.own_gt[order],

@@ -65,10 +65,6 @@ class Lists:
         """List id -> its index."""
         return {name: index for index, name in enumerate(self.ids)}
 
-    def relevants(self, index: int) -> IntArray:
-        """Candidate indices of the relevants of a list."""
-        return self.positions[self.offsets[index] : self.offsets[index + 1]]
-
 
 def task_lists(data: TaskData, setting: str, relevants: Sequence[tuple[int, ...]] | None = None) -> Lists:
     """The lists of a task in a setting, in the order of its queries, then of the candidates' languages.
@@ -393,12 +389,7 @@ class TaskRuns:
         """
         data, observe = self._data, observe or Observer()
         for lists in self._lists:
-            qrels = [
-                f"{name} 0 {data.candidates[position].id} 1\n"
-                for index, name in enumerate(lists.ids)
-                for position in lists.relevants(index)
-            ]
-            write_text(self._folder / f"{lists.setting}.qrels", "".join(qrels))
+            write_text(self._folder / f"{lists.setting}.qrels", "".join(_qrels(data, lists)))
         with observe.phase("writing", len(data.queries)), ExitStack() as stack:
             streams = [stack.enter_context(_gzip_text(path)) for path in self.paths]
             for block in blocks:
@@ -422,6 +413,19 @@ class TaskRuns:
                     f"{lists.ids[index]} Q0 {self._data.candidates[candidate].id} {rank} {value:.9g} {self._tag}\n"
                     for rank, (candidate, value) in enumerate(zip(of_list, values, strict=True), start=1)
                 )
+
+
+def _qrels(data: TaskData, lists: Lists) -> Iterator[str]:
+    """The judgements of each list: its relevants with their gains, then the candidates judged irrelevant with 0."""
+    for index, (name, query, pool) in enumerate(zip(lists.ids, lists.queries, lists.pools, strict=True)):
+        rows = slice(*lists.offsets[index : index + 2])
+        graded = list(zip(lists.positions[rows].tolist(), data.row_gains[lists.rows[rows]].tolist(), strict=True))
+        graded += [
+            (other, 0.0)
+            for other in (data.irrelevant[query] if data.irrelevant is not None else ())
+            if pool in (WHOLE_POOL, data.candidate_columns[other])
+        ]
+        yield from (f"{name} 0 {data.candidates[position].id} {gain:g}\n" for position, gain in graded)
 
 
 def _size(count: float) -> str:

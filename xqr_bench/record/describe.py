@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.languages import GROUPS
-from xqr_bench.core.types import CROSS_LINGUAL, Candidate, Query, Ranks, TaskData
+from xqr_bench.core.types import CROSS_LINGUAL, JUDGED, Candidate, Query, Ranks, TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, in_context
 from xqr_bench.measure.certainty import score_variant
 from xqr_bench.measure.metrics import parse_metric
@@ -188,6 +188,7 @@ def task_info(spec: TaskSpec, data: TaskData) -> TaskInfo:
         partial=dict(data.partial),
         files=dict(data.files),
         revision=spec.revision or None,
+        relevant_from=data.relevant_from or None,
     )
 
 
@@ -263,19 +264,21 @@ def truncation_warnings(vectors: Embeddings) -> list[str]:
 
 
 NOT_COUNTED = "the ranks were not counted under it"
+NONE_IRRELEVANT = "no candidate of the task is judged irrelevant"
 
 
-def relevance_info(name: str, ranks: Ranks, info: TaskInfo) -> RelevanceInfo:
+def relevance_info(name: str, ranks: Ranks, info: TaskInfo, data: TaskData) -> RelevanceInfo:
     """The scores under a rule of relevance that the task declares, from the ranks counted under it.
 
     Args:
         name: the rule.
         ranks: the strict ranks, with the others.
-        info: the task as it is scored.
+        info, data: the task as it is scored.
     """
     variant = ranks.variants.get(name)
     if variant is None:
-        return RelevanceInfo(undefined_reason=NOT_COUNTED)
+        none = name == JUDGED and data.irrelevant is None
+        return RelevanceInfo(undefined_reason=NONE_IRRELEVANT if none else NOT_COUNTED)
     if (reason := too_shallow(variant, variant_metrics(name, info.metrics))) is not None:
         return RelevanceInfo(undefined_reason=reason)
     return RelevanceInfo(

@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
     model_validator,
 )
@@ -52,7 +53,7 @@ def _moment(text: str) -> str:
 
 Names = Annotated[list[str], AfterValidator(_distinct)]
 Setting = Annotated[str, Field(pattern=r"^(monolingual|cross-lingual|multilingual)$")]
-Rule = Annotated[str, Field(pattern=r"^(lenient|paragraph)$")]
+Rule = Annotated[str, Field(pattern=r"^(lenient|paragraph|judged)$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Version = Annotated[str, Field(pattern=r"^\d+(\.\d+)+[0-9A-Za-z.+-]*$", max_length=64)]
 Packages = dict[
@@ -96,6 +97,9 @@ class TaskInfo(_Part):
     )
     files: dict[str, Digest] = Field(description="data file -> SHA-256")
     revision: str | None = Field(default=None, description="upstream revision of the data")
+    relevant_from: PositiveFloat | None = Field(
+        default=None, description="the lowest gain of a relevant for metrics that do not read gains; absent: every gain"
+    )
 
     @property
     def all_languages(self) -> list[str]:
@@ -260,7 +264,8 @@ class Record(_Part):
     model: ModelInfo
     scores: dict[str, SettingScores] = Field(description="setting -> scores")
     relevance: dict[Rule, RelevanceInfo] = Field(
-        default_factory=dict, description="rule of relevance beside the strict one (lenient, paragraph) -> scores"
+        default_factory=dict,
+        description="rule of relevance beside the strict one (lenient, paragraph, judged) -> scores",
     )
     diagnostics: dict[str, LanguageDiagnostics] = Field(default_factory=dict, description="by language")
     warnings: list[OneLine] = Field(default_factory=list)

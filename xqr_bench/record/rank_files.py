@@ -19,7 +19,7 @@ from xqr_bench.core import strict_parquet
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.files import atomic_path
 from xqr_bench.core.jit import compiled
-from xqr_bench.core.types import LENIENT, N_HITS, STRICT, Counts, Hits, IntArray, Ranks, Texts
+from xqr_bench.core.types import LEAVING, N_HITS, STRICT, Counts, Hits, IntArray, Ranks, Texts
 from xqr_bench.rank.rules import with_paragraphs
 
 # Ranks in Parquet: one row per (query, relevant), and a digest of the canonical columns. Those of a submission are
@@ -706,16 +706,16 @@ def refuse_impossible(ranks: Ranks, problems: Mapping[str, Any], relevance: str 
 
 # Ranks under another rule of relevance, in Parquet, as what has to be added to the strict ranks.
 #
-# Lenient, one row a (query, relevant) as in the ranks file: how many of the candidates that leave stand above it
-# (`gt_<language>`) and beside it (`eq_<language>`; `own_gt`, `own_eq` where a language's ranking is one of its own),
-# and how many leave the query's ranking (`removed_<language>`).
+# Lenient and judged, one row a (query, relevant) as in the ranks file: how many of the candidates that leave stand
+# above it (`gt_<language>`) and beside it (`eq_<language>`; `own_gt`, `own_eq` where a language's ranking is one of its
+# own), and how many leave the query's ranking (`removed_<language>`).
 #
 # Paragraph, one row a (query, other sentence of a relevant paragraph): `query` and `column` as indices, and its counts
 # in its own language (`own_gt`, `own_eq`) and in the whole pool (`gt`, `eq`), ordered by these. In the file `gt` is
 # less `own_gt`, and both are differences from the row before of the same query and column, whose bytes are kept apart:
 # a fifth smaller.
 #
-# Beside pooled ranks the lenient file has `gt` and `eq` of the whole pool and `own_gt` and `own_eq`, and the paragraph
+# Beside pooled ranks these files have `gt` and `eq` of the whole pool and `own_gt` and `own_eq`, and the paragraph
 # file is of some questions only, and `strict` are the ranks of these.
 
 RELEVANCE_FORMAT = "xqr-bench relevance 1"
@@ -729,7 +729,7 @@ Columns = dict[str, NDArray[np.int32]]
 def _columns(name: str, strict: Ranks, variant: Ranks) -> Columns:
     """What is to be added to the strict ranks, by name, in order."""
     columns: dict[str, NDArray[Any]]
-    if name == LENIENT:
+    if name in LEAVING:
         less = {kind: getattr(strict, kind) - getattr(variant, kind) for kind in ("gt", "eq")}
         removed = np.asarray(variant.removed)[strict.row_queries]
         columns = {key: less[kind][:, i] for kind in ("gt", "eq") for i, key in enumerate(_counts(kind, strict))}
@@ -801,14 +801,14 @@ def save_relevance(name: str, strict: Ranks, variant: Ranks, path: Path) -> None
     """Write the ranks under a rule to `path` (Parquet, zstd), whole or not at all.
 
     Args:
-        name: lenient or paragraph.
+        name: of VARIANTS.
         strict: the strict ranks.
         variant: those under the rule.
         path: the file.
     """
     columns = _columns(name, strict, variant)
     packing: dict[str, Any] = {}
-    if name != LENIENT:
+    if name not in LEAVING:
         columns["gt"] = columns["gt"] - columns["own_gt"]
         new = _new(columns)
         for key in _PACKED:
@@ -818,7 +818,7 @@ def save_relevance(name: str, strict: Ranks, variant: Ranks, path: Path) -> None
             "column_encoding": dict.fromkeys(_PACKED, "BYTE_STREAM_SPLIT"),
         }
     if not strict.by_language:
-        packing = _small(() if name == LENIENT else _PACKED)
+        packing = _small(() if name in LEAVING else _PACKED)
     write_columns(_relevance_facts(name, strict), [columns], path, **packing)
 
 
@@ -840,7 +840,7 @@ def load_relevance(name: str, strict: Ranks, path: Path, rows: int | None = None
     """Read ranks under a rule back.
 
     Args:
-        name: lenient or paragraph.
+        name: of VARIANTS.
         strict: the strict ranks of the same record.
         path: the file; nobody needs to have checked it.
         rows: how many rows it must have; None: any number.
@@ -853,7 +853,7 @@ def load_relevance(name: str, strict: Ranks, path: Path, rows: int | None = None
     try:
         table = strict_parquet.read(path, lambda facts: _known_relevance_columns(name, strict, facts), rows=rows)
         columns = {key: table.numbers(key, np.int32) for key in table.names}
-        made = _lenient(strict, columns) if name == LENIENT else _paragraph(strict, columns)
+        made = _left(name, strict, columns) if name in LEAVING else _paragraph(strict, columns)
         check_relevance(name, strict, made)
     except KeyError as error:
         raise RecordError(f"{path} lacks the column {error}", remedy=_REMEDY) from error
@@ -866,14 +866,14 @@ def _known_relevance_columns(name: str, strict: Ranks, facts: dict[str, Any]) ->
     """The columns that a file of this rule may have, in order; ValueError where the facts are those of another."""
     if facts != _relevance_facts(name, strict):
         raise ValueError(f"it does not hold {name} relevance of {strict.task}")
-    if name != LENIENT:
+    if name not in LEAVING:
         return dict.fromkeys(["query", "column", *_COUNTS], "integer")
     counts = [*_counts("gt", strict), *_counts("eq", strict)]
     own = () if strict.own_gt is None else _OWN
     return dict.fromkeys([*counts, *own, *(f"removed_{code}" for code in strict.columns)], "integer")
 
 
-def _lenient(strict: Ranks, columns: Columns) -> Ranks:
+def _left(name: str, strict: Ranks, columns: Columns) -> Ranks:
     names = {kind: _counts(kind, strict) for kind in ("gt", "eq")}
     names["removed"] = [f"removed_{code}" for code in strict.columns]
     less = {kind: np.column_stack([columns[key] for key in keys]) for kind, keys in names.items()}
@@ -881,10 +881,10 @@ def _lenient(strict: Ranks, columns: Columns) -> Ranks:
     if removed is None or (less["removed"] != removed[strict.row_queries]).any():
         raise ValueError("the rows are not those of the ranks file")
     gt, eq = strict.gt - less["gt"], strict.eq - less["eq"]
-    lenient = replace(strict, gt=gt, eq=eq, removed=removed, top=None, hits=None, variants={})
+    left = replace(strict, gt=gt, eq=eq, removed=removed, top=None, hits=None, variants={}, rule=name)
     if strict.own_gt is None or strict.own_eq is None:
-        return lenient
-    return replace(lenient, own_gt=strict.own_gt - columns["own_gt"], own_eq=strict.own_eq - columns["own_eq"])
+        return left
+    return replace(left, own_gt=strict.own_gt - columns["own_gt"], own_eq=strict.own_eq - columns["own_eq"])
 
 
 def _paragraph(strict: Ranks, columns: Columns) -> Ranks:
@@ -905,12 +905,12 @@ def check_relevance(name: str, strict: Ranks, variant: Ranks) -> None:
     Raises:
         RecordError: a count is negative or larger than its pool, or two counts contradict each other.
     """
-    check = _check_lenient if name == LENIENT else _check_paragraph
+    check = _check_left if name in LEAVING else _check_paragraph
     for problems in check(strict, variant):
         refuse_impossible(variant, problems, name)
 
 
-def _check_lenient(strict: Ranks, variant: Ranks) -> Iterator[dict[str, Any]]:
+def _check_left(strict: Ranks, variant: Ranks) -> Iterator[dict[str, Any]]:
     each = (np.arange(strict.n_relevants), strict.relevant_columns)
     removed = np.asarray(variant.removed)[strict.row_queries]
     left, own = (removed, strict.relevant_columns) if strict.by_language else (removed.sum(axis=1)[:, None], None)

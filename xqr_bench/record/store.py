@@ -27,7 +27,7 @@ from xqr_bench.core.errors import RecordError
 from xqr_bench.core.files import atomic_path, now_at, put_in_place, refuse_unwritable, waiting_place, write_text
 from xqr_bench.core.names import is_device, unseen
 from xqr_bench.core.printable import is_text
-from xqr_bench.core.types import LENIENT, MULTILINGUAL, RULES, STRICT, Ranks, collapses
+from xqr_bench.core.types import LEAVING, MULTILINGUAL, RULES, STRICT, Ranks, collapses
 from xqr_bench.encode import vector_store
 from xqr_bench.measure.certainty import attach_certainty, score_variant
 from xqr_bench.measure.metrics import parse_metric, refuse_shallow
@@ -152,8 +152,8 @@ class Result(Record):
                 f"the ranks of {relevance} relevance are not at hand", remedy="load the record from its file"
             )
         path, strict = file_beside(self.place, info), self.strict_under(relevance)
-        # the paragraph file holds what the rule adds to the strict relevants, the lenient one a row for each of them
-        rows = info.n_relevants - (0 if relevance == LENIENT else strict.n_relevants)
+        # the paragraph file holds what the rule adds to the strict relevants, the others a row for each of them
+        rows = info.n_relevants - (0 if relevance in LEAVING else strict.n_relevants)
         ranks = load_relevance(relevance, strict, path, rows)
         _check_digest(path, self.place, relevance_digest(relevance, strict, ranks), info.digest)
         self._ranks_read[relevance] = ranks
@@ -262,7 +262,7 @@ def shortened(record: Result) -> Result:
         variant, strict = record.ranks_under(name), ranks
         n = (
             None
-            if name == LENIENT
+            if name in LEAVING
             else sample_size(ranks.question_ids, np.diff(variant.offsets) - np.diff(ranks.offsets))
         )
         if n is not None:
@@ -333,6 +333,7 @@ def load_record(path: Path | str, *, ranks: bool = False, whole: bool = True) ->
         return record
     ranks_path = file_beside(path, record.ranks_file)
     loaded = load_ranks(ranks_path, record.ranks_file.n_relevants)
+    loaded = replace(loaded, relevant_from=record.task.relevant_from or 0.0)
     two_forms = len(loaded.columns) > 1 and not loaded.separate and loaded.by_language == record.short
     if collapses(loaded.columns):  # pooled in either form of a record
         two_forms = loaded.by_language

@@ -291,6 +291,8 @@ def repeated_answers(data: TaskData) -> dict[str, float]:
 def fact_lines(spec: TaskSpec, room: int = 98) -> list[str]:
     """Lines of a key and a value, `room` cells; only lists are wrapped, so that addresses can be copied."""
     facts = {"settings": ", ".join(spec.settings), "metrics": ", ".join(spec.metrics)}
+    if spec.relevant_from is not None:
+        facts["relevant"] = f"a gain of {spec.relevant_from:g} or more"
     for name, group in spec.group_members().items():
         lacks = f" (not in this task: {', '.join(group.absent)})" if group.members and group.absent else ""
         facts[f"group {name}"] = group.reason or ", ".join(group.members) + lacks
@@ -350,7 +352,7 @@ def metric_facts() -> dict[str, Metric]:
 def metrics_table() -> Table:
     """A row a metric."""
     facts = metric_facts().values()
-    asked = ", ".join(metric.name for metric in facts if metric.name not in DEFAULT_METRICS)
+    asked = ", ".join(metric.name for metric in facts if metric.name not in DEFAULT_METRICS and not metric.rule)
     rows = [(metric.name, metric.kind, metric.summary) for metric in facts]
     notes = (f"Only when asked for (--metrics; docs/bias.md says why): {asked}.",)
     return Table("", columns("name", "kind", "what it is", names=3), rows, notes, frame="list")
@@ -362,6 +364,8 @@ def metrics_markdown() -> str:
     for name, metric in metric_facts().items():
         settings = "all settings" if metric.settings == SETTINGS else ", ".join(metric.settings)
         every_rank = "; needs the rank of every relevant" if metric.full_depth else ""
+        every_rank += f"; under {metric.rule} relevance alone" if metric.rule else ""
+        every_rank += "; reads gains" if metric.graded else ""
         lines += [
             f"### `{name}`\n\n{metric.summary[0].upper()}{metric.summary[1:]}.\n",
             f"- formula: {metric.formula}",

@@ -9,10 +9,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from xqr_bench.core.printable import shown_line
-from xqr_bench.core.types import MULTILINGUAL, SETTINGS, STRICT
+from xqr_bench.core.types import JUDGED, MULTILINGUAL, SETTINGS, STRICT
 from xqr_bench.encode.options import DEFAULT_TEMPLATE
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import SettingScores
+from xqr_bench.rank.rules import BPREF
 from xqr_bench.record import Record, unrepresented_languages
 from xqr_bench.record.describe import coverage
 from xqr_bench.report.numbers import MARK, SHORT, THIN, THIN_NOTE, number, with_half_width
@@ -28,7 +29,8 @@ def protocol_lines(records: Sequence[Record]) -> list[str]:
         if template is not None:
             named = f", as {template!r}" if template != DEFAULT_TEMPLATE else ""
             lines[f"candidates: sentence with its paragraph{named}"] = None
-    return [*lines, *(f"{record.task.name}: {line}" for record in records for line in _of_vectors(record))]
+    of_vectors = (f"{record.task.name}: {line}" for record in records for line in _of_vectors(record))
+    return [*lines, *threshold_lines(records), *of_vectors]
 
 
 def _of_vectors(record: Record) -> Iterator[str]:
@@ -175,9 +177,21 @@ def relevance_table(records: Sequence[Record], metric: str = "map") -> Group:
         for record, scored in zip(records, under, strict=True):
             if scored is not None and scored.undefined_reason is not None:
                 reasons.append(Text(f"{record.task.name}: no {rule} relevance: {scored.undefined_reason}", style="dim"))
+        if rule == JUDGED and any(scored and scored.scores for scored in under):
+            rows[f"{rule}: {BPREF}"] = [_macros(scored.scores if scored else {}, BPREF, settings) for scored in under]
+            reasons.append(Text(f"{rule}: candidates that nobody judged have left the ranking", style="dim"))
     rows = {rule: cells for rule, cells in rows.items() if any(map(any, cells))}
     table = _table("", records, f"{metric} by relevance", [SHORT[name] for name in settings], rows)
     return Group(*([table.terminal()] if len(rows) > 1 else []), *reasons)
+
+
+def threshold_lines(records: Sequence[Record]) -> list[str]:
+    """From which gain on a candidate is relevant, for the tasks that say it."""
+    return [
+        f"{record.task.name}: relevant is a gain of {record.task.relevant_from:g} or more; nDCG reads every gain"
+        for record in records
+        if record.task.relevant_from is not None
+    ]
 
 
 def weakest_languages(record: Record, metric: str = "map") -> str:

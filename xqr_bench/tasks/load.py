@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from unicodedata import is_normalized, normalize
 
+import numpy as np
+
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import DataError, UsageError, closest
 from xqr_bench.core.files import followed, sha256_of
@@ -91,7 +93,7 @@ def keep_languages(data: TaskData, languages: Sequence[str]) -> TaskData:
 
 
 def first_questions(data: TaskData, limit: int) -> TaskData:
-    """The first `limit` questions in order of first appearance, and all candidates of their relevants' groups.
+    """The first `limit` questions in order of first appearance, and the groups of all candidates judged for them.
 
     Where no question is in two languages, it is the first `limit` of each language.
 
@@ -111,9 +113,9 @@ def first_questions(data: TaskData, limit: int) -> TaskData:
     wanted = {question for questions in several for question in questions[:limit]}
     groups = {
         data.candidates[index].unit
-        for query, relevants in zip(data.queries, data.relevants, strict=True)
+        for query, *judged in zip(data.queries, data.relevants, data.irrelevant or data.relevants, strict=True)
         if query.question in wanted
-        for index in relevants
+        for index in chain(*judged)
     }
     return _keep(
         data,
@@ -188,6 +190,11 @@ def _keep(
     def chosen(values: Sequence[Sequence[T]]) -> tuple[tuple[T, ...], ...]:
         return tuple(tuple(values[row][place] for place in left) for row, left in zip(rows, rows_left, strict=True))
 
+    def there_still(values: Sequence[Sequence[int]] | None) -> tuple[tuple[int, ...], ...] | None:
+        if values is None:
+            return None
+        return tuple(tuple(new_index[index] for index in values[row] if index in new_index) for row in rows)
+
     return replace(
         data,
         languages=languages,
@@ -196,12 +203,38 @@ def _keep(
         relevants=tuple(tuple(new_index[index] for index in indices) for indices in chosen(data.relevants)),
         clusters=tuple(numbers.setdefault(data.clusters[row], len(numbers)) for row in rows),
         partial=partial,
-        echoes=None
-        if data.echoes is None
-        else tuple(tuple(new_index[index] for index in data.echoes[row] if index in new_index) for row in rows),
+        echoes=there_still(data.echoes),
         titles={place: title for place, title in data.titles.items() if place in clusters},
         gains=None if data.gains is None else chosen(data.gains),
+        irrelevant=there_still(data.irrelevant),
     )
+
+
+def from_threshold(data: TaskData, relevant_from: float | None, observe: Observer | None = None) -> TaskData:
+    """The task with the lowest gain of a relevant; a query that none reaches is left out, and told.
+
+    Raises:
+        DataError: a language is left without a query.
+    """
+    if relevant_from is None:
+        return data
+    data = replace(data, relevant_from=relevant_from)
+    reached = np.maximum.reduceat(data.row_gains, data.offsets[:-1]) >= relevant_from
+    if reached.all():
+        return data
+    lacking = Counter(query.language for query, fits in zip(data.queries, reached, strict=True) if not fits)
+    listing = ", ".join(f"{code} {number:,}" for code, number in lacking.items())
+    what = f"questions without a candidate of gain {relevant_from:g} or more"
+    there = {query.language for query, fits in zip(data.queries, reached, strict=True) if fits}
+    if none := [code for code in data.query_languages if code not in there]:
+        raise DataError(
+            f"the task {data.name} has no question in {none[0]} with a candidate of gain {relevant_from:g} or more",
+            found=f"{what}: {listing}",
+            remedy="lower relevant_from in the task file, or leave the language out",
+        )
+    (observe or Observer()).note(f"{data.name}: {what} are left out: {listing}")
+    ids = {query.id for query, fits in zip(data.queries, reached, strict=True) if fits}
+    return _keep(data, data.all_languages, lambda query: query.id in ids, lambda _: True, dict(data.partial))
 
 
 @checked
@@ -268,6 +301,7 @@ def load_task(
             parallel=spec.parallel,
             observe=observe,
         )
+        data = from_threshold(data, spec.relevant_from, observe)
     return data if limit is None else first_questions(data, limit)
 
 
@@ -413,13 +447,15 @@ def assemble(
             )
     gains: defaultdict[str, dict[int, float]] = defaultdict(dict)  # question id -> candidate index, ascending -> gain
     echoes: defaultdict[str, set[int]] = defaultdict(set)
+    irrelevant: defaultdict[str, set[int]] = defaultdict(set)
     for section, data in parsed.items():
         for question in data.questions:
             key = question.id if parallel else f"{section}:{question.id}"
             for place, gain in question.gains.items():
                 if (row := index.get((section, place))) is not None:
                     gains[key][row] = gain
-            echoes[key].update(index[section, place] for place in question.echoes or () if (section, place) in index)
+            for others, chosen in ((echoes, question.echoes or ()), (irrelevant, question.irrelevant)):
+                others[key].update(index[section, place] for place in chosen if (section, place) in index)
     asked = _answered(name, asked, gains, observe, parallel=parallel)
     queries = [
         Query(
@@ -462,6 +498,9 @@ def assemble(
             for code in dict.fromkeys(one.language or section for one in data.candidates)
         },
         gains=tuple(tuple(ordered.get(query.question, {}).values()) for query in queries) if graded else None,
+        irrelevant=tuple(tuple(sorted(irrelevant[one.question] - gains[one.question].keys())) for one in queries)
+        if any(irrelevant.values())
+        else None,
     )
 
 

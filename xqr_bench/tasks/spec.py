@@ -122,6 +122,7 @@ class TaskSpec(BaseModel):
     settings: tuple[Text, ...] = SETTINGS
     metrics: tuple[Text, ...] = DEFAULT_METRICS
     relevance: tuple[Text, ...] = ()
+    relevant_from: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)] | None = None
     groups: tuple[Text, ...] | Mapping[Text, tuple[Text, ...]] = tuple(GROUPS)
     demonstration: StrictBool = False
     licence: Licence | None = None
@@ -388,6 +389,7 @@ _EXPECTED = {
     "metrics": 'a list of names, such as ["map", "recall@10"]',
     "groups": 'a list of names, such as ["joshi-3"], or a table [groups] with lines such as north = ["da", "sv"]',
     "demonstration": "true or false",
+    "relevant_from": "a number above 0, such as 2",
     "licence": '{ name = "...", url = "..." }',
     "files": 'a table [files] with lines such as de = { path = "de.json" }',
     "sha256": "64 lower-case hex digits",

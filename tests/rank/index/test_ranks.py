@@ -95,7 +95,7 @@ def test_flat_equals_exact_bit_for_bit(similarity: str) -> None:
 
 
 def with_rules() -> TaskData:
-    """Every fifth candidate a paragraph; of a relevant's paragraph the next sentence leaves."""
+    """Every fifth candidate a paragraph; of a relevant's paragraph the next sentence leaves; some others are judged."""
     candidates = []
     for index, found in enumerate(DATA.candidates):
         candidates.append(replace(found, id=f"{found.language}:0:{index // 5}:{index}"))
@@ -103,7 +103,11 @@ def with_rules() -> TaskData:
         tuple(sorted({5 * (i // 5) + (i + 1) % 5 for i in found} & set(range(len(candidates))) - set(found)))
         for found in DATA.relevants
     )
-    return replace(DATA, candidates=tuple(candidates), relevance=VARIANTS, echoes=echoes)
+    irrelevant = tuple(
+        tuple(sorted({*range(query % 7, len(candidates), 7)} - {*found})) for query, found in enumerate(DATA.relevants)
+    )
+    rules = {"relevance": VARIANTS, "echoes": echoes, "irrelevant": irrelevant}
+    return replace(DATA, candidates=tuple(candidates), **rules)
 
 
 @pytest.mark.parametrize("type_", list(REACHES_FEW))

@@ -39,6 +39,7 @@ RELEVANCE_LABELS = {
     "strict": "strict: the labelled sentences",
     "lenient": "lenient: other sentences of the paragraph that contain the answer are left out",
     "paragraph": "paragraph: every sentence of the right paragraph",
+    "judged": "judged: candidates that nobody judged are left out",
 }
 SETTING_MEANINGS = {
     "monolingual": "query and candidates in one language; the mean over the languages",

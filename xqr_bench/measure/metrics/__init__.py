@@ -60,6 +60,8 @@ class Metric:
         full_depth: whether it needs the rank of every relevant (undefined on a ranking cut at a depth).
         needs_tops: whether it needs to know what stands first (`RankedLists.tops`).
         needs_hits: whether it needs the best candidates (`RankedLists.hits`); its cutoff is then at most N_HITS.
+        graded: whether it reads gains, so that it gets relevants of every gain (`Ranks.relevant_from`).
+        rule: the only rule of relevance that it is defined under; "": any.
         undefined_when: when the kernel gives NaN.
         per_row: the kernel gives a value per relevant instead of per list.
         per_column: the kernel gives a value per list and language of candidates, float64 `[lists, columns]`.
@@ -83,6 +85,8 @@ class Metric:
     full_depth: bool = False
     needs_tops: bool = False
     needs_hits: bool = False
+    graded: bool = False
+    rule: str = ""
     undefined_when: str = ""
     per_row: bool = False
     per_column: bool = False

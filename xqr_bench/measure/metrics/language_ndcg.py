@@ -18,6 +18,7 @@ OWN, OTHER = 2.0, 1.0
 @metric(
     "language_ndcg",
     cutoff=True,
+    graded=True,
     settings=(MULTILINGUAL,),
     summary="nDCG@k in which a relevant in the query's own language has the gain 2, one in another language 1",
     formula="nDCG@k with gain' = gain * (2 in the own language, 1 in another); the ideal ranking has the own one first",

@@ -179,6 +179,25 @@ class RankedLists:
             column_sizes=self.column_sizes,
         )
 
+    def of_relevant(self, relevant: NDArray[np.bool_]) -> tuple[RankedLists, RankedLists]:
+        """The lists that have a row of these, with these rows alone and with all their rows.
+
+        Args:
+            relevant: bool `[rows]`.
+        """
+        counts = np.bincount(self.rows[relevant], minlength=len(self))
+        some = counts > 0
+        whole = self.take(np.flatnonzero(some))
+        rows = relevant[some[self.rows]]
+        return replace(
+            whole,
+            offsets=np.append(0, np.cumsum(counts[some])),
+            above=whole.above[rows],
+            tied=whole.tied[rows],
+            gains=whole.gains[rows],
+            columns=whole.columns[rows],
+        ), whole
+
     def part(self, start: int, stop: int) -> RankedLists:
         """Consecutive lists; their arrays are parts of these."""
         offsets, lists = self.offsets[start : stop + 1], slice(start, stop)

@@ -12,6 +12,7 @@ from xqr_bench.measure.metrics.lists import MCSHERRY_NAJORK, RankedLists
 @metric(
     "ndcg",
     cutoff=True,
+    graded=True,
     summary="discounted cumulative gain of the first k candidates, over that of the ideal ranking",
     formula="DCG@k = Σ over relevants gain (1/e) Σ_{i=1..e, G+i<=k} 1/log2(G + i + 1); nDCG@k = DCG@k / ideal DCG@k",
     source="Järvelin & Kekäläinen 2002 with linear gain, as in trec_eval; ties: " + MCSHERRY_NAJORK,

@@ -16,6 +16,7 @@ from xqr_bench.rank.parts import joined_languages
 
 ROWS_AT_ONCE = 2**15
 CENSORED = "the ranking is cut at a depth, and the measure needs the rank of every relevant"
+NO_JUDGED = "it is defined for judged candidates alone: judged relevance (docs/relevance.md)"
 SEPARATE = "each group of languages was ranked by itself, and there is no pool of all"
 NO_TOPS = "these ranks do not tell the language of the top result, as those of older versions"
 NO_HITS = "these ranks do not tell the best candidates of a query, as those of older versions and of short lists"
@@ -37,12 +38,22 @@ class Cell:
 
 
 class SettingView:
-    """The lists of one family of settings, cut into cells; what all its metrics share is computed once."""
+    """The lists of one family of settings, cut into cells; what all its metrics share is computed once.
+
+    Attributes:
+        lists: those with a relevant, and what is relevant in them (`Ranks.relevant_from`).
+        graded: the same lists with relevants of every gain, for the metrics that read gains.
+    """
 
     def __init__(self, ranks: Ranks, setting: str, lists: RankedLists) -> None:
         self.ranks = ranks
         self.setting = setting
         self.lists = lists
+        self.graded = self
+        relevant = lists.gains >= ranks.relevant_from
+        if not relevant.all():
+            self.lists, every = lists.of_relevant(relevant)
+            self.graded = SettingView(replace(ranks, relevant_from=0.0), setting, every)
         self._query_languages = ranks.query_numbers[lists.queries]
 
     @cached_property
@@ -210,6 +221,8 @@ def per_query(metric: Metric, view: SettingView) -> PerQuery:
         reason = NO_TOPS
     elif metric.needs_hits and lists.hits is None:
         reason = NO_HITS
+    elif metric.rule not in ("", view.ranks.rule):
+        reason = NO_JUDGED
     elif statistic is not None:
         reason = statistic.why_undefined(lists)
     if reason is not None:
@@ -220,6 +233,8 @@ def per_query(metric: Metric, view: SettingView) -> PerQuery:
     if kernel is None:
         raise TypeError(f"the metric {metric.name!r} has neither kernel nor set statistic")
 
+    if metric.graded:
+        view = view.graded
     values = view.apply(kernel).ravel()
     optional: dict[str, Any] = {
         name: view.apply(function).ravel()

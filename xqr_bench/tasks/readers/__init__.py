@@ -156,6 +156,7 @@ class SourceQuestion:
         echoes: ascending indices of the other candidates of the groups of its relevants that contain one of its
             answers, word for word; None where the format does not tell.
         language: empty: that of its section.
+        irrelevant: ascending indices of the candidates that were judged, and are not relevant.
     """
 
     id: str
@@ -164,6 +165,7 @@ class SourceQuestion:
     cluster: str = ""
     echoes: tuple[int, ...] | None = None
     language: str = ""
+    irrelevant: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Candidates, questions and judgements in files of their own, as BEIR, MTEB and TREC have them: what these share.
 
 A candidate or question has an id and a text; a judgement names a question, a candidate and a grade. A grade above 0 is
-the gain of a relevant candidate, 0 is not relevant. Whatever is left out is counted, and told in one line.
+the gain of a relevant candidate, 0 is judged not relevant. Whatever is left out is counted, and told in one line.
 """
 
 from __future__ import annotations
@@ -93,9 +93,10 @@ def join(candidates: Iterable[Item], questions: Iterable[Item], judgements: Iter
     texts = list(_distinct("candidate", candidates, left_out))
     asked = list(_distinct("question", questions, left_out))
     places = {item.id: number for number, item in enumerate(texts)}
-    gains = _gains(judgements, {item.id for item in asked}, places, left_out)
+    grades = _grades(judgements, {item.id for item in asked}, places, left_out)
+    gains = {key: {place: grade for place, grade in of.items() if grade} for key, of in grades.items()}
     for item in asked:
-        if item.id not in gains:
+        if not gains.get(item.id):
             left_out.add("questions have no relevant candidate and are left out", item.id)
     return SourceData(
         tuple(
@@ -116,9 +117,10 @@ def join(candidates: Iterable[Item], questions: Iterable[Item], judgements: Iter
                 cluster=_cluster(item, [texts[place] for place in gains[item.id]]),
                 echoes=_echoes(item, places),
                 language=item.language,
+                irrelevant=tuple(place for place, grade in grades[item.id].items() if not grade),
             )
             for item in asked
-            if item.id in gains
+            if gains.get(item.id)
         ),
         notes=left_out.notes(),
     )
@@ -162,10 +164,10 @@ def _distinct(what: str, items: Iterable[Item], left_out: _LeftOut) -> Iterator[
             left_out.add(f"{what}s have no text and are left out", item.id)
 
 
-def _gains(
+def _grades(
     judgements: Iterable[Judgement], asked: Collection[str], places: Mapping[str, int], left_out: _LeftOut
 ) -> dict[str, dict[int, float]]:
-    """Question -> index of each relevant candidate, ascending -> its gain; only questions that have one."""
+    """Question -> index of each judged candidate, ascending -> its grade."""
     grades: dict[str, dict[int, float]] = {}
     for at, question, candidate, grade in judgements:
         if not 0 <= grade < math.inf:
@@ -174,11 +176,7 @@ def _gains(
             left_out.add("judgements are of a question or candidate that is not there", f"{question} {candidate}")
         elif grades.setdefault(question, {}).setdefault(places[candidate], grade) != grade:
             at.fail(f"the candidate {candidate} of the question {question} had another grade before")
-    gains = {
-        question: {place: grade for place, grade in sorted(of_question.items()) if grade}
-        for question, of_question in grades.items()
-    }
-    return {question: of_question for question, of_question in gains.items() if of_question}
+    return {question: dict(sorted(of_question.items())) for question, of_question in grades.items()}
 
 
 def items(file: DataFile, *, columns: bool = False) -> Iterator[Item]:
