@@ -38,6 +38,7 @@ from xqr_bench.record.describe import NONE_IRRELEVANT
 from xqr_bench.record.store import shortened
 from xqr_bench.report.results import results
 from xqr_bench.tasks import load_spec, load_task
+from xqr_bench.tasks.export import write_beir
 
 pytestmark = pytest.mark.usefixtures("own_surroundings")
 
@@ -246,6 +247,15 @@ def shown_of(result: Result) -> str:
     console.print(results([result]))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+def test_an_export_reads_back_the_same(tmp_path: Path) -> None:
+    file = write_task(tmp_path, QRELS, relevance='["judged"]', relevant_from="2", parallel="false")
+    data = load_task(file)
+    write_beir(load_spec(file), data, tmp_path / "beir")
+    again = load_task(tmp_path / "beir" / "weather-beir.toml")
+    kept = ("relevants", "gains", "irrelevant", "relevant_from", "relevance")
+    assert {name: getattr(again, name) for name in kept} == {name: getattr(data, name) for name in kept}
 
 
 def test_the_oracle_has_the_ideal_ranking(tmp_path: Path) -> None:

@@ -80,6 +80,8 @@ def _judgements(data: TaskData) -> Iterator[str]:
         of_query = gains[data.offsets[row] : data.offsets[row + 1]]
         for index, gain in zip(data.relevants[row], of_query, strict=True):
             yield f"{query.id}\t{data.candidates[index].id}\t{gain:.17g}\n"
+        for index in data.irrelevant[row] if data.irrelevant is not None else ():
+            yield f"{query.id}\t{data.candidates[index].id}\t0\n"
 
 
 def _task_file(spec: TaskSpec, data: TaskData) -> str:
@@ -96,9 +98,11 @@ def _task_file(spec: TaskSpec, data: TaskData) -> str:
         "settings": list(spec.settings),
         "metrics": list(spec.metrics),
         "relevance": [rule for rule in spec.relevance if rule not in lacking],
-        "groups": list(spec.groups),
+        "groups": dict(spec.groups) if isinstance(spec.groups, Mapping) else list(spec.groups),
         "citation": spec.citation,
     }
+    if spec.relevant_from is not None:
+        keys["relevant_from"] = spec.relevant_from
     if spec.licence is not None:
         keys["licence"] = {"name": spec.licence.name, "url": spec.licence.url}
     files = (("corpus", "corpus.jsonl"), ("queries", "queries.jsonl"), ("qrels", "qrels/test.tsv"))
