@@ -20,7 +20,7 @@ import pytest
 
 from tests.kit import PARTIAL, ROOT, Done, contents, edit, every_kill, ran, run, words
 from xqr_bench.cli.main import main
-from xqr_bench.measure.certainty import attach_certainty
+from xqr_bench.measure.scored import scored
 
 SMALL = ("--languages", "de,en", "--limit", "2", "--metrics", "map", "--no-relevance")
 
@@ -114,15 +114,15 @@ def interrupted(target: str, *arguments: str) -> Done:
 
 def test_ctrl_c_says_what_is_kept_and_how_to_go_on() -> None:
     asked = ("evaluate", "bm25", "--task", "mini", "--task", str(PARTIAL))
-    effects = iter([attach_certainty, KeyboardInterrupt()])
+    effects = iter([scored, KeyboardInterrupt()])
 
-    def second(*arguments: object) -> object:
+    def second(*arguments: object, **more: object) -> object:
         effect = next(effects)
         if isinstance(effect, KeyboardInterrupt):
             raise effect
-        return effect(*arguments)
+        return effect(*arguments, **more)
 
-    with patch("xqr_bench.evaluation.evaluate.attach_certainty", second):
+    with patch("xqr_bench.evaluation.evaluate.scored", second):
         done = run(*asked)
     assert done.code == 130
     assert words(done.err).endswith("stopped; kept are records: results/bm25/mini.json; the same command goes on")

@@ -373,11 +373,6 @@ class Ranks:
         """The ranks of these questions, in all languages."""
         return self.take(np.flatnonzero([question in questions for question in self.question_ids]))
 
-    def by_query_language(self) -> Iterator[Ranks]:
-        """The ranks of the queries of each language that has any, in the order of `all_languages`."""
-        for number in np.unique(self.query_numbers).tolist():
-            yield self.take(np.flatnonzero(self.query_numbers == number))
-
     def parts(self, rows: int) -> Iterator[Ranks]:
         """The ranks of consecutive queries, of about so many relevants each; all at once where there are no more."""
         if self.n_relevants <= rows:

@@ -21,9 +21,8 @@ from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.evaluation import baselines, runs  # noqa: F401  (they register themselves)
 from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Task
 from xqr_bench.evaluation.vectors import VectorRanker
-from xqr_bench.measure.certainty import attach_certainty
 from xqr_bench.measure.metrics import parse_metric
-from xqr_bench.measure.scores import all_per_query, score
+from xqr_bench.measure.scored import scored
 from xqr_bench.rank.index import IndexOptions
 from xqr_bench.record import ModelInfo, Provenance, RanksInfo, Record, Result, load_record, provenance, ranks_digest
 from xqr_bench.record.describe import relevance_info, task_info
@@ -248,12 +247,7 @@ def _result(
     if not any(parse_metric(name).needs_hits for name in info.metrics):
         ranks = replace(ranks, hits=None)  # ranks hold what figures follow from
     give_back()  # the blocks of scores
-    with clock.phase("scoring"):
-        values = all_per_query(ranks, info.metrics, info.settings)
-        scores, of_ties = score(values, info.groups)
-    if intervals:
-        with clock.phase("certainty"):
-            scores = attach_certainty(scores, values, ranks, info.groups)
+    scores, of_scores = scored(ranks, info.metrics, info.settings, info.groups, intervals=intervals, clock=clock)
     give_back()
     relevance = {}
     with clock.phase("relevance"):
@@ -269,7 +263,7 @@ def _result(
         scores=scores,
         relevance=relevance,
         diagnostics=dict(ranking.diagnostics),
-        warnings=[*ranking.warnings, *of_ties],
+        warnings=[*ranking.warnings, *of_scores],
         ranks_file=RanksInfo.of(ranks, ranks_digest(ranks)),
         top_file=None if top is None else TopInfo(file=None, digest=top.digest()),
         provenance=Provenance(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -20,13 +20,10 @@ from xqr_bench.measure.scores import (
     Group,
     Interval,
     SettingScores,
-    all_per_query,
     pick_cells,
     pick_group_cells,
-    score,
 )
 from xqr_bench.measure.tukey import order_test, sums_by_unit
-from xqr_bench.rank.rules import variant_metrics
 
 # The figures of a record as contrasts: which cells each of them averages.
 
@@ -177,24 +174,34 @@ def attach_certainty(
     units = sampling_units(ranks)
     figures: Figures = {}
     for setting, of_metric in values.items():
-        left_out = (GAP, "by_language_pair") if setting == CROSS_LINGUAL else (GAP,)
-        parts = [part for part in PARTS if part not in left_out] if details else [MACRO]
-        figures |= figures_of({setting: of_metric}, units, groups, parts=parts)
+        figures |= figures_of({setting: of_metric}, units, groups, parts=parts_with_intervals(setting, details=details))
     if not (details or to_the_bit):
         figures = {name: merged(*figure) for name, figure in figures.items()}
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # the compiled tests let go of the interpreter's lock
-        tests = _order_tests(values, units, seed, pool) if details else {}
+        tests = order_tests(values, units, seed, pool) if details else {}
         intervals = interval_figures(figures, units, np.random.Generator(np.random.PCG64(seed)))
         updates: Updates = {name: both._asdict() for name, both in intervals.items()}
         for name, p_values in tests.items():
             updates.setdefault(name, {}).update({key: p.result() for key, p in p_values.items()})
-    return {setting: _updated(setting, old, updates) for setting, old in scores.items()}
+    return updated(scores, updates)
 
 
-def _order_tests(
-    values: AllValues, units: Units, seed: int, pool: ThreadPoolExecutor
+def parts_with_intervals(setting: str, *, details: bool) -> list[str]:
+    """The parts of a setting whose figures get intervals; `details`: not the macro averages alone."""
+    left_out = (GAP, "by_language_pair") if setting == CROSS_LINGUAL else (GAP,)
+    return [part for part in PARTS if part not in left_out] if details else [MACRO]
+
+
+def order_tests(
+    values: AllValues, units: Units, seed: int, pool: ThreadPoolExecutor, first: int = 0
 ) -> dict[FigureName, dict[str, Future[float]]]:
-    """p-values of W, by question and by article, per query language; each test a task of the pool."""
+    """p-values of W, by question and by article, per query language; each test a task of the pool.
+
+    Args:
+        values, units, seed: as of `attach_certainty`.
+        pool: what computes them.
+        first: the number of the first query language among all.
+    """
     tests: dict[FigureName, dict[str, Future[float]]] = {}
     done: dict[tuple[int, bytes], dict[str, Future[float]]] = {}  # W and its corrected form have the same test
     for setting, of_metric in values.items():
@@ -211,13 +218,18 @@ def _order_tests(
                 if key not in done:
                     question = units.question[per_query.queries[rows]]
                     unit_of = {"p": question, "p_article": units.article[question]}
-                    generators = np.random.default_rng([seed, cell]).spawn(2)
+                    generators = np.random.default_rng([seed, first + cell]).spawn(2)
                     done[key] = {
                         p: pool.submit(order_test, sums_by_unit(places, unit), generator)
                         for (p, unit), generator in zip(unit_of.items(), generators, strict=True)
                     }
                 tests[FigureName(setting, name, "by_query_language", language.query)] = done[key]
     return tests
+
+
+def updated(scores: Mapping[str, SettingScores], updates: Updates) -> dict[str, SettingScores]:
+    """The scores with the updates of those that have a value."""
+    return {setting: _updated(setting, old, updates) for setting, old in scores.items()}
 
 
 def _updated(setting: str, scores: SettingScores, updates: Updates) -> SettingScores:
@@ -228,32 +240,3 @@ def _updated(setting: str, scores: SettingScores, updates: Updates) -> SettingSc
         parts[part].setdefault(key, {})[metric] = old.model_copy(update=update)
     macro = parts.pop(MACRO).get("", {})
     return SettingScores(**parts, **macro)  # type: ignore[arg-type]
-
-
-# Scores under other rules of relevance than the strict one.
-
-
-def score_variant(
-    name: str,
-    ranks: Ranks,
-    metrics: Sequence[str],
-    settings: Sequence[str],
-    groups: Mapping[str, Group],
-    *,
-    details: bool = True,
-    to_the_bit: bool = True,
-) -> dict[str, SettingScores]:
-    """Scores under a rule, by setting: macro averages, query languages and groups, each with its intervals.
-
-    Scores of single language pairs are left out, to keep records small; they follow from the ranks.
-
-    Args:
-        name: the rule.
-        ranks: counted under it.
-        metrics, settings, groups: of the task.
-        details, to_the_bit: as of `attach_certainty`.
-    """
-    values = all_per_query(ranks, variant_metrics(name, metrics), settings)
-    scores, _ = score(values, groups, details=details)
-    scores = attach_certainty(scores, values, ranks, groups, details=details, to_the_bit=to_the_bit)
-    return {setting: figures.model_copy(update={"by_language_pair": {}}) for setting, figures in scores.items()}

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from xqr_bench.core.errors import UsageError
@@ -177,6 +178,23 @@ def check_same_layout(panels: Sequence[Panel]) -> None:
 
 
 # Figures as weights over cells: macro averages, one language, one pair, a group, a gap.
+
+
+def alike(panel: Panel, used: NDArray[np.bool_]) -> list[list[int]]:
+    """The cells that are of the same questions and in the same figures; those in none are left out.
+
+    The mean of such cells is a mean of its own, whichever questions are drawn, but for rounding: one column takes the
+    place of those of a hundred language pairs. Statistics of sets are no means.
+
+    Args:
+        panel: the cells.
+        used: which figures each is in, bool `[cells, figures]`.
+    """
+    same: dict[tuple[bytes, ...], list[int]] = {}
+    for cell in np.flatnonzero(used.any(axis=1)).tolist():
+        of_set = () if panel.statistic is None else (str(cell).encode(),)
+        same.setdefault((used[cell].tobytes(), panel.counts[:, cell].tobytes(), *of_set), []).append(cell)
+    return list(same.values())
 
 
 @dataclass(frozen=True)

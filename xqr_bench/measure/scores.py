@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,7 @@ class Figure(BaseModel, frozen=True, extra="forbid"):
         default=None,
         description="language pairs (or languages) that a mean leaves out, as no question is there; null: none",
     )
+    n_absent: int | None = Field(default=None, description="how many they are, of more than 32 languages not named")
     random_reference: float | None = Field(default=None, description="the value of a random ranking")
     ratio_to_random: float | None = Field(default=None, description="value / random_reference")
     floor: float | None = Field(default=None, description="the least possible value")
@@ -150,6 +152,10 @@ class Group(BaseModel, frozen=True, extra="forbid"):
     undefined_reason: OneLine | None = None
 
 
+_CELLS = ("cells", "absent")
+_OF_QUERIES = ("pessimistic", "optimistic", "random_reference", "floor", "ceiling")
+
+
 class CellValues:
     """Means of everything in a `PerQuery` over each of its cells."""
 
@@ -191,6 +197,30 @@ class CellValues:
         names = ("pessimistic", "tied_fraction", "random_reference", "floor", "ceiling")
         self._others = {name: means for name, means in zip(names, named, strict=True) if means is not None}
 
+    @classmethod
+    def joined(cls, parts: Sequence[CellValues], undefined_reason: str | None = None) -> CellValues:
+        """The cells of several parts of the queries, none in two of them; `undefined_reason`: as a whole."""
+        first, whole = parts[0].source, cls.__new__(cls)
+        cells, absent = (tuple(chain.from_iterable(getattr(part.source, name) for part in parts)) for name in _CELLS)
+        whole.source = replace(first, cells=cells, absent=absent, undefined_reason=undefined_reason)
+        for name in ("_size", "n", "value", "n_undefined", "tied_fraction"):
+            setattr(whole, name, np.concatenate([getattr(part, name) for part in parts]))
+        if undefined_reason is not None:
+            whole.n, whole.n_undefined = np.zeros_like(whole._size), whole._size
+            whole.value = np.full(len(cells), np.nan)
+        for name in ("pessimistic", "optimistic"):
+            means = [getattr(part, name) for part in parts]
+            setattr(whole, name, None if means[0] is None else np.concatenate(means))
+        whole._others = {name: np.concatenate([part._others[name] for part in parts]) for name in parts[0]._others}
+        return whole
+
+    def without_queries(self) -> CellValues:
+        """The same, without the arrays of single queries behind it."""
+        none, no_numbers = np.zeros(0), np.zeros(0, dtype=np.int64)
+        arrays = {"cell": no_numbers, "queries": no_numbers, "values": none, "tied": none, "features": None}
+        self.source = replace(self.source, **arrays, **dict.fromkeys(_OF_QUERIES))  # type: ignore[arg-type]
+        return self
+
     def _mean(self, values: FloatArray, usable: NDArray[np.bool_] | None = None) -> FloatArray:
         cell, count = self.source.cell, self._size
         if usable is not None and not usable.all():
@@ -199,16 +229,21 @@ class CellValues:
         total = np.bincount(cell, weights=values, minlength=len(count))
         return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
-    def score(self, chosen: Sequence[int], missing: str, absent: Sequence[str] = ()) -> Figure:
+    def score(
+        self, chosen: Sequence[int], missing: str, absent: Sequence[str] = (), *, name_absent: bool = True
+    ) -> Figure:
         """The macro average over some cells: the mean of their means, undefined when one of them is.
 
         Args:
             chosen: indices of cells.
             missing: the reason to give when there are none.
             absent: the cells that would belong to them, and that no question has a value in.
+            name_absent: whether the figure names these, or tells only how many they are.
         """
         figure = self._mean_of(chosen, missing)
-        return figure.model_copy(update={"absent": tuple(absent)}) if absent else figure
+        if not absent:
+            return figure
+        return figure.model_copy(update={"absent": tuple(absent)} if name_absent else {"n_absent": len(absent)})
 
     def _mean_of(self, chosen: Sequence[int], missing: str) -> Figure:
         if len(chosen) == 0:
@@ -261,8 +296,10 @@ def pick_cells(values: PerQuery) -> list[tuple[str, str, list[int]]]:
     own_only = values.metric.per_row or values.metric.per_column
     main = [i for i, cell in enumerate(cells) if not own_only or cell.candidate == cell.query]
     parts = [("macro", "", main)]
-    languages = list(dict.fromkeys(cell.query for cell in cells))
-    parts += [("by_query_language", name, [i for i in main if cells[i].query == name]) for name in languages]
+    of_language: dict[str, list[int]] = {cell.query: [] for cell in cells}
+    for i in main:
+        of_language[cells[i].query].append(i)
+    parts += [("by_query_language", name, chosen) for name, chosen in of_language.items()]
     if values.metric.of_cells or values.setting == CROSS_LINGUAL:
         parts += [("by_language_pair", cell.pair, [i]) for i, cell in enumerate(cells)]
     return parts
@@ -308,14 +345,19 @@ def all_per_query(
 
 
 def score(
-    values: Mapping[str, Mapping[str, PerQuery]], groups: Mapping[str, Group], *, details: bool = True
+    values: Mapping[str, Mapping[str, PerQuery]] | Mapping[str, Mapping[str, CellValues]],
+    groups: Mapping[str, Group],
+    *,
+    details: bool = True,
+    pairs: bool = True,
 ) -> tuple[dict[str, SettingScores], list[str]]:
     """Average per-query values into scores.
 
     Args:
-        values: setting -> metric -> values.
+        values: setting -> metric -> values, or their means over cells.
         groups: language groups.
         details: also those that macro averages are made of.
+        pairs: of these also single language pairs; and the pairs that a mean leaves out are named, not counted.
 
     Returns:
         scores by setting, and warnings where a macro average leaves out a language pair, or the order of ties moves it
@@ -329,29 +371,39 @@ def score(
         ranges: list[str] = []
         left_out: dict[tuple[str, ...], int] = {}
         last: CellValues | None = None
-        for name, of_queries in of_metric.items():
-            same = last is not None and last.source.tied is of_queries.tied and last.source.cell is of_queries.cell
-            last = cells = CellValues(of_queries, last.tied_fraction if same and last is not None else None)
+        for name, given in of_metric.items():
+            if isinstance(given, CellValues):
+                cells, of_queries = given, given.source
+            else:
+                of_queries = given
+                same = last is not None and last.source.tied is of_queries.tied and last.source.cell is of_queries.cell
+                last = cells = CellValues(of_queries, last.tied_fraction if same and last is not None else None)
             absent = _absent_cells(of_queries, groups) if of_queries.absent else {}
             why_none = "no candidate is in the language of a query"
             if not of_queries.cells:
                 why_none = of_queries.undefined_reason or NO_QUERY
             for part, key, chosen in pick_cells(of_queries)[: None if details else 1]:
-                scored = cells.score(chosen, why_none, absent.get((part, key), ()))
+                if part == "by_language_pair" and not pairs:
+                    continue
+                missing = absent.get((part, key), [])
+                scored = cells.score(chosen, why_none, missing, name_absent=pairs)
                 if part == "macro":
-                    if scored.absent:
-                        left_out[scored.absent] = len(chosen)
+                    if missing:
+                        left_out[tuple(missing)] = len(chosen)
                     macro[name] = scored
                     ranges += _tie_range(cells, name, chosen)
                 else:
                     parts[part].setdefault(key, {})[name] = scored
             for group, members in groups.items() if details else ():
-                missing = members.undefined_reason or f"no language pair lies so in {group}"
+                why = members.undefined_reason or f"no language pair lies so in {group}"
                 for key, chosen in pick_group_cells(of_queries, group, members.languages):
-                    scored = cells.score(chosen, missing, absent.get(("by_group", key), ()))
+                    scored = cells.score(chosen, why, absent.get(("by_group", key), ()), name_absent=pairs)
                     parts["by_group"].setdefault(key, {})[name] = scored
         result[setting] = SettingScores(**parts, **macro)  # type: ignore[arg-type]
-        warnings += [absent_line(setting, pairs, averaged) for pairs, averaged in left_out.items()]
+        warnings += [
+            absent_line(setting, missing if pairs else (), len(missing), averaged)
+            for missing, averaged in left_out.items()
+        ]
         if ranges:
             warnings.append(
                 f"ties: the order of candidates with equal scores moves {setting} {', '.join(ranges)}; "
@@ -360,11 +412,11 @@ def score(
     return result, warnings
 
 
-def absent_line(setting: str, absent: Sequence[str], averaged: int) -> str:
-    """What a macro average is not over, and over how many language pairs it is."""
+def absent_line(setting: str, absent: Sequence[str], n_absent: int, averaged: int) -> str:
+    """What a macro average is not over (the pairs, or none where they are not named), and over how many it is."""
     return (
-        f"{setting} means are over {averaged} of {averaged + len(absent)} language pairs: "
-        f"no question has an answer in {', '.join(absent)}"
+        f"{setting} means are over {averaged:,} of {averaged + n_absent:,} language pairs: "
+        f"no question has an answer in {', '.join(absent) or f'{n_absent:,} of them'}"
     )
 
 

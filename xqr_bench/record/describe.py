@@ -14,9 +14,9 @@ from xqr_bench.core.errors import RecordError
 from xqr_bench.core.languages import GROUPS
 from xqr_bench.core.types import CROSS_LINGUAL, JUDGED, Candidate, Query, Ranks, TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, in_context
-from xqr_bench.measure.certainty import score_variant
 from xqr_bench.measure.metrics import parse_metric
-from xqr_bench.measure.scores import Group, absent_line
+from xqr_bench.measure.scored import score_variant
+from xqr_bench.measure.scores import Group, SettingScores, absent_line
 from xqr_bench.rank.rules import too_shallow, variant_metrics
 from xqr_bench.record.model import (
     LanguageCounts,
@@ -203,12 +203,23 @@ def seen_groups(record: Record) -> dict[str, list[str]]:
     return seen
 
 
+def _pairs(record: Record, scores: SettingScores) -> list[str]:
+    """The query's language of each language pair that has a figure, or, of more than 32 languages, would have one."""
+    if scores.by_language_pair:
+        return [pair.partition(">")[0] for pair in scores.by_language_pair]
+    places = []
+    for code, figures in scores.by_query_language.items():
+        n_absent = next((figure.n_absent or 0 for figure in figures.values()), 0)
+        places += [code] * (len(record.task.languages) - (code in record.task.languages) - n_absent)
+    return places
+
+
 def coverage(record: Record) -> list[str]:
     """Of how many of how many values the means of a record are, where that is not all of them."""
     lines: dict[str, None] = {}
     queries = {code: counts.queries for code, counts in record.task.counts.items()}
     for setting, scores in record.scores.items():
-        places = [pair.partition(">")[0] for pair in scores.by_language_pair] if setting == CROSS_LINGUAL else queries
+        places = _pairs(record, scores) if setting == CROSS_LINGUAL else list(queries)
         asked = sum(queries.get(code, 0) for code in places)
         of_what = "pairs of a query and another language" if setting == CROSS_LINGUAL else "queries"
         undefined: defaultdict[str, list[str]] = defaultdict(list)
@@ -216,8 +227,9 @@ def coverage(record: Record) -> list[str]:
             values, metric = figure.n + figure.n_undefined, parse_metric(name)
             if figure.value is None:
                 continue
-            if figure.absent and not metric.of_cells:
-                lines[absent_line(setting, figure.absent, len(places))] = None
+            n_absent = figure.n_absent or len(figure.absent or ())
+            if n_absent and not metric.of_cells:
+                lines[absent_line(setting, figure.absent or (), n_absent, len(places))] = None
             if values < asked and not metric.of_cells:
                 lines[f"{setting} means are over the {values:,} of {asked:,} {of_what} that have an answer"] = None
             if figure.n_undefined:

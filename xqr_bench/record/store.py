@@ -29,9 +29,9 @@ from xqr_bench.core.names import is_device, unseen
 from xqr_bench.core.printable import is_text
 from xqr_bench.core.types import LEAVING, MULTILINGUAL, RULES, STRICT, Ranks, collapses
 from xqr_bench.encode import vector_store
-from xqr_bench.measure.certainty import attach_certainty, score_variant
 from xqr_bench.measure.metrics import parse_metric, refuse_shallow
-from xqr_bench.measure.scores import SettingScores, all_per_query, score
+from xqr_bench.measure.scored import score_variant, scored
+from xqr_bench.measure.scores import SettingScores
 from xqr_bench.rank.rules import too_shallow, variant_metrics
 from xqr_bench.record.model import SCHEMA_VERSION, SHORT_VERSION, RanksInfo, Record, RelevanceInfo, TopInfo
 from xqr_bench.record.rank_files import (
@@ -400,10 +400,8 @@ def recompute(record: Result, *, whole: bool = False, to_the_bit: bool = True) -
     check_ranks(record)
     ranks, task = record.ranks, record.task
     details = whole or not record.short
-    how = {"details": details, "to_the_bit": to_the_bit}
-    values = all_per_query(ranks, task.metrics, task.settings)
-    scores, _ = score(values, task.groups, details=details)
-    scores = attach_certainty(scores, values, ranks, task.groups, **how)
+    how: Any = {"details": details, "to_the_bit": to_the_bit}
+    scores, _ = scored(ranks, task.metrics, task.settings, task.groups, **how)
     relevance = {}
     for name, info in record.relevance.items():
         under: dict[str, SettingScores] = {}
