@@ -382,9 +382,11 @@ def test_page_headers_are_read_as_they_are_written(tmp_path: Path) -> None:
             for g in range(facts.num_row_groups):
                 for c in range(facts.num_columns):
                     column = facts.row_group(g).column(c)
-                    unpacked = strict_parquet._unpacked(stream, column)
+                    unpacked, values = strict_parquet._unpacked(stream, column)
                     # the footer's figure counts the headers too
                     assert 0 < column.total_uncompressed_size - unpacked < 2000
+                    if column.path_in_schema == "name":  # numbers of few values stand in dictionaries too
+                        assert values == min(5000, column.num_values)
         found = strict_parquet.read(path, lambda _: {"number": "integer", "gain": "float", "name": "text"})
         assert list(found.texts("name")) == table.column("name").to_pylist()
         assert found.numbers("number", np.int64).tolist() == table.column("number").to_pylist()
@@ -435,6 +437,19 @@ def test_rows_of_texts_are_counted_as_objects(saved: Path) -> None:
     assert path.stat().st_size < 2**18
     with pytest.raises(XqrBenchError, match="unpacks to more than"):
         load_ranks(path)
+
+
+def test_texts_in_a_dictionary_are_counted_once(tmp_path: Path) -> None:
+    """Millions of rows of few texts take the memory of their indices: so are the ranks of a hundred languages."""
+    path, rows = tmp_path / "table.parquet", 3_000_000
+    table = pa.table({"name": pa.array(np.zeros(rows, dtype=np.int32)).cast(pa.string())})
+    table = table.replace_schema_metadata({"xqr_bench": "{}"})
+    pq.write_table(table, path)
+    assert 64 * rows > strict_parquet.MAX_UNPACKED + strict_parquet.MAX_RATIO * path.stat().st_size
+    assert set(strict_parquet.read(path, lambda _: {"name": "text"}).texts("name")) == {"0"}
+    pq.write_table(table, path, use_dictionary=False)  # which makes an object of each
+    with pytest.raises(ValueError, match="unpacks to more than"):
+        strict_parquet.read(path, lambda _: {"name": "text"})
 
 
 def test_damaged_parquet_is_one_error(saved: Path, record: Record) -> None:

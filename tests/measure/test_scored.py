@@ -67,7 +67,14 @@ def test_one_language_after_the_other_gives_the_same_figures(
 ) -> None:
     data = without(small_task(12, SIZES), gone)
     queries, candidates = vectors(len(data.queries), 1, levels=4), vectors(len(data.candidates), 2, levels=4)
-    metrics = [*DEFAULT_METRICS, "rank_variance_raw", "top_right_own"]
+    metrics = [
+        *DEFAULT_METRICS,
+        "rank_variance_raw",
+        "top_right_own",
+        "max_rank",
+        "language_share@10",
+        "share_vs_pool@10",
+    ]
     whole, warnings = scored(exact_ranks(data, queries, candidates), metrics, SETTINGS, GROUPS)
     monkeypatch.setattr(types, "MOST_COLUMNS", 1)
     in_turn, warnings_in_turn = scored(exact_ranks(data, queries, candidates), metrics, SETTINGS, GROUPS)
@@ -85,6 +92,16 @@ def test_one_language_after_the_other_gives_the_same_figures(
     assert some_absent == (gone is APART)
     for line, other in zip(warnings, warnings_in_turn, strict=True):
         assert line == other or (gone is APART and "no question has an answer in 2 of them" in other)
+
+
+def test_pairs_of_query_languages_are_absent_with_their_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = small_task(12, SIZES)
+    monkeypatch.setattr(types, "MOST_COLUMNS", 1)
+    ranks = exact_ranks(data, vectors(len(data.queries), 1), vectors(len(data.candidates), 2))
+    scores, _ = scored(ranks, ["ranking_agreement@10"], [MULTILINGUAL], {})
+    figure = scores[MULTILINGUAL].macro["ranking_agreement@10"]
+    assert figure.value is None
+    assert figure.undefined_reason == "pairs of query languages are not compared where there are more than 32 languages"
 
 
 def test_a_query_language_without_candidates_and_one_metric_of_sets_alone(monkeypatch: pytest.MonkeyPatch) -> None:

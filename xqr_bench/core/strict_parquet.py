@@ -35,8 +35,9 @@ _ENCODINGS = frozenset({0, 2, 3, 8, 9})
 _HEADER = 2**16
 _FOOTER = 2**20
 _TAIL = 8  # the length of the footer and the name of the format, after it
-# what a value takes when it was read; of a text there are objects of Python too
-_VALUE = {"integer": 8, "float": 8, "text": 64}
+_VALUE = 8  # what a value takes when it was read
+_TEXT = 64  # what a text takes beside, as an object of Python; one that stands in a dictionary is one object
+_PLAIN, _DICTIONARY_PAGE = 0, 7
 _LONGEST_LIST = 2**16  # of structs of nearly a kilobyte, which the decoder makes before it reads them
 _ARROW_SCHEMA, _HIDDEN = b"ARROW:schema", b"ARROW-schema"
 
@@ -135,7 +136,7 @@ def read(
             _check_columns(file, [name for name in kinds if name in names], kinds)
             if rows is not None and file.metadata.num_rows != rows:
                 raise ValueError(f"it holds {file.metadata.num_rows:,} rows instead of {rows:,}")
-            _check_sizes(io.BytesIO(content), file.metadata, limit, [_VALUE[kinds[name]] for name in names])
+            _check_sizes(io.BytesIO(content), file.metadata, limit, [kinds[name] == "text" for name in names])
         texts = [name for name in names if kinds[name] == "text"]
         with opened(read_dictionary=texts, pre_buffer=False) as file:
             return Table(file.read(use_threads=False), facts, limit)
@@ -177,7 +178,7 @@ def _check_columns(file: Any, wanted: list[str], kinds: Mapping[str, Kind]) -> N
             raise ValueError(f"the column {name!r} is of the type {type_}, not {kinds[name]}")
 
 
-def _check_sizes(stream: IO[bytes], facts: Any, limit: int, values: list[int]) -> None:
+def _check_sizes(stream: IO[bytes], facts: Any, limit: int, of_texts: list[bool]) -> None:
     if not str(facts.created_by).startswith(_WRITER):
         raise ValueError("it was not written by xqr-bench")
     unpacked = 0
@@ -189,37 +190,40 @@ def _check_sizes(stream: IO[bytes], facts: Any, limit: int, values: list[int]) -
             column = group.column(index)
             if column.num_values != group.num_rows or column.file_path:
                 raise ValueError(f"the column {column.path_in_schema!r} has not as many values as there are rows")
-            unpacked += values[index] * group.num_rows + _unpacked(stream, column)
+            pages, values = _unpacked(stream, column)
+            unpacked += _VALUE * group.num_rows + pages + _TEXT * values * of_texts[index]
             if unpacked > limit:
                 raise ValueError(f"it unpacks to more than {limit:,} bytes")
 
 
-def _unpacked(stream: IO[bytes], column: Any) -> int:
-    """What the pages of a column chunk unpack to, by their own headers, in bytes."""
+def _unpacked(stream: IO[bytes], column: Any) -> tuple[int, int]:
+    """What the pages of a column chunk unpack to, by their own headers: bytes, and values that are no indices."""
     first = column.data_page_offset
     if column.has_dictionary_page and 0 < column.dictionary_page_offset < first:
         first = column.dictionary_page_offset
-    place, end, total = first, first + column.total_compressed_size, 0
+    place, end, total, values = first, first + column.total_compressed_size, 0, 0
     if first < 0 or column.total_compressed_size < 0:
         raise ValueError("its pages stand outside of the file")
     while place < end:
         stream.seek(place)
         header, length = _struct(stream.read(_HEADER))
         unpacked, packed = header.get(2, -1), header.get(3, -1)
-        pages = [header[field] for field in (5, 7, 8) if isinstance(header.get(field), dict)]
-        encodings = {page.get(4 if page is header.get(8) else 2) for page in pages}
-        if len(pages) != 1 or not all(type(size) is int and size >= 0 for size in (unpacked, packed)):
+        pages = [header[field] for field in (5, _DICTIONARY_PAGE, 8) if isinstance(header.get(field), dict)]
+        sizes = (unpacked, packed, *(page.get(1, 0) for page in pages))
+        if len(pages) != 1 or not all(type(size) is int and size >= 0 for size in sizes):
             raise ValueError("the header of a page cannot be read")
-        if not encodings <= _ENCODINGS:
+        encoding = pages[0].get(4 if pages[0] is header.get(8) else 2)
+        if encoding not in _ENCODINGS:
             raise ValueError("a page has an encoding that xqr-bench does not write")
-        dictionary = header.get(7)
+        dictionary = header.get(_DICTIONARY_PAGE)
+        values += sizes[2] if encoding == _PLAIN or dictionary is not None else 0
         if isinstance(dictionary, dict) and not 0 <= (dictionary.get(1) or 0) <= unpacked:
             raise ValueError("a dictionary has more values than bytes")
         total += unpacked
         place += length + packed
     if place != end:
         raise ValueError("its pages are not as long as it says")
-    return total
+    return total, values
 
 
 def _struct(data: bytes) -> tuple[dict[int, Any], int]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.observe import Clock
-from xqr_bench.core.types import FloatArray, IntArray, Ranks, collapses
+from xqr_bench.core.types import MOST_COLUMNS, FloatArray, IntArray, Ranks, collapses
 from xqr_bench.measure.certainty import (
     SEED,
     FigureIntervals,
@@ -39,6 +39,7 @@ from xqr_bench.measure.panel import Contrasts, Panel, Units, alike, panel, sampl
 from xqr_bench.measure.scores import CellValues, Group, SettingScores, all_per_query, score
 from xqr_bench.rank.rules import variant_metrics
 
+PAIRS = f"pairs of query languages are not compared where there are more than {MOST_COLUMNS} languages"
 Scored = tuple[dict[str, SettingScores], list[str]]
 
 
@@ -203,7 +204,9 @@ class _InTurn:
             ]
             for name, of_queries in of_metric.items():
                 place = setting, name
-                if of_queries.undefined_reason is not None:
+                if of_queries.metric.of_pairs is not None:
+                    self._reasons[place] = PAIRS
+                elif of_queries.undefined_reason is not None:
                     self._reasons.setdefault(place, of_queries.undefined_reason)
                 elif intervals and (contrasts := figure_contrasts(of_queries, self._groups, parts)).labels:
                     self._columns[place].append(_columns(panel(of_queries, units), contrasts))
