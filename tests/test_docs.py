@@ -75,7 +75,19 @@ def test_encoders(model: Path, here: Path) -> None:
         "my-model-elsewhere",
         "my-model_paragraph",
         "own-template",
+        "Letters",
+        "Beir",
+        "FlagEmbedding",
+        "LangChain",
+        "LlamaIndex",
+        "FastEmbed",
+        "HashingVectorizer",
+        "vowels",
+        "Asynchronous",
     }
+    vowels = read_json(records(here)["vowels"])["scores"]
+    for name in ("Beir", "FlagEmbedding", "LangChain", "LlamaIndex", "FastEmbed", "Asynchronous"):
+        assert read_json(records(here)[name])["scores"] == vowels
     package = tomllib.loads((ROOT / "tests" / "plugin_package" / "pyproject.toml").read_text())
     for _, block in page_blocks("encoders.md", "toml"):
         shown = tomllib.loads(block)["project"]["entry-points"]["xqr_bench.encoders"]

@@ -53,7 +53,7 @@ def with_row(row: int, value: float) -> Callable[[list[str]], Any]:
 
 
 async def asynchronous(texts: list[str]) -> Any:
-    return np.ones((len(texts), 2))
+    return np.ones((2, 2))
 
 
 def cancelled(texts: list[str]) -> Any:
@@ -80,10 +80,13 @@ FIRST = r"the first of these 7 texts is the candidate en:0:0:1 of toy \('The tow
         (lambda texts: [[1.0]] * 6 + [[1.0, 2.0]], "rows of different lengths"),
         (lambda texts: Lazy(), "returned what cannot be copied to numpy\n  found: Lazy: RuntimeError: not here"),
         (lambda texts: None, "no real numbers\n  found: NoneType of dtype object"),
-        (lambda texts: {"dense_vecs": np.ones((7, 2))}, "a dict with the keys 'dense_vecs'.*\n.*under one of its keys"),
-        (lambda texts: (np.ones(2) for _ in texts), "a generator.*\n.*do not yield"),
-        (lambda texts: csr_matrix(np.ones((7, 2))), r"a csr_matrix.*\n.*\.toarray\(\)"),
-        (asynchronous, "a coroutine.*\n.*must not be `async`"),
+        (lambda texts: {"vectors": np.ones((7, 2))}, "a dict with the keys 'vectors'.*\n.*under one of its keys"),
+        (lambda texts: {"dense_vecs": None, "colbert_vecs": []}, "a dict with the keys 'dense_vecs', 'colbert_vecs'"),
+        (lambda texts: (np.ones(2) for _ in texts[1:]), "returned 6 rows for 7 texts"),
+        (lambda texts: (np.ones((len(texts), 2)) for _ in [1]), "array of 3 dimensions"),
+        (lambda texts: csr_matrix(np.ones((3, 2))), "returned 3 rows for 7 texts"),
+        (lambda texts: csr_matrix(np.full((7, 2), np.nan)), "not finite in float32: 7 of 7"),
+        (asynchronous, "returned 2 rows for 7 texts"),
         (
             lambda texts: torch.ones((7, 2), device="meta"),
             "be copied to numpy\n  found: Tensor: NotImpl",

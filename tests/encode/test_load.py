@@ -34,7 +34,7 @@ class Needy:
 
 
 class Deaf:
-    def embed(self, texts):
+    def represent(self, texts):
         return []
 
 
@@ -56,6 +56,9 @@ class Method(Mine):
 
 class Unnamed(Method):
     similarity_fn_name = None
+
+    def similarity(self, a, b):
+        return -np.linalg.norm(a[:, None] - b[None], axis=2)
 
 
 class Mteb:
@@ -140,7 +143,7 @@ def test_the_digest_follows_the_source(here: Path) -> None:
         ),
         (
             "my_encoder:Deaf",
-            r"none of the methods encode_queries, encode_query, encode\n  found: a Deaf with the methods: embed",
+            r"none of the methods encode_queries, encode_query, encode\n  found: a Deaf with the methods: represent",
         ),
         (
             "my_encoder:Half",

@@ -649,7 +649,7 @@ def _check_arguments(record: Record) -> None:
         not risky,
         "the record has arguments for the model that can decide which code runs",
         ", ".join(sorted(risky)),
-        "evaluate without these --model-kwargs; a submission may have dtype and attn_implementation",
+        "evaluate without them (--model-kwargs, --encoder-arg); a submission may have dtype and attn_implementation",
     )
     given = arguments.get("model")
     model = str(given or identity.name)

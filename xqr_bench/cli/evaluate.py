@@ -74,8 +74,9 @@ def evaluate(
     """Score the encoder MODEL: monolingual, cross-lingual, multilingual, bias.
 
     MODEL is a sentence-transformers name or folder; char-ngrams (built in, no download); package.module:Object or
-    file.py:Object; an installed plugin; precomputed:DIR; or a ranking without an encoder: run:DIR, made elsewhere
-    (TREC runs), bm25, random:SEED or oracle. `xqr-bench encoders` lists encoders.
+    file.py:Object, with methods of its own or of another library (docs/encoders.md); an installed plugin;
+    precomputed:DIR; or a ranking without an encoder: run:DIR, made elsewhere (TREC runs), bm25, random:SEED or oracle.
+    `xqr-bench encoders` lists encoders.
     """
     from xqr_bench.evaluation.evaluate import opened
     from xqr_bench.evaluation.vectors import VectorRanker, check_index
@@ -87,6 +88,8 @@ def evaluate(
     store = asked.chosen_store()
     unkept = {field.name for field in fields(Store)}
     arguments = {name: value for name, value in given(ctx).items() if name not in unkept}
+    if encoder.encoder_arg:
+        arguments["encoder_arg"] = dict(encoder.encoder_arg)  # as it was read
     with opened(model, encoder) as ranker:
         if not isinstance(ranker, VectorRanker):
             _refuse_options_of_vectors(model, asked, memory)

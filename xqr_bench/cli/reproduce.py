@@ -45,7 +45,7 @@ class Allowed:
     allowed=Allowed,
     encoder=Part(
         EncoderOptions,
-        only=("device", "batch_size", "trust_remote_code", "model_kwargs"),
+        only=("device", "batch_size", "trust_remote_code", "model_kwargs", "encoder_arg"),
         help={"model_kwargs": "Arguments for the model, in place of those in the record."},
     ),
 )

@@ -49,7 +49,7 @@ class Answers:
     where=DataFolder,
     options=Part(
         EncoderOptions,
-        only=("trust_remote_code", "model_kwargs"),
+        only=("trust_remote_code", "model_kwargs", "encoder_arg"),
         help={"model_kwargs": "Arguments for the model, in place of those in the index."},
     ),
     answers=Answers,

@@ -1,4 +1,4 @@
-"""What the C library does with memory that is freed; and the cores there are."""
+"""What the C library does with memory that is freed; the memory and the cores there are."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of malloc.h
@@ -49,6 +50,19 @@ def memory_kept() -> Iterator[None]:
             if not _within:
                 c.mallopt(_TRIM_THRESHOLD, 2 * _MOST_MMAP_THRESHOLD)  # the greatest that glibc chooses itself
                 c.malloc_trim(0)
+
+
+def free_memory() -> int | None:
+    """Bytes that the system could still give, swap included, within the limit of a container; None: it does not say."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        kibibytes = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+        free = (kibibytes["MemAvailable"] + kibibytes["SwapFree"]) * 1024
+    except (OSError, ValueError, KeyError, IndexError):
+        return None
+    with suppress(OSError, ValueError):  # no limit is "max"
+        free = min(free, int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
+    return free
 
 
 def usable_cores() -> int:

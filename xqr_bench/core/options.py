@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import re
 import types
 import typing
@@ -39,12 +40,14 @@ class Option:
         metavar: what stands for the value in the help text.
         type: how click reads the value, where the annotation does not say it.
         parse: makes the field's value of what click has read; a ValueError says what to write instead.
+        repeated: whether it may be given several times, all of which `parse` gets.
     """
 
     flag: str | None = None
     metavar: str | None = None
     type: click.Path | None = None
     parse: Callable[[Any], Any] | None = None
+    repeated: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,8 @@ class _FieldOption:
     def __init__(self, one: Field[Any], hint: Any, text: str, defaults: bool) -> None:
         self.field = one
         kind, more, many = _kind(hint)
-        if many and more.parse is not None:  # one text holds them all
-            kind, many = str, False
+        if more.parse is not None:  # one text holds them all
+            kind, many = (str, more.repeated) if many or more.repeated else (kind, many)
         self._parse = more.parse or (_paths if kind is Path else _of_64_bits if kind is int else None)
         self._negated = kind is bool and one.default is True and more.flag is None
         self.name = f"no_{one.name}" if self._negated else one.name
@@ -230,6 +233,28 @@ def json_object(text: str) -> dict[str, Any]:
     return value
 
 
+def key_values(given: Sequence[str]) -> dict[str, Any]:
+    """What `KEY=VALUE` texts say: a value is a number, true, false, null or "text" as JSON writes them, else text.
+
+    Raises:
+        ValueError: one is not of that form.
+    """
+    values: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier():
+            raise ValueError(f"write each as KEY=VALUE, which {text!r:.60} is not")
+        if name in values:
+            raise ValueError(f"give {name} once")
+        try:
+            values[name] = strict_json.parse(value)
+        except json.JSONDecodeError:
+            values[name] = value
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}; a text stands in quotes: '{name}=\"...\"'") from None
+    return values
+
+
 def from_one(number: int) -> int:
     """A number from 1 on.
 
@@ -244,4 +269,5 @@ def from_one(number: int) -> int:
 Commas = Annotated[Sequence[str] | None, Option(parse=split)]
 Counted = Annotated[int | None, Option(parse=from_one)]
 Folder = Annotated[Path, Option(type=Place(file_okay=False))]
+KeyValues = Annotated[Mapping[str, Any], Option(metavar="KEY=VALUE", parse=key_values, repeated=True)]
 JsonObject = Annotated[Mapping[str, Any], Option(metavar="JSON", parse=json_object)]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,20 +13,6 @@ from xqr_bench.core.errors import EncoderError
 Vectors = NDArray[np.float32]
 
 RULE = "return one row of numbers per text, in order: an array of shape [texts, dimensions]"
-
-
-@runtime_checkable
-class _Sparse(Protocol):
-    def toarray(self) -> Any: ...
-
-
-_NO_ROWS: dict[type, str] = {
-    Mapping: f"return the vectors that stand under one of its keys; {RULE}",
-    Awaitable: f"encode must not be `async`: wait for the vectors within it; {RULE}",
-    Iterator: f"return a list of all rows, do not yield them; {RULE}",
-    _Sparse: f"call .toarray() first; {RULE}",
-}
-"""What encoders return in place of rows, and what to do then."""
 
 
 def _from_torch(value: Any) -> Any:
@@ -71,13 +57,12 @@ def to_matrix(value: Any, rows: int, who: str, warn: Callable[[str], None]) -> V
     """
     kind = type(value).__name__
     try:
-        for form, remedy in _NO_ROWS.items():
-            if isinstance(value, form):
-                if isinstance(value, Coroutine):
-                    value.close()  # or Python warns that nobody waited for it
-                keys = f" with the keys {', '.join(map(repr, list(value)[:8]))}" if isinstance(value, Mapping) else ""
-                problem = f"the encoder {who} returned no real numbers"
-                raise EncoderError(problem, found=f"a {kind}{keys}", remedy=remedy)
+        if isinstance(value, Mapping):
+            raise EncoderError(
+                f"the encoder {who} returned no real numbers",
+                found=f"a {kind} with the keys {', '.join(map(repr, list(value)[:8]))}",
+                remedy=f"return the vectors that stand under one of its keys; {RULE}",
+            )
         whole = [_from_torch(row) for row in value] if isinstance(value, list | tuple) else _from_torch(value)
         array = np.asarray(whole)
     except EncoderError:

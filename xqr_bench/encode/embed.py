@@ -19,6 +19,7 @@ import numpy as np
 
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import EncoderError, UsageError, located, pass_on_stops
+from xqr_bench.core.memory import free_memory
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import FloatArray, IntArray, TaskData
 from xqr_bench.encode.bound import BoundEncoder, Limits, TextEncoder
@@ -410,6 +411,8 @@ class Encoded:
                     with closing(source.everything()) as parts:
                         for texts, whole in parts:
                             vectors = self._encoder.cut(whole)
+                            if group is groups[0] and group.destinations[0].vectors is None:
+                                self._refuse_too_large(groups, vectors.shape[1])
                             for place in group.destinations:
                                 place.put(texts, vectors)
                             if not group.stored[texts[0]]:
@@ -418,6 +421,18 @@ class Encoded:
             self._trim()
         for task in tasks:
             yield self._assembled(task, groups, clock.seconds)
+
+    def _refuse_too_large(self, groups: Sequence[Group], columns: int) -> None:
+        """Check that the vectors of all texts fit in memory, before there are any."""
+        rows = sum(len(place.text_of_row) for group in groups for place in group.destinations)
+        needed, free = 4 * rows * columns, free_memory()
+        if free is not None and needed > free:
+            raise EncoderError(
+                f"the vectors of {self._encoder.name} do not fit in memory",
+                found=f"{rows:,} texts × {columns:,} columns: {needed / 2**30:.1f} GiB; {free / 2**30:.1f} are free",
+                remedy="have fewer columns, such as max_features of a vectorizer or a TruncatedSVD behind it, or score "
+                "a part: --languages, --limit",
+            )
 
     def _sources(self, groups: Sequence[Group], shelves: ExitStack) -> list[tuple[Batches, Batches | Stored]]:
         """The batches of each group, and what yields its vectors; shelves stay open as long as `shelves`."""

@@ -51,7 +51,7 @@ ENCODER_KINDS = (
     ),
     EncoderKind(
         "module:Object, file.py:Object",
-        "an encoder in Python: an instance, a class, or a function without arguments that returns one",
+        "an encoder in Python: an instance, a class, a function that returns one, or one of a list of texts",
         "my_encoder.py:MyEncoder",
     ),
     EncoderKind("FOLDER", "a sentence-transformers or transformers model on disk", "./checkpoints/final"),
@@ -70,7 +70,7 @@ def load_encoder(
 
     A string is, in this order: the name of a built-in encoder or an installed plugin; `precomputed:DIR`;
     `module:Object` or `file.py:Object`; an existing folder; the name of a hub model. Anything else is an encoder
-    itself (see Encoder), a class or a factory of one, or a SentenceTransformer.
+    itself (see Encoder), a class or a factory of one, a function of a list of texts, or a SentenceTransformer.
 
     Args:
         spec: see above.
@@ -109,7 +109,7 @@ def load_encoder(
 
 def _load(spec: object, options: EncoderOptions, other_names: Collection[str]) -> BoundEncoder:
     if not isinstance(spec, str | Path):
-        thing = instantiate(spec, repr(spec))
+        thing = instantiate(spec, repr(spec), options.encoder_arg)
         return _bind(thing, options, owned=thing is not spec)  # who made it closes it
     text = str(spec)
     if not text.strip():
@@ -134,7 +134,7 @@ def _load(spec: object, options: EncoderOptions, other_names: Collection[str]) -
     if is_python_spec(text):
         named, module = load_object(text)
         what = text.replace("\\", "/").rpartition("/")[2]
-        return _bind(instantiate(named, text), options, what=what, module=module)
+        return _bind(instantiate(named, text, options.encoder_arg), options, what=what, module=module)
     folder = Path(text).expanduser()
     if folder.is_dir():
         return load_folder(folder, options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass, field, fields, replace
 from string import Formatter
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -11,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.names import refuse_unreadable
-from xqr_bench.core.options import JsonObject, flag, line_breaks
+from xqr_bench.core.options import JsonObject, KeyValues, flag, line_breaks
 from xqr_bench.core.printable import is_text
 
 Similarity = Literal["cosine", "dot"]
@@ -19,12 +21,6 @@ Role = Literal["query", "candidate"]
 
 ROLES: tuple[Role, Role] = ("query", "candidate")
 SIMILARITIES: tuple[Similarity, ...] = ("cosine", "dot")
-
-# Role -> names of the method that may encode it, the first present is used.
-METHODS: dict[Role, tuple[str, ...]] = {
-    "query": ("encode_queries", "encode_query", "encode"),
-    "candidate": ("encode_candidates", "encode_document", "encode"),
-}
 
 
 @runtime_checkable
@@ -34,7 +30,7 @@ class Encoder(Protocol):
     Each method takes a list of texts and returns one row per text, in order: a numpy array, a torch tensor (any
     device, any float type) or a list of lists, of shape `[len(texts), dimensions]`. An object with only
     `encode(texts)` is accepted too, for queries and candidates alike; so is one with `encode_query` and
-    `encode_document`.
+    `encode_document`, or with the methods of another library (`conventions.py`).
 
     Optional attributes:
         name: str, the record's name (default: the name of the class).
@@ -105,6 +101,7 @@ class EncoderOptions:
         context_template: How, instead of '{sentence}\\n{paragraph}'; \\n is a line break.
         model_kwargs: JSON object passed on to the transformers model.
         trust_remote_code: Run code that comes with a hub model.
+        encoder_arg: Argument of the class or function file.py:Object that makes the encoder; repeat for more.
 
     Raises:
         UsageError: a value that cannot be meant, or two options that contradict each other.
@@ -126,6 +123,7 @@ class EncoderOptions:
     context_template: str | None = None
     model_kwargs: JsonObject = field(default_factory=dict)
     trust_remote_code: bool = False
+    encoder_arg: KeyValues = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.name is not None:
@@ -147,6 +145,8 @@ class EncoderOptions:
                 "--model-kwargs cannot hold trust_remote_code: the record would not say that remote code ran",
                 remedy="give --trust-remote-code, if you trust the code of the model",
             )
+        for name, value in self.encoder_arg.items():
+            _check_argument(name, value)
         if self.prompt_name is not None and self.query_prompt is not None:
             raise UsageError(
                 "--prompt-name and --query-prompt both say what stands before a query",
@@ -182,6 +182,32 @@ class EncoderOptions:
             )
 
 
+_SECRET = re.compile(
+    r"api_?key|secret|passw(or)?d|credential|(access|auth|bearer|hf|api)_token|^token$|^key$", re.IGNORECASE
+)
+
+
+def _check_argument(name: object, value: object) -> None:
+    """Check an argument of an encoder, which the record will hold.
+
+    Raises:
+        UsageError: it is no name and plain value, or looks like a secret.
+    """
+    plain = value is None or isinstance(value, str | bool | int | float)
+    if not (isinstance(name, str) and name.isidentifier() and plain) or (isinstance(value, str) and not is_text(value)):
+        raise UsageError(
+            f"--encoder-arg cannot hand over {name!s:.40}={value!r:.60}",
+            remedy="give a name of Python and a number, true, false, null or text; the rest in a class of your own",
+        )
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UsageError(f"--encoder-arg {name} is not finite", remedy="give a number that a record can hold")
+    if _SECRET.search(name):
+        raise UsageError(
+            f"--encoder-arg {name} looks like a secret, and the record holds what is given",
+            remedy="have the encoder read it from the environment",
+        )
+
+
 EncoderKindName = Literal["sentence-transformers", "builtin", "plugin", "python", "precomputed", "run", "baseline"]
 
 
@@ -203,7 +229,8 @@ class ModelIdentity(BaseModel):
         truncate_dim: columns kept; None for all.
         similarity: "cosine" or "dot"; "none" for a run or a baseline, which have no vectors.
         dimensions: columns of the vectors; None before anything was encoded.
-        model_kwargs: passed on to the transformers model; of a baseline its parameters.
+        model_kwargs: passed on to the transformers model, or to the class of a Python encoder; of a baseline its
+            parameters.
         remote_code: whether code that comes with the model was allowed to run.
     """
 

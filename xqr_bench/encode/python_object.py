@@ -7,17 +7,20 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
+from warnings import catch_warnings, simplefilter
 
-from xqr_bench.core.errors import EncoderError, closest, code_of_others, folder_of_others
+import numpy as np
+
+from xqr_bench.core.errors import EncoderError, UsageError, closest, code_of_others, folder_of_others
 from xqr_bench.core.files import digest_of_files
 from xqr_bench.encode.bound import DEFAULT_ROWS, Limits, TextEncoder
+from xqr_bench.encode.conventions import Methods, has_methods, takes_texts
 from xqr_bench.encode.options import (
-    METHODS,
-    ROLES,
     SIMILARITIES,
     EncoderKindName,
     EncoderOptions,
@@ -101,59 +104,39 @@ def _import_file(path: Path) -> ModuleType:
 
 
 OPTIONS = frozenset({"name", "similarity", "batch_size", "truncate_dim", "query_prompt", "candidate_prompt"})
+ARGUMENTS = frozenset({"encoder_arg"})
+"""Options of code that the user names, beside those of any Python encoder."""
 
 
-def instantiate(thing: Any, what: str) -> Any:
+def instantiate(thing: Any, what: str, arguments: Mapping[str, Any] | None = None) -> Any:
     """`thing` itself when it can encode, else what the class or factory returns when it is called.
+
+    Args:
+        thing: an encoder, a class, a function that returns an encoder, or one of a list of texts.
+        what: what the user called it.
+        arguments: for the class or the function that returns an encoder.
 
     Raises:
         EncoderError: it cannot be looked at, or calling it failed.
+        UsageError: it is an encoder itself, and arguments are given.
     """
+    arguments = arguments or {}
     with code_of_others(f"{what} cannot be asked whether it encodes", "mend it there"):
-        encodes = any(callable(getattr(thing, name, None)) for names in METHODS.values() for name in names)
-    if not callable(thing) or (encodes and not isinstance(thing, type)):
-        return thing  # where it has no encode method, bind_object says what is missing
-    with code_of_others(
-        f"{what} was called without arguments, as a class or factory is, and failed",
-        "name an encoder, or a class or function that needs no arguments",
-    ):
-        return thing()
-
-
-def _method(thing: Any, role: Role, what: str) -> str:
-    for name in METHODS[role]:
-        if callable(getattr(thing, name, None)):
-            return name
-    public = [name for name in dir(thing) if not name.startswith("_") and callable(getattr(thing, name, None))]
-    raise EncoderError(
-        f"{what} cannot encode {'queries' if role == 'query' else 'candidates'}: "
-        f"it has none of the methods {', '.join(METHODS[role])}",
-        found=f"a {type(thing).__name__} with the methods: {', '.join(public[:12]) or 'none'}",
-        remedy="give it encode(texts), or encode_queries(texts) and encode_candidates(texts)",
-    )
-
-
-def _refuse_other_arguments(method: Callable[..., Any], what: str) -> None:
-    """Refuse a method that cannot be called with a list of texts alone, before anything is encoded.
-
-    Raises:
-        EncoderError: it needs other arguments too.
-    """
-    try:
-        signature = inspect.signature(method)
-    except (TypeError, ValueError):  # of compiled code
-        return
-    try:
-        signature.bind([])
-    except TypeError as error:
-        of_mteb = (
-            " (mteb hands it a DataLoader, which it makes of them)" if "task_metadata" in signature.parameters else ""
-        )
-        raise EncoderError(
-            f"{what}.{method.__name__} cannot be called with a list of texts alone",
-            found=f"{method.__name__}{signature}: {error}",
-            remedy=f"wrap it in a class of your own, whose encode(texts) calls it with what it needs{of_mteb}",
-        ) from error
+        encodes = has_methods(thing)
+    if not callable(thing) or (not isinstance(thing, type) and (encodes or (not arguments and takes_texts(thing)))):
+        if arguments:
+            raise UsageError(
+                f"--encoder-arg is given, and {what} is an encoder itself, which is not called to make one",
+                remedy="name its class, or a function that takes the arguments and returns it; or leave the option out",
+            )
+        return thing  # where it has no method that encodes, bind_object says what is missing
+    if arguments:
+        called, remedy = f"with {', '.join(arguments)}", "give it the arguments that it needs, by their names"
+    else:
+        called, remedy = "without arguments", "name an encoder, or a class or function that needs no arguments"
+        remedy += "; --encoder-arg KEY=VALUE gives it one"
+    with code_of_others(f"{what} was called {called}, as a class or factory is, and failed", remedy):
+        return thing(**arguments)
 
 
 _FUNCTIONS: dict[str, str] = {
@@ -168,7 +151,8 @@ _FUNCTIONS: dict[str, str] = {
 def similarity_of(thing: object) -> object:
     """What an encoder declares of its similarity, by name; None: nothing.
 
-    `similarity` may be a method, as that of a SentenceTransformer is; `similarity_fn_name` names it then.
+    `similarity` may be a method, as that of a SentenceTransformer is; `similarity_fn_name` names it then, or what it
+    computes does.
     """
     declared = getattr(thing, "similarity", None)
     if declared is not None and not callable(declared):
@@ -176,8 +160,30 @@ def similarity_of(thing: object) -> object:
     named = getattr(thing, "similarity_fn_name", None)
     if named is None and declared is not None:
         function = getattr(declared, "__name__", type(declared).__name__)
-        return _FUNCTIONS.get(function, f"of a method {function}()")
+        return _FUNCTIONS.get(function) or _computed(declared) or f"of a method {function}()"
     return named
+
+
+def _computed(similarity: Callable[..., Any]) -> Similarity | None:
+    """What a method computes of vectors drawn at random, all pairs at once or one by one; None: something else."""
+    draw = np.random.default_rng(0).normal
+    a, b = (draw(size=(rows, 16)).astype(np.float32) for rows in (5, 7))
+    dot = a @ b.T
+    known = {"dot": dot, "cosine": dot / np.linalg.norm(a, axis=1)[:, None] / np.linalg.norm(b, axis=1)}
+    forms: list[Callable[[], Any]] = [
+        lambda: similarity(a, b),
+        lambda: [[similarity(one.tolist(), other.tolist()) for other in b] for one in a],
+    ]
+    if (torch := sys.modules.get("torch")) is not None:
+        forms.append(lambda: similarity(torch.from_numpy(a), torch.from_numpy(b)))
+    for form in forms:
+        with suppress(Exception), folder_of_others(), catch_warnings():  # it takes them in another form
+            simplefilter("ignore")
+            values = np.asarray(form(), dtype=np.float64)
+            for name in SIMILARITIES:
+                if values.shape == dot.shape and np.allclose(values, known[name], rtol=1e-4, atol=1e-5):
+                    return name
+    return None
 
 
 def declared_similarity(value: object, override: Similarity | None, who: str) -> Similarity:
@@ -204,26 +210,23 @@ class ObjectEncoder(TextEncoder):
 
     def __init__(self, thing: Any, identity: ModelIdentity, *, name: str, device: str | None, owned: bool) -> None:
         super().__init__(identity, name=name, device=device)
-        methods = {role: _method(thing, role, identity.name) for role in ROLES}
-        self._methods = {role: getattr(thing, method) for role, method in methods.items()}
-        for method in self._methods.values():
-            _refuse_other_arguments(method, identity.name)
+        self._methods = Methods(thing, identity.name, self.warn)
         self._truncated = getattr(thing, "truncated", None)
         self._close = getattr(thing, "close", None) if owned else None
-        self.symmetric = len(set(methods.values())) == 1 and self.prompt("query") == self.prompt("candidate")
+        self.symmetric = self._methods.symmetric and self.prompt("query") == self.prompt("candidate")
         self.keep = bool(getattr(thing, "keep_vectors", True))
 
     def call(self, role: Role, texts: list[str]) -> Any:
         """See TextEncoder."""
         with folder_of_others():
-            return self._methods[role](self._prompted(role, texts))
+            return self._methods.call(role, self._prompted(role, texts))
 
     def truncated(self, role: Role, texts: list[str]) -> Sequence[bool] | None:
         """What its own `truncated` says of the texts with their prompt, if it has one."""
         if not callable(self._truncated):
             return None
         with folder_of_others():
-            return cast("Sequence[bool]", self._truncated(self._prompted(role, texts)))
+            return cast("Sequence[bool]", self._methods.settled(self._truncated(self._prompted(role, texts))))
 
     def _prompted(self, role: Role, texts: list[str]) -> list[str]:
         return [self.prompt(role) + text for text in texts]
@@ -232,7 +235,8 @@ class ObjectEncoder(TextEncoder):
         """Call the encoder's own `close()`, if it has one."""
         if self._close is not None:
             with code_of_others(f"close() of the encoder {self.name} failed", "mend it there, or leave it out"):
-                self._close()
+                self._methods.settled(self._close())
+        self._methods.close()
 
 
 def bind_object(
@@ -248,7 +252,8 @@ def bind_object(
     """Bind an encoder instance.
 
     Args:
-        thing: has `encode`, or a method for queries and one for candidates (see Encoder).
+        thing: has `encode`, or a method for queries and one for candidates (see Encoder and `conventions.py`), or is a
+            function of a list of texts.
         options: see EncoderOptions.
         kind: where it comes from.
         what: what the user called it, for the identity and messages (default: its class).
@@ -260,11 +265,12 @@ def bind_object(
         EncoderError: it cannot encode, or declares a similarity without a matrix product.
         UsageError: an option that has no meaning here.
     """
-    what = what or type(thing).__qualname__
-    options.refuse_all_but(f"a Python encoder ({what})", OPTIONS)
+    named = thing if isinstance(getattr(thing, "__name__", None), str) else type(thing)  # a function has a name itself
+    what = what or str(named.__qualname__)
+    options.refuse_all_but(f"a Python encoder ({what})", OPTIONS | ARGUMENTS if kind == "python" else OPTIONS)
     declared_name = getattr(thing, "name", None)
     if not isinstance(declared_name, str) or not declared_name:
-        declared_name = type(thing).__name__ if kind == "python" else what
+        declared_name = named.__name__ if kind == "python" else what
     name = options.name or declared_name
     digest = source_digest(thing, module)
     revision, device = (getattr(thing, attribute, None) for attribute in ("revision", "device"))
@@ -278,9 +284,13 @@ def bind_object(
         candidate_prompt=options.candidate_prompt or None,
         truncate_dim=options.truncate_dim,
         similarity=declared_similarity(similarity_of(thing), options.similarity, name),
+        model_kwargs=dict(options.encoder_arg),
     )
     bound = ObjectEncoder(thing, identity, name=name, device=None if device is None else str(device), owned=owned)
     bound.limits = Limits(options.batch_size or DEFAULT_ROWS)
+    named_similarity = getattr(thing, "similarity_fn_name", None)
+    if options.similarity is None and named_similarity is None and callable(getattr(thing, "similarity", None)):
+        bound.warn(f"it has a method similarity(), which is {identity.similarity}: ranked by that, without calling it")
     if not digest:
         bound.warn(f"the source of {name} cannot be found: its record cannot say which code made the vectors")
     return bound
@@ -291,7 +301,8 @@ def source_digest(thing: Any, module: ModuleType | None = None) -> str | None:
 
     The encoder's own imports are not followed: a revision it declares can say more.
     """
-    modules = (module, sys.modules.get(type(thing).__module__))
+    own = thing.__module__ if inspect.isroutine(thing) else type(thing).__module__
+    modules = (module, sys.modules.get(own))
     sources = [getattr(m, "__file__", None) for m in modules]
     files = {Path(source).resolve() for source in sources if source is not None}
     present = [(path.name, path) for path in files if path.is_file()]

@@ -23,7 +23,7 @@ _DTYPES = frozenset({"auto", "float32", "float16", "bfloat16"})
 # A name of an attention outside this list is a repository of the hub, whose kernels transformers loads and runs.
 _ATTENTIONS = frozenset({"eager", "sdpa", "flex_attention", "flash_attention_2", "flash_attention_3"})
 _HARMLESS = {"dtype": _DTYPES, "torch_dtype": _DTYPES, "attn_implementation": _ATTENTIONS}
-_OF_THE_USER = frozenset({"device", "batch_size", "token_budget", "trust_remote_code"})
+_OF_THE_USER = frozenset({"device", "batch_size", "token_budget", "trust_remote_code", "encoder_arg"})
 
 
 def is_code(model: str) -> bool:
@@ -76,14 +76,20 @@ def options_from_file(given: Mapping[str, Any], user: EncoderOptions, where: str
 
     Args:
         given: option -> value, as the file has them; what is no option is left out.
-        user: device, sizes of batches and leave to run remote code are taken from here; `model_kwargs` too where the
-            user gives any.
+        user: device, sizes of batches, leave to run remote code and arguments of Python code are taken from here;
+            `model_kwargs` too where the user gives any.
         where: the file, as the message calls it.
 
     Raises:
-        UsageError: the file has arguments for the model that could decide which code runs, and the user gives none; or
-            a value that the option cannot have.
+        UsageError: the file has arguments for the model or for Python code that could decide which code runs, and the
+            user gives none; or a value that the option cannot have.
     """
+    if given.get("encoder_arg") and not user.encoder_arg:
+        raise UsageError(
+            f"{where} has arguments for the encoder that can decide which code runs",
+            found=json.dumps(given["encoder_arg"], default=str)[:400],
+            remedy="look at them, then give those that you trust yourself: --encoder-arg KEY=VALUE",
+        )
     names = {field.name for field in fields(EncoderOptions)} - _OF_THE_USER
     options = {name: value for name, value in given.items() if name in names and value is not None}
     if user.model_kwargs:
