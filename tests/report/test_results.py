@@ -9,9 +9,10 @@ import pytest
 from rich.console import Console
 
 from tests.kit import BOARD
+from xqr_bench.evaluation.evaluate import evaluate
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.record import Record, load_record
-from xqr_bench.report.results import WIDTH, main_table, order_of_languages, results
+from xqr_bench.report.results import WIDTH, main_table, order_of_languages, results, shares_of_languages
 
 SUBMISSIONS = sorted(path.parent for path in BOARD.glob("*/*/mlqa-r.json") if path.with_name("xquad-r.json").is_file())
 
@@ -77,3 +78,19 @@ def test_settings_and_measures_without_a_value_take_no_room() -> None:
     assert not [line for line in lines if "Mo." in line.split()]
     assert not [line for line in lines if line.startswith(f"{name} ")]
     assert f"there is no value of {name}" in " ".join(lines)
+
+
+def test_which_languages_fill_the_first_places() -> None:
+    (record,) = evaluate("char-ngrams", ["mini"], metrics=["map", "language_share@10"])
+    head, line, _ = shares_of_languages(record).split("\n")
+    assert head == "mini: share of the first 10 places, mean over query languages (of the pool)"
+    assert len(line) <= 80
+    assert line.endswith("and 7 more")
+    shares = [float(word) for word in line.split() if word.startswith(".")]
+    pairs = record.scores["multilingual"].by_language_pair
+    values = [
+        figures["language_share@10"].value for pair, figures in pairs.items() if pair.endswith(f">{line.split()[0]}")
+    ]
+    assert shares[0] == pytest.approx(sum(values) / len(values), abs=5e-4)
+    assert shares == sorted(shares, reverse=True)
+    assert shares_of_languages(load_record(BOARD / "char-ngrams" / "1" / "xquad-r.json")) == ""

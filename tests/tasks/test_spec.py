@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tests.tasks.loopback import PARTIAL
 from xqr_bench.core.errors import TaskError, UnknownNameError
 from xqr_bench.core.types import MONOLINGUAL, SETTINGS, TaskData
-from xqr_bench.tasks import DEFAULT_METRICS, READERS, TaskSpec, list_specs, load_spec, resolve_task
+from xqr_bench.tasks import DEFAULT_METRICS, READERS, SEPARATE_METRICS, TaskSpec, list_specs, load_spec, resolve_task
 from xqr_bench.tasks.spec import COMMIT
 
 pytestmark = pytest.mark.usefixtures("own_surroundings")
@@ -119,6 +119,12 @@ def test_a_small_task_file_is_enough(tmp_path: Path) -> None:
         assert spec.groups == ("joshi-3", "paper-unseen")
         assert (spec.licence, spec.demonstration, spec.downloadable) == (None, False, False)
         assert spec.origin == path
+
+
+def test_a_task_that_is_not_parallel_has_measures_that_need_no_translations(tmp_path: Path) -> None:
+    spec = load_spec(write(tmp_path, SMALL.replace('name = "mine"', 'name = "mine"\nparallel = false')))
+    assert not spec.parallel
+    assert spec.metrics == SEPARATE_METRICS == load_spec("afriqa").metrics
 
 
 def test_a_file_without_the_ending_is_read_too(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def results(records: Sequence[Record], width: int = WIDTH) -> Group:
         if any(record.relevance for record in side_by_side):
             parts += [relevance_table(side_by_side), ""]
     parts += map(Text, weakest)
-    parts += [Text(line) for line in map(order_of_languages, records) if line]
+    parts += [Text(line) for tell in (order_of_languages, shares_of_languages) for line in map(tell, records) if line]
     if any(unrepresented_languages(record) for record in records):
         parts.append(Text(UNREPRESENTED, style="dim"))
     if thin:
@@ -162,7 +162,7 @@ def _undefined(record: Record) -> list[str]:
     scores = record.scores.get(MULTILINGUAL)
     if scores is None:
         return []
-    figures = [scores.macro, *scores.by_query_language.values()]
+    figures = [scores.macro, *scores.by_query_language.values(), *scores.by_language_pair.values()]
     with_value = {name for of in figures for name, figure in of.items() if figure.value is not None}
     return [name for name in _metrics([record], "bias") if name in scores.macro and name not in with_value]
 
@@ -210,6 +210,31 @@ def weakest_languages(record: Record, metric: str = "map") -> str:
             )
             lines.append(f"  {setting:<14} {weakest}")
     return "\n".join(lines) + "\n"
+
+
+SHOWN_SHARES = 4
+
+
+def shares_of_languages(record: Record) -> str:
+    """Which languages fill the first places, beside their shares of the pool; empty where that is not known."""
+    scores = record.scores.get(MULTILINGUAL)
+    shares: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    for pair, figures in scores.by_language_pair.items() if scores else ():
+        for name, figure in figures.items():
+            if name.startswith("language_share@") and figure.value is not None and figure.random_reference is not None:
+                of_language = shares.setdefault(name, {}).setdefault(pair.partition(">")[2], [])
+                of_language.append((figure.value, figure.random_reference))
+    lines = []
+    for name, of_metric in shares.items():
+        means = {code: [sum(part) / len(part) for part in zip(*both, strict=True)] for code, both in of_metric.items()}
+        order = sorted(means, key=lambda code: -means[code][0])
+        shown = ([number(mean, digits=3) for mean in means[code]] for code in order[:SHOWN_SHARES])
+        text = " ".join(f"{code} {share} ({of_pool})" for code, (share, of_pool) in zip(order, shown, strict=False))
+        more = f" and {len(order) - SHOWN_SHARES} more" if len(order) > SHOWN_SHARES else ""
+        k = name.partition("@")[2]
+        lines.append(f"{record.task.name}: share of the first {k} places, mean over query languages (of the pool)")
+        lines.append(f"  {text}{more}\n")
+    return "\n".join(lines)
 
 
 def order_of_languages(record: Record) -> str:

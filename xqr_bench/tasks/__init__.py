@@ -16,6 +16,7 @@ from xqr_bench.tasks.sources import (
 )
 from xqr_bench.tasks.spec import (
     DEFAULT_METRICS,
+    SEPARATE_METRICS,
     SourceFile,
     TaskSpec,
     list_specs,
@@ -27,6 +28,7 @@ from xqr_bench.tasks.spec import (
 __all__ = [
     "DEFAULT_METRICS",
     "READERS",
+    "SEPARATE_METRICS",
     "DataFile",
     "FileCheck",
     "Place",

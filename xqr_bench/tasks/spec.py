@@ -48,6 +48,20 @@ DEFAULT_METRICS = (
     "top_wrong_other",
 )
 """Metrics and bias measures of a task file that names none; docs/bias.md says why no others."""
+SEPARATE_METRICS = (
+    "map",
+    "mrr",
+    "recall@1",
+    "recall@10",
+    "recall@100",
+    "success@1",
+    "success@10",
+    "ndcg@10",
+    "language_share@10",
+    "share_vs_pool@10",
+    "share_vs_relevants@10",
+)
+"""The same of one that is not parallel: no measure that compares the relevants of a query in several languages."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 COMMIT = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])")
@@ -197,6 +211,12 @@ class TaskSpec(BaseModel):
                 else (),
             )
         return table
+
+    @model_validator(mode="before")
+    @classmethod
+    def _separate(cls, given: object) -> object:
+        separate = isinstance(given, Mapping) and given.get("parallel") is False
+        return {"metrics": SEPARATE_METRICS, **given} if separate else given  # type: ignore[dict-item]
 
     @field_validator("files", mode="before")
     @classmethod
