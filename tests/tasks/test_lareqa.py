@@ -134,7 +134,8 @@ FAULTS: dict[str, tuple[Change, str]] = {
         "paragraph 0: this is plain SQuAD: its paragraphs are not cut into sentences, which are what is ranked\n"
         "  found: keys: context, qas\n"
         '  to do: to rank its paragraphs: format = "squad" in the task file; to rank sentences: add sentences and '
-        "sentence_breaks to each paragraph (docs/tasks.md); to train on it as it is: xqr-bench train --data FOLDER",
+        'sentence_breaks to each paragraph, or segmenter = "sentencex" to the task file (docs/tasks.md); '
+        "to train on it as it is: xqr-bench train --data FOLDER",
     ),
     "one of the two keys": (lambda d: first(d).pop("sentences"), "paragraph 0: the key 'sentences' is missing"),
     "half a surrogate pair": (

@@ -135,6 +135,7 @@ def _protocol(record: Record) -> dict[str, str]:
     task, depth = record.task, record.ranks_file.depth
     context = record.model.identity.candidate_context
     return {
+        "segmenter": task.segmenter or "none",
         "parts left out": ", ".join(f"{key} {value}" for key, value in task.partial.items()) or "nothing",
         "being a demonstration": "yes" if task.demonstration else "no",
         "questions": f"{task.n_questions:,}",

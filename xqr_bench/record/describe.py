@@ -29,6 +29,7 @@ from xqr_bench.record.model import (
 )
 from xqr_bench.record.rank_files import relevance_digest
 from xqr_bench.tasks import TaskSpec
+from xqr_bench.tasks.segment import segmenter_version
 
 # Which languages an encoder can represent at all: whether their texts get vectors of their own.
 
@@ -189,6 +190,7 @@ def task_info(spec: TaskSpec, data: TaskData) -> TaskInfo:
         files=dict(data.files),
         revision=spec.revision or None,
         relevant_from=data.relevant_from or None,
+        segmenter=segmenter_version(spec.segmenter) if spec.segmenter else None,
     )
 
 

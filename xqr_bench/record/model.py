@@ -100,6 +100,9 @@ class TaskInfo(_Part):
     relevant_from: PositiveFloat | None = Field(
         default=None, description="the lowest gain of a relevant for metrics that do not read gains; absent: every gain"
     )
+    segmenter: OneLine | None = Field(
+        default=None, description="what cut its paragraphs into sentences, and its version"
+    )
 
     @property
     def all_languages(self) -> list[str]:

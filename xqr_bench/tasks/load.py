@@ -22,7 +22,7 @@ from xqr_bench.core.options import Commas, Counted
 from xqr_bench.core.printable import has_text, looks, stripped
 from xqr_bench.core.types import LENIENT, Candidate, Query, TaskData
 from xqr_bench.tasks.readers import READERS, DataFile, SourceData, SourceQuestion
-from xqr_bench.tasks.sources import find_source
+from xqr_bench.tasks.sources import data_file, find_source
 from xqr_bench.tasks.spec import SourceFile, TaskSpec, resolve_task
 
 T = TypeVar("T")
@@ -283,7 +283,7 @@ def load_task(
             sources = []
             for key in keys:
                 path, files[spec.files[key].path] = find_source(spec, key, data_dir, observe=observe)
-                sources.append(DataFile(str(path), path))
+                sources.append(data_file(spec, key, path))
             of_section = _in_one_form(spec.name, section, read(*sources), observe)
             parsed[section] = _in_their_languages(of_section, [spec.files[key] for key in keys])
             for line in (*of_section.notes, *_foreign_lines(spec, section, parsed[section])):

@@ -17,6 +17,7 @@ from xqr_bench.core.errors import DataError, DownloadError
 from xqr_bench.core.files import atomic_path, sha256_of
 from xqr_bench.core.observe import Observer
 from xqr_bench.tasks.readers import READERS, DataFile
+from xqr_bench.tasks.segment import segmenter
 from xqr_bench.tasks.spec import TaskSpec
 
 # Downloads into the cache: retried, checked, moved into place whole or not at all.
@@ -313,6 +314,11 @@ def _listing(folder: Path, most: int = 8) -> str:
     return f"in {folder}: {shown}{more}"
 
 
+def data_file(spec: TaskSpec, key: str, path: Path) -> DataFile:
+    """The file of that key as its reader gets it."""
+    return DataFile(str(path), path, segmenter(spec.segmenter, key) if spec.segmenter else None)
+
+
 @dataclass(frozen=True, slots=True)
 class FileCheck:
     """What was found of one file: its fault, or its size; the counts of its section are with the last of its files."""
@@ -343,7 +349,7 @@ def verify(spec: TaskSpec, data_dir: Path | str | None = None) -> Iterator[FileC
         if not whole:
             continue
         try:
-            data = reader.read(*(DataFile(str(place.path), place.path) for place in places))
+            data = reader.read(*(data_file(spec, place.key, place.path) for place in places))
         except DataError as error:
             yield FileCheck(places[-1], error)
         else:

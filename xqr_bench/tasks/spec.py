@@ -27,6 +27,7 @@ from xqr_bench.core.files import read_text
 from xqr_bench.core.languages import GROUPS, XQUAD_R, all_groups, check_code, get_group
 from xqr_bench.core.types import CROSS_LINGUAL, SETTINGS, VARIANTS, TaskData
 from xqr_bench.tasks.readers import READERS
+from xqr_bench.tasks.segment import SEGMENTERS
 
 DEFAULT_METRICS = (
     "map",
@@ -134,6 +135,7 @@ class TaskSpec(BaseModel):
     candidate_languages: tuple[Text, ...] = ()
     parallel: StrictBool = True
     settings: tuple[Text, ...] = SETTINGS
+    segmenter: str = ""
     metrics: tuple[Text, ...] = DEFAULT_METRICS
     relevance: tuple[Text, ...] = ()
     relevant_from: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)] | None = None
@@ -232,6 +234,7 @@ class TaskSpec(BaseModel):
     @model_validator(mode="after")
     def _makes_sense(self) -> TaskSpec:
         _check_names(self)
+        _check_groups(self)
         _check_source(self)
         _check_files(self)
         return self
@@ -257,6 +260,36 @@ def _check_names(spec: TaskSpec) -> None:
             check_code(code)
         except UsageError as error:
             raise _under("languages" if code in spec.languages else "candidate_languages", error) from None
+    choices = {
+        "settings": ("setting", SETTINGS),
+        "relevance": ("rule of relevance", VARIANTS),
+    }
+    for key, (kind, names) in choices.items():
+        for value in getattr(spec, key):
+            if value not in names:
+                raise _under(key, UnknownNameError(kind, value, names))
+    if spec.segmenter and spec.segmenter not in SEGMENTERS:
+        raise _under("segmenter", UnknownNameError("segmenter", spec.segmenter, SEGMENTERS))
+    if spec.segmenter and spec.format != "lareqa":
+        raise TaskError(
+            f"segmenter: data of the format {spec.format} is not cut into sentences",
+            remedy='write format = "lareqa", which ranks sentences, or take segmenter out',
+        )
+    settings = READERS.get(spec.format).settings
+    if any(value not in settings for value in spec.settings):
+        raise TaskError(
+            f"settings: data of the format {spec.format} cannot be scored in every setting; docs/tasks.md says why",
+            found=", ".join(spec.settings),
+            remedy=f"write settings = {list(settings)}".replace("'", '"'),
+        )
+    if len(spec.all_languages) == 1 and CROSS_LINGUAL in spec.settings:
+        raise TaskError(
+            "settings: a task of one language has no cross-lingual setting",
+            remedy='add a language, or write settings = ["monolingual"]',
+        )
+
+
+def _check_groups(spec: TaskSpec) -> None:
     if isinstance(spec.groups, Mapping):
         for name, members in spec.groups.items():
             if strange := [code for code in members if code not in spec.all_languages]:
@@ -275,26 +308,6 @@ def _check_names(spec: TaskSpec) -> None:
                 get_group(name)
             except UnknownNameError as error:
                 raise _under("groups", error) from None
-    choices = {
-        "settings": ("setting", SETTINGS),
-        "relevance": ("rule of relevance", VARIANTS),
-    }
-    for key, (kind, names) in choices.items():
-        for value in getattr(spec, key):
-            if value not in names:
-                raise _under(key, UnknownNameError(kind, value, names))
-    settings = READERS.get(spec.format).settings
-    if any(value not in settings for value in spec.settings):
-        raise TaskError(
-            f"settings: data of the format {spec.format} cannot be scored in every setting; docs/tasks.md says why",
-            found=", ".join(spec.settings),
-            remedy=f"write settings = {list(settings)}".replace("'", '"'),
-        )
-    if len(spec.all_languages) == 1 and CROSS_LINGUAL in spec.settings:
-        raise TaskError(
-            "settings: a task of one language has no cross-lingual setting",
-            remedy='add a language, or write settings = ["monolingual"]',
-        )
 
 
 def _check_source(spec: TaskSpec) -> None:

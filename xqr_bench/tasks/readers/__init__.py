@@ -33,10 +33,12 @@ class DataFile:
     Attributes:
         name: how messages call it.
         source: where it is, or what it holds; where its name ends in `.gz` it is unpacked as it is read.
+        cut: what cuts a paragraph without sentences into them, `[begin, end)` in characters; None: nothing does.
     """
 
     name: str
     source: Path | bytes
+    cut: Callable[[str], list[tuple[int, int]]] | None = None
 
     @contextmanager
     def stream(self) -> Iterator[IO[bytes]]:

@@ -12,11 +12,14 @@ Offsets count Unicode characters of `context`; a break is half-open, `[begin, en
 the `sentences` entry as published (it may differ from `context[begin:end]`). A question's relevant sentences
 are those in which one of its answers starts; an answer may run past the sentence's end. Its echoes are the other
 sentences of the paragraph whose text contains one of its answers: the same characters, anywhere in the sentence.
+
+A paragraph without `sentences` is cut into them where the task file names a segmenter.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable
 from typing import Any
 
 from xqr_bench.tasks.readers import DataFile, SourceCandidate, SourceData, SourceQuestion, reader
@@ -44,7 +47,7 @@ def read(file: DataFile) -> SourceData:
     seen: dict[str, str] = {}
     titles: dict[str, str] = {}
     for cluster, group, paragraph, at in paragraphs_of(file, titles):
-        context, starts, ends, texts = _sentences(paragraph, at)
+        context, starts, ends, texts = _sentences(paragraph, at, file.cut)
         first = len(sentences)
         sentences += [SourceCandidate(f"{group}:{i}", text, group, context, cluster) for i, text in enumerate(texts)]
         for qa, at_question in qas_of(paragraph, at):
@@ -74,15 +77,21 @@ def _sentence_of(answer: Any, starts: list[int], ends: list[int], at: At) -> int
     return position
 
 
-def _sentences(paragraph: Any, at: At) -> tuple[str, list[int], list[int], list[str]]:
+def _sentences(
+    paragraph: Any, at: At, cut: Callable[[str], list[tuple[int, int]]] | None
+) -> tuple[str, list[int], list[int], list[str]]:
     """Context, begins, ends and texts of a paragraph's sentences."""
     context: str = get(paragraph, "context", str, at)
     if "sentences" not in paragraph and "sentence_breaks" not in paragraph:
+        if cut is not None:
+            spans = cut(check_text(context, "the context", at))
+            return context, [begin for begin, _ in spans], [end for _, end in spans], [context[a:b] for a, b in spans]
         at.fail(
             "this is plain SQuAD: its paragraphs are not cut into sentences, which are what is ranked",
             found=f"keys: {', '.join(sorted(paragraph))}",
             remedy='to rank its paragraphs: format = "squad" in the task file; to rank sentences: add sentences and '
-            "sentence_breaks to each paragraph (docs/tasks.md); to train on it as it is: xqr-bench train --data FOLDER",
+            'sentence_breaks to each paragraph, or segmenter = "sentencex" to the task file (docs/tasks.md); '
+            "to train on it as it is: xqr-bench train --data FOLDER",
         )
     texts = get(paragraph, "sentences", list, at)
     breaks = get(paragraph, "sentence_breaks", list, at)
