@@ -27,6 +27,8 @@ from xqr_bench.core.types import Texts
 Kind = Literal["integer", "float", "text"]
 KEY = b"xqr_bench"
 MAX_UNPACKED = 128 * 2**20
+MAX_UNPACKED_ROWS = 4 * 2**30
+"""The same of a file whose rows were known before, such as the ranks of a hundred languages."""
 MAX_RATIO = 64
 _WRITER = "parquet-cpp-arrow"  # its pages stand where the footer says; other writers' lengths are read with a margin
 _PHYSICAL = {"integer": "INT32", "float": "DOUBLE", "text": "BYTE_ARRAY"}
@@ -103,6 +105,7 @@ def read(
     columns: Callable[[dict[str, Any]], Mapping[str, Kind]],
     *,
     rows: int | None = None,
+    most: Callable[[dict[str, Any]], int] = lambda facts: MAX_UNPACKED,
     key: bytes = KEY,
 ) -> Table:
     """Read a flat table whose columns are known.
@@ -111,17 +114,17 @@ def read(
         path: the file.
         columns: from the facts to the columns the file may have; those it has must stand in this order.
         rows: how many rows it must have; None: any number.
+        most: from the facts to how many bytes it may unpack to, and 64 times its size.
         key: the facts stand under it.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no such file, or unpacks to more than 128 MiB and 64 times its size.
+        ValueError: it is no such file, or unpacks to more than that.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     content = _content(path)
-    limit = MAX_UNPACKED + MAX_RATIO * len(content)
 
     def opened(**options: Any) -> Any:
         return pq.ParquetFile(pa.BufferReader(content), thrift_container_size_limit=_LONGEST_LIST, **options)
@@ -131,7 +134,7 @@ def read(
             facts = strict_json.parse((file.schema_arrow.metadata or {}).get(key, b"null"))
             if not isinstance(facts, dict):
                 raise ValueError("it carries no facts of xqr-bench")
-            kinds = columns(facts)
+            kinds, limit = columns(facts), most(facts) + MAX_RATIO * len(content)
             names = file.schema_arrow.names
             _check_columns(file, [name for name in kinds if name in names], kinds)
             if rows is not None and file.metadata.num_rows != rows:

@@ -233,7 +233,11 @@ def save_ranks(ranks: Ranks, path: Path) -> None:
                 columns |= {kind: columns[kind] - columns[f"own_{kind}"] for kind in ("gt", "eq")}  # type: ignore[operator]
             yield columns
 
-    write_columns(_facts(ranks), groups(), path, **({} if ranks.by_language else _small(_PACKED)))
+    packing = {} if ranks.by_language else _small(_PACKED)
+    if ranks.own_top is not None:  # millions of rows: texts by their indices, and packed within minutes
+        texts = [name for name, kind in _KEYS.items() if kind == "text"]
+        packing |= {"use_dictionary": texts, "compression_level": 9}
+    write_columns(_facts(ranks), groups(), path, **packing)
 
 
 def load_ranks(path: Path, rows: int | None = None) -> Ranks:
@@ -250,10 +254,16 @@ def load_ranks(path: Path, rows: int | None = None) -> Ranks:
     if not path.is_file():
         raise RecordError(f"there is no ranks file {path}", remedy=remedy)
     try:
-        table = strict_parquet.read(path, _known_columns, rows=rows)
+        table = strict_parquet.read(path, _known_columns, rows=rows, most=lambda facts: _most_unpacked(facts, rows))
         return _ranks(table)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RecordError(f"{path} is not a ranks file: {error}", remedy=remedy) from error
+
+
+def _most_unpacked(facts: Mapping[str, Any], rows: int | None) -> int:
+    """Bytes that a ranks file may unpack to; collapsed ones, of very many rows, more where these were known before."""
+    many = facts.get("format") == COLLAPSED_FORMAT and rows is not None
+    return strict_parquet.MAX_UNPACKED_ROWS if many else strict_parquet.MAX_UNPACKED
 
 
 def _known_columns(facts: Mapping[str, Any]) -> dict[str, strict_parquet.Kind]:
