@@ -15,7 +15,8 @@ from xqr_bench.measure.geometry import measure_geometry
 from xqr_bench.record import Result, load_record, recompute, save_record
 from xqr_bench.record.describe import coverage
 from xqr_bench.tasks import SourceCandidate, SourceData, SourceQuestion, resolve_task
-from xqr_bench.tasks.load import assemble, shared_line
+from xqr_bench.tasks.assemble import assemble
+from xqr_bench.tasks.load import shared_line
 
 WORDS = {"en": "lighthouse bridge tower", "el": "leuchtturm bruecke turm", "th": "faro puente torre"}
 PAIRS = "cross-lingual means are over 4 of 6 language pairs: no question has an answer in el>th, th>el"

@@ -19,7 +19,7 @@ from xqr_bench.core.errors import DataError
 from xqr_bench.core.observe import Notice
 from xqr_bench.evaluation.ranker import Task
 from xqr_bench.tasks import READERS, DataFile, SourceData, load_task, readers, resolve_task
-from xqr_bench.tasks.load import assemble
+from xqr_bench.tasks.assemble import assemble
 from xqr_bench.tasks.readers import SourceCandidate, SourceQuestion
 
 Files = dict[str, str]

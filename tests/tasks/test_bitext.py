@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from xqr_bench.core.errors import DataError
-from xqr_bench.tasks.load import read_bitext
+from xqr_bench.tasks.assemble import read_bitext
 
 
 @pytest.fixture

@@ -33,7 +33,8 @@ from xqr_bench.tasks import (
     locate,
     verify,
 )
-from xqr_bench.tasks.load import assemble, first_questions, keep_languages, number_components
+from xqr_bench.tasks.assemble import assemble, number_components
+from xqr_bench.tasks.load import first_questions, keep_languages
 from xqr_bench.tasks.readers import lareqa
 
 pytestmark = pytest.mark.usefixtures("own_surroundings")

@@ -22,7 +22,7 @@ from xqr_bench.core.observe import Clock
 from xqr_bench.core.types import Candidate, FloatArray, Query, TaskData
 from xqr_bench.encode.checks import Vectors
 from xqr_bench.encode.texts import Embedder, Embeddings
-from xqr_bench.tasks.load import read_bitext
+from xqr_bench.tasks.assemble import read_bitext
 
 NONE, CENTER, WHITEN, REMOVE = "none", "center", "whiten", "remove"
 NAMES = (NONE, CENTER, WHITEN, f"{REMOVE}-1", f"{REMOVE}-3")

@@ -16,7 +16,7 @@ from xqr_bench.core.languages import check_code
 from xqr_bench.core.printable import has_text
 from xqr_bench.core.registry import Registry
 from xqr_bench.core.types import IntArray
-from xqr_bench.tasks.load import number_components
+from xqr_bench.tasks.assemble import number_components
 from xqr_bench.train.types import ParallelData
 
 Cell = TypeVar("Cell")
