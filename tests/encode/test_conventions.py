@@ -112,7 +112,7 @@ BEIR = "read by encode_queries for queries and encode_corpus for candidates, whi
             LlamaIndex,
             [
                 "read as LlamaIndex has it: get_query_embedding for queries, get_text_embedding_batch for candidates",
-                "it has a method similarity(), which is cosine: ranked by that, without calling it",
+                "its method similarity() computes cosine of vectors drawn at random: ranked by that",
             ],
         ),
         (FastEmbed, ["read as FastEmbed has it: query_embed for queries, passage_embed for candidates"]),
@@ -331,7 +331,7 @@ def test_a_method_that_computes_cosine_or_dot_is_ranked_by_it(method: Any, name:
 
     bound = load_encoder(Own(rows))
     assert bound.similarity == name
-    assert bound.warnings == [f"it has a method similarity(), which is {name}: ranked by that, without calling it"]
+    assert bound.warnings == [f"its method similarity() computes {name} of vectors drawn at random: ranked by that"]
 
 
 @pytest.mark.parametrize(

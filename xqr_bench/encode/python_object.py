@@ -290,7 +290,7 @@ def bind_object(
     bound.limits = Limits(options.batch_size or DEFAULT_ROWS)
     named_similarity = getattr(thing, "similarity_fn_name", None)
     if options.similarity is None and named_similarity is None and callable(getattr(thing, "similarity", None)):
-        bound.warn(f"it has a method similarity(), which is {identity.similarity}: ranked by that, without calling it")
+        bound.warn(f"its method similarity() computes {identity.similarity} of vectors drawn at random: ranked by that")
     if not digest:
         bound.warn(f"the source of {name} cannot be found: its record cannot say which code made the vectors")
     return bound
