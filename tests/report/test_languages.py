@@ -10,7 +10,8 @@ import pytest
 from tests.kit import ROOT, run
 from xqr_bench.core.languages import XQUAD_R, language
 from xqr_bench.record import load_record
-from xqr_bench.report.listings import correlations, scores_by_language, spearman
+from xqr_bench.report.listings import correlations, language_tables, scores_by_language, spearman
+from xqr_bench.report.numbers import number
 
 RECORD = ROOT / "leaderboard" / "char-ngrams" / "1" / "xquad-r.json"
 
@@ -42,6 +43,19 @@ def test_the_command() -> None:
     assert "6,171,405" in done.out
     assert run("languages", str(RECORD), "--markdown").out.startswith("**char-ngrams, xquad-r: map by query language**")
     assert run("languages", str(RECORD), "--metric", "ndcg@7").code == 1
+
+
+def test_means_by_what_the_last_training_saw() -> None:
+    path = ROOT / "leaderboard" / "ratio-study__S1b_alpha-1_seed-09" / "24108576e2f4" / "xquad-r.json"
+    record = load_record(path)
+    rows = {tuple(row[:2]): row for row in language_tables(record, "map")[0].rows}
+    values = scores_by_language(record, "map")["multilingual"]
+    levels = record.exposure.languages
+    assert levels["el"] == rows["el", "aligned only"][1] == "aligned only"
+    trained = [value for code, value in values.items() if levels[code] == "trained"]
+    assert rows["mean", "trained"][-1] == number(sum(trained) / len(trained))
+    assert set(levels.values()) == {level for code, level in rows if code == "mean"}
+    assert ("mean", "trained") not in {tuple(row[:2]) for row in language_tables(load_record(RECORD), "map")[0].rows}
 
 
 def test_no_language_here_is_called_poor_in_resources() -> None:

@@ -242,13 +242,12 @@ def load_task(
     if isinstance(task, TaskData):
         data = _with_answers(task, observe)
         if languages is not None:
+            _tell_codes(data.name, data.all_languages, languages, observe)
             data = keep_languages(data, choose_languages(data.name, data.all_languages, languages))
     else:
         spec = resolve_task(task)
         chosen = choose_languages(spec.name, spec.all_languages, languages)
-        for code in languages or ():
-            if (meant := code_meant(code, spec.all_languages)) != code:
-                (observe or Observer()).note(f"{code} is read as {meant}, as {spec.name} calls this language")
+        _tell_codes(spec.name, spec.all_languages, languages, observe)
         read = READERS.get(spec.format).read
         files: dict[str, str] = {}
         parsed: dict[str, SourceData] = {}
@@ -276,6 +275,13 @@ def load_task(
         )
         data = from_threshold(data, spec.relevant_from, observe)
     return data if limit is None else first_questions(data, limit)
+
+
+def _tell_codes(name: str, codes: Sequence[str], wanted: Sequence[str] | None, observe: Observer | None) -> None:
+    """Tell which of the task's codes are meant by others."""
+    for code in wanted or ():
+        if (meant := code_meant(code, codes)) != code:
+            (observe or Observer()).note(f"{code} is read as {meant}, as {name} calls this language")
 
 
 def _with_answers(data: TaskData, observe: Observer | None) -> TaskData:
