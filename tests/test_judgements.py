@@ -276,6 +276,13 @@ def test_a_question_below_the_threshold_is_left_out_and_told(tmp_path: Path) -> 
             load_spec(write_task(tmp_path, QRELS, relevant_from=value))
 
 
+def test_a_question_with_irrelevant_candidates_only_is_left_out_and_told(tmp_path: Path) -> None:
+    file = write_task(tmp_path, QRELS.replace("q2 0 d2 2\n", ""))
+    with pytest.warns(Notice, match="weather: questions without a relevant candidate are left out: en 1"):
+        data = load_task(file)
+    assert (data.relevants, data.irrelevant) == (((0, 2),), ((3,),))
+
+
 def test_without_judged_irrelevant_candidates_there_is_a_reason(tmp_path: Path) -> None:
     file = write_task(tmp_path, QRELS.replace("q1 0 d4 0\n", "").replace("q2 0 d1 0\n", ""), relevance='["judged"]')
     data = load_task(file)

@@ -79,7 +79,7 @@ def test_a_new_task_is_checked_and_three_examples_are_shown(tmp_path: Path) -> N
     done = run("tasks", "check", str(task))
     assert done.out.endswith("query sw:q1 (sw)\n  mvua?\n  relevant en:d1 (en), gain 2\n    Rain It rains.\n")
     assert "mine, sw: 1 judgements are of a question or candidate that is not there, such as q1 d9" in done.err
-    assert "mine, sw: 1 questions have no relevant candidate and are left out, such as q2" in done.err
+    assert "mine, sw: 1 questions have no judged candidate and are left out, such as q2" in done.err
     (tmp_path / "qrels.txt").write_text("q1 0 d1 -2\n", encoding="utf-8")
     done = run("tasks", "check", str(task))
     assert done.code == 1

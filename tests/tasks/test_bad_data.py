@@ -148,7 +148,7 @@ def test_a_question_id_twice_in_a_squad_file() -> None:
         ("beir", "corpus", lines({"_id": "d1", "text": "Café"}), "1 candidates stand there again with the same text"),
         ("beir", "corpus", lines({"_id": "d1", "text": "Cafe\u0301\u200b"}), "1 candidates stand there again with the"),
         ("beir", "queries", lines({"_id": "q1", "text": "Wo?"}), "1 questions stand there again with the same text"),
-        ("beir", "queries", lines({"_id": "q2", "text": "Wer?"}), "1 questions have no relevant candidate"),
+        ("beir", "queries", lines({"_id": "q2", "text": "Wer?"}), "1 questions have no judged candidate"),
         ("beir", "corpus", lines({"_id": "d3", "text": "\u200b"}), "1 candidates have no text and are left out"),
         (
             "beir",

@@ -76,9 +76,9 @@ def test_trec() -> None:
         ({"corpus": json_lines([*CORPUS, CORPUS[0]])}, "1 candidates stand there again with the same text and count"),
         ({"corpus": json_lines([*CORPUS, {"_id": "d4", "text": "\u200b"}])}, "1 candidates have no text and are left"),
         ({"corpus": json_lines(CORPUS[:2])}, "2 judgements are of a question or candidate that is not there, .* q1 d3"),
-        ({"queries": json_lines([*QUERIES, {"_id": "q3", "text": "?"}])}, "1 questions have no relevant .* such as q3"),
+        ({"queries": json_lines([*QUERIES, {"_id": "q3", "text": "?"}])}, "1 questions have no judged .* such as q3"),
         ({"queries": json_lines([*QUERIES, {"_id": "q3", "text": None}])}, "1 questions have no text .* such as q3"),
-        ({"qrels": QRELS.replace("q2\td3\t1", "q2\td3\t0")}, "1 questions have no relevant .* such as q2"),
+        ({"qrels": QRELS.replace("q2\td3\t1\n", "")}, "1 questions have no judged .* such as q2"),
     ],
 )
 def test_what_is_left_out_is_counted(parts: dict[str, bytes], note: str) -> None:

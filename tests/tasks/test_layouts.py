@@ -98,7 +98,7 @@ def test_neuclir(tmp_path: Path) -> None:
     """
     topics = 'path = "topics.tsv", questions_in = "en"'
     sections = {code: (f'path = "{code}.jsonl"', topics, f'path = "{code}.qrels"') for code in ("fa", "ru")}
-    with pytest.warns(UserWarning, match="mine, fa: 1 questions have no relevant candidate and are left out, .* 2"):
+    with pytest.warns(UserWarning, match="mine, fa: 1 questions have no judged candidate and are left out, .* 2"):
         data = load_task(task(tmp_path, head, **sections))
     assert [query.id for query in data.queries] == ["en:1", "en:2"]
     assert data.relevants == ((0, 2), (3,))

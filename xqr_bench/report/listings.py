@@ -300,7 +300,9 @@ def fact_lines(spec: TaskSpec, room: int = 98) -> list[str]:
     if spec.source:
         facts["source"] = f"{spec.source}, to be unpacked by hand"
     elif spec.base_url:
-        facts["source"] = spec.base_url.format(revision=spec.revision, path="...")
+        named = spec.base_url != "https://{path}"  # else each file has an address of its own: the first is shown
+        first = str(spec.url(next(iter(spec.files))))
+        facts["source"] = spec.base_url.format(revision=spec.revision, path="...") if named else first
     else:
         facts["source"] = "shipped in the package" if spec.embedded else "beside the task file"
     facts["task file"] = str(spec.origin)

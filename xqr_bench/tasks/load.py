@@ -21,7 +21,7 @@ from xqr_bench.core.options import Commas, Counted
 from xqr_bench.core.types import Candidate, Query, TaskData
 from xqr_bench.tasks.assemble import assemble
 from xqr_bench.tasks.readers import READERS, SourceData
-from xqr_bench.tasks.sources import data_file, find_source
+from xqr_bench.tasks.sources import data_files, find_source
 from xqr_bench.tasks.spec import SourceFile, TaskSpec, resolve_task
 
 T = TypeVar("T")
@@ -252,11 +252,11 @@ def load_task(
         files: dict[str, str] = {}
         parsed: dict[str, SourceData] = {}
         for section, keys in spec.sections(chosen).items():
-            sources = []
+            paths = []
             for key in keys:
                 path, files[spec.files[key].path] = find_source(spec, key, data_dir, observe=observe)
-                sources.append(data_file(spec, key, path))
-            of_section = _in_one_form(spec.name, section, read(*sources), observe)
+                paths.append(path)
+            of_section = _in_one_form(spec.name, section, read(*data_files(spec, keys, paths)), observe)
             parsed[section] = _in_their_languages(of_section, [spec.files[key] for key in keys])
             for line in (*of_section.notes, *_foreign_lines(spec, section, parsed[section])):
                 (observe or Observer()).note(f"{spec.name}, {section}: {line}")

@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from xqr_bench.core.files import atomic_path, sha256_of
 from xqr_bench.core.observe import Observer
 from xqr_bench.tasks.readers import READERS, DataFile
 from xqr_bench.tasks.segment import segmenter
-from xqr_bench.tasks.spec import TaskSpec
+from xqr_bench.tasks.spec import TaskSpec, section_and_part
 
 # Downloads into the cache: retried, checked, moved into place whole or not at all.
 #
@@ -265,6 +265,21 @@ def find_source(
     return place.path, digest
 
 
+def data_files(spec: TaskSpec, keys: Sequence[str], paths: Sequence[Path]) -> list[DataFile]:
+    """The files of a section as its reader gets them: one for each part, with the others of the part.
+
+    Args:
+        spec: the task.
+        keys: theirs, those of one part together.
+        paths: where each is.
+    """
+    of_part: dict[str, list[DataFile]] = {}
+    for key, path in zip(keys, paths, strict=True):
+        file = DataFile(str(path), path, segmenter(spec.segmenter, key) if spec.segmenter else None)
+        of_part.setdefault(section_and_part(key)[1] if "." in key else "", []).append(file)
+    return [replace(first, more=tuple(others)) for first, *others in of_part.values()]
+
+
 def _digest(path: Path) -> str:
     try:
         return sha256_of(path)
@@ -314,11 +329,6 @@ def _listing(folder: Path, most: int = 8) -> str:
     return f"in {folder}: {shown}{more}"
 
 
-def data_file(spec: TaskSpec, key: str, path: Path) -> DataFile:
-    """The file of that key as its reader gets it."""
-    return DataFile(str(path), path, segmenter(spec.segmenter, key) if spec.segmenter else None)
-
-
 @dataclass(frozen=True, slots=True)
 class FileCheck:
     """What was found of one file: its fault, or its size; the counts of its section are with the last of its files."""
@@ -349,7 +359,7 @@ def verify(spec: TaskSpec, data_dir: Path | str | None = None) -> Iterator[FileC
         if not whole:
             continue
         try:
-            data = reader.read(*(data_file(spec, place.key, place.path) for place in places))
+            data = reader.read(*data_files(spec, keys, [place.path for place in places]))
         except DataError as error:
             yield FileCheck(places[-1], error)
         else:

@@ -65,10 +65,39 @@ SEPARATE_METRICS = (
 """The same of one that is not parallel: no measure that compares the relevants of a query in several languages."""
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+MOST_FILES = 10_000
 COMMIT = re.compile(r"(?<![0-9a-f])[0-9a-f]{40}(?![0-9a-f])")
 """A commit in an address: what stands there does not change."""
 
 Text = Annotated[str, Field(min_length=1)]
+
+
+NUMBERED = re.compile(r"\.\d+$")
+
+
+def section_and_part(key: str) -> tuple[str, str]:
+    """Section and part of the key of a file: `de` and `corpus` of `de.corpus`, and of `de.corpus.1`."""
+    section, _, part = NUMBERED.sub("", key).rpartition(".")
+    return section, part
+
+
+def _several(key: str, value: object) -> list[object] | None:
+    """The files of a part that is several: a list of them, or a `count` of files whose names have their number."""
+    if isinstance(value, list):
+        return value
+    if not isinstance(value, Mapping) or "count" not in value:
+        return None
+    count, named = value["count"], {name: one for name, one in value.items() if name != "count"}
+    if type(count) is not int or not 0 < count <= MOST_FILES or "{n}" not in str(named.get("path")):
+        raise TaskError(
+            f"files.{key}.count: no number of files, or no {{n}} in their path",
+            found=repr(count)[:40],
+            remedy=f'write path = "docs-{{n}}.jsonl.gz" and how many there are, from 0 on, at most {MOST_FILES:,}',
+        )
+    return [
+        {name: one.replace("{n}", str(n)) if isinstance(one, str) else one for name, one in named.items()}
+        for n in range(count)
+    ]
 
 
 class SourceFile(BaseModel):
@@ -173,13 +202,14 @@ class TaskSpec(BaseModel):
 
     def sections(self, languages: Sequence[str] | None = None) -> dict[str, tuple[str, ...]]:
         """The keys of the files of each section that can hold these languages (default: all), by section."""
-        reader = READERS.get(self.format)
-        names = dict.fromkeys(key.rpartition(".")[0] if reader.parts else key for key in self.files)
+        place = {part: number for number, part in enumerate(READERS.get(self.format).parts)}
         other = set() if languages is None else set(self.all_languages) - set(languages)
-        lacking = {f"{name}.{part}" for name in names for part in reader.optional} - set(self.files)
+        keys: dict[str, list[str]] = {}
+        for key in self.files:
+            keys.setdefault(section_and_part(key)[0] if place else key, []).append(key)
         return {
-            name: tuple(key for part in reader.parts if (key := f"{name}.{part}") not in lacking) or (name,)
-            for name in names
+            name: tuple(sorted(of, key=lambda key: place.get(section_and_part(key)[1], -1)))
+            for name, of in keys.items()
             if name not in other
         }
 
@@ -227,8 +257,11 @@ class TaskSpec(BaseModel):
             return files
         flat: dict[object, object] = {}
         for name, value in files.items():
-            nested = isinstance(value, Mapping) and value and all(isinstance(one, Mapping) for one in value.values())
-            flat |= {f"{name}.{part}": one for part, one in value.items()} if nested else {name: value}
+            items = value.items() if isinstance(value, Mapping) else ()
+            nested = items and all(isinstance(one, Mapping | list) for _, one in items)
+            for key, one in [(f"{name}.{part}", of) for part, of in items] if nested else [(name, value)]:
+                several = _several(key, one)
+                flat |= {key: one} if several is None else {f"{key}.{n}": each for n, each in enumerate(several)}
         return flat
 
     @model_validator(mode="after")
@@ -386,7 +419,12 @@ def _check_sections(spec: TaskSpec) -> None:
     reader = READERS.get(spec.format)
     wanted = ", ".join(f'{part} = {{ path = "..." }}' for part in reader.parts)
     for name in spec.files:
-        if bool(reader.parts) != ("." in name) or (reader.parts and name.rpartition(".")[2] not in reader.parts):
+        part = section_and_part(name)[1]
+        if not reader.several and NUMBERED.search(name):
+            raise TaskError(
+                f"files.{NUMBERED.sub('', name)}: the format {spec.format} has one file here", remedy="name one"
+            )
+        if bool(reader.parts) != ("." in name) or (reader.parts and part not in reader.parts):
             raise TaskError(
                 f"files.{name}: the format {spec.format} has no such file",
                 remedy=f"write [files.{name.partition('.')[0]}] with {wanted}"
@@ -394,8 +432,10 @@ def _check_sections(spec: TaskSpec) -> None:
                 else f'write {name.partition(".")[0]} = {{ path = "..." }} under [files]',
             )
     for section, keys in spec.sections().items():
-        if missing := [key for key in keys if key not in spec.files]:
-            raise TaskError(f"files.{missing[0]}: the format {spec.format} needs this file", remedy=f"add it: {wanted}")
+        there = {*reader.optional, *(section_and_part(key)[1] for key in keys)}
+        if lacking := [part for part in reader.parts if part not in there]:
+            problem = f"files.{section}.{lacking[0]}: the format {spec.format} needs this file"
+            raise TaskError(problem, remedy=f"add it: {wanted}")
         if section not in spec.all_languages and not reader.tells_languages:
             raise TaskError(
                 f"files.{section}: there is a file for {section}, which is not among the languages",

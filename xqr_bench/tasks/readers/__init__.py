@@ -34,11 +34,13 @@ class DataFile:
         name: how messages call it.
         source: where it is, or what it holds; where its name ends in `.gz` it is unpacked as it is read.
         cut: what cuts a paragraph without sentences into them, `[begin, end)` in characters; None: nothing does.
+        more: the others, where one part of a section is several files (`Reader.several`).
     """
 
     name: str
     source: Path | bytes
     cut: Callable[[str], list[tuple[int, int]]] | None = None
+    more: tuple[DataFile, ...] = ()
 
     @contextmanager
     def stream(self) -> Iterator[IO[bytes]]:
@@ -197,6 +199,7 @@ class Reader:
             `DataFile` for each of `parts`. It raises DataError, which names file, position and remedy.
         parts: the names of a section's files; none: it is one file.
         optional: those of the last `parts` that a section need not have.
+        several: whether a part may be several files.
         tells_languages: whether its items may name their languages. Else a section is a language.
         settings: those that such data can be scored in.
     """
@@ -204,6 +207,7 @@ class Reader:
     read: Callable[..., SourceData]
     parts: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    several: bool = False
     tells_languages: bool = False
     settings: tuple[str, ...] = SETTINGS
 

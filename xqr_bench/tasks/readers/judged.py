@@ -96,8 +96,8 @@ def join(candidates: Iterable[Item], questions: Iterable[Item], judgements: Iter
     grades = _grades(judgements, {item.id for item in asked}, places, left_out)
     gains = {key: {place: grade for place, grade in of.items() if grade} for key, of in grades.items()}
     for item in asked:
-        if not gains.get(item.id):
-            left_out.add("questions have no relevant candidate and are left out", item.id)
+        if item.id not in grades:  # one that has only irrelevant ones may have a relevant candidate in another section
+            left_out.add("questions have no judged candidate and are left out", item.id)
     return SourceData(
         tuple(
             SourceCandidate(
@@ -120,16 +120,16 @@ def join(candidates: Iterable[Item], questions: Iterable[Item], judgements: Iter
                 irrelevant=tuple(place for place, grade in grades[item.id].items() if not grade),
             )
             for item in asked
-            if gains.get(item.id)
+            if item.id in grades
         ),
         notes=left_out.notes(),
     )
 
 
 def _cluster(question: Item, relevants: Sequence[Item]) -> str:
-    """The cluster of its relevant in its own language, or else of its first."""
+    """The cluster of its relevant in its own language, or else of its first, if there is one."""
     own = [one for one in relevants if one.language == question.language]
-    return (own or relevants)[0].fact("cluster")
+    return next((one.fact("cluster") for one in own or relevants), "")
 
 
 def _echoes(item: Item, places: Mapping[str, int]) -> tuple[int, ...] | None:
@@ -188,7 +188,20 @@ def items(file: DataFile, *, columns: bool = False) -> Iterator[Item]:
                 at.fail("no tab between an id and a text", found=repr(line[:60]))
             yield Item(at, key.strip(), text.strip())
         else:
-            yield item_of(at, _object(at, line))
+            row = _object(at, line)
+            yield _topic(at, row) if "topics" in row else item_of(at, row)
+
+
+def _topic(at: At, row: Mapping[str, Any]) -> Item:
+    """A topic of HC4 and NeuCLIR, which holds one in each language: the English one, its description and its title."""
+    every = row["topics"] if isinstance(row["topics"], list) else []
+    english = [one for one in every if isinstance(one, dict) and one.get("lang") in ("eng", "en")]
+    if not english:
+        at.fail("the topic has no English form", found=repr(every)[:60])
+    parts = [english[0].get(key) or "" for key in ("topic_description", "topic_title")]
+    if not all(isinstance(part, str) for part in parts):
+        at.fail("title and description of a topic are texts", found=repr(parts)[:60])
+    return Item(at, _id(at, row, ("topic_id", *IDS)), " ".join(parts).strip())
 
 
 def item_of(at: At, row: Mapping[str, Any]) -> Item:
@@ -227,9 +240,10 @@ def judgement_of(at: At, row: Mapping[str, Any]) -> Judgement:
 
 
 def _lines(file: DataFile) -> Iterator[tuple[At, str]]:
-    for number, line in file.lines():
-        if line.strip():
-            yield At(file.name, number), line
+    for one in (file, *file.more):
+        for number, line in one.lines():
+            if line.strip():
+                yield At(one.name, number), line
 
 
 def _object(at: At, line: str) -> dict[str, Any]:

@@ -32,7 +32,7 @@ _ITEM = {*IDS, *TEXTS, "title", "lang", "language"}
 _JUDGEMENT = {*QUESTIONS, *CANDIDATES, *GRADES}
 
 
-@reader("parquet", parts=PARTS, tells_languages=True)
+@reader("parquet", parts=PARTS, several=True, tells_languages=True)
 def read(corpus: DataFile, queries: DataFile, qrels: DataFile) -> SourceData:
     """Read one section.
 
@@ -48,6 +48,11 @@ def read(corpus: DataFile, queries: DataFile, qrels: DataFile) -> SourceData:
 
 def _rows(file: DataFile, wanted: set[str]) -> Iterator[tuple[At, dict[str, Any]]]:
     """The rows of the wanted columns, some thousands in memory at a time."""
+    for one in (file, *file.more):
+        yield from _rows_of(one, wanted)
+
+
+def _rows_of(file: DataFile, wanted: set[str]) -> Iterator[tuple[At, dict[str, Any]]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -13,7 +13,7 @@ from xqr_bench.tasks.readers import DataFile, SourceData, reader
 from xqr_bench.tasks.readers.judged import PARTS, items, join, judgements
 
 
-@reader("trec", parts=PARTS, tells_languages=True)
+@reader("trec", parts=PARTS, several=True, tells_languages=True)
 def read(corpus: DataFile, queries: DataFile, qrels: DataFile) -> SourceData:
     """Read one section.
 
