@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from tests.tasks.loopback import PARTIAL
 from xqr_bench.core.errors import TaskError, UnknownNameError
-from xqr_bench.core.types import MONOLINGUAL, SETTINGS, TaskData
+from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, SETTINGS, TaskData
 from xqr_bench.tasks import DEFAULT_METRICS, READERS, SEPARATE_METRICS, TaskSpec, list_specs, load_spec, resolve_task
 from xqr_bench.tasks.spec import COMMIT
 
@@ -54,9 +54,12 @@ def test_the_shipped_tasks_in_their_order() -> None:
         "xquad-r-paragraph",
         "belebele",
         "mlqa",
+        "neuclir",
         "ntrex",
         "afriqa",
         "afriqa-translated",
+        "miracl",
+        "ciral",
         "tatoeba",
     ]
     assert [spec.name for spec in specs if spec.demonstration] == ["mini"]
@@ -64,7 +67,8 @@ def test_the_shipped_tasks_in_their_order() -> None:
         assert spec.origin.stem == spec.name
         possible = READERS.get(spec.format).settings
         own = spec.pool == spec.languages
-        assert spec.settings == tuple(name for name in possible if own or name != MONOLINGUAL)
+        lacking = {MONOLINGUAL} if not own else {CROSS_LINGUAL} if not spec.parallel else set()
+        assert spec.settings == tuple(name for name in possible if name not in lacking)
         assert spec.licence is not None
         pinned = all(file.sha256 or COMMIT.search(spec.url(key) or "") for key, file in spec.files.items())
         assert pinned or spec.source
