@@ -6,6 +6,8 @@ import io
 import json
 import subprocess
 import sys
+import warnings
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from unicodedata import normalize
@@ -13,6 +15,8 @@ from unicodedata import normalize
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.kit import small_task
 from xqr_bench.core.errors import DataError
@@ -226,6 +230,43 @@ def test_queries_of_ones_own_without_relevants() -> None:
     assert load_task(whole) is whole
     with pytest.raises(DataError, match=r"1 queries of the task .* have no relevant candidate\n  found: such as de:"):
         Task(resolve_task(data), data)
+
+
+PIECES = [
+    b"",
+    b"\xff",
+    b"\x00",
+    b"\n",
+    b"{",
+    b"[",
+    b'"',
+    b"null",
+    b"-1",
+    b"1e999",
+    b"\\ud83d",
+    b"\t",
+    b"9" * 400,
+    b"[" * 2000,
+]
+
+
+@given(data=st.data())
+@settings(max_examples=300, deadline=None)
+@pytest.mark.parametrize("form", GOOD)
+def test_damage_is_read_or_refused(form: str, data: st.DataObject) -> None:
+    """Whatever stands in a file: data that can be put together, or an error of ours."""
+    files = dict(GOOD[form])
+    part = data.draw(st.sampled_from(sorted(files)))
+    content = files[part].encode()
+    begin = data.draw(st.integers(0, len(content)))
+    end = min(len(content), begin + data.draw(st.sampled_from([0, 1, 5, 50])))
+    damaged: dict[str, str | bytes] = {
+        **files,
+        part: content[:begin] + data.draw(st.sampled_from(PIECES)) + content[end:],
+    }
+    with warnings.catch_warnings(), suppress(DataError):
+        warnings.simplefilter("ignore", Notice)
+        assert all(assemble("t", {"de": read(form, damaged)}, files={}, partial={}).relevants)
 
 
 FIVE_GB = """
