@@ -99,8 +99,8 @@ def test_the_listing_groups_tasks_in_80_columns() -> None:
     assert [line.strip() for line in headings if line.split()[0] not in shipped_tasks()] == [
         "to try the commands out",
         "a sentence and its translation",
+        "judged collections",
         "questions in languages that candidates are not in",
-        *(["judged collections"] if "miracl" in shipped_tasks() else []),
         "questions and sentences, in the same languages",
         "questions and paragraphs, in the same languages",
     ]
@@ -129,3 +129,14 @@ def test_a_source_excludes_other_places(tmp_path: Path) -> None:
         )
         with pytest.raises(TaskError, match=message):
             load_spec(tmp_path / "own.toml")
+
+
+def test_large_tasks_are_fetched_when_they_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("xqr_bench.tasks.fetch", lambda spec, key, **_: bool(asked.append(spec.name)))
+    out = ran("data", "fetch").out
+    assert {"xquad-r", "mlqa-r", "xquad"} <= set(asked)
+    assert not {"belebele", "miracl", "mlqa", "mini"} & set(asked)
+    assert "belebele: not fetched, for it was not named (xqr-bench data fetch belebele)" in out
+    ran("data", "fetch", "belebele")
+    assert asked.count("belebele") == 122

@@ -52,7 +52,10 @@ def list_files(tasks: tuple[str, ...], where: DataFolder) -> None:
 @click.option("--force", is_flag=True, help="Download again what is there already.")
 @TASKS
 def fetch_files(tasks: tuple[str, ...], force: bool) -> None:
-    """Download the files of TASK (default: of every task that has a download) into the cache."""
+    """Download the files of TASK into the cache.
+
+    Default: of every task that has a download and whose digests are known; the others, some of them large, when named.
+    """
     from xqr_bench.cli.progress import DownloadProgress
     from xqr_bench.tasks import data_folder, fetch
     from xqr_bench.tasks.sources import cache_folder, to_bring
@@ -61,6 +64,9 @@ def fetch_files(tasks: tuple[str, ...], force: bool) -> None:
         if not spec.downloadable:
             if tasks:
                 echo(f"{spec.name}: nothing to fetch, {to_bring(spec)}")
+            continue
+        if not tasks and not all(file.sha256 for file in spec.files.values()):
+            echo(f"{spec.name}: not fetched, for it was not named (xqr-bench data fetch {spec.name})")
             continue
         if spec.licence:
             echo(f"{spec.title}: licence {spec.licence.name} ({spec.licence.url})")

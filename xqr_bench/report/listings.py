@@ -219,8 +219,8 @@ REPEATED = (
 TASK_KINDS: dict[str, Callable[[TaskSpec], bool]] = {
     "to try the commands out": lambda spec: spec.demonstration,
     "a sentence and its translation": lambda spec: spec.settings == (CROSS_LINGUAL,),
-    "questions in languages that candidates are not in": lambda spec: not set(spec.languages) & set(spec.pool),
     "judged collections": lambda spec: spec.format in ("beir", "parquet", "trec"),
+    "questions in languages that candidates are not in": lambda spec: not set(spec.languages) & set(spec.pool),
     "questions and sentences, in the same languages": lambda spec: spec.format == "lareqa",
     "questions and paragraphs, in the same languages": lambda spec: True,
 }
