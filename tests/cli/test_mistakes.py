@@ -31,7 +31,7 @@ MISTAKES = {
     "train --data mini --output x --limit -1": "--limit cannot be -1",
     "evaluate char-ngrams --metrics ,": "no metric is left",
     "evaluate char-ngrams --metrics mapp": "there is no metric named 'mapp'",
-    "evaluate char-ngrams --dry-run --metrics xyz": "there is no metric named 'xyz' to do: use one of: language_ndcg",
+    "evaluate char-ngrams --dry-run --metrics xyz": "there is no metric named 'xyz' to do: use one of: bpref",
     "evaluate char-ngrams --dry-run --json": "--dry-run makes no record to print as JSON",
     # an empty text names nothing, and no name has what nobody sees
     "evaluate ''": "MODEL is empty",
