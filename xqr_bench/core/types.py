@@ -195,7 +195,7 @@ class TaskData:
     def row_gains(self) -> FloatArray:
         """The gain of each of `positions`, float64 `[relevants]`."""
         if self.gains is None:
-            return np.ones(len(self.positions))
+            return np.broadcast_to(1.0, len(self.positions))
         return np.fromiter(chain.from_iterable(self.gains), dtype=np.float64, count=len(self.positions))
 
 

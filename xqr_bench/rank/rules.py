@@ -129,8 +129,6 @@ class _Chosen:
     Attributes:
         offsets: int64 `[queries + 1]`.
         positions: candidate index, ascending within a query, int64 `[rows]`.
-        columns: language of each, int64 `[rows]`.
-        queries: query of each, int64 `[rows]`.
         pooled, own: their scores in the whole pool and in their own language's ranking, float32 `[rows]`; the same
             array where that is a part of the pooled one.
     """
@@ -139,8 +137,7 @@ class _Chosen:
         same = of_query is data.relevants
         chosen = data if same else replace(data, relevants=tuple(map(tuple, of_query)), gains=None)
         self.offsets, self.positions = chosen.offsets, chosen.positions
-        self.columns = data.candidate_columns[self.positions]
-        self.queries = np.repeat(np.arange(len(data.queries)), np.diff(self.offsets))
+        self._of_candidates = data.candidate_columns
         self.pooled = np.empty(len(self.positions), dtype=np.float32)
         self.own = np.empty_like(self.pooled) if own_lists else self.pooled
 
@@ -148,6 +145,20 @@ class _Chosen:
         """The rows of these queries, and where each query's begin among them."""
         offsets = self.offsets[start : stop + 1]
         return slice(int(offsets[0]), int(offsets[-1])), offsets - offsets[0]
+
+    def columns_of(self, rows: slice) -> IntArray:
+        """Language of each of some rows, int64; of millions of rows `columns` would stay in memory."""
+        return self._of_candidates[self.positions[rows]]
+
+    @cached_property
+    def columns(self) -> IntArray:
+        """Language of each row, int64 `[rows]`."""
+        return self.columns_of(slice(None))
+
+    @cached_property
+    def queries(self) -> IntArray:
+        """Query of each row, int64 `[rows]`."""
+        return np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
 
     def keys(self, n_candidates: int) -> IntArray:
         """One number for each query and candidate, ascending, int64 `[rows]`."""
@@ -202,8 +213,8 @@ class Tally:
             own: scores that rank each language by itself; None: the pooled ones.
         """
         for chosen in self._chosen:
-            rows, _ = chosen.rows(start, start + len(pooled))
-            of_row, positions = chosen.queries[rows] - start, chosen.positions[rows]
+            rows, offsets = chosen.rows(start, start + len(pooled))
+            of_row, positions = np.repeat(np.arange(len(pooled)), np.diff(offsets)), chosen.positions[rows]
             for block, scores in ((pooled, chosen.pooled), (own, chosen.own)):
                 if block is not None:
                     here, values = block.at(of_row, positions)
@@ -219,7 +230,7 @@ class Tally:
         part = slice(start, stop)
         pooled.best(Standings(self._hit_scores[part], self._hit_places[part], self._beyond[part]))
         rows, offsets = self._strict.rows(start, stop)
-        columns, thresholds = self._strict.columns[rows], self._strict.pooled[rows]
+        columns, thresholds = self._strict.columns_of(rows), self._strict.pooled[rows]
         if self._collapsed:
             pooled.count_pool(offsets, thresholds, self._gt[rows, 0], self._eq[rows, 0])
         else:
@@ -227,13 +238,13 @@ class Tally:
         if self._own_counts is not None:
             of_own.count_own(offsets, columns, self._strict.own[rows], *self._own_counts[:, rows])
         if self._query_counts is not None:
-            asked_in = self._query_columns[self._strict.queries[rows]]
+            asked_in = np.repeat(self._query_columns[start:stop], np.diff(offsets))
             pooled.count_own(offsets, asked_in, thresholds, *self._query_counts[:, rows])
         if self._paragraph is not None:
             rows, offsets = self._paragraph.rows(start, stop)
             counts = self._of_paragraphs.take(rows)
             pooled.count_pool(offsets, self._paragraph.pooled[rows], counts.gt, counts.eq)
-            columns, thresholds = self._paragraph.columns[rows], self._paragraph.own[rows]
+            columns, thresholds = self._paragraph.columns_of(rows), self._paragraph.own[rows]
             of_own.count_own(offsets, columns, thresholds, counts.own_gt, counts.own_eq)
 
     @cached_property
