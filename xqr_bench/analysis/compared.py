@@ -222,6 +222,10 @@ class Compared:
         return sides
 
 
+MOST_RELEVANTS = 2**22
+"""Of records that are compared: their values take some kilobyte a relevant."""
+
+
 def with_values(sides: tuple[Side, ...], seed: int, resamples: int, relevance: str = STRICT) -> Compared:
     """Compute the per-query values of all metrics that the records of a task have under a rule of relevance."""
     infos = [side.record.task for side in sides]
@@ -241,6 +245,12 @@ def with_values(sides: tuple[Side, ...], seed: int, resamples: int, relevance: s
     if any(side.record.short for side in sides):  # its ranks may be of a sample of the questions
         fewest = set(min(ranks, key=lambda of_side: of_side.n_queries).question_ids)
         ranks = [of_side.of_questions(fewest) for of_side in ranks]
+    if (most := max(of_side.n_relevants for of_side in ranks)) > MOST_RELEVANTS:
+        raise UsageError(
+            f"a comparison holds the values of all relevants at once, and records of {first.name} have too many",
+            found=f"{most:,} relevants, more than {MOST_RELEVANTS:,}",
+            remedy="evaluate and compare fewer languages (--languages)",
+        )
     values = tuple(all_per_query(of_side, metrics, first.settings) for of_side in ranks)
     units = shared_units(map(sampling_units, ranks))
     info = first.model_copy(update={"metrics": list(metrics)})

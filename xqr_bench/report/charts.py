@@ -19,7 +19,15 @@ from xqr_bench.core.errors import UsageError
 from xqr_bench.core.files import atomic_path
 from xqr_bench.core.observe import Notice
 from xqr_bench.core.printable import has_text, shown
-from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, STRICT, FloatArray
+from xqr_bench.core.types import (
+    CROSS_LINGUAL,
+    MONOLINGUAL,
+    MOST_COLUMNS,
+    MULTILINGUAL,
+    STRICT,
+    FloatArray,
+    collapses,
+)
 from xqr_bench.measure.paired import QUESTION_ONLY, SIGNIFICANT, TOO_FEW
 from xqr_bench.measure.scores import SettingScores, all_per_query, is_thin
 from xqr_bench.measure.scores import score as score_text
@@ -219,11 +227,22 @@ class Matrix:
     grey: Any = False  # cells without colour, an array as the values
 
 
+def _refuse_many(record: Record) -> None:
+    """Raise UsageError where a record holds no figures of single language pairs."""
+    if collapses(record.task.languages):
+        raise UsageError(
+            f"records of more than {MOST_COLUMNS} languages hold no figures of single language pairs",
+            found=f"{len(record.task.languages)} languages in {record.task.name}",
+            remedy=f"evaluate at most {MOST_COLUMNS} of them: --languages",
+        )
+
+
 def score_matrix(record: Record, metric: str, relevance: str = STRICT) -> Matrix:
     """A score in every language pair: monolingual on the diagonal, cross-lingual beside it.
 
     Under another rule than the strict one the record needs its ranks: it holds no such scores of language pairs.
     """
+    _refuse_many(record)
     scores = record.scores
     if relevance != STRICT:
         if not isinstance(record, Result):
@@ -260,6 +279,7 @@ def difference_matrix(pairs: PairMap) -> Matrix:
 
 def position_matrix(record: Record) -> Matrix:
     """Where each candidate language stands among the relevants, and its mean over query languages."""
+    _refuse_many(record)
     values = _values(record.task.all_languages, _of_pairs(record.scores.get(MULTILINGUAL), POSITION_METRIC))
     if np.isnan(values).all():
         raise UsageError(
