@@ -29,6 +29,8 @@ class Evaluation(Store, Index, Transform, TrecRun, Records):
         allow_zero_vectors: Score zero vectors as 0 and count them.
         score_device: Where scores are counted: cpu, cuda, cuda:1. Default: the encoder's GPU; for vectors made before,
             any GPU.
+        balanced: Merge the lists of single languages in turn, as a reference without preference (docs/bias.md); the
+            record is called "NAME, balanced".
 
     Raises:
         UsageError: options that contradict each other.
@@ -37,6 +39,7 @@ class Evaluation(Store, Index, Transform, TrecRun, Records):
     dry_run: bool = False
     allow_zero_vectors: bool = False
     score_device: str | None = None
+    balanced: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -44,6 +47,8 @@ class Evaluation(Store, Index, Transform, TrecRun, Records):
             raise UsageError("--dry-run makes no record to print as JSON", remedy="leave --dry-run or --json out")
         if self.index is not None and self.score_device not in (None, "auto", "cpu"):
             raise UsageError("an index is searched on the processor", remedy="leave --index or --score-device out")
+        if self.index is not None and self.balanced:
+            raise UsageError("--balanced needs the scores of all candidates", remedy="leave --index or --balanced out")
         if self.index is not None and self.trec_run is not None:
             raise UsageError(
                 "--trec-run writes the exact ranking, not that of an approximate index",
@@ -78,6 +83,7 @@ def evaluate(
     precomputed:DIR; or a ranking without an encoder: run:DIR, made elsewhere (TREC runs), bm25, random:SEED or oracle.
     `xqr-bench encoders` lists encoders.
     """
+    from xqr_bench.evaluation.balanced import Balanced
     from xqr_bench.evaluation.evaluate import opened
     from xqr_bench.evaluation.vectors import VectorRanker, check_index
 
@@ -93,7 +99,7 @@ def evaluate(
     with opened(model, encoder) as ranker:
         if not isinstance(ranker, VectorRanker):
             _refuse_options_of_vectors(model, asked, memory)
-            session.evaluate(ranker, arguments)
+            session.evaluate(Balanced(ranker) if asked.balanced else ranker, arguments)
             return
         session.say(f"encoder {ranker.name}" + (f" on {ranker.device}" if ranker.device else ""))
         if ranker.encoder.hint is not None:
@@ -112,7 +118,7 @@ def evaluate(
             store=store,
             memory=ranker.memory if memory is None else memory,
         )
-        session.evaluate(vectors, arguments)
+        session.evaluate(Balanced(vectors) if asked.balanced else vectors, arguments)
         if asked.save_index is not None:
             session.say(f"index: {asked.save_index}")
 

@@ -1,0 +1,91 @@
+"""A reference: lists of single languages merged in turn, so that no score of one is compared with one of another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+
+from xqr_bench.core.errors import UsageError
+from xqr_bench.core.observe import Clock, Observer
+from xqr_bench.core.types import TaskData
+from xqr_bench.encode import ModelIdentity
+from xqr_bench.evaluation.ranker import Ranker, Ranking, Task
+from xqr_bench.rank.exact import ScoreBlock, ranks_of_scores
+from xqr_bench.rank.product import Vectors
+
+SUFFIX = ", balanced"
+WARNING = "the lists of single languages merged in turn: a reference that has no preference, not what the ranker gives"
+
+
+@dataclass
+class Balanced:
+    """Ranks each candidate of the pool by its rank among those of its language.
+
+    The first of every language come first, in random order, then the second ones, and so on. What a ranker finds within
+    a language is the same; a preference for a language is gone.
+
+    Args:
+        ranker: whose scores rank the candidates within their languages.
+    """
+
+    ranker: Ranker
+
+    def __post_init__(self) -> None:
+        self.name = f"{self.ranker.name}{SUFFIX}"
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """A ranking made from that of the ranker."""
+        of_ranker = self.ranker.identity
+        changed = {"kind": "run", "name": f"{of_ranker.name}{SUFFIX}", "base": of_ranker.name, "similarity": "none"}
+        return of_ranker.model_copy(update=changed)
+
+    @property
+    def device(self) -> str | None:
+        """That of the ranker."""
+        return self.ranker.device
+
+    def rank(self, tasks: Sequence[Task], observe: Observer) -> Iterator[Ranking]:
+        """Rank as the ranker does, then by turns.
+
+        Raises:
+            UsageError: it has no scores of whole lists.
+        """
+        for task, ranking in zip(tasks, self.ranker.rank(tasks, observe), strict=True):
+            if ranking.blocks is None:
+                raise UsageError(
+                    f"{self.ranker.name} has no scores of all candidates to balance", remedy="leave --balanced out"
+                )
+            clock, blocks = Clock(dict(ranking.seconds)), partial(balanced, task.data, ranking.blocks)
+            with clock.phase("balancing"):
+                ranks = ranks_of_scores(task.data, blocks(), observe, own_lists=False)
+            warnings = (*ranking.warnings, WARNING)
+            yield replace(ranking, ranks=ranks, warnings=warnings, seconds=clock.seconds, blocks=blocks)
+
+
+def balanced(data: TaskData, blocks: Callable[[], Iterable[ScoreBlock]]) -> Iterator[ScoreBlock]:
+    """Scores that are less, the lower a candidate stands in its language; those not retrieved stay so."""
+    for block in blocks():
+        scores = np.empty_like(block.own)
+        for start, stop in zip(data.edges[:-1].tolist(), data.edges[1:].tolist(), strict=True):
+            scores[:, start:stop] = -middle_ranks(block.own[:, start:stop])
+        scores[np.isneginf(block.own)] = -np.inf
+        yield ScoreBlock(block.start, scores, scores)
+
+
+def middle_ranks(scores: Vectors) -> Vectors:
+    """Rank of each score in its row, 1 the highest, equal ones at the middle of theirs; float32 `[rows, n]`."""
+    n = scores.shape[1]
+    order = np.argsort(-scores, axis=1)
+    in_order = np.take_along_axis(scores, order, axis=1)
+    begins = np.ones(scores.shape, dtype=np.bool_)
+    begins[:, 1:] = in_order[:, 1:] != in_order[:, :-1]
+    first = np.maximum.accumulate(np.where(begins, np.arange(n), 0), axis=1)
+    ends = np.append(begins[:, 1:], np.ones((len(scores), 1), dtype=np.bool_), axis=1)
+    last = np.minimum.accumulate(np.where(ends, np.arange(n), n)[:, ::-1], axis=1)[:, ::-1]
+    ranks = np.empty_like(scores)
+    np.put_along_axis(ranks, order, ((first + last) / 2 + 1).astype(np.float32), axis=1)
+    return ranks
