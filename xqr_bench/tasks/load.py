@@ -21,6 +21,7 @@ from xqr_bench.core.options import Commas, Counted
 from xqr_bench.core.types import Candidate, Query, TaskData
 from xqr_bench.tasks.assemble import assemble
 from xqr_bench.tasks.readers import READERS, SourceData
+from xqr_bench.tasks.readers.irds import content_digest
 from xqr_bench.tasks.sources import data_files, find_source
 from xqr_bench.tasks.spec import SourceFile, TaskSpec, resolve_task
 
@@ -248,15 +249,18 @@ def load_task(
         spec = resolve_task(task)
         chosen = choose_languages(spec.name, spec.all_languages, languages)
         _tell_codes(spec.name, spec.all_languages, languages, observe)
-        read = READERS.get(spec.format).read
+        reader = READERS.get(spec.format)
         files: dict[str, str] = {}
         parsed: dict[str, SourceData] = {}
         for section, keys in spec.sections(chosen).items():
             paths = []
-            for key in keys:
+            for key in () if reader.of_library else keys:
                 path, files[spec.files[key].path] = find_source(spec, key, data_dir, observe=observe)
                 paths.append(path)
-            of_section = _in_one_form(spec.name, section, read(*data_files(spec, keys, paths)), observe)
+            sources = data_files(spec, keys, paths)
+            of_section = _in_one_form(spec.name, section, reader.read(*sources), observe)
+            if reader.of_library:
+                files[f"{spec.format}:{sources[0].name}"] = content_digest(of_section)
             parsed[section] = _in_their_languages(of_section, [spec.files[key] for key in keys])
             for line in (*of_section.notes, *_foreign_lines(spec, section, parsed[section])):
                 (observe or Observer()).note(f"{spec.name}, {section}: {line}")

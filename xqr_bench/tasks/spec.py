@@ -25,8 +25,9 @@ from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import TaskError, UnknownNameError, UsageError, XqrBenchError, closest
 from xqr_bench.core.files import read_text
 from xqr_bench.core.languages import GROUPS, XQUAD_R, all_groups, check_code, get_group
-from xqr_bench.core.types import CROSS_LINGUAL, SETTINGS, VARIANTS, TaskData
+from xqr_bench.core.types import CROSS_LINGUAL, JUDGED, MONOLINGUAL, SETTINGS, VARIANTS, TaskData
 from xqr_bench.tasks.readers import READERS
+from xqr_bench.tasks.readers.irds import PREFIX, languages_of
 from xqr_bench.tasks.segment import SEGMENTERS
 
 DEFAULT_METRICS = (
@@ -509,8 +510,8 @@ def load_spec(name_or_path: str | Path) -> TaskSpec:
     """Read a task file.
 
     Args:
-        name_or_path: the name of a shipped task; or the path of a task file (a `Path`, or a text that ends in
-            .toml or names a file).
+        name_or_path: the name of a shipped task; the path of a task file (a `Path`, or a text that ends in .toml or
+            names a file); or `irds:` and the id of a data set of the library ir_datasets.
 
     Raises:
         UnknownNameError: no shipped task has this name; the closest ones are listed.
@@ -520,6 +521,8 @@ def load_spec(name_or_path: str | Path) -> TaskSpec:
     if isinstance(name_or_path, str):
         if name_or_path in shipped:
             return read_spec(shipped[name_or_path])
+        if name_or_path.startswith(PREFIX):
+            return library_spec(name_or_path.removeprefix(PREFIX))
         if not (name_or_path.endswith(".toml") or Path(name_or_path).is_file()):
             listing = ", ".join(sorted(shipped))
             raise UnknownNameError(
@@ -536,6 +539,40 @@ def load_spec(name_or_path: str | Path) -> TaskSpec:
             remedy="give your task another name: its scores would be mistaken for that task's",
         )
     return spec
+
+
+SEARCH_METRICS = ("map", "mrr", "ndcg@10", "recall@100", "success@1", "success@10")
+
+
+def library_spec(name: str) -> TaskSpec:
+    """The task of a data set of ir_datasets that states its languages.
+
+    Raises:
+        UsageError: the library is not installed.
+        DataError: it has no such data set with documents, queries and judgements.
+        TaskError: it does not state the language of both documents and queries.
+    """
+    asked, answered = languages_of(name)
+    if asked is None or answered is None:
+        raise TaskError(
+            f"ir_datasets does not state the languages of {name}",
+            found=f"queries: {asked or 'not stated'}, documents: {answered or 'not stated'}",
+            remedy=f'write a task file: format = "irds", languages, en = {{ path = "{name}" }} under [files]; {HELP}',
+        )
+    own = asked == answered
+    return TaskSpec(
+        name=f"irds-{re.sub('[^a-z0-9._-]+', '-', name.lower())}",
+        title=f"{name} of ir_datasets",
+        format="irds",
+        languages=(asked,),
+        candidate_languages=() if own else (answered,),
+        parallel=False,
+        settings=(MONOLINGUAL if own else CROSS_LINGUAL,),
+        metrics=SEARCH_METRICS,
+        relevance=(JUDGED,),
+        groups=(),
+        files={asked: SourceFile(path=name, candidates_in=None if own else answered)},
+    )
 
 
 def load_shipped(name: str, where: str) -> TaskSpec:

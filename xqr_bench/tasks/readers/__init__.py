@@ -200,6 +200,7 @@ class Reader:
         parts: the names of a section's files; none: it is one file.
         optional: those of the last `parts` that a section need not have.
         several: whether a part may be several files.
+        of_library: whether the path of a file is what a library calls a data set, and no file.
         tells_languages: whether its items may name their languages. Else a section is a language.
         settings: those that such data can be scored in.
     """
@@ -208,6 +209,7 @@ class Reader:
     parts: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     several: bool = False
+    of_library: bool = False
     tells_languages: bool = False
     settings: tuple[str, ...] = SETTINGS
 
