@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 
 import xqr_bench.rank.product as product
 from tests.kit import small_task, vectors
-from tests.rank.small import blocks, scores, task
+from tests.rank.small import blocks, line, scores, spec, task, write_run
 from xqr_bench.core.errors import RecordError
-from xqr_bench.core.types import N_HITS, Hits, Ranks, TaskData
+from xqr_bench.core.observe import Observer
+from xqr_bench.core.types import MULTILINGUAL, N_HITS, Hits, Ranks, TaskData
+from xqr_bench.evaluation.ranker import Task
+from xqr_bench.evaluation.runs import RunRanker
 from xqr_bench.rank.counting import TorchCounter
 from xqr_bench.rank.exact import count_all, exact_ranks, ranks_of_scores
 from xqr_bench.record import check_possible, rank_files
@@ -88,6 +91,27 @@ def test_they_go_with_the_questions() -> None:
     assert ranks.hits is not None
     chosen = [index for index, question in enumerate(ranks.question_ids) if question in {"q1", "q3"}]
     np.testing.assert_array_equal(some.hits.places, ranks.hits.places[chosen])
+
+
+@pytest.mark.parametrize("levels", [None, 3])
+@pytest.mark.parametrize("cut", [27, 22, 12])
+def test_those_of_a_run_are_those_of_its_lists(levels: int | None, cut: int, tmp_path: Path) -> None:
+    data = task(per_language=9)
+    values = scores(data, levels=levels)
+    kept = np.full_like(values, -np.inf)
+    order = np.argsort(-values, axis=1, kind="stable")[:, :cut]
+    np.put_along_axis(kept, order, np.take_along_axis(values, order, axis=1), axis=1)
+    lines = [
+        line(data.queries[q].id, data.candidates[c].id, f"{kept[q, c]:.9g}")
+        for q in reversed(range(len(kept)))
+        for c in np.flatnonzero(np.isfinite(kept[q]))
+    ]
+    write_run(tmp_path, "".join(lines))
+    (ranking,) = RunRanker(tmp_path).rank([Task(spec(metrics=["map"], settings=[MULTILINGUAL]), data)], Observer())
+    if cut < N_HITS:
+        assert ranking.ranks.hits is None
+    else:
+        assert_same(ranking.ranks.hits, sorted_hits(data, kept))
 
 
 def altered(ranks: Ranks, **changes: np.ndarray) -> Ranks:

@@ -15,10 +15,12 @@ from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import (
     LENIENT,
     MULTILINGUAL,
+    N_HITS,
     PARAGRAPH,
     SETTINGS,
     Counts,
     FloatArray,
+    Hits,
     IntArray,
     Ranks,
     TaskData,
@@ -72,6 +74,7 @@ class SettingCounts(ListCounts):
         merged: neighbouring lines whose scores differ only beyond 32 bits.
         top: candidates of each language that have the list's highest score, int32 `[lists, languages]`; zeros where the
             run lacks the list, or in a setting other than the multilingual one.
+        best: the best candidates of each list (see `kernels.Standings`); None where `top` is zeros.
         theirs: pytrec_eval's values, float64 `[lists, metrics]`, NaN for lists that were not evaluated.
         wide: the same counts of all sentences of the relevants' paragraphs; None where no rule asks for them.
     """
@@ -82,6 +85,11 @@ class SettingCounts(ListCounts):
         self.unjudged: set[str] = set()
         self.merged = 0
         self.top = np.zeros((len(lists), len(data.languages)), dtype=np.int32)
+        self.best: tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.int32]] | None = None
+        if lists.setting == MULTILINGUAL:
+            shape = (len(lists), N_HITS)
+            nothing = np.full(shape, -np.inf, dtype=np.float32), np.full(shape, -1, dtype=np.int32)
+            self.best = (*nothing, np.zeros_like(self.top))
         self.theirs: FloatArray = np.full((len(lists), n_metrics), np.nan)
         self.wide: ListCounts | None = None
         if {LENIENT, PARAGRAPH} & set(data.relevance):
@@ -222,7 +230,7 @@ class RunReader:
 
     def _count(self, lines: _Lines) -> None:
         """Count complete lists and have them evaluated."""
-        from xqr_bench.rank.kernels import Lines, count_lines
+        from xqr_bench.rank.kernels import Lines, Standings, count_lines, keep_best_of
 
         if not len(lines):
             return
@@ -262,6 +270,9 @@ class RunReader:
             of_list = np.repeat(np.arange(len(numbers)), np.diff(starts))
             first = lines.scores == np.maximum.reduceat(lines.scores, starts[:-1])[of_list]
             np.add.at(self._counts.top, (numbers[of_list[first]], self._columns[lines.documents[first]]), 1)
+        if self._counts.best is not None:
+            of_line = np.repeat(numbers, np.diff(starts))
+            keep_best_of(of_line, lines.documents, lines.scores, self._columns, Standings(*self._counts.best))
         self._evaluate(starts, numbers, lines)
 
     def _evaluate(self, starts: IntArray, numbers: IntArray, lines: _Lines) -> None:
@@ -397,6 +408,11 @@ def ranks_of_run(data: TaskData, counts: Mapping[str, SettingCounts]) -> Ranks:
         top[pooled.lists.queries] = pooled.top
         own = np.where(ranks.query_numbers < len(data.languages), ranks.query_numbers, -1)
         ranks = replace(ranks, own_top=own_and_others(top, own)) if collapsed else replace(ranks, top=top)
+        if pooled.best is not None and (depth is None or depth >= N_HITS):
+            place = np.argsort(pooled.lists.queries)  # each query has one list
+            scores, places, beyond = pooled.best
+            hits = Hits.of(places, scores, beyond, data.candidate_columns).take(place)
+            ranks = replace(ranks, hits=hits)
     return with_rules(data, ranks, {setting: run.wide for setting, run in counts.items() if run.wide is not None})
 
 

@@ -273,7 +273,9 @@ class Record(_Part):
     diagnostics: dict[str, LanguageDiagnostics] = Field(default_factory=dict, description="by language")
     warnings: list[OneLine] = Field(default_factory=list)
     ranks_file: RanksInfo
-    top_file: TopInfo | None = Field(default=None, description="null: of a submission, a run, or an older record")
+    top_file: TopInfo | None = Field(
+        default=None, description="null: of a submission, of short lists, or an older record"
+    )
     provenance: Provenance
     training: dict[str, Any] | None = Field(default=None, description="how the encoder was trained, if known")
     exposure: Exposure | None = Field(default=None, description="what it may have seen of the task")

@@ -170,7 +170,7 @@ class Result(Record):
         if self.top_file is None or self.place is None:
             raise RecordError(
                 f"the record of {self.model.name} on {self.task.name} does not tell its best candidates",
-                found="a submission, a run, or an older record" if self.top_file is None else "no file was read",
+                found="a submission, short lists, or an older record" if self.top_file is None else "no file was read",
                 remedy="evaluate again with --overwrite, or load the record from its file",
             )
         path = file_beside(self.place, self.top_file)
