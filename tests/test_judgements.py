@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from xqr_bench import evaluate
+from xqr_bench.analysis.asked import Choice
+from xqr_bench.analysis.compare import compare
 from xqr_bench.core.errors import DataError, TaskError
 from xqr_bench.core.observe import Notice
 from xqr_bench.core.types import (
@@ -93,11 +95,12 @@ def of_peer(
 
 @pytest.mark.parametrize("own_lists", [False, True], ids=["parts of the pool", "lists of their own"])
 @pytest.mark.parametrize("from_gain", [0.0, 2.0, 3.0])
+@pytest.mark.parametrize("size", [15, 4], ids=["", "lists without a relevant"])
 @pytest.mark.parametrize("metric", PEER)
-def test_equal_to_pytrec_eval(metric: str, from_gain: float, own_lists: bool) -> None:
+def test_equal_to_pytrec_eval(metric: str, size: int, from_gain: float, own_lists: bool) -> None:
     """Every setting, plain and of judged candidates: trec_eval -l, and bpref, whatever was not judged."""
     generator = np.random.default_rng(7)
-    data = graded(generator, from_gain=from_gain)
+    data = graded(generator, size=size, from_gain=from_gain)
     shape = (len(data.queries), len(data.candidates))
     pooled, own = (generator.permuted(np.tile(np.arange(shape[1]), (shape[0], 1)), axis=1) for _ in range(2))
     block = ScoreBlock(0, pooled.astype(np.float32), (own if own_lists else pooled).astype(np.float32))
@@ -230,6 +233,9 @@ def test_threshold_and_judgements_from_the_file_to_the_record(tmp_path: Path) ->
     loaded = load_record(path, ranks=True)
     assert loaded.ranks_under(JUDGED).rule == JUDGED
     assert recompute(loaded)[1] == []
+    other = save_record(evaluate("bm25", file), tmp_path / "other" / "weather.json")
+    (compared,) = compare([path, other], Choice(relevance=JUDGED, metrics=("bpref",)), resamples=200)
+    assert "bpref" in {one.metric for one in compared.comparisons}
     short = save_record(shortened(loaded), tmp_path / "short" / "weather.json")
     assert recompute(load_record(short, ranks=True))[1] == []
     assert all(check.agrees for check in cross_check(loaded.ranks, ["map", "ndcg@10"], [MONOLINGUAL]))

@@ -32,6 +32,7 @@ MISTAKES = {
     "evaluate char-ngrams --metrics ,": "no metric is left",
     "evaluate char-ngrams --metrics mapp": "there is no metric named 'mapp'",
     "evaluate char-ngrams --dry-run --metrics xyz": "there is no metric named 'xyz' to do: use one of: bpref",
+    "evaluate char-ngrams --dry-run --metrics TLR@10": "other_language_recall@k is that measure to do: write",
     "evaluate char-ngrams --dry-run --json": "--dry-run makes no record to print as JSON",
     # an empty text names nothing, and no name has what nobody sees
     "evaluate ''": "MODEL is empty",

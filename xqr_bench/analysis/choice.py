@@ -16,6 +16,7 @@ from xqr_bench.core.types import MAIN_METRIC, PREFERENCE, RULES
 from xqr_bench.measure.certainty import GAP, MACRO, PARTS, FigureName
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import FEW, Interval, is_thin
+from xqr_bench.rank.rules import variant_metrics
 from xqr_bench.record import TaskInfo
 
 # What a comparison found: the form that tables, plots and `--json` read.
@@ -230,19 +231,20 @@ class Cells:
 
 def check_names(choice: Choice, tasks: Sequence[TaskInfo]) -> None:
     """Raise UnknownNameError unless every name of the choice is known in one of the tasks; metrics in all records."""
+    if choice.relevance not in RULES:
+        raise UnknownNameError("rule of relevance", choice.relevance, RULES)
     for name in choice.metrics:
         if name == ALL:
             continue
         metric = parse_metric(name).name
         for info in tasks:
-            if metric not in info.metrics:
+            held = variant_metrics(choice.relevance, info.metrics)
+            if metric not in held:
                 raise UsageError(
-                    f"not every record holds the metric {metric!r}",
-                    found=f"a record of {info.name} holds {', '.join(info.metrics)}",
+                    f"not every record holds the metric {metric!r} of {choice.relevance} relevance",
+                    found=f"a record of {info.name} holds {', '.join(held)}",
                     remedy="choose a metric that all records hold, or evaluate again with --metrics",
                 )
-    if choice.relevance not in RULES:
-        raise UnknownNameError("rule of relevance", choice.relevance, RULES)
     pairs = {f"{query}>{candidate}" for info in tasks for query in info.all_languages for candidate in info.languages}
     allowed = {
         "setting": {name for info in tasks for name in info.settings},
@@ -271,7 +273,8 @@ def cells_of(
         left_out: why others cannot.
     """
     settings = tuple(name for name in info.settings if not choice.settings or _chosen(name, choice.settings))
-    named = info.metrics if ALL in choice.metrics else dict.fromkeys(parse_metric(name).name for name in choice.metrics)
+    held = variant_metrics(choice.relevance, info.metrics)
+    named = held if ALL in choice.metrics else dict.fromkeys(parse_metric(name).name for name in choice.metrics)
     usual = (MAIN_METRIC,) if choice.explicit else (MAIN_METRIC, PREFERENCE)
     metrics = tuple(named) or tuple(name for name in usual if name in info.metrics)
     macro = set(metrics) - {MAIN_METRIC}  # macro averages of MAP stand in the confirmatory family already

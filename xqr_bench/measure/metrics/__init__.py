@@ -53,6 +53,7 @@ class Metric:
         summary: one line.
         formula: in the symbols of docs/metrics.md.
         source: where the definition comes from.
+        paper_name: what its paper calls it, where that is another name, in small letters and without cutoff.
         kernel: lists -> float64 `[lists]` (`per_row`: `[rows]`); NaN where the value is undefined.
         cutoff: it is registered for any k >= 1; the kernel takes `k`, and so do random_reference and ceiling.
         kind: "score" (higher is better) or "bias" (describes how language moves ranks).
@@ -79,6 +80,7 @@ class Metric:
     formula: str
     source: str
     kernel: ListFunction | None = None
+    paper_name: str = ""
     cutoff: bool = False
     kind: Literal["score", "bias"] = "score"
     settings: tuple[str, ...] = SETTINGS
@@ -175,6 +177,11 @@ def parse_metric(name: str) -> Metric:
     try:
         family = _FAMILIES.get(family_name)
     except UnknownNameError as error:
+        same = [one for one in metric_names() if family_name.casefold() == _FAMILIES.get(one.split("@")[0]).paper_name]
+        if family_name and same:
+            raise UsageError(
+                f"there is no metric named {name!r}", found=f"{same[0]} is that measure", remedy=f"write {same[0]}"
+            ) from error
         raise UnknownNameError("metric", name, metric_names()) from error
     if family.cutoff != bool(at):
         raise UsageError(

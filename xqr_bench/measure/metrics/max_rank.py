@@ -25,6 +25,7 @@ def least_max_rank(lists: RankedLists) -> FloatArray:
     "max_rank",
     summary="rank of the last relevant of a query: how far down one reads to have the answer in every language",
     formula="E[max] = G + r(e+1)/(r+1), of the last block that holds a relevant; chance n(N+1)/(n+1)",
+    paper_name="max",
     source="Max@R of Hong et al. 2026 (arXiv 2604.05684), there of two languages in one pool",
     bounds=(1.0, float("inf")),
     random_reference=random_max_rank,

@@ -34,6 +34,7 @@ def best_recall_of_others(lists: RankedLists, k: int) -> FloatArray:
     settings=(MULTILINGUAL,),
     summary="share of the relevants in other languages than the query's that are among the first k candidates",
     formula="(1/m) Σ over the m relevants in other languages clip((k - G) / e, 0, 1); chance k/N",
+    paper_name="tlr",
     source="TLR@k, target-languages recall, of SHIFT (Jang et al. 2026, arXiv 2606.18801)",
     undefined_when="the query has no relevant in another language",
     random_reference=random_recall,

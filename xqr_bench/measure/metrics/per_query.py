@@ -54,7 +54,7 @@ class SettingView:
         if not relevant.all():
             self.lists, every = lists.of_relevant(relevant)
             self.graded = SettingView(replace(ranks, relevant_from=0.0), setting, every)
-        self._query_languages = ranks.query_numbers[lists.queries]
+        self._query_languages = ranks.query_numbers[self.lists.queries]
 
     @cached_property
     def _parts(self) -> list[RankedLists]:

@@ -90,6 +90,7 @@ register_of_pairs(
     summary="agreement of the first k candidates of a question asked in two languages: 1 the same in the same order",
     formula="Spearman's ρ over the union of both first k, what a list lacks tied below it; mean over questions, then "
     "over pairs of query languages",
+    paper_name="mrc",
     source="MRC@k of MIMO (Jang et al. 2026, arXiv 2605.31171)",
     bounds=(-1.0, 1.0),
     undefined_when="all of a query's first k tie",
