@@ -84,7 +84,8 @@ def test_the_translated_questions() -> None:
 
 
 def test_a_record_of_it(tmp_path: Path) -> None:
-    record = evaluate("char-ngrams", write(tmp_path), observe=Seen())
+    spec = load_spec(write(tmp_path)).model_copy(update={"metrics": ("map", "own_language_first")})
+    record = evaluate("char-ngrams", spec, observe=Seen())
     assert record.task.languages == ["en", "fr"]
     assert record.task.query_languages == ["fon", "ha", "sw"]
     assert record.task.counts["sw"].model_dump() == {"queries": 2, "candidates": 0}
