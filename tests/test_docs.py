@@ -358,3 +358,18 @@ def test_limits_of_a_submission() -> None:
     assert (MOVED_SHARE, RANK_SLACK, RANK_SLACK_SHARE, SCORE_DIFFERENCE) == (0.01, 1.0, 0.01, 0.001)
     for words in ("4 MiB; ranks: 3 MiB for XQuAD-R, else 8 MiB", "at most 1% of the", "more than 0.001"):
         assert words in " ".join(page_text("leaderboard.md").split())
+
+
+def test_what_training_had(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    script = ROOT / "docs" / "examples" / "by_training.py"
+    (path,) = (BOARD / "bm25").glob("*/tatoeba.json")
+    monkeypatch.setattr(sys, "argv", [str(script), str(path)])
+    runpy.run_path(str(script))
+    out = re.sub(r"0\.", ".", capsys.readouterr().out)
+    (cells,) = re.findall(r"\| BM25 \| (\.\d+ ±.*) \|", page_text("low-resource.md"))
+    macro = load_record(path, whole=False).scores["cross-lingual"].macro["success@1"]
+    half = (macro.interval.high - macro.interval.low) / 2
+    printed = re.findall(
+        r"(?:CC-100 has|CC-100 has not|USE was trained on|USE was not trained on) .*?(\.\d+ ±\.\d+)", out
+    )
+    assert cells.split(" | ") == [f"{macro.value:.3f} ±{half:.3f}".replace("0.", "."), *printed]

@@ -423,3 +423,13 @@ def test_figures_are_computed_once(filled: Path, monkeypatch: pytest.MonkeyPatch
     assert run(*show) == first._replace(err="")
     monkeypatch.setattr(store, "code_digest", lambda: "other code")
     assert len(run(*show).err.splitlines()) == 5
+
+
+def test_a_task_with_fewer_settings_has_no_empty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "list_specs", list_specs)
+    done = run("leaderboard", "show", "--leaderboard", str(ROOT / "leaderboard"), "--task", "afriqa", "--no-tests")
+    assert done.code == 0, done.err
+    table, _, legend = done.out.partition("Mo. monolingual")
+    assert legend
+    assert table.split("only ", 1)[0].split("model", 1)[1].split()[:3] == ["Cr.", "Mul.", "status"]
+    assert "only]" not in table  # it has all settings that the task has

@@ -372,20 +372,24 @@ class Leaderboard(_Part):
     tasks: dict[str, TaskFacts]
     metrics: dict[str, MetricFacts]
     tests: Tests
-    rows: list[Row] = Field(description="by task, then falling multilingual MAP, then id")
+    rows: list[Row] = Field(description="by task, then falling MAP (multilingual, where the task has it), then id")
     published: list[PublishedRow]
     refused: list[Refused] = []
 
     def left_out(self, task: str) -> str:
-        """Of how many of how many values the cross-lingual means of a task are; empty where that is all of them."""
+        """Of how many of how many values the cross-lingual means of a task are; empty where that is all of them.
+
+        Asked for are those between languages that share a question.
+        """
         facts = self.tasks[task]
-        pool = [language.code for language in facts.languages if language.candidates]
-        asked = sum(one.queries * sum(code != one.code for code in pool) for one in facts.languages)
         scored = [row.scores[CROSS_LINGUAL] for row in self.rows if row.task == task and CROSS_LINGUAL in row.scores]
+        pairs = {pair for figures in scored for pair in figures.by_language_pair}
+        queries = {language.code: language.queries for language in facts.languages}
+        asked = sum(queries.get(pair.partition(">")[0], 0) for pair in pairs)
         values = max(
             (figures.macro[MAIN_METRIC].n for figures in scored if MAIN_METRIC in figures.macro), default=asked
         )
-        if values == asked:
+        if values >= asked:  # of many languages no single pairs are told
             return ""
         of_how_many = f"{values:,} of {asked:,} pairs of a query and another language"
         return f"cross-lingual means are over the {of_how_many} that have an answer"

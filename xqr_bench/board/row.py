@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from xqr_bench.board.attestation import is_of_sweep
-from xqr_bench.board.check import BOUNDS, is_proved_ours, stated_exposure
+from xqr_bench.board.check import BOUNDS, board_tasks, is_proved_ours, stated_exposure
 from xqr_bench.board.files import attestation_path, ranks_path
 from xqr_bench.board.model import (
     AttestationSummary,
@@ -166,6 +166,8 @@ def _is_cut(record: Result) -> bool:
 def protocol_of(record: Result) -> Protocol:
     """How the figures were made, and its name: what departs from the standard."""
     identity, settings = record.model.identity, record.task.settings
+    task = board_tasks().get(record.task.name)
+    of_task = SETTINGS if task is None else task.settings
     approximate = record.index is not None and record.index.recall_against_exact is not None
     index = record.index.type if record.index is not None and approximate else None
     transform = None if record.transform is None else record.transform.label
@@ -174,7 +176,7 @@ def protocol_of(record: Result) -> Protocol:
         *([f"transform {transform}"] if transform is not None else []),
         *([f"index {index}"] if index is not None else []),
         *([f"cut at {record.ranks_file.depth}"] if _is_cut(record) else []),
-        *([f"{' and '.join(settings)} only"] if len(settings) < len(SETTINGS) else []),
+        *([f"{' and '.join(settings)} only"] if len(settings) < len(of_task) else []),
     ]
     return Protocol(
         name=", ".join(departures) or "standard",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from xqr_bench.board.check import board_tasks, data_facts, find_task
@@ -25,7 +25,7 @@ from xqr_bench.core.errors import UsageError, XqrBenchError
 from xqr_bench.core.languages import language
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.printable import shown_line
-from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS, Ranks
+from xqr_bench.core.types import MAIN_METRIC, SETTINGS, Ranks
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.record import load_record
 from xqr_bench.record.describe import groups_of
@@ -108,7 +108,9 @@ def read_leaderboard(
             for name, metric in ((name, parse_metric(name)) for name in names)
         },
         tests=TESTS,
-        rows=sorted(rows, key=lambda row: (list(specs).index(row.task), -_main_value(row), row.id)),
+        rows=sorted(
+            rows, key=lambda row: (list(specs).index(row.task), -_main_value(row, specs[row.task].settings), row.id)
+        ),
         published=[row for row in published if row.task in tasks and row.id not in clashing],
         refused=refused,
     )
@@ -136,8 +138,9 @@ def leaderboard_text(board: Leaderboard) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False) + "\n"
 
 
-def _main_value(row: Row) -> float:
-    scores = row.scores.get(MULTILINGUAL)
+def _main_value(row: Row, settings: Sequence[str]) -> float:
+    """MAP in the last of the task's settings, which is the multilingual one where it has that."""
+    scores = row.scores.get(settings[-1])
     value = scores.macro[MAIN_METRIC].value if scores is not None else None
     return -1.0 if value is None else value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from rich.cells import cell_len
@@ -11,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from xqr_bench.board.asked import EXPOSURE_TITLES, View
-from xqr_bench.board.model import DECLARED, PROVED, Leaderboard, PublishedRow, Row, signed_by
+from xqr_bench.board.model import DECLARED, PROVED, Leaderboard, PublishedRow, Row, TaskFacts, signed_by
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.languages import GROUPS
 from xqr_bench.core.printable import shown_line
@@ -67,12 +68,19 @@ def show(board: Leaderboard, view: View) -> Group:
             title += f", queries in {view.language}"
         elif view.group is not None:
             title += f", languages of {GROUPS[view.group].label if view.group in GROUPS else view.group}"
-        parts.append(_submissions(title, _sorted(rows, view), view).terminal())
-        papers = _published(_sorted(published, view), view)
+        asked = _of_task(view, task)
+        parts.append(_submissions(title, _sorted(rows, asked), asked).terminal())
+        papers = _published(_sorted(published, asked), asked)
         parts += [papers.terminal()] if papers.rows else []
     parts.append(Text("\n".join(_legend(board, view)), style="dim"))
     parts += [Text(f"! {refused.path}: {refused.fault}", style="yellow") for refused in board.refused]
     return Group(*parts)
+
+
+def _of_task(view: View, task: TaskFacts) -> View:
+    """The view without the settings that the task has not, unless it has none of them; sorted by one that it has."""
+    settings = tuple(name for name in view.settings if name in task.settings) or view.settings
+    return replace(view, settings=settings, sort=None if view.sort in {*SETTINGS} - {*settings} else view.sort)
 
 
 def figure_of(row: AnyRow, view: View, setting: str, part: str) -> Figure | None:
@@ -116,6 +124,7 @@ def _submissions(title: str, rows: Sequence[Row], view: View) -> Table:
     """The rows by what their encoders may have seen, a heading before each class."""
     roomy = len(view.columns) <= len(SETTINGS)
     with_ratio = view.metric == MAIN_METRIC and MULTILINGUAL in view.settings and view.group is None
+    with_ratio &= not rows or any(RATIO in row.bias.macro for row in rows)
     cells: list[Sequence[Cell]] = []
     for exposure, heading in EXPOSURE_TITLES.items():
         of_class = [row for row in rows if row.exposure_class == exposure] if exposure in view.exposure else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path, PurePosixPath
 from string import Formatter
 from typing import Annotated, NamedTuple
@@ -495,8 +496,14 @@ def list_specs() -> list[TaskSpec]:
     Raises:
         TaskError: a shipped task file is damaged.
     """
-    specs = [read_spec(path) for path in shipped_tasks().values()]
+    specs = [_read_once(path) for path in shipped_tasks().values()]
     return sorted(specs, key=_order)
+
+
+@cache
+def _read_once(path: Path) -> TaskSpec:
+    """A shipped task file, which does not change while this runs; a leaderboard asks for all of them at each row."""
+    return read_spec(path)
 
 
 def _order(spec: TaskSpec) -> tuple[object, ...]:
