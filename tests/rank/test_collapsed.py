@@ -16,11 +16,33 @@ import xqr_bench.rank.product as product
 from tests.kit import small_task, vectors
 from tests.rank import small
 from xqr_bench.core.errors import RecordError
-from xqr_bench.core.types import MOST_COLUMNS, Ranks, TaskData, collapses
+from xqr_bench.core.types import (
+    JUDGED,
+    LENIENT,
+    MOST_COLUMNS,
+    PARAGRAPH,
+    STRICT,
+    Candidate,
+    Query,
+    Ranks,
+    TaskData,
+    collapses,
+)
 from xqr_bench.evaluation.baselines import oracle_ranks
+from xqr_bench.evaluation.evaluate import evaluate
+from xqr_bench.evaluation.ranker import Task
 from xqr_bench.rank.counting import TorchCounter
 from xqr_bench.rank.exact import count_all, exact_ranks, ranks_of_scores
-from xqr_bench.record import check_possible, load_ranks, rank_files, ranks_digest, save_ranks
+from xqr_bench.record import (
+    check_possible,
+    load_ranks,
+    load_record,
+    rank_files,
+    ranks_digest,
+    recompute,
+    save_ranks,
+    save_record,
+)
 
 
 def both(monkeypatch: pytest.MonkeyPatch, make: Callable[[], Ranks]) -> tuple[Ranks, Ranks]:
@@ -148,9 +170,6 @@ def test_torch_counts_the_same_in_both_forms(monkeypatch: pytest.MonkeyPatch) ->
 def test_runs_are_counted_the_same_in_both_forms(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings_: tuple[str, ...]
 ) -> None:
-    from xqr_bench.evaluation.evaluate import evaluate
-    from xqr_bench.evaluation.ranker import Task
-
     data = small.task()
     values = small.scores(data, levels=4)
     small.write_run(tmp_path, "".join(small.whole(data, values)))
@@ -203,3 +222,61 @@ def test_a_file_holds_collapsed_ranks_and_nobody_alters_them_unseen(
     other[same] = other[same] - 1 if other[same] else 1
     with pytest.raises(RecordError, match="query's language"):
         check_possible(replace(ranks, query_gt=other))
+
+
+def task_of_all_rules(seed: int) -> TaskData:
+    """Three languages of other sizes each, few words, so that many tie, and random gains, judgements and echoes."""
+    generator = np.random.default_rng(seed)
+
+    def words(n: int) -> str:
+        return " ".join(generator.choice(["rain", "snow", "fog"], n))
+
+    languages = ("de", "en", "th")
+    candidates = tuple(
+        Candidate(f"{code}:0:{i // 2}:{i % 2}", code, words(2), f"{code}:0:{i // 2}")
+        for code in languages
+        for i in range(int(generator.integers(1, 7)))
+    )
+    asked = [(code, i) for code in (*languages, "xx") for i in range(4) if i == 0 or generator.random() < 0.7]
+    of_query: list[tuple[list[int], list[int], list[int]]] = []
+    for _ in asked:
+        grades = generator.choice([-1, 0, 1, 2], len(candidates))
+        grades[generator.integers(len(candidates))] = 2
+        relevant, others = np.flatnonzero(grades > 0), np.flatnonzero(grades < 1)
+        near = {candidates[i].unit for i in relevant}
+        echoes = [i for i in others.tolist() if candidates[i].unit in near and generator.random() < 0.5]
+        of_query.append((relevant.tolist(), np.flatnonzero(grades == 0).tolist(), echoes))
+    return TaskData(
+        name="small",
+        languages=languages,
+        queries=tuple(Query(f"{code}:q{i}", code, f"q{i}", words(2)) for code, i in asked),
+        candidates=candidates,
+        relevants=tuple(tuple(relevant) for relevant, _, _ in of_query),
+        clusters=tuple(i for _, i in asked),
+        relevance=(JUDGED, LENIENT, PARAGRAPH),
+        irrelevant=tuple(tuple(judged) for _, judged, _ in of_query),
+        echoes=tuple(tuple(echoes) for _, _, echoes in of_query),
+    )
+
+
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("ranker", ["random:3", "bm25", "char-ngrams", "oracle"])
+def test_a_record_of_every_rule_is_read_back_and_recomputes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ranker: str, many: bool
+) -> None:
+    if many:
+        monkeypatch.setattr(types, "MOST_COLUMNS", 1)
+    for seed in range(3):
+        data = task_of_all_rules(seed)
+        record = evaluate(ranker, [Task(small.spec(relevance=data.relevance), data)])[0]
+        assert record.ranks.by_language != many
+        assert record.ranks.variants.keys() == set(data.relevance)
+        save_record(record, tmp_path / f"{seed}.json")
+        again = load_record(tmp_path / f"{seed}.json", ranks=True)
+        for rule, made in {STRICT: record.ranks, **record.ranks.variants}.items():
+            read = again.ranks_under(rule)
+            for name in ("gt", "eq", "own_gt", "own_eq", "query_gt", "query_eq", "top", "own_top", "removed"):
+                one, other = getattr(made, name), getattr(read, name)
+                assert (one is None) == (other is None), (rule, name)
+                np.testing.assert_array_equal(one, other)
+        assert recompute(again)[1] == []

@@ -337,12 +337,22 @@ class Tally:
         np.add.at(removed, (others.queries, others.columns), 1)
         if rule == JUDGED:
             removed = (ranks.column_sizes - removed).astype(np.int32)
-        no_tops: dict[str, Any] = dict.fromkeys(("top", "own_top", "query_gt", "query_eq", "hits"))
-        left = replace(ranks, gt=gt, eq=eq, removed=removed, rule=rule, **no_tops)
+        left = what_is_left(ranks, rule, gt, eq, removed)
         if ranks.own_gt is None or ranks.own_eq is None:
             return left
         pairs = (columns == ranks.relevant_columns[rows]) & (self._strict.own[rows] > -np.inf)
         return replace(left, own_gt=counted("own_gt", pairs, own=True), own_eq=counted("own_eq", pairs, own=True))
+
+
+def what_is_left(
+    strict: Ranks, rule: str, gt: NDArray[np.int32], eq: NDArray[np.int32], removed: NDArray[np.int32]
+) -> Ranks:
+    """Ranks under a rule of LEAVING, with the strict counts of the own language where there are any.
+
+    What stands first, and what is best, is not counted among those that are left; nor is the query's own language.
+    """
+    uncounted: dict[str, Any] = dict.fromkeys(("top", "own_top", "query_gt", "query_eq", "hits"))
+    return replace(strict, gt=gt, eq=eq, removed=removed, rule=rule, variants={}, **uncounted)
 
 
 def _order(groups: IntArray, counts: Counts) -> IntArray:

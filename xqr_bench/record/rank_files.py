@@ -20,7 +20,7 @@ from xqr_bench.core.errors import RecordError
 from xqr_bench.core.files import atomic_path
 from xqr_bench.core.jit import compiled
 from xqr_bench.core.types import LEAVING, N_HITS, STRICT, Counts, Hits, IntArray, Ranks, Texts
-from xqr_bench.rank.rules import with_paragraphs
+from xqr_bench.rank.rules import what_is_left, with_paragraphs
 
 # Ranks in Parquet: one row per (query, relevant), and a digest of the canonical columns. Those of a submission are
 # pooled: counts of the whole pool and of the relevant's own language, from which every figure follows, and not of each
@@ -891,7 +891,7 @@ def _left(name: str, strict: Ranks, columns: Columns) -> Ranks:
     if removed is None or (less["removed"] != removed[strict.row_queries]).any():
         raise ValueError("the rows are not those of the ranks file")
     gt, eq = strict.gt - less["gt"], strict.eq - less["eq"]
-    left = replace(strict, gt=gt, eq=eq, removed=removed, top=None, hits=None, variants={}, rule=name)
+    left = what_is_left(strict, name, gt, eq, removed)
     if strict.own_gt is None or strict.own_eq is None:
         return left
     return replace(left, own_gt=strict.own_gt - columns["own_gt"], own_eq=strict.own_eq - columns["own_eq"])
