@@ -15,7 +15,7 @@ import pytest
 from xqr_bench import evaluate
 from xqr_bench.core.errors import DataError
 from xqr_bench.core.observe import Notice
-from xqr_bench.tasks import READERS, DataFile, SourceCandidate, SourceData, load_task
+from xqr_bench.tasks import READERS, DataFile, SourceCandidate, SourceData, load_spec, load_task
 
 pytestmark = pytest.mark.usefixtures("own_surroundings")
 
@@ -160,6 +160,26 @@ def test_lines_in_languages_that_the_task_does_not_name_are_told(tmp_path: Path)
     assert data.relevants == ((0,),)
     with pytest.raises(DataError, match="the task mixed has no candidate in sw"):
         load_task(task_of(tmp_path, CORPUS_OF_TWO, candidate_languages='["en", "fr", "sw"]'))
+
+
+@pytest.mark.parametrize("section", ["mixed", "en", "fr"])
+@pytest.mark.parametrize("code", ["en", "fr"])
+def test_a_part_is_the_same_whatever_its_section_is_called(tmp_path: Path, section: str, code: str) -> None:
+    task = task_of(tmp_path, CORPUS_OF_TWO, parallel="true")
+    rows = [{"_id": "q1", "text": text, "lang": lang} for text, lang in (("rain?", "en"), ("pluie ?", "fr"))]
+    (tmp_path / "queries.jsonl").write_bytes(json_lines(rows))
+    (tmp_path / "qrels.tsv").write_text("q1\td1\t2\nq1\td2\t3\n", encoding="utf-8")
+    whole = load_task(task)
+    task.write_text(task.read_text(encoding="utf-8").replace("files.mixed", f"files.{section}"), encoding="utf-8")
+    assert load_task(task) == whole
+    part = load_task(task, languages=[code])
+    assert part == load_task(whole, languages=[code])
+    assert [query.id for query in part.queries] == [f"{code}:q1"]
+
+
+def test_of_a_task_that_is_downloaded_the_named_sections_are_read() -> None:
+    assert list(load_spec("miracl").sections(["sw", "yo"])) == ["sw", "yo"]
+    assert list(load_spec("ciral").sections(["en", "yo"])) == ["yo"]
 
 
 def test_grades_are_gains_of_ndcg_and_of_nothing_else(tmp_path: Path) -> None:

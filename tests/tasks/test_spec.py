@@ -131,6 +131,13 @@ def test_a_task_that_is_not_parallel_has_measures_that_need_no_translations(tmp_
     assert spec.metrics == SEPARATE_METRICS == load_spec("afriqa").metrics
 
 
+@pytest.mark.parametrize("name", ["afriqa", "afriqa-translated", "tatoeba"])
+def test_formats_whose_ids_count_anew_are_never_parallel(name: str) -> None:
+    keys = load_spec(name).model_dump() | {"parallel": True}
+    with pytest.raises(TaskError, match=r"count anew in every file.*\n  to do: write parallel = false"):
+        TaskSpec.model_validate(keys)
+
+
 def test_a_file_without_the_ending_is_read_too(tmp_path: Path) -> None:
     path = tmp_path / "taskfile"
     path.write_text(SMALL, encoding="utf-8")

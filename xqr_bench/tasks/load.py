@@ -23,7 +23,7 @@ from xqr_bench.tasks.assemble import assemble
 from xqr_bench.tasks.readers import READERS, SourceData
 from xqr_bench.tasks.readers.irds import content_digest
 from xqr_bench.tasks.sources import data_files, find_source
-from xqr_bench.tasks.spec import SourceFile, TaskSpec, resolve_task
+from xqr_bench.tasks.spec import SourceFile, TaskSpec, own_file, resolve_task
 
 T = TypeVar("T")
 
@@ -226,7 +226,8 @@ def load_task(
         task: name of a shipped task, path of a task file, or either already loaded.
         data_dir: the folder that holds the files; default: XQR_BENCH_DATA, else a per-user cache that a
             download fills. A folder that is named but lacks a file is an error, never a reason to download.
-        languages: keep only these, in the order of the task; only their files are read.
+        languages: keep only these, in the order of the task; only files that can hold them are read
+            (`TaskSpec.sections`).
         limit: keep the first so many questions, and the groups (such as paragraphs) of their relevants.
         observe: hears of downloads.
 
@@ -252,7 +253,12 @@ def load_task(
         reader = READERS.get(spec.format)
         files: dict[str, str] = {}
         parsed: dict[str, SourceData] = {}
-        for section, keys in spec.sections(chosen).items():
+        sections = spec.sections(chosen)
+        unread = [section for section in spec.sections() if section not in sections]
+        if unread and READERS.get(spec.format).tells_languages and own_file(spec):
+            line = f"only the files of {', '.join(sections)} are read, not those of {', '.join(unread)}"
+            (observe or Observer()).note(f"{spec.name}: {line}")
+        for section, keys in sections.items():
             paths = []
             for key in () if reader.of_library else keys:
                 path, files[spec.files[key].path] = find_source(spec, key, data_dir, observe=observe)

@@ -193,6 +193,11 @@ class TaskSpec(BaseModel):
         return self.base_url is not None
 
     @property
+    def beside(self) -> bool:
+        """Whether its files are beside the task file."""
+        return self.base_url is None and self.embedded is None and not self.source
+
+    @property
     def pool(self) -> tuple[str, ...]:
         """The languages of the candidates."""
         return self.candidate_languages or self.languages
@@ -203,16 +208,29 @@ class TaskSpec(BaseModel):
         return tuple(dict.fromkeys((*self.languages, *self.candidate_languages)))
 
     def sections(self, languages: Sequence[str] | None = None) -> dict[str, tuple[str, ...]]:
-        """The keys of the files of each section that can hold these languages (default: all), by section."""
-        place = {part: number for number, part in enumerate(READERS.get(self.format).parts)}
-        other = set() if languages is None else set(self.all_languages) - set(languages)
+        """The keys of the files of each section that can hold these languages (default: all), by section.
+
+        Where lines may name their languages, any file can hold any; of files that are not beside the task file, and may
+        be large, only the section's name and its `candidates_in` are taken into account.
+        """
+        reader = READERS.get(self.format)
+        place = {part: number for number, part in enumerate(reader.parts)}
+        wanted = set(self.all_languages) if languages is None else set(languages)
+        other = set(self.all_languages) - wanted
         keys: dict[str, list[str]] = {}
         for key in self.files:
             keys.setdefault(section_and_part(key)[0] if place else key, []).append(key)
+
+        def can_hold(name: str, files: Sequence[SourceFile]) -> bool:
+            if name not in other or (reader.tells_languages and self.beside):
+                return True
+            named = {file.candidates_in for file in files}
+            return bool(wanted & (named if reader.tells_languages else named | {file.questions_in for file in files}))
+
         return {
             name: tuple(sorted(of, key=lambda key: place.get(section_and_part(key)[1], -1)))
             for name, of in keys.items()
-            if name not in other
+            if can_hold(name, [self.files[key] for key in of])
         }
 
     def url(self, key: str) -> str | None:
@@ -317,6 +335,11 @@ def _check_names(spec: TaskSpec) -> None:
             found=", ".join(spec.settings),
             remedy=f"write settings = {list(settings)}".replace("'", '"'),
         )
+    if spec.parallel and READERS.get(spec.format).local_ids:
+        raise TaskError(
+            f"parallel: ids of the format {spec.format} count anew in every file: equal ones are different questions",
+            remedy="write parallel = false",
+        )
     if len(spec.all_languages) == 1 and CROSS_LINGUAL in spec.settings:
         raise TaskError(
             "settings: a task of one language has no cross-lingual setting",
@@ -376,7 +399,7 @@ def _check_source(spec: TaskSpec) -> None:
 
 def _check_files(spec: TaskSpec) -> None:
     _check_sections(spec)
-    is_own = spec.base_url is None and spec.embedded is None and not spec.source  # files beside the task file
+    is_own = spec.beside
     shared = bool(READERS.get(spec.format).parts)  # several sections can have one corpus
     owner: dict[str, str] = {}
     for name, file in spec.files.items():

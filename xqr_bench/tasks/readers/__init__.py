@@ -203,6 +203,7 @@ class Reader:
         of_library: whether the path of a file is what a library calls a data set, and no file.
         tells_languages: whether its items may name their languages. Else a section is a language.
         settings: those that such data can be scored in.
+        local_ids: whether ids of questions count anew in every file, so that equal ones of two mean nothing.
     """
 
     read: Callable[..., SourceData]
@@ -212,6 +213,7 @@ class Reader:
     of_library: bool = False
     tells_languages: bool = False
     settings: tuple[str, ...] = SETTINGS
+    local_ids: bool = False
 
 
 READERS: Registry[Reader] = Registry("source format")

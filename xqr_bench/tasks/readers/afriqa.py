@@ -28,13 +28,13 @@ class _Line(BaseModel, strict=True):
     title: str | None
 
 
-@reader("afriqa")
+@reader("afriqa", local_ids=True)
 def read(file: DataFile) -> SourceData:
     """The questions as they were asked."""
     return _read(file, "question_lang")
 
 
-@reader("afriqa-translated")
+@reader("afriqa-translated", local_ids=True)
 def read_translated(file: DataFile) -> SourceData:
     """The questions in the language of the passages."""
     return _read(file, "question_translated")

@@ -45,7 +45,7 @@ def read(text: DataFile, documents: DataFile | None = None) -> SourceData:
     return SourceData(tuple(candidates), tuple(questions), notes=_left_out(texts), lines=len(texts))
 
 
-@reader("aligned-pairs", parts=("text", "translation"), settings=(CROSS_LINGUAL,))
+@reader("aligned-pairs", parts=("text", "translation"), settings=(CROSS_LINGUAL,), local_ids=True)
 def read_pairs(text: DataFile, translation: DataFile) -> SourceData:
     """Read one language and its translation.
 
