@@ -100,7 +100,16 @@ def test_what_is_left_out_is_counted(parts: dict[str, bytes], note: str) -> None
         ({"corpus": b'{"_id": "d1"}\n'}, "corpus.jsonl, line 1: none of text, query"),
         ({"corpus": b'\n{"_id": "d1", "text": "\xe9"}\n'}, "corpus.jsonl, line 2: not UTF-8"),
         ({"qrels": QRELS + "q2\td1\t-1\n"}, "qrels.tsv, line 6: the grade -1 is no gain"),
-        ({"qrels": QRELS + "q2\td1\tnan\n"}, "qrels.tsv, line 6: the grade nan is no gain"),
+        ({"qrels": QRELS + "q2\td1\tnan\n"}, "qrels.tsv, line 6: the grade 'nan' is no number"),
+        ({"qrels": QRELS + "q2\td1\t1e400\n"}, "qrels.tsv, line 6: the grade inf is no gain"),
+        ({"qrels": QRELS + "q2\td1\t1e-400\n"}, "qrels.tsv, line 6: the grade '1e-400' is nearer to 0"),
+        ({"qrels": QRELS + "q2\td1\t1_0\n"}, "qrels.tsv, line 6: the grade '1_0' is no number"),
+        ({"qrels": QRELS + "q2\td1\t\u0661\n"}, "qrels.tsv, line 6: the grade '\u0661' is no number"),
+        (
+            {"qrels": "q d rel\n" + QRELS},
+            "line 1: the grade 'rel' is no number\n  to do: .* such as query-id, corpus-id",
+        ),
+        ({"qrels": '{"qid": "q1", "docid": "d1", "score": null}\n'}, "the grade None is no number\n  to do: write 0"),
         ({"qrels": QRELS + "q2\td1\tyes\n"}, "qrels.tsv, line 6: the grade 'yes' is no number"),
         ({"qrels": '{"qid": "q1", "docid": "d1", "score": true}\n'}, "qrels.tsv, line 1: the grade True is no number"),
         ({"qrels": QRELS + "q2\td1\n"}, "qrels.tsv, line 6: not three columns"),
@@ -110,6 +119,35 @@ def test_what_is_left_out_is_counted(parts: dict[str, bytes], note: str) -> None
 def test_a_fault_is_named_with_its_line(parts: dict[str, bytes], message: str) -> None:
     with pytest.raises(DataError, match=message):
         read(**parts)
+
+
+@pytest.mark.parametrize("heading", ["query doc rel", "Query-ID\tCorpus-ID\tScore", "\nquery-id\tcorpus-id\tscore"])
+@pytest.mark.parametrize("form", ["beir", "trec"])
+def test_headings_of_judgements(heading: str, form: str) -> None:
+    assert read(qrels=QRELS.replace("query-id\tcorpus-id\tscore", heading), form=form) == read()
+
+
+def test_a_question_may_be_called_as_a_column_is() -> None:
+    data = read(queries=json_lines([{"_id": "query", "text": "rain?"}]), qrels="query\td1\t1e0\n")
+    assert [(one.id, dict(one.gains)) for one in data.questions] == [("query", {0: 1.0})]
+
+
+def test_headings_of_texts_in_columns() -> None:
+    corpus, queries, qrels = "d1\tIt rains.\n", "q1\train?\n", "q1 0 d1 1\n"
+    plain = read(corpus.encode(), queries.encode(), qrels, "trec")
+    for heading in ("id\ttext\n", "\nDocID\tTitle\tText\n"):
+        assert read((heading + corpus).encode(), ("qid\tquery\n" + queries).encode(), qrels, "trec") == plain
+    with pytest.raises(DataError, match="line 1: the first line has the id 'id', as a heading has"):
+        read(b"id\tIndonesian words\n" + corpus.encode(), queries.encode(), qrels, "trec")
+
+
+@pytest.mark.parametrize(("what", "line"), [("question", "{} d1 1\n"), ("candidate", "q1 {} 1\n")])
+@pytest.mark.parametrize(("here", "there"), [("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "caf\u00e9"), ("\u212a", "K")])
+def test_an_id_in_another_unicode_form(what: str, line: str, here: str, there: str) -> None:
+    corpus = json_lines([*CORPUS, {"_id": there, "text": "x"}])
+    queries = json_lines([*QUERIES, {"_id": there, "text": "x"}])
+    with pytest.raises(DataError, match=f"qrels.tsv, line 1: the {what} .* has another Unicode form in its own file"):
+        read(corpus, queries, line.format(here))
 
 
 def test_a_large_file_is_read_line_by_line(tmp_path: Path) -> None:

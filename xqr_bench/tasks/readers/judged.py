@@ -7,10 +7,12 @@ the gain of a relevant candidate, 0 is judged not relevant. Whatever is left out
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
+from unicodedata import normalize
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import DataError
@@ -23,6 +25,10 @@ TEXTS = ("text", "query", "contents")
 QUESTIONS = ("query-id", "query_id", "qid")
 CANDIDATES = ("corpus-id", "corpus_id", "docid", "doc_id")
 GRADES = ("score", "relevance", "grade")
+HEADING_IDS = {*IDS, *QUESTIONS, *CANDIDATES, "docno", "question", "query", "topic", "topic_id"}
+HEADING_TEXTS = {*TEXTS, "title", "body", "passage", "document", "question", "topic", "description", "narrative"}
+"""Names of columns, in small letters, in the headings of files of columns."""
+NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 OWN = "xqr_bench"
 """The key of `metadata` under which an export of ours keeps what BEIR has no place for."""
 
@@ -168,11 +174,21 @@ def _grades(
     judgements: Iterable[Judgement], asked: Collection[str], places: Mapping[str, int], left_out: _LeftOut
 ) -> dict[str, dict[int, float]]:
     """Question -> index of each judged candidate, ascending -> its grade."""
+    forms: dict[str, set[str]] = {}  # of questions and of candidates: NFC of the ids that are not ASCII
     grades: dict[str, dict[int, float]] = {}
     for at, question, candidate, grade in judgements:
         if not 0 <= grade < math.inf:
             at.fail(f"the grade {grade:g} is no gain", remedy="write 0 for what is not relevant, above 0 for what is")
         if question not in asked or candidate not in places:
+            for what, key, ids in (("question", question, asked), ("candidate", candidate, places)):
+                if what not in forms:
+                    forms[what] = {normalize("NFC", one) for one in ids if not one.isascii()}
+                if key not in ids and ((form := normalize("NFC", key)) in forms[what] or form in ids):
+                    at.fail(
+                        f"the {what} {key!r} has another Unicode form in its own file",
+                        found=f"here {key!a}",
+                        remedy="write an id in one form in all files, such as NFC",
+                    )
             left_out.add("judgements are of a question or candidate that is not there", f"{question} {candidate}")
         elif grades.setdefault(question, {}).setdefault(places[candidate], grade) != grade:
             at.fail(f"the candidate {candidate} of the question {question} had another grade before")
@@ -181,11 +197,19 @@ def _grades(
 
 def items(file: DataFile, *, columns: bool = False) -> Iterator[Item]:
     """The texts of a file of JSON lines; `columns`: a line may be an id and a text with a tab between them instead."""
-    for at, line in _lines(file):
+    for first, at, line in _lines(file):
         if columns and not line.startswith("{"):
             key, tab, text = line.partition("\t")
             if not tab:
                 at.fail("no tab between an id and a text", found=repr(line[:60]))
+            if first and key.strip().casefold() in HEADING_IDS:
+                if all(cell.strip().casefold() in HEADING_IDS | HEADING_TEXTS for cell in text.split("\t")):
+                    continue
+                at.fail(
+                    f"the first line has the id {key.strip()!r}, as a heading has",
+                    found=repr(line[:60]),
+                    remedy="take the heading out; if it is none, put another line before it",
+                )
             yield Item(at, key.strip(), text.strip())
         else:
             row = _object(at, line)
@@ -220,16 +244,16 @@ def item_of(at: At, row: Mapping[str, Any]) -> Item:
 
 def judgements(file: DataFile) -> Iterator[Judgement]:
     """Lines of question, candidate and grade, of TREC's four columns (the second is not looked at), or of JSON."""
-    for at, line in _lines(file):
+    for first, at, line in _lines(file):
         if line.startswith("{"):
             yield judgement_of(at, _object(at, line))
             continue
         cells = line.split("\t") if "\t" in line else line.split()
         if len(cells) not in (3, 4):
             at.fail("not three columns (question, candidate, grade), nor the four of TREC", found=repr(line[:60]))
-        if at.number == 1 and cells[0].strip() in QUESTIONS:
-            continue
         question, *_, candidate, grade = (cell.strip() for cell in cells)
+        if first and question.casefold() in HEADING_IDS and not NUMBER.fullmatch(grade):
+            continue
         yield Judgement(at, question, candidate, _grade(at, grade))
 
 
@@ -239,11 +263,14 @@ def judgement_of(at: At, row: Mapping[str, Any]) -> Judgement:
     return Judgement(at, _id(at, row, QUESTIONS), _id(at, row, CANDIDATES), grade)
 
 
-def _lines(file: DataFile) -> Iterator[tuple[At, str]]:
+def _lines(file: DataFile) -> Iterator[tuple[bool, At, str]]:
+    """Each line that is not blank, with its place, and whether it is the first of its file."""
     for one in (file, *file.more):
+        first = True
         for number, line in one.lines():
             if line.strip():
-                yield At(one.name, number), line
+                yield first, At(one.name, number), line
+                first = False
 
 
 def _object(at: At, line: str) -> dict[str, Any]:
@@ -272,9 +299,18 @@ def _id(at: At, row: Mapping[str, Any], names: Sequence[str]) -> str:
 
 
 def _grade(at: At, value: object) -> float:
-    try:
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            return float(value)
-    except ValueError:
-        pass
-    at.fail(f"the grade {value!r} is no number")
+    """A grade: a number, or a text that is a decimal number a float can hold."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number or (isinstance(value, str) and NUMBER.fullmatch(value)):
+        try:
+            grade = float(value)  # type: ignore[arg-type]
+        except OverflowError:
+            grade = math.inf
+        if grade == 0 and isinstance(value, str) and re.search("[1-9]", value.casefold().partition("e")[0]):
+            at.fail(f"the grade {value!r} is nearer to 0 than a float can be", remedy="write a greater number")
+        return grade
+    at.fail(
+        f"the grade {value!r} is no number",
+        remedy="write 0 for what is not relevant, a decimal number above 0 for what is; a heading is the first line, "
+        "such as query-id, corpus-id, score",
+    )
