@@ -29,6 +29,7 @@ from xqr_bench.tasks.readers.squad import (
     check_text,
     describe,
     get,
+    left_out,
     paragraphs_of,
     qas_of,
     question_of,
@@ -46,12 +47,16 @@ def read(file: DataFile) -> SourceData:
     questions: list[SourceQuestion] = []
     seen: dict[str, str] = {}
     titles: dict[str, str] = {}
+    unanswered: list[str] = []
     for cluster, group, paragraph, at in paragraphs_of(file, titles):
         context, starts, ends, texts = _sentences(paragraph, at, file.cut)
         first = len(sentences)
         sentences += [SourceCandidate(f"{group}:{i}", text, group, context, cluster) for i, text in enumerate(texts)]
         for qa, at_question in qas_of(paragraph, at):
             key, text, found = question_of(qa, seen, at_question)
+            if not found:
+                unanswered.append(key)
+                continue
             relevant = {_sentence_of(answer, starts, ends, here) for answer, here in found}
             strings = {check_answer(answer, context, here).strip() for answer, here in found}
             echoes = [
@@ -61,7 +66,7 @@ def read(file: DataFile) -> SourceData:
             ]
             gains = {first + i: 1.0 for i in sorted(relevant)}
             questions.append(SourceQuestion(key, text, gains, cluster, tuple(echoes)))
-    return SourceData(tuple(sentences), tuple(questions), titles)
+    return SourceData(tuple(sentences), tuple(questions), titles, left_out(unanswered))
 
 
 def _sentence_of(answer: Any, starts: list[int], ends: list[int], at: At) -> int:

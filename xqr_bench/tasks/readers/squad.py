@@ -8,7 +8,8 @@
 
 So are XQuAD, MLQA, XQuAD-IN, IndicSQuAD; other keys, such as the sentences of XQuAD-R, are not looked at. A paragraph
 is a candidate, `article:paragraph` by 0-based positions; its cluster is the article, whose title is optional. The
-relevant candidate of a question is its paragraph. Its id is that of its translations in other files.
+relevant candidate of a question is its paragraph. Its id is that of its translations in other files. A question without
+an answer (SQuAD v2) is left out, and counted.
 """
 
 from __future__ import annotations
@@ -52,15 +53,26 @@ def read(file: DataFile) -> SourceData:
     questions: list[SourceQuestion] = []
     seen: dict[str, str] = {}
     titles: dict[str, str] = {}
+    unanswered: list[str] = []
     for cluster, group, paragraph, at in paragraphs_of(file, titles):
         context = check_text(get(paragraph, "context", str, at), "the context", at)
         for qa, at_question in qas_of(paragraph, at):
             key, text, answers = question_of(qa, seen, at_question)
+            if not answers:
+                unanswered.append(key)
+                continue
             for answer, at_answer in answers:
                 check_answer(answer, context, at_answer)
             questions.append(SourceQuestion(key, text, {len(candidates): 1.0}, cluster))
         candidates.append(SourceCandidate(group, context, cluster=cluster))
-    return SourceData(tuple(candidates), tuple(questions), titles)
+    return SourceData(tuple(candidates), tuple(questions), titles, left_out(unanswered))
+
+
+def left_out(unanswered: list[str]) -> tuple[str, ...]:
+    """How many questions have no answer, as those of SQuAD v2 that cannot be answered."""
+    if not unanswered:
+        return ()
+    return (f"{len(unanswered):,} questions have no answer and are left out, such as {unanswered[0]}",)
 
 
 def paragraphs_of(file: DataFile, titles: dict[str, str]) -> Iterator[tuple[str, str, Any, At]]:
@@ -138,10 +150,7 @@ def question_of(qa: Any, seen: dict[str, str], at: At) -> tuple[str, str, list[t
     seen[key] = at.place
     at = at.inside(f"id {key}")
     text = check_text(get(qa, "question", str, at), "the question", at)
-    answers = _answers(qa, at)
-    if not answers:
-        at.fail("the question has no answer", remedy="give it an answer, or take it out")
-    return key, text, [(answer, at.inside(f"answer {number}")) for number, answer in enumerate(answers)]
+    return key, text, [(answer, at.inside(f"answer {number}")) for number, answer in enumerate(_answers(qa, at))]
 
 
 def _answers(qa: Any, at: At) -> list[Any]:
