@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import xqr_bench.core.types as types
 from tests.kit import ran, words
 from xqr_bench.encode import embed_tasks, load_encoder
 from xqr_bench.evaluation.evaluate import evaluate
@@ -81,6 +83,29 @@ def test_values_that_cannot_be_computed_are_told_by_metric(gaps: Result) -> None
         "undefined where the query has a single relevant",
     ]
     assert coverage(gaps)[:2] == [PAIRS, QUERIES]
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_only_the_means_that_leave_something_out_are_said_to(monkeypatch: pytest.MonkeyPatch, many: bool) -> None:
+    """No Thai question has a Thai answer: all multilingual means but that of each language's position are over all."""
+    if many:
+        monkeypatch.setattr(types, "MOST_COLUMNS", 1)
+    parsed = {code: language(code, letters) for code, letters in {"en": "abc", "el": "abc", "th": "abc"}.items()}
+    data = assemble("gaps", parsed, files={}, partial={})
+    thai = [query.language == "th" for query in data.queries]
+    others = [tuple(i for i in of if data.candidates[i].language != "th") for of in data.relevants]
+    relevants = tuple(some if is_thai else of for is_thai, some, of in zip(thai, others, data.relevants, strict=True))
+    record = evaluate("char-ngrams", [Task(resolve_task(data), replace(data, relevants=relevants))])[0]
+    assert record.scores["multilingual"].macro["map"].n_absent is None
+    assert record.scores["multilingual"].macro["map"].absent is None
+    which = "1 of them" if many else "th>th"
+    monolingual = f"monolingual means are over 2 of 3 language pairs: no question has an answer in {which}"
+    lines = [line for line in record.warnings if "language pairs" in line]
+    assert lines == [
+        monolingual,
+        f"multilingual means of language_position are over 2 of 3 language pairs: no question has an answer in {which}",
+    ]
+    assert [line for line in coverage(record) if "language pairs" in line] == [monolingual]
 
 
 def test_terminal_and_comparison_say_it(gaps: Result, tmp_path: Path) -> None:

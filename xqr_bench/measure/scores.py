@@ -369,7 +369,7 @@ def score(
         macro: Scores = {}
         parts: dict[str, dict[str, Scores]] = {part: {} for part in DETAILS}
         ranges: list[str] = []
-        left_out: dict[tuple[str, ...], int] = {}
+        left_out: dict[tuple[bool, int, tuple[str, ...]], list[str]] = {}
         last: CellValues | None = None
         for name, given in of_metric.items():
             if isinstance(given, CellValues):
@@ -389,7 +389,8 @@ def score(
                 scored = cells.score(chosen, why_none, missing, name_absent=pairs)
                 if part == "macro":
                     if missing:
-                        left_out[tuple(missing)] = len(chosen)
+                        of_cells = of_queries.metric.of_cells
+                        left_out.setdefault((of_cells, len(chosen), tuple(missing)), []).append(name)
                     macro[name] = scored
                     ranges += _tie_range(cells, name, chosen)
                 else:
@@ -401,8 +402,14 @@ def score(
                     parts["by_group"].setdefault(key, {})[name] = scored
         result[setting] = SettingScores(**parts, **macro)  # type: ignore[arg-type]
         warnings += [
-            absent_line(setting, missing if pairs else (), len(missing), averaged)
-            for missing, averaged in left_out.items()
+            # a measure of each language of candidates has other cells than the others of its setting
+            absent_line(
+                f"{setting} means{' of ' * of_cells}{', '.join(names) if of_cells else ''}",
+                missing if pairs else (),
+                len(missing),
+                averaged,
+            )
+            for (of_cells, averaged, missing), names in left_out.items()
         ]
         if ranges:
             warnings.append(
@@ -412,10 +419,10 @@ def score(
     return result, warnings
 
 
-def absent_line(setting: str, absent: Sequence[str], n_absent: int, averaged: int) -> str:
-    """What a macro average is not over (the pairs, or none where they are not named), and over how many it is."""
+def absent_line(means: str, absent: Sequence[str], n_absent: int, averaged: int) -> str:
+    """What macro averages are not over (the pairs, or none where they are not named), and over how many they are."""
     return (
-        f"{setting} means are over {averaged:,} of {averaged + n_absent:,} language pairs: "
+        f"{means} are over {averaged:,} of {averaged + n_absent:,} language pairs: "
         f"no question has an answer in {', '.join(absent) or f'{n_absent:,} of them'}"
     )
 

@@ -231,7 +231,11 @@ def coverage(record: Record) -> list[str]:
                 continue
             n_absent = figure.n_absent or len(figure.absent or ())
             if n_absent and not metric.of_cells:
-                lines[absent_line(setting, figure.absent or (), n_absent, len(places))] = None
+                averaged = len(places)
+                if setting != CROSS_LINGUAL:  # of a submission the record may not say which languages have a figure
+                    with_figure = [code for code, of in scores.by_query_language.items() if name in of]
+                    averaged = len(with_figure) or averaged - n_absent
+                lines[absent_line(f"{setting} means", figure.absent or (), n_absent, averaged)] = None
             if values < asked and not metric.of_cells:
                 lines[f"{setting} means are over the {values:,} of {asked:,} {of_what} that have an answer"] = None
             if figure.n_undefined:
