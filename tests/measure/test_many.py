@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tests.measure.small import FIGURES, small
-from xqr_bench.analysis.compare import language_spread
+from xqr_bench.analysis.compare import language_spread, worst_shares
 from xqr_bench.core.errors import UsageError
 from xqr_bench.measure.linear import detectable_difference, detectable_differences, linearise, t_power
 from xqr_bench.measure.paired import bootstrap_t, compare_pairs, confirm
@@ -198,3 +198,10 @@ def test_power_of_a_comparison() -> None:
     assert article is not None
     assert detectable_difference(0.0, 10) is None
     assert detectable_difference(1.0, 0) is None
+
+
+def test_the_worst_language_is_one_that_has_a_value_in_the_resample() -> None:
+    nan = float("nan")
+    replicates = np.array([[1.0, nan, 2.0], [nan, nan, nan], [2.0, 1.0, nan], [1.0, 1.0, 3.0]])
+    found = worst_shares(["de", "en", "th"], replicates)
+    assert found == pytest.approx({"de": 0.5, "en": 0.5, "th": 0.0})

@@ -132,8 +132,13 @@ def language_spread(estimates: Mapping[str, float], replicates: FloatArray) -> d
 
 
 def worst_shares(languages: Sequence[str], replicates: FloatArray) -> dict[str, float]:
-    """Language -> share of the resamples in which it is the worst; 1/t each where t tie."""
-    lowest = replicates == replicates.min(axis=1, keepdims=True)
+    """Language -> share of the resamples in which it is the worst; 1/t each where t tie.
+
+    Where a language of few questions has no value in a resample (NaN), the worst is one of those that have one; a
+    resample in which none has is left out.
+    """
+    replicates = replicates[~np.isnan(replicates).all(axis=1)]
+    lowest = replicates == np.nanmin(replicates, axis=1, keepdims=True)
     return dict(zip(languages, (lowest / lowest.sum(axis=1, keepdims=True)).mean(axis=0).tolist(), strict=True))
 
 
