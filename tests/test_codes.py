@@ -20,7 +20,7 @@ from xqr_bench.core.languages import (
     table,
 )
 from xqr_bench.record.describe import groups_of
-from xqr_bench.tasks import list_specs, load_spec
+from xqr_bench.tasks import list_specs, load_spec, load_task
 
 RECORDS = sorted(path for name in ("xquad-r", "mlqa-r") for path in BOARD.glob(f"*/*/{name}.json"))
 
@@ -111,6 +111,12 @@ def test_codes_that_are_right() -> None:
     for code in ("xx", "zzq", "", "d", "de-Abcd"):
         with pytest.raises(UsageError):
             check_code(code)
+
+
+@pytest.mark.parametrize(("code", "own"), [("eng_Latn", "en"), ("english", "en"), ("EN", "en"), ("ger", "de")])
+def test_a_code_that_may_mean_one_of_the_tasks_is_told(code: str, own: str) -> None:
+    with pytest.raises(UsageError, match=rf"has no language .*\n  found: closest: {own}\n"):
+        load_task("mini", languages=[code])
 
 
 def test_other_codes_of_a_language_are_read_and_told(tmp_path: Path) -> None:

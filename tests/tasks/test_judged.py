@@ -200,6 +200,26 @@ def test_lines_in_languages_that_the_task_does_not_name_are_told(tmp_path: Path)
         load_task(task_of(tmp_path, CORPUS_OF_TWO, candidate_languages='["en", "fr", "sw"]'))
 
 
+@pytest.mark.parametrize(("other", "own"), [("fra-Latn", "fr"), ("fr", "fra-Latn")])
+def test_another_code_of_a_language_in_lines_is_read_as_the_tasks(tmp_path: Path, other: str, own: str) -> None:
+    task = task_of(tmp_path, CORPUS_OF_TWO.replace(b'"fr"', f'"{other}"'.encode()), languages=f'["en", "{own}"]')
+    queries = (tmp_path / "queries.jsonl").read_text(encoding="utf-8").replace('"fr"', f'"{other}"')
+    (tmp_path / "queries.jsonl").write_text(queries, encoding="utf-8")
+    with pytest.warns(Notice, match=f"^mixed, mixed: {other} is read as {own}, as mixed calls this language$"):
+        data = load_task(task)
+    assert [candidate.id for candidate in data.candidates] == ["en:d1", "en:d3", f"{own}:d2"]
+    assert data.relevants == ((0, 2), (1,))
+
+
+@pytest.mark.filterwarnings("ignore::xqr_bench.core.observe.Notice")
+@pytest.mark.parametrize("qrels", ["", "query-id\tcorpus-id\tscore\n"])
+def test_a_task_without_judgements_is_told_so(tmp_path: Path, qrels: str) -> None:
+    task = task_of(tmp_path, CORPUS_OF_TWO)
+    (tmp_path / "qrels.tsv").write_text(qrels, encoding="utf-8")
+    with pytest.raises(DataError, match=r"no question in en\n  found: 2 questions have no judged candidate"):
+        load_task(task)
+
+
 @pytest.mark.parametrize("section", ["mixed", "en", "fr"])
 @pytest.mark.parametrize("code", ["en", "fr"])
 def test_a_part_is_the_same_whatever_its_section_is_called(tmp_path: Path, section: str, code: str) -> None:

@@ -77,7 +77,9 @@ def test_ciral(tmp_path: Path) -> None:
     assert data.relevants == ((1,), (3,))
     assert set(evaluate("char-ngrams", path).scores["cross-lingual"].by_language_pair) == {"en>ha", "en>so"}
     path.write_text(path.read_text(encoding="utf-8").replace("parallel = false", ""), encoding="utf-8")
-    with pytest.raises(DataError, match="has the question id '1' twice in en") as caught:
+    with pytest.raises(
+        DataError, match="has the question id '1' twice in en\n  found: 'question for ha' and"
+    ) as caught:
         load_task(path)
     assert "in the files of ha and so too" in str(caught.value)
     path.write_text(path.read_text(encoding="utf-8").replace('questions_in = "en"', 'questions_in = "fr"'))

@@ -210,7 +210,7 @@ def check_code(code: str) -> str:
         known = base in _short_codes() or "qaa" <= base <= "qtz"
         if known and set(_scripts(code)) <= set(_words("iso_15924.txt")):
             return code
-    meant = _meant(code)
+    meant = [f"{one} ({row.name})" if (row := language(one)) else one for one in _meant(code)]
     raise UsageError(
         f"{code!r} is no language code",
         found=f"perhaps {', '.join(meant)}" if meant else None,
@@ -228,5 +228,10 @@ def _meant(code: str) -> list[str]:
         names |= {long: short for long, short in _short_codes().items() if short in table()}
         bases = list(dict.fromkeys(names[one] for one in get_close_matches(base, names, cutoff=0.6)))
     scripts = get_close_matches(tags[0].title(), _words("iso_15924.txt"), n=1) if tags else []
-    codes = ["-".join((one, *scripts)) for one in bases]
-    return [f"{code} ({row.name})" if (row := language(code)) else code for code in codes]
+    return ["-".join((one, *scripts)) for one in bases]
+
+
+def codes_like(code: str, codes: Iterable[str]) -> list[str]:
+    """Those of `codes` that may be meant by what is none of them: `en` by `eng_Latn` and by `english`."""
+    there = list(codes)
+    return [one for one in dict.fromkeys(code_meant(meant, there) for meant in _meant(code)) if one in there]

@@ -88,9 +88,12 @@ def assemble(
                 remedy=f"add a language of its {what}s: xqr-bench tasks {name} shows them",
             )
         if lacking := [code for code in wanted if code not in items]:
+            sections = [lacking[0]] if lacking[0] in parsed else list(parsed)
+            notes = [line for section in sections for line in parsed[section].notes]
             raise DataError(
                 f"the task {name} has no {what} in {lacking[0]}",
-                remedy=f"complete its file, or leave {lacking[0]} out",
+                found="; ".join(notes[:3]) or None,
+                remedy=f"complete {'the files this is said of' if notes else 'its file'}, or leave {lacking[0]} out",
             )
     gains: defaultdict[str, dict[int, float]] = defaultdict(dict)  # question id -> candidate index, ascending -> gain
     echoes: defaultdict[str, set[int]] = defaultdict(set)
@@ -246,8 +249,14 @@ def _questions(
             if first is not question and not again:
                 raise DataError(
                     f"the task {name} has the question id {question.id!r} twice in {code}",
+                    found=f"{first.text!r:.60} and {question.text!r:.60}",
                     remedy="give each question of a language an id of its own"
-                    + ("" if before == section else f", in the files of {before} and {section} too"),
+                    + (
+                        ""
+                        if before == section
+                        else f", in the files of {before} and {section} too, or write one text in both; "
+                        "where equal ids of two files are different questions: parallel = false"
+                    ),
                 )
     return [one for of_id in asked.values() for one in of_id.values()]
 

@@ -15,17 +15,18 @@ import numpy as np
 
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import DataError, UsageError, closest
-from xqr_bench.core.languages import code_meant
+from xqr_bench.core.languages import code_meant, codes_like
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.options import Commas, Counted
 from xqr_bench.core.types import Candidate, Query, TaskData
 from xqr_bench.tasks.assemble import assemble
-from xqr_bench.tasks.readers import READERS, SourceData
+from xqr_bench.tasks.readers import READERS, SourceCandidate, SourceData, SourceQuestion
 from xqr_bench.tasks.readers.irds import content_digest
 from xqr_bench.tasks.sources import data_files, find_source
 from xqr_bench.tasks.spec import SourceFile, TaskSpec, own_file, resolve_task
 
 T = TypeVar("T")
+Item = TypeVar("Item", SourceCandidate, SourceQuestion)
 
 
 def choose_languages(name: str, languages: Sequence[str], wanted: Sequence[str] | None) -> tuple[str, ...]:
@@ -42,7 +43,9 @@ def choose_languages(name: str, languages: Sequence[str], wanted: Sequence[str] 
     wanted = [code_meant(code, languages) for code in wanted]
     if strange := [code for code in wanted if code not in languages]:
         problem = f"the task {name} has no language {', '.join(map(repr, strange))}"
-        raise UsageError(problem, found=closest(strange[0], languages), remedy=f"use some of: {listing}")
+        like = codes_like(strange[0], languages)
+        found = f"closest: {', '.join(like)}" if like else closest(strange[0], languages)
+        raise UsageError(problem, found=found, remedy=f"use some of: {listing}")
     if not wanted:
         raise UsageError("no language is left", remedy=f"name some of: {listing}")
     return tuple(code for code in languages if code in set(wanted))
@@ -267,8 +270,9 @@ def load_task(
             of_section = _in_one_form(spec.name, section, reader.read(*sources), observe)
             if reader.of_library:
                 files[f"{spec.format}:{sources[0].name}"] = content_digest(of_section)
-            parsed[section] = _in_their_languages(of_section, [spec.files[key] for key in keys])
-            for line in (*of_section.notes, *_foreign_lines(spec, section, parsed[section])):
+            of_section = _in_their_languages(of_section, [spec.files[key] for key in keys])
+            parsed[section], read_as = _in_codes_of(spec, section, of_section)
+            for line in (*of_section.notes, *read_as, *_foreign_lines(spec, section, parsed[section])):
                 (observe or Observer()).note(f"{spec.name}, {section}: {line}")
         data = assemble(
             spec.name,
@@ -318,6 +322,22 @@ def _in_their_languages(data: SourceData, files: Sequence[SourceFile]) -> Source
         candidates=tuple(replace(one, language=one.language or of_candidates) for one in data.candidates),
         questions=tuple(replace(one, language=one.language or of_questions) for one in data.questions),
     )
+
+
+def _in_codes_of(spec: TaskSpec, section: str, data: SourceData) -> tuple[SourceData, list[str]]:
+    """The section with the task's codes for its languages, and a line for each other code that was there."""
+    codes = {one.language or section for items in (data.candidates, data.questions) for one in items}
+    meant = {code: own for code in sorted(codes) if (own := code_meant(code, spec.all_languages)) != code}
+    if not meant:
+        return data, []
+
+    def in_code(one: Item) -> Item:
+        return replace(one, language=meant.get(one.language or section, one.language))
+
+    lines = [f"{code} is read as {own}, as {spec.name} calls this language" for code, own in meant.items()]
+    return replace(
+        data, candidates=tuple(map(in_code, data.candidates)), questions=tuple(map(in_code, data.questions))
+    ), lines
 
 
 def _foreign_lines(spec: TaskSpec, section: str, data: SourceData) -> Iterator[str]:
