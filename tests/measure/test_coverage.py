@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import xqr_bench.core.types as types
 from tests.kit import ran, words
@@ -16,6 +18,7 @@ from xqr_bench.evaluation.ranker import Task
 from xqr_bench.measure.geometry import measure_geometry
 from xqr_bench.record import Result, load_record, recompute, save_record
 from xqr_bench.record.describe import coverage
+from xqr_bench.report.results import results
 from xqr_bench.tasks import SourceCandidate, SourceData, SourceQuestion, resolve_task
 from xqr_bench.tasks.assemble import assemble
 from xqr_bench.tasks.load import shared_line
@@ -85,17 +88,23 @@ def test_values_that_cannot_be_computed_are_told_by_metric(gaps: Result) -> None
     assert coverage(gaps)[:2] == [PAIRS, QUERIES]
 
 
+def scored_with_thai_answers(*languages: str) -> Result:
+    """Three questions in three languages, answered in all of them, but for the Thai questions."""
+    parsed = {code: language(code, "abc") for code in ("en", "el", "th")}
+    data = assemble("gaps", parsed, files={}, partial={})
+    relevants = tuple(
+        tuple(i for i in of if query.language != "th" or data.candidates[i].language in languages)
+        for query, of in zip(data.queries, data.relevants, strict=True)
+    )
+    return evaluate("char-ngrams", [Task(resolve_task(data), replace(data, relevants=relevants))])[0]
+
+
 @pytest.mark.parametrize("many", [False, True])
 def test_only_the_means_that_leave_something_out_are_said_to(monkeypatch: pytest.MonkeyPatch, many: bool) -> None:
     """No Thai question has a Thai answer: all multilingual means but that of each language's position are over all."""
     if many:
         monkeypatch.setattr(types, "MOST_COLUMNS", 1)
-    parsed = {code: language(code, letters) for code, letters in {"en": "abc", "el": "abc", "th": "abc"}.items()}
-    data = assemble("gaps", parsed, files={}, partial={})
-    thai = [query.language == "th" for query in data.queries]
-    others = [tuple(i for i in of if data.candidates[i].language != "th") for of in data.relevants]
-    relevants = tuple(some if is_thai else of for is_thai, some, of in zip(thai, others, data.relevants, strict=True))
-    record = evaluate("char-ngrams", [Task(resolve_task(data), replace(data, relevants=relevants))])[0]
+    record = scored_with_thai_answers("en", "el")
     assert record.scores["multilingual"].macro["map"].n_absent is None
     assert record.scores["multilingual"].macro["map"].absent is None
     which = "1 of them" if many else "th>th"
@@ -106,6 +115,19 @@ def test_only_the_means_that_leave_something_out_are_said_to(monkeypatch: pytest
         f"multilingual means of language_position are over 2 of 3 language pairs: no question has an answer in {which}",
     ]
     assert [line for line in coverage(record) if "language pairs" in line] == [monolingual]
+
+
+def test_the_table_says_which_language_leaves_a_mean_without_a_value() -> None:
+    """The Thai questions have one relevant each, so that there is no distance between their relevants."""
+    record = scored_with_thai_answers("en")
+    of_language = record.scores["multilingual"].by_query_language
+    assert record.scores["multilingual"].macro["rank_distance"].value is None
+    assert {code for code, of in of_language.items() if of["rank_distance"].value is None} == {"th"}
+    console = Console(width=300, file=io.StringIO())
+    console.print(results([record]))
+    shown = words(console.file.getvalue())  # type: ignore[attr-defined]
+    assert "gaps: no multilingual mean of rank_distance" in shown
+    assert "which needs a value of each language: undefined for th: the query has a single relevant" in shown
 
 
 def test_terminal_and_comparison_say_it(gaps: Result, tmp_path: Path) -> None:

@@ -85,6 +85,7 @@ def results(records: Sequence[Record], width: int = WIDTH) -> Group:
     for record in records:
         undefined = ", ".join(_undefined(record))
         lines = [f"there is no value of {undefined}; the record says why"] if undefined else []
+        lines += _without_mean(record)
         lines += [line for line in coverage(record) if line not in record.warnings]
         parts += [Text(f"{record.task.name}: {line}\n", style="dim") for line in lines]
     parts += [Text(f"! {shown_line(line)}", style="yellow") for line in _warnings(records)]
@@ -165,6 +166,19 @@ def _undefined(record: Record) -> list[str]:
     figures = [scores.macro, *scores.by_query_language.values(), *scores.by_language_pair.values()]
     with_value = {name for of in figures for name, figure in of.items() if figure.value is not None}
     return [name for name in _metrics([record], "bias") if name in scores.macro and name not in with_value]
+
+
+def _without_mean(record: Record) -> Iterator[str]:
+    """Which means of the tables are missing though others of the record are there, and why."""
+    wholly = _undefined(record)
+    for setting, scores in record.scores.items():
+        of_reason: dict[str, list[str]] = {}
+        for name, figure in scores.macro.items():
+            shown = name not in wholly and (setting == MULTILINGUAL or parse_metric(name).kind == "score")
+            if shown and figure.value is None and figure.undefined_reason is not None:
+                of_reason.setdefault(figure.undefined_reason, []).append(name)
+        for reason, names in of_reason.items():
+            yield f"no {setting} mean of {', '.join(names)}, which needs a value of each language: {reason}"
 
 
 def relevance_table(records: Sequence[Record], metric: str = "map") -> Group:
