@@ -146,8 +146,15 @@ def test_headings_of_texts_in_columns() -> None:
 def test_an_id_in_another_unicode_form(what: str, line: str, here: str, there: str) -> None:
     corpus = json_lines([*CORPUS, {"_id": there, "text": "x"}])
     queries = json_lines([*QUERIES, {"_id": there, "text": "x"}])
-    with pytest.raises(DataError, match=f"qrels.tsv, line 1: the {what} .* has another Unicode form in its own file"):
+    with pytest.raises(DataError, match=f"qrels.tsv, line 1: the {what} .* has another Unicode form in another file"):
         read(corpus, queries, line.format(here))
+
+
+def test_a_question_of_which_one_form_is_judged() -> None:
+    rows = [{"_id": form, "text": "x", "lang": lang} for form, lang in (("caf\u00e9", "en"), ("cafe\u0301", "fr"))]
+    for judged in ("caf\u00e9", "cafe\u0301"):
+        with pytest.raises(DataError, match=r"queries.jsonl, line [12]: the question .* has another Unicode form"):
+            read(queries=json_lines(rows), qrels=f"{judged} d1 1\n")
 
 
 def test_a_large_file_is_read_line_by_line(tmp_path: Path) -> None:

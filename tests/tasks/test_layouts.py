@@ -105,3 +105,8 @@ def test_neuclir(tmp_path: Path) -> None:
     assert [query.id for query in data.queries] == ["en:1", "en:2"]
     assert data.relevants == ((0, 2), (3,))
     assert data.gains == ((3.0, 1.0), (1.0,))
+    for code, text in (("fa", "caf\u00e9"), ("ru", "cafe\u0301")):  # they look alike
+        (tmp_path / f"{code}.tsv").write_text(f"1\t{text}\n2\tsnow\n", encoding="utf-8")
+        sections[code] = (sections[code][0], f'path = "{code}.tsv", questions_in = "en"', sections[code][2])
+    with pytest.warns(UserWarning, match="1 questions have no judged candidate"):
+        assert load_task(task(tmp_path, head, **sections)).relevants == data.relevants

@@ -245,7 +245,7 @@ def _questions(
             _check_text(name, f"question {code}:{question.id}", question.text)
             key = _query_key(code, section, question, parallel=parallel)
             _, before, first = asked[code].setdefault(key, (code, section, question))
-            again = parallel and before != section and first.text == question.text
+            again = parallel and before != section and looks(first.text) == looks(question.text)
             if first is not question and not again:
                 raise DataError(
                     f"the task {name} has the question id {question.id!r} twice in {code}",

@@ -101,8 +101,10 @@ def join(candidates: Iterable[Item], questions: Iterable[Item], judgements: Iter
     places = {item.id: number for number, item in enumerate(texts)}
     grades = _grades(judgements, {item.id for item in asked}, places, left_out)
     gains = {key: {place: grade for place, grade in of.items() if grade} for key, of in grades.items()}
+    forms = _forms(grades)
     for item in asked:
         if item.id not in grades:  # one that has only irrelevant ones may have a relevant candidate in another section
+            _check_form(item.at, "question", item.id, grades, forms)
             left_out.add("questions have no judged candidate and are left out", item.id)
     return SourceData(
         tuple(
@@ -182,17 +184,27 @@ def _grades(
         if question not in asked or candidate not in places:
             for what, key, ids in (("question", question, asked), ("candidate", candidate, places)):
                 if what not in forms:
-                    forms[what] = {normalize("NFC", one) for one in ids if not one.isascii()}
-                if key not in ids and ((form := normalize("NFC", key)) in forms[what] or form in ids):
-                    at.fail(
-                        f"the {what} {key!r} has another Unicode form in its own file",
-                        found=f"here {key!a}",
-                        remedy="write an id in one form in all files, such as NFC",
-                    )
+                    forms[what] = _forms(ids)
+                _check_form(at, what, key, ids, forms[what])
             left_out.add("judgements are of a question or candidate that is not there", f"{question} {candidate}")
         elif grades.setdefault(question, {}).setdefault(places[candidate], grade) != grade:
             at.fail(f"the candidate {candidate} of the question {question} had another grade before")
     return {question: dict(sorted(of_question.items())) for question, of_question in grades.items()}
+
+
+def _forms(ids: Iterable[str]) -> set[str]:
+    """NFC of the ids that are not ASCII."""
+    return {normalize("NFC", one) for one in ids if not one.isascii()}
+
+
+def _check_form(at: At, what: str, key: str, ids: Collection[str], forms: Collection[str]) -> None:
+    """Raise a DataError where an id is none of `ids` (`forms`: see `_forms`), but for its Unicode form."""
+    if key not in ids and ((form := normalize("NFC", key)) in forms or form in ids):
+        at.fail(
+            f"the {what} {key!r} has another Unicode form in another file",
+            found=f"here {key!a}",
+            remedy="write an id in one form in all files, such as NFC",
+        )
 
 
 def items(file: DataFile, *, columns: bool = False) -> Iterator[Item]:
