@@ -341,8 +341,8 @@ def _groups(row: Row | PublishedRow, settings: list[str]) -> dict[str, dict[str,
 
 def _pairs(task: TaskFacts, row: Row | PublishedRow, monolingual: Figures) -> list[HeatRow]:
     of_pairs = row.scores[CROSS_LINGUAL].by_language_pair if CROSS_LINGUAL in row.scores else {}
-    if not of_pairs:
-        return []
+    if len(of_pairs) <= sum(language.queries > 0 for language in task.languages) and not monolingual:
+        return []  # one pair, or none, of each language of queries: the bars say the same
     values: dict[tuple[str, str], float | None] = {(code, code): one.value for code, one in monolingual.items()}
     for pair, of_metric in of_pairs.items():
         query, _, candidate = pair.partition(">")

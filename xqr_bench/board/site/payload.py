@@ -186,6 +186,7 @@ def page_data(board: Leaderboard, entries: Sequence[Entry]) -> dict[str, Any]:
             {
                 "name": name,
                 "title": task.title,
+                "settings": task.settings,
                 "languages": [[language.code, language.name] for language in task.languages],
                 "groups": [[group, group_label(group)] for group in task.groups],
             }

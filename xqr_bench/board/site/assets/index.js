@@ -111,6 +111,7 @@ const searchable = (text) => text.toLowerCase().replace(/[&<>]/g, " ");
 
 function visible(column) {
   if (!chosen.tasks.has(column.task)) return false;
+  if (column.setting && !taskOf(column.task).settings.includes(column.setting)) return false;
   if (column.slot === "bias") return isBias();
   if (isBias()) return column.setting !== "cross-lingual";
   if (!chosen.settings.has(column.setting)) return false;
