@@ -178,7 +178,8 @@ def _without_mean(record: Record) -> Iterator[str]:
             if shown and figure.value is None and figure.undefined_reason is not None:
                 of_reason.setdefault(figure.undefined_reason, []).append(name)
         for reason, names in of_reason.items():
-            yield f"no {setting} mean of {', '.join(names)}, which needs a value of each language: {reason}"
+            of_one = ", which needs a value of each language" * reason.startswith("undefined for ")
+            yield f"no {setting} mean of {', '.join(names)}{of_one}: {reason}"
 
 
 def relevance_table(records: Sequence[Record], metric: str = "map") -> Group:
