@@ -224,12 +224,13 @@ def _digest(data: Any, **form: Any) -> str:
 
 
 def facts_text() -> str:
-    """`facts.json`, from the data."""
+    """`facts.json`, from the data of the tasks whose digests are known."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Notice)  # what is left out of a task is known
         facts = {
             name: _from_data(spec, load_task(spec)).model_dump(exclude_none=True)
             for name, spec in sorted(board_tasks().items())
+            if spec.digests_known
         }
     return json.dumps(facts, indent=1) + "\n"
 

@@ -124,7 +124,7 @@ def _submissions(title: str, rows: Sequence[Row], view: View) -> Table:
     """The rows by what their encoders may have seen, a heading before each class."""
     roomy = len(view.columns) <= len(SETTINGS)
     with_ratio = view.metric == MAIN_METRIC and MULTILINGUAL in view.settings and view.group is None
-    with_ratio &= not rows or any(RATIO in row.bias.macro for row in rows)
+    with_ratio &= not rows or _has_ratio(rows)
     cells: list[Sequence[Cell]] = []
     for exposure, heading in EXPOSURE_TITLES.items():
         of_class = [row for row in rows if row.exposure_class == exposure] if exposure in view.exposure else []
@@ -146,6 +146,11 @@ def _submissions(title: str, rows: Sequence[Row], view: View) -> Table:
     heads = [Column("model", "name", width=width), *_figure_columns(view)]
     heads += [*([Column("dist.\nratio")] if with_ratio else []), *([Column("status", "word")] if roomy else [])]
     return Table(title, heads, cells if rows else [[NOTHING]])
+
+
+def _has_ratio(rows: Sequence[Row]) -> bool:
+    """Whether a row has a rank distance beside that of a random ranking."""
+    return any(RATIO in row.bias.macro and row.bias.macro[RATIO].ratio_to_random is not None for row in rows)
 
 
 def _name(row: Row) -> Parts:
@@ -193,7 +198,7 @@ def _legend(board: Leaderboard, view: View) -> list[str]:
         lines.append(
             f"{TIED} the best, or not significantly below it (by question and by article; floor and ceiling apart)"
         )
-        if MULTILINGUAL in view.settings:
+        if MULTILINGUAL in view.settings and _has_ratio(board.rows):
             lines.append("dist. ratio: rank distance / that of a random ranking; to be read beside MAP")
     if parse_metric(view.metric).kind == "bias":
         lines.append("a bias figure is read beside MAP: every measure of dispersion rewards a uniformly bad encoder")

@@ -65,7 +65,7 @@ def fetch_files(tasks: tuple[str, ...], force: bool) -> None:
             if tasks:
                 echo(f"{spec.name}: nothing to fetch, {to_bring(spec)}")
             continue
-        if not tasks and not all(file.sha256 for file in spec.files.values()):
+        if not tasks and not spec.digests_known:
             echo(f"{spec.name}: not fetched, for it was not named (xqr-bench data fetch {spec.name})")
             continue
         if spec.licence:

@@ -188,6 +188,11 @@ class TaskSpec(BaseModel):
         return self._origin
 
     @property
+    def digests_known(self) -> bool:
+        """Whether it names the digest of every file."""
+        return all(file.sha256 for file in self.files.values())
+
+    @property
     def downloadable(self) -> bool:
         """Whether its files can be fetched."""
         return self.base_url is not None
@@ -530,8 +535,7 @@ def _read_once(path: Path) -> TaskSpec:
 
 
 def _order(spec: TaskSpec) -> tuple[object, ...]:
-    known = all(file.sha256 for file in spec.files.values())
-    kind = not spec.demonstration, not spec.parallel, -len(spec.settings), not known, spec.format
+    kind = not spec.demonstration, not spec.parallel, -len(spec.settings), not spec.digests_known, spec.format
     return *kind, -len(spec.languages), spec.name
 
 
