@@ -3,8 +3,8 @@
     python measures.py RECORD|FOLDER...
 
 Below the diagonal over the records of the first task, above it over those of the second, as a Markdown table. Two
-records with the same ranks count once; the floor (random) and the ceiling (oracle) are left out. A measure that a task
-does not define has a dash.
+records with the same ranks count once; the floor (random), the ceiling (oracle) and tasks without all three settings
+are left out. A measure that a task does not define has a dash.
 """
 
 import sys
@@ -41,7 +41,8 @@ def main(paths: Iterable[str]) -> None:
     """Print the table."""
     tasks: dict[str, dict[str, Record]] = {}
     for record in map(load_record, record_files(paths)):
-        if record.model.name not in ("random", "oracle"):
+        whole = all(setting in record.task.settings for setting, _ in SCORES)
+        if whole and record.model.name not in ("random", "oracle"):
             tasks.setdefault(record.task.name, {}).setdefault(record.ranks_file.digest, record)
     if len(tasks) != 2:
         sys.exit(f"records of two tasks are needed, and these are of: {', '.join(tasks)}")

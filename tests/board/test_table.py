@@ -353,7 +353,7 @@ def test_what_is_known_of_the_tasks_is_true(monkeypatch: pytest.MonkeyPatch) -> 
 def test_known_facts_need_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "load_task", lambda *_: pytest.fail("the data was read"))
     for spec in list_specs():
-        if not spec.demonstration:
+        if not spec.demonstration and spec.digests_known:
             assert check.data_facts(spec).n_questions > 1000
 
 
