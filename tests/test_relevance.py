@@ -201,7 +201,7 @@ def test_files_that_do_not_belong(record: Record, lexical: Record, tmp_path: Pat
 
 
 def test_impossible_ranks_are_refused(record: Record, tmp_path: Path) -> None:
-    from xqr_bench.record.rank_files import check_relevance
+    from xqr_bench.record.relevance_files import check_relevance
 
     strict, lenient, paragraph = record.ranks, record.ranks.variants[LENIENT], record.ranks.variants[PARAGRAPH]
     check_relevance(LENIENT, strict, lenient)

@@ -21,7 +21,7 @@ from xqr_bench.encode import EncoderOptions
 from xqr_bench.measure.panel import panel, sampling_units
 from xqr_bench.measure.resampling import benjamini_hochberg, holm
 from xqr_bench.measure.scores import all_per_query
-from xqr_bench.record import Record, load_record, rank_files, save_record, shortened
+from xqr_bench.record import Record, load_record, relevance_files, save_record, shortened
 from xqr_bench.record.exposure import Exposure
 from xqr_bench.report.comparison import comparison_markdown
 
@@ -456,7 +456,7 @@ def test_on_real_data(tmp_path: Path) -> None:
 
 
 def test_a_submission_is_compared_on_the_questions_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rank_files, "SAMPLE_ROWS", 500)
+    monkeypatch.setattr(relevance_files, "SAMPLE_ROWS", 500)
     whole, other = evaluate("char-ngrams", "mini"), shortened(evaluate("random", "mini"))
     n = other.relevance["paragraph"].questions
     assert n < whole.task.n_questions

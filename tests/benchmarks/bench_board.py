@@ -24,7 +24,7 @@ from xqr_bench.board.submissions import verify
 from xqr_bench.core.types import PARAGRAPH, IntArray, Ranks
 from xqr_bench.record import Result, load_record, ranks_digest, recompute, save_record, shortened
 from xqr_bench.record.model import ModelInfo, RanksInfo
-from xqr_bench.record.rank_files import relevance_digest
+from xqr_bench.record.relevance_files import relevance_digest
 
 
 def moved(ranks: Ranks, source: IntArray) -> Ranks:

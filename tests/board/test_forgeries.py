@@ -24,7 +24,7 @@ from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.evaluation.evaluate import evaluate
 from xqr_bench.record import Record, load_record, ranks_digest, recompute, save_record, shortened
 from xqr_bench.record.model import RanksInfo
-from xqr_bench.record.rank_files import relevance_digest, save_relevance
+from xqr_bench.record.relevance_files import relevance_digest, save_relevance
 
 Forgery = Callable[[Path], object]
 GONE = object()

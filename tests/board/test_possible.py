@@ -11,7 +11,7 @@ import pytest
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.types import Ranks
 from xqr_bench.record import Record, check_possible
-from xqr_bench.record.rank_files import check_relevance
+from xqr_bench.record.relevance_files import check_relevance
 
 
 def ranks(gt: list[list[int]], eq: list[list[int]], columns: list[int]) -> Ranks:

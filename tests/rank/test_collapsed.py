@@ -37,6 +37,7 @@ from xqr_bench.record import (
     check_possible,
     load_ranks,
     load_record,
+    rank_checks,
     rank_files,
     ranks_digest,
     recompute,
@@ -201,7 +202,8 @@ def test_a_file_holds_collapsed_ranks_and_nobody_alters_them_unseen(
     monkeypatch.setattr(types, "MOST_COLUMNS", 1)
     ranks = exact_ranks(data, queries, candidates, similarity="dot")
     for rows in (2**20, 7):  # one group of rows, and several
-        monkeypatch.setattr(rank_files, "ROWS_AT_ONCE", rows)
+        for module in (rank_checks, rank_files):
+            monkeypatch.setattr(module, "ROWS_AT_ONCE", rows)
         check_possible(ranks)
         save_ranks(ranks, tmp_path / "few.parquet")
         again = load_ranks(tmp_path / "few.parquet", ranks.n_relevants)

@@ -18,7 +18,8 @@ from xqr_bench.measure.scores import all_per_query
 from xqr_bench.rank.exact import exact_ranks
 from xqr_bench.rank.parts import joined_languages, rank_by_parts
 from xqr_bench.record import load_record, recompute, save_record
-from xqr_bench.record.rank_files import check_possible, load_ranks, ranks_digest, save_ranks
+from xqr_bench.record.rank_checks import check_possible
+from xqr_bench.record.rank_files import load_ranks, ranks_digest, save_ranks
 from xqr_bench.tasks import load_spec
 
 pytestmark = pytest.mark.usefixtures("own_surroundings")

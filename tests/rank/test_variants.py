@@ -13,7 +13,7 @@ import xqr_bench.rank.product as product
 from xqr_bench.core.types import JUDGED, LENIENT, PARAGRAPH, VARIANTS, Candidate, Counts, Query, Ranks, TaskData
 from xqr_bench.rank.exact import ScoreBlock, exact_ranks, ranks_of_scores
 from xqr_bench.rank.rules import Tally, group_relevants, ranks_of
-from xqr_bench.record.rank_files import check_relevance
+from xqr_bench.record.relevance_files import check_relevance
 
 
 def task(generator: np.random.Generator, questions: int, languages: int, paragraphs: int) -> TaskData:

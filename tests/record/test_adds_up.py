@@ -10,7 +10,7 @@ import pytest
 from xqr_bench import evaluate
 from xqr_bench.core.types import LENIENT, Ranks
 from xqr_bench.record import shortened
-from xqr_bench.record.rank_files import _no_sum, contradictions
+from xqr_bench.record.rank_checks import contradictions, no_sum
 
 
 def literal(ranks: Ranks) -> np.ndarray:  # many queries at once, in arrays
@@ -55,8 +55,8 @@ def pooled(request: pytest.FixtureRequest) -> Ranks:
 def test_wrong_counts_are_found_where_the_literal_form_finds_them(pooled: Ranks, seed: int) -> None:
     generator, variant = np.random.default_rng(seed), pooled.variants.get(LENIENT, pooled)
     for ranks in (pooled, variant):
-        assert (_no_sum(ranks) == literal(ranks)).all()
-        assert not (ranks.own_parts and _no_sum(ranks).any())
+        assert (no_sum(ranks) == literal(ranks)).all()
+        assert not (ranks.own_parts and no_sum(ranks).any())
         changed = {name: getattr(ranks, name).copy() for name in ("gt", "eq", "own_gt", "own_eq")}
         rows = generator.choice(ranks.n_relevants, 40, replace=False)
         for values in changed.values():
@@ -64,7 +64,7 @@ def test_wrong_counts_are_found_where_the_literal_form_finds_them(pooled: Ranks,
             values[rows] = np.maximum(values[rows] + moved, 1).astype(values.dtype)
         wrong = replace(ranks, **changed, variants={})
         assert literal(wrong).any()
-        assert (_no_sum(wrong) == literal(wrong)).all()
+        assert (no_sum(wrong) == literal(wrong)).all()
 
 
 def literal_contradictions(lists, gt, eq, own=None) -> dict[str, np.ndarray]:

@@ -20,10 +20,10 @@ from xqr_bench.record import (
     check_ranks,
     folder_name,
     load_ranks,
-    rank_files,
     ranks_digest,
     recompute,
     record_path,
+    relevance_files,
     save_ranks,
     save_record,
     shortened,
@@ -57,7 +57,7 @@ def test_folder_names(name: str, folder: str) -> None:
 def test_the_short_form_holds_macro_averages_and_proves_the_rest(
     record: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rank_files, "SAMPLE_ROWS", 500)  # of the mini task's sentences
+    monkeypatch.setattr(relevance_files, "SAMPLE_ROWS", 500)  # of the mini task's sentences
     path = save_record(shortened(record), tmp_path / "mini.json")
     as_written = load_record(path, ranks=True, whole=False)
     assert to_json(as_written) == path.read_text(encoding="utf-8")

@@ -53,7 +53,7 @@ from xqr_bench.record.describe import NONE_IRRELEVANT, NOT_COUNTED, groups_of
 from xqr_bench.record.exposure import OURS, Exposure
 from xqr_bench.record.model import Hardware
 from xqr_bench.record.provenance import LANGUAGE_LEVELS, LanguageLevels
-from xqr_bench.record.rank_files import sample_size, sampled_questions
+from xqr_bench.record.relevance_files import sample_size, sampled_questions
 from xqr_bench.record.store import file_beside
 from xqr_bench.tasks import TaskSpec, list_specs, load_task, pending_downloads
 

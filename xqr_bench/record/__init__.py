@@ -13,7 +13,9 @@ from xqr_bench.record.model import (
     TextCounts,
     TextDiagnostics,
 )
-from xqr_bench.record.rank_files import check_possible, load_ranks, ranks_digest, save_ranks, save_relevance
+from xqr_bench.record.rank_checks import check_possible
+from xqr_bench.record.rank_files import load_ranks, ranks_digest, save_ranks
+from xqr_bench.record.relevance_files import save_relevance
 from xqr_bench.record.store import (
     Difference,
     Result,

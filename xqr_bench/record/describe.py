@@ -27,7 +27,7 @@ from xqr_bench.record.model import (
     TaskInfo,
     TextDiagnostics,
 )
-from xqr_bench.record.rank_files import relevance_digest
+from xqr_bench.record.relevance_files import relevance_digest
 from xqr_bench.tasks import TaskSpec
 from xqr_bench.tasks.segment import segmenter_version
 

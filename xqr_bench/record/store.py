@@ -34,16 +34,13 @@ from xqr_bench.measure.scored import score_variant, scored
 from xqr_bench.measure.scores import SettingScores
 from xqr_bench.rank.rules import too_shallow, variant_metrics
 from xqr_bench.record.model import SCHEMA_VERSION, SHORT_VERSION, RanksInfo, Record, RelevanceInfo, TopInfo
-from xqr_bench.record.rank_files import (
-    check_possible,
-    load_ranks,
+from xqr_bench.record.rank_checks import check_possible, refuse_impossible
+from xqr_bench.record.rank_files import load_ranks, ranks_digest, save_ranks
+from xqr_bench.record.relevance_files import (
     load_relevance,
-    ranks_digest,
-    refuse_impossible,
     relevance_digest,
     sample_size,
     sampled_questions,
-    save_ranks,
     save_relevance,
 )
 from xqr_bench.record.top_file import TopCandidates, load_top, save_top
@@ -131,7 +128,7 @@ class Result(Record):
         return cls.model_construct(record.model_fields_set, **dict(record), ranks=ranks, place=place)
 
     def check_possible(self) -> None:
-        """Check once that the ranks can be ranks: see `rank_files.check_possible`."""
+        """Check once that the ranks can be ranks: see `rank_checks.check_possible`."""
         if self._possible is not self.ranks:
             check_possible(self.ranks)
             self._possible = self.ranks

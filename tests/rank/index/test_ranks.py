@@ -19,7 +19,7 @@ from xqr_bench.rank import index as index_module
 from xqr_bench.rank.exact import exact_ranks
 from xqr_bench.rank.index import IndexOptions, build_index, indexed_ranks, search_index
 from xqr_bench.rank.product import unit_vectors
-from xqr_bench.record.rank_files import check_relevance
+from xqr_bench.record.relevance_files import check_relevance
 
 SIZES = {"en": 150, "th": 90, "zh": 120}
 DATA = small_task(40, SIZES)
