@@ -42,19 +42,23 @@ class SettingView:
 
     Attributes:
         lists: those with a relevant, and what is relevant in them (`Ranks.relevant_from`).
-        graded: the same lists with relevants of every gain, for the metrics that read gains.
     """
 
     def __init__(self, ranks: Ranks, setting: str, lists: RankedLists) -> None:
         self.ranks = ranks
         self.setting = setting
         self.lists = lists
-        self.graded = self
+        self._every: SettingView | None = None
         relevant = lists.gains >= ranks.relevant_from
         if not relevant.all():
             self.lists, every = lists.of_relevant(relevant)
-            self.graded = SettingView(replace(ranks, relevant_from=0.0), setting, every)
+            self._every = SettingView(replace(ranks, relevant_from=0.0), setting, every)
         self._query_languages = ranks.query_numbers[self.lists.queries]
+
+    @property
+    def graded(self) -> SettingView:
+        """The same lists with relevants of every gain, for the metrics that read gains."""
+        return self if self._every is None else self._every  # no attribute: a cycle would keep the arrays
 
     @cached_property
     def _parts(self) -> list[RankedLists]:
