@@ -60,7 +60,7 @@ CONVENTIONS = (
 
 def has_methods(thing: object) -> bool:
     """Whether `thing` has a method of a convention, other than that it can be called itself."""
-    names = {name for one in CONVENTIONS if one is not FUNCTION for name in (*one.query, *one.candidate)}
+    names = [name for one in CONVENTIONS if one is not FUNCTION for name in (*one.query, *one.candidate)]
     return any(_has(thing, name) for name in names)
 
 
