@@ -27,7 +27,7 @@ def test_candidates_come_in_turns_of_the_languages() -> None:
     values = scores(data)
     values[:, 9:18] += 100.0  # English first, whatever is asked
     plain = ranks_of_scores(data, blocks(values), own_lists=False)
-    turns = ranks_of_scores(data, balanced(data, lambda: blocks(values)), own_lists=False)
+    turns = ranks_of_scores(data, balanced(data, blocks(values)), own_lists=False)
     np.testing.assert_array_equal(turns.counts.own_gt, plain.counts.own_gt)  # within a language nothing changes
     np.testing.assert_array_equal(turns.gt.sum(axis=1), 3 * plain.counts.own_gt)
     assert (turns.eq == 1).all()
@@ -43,7 +43,7 @@ def test_what_was_not_retrieved_stays_so() -> None:
     data = task()
     values = scores(data)
     values[:, ::2] = -np.inf
-    for block in balanced(data, lambda: blocks(values)):
+    for block in balanced(data, blocks(values)):
         part = values[block.start : block.start + len(block.pooled)]
         np.testing.assert_array_equal(np.isneginf(block.pooled), np.isneginf(part))
 

@@ -41,6 +41,7 @@ from xqr_bench.core.types import (
     TaskData,
 )
 from xqr_bench.encode import ModelIdentity, load_encoder
+from xqr_bench.encode.options import RANKED_ONLY
 from xqr_bench.encode.registry import ENCODERS
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.encode.trust import is_code, risky_arguments
@@ -238,7 +239,7 @@ def facts_text() -> str:
 # The checks, in their order.
 
 MAX_METRICS = 64
-_OWN_LISTS = ("run", "baseline")
+_OWN_LISTS = ("run", "baseline", "fused")
 FIRST_DAY = "2026-11-22"
 """Of this package: no record is older."""
 _RANDOM_MEAN = 0.1
@@ -395,9 +396,9 @@ def _check_vectors(record: Record) -> None:
         str(arguments.get("candidate_context"))[:40],
         _AS_MADE,
     )
-    ranked = identity.kind in _OWN_LISTS
+    ranked = identity.similarity == "none"
     _require(
-        ranked == (identity.similarity == "none")
+        (identity.kind in ("python", "plugin") or ranked == (identity.kind in RANKED_ONLY))
         and not (ranked and (identity.dimensions or record.diagnostics or transform or index)),
         f"the record contradicts itself about the vectors of an encoder of the kind {identity.kind}",
         f"similarity {identity.similarity}, dimensions {identity.dimensions}",
@@ -405,7 +406,7 @@ def _check_vectors(record: Record) -> None:
     )
     depth = record.ranks_file.depth
     _require(
-        depth is None or identity.kind == "run" or index is not None,
+        depth is None or identity.kind in ("run", "fused") or index is not None,
         "only runs and indices have rankings that are cut",
         f"depth {depth}",
         _AS_MADE,

@@ -153,7 +153,7 @@ def kind_of(record: Record, *, attested: bool) -> Kind:
         return BOUNDS[identity.name]
     if is_proved_ours(record, attested=attested):
         return "baseline"
-    return "run" if identity.kind in ("baseline", "run") else "encoder"
+    return "run" if identity.similarity == "none" else "encoder"
 
 
 def _is_cut(record: Result) -> bool:

@@ -145,8 +145,8 @@ class BoundEncoder:
     def similarity(self) -> Similarity:
         """How two vectors are compared: "cosine" or "dot"."""
         similarity = self.identity.similarity
-        if similarity == "none":
-            raise TypeError(f"{self.name} has no vectors to compare")
+        if similarity == "none" or similarity == "maxsim":
+            raise TypeError(f"{self.name} does not have one vector a text")
         return similarity
 
     def matrix(self, returned: Any, rows: int) -> Vectors:

@@ -208,14 +208,34 @@ def _check_argument(name: object, value: object) -> None:
         )
 
 
-EncoderKindName = Literal["sentence-transformers", "builtin", "plugin", "python", "precomputed", "run", "baseline"]
+EncoderKindName = Literal[
+    "sentence-transformers",
+    "builtin",
+    "plugin",
+    "python",
+    "precomputed",
+    "sparse-encoder",
+    "multi-vector-encoder",
+    "cross-encoder",
+    "endpoint",
+    "mteb",
+    "scores",
+    "reranked",
+    "fused",
+    "run",
+    "baseline",
+]
+RANKED_ONLY = ("cross-encoder", "scores", "reranked", "fused", "run", "baseline")
+"""Kinds without vectors: their identity has the similarity "none"."""
 
 
 class ModelIdentity(BaseModel):
     """What the vectors (or the ranking) depend on, as far as it can be known; kept in the record.
 
     Attributes:
-        kind: how the encoder was found; "run": a ranking made elsewhere; "baseline": a ranking without vectors.
+        kind: how the encoder was found, or what ranks without vectors: "cross-encoder" each pair of texts by itself,
+            "scores" matrices made elsewhere, "reranked" the top of another ranking, "fused" several rankings, "run" a
+            ranking made elsewhere, "baseline" what needs no model.
         name: hub name, folder name, `module:Object`, or the registered name.
         revision: commit of a hub model, or what the encoder declares.
         digest: SHA-256 over the files of a local folder (and its `base`), over the source files of a Python encoder, or
@@ -227,7 +247,7 @@ class ModelIdentity(BaseModel):
         max_length: tokens after which a text is cut off; None when unknown or unlimited.
         dtype: type of the weights (sentence-transformers) or of the stored vectors (precomputed).
         truncate_dim: columns kept; None for all.
-        similarity: "cosine" or "dot"; "none" for a run or a baseline, which have no vectors.
+        similarity: "cosine" or "dot"; "maxsim" of several vectors a text; "none" for what has no vectors.
         dimensions: columns of the vectors; None before anything was encoded.
         model_kwargs: passed on to the transformers model, or to the class of a Python encoder; of a baseline its
             parameters.
@@ -248,7 +268,7 @@ class ModelIdentity(BaseModel):
     max_length: PositiveInt | None = None
     dtype: str | None = None
     truncate_dim: PositiveInt | None = None
-    similarity: Similarity | Literal["none"] = "cosine"
+    similarity: Similarity | Literal["maxsim", "none"] = "cosine"
     dimensions: PositiveInt | None = None
     model_kwargs: dict[str, Any] = {}
     remote_code: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.observe import Clock, Observer
-from xqr_bench.core.types import TaskData
+from xqr_bench.core.types import IntArray, TaskData
 from xqr_bench.encode import ModelIdentity
-from xqr_bench.evaluation.ranker import Ranker, Ranking, Task
-from xqr_bench.rank.exact import ScoreBlock, ranks_of_scores
+from xqr_bench.evaluation.ranker import Ranker, Ranking, Scores, Task, rank_scores
+from xqr_bench.rank.exact import ScoreBlock
 from xqr_bench.rank.product import Vectors
 
 SUFFIX = ", balanced"
@@ -55,20 +55,24 @@ class Balanced:
             UsageError: it has no scores of whole lists.
         """
         for task, ranking in zip(tasks, self.ranker.rank(tasks, observe), strict=True):
-            if ranking.blocks is None:
+            if ranking.scores is None:
                 raise UsageError(
                     f"{self.ranker.name} has no scores of all candidates to balance", remedy="leave --balanced out"
                 )
-            clock, blocks = Clock(dict(ranking.seconds)), partial(balanced, task.data, ranking.blocks)
+            clock, scores = Clock(dict(ranking.seconds)), partial(_of_part, ranking.scores)
             with clock.phase("balancing"):
-                ranks = ranks_of_scores(task.data, blocks(), observe, own_lists=False)
+                ranks = rank_scores(task, scores, observe)
             warnings = (*ranking.warnings, WARNING)
-            yield replace(ranking, ranks=ranks, warnings=warnings, seconds=clock.seconds, blocks=blocks)
+            yield replace(ranking, ranks=ranks, warnings=warnings, seconds=clock.seconds, scores=scores)
 
 
-def balanced(data: TaskData, blocks: Callable[[], Iterable[ScoreBlock]]) -> Iterator[ScoreBlock]:
+def _of_part(scores: Scores, part: TaskData, queries: IntArray, candidates: IntArray) -> Iterator[ScoreBlock]:
+    return balanced(part, scores(part, queries, candidates))
+
+
+def balanced(data: TaskData, blocks: Iterable[ScoreBlock]) -> Iterator[ScoreBlock]:
     """Scores that are less, the lower a candidate stands in its language; those not retrieved stay so."""
-    for block in blocks():
+    for block in blocks:
         scores = np.empty_like(block.own)
         for start, stop in zip(data.edges[:-1].tolist(), data.edges[1:].tolist(), strict=True):
             scores[:, start:stop] = -middle_ranks(block.own[:, start:stop])

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from xqr_bench.core.errors import RecordError, UnknownNameError, UsageError
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.strict_json import MOST_INTEGER
-from xqr_bench.core.types import PARAGRAPH, IntArray, Ranks, TaskData
+from xqr_bench.core.types import PARAGRAPH, Ranks, TaskData
 from xqr_bench.encode import ModelIdentity
-from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Task
+from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, ScoreRanker, Task
 from xqr_bench.rank.exact import ScoreBlock, exact_ranks, ranks_of_scores
 from xqr_bench.rank.lexical import NAME, Bm25, Bm25Options
 from xqr_bench.rank.parts import rank_by_parts
@@ -23,40 +21,26 @@ from xqr_bench.rank.product import TILE_ROWS, Vectors
 from xqr_bench.rank.rules import group_relevants
 
 
-@dataclass
-class LexicalRanker:
-    """BM25: every candidate has a score, the ranks are exact and of full depth."""
+class LexicalRanker(ScoreRanker):
+    """BM25: every candidate has a score; in a language's own ranking by the words of that language alone."""
 
-    options: Bm25Options = field(default_factory=Bm25Options)
-    name: str = NAME
-    device: str | None = None
+    own_lists = True
 
-    def __post_init__(self) -> None:
-        self.identity = self.options.identity()
+    def __init__(self, options: Bm25Options | None = None, name: str = NAME) -> None:
+        self.options, self.name = options or Bm25Options(), name
+        self.settings = asdict(self.options)
 
-    def rank(self, tasks: Sequence[Task], observe: Observer) -> Iterator[Ranking]:
-        """Index the texts of each task and score them."""
-        for task in tasks:
-            clock = Clock()
-            scorers: deque[Bm25] = deque(maxlen=1)
-            ranks = rank_by_parts(task.data, task.spec.settings, partial(self._rank, clock, scorers), observe)
-            blocks = None if ranks.separate else scorers.pop().scores
-            yield Ranking(ranks, settings=asdict(self.options), seconds=clock.seconds, blocks=blocks)
+    @property
+    def identity(self) -> ModelIdentity:
+        """BM25 and its parameters."""
+        return self.options.identity()
 
-    def _rank(
-        self,
-        clock: Clock,
-        scorers: deque[Bm25],
-        part: TaskData,
-        queries: IntArray,
-        candidates: IntArray,
-        observe: Observer,
-    ) -> Ranks:
-        with clock.phase("indexing"), observe.phase("indexing", 1):
-            scorers.append(Bm25(part, self.options))
+    def scores(self, part: TaskData, observe: Observer) -> Iterator[ScoreBlock]:
+        """Index the texts, then score them."""
+        with observe.phase("indexing", 1):
+            index = Bm25(part, self.options)
             observe.advance(1)
-        with clock.phase("ranking"):
-            return ranks_of_scores(part, scorers[-1].scores(), observe=observe)
+        yield from index.scores()
 
 
 @dataclass

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
 
 from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.registry import Registry
-from xqr_bench.core.types import Ranks, TaskData
+from xqr_bench.core.types import IntArray, Ranks, TaskData
 from xqr_bench.encode import ModelIdentity
-from xqr_bench.rank.exact import ScoreBlock
+from xqr_bench.rank.exact import ScoreBlock, ranks_of_scores
+from xqr_bench.rank.parts import rank_by_parts
 from xqr_bench.record import LanguageDiagnostics, TextCounts
 from xqr_bench.tasks import TaskSpec
 
@@ -40,6 +45,27 @@ class Task:
             )
 
 
+Scores = Callable[[TaskData, IntArray, IntArray], Iterable[ScoreBlock]]
+"""Given a task, or a part of it that is ranked by itself, and the indices of its queries and candidates in the whole,
+int64 each: blocks of its queries in order, each against all its candidates."""
+
+
+def rank_scores(task: Task, scores: Scores, observe: Observer, *, own_lists: bool = False) -> Ranks:
+    """Count the ranks of a task in scores of all its candidates, exactly and at full depth.
+
+    Args:
+        task: each of its parts is ranked by itself where `rank_by_parts` does so.
+        scores: of each part; -inf: the candidate was not retrieved.
+        own_lists: whether a language's own ranking is no part of the pooled one (`ScoreBlock.own`).
+        observe: hears how many queries are done.
+    """
+
+    def rank(part: TaskData, queries: IntArray, candidates: IntArray, observe: Observer) -> Ranks:
+        return ranks_of_scores(part, scores(part, queries, candidates), observe, own_lists=own_lists)
+
+    return rank_by_parts(task.data, task.spec.settings, rank, observe)
+
+
 @dataclass(frozen=True)
 class Ranking:
     """One task ranked, and what a record says of it beside the scores.
@@ -54,7 +80,7 @@ class Ranking:
         texts: how many texts there were, and how many of them came from the store.
         counted_on: where scores were counted.
         scored_settings: the settings that were ranked; None: all of the task.
-        blocks: makes the scores once more, such as to write a run; None: there are none.
+        scores: makes the scores once more, such as to write a run; None: there are none of all candidates.
     """
 
     ranks: Ranks
@@ -66,7 +92,13 @@ class Ranking:
     texts: TextCounts | None = None
     counted_on: str | None = None
     scored_settings: tuple[str, ...] | None = None
-    blocks: Callable[[], Iterable[ScoreBlock]] | None = None
+    scores: Scores | None = None
+
+    def whole(self, data: TaskData) -> Iterable[ScoreBlock] | None:
+        """The scores of all queries against all candidates; None: there are none, or of the parts of the task alone."""
+        if self.scores is None or self.ranks.separate:
+            return None
+        return self.scores(data, np.arange(len(data.queries)), np.arange(len(data.candidates)))
 
 
 @runtime_checkable
@@ -96,6 +128,60 @@ class Ranker(Protocol):
             tasks: all that are to be ranked, so that work they have in common is done once.
             observe: hears how far it is.
         """
+
+
+class ScoreRanker(ABC):
+    """A ranker that scores all candidates of a query: what it scores is counted exactly and at full depth.
+
+    Attributes:
+        name, identity, device: see `Ranker`.
+        settings: what it was asked to do, defaults included.
+        own_lists: whether a language's own ranking is no part of the pooled one (`ScoreBlock.own`).
+    """
+
+    name: str
+    device: str | None = None
+    settings: Mapping[str, Any] = MappingProxyType({})
+    own_lists = False
+
+    @property
+    @abstractmethod
+    def identity(self) -> ModelIdentity:
+        """What the ranking depends on."""
+
+    @abstractmethod
+    def scores(self, part: TaskData, observe: Observer) -> Iterable[ScoreBlock]:
+        """Scores of all queries of a task, or of a part of it that is ranked by itself, against all its candidates.
+
+        They are the same each time they are asked for.
+        """
+
+    def warnings_for(self, data: TaskData) -> Sequence[str]:
+        """What a user should read beside the scores of a task that was ranked."""
+        return ()
+
+    def diagnostics_for(self, data: TaskData) -> Mapping[str, LanguageDiagnostics]:
+        """What happened to the texts of a task that was ranked, by language; empty: unknown."""
+        return {}
+
+    def rank(self, tasks: Sequence[Task], observe: Observer) -> Iterator[Ranking]:
+        """Score and count each task."""
+        for task in tasks:
+
+            def scores(part: TaskData, queries: IntArray, candidates: IntArray) -> Iterable[ScoreBlock]:
+                return self.scores(part, observe)
+
+            clock = Clock()
+            with clock.phase("ranking"):
+                ranks = rank_scores(task, scores, observe, own_lists=self.own_lists)
+            yield Ranking(
+                ranks,
+                warnings=self.warnings_for(task.data),
+                diagnostics=self.diagnostics_for(task.data),
+                settings=self.settings,
+                seconds=clock.seconds,
+                scores=scores,
+            )
 
 
 RANKERS: Registry[Callable[[str], Ranker]] = Registry("ranker", "xqr_bench.rankers")
@@ -138,9 +224,10 @@ class HandedOn:
         for task in tasks:
             self.check(task.data)
         for task, ranking in zip(tasks, self.ranker.rank(tasks, observe), strict=True):
-            if ranking.blocks is None:
+            blocks = ranking.whole(task.data)
+            if blocks is None:
                 raise UsageError(f"{self.name} has no scores to write", remedy="leave --trec-run out")
             clock = Clock(dict(ranking.seconds))
             with clock.phase("run"):
-                self.write(task.data, ranking.blocks())
+                self.write(task.data, blocks)
             yield replace(ranking, seconds=clock.seconds)

@@ -26,7 +26,7 @@ from xqr_bench.evaluation.ranker import Ranking, Task
 from xqr_bench.measure.certainty import SEED
 from xqr_bench.measure.metrics import refuse_shallow
 from xqr_bench.rank.counting import PROCESSOR, counting_device, device_name
-from xqr_bench.rank.exact import exact_ranks, vector_scores
+from xqr_bench.rank.exact import ScoreBlock, exact_ranks, vector_scores
 from xqr_bench.rank.index import Indexed, IndexOptions, indexed_ranks, refuse_too_deep, refuse_too_few
 from xqr_bench.rank.index_store import check_place, save_index
 from xqr_bench.rank.parts import rank_by_parts
@@ -143,9 +143,7 @@ class VectorRanker:
                 seconds=clock.seconds,
                 texts=TextCounts(distinct=vectors.distinct_texts, from_store=vectors.stored_texts),
                 counted_on=device_name(counted_on),
-                blocks=None
-                if ranks.separate
-                else partial(vector_scores, vectors.queries, vectors.candidates, similarity=self.encoder.similarity),
+                scores=partial(_scores, vectors, self.encoder.similarity),
             )
 
     def _count(self, task: Task, vectors: Embeddings, device: str, observe: Observer) -> tuple[Ranks, Indexed | None]:
@@ -174,6 +172,15 @@ class VectorRanker:
             "index": None if index is None else {"type": index.type, **index.values, "depth": index.list_depth},
             "seed": SEED,
         }
+
+
+def _scores(
+    vectors: Embeddings, similarity: str, part: TaskData, queries: IntArray, candidates: IntArray
+) -> Iterator[ScoreBlock]:
+    some = (vectors.queries, vectors.candidates)
+    if len(queries) < len(vectors.queries):  # else the part is the whole
+        some = (vectors.queries[queries], vectors.candidates[candidates])
+    return vector_scores(*some, similarity=similarity)
 
 
 def check_index(
