@@ -11,7 +11,7 @@ from tests.kit import ran, run
 from xqr_bench.core.errors import DataError, TaskError
 from xqr_bench.core.observe import Notice
 from xqr_bench.tasks import load_spec, load_task, pending_downloads
-from xqr_bench.tasks.spec import shipped_tasks
+from xqr_bench.tasks.find import shipped_tasks
 
 pytestmark = pytest.mark.usefixtures("own_surroundings")
 

@@ -45,7 +45,7 @@ from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.record import Record, Result, load_record, provenance, ranks_digest, shortened
 from xqr_bench.record.store import file_beside
 from xqr_bench.tasks import Selection, load_spec
-from xqr_bench.tasks.spec import load_shipped
+from xqr_bench.tasks.find import load_shipped
 
 
 class Reproduced(NamedTuple):

@@ -41,7 +41,8 @@ def _check(name: str, where: DataFolder) -> None:
     from xqr_bench.cli.data import report_checks
     from xqr_bench.report.listings import example_lines
     from xqr_bench.tasks import load_spec, verify
-    from xqr_bench.tasks.spec import own_file, read_spec, shipped_tasks
+    from xqr_bench.tasks.find import own_file, shipped_tasks
+    from xqr_bench.tasks.spec import read_spec
 
     spec = read_spec(Path(name).expanduser()) if name.endswith(".toml") else load_spec(name)
     if spec.name in shipped_tasks() and own_file(spec):

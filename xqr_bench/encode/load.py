@@ -23,7 +23,7 @@ from xqr_bench.encode.sentence_transformer import (
     load_folder,
     load_from_hub,
 )
-from xqr_bench.tasks.spec import shipped_tasks
+from xqr_bench.tasks.find import shipped_tasks
 
 RUN_PREFIX = "run:"
 

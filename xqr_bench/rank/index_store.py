@@ -34,7 +34,7 @@ from xqr_bench.encode.trust import options_from_file, refuse_code
 from xqr_bench.rank.index import Indexed, IndexFacts, from_bytes, search_index, to_bytes
 from xqr_bench.rank.product import unit_vectors
 from xqr_bench.tasks import TaskSpec, load_task
-from xqr_bench.tasks.spec import load_shipped
+from xqr_bench.tasks.find import load_shipped
 
 # Indices on disk: a folder with one FAISS file per language, the ids, and what they belong to.
 

@@ -3,6 +3,7 @@
 `docs/tasks.md` describes task files, the source format, and where data is looked for.
 """
 
+from xqr_bench.tasks.find import list_specs, load_spec, own_file, resolve_task
 from xqr_bench.tasks.load import Selection, load_task
 from xqr_bench.tasks.readers import READERS, DataFile, Reader, SourceCandidate, SourceData, SourceQuestion, reader
 from xqr_bench.tasks.sources import (
@@ -14,16 +15,7 @@ from xqr_bench.tasks.sources import (
     pending_downloads,
     verify,
 )
-from xqr_bench.tasks.spec import (
-    DEFAULT_METRICS,
-    SEPARATE_METRICS,
-    SourceFile,
-    TaskSpec,
-    list_specs,
-    load_spec,
-    own_file,
-    resolve_task,
-)
+from xqr_bench.tasks.spec import DEFAULT_METRICS, SEPARATE_METRICS, SourceFile, TaskSpec
 
 __all__ = [
     "DEFAULT_METRICS",

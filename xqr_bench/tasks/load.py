@@ -20,10 +20,11 @@ from xqr_bench.core.observe import Observer
 from xqr_bench.core.options import Commas, Counted
 from xqr_bench.core.types import Candidate, Query, TaskData
 from xqr_bench.tasks.assemble import assemble
+from xqr_bench.tasks.find import own_file, resolve_task
 from xqr_bench.tasks.readers import READERS, SourceCandidate, SourceData, SourceQuestion
 from xqr_bench.tasks.readers.irds import content_digest
 from xqr_bench.tasks.sources import data_files, find_source
-from xqr_bench.tasks.spec import SourceFile, TaskSpec, own_file, resolve_task
+from xqr_bench.tasks.spec import SourceFile, TaskSpec
 
 T = TypeVar("T")
 Item = TypeVar("Item", SourceCandidate, SourceQuestion)
