@@ -16,6 +16,7 @@ from tests.kit import edit, make_task
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
 from xqr_bench.encode.bound import Limits
+from xqr_bench.encode.kinds import OtherKindError
 from xqr_bench.encode.weights import digest_of_folder, loaded_from
 
 
@@ -122,7 +123,15 @@ def test_a_passage_prompt_that_the_library_leaves_unused_is_a_warning(model: Pat
 def test_a_model_of_another_kind_is_not_made_into_a_mean_of_its_tokens(model: Path, tmp_path: Path, kind: str) -> None:
     copy = Path(shutil.copytree(model, tmp_path / "copy"))
     edit(copy / "config_sentence_transformers.json", lambda config: config.update(model_type=kind))
-    with pytest.raises(EncoderError, match=f"no model that gives a text one dense vector\n.*'{kind}'.*\n.*run:DIR"):
+    with pytest.raises(OtherKindError, match=f"is a {kind}: .*no dense vectors.*\n.*xqr-bench evaluate MODEL") as error:
+        load_encoder(copy, options())
+    assert (error.value.model.library, error.value.model.name, error.value.model.hub) == (kind, str(copy), None)
+
+
+def test_a_kind_of_model_that_nobody_knows_is_refused(model: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(model, tmp_path / "copy"))
+    edit(copy / "config_sentence_transformers.json", lambda config: config.update(model_type="Oracle"))
+    with pytest.raises(EncoderError, match=r"not known here\n.*'Oracle'.*\n.*run:DIR"):
         load_encoder(copy, options())
 
 

@@ -12,6 +12,7 @@ from xqr_bench.core.errors import EncoderError, UsageError, begin_in_our_folder,
 from xqr_bench.core.files import named_folder
 from xqr_bench.encode import char_ngrams  # noqa: F401  (registers itself)
 from xqr_bench.encode.bound import BoundEncoder
+from xqr_bench.encode.kinds import OtherKindError, OtherModel, class_of
 from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.encode.precomputed import PREFIX, Precomputed
 from xqr_bench.encode.python_object import bind_object, instantiate, is_python_spec, load_object
@@ -19,7 +20,6 @@ from xqr_bench.encode.registry import ENCODERS
 from xqr_bench.encode.sentence_transformer import (
     bind_instance,
     is_hub_name,
-    is_sentence_transformer,
     load_folder,
     load_from_hub,
 )
@@ -78,6 +78,7 @@ def load_encoder(
         other_names: names that the user may have meant too, such as those of rankers without an encoder.
 
     Raises:
+        OtherKindError: it is a model without dense vectors, which `evaluate` takes.
         EncoderError: there is no such encoder, or it cannot be loaded.
         UsageError: an option that this encoder cannot follow.
     """
@@ -144,8 +145,11 @@ def _load(spec: object, options: EncoderOptions, other_names: Collection[str]) -
 
 
 def _bind(thing: Any, options: EncoderOptions, **how: Any) -> BoundEncoder:
-    if is_sentence_transformer(thing):
+    library = class_of(thing)
+    if library == "SentenceTransformer":
         return bind_instance(thing, options)
+    if library is not None:
+        raise OtherKindError(OtherModel(library, f"the object {how.get('what', type(thing).__name__)}", thing=thing))
     with code_of_others(
         f"the encoder {how.get('what', type(thing).__name__)} cannot be asked what it is", "mend it there"
     ):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from xqr_bench.core import strict_json
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.core.files import name_of_folder
 from xqr_bench.core.observe import library_bars_hidden
 from xqr_bench.core.types import IntArray
 from xqr_bench.encode.bound import Limits, TextEncoder, cpu_lanes
+from xqr_bench.encode.kinds import OtherKindError, OtherModel, class_of_saved
 from xqr_bench.encode.options import EncoderOptions, ModelIdentity, Role
 from xqr_bench.encode.python_object import declared_similarity
 from xqr_bench.encode.weights import (
@@ -239,12 +238,6 @@ LOADED_ELSEWHERE = frozenset({"revision", "device", "dtype", "max_length", "mode
 ALL_OPTIONS = frozenset(EncoderOptions.__dataclass_fields__)
 
 
-def is_sentence_transformer(thing: object) -> bool:
-    """Whether `thing` is a SentenceTransformer; does not import the library."""
-    library = sys.modules.get("sentence_transformers")
-    return library is not None and isinstance(thing, library.SentenceTransformer)
-
-
 def load_folder(folder: Path, options: EncoderOptions) -> ModelEncoder:
     """Load a model from a folder; its digest is taken over the files.
 
@@ -261,9 +254,9 @@ def load_folder(folder: Path, options: EncoderOptions) -> ModelEncoder:
         )
     model_files(folder)  # the library would wait for a pipe
     model = load_model(str(folder), options, where=f"the folder {folder}")
-    digest, base = loaded_from(folder)
-    warnings = _notes_on_modules(str(folder), model, _found_by(options, None))
-    return bind_model(model, options, name=name_of_folder(folder), digest=digest, base=base, warnings=warnings)
+    facts = _facts_of_folder(folder)
+    facts["warnings"] += _notes_on_modules(str(folder), model, _found_by(options, None))
+    return bind_model(model, options, **facts)
 
 
 def load_from_hub(name: str, options: EncoderOptions, hint: str | None = None) -> ModelEncoder:
@@ -279,11 +272,9 @@ def load_from_hub(name: str, options: EncoderOptions, hint: str | None = None) -
     """
     hub = resolve_model(name, options.revision, hint)
     model = load_model(hub.name, options, where=f"the hub model {hub.name}", hub=hub)
-    folder = cached_folder(hub.name, options.revision)
-    commit = hub.commit if folder is None else folder.name
-    warnings = [*filter(None, [hub.warning]), *_notes_on_modules(hub.name, model, _found_by(options, hub))]
-    base = None if folder is None else base_of(folder)
-    return bind_model(model, options, name=hub.name, revision=commit, base=base, warnings=warnings)
+    facts = _facts_of_hub(hub, options)
+    facts["warnings"] += _notes_on_modules(hub.name, model, _found_by(options, hub))
+    return bind_model(model, options, **facts)
 
 
 def bind_instance(model: Any, options: EncoderOptions) -> ModelEncoder:
@@ -293,12 +284,7 @@ def bind_instance(model: Any, options: EncoderOptions) -> ModelEncoder:
         EncoderError: see `bind_model`.
         UsageError: an option that must be given when the model is loaded.
     """
-    options.refuse_all_but("a model in memory", ALL_OPTIONS - LOADED_ELSEWHERE)
-    name = str(getattr(_config(model), "_name_or_path", "") or "").rstrip("/")
-    if Path(name).is_dir():
-        name = name_of_folder(Path(name))
-    warning = "a model passed as an object has no revision and no digest in its record: name its folder to have one"
-    return bind_model(model, options, name=name or type(model).__name__, warnings=[warning])
+    return bind_model(model, options, **_facts_of_instance(model, options))
 
 
 def load_model(name: str, options: EncoderOptions, *, where: str, hub: HubModel | None = None) -> Any:
@@ -310,27 +296,52 @@ def load_model(name: str, options: EncoderOptions, *, where: str, hub: HubModel 
         where: how messages call it.
 
     Raises:
+        OtherKindError: it is a model of another kind.
         EncoderError: it cannot be loaded, there is no such device, or it cannot read so long texts.
     """
-    from sentence_transformers import SentenceTransformer
-
-    device = None if "device_map" in options.model_kwargs else choose_device(options.device)
     adapter, found_by = name, _found_by(options, hub)
-    _refuse_other_kinds(name, where, found_by)
+    _refuse_other_kinds(name, where, found_by, hub)
     base, has_modules = _base(name, found_by)
     if has_modules:
         name, found_by = str(base), {**found_by, "revision": None}
-        _refuse_other_kinds(name, f"the base of {where}", found_by)
+        _refuse_other_kinds(name, f"the base of {where}", found_by, None)
+    model = _of_library("SentenceTransformer", name, options, found_by, where, adapter if has_modules else None)
+    if options.max_length is not None:
+        _set_max_length(model, options.max_length)
+    return model
+
+
+def _refuse_other_kinds(name: str, where: str, found_by: Mapping[str, Any], hub: HubModel | None) -> None:
+    """Refuse a model that the library would turn into what it is not: a mean over its tokens, as one vector a text."""
+    from sentence_transformers.util import load_file_path
+
+    library = class_of_saved(where, lambda file: load_file_path(name, file, **found_by))
+    if library != "SentenceTransformer":
+        raise OtherKindError(OtherModel(library, where, name, hub))
+
+
+def _of_library(
+    library: str,
+    name: str,
+    options: EncoderOptions,
+    found_by: Mapping[str, Any],
+    where: str,
+    adapter: str | None = None,
+) -> Any:
+    """Load a model by a class of the library, and put an adapter on it."""
+    import sentence_transformers
+
+    device = None if "device_map" in options.model_kwargs else choose_device(options.device)
     try:
         with library_bars_hidden():
-            model = SentenceTransformer(
+            model = getattr(sentence_transformers, library)(
                 name,
                 device=device,
                 **found_by,
                 trust_remote_code=options.trust_remote_code,
                 model_kwargs=dict(options.model_kwargs),
             )
-            if has_modules:
+            if adapter is not None:
                 model.load_adapter(_adapter_folder(adapter, options, found_by))
             if options.dtype is not None:
                 import torch
@@ -344,9 +355,54 @@ def load_model(name: str, options: EncoderOptions, *, where: str, hub: HubModel 
             remedy=_remedy(str(error)),
         ) from error
     _refuse_without_words(model, where)
-    if options.max_length is not None:
-        _set_max_length(model, options.max_length)
     return model
+
+
+def load_other(other: OtherModel, options: EncoderOptions) -> tuple[Any, dict[str, Any]]:
+    """Load a model of another kind by its class of the library; `max_length` is left to the caller.
+
+    Args:
+        other: of an `OtherKindError`.
+        options: revision, device, dtype, model_kwargs and trust_remote_code are followed; the caller follows or refuses
+            the rest.
+
+    Returns:
+        the object; and what is known of it: `name`, `revision`, `digest` and `base` as an identity has them, and
+        `warnings`.
+
+    Raises:
+        EncoderError: it cannot be loaded.
+        UsageError: an option that must be given when the model is loaded.
+    """
+    if other.thing is not None:
+        return other.thing, _facts_of_instance(other.thing, options)
+    model = _of_library(other.library, other.name, options, _found_by(options, other.hub), other.where)
+    facts = _facts_of_folder(Path(other.name)) if other.hub is None else _facts_of_hub(other.hub, options)
+    return model, facts
+
+
+def _facts_of_folder(folder: Path) -> dict[str, Any]:
+    digest, base = loaded_from(folder)
+    return {"name": name_of_folder(folder), "digest": digest, "base": base, "warnings": []}
+
+
+def _facts_of_hub(hub: HubModel, options: EncoderOptions) -> dict[str, Any]:
+    folder = cached_folder(hub.name, options.revision)
+    return {
+        "name": hub.name,
+        "revision": hub.commit if folder is None else folder.name,
+        "base": None if folder is None else base_of(folder),
+        "warnings": [*filter(None, [hub.warning])],
+    }
+
+
+def _facts_of_instance(model: Any, options: EncoderOptions) -> dict[str, Any]:
+    options.refuse_all_but("a model in memory", ALL_OPTIONS - LOADED_ELSEWHERE)
+    name = str(getattr(_config(model), "_name_or_path", "") or "").rstrip("/")
+    if Path(name).is_dir():
+        name = name_of_folder(Path(name))
+    warning = "a model passed as an object has no revision and no digest in its record: name its folder to have one"
+    return {"name": name or type(model).__name__, "warnings": [warning]}
 
 
 def _refuse_without_words(model: Any, where: str) -> None:
@@ -409,30 +465,6 @@ def _remedy(problem: str) -> str:
     return "check its files, --model-kwargs and the versions of sentence-transformers and transformers"
 
 
-def _refuse_other_kinds(name: str, where: str, found_by: Mapping[str, Any]) -> None:
-    """Refuse a model that the library would turn into what it is not: a mean over its tokens, as one vector a text.
-
-    Raises:
-        EncoderError: it is a SparseEncoder, CrossEncoder or MultiVectorEncoder, or its configuration cannot be read.
-    """
-    from sentence_transformers.util import load_file_path
-
-    path = load_file_path(name, "config_sentence_transformers.json", **found_by)
-    try:
-        config = {} if path is None else strict_json.read(Path(path))
-    except (OSError, ValueError) as error:
-        raise EncoderError(
-            f"{path} cannot be read", found=str(error), remedy="take it from its source again"
-        ) from error
-    kind = config.get("model_type", "SentenceTransformer") if isinstance(config, dict) else None
-    if kind != "SentenceTransformer":
-        raise EncoderError(
-            f"{where} is no model that gives a text one dense vector",
-            found=f"model_type {kind!r} in config_sentence_transformers.json",
-            remedy="rank with it in sentence-transformers, write TREC runs, and evaluate run:DIR (docs/interop.md)",
-        )
-
-
 def _config(model: Any) -> Any:
     """The configuration of the transformer; None where the model is another."""
     return getattr(getattr(model[0], "auto_model", None), "config", None)
@@ -490,9 +522,10 @@ def _notes_on_modules(name: str, model: Any, found_by: Mapping[str, Any]) -> lis
     pooling: Any = next((module for module in model if type(module).__name__ == "Pooling"), None)
     mode = f" with {pooling.pooling_mode} pooling" if hasattr(pooling, "pooling_mode") else ""
     lacking = f"{what} has no" if base is None else f"neither the adapter {what} nor its base {on} has"
+    masked = any(str(one).endswith("ForMaskedLM") for one in getattr(_config(model), "architectures", None) or [])
     return [
         f"{lacking} modules.json: sentence-transformers took the plain transformer{mode}, which it may not have been "
-        "trained for"
+        "trained for" + ("; if it is a SPLADE model, save it as a SparseEncoder first" if masked else "")
     ]
 
 

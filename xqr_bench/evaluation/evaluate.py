@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,11 +12,13 @@ from unicodedata import normalize
 
 from xqr_bench import __version__
 from xqr_bench.core.checked import checked
-from xqr_bench.core.errors import RecordError, UsageError
+from xqr_bench.core.errors import EncoderError, RecordError, UsageError
 from xqr_bench.core.memory import give_back
 from xqr_bench.core.names import refuse_unreadable
 from xqr_bench.core.observe import Clock, Observer
-from xqr_bench.encode import EncoderOptions, load_encoder, vector_store
+from xqr_bench.encode import BoundEncoder, EncoderOptions, load_encoder, vector_store
+from xqr_bench.encode.kinds import OtherKindError, OtherModel
+from xqr_bench.encode.options import EncoderKindName
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.evaluation import baselines, runs  # noqa: F401  (they register themselves)
 from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Task
@@ -185,12 +187,34 @@ def opened(ranker: str | object, options: EncoderOptions | None = None) -> Itera
         refuse_unreadable(there.name, "the ranker's name", "give it one that can be read on one line: --name NAME")
         yield there
         return
-    encoder = load_encoder(ranker, options, other_names=RANKERS.names())
+    encoder = _encoder(ranker, options)
+    if not isinstance(encoder, BoundEncoder):
+        yield encoder
+        return
     try:
         yield VectorRanker(encoder)
     finally:
         if encoder is not ranker:
             encoder.close()
+
+
+OF_MODELS: dict[EncoderKindName, Callable[[OtherModel, EncoderOptions], Ranker]] = {}
+"""Kind of a model without dense vectors -> the ranker that it is loaded as, with options that are followed or refused;
+they have their line breaks."""
+
+
+def _encoder(model: object, options: EncoderOptions | None) -> BoundEncoder | Ranker:
+    """What loads as an encoder, or the ranker of a model of another kind."""
+    try:
+        return load_encoder(model, options, other_names=RANKERS.names())
+    except OtherKindError as error:
+        other = error.model
+        if other.kind not in OF_MODELS:
+            raise EncoderError(
+                f"{other.where} is a {other.library}, which cannot rank here yet",
+                remedy="rank with it in sentence-transformers, write TREC runs, and evaluate run:DIR (docs/interop.md)",
+            ) from error
+    return OF_MODELS[other.kind](other, (options or EncoderOptions()).with_line_breaks())
 
 
 def described_rankers() -> dict[str, str]:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.files import name_of_folder
+from xqr_bench.encode.kinds import class_of
 from xqr_bench.encode.options import EncoderOptions
-from xqr_bench.encode.sentence_transformer import is_sentence_transformer, load_model, resolve_model
+from xqr_bench.encode.sentence_transformer import load_model, resolve_model
 from xqr_bench.encode.weights import cached_commit, loaded_from
 from xqr_bench.record.provenance import BaseModelInfo, load_training
 from xqr_bench.train.config import ALIASES, STATIC, Recipe
@@ -130,7 +131,7 @@ def load_base(base: object, options: EncoderOptions, recipe: Recipe) -> tuple[An
     Raises:
         EncoderError: there is no such model, or it cannot be loaded.
     """
-    if is_sentence_transformer(base):
+    if class_of(base) == "SentenceTransformer":
         model: Any = base
         facts: dict[str, Any] = {"spec": "object", "kind": "object", "name": type(model).__name__}
     else:
