@@ -13,6 +13,7 @@ _PUBLIC = {
     "evaluate": "xqr_bench.evaluation.evaluate.evaluate_one",
     "load_task": "xqr_bench.tasks.load_task",
     "load_encoder": "xqr_bench.encode.load_encoder",
+    "check_encoder": "xqr_bench.evaluation.check.check_encoder",
     "load_record": "xqr_bench.record.load_record",
     "Record": "xqr_bench.record.Record",
     "Result": "xqr_bench.record.Result",
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from xqr_bench.core.errors import XqrBenchError as XqrBenchError
     from xqr_bench.encode import Encoder as Encoder
     from xqr_bench.encode import load_encoder as load_encoder
+    from xqr_bench.evaluation.check import check_encoder as check_encoder
     from xqr_bench.evaluation.evaluate import evaluate_one as evaluate  # noqa: F401  (the name is public)
     from xqr_bench.record import Record as Record
     from xqr_bench.record import Result as Result

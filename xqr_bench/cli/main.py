@@ -34,7 +34,7 @@ COMMANDS: dict[str, str] = {
     "report": "What a study found: page, plots, figures.",
     "tasks": "List the tasks, show one, or check your own.",
     "languages": "Scores by language beside how much text there is of each.",
-    "encoders": "List the kinds of encoder MODEL can name.",
+    "encoders": "List the kinds of encoder MODEL can name, or check one.",
     "metrics": "List the metrics and bias measures with their definitions.",
     "data": "Fetch, verify or list the data files of the tasks.",
     "exposure": "Look for a task's texts in training data.",

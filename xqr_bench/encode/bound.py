@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from xqr_bench.core.errors import EncoderError
@@ -223,9 +224,11 @@ class TextEncoder(BoundEncoder, ABC):
         limits: what bounds a batch.
         lanes: how many batches are computed at a time; `call` must then be safe in threads.
         keep: whether its vectors may be kept in the embedding store.
+        called: the method of the encoder that each role calls; empty: it has no name.
     """
 
     symmetric = False
+    called: Mapping[Role, str] = MappingProxyType({})
     limits = Limits(DEFAULT_ROWS)
     lanes = Lanes()
     keep = True

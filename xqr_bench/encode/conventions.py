@@ -100,6 +100,7 @@ class Methods:
 
     Attributes:
         symmetric: whether one method encodes queries and candidates.
+        called: the name of each role's method.
 
     Raises:
         EncoderError: it cannot encode, or a method needs more than texts.
@@ -116,7 +117,7 @@ class Methods:
             called = what if self._of_function else f"{what}.{names[role]}"
             _refuse_other_arguments(method, called, one=self._takes_one(role))
         self._as_documents = names["candidate"] == "encode_corpus" and not _of_texts(self._methods["candidate"])
-        self.symmetric = names["query"] == names["candidate"]
+        self.symmetric, self.called = names["query"] == names["candidate"], names
         self._tell = tell
         self._runner: asyncio.Runner | None = None
         told = self._told(names["query"], names["candidate"], [one.name for one in complete if one is not FUNCTION])

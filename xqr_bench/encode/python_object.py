@@ -214,7 +214,7 @@ class ObjectEncoder(TextEncoder):
         self._truncated = getattr(thing, "truncated", None)
         self._close = getattr(thing, "close", None) if owned else None
         self.symmetric = self._methods.symmetric and self.prompt("query") == self.prompt("candidate")
-        self.keep = bool(getattr(thing, "keep_vectors", True))
+        self.keep, self.called = bool(getattr(thing, "keep_vectors", True)), self._methods.called
 
     def call(self, role: Role, texts: list[str]) -> Any:
         """See TextEncoder."""

@@ -546,7 +546,8 @@ class ModelEncoder(TextEncoder):
         self, model: Any, identity: ModelIdentity, options: EncoderOptions, *, name: str | None, warnings: Sequence[str]
     ) -> None:
         super().__init__(identity, name=name, device=str(model.device), warnings=warnings)
-        self._methods = {"query": model.encode_query, "candidate": model.encode_document}
+        self.model = model
+        self.called = {"query": "encode_query", "candidate": "encode_document"}
         tokenizer = getattr(model[0], "tokenizer", None)
         # None for a model that does not read through a transformers tokenizer
         self._tokenizer: Any = tokenizer if callable(tokenizer) else None
@@ -562,7 +563,7 @@ class ModelEncoder(TextEncoder):
 
     def call(self, role: Role, texts: list[str]) -> Any:
         """One batch as it was planned; the library only sorts within it."""
-        return self._methods[role](
+        return getattr(self.model, self.called[role])(
             texts,
             prompt=self.prompt(role),
             batch_size=len(texts),

@@ -203,7 +203,8 @@ def check_index(
     check_place(folder, overwrite=overwrite)
 
 
-def _texts(data: TaskData) -> set[str]:
+def distinct_texts(data: TaskData) -> set[str]:
+    """Each text of a task once."""
     return {query.text for query in data.queries} | {candidate.text for candidate in data.candidates}
 
 
@@ -222,7 +223,7 @@ def rehearse(encoder: BoundEncoder, specs: Sequence[TaskSpec], select: Selection
         placed = in_context(data, encoder.identity.candidate_context)
         # twice: what is done at the first call alone, such as compiling, says nothing of the time that a run takes
         _, vectors = (embed_tasks(encoder, [few], observe=observe)[data.name] for _ in range(2))
-        texts, tried = _texts(placed), _texts(in_context(few, encoder.identity.candidate_context))
+        texts, tried = distinct_texts(placed), distinct_texts(in_context(few, encoder.identity.candidate_context))
         line = (
             f"{data.name}: {len(data.languages)} languages, {len(data.queries):,} queries, "
             f"{len(data.candidates):,} candidates; about {len(texts):,} distinct texts to encode; "

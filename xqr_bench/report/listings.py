@@ -8,14 +8,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.languages import language
+from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import CROSS_LINGUAL, LENIENT, SETTINGS, TaskData
+from xqr_bench.evaluation.check import EncoderCheck
 from xqr_bench.measure.geometry import Geometry, LanguageGeometry
 from xqr_bench.measure.metrics import Metric, metric_names, parse_metric
 from xqr_bench.measure.peers import TOLERANCE, CrossCheck
 from xqr_bench.record import Record
 from xqr_bench.record.exposure import KINDS, Findings, excerpt
 from xqr_bench.report.numbers import THIN, THIN_NOTE, number
-from xqr_bench.report.table import Column, Table, columns
+from xqr_bench.report.table import Cell, Column, Table, columns
 from xqr_bench.report.text import visible, wrap
 from xqr_bench.tasks import DEFAULT_METRICS, TaskSpec
 
@@ -448,3 +450,23 @@ def geometry_json(tasks: Sequence[Sequence[Geometry]]) -> str:
 def _cell(value: float | None) -> str:
     """Three digits; no minus before zero."""
     return number(None if value is None else round(value, 3) + 0.0, digits=3)
+
+
+# What a rehearsal of an encoder found.
+
+
+def check_table(check: EncoderCheck) -> Table:
+    """A row for each finding, with what to do next; below them how many are problems."""
+    marks = {"ok": "green", "note": "yellow", "problem": "bold red"}
+    rows: list[tuple[Cell, ...]] = [
+        (
+            finding.about,
+            ((finding.status, marks[finding.status]),),
+            shown_line(finding.found) + (f"; to do: {finding.remedy}" if finding.remedy else ""),
+        )
+        for finding in check.findings
+    ]
+    heads = (Column("about", "word"), Column("", "word"), Column("found", "name"))
+    problems = ", ".join(dict.fromkeys(finding.about for finding in check.problems))
+    verdict = f"scores would be wrong, or there would be none: {problems}" if problems else "no problem was found"
+    return Table(f"rehearsal of {shown_line(check.name)}", heads, rows, (verdict,), frame="open")
