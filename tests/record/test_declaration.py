@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from tests.kit import read_json, run
 from xqr_bench.core.errors import DataError, UnknownNameError, UsageError
-from xqr_bench.record.exposure import LEVELS, MEANING, Exposure, read_declaration
+from xqr_bench.encode.bound import DeclaredTraining
+from xqr_bench.record.exposure import LEVELS, MEANING, Exposure, declared_exposure, read_declaration
 from xqr_bench.record.exposure_search import find_texts, read_texts
 from xqr_bench.tasks import load_task
 
@@ -129,3 +130,36 @@ def test_the_command(tmp_path: Path) -> None:
     assert read_json(out)["counts"]["question"]["exact"] == 1
     assert json.loads(run("exposure", "--task", "mini", "--data", data, "--json").out)["level"] == "evaluation text"
     assert run("exposure", "--task", "mini", "--data", str(tmp_path / "no.txt")).code == 1
+
+
+def _declared(task: str, names: set[str] | None, similar: set[str] = frozenset()) -> Exposure:
+    both = None if names is None else frozenset(names)
+    return declared_exposure(DeclaredTraining("mteb", both, frozenset(names or ()) | similar), task)
+
+
+@pytest.mark.parametrize(
+    ("task", "names", "level", "by"),
+    [
+        ("xquad-r", None, "unknown", "nobody"),
+        ("xquad-r", set(), "none declared", "mteb"),
+        ("xquad-r", {"SciFact", "NFCorpus"}, "none declared", "mteb"),
+        ("xquad-r", {"XQuADRetrieval"}, "same source", "mteb"),
+        ("xquad-r-paragraph", {"NQ-PL"}, "same source", "mteb"),
+        ("mlqa-r", {"MIRACLRetrieval"}, "same source", "mteb"),
+        ("tatoeba", {"MIRACLRetrieval"}, "none declared", "mteb"),
+        ("mine", {"XQuADRetrieval"}, "unknown", "nobody"),
+        ("mine", set(), "none declared", "mteb"),
+    ],
+)
+def test_what_mteb_declares(task: str, names: set[str] | None, level: str, by: str) -> None:
+    made = _declared(task, names)
+    assert (made.level, made.declared_by) == (level, by)
+    assert Exposure.model_validate(made.model_dump(mode="json", exclude_unset=True)) == made
+
+
+def test_the_texts_of_the_task_are_told_from_its_kind() -> None:
+    note = _declared("xquad-r", {"NQ", "SciFact"}, {"XQuADRetrieval"}).note
+    assert note == (
+        "declared as trained on: NQ, SciFact; with texts of the task, of whatever part of the data set: "
+        "XQuADRetrieval; of its kind and source: NQ"
+    )

@@ -654,7 +654,7 @@ def _check_arguments(record: Record) -> None:
         "evaluate without them (--model-kwargs, --encoder-arg); a submission may have dtype and attn_implementation",
     )
     given = arguments.get("model")
-    model = str(given or identity.name)
+    model = str(given or identity.model)
     _require(not model.startswith("-"), "the record names an option as its model", model, "submit what evaluate wrote")
     _require(
         given is None or _is_named(identity, model),
@@ -673,6 +673,8 @@ def _is_named(identity: ModelIdentity, model: str) -> bool:
         return last.partition(":")[0] == identity.name
     if identity.kind in ("precomputed", "run"):
         return model.startswith(f"{identity.kind}:")
+    if identity.kind == "mteb":
+        return model == identity.model
     if identity.kind == "sentence-transformers" and identity.revision and identity.digest is None:
         return f"/{identity.name}".casefold().endswith(f"/{model}".casefold())  # the hub adds the organisation
     return True

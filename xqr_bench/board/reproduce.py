@@ -185,7 +185,7 @@ def _model(record: Record) -> str:
             "a sweep keeps no models: this record's encoder must be trained again",
             remedy=f"{swept}, and compare the ranks file's digest",
         )
-    model = str(record.provenance.arguments.get("model") or identity.name)
+    model = str(record.provenance.arguments.get("model") or identity.model)
     refuse_code(model, "the record")
     return model
 

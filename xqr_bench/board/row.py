@@ -277,7 +277,7 @@ def reproduce_command(record: Record) -> Reproduce:
     arguments = record.provenance.arguments
     identity = record.model.identity
     baseline = identity.kind == "baseline"
-    model = str(arguments.get("model") or (f"baseline {identity.name}" if baseline else identity.name))
+    model = str(arguments.get("model") or (f"baseline {identity.name}" if baseline else identity.model))
     options = dict(arguments)
     if identity.kind == "sentence-transformers" and identity.revision:
         options["revision"] = identity.revision

@@ -95,6 +95,14 @@ def same_language(code: str) -> str:
     return "-".join((short, *(tag for tag in tags if tag not in usual)))
 
 
+def long_code(code: str) -> str:
+    """The code of ISO 639-3 with the script: `deu-Latn` of `de`, `zho-Hant` of `zh-Hant`; `Zzzz` is no known script."""
+    base, row = code.split("-")[0], language(code)
+    long = next((long for long, short in _short_codes().items() if short == base and len(long) == 3), base)
+    scripts = [tag.title() for tag in _scripts(code)] or ([row.script] if row is not None else ["Zzzz"])
+    return f"{long}-{scripts[0]}"
+
+
 def code_meant(code: str, codes: Iterable[str]) -> str:
     """The one of `codes` that `code` is, or the only one that names the same language in the same script.
 

@@ -110,6 +110,21 @@ def cpu_lanes() -> Lanes:
 DEFAULT_ROWS = 1024
 
 
+@dataclass(frozen=True)
+class DeclaredTraining:
+    """What somebody says an encoder was trained on.
+
+    Attributes:
+        source: who says so.
+        names: of the data sets; None: it is not said.
+        similar: these, and others that have texts in common with them.
+    """
+
+    source: str
+    names: frozenset[str] | None
+    similar: frozenset[str] = frozenset()
+
+
 class BoundEncoder:
     """What `load_encoder` returns.
 
@@ -121,11 +136,13 @@ class BoundEncoder:
         source: the MODEL string it was loaded from, None for an object.
         options: how it was loaded.
         hint: what a user should know before a long encoding; None: nothing.
+        declared: what it was trained on, by whom that is said; None: by nobody.
     """
 
     source: str | None = None
     options: EncoderOptions = EncoderOptions()
     hint: str | None = None
+    declared: DeclaredTraining | None = None
 
     def __init__(
         self,

@@ -198,13 +198,10 @@ def _refuse_other_arguments(method: Callable[..., Any], what: str, *, one: bool)
     try:
         signature.bind([])
     except TypeError as error:
-        of_mteb = (
-            " (mteb hands it a DataLoader, which it makes of them)" if "task_metadata" in signature.parameters else ""
-        )
         raise EncoderError(
             f"{what} cannot be called with {'one text' if one else 'a list of texts'} alone",
             found=f"{what.rpartition('.')[2]}{signature}: {error}",
-            remedy=f"wrap it in a class of your own, whose encode(texts) calls it with what it needs{of_mteb}",
+            remedy="wrap it in a class of your own, whose encode(texts) calls it with what it needs",
         ) from error
 
 

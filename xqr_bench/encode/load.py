@@ -10,7 +10,10 @@ from typing import Any
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import EncoderError, UsageError, begin_in_our_folder, closest, code_of_others
 from xqr_bench.core.files import named_folder
-from xqr_bench.encode import char_ngrams  # noqa: F401  (registers itself)
+from xqr_bench.encode import (
+    char_ngrams,  # noqa: F401  (registers itself)
+    mteb_model,
+)
 from xqr_bench.encode.bound import BoundEncoder
 from xqr_bench.encode.kinds import OtherKindError, OtherModel, class_of
 from xqr_bench.encode.options import EncoderOptions
@@ -50,6 +53,11 @@ ENCODER_KINDS = (
         "run:runs/my-system",
     ),
     EncoderKind(
+        "mteb:ORG/MODEL",
+        "a model of mteb's registry, through mteb's own protocol and prompts (needs xqr-bench[mteb])",
+        "mteb:intfloat/multilingual-e5-small",
+    ),
+    EncoderKind(
         "module:Object, file.py:Object",
         "an encoder in Python: an instance, a class, a function that returns one, or one of a list of texts",
         "my_encoder.py:MyEncoder",
@@ -69,8 +77,9 @@ def load_encoder(
     """Return the encoder that `spec` names, or bind the one it is.
 
     A string is, in this order: the name of a built-in encoder or an installed plugin; `precomputed:DIR`;
-    `module:Object` or `file.py:Object`; an existing folder; the name of a hub model. Anything else is an encoder
-    itself (see Encoder), a class or a factory of one, a function of a list of texts, or a SentenceTransformer.
+    `mteb:ORG/MODEL`; `module:Object` or `file.py:Object`; an existing folder; the name of a hub model. Anything else
+    is an encoder itself (see Encoder), a class or a factory of one, a function of a list of texts, a
+    SentenceTransformer, an object of mteb's protocol, or a ModelMeta of mteb.
 
     Args:
         spec: see above.
@@ -109,6 +118,8 @@ def load_encoder(
 
 
 def _load(spec: object, options: EncoderOptions, other_names: Collection[str]) -> BoundEncoder:
+    if mteb_model.model_meta(spec) is spec:
+        return mteb_model.load_mteb(spec, options)
     if not isinstance(spec, str | Path):
         thing = instantiate(spec, repr(spec), options.encoder_arg)
         return _bind(thing, options, owned=thing is not spec)  # who made it closes it
@@ -132,6 +143,8 @@ def _load(spec: object, options: EncoderOptions, other_names: Collection[str]) -
         )
     if text.startswith(PREFIX):
         return Precomputed(named_folder(text), options)
+    if text.startswith(mteb_model.PREFIX) and "/" in text:
+        return mteb_model.load_mteb(text, options)
     if is_python_spec(text):
         named, module = load_object(text)
         what = text.replace("\\", "/").rpartition("/")[2]
@@ -153,6 +166,8 @@ def _bind(thing: Any, options: EncoderOptions, **how: Any) -> BoundEncoder:
     with code_of_others(
         f"the encoder {how.get('what', type(thing).__name__)} cannot be asked what it is", "mend it there"
     ):
+        if mteb_model.speaks_mteb(thing) and how.get("kind") is None:
+            return mteb_model.bind_mteb_object(thing, options, **how)
         return bind_object(thing, options, **how)
 
 

@@ -241,7 +241,8 @@ class ModelIdentity(BaseModel):
         digest: SHA-256 over the files of a local folder (and its `base`), over the source files of a Python encoder, or
             over the files of a run.
         base: what an adapter is put on: hub name and commit, or a folder's name and digest, `@` between.
-        distribution: name and version of the installed package that brings a plugin or computes a baseline.
+        distribution: name and version of the installed package that brings a plugin, computes a baseline, or whose
+            protocol an encoder has.
         query_prompt, candidate_prompt: put before each text; None when nothing is.
         candidate_context: the template that puts each candidate together with its paragraph; None: it stands alone.
         max_length: tokens after which a text is cut off; None when unknown or unlimited.
@@ -272,3 +273,8 @@ class ModelIdentity(BaseModel):
     dimensions: PositiveInt | None = None
     model_kwargs: dict[str, Any] = {}
     remote_code: bool = False
+
+    @property
+    def model(self) -> str:
+        """The MODEL string that names it, where its name alone can."""
+        return f"mteb:{self.name}" if self.kind == "mteb" else self.name

@@ -33,6 +33,7 @@ from xqr_bench.rank.parts import rank_by_parts
 from xqr_bench.rank.product import DEFAULT_MEMORY
 from xqr_bench.record import TextCounts
 from xqr_bench.record.describe import language_diagnostics, representation_warnings, truncation_warnings
+from xqr_bench.record.exposure import declared_exposure
 from xqr_bench.record.provenance import exposure_of, training_of
 from xqr_bench.tasks import Selection, TaskSpec, own_file
 
@@ -127,6 +128,8 @@ class VectorRanker:
                         )
             with clock.phase("diagnostics"):
                 diagnostics = language_diagnostics(data, encoded, self.encoder)
+            if self.encoder.declared is not None:
+                facts["exposure"] = declared_exposure(self.encoder.declared, data.name)
             if training is not None:
                 facts |= {"training": training.model_dump(mode="json"), "exposure": exposure_of(training, data)}
             yield Ranking(

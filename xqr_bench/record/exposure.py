@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationErr
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.fields import OneLine
+from xqr_bench.encode.bound import DeclaredTraining
 
 # How much of a task an encoder may have seen before: the levels, and what a record says of it.
 
@@ -162,7 +164,7 @@ def excerpt(text: str) -> str:
 
 # What a record says its encoder may have seen of the task, and where that is read from.
 
-DeclaredBy = Literal["submitter", "training record", "xqr-bench", "nobody"]
+DeclaredBy = Literal["submitter", "training record", "xqr-bench", "mteb", "nobody"]
 
 
 class FoundTexts(BaseModel):
@@ -246,6 +248,56 @@ class Exposure(BaseModel):
 
 OURS = Exposure(level=NONE_DECLARED, declared_by="xqr-bench", note="nothing is trained")
 """Of a record that declares nothing, where its model is built in or a baseline: they learn from no text."""
+
+
+# What the ModelMeta of mteb declares: names of mteb's tasks, each for a data set of which some part was trained on.
+
+_WIKIPEDIA_QA = r"squad|mlqa|afriqa|ty-?di|miracl|hotpotqa|triviaqa|(^|nano)nq"
+_OF_MTEB: dict[str, tuple[str, str]] = {
+    "xquad": ("xquad|spokensquad", _WIKIPEDIA_QA),
+    "mlqa": ("mlqa", _WIKIPEDIA_QA),
+    "afriqa": ("afriqa", _WIKIPEDIA_QA),
+    "miracl": ("miracl", _WIKIPEDIA_QA),
+    "belebele": ("belebele", "flores"),
+    "ntrex": ("ntrex", "ntrex"),
+    "tatoeba": ("tatoeba", "tatoeba"),
+    "ciral": ("ciral", "ciral"),
+    "neuclir": ("neuclir", "neuclir"),
+}
+"""How names of our tasks begin -> names in mteb of data sets with texts of them; of those of their kind and source."""
+
+
+def declared_exposure(training: DeclaredTraining, task: str) -> Exposure:
+    """What a declaration of data sets by their names in mteb means for a task.
+
+    Names of the task's own texts are `same source`, as those of its kind are: mteb does not say which part was trained
+    on, and its names stand for training parts too. No name at all is `none declared`, which is not `unknown`.
+
+    Args:
+        training: the declaration.
+        task: the task's name.
+    """
+    if training.names is None:
+        return Exposure(level=UNKNOWN, note=f"{training.source}, does not say what it was trained on")
+    family = next((one for one in _OF_MTEB if task.startswith(one)), None)
+    texts, source = _OF_MTEB.get(family or "", (None, None))
+    own, kin = (_matching(training.similar, pattern) for pattern in (texts, source))
+    listed = ", ".join(sorted(training.names, key=str.casefold)) or "nothing"
+    note = f"declared as trained on: {listed}"
+    if own:
+        note += f"; with texts of the task, of whatever part of the data set: {', '.join(own)}"
+    if others := [name for name in kin if name not in own]:
+        note += f"; of its kind and source: {', '.join(others)}"
+    sources = [training.source]
+    if family is None and training.names:
+        return Exposure(
+            level=UNKNOWN, note=f"{note}; whether that has to do with {task} is not known here", sources=sources
+        )
+    return Exposure(level=SAME_SOURCE if own or kin else NONE_DECLARED, declared_by="mteb", note=note, sources=sources)
+
+
+def _matching(names: frozenset[str], pattern: str | None) -> list[str]:
+    return [] if pattern is None else sorted(name for name in names if re.search(pattern, name.casefold()))
 
 
 class _Declaration(BaseModel):
