@@ -6,20 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import rankdata
 
 from tests.kit import read_json, run
 from tests.rank.small import blocks, scores, task
 from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL
-from xqr_bench.evaluation.balanced import WARNING, balanced, middle_ranks
+from xqr_bench.evaluation.balanced import WARNING, balanced
 from xqr_bench.measure.scores import all_per_query, score
 from xqr_bench.rank.exact import ranks_of_scores
-
-
-@pytest.mark.parametrize("levels", [None, 1, 3])
-def test_middle_ranks_are_those_of_scipy(levels: int | None) -> None:
-    values = scores(task(), levels=levels)
-    np.testing.assert_array_equal(middle_ranks(values), rankdata(-values, axis=1))
 
 
 def test_candidates_come_in_turns_of_the_languages() -> None:

@@ -11,7 +11,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from tests.kit import PARTIAL, Seen, page_text, ran, read_json
+from tests.kit import PARTIAL, Seen, page_text, ran, read_json, run_blocks
 from xqr_bench.core.errors import EncoderError, UsageError, XqrBenchError
 from xqr_bench.core.types import SETTINGS
 from xqr_bench.encode import EncoderOptions, load_encoder
@@ -105,10 +105,10 @@ def by_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_a_new_ranker_costs(by_length: None) -> None:
     """The page's own program, and its command: a record like any other, and runs."""
-    (program,) = re.findall(r"^```python\n(from xqr_bench import.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    program, *_ = re.findall(r"^```python\n(from xqr_bench import.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
     names: dict[str, object] = {"print": lambda value: None}
     exec(compile(program, "docs/rankers.md", "exec"), names)
-    (command,) = re.findall(r"^```sh\nxqr-bench (.*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
+    command, *_ = re.findall(r"^```sh\nxqr-bench (.*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
     ran(*command.split(), "--trec-run", "runs", "--quiet")
     record = names["record"]
     assert isinstance(record, Record)
@@ -118,6 +118,11 @@ def test_what_a_new_ranker_costs(by_length: None) -> None:
     assert saved["provenance"]["arguments"]["model"] == "by-length:short"
     (again,) = evaluate("run:runs")
     assert figures(again) == figures(record)
+
+
+def test_the_page_runs(by_length: None) -> None:
+    run_blocks("rankers.md", "--quiet")
+    assert {path.parent.name for path in Path("results").glob("*/mini.json")} == {"by-length", "Overlap"}
 
 
 def test_names_of_rankers(by_length: None) -> None:

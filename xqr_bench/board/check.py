@@ -42,9 +42,10 @@ from xqr_bench.core.types import (
 )
 from xqr_bench.encode import ModelIdentity, load_encoder
 from xqr_bench.encode.options import RANKED_ONLY
+from xqr_bench.encode.python_object import is_python_spec
 from xqr_bench.encode.registry import ENCODERS
 from xqr_bench.encode.transform import TransformOptions
-from xqr_bench.encode.trust import is_code, risky_arguments
+from xqr_bench.encode.trust import risky_arguments
 from xqr_bench.evaluation.baselines import baseline_of
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.rank.index import deepest
@@ -662,7 +663,7 @@ def _check_arguments(record: Record) -> None:
         f"asked for: {model:.80}; evaluated: {identity.kind} {identity.name:.80}",
         _AS_MADE,
     )
-    code = identity.kind != "python" and is_code(model)
+    code = identity.kind != "python" and is_python_spec(model)
     _require(not code, f"the record names Python code as an encoder of the kind {identity.kind}", model, _AS_MADE)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -34,11 +35,11 @@ from xqr_bench.core.errors import RecordError, UsageError
 from xqr_bench.core.files import refuse_unwritable
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import FloatArray, Ranks
-from xqr_bench.encode import EncoderOptions, VectorStore, load_encoder
+from xqr_bench.encode import EncoderOptions, VectorStore
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.encode.trust import options_from_file, refuse_code
 from xqr_bench.evaluation.baselines import baseline_of
-from xqr_bench.evaluation.evaluate import evaluate
+from xqr_bench.evaluation.evaluate import evaluate, opened
 from xqr_bench.evaluation.ranker import Ranker
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.measure.metrics import parse_metric
@@ -204,17 +205,16 @@ def _ranker(
     if identity.kind == "baseline" and not chosen:
         yield baseline_of(identity)
         return
-    encoder = load_encoder(model, _options(record, options, chosen))
-    try:
-        if encoder.identity.kind in WITHOUT_ENCODER:
+    with opened(model, _options(record, options, chosen)) as ranker:
+        if ranker.identity.kind in WITHOUT_ENCODER:
             raise UsageError(
-                f"{model} is {WITHOUT_ENCODER[encoder.identity.kind]}, not an encoder that can be run again",
+                f"{model} is {WITHOUT_ENCODER[ranker.identity.kind]}, not an encoder that can be run again",
                 remedy="name the encoder: --model MODEL",
             )
-        zeros = any(texts.zero_queries or texts.zero_candidates for texts in record.diagnostics.values())
-        yield VectorRanker(encoder, transform, allow_zero_vectors=zeros, store=store)
-    finally:
-        encoder.close()
+        if isinstance(ranker, VectorRanker):
+            zeros = any(texts.zero_queries or texts.zero_candidates for texts in record.diagnostics.values())
+            ranker = replace(ranker, transform=transform, allow_zero_vectors=zeros, store=store)
+        yield ranker
 
 
 def _transform(record: Record, folder: Path | str | None) -> TransformOptions | None:

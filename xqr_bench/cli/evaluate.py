@@ -64,7 +64,7 @@ class Evaluation(Store, Index, Transform, TrecRun, Records):
     "--memory",
     metavar="SIZE",
     callback=_size,
-    help="To rank in, beside the vectors: such as 256MiB (the default) or 2GB.",
+    help="To rank in, beside the vectors, or for a call of score(): such as 256MiB (the default) or 2GB.",
 )
 @click.pass_context
 def evaluate(
@@ -79,13 +79,15 @@ def evaluate(
     """Score the encoder MODEL: monolingual, cross-lingual, multilingual, bias.
 
     MODEL is a sentence-transformers name or folder; char-ngrams (built in, no download); package.module:Object or
-    file.py:Object, with methods of its own or of another library (docs/encoders.md); an installed plugin;
+    file.py:Object, with methods of its own or of another library (docs/encoders.md), or with score(queries, candidates)
+    where it has no vectors (docs/rankers.md); an installed plugin;
     mteb:ORG/MODEL, of mteb's registry; precomputed:DIR; or a ranking without an encoder: run:DIR, made elsewhere (TREC
     runs), bm25, random:SEED or oracle.
     `xqr-bench encoders` lists encoders.
     """
     from xqr_bench.evaluation.balanced import Balanced
     from xqr_bench.evaluation.evaluate import opened
+    from xqr_bench.evaluation.score_object import ScoreObject
     from xqr_bench.evaluation.vectors import VectorRanker, check_index
 
     session = Session(asked, select)
@@ -99,6 +101,9 @@ def evaluate(
         arguments["encoder_arg"] = dict(encoder.encoder_arg)  # as it was read
     with opened(model, encoder) as ranker:
         if not isinstance(ranker, VectorRanker):
+            if isinstance(ranker, ScoreObject) and memory is not None:
+                ranker.allow(memory)
+                memory = None
             _refuse_options_of_vectors(model, asked, memory)
             session.evaluate(Balanced(ranker) if asked.balanced else ranker, arguments)
             return

@@ -16,13 +16,13 @@ RULE = "return one row of numbers per text, in order: an array of shape [texts, 
 
 
 def _from_torch(value: Any) -> Any:
-    """A tensor as numpy; anything else unchanged. bfloat16, which numpy lacks, becomes float32."""
+    """A tensor as numpy; anything else unchanged. bfloat16 and less, which numpy lacks, becomes float32."""
     if not (hasattr(value, "detach") and hasattr(value, "cpu")):
         return value
     tensor = value.detach().cpu()
     if getattr(tensor, "is_sparse", False):
         tensor = tensor.to_dense()
-    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    return (tensor.float() if tensor.is_floating_point() and tensor.element_size() < 4 else tensor).numpy()
 
 
 UNPACK = "2.0 * numpy.unpackbits(packed, axis=1) - 1"
@@ -42,6 +42,63 @@ def _may_be_packed(numbers: NDArray[Any]) -> bool:
     return bool(in_a_byte and numbers.std() > EVEN and len(np.unique(numbers)) >= 64)
 
 
+def _as_array(value: Any, who: str, rule: str) -> NDArray[Any]:
+    """A numpy array, torch tensor or list of rows as an array of whatever shape and type.
+
+    Raises:
+        EncoderError: it is none.
+    """
+    kind = type(value).__name__
+    try:
+        if isinstance(value, Mapping):
+            raise EncoderError(
+                f"{who} returned no real numbers",
+                found=f"a {kind} with the keys {', '.join(map(repr, list(value)[:8]))}",
+                remedy=f"return what stands under one of its keys; {rule}",
+            )
+        whole = [_from_torch(row) for row in value] if isinstance(value, list | tuple) else _from_torch(value)
+        array: NDArray[Any] = np.asarray(whole)
+    except EncoderError:
+        raise
+    except Exception as error:  # of a device, of a type of number that numpy lacks, of the object itself
+        ragged = "inhomogeneous" in str(error)
+        problem = "rows of different lengths" if ragged else "what cannot be copied to numpy"
+        raise EncoderError(
+            f"{who} returned {problem}", found=f"{kind}: {type(error).__name__}: {error}", remedy=rule
+        ) from error
+    if isinstance(whole, np.ma.MaskedArray):
+        raise EncoderError(f"{who} returned a masked array", found=f"shape {whole.shape}", remedy="fill what is masked")
+    return array
+
+
+SCORES = "return one row per query and one column per candidate, in order: numbers of shape [queries, candidates]"
+
+
+def to_scores(value: Any, shape: tuple[int, int], who: str, remedy: str = SCORES) -> NDArray[Any]:
+    """Scores that code or a file of others has, as an array of real numbers of at most 64 bits.
+
+    Args:
+        value: numpy array, torch tensor, list of rows, or a sparse matrix, in which what is not stored is 0.
+        shape: queries and candidates that they are of.
+        who: whose they are, for messages.
+        remedy: what to do where they are none.
+
+    Raises:
+        EncoderError: it is no such array.
+    """
+    if hasattr(value, "toarray") and hasattr(value, "nnz"):  # of scipy
+        value = value.toarray()
+    array = _as_array(value, who, remedy)
+    numbers = array.dtype.kind in "fiu" and array.dtype.itemsize <= 8
+    if numbers and array.shape == shape:
+        return array
+    raise EncoderError(
+        f"{who} has no score for each query and candidate" if numbers else f"{who} has scores that are no real numbers",
+        found=f"dtype {array.dtype}, shape {array.shape} for {shape[0]:,} queries and {shape[1]:,} candidates",
+        remedy=remedy,
+    )
+
+
 def to_matrix(value: Any, rows: int, who: str, warn: Callable[[str], None]) -> Vectors:
     """What an encoder returned, as float32 `[rows, d]`, C-contiguous.
 
@@ -55,28 +112,8 @@ def to_matrix(value: Any, rows: int, who: str, warn: Callable[[str], None]) -> V
         EncoderError: no two-dimensional array of real numbers with `rows` rows and at least one column, or bytes that
             may be packed bits.
     """
+    array = _as_array(value, f"the encoder {who}", RULE)
     kind = type(value).__name__
-    try:
-        if isinstance(value, Mapping):
-            raise EncoderError(
-                f"the encoder {who} returned no real numbers",
-                found=f"a {kind} with the keys {', '.join(map(repr, list(value)[:8]))}",
-                remedy=f"return the vectors that stand under one of its keys; {RULE}",
-            )
-        whole = [_from_torch(row) for row in value] if isinstance(value, list | tuple) else _from_torch(value)
-        array = np.asarray(whole)
-    except EncoderError:
-        raise
-    except Exception as error:  # of a device, of a type of number that numpy lacks, of the object itself
-        ragged = "inhomogeneous" in str(error)
-        problem = "rows of different lengths" if ragged else "what cannot be copied to numpy"
-        raise EncoderError(
-            f"the encoder {who} returned {problem}", found=f"{kind}: {type(error).__name__}: {error}", remedy=RULE
-        ) from error
-    if isinstance(whole, np.ma.MaskedArray):
-        raise EncoderError(
-            f"the encoder {who} returned a masked array", found=f"shape {whole.shape}", remedy="fill what is masked"
-        )
     shape, remedy = f"shape {array.shape}", RULE
     if array.dtype.kind not in "fiu":
         wrong, shape = "no real numbers", f"{kind} of dtype {array.dtype} and {shape}"

@@ -59,9 +59,9 @@ CONVENTIONS = (
 
 
 def has_methods(thing: object) -> bool:
-    """Whether `thing` has a method of a convention, other than that it can be called itself."""
+    """Whether `thing` has a method of a convention, or `score`; that it can be called itself does not count."""
     names = [name for one in CONVENTIONS if one is not FUNCTION for name in (*one.query, *one.candidate)]
-    return any(_has(thing, name) for name in names)
+    return any(_has(thing, name) for name in (*names, "score"))
 
 
 def _has(thing: object, name: str) -> bool:
@@ -90,7 +90,59 @@ def _binds(signature: inspect.Signature, *arguments: object) -> bool:
     return True
 
 
-class Methods:
+def scorer_of(thing: Any) -> Callable[..., Any] | None:
+    """What scores queries against candidates: `score` of an object that has nothing else, or a function of both.
+
+    None: it encodes (whatever else it has), or does neither.
+
+    Raises:
+        EncoderError: `score` cannot be called with two lists of texts.
+    """
+    if any(one.methods(thing) for one in CONVENTIONS if one is not FUNCTION):
+        return None
+    if _has(thing, "score") and not isinstance(thing, type):
+        method: Callable[..., Any] = thing.score
+        _refuse_other_arguments(method, "score", "queries and candidates", [], [])
+        return method
+    return thing if takes_pairs(thing) else None
+
+
+def takes_pairs(thing: object) -> bool:
+    """Whether `thing` is a function of queries and candidates, and of nothing else that has to be given."""
+    return _has(thing, "__call__") and _needs_two(thing)
+
+
+def _needs_two(method: Any) -> bool:
+    """Whether two arguments can be given, and not fewer: `score(X, y=None)`, as scikit-learn has it, is another."""
+    try:
+        signature = inspect.signature(method)
+    except (TypeError, ValueError):  # of compiled code
+        return False
+    return _binds(signature, [], []) and not _binds(signature, []) and not _binds(signature)
+
+
+class Waiting:
+    """Waits for what async methods return, always in the same event loop: connections kept open belong to it."""
+
+    _runner: asyncio.Runner | None = None
+
+    def settled(self, returned: Any) -> Any:
+        """What an async method or generator comes to; anything else unchanged."""
+        if not isinstance(returned, AsyncIterator | Awaitable):
+            return returned
+        if self._runner is None:
+            self._runner = asyncio.Runner()
+        work = _all(returned) if isinstance(returned, AsyncIterator) else _awaited(returned)
+        return _outside_of_a_loop(self._runner.run, work)
+
+    def close(self) -> None:
+        """Close the event loop, if one was needed."""
+        if self._runner is not None:
+            _outside_of_a_loop(self._runner.close)
+            self._runner = None
+
+
+class Methods(Waiting):
     """The methods of an encoder that are called, and how.
 
     Args:
@@ -115,11 +167,12 @@ class Methods:
         self._methods = {role: thing if self._of_function else getattr(thing, name) for role, name in names.items()}
         for role, method in self._methods.items():
             called = what if self._of_function else f"{what}.{names[role]}"
-            _refuse_other_arguments(method, called, one=self._takes_one(role))
+            texts = "one text" if self._takes_one(role) else "a list of texts"
+            _refuse_other_arguments(method, called, texts, [])
         self._as_documents = names["candidate"] == "encode_corpus" and not _of_texts(self._methods["candidate"])
         self.symmetric, self.called = names["query"] == names["candidate"], names
         self._tell = tell
-        self._runner: asyncio.Runner | None = None
+        self._scores = _has(thing, "score") and _needs_two(thing.score)
         told = self._told(names["query"], names["candidate"], [one.name for one in complete if one is not FUNCTION])
         if told:
             tell(told)
@@ -132,24 +185,6 @@ class Methods:
         as_documents = self._as_documents and role == "candidate"
         given = [{"title": "", "text": text} for text in texts] if as_documents else texts
         return rows_of(self.settled(method(given)), self._tell)
-
-    def settled(self, returned: Any) -> Any:
-        """What an async method or generator comes to; anything else unchanged.
-
-        It is always the same event loop that is waited in: connections that an encoder keeps open belong to it.
-        """
-        if not isinstance(returned, AsyncIterator | Awaitable):
-            return returned
-        if self._runner is None:
-            self._runner = asyncio.Runner()
-        work = _all(returned) if isinstance(returned, AsyncIterator) else _awaited(returned)
-        return _outside_of_a_loop(self._runner.run, work)
-
-    def close(self) -> None:
-        """Close the event loop, if one was needed."""
-        if self._runner is not None:
-            _outside_of_a_loop(self._runner.close)
-            self._runner = None
 
     def _takes_one(self, role: Role) -> bool:
         return self._convention.one_query and role == "query"
@@ -169,6 +204,8 @@ class Methods:
         if others:
             first = "" if parts else f"read by {query} for queries and {candidate} for candidates; "
             parts.append(f"{first}its methods of {' and '.join(others)} are not used")
+        if self._scores:
+            parts.append("its vectors are ranked; its method score(queries, candidates) is not used")
         return "; ".join(parts)
 
 
@@ -181,11 +218,11 @@ def _no_methods(thing: object, what: str) -> EncoderError:
         f"it has none of the methods {', '.join(getattr(OURS, role))}",
         found=f"a {type(thing).__name__} with the methods: {', '.join(public[:12]) or 'none'}",
         remedy="give it encode(texts), or encode_queries(texts) and encode_candidates(texts), or the methods of "
-        "a library that docs/encoders.md lists",
+        "a library that docs/encoders.md lists; or score(queries, candidates), where it has no vectors",
     )
 
 
-def _refuse_other_arguments(method: Callable[..., Any], what: str, *, one: bool) -> None:
+def _refuse_other_arguments(method: Callable[..., Any], what: str, texts: str, *given: object) -> None:
     """Refuse a method that cannot be called with texts alone, before anything is encoded.
 
     Raises:
@@ -196,12 +233,13 @@ def _refuse_other_arguments(method: Callable[..., Any], what: str, *, one: bool)
     except (TypeError, ValueError):  # of compiled code
         return
     try:
-        signature.bind([])
+        signature.bind(*given)
     except TypeError as error:
+        own = "encode(texts)" if len(given) == 1 else "score(queries, candidates)"
         raise EncoderError(
-            f"{what} cannot be called with {'one text' if one else 'a list of texts'} alone",
+            f"{what} cannot be called with {texts} alone",
             found=f"{what.rpartition('.')[2]}{signature}: {error}",
-            remedy="wrap it in a class of your own, whose encode(texts) calls it with what it needs",
+            remedy=f"wrap it in a class of your own, whose {own} calls it with what it needs",
         ) from error
 
 

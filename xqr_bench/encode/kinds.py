@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ _RANK = {
     "sparse-encoder": "a text has one sparse vector",
     "multi-vector-encoder": "a text has a vector of each token",
     "cross-encoder": "it scores a pair of texts, and a text has no vector",
+    "python": "it has score(queries, candidates), and no method that encodes",
 }
 
 
@@ -31,11 +32,12 @@ class OtherModel:
     """A model that gives a text something else than one dense vector.
 
     Attributes:
-        library: the class of sentence-transformers that loads it.
+        library: the class of sentence-transformers that loads it; or what else an object is.
         where: how messages call it.
         name: the folder or hub name; "" of an object.
         hub: the `HubModel` that was found; None: a folder or an object.
         thing: the object; None: it is to be loaded.
+        how: what else `bind_object` would be given of an object: `what` it is called, its `module`, if it is `owned`.
     """
 
     library: str
@@ -43,11 +45,12 @@ class OtherModel:
     name: str = ""
     hub: Any = None
     thing: Any = None
+    how: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def kind(self) -> EncoderKindName:
         """As an identity has it."""
-        return KINDS[self.library]
+        return KINDS.get(self.library, "python")
 
 
 class OtherKindError(EncoderError):

@@ -15,10 +15,11 @@ from xqr_bench.encode import (
     mteb_model,
 )
 from xqr_bench.encode.bound import BoundEncoder
+from xqr_bench.encode.conventions import scorer_of
 from xqr_bench.encode.kinds import OtherKindError, OtherModel, class_of
 from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.encode.precomputed import PREFIX, Precomputed
-from xqr_bench.encode.python_object import bind_object, instantiate, is_python_spec, load_object
+from xqr_bench.encode.python_object import RANKED, bind_object, instantiate, is_python_spec, load_object
 from xqr_bench.encode.registry import ENCODERS
 from xqr_bench.encode.sentence_transformer import (
     bind_instance,
@@ -27,8 +28,6 @@ from xqr_bench.encode.sentence_transformer import (
     load_from_hub,
 )
 from xqr_bench.tasks.find import shipped_tasks
-
-RUN_PREFIX = "run:"
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,8 @@ ENCODER_KINDS = (
     ),
     EncoderKind(
         "module:Object, file.py:Object",
-        "an encoder in Python: an instance, a class, a function that returns one, or one of a list of texts",
+        "an encoder in Python: an instance, a class, a function that returns one, or one of a list of texts; or what "
+        "has score(queries, candidates) in place of vectors (docs/rankers.md)",
         "my_encoder.py:MyEncoder",
     ),
     EncoderKind("FOLDER", "a sentence-transformers or transformers model on disk", "./checkpoints/final"),
@@ -136,10 +136,10 @@ def _load(spec: object, options: EncoderOptions, other_names: Collection[str]) -
             what=text,
             distribution=None if built_in else origin,
         )
-    if text.startswith(RUN_PREFIX):
+    if text.startswith(RANKED):
         raise EncoderError(
             f"{text} is a ranking, not an encoder: it has no vectors",
-            remedy="score it with `xqr-bench evaluate run:DIR`, in Python with xqr_bench.evaluate",
+            remedy=f"score it with `xqr-bench evaluate {text}`, in Python with xqr_bench.evaluate",
         )
     if text.startswith(PREFIX):
         return Precomputed(named_folder(text), options)
@@ -168,6 +168,9 @@ def _bind(thing: Any, options: EncoderOptions, **how: Any) -> BoundEncoder:
     ):
         if mteb_model.speaks_mteb(thing) and how.get("kind") is None:
             return mteb_model.bind_mteb_object(thing, options, **how)
+        if how.get("kind") is None and scorer_of(thing) is not None:
+            what = how.get("what") or type(thing).__name__
+            raise OtherKindError(OtherModel("scorer of pairs", f"the object {what}", thing=thing, how=how))
         return bind_object(thing, options, **how)
 
 

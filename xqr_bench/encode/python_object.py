@@ -19,7 +19,7 @@ import numpy as np
 from xqr_bench.core.errors import EncoderError, UsageError, closest, code_of_others, folder_of_others
 from xqr_bench.core.files import digest_of_files
 from xqr_bench.encode.bound import DEFAULT_ROWS, Limits, TextEncoder
-from xqr_bench.encode.conventions import Methods, has_methods, takes_texts
+from xqr_bench.encode.conventions import Methods, has_methods, takes_pairs, takes_texts
 from xqr_bench.encode.options import (
     SIMILARITIES,
     EncoderKindName,
@@ -28,13 +28,17 @@ from xqr_bench.encode.options import (
     Role,
     Similarity,
 )
+from xqr_bench.encode.precomputed import PREFIX
 
 _OBJECT = re.compile(r"(?P<where>.+\.py|[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*)")
 
+RANKED = ("run:", "scores:", "fuse:")
+"""How a MODEL begins that is a ranking, without vectors."""
+
 
 def is_python_spec(spec: str) -> bool:
-    """Whether `spec` has the form `package.module:Object` or `path/file.py:Object`."""
-    return _OBJECT.fullmatch(spec) is not None
+    """Whether `spec` has the form `package.module:Object` or `path/file.py:Object`, and names nothing else."""
+    return _OBJECT.fullmatch(spec) is not None and not spec.startswith((PREFIX, *RANKED))
 
 
 def load_object(spec: str) -> tuple[Any, ModuleType]:
@@ -123,7 +127,8 @@ def instantiate(thing: Any, what: str, arguments: Mapping[str, Any] | None = Non
     arguments = arguments or {}
     with code_of_others(f"{what} cannot be asked whether it encodes", "mend it there"):
         encodes = has_methods(thing)
-    if not callable(thing) or (not isinstance(thing, type) and (encodes or (not arguments and takes_texts(thing)))):
+        taken = not arguments and (takes_texts(thing) or takes_pairs(thing))
+    if not callable(thing) or (not isinstance(thing, type) and (encodes or taken)):
         if arguments:
             raise UsageError(
                 f"--encoder-arg is given, and {what} is an encoder itself, which is not called to make one",
@@ -265,13 +270,9 @@ def bind_object(
         EncoderError: it cannot encode, or declares a similarity without a matrix product.
         UsageError: an option that has no meaning here.
     """
-    named = thing if isinstance(getattr(thing, "__name__", None), str) else type(thing)  # a function has a name itself
-    what = what or str(named.__qualname__)
+    what, name = names_of(thing, what, kind)
     options.refuse_all_but(f"a Python encoder ({what})", OPTIONS | ARGUMENTS if kind == "python" else OPTIONS)
-    declared_name = getattr(thing, "name", None)
-    if not isinstance(declared_name, str) or not declared_name:
-        declared_name = named.__name__ if kind == "python" else what
-    name = options.name or declared_name
+    name = options.name or name
     digest = source_digest(thing, module)
     revision, device = (getattr(thing, attribute, None) for attribute in ("revision", "device"))
     identity = ModelIdentity(
@@ -294,6 +295,16 @@ def bind_object(
     if not digest:
         bound.warn(f"the source of {name} cannot be found: its record cannot say which code made the vectors")
     return bound
+
+
+def names_of(thing: Any, what: str | None, kind: EncoderKindName = "python") -> tuple[str, str]:
+    """What an object is called where it is found, and in records: by itself, by its class, or as a function is."""
+    named = thing if isinstance(getattr(thing, "__name__", None), str) else type(thing)
+    what = what or str(named.__qualname__)
+    declared = getattr(thing, "name", None)
+    if isinstance(declared, str) and declared:
+        return what, declared
+    return what, str(named.__name__) if kind == "python" else what
 
 
 def source_digest(thing: Any, module: ModuleType | None = None) -> str | None:

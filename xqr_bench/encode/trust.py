@@ -16,7 +16,6 @@ from pydantic import TypeAdapter, ValidationError
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import UsageError
 from xqr_bench.encode.options import EncoderOptions
-from xqr_bench.encode.precomputed import PREFIX
 from xqr_bench.encode.python_object import is_python_spec
 
 _DTYPES = frozenset({"auto", "float32", "float16", "bfloat16"})
@@ -24,11 +23,6 @@ _DTYPES = frozenset({"auto", "float32", "float16", "bfloat16"})
 _ATTENTIONS = frozenset({"eager", "sdpa", "flex_attention", "flash_attention_2", "flash_attention_3"})
 _HARMLESS = {"dtype": _DTYPES, "torch_dtype": _DTYPES, "attn_implementation": _ATTENTIONS}
 _OF_THE_USER = frozenset({"device", "batch_size", "token_budget", "trust_remote_code", "encoder_arg"})
-
-
-def is_code(model: str) -> bool:
-    """Whether a MODEL string names Python code that loading it would run."""
-    return is_python_spec(model) and not model.startswith((PREFIX, "run:"))
 
 
 def refuse_code(model: str, where: str) -> None:
@@ -41,7 +35,7 @@ def refuse_code(model: str, where: str) -> None:
     Raises:
         UsageError: it is `module:Object` or `file.py:Object`.
     """
-    if is_code(model):
+    if is_python_spec(model):
         raise UsageError(
             f"{where} names Python code, which is run only when you name it yourself",
             found=model,

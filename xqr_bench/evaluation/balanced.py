@@ -14,7 +14,7 @@ from xqr_bench.core.types import IntArray, TaskData
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.evaluation.ranker import Ranker, Ranking, Scores, Task, rank_scores
 from xqr_bench.rank.exact import ScoreBlock
-from xqr_bench.rank.product import Vectors
+from xqr_bench.rank.fusion import middle_ranks
 
 SUFFIX = ", balanced"
 WARNING = "the lists of single languages merged in turn: a reference that has no preference, not what the ranker gives"
@@ -78,18 +78,3 @@ def balanced(data: TaskData, blocks: Iterable[ScoreBlock]) -> Iterator[ScoreBloc
             scores[:, start:stop] = -middle_ranks(block.own[:, start:stop])
         scores[np.isneginf(block.own)] = -np.inf
         yield ScoreBlock(block.start, scores, scores)
-
-
-def middle_ranks(scores: Vectors) -> Vectors:
-    """Rank of each score in its row, 1 the highest, equal ones at the middle of theirs; float32 `[rows, n]`."""
-    n = scores.shape[1]
-    order = np.argsort(-scores, axis=1)
-    in_order = np.take_along_axis(scores, order, axis=1)
-    begins = np.ones(scores.shape, dtype=np.bool_)
-    begins[:, 1:] = in_order[:, 1:] != in_order[:, :-1]
-    first = np.maximum.accumulate(np.where(begins, np.arange(n), 0), axis=1)
-    ends = np.append(begins[:, 1:], np.ones((len(scores), 1), dtype=np.bool_), axis=1)
-    last = np.minimum.accumulate(np.where(ends, np.arange(n), n)[:, ::-1], axis=1)[:, ::-1]
-    ranks = np.empty_like(scores)
-    np.put_along_axis(ranks, order, ((first + last) / 2 + 1).astype(np.float32), axis=1)
-    return ranks

@@ -22,6 +22,7 @@ from xqr_bench.encode.options import EncoderKindName
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.evaluation import baselines, runs  # noqa: F401  (they register themselves)
 from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Task
+from xqr_bench.evaluation.score_object import ScoreObject
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scored import scored
@@ -174,7 +175,7 @@ def opened(ranker: str | object, options: EncoderOptions | None = None) -> Itera
 
     Args:
         ranker: a `Ranker`; a loaded encoder; a MODEL string as on the command line; or any object with an encode
-            method (see `Encoder`). What is loaded here is closed afterwards.
+            method (see `Encoder`), or else with `score(queries, candidates)`. What is loaded here is closed afterwards.
         options: how to load and use an encoder, or the name of another ranker.
 
     Raises:
@@ -188,17 +189,14 @@ def opened(ranker: str | object, options: EncoderOptions | None = None) -> Itera
         yield there
         return
     encoder = _encoder(ranker, options)
-    if not isinstance(encoder, BoundEncoder):
-        yield encoder
-        return
     try:
-        yield VectorRanker(encoder)
+        yield VectorRanker(encoder) if isinstance(encoder, BoundEncoder) else encoder
     finally:
-        if encoder is not ranker:
+        if encoder is not ranker and hasattr(encoder, "close"):
             encoder.close()
 
 
-OF_MODELS: dict[EncoderKindName, Callable[[OtherModel, EncoderOptions], Ranker]] = {}
+OF_MODELS: dict[EncoderKindName, Callable[[OtherModel, EncoderOptions], Ranker]] = {"python": ScoreObject}
 """Kind of a model without dense vectors -> the ranker that it is loaded as, with options that are followed or refused;
 they have their line breaks."""
 
