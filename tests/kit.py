@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -186,12 +187,16 @@ def page_blocks(name: str, *languages: str) -> list[tuple[str, str]]:
 
 
 def run_blocks(
-    name: str, *more: str, languages: Sequence[str] = ("python", "sh", "toml"), names: dict[str, Any] | None = None
+    name: str,
+    *more: str,
+    languages: Sequence[str] = ("python", "sh", "toml"),
+    names: dict[str, Any] | None = None,
+    instead: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Do what a page says, in its order and in this folder.
 
     A block that begins with `# NAME.py` or `# NAME.toml` is written to that file; any other block of Python is run, and
-    so are the commands of a block of `sh`, with `more` options.
+    so are the commands of a block of `sh`, with `more` options, and with other words `instead` of some.
 
     Returns:
         the names that the programs left.
@@ -206,7 +211,7 @@ def run_blocks(
             for line in block.replace("\\\n", " ").splitlines():
                 program, *arguments = shlex.split(line)
                 assert program == "xqr-bench"
-                ran(*arguments, *more)
+                ran(*(instead.get(argument, argument) for argument in arguments), *more)
     return names
 
 

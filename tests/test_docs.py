@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import VECTORS, needs_data, needs_vectors
+from tests.encode.embedding_server import EmbeddingServer
 from tests.kit import BOARD, ROOT, page_blocks, page_text, ran, read_json, run_blocks
 from tests.measure.lists import TiedList, pooled
 from xqr_bench.analysis.choice import Comparison
@@ -28,7 +29,9 @@ from xqr_bench.board.submissions import load_published
 from xqr_bench.cli.compare import compare
 from xqr_bench.cli.main import COMMANDS
 from xqr_bench.core.languages import GROUPS, XQUAD_R
+from xqr_bench.core.options import flag_of
 from xqr_bench.encode import EncoderOptions, load_encoder
+from xqr_bench.encode.providers import PROVIDERS, checked_address, key_variable
 from xqr_bench.measure.metrics import _FAMILIES, parse_metric
 from xqr_bench.rank.index import DEFAULT_DEPTH, INDEX_TYPES
 from xqr_bench.record import load_record
@@ -67,7 +70,15 @@ def records(folder: Path) -> dict[str, Path]:
 def test_encoders(model: Path, here: Path) -> None:
     pytest.importorskip("mteb")
     shutil.copytree(model, here / "my-model")
-    run_blocks("encoders.md", "--quiet")
+    with EmbeddingServer() as server:
+        run_blocks("encoders.md", "--quiet", instead={"http://127.0.0.1:8000/v1": server.address})
+    text = page_text("encoders.md")
+    for name, provider in PROVIDERS.items():
+        (row,) = re.findall(rf"\| `{name}`.*", text)
+        told = [provider.variable, provider.dimensions, provider.input_type, provider.query, provider.candidate]
+        assert [word for word in told if word is not None and f"`{word}`" not in row] == []
+        assert checked_address(re.search(r"https://[\w./]+", row)[0])
+        assert key_variable(provider, re.search(r"https://[\w./]+", row)[0]) == provider.variable
     assert set(records(here)) == {
         "MyEncoder",
         "my-search",
@@ -87,6 +98,8 @@ def test_encoders(model: Path, here: Path) -> None:
         "Asynchronous",
         "mteb__baseline-random-encoder",
         "mine__vowels",
+        "multilingual-e5-small-q4",
+        "served-model",
     }
     vowels = read_json(records(here)["vowels"])["scores"]
     for name in ("Beir", "FlagEmbedding", "LangChain", "LlamaIndex", "FastEmbed", "Asynchronous"):
@@ -96,7 +109,7 @@ def test_encoders(model: Path, here: Path) -> None:
         shown = tomllib.loads(block)["project"]["entry-points"]["xqr_bench.encoders"]
         assert shown.items() <= package["project"]["entry-points"]["xqr_bench.encoders"].items()
     for option in fields(EncoderOptions):
-        assert "--" + option.name.replace("_", "-") in page_text("encoders.md")
+        assert flag_of(EncoderOptions, option.name) in text
 
 
 def test_interop(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

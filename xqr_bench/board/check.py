@@ -42,6 +42,7 @@ from xqr_bench.core.types import (
 )
 from xqr_bench.encode import ModelIdentity, load_encoder
 from xqr_bench.encode.options import RANKED_ONLY
+from xqr_bench.encode.providers import is_endpoint
 from xqr_bench.encode.python_object import is_python_spec
 from xqr_bench.encode.registry import ENCODERS
 from xqr_bench.encode.transform import TransformOptions
@@ -672,6 +673,8 @@ def _is_named(identity: ModelIdentity, model: str) -> bool:
     last = model.split()[-1] if identity.kind == "baseline" and model.strip() else model
     if identity.kind in ("baseline", "builtin", "plugin"):
         return last.partition(":")[0] == identity.name
+    if identity.endpoint is not None:
+        return is_endpoint(model) and model.rstrip("/").lower() == identity.endpoint.url.lower()
     if identity.kind in ("precomputed", "run"):
         return model.startswith(f"{identity.kind}:")
     if identity.kind == "mteb":

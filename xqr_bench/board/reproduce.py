@@ -27,6 +27,7 @@ from xqr_bench.board.attestation import (
     record_digest,
     refuse_unrepeatable,
     secret_key,
+    why_unrepeatable,
     write_attestation,
 )
 from xqr_bench.board.files import MAX_RECORD, attestation_path, check_file, max_ranks, read_json
@@ -36,6 +37,7 @@ from xqr_bench.core.files import refuse_unwritable
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import FloatArray, Ranks
 from xqr_bench.encode import EncoderOptions, VectorStore
+from xqr_bench.encode.providers import OTHER_KEY, PROVIDERS, key_variable
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.encode.trust import options_from_file, refuse_code
 from xqr_bench.evaluation.baselines import baseline_of
@@ -136,6 +138,8 @@ def reproduce(
         why_not = "within the tolerance, which is wider than the leaderboard's"
     elif identity:
         why_not = "the ranks agree, but what was run is not the encoder that the record names"
+    elif record.model.identity.endpoint is not None and (why := why_unrepeatable(record)) is not None:
+        why_not = f"the ranks agree, but the record is {why}"
     elif named.by is None:
         why_not = "the ranks agree, but nobody is named who ran the encoder (--by NAME)"
     if why_not is not None or named.by is None:
@@ -180,6 +184,15 @@ def _model(record: Record) -> str:
             "the record was made by Python code, which is run only when it is named",
             found=str(record.provenance.arguments.get("model", identity.name)),
             remedy="look at the code, then name it: --model file.py:Object",
+        )
+    if identity.endpoint is not None:
+        facts = identity.endpoint
+        provider = PROVIDERS.get(facts.provider)
+        variable = OTHER_KEY if provider is None else key_variable(provider, facts.url)
+        raise RecordError(
+            "the record was made by an endpoint, which is asked, and perhaps paid, only when it is named",
+            found=f"{facts.url} --model {identity.name} --provider {facts.provider}",
+            remedy=f"name it: --model {facts.url}; a key for it stands in {variable}",
         )
     if (swept := study_command(record)) is not None:
         raise RecordError(
@@ -254,6 +267,8 @@ def _options(record: Record, machine: EncoderOptions, chosen: bool) -> EncoderOp
     arguments = dict(record.provenance.arguments)
     if identity.kind == "sentence-transformers" and identity.revision and not chosen:
         arguments["revision"] = identity.revision  # the commit, whatever branch was named
+    if (facts := identity.endpoint) is not None:
+        arguments |= {"served_model": identity.name, "provider": facts.provider, "dimensions": facts.dimensions}
     return options_from_file(arguments, machine, "the record")
 
 

@@ -74,6 +74,10 @@ EXPOSURE_CLASSES: dict[Level, ExposureClass] = {
     "evaluation text": "exposed",
 }
 _IN_COMMAND = (
+    "served_model",
+    "provider",
+    "dimensions",
+    "encoding",
     "revision",
     "dtype",
     "max_length",
@@ -283,17 +287,19 @@ def reproduce_command(record: Record) -> Reproduce:
         options["revision"] = identity.revision
     words = ["xqr-bench", *(model.split() if baseline else ["evaluate", model]), "--task", record.task.name]
     for name in _IN_COMMAND:
-        value = options.get(name)
+        value, option = options.get(name), "--model" if name == "served_model" else flag(name)
         if value is True:
-            words.append(flag(name))
+            words.append(option)
         elif isinstance(value, str | int | float) and value is not False:
             text = str(value)
-            words += [f"{flag(name)}={text}"] if text.startswith("-") else [flag(name), text]
+            words += [f"{option}={text}"] if text.startswith("-") else [option, text]
     return Reproduce(command=shlex.join(words), needs=_needs(record, model))
 
 
 def _needs(record: Record, model: str) -> str | None:
-    kind = record.model.identity.kind
+    kind, endpoint = record.model.identity.kind, record.model.identity.endpoint
+    if endpoint is not None:
+        return f"a server at {endpoint.url} that still serves {record.model.identity.name} as it did, and a key for it"
     if kind in ("precomputed", "run"):
         return f"the folder {model.partition(':')[2]}, which is not part of the submission"
     if kind == "python":

@@ -194,6 +194,8 @@ class Session:
         texts = record.provenance.texts
         if texts is not None and texts.from_store:
             self.say(f"{record.task.name}: {texts.from_store:,} of {texts.distinct:,} texts came from the store")
+        if (asked := record.provenance.endpoint) is not None:
+            self.say(f"{record.task.name}: {asked.summary}")
 
     def show(self, records: Sequence[Result]) -> None:
         """Print the records, which are saved, as the options say."""

@@ -80,8 +80,8 @@ def evaluate(
 
     MODEL is a sentence-transformers name or folder; char-ngrams (built in, no download); package.module:Object or
     file.py:Object, with methods of its own or of another library (docs/encoders.md), or with score(queries, candidates)
-    where it has no vectors (docs/rankers.md); an installed plugin;
-    mteb:ORG/MODEL, of mteb's registry; precomputed:DIR; or a ranking without an encoder: run:DIR, made elsewhere (TREC
+    where it has no vectors (docs/rankers.md); an installed plugin; mteb:ORG/MODEL, of mteb's registry; precomputed:DIR;
+    http://HOST/v1 --model NAME, a server for embeddings; or a ranking without an encoder: run:DIR, made elsewhere (TREC
     runs), bm25, random:SEED or oracle.
     `xqr-bench encoders` lists encoders.
     """

@@ -195,6 +195,12 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def flag_of(cls: type, name: str) -> str:
+    """The option of a field of a dataclass as it is written on the command line."""
+    hint = typing.get_type_hints(cls, include_extras=True)[name]
+    return (_kind(hint)[1].flag or flag(name)).split()[-1]
+
+
 def line_breaks(text: str) -> str:
     """The text with a line break for each `\\n` written as two characters, as shells hand it over."""
     return text.replace("\\n", "\n")

@@ -17,6 +17,7 @@ from xqr_bench.core.names import refuse_unreadable
 from xqr_bench.core.types import IntArray
 from xqr_bench.encode.checks import Vectors, to_matrix
 from xqr_bench.encode.options import EncoderOptions, ModelIdentity, Role, Similarity
+from xqr_bench.encode.providers import EndpointUse
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Lanes:
         number: 1: one after the other, in the caller's thread.
         enter: called at the beginning of each thread.
         around: what all of it happens in, entered and left in the caller's thread.
+        stop: called when the results are not waited for any more, so that items under way may end early.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class Lanes:
         number: int = 1,
         enter: Callable[[], None] | None = None,
         around: Callable[[], AbstractContextManager[object]] = nullcontext,
+        stop: Callable[[], None] = lambda: None,
     ) -> None:
         self.number = number
+        self._stop = stop
         self._enter = enter or (lambda: None)
         self._around = around
 
@@ -78,6 +82,9 @@ class Lanes:
                         yield under_way.popleft().result()
                 while under_way:
                     yield under_way.popleft().result()
+            except BaseException:
+                self._stop()
+                raise
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -226,6 +233,11 @@ class BoundEncoder:
 
         The texts alone: without prompt and special tokens, before anything is cut off. int64 `[texts]` each.
         """
+        return None
+
+    @property
+    def usage(self) -> EndpointUse | None:
+        """What an endpoint was asked so far; None: it is none."""
         return None
 
     def close(self) -> None:

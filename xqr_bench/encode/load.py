@@ -16,9 +16,11 @@ from xqr_bench.encode import (
 )
 from xqr_bench.encode.bound import BoundEncoder
 from xqr_bench.encode.conventions import scorer_of
+from xqr_bench.encode.endpoint import Endpoint
 from xqr_bench.encode.kinds import OtherKindError, OtherModel, class_of
 from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.encode.precomputed import PREFIX, Precomputed
+from xqr_bench.encode.providers import is_endpoint
 from xqr_bench.encode.python_object import RANKED, bind_object, instantiate, is_python_spec, load_object
 from xqr_bench.encode.registry import ENCODERS
 from xqr_bench.encode.sentence_transformer import (
@@ -45,6 +47,11 @@ ENCODER_KINDS = (
         "precomputed:DIR",
         "vectors made elsewhere: DIR/<task>/{queries,candidates}.npy, .ids.txt beside each",
         "precomputed:vectors/my-model",
+    ),
+    EncoderKind(
+        "http://HOST/v1",
+        "a model behind an API for embeddings, also https://; --model names it, --provider says whose API",
+        "http://127.0.0.1:8000/v1 --model NAME",
     ),
     EncoderKind(
         "run:DIR",
@@ -77,9 +84,9 @@ def load_encoder(
     """Return the encoder that `spec` names, or bind the one it is.
 
     A string is, in this order: the name of a built-in encoder or an installed plugin; `precomputed:DIR`;
-    `mteb:ORG/MODEL`; `module:Object` or `file.py:Object`; an existing folder; the name of a hub model. Anything else
-    is an encoder itself (see Encoder), a class or a factory of one, a function of a list of texts, a
-    SentenceTransformer, an object of mteb's protocol, or a ModelMeta of mteb.
+    `mteb:ORG/MODEL`; the address of an endpoint, `http://HOST/v1`; `module:Object` or `file.py:Object`; an existing
+    folder; the name of a hub model. Anything else is an encoder itself (see Encoder), a class or a factory of one, a
+    function of a list of texts, a SentenceTransformer, an object of mteb's protocol, or a ModelMeta of mteb.
 
     Args:
         spec: see above.
@@ -145,6 +152,8 @@ def _load(spec: object, options: EncoderOptions, other_names: Collection[str]) -
         return Precomputed(named_folder(text), options)
     if text.startswith(mteb_model.PREFIX) and "/" in text:
         return mteb_model.load_mteb(text, options)
+    if is_endpoint(text):
+        return Endpoint(text, options)
     if is_python_spec(text):
         named, module = load_object(text)
         what = text.replace("\\", "/").rpartition("/")[2]

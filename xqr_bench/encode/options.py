@@ -6,15 +6,16 @@ import math
 import re
 from dataclasses import dataclass, field, fields, replace
 from string import Formatter
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Annotated, Any, Literal, Protocol, Self, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
 
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.names import refuse_unreadable
-from xqr_bench.core.options import JsonObject, KeyValues, flag, line_breaks
+from xqr_bench.core.options import JsonObject, KeyValues, Option, flag, flag_of, line_breaks
 from xqr_bench.core.printable import is_text
+from xqr_bench.encode.providers import ENCODINGS, PROVIDERS, EndpointFacts
 
 Similarity = Literal["cosine", "dot"]
 Role = Literal["query", "candidate"]
@@ -77,6 +78,8 @@ def check_template(template: str) -> None:
 
 _PROMPTS = ("query_prompt", "candidate_prompt", "context_template")
 DTYPES = ("float32", "bfloat16", "float16")
+OF_ENDPOINTS = frozenset({"served_model", "provider", "dimensions", "encoding", "price_per_million_tokens"})
+"""Options that only an endpoint has."""
 
 
 @checked
@@ -102,6 +105,11 @@ class EncoderOptions:
         model_kwargs: JSON object passed on to the transformers model.
         trust_remote_code: Run code that comes with a hub model.
         encoder_arg: Argument of the class or function file.py:Object that makes the encoder; repeat for more.
+        served_model: Name of the model that an endpoint (http://HOST/v1) is asked for.
+        provider: Whose API an endpoint has: openai (the default), azure, cohere, jina, nvidia or voyage.
+        dimensions: Columns that an endpoint is asked for; --truncate-dim cuts what it returns.
+        encoding: How an endpoint is asked to write numbers: float (the default) or base64.
+        price_per_million_tokens: Price of an endpoint, for the cost in the record.
 
     Raises:
         UsageError: a value that cannot be meant, or two options that contradict each other.
@@ -124,22 +132,40 @@ class EncoderOptions:
     model_kwargs: JsonObject = field(default_factory=dict)
     trust_remote_code: bool = False
     encoder_arg: KeyValues = field(default_factory=dict)
+    served_model: Annotated[str | None, Option("--model")] = None
+    provider: str | None = None
+    dimensions: int | None = None
+    encoding: str | None = None
+    price_per_million_tokens: float | None = None
 
     def __post_init__(self) -> None:
         if self.name is not None:
             refuse_unreadable(self.name, "--name", "give a name that can be read on one line, or leave it out")
+        if self.served_model is not None:
+            refuse_unreadable(self.served_model, "--model", "give the name that the endpoint has for the model")
         for option, value in vars(self).items():
             if isinstance(value, str) and not is_text(value):
-                raise UsageError(f"{flag(option)} {value!r:.60} is no text of UTF-8", remedy="write it in UTF-8")
-        choices = {"similarity": SIMILARITIES, "dtype": DTYPES, "candidate_context": CONTEXTS}
+                raise UsageError(
+                    f"{flag_of(type(self), option)} {value!r:.60} is no text of UTF-8", remedy="write it in UTF-8"
+                )
+        choices = {
+            "similarity": SIMILARITIES,
+            "dtype": DTYPES,
+            "candidate_context": CONTEXTS,
+            "provider": tuple(PROVIDERS),
+            "encoding": ENCODINGS,
+        }
         for option, names in choices.items():
             value = getattr(self, option)
             if value is not None and value not in names:
                 raise UsageError(f"{flag(option)} cannot be {value!r}", remedy=f"use one of: {', '.join(names)}")
-        for option in ("batch_size", "token_budget", "max_length", "truncate_dim"):
+        for option in ("batch_size", "token_budget", "max_length", "truncate_dim", "dimensions"):
             value = getattr(self, option)
             if value is not None and value < 1:
                 raise UsageError(f"{flag(option)} cannot be {value}", remedy="use a number from 1 on")
+        price = self.price_per_million_tokens
+        if price is not None and not (math.isfinite(price) and price >= 0):
+            raise UsageError(f"--price-per-million-tokens cannot be {price}", remedy="use a number from 0 on")
         if "trust_remote_code" in self.model_kwargs:
             raise UsageError(
                 "--model-kwargs cannot hold trust_remote_code: the record would not say that remote code ran",
@@ -174,11 +200,12 @@ class EncoderOptions:
     def refuse_all_but(self, kind: str, allowed: frozenset[str]) -> None:
         """Raise UsageError when an option was given that has no meaning for this kind of encoder."""
         given = [f.name for f in fields(self) if getattr(self, f.name) not in (None, False, {})]
-        wrong = [flag(option) for option in given if option not in allowed]
+        wrong = [flag_of(type(self), option) for option in given if option not in allowed]
         if wrong:
+            takes = ", ".join(flag_of(type(self), option) for option in sorted(allowed))
             raise UsageError(
                 f"{', '.join(wrong)} cannot be used with {kind}",
-                remedy=f"leave it out; {kind} takes: {', '.join(flag(option) for option in sorted(allowed))}",
+                remedy=f"leave it out; {kind} takes: {takes}",
             )
 
 
@@ -253,6 +280,7 @@ class ModelIdentity(BaseModel):
         model_kwargs: passed on to the transformers model, or to the class of a Python encoder; of a baseline its
             parameters.
         remote_code: whether code that comes with the model was allowed to run.
+        endpoint: where and how it was asked; of an endpoint.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -273,8 +301,17 @@ class ModelIdentity(BaseModel):
     dimensions: PositiveInt | None = None
     model_kwargs: dict[str, Any] = {}
     remote_code: bool = False
+    endpoint: EndpointFacts | None = None
+
+    @model_validator(mode="after")
+    def _an_endpoint_says_where(self) -> Self:
+        if self.kind == "endpoint" and self.endpoint is None:
+            raise ValueError("an endpoint without its address")
+        return self
 
     @property
     def model(self) -> str:
         """The MODEL string that names it, where its name alone can."""
+        if self.endpoint is not None:
+            return self.endpoint.url
         return f"mteb:{self.name}" if self.kind == "mteb" else self.name

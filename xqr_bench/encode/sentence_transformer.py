@@ -17,7 +17,7 @@ from xqr_bench.core.observe import library_bars_hidden
 from xqr_bench.core.types import IntArray
 from xqr_bench.encode.bound import Limits, TextEncoder, cpu_lanes
 from xqr_bench.encode.kinds import OtherKindError, OtherModel, class_of_saved
-from xqr_bench.encode.options import EncoderOptions, ModelIdentity, Role
+from xqr_bench.encode.options import OF_ENDPOINTS, EncoderOptions, ModelIdentity, Role
 from xqr_bench.encode.python_object import declared_similarity
 from xqr_bench.encode.weights import (
     ADAPTER,
@@ -235,7 +235,7 @@ CPU_TOKENS, CPU_TOKENS_16_BIT, DEVICE_TOKENS = 2048, 4096, 16_384
 MOST_ROWS = 512
 ROWS_OF_UNKNOWN_LENGTH = 32
 LOADED_ELSEWHERE = frozenset({"revision", "device", "dtype", "max_length", "model_kwargs", "trust_remote_code"})
-ALL_OPTIONS = frozenset(EncoderOptions.__dataclass_fields__)
+ALL_OPTIONS = frozenset(EncoderOptions.__dataclass_fields__) - {"encoder_arg"} - OF_ENDPOINTS
 
 
 def load_folder(folder: Path, options: EncoderOptions) -> ModelEncoder:
@@ -270,6 +270,7 @@ def load_from_hub(name: str, options: EncoderOptions, hint: str | None = None) -
     Raises:
         EncoderError: see `resolve_model` and `bind_model`; or the model cannot be loaded.
     """
+    options.refuse_all_but("a model of the hub", ALL_OPTIONS)
     hub = resolve_model(name, options.revision, hint)
     model = load_model(hub.name, options, where=f"the hub model {hub.name}", hub=hub)
     facts = _facts_of_hub(hub, options)
@@ -397,7 +398,7 @@ def _facts_of_hub(hub: HubModel, options: EncoderOptions) -> dict[str, Any]:
 
 
 def _facts_of_instance(model: Any, options: EncoderOptions) -> dict[str, Any]:
-    options.refuse_all_but("a model in memory", ALL_OPTIONS - LOADED_ELSEWHERE)
+    options.refuse_all_but("a model in memory", ALL_OPTIONS - LOADED_ELSEWHERE | {"encoder_arg"})
     name = str(getattr(_config(model), "_name_or_path", "") or "").rstrip("/")
     if Path(name).is_dir():
         name = name_of_folder(Path(name))

@@ -31,12 +31,13 @@ def reason_not_kept(encoder: TextEncoder) -> str | None:
     """Why the vectors of an encoder are never kept; None: they may be.
 
     A record that says which code or weights made the vectors is the condition: without it a changed encoder would be
-    given its old vectors.
+    given its old vectors. An endpoint has neither, and its vectors may have a price: they are kept, and the texts that
+    are encoded anew before kept vectors are used (`Stored.differs`) tell whether it serves the same model.
     """
     identity = encoder.identity
     if not encoder.keep:
         return "it asks not to be: encoding is as fast as reading"
-    if identity.revision is None and identity.digest is None:
+    if identity.revision is None and identity.digest is None and identity.endpoint is None:
         return "it has neither a revision nor a digest"
     if identity.kind != "sentence-transformers" and encoder.source is None:
         return "it was passed as an object, and its source does not tell its state"
@@ -69,6 +70,8 @@ def encoder_key(encoder: TextEncoder, role: Role) -> dict[str, Any]:
         "device": None if encoder.device is None else encoder.device.partition(":")[0],
         "libraries": {name: _version(name) for name in _LIBRARIES},
     }
+    if identity.endpoint is not None:  # the libraries here do not compute its vectors
+        key |= {"endpoint": identity.endpoint.model_dump(mode="json"), "libraries": {}}
     return key if identity.base is None else key | {"base": identity.base}
 
 

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import UsageError
 from xqr_bench.encode.options import EncoderOptions
+from xqr_bench.encode.providers import is_endpoint
 from xqr_bench.encode.python_object import is_python_spec
 
 _DTYPES = frozenset({"auto", "float32", "float16", "bfloat16"})
@@ -26,15 +27,21 @@ _OF_THE_USER = frozenset({"device", "batch_size", "token_budget", "trust_remote_
 
 
 def refuse_code(model: str, where: str) -> None:
-    """Refuse a MODEL string that is Python code.
+    """Refuse a MODEL string that is Python code, or the address of a server, which would be given a key.
 
     Args:
         model: as the file has it.
         where: the file, as the message calls it.
 
     Raises:
-        UsageError: it is `module:Object` or `file.py:Object`.
+        UsageError: it is `module:Object` or `file.py:Object`, or an address.
     """
+    if is_endpoint(model):
+        raise UsageError(
+            f"{where} names an endpoint, which is asked, and perhaps paid, only when you name it yourself",
+            found=model,
+            remedy=f"if you trust it: --model {model}",
+        )
     if is_python_spec(model):
         raise UsageError(
             f"{where} names Python code, which is run only when you name it yourself",

@@ -296,6 +296,7 @@ def _result(
             settings=dict(settings),
             seconds=clock.seconds,
             texts=ranking.texts,
+            endpoint=ranking.usage,
         ),
         **ranking.facts,
         ranks=ranks,

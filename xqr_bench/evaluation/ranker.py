@@ -15,6 +15,7 @@ from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.registry import Registry
 from xqr_bench.core.types import IntArray, Ranks, TaskData
 from xqr_bench.encode import ModelIdentity
+from xqr_bench.encode.providers import EndpointUse
 from xqr_bench.rank.exact import ScoreBlock, ranks_of_scores
 from xqr_bench.rank.parts import rank_by_parts
 from xqr_bench.record import LanguageDiagnostics, TextCounts
@@ -78,6 +79,7 @@ class Ranking:
         settings: what the ranker was asked to do, defaults included.
         seconds: wall time of each phase.
         texts: how many texts there were, and how many of them came from the store.
+        usage: what an endpoint was asked so far; None: none was.
         counted_on: where scores were counted.
         scored_settings: the settings that were ranked; None: all of the task.
         scores: makes the scores once more, such as to write a run; None: there are none of all candidates.
@@ -90,6 +92,7 @@ class Ranking:
     settings: Mapping[str, Any] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
     texts: TextCounts | None = None
+    usage: EndpointUse | None = None
     counted_on: str | None = None
     scored_settings: tuple[str, ...] | None = None
     scores: Scores | None = None

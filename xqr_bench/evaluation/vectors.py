@@ -145,6 +145,7 @@ class VectorRanker:
                 settings=self.settings,
                 seconds=clock.seconds,
                 texts=TextCounts(distinct=vectors.distinct_texts, from_store=vectors.stored_texts),
+                usage=self.encoder.usage,
                 counted_on=device_name(counted_on),
                 scores=partial(_scores, vectors, self.encoder.similarity),
             )

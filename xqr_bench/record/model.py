@@ -23,6 +23,7 @@ from xqr_bench.core.fields import OneLine
 from xqr_bench.core.names import MAX_NAME
 from xqr_bench.core.types import STRICT, Ranks
 from xqr_bench.encode import ModelIdentity
+from xqr_bench.encode.providers import EndpointUse
 from xqr_bench.encode.transform import TransformFacts
 from xqr_bench.measure.scores import Group, SettingScores
 from xqr_bench.rank.index import IndexFacts
@@ -248,6 +249,7 @@ class Provenance(_Part):
     settings: dict[str, Any] = Field(description="arguments with their defaults")
     seconds: dict[str, NonNegativeFloat] = Field(description="wall time of each phase")
     texts: TextCounts | None = Field(default=None, description="null: no encoder, or an older record")
+    endpoint: EndpointUse | None = Field(default=None, description="what an endpoint was asked in this run; null: none")
 
 
 def macro_averages(scores: dict[str, SettingScores]) -> dict[str, SettingScores]:
