@@ -81,6 +81,22 @@ def model(plain_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def cross_encoder(plain_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A CrossEncoder folder, as the library saves it; without the file of its modules it is a plain classifier."""
+    import torch
+    from sentence_transformers import CrossEncoder
+    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+
+    plain, folder = tmp_path_factory.mktemp("models") / "classifier", tmp_path_factory.mktemp("models") / "tiny-ce"
+    torch.manual_seed(0)
+    config = BertConfig.from_pretrained(plain_model, num_labels=1, initializer_range=0.5)
+    BertForSequenceClassification(config).save_pretrained(plain)
+    BertTokenizerFast.from_pretrained(plain_model).save_pretrained(plain)
+    CrossEncoder(str(plain), device="cpu").save_pretrained(str(folder))
+    return folder
+
+
 @pytest.fixture
 def own_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the data, cache or proxies of the machine it runs on."""

@@ -19,7 +19,7 @@ from tests.kit import Seen
 from xqr_bench.core.errors import EncoderError
 from xqr_bench.encode import EncoderOptions, VectorStore, embed_tasks, load_encoder
 from xqr_bench.encode.bound import Lanes, TextEncoder, cpu_lanes
-from xqr_bench.encode.sentence_transformer import _safe_in_threads
+from xqr_bench.encode.sentence_transformer import safe_in_threads
 
 
 @pytest.mark.parametrize("number", [1, 2, 5])
@@ -120,17 +120,17 @@ def test_models_that_change_while_they_read_have_one_lane(model: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
     loaded = SentenceTransformer(str(model), device="cpu")
-    assert _safe_in_threads(loaded)
+    assert safe_in_threads(loaded)
     config = loaded[0].auto_model.config
     config.rope_parameters = {"rope_type": "dynamic", "factor": 2.0}
-    assert not _safe_in_threads(loaded)
+    assert not safe_in_threads(loaded)
     config.rope_parameters = {"rope_type": "default"}
-    assert _safe_in_threads(loaded)
+    assert safe_in_threads(loaded)
 
     class Own(type(loaded)):
         """Code that nobody has seen."""
 
-    assert not _safe_in_threads(Own(str(model), device="cpu"))
+    assert not safe_in_threads(Own(str(model), device="cpu"))
 
 
 def in_lanes(encode: Any, number: int = 2, **given: Any) -> TextEncoder:

@@ -43,6 +43,11 @@ def test_a_shortlist_has_what_ties_with_its_last(values: list[float], depth: int
             for place in range(start, stop):
                 above = sum(other > values[place] for other in values[start:stop])
                 assert chosen[place] == (above < depth and values[place] > -np.inf)
+                # those that tie at the edge all come in, or all stay out
+                level = sum(other >= values[place] for other in values[start:stop])
+                out = above < depth < stop - start and level > depth + 1
+                bounded = shortlist(scores, depth, edges, most=depth + 1)[0]
+                assert bounded[place] == (chosen[place] and not out)
 
 
 def test_scores_that_have_no_place_are_refused() -> None:

@@ -15,8 +15,7 @@ from xqr_bench.core.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from xqr_bench.encode import BoundEncoder
-    from xqr_bench.evaluation.ranker import Ranker
+    from xqr_bench.evaluation.ranker import Ranker, Rehearsing
     from xqr_bench.record import Result
     from xqr_bench.tasks import Selection, TaskSpec
 
@@ -113,14 +112,13 @@ class Session:
             if spec.licence is not None and pending_downloads(spec, self.select.data_dir):
                 self.say(f"downloading {spec.title}: licence {spec.licence.name} ({spec.licence.url})")
 
-    def rehearse(self, encoder: BoundEncoder) -> None:
+    def rehearse(self, ranker: Rehearsing) -> None:
         """Check data and encoder on a few texts, and tell what a run would do."""
         from xqr_bench.cli.progress import RunProgress
-        from xqr_bench.evaluation.vectors import rehearse
 
         self.show_licences(self.specs)
         with RunProgress(quiet=self.quiet) as observe:
-            plans = rehearse(encoder, self.specs, self.select, observe)
+            plans = ranker.rehearse(self.specs, self.select, observe)
         echo("\n".join([*plans, "dry run: nothing was written"]))
 
     def evaluate(self, ranker: Ranker, arguments: Mapping[str, Any]) -> None:
@@ -158,15 +156,20 @@ class Session:
     def _how_to_go_on(self, ranker: Ranker) -> str:
         from xqr_bench.encode.bound import TextEncoder
         from xqr_bench.encode.store import holds
+        from xqr_bench.evaluation.cross_encoder import CrossEncoderRanker
+        from xqr_bench.evaluation.ranker import stages_of
         from xqr_bench.evaluation.vectors import VectorRanker
 
         kept = [f"records: {', '.join(self._kept)}"] if self._kept else []
-        store, encoder = (ranker.store, ranker.encoder) if isinstance(ranker, VectorRanker) else (None, None)
-        if store is not None and isinstance(encoder, TextEncoder) and holds(store, encoder):
-            kept.append("the vectors in the embedding store")
+        for one in stages_of(ranker):
+            store, encoder = (one.store, one.encoder) if isinstance(one, VectorRanker) else (None, None)
+            if store is not None and isinstance(encoder, TextEncoder) and holds(store, encoder):
+                kept.append("the vectors in the embedding store")
+            if isinstance(one, CrossEncoderRanker) and one.model.kept:
+                kept.append(f"{one.model.kept:,} scores of {one.name}")
         if not kept:
             return "nothing half-written was left; no task was done: the same command begins again"
-        return f"kept are {' and '.join(kept)}; the same command goes on"
+        return f"kept are {' and '.join(dict.fromkeys(kept))}; the same command goes on"
 
     def _path(self, record: Result) -> Path:
         from xqr_bench.record import record_path

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from xqr_bench.cli.common import Session
-from xqr_bench.cli.options import Index, Records, Store, Transform, TrecRun, backend_option, given
+from xqr_bench.cli.options import Index, Records, Rerank, Store, Transform, TrecRun, backend_option, given
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import flag, takes
 from xqr_bench.encode import EncoderOptions
 from xqr_bench.tasks import Selection
+
+if TYPE_CHECKING:
+    from xqr_bench.encode import VectorStore
+    from xqr_bench.evaluation.ranker import Ranker, Rehearsing
 
 
 def _size(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
@@ -21,7 +27,7 @@ def _size(ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation(Store, Index, Transform, TrecRun, Records):
+class Evaluation(Store, Index, Transform, Rerank, TrecRun, Records):
     """An evaluation of an encoder.
 
     Attributes:
@@ -49,6 +55,8 @@ class Evaluation(Store, Index, Transform, TrecRun, Records):
             raise UsageError("an index is searched on the processor", remedy="leave --index or --score-device out")
         if self.index is not None and self.balanced:
             raise UsageError("--balanced needs the scores of all candidates", remedy="leave --index or --balanced out")
+        if self.index is not None and self.rerank is not None:
+            raise UsageError("--rerank needs the scores of all candidates", remedy="leave --index or --rerank out")
         if self.index is not None and self.trec_run is not None:
             raise UsageError(
                 "--trec-run writes the exact ranking, not that of an approximate index",
@@ -87,6 +95,7 @@ def evaluate(
     """
     from xqr_bench.evaluation.balanced import Balanced
     from xqr_bench.evaluation.evaluate import opened
+    from xqr_bench.evaluation.reranked import DEPTH, Reranked
     from xqr_bench.evaluation.score_object import ScoreObject
     from xqr_bench.evaluation.vectors import VectorRanker, check_index
 
@@ -99,41 +108,76 @@ def evaluate(
     arguments = {name: value for name, value in given(ctx).items() if name not in unkept}
     if encoder.encoder_arg:
         arguments["encoder_arg"] = dict(encoder.encoder_arg)  # as it was read
-    with opened(model, encoder) as ranker:
-        if not isinstance(ranker, VectorRanker):
+    second_options = asked.reranker_options()
+    first_options = encoder if asked.rerank is None else replace(encoder, name=None)  # the name is that of the whole
+    with ExitStack() as stack:
+        ranker: Ranker = stack.enter_context(opened(model, first_options))
+        if isinstance(ranker, VectorRanker):
+            ranker = replace(
+                ranker,
+                transform=transform,
+                index=index,
+                index_folder=asked.save_index,
+                overwrite_index=asked.overwrite,
+                allow_zero_vectors=asked.allow_zero_vectors,
+                score_device=asked.score_device or "auto",
+                store=store,
+                memory=ranker.memory if memory is None else memory,
+            )
+        else:
             if isinstance(ranker, ScoreObject) and memory is not None:
                 ranker.allow(memory)
                 memory = None
-            _refuse_options_of_vectors(model, asked, memory)
-            session.evaluate(Balanced(ranker) if asked.balanced else ranker, arguments)
-            return
-        session.say(f"encoder {ranker.name}" + (f" on {ranker.device}" if ranker.device else ""))
-        if ranker.encoder.hint is not None:
-            session.say(ranker.encoder.hint)
+            _refuse_options_of_vectors(model, ranker, asked, memory)
+        if asked.rerank is not None:
+            second = stack.enter_context(opened(asked.rerank, second_options))
+            if isinstance(second, VectorRanker):
+                second = replace(second, store=store)
+            ranker = Reranked(
+                ranker,
+                second,
+                depth=asked.rerank_depth or DEPTH,
+                pool=asked.chosen_pool(),
+                add_relevants=asked.rerank_add_relevants,
+                name=encoder.name or "",
+            )
+        _tell_what_runs(session, ranker, store)
         if asked.dry_run:
-            session.rehearse(ranker.encoder)
+            session.rehearse(cast("Rehearsing", ranker))
             return
-        vectors = replace(
-            ranker,
-            transform=transform,
-            index=index,
-            index_folder=asked.save_index,
-            overwrite_index=asked.overwrite,
-            allow_zero_vectors=asked.allow_zero_vectors,
-            score_device=asked.score_device or "auto",
-            store=store,
-            memory=ranker.memory if memory is None else memory,
-        )
-        session.evaluate(Balanced(vectors) if asked.balanced else vectors, arguments)
+        session.evaluate(Balanced(ranker) if asked.balanced else ranker, arguments)
         if asked.save_index is not None:
             session.say(f"index: {asked.save_index}")
 
 
-def _refuse_options_of_vectors(model: str, asked: Evaluation, memory: int | None) -> None:
+def _tell_what_runs(session: Session, ranker: Ranker, store: VectorStore | None) -> None:
+    """Name the models and what should be known of them before they run; the scores of pairs are kept in the store."""
+    from xqr_bench.evaluation.cross_encoder import CrossEncoderRanker
+    from xqr_bench.evaluation.reranked import Reranked
+    from xqr_bench.evaluation.vectors import VectorRanker
+
+    for one in (ranker.first, ranker.second) if isinstance(ranker, Reranked) else (ranker,):
+        model: Any
+        if isinstance(one, CrossEncoderRanker):
+            one.model.store = store
+            what, model = "CrossEncoder", one.model
+        elif isinstance(one, VectorRanker):
+            what, model = "encoder", one.encoder
+        else:
+            continue
+        session.say(f"{what} {model.name}" + (f" on {model.device}" if model.device else ""))
+        if model.hint is not None:
+            session.say(model.hint)
+
+
+def _refuse_options_of_vectors(model: str, ranker: Ranker, asked: Evaluation, memory: int | None) -> None:
+    from xqr_bench.evaluation.ranker import Rehearsing
+
     family = model.partition(":")[0]
     options = {**vars(asked), "memory": memory}
-    names = ["dry_run", "allow_zero_vectors", "transform", "index", "memory", "score_device"]
+    names = ["allow_zero_vectors", "transform", "index", "memory", "score_device"]
     names += ["trec_run"] if family == "run" else []  # it is one
+    names += [] if isinstance(ranker, Rehearsing) or asked.rerank is not None else ["dry_run"]
     wrong = [flag(name) for name in names if options[name]]
     if wrong:
         what = "a run" if family == "run" else family

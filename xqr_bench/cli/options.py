@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.options import Commas, Folder, Option, flag
+from xqr_bench.core.options import Commas, Counted, Folder, KeyValues, Option, flag
 
 if TYPE_CHECKING:
-    from xqr_bench.encode import VectorStore
+    from xqr_bench.encode import EncoderOptions, VectorStore
+    from xqr_bench.encode.options import RerankPool
     from xqr_bench.encode.transform import TransformOptions
     from xqr_bench.rank.index import IndexOptions
     from xqr_bench.tasks import TaskSpec
@@ -125,6 +126,53 @@ class TrecRun:
     trec_run: Annotated[Folder | None, Option(metavar="DIR")] = None
     trec_depth: int = 1000
     trec_settings: Commas = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rerank:
+    """A second stage, which ranks the top of MODEL's ranking again.
+
+    Attributes:
+        rerank: Rank the top of MODEL's ranking again by this one: a CrossEncoder, an encoder or another ranker
+            (docs/reranking.md).
+        rerank_depth: How many of each list.  [default: 100]
+        rerank_pool: Of which lists: those of each language, or that of the whole pool.  [default: language]
+        rerank_add_relevants: Rank the relevants again too, wherever they stand: an upper bound.
+        rerank_arg: Option of the second model, such as device=cpu, max_length=256 or revision=v2; repeat for more.
+    """
+
+    rerank: Annotated[str | None, Option(metavar="MODEL")] = None
+    rerank_depth: Counted = None
+    rerank_pool: Annotated[str | None, Option(metavar="language|pool")] = None
+    rerank_add_relevants: bool = False
+    rerank_arg: KeyValues = field(default_factory=dict)
+
+    def chosen_pool(self) -> RerankPool:
+        """Of which lists the top is ranked again.
+
+        Raises:
+            UsageError: there are no such lists.
+        """
+        if self.rerank_pool not in (None, "language", "pool"):
+            raise UsageError(f"--rerank-pool cannot be {self.rerank_pool!r}", remedy="use one of: language, pool")
+        return "pool" if self.rerank_pool == "pool" else "language"
+
+    def reranker_options(self) -> EncoderOptions:
+        """How the second model is loaded.
+
+        Raises:
+            UsageError: an option without --rerank, one that there is not, or a value that cannot be meant.
+        """
+        from xqr_bench.encode import EncoderOptions
+
+        self.chosen_pool()
+        given = [name for name, value in vars(self).items() if name.startswith("rerank_") and value]
+        if self.rerank is None and given:
+            raise UsageError(
+                f"{', '.join(map(flag, given))} is given without --rerank",
+                remedy="name what ranks again: --rerank MODEL",
+            )
+        return EncoderOptions.of_values(self.rerank_arg, "--rerank-arg")
 
 
 @dataclass(frozen=True, kw_only=True)

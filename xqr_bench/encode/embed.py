@@ -177,11 +177,11 @@ class Batches:
             raise
         except BaseException as error:  # whatever a plugin raises
             pass_on_stops(error)
-            exhausted = _out_of_memory(error)
+            exhausted = out_of_memory(error)
             if len(batch) == 1 or not exhausted:
                 raise self._failed(batch, done, error) from error
         if exhausted:  # outside of the handler: what the failed call held is free now
-            _free_memory()
+            free_cache()
             self._most = min(cost // 2, self._most or cost)
             self._observe.note(f"out of memory with {len(batch):,} texts together: going on with half as many")
             return self._halved(batch, done)
@@ -232,16 +232,18 @@ class Batches:
             f"{len(self.group.texts):,} (sorted by length, longest first)",
             found=located(error),
             remedy="give a smaller --batch-size or --max-length"
-            if _out_of_memory(error)
+            if out_of_memory(error)
             else f"encode a text alone, or give --traceback, to see why: {self.group.name(int(batch[0]))}",
         )
 
 
-def _out_of_memory(error: BaseException) -> bool:
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of the machine or of an accelerator."""
     return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
 
 
-def _free_memory() -> None:
+def free_cache() -> None:
+    """Give back what torch keeps of an accelerator's memory."""
     torch = sys.modules.get("torch")
     for device in ("cuda", "mps"):
         module = getattr(torch, device, None)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from string import Formatter
 from typing import Annotated, Any, Literal, Protocol, Self, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter, ValidationError, model_validator
 
+from xqr_bench.core import strict_json
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.names import refuse_unreadable
@@ -192,6 +195,20 @@ class EncoderOptions:
         texts: dict[str, Any] = {option: line_breaks(text) for option, text in given.items() if text is not None}
         return replace(self, **texts)
 
+    @classmethod
+    def of_values(cls, given: Mapping[str, Any], where: str) -> EncoderOptions:
+        """Options from plain values, as a command line or a file has them.
+
+        Raises:
+            UsageError: there is no such option, or a value that it cannot have; the message begins with `where`.
+        """
+        try:
+            return TypeAdapter(cls).validate_json(json.dumps(dict(given)), strict=True)
+        except ValidationError as error:
+            names = ", ".join(one.name for one in fields(cls))
+            problem = f"{where} has an option that cannot be meant: {strict_json.first_fault(error)}"
+            raise UsageError(problem, remedy=f"the options are: {names}") from error
+
     @property
     def candidate_template(self) -> str | None:
         """What candidates are put into before they are encoded; None: they are encoded as they are."""
@@ -281,6 +298,7 @@ class ModelIdentity(BaseModel):
             parameters.
         remote_code: whether code that comes with the model was allowed to run.
         endpoint: where and how it was asked; of an endpoint.
+        reranking: of "reranked": the identities of both stages, and what was ranked again.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -302,11 +320,18 @@ class ModelIdentity(BaseModel):
     model_kwargs: dict[str, Any] = {}
     remote_code: bool = False
     endpoint: EndpointFacts | None = None
+    reranking: Reranking | None = None
 
     @model_validator(mode="after")
     def _an_endpoint_says_where(self) -> Self:
         if self.kind == "endpoint" and self.endpoint is None:
             raise ValueError("an endpoint without its address")
+        return self
+
+    @model_validator(mode="after")
+    def _two_stages_say_which(self) -> Self:
+        if (self.kind == "reranked") != (self.reranking is not None):
+            raise ValueError("a ranking in two stages says which they are, and no other does")
         return self
 
     @property
@@ -315,3 +340,34 @@ class ModelIdentity(BaseModel):
         if self.endpoint is not None:
             return self.endpoint.url
         return f"mteb:{self.name}" if self.kind == "mteb" else self.name
+
+    @property
+    def models(self) -> tuple[ModelIdentity, ...]:
+        """Itself, or what it is made of."""
+        return (self,) if self.reranking is None else (*self.reranking.first.models, *self.reranking.second.models)
+
+
+RerankPool = Literal["language", "pool"]
+
+
+class Reranking(BaseModel):
+    """Of what a ranking in two stages is made.
+
+    Attributes:
+        first: ranks all candidates.
+        second: ranks the best of them again.
+        depth: how many of each list of the first stage are ranked again, and those that tie with the last.
+        pool: "language": the list of each language; "pool": the one of all candidates.
+        relevants_added: whether the relevant candidates were ranked again too, wherever they stood: an upper bound.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    first: ModelIdentity
+    second: ModelIdentity
+    depth: PositiveInt
+    pool: RerankPool
+    relevants_added: bool = False
+
+
+ModelIdentity.model_rebuild()

@@ -20,6 +20,7 @@ from xqr_bench.core.errors import EncoderError, UsageError, closest, code_of_oth
 from xqr_bench.core.files import digest_of_files
 from xqr_bench.encode.bound import DEFAULT_ROWS, Limits, TextEncoder
 from xqr_bench.encode.conventions import Methods, has_methods, takes_pairs, takes_texts
+from xqr_bench.encode.kinds import class_of
 from xqr_bench.encode.options import (
     SIMILARITIES,
     EncoderKindName,
@@ -126,7 +127,7 @@ def instantiate(thing: Any, what: str, arguments: Mapping[str, Any] | None = Non
     """
     arguments = arguments or {}
     with code_of_others(f"{what} cannot be asked whether it encodes", "mend it there"):
-        encodes = has_methods(thing)
+        encodes = class_of(thing) is not None or has_methods(thing)
         taken = not arguments and (takes_texts(thing) or takes_pairs(thing))
     if not callable(thing) or (not isinstance(thing, type) and (encodes or taken)):
         if arguments:

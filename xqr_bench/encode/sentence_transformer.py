@@ -308,7 +308,7 @@ def load_model(name: str, options: EncoderOptions, *, where: str, hub: HubModel 
         _refuse_other_kinds(name, f"the base of {where}", found_by, None)
     model = _of_library("SentenceTransformer", name, options, found_by, where, adapter if has_modules else None)
     if options.max_length is not None:
-        _set_max_length(model, options.max_length)
+        set_max_length(model, options.max_length)
     return model
 
 
@@ -485,7 +485,7 @@ def _positions(model: Any) -> int | None:
     return positions if isinstance(positions, int) else None
 
 
-def _set_max_length(model: Any, length: int | None) -> None:
+def set_max_length(model: Any, length: int | None) -> None:
     """Have texts cut off after so many tokens; None: after as many as the model says.
 
     Raises:
@@ -555,9 +555,9 @@ class ModelEncoder(TextEncoder):
         self._unknown: int | None = getattr(tokenizer, "unk_token_id", None)  # None: every text can be spelled
         self._remembered: dict[str, tuple[int, int]] = {}
         self.symmetric = self.prompt("query") == self.prompt("candidate") and _same_for_both_roles(model)
-        self.limits = _limits(options, model, measured=hasattr(self._tokenizer, "model_max_length"))
+        self.limits = limits_of(options, model, measured=hasattr(self._tokenizer, "model_max_length"))
         if model.device.type == "cpu":
-            if _safe_in_threads(model):
+            if safe_in_threads(model):
                 self.lanes = cpu_lanes()
             if not computes_in(identity.dtype or ""):
                 self.hint = f"this processor does not compute in {identity.dtype}: encoding takes many times longer"
@@ -628,7 +628,7 @@ def bind_model(
             longer texts than it can read.
         UsageError: see ModelEncoder.
     """
-    _set_max_length(model, None)
+    set_max_length(model, None)
     notes = list(warnings)
     max_length = model.max_seq_length
     if not isinstance(max_length, int) or max_length > 10**9:  # a tokenizer without a limit says 10^30
@@ -652,7 +652,7 @@ def bind_model(
     return ModelEncoder(model, identity, options, name=options.name, warnings=notes)
 
 
-def _limits(options: EncoderOptions, model: Any, *, measured: bool) -> Limits:
+def limits_of(options: EncoderOptions, model: Any, *, measured: bool) -> Limits:
     """What bounds a batch."""
     if not measured:
         if options.token_budget is not None:
@@ -666,7 +666,7 @@ def _limits(options: EncoderOptions, model: Any, *, measured: bool) -> Limits:
     return Limits(options.batch_size or MOST_ROWS, options.token_budget or default)
 
 
-def _safe_in_threads(model: Any) -> bool:
+def safe_in_threads(model: Any) -> bool:
     """Whether two threads may call the model: False for code of its own, and for positions that change as it reads."""
     libraries = ("sentence_transformers.", "transformers.", "torch.")
     if not all(type(module).__module__.startswith(libraries) for module in model.modules()):

@@ -68,11 +68,16 @@ def encoder_key(encoder: TextEncoder, role: Role) -> dict[str, Any]:
         "model_kwargs": identity.model_kwargs,
         "remote_code": identity.remote_code,
         "device": None if encoder.device is None else encoder.device.partition(":")[0],
-        "libraries": {name: _version(name) for name in _LIBRARIES},
+        "libraries": library_versions(),
     }
     if identity.endpoint is not None:  # the libraries here do not compute its vectors
         key |= {"endpoint": identity.endpoint.model_dump(mode="json"), "libraries": {}}
     return key if identity.base is None else key | {"base": identity.base}
+
+
+def library_versions() -> dict[str, str | None]:
+    """Versions of the libraries that decide the last bits."""
+    return {name: _version(name) for name in _LIBRARIES}
 
 
 def _version(name: str) -> str | None:

@@ -48,6 +48,11 @@ class Balanced:
         """That of the ranker."""
         return self.ranker.device
 
+    @property
+    def stages(self) -> tuple[Ranker, ...]:
+        """See `stages_of`."""
+        return (self.ranker,)
+
     def rank(self, tasks: Sequence[Task], observe: Observer) -> Iterator[Ranking]:
         """Rank as the ranker does, then by turns.
 

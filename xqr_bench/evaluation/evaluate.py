@@ -17,10 +17,11 @@ from xqr_bench.core.memory import give_back
 from xqr_bench.core.names import refuse_unreadable
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.encode import BoundEncoder, EncoderOptions, load_encoder, vector_store
-from xqr_bench.encode.kinds import OtherKindError, OtherModel
+from xqr_bench.encode.kinds import OtherKindError, OtherModel, class_of
 from xqr_bench.encode.options import EncoderKindName
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.evaluation import baselines, runs  # noqa: F401  (they register themselves)
+from xqr_bench.evaluation.cross_encoder import CrossEncoderRanker
 from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Task
 from xqr_bench.evaluation.score_object import ScoreObject
 from xqr_bench.evaluation.vectors import VectorRanker
@@ -182,7 +183,8 @@ def opened(ranker: str | object, options: EncoderOptions | None = None) -> Itera
         UsageError: an option that means nothing to it.
         XqrBenchError: it cannot be loaded.
     """
-    ranks = callable(getattr(type(ranker), "rank", None))  # of the class: there are objects that have any attribute
+    # of the class: there are objects that have any attribute; and a CrossEncoder has a method of this name
+    ranks = class_of(ranker) is None and callable(getattr(type(ranker), "rank", None))
     there = cast("Ranker", ranker) if ranks else _registered(ranker, options or EncoderOptions())
     if there is not None:
         refuse_unreadable(there.name, "the ranker's name", "give it one that can be read on one line: --name NAME")
@@ -196,7 +198,10 @@ def opened(ranker: str | object, options: EncoderOptions | None = None) -> Itera
             encoder.close()
 
 
-OF_MODELS: dict[EncoderKindName, Callable[[OtherModel, EncoderOptions], Ranker]] = {"python": ScoreObject}
+OF_MODELS: dict[EncoderKindName, Callable[[OtherModel, EncoderOptions], Ranker]] = {
+    "cross-encoder": CrossEncoderRanker,
+    "python": ScoreObject,
+}
 """Kind of a model without dense vectors -> the ranker that it is loaded as, with options that are followed or refused;
 they have their line breaks."""
 

@@ -19,7 +19,7 @@ from xqr_bench.encode.providers import EndpointUse
 from xqr_bench.rank.exact import ScoreBlock, ranks_of_scores
 from xqr_bench.rank.parts import rank_by_parts
 from xqr_bench.record import LanguageDiagnostics, TextCounts
-from xqr_bench.tasks import TaskSpec
+from xqr_bench.tasks import Selection, TaskSpec
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,22 @@ class Ranker(Protocol):
             tasks: all that are to be ranked, so that work they have in common is done once.
             observe: hears how far it is.
         """
+
+
+@runtime_checkable
+class Rehearsing(Protocol):
+    """A ranker that can tell what a run would do."""
+
+    def rehearse(self, specs: Sequence[TaskSpec], select: Selection, observe: Observer) -> list[str]:
+        """Read and check all data, try the models on a few texts, and tell what a run would do: lines for each task."""
+
+
+def stages_of(ranker: Ranker) -> tuple[Ranker, ...]:
+    """The rankers that one is made of (its `stages`, and theirs); itself where it is made of none."""
+    stages = getattr(ranker, "stages", None)
+    if not isinstance(stages, tuple):
+        return (ranker,)
+    return tuple(one for stage in stages for one in stages_of(stage))
 
 
 class ScoreRanker(ABC):

@@ -162,6 +162,33 @@ class VectorRanker:
         indexed = indexed_ranks(task.data, *both, self.index, similarity=how, memory=self.memory, observe=observe)
         return indexed.ranks, indexed
 
+    def rehearse(self, specs: Sequence[TaskSpec], select: Selection, observe: Observer) -> list[str]:
+        """Read and check all data, encode the first question of each task, and tell what a run would do, in lines."""
+        lines = []
+        for spec in specs:
+            with observe.phase("loading", 1):
+                data = select.load(spec, observe)
+                observe.advance(1)
+            few = Selection(limit=1).load(data, observe)
+            placed = in_context(data, self.encoder.identity.candidate_context)
+            # twice: what is done at the first call alone, such as compiling, says nothing of the time that a run takes
+            _, vectors = (embed_tasks(self.encoder, [few], observe=observe)[data.name] for _ in range(2))
+            texts, tried = (
+                distinct_texts(placed),
+                distinct_texts(in_context(few, self.encoder.identity.candidate_context)),
+            )
+            line = (
+                f"{data.name}: {len(data.languages)} languages, {len(data.queries):,} queries, "
+                f"{len(data.candidates):,} candidates; about {len(texts):,} distinct texts to encode; "
+                f"{vectors.distinct_texts} of them gave vectors of {vectors.queries.shape[1]} dimensions"
+            )
+            if vectors.distinct_texts:
+                seconds = vectors.seconds["encoding"]
+                minutes = seconds / sum(map(len, tried)) * sum(map(len, texts)) / 60
+                line += f" in {seconds:.2f} s (at that rate by characters {minutes:.1f} min in all)"
+            lines.append(line)
+        return lines
+
     @property
     def settings(self) -> dict[str, Any]:
         """What is done to the vectors, defaults included."""
@@ -210,32 +237,3 @@ def check_index(
 def distinct_texts(data: TaskData) -> set[str]:
     """Each text of a task once."""
     return {query.text for query in data.queries} | {candidate.text for candidate in data.candidates}
-
-
-def rehearse(encoder: BoundEncoder, specs: Sequence[TaskSpec], select: Selection, observe: Observer) -> list[str]:
-    """A dry run: read and check all data, encode the first question of each task, and tell what a run would do.
-
-    Returns:
-        one line for each task.
-    """
-    lines = []
-    for spec in specs:
-        with observe.phase("loading", 1):
-            data = select.load(spec, observe)
-            observe.advance(1)
-        few = Selection(limit=1).load(data, observe)
-        placed = in_context(data, encoder.identity.candidate_context)
-        # twice: what is done at the first call alone, such as compiling, says nothing of the time that a run takes
-        _, vectors = (embed_tasks(encoder, [few], observe=observe)[data.name] for _ in range(2))
-        texts, tried = distinct_texts(placed), distinct_texts(in_context(few, encoder.identity.candidate_context))
-        line = (
-            f"{data.name}: {len(data.languages)} languages, {len(data.queries):,} queries, "
-            f"{len(data.candidates):,} candidates; about {len(texts):,} distinct texts to encode; "
-            f"{vectors.distinct_texts} of them gave vectors of {vectors.queries.shape[1]} dimensions"
-        )
-        if vectors.distinct_texts:
-            seconds = vectors.seconds["encoding"]
-            minutes = seconds / sum(map(len, tried)) * sum(map(len, texts)) / 60
-            line += f" in {seconds:.2f} s (at that rate by characters {minutes:.1f} min in all)"
-        lines.append(line)
-    return lines

@@ -12,7 +12,9 @@ from xqr_bench.core.types import IntArray
 from xqr_bench.rank.product import Vectors
 
 
-def shortlist(scores: Vectors, depth: int, edges: IntArray | None = None) -> NDArray[np.bool_]:
+def shortlist(
+    scores: Vectors, depth: int, edges: IntArray | None = None, *, most: int | None = None
+) -> NDArray[np.bool_]:
     """The `depth` best candidates of each list, with all that tie with the last of them; bool like the scores.
 
     Which of tied candidates are looked at would else depend on the order of the candidates in the files.
@@ -22,6 +24,8 @@ def shortlist(scores: Vectors, depth: int, edges: IntArray | None = None) -> NDA
         depth: from 1 on; a shorter list is taken whole.
         edges: where each language begins among the candidates, int64 `[languages + 1]`: a list of each language;
             default: one list, the pool.
+        most: where those that tie would make a list longer than this, all of them are left out instead, such as the
+            many without a word of the query, which score 0; default: they are never left out.
     """
     chosen = np.empty(scores.shape, dtype=np.bool_)
     ends = [0, scores.shape[1]] if edges is None else edges.tolist()
@@ -29,7 +33,10 @@ def shortlist(scores: Vectors, depth: int, edges: IntArray | None = None) -> NDA
         some = scores[:, start:stop]
         chosen[:, start:stop] = some > -np.inf
         if depth < (width := stop - start):
-            chosen[:, start:stop] &= some >= np.partition(some, width - depth, axis=1)[:, width - depth, None]
+            last = np.partition(some, width - depth, axis=1)[:, width - depth, None]
+            chosen[:, start:stop] &= some >= last
+            if most is not None:
+                chosen[:, start:stop] &= (some > last) | (chosen[:, start:stop].sum(axis=1) <= most)[:, None]
     return chosen
 
 
