@@ -122,7 +122,7 @@ def test_what_a_new_ranker_costs(by_length: None) -> None:
 
 def test_the_page_runs(by_length: None) -> None:
     run_blocks("rankers.md", "--quiet")
-    assert {path.parent.name for path in Path("results").glob("*/mini.json")} == {"by-length", "Overlap"}
+    assert {path.parent.name for path in Path("results").glob("*/mini.json")} == {"by-length", "Overlap", "my-scores"}
 
 
 def test_names_of_rankers(by_length: None) -> None:

@@ -104,7 +104,11 @@ def record_digest(record: Record) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-WITHOUT_ENCODER = {"precomputed": "precomputed vectors", "run": "a ranking made elsewhere"}
+WITHOUT_ENCODER = {
+    "precomputed": "precomputed vectors",
+    "scores": "scores made elsewhere",
+    "run": "a ranking made elsewhere",
+}
 
 
 def is_of_sweep(record: Record) -> bool:

@@ -675,7 +675,7 @@ def _is_named(identity: ModelIdentity, model: str) -> bool:
         return last.partition(":")[0] == identity.name
     if identity.endpoint is not None:
         return is_endpoint(model) and model.rstrip("/").lower() == identity.endpoint.url.lower()
-    if identity.kind in ("precomputed", "run"):
+    if identity.kind in ("precomputed", "scores", "run"):
         return model.startswith(f"{identity.kind}:")
     if identity.kind == "mteb":
         return model == identity.model

@@ -300,7 +300,7 @@ def _needs(record: Record, model: str) -> str | None:
     kind, endpoint = record.model.identity.kind, record.model.identity.endpoint
     if endpoint is not None:
         return f"a server at {endpoint.url} that still serves {record.model.identity.name} as it did, and a key for it"
-    if kind in ("precomputed", "run"):
+    if kind in ("precomputed", "scores", "run"):
         return f"the folder {model.partition(':')[2]}, which is not part of the submission"
     if kind == "python":
         return f"the Python code of {model}"

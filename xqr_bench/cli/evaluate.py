@@ -89,8 +89,8 @@ def evaluate(
     MODEL is a sentence-transformers name or folder; char-ngrams (built in, no download); package.module:Object or
     file.py:Object, with methods of its own or of another library (docs/encoders.md), or with score(queries, candidates)
     where it has no vectors (docs/rankers.md); an installed plugin; mteb:ORG/MODEL, of mteb's registry; precomputed:DIR;
-    http://HOST/v1 --model NAME, a server for embeddings; or a ranking without an encoder: run:DIR, made elsewhere (TREC
-    runs), bm25, random:SEED or oracle.
+    http://HOST/v1 --model NAME, a server for embeddings; or a ranking without an encoder: scores:DIR (matrices) or
+    run:DIR (TREC runs), made elsewhere, bm25, random:SEED or oracle.
     `xqr-bench encoders` lists encoders.
     """
     from xqr_bench.evaluation.balanced import Balanced

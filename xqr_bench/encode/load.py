@@ -54,6 +54,11 @@ ENCODER_KINDS = (
         "http://127.0.0.1:8000/v1 --model NAME",
     ),
     EncoderKind(
+        "scores:DIR",
+        "score matrices made elsewhere: DIR/<task>/scores.npy, {queries,candidates}.ids.txt beside (docs/rankers.md)",
+        "scores:scores/my-model",
+    ),
+    EncoderKind(
         "run:DIR",
         "a ranking made elsewhere, TREC runs: DIR/<task>/<setting>.run or .run.gz (docs/interop.md)",
         "run:runs/my-system",

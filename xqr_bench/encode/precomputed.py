@@ -71,7 +71,8 @@ class Precomputed(BoundEncoder):
         vectors_path = self.folder / task.name / f"{FILES[role]}.npy"
         ids_path = vectors_path.with_name(f"{FILES[role]}.ids.txt")
         stored = self._read_vectors(vectors_path, task)
-        row_of = self._read_ids(ids_path, len(stored), task)
+        self._require(ids_path, task)
+        row_of = read_ids(ids_path, len(stored), f"rows of {vectors_path.name}")
         wanted = [item.id for item in items_of(task, role)]
         missing = [id_ for id_ in wanted if id_ not in row_of]
         if missing:
@@ -111,30 +112,6 @@ class Precomputed(BoundEncoder):
         self.identity = self.identity.model_copy(update={"dtype": str(stored.dtype)})
         return stored
 
-    def _read_ids(self, path: Path, rows: int, task: TaskData) -> dict[str, int]:
-        self._require(path, task)
-        try:
-            text = read_text(path)
-        except (UnicodeDecodeError, OSError) as error:
-            raise EncoderError(
-                f"{path} cannot be read as UTF-8 text", found=str(error), remedy="write one id a line"
-            ) from error
-        ids = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
-        if len(ids) != rows:
-            raise EncoderError(
-                f"{path} has {len(ids):,} ids for the {rows:,} rows of {path.name.removesuffix('.ids.txt')}.npy",
-                remedy="write one id a line, in the order of the rows",
-            )
-        row_of = {id_: row for row, id_ in enumerate(ids)}
-        if len(row_of) != len(ids):
-            twice = [id_ for id_, count in Counter(ids).items() if count > 1]
-            raise EncoderError(
-                f"{path} has {len(twice):,} ids more than once",
-                found=f"the first is {twice[0]!r}",
-                remedy="give every text one row",
-            )
-        return row_of
-
     def _require(self, path: Path, task: TaskData) -> None:
         if path.is_file():
             return
@@ -144,3 +121,37 @@ class Precomputed(BoundEncoder):
             found=f"{self.folder} has: {tasks or 'no task folders'}",
             remedy=f"the layout is {LAYOUT}",
         )
+
+
+def read_ids(path: Path, rows: int, what: str) -> dict[str, int]:
+    """The row of each id, in a file with one id a line.
+
+    Args:
+        path: the file.
+        rows: how many there are.
+        what: what they are rows or columns of, such as "rows of queries.npy".
+
+    Raises:
+        EncoderError: it cannot be read, has another number of ids, or one of them twice.
+    """
+    try:
+        text = read_text(path)
+    except (UnicodeDecodeError, OSError) as error:
+        raise EncoderError(
+            f"{path} cannot be read as UTF-8 text", found=str(error), remedy="write one id a line"
+        ) from error
+    ids = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+    if len(ids) != rows:
+        raise EncoderError(
+            f"{path} has {len(ids):,} ids for the {rows:,} {what}",
+            remedy="write one id a line, in their order",
+        )
+    row_of = {id_: row for row, id_ in enumerate(ids)}
+    if len(row_of) != len(ids):
+        twice = [id_ for id_, count in Counter(ids).items() if count > 1]
+        raise EncoderError(
+            f"{path} has {len(twice):,} ids more than once",
+            found=f"the first is {twice[0]!r}",
+            remedy="give every text one row",
+        )
+    return row_of

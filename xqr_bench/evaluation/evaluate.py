@@ -20,7 +20,7 @@ from xqr_bench.encode import BoundEncoder, EncoderOptions, load_encoder, vector_
 from xqr_bench.encode.kinds import OtherKindError, OtherModel, class_of
 from xqr_bench.encode.options import EncoderKindName
 from xqr_bench.encode.transform import TransformOptions
-from xqr_bench.evaluation import baselines, runs  # noqa: F401  (they register themselves)
+from xqr_bench.evaluation import baselines, runs, score_files  # noqa: F401  (they register themselves)
 from xqr_bench.evaluation.cross_encoder import CrossEncoderRanker
 from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Task
 from xqr_bench.evaluation.score_object import ScoreObject
