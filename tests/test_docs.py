@@ -34,6 +34,7 @@ from xqr_bench.encode import EncoderOptions, load_encoder
 from xqr_bench.encode.providers import PROVIDERS, checked_address, key_variable
 from xqr_bench.measure.metrics import _FAMILIES, parse_metric
 from xqr_bench.rank.index import DEFAULT_DEPTH, INDEX_TYPES
+from xqr_bench.rank.quantize import DEFAULT_RESCORE, PRECISIONS
 from xqr_bench.record import load_record
 from xqr_bench.record.model import schema_text as record_schema
 from xqr_bench.report.listings import metrics_markdown
@@ -138,6 +139,16 @@ def test_faiss(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
             default = "–" if parameter.default is None else parameter.default
             assert f"| `{type_}` | `{parameter.name}` | {default} | {parameter.help} |" in text
     assert f"default {DEFAULT_DEPTH:,}" in text
+
+
+def test_quantize(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_blocks("quantize.md")
+    assert capsys.readouterr().out == "int8, rescored 100\n"  # what the Python of the page prints
+    made = {"char-ngrams", "char-ngrams_int8", "char-ngrams_binary-rescore0", "char-ngrams-256_ubinary-rescore100"}
+    assert set(records(here)) == made
+    text = page_text("quantize.md")
+    assert [name for name in PRECISIONS if f"`{name}`" not in text] == []
+    assert f"| `{DEFAULT_RESCORE}` | the default" in text
 
 
 def test_compare(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from xqr_bench.encode.char_ngrams import CharNgrams
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.evaluation.evaluate import evaluate
 from xqr_bench.evaluation.vectors import VectorRanker
+from xqr_bench.rank.quantize import QuantizeOptions
 from xqr_bench.record import Record, load_ranks, ranks_digest, record_path, save_ranks, save_record
 from xqr_bench.tasks import Selection, load_spec
 
@@ -45,9 +46,10 @@ def score(
     limit: int | None = None,
     arguments: Mapping[str, Any] | None = None,
     transform: TransformOptions | None = None,
+    quantize: QuantizeOptions | None = None,
 ) -> Record:
     """A record of the mini task with few metrics, so that it is quickly proved."""
-    ranker = VectorRanker(load_encoder(encoder, options), transform)
+    ranker = VectorRanker(load_encoder(encoder, options), transform, quantize)
     return submittable(evaluate(ranker, select=Selection(limit=limit), metrics=METRICS, arguments=arguments)[0])
 
 

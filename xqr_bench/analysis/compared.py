@@ -265,6 +265,9 @@ def reading_notes(sides: Sequence[Side]) -> list[str]:
     notes = []
     if any(side.record.transform is not None for side in sides):
         notes.append(f"transforms of the vectors: {'; '.join(_transform(side) for side in sides)}")
+    if any(side.record.quantization is not None for side in sides):
+        kinds = (f"{one.label} {q.label if (q := one.record.quantization) is not None else 'float32'}" for one in sides)
+        notes.append(f"quantised vectors: {'; '.join(kinds)}")
     for side in sides:
         flagged = unrepresented_languages(side.record)
         if flagged:

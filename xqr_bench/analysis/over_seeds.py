@@ -38,6 +38,8 @@ def _groups(sides: Sequence[Side]) -> dict[str, list[int]]:
             fixed = {key: value for key, value in record.run_group.items() if key != SEED}
             if record.transform is not None:
                 fixed["transform"] = record.transform.label
+            if record.quantization is not None:
+                fixed["quantization"] = record.quantization.label
             groups.setdefault(json.dumps(fixed, sort_keys=True), []).append(number)
     arms = {key: numbers for key, numbers in groups.items() if len(numbers) > 1}
     facts = [json.loads(key) for key in arms]

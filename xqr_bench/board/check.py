@@ -278,6 +278,7 @@ def check_submission(path: Path, *, observe: Observer | None = None, again: bool
     _check_task(record, spec, facts)
     _check_measured(record, spec)
     _check_transform(record)
+    _check_quantization(record)
     _check_diagnostics(record, facts)
     _check_vectors(record)
     _check_kind(record)
@@ -375,10 +376,34 @@ def _check_transform(record: Record) -> None:
     )
 
 
+def _check_quantization(record: Record) -> None:
+    """How vectors were quantised does not contradict the rest of the record."""
+    quantization = record.quantization
+    if quantization is None:
+        return
+    candidates = sum(size.candidates for size in record.task.counts.values())
+    given = [place.get("rescore") for place in (record.provenance.arguments, record.provenance.settings)]
+    _require(
+        quantization.dimensions == (record.model.identity.dimensions or quantization.dimensions)
+        and quantization.calibrated_on in (None, candidates)
+        and (quantization.rescored is None or quantization.rescored.pool <= candidates)
+        and all(one is None or str(one) == str(quantization.rescore) for one in given)
+        and record.index is None,
+        f"the record contradicts itself about its {quantization.precision} vectors",
+        f"rescored {quantization.rescore}, {quantization.dimensions} dimensions",
+        _AS_MADE,
+    )
+
+
 def _check_vectors(record: Record) -> None:
     """What was done to the vectors is what was asked for, there were vectors, and no ranking is cut but by an index."""
     transform, index = record.transform, record.index
-    done = {"transform": transform and transform.name, "index": index and index.type}
+    quantization = record.quantization
+    done = {
+        "transform": transform and transform.name,
+        "quantize": quantization and quantization.precision,
+        "index": index and index.type,
+    }
     arguments, settings = record.provenance.arguments, record.provenance.settings
     for given in (arguments, settings):
         for what, name in done.items():
@@ -401,7 +426,7 @@ def _check_vectors(record: Record) -> None:
     ranked = identity.similarity == "none"
     _require(
         (identity.kind in ("python", "plugin") or ranked == (identity.kind in RANKED_ONLY))
-        and not (ranked and (identity.dimensions or record.diagnostics or transform or index)),
+        and not (ranked and (identity.dimensions or record.diagnostics or any(done.values()))),
         f"the record contradicts itself about the vectors of an encoder of the kind {identity.kind}",
         f"similarity {identity.similarity}, dimensions {identity.dimensions}",
         _AS_MADE,
@@ -694,8 +719,9 @@ def _check_ranks(record: Result, facts: DataFacts) -> None:
         structure_digest(ranks) == facts.structure,
         f"the queries, relevants, gains or articles of these ranks are not those of {name}",
     )
+    two_stages = record.quantization is not None and record.quantization.rescored is not None
     _require(
-        not ranks.own_lists or record.model.identity.kind in _OWN_LISTS,
+        not ranks.own_lists or record.model.identity.kind in _OWN_LISTS or two_stages,
         "these ranks have lists of their own for single languages; an encoder's are parts of the pooled one",
         remedy=_AS_MADE,
     )

@@ -271,6 +271,7 @@ class Row(_Part):
     unrepresented: list[str] = Field(
         default=[], description="languages with less than 95% distinct query vectors: their scores say little"
     )
+    quantization: dict[str, Any] | None = Field(default=None, description="how vectors were quantised before ranking")
     index: dict[str, Any] | None = None
     run_group: dict[str, Any] | None = None
 

@@ -45,6 +45,7 @@ from xqr_bench.evaluation.evaluate import evaluate, opened
 from xqr_bench.evaluation.ranker import Ranker
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.measure.metrics import parse_metric
+from xqr_bench.rank.quantize import QuantizeOptions
 from xqr_bench.record import Record, Result, load_record, provenance, ranks_digest, shortened
 from xqr_bench.record.store import file_beside
 from xqr_bench.tasks import Selection, load_spec
@@ -226,7 +227,9 @@ def _ranker(
             )
         if isinstance(ranker, VectorRanker):
             zeros = any(texts.zero_queries or texts.zero_candidates for texts in record.diagnostics.values())
-            ranker = replace(ranker, transform=transform, allow_zero_vectors=zeros, store=store)
+            facts = record.quantization
+            quantize = None if facts is None else QuantizeOptions(facts.precision, facts.rescore)
+            ranker = replace(ranker, transform=transform, quantize=quantize, allow_zero_vectors=zeros, store=store)
         yield ranker
 
 
@@ -276,7 +279,7 @@ def compare(record: Result, again: Result) -> Differences:
     """How the ranks and macro scores of two records of one task differ.
 
     Raises:
-        RecordError: they do not have the same queries and relevants.
+        RecordError: they do not have the same queries and relevants, or the lists of languages are made otherwise.
     """
     a, b = record.ranks, again.ranks
     if a.query_ids != b.query_ids or list(a.relevant_ids) != list(b.relevant_ids):
@@ -287,6 +290,13 @@ def compare(record: Result, again: Result) -> Differences:
         )
     if not a.by_language:  # of a submission
         b = b.pooled()
+    if a.own_lists != b.own_lists:
+        which = ("the record has", "now there are") if a.own_lists else ("now there are", "the record has")
+        raise RecordError(
+            "the rankings of single languages are made in another way than in the record",
+            found=f"{which[0]} lists of their own, {which[1]} parts of the pooled one",
+            remedy="say how, as the record does: a ranker with lists of its own, such as bm25, or vectors rescored",
+        )
     identical = (a.gt == b.gt).all(axis=1) & (a.eq == b.eq).all(axis=1)
     moved = np.zeros(a.n_relevants, dtype=bool)
     for before, after in zip(_middle_ranks(a), _middle_ranks(b), strict=True):

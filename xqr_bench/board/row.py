@@ -94,6 +94,8 @@ _IN_COMMAND = (
     "no_relevance",
     "transform",
     "transform_from",
+    "quantize",
+    "rescore",
     "index",
     "k1",
     "b",
@@ -145,6 +147,9 @@ def make_row(path: Path, folder: Path, record: Result) -> Row:
         transform=None if record.transform is None else record.transform.model_dump(mode="json", exclude_none=True),
         diagnostics={code: _diagnostics(of_language) for code, of_language in record.diagnostics.items()},
         unrepresented=list(unrepresented_languages(record)),
+        quantization=None
+        if record.quantization is None
+        else record.quantization.model_dump(mode="json", exclude_none=True),
         index=None if record.index is None else record.index.model_dump(mode="json", exclude_none=True),
         run_group=record.run_group,
     )
@@ -178,6 +183,7 @@ def protocol_of(record: Result) -> Protocol:
     departures = [
         *(["paragraph context"] if identity.candidate_context is not None else []),
         *([f"transform {transform}"] if transform is not None else []),
+        *([] if record.quantization is None else [f"quantised {record.quantization.label}"]),
         *([f"index {index}"] if index is not None else []),
         *([f"cut at {record.ranks_file.depth}"] if _is_cut(record) else []),
         *([f"{' and '.join(settings)} only"] if len(settings) < len(of_task) else []),

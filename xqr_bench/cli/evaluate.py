@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from xqr_bench.cli.common import Session
-from xqr_bench.cli.options import Index, Records, Rerank, Store, Transform, TrecRun, backend_option, given
+from xqr_bench.cli.options import Index, Quantize, Records, Rerank, Store, Transform, TrecRun, backend_option, given
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import flag, takes
 from xqr_bench.encode import EncoderOptions
@@ -27,7 +27,7 @@ def _size(ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation(Store, Index, Transform, Rerank, TrecRun, Records):
+class Evaluation(Store, Index, Quantize, Transform, Rerank, TrecRun, Records):
     """An evaluation of an encoder.
 
     Attributes:
@@ -100,7 +100,7 @@ def evaluate(
     from xqr_bench.evaluation.vectors import VectorRanker, check_index
 
     session = Session(asked, select)
-    transform, index = asked.chosen_transform(), asked.chosen_index()
+    transform, quantize, index = asked.chosen_transform(), asked.chosen_quantize(), asked.chosen_index()
     for spec in session.specs if index is not None else ():
         check_index(index, [spec], asked.save_index, overwrite=asked.overwrite)
     store = asked.chosen_store()
@@ -116,6 +116,7 @@ def evaluate(
             ranker = replace(
                 ranker,
                 transform=transform,
+                quantize=quantize,
                 index=index,
                 index_folder=asked.save_index,
                 overwrite_index=asked.overwrite,
@@ -175,7 +176,7 @@ def _refuse_options_of_vectors(model: str, ranker: Ranker, asked: Evaluation, me
 
     family = model.partition(":")[0]
     options = {**vars(asked), "memory": memory}
-    names = ["allow_zero_vectors", "transform", "index", "memory", "score_device"]
+    names = ["allow_zero_vectors", "transform", "quantize", "index", "memory", "score_device"]
     names += ["trec_run"] if family == "run" else []  # it is one
     names += [] if isinstance(ranker, Rehearsing) or asked.rerank is not None else ["dry_run"]
     wrong = [flag(name) for name in names if options[name]]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from xqr_bench.encode.options import RerankPool
     from xqr_bench.encode.transform import TransformOptions
     from xqr_bench.rank.index import IndexOptions
+    from xqr_bench.rank.quantize import QuantizeOptions
     from xqr_bench.tasks import TaskSpec
 
 
@@ -196,6 +197,30 @@ class Transform:
         from xqr_bench.encode.transform import TransformOptions
 
         return TransformOptions.parse(self.transform, self.transform_from)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantize:
+    """How vectors are quantised before they are ranked.
+
+    Attributes:
+        quantize: Rank quantised vectors: int8, binary or ubinary (docs/quantize.md).
+        rescore: Candidates of each list that are scored anew by the unquantised query: a number, 0 for none, or all.
+            Default: 40.
+    """
+
+    quantize: Annotated[str | None, Option(metavar="PRECISION")] = None
+    rescore: Annotated[str | None, Option(metavar="NUMBER")] = None
+
+    def chosen_quantize(self) -> QuantizeOptions | None:
+        """The quantisation that is asked for, None for none.
+
+        Raises:
+            UsageError: there is no such precision or depth, or a depth is given without one.
+        """
+        from xqr_bench.rank.quantize import QuantizeOptions
+
+        return QuantizeOptions.parse(self.quantize, self.rescore)
 
 
 @dataclass(frozen=True, kw_only=True)

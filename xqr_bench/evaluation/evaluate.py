@@ -28,6 +28,7 @@ from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scored import scored
 from xqr_bench.rank.index import IndexOptions
+from xqr_bench.rank.quantize import QuantizeOptions
 from xqr_bench.record import ModelInfo, Provenance, RanksInfo, Record, Result, load_record, provenance, ranks_digest
 from xqr_bench.record.describe import relevance_info, task_info
 from xqr_bench.record.model import TopInfo
@@ -100,7 +101,7 @@ def evaluate(
 
 _FOLLOWS = ("counts", "n_questions", "n_articles")  # from the files, the languages and the part
 REPLACE = "give --overwrite to replace it, or another --name or --output to keep both"
-_DONE_TO_VECTORS = ("transform", "index", "allow_zero_vectors")
+_DONE_TO_VECTORS = ("transform", "quantize", "rescore", "index", "allow_zero_vectors")
 _WHOLE, _SHORT = "whole", "the short form of a submission"
 
 
@@ -314,6 +315,7 @@ class OfVectors(TypedDict, total=False):
 
     allow_zero_vectors: bool
     transform: TransformOptions | None
+    quantize: QuantizeOptions | None
     index: IndexOptions | None
     index_folder: Path | None
 
@@ -345,6 +347,7 @@ def evaluate_one(
         of_vectors: of encoders only.
             allow_zero_vectors: score zero vectors as 0 instead of refusing them.
             transform: what to do to the vectors before they are ranked (docs/transforms.md); default: nothing.
+            quantize: rank quantised vectors (docs/quantize.md); default: float32.
             index: rank through FAISS indices of this kind; default: count exactly, without an index.
             index_folder: save the indices there.
 

@@ -75,7 +75,7 @@ class Ranking:
         ranks: what was counted or read.
         warnings: what a user should read beside the scores.
         diagnostics: what happened to the texts, by language.
-        facts: more fields of the record: `transform`, `index`, `training`, `exposure`.
+        facts: more fields of the record: `transform`, `quantization`, `index`, `training`, `exposure`.
         settings: what the ranker was asked to do, defaults included.
         seconds: wall time of each phase.
         texts: how many texts there were, and how many of them came from the store.

@@ -125,7 +125,7 @@ class Reranked:
                 ),
                 diagnostics=one.diagnostics,
                 # what the first stage was trained on says nothing of the second
-                facts={name: fact for name, fact in one.facts.items() if name == "transform"},
+                facts={name: fact for name, fact in one.facts.items() if name in ("transform", "quantization")},
                 settings={
                     **one.settings,
                     "rerank": self.second.name,

@@ -1,4 +1,4 @@
-"""Encoders as rankers: vectors counted exactly or through FAISS, transformed first where that is asked for."""
+"""Encoders as rankers: vectors counted exactly or through FAISS, transformed or quantised where that is asked for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from xqr_bench.encode import (
     in_context,
 )
 from xqr_bench.encode.transform import TransformedEmbeddings, TransformOptions
-from xqr_bench.evaluation.ranker import Ranking, Task
+from xqr_bench.evaluation.ranker import Ranking, Scores, Task
 from xqr_bench.measure.certainty import SEED
 from xqr_bench.measure.metrics import refuse_shallow
 from xqr_bench.rank.counting import PROCESSOR, counting_device, device_name
@@ -31,6 +31,7 @@ from xqr_bench.rank.index import Indexed, IndexOptions, indexed_ranks, refuse_to
 from xqr_bench.rank.index_store import check_place, save_index
 from xqr_bench.rank.parts import rank_by_parts
 from xqr_bench.rank.product import DEFAULT_MEMORY
+from xqr_bench.rank.quantize import QuantizationFacts, Quantized, QuantizeOptions
 from xqr_bench.record import TextCounts
 from xqr_bench.record.describe import language_diagnostics, representation_warnings, truncation_warnings
 from xqr_bench.record.exposure import declared_exposure
@@ -46,6 +47,7 @@ class VectorRanker:
     Attributes:
         encoder: as `load_encoder` returns it.
         transform: what to do to the vectors before they are ranked; None: nothing.
+        quantize: rank quantised vectors, after the transform; None: they stay float32.
         index: rank through FAISS indices of this kind; None: count exactly, without an index.
         index_folder: save the indices of the one task there.
         overwrite_index: replace the indices that the folder holds.
@@ -57,6 +59,7 @@ class VectorRanker:
 
     encoder: BoundEncoder
     transform: TransformOptions | None = None
+    quantize: QuantizeOptions | None = None
     index: IndexOptions | None = None
     index_folder: Path | None = None
     overwrite_index: bool = False
@@ -66,11 +69,20 @@ class VectorRanker:
     store: VectorStore | None = None
 
     def __post_init__(self) -> None:
-        done = (self.transform, self.index)
+        done = (self.transform, self.quantize, self.index)
         self.name = self.encoder.name + "".join(options.suffix for options in done if options is not None)
         if self.transform is not None and self.index_folder is not None:
             raise UsageError(
                 "an index of transformed vectors cannot be saved", remedy="leave --transform or --save-index out"
+            )
+        if self.quantize is not None and self.index is not None:
+            raise UsageError(
+                "an index holds vectors of its own, and quantised ones are searched exactly",
+                remedy="leave --quantize or --index out; --index ivfpq compresses too",
+            )
+        if self.quantize is not None and self.score_device not in ("auto", PROCESSOR):
+            raise UsageError(
+                "quantised vectors are ranked on the processor", remedy="leave --quantize or --score-device out"
             )
 
     @property
@@ -97,7 +109,8 @@ class VectorRanker:
                 refuse_too_deep(self.index, data.column_sizes.tolist())
                 for code, size in zip(data.languages, data.column_sizes.tolist(), strict=True):
                     refuse_too_few(self.index, size, code)
-        counted_on = counting_device(self.score_device, self.device) if self.index is None else PROCESSOR
+        exact = self.index is None and self.quantize is None
+        counted_on = counting_device(self.score_device, self.device) if exact else PROCESSOR
         embedder = embedder_of(
             self.encoder,
             transform=self.transform,
@@ -112,8 +125,13 @@ class VectorRanker:
             notes: tuple[str, ...] = ()
             if isinstance(vectors, TransformedEmbeddings):
                 encoded, notes, facts["transform"] = vectors.encoded, vectors.warnings, vectors.facts
+            scores: Scores = partial(_scores, vectors, self.encoder.similarity)
             with clock.phase("ranking"):
-                ranks, indexed = self._count(task, vectors, counted_on, observe)
+                if self.quantize is not None:
+                    ranks, scores, facts["quantization"] = self._quantised(task, vectors, observe)
+                    indexed = None
+                else:
+                    ranks, indexed = self._count(task, vectors, counted_on, observe)
             if indexed is not None:
                 facts["index"] = indexed.facts
                 if self.index_folder is not None:
@@ -147,8 +165,19 @@ class VectorRanker:
                 texts=TextCounts(distinct=vectors.distinct_texts, from_store=vectors.stored_texts),
                 usage=self.encoder.usage,
                 counted_on=device_name(counted_on),
-                scores=partial(_scores, vectors, self.encoder.similarity),
+                scores=scores,
             )
+
+    def _quantised(self, task: Task, vectors: Embeddings, observe: Observer) -> tuple[Ranks, Scores, QuantizationFacts]:
+        assert self.quantize is not None
+        made = Quantized(
+            vectors.queries,
+            vectors.candidates,
+            self.quantize,
+            similarity=self.encoder.similarity,
+            memory=self.memory,
+        )
+        return rank_by_parts(task.data, task.spec.settings, made.rank, observe), made.scores, made.facts()
 
     def _count(self, task: Task, vectors: Embeddings, device: str, observe: Observer) -> tuple[Ranks, Indexed | None]:
         both, how = (vectors.queries, vectors.candidates), self.encoder.similarity
@@ -192,7 +221,7 @@ class VectorRanker:
     @property
     def settings(self) -> dict[str, Any]:
         """What is done to the vectors, defaults included."""
-        transform, index = self.transform, self.index
+        transform, quantize, index = self.transform, self.quantize, self.index
         source = None if transform is None else transform.source
         return {
             "allow_zero_vectors": self.allow_zero_vectors,
@@ -200,6 +229,8 @@ class VectorRanker:
             "score_device": self.score_device,
             "transform": None if transform is None else transform.name,
             "transform_from": None if source is None else str(source),
+            "quantize": None if quantize is None else quantize.precision,
+            "rescore": None if quantize is None else quantize.rescore,
             "index": None if index is None else {"type": index.type, **index.values, "depth": index.list_depth},
             "seed": SEED,
         }

@@ -27,6 +27,7 @@ from xqr_bench.encode.providers import EndpointUse
 from xqr_bench.encode.transform import TransformFacts
 from xqr_bench.measure.scores import Group, SettingScores
 from xqr_bench.rank.index import IndexFacts
+from xqr_bench.rank.quantize import QuantizationFacts
 from xqr_bench.record.exposure import Exposure
 
 if TYPE_CHECKING:
@@ -283,6 +284,9 @@ class Record(_Part):
     exposure: Exposure | None = Field(default=None, description="what it may have seen of the task")
     transform: TransformFacts | None = Field(
         default=None, description="what was done to the vectors before they were ranked, if anything was"
+    )
+    quantization: QuantizationFacts | None = Field(
+        default=None, description="how the vectors were quantised before they were ranked, if they were"
     )
     index: IndexFacts | None = Field(default=None, description="the FAISS index the ranks come from, if one was used")
     run_group: dict[str, Any] | None = Field(default=None, description="the study and arm this run belongs to")

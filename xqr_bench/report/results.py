@@ -37,6 +37,10 @@ def _of_vectors(record: Record) -> Iterator[str]:
     transform, index = record.transform, record.index
     if transform is not None:
         yield f"vectors: {transform.name}, each language and role by itself, estimated on {transform.source}"
+    if (quantised := record.quantization) is not None:
+        again = f", the best {quantised.rescore} of each list scored anew" if quantised.rescore else ""
+        again = ", every candidate scored by the query as it was" if quantised.rescore == "all" else again
+        yield f"vectors: {quantised.precision}, {quantised.bytes_per_vector:,} bytes each{again}"
     if index is None:
         return
     parameters = ", ".join(f"{name} {value}" for name, value in index.parameters.items())
