@@ -15,6 +15,8 @@ from scipy.special import comb
 from tests.measure import lists as literal
 from tests.measure.lists import TiedList, mean_over_orders, pooled
 from xqr_bench.measure.metrics import RankedLists, metric_names, parse_metric
+from xqr_bench.measure.metrics.average_precision import average_precision
+from xqr_bench.measure.metrics.reciprocal_rank import reciprocal_rank
 from xqr_bench.measure.scores import all_per_query
 from xqr_bench.rank.rules import variant_metrics
 from xqr_bench.record import Result
@@ -69,6 +71,21 @@ def test_score_is_its_mean_over_orders(name: str, found: TiedList) -> None:
     kernel = kernel_of(name)
     literal_form = (SCORES | LANGUAGE_AWARE | TOP)[name]
     assert kernel(pooled(found))[0] == pytest.approx(mean_over_orders(found, literal_form), abs=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 5, 100])
+@settings(max_examples=80, deadline=None)
+@given(found=tied_lists())
+def test_a_cut_is_the_mean_of_the_cut_orders(found: TiedList, k: int) -> None:
+    def cut_ap(order: literal.Order) -> float:
+        ranks = literal.places(order)
+        return sum(i / rank for i, rank in enumerate(ranks, start=1) if rank <= k) / len(ranks)
+
+    def cut_rr(order: literal.Order) -> float:
+        return literal.literal_rr(order) if literal.places(order)[0] <= k else 0.0
+
+    for kernel, literal_form in ((average_precision, cut_ap), (reciprocal_rank, cut_rr)):
+        assert kernel(pooled(found), k=k)[0] == pytest.approx(mean_over_orders(found, literal_form), abs=1e-12)
 
 
 @settings(max_examples=120, deadline=None)

@@ -28,7 +28,7 @@ COMMANDS: dict[str, str] = {
     "reproduce": "Run a record's encoder again and compare the ranks.",
     "submit": "Put a record on the leaderboard.",
     "leaderboard": "Verify or show the leaderboard, or build its site.",
-    "export": "Write records and tasks in other tools' formats: a model card, BEIR.",
+    "export": "Write records and tasks in other tools' formats: a model card, BEIR, mteb.",
     "train": "Train an encoder with a given ratio of monolingual to cross-lingual batches.",
     "sweep": "Do the runs of the ratio study that a folder lacks.",
     "report": "What a study found: page, plots, figures.",

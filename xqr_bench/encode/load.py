@@ -60,7 +60,7 @@ ENCODER_KINDS = (
     ),
     EncoderKind(
         "run:DIR",
-        "a ranking made elsewhere, TREC runs: DIR/<task>/<setting>.run or .run.gz (docs/interop.md)",
+        "a ranking made elsewhere: TREC runs, DIR/<task>/<setting>.run[.gz], or predictions of mteb (docs/interop.md)",
         "run:runs/my-system",
     ),
     EncoderKind(

@@ -30,6 +30,7 @@ from xqr_bench.encode import ModelIdentity
 from xqr_bench.evaluation.ranker import RANKERS, Ranking, Task
 from xqr_bench.measure.metrics.per_query import setting_views
 from xqr_bench.measure.peers import Agreement, PytrecEval, compare, peer_gains, require_agreement
+from xqr_bench.rank.mteb_predictions import SUFFIX, predicted_by
 from xqr_bench.rank.rules import Tally, group_relevants, own_and_others, ranks_of
 from xqr_bench.rank.runs import (
     LAYOUT,
@@ -193,7 +194,7 @@ class RunReader:
             name = chunk.queries[int(code)]
             if name not in self._unjudged:
                 raise RunError(
-                    f"{self._path}:{_line(chunk, chunk.query, int(code))}: {self._data.name} has no list {name!r} in "
+                    f"{self._path}{_place(chunk, chunk.query, int(code))}: {self._data.name} has no list {name!r} in "
                     f"the {self._lists.setting} setting",
                     found=f"lists are called like {self._lists.ids[0]!r}",
                     remedy="rank the queries of this task, all of its languages and questions; `xqr-bench data` "
@@ -207,7 +208,7 @@ class RunReader:
         documents = np.array([self._index.get(name, _UNKNOWN) for name in chunk.documents], dtype=np.int64)
         for code in np.flatnonzero(documents == _UNKNOWN)[:1]:
             raise RunError(
-                f"{self._path}:{_line(chunk, chunk.document, int(code))}: {self._data.name} has no candidate "
+                f"{self._path}{_place(chunk, chunk.document, int(code))}: {self._data.name} has no candidate "
                 f"{chunk.documents[int(code)]!r}",
                 found=f"candidates are called like {self._data.candidates[0].id!r}",
                 remedy="rank the candidates of this task: lang:article:paragraph:sentence, 0-based",
@@ -290,13 +291,15 @@ class RunReader:
         self._counts.theirs[numbers[lists]] = self._peer.evaluate(qrels, run, names)
 
 
-def _line(chunk: Chunk, codes: IntArray, code: int) -> int:
-    return chunk.line_of(int(np.flatnonzero(codes == code)[0]))
+def _place(chunk: Chunk, codes: IntArray, code: int) -> str:
+    return chunk.place_of(int(np.flatnonzero(codes == code)[0]))
 
 
 @dataclass
 class RunRanker:
     """The TREC runs below a folder, `<task>/<setting>.run` or `.run.gz`; records hold the settings that have a run.
+
+    Predictions of mteb in the folder, `XqrBench-<task>-<setting>_predictions.json`, are runs too.
 
     Candidates are ranked by score, as trec_eval does, and never by the rank column; scores are read as 32-bit
     floats, as trec_eval does. Every figure is also computed by pytrec_eval (on at most 20,000 lists a setting).
@@ -361,21 +364,24 @@ class RunRanker:
 
 @RANKERS.register("run")
 def _run(argument: str) -> RunRanker:
-    """A ranking made elsewhere: run:DIR reads the TREC runs in a folder."""
+    """A ranking made elsewhere: run:DIR reads the TREC runs in a folder, or the predictions of mteb."""
     return RunRanker(named_folder(f"run:{argument}"))
 
 
 def run_identity(folder: Path) -> ModelIdentity:
-    """The folder's name and a digest over all its run files."""
+    """The folder's name and a digest over all its run files; of predictions of one model in mteb, that model's name."""
     files = [
         (path.relative_to(folder).as_posix(), path)
         for setting in SETTINGS
         for suffix in ("", ".gz")
         for path in folder.glob(f"*/{setting}.run{suffix}")
     ]
-    return ModelIdentity(
-        kind="run", name=name_of_folder(folder), digest=digest_of_files(files) if files else None, similarity="none"
-    )
+    predictions = sorted(folder.glob(f"*{SUFFIX}"))
+    models = {predicted_by(path) for path in predictions} if not files else set()
+    name, revision = (models.pop() if len(models) == 1 else None) or (name_of_folder(folder), None)
+    files += [(path.name, path) for path in predictions]
+    digest = digest_of_files(files) if files else None
+    return ModelIdentity(kind="run", name=name, revision=revision, digest=digest, similarity="none")
 
 
 def ranks_of_run(data: TaskData, counts: Mapping[str, SettingCounts]) -> Ranks:

@@ -20,7 +20,9 @@ from xqr_bench.core.files import atomic_path, opened, refuse_unwritable, write_t
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import CROSS_LINGUAL, MONOLINGUAL, MULTILINGUAL, SETTINGS, IntArray, TaskData
 from xqr_bench.rank.exact import ScoreBlock, top_hits
+from xqr_bench.rank.mteb_predictions import SUFFIX, predictions_path, read_predictions
 from xqr_bench.tasks import TaskSpec
+from xqr_bench.tasks.mteb import task_name
 
 # What the files of a run are called, and which lists stand in them.
 #
@@ -31,7 +33,10 @@ from xqr_bench.tasks import TaskSpec
 # one, where a query has a list for each other language, by `lang:question>candidatelang`.
 
 WHOLE_POOL = -1
-LAYOUT = f"DIR/<task>/<setting>.run or .run.gz, <setting> one of {', '.join(SETTINGS)}"
+LAYOUT = (
+    f"DIR/<task>/<setting>.run or .run.gz, <setting> one of {', '.join(SETTINGS)}; or, of mteb, "
+    f"DIR/{task_name('<task>', '<setting>')}{SUFFIX}"
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,7 @@ def unjudged_ids(data: TaskData, lists: Lists) -> frozenset[str]:
 
 
 def run_files(folder: Path, task: str) -> dict[str, Path]:
-    """Setting -> its run file below `folder`, for the settings that have one.
+    """Setting -> its run file below `folder`, or its predictions of mteb there, for the settings that have one.
 
     Raises:
         RunError: there is none, or a setting has two.
@@ -124,7 +129,7 @@ def run_files(folder: Path, task: str) -> dict[str, Path]:
     runs: dict[str, Path] = {}
     for setting in SETTINGS:
         both = [folder / task / f"{setting}.run{suffix}" for suffix in ("", ".gz")]
-        there = [path for path in both if path.is_file()]
+        there = [path for path in (*both, predictions_path(folder, task, setting)) if path.is_file()]
         if len(there) > 1:
             raise RunError(
                 f"the {setting} setting of {task} has two runs",
@@ -162,7 +167,8 @@ class Chunk:
         scores: finite, read as trec_eval reads them, float32 `[lines]`.
         exact: the same before they were rounded to 32 bits, float64 `[lines]`.
         first_line: number of the first line in the file, from 1.
-        text: the lines themselves.
+        text: the lines themselves; empty where they are none of a run.
+        subset: of predictions of mteb, which have no lines.
     """
 
     queries: list[str]
@@ -173,19 +179,31 @@ class Chunk:
     exact: NDArray[np.float64]
     first_line: int
     text: bytes
+    subset: str = ""
 
-    def line_of(self, row: int) -> int:
-        """Number in the file of a line of this chunk; lines of only blanks count, as in an editor."""
+    def place_of(self, row: int) -> str:
+        """Where a line of this chunk stands, behind the name of the file; lines of only blanks count too."""
+        if self.subset:
+            return f", subset {self.subset!r}"
         filled = [n for n, line in enumerate(self.text.split(b"\n")) if line.strip()]
-        return self.first_line + filled[row]
+        return f":{self.first_line + filled[row]}"
 
 
 def read_chunks(path: Path, *, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
-    """Read a run, plain or gzip (`.gz`), some megabytes at a time.
+    """Read a run, plain or gzip (`.gz`), some megabytes at a time; or predictions of mteb (`.json`), subset by subset.
 
     Raises:
         RunError: the file cannot be read, holds nothing, or has a line that is no line of a run.
     """
+    if path.suffix == ".json":
+        for one in read_predictions(path):
+            scores = _rounded(one.scores)
+            if not np.isfinite(scores).all():
+                raise RunError(f"{path}, subset {one.subset!r}: a score is not finite", remedy="let mteb rank again")
+            if len(scores):
+                lines = (one.queries, one.query, one.documents, one.document, scores, one.scores)
+                yield Chunk(*lines, first_line=1, text=b"", subset=one.subset)
+        return
     first_line, empty = 1, True
     for text in _whole_lines(path, chunk_bytes):
         if text.strip():
@@ -238,13 +256,17 @@ def _parse(path: Path, text: bytes, first_line: int) -> Chunk:
     except pa.ArrowException as error:
         raise _first_fault(path, text, first_line, str(error)) from error
     exact = table.column("score").to_numpy()
-    with np.errstate(over="ignore"):
-        scores = exact.astype(np.float32)
+    scores = _rounded(exact)
     if not np.isfinite(scores).all():
         raise _first_fault(path, text, first_line, "a score is not finite")
     queries, query = _words(table.column("query"))
     documents, document = _words(table.column("document"))
     return Chunk(queries, query, documents, document, scores, exact, first_line, text)
+
+
+def _rounded(exact: NDArray[np.float64]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        return exact.astype(np.float32)
 
 
 def _words(column: Any) -> tuple[list[str], IntArray]:

@@ -286,7 +286,8 @@ def declared_exposure(training: DeclaredTraining, task: str) -> Exposure:
     note = f"declared as trained on: {listed}"
     if own:
         note += f"; with texts of the task, of whatever part of the data set: {', '.join(own)}"
-    if others := [name for name in kin if name not in own]:
+    named = [name for name in kin if name in training.names] or kin
+    if others := [name for name in named if name not in own]:
         note += f"; of its kind and source: {', '.join(others)}"
     sources = [training.source]
     if family is None and training.names:

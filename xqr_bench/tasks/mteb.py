@@ -96,32 +96,29 @@ def any_task() -> Any:
 
 
 def described(
-    spec: TaskSpec,
+    task: str,
     setting: str,
     subsets: Mapping[str, Sequence[str]],
     revision: str,
     methods: Mapping[str, Any] | None = None,
+    **facts: Any,
 ) -> Any:
     """The class of a setting of a task.
 
     Args:
-        spec: the task.
+        task: its name.
         setting: one of SETTINGS.
         subsets: subset -> the languages in it, our codes.
         revision: of the data (`data_revision`).
         methods: of the class.
+        facts: more fields of its metadata, `description` among them.
     """
-    more: dict[str, Any] = {}
-    if spec.licence is not None and spec.licence.url:
-        more["license"] = spec.licence.url
     return _class(
-        task_name(spec.name, setting),
+        task_name(task, setting),
         methods,
-        description=" ".join((spec.description or spec.title or spec.name).split()),
-        dataset={"path": f"xqr-bench/{spec.name}", "revision": revision},
+        dataset={"path": f"xqr-bench/{task}", "revision": revision},
         eval_langs={name: [long_code(code) for code in codes] for name, codes in subsets.items()},
-        bibtex_citation=spec.citation or "",
-        **more,
+        **facts,
     )
 
 
@@ -159,14 +156,19 @@ def mteb_tasks(
             f"{spec.name} cannot be a task of mteb, whose measures know whole gains, and no least gain of a relevant",
             remedy=f"evaluate it here: xqr-bench evaluate MODEL --task {spec.name}",
         )
-    if data.partial:
-        spec = spec.model_copy(update={"name": f"{spec.name}-part"})
+    facts = {
+        "description": " ".join((spec.description or spec.title or spec.name).split()),
+        "bibtex_citation": spec.citation or "",
+        "license": (spec.licence.url or None) if spec.licence is not None else None,
+    }
+    name = f"{spec.name}-part" if data.partial else spec.name
     revision, corpora = data_revision(spec.revision, data.files), dict[str | None, Any]()
     made = []
     for setting in chosen:
         subsets = subsets_of(data, setting)
-        languages = {name: subset.languages for name, subset in subsets.items()}
-        made.append(described(spec, setting, languages, revision, {"load_data": _loading(data, subsets, corpora)})())
+        languages = {subset: one.languages for subset, one in subsets.items()}
+        methods = {"load_data": _loading(data, subsets, corpora)}
+        made.append(described(name, setting, languages, revision, methods, **facts)())
     return made
 
 

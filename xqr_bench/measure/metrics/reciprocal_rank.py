@@ -15,20 +15,21 @@ from xqr_bench.measure.metrics.lists import MCSHERRY_NAJORK, RankedLists, harmon
     formula="RR = Σ_{i=1..e-r+1} C(e-i, r-1) / C(e, r) / (G + i), of the first block that holds a relevant",
     source=MCSHERRY_NAJORK,
 )
-def reciprocal_rank(lists: RankedLists) -> FloatArray:
-    """Expected 1/rank of the first relevant over a random order of its block; 0 when none has a rank."""
+def reciprocal_rank(lists: RankedLists, k: int | None = None) -> FloatArray:
+    """Expected 1/rank of the first relevant over a random order of its block; 0 when none has a rank (up to k)."""
     first = lists.first_rows
     ranked = lists.ranked[first]
     above, tied = lists.above[first].clip(min=0), lists.tied[first].clip(min=1)
     relevants = lists.block_relevants[first]
-    result = harmonic_difference(above, tied) / tied
+    places = tied if k is None else np.clip(k - above, 0, tied)
+    result = harmonic_difference(above, places) / tied
     # several relevants in the first block: the first of them is at place i with p_i, from p_1 = r/e on
     several = np.flatnonzero((relevants > 1) & ranked)
     g, e, r = (values[several].astype(np.float64) for values in (above, tied, relevants))
     p = r / e
     total = np.zeros(len(several))
     for i in range(1, int((e - r).max(initial=-1)) + 2):
-        total += p / (g + i)
+        total += np.where(i <= places[several], p / (g + i), 0.0)
         p = np.where(e > i, p * (e - i - r + 1) / np.maximum(e - i, 1), 0.0).clip(min=0.0)
     result[several] = total
-    return np.where(ranked, result, 0.0)
+    return np.where(ranked & (places > 0), result, 0.0)
