@@ -170,6 +170,7 @@ def test_within() -> None:
     assert not found(0, 0.00101)
 
 
+OPENAI = {"url": "https://api.openai.com/v1", "provider": "openai"}
 REFUSED = {
     "precomputed": (
         lambda data: data["model"]["identity"].update(kind="precomputed"),
@@ -180,6 +181,17 @@ REFUSED = {
     "remote code": (
         lambda data: data["model"]["identity"].update(remote_code=True),
         "made with code that comes with the model",
+    ),
+    "endpoint": (
+        lambda data: data["model"]["identity"].update(kind="endpoint", endpoint=OPENAI),
+        "only when it is named(.|\n)*--model https://api.openai.com/v1; a key for it stands in OPENAI_API_KEY",
+    ),
+    "an address under another kind": (
+        lambda data: (
+            data["model"]["identity"].update(kind="sentence-transformers"),
+            data["provenance"]["arguments"].update(model="https://evil.org/v1"),
+        ),
+        "the record names an endpoint, which is asked, and perhaps paid, only when you name it yourself",
     ),
     "partial": (lambda data: data["task"].update(partial={"limit": 3}), "part of a task cannot be reproduced"),
     "unknown baseline": (
@@ -195,6 +207,32 @@ def test_what_cannot_be_run_again(name: str, saved: Path) -> None:
     edit(saved, change)
     with pytest.raises(XqrBenchError, match=message):
         reproduce(saved)
+
+
+def test_an_endpoint_is_submitted_as_what_it_is_and_compared_with_any_encoder(saved: Path, board: Path) -> None:
+    def change(data: dict) -> None:
+        data["model"] = {
+            "name": "openai/small",
+            "identity": {"kind": "endpoint", "name": "small", "endpoint": OPENAI, "dimensions": 2048},
+        }
+        data["provenance"]["arguments"] = {"model": "https://api.openai.com/v1/", "served_model": "small"}
+
+    edit(saved, change)
+    placed = submit(saved, board).record
+    assert run("leaderboard", "verify", str(board)).code == 0
+    (row,) = read_leaderboard(board).rows
+    assert (row.kind, row.identity["endpoint"]) == ("encoder", OPENAI)
+    assert row.reproduce.command == "xqr-bench evaluate https://api.openai.com/v1/ --task mini --model small"
+    assert (
+        row.reproduce.needs
+        == "a server at https://api.openai.com/v1 that still serves small as it did, and a key for it"
+    )
+    again = reproduce(placed, again=Rerun(model="char-ngrams"))
+    assert again.within
+    assert again.why_not == "the ranks agree, but what was run is not the encoder that the record names"
+    edit(saved, lambda data: data["provenance"]["arguments"].update(model="https://else.where/v1"))
+    with pytest.raises(XqrBenchError, match="was made with another model than it names"):
+        submit(saved, board, Submission(replace=True))
 
 
 def test_vectors_are_no_encoder(saved: Path, tmp_path: Path) -> None:
@@ -336,6 +374,12 @@ def test_an_attestation_covers_the_whole_record(name: str, attested: Path, board
         (lambda data: data["model"]["identity"].update(kind="run"), "cannot be reproduced"),
         (lambda data: data["model"]["identity"].update(kind="precomputed"), "cannot be reproduced"),
         (lambda data: data.update(run_group={"study": "ratio"}, training={"recipe": {}}), "cannot be reproduced"),
+        (
+            lambda data: data["model"]["identity"].update(
+                kind="endpoint", endpoint={"url": "http://10.0.0.1/v1", "provider": "openai"}
+            ),
+            r"cannot be reproduced\n  found: it is of an endpoint at http://10.0.0.1/v1, which is another server",
+        ),
         (lambda data: data["task"].update(partial={"limit": 3}), "part of a task cannot be reproduced"),
         (lambda data: data["ranks_file"].update(depth=10), "only exact rankings of full depth"),
     ],

@@ -37,7 +37,8 @@ from xqr_bench.core.files import refuse_unwritable
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import FloatArray, Ranks
 from xqr_bench.encode import EncoderOptions, VectorStore
-from xqr_bench.encode.providers import OTHER_KEY, PROVIDERS, key_variable
+from xqr_bench.encode.options import OF_ENDPOINTS
+from xqr_bench.encode.providers import OTHER_KEY, PROVIDERS, is_endpoint, key_variable
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.encode.trust import options_from_file, refuse_code
 from xqr_bench.evaluation.baselines import baseline_of
@@ -219,7 +220,7 @@ def _ranker(
     if identity.kind == "baseline" and not chosen:
         yield baseline_of(identity)
         return
-    with opened(model, _options(record, options, chosen)) as ranker:
+    with opened(model, _options(record, options, model if chosen else None)) as ranker:
         if ranker.identity.kind in WITHOUT_ENCODER:
             raise UsageError(
                 f"{model} is {WITHOUT_ENCODER[ranker.identity.kind]}, not an encoder that can be run again",
@@ -258,8 +259,8 @@ def _transform(record: Record, folder: Path | str | None) -> TransformOptions | 
     return transform
 
 
-def _options(record: Record, machine: EncoderOptions, chosen: bool) -> EncoderOptions:
-    """The options of the record, with those of this machine."""
+def _options(record: Record, machine: EncoderOptions, chosen: str | None) -> EncoderOptions:
+    """The options of the record, with those of this machine, for the encoder that was chosen, or that of the record."""
     identity = record.model.identity
     if identity.remote_code and not machine.trust_remote_code:
         raise UsageError(
@@ -268,10 +269,12 @@ def _options(record: Record, machine: EncoderOptions, chosen: bool) -> EncoderOp
             remedy="look at that code, then allow it: --trust-remote-code",
         )
     arguments = dict(record.provenance.arguments)
-    if identity.kind == "sentence-transformers" and identity.revision and not chosen:
+    if identity.kind == "sentence-transformers" and identity.revision and chosen is None:
         arguments["revision"] = identity.revision  # the commit, whatever branch was named
-    if (facts := identity.endpoint) is not None:
+    if (facts := identity.endpoint) is not None and is_endpoint(chosen or ""):
         arguments |= {"served_model": identity.name, "provider": facts.provider, "dimensions": facts.dimensions}
+    else:  # another encoder in its place, such as a folder of the same model
+        arguments = {name: value for name, value in arguments.items() if name not in OF_ENDPOINTS}
     return options_from_file(arguments, machine, "the record")
 
 
