@@ -504,6 +504,8 @@ DECLARED: dict[str, tuple[Forgery, str]] = {
     "a baseline that there is not": (
         both(put("model/identity/kind", "baseline"), put("model/identity/name", "mine")), "baseline"),
     "a built-in that there is not": (put("model/identity/name", "super"), "built in|built-in|builtin"),
+    "MaxSim of one vector a text": (put("model/identity/similarity", "maxsim"), "similarity"),
+    "vectors of tokens compared as one": (put("model/identity/kind", "multi-vector-encoder"), "similarity"),
     "kind of an encoder, vectors of none": (put("model/identity/similarity", "none"), "similarity"),
     "a run with vectors": (both(put("model/identity/kind", "run"), put("model/name", "x")), "vectors"),
     "exposure: nobody declares": (

@@ -41,6 +41,7 @@ from xqr_bench.core.types import (
     TaskData,
 )
 from xqr_bench.encode import ModelIdentity, load_encoder
+from xqr_bench.encode.kinds import KINDS
 from xqr_bench.encode.options import RANKED_ONLY
 from xqr_bench.encode.providers import is_endpoint
 from xqr_bench.encode.python_object import is_python_spec
@@ -395,6 +396,9 @@ def _check_quantization(record: Record) -> None:
     )
 
 
+_NOT_DENSE = ("sparse-encoder", "multi-vector-encoder")
+
+
 def _check_vectors(record: Record) -> None:
     """What was done to the vectors is what was asked for, there were vectors, and no ranking is cut but by an index."""
     transform, index = record.transform, record.index
@@ -429,6 +433,13 @@ def _check_vectors(record: Record) -> None:
         and not (ranked and (identity.dimensions or record.diagnostics or any(done.values()))),
         f"the record contradicts itself about the vectors of an encoder of the kind {identity.kind}",
         f"similarity {identity.similarity}, dimensions {identity.dimensions}",
+        _AS_MADE,
+    )
+    _require(
+        (identity.similarity == "maxsim") == (identity.kind == "multi-vector-encoder")
+        and not (identity.kind in _NOT_DENSE and (identity.truncate_dim or transform or index)),
+        f"the record contradicts itself about a model of the kind {identity.kind}",
+        f"similarity {identity.similarity}",
         _AS_MADE,
     )
     depth = record.ranks_file.depth
@@ -704,7 +715,7 @@ def _is_named(identity: ModelIdentity, model: str) -> bool:
         return model.startswith(f"{identity.kind}:")
     if identity.kind == "mteb":
         return model == identity.model
-    if identity.kind == "sentence-transformers" and identity.revision and identity.digest is None:
+    if identity.kind in KINDS.values() and identity.revision and identity.digest is None:
         return f"/{identity.name}".casefold().endswith(f"/{model}".casefold())  # the hub adds the organisation
     return True
 

@@ -37,6 +37,7 @@ from xqr_bench.core.files import refuse_unwritable
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import FloatArray, Ranks
 from xqr_bench.encode import EncoderOptions, VectorStore
+from xqr_bench.encode.kinds import KINDS
 from xqr_bench.encode.options import OF_ENDPOINTS
 from xqr_bench.encode.providers import OTHER_KEY, PROVIDERS, is_endpoint, key_variable
 from xqr_bench.encode.transform import TransformOptions
@@ -269,7 +270,7 @@ def _options(record: Record, machine: EncoderOptions, chosen: str | None) -> Enc
             remedy="look at that code, then allow it: --trust-remote-code",
         )
     arguments = dict(record.provenance.arguments)
-    if identity.kind == "sentence-transformers" and identity.revision and chosen is None:
+    if identity.kind in KINDS.values() and identity.revision and chosen is None:
         arguments["revision"] = identity.revision  # the commit, whatever branch was named
     if (facts := identity.endpoint) is not None and is_endpoint(chosen or ""):
         arguments |= {"served_model": identity.name, "provider": facts.provider, "dimensions": facts.dimensions}

@@ -41,6 +41,7 @@ from xqr_bench.core.files import atomic_path
 from xqr_bench.core.options import flag
 from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS, Ranks
 from xqr_bench.encode import vector_store
+from xqr_bench.encode.kinds import KINDS
 from xqr_bench.measure.certainty import MACRO, SEED, figures_of
 from xqr_bench.measure.contest import Contribution, contest_tests
 from xqr_bench.measure.linear import ALPHA
@@ -289,7 +290,7 @@ def reproduce_command(record: Record) -> Reproduce:
     baseline = identity.kind == "baseline"
     model = str(arguments.get("model") or (f"baseline {identity.name}" if baseline else identity.model))
     options = dict(arguments)
-    if identity.kind == "sentence-transformers" and identity.revision:
+    if identity.kind in KINDS.values() and identity.revision:
         options["revision"] = identity.revision
     words = ["xqr-bench", *(model.split() if baseline else ["evaluate", model]), "--task", record.task.name]
     for name in _IN_COMMAND:
@@ -312,7 +313,7 @@ def _needs(record: Record, model: str) -> str | None:
         return f"the Python code of {model}"
     if kind == "plugin":
         return f"the package {record.model.identity.distribution}"
-    if kind == "sentence-transformers" and record.model.identity.revision is None:
+    if kind in KINDS.values() and record.model.identity.revision is None:
         return f"the model folder {model}"
     return None
 

@@ -72,7 +72,8 @@ class Evaluation(Store, Index, Quantize, Transform, Rerank, TrecRun, Records):
     "--memory",
     metavar="SIZE",
     callback=_size,
-    help="To rank in, beside the vectors, or for a call of score(): such as 256MiB (the default) or 2GB.",
+    help="To rank in, beside the vectors, or for a call of score(): such as 256MiB (the default) or 2GB. Of late "
+    "interaction: for the vectors of tokens, beyond which they stand in a file (default: 2GiB).",
 )
 @click.pass_context
 def evaluate(
@@ -95,6 +96,7 @@ def evaluate(
     """
     from xqr_bench.evaluation.balanced import Balanced
     from xqr_bench.evaluation.evaluate import opened
+    from xqr_bench.evaluation.kinds import LateRanker
     from xqr_bench.evaluation.reranked import DEPTH, Reranked
     from xqr_bench.evaluation.score_object import ScoreObject
     from xqr_bench.evaluation.vectors import VectorRanker, check_index
@@ -129,6 +131,8 @@ def evaluate(
             if isinstance(ranker, ScoreObject) and memory is not None:
                 ranker.allow(memory)
                 memory = None
+            if isinstance(ranker, LateRanker) and memory is not None:
+                ranker.memory, memory = memory, None
             _refuse_options_of_vectors(model, ranker, asked, memory)
         if asked.rerank is not None:
             second = stack.enter_context(opened(asked.rerank, second_options))
@@ -154,6 +158,7 @@ def evaluate(
 def _tell_what_runs(session: Session, ranker: Ranker, store: VectorStore | None) -> None:
     """Name the models and what should be known of them before they run; the scores of pairs are kept in the store."""
     from xqr_bench.evaluation.cross_encoder import CrossEncoderRanker
+    from xqr_bench.evaluation.kinds import TextRanker
     from xqr_bench.evaluation.reranked import Reranked
     from xqr_bench.evaluation.vectors import VectorRanker
 
@@ -162,7 +167,7 @@ def _tell_what_runs(session: Session, ranker: Ranker, store: VectorStore | None)
         if isinstance(one, CrossEncoderRanker):
             one.model.store = store
             what, model = "CrossEncoder", one.model
-        elif isinstance(one, VectorRanker):
+        elif isinstance(one, VectorRanker | TextRanker):
             what, model = "encoder", one.encoder
         else:
             continue

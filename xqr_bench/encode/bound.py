@@ -254,9 +254,11 @@ class TextEncoder(BoundEncoder, ABC):
         lanes: how many batches are computed at a time; `call` must then be safe in threads.
         keep: whether its vectors may be kept in the embedding store.
         called: the method of the encoder that each role calls; empty: it has no name.
+        sparse: whether `call` returns a sparse matrix, which `evaluate` ranks by as it is.
     """
 
     symmetric = False
+    sparse = False
     called: Mapping[Role, str] = MappingProxyType({})
     limits = Limits(DEFAULT_ROWS)
     lanes = Lanes()
@@ -277,6 +279,10 @@ class TextEncoder(BoundEncoder, ABC):
     def encode_candidates(self, texts: list[str]) -> Vectors:
         """Vectors of texts as candidates, float32 `[len(texts), d]`; raises as `call`, `matrix` and `cut` do."""
         return self.cut(self.matrix(self.call("candidate", texts), len(texts)))
+
+    def limit(self, role: Role) -> int | None:
+        """After how many tokens texts of a role are cut off; None: unknown or unlimited."""
+        return self.identity.max_length
 
     def truncated(self, role: Role, texts: list[str]) -> Sequence[bool] | None:
         """One bool per text, True where it is cut off; None: unknown, or `measure` and `max_length` tell."""

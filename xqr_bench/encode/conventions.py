@@ -177,14 +177,15 @@ class Methods(Waiting):
         if told:
             tell(told)
 
-    def call(self, role: Role, texts: list[str]) -> Any:
-        """What the method of a role returns for texts, as rows."""
+    def call(self, role: Role, texts: list[str], *, as_rows: bool = True) -> Any:
+        """What the method of a role returns for texts, as rows, or as it is."""
         method = self._methods[role]
         if self._takes_one(role):
             return [rows_of(self.settled(method(text)), self._tell) for text in texts]
         as_documents = self._as_documents and role == "candidate"
         given = [{"title": "", "text": text} for text in texts] if as_documents else texts
-        return rows_of(self.settled(method(given)), self._tell)
+        returned = self.settled(method(given))
+        return rows_of(returned, self._tell) if as_rows else returned
 
     def _takes_one(self, role: Role) -> bool:
         return self._convention.one_query and role == "query"

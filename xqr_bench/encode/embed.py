@@ -116,7 +116,7 @@ class Batches:
     def measure(self, texts: IntArray) -> None:
         """Count tokens of the texts to encode, for the batches, for what is cut off and for the time left."""
         self.measured = texts
-        limit = self.encoder.identity.max_length
+        limit = self.encoder.limit(self.group.role)
         for start in range(0, len(texts), MEASURED_AT_ONCE):
             part = texts[start : start + MEASURED_AT_ONCE]
             try:

@@ -41,6 +41,8 @@ class Encoder(Protocol):
         similarity: "cosine" (default) or "dot".
         revision: str, a version of the encoder, kept in the record.
         device: str, where it runs, for the printed summary.
+        sparse: True where each method returns a sparse matrix, of scipy or torch, that is to stay one: scores are then
+            sparse products, and exact zeros tie. Without it a sparse matrix is made dense.
         truncated(texts): one bool per text, True where the encoder cuts the text off.
         keep_vectors: False where encoding is as fast as reading: the embedding store then keeps no vectors.
         close(): called when the encoder is no longer needed.

@@ -19,6 +19,7 @@ import numpy as np
 from xqr_bench.core.errors import EncoderError, UsageError, closest, code_of_others, folder_of_others
 from xqr_bench.core.files import digest_of_files
 from xqr_bench.encode.bound import DEFAULT_ROWS, Limits, TextEncoder
+from xqr_bench.encode.checks import Vectors
 from xqr_bench.encode.conventions import Methods, has_methods, takes_pairs, takes_texts
 from xqr_bench.encode.kinds import class_of
 from xqr_bench.encode.options import (
@@ -221,11 +222,25 @@ class ObjectEncoder(TextEncoder):
         self._close = getattr(thing, "close", None) if owned else None
         self.symmetric = self._methods.symmetric and self.prompt("query") == self.prompt("candidate")
         self.keep, self.called = bool(getattr(thing, "keep_vectors", True)), self._methods.called
+        self.sparse = getattr(thing, "sparse", None) is True
 
     def call(self, role: Role, texts: list[str]) -> Any:
         """See TextEncoder."""
         with folder_of_others():
-            return self._methods.call(role, self._prompted(role, texts))
+            return self._methods.call(role, self._prompted(role, texts), as_rows=not self.sparse)
+
+    def matrix(self, returned: Any, rows: int) -> Vectors:
+        """See BoundEncoder.
+
+        Raises:
+            EncoderError: it declares that its vectors are sparse, too.
+        """
+        if self.sparse:
+            raise EncoderError(
+                f"{self.name} declares sparse = True: it has no dense vectors",
+                remedy="evaluate ranks by its sparse ones; where dense ones are wanted leave `sparse` out",
+            )
+        return super().matrix(returned, rows)
 
     def truncated(self, role: Role, texts: list[str]) -> Sequence[bool] | None:
         """What its own `truncated` says of the texts with their prompt, if it has one."""

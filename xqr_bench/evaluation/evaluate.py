@@ -12,16 +12,18 @@ from unicodedata import normalize
 
 from xqr_bench import __version__
 from xqr_bench.core.checked import checked
-from xqr_bench.core.errors import EncoderError, RecordError, UsageError
+from xqr_bench.core.errors import RecordError, UsageError
 from xqr_bench.core.memory import give_back
 from xqr_bench.core.names import refuse_unreadable
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.encode import BoundEncoder, EncoderOptions, load_encoder, vector_store
+from xqr_bench.encode.bound import TextEncoder
 from xqr_bench.encode.kinds import OtherKindError, OtherModel, class_of
 from xqr_bench.encode.options import EncoderKindName
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.evaluation import baselines, runs, score_files  # noqa: F401  (they register themselves)
 from xqr_bench.evaluation.cross_encoder import CrossEncoderRanker
+from xqr_bench.evaluation.kinds import SparseRanker, late_ranker, sparse_ranker
 from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Task
 from xqr_bench.evaluation.score_object import ScoreObject
 from xqr_bench.evaluation.vectors import VectorRanker
@@ -193,13 +195,18 @@ def opened(ranker: str | object, options: EncoderOptions | None = None) -> Itera
         return
     encoder = _encoder(ranker, options)
     try:
-        yield VectorRanker(encoder) if isinstance(encoder, BoundEncoder) else encoder
+        if isinstance(encoder, TextEncoder) and encoder.sparse:
+            yield SparseRanker(encoder)
+        else:
+            yield VectorRanker(encoder) if isinstance(encoder, BoundEncoder) else encoder
     finally:
         if encoder is not ranker and hasattr(encoder, "close"):
             encoder.close()
 
 
 OF_MODELS: dict[EncoderKindName, Callable[[OtherModel, EncoderOptions], Ranker]] = {
+    "sparse-encoder": sparse_ranker,
+    "multi-vector-encoder": late_ranker,
     "cross-encoder": CrossEncoderRanker,
     "python": ScoreObject,
 }
@@ -213,11 +220,6 @@ def _encoder(model: object, options: EncoderOptions | None) -> BoundEncoder | Ra
         return load_encoder(model, options, other_names=RANKERS.names())
     except OtherKindError as error:
         other = error.model
-        if other.kind not in OF_MODELS:
-            raise EncoderError(
-                f"{other.where} is a {other.library}, which cannot rank here yet",
-                remedy="rank with it in sentence-transformers, write TREC runs, and evaluate run:DIR (docs/interop.md)",
-            ) from error
     return OF_MODELS[other.kind](other, (options or EncoderOptions()).with_line_breaks())
 
 

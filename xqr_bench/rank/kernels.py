@@ -585,3 +585,57 @@ def count_lines(
                 gt[row, column] += np.int32(lines.scores[line] > threshold)
                 eq[row, column] += np.int32(lines.scores[line] == threshold)
     return -1
+
+
+@compiled()
+def best_tokens(
+    products: NDArray[np.float32], rows: NDArray[np.int64], columns: NDArray[np.int64], scores: NDArray[np.float32]
+) -> None:
+    """Write MaxSim: for each token of a query the greatest product with a token of the candidate, summed in float64.
+
+    The maximum is taken over whole rows, whose columns do not depend on one another, so it runs as fast as they are
+    read: a small part of what their product takes.
+
+    Args:
+        products: float32 `[tokens of candidates, tokens of queries]`, C-contiguous.
+        rows: where each candidate begins, int64 `[candidates + 1]`; none is empty.
+        columns: where each query begins, int64 `[queries + 1]`.
+        scores: float32 `[queries, candidates]`, written.
+    """
+    best = np.empty(products.shape[1], dtype=np.float32)
+    for candidate in range(len(rows) - 1):
+        best[:] = products[rows[candidate]]
+        for row in range(rows[candidate] + 1, rows[candidate + 1]):
+            for j in range(len(best)):
+                best[j] = products[row, j] if products[row, j] > best[j] else best[j]
+        for query in range(len(columns) - 1):
+            total = 0.0
+            for j in range(columns[query], columns[query + 1]):
+                total += best[j]
+            scores[query, candidate] = total
+
+
+@compiled()
+def add_postings(
+    values: NDArray[np.float32],
+    columns: NDArray[np.int64],
+    edges: NDArray[np.int64],
+    weights: NDArray[np.float32],
+    candidates: NDArray[np.int64],
+    begins: NDArray[np.int64],
+    scores: NDArray[np.float32],
+) -> None:
+    """Add the products of sparse rows to scores, column by column in ascending order: one sum in one order for a pair.
+
+    Args:
+        values, columns: the entries of queries, float32 and int64 `[entries]`.
+        edges: where each query begins in them, int64 `[queries + 1]`.
+        weights, candidates: the entries of candidates by column, and whose they are, float32 and int64 `[entries]`.
+        begins: where each column begins in them, int64 `[columns + 1]`.
+        scores: float32 `[queries, candidates]`, added to.
+    """
+    for query in range(len(edges) - 1):
+        for entry in range(edges[query], edges[query + 1]):
+            column, value = columns[entry], values[entry]
+            for place in range(begins[column], begins[column + 1]):
+                scores[query, candidates[place]] += value * weights[place]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.languages import GROUPS
-from xqr_bench.core.types import CROSS_LINGUAL, JUDGED, Candidate, Query, Ranks, TaskData
+from xqr_bench.core.types import CROSS_LINGUAL, JUDGED, Candidate, IntArray, Query, Ranks, TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, in_context
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scored import score_variant
@@ -43,12 +43,19 @@ _AT_ONCE = 2048
 Vectors = NDArray[np.float32]
 
 
-def _text_diagnostics(
-    texts: Sequence[str], given: Sequence[str], vectors: Vectors, encoder: BoundEncoder
+def text_diagnostics(
+    texts: Sequence[str], given: Sequence[str], groups: Callable[[list[int]], IntArray], encoder: BoundEncoder
 ) -> TextDiagnostics:
-    """Distinct texts, vectors and tokens of one language and role; `given`: the texts as the encoder was given them."""
+    """Distinct texts, vectors and tokens of one language and role.
+
+    Args:
+        texts: of queries or candidates.
+        given: the texts as the encoder was given them.
+        groups: rows of distinct texts -> how many of them each distinct vector has, int64.
+        encoder: what made the vectors.
+    """
     first = list({text: row for row, text in reversed(list(enumerate(given)))}.values())
-    sizes = vector_groups(vectors[first], unit=encoder.similarity == "cosine")
+    sizes = groups(first)
     sentences = list(dict.fromkeys(texts))
     counted = [encoder.tokens(sentences[start : start + _AT_ONCE]) for start in range(0, len(sentences), _AT_ONCE)]
     tokens, unknown = (
@@ -267,7 +274,11 @@ def language_diagnostics(data: TaskData, vectors: Embeddings, encoder: BoundEnco
             if not here:  # a language of queries alone, or of candidates alone
                 continue
             texts, given_texts = ([source[row].text for row in here] for source in (items, given))
-            fields[role] = _text_diagnostics(texts, given_texts, rows[here], encoder)
+
+            def groups(some: list[int], of: Vectors = rows[here]) -> IntArray:
+                return vector_groups(of[some], unit=encoder.similarity == "cosine")
+
+            fields[role] = text_diagnostics(texts, given_texts, groups, encoder)
             fields[f"truncated_{role}"] = None if cut is None else cut[role]
             fields[f"zero_{role}"] = getattr(vectors, f"zero_{role}").get(code, 0)
         by_language[code] = LanguageDiagnostics(**fields)
