@@ -119,13 +119,13 @@ def is_of_sweep(record: Record) -> bool:
 
 def why_unrepeatable(record: Record) -> str | None:
     """Why nobody else can run what a record names; None: somebody may."""
-    identity = record.model.identity
-    if identity.kind in WITHOUT_ENCODER:
-        return f"made from {WITHOUT_ENCODER[identity.kind]}"
+    for one in record.model.identity.models:
+        if one.kind in WITHOUT_ENCODER:
+            return f"made from {WITHOUT_ENCODER[one.kind]}"
+        if one.endpoint is not None and is_local(one.endpoint.url):
+            return f"of an endpoint at {one.endpoint.url}, which is another server on another machine"
     if is_of_sweep(record):
         return "of a sweep, which keeps no models"
-    if identity.endpoint is not None and is_local(identity.endpoint.url):
-        return f"of an endpoint at {identity.endpoint.url}, which is another server on another machine"
     return None
 
 

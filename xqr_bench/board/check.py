@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from xqr_bench.board.files import MAX_RECORD, check_file, check_name, check_versions, max_ranks, read_json
 from xqr_bench.core import strict_json
-from xqr_bench.core.errors import DataError, RecordError, UnknownNameError, XqrBenchError
+from xqr_bench.core.errors import DataError, RecordError, UnknownNameError, UsageError, XqrBenchError
 from xqr_bench.core.names import unseen
 from xqr_bench.core.observe import Notice, Observer
 from xqr_bench.core.options import line_breaks, split
@@ -49,6 +49,7 @@ from xqr_bench.encode.registry import ENCODERS
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.encode.trust import risky_arguments
 from xqr_bench.evaluation.baselines import baseline_of
+from xqr_bench.evaluation.fused import named_parts
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.rank.index import deepest
 from xqr_bench.rank.rules import group_relevants, judged_candidates, ranks_of
@@ -637,14 +638,17 @@ def _check_texts(record: Record) -> None:
             "the record describes no machine", found=strict_json.first_fault(error), remedy=_AS_MADE
         ) from None
     texts: dict[str, object] = {f"hardware {name}": value for name, value in hardware.items()}
-    texts |= {name: getattr(identity, name) for name in ("name", "revision", "digest", "base", "distribution", "dtype")}
+    for n, one in enumerate((identity, *(one for one in identity.models if one is not identity))):
+        names = ("name", "revision", "digest", "base", "distribution", "dtype")
+        texts |= {f"{name} of its ranking {n}" if n else name: getattr(one, name) for name in names}
     texts["phases"] = " ".join(made.seconds)
     for what, text in texts.items():
         fits = not isinstance(text, str) or (len(text) <= _MAX_TEXT and not any(map(unseen, text)))
         _require(fits, f"the record's {what} is no short line that can be read", repr(text)[:80], _AS_MADE)
-    for name, form in (("digest", "[0-9a-f]{64}"), ("dtype", "[a-z0-9_]{1,20}")):
-        text = getattr(identity, name)
-        _require(text is None or re.fullmatch(form, text), f"the record's {name} is none", repr(text)[:80], _AS_MADE)
+    for one in (identity, *identity.models):
+        for name, form in (("digest", "[0-9a-f]{64}"), ("dtype", "[a-z0-9_]{1,20}")):
+            text, none = getattr(one, name), f"the record's {name} is none"
+            _require(text is None or re.fullmatch(form, text), none, repr(text)[:80], _AS_MADE)
     size = len(record.model_dump_json(exclude={"scores", "relevance"}))
     _require(
         size <= MAX_DECLARED,
@@ -683,8 +687,9 @@ def _check_arguments(record: Record) -> None:
     """Running the record's encoder again runs no code that the record chooses."""
     identity, arguments = record.model.identity, record.provenance.arguments
     risky = risky_arguments(arguments.get("model_kwargs"))
-    if identity.kind != "baseline":
-        risky |= risky_arguments(identity.model_kwargs)
+    for one in identity.models:
+        if one.kind != "baseline":
+            risky |= risky_arguments(one.model_kwargs)
     _require(
         not risky,
         "the record has arguments for the model that can decide which code runs",
@@ -692,16 +697,30 @@ def _check_arguments(record: Record) -> None:
         "evaluate without them (--model-kwargs, --encoder-arg); a submission may have dtype and attn_implementation",
     )
     given = arguments.get("model")
-    model = str(given or identity.model)
-    _require(not model.startswith("-"), "the record names an option as its model", model, "submit what evaluate wrote")
-    _require(
-        given is None or _is_named(identity, model),
-        "the record was made with another model than it names",
-        f"asked for: {model:.80}; evaluated: {identity.kind} {identity.name:.80}",
-        _AS_MADE,
-    )
-    code = identity.kind != "python" and is_python_spec(model)
-    _require(not code, f"the record names Python code as an encoder of the kind {identity.kind}", model, _AS_MADE)
+    for one, model in _named_models(identity, str(given or identity.model)):
+        _require(not model.startswith("-"), "the record names an option as its model", model, _AS_MADE)
+        _require(
+            given is None or _is_named(one, model),
+            "the record was made with another model than it names",
+            f"asked for: {model:.80}; evaluated: {one.kind} {one.name:.80}",
+            _AS_MADE,
+        )
+        code = one.kind != "python" and is_python_spec(model)
+        _require(not code, f"the record names Python code as an encoder of the kind {one.kind}", model, _AS_MADE)
+
+
+def _named_models(identity: ModelIdentity, model: str) -> list[tuple[ModelIdentity, str]]:
+    """What a MODEL string names, and the identities that it should have: of a fusion each of its parts."""
+    fusion = identity.fusion
+    if fusion is None:
+        return [(identity, model)]
+    try:
+        method, models = named_parts(model)
+    except UsageError as error:
+        raise RecordError("the record names no rankings that were fused", found=model[:80], remedy=_AS_MADE) from error
+    fits = (method, len(models)) == (fusion.method, len(fusion.parts)) == (fusion.method, len(fusion.weights))
+    _require(fits, "the record was made of other rankings than it names", model[:80], _AS_MADE)
+    return list(zip(fusion.parts, models, strict=True))
 
 
 def _is_named(identity: ModelIdentity, model: str) -> bool:

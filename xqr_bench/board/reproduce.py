@@ -43,7 +43,8 @@ from xqr_bench.encode.providers import OTHER_KEY, PROVIDERS, is_endpoint, key_va
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.encode.trust import options_from_file, refuse_code
 from xqr_bench.evaluation.baselines import baseline_of
-from xqr_bench.evaluation.evaluate import evaluate, opened
+from xqr_bench.evaluation.evaluate import evaluate, opened, opened_fusion
+from xqr_bench.evaluation.fused import FUSE, named_parts
 from xqr_bench.evaluation.ranker import Ranker
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.measure.metrics import parse_metric
@@ -177,33 +178,35 @@ def _load(path: Path) -> Result:
 def _model(record: Record) -> str:
     """What the record says to run."""
     identity = record.model.identity
-    if identity.kind in WITHOUT_ENCODER:
-        raise RecordError(
-            f"the record was made from {WITHOUT_ENCODER[identity.kind]}: there is no encoder to run again",
-            remedy="name the encoder: --model MODEL",
-        )
-    if identity.kind == "python":
-        raise RecordError(
-            "the record was made by Python code, which is run only when it is named",
-            found=str(record.provenance.arguments.get("model", identity.name)),
-            remedy="look at the code, then name it: --model file.py:Object",
-        )
-    if identity.endpoint is not None:
-        facts = identity.endpoint
-        provider = PROVIDERS.get(facts.provider)
-        variable = OTHER_KEY if provider is None else key_variable(provider, facts.url)
-        raise RecordError(
-            "the record was made by an endpoint, which is asked, and perhaps paid, only when it is named",
-            found=f"{facts.url} --model {identity.name} --provider {facts.provider}",
-            remedy=f"name it: --model {facts.url}; a key for it stands in {variable}",
-        )
+    for one in identity.models:
+        if one.kind in WITHOUT_ENCODER:
+            raise RecordError(
+                f"the record was made from {WITHOUT_ENCODER[one.kind]}: there is no encoder to run again",
+                remedy="name the encoder: --model MODEL",
+            )
+        if one.kind == "python":
+            raise RecordError(
+                "the record was made by Python code, which is run only when it is named",
+                found=str(record.provenance.arguments.get("model", one.name)),
+                remedy="look at the code, then name it: --model file.py:Object",
+            )
+        if one.endpoint is not None:
+            facts = one.endpoint
+            provider = PROVIDERS.get(facts.provider)
+            variable = OTHER_KEY if provider is None else key_variable(provider, facts.url)
+            raise RecordError(
+                "the record was made by an endpoint, which is asked, and perhaps paid, only when it is named",
+                found=f"{facts.url} --model {one.name} --provider {facts.provider}",
+                remedy=f"name it: --model {facts.url}; a key for it stands in {variable}",
+            )
     if (swept := study_command(record)) is not None:
         raise RecordError(
             "a sweep keeps no models: this record's encoder must be trained again",
             remedy=f"{swept}, and compare the ranks file's digest",
         )
     model = str(record.provenance.arguments.get("model") or identity.model)
-    refuse_code(model, "the record")
+    for named in named_parts(model)[1] if identity.fusion is not None else (model,):
+        refuse_code(named, "the record")
     return model
 
 
@@ -220,6 +223,14 @@ def _ranker(
     identity = record.model.identity
     if identity.kind == "baseline" and not chosen:
         yield baseline_of(identity)
+        return
+    if identity.fusion is not None and model.startswith(FUSE):
+        k, weights = identity.fusion.k, identity.fusion.weights
+        hub = [one.kind == "sentence-transformers" and not chosen for one in identity.parts]
+        revisions = [one.revision if pinned else None for one, pinned in zip(identity.parts, hub, strict=True)]
+        given = _options(record, options, model if chosen else None)
+        with opened_fusion(model, given, k=k, weights=weights, revisions=revisions) as fused:
+            yield fused.with_store(store)
         return
     with opened(model, _options(record, options, model if chosen else None)) as ranker:
         if ranker.identity.kind in WITHOUT_ENCODER:

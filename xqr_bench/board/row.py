@@ -40,8 +40,9 @@ from xqr_bench.board.submissions import attestation_of
 from xqr_bench.core.files import atomic_path
 from xqr_bench.core.options import flag
 from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS, Ranks
-from xqr_bench.encode import vector_store
+from xqr_bench.encode import ModelIdentity, vector_store
 from xqr_bench.encode.kinds import KINDS
+from xqr_bench.evaluation.fused import K
 from xqr_bench.measure.certainty import MACRO, SEED, figures_of
 from xqr_bench.measure.contest import Contribution, contest_tests
 from xqr_bench.measure.linear import ALPHA
@@ -95,6 +96,8 @@ _IN_COMMAND = (
     "no_relevance",
     "transform",
     "transform_from",
+    "fuse_k",
+    "fuse_weights",
     "quantize",
     "rescore",
     "index",
@@ -292,7 +295,15 @@ def reproduce_command(record: Record) -> Reproduce:
     options = dict(arguments)
     if identity.kind in KINDS.values() and identity.revision:
         options["revision"] = identity.revision
-    words = ["xqr-bench", *(model.split() if baseline else ["evaluate", model]), "--task", record.task.name]
+    named = [model]
+    if identity.fusion is not None:
+        named = shlex.split(model)
+        k, weights = identity.fusion.k, identity.fusion.weights
+        options |= {
+            "fuse_k": None if k == K else k,
+            "fuse_weights": None if set(weights) == {1.0} else ",".join(f"{weight:.17g}" for weight in weights),
+        }
+    words = ["xqr-bench", *(model.split() if baseline else ["evaluate", *named]), "--task", record.task.name]
     for name in _IN_COMMAND:
         value, option = options.get(name), "--model" if name == "served_model" else flag(name)
         if value is True:
@@ -300,20 +311,23 @@ def reproduce_command(record: Record) -> Reproduce:
         elif isinstance(value, str | int | float) and value is not False:
             text = str(value)
             words += [f"{option}={text}"] if text.startswith("-") else [option, text]
-    return Reproduce(command=shlex.join(words), needs=_needs(record, model))
+    needs = [_needs(identity, model)]
+    if identity.fusion is not None and len(named) > 1:
+        needs = [_needs(*each) for each in zip(identity.fusion.parts, named[1:], strict=True)]
+    return Reproduce(command=shlex.join(words), needs="; ".join(filter(None, needs)) or None)
 
 
-def _needs(record: Record, model: str) -> str | None:
-    kind, endpoint = record.model.identity.kind, record.model.identity.endpoint
+def _needs(identity: ModelIdentity, model: str) -> str | None:
+    kind, endpoint = identity.kind, identity.endpoint
     if endpoint is not None:
-        return f"a server at {endpoint.url} that still serves {record.model.identity.name} as it did, and a key for it"
+        return f"a server at {endpoint.url} that still serves {identity.name} as it did, and a key for it"
     if kind in ("precomputed", "scores", "run"):
         return f"the folder {model.partition(':')[2]}, which is not part of the submission"
     if kind == "python":
         return f"the Python code of {model}"
     if kind == "plugin":
-        return f"the package {record.model.identity.distribution}"
-    if kind in KINDS.values() and record.model.identity.revision is None:
+        return f"the package {identity.distribution}"
+    if kind in KINDS.values() and identity.revision is None:
         return f"the model folder {model}"
     return None
 

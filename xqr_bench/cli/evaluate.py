@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from xqr_bench.cli.common import Session
-from xqr_bench.cli.options import Index, Quantize, Records, Rerank, Store, Transform, TrecRun, backend_option, given
+from xqr_bench.cli.options import (
+    Fuse,
+    Index,
+    Quantize,
+    Records,
+    Rerank,
+    Store,
+    Transform,
+    TrecRun,
+    backend_option,
+    given,
+)
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import flag, takes
 from xqr_bench.encode import EncoderOptions
@@ -27,7 +38,7 @@ def _size(ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation(Store, Index, Quantize, Transform, Rerank, TrecRun, Records):
+class Evaluation(Store, Index, Quantize, Transform, Fuse, Rerank, TrecRun, Records):
     """An evaluation of an encoder.
 
     Attributes:
@@ -65,7 +76,7 @@ class Evaluation(Store, Index, Quantize, Transform, Rerank, TrecRun, Records):
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", nargs=-1, required=True, metavar="MODEL...")
 @takes(asked=Evaluation, select=Selection, encoder=EncoderOptions)
 @backend_option
 @click.option(
@@ -79,13 +90,15 @@ class Evaluation(Store, Index, Quantize, Transform, Rerank, TrecRun, Records):
 def evaluate(
     ctx: click.Context,
     /,
-    model: str,
+    model: tuple[str, ...],
     asked: Evaluation,
     select: Selection,
     encoder: EncoderOptions,
     memory: int | None,
 ) -> None:
     """Score the encoder MODEL: monolingual, cross-lingual, multilingual, bias.
+
+    fuse:rrf MODEL MODEL ... scores the rankings of several as one, fuse:combsum their scores (docs/rankers.md).
 
     MODEL is a sentence-transformers name or folder; char-ngrams (built in, no download); package.module:Object or
     file.py:Object, with methods of its own or of another library (docs/encoders.md), or with score(queries, candidates)
@@ -95,7 +108,8 @@ def evaluate(
     `xqr-bench encoders` lists encoders.
     """
     from xqr_bench.evaluation.balanced import Balanced
-    from xqr_bench.evaluation.evaluate import opened
+    from xqr_bench.evaluation.evaluate import opened, opened_fusion
+    from xqr_bench.evaluation.fused import FUSE
     from xqr_bench.evaluation.kinds import LateRanker
     from xqr_bench.evaluation.reranked import DEPTH, Reranked
     from xqr_bench.evaluation.score_object import ScoreObject
@@ -107,13 +121,19 @@ def evaluate(
         check_index(index, [spec], asked.save_index, overwrite=asked.overwrite)
     store = asked.chosen_store()
     unkept = {field.name for field in fields(Store)}
-    arguments = {name: value for name, value in given(ctx).items() if name not in unkept}
+    text = asked.chosen_model(model)
+    arguments = {"model": text, **{name: value for name, value in given(ctx).items() if name not in {*unkept, "model"}}}
     if encoder.encoder_arg:
         arguments["encoder_arg"] = dict(encoder.encoder_arg)  # as it was read
     second_options = asked.reranker_options()
     first_options = encoder if asked.rerank is None else replace(encoder, name=None)  # the name is that of the whole
     with ExitStack() as stack:
-        ranker: Ranker = stack.enter_context(opened(model, first_options))
+        ranker: Ranker
+        if text.startswith(FUSE):
+            k, weights = asked.fuse_k, asked.fuse_weights
+            ranker = stack.enter_context(opened_fusion(text, first_options, k=k, weights=weights)).with_store(store)
+        else:
+            ranker = stack.enter_context(opened(text, first_options))
         if isinstance(ranker, VectorRanker):
             ranker = replace(
                 ranker,
@@ -133,7 +153,7 @@ def evaluate(
                 memory = None
             if isinstance(ranker, LateRanker) and memory is not None:
                 ranker.memory, memory = memory, None
-            _refuse_options_of_vectors(model, ranker, asked, memory)
+            _refuse_options_of_vectors(text, ranker, asked, memory)
         if asked.rerank is not None:
             second = stack.enter_context(opened(asked.rerank, second_options))
             if isinstance(second, VectorRanker):
@@ -159,10 +179,10 @@ def _tell_what_runs(session: Session, ranker: Ranker, store: VectorStore | None)
     """Name the models and what should be known of them before they run; the scores of pairs are kept in the store."""
     from xqr_bench.evaluation.cross_encoder import CrossEncoderRanker
     from xqr_bench.evaluation.kinds import TextRanker
-    from xqr_bench.evaluation.reranked import Reranked
+    from xqr_bench.evaluation.ranker import stages_of
     from xqr_bench.evaluation.vectors import VectorRanker
 
-    for one in (ranker.first, ranker.second) if isinstance(ranker, Reranked) else (ranker,):
+    for one in stages_of(ranker):
         model: Any
         if isinstance(one, CrossEncoderRanker):
             one.model.store = store

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import click
 
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.options import Commas, Counted, Folder, KeyValues, Option, flag
+from xqr_bench.core.options import Commas, Counted, Folder, KeyValues, Option, flag, numbers
 
 if TYPE_CHECKING:
     from xqr_bench.encode import EncoderOptions, VectorStore
@@ -127,6 +129,38 @@ class TrecRun:
     trec_run: Annotated[Folder | None, Option(metavar="DIR")] = None
     trec_depth: int = 1000
     trec_settings: Commas = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fuse:
+    """How the rankings of several MODELs become one.
+
+    Attributes:
+        fuse_k: Of fuse:rrf: how soon lower ranks stop counting.  [default: 60]
+        fuse_weights: Of each MODEL behind fuse:METHOD, such as 0.7,0.3.  [default: 1 each]
+    """
+
+    fuse_k: int | None = None
+    fuse_weights: Annotated[Sequence[float] | None, Option(metavar="W,W", parse=numbers)] = None
+
+    def chosen_model(self, models: Sequence[str]) -> str:
+        """The one MODEL that was named; a fusion with its models as for a shell.
+
+        Raises:
+            UsageError: there are several without a fusion, or options of a fusion without one.
+        """
+        if models[0].startswith("fuse:"):
+            return shlex.join(models)
+        if len(models) > 1:
+            raise UsageError(
+                f"one MODEL is scored at a time, not {len(models)}",
+                remedy=f"make one ranking of them: xqr-bench evaluate fuse:rrf {shlex.join(models)}",
+            )
+        given = [flag(name) for name in ("fuse_k", "fuse_weights") if getattr(self, name) is not None]
+        if given:
+            remedy = "fuse several: xqr-bench evaluate fuse:rrf MODEL MODEL"
+            raise UsageError(f"{', '.join(given)} is given without a fusion", remedy=remedy)
+        return models[0]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -223,6 +223,18 @@ def whole_numbers(text: str) -> list[int]:
         raise ValueError("write them as 150,300") from None
 
 
+def numbers(text: str) -> list[float]:
+    """Numbers separated by commas.
+
+    Raises:
+        ValueError: they are none.
+    """
+    try:
+        return [float(part) for part in split(text)]
+    except ValueError:
+        raise ValueError("write them as 0.7,0.3") from None
+
+
 def json_object(text: str) -> dict[str, Any]:
     """A JSON object; strict.
 

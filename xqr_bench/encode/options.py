@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from string import Formatter
 from typing import Annotated, Any, Literal, Protocol, Self, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, PositiveInt, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError, model_validator
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.checked import checked
@@ -301,6 +302,7 @@ class ModelIdentity(BaseModel):
         remote_code: whether code that comes with the model was allowed to run.
         endpoint: where and how it was asked; of an endpoint.
         reranking: of "reranked": the identities of both stages, and what was ranked again.
+        fusion: of "fused": the identities of the rankers, and how their rankings became one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
@@ -323,6 +325,7 @@ class ModelIdentity(BaseModel):
     remote_code: bool = False
     endpoint: EndpointFacts | None = None
     reranking: Reranking | None = None
+    fusion: Fusion | None = None
 
     @model_validator(mode="after")
     def _an_endpoint_says_where(self) -> Self:
@@ -334,11 +337,15 @@ class ModelIdentity(BaseModel):
     def _two_stages_say_which(self) -> Self:
         if (self.kind == "reranked") != (self.reranking is not None):
             raise ValueError("a ranking in two stages says which they are, and no other does")
+        if (self.kind == "fused") != (self.fusion is not None):
+            raise ValueError("a fusion says of what it is, and no other ranking does")
         return self
 
     @property
     def model(self) -> str:
         """The MODEL string that names it, where its name alone can."""
+        if self.fusion is not None:
+            return shlex.join([f"fuse:{self.fusion.method}", *(part.model for part in self.fusion.parts)])
         if self.endpoint is not None:
             return self.endpoint.url
         return f"mteb:{self.name}" if self.kind == "mteb" else self.name
@@ -346,7 +353,27 @@ class ModelIdentity(BaseModel):
     @property
     def models(self) -> tuple[ModelIdentity, ...]:
         """Itself, or what it is made of."""
-        return (self,) if self.reranking is None else (*self.reranking.first.models, *self.reranking.second.models)
+        return tuple(model for part in self.parts for model in part.models) or (self,)
+
+    @property
+    def parts(self) -> tuple[ModelIdentity, ...]:
+        """Of what it is made; empty: of itself."""
+        if self.fusion is not None:
+            return self.fusion.parts
+        return () if self.reranking is None else (self.reranking.first, self.reranking.second)
+
+    def learnt(self, there: ModelIdentity) -> ModelIdentity:
+        """This one, with what is known once something was encoded, and then a consequence of the rest, as `there`."""
+        unknown = [name for name in ("dimensions", "dtype") if getattr(self, name) is None]
+        update: dict[str, Any] = {name: getattr(there, name) for name in unknown}
+        if len(self.parts) == len(there.parts):
+            parts = tuple(one.learnt(other) for one, other in zip(self.parts, there.parts, strict=True))
+            if self.fusion is not None:
+                update["fusion"] = self.fusion.model_copy(update={"parts": parts})
+            elif self.reranking is not None:
+                both = dict(zip(("first", "second"), parts, strict=True))
+                update["reranking"] = self.reranking.model_copy(update=both)
+        return self.model_copy(update=update)
 
 
 RerankPool = Literal["language", "pool"]
@@ -370,6 +397,27 @@ class Reranking(BaseModel):
     depth: PositiveInt
     pool: RerankPool
     relevants_added: bool = False
+
+
+FusionMethod = Literal["rrf", "combsum"]
+
+
+class Fusion(BaseModel):
+    """Of what rankings one is made, and how.
+
+    Attributes:
+        method: "rrf": reciprocal ranks; "combsum": scores of 0 to 1, summed.
+        k: of rrf.
+        weights: of each ranking.
+        parts: what each of them depends on.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    method: FusionMethod
+    k: NonNegativeInt | None = None
+    weights: tuple[float, ...]
+    parts: tuple[ModelIdentity, ...]
 
 
 ModelIdentity.model_rebuild()

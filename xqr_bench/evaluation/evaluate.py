@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from xqr_bench.encode.options import EncoderKindName
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.evaluation import baselines, runs, score_files  # noqa: F401  (they register themselves)
 from xqr_bench.evaluation.cross_encoder import CrossEncoderRanker
+from xqr_bench.evaluation.fused import FUSE, Fused, named_parts, options_of_parts
 from xqr_bench.evaluation.kinds import SparseRanker, late_ranker, sparse_ranker
 from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Task
 from xqr_bench.evaluation.score_object import ScoreObject
@@ -131,10 +132,7 @@ def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
     spec = task.spec
     if ranker.identity.kind == "run":  # which of the settings it has is known only once it is read
         spec = spec.model_copy(update={"settings": tuple(there.task.settings)})
-    # known once something was encoded, and then a consequence of the rest
-    learnt = {name: getattr(there.model.identity, name) for name in ("dimensions", "dtype")}
-    unknown = {name: value for name, value in learnt.items() if getattr(ranker.identity, name) is None}
-    identity = ranker.identity.model_copy(update=unknown)
+    identity = ranker.identity.learnt(there.model.identity)
     doing = ranker.settings if isinstance(ranker, VectorRanker) else {}
     said, info = there.provenance.settings, task_info(spec, task.data)
     bitext = None if there.transform is None else there.transform.bitext
@@ -186,6 +184,10 @@ def opened(ranker: str | object, options: EncoderOptions | None = None) -> Itera
         UsageError: an option that means nothing to it.
         XqrBenchError: it cannot be loaded.
     """
+    if isinstance(ranker, str) and ranker.startswith(FUSE):
+        with opened_fusion(ranker, options) as fused:
+            yield fused
+        return
     # of the class: there are objects that have any attribute; and a CrossEncoder has a method of this name
     ranks = class_of(ranker) is None and callable(getattr(type(ranker), "rank", None))
     there = cast("Ranker", ranker) if ranks else _registered(ranker, options or EncoderOptions())
@@ -202,6 +204,38 @@ def opened(ranker: str | object, options: EncoderOptions | None = None) -> Itera
     finally:
         if encoder is not ranker and hasattr(encoder, "close"):
             encoder.close()
+
+
+@contextmanager
+def opened_fusion(
+    models: str,
+    options: EncoderOptions | None = None,
+    *,
+    k: int | None = None,
+    weights: Sequence[float] | None = None,
+    revisions: Sequence[str | None] = (),
+) -> Iterator[Fused]:
+    """The fusion of several rankers, for as long as the block lasts.
+
+    Args:
+        models: `fuse:METHOD MODEL MODEL ...`, written as for a shell.
+        options: for all models that take them, and the name of the fusion.
+        k: of rrf.
+        weights: of each model.
+        revisions: of hub models, in the order of the models; empty: the newest.
+
+    Raises:
+        UsageError: an option that would be another for each model, or means nothing to any.
+        XqrBenchError: a model cannot be loaded, or has no scores to fuse.
+    """
+    options = options or EncoderOptions()
+    method, names = named_parts(models)
+    each = options_of_parts(names, options)
+    if revisions:
+        each = [replace(one, revision=revision) for one, revision in zip(each, revisions, strict=True)]
+    with ExitStack() as stack:
+        rankers = [stack.enter_context(opened(name, one)) for name, one in zip(names, each, strict=True)]
+        yield Fused(rankers, method, k, weights, options.name or "")
 
 
 OF_MODELS: dict[EncoderKindName, Callable[[OtherModel, EncoderOptions], Ranker]] = {
@@ -363,6 +397,8 @@ def evaluate_one(
     with opened(ranker, options) as chosen:
         if isinstance(chosen, VectorRanker) and chosen is not ranker:
             chosen = replace(chosen, store=vector_store() if cache else None, **of_vectors)
+        elif isinstance(chosen, Fused) and chosen is not ranker and not of_vectors:
+            chosen = chosen.with_store(vector_store() if cache else None)
         elif of_vectors:
             raise UsageError(f"{', '.join(of_vectors)} cannot be used with {chosen.name}", remedy="leave it out")
         return evaluate(chosen, [task], select=select, observe=observe)[0]

@@ -209,7 +209,7 @@ class _Shortlists:
         second = self._second
         if isinstance(second, PairRanker):
             return self._of_pairs(part, partial(self._first, part, queries, candidates), second)
-        return self._of_all(part, self._first(part, queries, candidates), _Rows(second(part, queries, candidates)))
+        return self._of_all(part, self._first(part, queries, candidates), Rows(second(part, queries, candidates)))
 
     def _chosen(self, part: TaskData, block: ScoreBlock) -> NDArray[np.bool_]:
         asked = self._asked
@@ -225,7 +225,7 @@ class _Shortlists:
         self.pairs += int(chosen.sum())
         return chosen
 
-    def _of_all(self, part: TaskData, blocks: Iterable[ScoreBlock], second: _Rows) -> Iterator[ScoreBlock]:
+    def _of_all(self, part: TaskData, blocks: Iterable[ScoreBlock], second: Rows) -> Iterator[ScoreBlock]:
         for block in blocks:
             yield _both(block, second.take(len(block.pooled)), self._chosen(part, block))
 
@@ -259,7 +259,7 @@ def _both(first: ScoreBlock, second: ScoreBlock, chosen: NDArray[np.bool_]) -> S
     return ScoreBlock(first.start, pooled, reranked(first.own, second.own, chosen))
 
 
-class _Rows:
+class Rows:
     """Blocks of one ranker, cut as those of another are."""
 
     def __init__(self, blocks: Iterable[ScoreBlock]) -> None:
