@@ -122,11 +122,12 @@ def test_what_a_new_ranker_costs(by_length: None) -> None:
 
 def test_the_page_runs(by_length: None) -> None:
     run_blocks("rankers.md", "--quiet")
-    assert {path.parent.name for path in Path("results").glob("*/mini.json")} == {"by-length", "Overlap", "my-scores"}
+    made = {path.parent.name for path in Path("results").glob("*/mini.json")}
+    assert made == {"by-length", "Overlap", "my-scores", "rrf_bm25__char-ngrams_", "hybrid"}
 
 
 def test_names_of_rankers(by_length: None) -> None:
-    assert {"bm25", "random", "oracle", "run", "by-length"} <= set(RANKERS)
+    assert {"bm25", "random", "oracle", "run", "scores", "fuse", "by-length"} <= set(RANKERS)
     with opened("random:7") as found:
         assert found.identity.revision == "seed-7"
     for model in ("bm25:x", "oracle:1", "random:one"):

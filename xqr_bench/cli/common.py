@@ -89,8 +89,10 @@ class Session:
             path = record_path(self._asked.output, ranker.name, spec.name)
             if not self._asked.overwrite and path.exists():
                 record = answered(path, ranker, Task(spec, self.select.load(spec)))
-                if record is not None and ranker.identity.kind == "python" and ranker.identity.revision is None:
-                    self.say(f"{path} is there already; {ranker.name} has no `revision`, so its ranks are compared")
+                changing = [one.name for one in ranker.identity.models if one.kind == "python" and one.revision is None]
+                if record is not None and changing:
+                    who = ranker.name if len(ranker.identity.models) == 1 else " and ".join(changing)
+                    self.say(f"{path} is there already; {who} has no `revision`, so its ranks are compared")
                     self._before[path] = record
                 elif record is not None and not self._more:
                     self._say_answered(path)

@@ -335,9 +335,10 @@ class ModelIdentity(BaseModel):
 
     @model_validator(mode="after")
     def _two_stages_say_which(self) -> Self:
-        if (self.kind == "reranked") != (self.reranking is not None):
+        # one whose lists are merged in turn (`--balanced`) is a "run"
+        if (self.kind == "reranked") != (self.reranking is not None and self.kind != "run"):
             raise ValueError("a ranking in two stages says which they are, and no other does")
-        if (self.kind == "fused") != (self.fusion is not None):
+        if (self.kind == "fused") != (self.fusion is not None and self.kind != "run"):
             raise ValueError("a fusion says of what it is, and no other ranking does")
         return self
 
@@ -353,7 +354,8 @@ class ModelIdentity(BaseModel):
     @property
     def models(self) -> tuple[ModelIdentity, ...]:
         """Itself, or what it is made of."""
-        return tuple(model for part in self.parts for model in part.models) or (self,)
+        parts = () if self.kind == "run" else self.parts
+        return tuple(model for part in parts for model in part.models) or (self,)
 
     @property
     def parts(self) -> tuple[ModelIdentity, ...]:
