@@ -182,7 +182,7 @@ def test_vectors_made_before(tmp_path: Path) -> None:
 
 def test_what_is_no_encoder_is_refused() -> None:
     for name in ("bm25", "random:3"):
-        with pytest.raises(UsageError, match="does not give a text one vector"):
+        with pytest.raises(UsageError, match="does not give a text one dense vector"):
             check_encoder(name)
 
 

@@ -98,7 +98,7 @@ def check_encoder(
         observe: hears how far the work is.
 
     Raises:
-        UsageError: it is no encoder, or does not give one vector a text.
+        UsageError: it is no encoder, or does not give one dense vector a text.
         XqrBenchError: it cannot be loaded.
     """
     observe = observe or Observer()
@@ -110,7 +110,7 @@ def check_encoder(
             findings = _made_before(encoder, observe)
         else:
             raise UsageError(
-                f"{ranker.name} does not give a text one vector: a rehearsal has nothing to look at",
+                f"{ranker.name} does not give a text one dense vector: a rehearsal has nothing to look at",
                 found=f"kind {ranker.identity.kind}",
                 remedy="score it on the embedded task: xqr-bench evaluate MODEL --limit 4",
             )
@@ -334,10 +334,12 @@ class _Rehearsal:
         if len(alike) == len(said):
             remedy = "check what the encoder does with its texts"
             findings = [
-                Finding("distinct texts", "problem", "different texts have one vector in every language", remedy)
+                Finding(
+                    "distinct texts", "problem", "different texts have one vector, or nearly, in every language", remedy
+                )
             ]
         elif alike:
-            found = f"different texts have one vector in {', '.join(alike)}: its scores there say little"
+            found = f"different texts have one vector, or nearly, in {', '.join(alike)}: its scores there say little"
             findings = [Finding("distinct texts", "note", found)]
         if not tokens:
             return [*findings, Finding("unknown tokens", "ok", "not known: its tokens cannot be counted")]
