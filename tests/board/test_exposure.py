@@ -81,6 +81,18 @@ def test_what_was_found_cannot_be_declared_away(record: Record, tmp_path: Path) 
         submit(path, tmp_path / "board", Submission(replace=True, exposure_note="x"))
 
 
+def test_what_mteb_declares_is_submitted_and_the_model_run_again(tmp_path: Path) -> None:
+    pytest.importorskip("mteb")
+    made = score("mteb:mteb/baseline-random-encoder")
+    placed = submit(saved(made, tmp_path / "a"), tmp_path / "board").record
+    exposure = load_record(placed).exposure
+    assert (exposure.level, exposure.declared_by) == ("none declared", "mteb")
+    found = reproduce(placed, witness=Witness(by="the lab")).found
+    assert found.identical == found.relevants
+    (row,) = read_leaderboard(tmp_path / "board", test=False).rows
+    assert row.reproduce.command.startswith("xqr-bench evaluate mteb:mteb/baseline-random-encoder --task mini")
+
+
 def test_the_languages_of_a_training_stay(record: Record, tmp_path: Path) -> None:
     exposure = Exposure(declared_by="training record", languages={"en": "trained", "th": "untouched"})
     path = saved(record, tmp_path / "a", exposure=exposure, **renamed(record, "lab/trained"))

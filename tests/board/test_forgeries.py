@@ -513,6 +513,8 @@ DECLARED: dict[str, tuple[Forgery, str]] = {
     "exposure: declared by xqr-bench": (
         both(put("model/identity", {"kind": "python", "name": "x:Y", "revision": "1"}), put("model/name", "lab/x"),
              put("exposure", {"level": "none declared", "declared_by": "xqr-bench"})), "declare|xqr-bench"),
+    "exposure: declared by mteb": (
+        put("exposure", {"level": "none declared", "declared_by": "mteb"}), "mteb declares"),
     "exposure: declared by a training record that is not there": (
         put("exposure", {"level": "none declared", "declared_by": "training record"}), "training"),
     "exposure: a key more": (put("exposure", {"level": "unknown", "mine": 1}), "schema"),

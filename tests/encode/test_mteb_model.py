@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.kit import ran, read_json, run
+from tests.kit import PARTIAL, ran, read_json, run
 from xqr_bench import evaluate, load_encoder
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.encode import EncoderOptions, embed_tasks, vector_store
 from xqr_bench.encode.mteb_model import data_loader
 from xqr_bench.encode.shards import encoder_key
 from xqr_bench.tasks import load_task
-from xqr_bench.tasks.mteb import any_task
+from xqr_bench.tasks.mteb import any_task, mteb_tasks
 
 mteb = pytest.importorskip("mteb")
 
@@ -100,6 +100,33 @@ def test_other_prompts_have_vectors_of_their_own(registered: dict[str, Any], tmp
     assert encoder_key(first, "query") != encoder_key(second, "query")
     assert after.stored_texts == 0
     assert np.abs(before.queries - after.queries).max() > 1e-3
+
+
+def test_instructions_are_those_of_retrieval(registered: dict[str, Any], model: Path) -> None:
+    from mteb.models.instruct_wrapper import InstructSentenceTransformerModel
+
+    def load(name: str, revision: str | None, **more: Any) -> Any:
+        template = "Instruct: {instruction}\nQuery: "
+        return InstructSentenceTransformerModel(
+            str(model), None, instruction_template=template, apply_instruction_to_passages=False
+        )
+
+    meta = registered["tiny/model"].model_copy(update={"loader": load, "loader_kwargs": {}})
+    identity = load_encoder(meta).identity
+    assert identity.query_prompt == "Instruct: Retrieve text based on user query.\nQuery: "
+    assert identity.candidate_prompt is None
+
+
+def test_mteb_ranks_as_we_do_with_its_prompts(registered: dict[str, Any]) -> None:
+    meta = registered["tiny/model"]
+    tasks = mteb_tasks(PARTIAL, settings=["monolingual"])
+    (result,) = mteb.evaluate(meta, tasks, cache=None, co2_tracker=False, show_progress_bar=False).task_results
+    record = evaluate(meta, PARTIAL)
+    for subset in result.scores["test"]:
+        figures = record.scores["monolingual"].by_query_language[subset["hf_subset"]]
+        assert figures["recall@1"].tied_fraction == 0
+        for metric, theirs in (("recall@1", "accuracy"), ("recall@10", "recall_at_10"), ("ndcg@10", "ndcg_at_10")):
+            assert subset[theirs] == pytest.approx(figures[metric].value, abs=5.1e-6)
 
 
 class Told:

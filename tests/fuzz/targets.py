@@ -456,6 +456,18 @@ def _write_runs(folder: Path) -> None:
     packed.unlink()
 
 
+def _write_predictions(folder: Path) -> None:
+    """As mteb writes them."""
+    data, lists = load_task(task_folder() / "tiny.toml"), dict[str, Any]()
+    for query in data.queries:
+        ranked = {one.id: 1.0 / n for n, one in enumerate(data.candidates, 1) if one.language == query.language}
+        lists.setdefault(query.language, {"test": {}})["test"][query.id] = ranked
+    by = {"mteb_model_meta": {"model_name": "lab/model", "revision": "1"}}
+    (folder / "runs").mkdir()
+    place = folder / "runs" / "XqrBench-tiny-monolingual_predictions.json"
+    place.write_text(json.dumps(by | lists), encoding="utf-8")
+
+
 def _read_runs(folder: Path, _: Path) -> None:
     evaluate(f"run:{folder / 'runs'}", [task_folder() / "tiny.toml"], intervals=False)
 
@@ -509,6 +521,7 @@ TARGETS: dict[str, Target] = {
     "store": Target(_write_store, _read_store, 60),
     "training data": Target(_write_training, _read_training, 80),
     "runs": Target(_write_runs, _read_runs, 80),
+    "predictions": Target(_write_predictions, _read_runs, 60),
     "task": Target(write_task, _read_task, 80),
     "words": Target(_write_words, _read_words, 8),
 }

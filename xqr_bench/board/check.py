@@ -479,6 +479,11 @@ def _check_kind(record: Record) -> None:
         "xqr-bench declares the exposure of what is built in, and of nothing else",
         remedy="submit --exposure LEVEL",
     )
+    _require(
+        exposure is None or exposure.declared_by != "mteb" or (identity.distribution or "").startswith("mteb "),
+        "mteb declares the exposure of what has its protocol, and of nothing else",
+        remedy="submit --exposure LEVEL",
+    )
 
 
 def _check_exposure(record: Record) -> None:

@@ -281,7 +281,7 @@ def _options(record: Record, machine: EncoderOptions, chosen: str | None) -> Enc
             remedy="look at that code, then allow it: --trust-remote-code",
         )
     arguments = dict(record.provenance.arguments)
-    if identity.kind in KINDS.values() and identity.revision and chosen is None:
+    if identity.kind in (*KINDS.values(), "mteb") and identity.revision and chosen is None:
         arguments["revision"] = identity.revision  # the commit, whatever branch was named
     if (facts := identity.endpoint) is not None and is_endpoint(chosen or ""):
         arguments |= {"served_model": identity.name, "provider": facts.provider, "dimensions": facts.dimensions}

@@ -293,7 +293,7 @@ def reproduce_command(record: Record) -> Reproduce:
     baseline = identity.kind == "baseline"
     model = str(arguments.get("model") or (f"baseline {identity.name}" if baseline else identity.model))
     options = dict(arguments)
-    if identity.kind in KINDS.values() and identity.revision:
+    if identity.kind in (*KINDS.values(), "mteb") and identity.revision:
         options["revision"] = identity.revision
     named = [model]
     if identity.fusion is not None:

@@ -455,7 +455,7 @@ class IndexSearcher:
                 remedy="update xqr-bench, or " + AGAIN,
             )
         options = dict(saved.options)
-        if saved.identity.kind == "sentence-transformers" and saved.identity.revision is not None:
+        if saved.identity.kind in ("sentence-transformers", "mteb") and saved.identity.revision is not None:
             options["revision"] = saved.identity.revision  # a hub model: the commit whose vectors the index holds
         return options_from_file(options, user, f"the index {self.folder}")
 
