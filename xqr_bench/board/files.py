@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, TypeVar
 
@@ -249,7 +251,7 @@ _TEXTS = frozenset({"query_prompt", "candidate_prompt", "prompt_name", "context_
 """Arguments that are put before texts: never paths."""
 _LOCAL = frozenset({"output", "leaderboard", "trec_run"})
 """Arguments that only say where something was written."""
-_PREFIXES = ("precomputed:", "run:")
+_PREFIXES = ("precomputed:", "run:", "scores:")
 _PATH = re.compile(r"(?<![\w.:/\\~])(?:~?/|~?\\|[A-Za-z]:[\\/])[^\s\\/:'\"<>|]+(?::?[\\/]+[^\s\\/:'\"<>|]+)+[\\/]*")
 
 
@@ -289,6 +291,10 @@ def _mapped(value: Any, change: Callable[[str], str]) -> Any:
 
 def short_path(value: str) -> str:
     """An argument that is a path out of the working folder: its last part, with what stands before and after."""
+    if value.startswith("fuse:"):
+        with suppress(ValueError):  # quotes that do not end: no fusion
+            first, *models = shlex.split(value)
+            return shlex.join([first, *map(short_path, models)])
     for prefix in _PREFIXES:
         if value.startswith(prefix):
             return prefix + short_path(value.removeprefix(prefix))

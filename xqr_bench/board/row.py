@@ -301,7 +301,7 @@ def reproduce_command(record: Record) -> Reproduce:
         k, weights = identity.fusion.k, identity.fusion.weights
         options |= {
             "fuse_k": None if k == K else k,
-            "fuse_weights": None if set(weights) == {1.0} else ",".join(f"{weight:.17g}" for weight in weights),
+            "fuse_weights": None if set(weights) == {1.0} else ",".join(map(repr, weights)),
         }
     words = ["xqr-bench", *(model.split() if baseline else ["evaluate", *named]), "--task", record.task.name]
     for name in _IN_COMMAND:

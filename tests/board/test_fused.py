@@ -1,0 +1,132 @@
+"""Fusions, code that scores pairs and score matrices on the leaderboard: checked, made again, and forged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.board.conftest import METRICS, submittable
+from tests.kit import edit, read_json
+from xqr_bench.board.asked import Rerun, Witness
+from xqr_bench.board.reproduce import reproduce
+from xqr_bench.board.submissions import submit, verify
+from xqr_bench.board.table import read_leaderboard
+from xqr_bench.core.errors import RecordError, XqrBenchError
+from xqr_bench.evaluation.evaluate import evaluate, opened_fusion
+from xqr_bench.record import Record, record_path, save_record
+from xqr_bench.tasks import load_task
+
+MODELS = "fuse:rrf bm25 char-ngrams"
+
+
+def made(ranker: object, model: str) -> Record:
+    return submittable(evaluate(ranker, metrics=METRICS, arguments={"model": model})[0])
+
+
+def place(record: Record, tmp_path: Path) -> Path:
+    return save_record(record, record_path(tmp_path / "results", record.model.name, record.task.name))
+
+
+@pytest.fixture(scope="module")
+def fused() -> Record:
+    with opened_fusion(MODELS, weights=[0.7, 1.0]) as ranker:
+        return made(ranker, MODELS)
+
+
+def test_a_fusion_is_a_row_and_made_again(fused: Record, board: Path, tmp_path: Path) -> None:
+    path = submit(place(fused, tmp_path), board).record
+    done = reproduce(path, witness=Witness(by="the lab"))
+    assert (done.found.identical, done.identity) == (fused.ranks.n_relevants, [])
+    assert verify(board).faults == []
+    (row,) = read_leaderboard(board).rows
+    assert (row.kind, row.status, row.protocol.name) == ("run", "reproduced", "standard")
+    command = f"xqr-bench evaluate {MODELS} --task mini --fuse-weights 0.7,1.0"
+    assert (row.reproduce.command, row.reproduce.needs) == (command, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda data: asked(data).update(model="fuse:rrf bm25"), "no rankings that were fused"),
+        (lambda data: asked(data).update(model="fuse:rrf bm25 char-ngrams bm25"), "other rankings than it names"),
+        (lambda data: asked(data).update(model="fuse:combsum bm25 char-ngrams"), "other rankings than it names"),
+        (lambda data: asked(data).update(model="fuse:rrf bm25 other"), "another model than it names"),
+        (lambda data: asked(data).update(model="fuse:rrf bm25 -x"), "names an option as its model"),
+        (lambda data: asked(data).update(model="fuse:rrf bm25 'x"), "no rankings that were fused"),
+        (lambda data: asked(data).update(model="bm25"), "no rankings that were fused"),
+        (lambda data: part(data).update(kind="precomputed"), "another model than it names"),
+        (lambda data: part(data).update(model_kwargs={"device": "x"}), "can decide which code runs"),
+        (lambda data: part(data).update(name="char-ngrams\u202e"), "no short line that can be read"),
+        (lambda data: part(data).update(digest="x"), "digest is none"),
+        (lambda data: data["model"]["identity"]["fusion"].update(weights=[1]), "other rankings than it names"),
+        (lambda data: data["model"]["identity"].pop("fusion"), "a fusion says of what it is"),
+        (
+            lambda data: (asked(data).update(model="fuse:rrf bm25 x.py:Y"), part(data).update(kind="mteb")),
+            "another model than it names",
+        ),
+        (
+            lambda data: (asked(data).update(model="fuse:rrf bm25 x.py:Y"), part(data).update(kind="cross-encoder")),
+            "names Python code",
+        ),
+    ],
+)
+def test_what_cannot_be(
+    fused: Record, board: Path, tmp_path: Path, change: Callable[[Any], object], problem: str
+) -> None:
+    with pytest.raises(XqrBenchError, match=problem):
+        submit(edit(place(fused, tmp_path), change), board)
+
+
+def asked(data: Any) -> Any:
+    return data["provenance"]["arguments"]
+
+
+def part(data: Any) -> Any:
+    return data["model"]["identity"]["fusion"]["parts"][1]
+
+
+def test_scores_made_elsewhere(board: Path, tmp_path: Path) -> None:
+    data, folder = load_task("mini"), tmp_path / "lab" / "mini"
+    folder.mkdir(parents=True)
+    scores = np.random.default_rng(0).normal(size=(len(data.queries), len(data.candidates)))
+    np.save(folder / "scores.npy", scores)
+    for name, items in (("queries", data.queries), ("candidates", data.candidates)):
+        (folder / f"{name}.ids.txt").write_text("".join(f"{one.id}\n" for one in items), encoding="utf-8")
+    model = f"scores:{folder.parent}"
+    path = submit(place(made(model, model), tmp_path), board).record
+    (row,) = read_leaderboard(board).rows
+    assert (row.kind, row.reproduce.needs) == (
+        "run",
+        "the folder lab, which is not part of the submission",
+    )
+    with pytest.raises(RecordError, match="made from scores made elsewhere"):
+        reproduce(path)
+    with opened_fusion(f"fuse:rrf bm25 {model}") as ranker:
+        record = made(ranker, f"fuse:rrf bm25 {model}")
+    path = submit(place(record, tmp_path), board).record
+    with pytest.raises(RecordError, match="made from scores made elsewhere"):
+        reproduce(path)
+    assert read_json(path)["provenance"]["arguments"]["model"] == "fuse:rrf bm25 scores:lab"  # no path of this machine
+    assert verify(board).faults == []
+
+
+def test_code_that_scores_pairs(board: Path, tmp_path: Path) -> None:
+    code = tmp_path / "pairs.py"
+    code.write_text(
+        "class Pairs:\n    revision = '1'\n\n    def score(self, queries, candidates):\n"
+        "        return [[len(set(q) & set(c)) for c in candidates] for q in queries]\n",
+        encoding="utf-8",
+    )
+    model = f"{code}:Pairs"
+    path = submit(place(made(model, model), tmp_path), board).record
+    (row,) = read_leaderboard(board).rows
+    assert (row.kind, row.reproduce.needs) == ("run", "the Python code of pairs.py:Pairs")
+    with pytest.raises(RecordError, match="run only when it is named"):
+        reproduce(path)
+    done = reproduce(path, again=Rerun(model=model), witness=Witness(by="the lab"))
+    assert done.written is not None
+    assert verify(board).faults == []
