@@ -380,6 +380,20 @@ def test_nobody_there_is_told_at_once(waits: list[float]) -> None:
     assert waits == []
 
 
+def test_a_connection_that_is_not_made_in_time_is_told_at_once(
+    server: EmbeddingServer, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    def connect(*arguments: object, **more: object) -> socket.socket:
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    with pytest.raises(
+        EncoderError, match=r"/v1 cannot be reached\n  found: timed out\n  to do: check that the server"
+    ):
+        endpoint(server).encode_queries(["x"])
+    assert waits == []
+
+
 def test_a_server_that_goes_away_is_waited_for(server: EmbeddingServer, waits: list[float]) -> None:
     bound = endpoint(server)
     bound.encode_queries(TEXTS)

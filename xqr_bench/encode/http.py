@@ -26,8 +26,8 @@ from xqr_bench.core.printable import shown_line
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
-TIMEOUT_SECONDS = 120.0
-"""For a connection, for anything to come, and for the whole answer."""
+TIMEOUT_SECONDS = 300.0
+"""For a connection, for anything to come, and for the whole answer; a slow server has several batches at once."""
 PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 """The waits between attempts, each up to half as long again by chance: one attempt more than there are waits."""
 MOST_TIMEOUTS = 2
@@ -167,7 +167,7 @@ class Http:
                     found=self.clean(str(reason.verify_message)),
                     remedy="install the certificates of your system or proxy (SSL_CERT_FILE names a bundle)",
                 ) from None
-            kind = _BrokenError if isinstance(reason, TimeoutError | ConnectionResetError) else _UnreachableError
+            kind = _BrokenError if isinstance(reason, ConnectionResetError) else _UnreachableError
             raise kind(_reason(reason)) from reason
         except (OSError, http.client.HTTPException) as error:
             raise _BrokenError(_reason(error)) from error
@@ -200,15 +200,15 @@ class Http:
 
         cause = error.__cause__
         found: str | None = self.clean(str(error))
-        if isinstance(cause, TimeoutError):
-            problem = f"{self._address}{path} did not answer within {TIMEOUT_SECONDS:g} s"
-            found, remedy = None, "check that the server is not overloaded; give a smaller --batch-size"
-        elif isinstance(cause, ssl.SSLError):
+        if isinstance(cause, ssl.SSLError):
             problem = f"there is no secure connection to {self._address}"
             remedy = "if the server speaks plain HTTP, write http://"
         elif isinstance(error, _UnreachableError):
             problem = f"{self._address} cannot be reached"
             remedy = "check that the server runs there, the address, and the proxy that the environment names"
+        elif isinstance(cause, TimeoutError):
+            problem = f"{self._address}{path} did not answer within {TIMEOUT_SECONDS:g} s"
+            found, remedy = None, "check that the server is not overloaded; give a smaller --batch-size"
         else:
             problem = f"{self._address}{path} broke the connection off"
             remedy = "look at the server's log; give a smaller --batch-size if it runs out of memory"

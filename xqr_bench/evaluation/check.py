@@ -429,7 +429,7 @@ def _record(encoder: BoundEncoder) -> list[Finding]:
     identity = encoder.identity
     found = f"{encoder.name}: {identity.similarity}, {identity.dimensions or '?'} dimensions (--json: all of it)"
     warnings = [Finding("warning", "note", warning) for warning in encoder.warnings]
-    if identity.revision is None and identity.digest is None:
+    if identity.revision is None and identity.digest is None and identity.endpoint is None:  # which warns of it itself
         remedy = "name a folder or file, or declare a revision"
         return [Finding("record", "note", f"{found}; nothing tells which code or weights", remedy), *warnings]
     return [Finding("record", "ok", found), *warnings]
