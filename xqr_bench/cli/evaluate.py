@@ -100,8 +100,9 @@ def evaluate(
 
     fuse:rrf MODEL MODEL ... scores the rankings of several as one, fuse:combsum their scores (docs/rankers.md).
 
-    MODEL is a sentence-transformers name or folder; char-ngrams (built in, no download); package.module:Object or
-    file.py:Object, with methods of its own or of another library (docs/encoders.md), or with score(queries, candidates)
+    MODEL is a sentence-transformers name or folder, of a dense model, SparseEncoder, MultiVectorEncoder (late
+    interaction) or CrossEncoder; char-ngrams (built in, no download); package.module:Object or file.py:Object, with
+    methods of its own or of another library (docs/encoders.md), or with score(queries, candidates)
     where it has no vectors (docs/rankers.md); an installed plugin; mteb:ORG/MODEL, of mteb's registry; precomputed:DIR;
     http://HOST/v1 --model NAME, a server for embeddings; or a ranking without an encoder: scores:DIR (matrices) or
     run:DIR (TREC runs), made elsewhere, bm25, random:SEED or oracle.

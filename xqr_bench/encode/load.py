@@ -74,7 +74,11 @@ ENCODER_KINDS = (
         "has score(queries, candidates) in place of vectors (docs/rankers.md)",
         "my_encoder.py:MyEncoder",
     ),
-    EncoderKind("FOLDER", "a sentence-transformers or transformers model on disk", "./checkpoints/final"),
+    EncoderKind(
+        "FOLDER",
+        "a sentence-transformers or transformers model on disk, dense, sparse, late interaction or cross-encoder",
+        "./checkpoints/final",
+    ),
     EncoderKind(
         "HUB-NAME", "a sentence-transformers or transformers model of the hub", "intfloat/multilingual-e5-small"
     ),
