@@ -193,6 +193,20 @@ REFUSED = {
         ),
         "the record names an endpoint, which is asked, and perhaps paid, only when you name it yourself",
     ),
+    "code in a fusion under another kind": (
+        lambda data: (
+            data["model"]["identity"].update(kind="sentence-transformers"),
+            data["provenance"]["arguments"].update(model="fuse:rrf os:getcwd bm25"),
+        ),
+        "the record names Python code, which is run only when you name it yourself",
+    ),
+    "an address in a fusion under another kind": (
+        lambda data: (
+            data["model"]["identity"].update(kind="sentence-transformers"),
+            data["provenance"]["arguments"].update(model="fuse:rrf bm25 https://evil.org/v1"),
+        ),
+        "the record names an endpoint, which is asked, and perhaps paid, only when you name it yourself",
+    ),
     "partial": (lambda data: data["task"].update(partial={"limit": 3}), "part of a task cannot be reproduced"),
     "unknown baseline": (
         lambda data: data["model"]["identity"].update(kind="baseline", name="dice"),

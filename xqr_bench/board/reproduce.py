@@ -205,7 +205,7 @@ def _model(record: Record) -> str:
             remedy=f"{swept}, and compare the ranks file's digest",
         )
     model = str(record.provenance.arguments.get("model") or identity.model)
-    for named in named_parts(model)[1] if identity.fusion is not None else (model,):
+    for named in named_parts(model)[1] if model.startswith(FUSE) else (model,):  # whatever the record claims to be
         refuse_code(named, "the record")
     return model
 
