@@ -69,6 +69,7 @@ def test_a_registered_model_gives_what_its_folder_gives_with_its_prompts(
     assert (identity["query_prompt"], identity["candidate_prompt"]) == ("find: ", "text: ")
     assert identity["max_length"] == plain["model"]["identity"]["max_length"]
     assert made["scores"] == plain["scores"]
+    assert made["diagnostics"] == plain["diagnostics"]  # tokens, what is cut off
     assert made["exposure"]["level"] == "unknown"  # of mini, which has no texts of XQuAD
     assert "SciFact, XQuADRetrieval" in made["exposure"]["note"]
     again = ran("evaluate", "mteb:tiny/model", "--task", "mini", "--name", "again", "--device", "cpu", *FEW[:-1])

@@ -9,10 +9,12 @@ from types import ModuleType
 from typing import Any
 
 from xqr_bench.core.errors import EncoderError, UsageError, closest, code_of_others, folder_of_others
+from xqr_bench.core.types import IntArray
 from xqr_bench.encode.bound import DEFAULT_ROWS, DeclaredTraining, Limits, TextEncoder
 from xqr_bench.encode.kinds import class_of
 from xqr_bench.encode.options import ROLES, EncoderOptions, ModelIdentity, Role
 from xqr_bench.encode.python_object import declared_similarity, similarity_of, source_digest
+from xqr_bench.encode.sentence_transformer import ModelEncoder
 from xqr_bench.tasks.mteb import SPLIT, any_task, library_version, the_library
 
 PREFIX = "mteb:"
@@ -66,6 +68,7 @@ class MtebEncoder(TextEncoder):
         device = getattr(inner, "device", None) or getattr(model, "device", None) or options.device
         super().__init__(identity, name=name, device=None if device is None else str(device))
         self._model, self._close = model, close
+        self._reader: ModelEncoder | None = None
         self._batch = options.batch_size or BATCH
         self.limits = Limits(max(DEFAULT_ROWS, self._batch))
         self.keep = bool(getattr(model, "keep_vectors", True))
@@ -88,6 +91,15 @@ class MtebEncoder(TextEncoder):
         known = isinstance(length, int) and length < 10**9  # a tokenizer without a limit says 10^30
         facts = {"max_length": length if known else None, "dtype": dtype and str(dtype).removeprefix("torch.")}
         self.identity = self.identity.model_copy(update=prompts | facts)
+        self._reader = ModelEncoder(inner, self.identity, EncoderOptions(), name=self.name, warnings=())
+
+    def measure(self, role: Role, texts: list[str]) -> IntArray | None:
+        """See TextEncoder; of a SentenceTransformer inside."""
+        return None if self._reader is None else self._reader.measure(role, texts)
+
+    def tokens(self, texts: list[str]) -> tuple[IntArray, IntArray] | None:
+        """See BoundEncoder; of a SentenceTransformer inside."""
+        return None if self._reader is None else self._reader.tokens(texts)
 
     def call(self, role: Role, texts: list[str]) -> Any:
         """What its `encode` returns for these texts, handed over as mteb does."""
