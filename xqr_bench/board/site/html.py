@@ -64,7 +64,7 @@ STATUS_MEANINGS = {
 CAPTION = "submissions proved from their ranks; models, kinds and protocols as declared"
 KIND_MEANINGS = {
     "encoder": "a text encoder",
-    "run": "a ranking made by another system",
+    "run": "a ranking that is not one of vectors: made elsewhere, by fusion, or by scores of pairs of texts",
     "baseline": "a ranking without a trained encoder, such as BM25",
     "floor": "random vectors: what no competitor should fall below; outside the contest",
     "ceiling": "an oracle that knows the answers: what nothing can exceed; outside the contest",
