@@ -13,8 +13,9 @@ from tests.kit import Seen, edit, make_task
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.core.types import TaskData
 from xqr_bench.encode import EncoderOptions, VectorStore
-from xqr_bench.evaluation.cross_encoder import CrossEncoderRanker, Pairs
+from xqr_bench.evaluation.cross_encoder import CrossEncoderRanker
 from xqr_bench.evaluation.evaluate import opened
+from xqr_bench.evaluation.pairs import Pairs
 
 TASK = make_task(
     {"en": ["who wrote it?", "where is the town?"], "de": ["wer schrieb es?", "who wrote it?"]},

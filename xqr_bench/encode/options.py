@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, TypeAda
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.checked import checked
-from xqr_bench.core.errors import UsageError
+from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.names import refuse_unreadable
 from xqr_bench.core.options import JsonObject, KeyValues, Option, flag, flag_of, line_breaks
 from xqr_bench.core.printable import is_text
@@ -203,14 +203,16 @@ class EncoderOptions:
         """Options from plain values, as a command line or a file has them.
 
         Raises:
-            UsageError: there is no such option, or a value that it cannot have; the message begins with `where`.
+            UnknownNameError, UsageError: there is no such option, or a value that it cannot have; `where` says of whom.
         """
+        names = [one.name for one in fields(cls)]
+        if strange := [name for name in given if name not in names]:
+            raise UnknownNameError(f"option for {where}", strange[0], names)
         try:
             return TypeAdapter(cls).validate_json(json.dumps(dict(given)), strict=True)
         except ValidationError as error:
-            names = ", ".join(one.name for one in fields(cls))
             problem = f"{where} has an option that cannot be meant: {strict_json.first_fault(error)}"
-            raise UsageError(problem, remedy=f"the options are: {names}") from error
+            raise UsageError(problem, remedy="give a value of its kind: a text that is a number as '\"5\"'") from error
 
     @property
     def candidate_template(self) -> str | None:

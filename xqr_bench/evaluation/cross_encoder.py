@@ -1,20 +1,20 @@
-"""Rankers that score pairs of texts: a CrossEncoder alone, over all pairs of a task that is small enough."""
+"""A CrossEncoder as a ranker: of all pairs of a task that is small enough, or of those it is asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from time import perf_counter
-from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.observe import Observer
-from xqr_bench.core.types import IntArray, TaskData
+from xqr_bench.core.types import TaskData
 from xqr_bench.encode import EncoderOptions, ModelIdentity
 from xqr_bench.encode.cross_encoder import CrossEncoderModel, TextPairs
 from xqr_bench.encode.kinds import OtherModel
 from xqr_bench.encode.texts import name_item
+from xqr_bench.evaluation.pairs import Pairs, distinct
 from xqr_bench.evaluation.ranker import Ranking, ScoreRanker, Task
 from xqr_bench.rank.exact import ScoreBlock
 from xqr_bench.rank.product import TILE_ROWS, Vectors
@@ -24,35 +24,6 @@ MOST_ALONE = 2_000_000
 """Pairs of a task that a CrossEncoder ranks alone, at most."""
 TRIED = 64
 """Pairs that tell how long all of them take."""
-
-
-class Pairs(NamedTuple):
-    """Pairs of a task.
-
-    Attributes:
-        queries: the query of each, ascending, int64 `[pairs]`.
-        candidates: the candidate of each, int64 `[pairs]`.
-    """
-
-    queries: IntArray
-    candidates: IntArray
-
-
-@runtime_checkable
-class PairRanker(Protocol):
-    """A ranker that can score some of the pairs of a query and a candidate, and not the others."""
-
-    def pair_scores(self, part: TaskData, pairs: Pairs, observe: Observer) -> Vectors:
-        """Scores of pairs of a task, float32 `[pairs]`; the same each time they are asked for."""
-
-    def pair_warnings(self) -> Sequence[str]:
-        """What a user should read beside ranks made of them."""
-
-    def seconds(self, data: TaskData, pairs: int, observe: Observer) -> float:
-        """About how long so many pairs of a task take."""
-
-    def forget(self) -> None:
-        """Let go of scores kept to go on after a stop: the record is made."""
 
 
 class CrossEncoderRanker(ScoreRanker):
@@ -103,8 +74,8 @@ class CrossEncoderRanker(ScoreRanker):
 
     def pair_scores(self, part: TaskData, pairs: Pairs, observe: Observer) -> Vectors:
         """See PairRanker."""
-        queries, of_query = _distinct([query.text for query in part.queries])
-        candidates, of_candidate = _distinct([candidate.text for candidate in part.candidates])
+        queries, of_query = distinct([query.text for query in part.queries])
+        candidates, of_candidate = distinct([candidate.text for candidate in part.candidates])
         numbers = of_query[pairs.queries] * len(candidates) + of_candidate[pairs.candidates]
         _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
 
@@ -154,10 +125,3 @@ class CrossEncoderRanker(ScoreRanker):
             line = f"{data.name}: {n:,} pairs of a query and a candidate, about {minutes:,.1f} min"
             lines.append(line if n <= MOST_ALONE else f"{line}: too many; rank the top of another again (--rerank)")
         return lines
-
-
-def _distinct(texts: Sequence[str]) -> tuple[list[str], IntArray]:
-    """Each text once, and the number of each text's, int64 `[texts]`."""
-    numbers: dict[str, int] = {}
-    of_text = [numbers.setdefault(text, len(numbers)) for text in texts]
-    return list(numbers), np.array(of_text, dtype=np.int64)

@@ -25,7 +25,7 @@ from xqr_bench.evaluation import baselines, runs, score_files  # noqa: F401  (th
 from xqr_bench.evaluation.cross_encoder import CrossEncoderRanker
 from xqr_bench.evaluation.fused import FUSE, Fused, named_parts, options_of_parts
 from xqr_bench.evaluation.kinds import SparseRanker, late_ranker, sparse_ranker
-from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Task
+from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Task, stages_of
 from xqr_bench.evaluation.score_object import ScoreObject
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.measure.metrics import parse_metric
@@ -124,7 +124,9 @@ def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
     """
     if not path.exists():
         return None
-    transform = ranker.transform if isinstance(ranker, VectorRanker) else None
+    first = stages_of(ranker)[0]
+    vectors = first if isinstance(first, VectorRanker) else None
+    transform = None if vectors is None else vectors.transform
     try:
         there = load_record(path, ranks=True)
     except RecordError as error:
@@ -133,7 +135,7 @@ def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
     if ranker.identity.kind == "run":  # which of the settings it has is known only once it is read
         spec = spec.model_copy(update={"settings": tuple(there.task.settings)})
     identity = ranker.identity.learnt(there.model.identity)
-    doing = ranker.settings if isinstance(ranker, VectorRanker) else {}
+    doing = {} if vectors is None else vectors.settings
     said, info = there.provenance.settings, task_info(spec, task.data)
     bitext = None if there.transform is None else there.transform.bitext
     now_bitext = None if transform is None else transform.bitext_digest(task.data.languages)

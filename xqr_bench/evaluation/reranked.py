@@ -16,7 +16,7 @@ from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import IntArray, TaskData
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.encode.options import Reranking, RerankPool
-from xqr_bench.evaluation.cross_encoder import PairRanker, Pairs
+from xqr_bench.evaluation.pairs import PairRanker, Pairs
 from xqr_bench.evaluation.ranker import Ranker, Ranking, Scores, Task, rank_scores
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.rank.counting import PROCESSOR

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from xqr_bench.encode.conventions import Waiting, scorer_of
 from xqr_bench.encode.kinds import OtherModel
 from xqr_bench.encode.python_object import names_of, source_digest
 from xqr_bench.encode.texts import name_item
+from xqr_bench.evaluation.pairs import Pairs, distinct
 from xqr_bench.evaluation.ranker import ScoreRanker
 from xqr_bench.rank.exact import ScoreBlock
 from xqr_bench.rank.fusion import in_32_bits
@@ -30,6 +33,9 @@ _BYTES_OF_CALL = 64
 """What a call may take for each pair, in the code that is called too."""
 _SAMPLE = 3, 8
 """Queries and candidates that are scored again, alone."""
+_TRIED = 16
+"""Pairs that tell how long all of them take."""
+_UNKNOWN = "the source of {} cannot be found: its record cannot say which code made the scores"
 _TOLERANCE = 0.01
 """How far a score may be from what it is alone, of the range of its row: less precise numbers stay below that."""
 
@@ -106,9 +112,8 @@ class ScoreObject(ScoreRanker):
 
     def warnings_for(self, data: TaskData) -> Sequence[str]:
         """That the code cannot be named, or that a score depends on what else is in the call."""
-        unknown = f"the source of {self.name} cannot be found: its record cannot say which code made the scores"
         alone = self._alone.get(data.name)
-        return [*([] if self._identity.digest else [unknown]), *([] if alone is None else [alone])]
+        return [*self.pair_warnings(), *([] if alone is None else [alone])]
 
     def scores(self, part: TaskData, observe: Observer) -> Iterator[ScoreBlock]:
         """See ScoreRanker."""
@@ -126,6 +131,39 @@ class ScoreObject(ScoreRanker):
                 self._alone[part.name] = self._compared(queries, texts, values, width)
             scores = checked_scores(values[:, places], part, start, self.name)
             yield ScoreBlock(start, scores, scores)
+
+    def pair_scores(self, part: TaskData, pairs: Pairs, observe: Observer) -> Vectors:
+        """See PairRanker: each query is handed over alone, with those of its candidates that differ."""
+        scores = np.empty(len(pairs.queries), dtype=np.float32)
+        edges = np.searchsorted(pairs.queries, np.arange(len(part.queries) + 1)).tolist()
+        width = max(1, self.memory // _BYTES_OF_CALL)
+        with observe.phase("scoring pairs", len(scores)):
+            for query, (start, stop) in enumerate(pairwise(edges)):
+                if start == stop:
+                    continue
+                places = pairs.candidates[start:stop]
+                texts, of_text = distinct([part.candidates[place].text for place in places.tolist()])
+                both = [part.queries[query].text], [texts[at : at + width] for at in range(0, len(texts), width)]
+                values = np.concatenate([self._called(both[0], some) for some in both[1]], axis=1)[0, of_text]
+                row = np.zeros((1, len(part.candidates)), dtype=values.dtype)  # so that an error names the candidate
+                row[0, places] = values
+                scores[start:stop] = checked_scores(row, part, query, self.name)[0, places]
+                observe.advance(stop - start)
+        return scores
+
+    def pair_warnings(self) -> Sequence[str]:
+        """See PairRanker."""
+        return () if self._identity.digest else (_UNKNOWN.format(self.name),)
+
+    def seconds(self, data: TaskData, pairs: int, observe: Observer) -> float:
+        """See PairRanker."""
+        n = min(_TRIED, len(data.candidates))
+        begun = perf_counter()
+        self.pair_scores(data, Pairs(np.zeros(n, dtype=np.int64), np.arange(n)), Observer())
+        return (perf_counter() - begun) / n * pairs
+
+    def forget(self) -> None:
+        """See PairRanker: nothing is kept."""
 
     def _called(self, queries: list[str], candidates: list[str]) -> NDArray[Any]:
         """What the code returns for some texts, checked but for its values."""
