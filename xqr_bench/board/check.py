@@ -283,6 +283,7 @@ def check_submission(path: Path, *, observe: Observer | None = None, again: bool
     _check_quantization(record)
     _check_diagnostics(record, facts)
     _check_vectors(record)
+    _check_stages(record)
     _check_kind(record)
     _check_exposure(record)
     _check_provenance(record)
@@ -370,7 +371,9 @@ def _check_transform(record: Record) -> None:
     _require(
         transform.transductive == (transform.bitext is None)
         and transform.removed_directions == directions
-        and (directions or 0) < transform.dimensions == (record.model.identity.dimensions or transform.dimensions)
+        and (directions or 0)
+        < transform.dimensions
+        == (record.model.identity.models[0].dimensions or transform.dimensions)
         and set(transform.estimated_on) <= set(record.task.all_languages),
         f"the record contradicts itself about its transform {transform.name}",
         f"estimated on {transform.source}",
@@ -386,7 +389,7 @@ def _check_quantization(record: Record) -> None:
     candidates = sum(size.candidates for size in record.task.counts.values())
     given = [place.get("rescore") for place in (record.provenance.arguments, record.provenance.settings)]
     _require(
-        quantization.dimensions == (record.model.identity.dimensions or quantization.dimensions)
+        quantization.dimensions == (record.model.identity.models[0].dimensions or quantization.dimensions)
         and quantization.calibrated_on in (None, candidates)
         and (quantization.rescored is None or quantization.rescored.pool <= candidates)
         and all(one is None or str(one) == str(quantization.rescore) for one in given)
@@ -422,16 +425,18 @@ def _check_vectors(record: Record) -> None:
                 _AS_MADE,
             )
     identity = record.model.identity
+    first = identity.models[0]
     _require(
-        identity.candidate_context is not None or not arguments.get("candidate_context"),
+        first.candidate_context is not None or not arguments.get("candidate_context"),
         "the record contradicts itself about the context of its candidates",
         str(arguments.get("candidate_context"))[:40],
         _AS_MADE,
     )
-    ranked = identity.similarity == "none"
+    ranked, without = identity.similarity == "none", first.similarity == "none"
     _require(
         (identity.kind in ("python", "plugin") or ranked == (identity.kind in RANKED_ONLY))
-        and not (ranked and (identity.dimensions or record.diagnostics or any(done.values()))),
+        and not (ranked and identity.dimensions)
+        and not (without and (record.diagnostics or any(done.values()))),
         f"the record contradicts itself about the vectors of an encoder of the kind {identity.kind}",
         f"similarity {identity.similarity}, dimensions {identity.dimensions}",
         _AS_MADE,
@@ -462,6 +467,38 @@ def _check_vectors(record: Record) -> None:
         )
 
 
+def _check_stages(record: Record) -> None:
+    """A ranking in two stages is made of what it says, as it was asked for, and its relevants were not helped."""
+    identity, stages = record.model.identity, record.model.identity.reranking
+    given = (record.provenance.arguments, record.provenance.settings)
+    asked = [place.get("rerank") for place in given]
+    if stages is None:
+        _require(not any(asked), "the record contradicts itself about its second stage", str(asked)[:80], _AS_MADE)
+        return
+    _require(
+        identity.kind == "reranked" and record.index is None and len(identity.models) == 2,
+        "a ranking in two stages is made of two models, without an index",
+        f"kind {identity.kind}, {len(identity.models)} models",
+        _AS_MADE,
+    )
+    for one in identity.models:
+        _require(
+            one.kind in ("python", "plugin") or (one.similarity == "none") == (one.kind in RANKED_ONLY),
+            f"the record contradicts itself about the vectors of {one.name}",
+            f"kind {one.kind}, similarity {one.similarity}",
+            _AS_MADE,
+        )
+    _require(
+        not stages.relevants_added,
+        "the relevants were ranked again wherever they stood: an upper bound, which no search gives",
+        remedy="evaluate without --rerank-add-relevants",
+    )
+    done = {"rerank_depth": stages.depth, "rerank_pool": stages.pool, "rerank_add_relevants": False}
+    for place in given:
+        wrong = {name: place[name] for name, value in done.items() if place.get(name) not in (None, value)}
+        _require(not wrong, "the record contradicts itself about what was ranked again", str(wrong)[:80], _AS_MADE)
+
+
 def _check_kind(record: Record) -> None:
     """What claims to be built in, a baseline or declared by xqr-bench is.
 
@@ -469,11 +506,12 @@ def _check_kind(record: Record) -> None:
         XqrBenchError: it is not.
     """
     identity, exposure = record.model.identity, record.exposure
-    if identity.kind == "builtin":
-        _require(_is_built_in(identity.name), f"no encoder {identity.name!r} is built in", remedy=_AS_MADE)
-    if identity.kind == "baseline":
-        ours = baseline_of(identity).identity.model_copy(update={"distribution": identity.distribution})
-        _require(identity == ours, f"no baseline {identity.name} is made so", str(identity)[:200], _AS_MADE)
+    for one in identity.models:
+        if one.kind == "builtin":
+            _require(_is_built_in(one.name), f"no encoder {one.name!r} is built in", remedy=_AS_MADE)
+        if one.kind == "baseline":
+            ours = baseline_of(one).identity.model_copy(update={"distribution": one.distribution})
+            _require(one == ours, f"no baseline {one.name} is made so", str(one)[:200], _AS_MADE)
     _require(
         exposure is None or exposure.declared_by != "xqr-bench" or is_ours(record),
         "xqr-bench declares the exposure of what is built in, and of nothing else",
@@ -591,7 +629,7 @@ _ASKED = ("similarity", "dtype", "max_length", "truncate_dim", "query_prompt", "
 
 def _check_asked(record: Record) -> None:
     """What was asked for is what was done: the encoder was used so, on the whole task, with these metrics."""
-    identity, task, given = record.model.identity, record.task, record.provenance
+    identity, task, given = record.model.identity.models[0], record.task, record.provenance
     for name in _ASKED:
         asked, done = given.arguments.get(name), getattr(identity, name)
         if isinstance(asked, str):
@@ -665,7 +703,7 @@ def _check_texts(record: Record) -> None:
 
 def _check_diagnostics(record: Record, facts: DataFacts) -> None:
     """What is counted of the texts of a language is what the task has of them."""
-    own = record.model.identity.candidate_context is None  # texts of the task, without their paragraph
+    own = record.model.identity.models[0].candidate_context is None  # texts of the task, without their paragraph
     for code, diagnostics in record.diagnostics.items():
         _require(code in record.task.counts, f"the record has diagnostics of {code!r}, no language of its task")
         for role in ("queries", "candidates"):
@@ -689,20 +727,26 @@ def _check_diagnostics(record: Record, facts: DataFacts) -> None:
 
 
 def _check_arguments(record: Record) -> None:
-    """Running the record's encoder again runs no code that the record chooses."""
+    """Running the record's models again runs no code that the record chooses."""
     identity, arguments = record.model.identity, record.provenance.arguments
+    of_second = arguments.get("rerank_arg")
     risky = risky_arguments(arguments.get("model_kwargs"))
-    for one in identity.models:
-        if one.kind != "baseline":
-            risky |= risky_arguments(one.model_kwargs)
+    risky |= risky_arguments(of_second.get("model_kwargs") if isinstance(of_second, dict) else of_second)
+    for one in (identity, *identity.models):
+        risky |= risky_arguments(one.model_kwargs) if one.kind != "baseline" else {}
     _require(
         not risky,
         "the record has arguments for the model that can decide which code runs",
         ", ".join(sorted(risky)),
         "evaluate without them (--model-kwargs, --encoder-arg); a submission may have dtype and attn_implementation",
     )
-    given = arguments.get("model")
-    for one, model in _named_models(identity, str(given or identity.model)):
+    stages, given = identity.reranking, arguments.get("model")
+    first = identity if stages is None else stages.first
+    named = [(one, model, given) for one, model in _named_models(first, str(given or first.model))]
+    if stages is not None:
+        second = arguments.get("rerank")
+        named.append((stages.second, str(second or stages.second.model), second))
+    for one, model, given in named:
         _require(not model.startswith("-"), "the record names an option as its model", model, _AS_MADE)
         _require(
             given is None or _is_named(one, model),
@@ -744,6 +788,10 @@ def _is_named(identity: ModelIdentity, model: str) -> bool:
     return True
 
 
+def _has_own_lists(identity: ModelIdentity) -> bool:
+    return any(one.kind in _OWN_LISTS for one in (identity, *identity.models))
+
+
 def _check_ranks(record: Result, facts: DataFacts) -> None:
     """The ranks are of this task, complete, and possible at all."""
     name, ranks = record.task.name, record.ranks
@@ -756,7 +804,7 @@ def _check_ranks(record: Result, facts: DataFacts) -> None:
     )
     two_stages = record.quantization is not None and record.quantization.rescored is not None
     _require(
-        not ranks.own_lists or record.model.identity.kind in _OWN_LISTS or two_stages,
+        not ranks.own_lists or _has_own_lists(record.model.identity) or two_stages,
         "these ranks have lists of their own for single languages; an encoder's are parts of the pooled one",
         remedy=_AS_MADE,
     )
@@ -787,7 +835,7 @@ def _check_relevance_files(path: Path, record: Result, rules: dict[str, RuleFact
             reason = str(info.undefined_reason)
             cut = record.ranks_file.depth is not None and re.fullmatch(r"the ranking is cut at [\w ,;]{1,80}", reason)
             _require(
-                cut or (reason == NOT_COUNTED and record.model.identity.kind in _OWN_LISTS),
+                cut or (reason == NOT_COUNTED and _has_own_lists(record.model.identity)),
                 f"the record leaves {name} relevance out for no reason of xqr-bench",
                 reason[:80],
                 _AS_MADE,
