@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,7 +36,7 @@ from xqr_bench.core.errors import RecordError, UsageError
 from xqr_bench.core.files import refuse_unwritable
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import FloatArray, Ranks
-from xqr_bench.encode import EncoderOptions, VectorStore
+from xqr_bench.encode import EncoderOptions, ModelIdentity, VectorStore
 from xqr_bench.encode.kinds import KINDS
 from xqr_bench.encode.options import OF_ENDPOINTS
 from xqr_bench.encode.providers import OTHER_KEY, PROVIDERS, is_endpoint, key_variable
@@ -46,6 +46,7 @@ from xqr_bench.evaluation.baselines import baseline_of
 from xqr_bench.evaluation.evaluate import evaluate, opened, opened_fusion
 from xqr_bench.evaluation.fused import FUSE, named_parts
 from xqr_bench.evaluation.ranker import Ranker
+from xqr_bench.evaluation.reranked import Reranked
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.rank.quantize import QuantizeOptions
@@ -175,9 +176,15 @@ def _load(path: Path) -> Result:
     return record
 
 
+def _of_first(record: Record) -> ModelIdentity:
+    """What ranks all candidates: the first stage where there are two."""
+    stages = record.model.identity.reranking
+    return record.model.identity if stages is None else stages.first
+
+
 def _model(record: Record) -> str:
     """What the record says to run."""
-    identity = record.model.identity
+    identity = _of_first(record)
     for one in identity.models:
         if one.kind in WITHOUT_ENCODER:
             raise RecordError(
@@ -219,8 +226,56 @@ def _ranker(
     transform: TransformOptions | None,
     store: VectorStore | None,
 ) -> Iterator[Ranker]:
-    """What ranks again; an encoder is closed afterwards."""
-    identity = record.model.identity
+    """What ranks again; encoders are closed afterwards."""
+    stages = record.model.identity.reranking
+    with ExitStack() as stack:
+        if stages is None:
+            yield stack.enter_context(_first(record, model, chosen, options, transform, store))
+            return
+        second = stack.enter_context(_second(record, stages.second, options, store))
+        first = stack.enter_context(_first(record, model, chosen, options, transform, store))
+        yield Reranked(first, second, stages.depth, stages.pool, stages.relevants_added)
+
+
+@contextmanager
+def _second(
+    record: Record, identity: ModelIdentity, machine: EncoderOptions, store: VectorStore | None
+) -> Iterator[Ranker]:
+    """The second stage of a record."""
+    arguments = record.provenance.arguments
+    if identity.kind == "baseline":
+        yield baseline_of(identity)
+        return
+    if identity.kind in ("python", "endpoint", *WITHOUT_ENCODER):
+        raise RecordError(
+            "the second stage of the record cannot be run again: it is no model that can be loaded by its name",
+            found=f"{identity.kind} {identity.name}",
+            remedy="evaluate again with --rerank, and compare the records",
+        )
+    model = str(arguments.get("rerank") or identity.model)
+    refuse_code(model, "the record")
+    _refuse_remote_code(identity, machine)
+    given = arguments.get("rerank_arg")
+    given = dict(given) if isinstance(given, dict) else {}
+    if identity.kind in KINDS.values() and identity.revision:
+        given["revision"] = identity.revision
+    with opened(
+        model, options_from_file(given, replace(machine, model_kwargs={}, encoder_arg={}), "the record")
+    ) as made:
+        yield replace(made, store=store) if isinstance(made, VectorRanker) else made
+
+
+@contextmanager
+def _first(
+    record: Record,
+    model: str,
+    chosen: bool,
+    options: EncoderOptions,
+    transform: TransformOptions | None,
+    store: VectorStore | None,
+) -> Iterator[Ranker]:
+    """What ranks all candidates."""
+    identity = _of_first(record)
     if identity.kind == "baseline" and not chosen:
         yield baseline_of(identity)
         return
@@ -271,16 +326,22 @@ def _transform(record: Record, folder: Path | str | None) -> TransformOptions | 
     return transform
 
 
-def _options(record: Record, machine: EncoderOptions, chosen: str | None) -> EncoderOptions:
-    """The options of the record, with those of this machine, for the encoder that was chosen, or that of the record."""
-    identity = record.model.identity
+def _refuse_remote_code(identity: ModelIdentity, machine: EncoderOptions) -> None:
     if identity.remote_code and not machine.trust_remote_code:
         raise UsageError(
             "the record was made with code that comes with the model",
             found=f"{identity.name}, revision {identity.revision}",
             remedy="look at that code, then allow it: --trust-remote-code",
         )
+
+
+def _options(record: Record, machine: EncoderOptions, chosen: str | None) -> EncoderOptions:
+    """The options of the record, with those of this machine, for the encoder that was chosen, or that of the record."""
+    identity = _of_first(record)
+    _refuse_remote_code(identity, machine)
     arguments = dict(record.provenance.arguments)
+    if record.model.identity.reranking is not None:
+        arguments.pop("name", None)  # of both stages together
     if identity.kind in (*KINDS.values(), "mteb") and identity.revision and chosen is None:
         arguments["revision"] = identity.revision  # the commit, whatever branch was named
     if (facts := identity.endpoint) is not None and is_endpoint(chosen or ""):

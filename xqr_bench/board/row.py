@@ -101,6 +101,10 @@ _IN_COMMAND = (
     "quantize",
     "rescore",
     "index",
+    "rerank",
+    "rerank_depth",
+    "rerank_pool",
+    "rerank_add_relevants",
     "k1",
     "b",
     "seed",
@@ -289,8 +293,9 @@ def reproduce_command(record: Record) -> Reproduce:
     if (swept := study_command(record)) is not None:
         return Reproduce(command=swept, needs=None)
     arguments = record.provenance.arguments
-    identity = record.model.identity
-    baseline = identity.kind == "baseline"
+    stages = record.model.identity.reranking
+    identity = record.model.identity if stages is None else stages.first
+    baseline = identity.kind == "baseline" and stages is None
     model = str(arguments.get("model") or (f"baseline {identity.name}" if baseline else identity.model))
     options = dict(arguments)
     if identity.kind in (*KINDS.values(), "mteb") and identity.revision:
@@ -314,6 +319,15 @@ def reproduce_command(record: Record) -> Reproduce:
     needs = [_needs(identity, model)]
     if identity.fusion is not None and len(named) > 1:
         needs = [_needs(*each) for each in zip(identity.fusion.parts, named[1:], strict=True)]
+    if stages is not None:
+        given = arguments.get("rerank_arg")
+        of_second = dict(given) if isinstance(given, dict) else {}
+        if stages.second.kind in KINDS.values() and stages.second.revision:
+            of_second["revision"] = stages.second.revision
+        for name in _IN_COMMAND:
+            if isinstance(of_second.get(name), str | int | float):
+                words += ["--rerank-arg", f"{name}={json.dumps(of_second[name], ensure_ascii=False)}"]
+        needs.append(_needs(stages.second, str(arguments.get("rerank") or stages.second.model)))
     return Reproduce(command=shlex.join(words), needs="; ".join(filter(None, needs)) or None)
 
 

@@ -126,6 +126,8 @@ def evaluate(
     arguments = {"model": text, **{name: value for name, value in given(ctx).items() if name not in {*unkept, "model"}}}
     if encoder.encoder_arg:
         arguments["encoder_arg"] = dict(encoder.encoder_arg)  # as it was read
+    if asked.rerank_arg:
+        arguments["rerank_arg"] = dict(asked.rerank_arg)
     second_options = asked.reranker_options()
     first_options = encoder if asked.rerank is None else replace(encoder, name=None)  # the name is that of the whole
     with ExitStack() as stack:
