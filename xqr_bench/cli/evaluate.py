@@ -105,7 +105,8 @@ def evaluate(
     methods of its own or of another library (docs/encoders.md), or with score(queries, candidates)
     where it has no vectors (docs/rankers.md); an installed plugin; mteb:ORG/MODEL, of mteb's registry; precomputed:DIR;
     http://HOST/v1 --model NAME, a server for embeddings; or a ranking without an encoder: scores:DIR (matrices) or
-    run:DIR (TREC runs), made elsewhere, bm25, random:SEED or oracle.
+    run:DIR (TREC runs), made elsewhere, bm25, random:SEED or oracle. A CrossEncoder scores all pairs of a small task;
+    with --rerank it ranks the top of another MODEL again (docs/reranking.md).
     `xqr-bench encoders` lists encoders.
     """
     from xqr_bench.evaluation.balanced import Balanced
