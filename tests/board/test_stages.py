@@ -41,7 +41,7 @@ def two_stages(cross_encoder: Path) -> Iterator[Record]:
         assert isinstance(first, VectorRanker)
         first = VectorRanker(first.encoder, TransformOptions("center"))
         yield submittable(
-            evaluate(Reranked(first, second, 2, name="mine"), metrics=METRICS, arguments=arguments, intervals=False)[0]
+            evaluate(Reranked(first, second, 2, name="mine"), metrics=METRICS, arguments=arguments)[0]
         )
 
 

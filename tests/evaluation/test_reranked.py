@@ -93,7 +93,8 @@ def literal(first: Fixed, second: Fixed, asked: Reranked) -> tuple[list[list[int
             ):
                 own = place(r, one, two)
                 places = [place(c, one, two) for c in members]
-                row += [sum(other > own for other in places), places.count(own)]
+                missed = own == (False, -np.inf)  # -1 and 0, as of any ranking
+                row += [-1, 0] if missed else [sum(other > own for other in places), places.count(own)]
             rows.append(row)
     return rows, pairs
 
