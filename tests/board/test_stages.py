@@ -40,9 +40,7 @@ def two_stages(cross_encoder: Path) -> Iterator[Record]:
     with opened("char-ngrams") as first, opened(str(cross_encoder), options) as second:
         assert isinstance(first, VectorRanker)
         first = VectorRanker(first.encoder, TransformOptions("center"))
-        yield submittable(
-            evaluate(Reranked(first, second, 2, name="mine"), metrics=METRICS, arguments=arguments)[0]
-        )
+        yield submittable(evaluate(Reranked(first, second, 2, name="mine"), metrics=METRICS, arguments=arguments)[0])
 
 
 @pytest.fixture

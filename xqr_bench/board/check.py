@@ -442,10 +442,10 @@ def _check_vectors(record: Record) -> None:
         _AS_MADE,
     )
     _require(
-        (identity.similarity == "maxsim") == (identity.kind == "multi-vector-encoder")
-        and not (identity.kind in _NOT_DENSE and (identity.truncate_dim or transform or index)),
-        f"the record contradicts itself about a model of the kind {identity.kind}",
-        f"similarity {identity.similarity}",
+        (first.similarity == "maxsim") == (first.kind == "multi-vector-encoder")
+        and not (first.kind in _NOT_DENSE and (first.truncate_dim or transform or index)),
+        f"the record contradicts itself about a model of the kind {first.kind}",
+        f"similarity {first.similarity}",
         _AS_MADE,
     )
     depth = record.ranks_file.depth
