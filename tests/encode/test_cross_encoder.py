@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.kit import Seen, edit, make_task
+from tests.kit import Seen, edit, make_task, ran
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.core.types import TaskData
 from xqr_bench.encode import EncoderOptions, VectorStore
@@ -180,6 +180,10 @@ def test_a_run_that_is_stopped_goes_on(cross_encoder: Path, tmp_path: Path, monk
     np.testing.assert_array_equal(all_scores(again), expected)
     assert sum(made) == 15 - 4
     again.forget()
+    assert not folder.exists()
+    list(again.scores(TASK, Seen()))
+    assert folder.exists()
+    ran("cache", "clear", "--cache-dir", str(tmp_path))
     assert not folder.exists()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import click
@@ -47,7 +48,7 @@ def info(where: StoreFolder) -> None:
 @click.argument("encoder", required=False)
 @takes(where=StoreFolder)
 def clear(encoder: str | None, where: StoreFolder) -> None:
-    """Remove all vectors, or those of ENCODER (its name as `cache info` shows it)."""
+    """Remove all vectors, or those of ENCODER (its name as `cache info` shows it); with all, scores of stopped runs."""
     from xqr_bench.encode import vector_store
     from xqr_bench.encode.store import clear as remove
     from xqr_bench.encode.store import contents
@@ -59,6 +60,8 @@ def clear(encoder: str | None, where: StoreFolder) -> None:
         if encoder not in names:
             raise UnknownNameError("encoder in the store", encoder, names, remedy="xqr-bench cache info lists them")
         folders = [one for one in folders if one.name == encoder]
+    else:
+        shutil.rmtree(store.folder / "pairs", ignore_errors=True)  # of rerankings that were stopped
     sizes = {one.folder: one.size for one in folders}
     try:
         removed, kept = remove(store, list(sizes))
