@@ -37,12 +37,14 @@ class Rerun:
     Attributes:
         data_dir: Folder with the data files (<folder>/xquad-r/en.json). Default: XQR_BENCH_DATA, else the cache.
         model: What to run, where it is not at hand under the record's own MODEL.
+        rerank: What ranks the top again, where it is not at hand under the record's own --rerank.
         task: The task file, where the record is of a task of somebody's own.
         transform_from: The translated sentences a transform was estimated on, where they are elsewhere now.
     """
 
     data_dir: Path | None = None
     model: str | None = None
+    rerank: Annotated[str | None, Option(metavar="MODEL")] = None
     task: Annotated[str | None, Option(metavar="FILE")] = None
     transform_from: Annotated[Path | None, Option(metavar="DIR")] = None
 

@@ -130,7 +130,8 @@ def reproduce(
     spec = load_shipped(name, "the record") if asked.task is None else load_spec(asked.task)
     if spec.name != name:
         raise UsageError(f"the record is of the task {name}, not of {spec.name}", remedy=f"name the file of {name}")
-    with _ranker(record, argument, asked.model is not None, options or EncoderOptions(), transform, store) as ranker:
+    chosen, machine = asked.model is not None, options or EncoderOptions()
+    with _ranker(record, argument, chosen, machine, transform, store, asked.rerank) as ranker:
         select = Selection(data_dir=asked.data_dir)
         (now,) = evaluate(ranker, [spec], select=select, metrics=record.task.metrics, observe=observe)
     differences = compare(record, now)
@@ -225,39 +226,43 @@ def _ranker(
     options: EncoderOptions,
     transform: TransformOptions | None,
     store: VectorStore | None,
+    second: str | None,
 ) -> Iterator[Ranker]:
     """What ranks again; encoders are closed afterwards."""
     stages = record.model.identity.reranking
     with ExitStack() as stack:
         if stages is None:
+            if second is not None:
+                raise UsageError("--rerank is given for a record without a second stage", remedy="leave it out")
             yield stack.enter_context(_first(record, model, chosen, options, transform, store))
             return
-        second = stack.enter_context(_second(record, stages.second, options, store))
+        ranks_again = stack.enter_context(_second(record, stages.second, second, options, store))
         first = stack.enter_context(_first(record, model, chosen, options, transform, store))
-        yield Reranked(first, second, stages.depth, stages.pool, stages.relevants_added)
+        yield Reranked(first, ranks_again, stages.depth, stages.pool, stages.relevants_added)
 
 
 @contextmanager
 def _second(
-    record: Record, identity: ModelIdentity, machine: EncoderOptions, store: VectorStore | None
+    record: Record, identity: ModelIdentity, chosen: str | None, machine: EncoderOptions, store: VectorStore | None
 ) -> Iterator[Ranker]:
-    """The second stage of a record."""
+    """The second stage of a record, or what was chosen in its place."""
     arguments = record.provenance.arguments
-    if identity.kind == "baseline":
+    if identity.kind == "baseline" and chosen is None:
         yield baseline_of(identity)
         return
-    if identity.kind in ("python", "endpoint", *WITHOUT_ENCODER):
+    if identity.kind in ("python", "endpoint", *WITHOUT_ENCODER) and chosen is None:
         raise RecordError(
             "the second stage of the record cannot be run again: it is no model that can be loaded by its name",
             found=f"{identity.kind} {identity.name}",
-            remedy="evaluate again with --rerank, and compare the records",
+            remedy="name it: --rerank MODEL",
         )
-    model = str(arguments.get("rerank") or identity.model)
-    refuse_code(model, "the record")
+    model = chosen or str(arguments.get("rerank") or identity.model)
+    if chosen is None:
+        refuse_code(model, "the record")
     _refuse_remote_code(identity, machine)
     given = arguments.get("rerank_arg")
     given = dict(given) if isinstance(given, dict) else {}
-    if identity.kind in KINDS.values() and identity.revision:
+    if identity.kind in KINDS.values() and identity.revision and chosen is None:
         given["revision"] = identity.revision
     with opened(
         model, options_from_file(given, replace(machine, model_kwargs={}, encoder_arg={}), "the record")
