@@ -51,7 +51,7 @@ def placed(two_stages: Record, tmp_path: Path) -> Path:
 
 def test_it_stands_on_the_board_and_is_reproduced(placed: Path, tmp_path: Path, cross_encoder: Path) -> None:
     again = Rerun(rerank=str(cross_encoder))  # paths of a machine are cut down in what is published
-    done = reproduce(placed, again=again, witness=Witness(by="the lab"), options=EncoderOptions(device="cpu"))
+    done = reproduce(placed, again=again, witness=Witness(by="the lab"))
     assert (done.identity, done.why_not) == ([], None)
     assert done.found.identical == done.found.relevants
     assert verify(tmp_path / "board").faults == []
@@ -84,8 +84,8 @@ STAGES = "model/identity/reranking"
         (f"{STAGES}/relevants_added", True, "an upper bound, which no search gives"),
         (f"{STAGES}/depth", 100, "contradicts itself about what was ranked again"),
         (f"{STAGES}/pool", "pool", "contradicts itself about what was ranked again"),
-        ("model/identity/kind", "cross-encoder", "made of two models"),
-        ("model/identity/reranking", None, "without these"),
+        ("model/identity/kind", "cross-encoder", "says which they are, and no other does"),
+        ("model/identity/reranking", None, "says which they are, and no other does"),
         (f"{STAGES}/second/similarity", "cosine", "contradicts itself about the vectors of tiny-ce"),
         (f"{STAGES}/second/model_kwargs", {"code": "x"}, "can decide which code runs"),
         (f"{STAGES}/first/kind", "sentence-transformers", "transform|another model"),
