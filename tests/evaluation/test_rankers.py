@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 import tomllib
 from importlib import metadata
@@ -11,7 +12,8 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from tests.kit import PARTIAL, Seen, page_text, ran, read_json, run_blocks
+from tests.encode.embedding_server import EmbeddingServer
+from tests.kit import PARTIAL, Seen, page_blocks, page_text, ran, read_json, run_blocks
 from xqr_bench.core.errors import EncoderError, UsageError, XqrBenchError
 from xqr_bench.core.types import SETTINGS
 from xqr_bench.encode import EncoderOptions, load_encoder
@@ -124,6 +126,37 @@ def test_the_page_runs(by_length: None) -> None:
     run_blocks("rankers.md", "--quiet")
     made = {path.parent.name for path in Path("results").glob("*/mini.json")}
     assert made == {"by-length", "Overlap", "my-scores", "rrf_bm25__char-ngrams_", "hybrid"}
+
+
+def test_every_way_in(by_length: None, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Each command of docs/ways-in.md, with the files of other pages and tiny models."""
+    pytest.importorskip("mteb")
+    folders = {
+        "my-model": "model",
+        "my-splade": "sparse_model",
+        "my-colbert": "late_model",
+        "my-reranker": "cross_encoder",
+    }
+    for name, fixture in folders.items():
+        shutil.copytree(request.getfixturevalue(fixture), tmp_path / name)
+    for page in ("encoders.md", "rankers.md"):
+        for _, block in page_blocks(page, "python"):
+            if named := re.match(r"# (\w+\.py)\n", block):
+                Path(named[1]).write_text(block, encoding="utf-8")
+            elif "np.save(" in block:
+                exec(compile(block, page, "exec"), {})
+    ran("evaluate", "char-ngrams", "--limit", "4", "--trec-run", "runs/my-system", "--quiet")
+    rows = [line for line in page_text("ways-in.md").splitlines() if line.startswith("| ") and "`xqr-bench" in line]
+    commands = [command for row in rows for command in re.findall(r"`xqr-bench (.*?)`", row)]
+    assert len(rows) == 22
+    with EmbeddingServer() as server:
+        for place, command in enumerate(commands):
+            words = [{"http://127.0.0.1:8000/v1": server.address}.get(word, word) for word in command.split()]
+            more = () if "--limit" in words else ("--limit", "4")
+            ran(*words, *more, "--metrics", "map", "--no-relevance", "--output", f"out/{place}", "--quiet")
+            (path,) = Path("out", str(place)).glob("*/mini.json")
+            assert load_record(path).scores
+    sys.modules.pop("my_encoder", None)
 
 
 def test_names_of_rankers(by_length: None) -> None:
