@@ -15,6 +15,7 @@ from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.encode import EncoderOptions, embed_tasks, vector_store
 from xqr_bench.encode.mteb_model import data_loader
 from xqr_bench.encode.shards import encoder_key
+from xqr_bench.encode.trust import refuse_code
 from xqr_bench.tasks import load_task
 from xqr_bench.tasks.mteb import any_task, mteb_tasks
 
@@ -257,3 +258,10 @@ def test_without_mteb(monkeypatch: pytest.MonkeyPatch) -> None:
     done = run("evaluate", "mteb:tiny/model")
     assert done.code == 1
     assert "pip install 'xqr-bench[mteb]'" in done.err
+
+
+@pytest.mark.parametrize("name", ["openai/text-embedding-3-small", "Cohere/Cohere-embed-v4.0", "mongodb/voyage-3.5"])
+def test_a_file_cannot_name_a_model_of_mteb_that_a_server_runs(name: str) -> None:
+    with pytest.raises(UsageError, match="the record names an endpoint, which is asked"):
+        refuse_code(f"mteb:{name}", "the record")
+    refuse_code("mteb:intfloat/multilingual-e5-small", "the record")

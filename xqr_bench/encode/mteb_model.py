@@ -237,6 +237,18 @@ def load_mteb(spec: Any, options: EncoderOptions) -> MtebEncoder:
     return encoder
 
 
+def asks_a_server(model: str) -> bool:
+    """Whether a MODEL string is one of mteb's registry whose texts a server gets, and perhaps a key with them.
+
+    mteb does not say so of all: what has no weights that one could have is taken for such a model too.
+    """
+    if not (model.startswith(PREFIX) and "/" in model):
+        return False
+    the_library()
+    meta = _registered(model.removeprefix(PREFIX), None)
+    return not meta.open_weights or "API" in meta.framework
+
+
 def _registered(name: str, revision: str | None) -> Any:
     import mteb
     from mteb.models.get_model_meta import _MODEL_RENAMES

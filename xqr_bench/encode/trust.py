@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import UsageError
+from xqr_bench.encode.mteb_model import asks_a_server
 from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.encode.providers import is_endpoint
 from xqr_bench.encode.python_object import is_python_spec
@@ -34,9 +35,9 @@ def refuse_code(model: str, where: str) -> None:
         where: the file, as the message calls it.
 
     Raises:
-        UsageError: it is `module:Object` or `file.py:Object`, or an address.
+        UsageError: it is `module:Object` or `file.py:Object`, an address, or a model of mteb that is behind one.
     """
-    if is_endpoint(model):
+    if is_endpoint(model) or asks_a_server(model):
         raise UsageError(
             f"{where} names an endpoint, which is asked, and perhaps paid, only when you name it yourself",
             found=model,
