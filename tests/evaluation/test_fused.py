@@ -17,6 +17,7 @@ from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL
 from xqr_bench.encode import load_encoder
 from xqr_bench.encode.transform import TransformOptions
+from xqr_bench.evaluation.balanced import Balanced
 from xqr_bench.evaluation.baselines import LexicalRanker, oracle_ranker
 from xqr_bench.evaluation.evaluate import evaluate, evaluate_one, opened
 from xqr_bench.evaluation.fused import Fused
@@ -93,8 +94,9 @@ def test_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "is there already and answers this" in ran(*command).err  # though the dimensions are learnt
     named = *command, "--name", "mine"
     ran(*named, "--fuse-weights", "0.7,0.3", "--fuse-k", "10")
-    assert "the encoder's fusion" in run(*named, "--fuse-weights", "0.6,0.4", "--fuse-k", "10").err
-    assert "the encoder's fusion" in run(*named).err
+    other = run(*named, "--fuse-weights", "0.6,0.4", "--fuse-k", "10").err
+    assert "the encoder's weights: (0.7, 0.3), now (0.6, 0.4)" in other
+    assert "the encoder's weights: (0.7, 0.3), now (1.0, 1.0)" in run(*named).err
     ran(*command, "--balanced", "--name", "turns")
 
 
@@ -143,6 +145,7 @@ def test_in_python(tmp_path: Path) -> None:
         ([LexicalRanker(), oracle_ranker()], "no scores"),
         ([LexicalRanker(), VectorRanker(encoder, index=IndexOptions("flat"))], "leave index"),
         ([LexicalRanker(), VectorRanker(encoder, TransformOptions("center"))], "leave index"),
+        ([LexicalRanker(), Balanced(VectorRanker(encoder, TransformOptions("center")))], "leave index"),
     ):
         with pytest.raises(UsageError, match=error):
             Fused(parts)

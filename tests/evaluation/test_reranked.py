@@ -12,11 +12,15 @@ from tests.kit import Seen, ran, read_json, run, words
 from tests.rank.small import scores, spec, task
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.types import TaskData
-from xqr_bench.encode import ModelIdentity
+from xqr_bench.encode import ModelIdentity, load_encoder
+from xqr_bench.encode.transform import TransformOptions
+from xqr_bench.evaluation.balanced import Balanced
 from xqr_bench.evaluation.pairs import Pairs
 from xqr_bench.evaluation.ranker import ScoreRanker, Task
 from xqr_bench.evaluation.reranked import Reranked
+from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.rank.exact import ScoreBlock
+from xqr_bench.rank.index import IndexOptions
 
 DATA = task(5, 8)
 
@@ -243,3 +247,39 @@ def _kept(inner: object) -> object:
         return self._scores[name]
 
     return of_shard
+
+
+def test_a_record_answers_its_own_request_and_no_other(tmp_path: Path) -> None:
+    """Whatever is done to the vectors of the first stage; a change within a stage is named."""
+    more = ("--limit", "2", "--languages", "de,en", "--task", "mini", "--no-cache", "--output", str(tmp_path))
+    for asked in (
+        ("--balanced",),
+        ("--quantize", "int8", "--rescore", "5", "--balanced"),
+        ("--rerank", "bm25", "--rerank-depth", "3"),
+        ("--transform", "center", "--rerank", "bm25", "--rerank-depth", "3", "--balanced"),
+    ):
+        ran("evaluate", "char-ngrams", *asked, *more)
+        assert "is there already and answers this" in ran("evaluate", "char-ngrams", *asked, *more).err, asked
+        assert (
+            "allow_zero_vectors: False, now True"
+            in run("evaluate", "char-ngrams", "--allow-zero-vectors", *asked, *more).err
+        )
+    fused = ("evaluate", "fuse:rrf", "char-ngrams", "bm25", *more)
+    ran(*fused)
+    assert "is there already and answers this" in ran(*fused).err
+    both = ("evaluate", "bm25", "--rerank", "char-ngrams", "--name", "one", *more)
+    ran(*both)
+    other = words(run(*both, "--rerank-arg", "similarity=dot", "--rerank-depth", "3").err)
+    assert "the encoder's depth: 100, now 3; the encoder's part 2's similarity: cosine, now dot" in other
+
+
+def test_vectors_of_the_second_stage_are_as_its_identity_has_them() -> None:
+    first, encoder = Fixed(scores(DATA)), load_encoder("char-ngrams")
+    for second in (
+        VectorRanker(encoder, TransformOptions("center")),
+        VectorRanker(encoder, index=IndexOptions("flat")),
+    ):
+        with pytest.raises(UsageError, match=r"would not say what was done|leave --index out"):
+            Reranked(first, second)
+        with pytest.raises(UsageError, match="would not say what was done"):
+            Reranked(first, Balanced(second))

@@ -16,16 +16,18 @@ from xqr_bench.core.errors import RecordError, UsageError
 from xqr_bench.core.memory import give_back
 from xqr_bench.core.names import refuse_unreadable
 from xqr_bench.core.observe import Clock, Observer
-from xqr_bench.encode import BoundEncoder, EncoderOptions, load_encoder, vector_store
+from xqr_bench.encode import BoundEncoder, EncoderOptions, ModelIdentity, load_encoder, vector_store
 from xqr_bench.encode.bound import TextEncoder
 from xqr_bench.encode.kinds import OtherKindError, OtherModel, class_of
 from xqr_bench.encode.options import EncoderKindName
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.evaluation import baselines, runs, score_files  # noqa: F401  (they register themselves)
+from xqr_bench.evaluation.balanced import Balanced
 from xqr_bench.evaluation.cross_encoder import CrossEncoderRanker
 from xqr_bench.evaluation.fused import FUSE, Fused, named_parts, options_of_parts
 from xqr_bench.evaluation.kinds import SparseRanker, late_ranker, sparse_ranker
-from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Task, stages_of
+from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Task
+from xqr_bench.evaluation.reranked import Reranked
 from xqr_bench.evaluation.score_object import ScoreObject
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.measure.metrics import parse_metric
@@ -124,8 +126,7 @@ def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
     """
     if not path.exists():
         return None
-    first = stages_of(ranker)[0]
-    vectors = first if isinstance(first, VectorRanker) else None
+    vectors = _vectors_of(ranker)
     transform = None if vectors is None else vectors.transform
     try:
         there = load_record(path, ranks=True)
@@ -136,13 +137,14 @@ def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
         spec = spec.model_copy(update={"settings": tuple(there.task.settings)})
     identity = ranker.identity.learnt(there.model.identity)
     doing = {} if vectors is None else vectors.settings
+    was, now = _facts(there.model.identity), _facts(identity)
     said, info = there.provenance.settings, task_info(spec, task.data)
     bitext = None if there.transform is None else there.transform.bitext
     now_bitext = None if transform is None else transform.bitext_digest(task.data.languages)
     pairs: dict[str, tuple[object, object]] = {
         # `a:b` and `a b` have one folder
         "the record's name": (normalize("NFC", there.model.name), normalize("NFC", ranker.name)),
-        **{f"the encoder's {key}": (value, getattr(identity, key)) for key, value in there.model.identity},
+        **{f"the encoder's {key}": (was.get(key), now.get(key)) for key in {**was, **now}},
         **{f"the task's {key}": (value, getattr(info, key)) for key, value in there.task if key not in _FOLLOWS},
         "the task's metrics": (sorted(there.task.metrics), sorted(info.metrics)),
         "rules of relevance": (sorted(there.relevance), sorted(spec.relevance)),
@@ -155,6 +157,23 @@ def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
     refuse_another(path, pairs, REPLACE)
     settle(there, path)
     return there
+
+
+def _vectors_of(ranker: Ranker) -> VectorRanker | None:
+    """What ranks vectors first, where the settings of a record are its own: a fusion has several."""
+    while isinstance(ranker, Balanced | Reranked):
+        ranker = ranker.ranker if isinstance(ranker, Balanced) else ranker.first
+    return ranker if isinstance(ranker, VectorRanker) else None
+
+
+def _facts(identity: ModelIdentity) -> dict[str, object]:
+    """What an identity holds by name, and what those that it is made of do: `depth`, `part 1's digest`."""
+    made_of = identity.fusion or identity.reranking
+    facts = {key: value for key, value in identity if key not in ("fusion", "reranking")}
+    facts |= {key: value for key, value in made_of or () if key not in ("parts", "first", "second")}
+    for number, part in enumerate(identity.parts, 1):
+        facts |= {f"part {number}'s {key}": value for key, value in _facts(part).items()}
+    return facts
 
 
 def _has_intervals(record: Record) -> bool:

@@ -22,7 +22,7 @@ from xqr_bench.encode.options import Fusion, FusionMethod
 from xqr_bench.encode.precomputed import PREFIX
 from xqr_bench.encode.python_object import is_python_spec
 from xqr_bench.evaluation.baselines import BoundRanker
-from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Scores, Task, rank_scores
+from xqr_bench.evaluation.ranker import RANKERS, Ranker, Ranking, Scores, Task, rank_scores, stages_of
 from xqr_bench.evaluation.reranked import Rows
 from xqr_bench.evaluation.runs import RunRanker
 from xqr_bench.evaluation.vectors import VectorRanker
@@ -81,9 +81,7 @@ class Fused:
         for one in self.rankers:
             if isinstance(one, RunRanker | BoundRanker):
                 raise _without_scores(one)
-            if isinstance(one, VectorRanker) and any(
-                done is not None for done in (one.index, one.transform, one.quantize)
-            ):
+            if any(stage.changed for stage in stages_of(one) if isinstance(stage, VectorRanker)):
                 raise UsageError(
                     f"{one.name} cannot be fused: the record would not say what was done to its vectors",
                     remedy="leave index, transform and quantize out",

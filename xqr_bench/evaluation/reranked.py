@@ -17,7 +17,7 @@ from xqr_bench.core.types import IntArray, TaskData
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.encode.options import Reranking, RerankPool
 from xqr_bench.evaluation.pairs import PairRanker, Pairs
-from xqr_bench.evaluation.ranker import Ranker, Ranking, Scores, Task, rank_scores
+from xqr_bench.evaluation.ranker import Ranker, Ranking, Scores, Task, rank_scores, stages_of
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.rank.counting import PROCESSOR
 from xqr_bench.rank.exact import ScoreBlock
@@ -51,7 +51,7 @@ class Reranked:
         name: of the record; default: both names, and what was ranked again.
 
     Raises:
-        UsageError: a depth below 1, a ranking of two stages again, or an index.
+        UsageError: a depth below 1, a ranking of two stages again, an index, or changed vectors of the second.
     """
 
     first: Ranker
@@ -69,6 +69,11 @@ class Reranked:
                 raise UsageError(f"{stage.name} is a ranking in two stages already", remedy="give one --rerank")
             if isinstance(stage, VectorRanker) and stage.index is not None:
                 raise UsageError("--rerank needs the scores of all candidates", remedy="leave --index out")
+        if any(stage.changed for stage in stages_of(self.second) if isinstance(stage, VectorRanker)):
+            raise UsageError(
+                f"{self.second.name} cannot rank again: the record would not say what was done to its vectors",
+                remedy="leave transform and quantize out",
+            )
         top = f"top {self.depth}" + (" of the pool" if self.pool == "pool" else "")
         self._title = f"{self.first.name} > {self.second.name.rpartition('/')[2]}, {top}"
         if self.add_relevants:

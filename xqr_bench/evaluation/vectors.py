@@ -86,6 +86,11 @@ class VectorRanker:
             )
 
     @property
+    def changed(self) -> bool:
+        """Whether something is done to the vectors, or with them, that the encoder's identity does not say."""
+        return any(done is not None for done in (self.index, self.transform, self.quantize))
+
+    @property
     def identity(self) -> ModelIdentity:
         """That of the encoder; it knows the dimensions once something was encoded."""
         return self.encoder.identity
