@@ -16,7 +16,8 @@ from xqr_bench.board.reproduce import reproduce
 from xqr_bench.board.submissions import submit, verify
 from xqr_bench.board.table import read_leaderboard
 from xqr_bench.core.errors import RecordError, XqrBenchError
-from xqr_bench.evaluation.evaluate import evaluate, opened_fusion
+from xqr_bench.evaluation.balanced import Balanced
+from xqr_bench.evaluation.evaluate import evaluate, opened, opened_fusion
 from xqr_bench.record import Record, record_path, save_record
 from xqr_bench.tasks import load_task
 
@@ -60,8 +61,11 @@ def test_a_fusion_is_a_row_and_made_again(fused: Record, board: Path, tmp_path: 
         (lambda data: asked(data).update(model="bm25"), "no rankings that were fused"),
         (lambda data: part(data).update(kind="precomputed"), "another model than it names"),
         (lambda data: part(data).update(model_kwargs={"device": "x"}), "can decide which code runs"),
-        (lambda data: part(data).update(name="char-ngrams\u202e"), "no short line that can be read"),
+        (lambda data: part(data).update(revision="1\u202e"), "no short line that can be read"),
         (lambda data: part(data).update(digest="x"), "digest is none"),
+        (lambda data: part(data).update(endpoint=SERVER), "nothing else has one"),
+        (lambda data: inside(data, name="x\u202e"), "no short line that can be read"),
+        (lambda data: inside(data, model_kwargs={"device": "x"}), "can decide which code runs"),
         (lambda data: data["model"]["identity"]["fusion"].update(weights=[1]), "other rankings than it names"),
         (lambda data: data["model"]["identity"].pop("fusion"), "a fusion says of what it is"),
         (
@@ -85,8 +89,51 @@ def asked(data: Any) -> Any:
     return data["provenance"]["arguments"]
 
 
+SERVER = {"url": "http://a/v1", "provider": "openai"}
+
+
+def inside(data: Any, **more: Any) -> None:
+    """Put the fusion into one with itself, under another name."""
+    whole = data["model"]["identity"]
+    parts = [{**whole, **more}, whole["fusion"]["parts"][1]]
+    data["model"]["identity"] = {**whole, "fusion": {**whole["fusion"], "parts": parts}}
+    asked(data).update(model="fuse:rrf x char-ngrams")
+
+
 def part(data: Any) -> Any:
     return data["model"]["identity"]["fusion"]["parts"][1]
+
+
+@pytest.mark.parametrize("model", ["bm25", "random:3", "oracle", "baseline bm25"])
+def test_the_command_of_a_baseline_is_one(model: str, board: Path, tmp_path: Path) -> None:
+    name = model.removeprefix("baseline ")
+    submit(place(made(name, model), tmp_path), board)
+    (row,) = read_leaderboard(board).rows
+    words = model if " " in model else f"evaluate {model}"
+    assert row.reproduce.command == f"xqr-bench {words} --task mini"
+
+
+@pytest.mark.parametrize("model", ["evaluate x.py:Y bm25", "baseline  bm25", "bm25:x", "baseline"])
+def test_a_baseline_names_no_other_command(model: str, board: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="another model than it names"):
+        submit(place(made("bm25", model), tmp_path), board)
+
+
+@pytest.mark.parametrize("model", ["scores:x", "run:x", "precomputed:x", "mteb:a/b", "http://a/v1", MODELS])
+def test_an_encoder_is_named_by_no_string_of_another_kind(model: str, board: Path, tmp_path: Path) -> None:
+    record = made("char-ngrams", model)
+    identity = record.model.identity.model_copy(update={"kind": "sentence-transformers", "name": "x"})
+    forged = record.model_copy(update={"model": record.model.model_copy(update={"identity": identity})})
+    with pytest.raises(RecordError, match="another model than it names"):
+        submit(place(forged, tmp_path), board)
+
+
+@pytest.mark.parametrize("model", [MODELS, "bm25", "char-ngrams"])
+def test_lists_merged_in_turn_are_no_row(model: str, fused: Record, board: Path, tmp_path: Path) -> None:
+    with opened_fusion(MODELS) if model == MODELS else opened(model) as ranker:
+        record = made(Balanced(ranker), model)
+    with pytest.raises(RecordError, match="evaluate without --balanced"):
+        submit(place(record, tmp_path), board)
 
 
 def test_scores_made_elsewhere(board: Path, tmp_path: Path) -> None:

@@ -389,6 +389,14 @@ def test_arguments_that_a_record_should_not_hold(given: dict[str, Any], message:
         EncoderOptions(encoder_arg=given)
 
 
+@pytest.mark.parametrize("given", [{"api_key": "x"}, {"config": {"hf_token": "x"}}])
+def test_no_secret_of_the_model_gets_into_a_record(given: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match=r"--model-kwargs .* looks like a secret") as error:
+        EncoderOptions(model_kwargs=given)
+    assert "'x'" not in str(error.value)
+    EncoderOptions(model_kwargs={"token": True})
+
+
 CODE = """
 class Scaled:
     def __init__(self, letters, scale=1):

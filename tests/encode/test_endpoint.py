@@ -690,8 +690,14 @@ def test_a_dry_run_asks_for_one_question(server: EmbeddingServer, tmp_path: Path
 
 
 def test_an_identity_without_an_address_or_with_a_secret_in_it_is_none() -> None:
-    with pytest.raises(ValueError, match="an endpoint without its address"):
+    with pytest.raises(ValueError, match="an endpoint says its address"):
         ModelIdentity(kind="endpoint", name="x")
+    facts = {"url": "https://host/v1", "provider": "openai"}
+    with pytest.raises(ValueError, match="nothing else has one"):
+        ModelIdentity.model_validate({"kind": "mteb", "name": "x", "endpoint": facts})
+    for wrong in ({"provider": "x\x1b[2J"}, {"query_type": "q" * 99}, {"url": "https://host/" + "a" * 3000}):
+        with pytest.raises(ValueError, match="no short words"):
+            ModelIdentity.model_validate({"kind": "endpoint", "name": "x", "endpoint": facts | wrong})
     for url in (f"https://{KEY}@host/v1", "https://host/v1?a=b", "https://HOST/v1", "ftp://host"):
         with pytest.raises(ValueError, match="address of") as caught:
             ModelIdentity.model_validate(

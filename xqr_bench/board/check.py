@@ -42,6 +42,7 @@ from xqr_bench.core.types import (
 )
 from xqr_bench.encode import ModelIdentity, load_encoder
 from xqr_bench.encode.kinds import KINDS
+from xqr_bench.encode.mteb_model import PREFIX as MTEB
 from xqr_bench.encode.options import RANKED_ONLY
 from xqr_bench.encode.providers import is_endpoint
 from xqr_bench.encode.python_object import is_python_spec
@@ -49,7 +50,7 @@ from xqr_bench.encode.registry import ENCODERS
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.encode.trust import risky_arguments
 from xqr_bench.evaluation.baselines import baseline_of
-from xqr_bench.evaluation.fused import named_parts
+from xqr_bench.evaluation.fused import FUSE, named_parts
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.rank.index import deepest
 from xqr_bench.rank.rules import group_relevants, judged_candidates, ranks_of
@@ -425,6 +426,12 @@ def _check_vectors(record: Record) -> None:
                 _AS_MADE,
             )
     identity = record.model.identity
+    _require(
+        identity.kind != "run" or not (identity.parts or identity.base),
+        "lists merged in turn are a reference, and no row of the leaderboard",
+        identity.name[:80],
+        "evaluate without --balanced",
+    )
     first = identity.models[0]
     _require(
         first.candidate_context is not None or not arguments.get("candidate_context"),
@@ -681,14 +688,14 @@ def _check_texts(record: Record) -> None:
             "the record describes no machine", found=strict_json.first_fault(error), remedy=_AS_MADE
         ) from None
     texts: dict[str, object] = {f"hardware {name}": value for name, value in hardware.items()}
-    for n, one in enumerate((identity, *(one for one in identity.models if one is not identity))):
+    for n, one in enumerate(identity.whole):
         names = ("name", "revision", "digest", "base", "distribution", "dtype")
         texts |= {f"{name} of its ranking {n}" if n else name: getattr(one, name) for name in names}
     texts["phases"] = " ".join(made.seconds)
     for what, text in texts.items():
         fits = not isinstance(text, str) or (len(text) <= _MAX_TEXT and not any(map(unseen, text)))
         _require(fits, f"the record's {what} is no short line that can be read", repr(text)[:80], _AS_MADE)
-    for one in (identity, *identity.models):
+    for one in identity.whole:
         for name, form in (("digest", "[0-9a-f]{64}"), ("dtype", "[a-z0-9_]{1,20}")):
             text, none = getattr(one, name), f"the record's {name} is none"
             _require(text is None or re.fullmatch(form, text), none, repr(text)[:80], _AS_MADE)
@@ -732,7 +739,7 @@ def _check_arguments(record: Record) -> None:
     of_second = arguments.get("rerank_arg")
     risky = risky_arguments(arguments.get("model_kwargs"))
     risky |= risky_arguments(of_second.get("model_kwargs") if isinstance(of_second, dict) else of_second)
-    for one in (identity, *identity.models):
+    for one in identity.whole:
         risky |= risky_arguments(one.model_kwargs) if one.kind != "baseline" else {}
     _require(
         not risky,
@@ -772,17 +779,24 @@ def _named_models(identity: ModelIdentity, model: str) -> list[tuple[ModelIdenti
     return list(zip(fusion.parts, models, strict=True))
 
 
+_MADE_ELSEWHERE = ("precomputed", "scores", "run")
+_OF_OTHER_KINDS = (*(f"{kind}:" for kind in _MADE_ELSEWHERE), MTEB, FUSE)
+
+
 def _is_named(identity: ModelIdentity, model: str) -> bool:
     """Whether a MODEL string can stand for an encoder of this identity; folders and code have many paths."""
-    last = model.split()[-1] if identity.kind == "baseline" and model.strip() else model
-    if identity.kind in ("baseline", "builtin", "plugin"):
-        return last.partition(":")[0] == identity.name
+    if identity.kind == "baseline":
+        return re.fullmatch(rf"(baseline )?{re.escape(identity.name)}(:\d+)?", model, re.ASCII) is not None
+    if identity.kind in ("builtin", "plugin"):
+        return model.partition(":")[0] == identity.name
     if identity.endpoint is not None:
         return is_endpoint(model) and model.rstrip("/").lower() == identity.endpoint.url.lower()
-    if identity.kind in ("precomputed", "scores", "run"):
+    if identity.kind in _MADE_ELSEWHERE:
         return model.startswith(f"{identity.kind}:")
     if identity.kind == "mteb":
         return model == identity.model
+    if is_endpoint(model) or model.startswith(_OF_OTHER_KINDS):
+        return False
     if identity.kind in KINDS.values() and identity.revision and identity.digest is None:
         return f"/{identity.name}".casefold().endswith(f"/{model}".casefold())  # the hub adds the organisation
     return True

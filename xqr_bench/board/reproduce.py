@@ -193,10 +193,11 @@ def _model(record: Record) -> str:
                 remedy="name the encoder: --model MODEL",
             )
         if one.kind == "python":
+            form = "file.py:Object" if identity.fusion is None else f"'{FUSE}METHOD MODEL MODEL', with file.py:Object"
             raise RecordError(
                 "the record was made by Python code, which is run only when it is named",
                 found=str(record.provenance.arguments.get("model", one.name)),
-                remedy="look at the code, then name it: --model file.py:Object",
+                remedy=f"look at the code, then name it: --model {form}",
             )
         if one.endpoint is not None:
             facts = one.endpoint

@@ -308,7 +308,8 @@ def reproduce_command(record: Record) -> Reproduce:
             "fuse_k": None if k == K else k,
             "fuse_weights": None if set(weights) == {1.0} else ",".join(map(repr, weights)),
         }
-    words = ["xqr-bench", *(model.split() if baseline else ["evaluate", *named]), "--task", record.task.name]
+    by_name = baseline and model.startswith("baseline ")
+    words = ["xqr-bench", *(model.split() if by_name else ["evaluate", *named]), "--task", record.task.name]
     for name in _IN_COMMAND:
         value, option = options.get(name), "--model" if name == "served_model" else flag(name)
         if value is True:
@@ -339,7 +340,7 @@ def _needs(identity: ModelIdentity, model: str) -> str | None:
         return f"the folder {model.partition(':')[2]}, which is not part of the submission"
     if kind == "python":
         return f"the Python code of {model}"
-    if kind == "plugin":
+    if kind in ("plugin", "mteb"):
         return f"the package {identity.distribution}"
     if kind in KINDS.values() and identity.revision is None:
         return f"the model folder {model}"

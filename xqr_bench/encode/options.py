@@ -179,6 +179,8 @@ class EncoderOptions:
             )
         for name, value in self.encoder_arg.items():
             _check_argument(name, value)
+        _refuse_secrets("--model-kwargs", self.model_kwargs)
+        _refuse_secrets("--encoder-arg", self.encoder_arg)
         if self.prompt_name is not None and self.query_prompt is not None:
             raise UsageError(
                 "--prompt-name and --query-prompt both say what stands before a query",
@@ -250,11 +252,22 @@ def _check_argument(name: object, value: object) -> None:
         )
     if isinstance(value, float) and not math.isfinite(value):
         raise UsageError(f"--encoder-arg {name} is not finite", remedy="give a number that a record can hold")
-    if _SECRET.search(name):
-        raise UsageError(
-            f"--encoder-arg {name} looks like a secret, and the record holds what is given",
-            remedy="have the encoder read it from the environment",
-        )
+
+
+def _refuse_secrets(option: str, given: Mapping[str, Any]) -> None:
+    """Refuse arguments, of which the record holds all, that look like a secret by their name.
+
+    Raises:
+        UsageError: one does.
+    """
+    for name, value in given.items():
+        if isinstance(value, Mapping):
+            _refuse_secrets(option, value)
+        elif _SECRET.search(str(name)) and not (value is None or isinstance(value, bool)):
+            raise UsageError(
+                f"{option} {name} looks like a secret, and the record holds what is given",
+                remedy="have the encoder read it from the environment",
+            )
 
 
 EncoderKindName = Literal[
@@ -331,8 +344,8 @@ class ModelIdentity(BaseModel):
 
     @model_validator(mode="after")
     def _an_endpoint_says_where(self) -> Self:
-        if self.kind == "endpoint" and self.endpoint is None:
-            raise ValueError("an endpoint without its address")
+        if (self.kind == "endpoint") != (self.endpoint is not None and self.kind != "run"):
+            raise ValueError("an endpoint says its address, and nothing else has one")
         return self
 
     @model_validator(mode="after")
@@ -358,6 +371,11 @@ class ModelIdentity(BaseModel):
         """Itself, or what it is made of."""
         parts = () if self.kind == "run" else self.parts
         return tuple(model for part in parts for model in part.models) or (self,)
+
+    @property
+    def whole(self) -> tuple[ModelIdentity, ...]:
+        """Itself, and all that it is made of, however deep."""
+        return (self, *(one for part in self.parts for one in part.whole))
 
     @property
     def parts(self) -> tuple[ModelIdentity, ...]:

@@ -93,6 +93,8 @@ DEFAULT_PROVIDER = "openai"
 ENCODINGS = ("float", "base64")
 
 _SCHEMES = ("http://", "https://")
+_WORD = re.compile(r"[a-z0-9._-]{1,40}")
+_MOST_OF_ADDRESS = 2048
 _HIDDEN = re.compile(r"[^\x21-\x7e]")
 
 
@@ -183,6 +185,9 @@ class EndpointFacts(BaseModel):
                 raise ValueError("the address of the endpoint is not in its one spelling")
         except UsageError as error:
             raise ValueError(error.fault) from None
+        words = (self.provider, self.query_type, self.candidate_type)
+        if len(self.url) > _MOST_OF_ADDRESS or not all(word is None or _WORD.fullmatch(word) for word in words):
+            raise ValueError("how the endpoint was asked is no short words")
         return self
 
 
