@@ -283,3 +283,9 @@ def test_vectors_of_the_second_stage_are_as_its_identity_has_them() -> None:
             Reranked(first, second)
         with pytest.raises(UsageError, match="would not say what was done"):
             Reranked(first, Balanced(second))
+
+
+def test_two_stages_merged_in_turn_are_not_reproduced_as_they_were_before(tmp_path: Path) -> None:
+    ran("evaluate", "bm25", "--rerank", "char-ngrams", "--balanced", "--name", "turns", "--output", str(tmp_path))
+    (path,) = tmp_path.glob("*/mini.json")
+    assert "there is no encoder to run again" in run("reproduce", str(path)).err

@@ -38,7 +38,7 @@ from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import FloatArray, Ranks
 from xqr_bench.encode import EncoderOptions, ModelIdentity, VectorStore
 from xqr_bench.encode.kinds import KINDS
-from xqr_bench.encode.options import OF_ENDPOINTS
+from xqr_bench.encode.options import OF_ENDPOINTS, Reranking
 from xqr_bench.encode.providers import OTHER_KEY, PROVIDERS, is_endpoint, key_variable
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.encode.trust import options_from_file, refuse_code
@@ -177,9 +177,14 @@ def _load(path: Path) -> Result:
     return record
 
 
+def _stages(record: Record) -> Reranking | None:
+    """Both stages; None: there is one, or their lists were merged in turn (`--balanced`)."""
+    return record.model.identity.reranking if record.model.identity.kind == "reranked" else None
+
+
 def _of_first(record: Record) -> ModelIdentity:
     """What ranks all candidates: the first stage where there are two."""
-    stages = record.model.identity.reranking
+    stages = _stages(record)
     return record.model.identity if stages is None else stages.first
 
 
@@ -230,7 +235,7 @@ def _ranker(
     second: str | None,
 ) -> Iterator[Ranker]:
     """What ranks again; encoders are closed afterwards."""
-    stages = record.model.identity.reranking
+    stages = _stages(record)
     with ExitStack() as stack:
         if stages is None:
             if second is not None:
@@ -346,7 +351,7 @@ def _options(record: Record, machine: EncoderOptions, chosen: str | None) -> Enc
     identity = _of_first(record)
     _refuse_remote_code(identity, machine)
     arguments = dict(record.provenance.arguments)
-    if record.model.identity.reranking is not None:
+    if _stages(record) is not None:
         arguments.pop("name", None)  # of both stages together
     if identity.kind in (*KINDS.values(), "mteb") and identity.revision and chosen is None:
         arguments["revision"] = identity.revision  # the commit, whatever branch was named
