@@ -18,6 +18,7 @@ from xqr_bench.board.table import read_leaderboard
 from xqr_bench.core.errors import RecordError, XqrBenchError
 from xqr_bench.evaluation.balanced import Balanced
 from xqr_bench.evaluation.evaluate import evaluate, opened, opened_fusion
+from xqr_bench.evaluation.reranked import Reranked
 from xqr_bench.record import Record, record_path, save_record
 from xqr_bench.tasks import load_task
 
@@ -134,6 +135,15 @@ def test_lists_merged_in_turn_are_no_row(model: str, fused: Record, board: Path,
         record = made(Balanced(ranker), model)
     with pytest.raises(RecordError, match="evaluate without --balanced"):
         submit(place(record, tmp_path), board)
+
+
+def test_a_fusion_whose_top_is_ranked_again(board: Path, tmp_path: Path) -> None:
+    with opened_fusion(MODELS) as first, opened("char-ngrams") as second:
+        two = Reranked(first, second, depth=3)
+        asked_for = {"model": MODELS, "rerank": "char-ngrams", "rerank_depth": 3}
+        record = submittable(evaluate(two, metrics=METRICS, arguments=asked_for)[0])
+    done = reproduce(submit(place(record, tmp_path), board).record)
+    assert (done.found.identical, done.identity) == (record.ranks.n_relevants, [])
 
 
 def test_scores_made_elsewhere(board: Path, tmp_path: Path) -> None:

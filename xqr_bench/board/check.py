@@ -483,8 +483,10 @@ def _check_stages(record: Record) -> None:
         _require(not any(asked), "the record contradicts itself about its second stage", str(asked)[:80], _AS_MADE)
         return
     _require(
-        identity.kind == "reranked" and record.index is None and len(identity.models) == 2,
-        "a ranking in two stages is made of two models, without an index",
+        identity.kind == "reranked"
+        and record.index is None
+        and all(one.reranking is None for one in identity.whole[1:]),
+        "a ranking in two stages is made of two rankings without stages, without an index",
         f"kind {identity.kind}, {len(identity.models)} models",
         _AS_MADE,
     )
