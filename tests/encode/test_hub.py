@@ -20,12 +20,16 @@ import json, sys
 from xqr_bench.encode import EncoderOptions, load_encoder
 from xqr_bench.encode.sentence_transformer import resolve_model
 from xqr_bench.core.errors import EncoderError
+from xqr_bench.evaluation.evaluate import opened
 
 for how, name, revision in json.loads(sys.argv[1]):
     try:
         if how == "load":
             bound = load_encoder(name, EncoderOptions(revision=revision, device="cpu"))
             found = bound.identity.model_dump() | {"warnings": bound.warnings}
+        elif how == "open":
+            with opened(name, EncoderOptions(revision=revision, device="cpu")) as ranker:
+                found = ranker.identity.model_dump()
         else:
             found = vars(resolve_model(name, revision, hint="the hint"))
     except EncoderError as error:
@@ -97,3 +101,15 @@ def test_a_hub_model_is_recorded_by_its_commit_and_found_again_without_the_hub(h
     assert (unreachable["commit"], unreachable["cached_only"]) == (COMMIT, True)
     assert unreachable["warning"].startswith("the hub could not be asked about acme/tiny (")
     assert unreachable["warning"].endswith("the copy in the cache was used, commit 0123456789ab")
+
+
+def test_the_kind_of_a_hub_model_is_told_from_its_files(late_model: Path, tmp_path: Path) -> None:
+    with serving(late_model) as hub:
+        opened, refused = ask(
+            tmp_path, [["open", "acme/tiny", "main"], ["load", "acme/tiny", "main"]], HF_ENDPOINT=hub.endpoint
+        )
+    assert (opened["kind"], opened["name"], opened["revision"]) == ("multi-vector-encoder", "acme/tiny", COMMIT)
+    assert (opened["digest"], opened["similarity"], opened["max_length"]) == (None, "maxsim", 40)
+    assert refused.startswith("the hub model acme/tiny is a MultiVectorEncoder: ")
+    (offline,) = ask(tmp_path, [["open", "acme/tiny", "main"]], HF_HUB_OFFLINE="1")
+    assert offline == opened
