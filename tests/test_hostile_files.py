@@ -18,7 +18,7 @@ import pytest
 
 from tests.board.conftest import METRICS, submittable
 from tests.kit import ROOT, contents, edit, ran, run
-from xqr_bench.board import check
+from xqr_bench.board import facts
 from xqr_bench.board.reproduce import reproduce
 from xqr_bench.board.submissions import submit, verify
 from xqr_bench.core import strict_json, strict_parquet
@@ -36,7 +36,7 @@ ENCODER = "class Evil:\n    def encode(self, texts):\n        return [[1.0, len(
 @pytest.fixture(autouse=True)
 def mini_board(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = load_spec("mini").model_copy(update={"demonstration": False})
-    monkeypatch.setattr(check, "list_specs", lambda: [spec])
+    monkeypatch.setattr(facts, "list_specs", lambda: [spec])
 
 
 @pytest.fixture(scope="module")
@@ -303,11 +303,11 @@ def _varint(number: int) -> bytes:
 
 MEASURED = r"""
 import json, re, sys
-from xqr_bench.board import check
+from xqr_bench.board import facts
 from xqr_bench.tasks import load_spec
 from tests.kit import run
 spec = load_spec("mini").model_copy(update={"demonstration": False})
-check.list_specs = lambda: [spec]
+facts.list_specs = lambda: [spec]
 results = []
 for arguments in json.loads(sys.argv[1]):
     done = run(*arguments)

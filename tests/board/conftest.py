@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.kit import edit
-from xqr_bench.board import check
+from xqr_bench.board import facts
 from xqr_bench.core.types import Ranks
 from xqr_bench.encode import EncoderOptions, load_encoder
 from xqr_bench.encode.char_ngrams import CharNgrams
@@ -30,7 +30,7 @@ def mini_board() -> Iterator[None]:
     """The mini task, as if it were not a demonstration."""
     spec = load_spec("mini").model_copy(update={"demonstration": False})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(check, "list_specs", lambda: [spec])
+        patch.setattr(facts, "list_specs", lambda: [spec])
         yield
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit import BOARD, edit
-from xqr_bench.board import check
+from xqr_bench.board import facts
 from xqr_bench.board.names import Entry, clashes
 from xqr_bench.board.submissions import load_published, read_published
 from xqr_bench.core.errors import XqrBenchError
@@ -18,7 +18,7 @@ SHIPPED = BOARD
 
 
 def test_the_shipped_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "list_specs", list_specs)
+    monkeypatch.setattr(facts, "list_specs", list_specs)
     rows = {row.id: row for row in read_published(SHIPPED)[0]}
     assert {row.status for row in rows.values()} == {"published"}
     assert {row.task for row in rows.values()} == {"xquad-r", "mlqa-r"}

@@ -15,7 +15,7 @@ from rich.console import Console
 from tests.board.conftest import score, submittable
 from tests.conftest import needs_data
 from tests.kit import ROOT, edit, read_json, run
-from xqr_bench.board import check
+from xqr_bench.board import facts
 from xqr_bench.board import row as rows
 from xqr_bench.board.asked import View, Witness
 from xqr_bench.board.model import Leaderboard
@@ -345,16 +345,16 @@ def test_commands_that_reproduce(saved: Path) -> None:
 
 @needs_data
 def test_what_is_known_of_the_tasks_is_true(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "list_specs", list_specs)
+    monkeypatch.setattr(facts, "list_specs", list_specs)
     shipped = (ROOT / "xqr_bench" / "board" / "facts.json").read_text(encoding="utf-8")
-    assert check.facts_text() == shipped, "run: python -m xqr_bench.board.check > xqr_bench/board/facts.json"
+    assert facts.facts_text() == shipped, "run: python -m xqr_bench.board.facts > xqr_bench/board/facts.json"
 
 
 def test_known_facts_need_no_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "load_task", lambda *_: pytest.fail("the data was read"))
+    monkeypatch.setattr(facts, "load_task", lambda *_: pytest.fail("the data was read"))
     for spec in list_specs():
         if not spec.demonstration and spec.digests_known:
-            assert check.data_facts(spec).n_questions > 1000
+            assert facts.data_facts(spec).n_questions > 1000
 
 
 @pytest.mark.parametrize("place", ["recall@1/value", "rank_distance/value", "map/interval/low"])
@@ -426,7 +426,7 @@ def test_figures_are_computed_once(filled: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_task_with_fewer_settings_has_no_empty_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "list_specs", list_specs)
+    monkeypatch.setattr(facts, "list_specs", list_specs)
     done = run("leaderboard", "show", "--leaderboard", str(ROOT / "leaderboard"), "--task", "afriqa", "--no-tests")
     assert done.code == 0, done.err
     table, _, legend = done.out.partition("Mo. monolingual")

@@ -307,7 +307,7 @@ def test_what_python_prints_is_cleaned(capsys: pytest.CaptureFixture[str], monke
 OWN = {
     ("__main__.py", "write"),  # before anything is loaded
     ("board/model.py", "print"),
-    ("board/check.py", "print"),
+    ("board/facts.py", "print"),
     ("record/model.py", "print"),
     ("record/provenance.py", "stdout"),  # of git
     ("cli/search.py", "stdout"),  # whether it is a terminal

@@ -9,10 +9,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import numpy as np
+
+from tests.tasks.loopback import Served
 
 COLUMNS = 6
 
@@ -53,7 +55,7 @@ Rule = Callable[[dict[str, Any]], Reply | None]
 
 
 @dataclass
-class EmbeddingServer:
+class EmbeddingServer(Served):
     """Answers POST /v1/embeddings and /v1/embed, GET /v1/models.
 
     Attributes:
@@ -115,19 +117,11 @@ class EmbeddingServer:
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        return self.begin(Handler)
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/v1"
+        return f"{super().address}/v1"
 
     def answer(self, body: dict[str, Any]) -> dict[str, Any]:
         """A good answer to a request, in the form of whose field the texts stand in."""

@@ -24,7 +24,7 @@ from tests.site.ratios import made_up
 from tests.studies.test_design import PLAN
 from tests.studies.test_sweep import asked as sweep_of
 from tests.train.build import planned
-from xqr_bench.board import check
+from xqr_bench.board import facts
 from xqr_bench.core.errors import XqrBenchError
 from xqr_bench.core.files import sha256_of
 from xqr_bench.core.types import TaskData
@@ -530,4 +530,4 @@ TARGETS: dict[str, Target] = {
 def use_tiny_board(patch: Any) -> None:
     """Let the tiny task be the one of the leaderboard."""
     spec = load_spec(task_folder() / "tiny.toml")
-    patch.setattr(check, "list_specs", lambda: [spec])
+    patch.setattr(facts, "list_specs", lambda: [spec])

@@ -9,6 +9,7 @@ import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Self
 
 PARTIAL = Path(__file__).parent.parent / "fixtures" / "partial"
 
@@ -25,8 +26,27 @@ class Answer:
     """Break the connection in the middle of the body (TCP reset)."""
 
 
+class Served:
+    """A server on the loopback interface, as long as the block lasts."""
+
+    def begin(self, handler: type[BaseHTTPRequestHandler]) -> Self:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+
 @dataclass
-class Loopback:
+class Loopback(Served):
     answers: dict[str, list[Answer]] = field(default_factory=dict)
     """Path -> the answers to its first, second, ... request; the last one repeats."""
     requests: list[str] = field(default_factory=list)
@@ -56,19 +76,7 @@ class Loopback:
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self.begin(Handler)
 
 
 def write_remote_task(folder: Path, address: str, *, name: str = "remote") -> Path:

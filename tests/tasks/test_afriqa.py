@@ -10,7 +10,7 @@ import pytest
 from tests.kit import Seen
 from xqr_bench import evaluate
 from xqr_bench.analysis.compare import compare
-from xqr_bench.board.check import structure_digest
+from xqr_bench.board.facts import structure_digest
 from xqr_bench.core.errors import DataError, TaskError
 from xqr_bench.record import load_record, recompute, save_record
 from xqr_bench.tasks import DataFile, load_spec, load_task

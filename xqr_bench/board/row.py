@@ -15,8 +15,9 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from xqr_bench.board.attestation import is_of_sweep
-from xqr_bench.board.check import BOUNDS, board_tasks, is_proved_ours, stated_exposure
+from xqr_bench.board.facts import board_tasks
 from xqr_bench.board.files import attestation_path, ranks_path
+from xqr_bench.board.identity import BOUNDS, is_proved_ours, stated_exposure
 from xqr_bench.board.model import (
     AttestationSummary,
     Bias,

@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xqr_bench.board.asked import Submission
 from xqr_bench.board.attestation import Attestation, load_attestation, record_digest
-from xqr_bench.board.check import board_tasks, check_submission, data_facts, stated_exposure
+from xqr_bench.board.check import check_submission
+from xqr_bench.board.facts import board_tasks, data_facts
 from xqr_bench.board.files import (
     MAX_RECORD,
     PUBLISHED,
@@ -36,6 +37,7 @@ from xqr_bench.board.files import (
     signature_path,
     strange_files,
 )
+from xqr_bench.board.identity import stated_exposure
 from xqr_bench.board.model import Bias, PublishedRow, SettingFigures, Source, signed_by
 from xqr_bench.board.names import Entry, clash, clashes, entries_of
 from xqr_bench.core import strict_json

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from xqr_bench.board.check import board_tasks, data_facts, find_task
+from xqr_bench.board.facts import board_tasks, data_facts, find_task
 from xqr_bench.board.files import record_paths
 from xqr_bench.board.model import (
     GroupFacts,
