@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,14 @@ def test_what_has_no_meaning_for_a_kind_is_refused(sparse_model: Path, late_mode
         assert done.code
         assert f"{option[0]} cannot be used with {late_model}" in done.err
     assert "--memory cannot be used with" in run("evaluate", str(sparse_model), "--memory", "1GB").err
+
+
+def test_a_dry_run_tells_what_there_is_to_do(sparse_model: Path, late_model: Path, tmp_path: Path) -> None:
+    for model in (sparse_model, late_model):
+        line = ran("evaluate", str(model), "--dry-run", "--output", str(tmp_path / "none")).out.splitlines()[0]
+        assert re.match(r"mini: 11 languages, 264 queries, 406 candidates; about \d+ distinct texts to encode; ", line)
+        assert line.endswith("; then 107,184 scores")
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("kind", ["sparse", "late"])

@@ -19,11 +19,13 @@ from xqr_bench.encode.options import Role
 from xqr_bench.encode.ragged import RaggedBatches, TokenFile, read_sparse, read_tokens, sparse_encoder, token_encoder
 from xqr_bench.encode.texts import UNKNOWN, Group, items_of, plan_groups
 from xqr_bench.evaluation.ranker import Ranking, ScoreRanker, Task
+from xqr_bench.evaluation.vectors import distinct_texts
 from xqr_bench.rank.exact import ScoreBlock
 from xqr_bench.rank.maxsim import TokenVectors, maxsim_scores
 from xqr_bench.rank.sparse import SparseVectors, sparse_scores
 from xqr_bench.record import LanguageDiagnostics, TextCounts
 from xqr_bench.record.describe import representation_warnings, text_diagnostics
+from xqr_bench.tasks import Selection, TaskSpec
 
 ROLES: tuple[Role, Role] = ("query", "candidate")
 
@@ -84,6 +86,25 @@ class TextRanker(ScoreRanker):
                     seconds={**clock.seconds, **ranking.seconds},
                     texts=TextCounts(distinct=len(texts), from_store=0),
                 )
+
+    def rehearse(self, specs: Sequence[TaskSpec], select: Selection, observe: Observer) -> list[str]:
+        """See Rehearsing: one question of each task is encoded and scored; the time is that of the encoding alone."""
+        lines = []
+        for spec in specs:
+            data = select.load(spec, observe)
+            few = Selection(limit=1).load(data, observe)
+            # twice: what is done at the first call alone says nothing of the time that a run takes
+            _, ranking = (one for _ in range(2) for one in self.rank([Task(spec, few)], observe))
+            texts, tried = (distinct_texts(in_context(of, self.identity.candidate_context)) for of in (data, few))
+            seconds = ranking.seconds["encoding"]
+            minutes = seconds / sum(map(len, tried)) * sum(map(len, texts)) / 60
+            lines.append(
+                f"{data.name}: {len(data.languages)} languages, {len(data.queries):,} queries, "
+                f"{len(data.candidates):,} candidates; about {len(texts):,} distinct texts to encode; {len(tried)} of "
+                f"them in {seconds:.2f} s (at that rate by characters {minutes:.1f} min in all); then "
+                f"{len(data.queries) * len(data.candidates):,} scores"
+            )
+        return lines
 
     def _batches(self, group: Group, observe: Observer) -> Iterator[tuple[IntArray, Any]]:
         for batch, rows in RaggedBatches(self.encoder, group, observe, self._read).everything():
