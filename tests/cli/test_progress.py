@@ -156,7 +156,7 @@ def test_tokens_are_counted_within_a_group_and_characters_between() -> None:
         def measure(role: str, some: list[str]) -> np.ndarray | None:
             return None if tokens is None else np.array([tokens[texts.index(text)] for text in some])
 
-        encoder = SimpleNamespace(measure=measure, identity=SimpleNamespace(max_length=30))
+        encoder = SimpleNamespace(measure=measure, limit=lambda role: 30)
         made = Batches(
             cast("TextEncoder", cast("Any", encoder)), Group("query", texts, ()), allow_zero=False, observe=Observer()
         )

@@ -92,16 +92,16 @@ class EmbeddingServer(Served):
                     outer.headers.append({name.lower(): value for name, value in self.headers.items()})
                     reply = outer.replies.pop(0) if outer.replies else (outer.rule(body) or Reply())
                 answer = reply.change(outer.answer(body))
-                self._send(reply, json.dumps(answer).encode() if reply.body is None else reply.body)
-                with outer._lock:
+                if not (reply.trickle or reply.drop):
+                    time.sleep(reply.delay)
+                with outer._lock:  # before the answer is sent: whoever has it may ask again
                     outer._now -= 1
+                self._send(reply, json.dumps(answer).encode() if reply.body is None else reply.body)
 
             def _send(self, reply: Reply, body: bytes) -> None:
                 if reply.drop:
                     self.close_connection = True
                     return
-                if not reply.trickle:
-                    time.sleep(reply.delay)
                 self.send_response(reply.status)
                 for name, value in {"Content-Length": str(len(body)), **reply.headers}.items():
                     self.send_header(name, value)

@@ -94,6 +94,18 @@ def test_fusions_are_their_definitions_in_fractions(n: int, width: int, k: int, 
         np.testing.assert_allclose(made[0], np.array(exact, dtype=float), rtol=1e-5, atol=1e-30)
 
 
+def test_sums_that_differ_beyond_64_bits_do_not_tie() -> None:
+    """1 and 1 - 8e-18, which 64 bits round to 1."""
+    first = np.array([[1.0, 0.25, -2.5, -np.inf]], dtype=np.float32)
+    second = np.array([[-np.inf, 0.0, 1.0, -2.5]], dtype=np.float32)
+    made = normalised_sums([first, second], [1.0, 0.3])[0]
+    least = Fraction(0.3) * Fraction(5, 7) + Fraction(11, 14)
+    assert float(least) == 1.0
+    assert least < 1
+    assert made[1] < made[0]
+    assert made[0] - made[1] < 1e-6
+
+
 @pytest.mark.parametrize("method", ["rrf", "sum"])
 def test_fusions_are_those_of_ranx_where_nothing_ties(method: str) -> None:
     generator = np.random.default_rng(3)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,13 +16,24 @@ from xqr_bench.rank.product import Vectors
 _INFINITY = 0x7F800000  # its bits
 
 
-Exactly = Callable[[int, int], Fraction]
-"""The exact score of a row and column."""
+@dataclass(frozen=True)
+class Exact:
+    """What scores would be without rounding to 64 bits.
+
+    Attributes:
+        score: of a row and a column.
+        made_of: what scores are made of, float32 `[rankings, rows, candidates]`: equal where all of it is.
+    """
+
+    score: Callable[[int, int], Fraction]
+    made_of: Vectors
+
+
 _CLOSE = 1e-14
-"""How far rounding to 64 bits may take equal sums apart, of the sums; what is as close is compared exactly."""
+"""How far rounding to 64 bits may take sums from what they are, of the sums; what is as close is compared exactly."""
 
 
-def in_32_bits(scores: FloatArray, exactly: Exactly | None = None) -> Vectors:
+def in_32_bits(scores: FloatArray, exact: Exact | None = None) -> Vectors:
     """Scores rounded to 32 bits, each row in the order that it had, with the ties that it had and no others.
 
     Where rounding makes two different scores equal, the higher one gets the next float, so that a row moves by a few
@@ -28,7 +41,7 @@ def in_32_bits(scores: FloatArray, exactly: Exactly | None = None) -> Vectors:
 
     Args:
         scores: float64 `[rows, candidates]`, without NaN.
-        exactly: what they would be without rounding to 64 bits; None: the same.
+        exact: what they would be without rounding to 64 bits; None: the same.
 
     Returns:
         float32 of the same shape.
@@ -42,18 +55,26 @@ def in_32_bits(scores: FloatArray, exactly: Exactly | None = None) -> Vectors:
         order = np.argsort(values)
         order = order[np.searchsorted(values, -np.inf, side="right", sorter=order) :]
         ascending = values[order]
-        steps = ascending[1:] - ascending[:-1]
-        if exactly is not None:
-            for i in np.flatnonzero((steps > 0) & (steps <= _CLOSE * np.abs(ascending[1:]))).tolist():
-                if exactly(number, int(order[i])) == exactly(number, int(order[i + 1])):
-                    ascending[i + 1], steps[i] = ascending[i], 0
-                    row[order[i + 1]] = row[order[i]]
+        steps = ascending[1:] > ascending[:-1]
+        if exact is not None:
+            close = ascending[1:] - ascending[:-1] <= _CLOSE * np.abs(ascending[1:])
+            made_of = exact.made_of[:, number, order]
+            unsure = close & (made_of[:, 1:] != made_of[:, :-1]).any(axis=0)
+            ends = np.append(np.flatnonzero(~close) + 1, len(order))  # of the runs of what is close
+            for stop in np.unique(ends[np.searchsorted(ends, np.flatnonzero(unsure), side="right")]).tolist():
+                start = int(np.append(0, ends)[np.searchsorted(ends, stop)])
+                columns = order[start:stop].tolist()
+                of_column = {column: exact.score(number, column) for column in columns}
+                columns.sort(key=of_column.__getitem__)
+                order[start:stop] = columns
+                steps[start : stop - 1] = [of_column[one] < of_column[two] for one, two in pairwise(columns)]
+                row[columns] = row[columns].min()
         rounded = row[order]
         if not np.isfinite(rounded).all():
             raise RanksError("scores do not fit a 32-bit float", found=f"{np.abs(ascending).max():.3g}")
-        if (rounded[1:] > rounded[:-1])[steps > 0].all():
+        if (rounded[1:] > rounded[:-1])[steps].all():
             continue
-        above = np.append(0, np.cumsum(steps > 0))
+        above = np.append(0, np.cumsum(steps))
         bits = rounded.view(np.int32).astype(np.int64)
         places = np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)  # in the order of the scores; one more: the next float
         places = np.maximum.accumulate(places - above) + above
@@ -140,9 +161,11 @@ def normalised_sums(rankings: Sequence[Vectors], weights: Sequence[float]) -> Ve
     return _summed(rankings, parts, exactly)
 
 
-def _summed(rankings: Sequence[Vectors], parts: Sequence[FloatArray], exactly: Exactly) -> Vectors:
+def _summed(
+    rankings: Sequence[Vectors], parts: Sequence[FloatArray], exactly: Callable[[int, int], Fraction]
+) -> Vectors:
     """The sums of what each ranking gives; -inf where none retrieved the candidate."""
     # in the order of their size: candidates that are given the same, by whichever ranking, have the same sum
     sums: FloatArray = np.sort(np.stack(parts), axis=0).sum(axis=0)
     retrieved = np.logical_or.reduce([scores > -np.inf for scores in rankings])
-    return in_32_bits(np.where(retrieved, sums, -np.inf), exactly)
+    return in_32_bits(np.where(retrieved, sums, -np.inf), Exact(exactly, np.stack(rankings)))
