@@ -1,4 +1,4 @@
-"""The documentation as a site: it builds, every link and anchor leads somewhere, and no page loads anything from elsewhere."""
+"""The documentation as a site: it builds strictly, with no dead link, and no page loads anything from elsewhere."""
 
 from __future__ import annotations
 
