@@ -9,13 +9,13 @@ import math
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from glob import escape
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 from unicodedata import category, normalize
 
 import numpy as np
@@ -34,6 +34,7 @@ from xqr_bench.measure.scored import score_variant, scored
 from xqr_bench.measure.scores import SettingScores
 from xqr_bench.rank.rules import too_shallow, variant_metrics
 from xqr_bench.record.model import SCHEMA_VERSION, SHORT_VERSION, RanksInfo, Record, RelevanceInfo, TopInfo
+from xqr_bench.record.query_values import query_frame
 from xqr_bench.record.rank_checks import check_possible, refuse_impossible
 from xqr_bench.record.rank_files import load_ranks, ranks_digest, save_ranks
 from xqr_bench.record.relevance_files import (
@@ -44,6 +45,9 @@ from xqr_bench.record.relevance_files import (
     save_relevance,
 )
 from xqr_bench.record.top_file import TopCandidates, load_top, save_top
+
+if TYPE_CHECKING:
+    import pandas
 
 Part = TypeVar("Part", Record, RelevanceInfo)
 # schema version -> a function that turns its JSON into that of the next version
@@ -120,6 +124,7 @@ class Result(Record):
     place: Path | None = Field(default=None, exclude=True, repr=False)
     top: InstanceOf[TopCandidates] | None = Field(default=None, exclude=True, repr=False)
     _ranks_read: dict[str, Ranks] = PrivateAttr(default_factory=dict)
+    _top_read: TopCandidates | None = PrivateAttr(default=None)
     _possible: Ranks | None = PrivateAttr(default=None)
 
     @classmethod
@@ -157,13 +162,13 @@ class Result(Record):
         return ranks
 
     def top_candidates(self) -> TopCandidates:
-        """The best candidates of each query with ids and scores, read from the file beside the record.
+        """The best candidates of each query with ids and scores, read once from the file beside the record.
 
         Raises:
             RecordError: the record has none, or the file is missing or not that of the record.
         """
-        if self.top is not None:
-            return self.top
+        if (at_hand := self.top or self._top_read) is not None:
+            return at_hand
         if self.top_file is None or self.place is None:
             raise RecordError(
                 f"the record of {self.model.name} on {self.task.name} does not tell its best candidates",
@@ -173,7 +178,27 @@ class Result(Record):
         path = file_beside(self.place, self.top_file)
         top = load_top(path, self.ranks)
         _check_digest(path, self.place, top.digest(), self.top_file.digest)
+        self._top_read = top
         return top
+
+    def query_frame(
+        self, metrics: Sequence[str] | None = None, settings: Sequence[str] | None = None, relevance: str = STRICT
+    ) -> pandas.DataFrame:
+        """The values of single queries that the figures are means of, as a data frame: one row a ranking.
+
+        Columns: task, model, setting, query_language, candidate_language (None: the pool of all languages), question,
+        article (its number in the task), then each metric, NaN where it is undefined.
+
+        Args:
+            metrics: which; default: those of the record that give one value for each ranking.
+            settings: which; default: all of the record.
+            relevance: the rule of relevance.
+
+        Raises:
+            UsageError: a metric that gives no value for one ranking, or is none; a setting the record does not have.
+            RecordError: the record has no ranks under this rule.
+        """
+        return query_frame(self, self.ranks_under(relevance), metrics, settings)
 
     def strict_under(self, relevance: str) -> Ranks:
         """The strict ranks of the questions that the ranks under a rule of relevance are of."""

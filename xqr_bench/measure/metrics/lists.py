@@ -296,14 +296,23 @@ def bilingual_lists(ranks: Ranks) -> RankedLists:
     return _lists(ranks, order, keys, above, tied, columns)
 
 
-def multilingual_lists(ranks: Ranks) -> RankedLists:
-    """One list per query, ranked within the whole pool."""
-    rows = np.arange(ranks.n_relevants)
+def pooled_counts(ranks: Ranks) -> tuple[IntArray, IntArray]:
+    """Candidates of the whole pool above each relevant, and those that score the same, both int64 `[relevants]`.
+
+    Above is -1 where the relevant has no rank: it was not retrieved, or stands below what a cut ranking tells exactly.
+    """
     above, tied = ranks.counts.gt.astype(np.int64), ranks.counts.eq.astype(np.int64)
     if ranks.depth is not None:
         # columns cut at the depth are exact for the pool down to that depth, less what leaves
         left = 0 if ranks.removed is None else ranks.removed.sum(axis=1)[ranks.row_queries]
         above[above >= ranks.depth - left] = -1
+    return above, tied
+
+
+def multilingual_lists(ranks: Ranks) -> RankedLists:
+    """One list per query, ranked within the whole pool."""
+    rows = np.arange(ranks.n_relevants)
+    above, tied = pooled_counts(ranks)
     lists = _lists(ranks, rows, ranks.row_queries, above, tied, np.full(len(rows), WHOLE_POOL))
     if ranks.hits is not None:
         lists = replace(lists, hits=ranks.hits.take(lists.queries), column_sizes=ranks.column_sizes)
