@@ -39,6 +39,7 @@ from xqr_bench.record import load_record
 from xqr_bench.record.model import schema_text as record_schema
 from xqr_bench.report.listings import metrics_markdown
 from xqr_bench.report.plots import KINDS
+from xqr_bench.report.tex import Sheet
 from xqr_bench.tasks import READERS, DataFile, TaskSpec, list_specs, load_spec, load_task
 from xqr_bench.tasks.readers import lareqa
 from xqr_bench.train.batches import make_plan
@@ -340,7 +341,7 @@ def test_what_it_costs_to_extend(design: dict, capsys: pytest.CaptureFixture[str
     table = design["best_languages"](record, design["Best"]())
     assert [row[0] for row in table.texts()] == list(record.scores)
     assert table.texts()[0] == ["monolingual", "en", "1.0000"]  # of one candidate
-    for text in (table.markdown(), table.latex(), str(table.html())):
+    for text in (table.markdown(), Sheet.of_table(table, table.title).latex(), str(table.html())):
         assert "multilingual" in text
     command = design["best"]
     assert "The metric that decides." in command.get_help(click.Context(command))

@@ -104,17 +104,27 @@ def test_markdown(records: Path) -> None:
 
 
 def test_latex(records: Path) -> None:
-    out = run("compare", A, B, "--latex", "--metric", "own_language_first", *FEW).out
-    assert out.count(r"\begin{tabular}") == out.count(r"\bottomrule") == out.count(r"\toprule") == 3
-    assert r"own\_language\_first" in out
-    assert r"95\% interval" in out
-    body = "\n".join(line for line in out.splitlines() if not line.startswith("%"))
-    assert not re.search(r"(?<!\\)[_%#]", body.replace("{!}{%\n", "{!}{\n"))
-    assert out.count("$") % 2 == 0
-    for table in out.split(r"\begin{tabular}{")[1:]:
-        columns = table.index("}")
-        rows = [line for line in table.splitlines() if line.endswith(r"\\")]
-        assert {line.count(" & ") + 1 for line in rows} == {columns}
+    given = ("--metric", "own_language_first", "--labels", "One_1,Two")
+    out = run("compare", A, B, "--latex", *given, "--label", "tab:x", *FEW).out
+    assert out.count(r"\begin{tabular}") == out.count(r"\bottomrule") == out.count(r"\label{tab:x}") == 1
+    assert "small demonstration" in out.splitlines()[0]
+    assert r"One\_\allowbreak{}1 & " in out
+    assert "Own-language first" in out
+    everything = run("compare", A, B, "--latex", "--table", "all", *given, *FEW).out
+    assert everything.count(r"\bottomrule") == everything.count(r"\caption") == 3
+    body = "\n".join(line for line in everything.splitlines() if not line.startswith("%"))
+    assert not re.search(r"(?<!\\)[_%#]", body)
+    assert body.count("$") % 2 == 0
+    by_language = run("compare", A, B, "--latex", "--table", "languages", *FEW).out
+    assert "max-T over 63 cells" in by_language  # the languages are tested, as they are shown
+
+
+def test_latex_is_asked_for_first(records: Path) -> None:
+    done = run("compare", A, B, "--table", "pairs", "--label", "tab:x")
+    assert "--table, --label is about a table in LaTeX" in done.err
+    assert "--latex" in done.err
+    done = run("compare", A, B, "--latex", "--labels", "x", *FEW)
+    assert "--labels names 1 of 2 records" in done.err
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from xqr_bench.measure.scores import Figure, Interval, is_thin
-from xqr_bench.report.numbers import ends, number, probability, signed, with_half_width
-from xqr_bench.report.table import latex_text
+from xqr_bench.report.numbers import ends, metric_title, number, probability, signed, with_half_width
 
 
 def interval(low: float, high: float) -> Interval:
@@ -53,8 +52,17 @@ def test_both_ends_have_the_same_digits() -> None:
     assert ends(None) == "–"
 
 
-def test_latex() -> None:
-    assert latex_text("a_b & 5% of #1 <.0001 \\") == r"a\_b \& 5\% of \#1 $<$.0001 \textbackslash{}"
-    assert latex_text("-.0142, +.0006, joshi-3 minus en, b - a, max-T") == (
-        "$-$.0142, $+$.0006, joshi-3 minus en, b $-$ a, max-T"
-    )
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("map", "MAP"),
+        ("ndcg@10", "nDCG@10"),
+        ("recall@10", "Recall@10"),
+        ("own_language_first", "Own-language first"),
+        ("language_ndcg@10", "Language nDCG@10"),
+        ("language_order_w_corrected", "Language order W corrected"),
+        ("bpref", "bpref"),
+    ],
+)
+def test_metrics_are_called_as_in_papers(name: str, title: str) -> None:
+    assert metric_title(name) == title

@@ -1,9 +1,8 @@
-"""One table in four formats: the same cells in each, and nobody's text is a mark in any."""
+"""One table in three formats: the same cells in each, and nobody's text is a mark in any."""
 
 from __future__ import annotations
 
 import io
-import re
 
 import html5lib
 import pytest
@@ -36,18 +35,6 @@ def test_html_and_markdown_have_the_same_cells() -> None:
     rendered = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(TABLE.markdown())
     assert html_cells(rendered) == wanted
     assert "| --- | ---: | --- |" in TABLE.markdown()
-
-
-def test_latex_has_as_many_cells_in_every_row() -> None:
-    lines = TABLE.latex().splitlines()
-    assert lines[0] == r"\begin{table}"
-    assert r"\begin{tabular}{lrl}" in lines
-    rows = [line for line in lines if line.endswith(r" \\")]
-    assert [len(re.findall(r"(?<!\\)&", row)) for row in rows] == [2, 2, 2, 2]
-    assert r"a note" in lines[2]
-    wide = Table("wide", columns(*"abcdefg"), [list("1234567")]).latex()
-    assert wide.startswith(r"\begin{table*}")
-    assert r"\resizebox{\linewidth}{!}{%" in wide
 
 
 def test_a_terminal_reads_no_markup_and_keeps_lines() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields
 
 from xqr_bench.core.checked import checked
-from xqr_bench.core.errors import UsageError
+from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.options import Commas
 
 
@@ -94,3 +95,56 @@ class Drawn:
     metric: str = "map"
     setting: str | None = None
     relevance: str = "strict"
+
+
+PAPER_TABLES = ("main", "languages", "pairs", "power", "all")
+
+
+@checked
+@dataclass(frozen=True)
+class Paper:
+    """Which table of a paper is written, in LaTeX.
+
+    Attributes:
+        table: main (default): a row a record, a column a setting, the best in bold; languages: a column a query
+            language; pairs: what each two records differ by; power: the smallest differences that can be found; all.
+        label: What \\label calls the table; of several tables each gets the name of its task behind it.
+        caption: LaTeX that stands in place of the table's own caption.
+        labels: What the records are called instead, in their order, separated by commas.
+
+    Raises:
+        UsageError: a table that there is not, or a label or caption that LaTeX cannot read.
+    """
+
+    table: str = "main"
+    label: str | None = None
+    caption: str | None = None
+    labels: Commas = None
+
+    def __post_init__(self) -> None:
+        if self.table not in PAPER_TABLES:
+            raise UnknownNameError("table", self.table, PAPER_TABLES)
+        if self.label is not None and not re.fullmatch(r"[A-Za-z0-9:./+-]+", self.label):
+            raise UsageError(
+                f"--label cannot be {self.label!r}", remedy="use letters, digits and :./+- only, such as tab:main"
+            )
+        if self.caption is not None and not _balanced(self.caption):
+            raise UsageError(
+                "--caption is no LaTeX: its braces do not match, or a % in it hides the rest",
+                remedy=r"close each { by a }, and write \%, \{ and \} where they mean themselves",
+            )
+
+    def refuse_without_latex(self) -> None:
+        """Raise UsageError where something is asked of a table that is not written."""
+        given = [f"--{one.name}" for one in fields(self) if getattr(self, one.name) != one.default]
+        if given:
+            raise UsageError(f"{', '.join(given)} is about a table in LaTeX", remedy="give --latex too")
+
+
+def _balanced(latex: str) -> bool:
+    depth = 0
+    for sign in re.findall(r"\\.|[{}%]", latex, re.DOTALL):
+        depth += {"{": 1, "}": -1}.get(sign, 0)
+        if depth < 0 or sign == "%":
+            return False
+    return depth == 0 and not re.search(r"(?<!\\)(\\\\)*\\$", latex)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field, field_serializer
 
@@ -24,6 +24,9 @@ from xqr_bench.record import TaskInfo
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_Found = TypeVar("_Found", bound=_Frozen)
 
 
 class Without(_Frozen):
@@ -206,6 +209,26 @@ class TaskComparison(_Frozen):
     def family(self, name: str) -> list[Comparison]:
         """The comparisons of one family, in order."""
         return [comparison for comparison in self.comparisons if comparison.family == name]
+
+    def called(self, names: Mapping[str, str]) -> TaskComparison:
+        """The same, with the records called by other names (label -> name)."""
+
+        def renamed(ones: Iterable[_Found], *fields: str) -> tuple[_Found, ...]:
+            return tuple(one.model_copy(update={name: names[getattr(one, name)] for name in fields}) for one in ones)
+
+        displays = [
+            one.model_copy(update={"records": tuple(map(names.__getitem__, one.records))}) for one in self.displays
+        ]
+        return self.model_copy(
+            update={
+                "records": renamed(self.records, "label"),
+                "comparisons": renamed(self.comparisons, "a", "b"),
+                "displays": tuple(displays),
+                "groups": renamed(self.groups, "record"),
+                "languages": renamed(self.languages, "record"),
+                "power": renamed(self.power, "a", "b"),
+            }
+        )
 
 
 # Which figures are compared: the confirmatory family, and the exploratory cells that were asked for.

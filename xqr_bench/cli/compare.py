@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import click
 
-from xqr_bench.analysis.asked import Choice
+from xqr_bench.analysis.asked import Choice, Paper
 from xqr_bench.cli.options import Draws, Form
 from xqr_bench.cli.printing import echo, echo_json, table_console
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import Option, Part, Place, takes
+from xqr_bench.core.types import MAIN_METRIC
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +21,7 @@ class Shown(Form):
     """How the comparison is shown.
 
     Attributes:
-        as_latex: Print the tables for LaTeX (booktabs).
+        as_latex: Print a table for a paper, in LaTeX (booktabs): --table says which.
     """
 
     as_latex: Annotated[bool, Option("--latex")] = False
@@ -48,7 +49,7 @@ class Plotted:
 
 @click.command()
 @click.argument("records", nargs=-1, type=Place(path_type=Path), metavar="RECORD RECORD...")
-@takes(choice=Choice, draws=Part(Draws), shown=Shown, plotted=Plotted)
+@takes(choice=Choice, draws=Part(Draws), shown=Shown, paper=Paper, plotted=Plotted)
 @click.option(
     "--adjust",
     help="For what is chosen so: max-t (default for two records), which bounds the chance of any false difference, or "
@@ -60,6 +61,7 @@ def compare(
     choice: Choice,
     draws: dict[str, Any],
     shown: Shown,
+    paper: Paper,
     plotted: Plotted,
     adjust: str | None,
 ) -> None:
@@ -76,8 +78,12 @@ def compare(
     """
     from xqr_bench.analysis.compare import compare as compare_records
     from xqr_bench.record import record_files
-    from xqr_bench.report import comparison, plots
+    from xqr_bench.report import comparison, papers, plots
 
+    if not shown.as_latex:
+        paper.refuse_without_latex()
+    elif paper.table == "languages" and not choice.languages:
+        choice = replace(choice, metrics=choice.metrics or (MAIN_METRIC,), languages=("all",))
     records = tuple(record_files(records))
     kind = plotted.kind or "forest"
     if plotted.plot is not None:
@@ -89,7 +95,7 @@ def compare(
     elif shown.as_markdown:
         echo(comparison.comparison_markdown(tasks))
     elif shown.as_latex:
-        echo(comparison.comparison_latex(tasks))
+        echo(papers.comparison_latex(tasks, paper))
     else:
         table_console().print(*map(comparison.comparison_tables, tasks), sep="\n")
     if plotted.plot is not None:

@@ -1,4 +1,4 @@
-"""Comparisons of records as tables for a terminal, and as Markdown, LaTeX and JSON."""
+"""Comparisons of records as tables for a terminal, and as Markdown and JSON (as LaTeX: `papers`)."""
 
 from __future__ import annotations
 
@@ -109,15 +109,6 @@ def comparison_markdown(comparisons: Sequence[TaskComparison]) -> str:
     return "\n\n".join(parts)
 
 
-def comparison_latex(comparisons: Sequence[TaskComparison]) -> str:
-    """The tables for LaTeX; they need the package booktabs, and graphicx where one is wider than the page."""
-    parts = ["% needs \\usepackage{booktabs,graphicx}"]
-    for task in comparisons:
-        for table in _tables(task, plain=True):
-            parts.append(replace(table, title=f"{task.title}, {table.title}. {_records(task)}.").latex())
-    return "\n\n".join(parts)
-
-
 def _units(task: TaskComparison) -> str:
     return f"{task.n_questions:,} questions in {task.n_articles:,} articles"
 
@@ -141,13 +132,18 @@ def _tables(task: TaskComparison, *, plain: bool) -> list[Table]:
         notes += [f"{THIN_NOTE}."] if any(map(any, thin)) else []
         notes += [*_too_few(task), *_largest_articles(task), WEIGHTS]
         tables[-1] = replace(tables[-1], notes=(*tables[-1].notes, *notes))
-    sections = (
-        (task.over_seeds, _over_seeds),
-        (task.groups, _groups),
-        (task.languages, _worst),
-        (task.power, _power),
-    )
-    return tables + [table_of(task, plain) for figures, table_of in sections if figures]
+    tables += further_tables(task, plain=plain).values()
+    return [*tables, power_table(task, plain=plain)] if task.power else tables
+
+
+def further_tables(task: TaskComparison, *, plain: bool = True) -> dict[str, Table]:
+    """What stands beside the tests, by a name for each: arms of several seeds, groups, worst languages."""
+    sections = {
+        "seeds": (task.over_seeds, _over_seeds),
+        "groups": (task.groups, _groups),
+        "worst": (task.languages, _worst),
+    }
+    return {name: table_of(task, plain) for name, (figures, table_of) in sections.items() if figures}
 
 
 def _too_few(task: TaskComparison) -> list[str]:
@@ -364,7 +360,7 @@ def _together(rows: Iterable[Sequence[str]]) -> list[list[str]]:
     return [["" if n else name, *cells] for name, of_name in by_name.items() for n, cells in enumerate(of_name)]
 
 
-def _power(task: TaskComparison, plain: bool) -> Table:
+def power_table(task: TaskComparison, *, plain: bool = True) -> Table:
     """Smallest detectable differences: one figure, or the least and the greatest over several pairs."""
     first = task.power[0]
     title = (
@@ -394,4 +390,4 @@ def _power(task: TaskComparison, plain: bool) -> Table:
 def _span(values: Iterable[float | None]) -> str:
     """One figure, or the least and the greatest of several."""
     defined = sorted(value for value in values if value is not None)
-    return "–".join(dict.fromkeys(map(number, defined[:1] + defined[-1:]))) or "–"
+    return " to ".join(dict.fromkeys(map(number, defined[:1] + defined[-1:]))) or "–"

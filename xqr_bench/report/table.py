@@ -1,4 +1,4 @@
-"""One table for every report: a value, written for a terminal, as Markdown, as LaTeX or as HTML.
+"""One table for every report: a value, written for a terminal, as Markdown or as HTML (`tex` writes LaTeX).
 
 Text in a table may be anybody's. Each format escapes its own marks here; a terminal's are taken out where everything is
 printed (`xqr_bench.cli.printing`).
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from xqr_bench.core.printable import markdown_shown, shown_line
+from xqr_bench.core.printable import markdown_shown
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -23,30 +23,6 @@ Parts = tuple[tuple[str, str], ...]
 Cell = str | Parts
 Frame = Literal["ruled", "dense", "open", "list"]
 """On a terminal: a rule under the headings; the same with one space less between columns; without a margin; no rule."""
-
-_LATEX = {
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "\\": r"\textbackslash{}",
-    "<": r"$<$",
-    ">": r"$>$",
-    "±": r"$\pm$",
-    "–": "--",
-    "≤": r"$\le$",
-    # behind the \\ of a row these would be read as its arguments
-    "[": "{[}",
-    "]": "{]}",
-    "*": "{*}",
-}
-_WIDE = 6  # columns; a LaTeX table with more is made to fit the page
-
 
 GAPS: dict[Frame, tuple[int, int]] = {"ruled": (2, 2), "dense": (1, 2), "open": (2, 0), "list": (2, 0)}
 """Cells of a terminal between two columns, and at both edges together."""
@@ -213,30 +189,6 @@ class Table:
         ]
         return "\n".join([*lines, *(f"\n{markdown_shown(note)}" for note in self.notes)])
 
-    def latex(self) -> str:
-        """For LaTeX with the package booktabs, and graphicx where it is wider than the page."""
-
-        def line(cells: Iterable[str]) -> str:
-            return " & ".join(map(latex_text, cells)) + r" \\"
-
-        kind = "table*" if len(self.columns) > _WIDE else "table"
-        begin, end = ([r"\resizebox{\linewidth}{!}{%"], "}") if kind == "table*" else ([], "")
-        lines = [
-            rf"\begin{{{kind}}}",
-            r"\centering",
-            rf"\caption{{{latex_text(' '.join([self.title, *self.notes]))}}}",
-            *begin,
-            rf"\begin{{tabular}}{{{''.join('r' if column.kind == 'figure' else 'l' for column in self.columns)}}}",
-            r"\toprule",
-            line(column.heading for column in self.columns),
-            r"\midrule",
-            *map(line, self.texts()),
-            r"\bottomrule",
-            r"\end{tabular}" + end,
-            rf"\end{{{kind}}}",
-        ]
-        return "\n".join(lines)
-
     def html(self) -> Markup:
         """For a page: a box that scrolls, and the notes below it."""
         from markupsafe import Markup
@@ -295,9 +247,3 @@ class Drawn:
         """Draw it in as many parts as it takes."""
         for part in self.table.fitted(options.max_width):
             yield part.drawn(above=self.above)
-
-
-def latex_text(text: str) -> str:
-    """Text escaped for LaTeX, with the signs of numbers in mathematics."""
-    escaped = "".join(_LATEX.get(character, character) for character in shown_line(text))
-    return re.sub(r"(?<![\w.])([+-])(?=[.\d]|\s)", lambda sign: f"${sign[1]}$", escaped)
