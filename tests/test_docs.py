@@ -118,6 +118,13 @@ def test_encoders(model: Path, sparse_model: Path, late_model: Path, here: Path)
         assert flag_of(EncoderOptions, option.name) in text
 
 
+@needs_data
+def test_start(here: Path) -> None:
+    run_blocks("start.md")
+    assert set(records(here)) == {"char-ngrams", "MyEncoder"}
+    assert [path.parent.parent.name for path in here.glob("my-board/*/*/xquad-r.json")] == ["MyEncoder"]
+
+
 def test_reranking(cross_encoder: Path, here: Path) -> None:
     shutil.copytree(cross_encoder, here / "my-reranker")
     run_blocks("reranking.md")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -51,3 +52,9 @@ def test_the_reference_is_of_the_code(site: Path) -> None:
     assert all(option in commands for option in ("--query-prompt", "--resamples", "leaderboard build"))
     python = (site / "api.html").read_text(encoding="utf-8")
     assert all(f'id="xqr_bench.{name}"' in python for name in ("evaluate", "load_task", "Record"))
+
+
+def test_the_pictures_are_those_of_their_program() -> None:
+    drawn = runpy.run_path(str(ROOT / "docs" / "images" / "draw.py"))
+    for name in ("pools", "ties", "interval", "bias"):
+        assert (ROOT / "docs" / "images" / f"concept-{name}.svg").read_text(encoding="utf-8") == drawn[name]()
