@@ -186,6 +186,13 @@ def test_compare(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert set(re.findall(r"`(\w+)`", plain)) <= set(Comparison.model_fields)
 
 
+def test_record_in_python(here: Path) -> None:
+    names = run_blocks("record.md", languages=["python"])
+    assert names["path"] == Path("results", "char-ngrams", "mini.json")
+    assert len(names["languages"]) == 33
+    assert len(names["queries"]) == 264 * (1 + 10 + 1)  # its own language, each other one, all in one pool
+
+
 def test_relevance(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run_blocks("relevance.md", languages=["python"])
     assert capsys.readouterr().out.splitlines()[-1] == "True"

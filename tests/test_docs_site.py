@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.kit import ROOT
+import xqr_bench
+from tests.kit import ROOT, page_text
 
 CONFIG = ROOT / ".mkdocs.yml"
 pytestmark = pytest.mark.skipif(not CONFIG.is_file(), reason=".mkdocs.yml is not beside an installed package")
@@ -51,7 +52,9 @@ def test_the_reference_is_of_the_code(site: Path) -> None:
     commands = (site / "commands.html").read_text(encoding="utf-8")
     assert all(option in commands for option in ("--query-prompt", "--resamples", "leaderboard build"))
     python = (site / "api.html").read_text(encoding="utf-8")
-    assert all(f'id="xqr_bench.{name}"' in python for name in ("evaluate", "load_task", "Record"))
+    listed = re.findall(r"^::: xqr_bench\.(\w+)$", page_text("api.md"), re.MULTILINE)
+    assert sorted(listed) == sorted(set(xqr_bench.__all__) - {"__version__"})
+    assert [name for name in listed if f'id="xqr_bench.{name}"' not in python] == []
 
 
 def test_the_pictures_are_those_of_their_program() -> None:

@@ -35,9 +35,8 @@ from xqr_bench.measure.peers import cross_check
 from xqr_bench.measure.scores import all_per_query
 from xqr_bench.rank.exact import ScoreBlock, exact_ranks, ranks_of_scores
 from xqr_bench.rank.rules import variant_metrics
-from xqr_bench.record import Result, load_record, recompute, save_record
+from xqr_bench.record import Result, load_record, recompute, save_record, shortened
 from xqr_bench.record.describe import NONE_IRRELEVANT
-from xqr_bench.record.store import shortened
 from xqr_bench.report.results import results
 from xqr_bench.tasks import load_spec, load_task
 from xqr_bench.tasks.export import write_beir

@@ -12,6 +12,7 @@ from scipy.stats import rankdata
 
 from tests.evaluation.test_score_object import DATA, SPEC, Shared
 from tests.kit import ran, read_json, run
+from xqr_bench.api.running import evaluate as evaluate_one
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL
@@ -19,7 +20,7 @@ from xqr_bench.encode import load_encoder
 from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.evaluation.balanced import Balanced
 from xqr_bench.evaluation.baselines import LexicalRanker, oracle_ranker
-from xqr_bench.evaluation.evaluate import evaluate, evaluate_one, opened
+from xqr_bench.evaluation.evaluate import evaluate, opened
 from xqr_bench.evaluation.fused import Fused
 from xqr_bench.evaluation.ranker import Task
 from xqr_bench.evaluation.vectors import VectorRanker

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from xqr_bench.analysis.choice import Cells
-from xqr_bench.core.errors import RecordError, UsageError
+from xqr_bench.core.errors import UsageError
 from xqr_bench.core.types import STRICT
 from xqr_bench.measure.certainty import AllValues, Figures, figures_of
 from xqr_bench.measure.paired import PairedResult, compare_pairs
@@ -75,13 +75,13 @@ def gather(paths: Sequence[Path | str | Record]) -> list[tuple[Side, ...]]:
 
 
 def _place(record: Record, number: int) -> Path:
-    """The file of a record that is given itself, or what messages call it."""
-    if not isinstance(record, Result):
-        raise RecordError(
-            f"the record of {record.model.name} on {record.task.name} comes without its ranks, which are compared",
-            remedy="give its path, or what load_record(path, ranks=True) or evaluate returns",
-        )
-    return record.place or Path(f"record {number}")
+    """The file of a record that is given itself, or what messages call it.
+
+    Raises:
+        RecordError: it comes without ranks, and from no file that has some beside it.
+    """
+    there = record.place if isinstance(record, Result) else record.read_from.path
+    return there or record.with_ranks().place or Path(f"record {number}")
 
 
 def _refuse_unlike(records: dict[Path, Record]) -> None:
@@ -148,7 +148,7 @@ def _protocol(record: Record) -> dict[str, str]:
 
 def _with_ranks(records: Mapping[Path, Record]) -> tuple[Side, ...]:
     paths = list(records)
-    loaded = [one if isinstance(one, Result) else load_record(path, ranks=True) for path, one in records.items()]
+    loaded = [one.with_ranks() for one in records.values()]
     names = [record.model.name for record in loaded]
     first = loaded[0].ranks
     for path, record in zip(paths, loaded, strict=True):

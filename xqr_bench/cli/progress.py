@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from xqr_bench.cli.printing import can_draw, console, echo, text_column
 from xqr_bench.core.observe import Observer
+from xqr_bench.core.printable import shown_line
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -99,7 +101,7 @@ def _duration(seconds: float | None) -> str:
 class RunProgress(Observer):
     """Draws a bar for each phase, with the time left; the line of a phase that has ended stays.
 
-    Where no bar can be drawn (a log, a pipe, a notebook), it prints a line a minute and one when a phase has ended.
+    Where no bar can be drawn (a log, a pipe), it prints a line a minute and one when a phase has ended.
 
     Args:
         quiet: draw nothing.
@@ -205,6 +207,75 @@ class RunProgress(Observer):
             self._bars.console.print(line, soft_wrap=True)
         elif not self._quiet:
             echo(line, err=True)
+
+
+class NotebookProgress(RunProgress):
+    """Draws one bar in the cell of a notebook, in HTML: that needs no extension of it.
+
+    Args:
+        display: puts a bundle of MIME types below the cell and returns what can replace it there.
+        clock: gives seconds.
+    """
+
+    def __init__(self, display: Callable[..., Any], *, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(quiet=True, clock=clock)
+        self._display, self._handle, self._drawn = display, None, -1.0
+        self._ended: list[str] = []
+
+    def start(self, phase: str, total: int | None = None) -> None:
+        """Begin a phase, perhaps within another."""
+        super().start(phase, total)
+        self._draw()
+
+    def advance(self, steps: int, status: str = "") -> None:
+        """Move the bar of the innermost phase, four times a second at most."""
+        super().advance(steps, status)
+        if self._clock() - self._drawn >= 0.25:
+            self._draw()
+
+    def finish(self) -> None:
+        """End the innermost phase; its line stays."""
+        for phase in self._phases[-1:]:
+            took = _duration(self._clock() - phase.begun)
+            self._ended.append(f"{phase.name}: {phase.counted()} in {took}" + (phase.status and f", {phase.status}"))
+        super().finish()
+        self._draw()
+
+    def note(self, line: str) -> None:
+        """Print a line."""
+        echo(line, err=True)
+
+    def _draw(self) -> None:
+        from html import escape
+
+        self._drawn = self._clock()
+        lines, bars = list(self._ended), [""] * len(self._ended)
+        for phase in self._phases[-1:]:
+            lines.append(phase.line(self._drawn))
+            bars.append(f'<progress value="{phase.done}" max="{phase.total}"></progress> ' if phase.total else "")
+        told = "".join(f"<div>{bar}{escape(shown_line(line))}</div>" for bar, line in zip(bars, lines, strict=True))
+        bundle = {"text/plain": "\n".join(map(shown_line, lines)), "text/html": told}
+        if self._handle is None:
+            self._handle = self._display(bundle, raw=True, display_id=True)
+        else:
+            self._handle.update(bundle, raw=True)
+
+
+def progress_here() -> RunProgress:
+    """What shows progress where Python runs: in the cell of a notebook, on a terminal, or in a log."""
+    display = _notebook_display()
+    return RunProgress() if display is None else NotebookProgress(display)
+
+
+def _notebook_display() -> Callable[..., Any] | None:
+    """What shows something below the cell that runs; None: this is no notebook."""
+    ipython = sys.modules.get("IPython")
+    if ipython is None or getattr(ipython.get_ipython(), "kernel", None) is None:
+        return None
+    from IPython.display import display
+
+    shows: Callable[..., Any] = display
+    return shows
 
 
 class NoteProgress(Observer):

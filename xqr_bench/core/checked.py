@@ -33,6 +33,7 @@ def checked(thing: T) -> T:
 
 def _checking(function: Callable[..., Any], annotated: Callable[..., Any]) -> Callable[..., Any]:
     signature = inspect.signature(function)
+    several = {name for name, one in signature.parameters.items() if one.kind is inspect.Parameter.VAR_POSITIONAL}
 
     @functools.cache
     def hints() -> dict[str, Any]:
@@ -52,9 +53,16 @@ def _checking(function: Callable[..., Any], annotated: Callable[..., Any]) -> Ca
         except TypeError as error:
             raise UsageError(str(error), remedy=f"the arguments are: {', '.join(hints())}") from None
         values = {**named, **{name: value for name, value in given.items() if name in hints()}}
-        values = {name: _fitting(name, value, hints()[name]) for name, value in values.items()}
-        positional = [values.get(name, value) for name, value in given.items()][: len(arguments)]
-        return function(*positional, **{name: values[name] for name in named})
+        values = {
+            name: tuple(_fitting(name, one, hints()[name]) for one in value)
+            if name in several
+            else _fitting(name, value, hints()[name])
+            for name, value in values.items()
+        }
+        positional: list[Any] = []
+        for name, value in given.items():
+            positional += values.get(name, value) if name in several else [values.get(name, value)]
+        return function(*positional[: len(arguments)], **{name: values[name] for name in named})
 
     return held
 

@@ -153,6 +153,11 @@ class TaskData:
     relevant_from: float = 0.0
     irrelevant: tuple[tuple[int, ...], ...] | None = None
 
+    def __repr__(self) -> str:
+        """Without its texts, which are thousands."""
+        sizes = f"{len(self.queries):,} queries, {len(self.candidates):,} candidates{', partial' * bool(self.partial)}"
+        return f"<TaskData {self.name}: {len(self.all_languages)} languages, {sizes}>"
+
     @cached_property
     def query_languages(self) -> tuple[str, ...]:
         """The languages of the queries, in their order."""
@@ -340,6 +345,11 @@ class Ranks:
     variants: Mapping[str, Ranks] = field(default_factory=dict)
     relevant_from: float = 0.0
     rule: str = STRICT
+
+    def __repr__(self) -> str:
+        """Without its arrays."""
+        sizes = f"{len(self.columns)} languages, {self.n_queries:,} queries, {self.n_relevants:,} relevants"
+        return f"<Ranks {self.task}, {self.rule}: {sizes}>"
 
     @property
     def n_queries(self) -> int:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypedDict, Unpack, cast
+from typing import Any, cast
 from unicodedata import normalize
 
 from xqr_bench import __version__
@@ -16,11 +16,10 @@ from xqr_bench.core.errors import RecordError, UsageError
 from xqr_bench.core.memory import give_back
 from xqr_bench.core.names import refuse_unreadable
 from xqr_bench.core.observe import Clock, Observer
-from xqr_bench.encode import BoundEncoder, EncoderOptions, ModelIdentity, load_encoder, vector_store
+from xqr_bench.encode import BoundEncoder, EncoderOptions, ModelIdentity, load_encoder
 from xqr_bench.encode.bound import TextEncoder
 from xqr_bench.encode.kinds import OtherKindError, OtherModel, class_of
 from xqr_bench.encode.options import EncoderKindName
-from xqr_bench.encode.transform import TransformOptions
 from xqr_bench.evaluation import baselines, runs, score_files  # noqa: F401  (they register themselves)
 from xqr_bench.evaluation.balanced import Balanced
 from xqr_bench.evaluation.cross_encoder import CrossEncoderRanker
@@ -32,8 +31,6 @@ from xqr_bench.evaluation.score_object import ScoreObject
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scored import scored
-from xqr_bench.rank.index import IndexOptions
-from xqr_bench.rank.quantize import QuantizeOptions
 from xqr_bench.record import ModelInfo, Provenance, RanksInfo, Record, Result, load_record, provenance, ranks_digest
 from xqr_bench.record.describe import relevance_info, task_info
 from xqr_bench.record.model import TopInfo
@@ -365,61 +362,3 @@ def _result(
         ranks=ranks,
         top=top,
     )
-
-
-class OfVectors(TypedDict, total=False):
-    """Arguments that only encoders take, see `VectorRanker`."""
-
-    allow_zero_vectors: bool
-    transform: TransformOptions | None
-    quantize: QuantizeOptions | None
-    index: IndexOptions | None
-    index_folder: Path | None
-
-
-@checked
-def evaluate_one(
-    ranker: str | object,
-    task: str | Path | TaskSpec = "mini",
-    *,
-    options: EncoderOptions | None = None,
-    data_dir: Path | str | None = None,
-    languages: Sequence[str] | None = None,
-    limit: int | None = None,
-    cache: bool = True,
-    observe: Observer | None = None,
-    **of_vectors: Unpack[OfVectors],
-) -> Result:
-    """Score an encoder, or another ranker, on one task.
-
-    Args:
-        ranker: a MODEL string as on the command line, any object with an encode method (see `Encoder`), or a `Ranker`.
-        task: a task's name or the path of a task file.
-        options: how to load and use the encoder.
-        data_dir: folder with the data files; default: XQR_BENCH_DATA, else the cache, filled by a download.
-        languages: only these languages (the record is marked partial).
-        limit: only the first questions and the groups (such as paragraphs) that hold them (marked partial).
-        cache: keep vectors in the user's embedding store and take those kept (docs/cache.md); never those of an object.
-        observe: hears how far the work is.
-        of_vectors: of encoders only.
-            allow_zero_vectors: score zero vectors as 0 instead of refusing them.
-            transform: what to do to the vectors before they are ranked (docs/transforms.md); default: nothing.
-            quantize: rank quantised vectors (docs/quantize.md); default: float32.
-            index: rank through FAISS indices of this kind; default: count exactly, without an index.
-            index_folder: save the indices there.
-
-    Returns:
-        the record, with its ranks.
-
-    Raises:
-        XqrBenchError: whatever is wrong with the arguments, the data or the ranker.
-    """
-    select = Selection(languages, limit, data_dir)
-    with opened(ranker, options) as chosen:
-        if isinstance(chosen, VectorRanker) and chosen is not ranker:
-            chosen = replace(chosen, store=vector_store() if cache else None, **of_vectors)
-        elif isinstance(chosen, Fused) and chosen is not ranker and not of_vectors:
-            chosen = chosen.with_store(vector_store() if cache else None)
-        elif of_vectors:
-            raise UsageError(f"{', '.join(of_vectors)} cannot be used with {chosen.name}", remedy="leave it out")
-        return evaluate(chosen, [task], select=select, observe=observe)[0]

@@ -1,6 +1,7 @@
 """The result record: provenance, scores, ranks; load, save, migrate, recompute."""
 
 from xqr_bench.record.describe import represented_languages, unrepresented_languages
+from xqr_bench.record.keep import load_records
 from xqr_bench.record.model import (
     SCHEMA_VERSION,
     LanguageCounts,
@@ -16,6 +17,7 @@ from xqr_bench.record.model import (
 from xqr_bench.record.rank_checks import check_possible
 from xqr_bench.record.rank_files import load_ranks, ranks_digest, save_ranks
 from xqr_bench.record.relevance_files import save_relevance
+from xqr_bench.record.short import shortened
 from xqr_bench.record.store import (
     Difference,
     Result,
@@ -27,7 +29,6 @@ from xqr_bench.record.store import (
     record_files,
     record_path,
     save_record,
-    shortened,
     to_json,
 )
 
@@ -49,6 +50,7 @@ __all__ = [
     "folder_name",
     "load_ranks",
     "load_record",
+    "load_records",
     "proved",
     "ranks_digest",
     "recompute",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, overload
 
 from pydantic import (
     AfterValidator,
@@ -15,16 +18,19 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    PrivateAttr,
     model_validator,
 )
 
-from xqr_bench.core.errors import RecordError
+from xqr_bench.core.errors import RecordError, UnknownNameError
 from xqr_bench.core.fields import OneLine
+from xqr_bench.core.frames import Backend, columns_of, data_frame, with_ends
 from xqr_bench.core.names import MAX_NAME
-from xqr_bench.core.types import STRICT, Ranks
+from xqr_bench.core.types import MAIN_METRIC, STRICT, Ranks
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.encode.providers import EndpointUse
 from xqr_bench.encode.transform import TransformFacts
+from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Group, SettingScores
 from xqr_bench.rank.index import IndexFacts
 from xqr_bench.rank.quantize import QuantizationFacts
@@ -32,6 +38,9 @@ from xqr_bench.record.exposure import Exposure
 
 if TYPE_CHECKING:
     import pandas
+    import polars
+
+    from xqr_bench import Result
 
 SCHEMA_VERSION = 1
 SHORT_VERSION = 2
@@ -258,8 +267,22 @@ def macro_averages(scores: dict[str, SettingScores]) -> dict[str, SettingScores]
     return {setting: SettingScores(**of_setting.macro) for setting, of_setting in scores.items()}  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True)
+class ReadFrom:
+    """The file that a record was read from; records are equal wherever they lie.
+
+    Attributes:
+        path: None: it was made, not read.
+    """
+
+    path: Path | None = field(default=None, compare=False)
+
+
 class Record(_Part):
-    """One encoder on one task: what was measured, how, and from which ranks."""
+    """One encoder on one task: what was measured, how, and from which ranks.
+
+    A notebook shows its main figures; `print(record)` gives one line, `record.to_frame()` all figures.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, title="xqr-bench record")
 
@@ -290,6 +313,7 @@ class Record(_Part):
     )
     index: IndexFacts | None = Field(default=None, description="the FAISS index the ranks come from, if one was used")
     run_group: dict[str, Any] | None = Field(default=None, description="the study and arm this run belongs to")
+    _read_from: ReadFrom = PrivateAttr(default=ReadFrom())
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -333,28 +357,127 @@ class Record(_Part):
             )
         return info.scores
 
-    def to_frame(self) -> pandas.DataFrame:
-        """All scores as a data frame, one row a figure.
+    @property
+    def read_from(self) -> ReadFrom:
+        """Where it was read from."""
+        return self._read_from
 
-        Columns: task, model, setting, part (`macro`, `by_query_language`, `by_language_pair`, `by_group`), key,
-        metric, then the fields of `Figure`; intervals as `interval_low` and so on, `interval_thin` where one is no
-        measure of certainty (docs/record.md).
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """A line: all of it would be thousands."""
+        yield "model", self.model.name
+        yield "task", self.task.name
+        figures = {setting: scores.macro.get(MAIN_METRIC) for setting, scores in self.scores.items()}
+        values = {setting: figure.value for setting, figure in figures.items() if figure is not None}
+        yield MAIN_METRIC, {name: None if value is None else round(value, 4) for name, value in values.items()}
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from xqr_bench import record_html
+
+        return record_html(self)
+
+    def with_ranks(self) -> Result:
+        """The record with its ranks, read from beside the file that the record was read from.
+
+        Raises:
+            RecordError: it was read from no file, that file has changed since, or the ranks cannot be read.
         """
-        import pandas
+        from xqr_bench import record_with_ranks
 
+        return record_with_ranks(self)
+
+    def save(self, path: Path | str, *, overwrite: bool = False) -> Path:
+        """Write the record, whole or not at all, with its ranks and best candidates beside it.
+
+        Where the file holds the same figures of the same ranks already, it stays as it is. A record without ranks (one
+        that was neither evaluated here nor read from a file that has them) is written alone, and a warning says what
+        cannot be done with it.
+
+        Args:
+            path: a name that ends in `.json`, or the folder of results: the record then stands at
+                `<path>/<model>/<task>.json`, as `xqr-bench evaluate --output` puts it.
+            overwrite: replace what is there, whatever it is.
+
+        Returns:
+            the file of the record.
+
+        Raises:
+            RecordError: the file holds something else, or the ranks cannot be read.
+            XqrBenchError: it cannot be written there.
+        """
+        from xqr_bench import keep_record
+
+        return keep_record(self, Path(path), overwrite=overwrite)
+
+    @overload
+    def to_frame(self, backend: Literal["pandas"] = "pandas") -> pandas.DataFrame: ...
+    @overload
+    def to_frame(self, backend: Literal["polars"]) -> polars.DataFrame: ...
+    def to_frame(self, backend: Backend = "pandas") -> pandas.DataFrame | polars.DataFrame:
+        """All figures as a data frame, one row a figure.
+
+        Columns: task, model, setting, part (`macro`, `by_query_language`, `by_language_pair`, `by_group`), key (the
+        language, pair `query>candidate` or group; empty for a macro average), metric, then the fields of `Figure`;
+        intervals as `interval_low` and so on, `interval_thin` where one is no measure of certainty (docs/record.md).
+
+        Args:
+            backend: the library that holds it: pandas, or polars (`pip install polars`).
+
+        Raises:
+            UsageError: there is no such library, or it is not installed.
+        """
         rows = []
         names = {"task": self.task.name, "model": self.model.name}
         for setting, scores in self.scores.items():
             for part, key, metric, figure in scores.items():
                 row: dict[str, Any] = {**names, "setting": setting, "part": part, "key": key, "metric": metric}
-                for name, value in figure:
-                    if name in ("interval", "article_interval"):
-                        row |= {f"{name}_{end}": getattr(value, end) if value else None for end in ("low", "high")}
-                    else:
-                        row[name] = value
+                row |= with_ends(figure)
                 row["interval_thin"], row["article_interval_thin"] = figure.thin
                 rows.append(row)
-        return pandas.DataFrame(rows)
+        return data_frame(columns_of(rows), backend)
+
+    @overload
+    def language_frame(
+        self, metrics: Sequence[str] | None = None, backend: Literal["pandas"] = "pandas"
+    ) -> pandas.DataFrame: ...
+    @overload
+    def language_frame(
+        self, metrics: Sequence[str] | None = None, *, backend: Literal["polars"]
+    ) -> polars.DataFrame: ...
+    def language_frame(
+        self, metrics: Sequence[str] | None = None, backend: Backend = "pandas"
+    ) -> pandas.DataFrame | polars.DataFrame:
+        """The figures of each query language, one row a language and setting.
+
+        Columns: task, model, language, queries and candidates (of that language, in the task), setting, then a column
+        for each metric, empty where it has no value there.
+
+        Args:
+            metrics: names, such as `["map", "recall@10"]`; default: all of the record.
+            backend: the library that holds it: pandas, or polars (`pip install polars`).
+
+        Raises:
+            UsageError: the record does not hold a metric; there is no such library, or it is not installed.
+            RecordError: it is a submission that was not loaded whole.
+        """
+        names = self.task.metrics if metrics is None else [parse_metric(name).name for name in metrics]
+        for name in names:
+            if name not in self.task.metrics:
+                raise UnknownNameError("metric in this record", name, self.task.metrics)
+        rows = []
+        for language, counts in self.task.counts.items():
+            for setting, scores in self.scores.items():
+                figures = scores.by_query_language.get(language)
+                if figures is not None:
+                    row = {"task": self.task.name, "model": self.model.name, "language": language, **dict(counts)}
+                    values = {name: figures[name].value if name in figures else None for name in names}
+                    rows.append({**row, "setting": setting, **values})
+        if not rows:
+            raise RecordError(
+                f"the record of {self.model.name} on {self.task.name} holds no figures of single languages",
+                remedy="load it with load_record(path), which computes what a submission leaves out",
+            )
+        return data_frame(columns_of(rows), backend)
 
 
 def schema_text(model: type[BaseModel] = Record) -> str:

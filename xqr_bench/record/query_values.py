@@ -14,8 +14,6 @@ from xqr_bench.measure.scores import all_per_query
 from xqr_bench.rank.rules import variant_metrics
 
 if TYPE_CHECKING:
-    import pandas
-
     from xqr_bench.record.model import Record
 
 KEYS = ("setting", "query_language", "candidate_language", "question", "article")
@@ -83,12 +81,10 @@ def metric_of_one_list(name: str) -> Metric:
     return metric
 
 
-def query_frame(
+def query_columns(
     record: Record, ranks: Ranks, metrics: Sequence[str] | None, settings: Sequence[str] | None
-) -> pandas.DataFrame:
-    """See `Result.query_frame`; the rule of relevance is that of the ranks."""
-    import pandas
-
+) -> dict[str, Any]:
+    """The columns of `Result.query_frame`; the rule of relevance is that of the ranks."""
     there = record.task.settings
     held = [name for name in variant_metrics(ranks.rule, record.task.metrics) if of_one_list(parse_metric(name))]
     names = held if metrics is None else [metric_of_one_list(name).name for name in dict.fromkeys(metrics)]
@@ -98,4 +94,5 @@ def query_frame(
     columns = query_values(ranks, names, there if settings is None else [name for name in there if name in settings])
     del columns["query"]
     columns["candidate_language"] = [code or None for code in columns["candidate_language"].tolist()]
-    return pandas.DataFrame({"task": record.task.name, "model": record.model.name, **columns})
+    length = len(columns["question"])
+    return {"task": [record.task.name] * length, "model": [record.model.name] * length, **columns}

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 from unicodedata import category, normalize
 
-import numpy as np
 from pydantic import BaseModel, Field, InstanceOf, PrivateAttr, ValidationError
 
 from xqr_bench.core import strict_json
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.files import atomic_path, now_at, put_in_place, refuse_unwritable, waiting_place, write_text
+from xqr_bench.core.frames import Backend, data_frame
 from xqr_bench.core.names import is_device, unseen
 from xqr_bench.core.printable import is_text
 from xqr_bench.core.types import LEAVING, MULTILINGUAL, RULES, STRICT, Ranks, collapses
@@ -33,14 +33,13 @@ from xqr_bench.measure.metrics import parse_metric, refuse_shallow
 from xqr_bench.measure.scored import score_variant, scored
 from xqr_bench.measure.scores import SettingScores
 from xqr_bench.rank.rules import too_shallow, variant_metrics
-from xqr_bench.record.model import SCHEMA_VERSION, SHORT_VERSION, RanksInfo, Record, RelevanceInfo, TopInfo
-from xqr_bench.record.query_values import query_frame
+from xqr_bench.record.model import SCHEMA_VERSION, SHORT_VERSION, RanksInfo, ReadFrom, Record, RelevanceInfo, TopInfo
+from xqr_bench.record.query_values import query_columns
 from xqr_bench.record.rank_checks import check_possible, refuse_impossible
 from xqr_bench.record.rank_files import load_ranks, ranks_digest, save_ranks
 from xqr_bench.record.relevance_files import (
     load_relevance,
     relevance_digest,
-    sample_size,
     sampled_questions,
     save_relevance,
 )
@@ -48,6 +47,7 @@ from xqr_bench.record.top_file import TopCandidates, load_top, save_top
 
 if TYPE_CHECKING:
     import pandas
+    import polars
 
 Part = TypeVar("Part", Record, RelevanceInfo)
 # schema version -> a function that turns its JSON into that of the next version
@@ -181,9 +181,30 @@ class Result(Record):
         self._top_read = top
         return top
 
+    @overload
     def query_frame(
-        self, metrics: Sequence[str] | None = None, settings: Sequence[str] | None = None, relevance: str = STRICT
-    ) -> pandas.DataFrame:
+        self,
+        metrics: Sequence[str] | None = None,
+        settings: Sequence[str] | None = None,
+        relevance: str = STRICT,
+        backend: Literal["pandas"] = "pandas",
+    ) -> pandas.DataFrame: ...
+    @overload
+    def query_frame(
+        self,
+        metrics: Sequence[str] | None = None,
+        settings: Sequence[str] | None = None,
+        relevance: str = STRICT,
+        *,
+        backend: Literal["polars"],
+    ) -> polars.DataFrame: ...
+    def query_frame(
+        self,
+        metrics: Sequence[str] | None = None,
+        settings: Sequence[str] | None = None,
+        relevance: str = STRICT,
+        backend: Backend = "pandas",
+    ) -> pandas.DataFrame | polars.DataFrame:
         """The values of single queries that the figures are means of, as a data frame: one row a ranking.
 
         Columns: task, model, setting, query_language, candidate_language (None: the pool of all languages), question,
@@ -193,12 +214,14 @@ class Result(Record):
             metrics: which; default: those of the record that give one value for each ranking.
             settings: which; default: all of the record.
             relevance: the rule of relevance.
+            backend: the library that holds it: pandas, or polars (`pip install polars`).
 
         Raises:
-            UsageError: a metric that gives no value for one ranking, or is none; a setting the record does not have.
+            UsageError: a metric that gives no value for one ranking, or is none; a setting the record does not have;
+                there is no such library, or it is not installed.
             RecordError: the record has no ranks under this rule.
         """
-        return query_frame(self, self.ranks_under(relevance), metrics, settings)
+        return data_frame(query_columns(self, self.ranks_under(relevance), metrics, settings), backend)
 
     def strict_under(self, relevance: str) -> Ranks:
         """The strict ranks of the questions that the ranks under a rule of relevance are of."""
@@ -227,17 +250,13 @@ def save_record(result: Result, path: Path) -> Path:
     variants = {name: result.ranks_under(name) for name, info in result.relevance.items() if info.ranks_file}
     ranks_path = _ranks_places(path)[STRICT]
     save_ranks(result.ranks, waiting_place(ranks_path, result.ranks_file.digest))
-    relevance = dict(result.relevance)
     for name, ranks in variants.items():
-        rule_path, info = _ranks_places(path)[name], relevance[name].ranks_file
+        rule_path, info = _ranks_places(path)[name], result.relevance[name].ranks_file
         assert info is not None
         save_relevance(name, result.strict_under(name), ranks, waiting_place(rule_path, info.digest))
-        relevance[name] = _with_file(relevance[name], rule_path)
-    top_file = result.top_file
-    if top_file is not None:
-        save_top(result.top_candidates(), waiting_place(_top_place(path), top_file.digest))
-        top_file = top_file.model_copy(update={"file": _top_place(path).name})
-    named = _with_file(result, ranks_path).model_copy(update={"relevance": relevance, "top_file": top_file})
+    if result.top_file is not None:
+        save_top(result.top_candidates(), waiting_place(_top_place(path), result.top_file.digest))
+    named = naming_files(result, path)
     write_text(path, to_json(named))
     settle(named, path)
     return path
@@ -253,6 +272,11 @@ def _top_place(path: Path) -> Path:
     return path.with_suffix(".top.parquet")
 
 
+def side_files(path: Path) -> list[Path]:
+    """All files that may stand beside a record."""
+    return [*_ranks_places(path).values(), _top_place(path)]
+
+
 def settle(record: Record, path: Path) -> None:
     """Bring the ranks of the record at `path` from where they wait into their places; others do not stay there."""
     infos = {STRICT: record.ranks_file, **{name: info.ranks_file for name, info in record.relevance.items()}}
@@ -263,42 +287,18 @@ def settle(record: Record, path: Path) -> None:
         put_in_place(_top_place(path), None if record.top_file is None else record.top_file.digest)
 
 
+def naming_files(record: Record, path: Path) -> Record:
+    """The record as it names the files that stand beside it at a path."""
+    places, top = _ranks_places(path), record.top_file
+    relevance = {name: _with_file(info, places[name]) for name, info in record.relevance.items()}
+    top = top and top.model_copy(update={"file": _top_place(path).name})
+    return _with_file(record, places[STRICT]).model_copy(update={"relevance": relevance, "top_file": top})
+
+
 def _with_file(part: Part, path: Path) -> Part:
     """A record, or a part of it, that names the file of its ranks."""
     info = part.ranks_file
     return part.model_copy(update={"ranks_file": info and info.model_copy(update={"file": path.name})})
-
-
-def shortened(record: Result) -> Result:
-    """The record as it is submitted: its file holds macro averages only, and its ranks are pooled.
-
-    Of paragraph relevance, which has some fifty relevants a query, there are ranks of at most SAMPLE_ROWS sentences:
-    where a task has more, of a sample of its questions, and the scores are of these questions too.
-    """
-    if record.short:
-        return record
-    ranks, task, variants, relevance = record.ranks.pooled(), record.task, {}, dict(record.relevance)
-    for name, info in record.relevance.items():
-        if info.ranks_file is None:
-            continue
-        variant, strict = record.ranks_under(name), ranks
-        n = (
-            None
-            if name in LEAVING
-            else sample_size(ranks.question_ids, np.diff(variant.offsets) - np.diff(ranks.offsets))
-        )
-        if n is not None:
-            questions = sampled_questions(ranks.question_ids, n)
-            variant, strict = variant.of_questions(questions), ranks.of_questions(questions)
-            scores = score_variant(name, variant, task.metrics, task.settings, task.groups)
-            info = info.model_copy(update={"scores": scores, "questions": n})
-        variant = replace(variant.pooled(), own_parts=ranks.own_parts)
-        file = RanksInfo.of(variant, relevance_digest(name, strict, variant))
-        variants[name], relevance[name] = variant, info.model_copy(update={"ranks_file": file})
-    ranks = replace(ranks, variants=variants)
-    of_file = RanksInfo.of(ranks, ranks_digest(ranks))
-    changed = {"schema_version": SHORT_VERSION, "ranks_file": of_file, "relevance": relevance, "top_file": None}
-    return record.model_copy(update={**changed, "ranks": ranks, "place": None, "top": None})
 
 
 @overload
@@ -348,6 +348,7 @@ def load_record(path: Path | str, *, ranks: bool = False, whole: bool = True) ->
             f"{path} does not follow the record schema: {strict_json.first_fault(error)}",
             remedy="compare it with leaderboard/schema.json",
         ) from error
+    record._read_from = ReadFrom(path)
     if record.short and record != record.stored():
         raise RecordError(f"{path} holds figures that a submission leaves out", remedy="submit it again")
     whole = whole and record.short

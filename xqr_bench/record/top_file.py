@@ -45,6 +45,10 @@ class TopCandidates:
     places: NDArray[np.int32]
     scores: NDArray[np.float32]
 
+    def __repr__(self) -> str:
+        """Without its arrays."""
+        return f"<TopCandidates {self.task}: {' x '.join(map(str, self.places.shape))}>"
+
     @classmethod
     def of(cls, ranks: Ranks, ids: Sequence[str]) -> TopCandidates | None:
         """Those of ranks that were just counted; None where they are not known.

@@ -1,0 +1,1 @@
+"""What `import xqr_bench` gives beyond single names of the rooms behind: evaluate, compare, what a notebook shows."""
