@@ -140,7 +140,7 @@ def test_six_articles_are_too_few(saved: Saved) -> None:
     assert {one.verdict for one in (mono, part)} == {"too few articles (6) to judge by article"}
     (of_pairs,) = pair_maps(saved("random", "full"), "map", **FEW)
     assert "significant" not in {one.verdict for one in of_pairs.cells.values()}
-    assert found.notes[0] == "mini is a small demonstration: draw conclusions from --task xquad-r and --task mlqa-r"
+    assert found.notes[0] == "mini is a small demonstration: draw conclusions from xquad-r and mlqa-r"
 
 
 def test_shipped_records() -> None:

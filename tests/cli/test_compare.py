@@ -37,7 +37,7 @@ def test_the_tables_fit(records: Path) -> None:
     assert "Too few articles (6) to judge by article: the least p of 6 articles is 2^(1-6) = .0312" in done.out
     assert re.search(r"(-?\.\d{4}),(-?\.\d{4})‡", done.out)  # six articles are fewer than 10
     assert "‡ fewer than 10 questions (or articles) carry the figure" in done.out
-    assert "! mini is a small demonstration: draw conclusions from --task xquad-r" in done.out
+    assert "! mini is a small demonstration: draw conclusions from xquad-r and mlqa-r" in done.out
 
 
 def test_a_single_figure_of_another_metric_says_which(records: Path) -> None:

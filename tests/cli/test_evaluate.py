@@ -20,12 +20,19 @@ from xqr_bench.record import load_record, save_record, shortened
 def test_first_run() -> None:
     done = run("evaluate", "char-ngrams")
     assert done.code == 0
-    assert "Mo." in done.out
-    assert "weakest query languages by map" in done.out
+    lines = done.out.splitlines()
+    assert len(lines) <= 20
+    assert all(len(line) <= 80 for line in lines)
+    assert [line.split()[0] for line in lines[3:6]] == ["monolingual", "cross-lingual", "multilingual"]
+    assert "query languages by multilingual MAP, best first" in done.out
     assert "random" in done.out
+    assert lines[-1] == "record: results/char-ngrams/mini.json"
     assert Path("results/char-ngrams/mini.json").is_file()
     assert Path("results/char-ngrams/mini.ranks.parquet").is_file()
-    assert all(len(line) <= 100 for line in done.out.splitlines())
+    full = run("evaluate", "char-ngrams", "--full")
+    assert "Mo." in full.out
+    assert "weakest query languages by map" in full.out
+    assert all(len(line) <= 100 for line in full.out.splitlines())
 
 
 def test_a_record_that_answers_is_shown() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from xqr_bench.evaluation.ranker import Ranker, Rehearsing
-    from xqr_bench.record import Result
+    from xqr_bench.record import Record, Result
     from xqr_bench.tasks import Selection, TaskSpec
 
 
@@ -211,12 +211,20 @@ class Session:
             for path in paths:
                 echo(str(path))
         elif records:
-            from xqr_bench.report.results import WIDTH, results
+            print_records(records, paths, full=self._asked.full)
 
-            wide = table_console()
-            wide.print(results(records, min(wide.width, WIDTH)))
-            for path in paths:
-                echo(f"record: {path}")
+
+def print_records(records: Sequence[Record], paths: Sequence[Path], *, full: bool) -> None:
+    """Print records of one encoder for people, and where they are: a screen each, or all measures."""
+    from xqr_bench.report import brief, results
+
+    console = table_console()
+    if full:
+        console.print(results.results(records, min(console.width, results.WIDTH)))
+    for number, (record, path) in enumerate(zip(records, paths, strict=True)):
+        if not full:
+            console.print(*[""] * (number > 0), brief.brief(record, min(console.width, brief.WIDTH)), sep="\n")
+        echo(f"record: {path}")
 
 
 def _refuse_same_names(specs: Sequence[TaskSpec]) -> None:

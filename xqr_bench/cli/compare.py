@@ -9,22 +9,11 @@ from typing import Annotated, Any
 import click
 
 from xqr_bench.analysis.asked import Choice, Paper
-from xqr_bench.cli.options import Draws, Form
+from xqr_bench.cli.options import Draws, PaperForm
 from xqr_bench.cli.printing import echo, echo_json, table_console
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import Option, Part, Place, takes
 from xqr_bench.core.types import MAIN_METRIC
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shown(Form):
-    """How the comparison is shown.
-
-    Attributes:
-        as_latex: Print a table for a paper, in LaTeX (booktabs): --table says which.
-    """
-
-    as_latex: Annotated[bool, Option("--latex")] = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +38,7 @@ class Plotted:
 
 @click.command()
 @click.argument("records", nargs=-1, type=Place(path_type=Path), metavar="RECORD RECORD...")
-@takes(choice=Choice, draws=Part(Draws), shown=Shown, paper=Paper, plotted=Plotted)
+@takes(choice=Choice, draws=Part(Draws), shown=PaperForm, paper=Paper, plotted=Plotted)
 @click.option(
     "--adjust",
     help="For what is chosen so: max-t (default for two records), which bounds the chance of any false difference, or "
@@ -60,7 +49,7 @@ def compare(
     records: tuple[Path, ...],
     choice: Choice,
     draws: dict[str, Any],
-    shown: Shown,
+    shown: PaperForm,
     paper: Paper,
     plotted: Plotted,
     adjust: str | None,

@@ -122,7 +122,7 @@ def evaluate(
     for spec in session.specs if index is not None else ():
         check_index(index, [spec], asked.save_index, overwrite=asked.overwrite)
     store = asked.chosen_store()
-    unkept = {field.name for field in fields(Store)}
+    unkept = {"full", *(field.name for field in fields(Store))}
     text = asked.chosen_model(model)
     arguments = {"model": text, **{name: value for name, value in given(ctx).items() if name not in {*unkept, "model"}}}
     if encoder.encoder_arg:

@@ -19,6 +19,7 @@ from xqr_bench.core.errors import UnknownNameError, XqrBenchError
 COMMANDS: dict[str, str] = {
     "evaluate": "Score an encoder on one or more tasks; write records.",
     "baseline": "Score a ranking without vectors, such as BM25; write records.",
+    "show": "Print records again: one screen, several side by side, or for papers.",
     "recompute": "Prove that a record's scores follow from its ranks.",
     "compare": "Which differences between records are real, and how large.",
     "pools": "What other pools of languages would have given, from a record's ranks.",

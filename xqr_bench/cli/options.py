@@ -68,6 +68,17 @@ class Form:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PaperForm(Form):
+    """In which form tables are printed, papers included.
+
+    Attributes:
+        as_latex: Print a table for a paper, in LaTeX (booktabs): --table says which.
+    """
+
+    as_latex: Annotated[bool, Option("--latex")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tasks:
     """The tasks.
 
@@ -97,6 +108,7 @@ class Records(Tasks):
         overwrite: Evaluate again, and replace the records that exist.
         metrics: Compute these, separated by commas, instead of the metrics of the task.
         no_relevance: Strict relevance only (docs/relevance.md): smaller files.
+        full: Print all measures, not one screen.
         quiet: Print nothing but the paths of the records.
         as_json: Print the records as a JSON list.
 
@@ -108,12 +120,18 @@ class Records(Tasks):
     overwrite: bool = False
     metrics: Commas = None
     no_relevance: bool = False
+    full: bool = False
     quiet: bool = False
     as_json: Annotated[bool, Option("--json")] = False
 
     def __post_init__(self) -> None:
-        if self.quiet and self.as_json:
-            raise UsageError("--quiet and --json exclude each other", remedy="give one of them")
+        asked = [
+            option
+            for option, given in (("--full", self.full), ("--quiet", self.quiet), ("--json", self.as_json))
+            if given
+        ]
+        if len(asked) > 1:
+            raise UsageError(f"{asked[0]} and {asked[1]} exclude each other", remedy="give one of them")
 
 
 @dataclass(frozen=True, kw_only=True)

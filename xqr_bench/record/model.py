@@ -123,7 +123,7 @@ class TaskInfo(_Part):
     @property
     def demonstration_note(self) -> str:
         """What every report says of a demonstration."""
-        return f"{self.name} is a small demonstration: draw conclusions from --task xquad-r and --task mlqa-r"
+        return f"{self.name} is a small demonstration: draw conclusions from xquad-r and mlqa-r"
 
 
 class ModelInfo(_Part):

@@ -92,7 +92,7 @@ def results(records: Sequence[Record], width: int = WIDTH) -> Group:
         lines += _without_mean(record)
         lines += [line for line in coverage(record) if line not in record.warnings]
         parts += [Text(f"{record.task.name}: {line}\n", style="dim") for line in lines]
-    parts += [Text(f"! {shown_line(line)}", style="yellow") for line in _warnings(records)]
+    parts += [Text(f"! {shown_line(line)}", style="yellow") for line in warning_lines(records)]
     return Group(*parts)
 
 
@@ -106,7 +106,8 @@ def _fitting(records: Sequence[Record], width: int) -> Iterator[Sequence[Record]
         yield from [[record] for record in chosen] if sum(widths) + 2 * len(widths) - 2 > width else [chosen]
 
 
-def _warnings(records: Sequence[Record]) -> Iterator[str]:
+def warning_lines(records: Sequence[Record]) -> Iterator[str]:
+    """What the records warn of, once where all say it; with what makes them no basis for conclusions."""
     of_all = [line for line in records[0].warnings if all(line in record.warnings for record in records)]
     yield from of_all
     for record in records:
@@ -114,7 +115,7 @@ def _warnings(records: Sequence[Record]) -> Iterator[str]:
         yield from (f"{name}: {line}" for line in record.warnings if line not in of_all)
         if record.task.partial:
             parts = ", ".join(f"{key}: {value}" for key, value in record.task.partial.items())
-            yield f"{name}: scored on a part only ({parts}); this record cannot be submitted"
+            yield f"{name}: a part only, which cannot be submitted ({parts})"
         if record.task.demonstration:
             yield record.task.demonstration_note
 

@@ -6,12 +6,16 @@ printed (`xqr_bench.cli.printing`).
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from xqr_bench.core.printable import markdown_shown
+from xqr_bench.report.text import wrap
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -24,6 +28,8 @@ Cell = str | Parts
 Frame = Literal["ruled", "dense", "open", "list"]
 """On a terminal: a rule under the headings; the same with one space less between columns; without a margin; no rule."""
 
+LEAST_HEADING = 4
+"""Cells of a line of a heading, where it is cut between letters."""
 GAPS: dict[Frame, tuple[int, int]] = {"ruled": (2, 2), "dense": (1, 2), "open": (2, 0), "list": (2, 0)}
 """Cells of a terminal between two columns, and at both edges together."""
 
@@ -130,12 +136,14 @@ class Table:
         heads = list(self.columns)
         for place, (column, cells) in enumerate(zip(self.columns, zip(*self.texts(), strict=True), strict=True)):
             if column.kind == "figure" and "\n" not in column.heading:
+                room = max(LEAST_HEADING, *(cell_len(line) for cell in cells for line in cell.split("\n")))
                 lines = [""]
-                room = max(cell_len(line) for cell in cells for line in cell.split("\n"))
-                for word in re.findall(r"[^ _]+[ _]?", column.heading):
-                    if lines[-1] and cell_len(lines[-1] + word.rstrip()) > room:
-                        lines.append("")
-                    lines[-1] += word
+                for word in re.findall(r"[^ _/-]*[ _/-]|[^ _/-]+", column.heading):
+                    parts = wrap(word, room) if cell_len(word.rstrip()) > room else [word]
+                    for part in parts:
+                        if lines[-1] and cell_len((lines[-1] + part).rstrip()) > room:
+                            lines.append("")
+                        lines[-1] += part
                 heads[place] = replace(column, heading="\n".join(line.rstrip() for line in lines))
         return replace(self, columns=tuple(heads))
 
@@ -188,6 +196,23 @@ class Table:
             *(line(map(markdown_shown, row)) for row in self.texts()),
         ]
         return "\n".join([*lines, *(f"\n{markdown_shown(note)}" for note in self.notes)])
+
+    def csv(self) -> str:
+        """Comma-separated values (RFC 4180): the headings, then the rows; no title and no notes."""
+        with io.StringIO(newline="") as text:
+            csv.writer(text, lineterminator="\n").writerows([[one.heading for one in self.columns], *self.texts()])
+            return text.getvalue()
+
+    def json(self) -> str:
+        """A JSON list of an object a row; an empty figure is null. The figures must be numbers as JSON writes them."""
+
+        def value(column: Column, text: str) -> Any:
+            return text if column.kind != "figure" else json.loads(text) if text else None
+
+        rows = [
+            {one.heading: value(one, text) for one, text in zip(self.columns, row, strict=True)} for row in self.texts()
+        ]
+        return json.dumps(rows, ensure_ascii=False, indent=1, allow_nan=False)
 
     def html(self) -> Markup:
         """For a page: a box that scrolls, and the notes below it."""
