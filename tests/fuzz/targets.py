@@ -41,7 +41,7 @@ from xqr_bench.record.exposure_search import read_texts
 from xqr_bench.studies.ratio.design import list_runs
 from xqr_bench.studies.ratio.findings import Asked, build_ratios
 from xqr_bench.studies.ratio.form import load_ratios, save_ratios
-from xqr_bench.studies.ratio.page import ratio_page
+from xqr_bench.studies.ratio.page import ratio_pages
 from xqr_bench.studies.ratio.results import load_results
 from xqr_bench.studies.ratio.scoring import compact, save_compact
 from xqr_bench.studies.ratio.sweep import choose_numbers, write_summary
@@ -346,7 +346,7 @@ def _read_board(folder: Path, _: Path) -> None:
 def _read_board_json(folder: Path, _: Path) -> None:
     command("leaderboard", "build", "--json", folder / "board.json", "--out", folder / "site", "--quiet")
     with suppress(XqrBenchError):
-        ratio_page(load_ratios(folder / "board" / "studies" / "ratio" / "ratios.json"))
+        ratio_pages(load_ratios(folder / "board" / "studies" / "ratio" / "ratios.json"))
 
 
 # Declarations of exposure, and training data that is searched.

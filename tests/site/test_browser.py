@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,20 +12,8 @@ from tests.site.boards import ARABIC, CHINESE, CLOSING, HOSTILE_102, SCRIPT
 from tests.site.ratios import made_up
 from xqr_bench.studies.ratio.page import write_report_page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-if CHROMIUM is None:
-    pytest.skip("needs chromium: apt-get install chromium", allow_module_level=True)
 playwright_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WIDTHS = (1400, 400)
 
 
@@ -59,15 +46,6 @@ def settled(page: playwright_api.Page) -> None:
 def choose(page: playwright_api.Page, place: str, *value: str, **by: str) -> None:
     page.locator(place).select_option(*value, **by)
     settled(page)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright_api.Browser]:
-    # playwright makes a fresh user data folder and runs headless
-    with playwright_api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield running
-        running.close()
 
 
 @pytest.fixture
@@ -362,17 +340,31 @@ def test_the_ratio_page_shows_what_is_chosen(browser: playwright_api.Browser, tm
     watched = Watched(page, tmp_path)
     watched.open("ratios.html")
     shown = page.locator(".block:visible h3")
-    assert shown.all_inner_texts() == ["S1b: multi MAP, all languages: score"]
+    assert shown.all_inner_texts() == ["Multilingual MAP, all languages"]
+    page.get_by_role("navigation", name="Conditions").get_by_role("link", name="S3").click()
+    assert page.locator("h2").first.inner_text() == "S3: made up"
     page.select_option("#part", "language")
     page.select_option("#kind", "difference")
-    page.select_option("#condition", "S3")
-    assert shown.all_inner_texts() == ["S3: multi MAP, query languages: minus alpha .5"]
+    chosen = ["Multilingual MAP, query languages: difference from alpha .5"]
+    assert shown.all_inner_texts() == chosen
     assert page.locator(".block:visible svg .centred").first.is_visible()
     page.uncheck("#centred")
     assert not page.locator(".block:visible svg .centred").first.is_visible()
     page.reload()  # the choice stands in the address
-    assert shown.all_inner_texts() == ["S3: multi MAP, query languages: minus alpha .5"]
+    assert shown.all_inner_texts() == chosen
     assert not page.is_checked("#centred")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.go_back()
+    assert page.is_checked("#centred")
+    page.go_back()
+    assert shown.all_inner_texts() == ["Multilingual MAP, query languages"]
+    assert not page.locator("#strange").is_visible()
+    page.goto(f"{(tmp_path / 'ratios.html').as_uri()}#measure=nothing&part=language&size=3")
+    assert shown.all_inner_texts() == ["Multilingual MAP, query languages"]
+    said = page.locator("#strange").inner_text()
+    assert "measure=nothing (there is: monolingual-map, multilingual-map, multilingual-rank_distance)" in said
+    assert "size (what can be chosen: measure, part, kind, raw, centred)" in said
+    page.locator("summary", has_text="Raw, 100% of the updates: arms").click()
+    assert page.get_by_role("region", name="S1b, raw, 100% of the updates: arms").is_visible()
     assert watched.wrong == []
     page.close()

@@ -325,10 +325,15 @@ def _contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
+def stylesheet_colours(mode: int) -> dict[str, str]:
+    """The colours of the light (0) or the dark mode by name."""
+    blocks = re.findall(r":root \{(.*?)\}", asset("site.css"), re.DOTALL)
+    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", blocks[mode]))
+
+
 @pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
 def test_contrast(mode: int) -> None:
-    blocks = re.findall(r":root \{(.*?)\}", asset("site.css"), re.DOTALL)
-    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", blocks[mode]))
+    colours = stylesheet_colours(mode)
     for text in ("ink", "soft", "accent", "up", "down"):
         for ground in ("paper", "wash"):
             assert _contrast(colours[text], colours[ground]) >= 4.5, (text, ground)

@@ -17,7 +17,7 @@ from xqr_bench.board.site import build_site
 from xqr_bench.board.submissions import verify
 from xqr_bench.studies.ratio import tables
 from xqr_bench.studies.ratio.form import Contrast, Ratios, load_ratios, save_ratios
-from xqr_bench.studies.ratio.page import FILE, draw, ratio_page, write_report_page
+from xqr_bench.studies.ratio.page import FILE, draw, ratio_pages, write_report_page
 from xqr_bench.studies.ratio.tables import curve, gap, sentences
 
 
@@ -33,7 +33,7 @@ def page(found: Ratios, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_a_page_alone_asks_for_nothing(page: str) -> None:
-    assert not re.findall(r'(?:src|href)="(?!#|data:|ratios\.)', page)
+    assert not re.findall(r'(?:src|href)="(?!#|data:|ratios[.-])', page)
     script = page.split('<script type="module">')[1].split("</script>")[0]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}'".replace("'", "&#39;") in page or f"'sha256-{digest}'" in page
@@ -43,9 +43,9 @@ def test_a_page_alone_asks_for_nothing(page: str) -> None:
 def test_every_measure_and_part_is_drawn(found: Ratios, page: str) -> None:
     blocks = set(re.findall(r'data-measure="([^"]*)" data-part="([^"]*)" data-kind="([^"]*)"', page))
     assert {
-        ("multi MAP", part, kind) for part in ("all", "group", "language") for kind in ("score", "difference")
+        ("multilingual-map", part, kind) for part in ("all", "group", "language") for kind in ("score", "difference")
     } <= blocks
-    assert ("rank distance", "all", "score") in blocks
+    assert ("multilingual-rank_distance", "all", "score") in blocks
     assert "Greek el (aligned only)" in page
     assert page.count("alpha 0.5, raw: .3000, 95% .2000 to .4000") >= 1
 
@@ -94,7 +94,7 @@ def test_only_the_primary_condition_claims() -> None:
 
 
 def test_the_site_has_the_page_where_its_figures_are(board: Leaderboard, found: Ratios, tmp_path: Path) -> None:
-    build_site(board, tmp_path / "with", [ratio_page(found)])
+    build_site(board, tmp_path / "with", ratio_pages(found))
     build_site(board, tmp_path / "without")
     link = f'<a href="{FILE}">Batch ratio</a>'
     assert link in (tmp_path / "with/index.html").read_text(encoding="utf-8")

@@ -58,13 +58,13 @@ def build(out: str, source: Source, site: Site) -> None:
     from xqr_bench.board.site import build_site, read_json
     from xqr_bench.board.table import read_leaderboard
     from xqr_bench.studies.ratio.form import load_ratios
-    from xqr_bench.studies.ratio.page import ratio_page
+    from xqr_bench.studies.ratio.page import ratio_pages
 
-    pages = [] if site.ratios is None else [ratio_page(load_ratios(site.ratios))]
+    pages = [] if site.ratios is None else ratio_pages(load_ratios(site.ratios))
     study = source.leaderboard / RATIOS
     if site.ratios is None and site.json is None and study.is_file():
         try:
-            pages = [ratio_page(load_ratios(study))]
+            pages = ratio_pages(load_ratios(study))
         except XqrBenchError as error:  # as a faulty submission: the others are built
             echo(f"left out: {RATIOS}: {error.problem}", err=True)
     if site.json is not None:

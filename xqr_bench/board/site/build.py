@@ -54,17 +54,19 @@ MAX_BOARD = 512 * 2**20  # bytes of a leaderboard JSON
 
 @dataclass(frozen=True)
 class MorePage:
-    """A page with its own place in the navigation.
+    """A page beside those of the board.
 
     Attributes:
         file: its name, such as `ratio.html`.
         title: its name in the navigation.
         make: the page, from what every page needs (`title`, `root`, `navigation`, `footer`).
+        listed: whether it stands in the navigation.
     """
 
     file: str
     title: str
     make: Callable[[dict[str, Any]], str]
+    listed: bool = True
 
 
 def build_site(
@@ -133,7 +135,7 @@ def make_pages(board: Leaderboard, more: Sequence[MorePage] = (), *, checked: bo
     navigation = [
         ("index.html", "Leaderboard"),
         ("compare.html", "Compare"),
-        *((page.file, page.title) for page in more),
+        *((page.file, page.title) for page in more if page.listed),
         ("about.html", "About"),
     ]
     dates = [row.provenance.created[:10] for row in board.rows]

@@ -1,66 +1,109 @@
-"""The page of the ratio study: curves drawn when it is made, tables, and a script that only chooses what is shown."""
+"""The pages of the ratio study: curves drawn when it is made, tables, and a script that only chooses what is shown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
 from xqr_bench.board.site.build import MorePage
-from xqr_bench.board.site.html import TICKS, asset, drawing, line, render, words
+from xqr_bench.board.site.html import TICKS, asset, drawing, line, render, unique_stems, words
 from xqr_bench.core.files import write_text
 from xqr_bench.report.numbers import number, signed
-from xqr_bench.studies.ratio.form import MAIN, Condition, Ratios, Score
-from xqr_bench.studies.ratio.tables import SHORT, Curve, condition_tables, curve, origins, sentences, study_tables
+from xqr_bench.studies.ratio.form import MAIN, PRIMARY_VIEW, Condition, Ratios, Score
+from xqr_bench.studies.ratio.tables import (
+    Curve,
+    condition_tables,
+    curve,
+    ends_said,
+    measure_label,
+    more_said,
+    origins,
+    study_tables,
+    tests_said,
+)
 
 FILE, TITLE = "ratio.html", "Batch ratio"
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BELOW = 300, 150, 46, 8, 8, 24
 VIEWS = ("raw", "centred")
+KINDS = {"score": "", "difference": ": difference from alpha .5"}
+FIRST = "multilingual-map"  # the measure that is shown first
 PARTS = {"all": "All languages", "group": "Groups of languages", "language": "Query languages"}
 _PART_OF = {"all": "all", "level": "group", "group": "group", "language": "language"}
 
 
-def ratio_page(study: Ratios) -> MorePage:
-    """The study as a page of the site."""
-    return MorePage(FILE, TITLE, lambda common: _render(study, **common))
+def ratio_pages(study: Ratios) -> list[MorePage]:
+    """The study as pages of the site: one a condition, the first of them in the navigation."""
+    files = _files(study, FILE)
+    return [
+        MorePage(file, TITLE, partial(_render, study, files, place), listed=place == 0)
+        for place, file in enumerate(files)
+    ]
 
 
 def write_report_page(study: Ratios, path: Path, json_file: str) -> Path:
-    """Write the study as a page of its own, beside its JSON."""
-    common = {
-        "title": "The ratio study",
-        "file": path.name,
-        "root": "",
-        "home": path.name,
-        "json_file": json_file,
-        "navigation": [(path.name, "The ratio study")],
-        "footer": f"Made by xqr-bench {study.code_version}.",
-    }
-    write_text(path, _render(study, **common))
+    """Write the study as pages of its own, beside its JSON: the first condition at `path`, the others next to it."""
+    files = _files(study, path.name)
+    for place, file in enumerate(files):
+        common = {
+            "title": "The ratio study",
+            "file": file,
+            "root": "",
+            "home": path.name,
+            "json_file": json_file,
+            "navigation": [(path.name, "The ratio study")],
+            "footer": f"Made by xqr-bench {study.code_version}.",
+        }
+        write_text(path.with_name(file), _render(study, files, place, common))
     return path
 
 
-def _render(study: Ratios, **common: Any) -> str:
+def _files(study: Ratios, first: str) -> list[str]:
+    """A file a condition: the first has this name, the others add theirs to it."""
+    stems = unique_stems({(str(place),): one.name for place, one in enumerate(study.conditions[1:])})
+    return [first, *(f"{Path(first).stem}-{stem}.html" for stem in stems.values())]
+
+
+def _render(study: Ratios, files: list[str], place: int, common: dict[str, Any]) -> str:
+    """The page of a condition; of a study without any, what it says of that."""
+    context: dict[str, Any] = {"condition": None, "blocks": []}
+    if study.conditions:
+        condition = study.conditions[place]
+        tables = [*condition_tables(study, condition), *(study_tables(study) if place == 0 else [])]
+        context = {
+            "condition": condition,
+            "primary": condition.name == PRIMARY_VIEW[0],
+            "found": [*ends_said(condition), *tests_said(study, condition)],
+            "said": more_said(study, condition),
+            "origins": origins(study, condition),
+            "blocks": list(_blocks(condition)),
+            "tables": tables,
+            "titles": [_within(condition, table.title) for table in tables],
+        }
+    measures = [one["measure"] for one in context["blocks"]]
+    labels = {"-".join(key): measure_label(*key) for key in MAIN}
     return render(
         "ratio.html.jinja",
-        script=asset("ratio.js"),
+        script=asset("address.js") + asset("ratio.js"),
         study=study,
-        sections=[
-            {
-                "condition": one,
-                "said": sentences(study, one),
-                "origins": origins(study, one),
-                "blocks": list(_blocks(one)),
-                "tables": condition_tables(study, one),
-            }
-            for one in study.conditions
-        ],
+        pages=[(file, one.name) for file, one in zip(files, study.conditions, strict=False)],
         parts=PARTS,
-        tables=study_tables(study),
+        kinds=KINDS,
+        measures={name: text for name, text in labels.items() if name in measures},
+        first=FIRST if FIRST in measures else next(iter(measures), ""),
+        primary_name=PRIMARY_VIEW[0],
+        **context,
         **common,
     )
+
+
+def _within(condition: Condition, title: str) -> str:
+    """A table's title on the page of its condition, which need not be named again."""
+    text = title.removeprefix(condition.name).lstrip(":, ") or title
+    return text[0].upper() + text[1:]
 
 
 def _blocks(condition: Condition) -> Iterator[dict[str, Any]]:
@@ -72,7 +115,7 @@ def _blocks(condition: Condition) -> Iterator[dict[str, Any]]:
     for key in MAIN:
         for part, languages in PARTS.items():
             scores = [one for one in view.scores if (one.setting, one.metric) == key and _PART_OF[one.part] == part]
-            for kind, words_of_kind in (("score", "score"), ("difference", "minus alpha .5")):
+            for kind, words_of_kind in KINDS.items():
                 panels = []
                 for score in scores:
                     title = names.get(score.name, score.name) or "all languages"
@@ -80,8 +123,8 @@ def _blocks(condition: Condition) -> Iterator[dict[str, Any]]:
                     if drawn is not None:
                         panels.append({"title": title, "drawing": drawn})
                 if panels:
-                    title = f"{SHORT[key]}, {languages.lower()}: {words_of_kind}"
-                    yield {"measure": SHORT[key], "part": part, "kind": kind, "title": title, "panels": panels}
+                    title = f"{measure_label(*key)}, {languages.lower()}{words_of_kind}"
+                    yield {"measure": "-".join(key), "part": part, "kind": kind, "title": title, "panels": panels}
 
 
 def _drawn(condition: Condition, score: Score, kind: str, title: str) -> Markup | None:
@@ -93,7 +136,7 @@ def _drawn(condition: Condition, score: Score, kind: str, title: str) -> Markup 
         made = curve(condition, same, minus=kind == "difference")
         if made is not None and len(made.alphas) > 1:
             curves[name] = made
-    label = f"{condition.name}, {SHORT[score.setting, score.metric]}, {title}, against alpha"
+    label = f"{condition.name}, {measure_label(score.setting, score.metric)}, {title}, against alpha"
     return draw(curves, label, difference=kind == "difference") if curves else None
 
 

@@ -381,12 +381,23 @@ LEVEL_OF_TEST = 0.05
 
 def sentences(study: Ratios, condition: Condition) -> list[str]:
     """What a reader must know of a condition, the tests first."""
+    return tests_said(study, condition) + more_said(study, condition)
+
+
+def tests_said(study: Ratios, condition: Condition) -> list[str]:
+    """The hypotheses and what became of them."""
+    raw = condition.view()
+    if raw is None:
+        return []
+    primary = study.is_primary(condition, raw)
+    return [_test(test, primary) for test in raw.tests] + [f"Not tested: {text}." for text in raw.missing]
+
+
+def more_said(study: Ratios, condition: Condition) -> list[str]:
+    """What else there is to know: whether the tests hold elsewhere, claims of the paper, what centring takes away."""
     raw = condition.view()
     said = []
     if raw is not None:
-        primary = study.is_primary(condition, raw)
-        said += [_test(test, primary) for test in raw.tests]
-        said += [f"Not tested: {text}." for text in raw.missing]
         if condition.without_shared is not None:
             said.append(_again(raw, condition.without_shared, condition.shared_questions or 0))
         said += _other_checkpoints(condition)
@@ -398,6 +409,34 @@ def sentences(study: Ratios, condition: Condition) -> list[str]:
             names = "; ".join(f"{SHORT[one.setting, one.metric]}, {one.contrast}" for one in moved)
             said.append(f"Gone after centring, so a change of offset between languages: {names}.")
     return said + [f"Not here: {text}." for text in condition.missing]
+
+
+_TOLD = {1: "higher", -1: "lower", 0: "not told apart"}
+ENDS = {"alpha-0": "Only cross-lingual batches (alpha 0)", "alpha-1": "Only monolingual batches (alpha 1)"}
+
+
+def ends_said(condition: Condition) -> list[str]:
+    """What one kind of batches alone does to MAP, against as many of both, in words."""
+    raw = condition.view()
+    said = []
+    for arm, words in ENDS.items():
+        gaps = [
+            (measure_label(*key), figure.difference)
+            for key in (MAIN[0], MAIN[2])
+            if raw is not None
+            and (score := raw.score(*key)) is not None
+            and (figure := score.arms.get(arm)) is not None
+            and figure.difference is not None
+        ]
+        parts = [f"{label} is {_TOLD[one.told]} ({gap(one)})" for label, one in gaps]
+        if parts:
+            said.append(f"{words}, against as many of both kinds (alpha .5): {' and '.join(parts)}.")
+    return said
+
+
+def measure_label(setting: str, metric: str) -> str:
+    """Such as `Multilingual MAP`, or the name of a measure of bias."""
+    return f"{setting.capitalize()} MAP" if metric == "map" else metric.replace("_", " ").capitalize()
 
 
 def origins(study: Ratios, condition: Condition) -> list[tuple[str, str]]:

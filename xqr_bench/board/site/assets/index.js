@@ -233,6 +233,7 @@ async function update() {
   }
   table.columns.adjust().draw();
   byId("board").setAttribute("aria-busy", false);
+  byId("rest").classList.remove("waits");
 }
 
 table.on("draw", () => {
@@ -284,5 +285,4 @@ byId("controls").addEventListener("reset", () =>
     update();
   }),
 );
-byId("controls").hidden = false;
 update();
