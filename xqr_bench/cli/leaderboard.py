@@ -55,7 +55,7 @@ def build(out: str, source: Source, site: Site) -> None:
     Needs the packages of `pip install 'xqr-bench[site]'`. The same leaderboard gives the same bytes.
     """
     from xqr_bench.board.files import RATIOS
-    from xqr_bench.board.site import build_site, read_json
+    from xqr_bench.board.site import build_site, question_values, read_json
     from xqr_bench.board.table import read_leaderboard
     from xqr_bench.studies.ratio.form import load_ratios
     from xqr_bench.studies.ratio.page import ratio_pages
@@ -67,11 +67,14 @@ def build(out: str, source: Source, site: Site) -> None:
             pages = ratio_pages(load_ratios(study))
         except XqrBenchError as error:  # as a faulty submission: the others are built
             echo(f"left out: {RATIOS}: {error.problem}", err=True)
+    questions = None
     if site.json is not None:
         board = read_json(site.json)
     else:
-        board = read_leaderboard(source.leaderboard, observe=None if site.quiet else LineProgress())
-    written = build_site(board, out, pages, checked=site.json is None)
+        progress = None if site.quiet else LineProgress()
+        board = read_leaderboard(source.leaderboard, observe=progress)
+        questions = question_values(board, source.leaderboard, progress)
+    written = build_site(board, out, pages, checked=site.json is None, questions=questions)
     for refused in [] if site.quiet else board.refused:
         echo(f"left out: {refused.path}: {refused.fault}", err=True)
     echo(written[0] if site.quiet else f"{len(written)} files; open {written[0]}")

@@ -40,6 +40,7 @@ from xqr_bench.board.site.payload import (
     table_figures,
     table_standings,
 )
+from xqr_bench.board.site.questions import QuestionValues, question_files
 from xqr_bench.board.table import leaderboard_text
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import XqrBenchError
@@ -70,7 +71,12 @@ class MorePage:
 
 
 def build_site(
-    board: Leaderboard, out: Path | str, more: Sequence[MorePage] = (), *, checked: bool = True
+    board: Leaderboard,
+    out: Path | str,
+    more: Sequence[MorePage] = (),
+    *,
+    checked: bool = True,
+    questions: QuestionValues | None = None,
 ) -> list[Path]:
     """Write the site; the same leaderboard gives the same bytes.
 
@@ -79,6 +85,7 @@ def build_site(
         out: a folder that is new, empty, or holds a site built before: its pages are replaced.
         more: further pages.
         checked: whether its figures were compared with the ranks; else every page says that they were not.
+        questions: the values of each question, for the tests of the comparison; None: it tests nothing.
 
     Returns:
         the files written, the index first.
@@ -88,7 +95,7 @@ def build_site(
     """
     folder = Path(out)
     old = _old_files(folder)
-    pages = make_pages(board, more, checked=checked)
+    pages = make_pages(board, more, checked=checked, questions=questions)
     _list(folder, {*old, *pages})  # first, so that what is stopped half-way can be built again
     for path in {folder / name for name in old} - {folder / name for name in pages}:
         if path.is_file():
@@ -129,7 +136,13 @@ def read_json(path: Path) -> Leaderboard:
     return board
 
 
-def make_pages(board: Leaderboard, more: Sequence[MorePage] = (), *, checked: bool = True) -> dict[str, str]:
+def make_pages(
+    board: Leaderboard,
+    more: Sequence[MorePage] = (),
+    *,
+    checked: bool = True,
+    questions: QuestionValues | None = None,
+) -> dict[str, str]:
     """The site as path -> text."""
     entries = make_entries(board)
     navigation = [
@@ -156,6 +169,7 @@ def make_pages(board: Leaderboard, more: Sequence[MorePage] = (), *, checked: bo
         return render(f"{template}.html.jinja", board=board, level=level, **common(file, title), **context)
 
     panels = frontier_panels(board)
+    of_questions = question_files(questions or QuestionValues(), entries)
     pages = {
         "index.html": page(
             "index",
@@ -178,10 +192,10 @@ def make_pages(board: Leaderboard, more: Sequence[MorePage] = (), *, checked: bo
         "compare.html": page(
             "compare",
             "compare.html",
-            "Compare two models",
-            script=asset("common.js") + asset("compare.js"),
+            "Compare models",
+            script=asset("common.js") + asset("paired.js") + asset("tested.js") + asset("compare.js"),
             loads=True,
-            data=embedded_json(page_data(board, entries)),
+            data=embedded_json({**page_data(board, entries), "tests": of_questions.places}),
         ),
         "about.html": page("about", "about.html", "About the figures"),
         JSON_FILE: leaderboard_text(board),
@@ -198,7 +212,7 @@ def make_pages(board: Leaderboard, more: Sequence[MorePage] = (), *, checked: bo
         siblings = [other for other in entries if other.model == entry.model and other.key != entry.key]
         shown = {"entry": entry, "sections": sections(entry, board), "siblings": siblings, "facts": facts}
         pages[entry.page] = page("model", entry.page, entry.model, **shown)
-    return pages | {one.file: one.make(common(one.file, one.title)) for one in more}
+    return pages | of_questions.files | {one.file: one.make(common(one.file, one.title)) for one in more}
 
 
 def _filters(entries: Sequence[Entry]) -> dict[str, list[str]]:

@@ -1,4 +1,4 @@
-// Two models side by side. The choice stands in the address, after #, so that it can be sent.
+// Two models side by side, and more in the tests. The choice stands in the address, after #, so that it can be sent.
 const byId = (id) => document.getElementById(id);
 const PAIR_METRIC = "map";
 const entryOf = (key) => data.entries.find((entry) => entry.key === key);
@@ -147,11 +147,12 @@ function notes(task, a, b) {
 /** Quoted for a shell where it needs it. */
 const quoted = (path) => (/^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'"'"'`)}'`);
 
-function tests(task, a, b) {
-  const records = [a.record[task], b.record[task]];
-  const both = records.every(Boolean) && a.key !== b.key;
-  byId("command").firstChild.textContent = both ? `xqr-bench compare ${records.map((path) => quoted(`leaderboard/${path}`)).join(" ")}` : "xqr-bench compare A.json B.json";
+function tests(task, a, b, others) {
+  const records = [a, b, ...others].map((entry) => entry.record[task]);
+  const all = records.every(Boolean) && a.key !== b.key;
+  byId("command").firstChild.textContent = all ? `xqr-bench compare ${records.map((path) => quoted(`leaderboard/${path}`)).join(" ")}` : "xqr-bench compare A.json B.json";
   const found = [];
+  if (data.tests[task]) return (byId("tests").hidden = true);
   for (const [setting, label] of data.settings) {
     const [left, right] = [a.standing[task]?.[setting], b.standing[task]?.[setting]];
     const worse = left?.best === b.key ? left : right?.best === a.key ? right : null;
@@ -163,24 +164,45 @@ function tests(task, a, b) {
 
 async function update() {
   const [task, metric] = [byId("task").value, byId("metric").value];
-  const chosen = [entryOf(byId("a").value), entryOf(byId("b").value)];
-  byId("result").hidden = !chosen.every(Boolean);
+  const two = [entryOf(byId("a").value), entryOf(byId("b").value)];
+  byId("result").hidden = !two.every(Boolean);
   if (byId("result").hidden) return;
   const asked = ++updates;
+  fillWith(task, two);
+  const chosen = [...two, ...picked()];
   byId("result").setAttribute("aria-busy", true);
   const read = await Promise.all(chosen.map((entry) => load(pathOf(entry))));
   if (asked !== updates) return; // chosen anew meanwhile
   complain(chosen.filter((_, at) => read[at] === null).map(pathOf));
-  const [a, b] = chosen.map((entry, at) => ({ ...entry, ...(read[at] ?? NO_FIGURES) }));
-  history.replaceState(null, "", "#" + new URLSearchParams({ a: a.key, b: b.key, task, metric }));
+  const [a, b, ...others] = chosen.map((entry, at) => ({ ...entry, ...(read[at] ?? NO_FIGURES) }));
+  history.replaceState(null, "", "#" + new URLSearchParams([["a", a.key], ["b", b.key], ["task", task], ["metric", metric], ...others.map(({ key }) => ["with", key])]));
   const link = (entry) => el("a", { href: pageOf(entry) }, isolated(named(entry)));
   byId("who").replaceChildren("A: ", link(a), el("br"), "B: ", link(b));
   notes(task, a, b);
   bySetting(task, a, b, metric);
   byLanguage(task, a, b, metric);
   byPair(task, a, b, metric);
-  tests(task, a, b);
+  tests(task, a, b, others);
   byId("result").setAttribute("aria-busy", false);
+  await runTests(task, chosen);
+}
+
+/** The entries that are tested with A and B, in the order of the list. */
+const picked = () => [...byId("with").querySelectorAll("input:checked")].map((box) => entryOf(box.value));
+
+/** Boxes of the models that can be tested with A and B; those that were chosen stay so. */
+function fillWith(task, two) {
+  const layout = layoutOf(task, two[0]);
+  const like = layout !== null && layoutOf(task, two[1]) === layout && two[0].key !== two[1].key;
+  const fitting = like ? data.entries.filter((entry) => layoutOf(task, entry) === layout && !two.includes(entry)) : [];
+  const key = fitting.map((entry) => entry.key).join(" ");
+  if (byId("with").dataset.fitting === key) return; // boxes made anew would lose the focus
+  const before = byId("with").dataset.fitting === undefined ? wanted.getAll("with") : picked().map((entry) => entry.key);
+  const box = (entry) => el("label", {}, el("input", { type: "checkbox", value: entry.key, checked: before.includes(entry.key) }), isolated(named(entry)));
+  byId("with").replaceChildren(byId("with").querySelector("legend"), ...fitting.map(box));
+  byId("with").dataset.fitting = key;
+  byId("more").hidden = !fitting.length;
+  if (picked().length) byId("more").open = true;
 }
 
 /** The models of the task; a choice is kept where it can be. */
@@ -216,6 +238,12 @@ function start() {
     [byId("a").value, byId("b").value] = [byId("b").value, byId("a").value];
     update();
   });
+  byId("with").addEventListener("change", update);
+  for (const [id, checked] of [["all", true], ["none", false]])
+    byId(id).addEventListener("click", () => {
+      for (const box of byId("with").querySelectorAll("input")) box.checked = checked;
+      update();
+    });
   byId("choice").addEventListener("submit", (event) => event.preventDefault());
   byId("choice").hidden = false;
   update();
