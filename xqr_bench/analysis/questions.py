@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,8 +30,11 @@ from xqr_bench.core.types import (
 )
 from xqr_bench.measure.metrics.lists import pooled_counts
 from xqr_bench.record import Record, Result
-from xqr_bench.record.query_values import metric_of_one_list, query_values
+from xqr_bench.record.query_values import held_metrics, metric_of_one_list, query_values
 from xqr_bench.tasks import TaskSpec, load_task, pending_downloads, resolve_task
+
+if TYPE_CHECKING:
+    import pandas
 
 # What a hit is to the query, in words; "" of any other candidate.
 IS_RELEVANT = "relevant"
@@ -162,7 +166,7 @@ def texts_of(
             raise DataError(
                 f"the texts of {info.name} are not here",
                 found=f"missing: {', '.join(spec.files[key].path for key in missing)}",
-                remedy=f"get them: xqr-bench data fetch --task {info.name}; or name their folder: --data-dir; "
+                remedy=f"get them: xqr-bench data fetch {info.name}; or name their folder: --data-dir; "
                 "or show ids without texts: --ids",
             )
         data = load_task(spec, data_dir=data_dir, languages=languages, limit=limit)
@@ -175,7 +179,8 @@ def _refuse_others(record: Result, data: TaskData) -> None:
     ranks, stated = record.ranks, record.task.files
     changed = sorted(name for name in {*stated, *data.files} if stated.get(name) != data.files.get(name))
     ids = [data.candidates[index].id for index in data.positions.tolist()]
-    same = [query.id for query in data.queries] == ranks.query_ids and ids == list(ranks.relevant_ids)
+    asked = [f"{query.language}:{query.question}" for query in data.queries]
+    same = asked == ranks.query_ids and ids == list(ranks.relevant_ids)
     if data.name == record.task.name and not changed and same:
         return
     if data.name != record.task.name:
@@ -371,6 +376,28 @@ class Questions:
         how_bad = np.array([self._how_bad(*self._means(queries)) for queries in self._queries.values()])
         questions = list(self._queries)
         return [questions[place] for place in np.argsort(-how_bad, kind="stable")[:number].tolist()]
+
+    def frame(self, questions: Collection[str] = ()) -> pandas.DataFrame:
+        """The values of the queries looked at, with the columns of `Result.query_frame`, one row a ranking.
+
+        With another record also its value of the metric, in the column `<metric>_against`.
+
+        Args:
+            questions: only these; empty: all.
+        """
+        name = self.metric.name
+        made = self.record.query_frame(
+            [*held_metrics(self.record, self.relevance), name], [self.setting], self.relevance
+        )
+        if self.against is not None:
+            keys = ["query_language", "candidate_language", "question"]
+            other = self.against.query_frame([name], [self.setting], self.relevance)[[*keys, name]]
+            made = made.merge(other, on=keys, how="left", suffixes=("", "_against"), validate="one_to_one")
+        chosen = made["question"].isin(list(questions)) if questions else made["question"].notna()
+        for wanted, column in ((self.language, "query_language"), (self.candidates, "candidate_language")):
+            if wanted is not None:
+                chosen &= made[column] == wanted
+        return made[chosen].reset_index(drop=True)
 
     def _means(self, queries: Sequence[int]) -> tuple[float, float | None]:
         other = None if self._other is None else float(self._other[queries].mean())

@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "show": "Print records again: one screen, several side by side, or for papers.",
     "recompute": "Prove that a record's scores follow from its ranks.",
     "compare": "Which differences between records are real, and how large.",
+    "inspect": "Which questions fail, and what stood above the right answers.",
     "pools": "What other pools of languages would have given, from a record's ranks.",
     "plot": "Draw records: heat maps, bars by language, differences, bias.",
     "geometry": "How an encoder's vectors lie: alignment, hubs, language in the vector.",

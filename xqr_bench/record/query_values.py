@@ -81,13 +81,18 @@ def metric_of_one_list(name: str) -> Metric:
     return metric
 
 
+def held_metrics(record: Record, relevance: str) -> list[str]:
+    """Those of a record's metrics under a rule of relevance that give one value for each ranking."""
+    return [name for name in variant_metrics(relevance, record.task.metrics) if of_one_list(parse_metric(name))]
+
+
 def query_columns(
     record: Record, ranks: Ranks, metrics: Sequence[str] | None, settings: Sequence[str] | None
 ) -> dict[str, Any]:
     """The columns of `Result.query_frame`; the rule of relevance is that of the ranks."""
     there = record.task.settings
-    held = [name for name in variant_metrics(ranks.rule, record.task.metrics) if of_one_list(parse_metric(name))]
-    names = held if metrics is None else [metric_of_one_list(name).name for name in dict.fromkeys(metrics)]
+    asked = held_metrics(record, ranks.rule) if metrics is None else metrics
+    names = list(dict.fromkeys(metric_of_one_list(name).name for name in asked))
     for name in there if settings is None else settings:
         if name not in there:
             raise UnknownNameError("setting of this record", name, there)

@@ -105,30 +105,51 @@ LEAST_TEXT = 20
 def hits_lines(
     hits: Sequence[Hit], *, score: str = "score", width: int = 100, lines: int | None = 3, isolate: bool = True
 ) -> list[str]:
-    """A table of at most `width` cells; the text stands last, so that nothing behind it can be moved.
+    """The best candidates of a search, see `text_lines`.
 
     Args:
         hits: (rank, score, language, id, text), best first.
         score: heading of the scores.
+        width, lines, isolate: of `text_lines`.
+    """
+    rows = [(str(rank), f"{value:.4f}", language, id_, text) for rank, value, language, id_, text in hits]
+    heads = ("rank", score, "lang", "id", "text")
+    return text_lines(heads, rows, figures=2, width=width, lines=lines, isolate=isolate)
+
+
+def text_lines(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    figures: int,
+    width: int = 100,
+    lines: int | None = 3,
+    isolate: bool = True,
+) -> list[str]:
+    """A table of at most `width` cells; the text stands last, so that nothing behind it can be moved.
+
+    Args:
+        heads: of the columns.
+        rows: a cell for each.
+        figures: so many columns, the first ones, stand on the right.
         width: cells of the terminal.
         lines: of each text; None: all.
         isolate: put Unicode isolates around right-to-left text (no: for output that is not a terminal).
     """
-    heads = ("rank", score, "lang", "id")
-    rows = [
-        (str(rank), f"{value:.4f}", shown_line(language), shown_line(id_)) for rank, value, language, id_, _ in hits
-    ]
-    widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
-    room = max(LEAST_TEXT, width - sum(widths) - len(GAP) * len(heads))
+    cleaned = [[shown_line(cell) for cell in row[:-1]] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(heads[:-1], *cleaned, strict=True)]
+    room = max(LEAST_TEXT, width - sum(widths) - len(GAP) * len(widths))
 
     def line_of(row: Sequence[str], text: str) -> str:
-        numbers = [cell.rjust(size) for cell, size in zip(row[:2], widths[:2], strict=True)]
-        names = [set_cell_size(cell, size) for cell, size in zip(row[2:], widths[2:], strict=True)]
-        return GAP.join([*numbers, *names, text]).rstrip()
+        cells = [
+            set_cell_size("", size - cell_len(cell)) + cell if place < figures else set_cell_size(cell, size)
+            for place, (cell, size) in enumerate(zip(row, widths, strict=True))
+        ]
+        return GAP.join([*cells, text]).rstrip()
 
-    result = [line_of(heads, "text"), "─" * (sum(widths) + len(GAP) * len(heads) + room)]
-    for row, (*_, text) in zip(rows, hits, strict=True):
+    result = [line_of(heads[:-1], heads[-1]), "─" * (sum(widths) + len(GAP) * len(widths) + room)]
+    for row, (*_, text) in zip(cleaned, rows, strict=True):
         rtl = right_to_left(text)
         for i, line in enumerate(wrap(text, room, lines)):
-            result.append(line_of([""] * len(heads) if i else row, isolated(line, rtl=rtl) if isolate else line))
+            result.append(line_of([""] * len(widths) if i else row, isolated(line, rtl=rtl) if isolate else line))
     return result
