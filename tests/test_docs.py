@@ -131,6 +131,14 @@ def test_reranking(cross_encoder: Path, here: Path) -> None:
     assert set(records(here)) == {"bm25___my-reranker__top_10", "my-reranker"}
 
 
+def test_inspect(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_blocks("inspect.md")
+    assert capsys.readouterr().out.count("mini-") == 3
+    assert Path("failures.html").stat().st_size > 10_000
+    asked = {row.split(",")[3] + row.split(",")[4] for row in Path("values.csv").read_text("utf-8").splitlines()[1:]}
+    assert asked == {"dezh"}
+
+
 def test_interop(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("mteb")
     run_blocks("interop.md")
