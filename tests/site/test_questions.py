@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.site.boards import real_records, small_board
-from tests.site.test_browser import ARGUMENTS, CHROMIUM, Watched, choose, playwright_api, settled
+from tests.site.test_browser import WIDTHS, Watched, choose, playwright_api, settled
 from xqr_bench import evaluate
 from xqr_bench.analysis.compare import compare
 from xqr_bench.board.model import Leaderboard
@@ -35,16 +35,8 @@ DIGITS = 1e-8
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[playwright_api.Browser]:
-    with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def tab(running: playwright_api.Browser) -> playwright_api.Page:
-    return running.new_page()
+def tab(browser: playwright_api.Browser) -> playwright_api.Page:
+    return browser.new_page()
 
 
 def in_page(tab: playwright_api.Page, call: str, *values: object) -> Any:
@@ -206,8 +198,8 @@ def with_values(records: list[Record]) -> tuple[Leaderboard, QuestionValues]:
 
 
 @pytest.fixture
-def watched(running: playwright_api.Browser, site: Path) -> Iterator[Watched]:
-    context = running.new_context(viewport={"width": 1400, "height": 900})
+def watched(browser: playwright_api.Browser, site: Path) -> Iterator[Watched]:
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
     context.set_default_timeout(20_000)
     found = Watched(context.new_page(), site)
     yield found
@@ -285,6 +277,27 @@ def test_a_file_that_is_missing_is_named(watched: Watched, site: Path, tmp_path:
     page = watched.open("compare.html#a=org__first--r0&b=org__second--r1&task=mini")
     assert "questions/mini/org__second--r1.js of this site is missing" in page.locator("#unread").inner_text()
     watched.wrong = [line for line in watched.wrong if "ERR_FILE_NOT_FOUND" not in line]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(watched: Watched, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    watched.page.emulate_media(color_scheme=scheme)
+    for more in ("", "&with=org__third--r2"):
+        page = watched.open(f"compare.html#a=org__first--r0&b=org__second--r1&task=mini{more}")
+        page.reload()
+        settled(page)
+        page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+        faults = axe.run(page).response["violations"]
+        assert [(fault["id"], [node["html"][:200] for node in fault["nodes"]]) for fault in faults] == []
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_does_not_scroll_sideways(watched: Watched, width: int) -> None:
+    watched.page.set_viewport_size({"width": width, "height": 900})
+    page = watched.open("compare.html#a=org__first--r0&b=org__second--r1&task=mini&with=org__third--r2")
+    page.locator("#all-pairs summary").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_values_are_files_of_their_own(site: Path) -> None:
