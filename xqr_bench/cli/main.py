@@ -8,13 +8,16 @@ import sys
 import traceback
 from contextlib import suppress
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from xqr_bench import __version__
 from xqr_bench.cli.printing import clean_python, echo, let_go, only_ours
 from xqr_bench.core.errors import UnknownNameError, XqrBenchError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS: dict[str, str] = {
     "evaluate": "Score an encoder on one or more tasks; write records.",
@@ -96,6 +99,13 @@ class LazyGroup(click.Group):
             raise _aborted(stop) from stop
         except BrokenPipeError as error:
             raise _of_the_machine(error) from error
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete names from the table, and options; click would import every command."""
+        from click.shell_completion import CompletionItem
+
+        named = [CompletionItem(name, help=line) for name, line in COMMANDS.items() if name.startswith(incomplete)]
+        return named + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Print the table's own lines, so that --help imports no command."""
