@@ -27,7 +27,6 @@ from xqr_bench.board.files import MAX_RECORD, max_ranks
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.submissions import load_published
 from xqr_bench.cli.compare import compare
-from xqr_bench.cli.main import COMMANDS
 from xqr_bench.core.languages import GROUPS, XQUAD_R
 from xqr_bench.core.options import flag_of
 from xqr_bench.encode import EncoderOptions, load_encoder
@@ -404,9 +403,13 @@ def test_what_is_generated_is_current() -> None:
         assert (BOARD / name).read_text(encoding="utf-8") == made, "run: python -m xqr_bench.{record,board}.model"
 
 
-def test_the_readme_names_every_command() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [name for name in COMMANDS if f"xqr-bench {name}" not in text] == []
+def test_the_table_of_the_readme_is_what_show_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    (path,) = (BOARD / "multilingual-e5-small__from_4-bit_weights_").glob("*/xquad-r.json")
+    printed = "\n".join(line.rstrip() for line in ran("show", str(path)).out.partition("\nrecord:")[0].splitlines())
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", (ROOT / "README.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    (shown,) = [text for language, text in blocks if not language]
+    assert shown.strip() == printed.strip()
 
 
 def test_links_lead_somewhere() -> None:
