@@ -186,7 +186,30 @@ def test_whatever_ranked(command: tuple[str, ...], name: str) -> None:
     hits = question_views(load_record(path, ranks=True))[0].queries[0].hits
     assert len(hits) == 20
     for hit in hits[:5]:
-        assert f"{hit.place}  {hit.score:.4f}  {hit.language}" in out
+        assert re.search(
+            rf"^ *{hit.place}{'=' if hit.tied else ''} +{hit.score:.4f}  {hit.language}", out, re.MULTILINE
+        )
+
+
+def test_of_two_stages_the_order_is_shown_without_scores() -> None:
+    ran("evaluate", "bm25", "--rerank", "char-ngrams", *PART)
+    (path,) = map(str, Path("results").rglob("mini.json"))
+    told = words(ran("inspect", path, "--top", "1").out)
+    assert "of the scores of two stages only the order is kept" in told
+    assert re.search(r"place lang id best of the pool of 3 languages ─+ 1 [a-z]{2} ", told)
+    ran("inspect", path, "--top", "1", "--html", "page.html")
+    assert "place 1" in (page := Path("page.html").read_text(encoding="utf-8"))
+    assert ", score " not in page
+
+
+def test_what_ties_is_told() -> None:
+    ran("evaluate", "bm25", *PART)
+    (path,) = map(str, Path("results").rglob("mini.json"))
+    out = ran("inspect", path, "--top", "9", "--above", "20").out
+    hits = [hit for view in question_views(load_record(path, ranks=True))[:9] for hit in view.queries[0].hits]
+    tied = sum(hit.tied for hit in hits)
+    assert tied == len(re.findall(r"^ *\d+=  ", out, re.MULTILINE)) > 0
+    assert "= the same score as the one before" in out
 
 
 def test_a_run_with_lists_of_each_language(tmp_path: Path) -> None:
@@ -252,6 +275,7 @@ def test_very_many_languages(tmp_path: Path) -> None:
         (("--pair", "dezh"), "write it as 'de>zh'"),
         (("--pair", "de>zh", "--language", "de"), "--pair and --language exclude each other"),
         (("--above", "21"), "--above is 21 to do: give 0 to 20"),
+        (("--against", A), "both records have the same ranks"),
         (("--top", "0"), "use a number from 1 on"),
         (("--by", "rank_variance"), "neither a high nor a low rank_variance is a failure"),
         (("--relevance", "paragraph"), "paragraph relevance do not tell which sentences"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from scipy.stats import spearmanr
 
 from tests.kit import edit
 from xqr_bench import load_encoder, load_record, load_task
@@ -79,6 +81,29 @@ def test_ranks_hold_what_figures_follow_from(plain: Result, looked_at: Result, t
         assert figure.interval is not None
         assert figure.article_interval is not None
         assert (figure.random_reference is None) == (name == "map")
+
+
+def test_figures_of_the_literature_follow_from_the_file_alone(looked_at: Result, tmp_path: Path) -> None:
+    """MRC@10, and the share of the query's own language among the first 10, as their papers define them."""
+    table = pq.read_table(save_record(looked_at, tmp_path / "mini.json").with_suffix(".top.parquet")).to_pandas()
+    first = table[table.place <= 10]
+    scores = looked_at.scores[MULTILINGUAL]
+    shares: dict[str, list[float]] = {code: [] for code in looked_at.task.languages}
+    for (code, _), rows in table.groupby(["query_language", "question"]):
+        best, own = rows.score.to_numpy(), (rows.candidate.str.partition(":")[0] == code).to_numpy()
+        assert best[-1] < best[9], "what ties with the tenth is in the file"
+        tied = best == best[9]  # each of these has the same chance to be among the ten
+        shares[code].append((own[best > best[9]].sum() + own[tied].mean() * (10 - (best > best[9]).sum())) / 10)
+    for code, of_language in shares.items():
+        figure = scores.by_language_pair[f"{code}>{code}"]["language_share@10"].value
+        assert np.mean(of_language) == pytest.approx(figure, abs=1e-12)
+    lists = {key: rows.set_index("candidate").score for key, rows in first.groupby(["query_language", "question"])}
+    agreements = []
+    for one, other in permutations(looked_at.task.languages, 2):
+        pairs = [(lists[one, question], lists[other, question]) for question in first.question.unique()]
+        both = [[found.reindex(a.index.union(b.index), fill_value=-9.0) for found in (a, b)] for a, b in pairs]
+        agreements.append(np.mean([spearmanr(*of_question).statistic for of_question in both]))
+    assert np.mean(agreements) == pytest.approx(scores.macro[AGREEMENT].value, abs=1e-12)
 
 
 def test_a_submission_proves_the_languages_but_has_no_ids(looked_at: Result, tmp_path: Path) -> None:

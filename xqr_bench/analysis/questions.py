@@ -76,7 +76,8 @@ class TopHit:
     Attributes:
         place: from 1; candidates with equal scores stand in the order of the pool.
         id, language, text: the candidate.
-        score: on the scale of whatever ranked: a cosine, BM25, a fused or reranked score.
+        score: on the scale of whatever ranked: a cosine, BM25, a fused score; None: of two stages only the order is
+            kept.
         tied: whether it scores the same as the one before it.
         relation: what it is to the query: one of the words above, or "".
     """
@@ -85,7 +86,7 @@ class TopHit:
     id: str
     language: str
     text: str | None
-    score: float
+    score: float | None
     tied: bool
     relation: str
 
@@ -264,6 +265,8 @@ class Questions:
                 f"{self.metric.name} is not defined in the {self.setting} setting",
                 remedy=f"choose {' or '.join(self.metric.settings)}, or another metric",
             )
+        if against is not None and against.ranks_file.digest == record.ranks_file.digest:
+            raise UsageError("both records have the same ranks: nothing is lost", remedy="name another after --against")
         if against is not None and (differing := unlike(record, against)):
             raise UsageError(
                 f"these records cannot be compared: they differ in {', '.join(differing)}",
@@ -317,6 +320,11 @@ class Questions:
         if reason is None and self.relevance != STRICT and self.data is None:
             return f"without the texts it is not known which candidates leave a ranking by {self.relevance} relevance"
         return reason
+
+    @property
+    def only_order(self) -> bool:
+        """Whether the scores of the best candidates say nothing but their order (see `rank.stages.reranked`)."""
+        return self.record.model.identity.reranking is not None
 
     def _of_queries(self, record: Result) -> FloatArray:
         """The value of each query looked at, float64 `[queries]`: the mean over candidate languages, else NaN."""
@@ -486,7 +494,8 @@ class Questions:
             place += 1
             language = id_.partition(":")[0]  # as every id begins (core.types.Candidate)
             if language in looked_at:
-                found.append(TopHit(place, id_, language, self._text(id_), score, score == before, relation))
+                shown = None if self.only_order else score
+                found.append(TopHit(place, id_, language, self._text(id_), shown, score == before, relation))
             before = score
         return tuple(found)
 

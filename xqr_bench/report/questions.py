@@ -89,6 +89,8 @@ def notes(questions: Questions, command: str | None) -> list[str]:
         lines.append(f"the record is of a part of the task ({parts}), and ranks are in that part")
     if questions.data is None:
         lines.append("ids only: without the texts of the task (--ids)")
+    if questions.only_order and questions.why_no_hits is None:
+        lines.append("of the scores of two stages only the order is kept, which is shown without them")
     if questions.why_no_hits is not None:
         how = f": {command}" if command is not None and questions.why_no_hits.endswith("evaluate it again") else ""
         lines.append(f"what stood above is not known: {questions.why_no_hits}{how}")
@@ -222,12 +224,16 @@ def _id_and_text(one: RankedRelevant | TopHit) -> list[str]:
 
 
 def _hit_lines(questions: Questions, hits: Sequence[TopHit], table: partial[list[str]]) -> Iterator[str]:
-    rows = [
-        (f"{hit.place}", f"{hit.score:.4f}", hit.language, WORDS.get(hit.relation, ""), *_id_and_text(hit))
-        for hit in hits
-    ]
+    rows = []
+    for hit in hits:
+        scores = [] if hit.score is None else [f"{hit.score:.4f}"]
+        place = f"{hit.place}{'=' if hit.tied else ''}"
+        rows.append([place, *scores, hit.language, WORDS.get(hit.relation, ""), *_id_and_text(hit)])
+    figures = ["place"] if questions.only_order else ["place", "score"]
     more = ["id"] if hits[0].text is not None else []
-    yield from table(["place", "score", "lang", "", *more, of_the_best(questions)], rows, figures=2, lines=2)
+    yield from table([*figures, "lang", "", *more, of_the_best(questions)], rows, figures=len(figures), lines=2)
+    if any(hit.tied for hit in hits):
+        yield "= the same score as the one before; these stand in the order of the pool"
 
 
 def of_the_best(questions: Questions) -> str:

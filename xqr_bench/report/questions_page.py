@@ -158,6 +158,7 @@ def _relevant(questions: Questions, one: RankedRelevant) -> Markup:
 
 
 def _hit(hit: TopHit) -> Markup:
-    tied = ", the same as the one before" if hit.tied else ""
-    figures = f"place {hit.place}, score {hit.score:.4f}{tied}{f'; {hit.relation}' if hit.relation else ''}"
+    score = "" if hit.score is None else f", score {hit.score:.4f}"
+    tied = ", the same score as the one before" if hit.tied else ""
+    figures = f"place {hit.place}{score}{tied}{f'; {hit.relation}' if hit.relation else ''}"
     return _item(figures, hit, is_relevant=hit.relation == IS_RELEVANT)
