@@ -181,6 +181,74 @@ def test_columns_are_chosen(watched: Watched) -> None:
     assert "random 339.2" in page.locator("#board tbody tr.contest", has_text="char-ngrams").inner_text()
 
 
+def test_the_choice_stands_in_the_address(watched: Watched) -> None:
+    """A view that is sent is the same view; back takes the last choice back."""
+    page = watched.open("index.html")
+    assert page.evaluate("location.hash") == "", "a first view needs no words"
+    choose(page, "#metric", "recall@10")
+    page.get_by_label("small", exact=True).uncheck()
+    page.get_by_role("checkbox", name="Monolingual").uncheck()
+    page.locator("summary", has_text="Filters").click()
+    page.locator("[data-filter=kind]").select_option("encoder")
+    head(page, "Cross-lingual").click()
+    sorts(page, "Cross-lingual", "descending")
+    page.locator("#search").press_sequentially("模型")
+    page.get_by_label("intervals in figures").check()
+    settled(page)
+
+    def view() -> tuple[str, list[str]]:
+        return page.locator("#board table").inner_text(), models(page)
+
+    sent, seen = page.evaluate("location.hash"), view()
+    assert sent.startswith(
+        "#search=%E6%A8%A1%E5%9E%8B&metric=recall%4010&task=mini&setting=cross-lingual&setting=multi"
+    )
+    assert seen[1] == [CHINESE]
+    page.goto("about:blank")
+    watched.open(f"index.html{sent}")
+    assert view() == seen
+    assert page.locator("#search").input_value() == "模型"
+    assert page.locator("[data-filter=kind]").input_value() == "encoder"
+    sorts(page, "Cross-lingual", "descending")
+    assert page.evaluate("location.hash") == sent
+    assert not page.locator("#strange").is_visible()
+    page.locator("button[type=reset]").click()
+    playwright_api.expect(page.locator("#shown")).to_have_text("11 of 11 rows")
+    assert page.evaluate("location.hash") == ""
+    page.go_back()
+    settled(page)
+    assert view() == seen
+    page.go_forward()
+    playwright_api.expect(page.locator("#shown")).to_have_text("11 of 11 rows")
+    sorts(page, "Multilingual", "descending")
+    page.get_by_label("mini", exact=True).uncheck()
+    page.get_by_label("small", exact=True).uncheck()
+    assert page.evaluate("location.hash").startswith("#task=none")
+    page.reload()
+    settled(page)
+    assert page.locator("#tasks input:checked").count() == 0
+
+
+def test_an_address_that_asks_for_what_is_not_here(watched: Watched) -> None:
+    evil = "%3Cimg src=x onerror=alert(1)%3E"
+    page = watched.open(
+        f"index.html#metric={evil}&task=mini&sort=small:monolingual&colour=red&status=reproduced&page=7"
+    )
+    assert models(page) == ["char-ngrams"], "the rest of it is shown"
+    said = page.locator("#strange").inner_text()
+    assert "metric=<img src=x onerror=alert(1)> (there is: map, " in said
+    assert "colour (what can be chosen: search, metric, languages, task, setting, status, kind," in said
+    assert "sort=small:monolingual (that column is not shown)" in said
+    assert "page=7 (there is: 1)" in said
+    page.locator("button[type=reset]").click()
+    playwright_api.expect(page.locator("#strange")).to_be_hidden()
+    page.keyboard.press("Home")
+    page.locator(".skip").focus()
+    page.keyboard.press("Enter")  # an address that names a place of the page asks for nothing
+    assert page.evaluate("location.hash") == "#main"
+    assert not page.locator("#strange").is_visible()
+
+
 def test_marks_and_intervals(watched: Watched) -> None:
     page = watched.open("index.html")
     assert page.locator("#board .mark.best").count() == 3, "one a setting of the one contest"

@@ -19,6 +19,7 @@ from xqr_bench.board.model import (
     Row,
     TaskFacts,
 )
+from xqr_bench.board.site.finding import finding, shape, share
 from xqr_bench.board.site.html import SETTING_LABELS, HeatRow, asset, bars, datatables, heat_map, render
 from xqr_bench.board.site.payload import (
     CONTEST,
@@ -168,14 +169,14 @@ def make_pages(
         level = percent(board.interval_level)
         return render(f"{template}.html.jinja", board=board, level=level, **common(file, title), **context)
 
-    panels = frontier_panels(board)
+    panels, found = frontier_panels(board), finding(board)
     of_questions = question_files(questions or QuestionValues(), entries)
     pages = {
         "index.html": page(
             "index",
             "index.html",
             "Leaderboard",
-            script=datatables() + asset("common.js") + asset("index.js"),
+            script=datatables() + asset("common.js") + asset("address.js") + asset("index.js"),
             loads=True,
             data=embedded_json(
                 {
@@ -187,6 +188,9 @@ def make_pages(
             entries=entries,
             filters=_filters(entries),
             panels=panels,
+            found=found,
+            shape=shape,
+            share=share,
         ),
         "table.html": page("table", "table.html", "MAP of all rows", entries=entries, parts=PARTS),
         "compare.html": page(
@@ -197,7 +201,7 @@ def make_pages(
             loads=True,
             data=embedded_json({**page_data(board, entries), "tests": of_questions.places}),
         ),
-        "about.html": page("about", "about.html", "About the figures"),
+        "about.html": page("about", "about.html", "About the figures", found=found),
         JSON_FILE: leaderboard_text(board),
     }
     if panels:

@@ -8,8 +8,8 @@ const whole = () => location.href.split("#")[0];
 /** Whether the address names a place on the page, and no choice. */
 const isPlace = () => location.hash.length > 1 && !location.hash.includes("=");
 
-/** What the address asks for: name -> values.
- * @param known name -> the values that there are, or null where any text will do. What is not known is said, and left out.
+/** What the address asks for: name -> values, and of what there is none, in words for `sayStrange`.
+ * @param known name -> the values that there are, or null where any text will do.
  */
 function readAddress(known) {
   const found = {};
@@ -22,10 +22,10 @@ function readAddress(known) {
       strange.push(`${name}=${brief(value)} (there is: ${values.slice(0, MOST).join(", ")}${more})`);
     } else (found[name] ??= []).push(value);
   }
-  sayStrange(strange);
-  return found;
+  return { found, strange };
 }
 
+/** An address is not followed in part without a word. */
 function sayStrange(strange) {
   const place = document.getElementById("strange");
   place.hidden = !strange.length;

@@ -15,7 +15,10 @@ const slots = [
 const FIRST = 4; // columns before the figures: part (hidden), model, status, kind
 const PAGE = 200; // rows
 const figures = data.tasks.flatMap((task, place) => slots.map((slot) => ({ task: task.name, place, scale: 1, ...slot })));
-const chosen = { metric: data.tested, languages: "", tasks: new Set(data.tasks.map((task) => task.name)), settings: new Set(data.settings.map(([name]) => name)) };
+const SORTS = ["model", "status", "kind", ...figures.map((column) => `${column.task}:${column.slot}`)]; // of the second column on
+const FIRST_SORT = [FIRST + 5, "desc"];
+const everything = () => ({ metric: data.tested, languages: "", tasks: new Set(data.tasks.map((task) => task.name)), settings: new Set(data.settings.map(([name]) => name)) });
+const chosen = everything();
 const partOrder = Object.keys(data.parts);
 
 const isBias = () => metricOf(chosen.metric)?.kind === "bias";
@@ -171,7 +174,7 @@ const table = $("#board table").DataTable({
   autoWidth: false,
   layout: { topStart: null, topEnd: null, bottomStart: data.entries.length > PAGE ? { paging: { numbers: 5 } } : null, bottomEnd: null },
   orderFixed: { pre: [[0, "asc"]] },
-  order: [[FIRST + 5, "desc"]],
+  order: [FIRST_SORT],
   rowGroup: { dataSrc: (row) => data.parts[row.part], startRender: (rows, group) => $(el("span", { text: group })) },
   language: { zeroRecords: "No row has all that.", emptyTable: "No record has been submitted yet." },
   columns: [
@@ -243,12 +246,13 @@ table.on("draw", () => {
   const info = table.page.info();
   const here = info.pages > 1 ? `rows ${info.start + 1} to ${info.end}; ` : "";
   byId("shown").textContent = `${here}${info.recordsDisplay} of ${info.recordsTotal} rows` + (info.recordsDisplay < info.recordsTotal ? "; the others are filtered out, or have no figure in these columns" : "");
+  if (listening) writeAddress(inAddress(), typing);
 });
 
 function boxes(place, values, set) {
   byId(place).replaceChildren(
     ...values.map(([value, text]) => {
-      const box = el("input", { type: "checkbox", value, checked: true });
+      const box = el("input", { type: "checkbox", value, checked: set.has(value) });
       box.addEventListener("change", () => {
         if (box.checked) set.add(value);
         else set.delete(value);
@@ -264,25 +268,93 @@ function languageOptions() {
   return [...data.chosen.filter(([name]) => name === ""), ["Groups", of("g:")], ["Query language", of("l:")]].filter(([, more]) => more.length);
 }
 
+// The choice stands in the address: what departs from a first view.
+
+const NONE = "none"; // of several that can be chosen
+let listening = false; // whether what is drawn was chosen on the page, and not by the address
+let typing = false;
+const known = {
+  search: null,
+  metric: data.metrics.map((metric) => metric.name),
+  languages: data.chosen.map(([name]) => name),
+  task: [...data.tasks.map((task) => task.name), NONE],
+  setting: [...data.settings.map(([name]) => name), NONE],
+  ...Object.fromEntries(filters.map((select) => [select.dataset.filter, [...select.options].slice(1).map((one) => one.value)])),
+  sort: SORTS,
+  order: ["asc", "desc"],
+  intervals: ["yes"],
+  page: Array.from({ length: Math.ceil(data.entries.length / PAGE) || 1 }, (_, at) => String(at + 1)),
+};
+
+function inAddress() {
+  const pairs = [];
+  const add = (name, value, usual) => value !== usual && pairs.push([name, value]);
+  const addAll = (name, set, all) => {
+    if (set.size < all.length) for (const value of set.size ? all.filter((one) => set.has(one)) : [NONE]) pairs.push([name, value]);
+  };
+  add("search", byId("search").value, "");
+  add("metric", chosen.metric, data.tested);
+  add("languages", chosen.languages, "");
+  addAll("task", chosen.tasks, known.task.slice(0, -1));
+  addAll("setting", chosen.settings, known.setting.slice(0, -1));
+  for (const select of filters) add(select.dataset.filter, select.value, "");
+  const [[column, direction]] = table.order().length ? table.order() : [FIRST_SORT];
+  if (column !== FIRST_SORT[0] || direction !== FIRST_SORT[1]) pairs.push(["sort", SORTS[column - 1]], ["order", direction]);
+  if (byId("ranges").checked) pairs.push(["intervals", "yes"]);
+  add("page", String(table.page.info().page + 1), "1");
+  return pairs;
+}
+
+async function fromAddress() {
+  const { found, strange } = readAddress(known);
+  const last = (name) => found[name]?.at(-1);
+  const several = (values, all) => (values ? new Set(values.filter((value) => value !== NONE)) : all);
+  const all = everything();
+  Object.assign(chosen, { metric: last("metric") ?? all.metric, languages: last("languages") ?? "", tasks: several(found.task, all.tasks), settings: several(found.setting, all.settings) });
+  for (const select of filters) select.value = last(select.dataset.filter) ?? "";
+  byId("search").value = last("search") ?? "";
+  byId("ranges").checked = last("intervals") === "yes";
+  showChoice();
+  const column = last("sort") ? SORTS.indexOf(last("sort")) + 1 : FIRST_SORT[0];
+  if (last("sort") && column >= FIRST && !visible(figures[column - FIRST])) strange.push(`sort=${last("sort")} (that column is not shown)`);
+  sayStrange(strange);
+  table.order([[column, last("order") ?? (column < FIRST ? "asc" : "desc")]]).search(searchable(byId("search").value));
+  listening = false;
+  await update();
+  if (last("page")) table.page(last("page") - 1).draw("page");
+  listening = true;
+}
+
+/** The controls as chosen. */
+function showChoice() {
+  for (const name of ["metric", "languages"]) byId(name).value = chosen[name];
+  boxes("tasks", data.tasks.map((task) => [task.name, task.name]), chosen.tasks);
+  boxes("settings", data.settings, chosen.settings);
+  byId("board").classList.toggle("ranges", byId("ranges").checked);
+}
+
 fill(byId("metric"), metricOptions());
 fill(byId("languages"), languageOptions());
-byId("metric").value = chosen.metric;
-boxes("tasks", data.tasks.map((task) => [task.name, task.name]), chosen.tasks);
-boxes("settings", data.settings, chosen.settings);
 for (const name of ["metric", "languages"]) byId(name).addEventListener("change", (event) => ((chosen[name] = event.target.value), update()));
-byId("search").addEventListener("input", (event) => table.search(searchable(event.target.value)).draw());
-byId("ranges").addEventListener("change", (event) => byId("board").classList.toggle("ranges", event.target.checked));
+byId("search").addEventListener("input", (event) => {
+  typing = true; // letters are no steps of the back button
+  table.search(searchable(event.target.value)).draw();
+  typing = false;
+});
+byId("ranges").addEventListener("change", (event) => {
+  byId("board").classList.toggle("ranges", event.target.checked);
+  writeAddress(inAddress());
+});
 for (const select of filters) select.addEventListener("change", () => table.draw());
 byId("controls").addEventListener("submit", (event) => event.preventDefault());
 byId("controls").addEventListener("reset", () =>
   setTimeout(() => {
-    Object.assign(chosen, { metric: data.tested, languages: "", tasks: new Set(data.tasks.map((task) => task.name)), settings: new Set(data.settings.map(([name]) => name)) });
-    byId("metric").value = chosen.metric;
-    boxes("tasks", data.tasks.map((task) => [task.name, task.name]), chosen.tasks);
-    boxes("settings", data.settings, chosen.settings);
-    byId("board").classList.remove("ranges");
-    table.search("").order([FIRST + 5, "desc"]);
+    Object.assign(chosen, everything());
+    showChoice();
+    sayStrange([]);
+    table.search("").order([FIRST_SORT]);
     update();
   }),
 );
-update();
+onAddress(fromAddress);
+fromAddress();

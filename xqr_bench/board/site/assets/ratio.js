@@ -17,7 +17,8 @@ function show() {
 }
 
 function fromAddress() {
-  const found = readAddress(known);
+  const { found, strange } = readAddress(known);
+  sayStrange(strange);
   for (const name of CHOICES) byId(name).value = found[name]?.at(-1) ?? first[name];
   for (const view of VIEWS) byId(view).checked = found[view]?.at(-1) !== "no";
   show();
