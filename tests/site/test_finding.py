@@ -40,8 +40,8 @@ def test_it_says_what_the_rows_say(board: Leaderboard) -> None:
     made = changed(board, "char-ngrams", MAP, 0.9642, kind="encoder")
     assert said(made) == (
         f"With all 11 languages in one pool, the best encoder on {board.tasks['mini'].title}, char-ngrams, loses 50% "
-        "of the MAP that it has in one other language at a time: 0.300 (0.290 to 0.320) against 0.600 (0.590 to 0.620). "
-        "In 96% of the queries the answer in the query's own language comes first, by chance in 9%. "
+        "of the MAP that it has in one other language at a time: 0.300 (0.290 to 0.320) against 0.600 (0.590 to "
+        "0.620). In 96% of the queries the answer in the query's own language comes first, by chance in 9%. "
         "How this is measured"
     )
     assert 'id="finding"' in make_pages(made)["about.html"]
