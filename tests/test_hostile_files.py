@@ -323,21 +323,23 @@ BOMBS = (long_extra_column, long_known_column, patched_footer)
 def test_a_small_file_does_not_fill_the_memory(saved: Path, tmp_path: Path) -> None:
     """In one process: an honest board, then each bomb, none of which may take more memory than that did."""
     commands = []
-    for bomb in (None, *BOMBS):
-        board = tmp_path / (bomb.__name__ if bomb else "honest")
+    bombs = [(bomb, kind) for kind in ("ranks", "top") for bomb in BOMBS]
+    for n, (bomb, kind) in enumerate([(None, ""), *bombs]):
+        board = tmp_path / str(n)
         placed = submit(saved, board).record
         if bomb is not None:
-            bomb(placed.with_suffix(".ranks.parquet"))
-            assert placed.with_suffix(".ranks.parquet").stat().st_size < 2**20
+            bomb(placed.with_suffix(f".{kind}.parquet"))
+            assert placed.with_suffix(f".{kind}.parquet").stat().st_size < 2**20
         commands += [("leaderboard", "verify", str(board), "--quiet"), ("recompute", str(placed))]
     done = subprocess.run(
         [sys.executable, "-c", MEASURED, json.dumps(commands)], capture_output=True, text=True, cwd=ROOT, check=True
     )
-    first, honest, *bombs = json.loads(done.stdout)
+    first, honest, *found = json.loads(done.stdout)
     assert (first[0], honest[0]) == (0, 0)
-    for code, text, peak in bombs:
+    for n, (code, text, peak) in enumerate(found):
         assert code == 1
-        assert "ranks.parquet is not a ranks file" in text
+        says = {"ranks": "ranks.parquet is not a ranks file", "top": "top.parquet is no file of best candidates"}
+        assert says[bombs[n // 2][1]] in text
         assert peak - honest[2] < 1e8  # the bombs hold three to six times as much
 
 

@@ -29,7 +29,8 @@ def test_it_writes_record_and_ranks(saved: Path, board: Path) -> None:
     done = submit(saved, board)
     assert done.record == board / "char-ngrams" / "1" / "mini.json"
     assert sorted(contents(board)) == [
-        f"char-ngrams/1/mini.{end}" for end in ("json", "lenient.parquet", "paragraph.parquet", "ranks.parquet")
+        f"char-ngrams/1/mini.{end}"
+        for end in ("json", "lenient.parquet", "paragraph.parquet", "ranks.parquet", "top.parquet")
     ]
     there, before = load_record(done.record, ranks=True), load_record(saved, ranks=True)
     assert there.short
@@ -38,7 +39,7 @@ def test_it_writes_record_and_ranks(saved: Path, board: Path) -> None:
     assert done.commands == [
         "git switch -c submit-char-ngrams-mini",
         f"git add {done.record} {done.ranks} {done.record.with_suffix('.lenient.parquet')} "
-        f"{done.record.with_suffix('.paragraph.parquet')}",
+        f"{done.record.with_suffix('.paragraph.parquet')} {done.record.with_suffix('.top.parquet')}",
         "git commit -m 'Submit char-ngrams on mini'",
         "git push -u origin submit-char-ngrams-mini",
     ]
@@ -179,7 +180,7 @@ def test_killed_while_a_rule_of_relevance_goes(saved: Path, board: Path, tmp_pat
         assert verify(board, Seen()).faults == []
         rules.append(len(load_record(next(board.glob("*/*/mini.json")), whole=False).relevance))
     assert sorted(set(rules)) == [0, 2]
-    assert sorted(path.name for path in board.glob("*/*/*")) == ["mini.json", "mini.ranks.parquet"]
+    assert sorted(path.name for path in board.glob("*/*/*")) == ["mini.json", "mini.ranks.parquet", "mini.top.parquet"]
 
 
 @pytest.mark.parametrize("text", ["[]", "null", '{"exposure": {"level": "none declared", "declared_by": "nobody"}}'])

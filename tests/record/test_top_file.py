@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from scipy.stats import spearmanr
@@ -19,10 +22,17 @@ from xqr_bench.encode import embedder_of
 from xqr_bench.evaluation.evaluate import evaluate
 from xqr_bench.rank.exact import top_hits, vector_scores
 from xqr_bench.record import Result, load_ranks, recompute, save_record, shortened
-from xqr_bench.record.top_file import save_top
+from xqr_bench.record.top_file import check_top, save_top
 
 NEED_HITS = ["map", "language_share@10", "share_vs_pool@10", "share_vs_relevants@10", "exposure_vs_pool"]
 AGREEMENT = "ranking_agreement@10"
+kinds = {
+    "query_language": pa.string(),
+    "question": pa.string(),
+    "place": pa.int32(),
+    "candidate": pa.string(),
+    "score": pa.float64(),
+}
 
 
 @pytest.fixture(scope="module")
@@ -106,9 +116,12 @@ def test_figures_of_the_literature_follow_from_the_file_alone(looked_at: Result,
     assert np.mean(agreements) == pytest.approx(scores.macro[AGREEMENT].value, abs=1e-12)
 
 
-def test_a_submission_proves_the_languages_but_has_no_ids(looked_at: Result, tmp_path: Path) -> None:
+def test_a_submission_proves_the_languages_and_of_ids_only_with_its_file(looked_at: Result, tmp_path: Path) -> None:
     path = save_record(shortened(looked_at), tmp_path / "mini.json")
-    assert not path.with_suffix(".top.parquet").exists()
+    short = load_record(path, ranks=True, whole=False)
+    assert short.top_file is None
+    assert recompute(short)[1] == []
+    path.with_suffix(".top.parquet").unlink()
     short = load_record(path, ranks=True, whole=False)
     _, differences = recompute(short)
     assert differences
@@ -120,6 +133,7 @@ def test_a_submission_proves_the_languages_but_has_no_ids(looked_at: Result, tmp
 def test_a_record_of_before_loads_and_has_none(plain: Result, tmp_path: Path) -> None:
     path = save_record(plain, tmp_path / "mini.json")
     edit(path, lambda data: data.pop("top_file"))
+    path.with_suffix(".top.parquet").unlink()
     old = load_record(path, ranks=True)
     assert recompute(old)[1] == []
     with pytest.raises(RecordError, match="older record"):
@@ -142,3 +156,111 @@ def test_files_of_others_are_refused(plain: Result, looked_at: Result, tmp_path:
     file.unlink()
     with pytest.raises(RecordError, match="there is no file"):
         record.top_candidates()
+
+
+Columns = dict[str, list[Any]]
+
+
+def swap(columns: Columns, first: int, second: int) -> None:
+    for name in ("candidate", "score"):
+        values = columns[name]
+        values[first], values[second] = values[second], values[first]
+
+
+def rename(columns: Columns, row: int, name: str) -> None:
+    columns["candidate"][row] = name
+
+
+def lift(columns: Columns, row: int, score: float) -> None:
+    columns["score"][row] = score
+
+
+def away(columns: Columns, row: int) -> None:
+    for values in columns.values():
+        values.pop(row)
+
+
+def again(columns: Columns, row: int) -> None:
+    for values in columns.values():
+        values.insert(row, values[row])
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda columns: swap(columns, 0, 1), "not in order"),
+        (lambda columns: lift(columns, 0, float("nan")), "a score is no number"),
+        (lambda columns: lift(columns, 0, float("inf")), "a score is no number"),
+        (lambda columns: rename(columns, 1, columns["candidate"][0]), "a candidate stands there twice"),
+        (lambda columns: rename(columns, 0, "xx:0"), "a candidate is of no language of the pool"),
+        (lambda columns: rename(columns, 0, "en:nobody"), "of other languages than the ranks say"),
+        (lambda columns: away(columns, 19), "fewer of them than could be"),
+        (lambda columns: again(columns, 0), "two candidates stand at one place"),
+        (lambda columns: columns.update(place=[place + 1 for place in columns["place"]]), "not among the first 20"),
+        (lambda columns: columns.update(question=["?", *columns["question"][1:]]), "names a query"),
+    ],
+)
+def test_a_submission_is_held_against_its_ranks(
+    change: Callable[[Columns], None], problem: str, plain: Result, tmp_path: Path
+) -> None:
+    path = save_record(shortened(plain), tmp_path / "mini.json")
+    file = path.with_suffix(".top.parquet")
+    table = pq.read_table(file)
+    columns = table.to_pydict()
+    assert columns["candidate"][0].startswith("ar:")
+    change(columns)
+    made = pa.table(columns, schema=pa.schema([(name, kinds[name]) for name in columns]))
+    pq.write_table(made.replace_schema_metadata(table.schema.metadata), file)
+    with pytest.raises(RecordError, match=problem):
+        load_record(path, ranks=True, whole=False).top_candidates()
+
+
+def test_a_relevant_cannot_move(plain: Result) -> None:
+    """Neither to another place of its query, nor out of it, for another candidate of its language."""
+    ranks, top = plain.ranks, plain.top_candidates()
+    gt, eq, *_ = ranks.counts
+    number = {name: index for index, name in enumerate(top.ids)}
+    moved = 0
+    for row in np.flatnonzero((gt < 10) & (eq == 1))[:200].tolist():
+        query, at = int(ranks.row_queries[row]), int(gt[row])
+        places = top.places.copy()
+        assert places[query, at] == number[ranks.relevant_ids[row]]
+        places[query, [at, at + 5]] = places[query, [at + 5, at]]
+        with pytest.raises(RecordError, match="do not follow from the ranks"):
+            check_top(replace(top, places=places), ranks)
+        places[query, [at, at + 5]] = len(top.ids), top.places[query, at + 5]
+        nobody = f"{ranks.columns[ranks.relevant_columns[row]]}:nobody"
+        with pytest.raises(RecordError, match="a relevant is missing that its rank puts there"):
+            check_top(replace(top, places=places, ids=[*top.ids, nobody]), ranks)
+        moved += 1
+    assert moved == 200
+
+
+def test_any_ranker_agrees_with_its_ranks(plain: Result) -> None:
+    """Ties of BM25, of the oracle, and of vectors of three values; recompute looks too."""
+    for ranker in ("bm25", "random", "oracle", Coarse()):
+        (record,) = evaluate(ranker, ["mini"], metrics=["map"])
+        check_top(record.top_candidates(), record.ranks)
+        assert recompute(record)[1] == []
+    wrong = replace(plain.top_candidates(), scores=-plain.top_candidates().scores)
+    with pytest.raises(RecordError, match="do not follow"):
+        recompute(plain.model_copy(update={"top": wrong}))
+
+
+class Coarse:
+    """Nearly everything ties."""
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        return np.array([[1.0, len(text) % 3 + 1] for text in texts], dtype=np.float32)
+
+
+def test_new_ranks_without_candidates_take_the_old_ones_away(plain: Result, looked_at: Result, tmp_path: Path) -> None:
+    path = save_record(plain, tmp_path / "mini.json")
+    (other,) = evaluate("bm25", ["mini"], metrics=["map"])
+    save_record(other.model_copy(update={"top": None, "top_file": None}), path)
+    assert not path.with_suffix(".top.parquet").exists()
+    assert sorted(tmp_path.glob(".*")) == []
+    save_record(shortened(plain), path)
+    assert load_record(path, ranks=True, whole=False).find_top() is not None
+    save_record(other, path)
+    assert load_record(path, ranks=True).top_candidates().of_query(0) == other.top_candidates().of_query(0)

@@ -23,11 +23,21 @@ class Submission:
         exposure: What the encoder may have seen of the task: 'evaluation text', 'same source', 'language only',
             'none declared', 'unknown', or a JSON file that says it (docs/exposure.md).
         exposure_note: In words: which data, and where that can be read.
+        top_only: Only add the best candidates of each query (RECORD.top.parquet) to the submission that is there: they
+            must follow from its ranks, and nothing else of it changes.
+
+    Raises:
+        UsageError: top_only, with something that changes the submission.
     """
 
     replace: bool = False
     exposure: Annotated[str | None, Option(metavar="LEVEL|FILE")] = None
     exposure_note: Annotated[str | None, Option(metavar="TEXT")] = None
+    top_only: bool = False
+
+    def __post_init__(self) -> None:
+        if self.top_only and (self.replace or self.exposure is not None):
+            raise UsageError("--top-only changes nothing of a submission", remedy="leave --replace or --exposure out")
 
 
 @dataclass(frozen=True, kw_only=True)

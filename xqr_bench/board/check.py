@@ -18,7 +18,7 @@ from xqr_bench.board.facts import (
     per_language,
     structure_digest,
 )
-from xqr_bench.board.files import MAX_RECORD, check_file, check_name, check_versions, max_ranks, read_json
+from xqr_bench.board.files import MAX_RECORD, MAX_TOP, check_file, check_name, check_versions, max_ranks, read_json
 from xqr_bench.board.identity import (
     AS_MADE,
     check_arguments,
@@ -32,6 +32,7 @@ from xqr_bench.board.identity import (
 )
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError
+from xqr_bench.core.files import now_at
 from xqr_bench.core.names import unseen
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.options import line_breaks, split
@@ -47,7 +48,7 @@ from xqr_bench.record import Record, Result, load_record, proved
 from xqr_bench.record.describe import NONE_IRRELEVANT, NOT_COUNTED, groups_of
 from xqr_bench.record.model import Hardware
 from xqr_bench.record.provenance import LANGUAGE_LEVELS, LanguageLevels
-from xqr_bench.record.store import file_beside
+from xqr_bench.record.store import file_beside, top_place
 from xqr_bench.tasks import TaskSpec
 
 # The checks, in their order.
@@ -94,11 +95,17 @@ def check_submission(path: Path, *, observe: Observer | None = None, again: bool
     check_file(file_beside(path, record.ranks_file), max_ranks(spec.name, short=record.short))
     rows, expected = record.ranks_file.n_relevants, facts.n_relevants
     require(rows == expected, f"{path} does not hold all ranks of {spec.name}", f"{rows:,} instead of {expected:,}")
+    _check_top_file(path, record)
     result = load_record(path, ranks=True, whole=False)
     _check_ranks(result, facts)
     _check_relevance_files(path, result, facts.relevance)
     name = shown_line(record.model.name)
     note = f"computing the figures of {name} on {record.task.name} from its ranks"
+    top = result.find_top()
+    for name in () if top is None else top.ids:
+        fits = len(name) <= _MAX_TEXT and not any(map(unseen, name))
+        require(fits, "a best candidate has an id that is no short line", repr(name)[:80], AS_MADE)
+    result = result.model_copy(update={"top": top})
     return proved(result, again=again, tell=None if observe is None else lambda: observe.note(note))
 
 
@@ -356,6 +363,18 @@ def _check_ranks(record: Result, facts: DataFacts) -> None:
         f"depth {ranks.depth}",
         AS_MADE,
     )
+
+
+def _check_top_file(path: Path, record: Record) -> None:
+    """The file of the best candidates, of which no byte is believed before, where there is one."""
+    info, file = record.top_file, top_place(path)
+    if info is not None:
+        require(
+            info.file == file.name, "the record names another file for its best candidates", repr(info.file), AS_MADE
+        )
+        check_file(file_beside(path, info), MAX_TOP)
+    elif (place := now_at(file, record.ranks_file.digest)).is_symlink() or place.exists():
+        check_file(place, MAX_TOP)
 
 
 def _check_relevance_files(path: Path, record: Result, rules: dict[str, RuleFacts]) -> None:

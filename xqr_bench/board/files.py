@@ -28,6 +28,8 @@ MAX_NOTE = 2**16
 _MAX_RANKS = {"xquad-r": 3 * 2**20}
 _MAX_RANKS_DEFAULT = 8 * 2**20
 _MAX_SHORT = 2**20
+MAX_TOP = 4 * 2**20
+"""Bytes of the file of the best candidates."""
 
 
 def max_ranks(task: str, *, short: bool = False) -> int:
@@ -101,6 +103,7 @@ def check_versions(code: str, python: str) -> None:
 
 RECORD_SUFFIX = ".json"
 RANKS_SUFFIX = ".ranks.parquet"
+TOP_SUFFIX = ".top.parquet"
 RELEVANCE_SUFFIXES = {name: f".{name}.parquet" for name in VARIANTS}
 ATTESTATION_SUFFIX = ".reproduced.json"
 SIGNATURE_SUFFIX = ".minisig"
@@ -219,7 +222,13 @@ def strange_files(folder: Path) -> Iterator[tuple[Path, str]]:
             yield path, "not part of a submission"
 
 
-_BESIDE = (RANKS_SUFFIX, *RELEVANCE_SUFFIXES.values(), ATTESTATION_SUFFIX, ATTESTATION_SUFFIX + SIGNATURE_SUFFIX)
+_BESIDE = (
+    RANKS_SUFFIX,
+    TOP_SUFFIX,
+    *RELEVANCE_SUFFIXES.values(),
+    ATTESTATION_SUFFIX,
+    ATTESTATION_SUFFIX + SIGNATURE_SUFFIX,
+)
 
 
 def _belongs(path: Path) -> bool:

@@ -21,9 +21,11 @@ from xqr_bench.board.check import check_submission
 from xqr_bench.board.facts import board_tasks, data_facts
 from xqr_bench.board.files import (
     MAX_RECORD,
+    MAX_TOP,
     PUBLISHED,
     RATIOS,
     attestation_path,
+    check_file,
     check_name,
     is_ours_left_behind,
     local_paths,
@@ -50,9 +52,10 @@ from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import SETTINGS
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Figure
-from xqr_bench.record import Record, Result, load_record, save_record, shortened
+from xqr_bench.record import Record, Result, folder_name, load_record, save_record, shortened
 from xqr_bench.record.exposure import Exposure, Level, read_declaration
-from xqr_bench.record.store import settle
+from xqr_bench.record.store import settle, top_digest, top_place
+from xqr_bench.record.top_file import check_top, save_top
 
 # A record -> the leaderboard folder.
 
@@ -98,6 +101,8 @@ def submit(path: Path | str, leaderboard: Path | str = "leaderboard", asked: Sub
             f"{', '.join(of_ids)} needs to know which candidates stand first, and a submission does not hold that",
             remedy="evaluate again without it (--metrics)",
         )
+    if asked.top_only:
+        return _add_top(checked, target, folder)
     declared = _exposure(checked, target, asked.exposure, asked.exposure_note)
     record = publishable(shortened(checked.model_copy(update={"exposure": declared})))
     _refuse_links(folder, target)
@@ -116,17 +121,41 @@ def submit(path: Path | str, leaderboard: Path | str = "leaderboard", asked: Sub
         put_in_place(file, record_digest(record) if file in attested else None)
     rules = {name for name, info in record.relevance.items() if info.ranks_file is not None}
     of_rules = [file for name, file in relevance_paths(target).items() if name in rules]
-    files = [target, ranks_path(target), *attested, *of_rules]
-    branch = f"submit-{target.parent.parent.name}-{target.stem}".lower()
+    files = [target, ranks_path(target), *attested, *of_rules, *([top_place(target)] if record.top else [])]
+    attestation = attested[0] if attested else None
+    level = stated_exposure(record, attested=attestation is not None).level
+    return Submitted(target, files[1], replaced, attestation, _commands(record, files), level)
+
+
+def _commands(record: Record, files: Sequence[Path]) -> list[str]:
+    """Git commands that make a pull request of these files."""
+    branch = f"submit-{folder_name(record.model.name)}-{folder_name(record.task.name)}".lower()
     commands = (
         ["git", "switch", "-c", branch],
         ["git", "add", *(file.as_posix() for file in files)],
         ["git", "commit", "-m", f"Submit {record.model.name} on {record.task.name}"],
         ["git", "push", "-u", "origin", branch],
     )
-    attestation = attested[0] if attested else None
-    level = stated_exposure(record, attested=attestation is not None).level
-    return Submitted(target, files[1], replaced, attestation, [shlex.join(command) for command in commands], level)
+    return [shlex.join(command) for command in commands]
+
+
+def _add_top(record: Result, target: Path, folder: Path) -> Submitted:
+    """Put the best candidates of a record beside the submission at `target`, whose record stays as it is."""
+    if record.top is None:
+        raise RecordError(
+            f"the record of {record.model.name} on {record.task.name} does not tell its best candidates",
+            remedy="evaluate again with --overwrite",
+        )
+    if not target.is_file():
+        raise RecordError(f"there is no submission {target} to add to", remedy="submit the record without --top-only")
+    _refuse_links(folder, target)
+    there = check_placed(target, folder)
+    check_top(record.top, there.ranks)
+    with atomic_path(top_place(target)) as temporary:
+        save_top(record.top, temporary, small=True)
+        check_file(temporary, MAX_TOP)
+    level = stated_exposure(there, attested=attestation_of(target, there) is not None).level
+    return Submitted(target, top_place(target), False, None, _commands(there, [top_place(target)]), level)
 
 
 def _exposure(record: Record, target: Path, text: str | None, note: str | None) -> Exposure | None:
@@ -185,7 +214,14 @@ def _attestation(source: Path, target: Path, record: Record) -> list[Path]:
 
 def _refuse_links(folder: Path, target: Path) -> None:
     """No symbolic link may lead a submission out of the folder."""
-    places = [target, ranks_path(target), *relevance_paths(target).values(), target.parent, target.parent.parent]
+    places = [
+        target,
+        ranks_path(target),
+        top_place(target),
+        *relevance_paths(target).values(),
+        target.parent,
+        target.parent.parent,
+    ]
     for place in places:
         if place.is_symlink():
             raise RecordError(f"{place} is a symbolic link", remedy="remove it from the leaderboard folder")
@@ -210,7 +246,8 @@ def _check_sizes(record: Result, folder: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         path = save_record(record, Path(scratch) / target.name)
         for file in sorted(Path(scratch).iterdir()):
-            limit = MAX_RECORD if file == path else max_ranks(record.task.name, short=record.short)
+            limit = max_ranks(record.task.name, short=record.short)
+            limit = MAX_RECORD if file == path else MAX_TOP if file == top_place(path) else limit
             size = file.stat().st_size
             if size > limit:
                 raise RecordError(
@@ -419,7 +456,7 @@ def check_placed(path: Path, folder: Path, *, observe: Observer | None = None, a
     return record
 
 
-def _finish(path: Path, record: Record) -> None:
+def _finish(path: Path, record: Result) -> None:
     """Put the files of a checked record in their places, where a submission that was stopped left them waiting.
 
     Raises:
@@ -432,6 +469,8 @@ def _finish(path: Path, record: Record) -> None:
     settle(record, path)
     infos = [record.ranks_file, *(info.ranks_file for info in record.relevance.values())]
     files = [(path.with_name(str(info.file)), info.digest) for info in infos if info is not None]
+    if record.top is not None:
+        files.append((top_place(path), top_digest(record)))
     digest = record_digest(record)
     if now_at(attestation_path(path), digest).is_file():
         files += [(file, digest) for file in _attestation_files(path)]

@@ -14,7 +14,7 @@ from xqr_bench.core.options import Place, takes
 @click.argument("record", type=Place())
 @takes(source=Source, asked=Submission)
 def submit(record: str, source: Source, asked: Submission) -> None:
-    """Check RECORD and copy it, with the ranks beside it, into the leaderboard folder.
+    """Check RECORD and copy it, with the ranks and the best candidates beside it, into the leaderboard folder.
 
     Form, data digests, ranks and every score are checked before anything is written. Local paths in the provenance
     are cut down to their last part. What is left to do is printed: a pull request.
@@ -22,7 +22,8 @@ def submit(record: str, source: Source, asked: Submission) -> None:
     from xqr_bench.board.submissions import submit as submit_record
 
     done = submit_record(record, source.leaderboard, asked)
-    echo(f"{'replaced' if done.replaced else 'submitted'}: {done.record}", err=True)
+    done_to = "added best candidates to" if asked.top_only else "replaced" if done.replaced else "submitted"
+    echo(f"{done_to}: {done.record}", err=True)
     echo(f"exposure: {done.exposure}", err=True)
     if done.attestation is not None:
         echo(f"with the attestation {done.attestation}", err=True)

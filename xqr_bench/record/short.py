@@ -43,4 +43,4 @@ def shortened(record: Result) -> Result:
     ranks = replace(ranks, variants=variants)
     of_file = RanksInfo.of(ranks, ranks_digest(ranks))
     changed = {"schema_version": SHORT_VERSION, "ranks_file": of_file, "relevance": relevance, "top_file": None}
-    return record.model_copy(update={**changed, "ranks": ranks, "place": None, "top": None})
+    return record.model_copy(update={**changed, "ranks": ranks, "place": None, "top": record.find_top()})

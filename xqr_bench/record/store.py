@@ -43,7 +43,7 @@ from xqr_bench.record.relevance_files import (
     sampled_questions,
     save_relevance,
 )
-from xqr_bench.record.top_file import TopCandidates, load_top, save_top
+from xqr_bench.record.top_file import TopCandidates, check_top, load_top, save_top
 
 if TYPE_CHECKING:
     import pandas
@@ -162,22 +162,38 @@ class Result(Record):
         return ranks
 
     def top_candidates(self) -> TopCandidates:
-        """The best candidates of each query with ids and scores, read once from the file beside the record.
+        """The best candidates of each query with ids and scores.
 
         Raises:
-            RecordError: the record has none, or the file is missing or not that of the record.
+            RecordError: as `find_top`, or there are none.
         """
-        if (at_hand := self.top or self._top_read) is not None:
-            return at_hand
-        if self.top_file is None or self.place is None:
+        top = self.find_top()
+        if top is None:
             raise RecordError(
                 f"the record of {self.model.name} on {self.task.name} does not tell its best candidates",
                 found="a submission, short lists, or an older record" if self.top_file is None else "no file was read",
                 remedy="evaluate again with --overwrite, or load the record from its file",
             )
-        path = file_beside(self.place, self.top_file)
+        return top
+
+    def find_top(self) -> TopCandidates | None:
+        """The best candidates, where they are at hand or in a file beside the record, which is read once.
+
+        A submission does not name that file: it belongs to the record whose ranks it follows from.
+
+        Raises:
+            RecordError: the file that the record names is missing, or is another one; or it contradicts the ranks.
+        """
+        if (at_hand := self.top or self._top_read) is not None or self.place is None:
+            return at_hand
+        if self.top_file is not None:
+            path = file_beside(self.place, self.top_file)
+        elif not (path := now_at(top_place(self.place), self.ranks_file.digest)).is_file():
+            return None
         top = load_top(path, self.ranks)
-        _check_digest(path, self.place, top.digest(), self.top_file.digest)
+        if self.top_file is not None:
+            _check_digest(path, self.place, top.digest(), self.top_file.digest)
+        check_top(top, self.ranks)
         self._top_read = top
         return top
 
@@ -234,9 +250,9 @@ def save_record(result: Result, path: Path) -> Path:
     """Write the record to `path` and its ranks beside it; what was there is replaced by one renaming, of the record.
 
     The ranks stand in `<task>.ranks.parquet`, those under other rules of relevance in `<task>.<rule>.parquet`, the best
-    candidates of each query in `<task>.top.parquet`. Until
-    the record is in its place they wait under names that hold their digests, where a reader of the record looks first:
-    whoever is stopped in between leaves the old record with its ranks, or the new one with its own.
+    candidates of each query in `<task>.top.parquet`. Until the record is in its place they wait under names that hold
+    digests, where a reader of the record looks first: whoever is stopped in between leaves the old record with its
+    ranks, or the new one with its own.
 
     Returns:
         the path of the record.
@@ -249,13 +265,15 @@ def save_record(result: Result, path: Path) -> Path:
         raise RecordError(f"a record at {path} names its ranks, and can name only text", remedy="name it in UTF-8")
     variants = {name: result.ranks_under(name) for name, info in result.relevance.items() if info.ranks_file}
     ranks_path = _ranks_places(path)[STRICT]
+    top = result.find_top()
     save_ranks(result.ranks, waiting_place(ranks_path, result.ranks_file.digest))
     for name, ranks in variants.items():
         rule_path, info = _ranks_places(path)[name], result.relevance[name].ranks_file
         assert info is not None
         save_relevance(name, result.strict_under(name), ranks, waiting_place(rule_path, info.digest))
-    if result.top_file is not None:
-        save_top(result.top_candidates(), waiting_place(_top_place(path), result.top_file.digest))
+    _set_top_aside(path)
+    if top is not None:
+        save_top(top, waiting_place(top_place(path), top_digest(result)), small=result.short)
     named = naming_files(result, path)
     write_text(path, to_json(named))
     settle(named, path)
@@ -267,14 +285,29 @@ def _ranks_places(path: Path) -> dict[str, Path]:
     return {name: path.with_suffix(".ranks.parquet" if name == STRICT else f".{name}.parquet") for name in RULES}
 
 
-def _top_place(path: Path) -> Path:
+def top_place(path: Path) -> Path:
     """Where the best candidates of a record stand."""
     return path.with_suffix(".top.parquet")
 
 
 def side_files(path: Path) -> list[Path]:
     """All files that may stand beside a record."""
-    return [*_ranks_places(path).values(), _top_place(path)]
+    return [*_ranks_places(path).values(), top_place(path)]
+
+
+def top_digest(record: Record) -> str:
+    """What the file of the best candidates is known by while it waits: its digest, else that of the ranks."""
+    return record.ranks_file.digest if record.top_file is None else record.top_file.digest
+
+
+def _set_top_aside(path: Path) -> None:
+    """Let the best candidates of the record that stands at `path` wait for it, as long as it is there."""
+    place = top_place(path)
+    if place.is_file():
+        with suppress(RecordError):
+            place.replace(waiting_place(place, top_digest(load_record(path, whole=False))))
+            return
+        place.unlink()  # of no record
 
 
 def settle(record: Record, path: Path) -> None:
@@ -284,14 +317,14 @@ def settle(record: Record, path: Path) -> None:
         for name, place in _ranks_places(path).items():
             info = infos.get(name)
             put_in_place(place, None if info is None else info.digest)
-        put_in_place(_top_place(path), None if record.top_file is None else record.top_file.digest)
+        put_in_place(top_place(path), top_digest(record))
 
 
 def naming_files(record: Record, path: Path) -> Record:
     """The record as it names the files that stand beside it at a path."""
     places, top = _ranks_places(path), record.top_file
     relevance = {name: _with_file(info, places[name]) for name, info in record.relevance.items()}
-    top = top and top.model_copy(update={"file": _top_place(path).name})
+    top = top and top.model_copy(update={"file": top_place(path).name})
     return _with_file(record, places[STRICT]).model_copy(update={"relevance": relevance, "top_file": top})
 
 
@@ -369,8 +402,9 @@ def load_record(path: Path | str, *, ranks: bool = False, whole: bool = True) ->
         )
     _check_digest(ranks_path, path, ranks_digest(loaded), record.ranks_file.digest)
     result = Result.of(record, loaded, path)
-    if record.top_file is not None and any(parse_metric(name).of_pairs for name in record.task.metrics):
-        result = Result.of(record, result.top_candidates().with_places(loaded), path)
+    of_pairs = any(parse_metric(name).of_pairs for name in record.task.metrics)
+    if of_pairs and (top := result.find_top()) is not None:
+        result = Result.of(record, top.with_places(loaded), path)
     return proved(result) if whole else result
 
 
@@ -509,10 +543,12 @@ def check_ranks(record: Result) -> None:
     """Check that the ranks of a record are possible, under every rule of relevance, and are as the record says.
 
     Raises:
-        RecordError: they are not.
+        RecordError: they are not, or the best candidates of each query do not follow from them.
     """
     ranks, task = record.ranks, record.task
     record.check_possible()
+    if (top := record.find_top()) is not None:
+        check_top(top, ranks)
     of_language = Counter(ranks.query_languages)
     sizes = dict(zip(ranks.columns, ranks.column_sizes.tolist(), strict=True))
     pairs: list[tuple[str, object, object]] = [

@@ -62,6 +62,11 @@ class TopCandidates:
             return None
         return cls(ranks.task, ranks.query_languages, ranks.question_ids, ids, hits.places, hits.scores)
 
+    @cached_property
+    def languages(self) -> list[str]:
+        """Of each id: what stands before its first colon, as tasks name their candidates."""
+        return [name.partition(":")[0] for name in self.ids]
+
     def of_query(self, query: int) -> list[tuple[str, float]]:
         """Id and score of each, best first."""
         found = zip(self.places[query].tolist(), self.scores[query].tolist(), strict=True)
@@ -99,13 +104,94 @@ class TopCandidates:
         return replace(ranks, hits=hits._replace(places=self.places, scores=self.scores))
 
 
-def save_top(top: TopCandidates, path: Path) -> None:
-    """Write it to `path` (Parquet, zstd), whole or not at all."""
+def check_top(top: TopCandidates, ranks: Ranks) -> None:
+    """Check that the best candidates are those that the ranks tell of.
+
+    A relevant that the ranks place among them stands there, at a place that they leave it, and no other relevant does.
+    Candidates that the ranks say tie have one score. As many of each language stand above a relevant as they say, and
+    first of all. What stands between relevants is otherwise anybody's word.
+
+    Args:
+        top: whoever made it.
+        ranks: of the same queries.
+
+    Raises:
+        RecordError: they are not.
+    """
+    places, (n_queries, k) = top.places, top.places.shape
+    there, at = places >= 0, np.arange(k)
+    n = there.sum(axis=1)
+    of_language = {code: column for column, code in enumerate(ranks.columns)}
+    of_ids = np.array([of_language.get(code, -1) for code in top.languages] + [-1])
+    columns = np.where(there, of_ids[places], -1)
+    rising = there[:, 1:] & (top.scores[:, 1:] > top.scores[:, :-1])
+    in_order = np.sort(places, axis=1)
+    fewer = n < min(k, int(ranks.column_sizes.sum()))
+    of_queries = {
+        "the ranks are not of one pool": np.full(n_queries, ranks.separate),
+        "there are fewer of them than could be": fewer if ranks.depth is None else n < 0,
+        "a place among them is empty": (there != (at < n[:, None])).any(axis=1),
+        "a score is no number, or they are not in order": rising.any(axis=1)
+        | (there & ~np.isfinite(top.scores)).any(axis=1),
+        "a candidate stands there twice": ((in_order[:, 1:] == in_order[:, :-1]) & (in_order[:, 1:] >= 0)).any(axis=1),
+        "a candidate is of no language of the pool": (there & (columns < 0)).any(axis=1),
+    }
+    if ranks.hits is not None:
+        of_queries["they are of other languages than the ranks say"] = (columns != ranks.hits.columns).any(axis=1)
+    if ranks.top is not None:
+        inside = np.minimum(ranks.top.sum(axis=1, dtype=np.int64), n)[:, None] > at  # as far as it stands first
+        first = np.stack([((columns == column) & inside).sum(axis=1) for column in range(len(ranks.columns))], axis=1)
+        whole = inside.sum(axis=1) == ranks.top.sum(axis=1, dtype=np.int64)
+        of_queries["what stands first is of other languages than the ranks say"] = np.where(
+            whole, (first != ranks.top).any(axis=1), (first > ranks.top).any(axis=1)
+        )
+    for problem, wrong in of_queries.items():
+        if wrong.any():
+            _refuse(problem, ranks, int(np.flatnonzero(wrong)[0]))
+    rows, counts = ranks.row_queries, ranks.counts
+    gt, eq, own_gt, own_eq = (values.astype(np.int64) for values in counts)
+    number = {name: index for index, name in enumerate(top.ids)}
+    distinct = Texts.of(ranks.relevant_ids)
+    known = np.array([number.get(name, -2) for name in distinct.distinct], dtype=np.int64)[distinct.places]
+    found = places[rows] == known[:, None]
+    held, place, of = found.any(axis=1), found.argmax(axis=1), n[rows]
+    high, last = (gt >= 0) & (gt < of), np.minimum(gt + eq, of) - 1
+    scores = top.scores[rows]
+    ends = [np.take_along_axis(scores, np.clip(one, 0, k - 1)[:, None], axis=1)[:, 0] for one in (gt, last)]
+    of_relevants = {
+        "a relevant stands at another place than its rank": held & ~((gt >= 0) & (gt <= place) & (place < gt + eq)),
+        "a relevant is missing that its rank puts there": high & (gt + eq <= of) & ~held,
+        "candidates that the ranks say tie have several scores": high & (ends[0] != ends[1]),
+    }
+    if not ranks.own_lists:
+        own = columns[rows] == ranks.relevant_columns[:, None]
+        above = (own & (at < gt[:, None])).sum(axis=1)
+        beside = (own & (at >= gt[:, None]) & (at <= last[:, None])).sum(axis=1)
+        inside = gt + eq <= of
+        of_relevants["another number of a relevant's language stands above or beside it than the ranks say"] = (
+            high & ((above != own_gt) | np.where(inside, beside != own_eq, beside > own_eq))
+        ) | ((gt >= of) & (above > own_gt))
+    for problem, wrong in of_relevants.items():
+        if wrong.any():
+            _refuse(problem, ranks, int(rows[np.flatnonzero(wrong)[0]]))
+
+
+def _refuse(problem: str, ranks: Ranks, query: int) -> None:
+    raise RecordError(
+        f"the best candidates do not follow from the ranks of {ranks.task}: {problem}",
+        found=f"query {ranks.query_ids[query]}",
+        remedy="get the files of one evaluation, or evaluate again",
+    )
+
+
+def save_top(top: TopCandidates, path: Path, *, small: bool = False) -> None:
+    """Write it to `path` (Parquet, zstd), whole or not at all; `small`: in the time that a submission takes."""
     write_columns(
         top.facts(),
         [top.columns],
         path,
-        compression_level=3,  # a quarter of the time of 9, and the bytes of a score kept apart pack it smaller
+        # 3: a quarter of the time of 9, and the bytes of a score kept apart pack it smaller
+        compression_level=19 if small else 3,
         use_dictionary=[name for name, kind in _COLUMNS.items() if kind == "text"],
         column_encoding={"place": "PLAIN", "score": "BYTE_STREAM_SPLIT"},
     )
@@ -137,6 +223,8 @@ def load_top(path: Path, ranks: Ranks) -> TopCandidates:
         scores = np.full(places.shape, -np.inf, dtype=np.float32)
         if len(at) and not 0 <= at.min() <= at.max() < N_HITS:
             raise ValueError(f"a place is not among the first {N_HITS}")
+        if len(np.unique(queries * N_HITS + at)) != len(at):
+            raise ValueError("two candidates stand at one place of a query")
         places[queries, at] = candidates.places
         scores[queries, at] = values
     except KeyError as error:
