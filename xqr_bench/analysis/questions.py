@@ -206,7 +206,7 @@ def no_hits_reason(record: Record) -> str | None:
 
     The reason ends in "evaluate it again" where that helps.
     """
-    if record.find_top() is not None:
+    if record.top_file is not None or (isinstance(record, Result) and record.find_top() is not None):
         return None
     depth = record.ranks_file.depth
     if isinstance(record, Result) and record.ranks.separate:
