@@ -29,7 +29,7 @@ from xqr_bench.record import (
     shortened,
     to_json,
 )
-from xqr_bench.record.store import settle
+from xqr_bench.record.beside import settle
 
 
 @pytest.fixture

@@ -45,10 +45,10 @@ from xqr_bench.core.types import (
 )
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.record import Record, Result, load_record, proved
+from xqr_bench.record.beside import file_beside, top_place
 from xqr_bench.record.describe import NONE_IRRELEVANT, NOT_COUNTED, groups_of
 from xqr_bench.record.model import Hardware
 from xqr_bench.record.provenance import LANGUAGE_LEVELS, LanguageLevels
-from xqr_bench.record.store import file_beside, top_place
 from xqr_bench.tasks import TaskSpec
 
 # The checks, in their order.

@@ -51,7 +51,7 @@ from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.rank.quantize import QuantizeOptions
 from xqr_bench.record import Record, Result, load_record, provenance, ranks_digest, shortened
-from xqr_bench.record.store import file_beside
+from xqr_bench.record.beside import file_beside
 from xqr_bench.tasks import Selection, load_spec
 from xqr_bench.tasks.find import load_shipped
 

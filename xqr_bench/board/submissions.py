@@ -53,8 +53,8 @@ from xqr_bench.core.types import SETTINGS
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Figure
 from xqr_bench.record import Record, Result, folder_name, load_record, save_record, shortened
+from xqr_bench.record.beside import settle, top_digest, top_place
 from xqr_bench.record.exposure import Exposure, Level, read_declaration
-from xqr_bench.record.store import settle, top_digest, top_place
 from xqr_bench.record.top_file import check_top, save_top
 
 # A record -> the leaderboard folder.

@@ -32,9 +32,9 @@ from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scored import scored
 from xqr_bench.record import ModelInfo, Provenance, RanksInfo, Record, Result, load_record, provenance, ranks_digest
+from xqr_bench.record.beside import settle
 from xqr_bench.record.describe import relevance_info, task_info
 from xqr_bench.record.model import TopInfo
-from xqr_bench.record.store import settle
 from xqr_bench.record.top_file import TopCandidates
 from xqr_bench.tasks import Selection, TaskSpec, resolve_task
 

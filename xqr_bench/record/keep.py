@@ -10,16 +10,14 @@ from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.files import put_in_place, write_text
 from xqr_bench.core.observe import Notice
+from xqr_bench.record.beside import file_beside, naming_files, side_files
 from xqr_bench.record.model import Record
 from xqr_bench.record.store import (
     Result,
-    file_beside,
     load_record,
-    naming_files,
     record_files,
     record_path,
     save_record,
-    side_files,
     to_json,
 )
 

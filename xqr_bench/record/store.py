@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import cache
 from glob import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 from unicodedata import category, normalize
 
 from pydantic import BaseModel, Field, InstanceOf, PrivateAttr, ValidationError
@@ -23,17 +23,18 @@ from pydantic import BaseModel, Field, InstanceOf, PrivateAttr, ValidationError
 from xqr_bench.core import strict_json
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import RecordError
-from xqr_bench.core.files import atomic_path, now_at, put_in_place, refuse_unwritable, waiting_place, write_text
+from xqr_bench.core.files import atomic_path, now_at, refuse_unwritable, waiting_place, write_text
 from xqr_bench.core.frames import Backend, data_frame
 from xqr_bench.core.names import is_device, unseen
 from xqr_bench.core.printable import is_text
-from xqr_bench.core.types import LEAVING, MULTILINGUAL, RULES, STRICT, Ranks, collapses
+from xqr_bench.core.types import LEAVING, MULTILINGUAL, STRICT, Ranks, collapses
 from xqr_bench.encode import vector_store
 from xqr_bench.measure.metrics import parse_metric, refuse_shallow
 from xqr_bench.measure.scored import score_variant, scored
 from xqr_bench.measure.scores import SettingScores
 from xqr_bench.rank.rules import too_shallow, variant_metrics
-from xqr_bench.record.model import SCHEMA_VERSION, SHORT_VERSION, RanksInfo, ReadFrom, Record, RelevanceInfo, TopInfo
+from xqr_bench.record.beside import file_beside, naming_files, ranks_places, settle, top_digest, top_place
+from xqr_bench.record.model import SCHEMA_VERSION, SHORT_VERSION, RanksInfo, ReadFrom, Record, RelevanceInfo
 from xqr_bench.record.query_values import query_columns
 from xqr_bench.record.rank_checks import check_possible, refuse_impossible
 from xqr_bench.record.rank_files import load_ranks, ranks_digest, save_ranks
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
-Part = TypeVar("Part", Record, RelevanceInfo)
 # schema version -> a function that turns its JSON into that of the next version
 MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
@@ -264,11 +264,11 @@ def save_record(result: Result, path: Path) -> Path:
     if not is_text(path.name):
         raise RecordError(f"a record at {path} names its ranks, and can name only text", remedy="name it in UTF-8")
     variants = {name: result.ranks_under(name) for name, info in result.relevance.items() if info.ranks_file}
-    ranks_path = _ranks_places(path)[STRICT]
+    ranks_path = ranks_places(path)[STRICT]
     top = result.find_top()
     save_ranks(result.ranks, waiting_place(ranks_path, result.ranks_file.digest))
     for name, ranks in variants.items():
-        rule_path, info = _ranks_places(path)[name], result.relevance[name].ranks_file
+        rule_path, info = ranks_places(path)[name], result.relevance[name].ranks_file
         assert info is not None
         save_relevance(name, result.strict_under(name), ranks, waiting_place(rule_path, info.digest))
     _set_top_aside(path)
@@ -280,26 +280,6 @@ def save_record(result: Result, path: Path) -> Path:
     return path
 
 
-def _ranks_places(path: Path) -> dict[str, Path]:
-    """Where the ranks of a record stand, by rule of relevance."""
-    return {name: path.with_suffix(".ranks.parquet" if name == STRICT else f".{name}.parquet") for name in RULES}
-
-
-def top_place(path: Path) -> Path:
-    """Where the best candidates of a record stand."""
-    return path.with_suffix(".top.parquet")
-
-
-def side_files(path: Path) -> list[Path]:
-    """All files that may stand beside a record."""
-    return [*_ranks_places(path).values(), top_place(path)]
-
-
-def top_digest(record: Record) -> str:
-    """What the file of the best candidates is known by while it waits: its digest, else that of the ranks."""
-    return record.ranks_file.digest if record.top_file is None else record.top_file.digest
-
-
 def _set_top_aside(path: Path) -> None:
     """Let the best candidates of the record that stands at `path` wait for it, as long as it is there."""
     place = top_place(path)
@@ -308,30 +288,6 @@ def _set_top_aside(path: Path) -> None:
             place.replace(waiting_place(place, top_digest(load_record(path, whole=False))))
             return
         place.unlink()  # of no record
-
-
-def settle(record: Record, path: Path) -> None:
-    """Bring the ranks of the record at `path` from where they wait into their places; others do not stay there."""
-    infos = {STRICT: record.ranks_file, **{name: info.ranks_file for name, info in record.relevance.items()}}
-    with suppress(OSError):  # where it cannot be written, they are found where they wait
-        for name, place in _ranks_places(path).items():
-            info = infos.get(name)
-            put_in_place(place, None if info is None else info.digest)
-        put_in_place(top_place(path), top_digest(record))
-
-
-def naming_files(record: Record, path: Path) -> Record:
-    """The record as it names the files that stand beside it at a path."""
-    places, top = _ranks_places(path), record.top_file
-    relevance = {name: _with_file(info, places[name]) for name, info in record.relevance.items()}
-    top = top and top.model_copy(update={"file": top_place(path).name})
-    return _with_file(record, places[STRICT]).model_copy(update={"relevance": relevance, "top_file": top})
-
-
-def _with_file(part: Part, path: Path) -> Part:
-    """A record, or a part of it, that names the file of its ranks."""
-    info = part.ranks_file
-    return part.model_copy(update={"ranks_file": info and info.model_copy(update={"file": path.name})})
 
 
 @overload
@@ -406,19 +362,6 @@ def load_record(path: Path | str, *, ranks: bool = False, whole: bool = True) ->
     if of_pairs and (top := result.find_top()) is not None:
         result = Result.of(record, top.with_places(loaded), path)
     return proved(result) if whole else result
-
-
-def file_beside(path: Path, info: RanksInfo | TopInfo) -> Path:
-    """The file that the record at `path` names, which must stand beside it, or wait there for its place.
-
-    Raises:
-        RecordError: it is no plain name.
-    """
-    name = info.file
-    plain = all(part == Path(part or "").name and "\\" not in part for part in (name, info.digest))
-    if name is None or name in ("", "..") or not plain:
-        raise RecordError(f"{path} names no ranks file beside it", found=repr(name), remedy="evaluate again")
-    return now_at(path.with_name(name), info.digest)
 
 
 def _check_digest(path: Path, record: Path, digest: str, stated: str) -> None:
