@@ -205,7 +205,7 @@ async function compared(layout, rows, slices) {
     for (let b = a + 1; b < rows.length; b++)
       for (let setting = 0; setting < layout.settings.length; setting++) {
         tests.push({ a, b, setting, ...described(layout, all[a][setting], all[b][setting], setting) });
-        await slices.turn("intervals");
+        await slices.turn("finding intervals");
       }
   const pairs = tests.map(({ a, b, setting }) => ({ left: all[a][setting], right: all[b][setting], setting }));
   const found = [await bySigns(layout, pairs, slices), await byArticles(layout, pairs, slices)];

@@ -1,10 +1,10 @@
 // The tests of the comparison: read what they need, run them (paired.js), and say what they found.
 const PAIRS_SHOWN = 135; // pairs of rows in a table; of more, only those of A and B
-const IN_SETTING = { monolingual: "within one language", "cross-lingual": "across languages", multilingual: "in the pool of all languages" };
+const NEEDED = 1.2; // a verdict needs so many times what one t-test finds (docs/compare.md)
 let running = 0;
 
 /** Four digits, as `compare` prints them. */
-const digits = (value, sign = false) => (value === null || !Number.isFinite(value) ? UNDEFINED : (sign && value > 0 ? "+" : "") + value.toFixed(4).replace("-", "−"));
+const digits = (value, sign = false, places = 4) => (value === null || !Number.isFinite(value) ? UNDEFINED : (sign && value > 0 ? "+" : "") + value.toFixed(places).replace("-", "−"));
 const probability = (p) => (p < 0.00005 ? "<0.0001" : p > 0.99995 ? "1" : p.toFixed(4));
 const ends = (interval, thin) => (interval === null ? UNDEFINED : `${digits(interval[0])} to ${digits(interval[1])}${thin ? " ‡" : ""}`);
 const listed = (texts) => (texts.length < 2 ? texts.join("") : `${texts.slice(0, -1).join(", ")} and ${texts.at(-1)}`);
@@ -34,29 +34,34 @@ function differing(task, entries, common) {
   return "";
 }
 
-/** Run the tests of these entries, A and B first, and show them. */
+/** Run the tests of these entries, A and B first, and show them. What was found before keeps its room meanwhile. */
 async function runTests(task, entries) {
   const asked = ++running;
-  const section = byId("chance");
+  const place = byId("found");
   const say = (text) => (byId("progress").textContent = text);
-  for (const id of ["verdict", "test-note"]) byId(id).replaceChildren();
-  for (const id of ["tested", "groups", "all-pairs"]) byId(id).hidden = true;
-  say("");
-  if (entries[0].key === entries[1].key) return;
-  section.setAttribute("aria-busy", true);
+  const show = (...nodes) => {
+    for (const id of ["tested", "groups", "all-pairs"]) byId(id).hidden = true;
+    byId("verdict").replaceChildren(...nodes);
+    byId("test-note").replaceChildren();
+  };
+  const same = entries[0].key === entries[1].key;
+  const possible = data.tests[task] && !same && !differing(task, entries, null);
+  place.className = possible ? (entries.length > 2 ? "many" : "two") : "";
+  place.setAttribute("aria-busy", true);
   try {
-    const untested = data.tests[task] ? differing(task, entries, null) : "This page holds no values of single questions: it was built from a JSON file, without ranks.";
-    if (untested) {
-      const common = data.tests[task] ? await load(`questions/${data.tests[task].folder}.js`) : null;
-      if (asked === running) byId("verdict").textContent = data.tests[task] ? differing(task, entries, common) : untested;
-      return;
+    if (!data.tests[task]) return show(same ? "" : "This site holds no values of single questions of this task, so that nothing can be tested here.");
+    if (same) return show();
+    say("Reading the values of each question.");
+    if (!possible) {
+      const common = await load(`questions/${data.tests[task].folder}.js`);
+      return asked === running && show(differing(task, entries, common));
     }
-    say("reading");
     const { missing: unread, common, rows } = await readValues(task, entries);
     if (asked !== running) return;
-    if (unread.length) return complain(unread);
+    if (unread.length) return show(), complain(unread);
     const layout = common.layouts[layoutOf(task, entries[0])];
-    const tests = await compared(layout, rows, new Slices(() => asked === running, say));
+    const tests = await compared(layout, rows, new Slices(() => asked === running, (what) => say(`The page is ${what}.`)));
+    show();
     (entries.length > 2 ? showMany : showTwo)(task, layout, entries, tests);
     byId("test-note").replaceChildren(...remarks(task, layout, entries, rows, tests).map((text) => el("p", { dir: "auto", text })));
   } catch (error) {
@@ -64,7 +69,7 @@ async function runTests(task, entries) {
   } finally {
     if (asked === running) {
       say("");
-      section.setAttribute("aria-busy", false);
+      place.setAttribute("aria-busy", false);
     }
   }
 }
@@ -78,20 +83,70 @@ function units(task, layout) {
 
 const method = (layout) => `${100 * layout.level}% intervals, ${layout.resamples.toLocaleString("en")} resamples, seed ${layout.seed}, as xqr-bench compare`;
 
-/** One sentence on two rows. */
-function sentence(layout, tests) {
-  const where = (found) => listed(found.map((test) => `${IN_SETTING[layout.settings[test.setting]]} (by ${digits(Math.abs(test.difference))})`));
-  const parts = [];
-  for (const [winner, loser, sign] of [["B", "A", 1], ["A", "B", -1]]) {
-    const found = tests.filter((test) => test.verdict === SIGNIFICANT && test.difference * sign > 0);
-    if (found.length) parts.push(`${winner} is better than ${loser} ${where(found)}`);
-  }
-  const only = (verdict) => listed(tests.filter((test) => test.verdict === verdict).map((test) => IN_SETTING[layout.settings[test.setting]]));
-  if (only(QUESTION_ONLY)) parts.push(`${only(QUESTION_ONLY)} the questions tell the two apart, but the articles, which are few or uneven, do not`);
-  if (only(TOO_FEW)) parts.push(`${only(TOO_FEW)} the questions tell the two apart, but ${Math.max(...layout.m)} articles are too few to judge by article`);
-  if (only(NOT_TOLD_APART)) parts.push(parts.length ? `${only(NOT_TOLD_APART)} they cannot be told apart` : `The two cannot be told apart: ${only(NOT_TOLD_APART)} the difference may be chance`);
-  const text = parts.join("; ");
-  return `${text[0].toUpperCase()}${text.slice(1)}.`;
+// The sentence, as verdict() in report/verdict.py says it.
+
+/** "in the monolingual and multilingual settings". */
+function where(settings, n) {
+  if (settings.length === n && n > 1) return `in ${n === 2 ? "both" : "all three"} settings`;
+  return `in the ${listed(settings)} setting${settings.length > 1 ? "s" : ""}`;
+}
+
+/** Texts and names as one sentence. */
+function sentence(parts) {
+  const nodes = parts.flatMap((part, at) => (at ? ["; ", ...part] : part));
+  if (/^in (the|all|both) /.test(nodes[0])) nodes[0] = nodes[0][0].toUpperCase() + nodes[0].slice(1);
+  return [...nodes, "."];
+}
+
+const settingOf = (layout) => (test) => layout.settings[test.setting];
+const grouped = (items, key) => [...items.reduce((groups, item) => groups.set(key(item), [...(groups.get(key(item)) ?? []), item]), new Map())];
+
+/** What is told apart of two rows, by each winner, and what is not, with its reason. */
+function ofTwo(layout, entries, tests) {
+  const name = (at) => isolated(named(entries[at]));
+  const inSettings = (some) => where(some.map(settingOf(layout)), tests.length);
+  const won = grouped(tests.filter((test) => test.verdict === SIGNIFICANT), (test) => (test.difference > 0 ? 1 : 0));
+  const rest = grouped(tests.filter((test) => test.verdict !== SIGNIFICANT), (test) => test.verdict);
+  return [
+    ...won.map(([winner, some]) => [name(winner), " is better than ", name(1 - winner), ` ${inSettings(some)}, by ${listed(some.map((test) => amount(test, some.length > 1 ? settingOf(layout)(test) : "")))}`]),
+    ...rest.map(([reason, some]) => {
+      if (reason === QUESTION_ONLY) return [`${inSettings(some)} they are told apart by questions, but not by articles`];
+      if (reason === TOO_FEW) return [`${inSettings(some)} ${some[0].articles} articles are too few to tell them apart`];
+      return [`${inSettings(some)} they are not told apart${detectable(layout, some)}`];
+    }),
+  ];
+}
+
+/** The size of a difference with the wider one of its intervals. */
+function amount(test, setting) {
+  const width = ([low, high]) => high - low;
+  const [widest] = [test.interval, test.articleInterval].filter((one) => one !== null).sort((one, other) => width(other) - width(one));
+  const inside = setting ? [setting] : [];
+  if (widest) inside.push(`${data.level} interval ${(test.difference > 0 ? widest : [-widest[1], -widest[0]]).map((end) => digits(end)).join(" to ")}`);
+  return digits(Math.abs(test.difference)) + (inside.length ? ` (${inside.join(", ")})` : "");
+}
+
+/** The smallest differences that could have been found, where they are known. */
+function detectable(layout, tests) {
+  const found = tests
+    .filter((test) => test.detectable.every((one) => one !== null))
+    .map((test) => digits(NEEDED * Math.max(...test.detectable), false, 3) + (tests.length > 1 ? ` (${settingOf(layout)(test)})` : ""));
+  return found.length ? `, where a difference of about ${listed(found)} could have been found` : "";
+}
+
+/** The best of each setting, settings that say the same together. `differ(setting)(a, b)`: whether two are told apart. */
+function ofMany(layout, entries, order, differ) {
+  const name = (at) => isolated(named(entries[at]));
+  const outcomes = layout.settings.map((setting, at) => {
+    const [best, ...others] = order(at);
+    return { setting, best, equal: others.filter((other) => !differ(at)(best, other)) };
+  });
+  return grouped(outcomes, ({ best, equal }) => [best, ...equal].join()).map(([, some]) => {
+    const [{ best, equal }] = some;
+    const names = equal.flatMap((at, place) => [place === 0 ? "" : place === equal.length - 1 ? " and " : ", ", name(at)]);
+    const what = equal.length ? [" has the highest MAP but is not told apart from ", ...names] : [" is the best of all"];
+    return [`${where(some.map(({ setting }) => setting), layout.settings.length)}, `, name(best), ...what];
+  });
 }
 
 /** The intervals beside zero: thick over questions, thin over articles. */
@@ -119,7 +174,7 @@ function cells(test, scale) {
 const HEADS = ["Verdict", "95% interval by question, by article", "p adjusted by question, by article", "p alone by question, by article"];
 
 function showTwo(task, layout, entries, tests) {
-  byId("verdict").textContent = sentence(layout, tests);
+  byId("verdict").replaceChildren(...sentence(ofTwo(layout, entries, tests)));
   const lines = tests.map((test) =>
     row(
       labelOf(layout.settings[test.setting]),
@@ -145,14 +200,13 @@ function showMany(task, layout, entries, tests) {
   const told = new Set(tests.filter((test) => test.verdict === SIGNIFICANT).map((test) => [test.setting, test.a, test.b].join()));
   const differ = (setting) => (a, b) => told.has([setting, Math.min(a, b), Math.max(a, b)].join());
   const marks = means.map((of, setting) => letters(differ(setting), of));
-  const order = [...entries.keys()].sort((a, b) => means[last][b] - means[last][a]);
-  const best = means.map((of) => of.indexOf(Math.max(...of)));
-  byId("verdict").replaceChildren(...leaders(layout, entries, best, differ));
+  const order = (setting) => [...entries.keys()].sort((a, b) => means[setting][b] - means[setting][a]);
+  byId("verdict").replaceChildren(...sentence(ofMany(layout, entries, order, differ)));
   const over = `adjusted by step-down max-T over ${tests.length / layout.settings.length} pairs in ${layout.settings.length} setting${layout.settings.length === 1 ? "" : "s"}`;
   byId("groups").replaceChildren(
     el("caption", {}, el("span", { text: `${units(task, layout)}; rows that share a letter cannot be told apart; ${over}; ${method(layout)}` })),
     heads("Model", ...layout.settings.map(labelOf)),
-    el("tbody", {}, ...order.map((at) => el("tr", {}, el("th", { scope: "row" }, isolated(named(entries[at]))), ...means.map((of, setting) => el("td", { class: "value", text: `${digits(of[at])} ${marks[setting][at]}` }))))),
+    el("tbody", {}, ...order(last).map((at) => el("tr", {}, el("th", { scope: "row" }, isolated(named(entries[at]))), ...means.map((of, setting) => el("td", { class: "value", text: `${digits(of[at])} ${marks[setting][at]}` }))))),
   );
   const few = tests.length / layout.settings.length <= PAIRS_SHOWN;
   const shownTests = few ? tests : tests.filter((test) => test.a < 2);
@@ -169,21 +223,6 @@ function showMany(task, layout, entries, tests) {
 function figureIn(tests, at, setting) {
   const test = tests.find((one) => one.setting === setting && (one.a === at || one.b === at));
   return test.a === at ? test.valueA : test.valueB;
-}
-
-/** "Best within one language and across languages: X; not told apart from it: Y." Settings of one outcome together. */
-function leaders(layout, entries, best, differ) {
-  const outcomes = new Map();
-  best.forEach((leader, setting) => {
-    const near = [...entries.keys()].filter((at) => at !== leader && !differ(setting)(leader, at));
-    const key = [leader, ...near].join();
-    outcomes.set(key, { leader, near, settings: [...(outcomes.get(key)?.settings ?? []), layout.settings[setting]] });
-  });
-  return [...outcomes.values()].flatMap(({ leader, near, settings }) => {
-    const names = near.flatMap((at, place) => [place ? ", " : "", isolated(named(entries[at]))]);
-    const rest = near.length === entries.length - 1 ? [", and no other can be told apart from it. "] : near.length ? ["; not told apart from it: ", ...names, ". "] : [", told apart from all others. "];
-    return [`Best ${listed(settings.map((setting) => IN_SETTING[setting]))}: `, isolated(named(entries[leader])), ...rest];
-  });
 }
 
 /** What is to be known of the tests. */
