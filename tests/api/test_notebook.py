@@ -43,6 +43,7 @@ def test_a_record_in_a_notebook(record: Result) -> None:
     assert with_half_width(record.scores["multilingual"].macro["own_language_first"]) in shown
     assert "±" in shown
     assert "mini is a small demonstration" in shown
+    assert "--full" not in shown  # which is of the command line
     assert len(shown) < 5000
 
 

@@ -38,6 +38,7 @@ BIAS = {
 """Bias measures in the order in which three are shown: what each is, and how it is read; docs/metrics.md defines."""
 CHANCE = {name: 0.0 for name in BIAS if name.startswith("language_order_w_")}
 """Random rankings by definition: W without its chance level."""
+MORE = "all measures: --full"
 
 
 def brief(record: Record, width: int = WIDTH) -> Group:
@@ -182,7 +183,7 @@ def notes_of(record: Record, tables: Sequence[Table]) -> Iterator[str]:
             yield f"no measure of bias has a value: {reasons[0] or 'the record does not say why'}"
     of_all = tuple(f"{setting} means are" for setting in SETTINGS)
     yield from (line for line in coverage(record) if line.startswith(of_all) and line not in record.warnings)
-    yield "all measures: --full"
+    yield MORE
 
 
 # Several records side by side, and one by language.
