@@ -6,11 +6,11 @@ import warnings
 from pathlib import Path
 
 import pytest
-from matplotlib import font_manager
+from matplotlib import font_manager, ft2font
 from matplotlib.text import Text
 
 from xqr_bench.core.observe import Notice
-from xqr_bench.report.charts import OWN_FONT, drawing, named_rows, save
+from xqr_bench.report.canvas import OWN_FONT, drawing, named_rows, save
 
 NAMES = {
     "Chinese": "多语模型",
@@ -49,8 +49,8 @@ def test_without_a_font_it_is_told_once(tmp_path: Path, monkeypatch: pytest.Monk
     families, told = drawn("ก模ก", tmp_path / "plot.png")
     assert families == [OWN_FONT]
     assert told == [
-        f"no font of this machine has ก 模: a box stands for each in {tmp_path / 'plot.png'}; install a font of the "
-        "script, such as Noto Sans"
+        f"no font of this machine has ก 模: a box stands for each in {tmp_path / 'plot.png'}; install Noto Sans Thai, "
+        "Noto Sans CJK SC (Debian and Ubuntu: fonts-noto-cjk, fonts-noto-core), and draw it again"
     ]
 
 
@@ -64,3 +64,18 @@ def test_a_damaged_font_is_passed_over(tmp_path: Path, monkeypatch: pytest.Monke
 def test_plain_names_look_for_no_font(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(font_manager, "findSystemFonts", None)
     assert drawn("Ελληνικά, русский, a-name", tmp_path / "plot.png") == ([OWN_FONT], [])
+
+
+@pytest.mark.parametrize("name", [NAMES["Arabic"], "मॉडल"], ids=["Arabic", "Hindi"])
+def test_letters_that_must_be_shaped_are_drawn_so_or_told(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of matplotlib since 3.11, which has libraqm, or a line that says so."""
+    path = tmp_path / "plot.png"
+    if hasattr(ft2font, "__libraqm_version__"):
+        assert not [line for line in drawn(name, path)[1] if "matplotlib" in line]
+        monkeypatch.delattr(ft2font, "__libraqm_version__")
+    (told,) = [line for line in drawn(name, path)[1] if "matplotlib" in line]
+    assert name in told
+    assert "install matplotlib 3.11 or later" in told
+    assert not [line for line in drawn("Ελληνικά 中文", path)[1] if "3.11" in line]

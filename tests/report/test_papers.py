@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.kit import BOARD
-from xqr_bench.analysis.asked import Choice, Paper
+from xqr_bench.analysis.asked import Choice, Look, Paper
 from xqr_bench.analysis.choice import TaskComparison
 from xqr_bench.analysis.compare import compare
 from xqr_bench.core.errors import UsageError
@@ -31,6 +31,11 @@ def three() -> TaskComparison:
     return task
 
 
+def called(task: TaskComparison) -> TaskComparison:
+    labels = LABELS[: len(task.records)]
+    return task.called(Look(labels=labels).names(record.label for record in task.records))
+
+
 def rows(latex: str) -> dict[str, list[str]]:
     """Row name -> its cells, marks with their figures."""
     lines = (line.removesuffix(r" \\") for line in latex.splitlines() if line.endswith(r" \\"))
@@ -42,7 +47,7 @@ def rows(latex: str) -> dict[str, list[str]]:
 
 
 def test_letters_are_those_of_the_comparison(three: TaskComparison) -> None:
-    latex = comparison_latex([three], Paper(labels=LABELS))
+    latex = comparison_latex([called(three)], Paper())
     found = rows(latex)
     for column, display in enumerate(three.displays):
         for record, value, letters in zip(display.records, display.values, display.letters, strict=True):
@@ -94,7 +99,7 @@ def test_a_dagger_stands_where_the_higher_of_two_is_significantly_so(two: TaskCo
 
 
 def test_rows_of_pairs_are_read_one_way_only(two: TaskComparison) -> None:
-    latex = comparison_latex([two], Paper("pairs", labels=LABELS[:2]))
+    latex = comparison_latex([called(two)], Paper("pairs"))
     first = next(one for one in two.comparisons if one.setting == "monolingual" and one.metric == "map")
     (line,) = [line for line in latex.splitlines() if line.startswith("Monolingual & ")][:1]
     figures = line.split(" & ")
@@ -122,21 +127,24 @@ def test_all_has_every_table_with_a_label_of_its_own(three: TaskComparison) -> N
 
 def test_records_alone_have_no_marks() -> None:
     records = [load_record(path) for path in PATHS]
-    latex = records_latex(records, Paper(labels=LABELS))
+    latex = records_latex(records, LABELS, Paper())
     macro = records[0].scores["monolingual"].macro["map"]
     assert macro.interval is not None
     half = f"{(macro.interval.high - macro.interval.low) / 2:.3f}".removeprefix("0")
     assert rf"\textbf{{{macro.value:.3f}}}".replace("0.", ".") + rf" & \,{{\scriptsize $\pm${half}}}" in latex
     assert "textsuperscript" not in latex
     assert "no test" in latex
-    languages = records_latex(records, Paper("languages"))
+    languages = records_latex(records, LABELS, Paper("languages"), "ndcg@10")
     assert "Encoder & ar & de & el & en & es & hi & ru & th & tr & vi & zh & mean" in languages
     assert "not tested" in languages
+    assert "nDCG@10 by query language" in languages
+    with pytest.raises(UsageError, match="no record here has bpref"):
+        records_latex(records, LABELS, Paper(), "bpref")
     with pytest.raises(UsageError, match="about differences"):
-        records_latex(records, Paper("power"))
+        records_latex(records, LABELS, Paper("power"))
 
 
 def test_labels_must_fit_the_records(three: TaskComparison) -> None:
     for labels, said in ((LABELS[:2], "names 2 of 3 records"), (["a", "a", "b"], "the same")):
         with pytest.raises(UsageError, match=said):
-            comparison_latex([three], Paper(labels=labels))
+            Look(labels=labels).names(record.label for record in three.records)

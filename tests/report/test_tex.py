@@ -177,8 +177,10 @@ def test_tables_of_real_records_compile(tmp_path: Path, engine: str, table: str)
     choice = Choice(languages=("all",)) if table == "languages" else Choice()
     tasks = compare([record(model) for model in MODELS], choice, resamples=200)
     labels = ["e5", "e5 & centred_1", "100% USE", "BM25"]
-    for paper in (Paper(table, label="tab:x"), Paper(table, caption=r"Mine, \textbf{bold} é", labels=labels)):
-        latex = comparison_latex(tasks, paper)
+    names = dict(zip((one.label for one in tasks[0].records), labels, strict=True))
+    called = [task.called(names) for task in tasks]
+    for paper, of in ((Paper(table, label="tab:x"), tasks), (Paper(table, caption=r"Mine, \textbf{bold} é"), called)):
+        latex = comparison_latex(of, paper)
         assert compiled(latex, tmp_path, engine, one_column="longtable" in latex) == []
 
 
@@ -186,8 +188,9 @@ def test_tables_of_real_records_compile(tmp_path: Path, engine: str, table: str)
 @pytest.mark.parametrize("table", ["main", "languages"])
 def test_tables_of_records_alone_compile(tmp_path: Path, table: str) -> None:
     records = [load_record(record(model, task)) for task in ("xquad-r", "mlqa-r") for model in MODELS]
-    assert compiled(records_latex(records, Paper(table)), tmp_path, "pdflatex") == []
-    assert compiled(records_latex(records[:4], Paper(table)), tmp_path, "pdflatex") == []
+    names = [record.model.name for record in records]
+    assert compiled(records_latex(records, names, Paper(table)), tmp_path, "pdflatex") == []
+    assert compiled(records_latex(records[:4], ["a", "b", "c", "d"], Paper(table)), tmp_path, "pdflatex") == []
 
 
 @pytest.mark.parametrize(

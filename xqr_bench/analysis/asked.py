@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from typing import Annotated
 
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import UnknownNameError, UsageError
-from xqr_bench.core.options import Commas
+from xqr_bench.core.options import Commas, Option
 
 
 @checked
@@ -97,6 +99,50 @@ class Drawn:
     relevance: str = "strict"
 
 
+def _inches(text: str) -> tuple[float, float | None]:
+    """Width and height of a figure, as `6.3x4` or `6.3`."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(?:x(\d+(?:\.\d+)?))?", text.strip())
+    sides = [float(side) for side in found.groups() if side is not None] if found else []
+    if not sides or not all(1 <= side <= 50 for side in sides):
+        raise ValueError("give inches from 1 to 50: the width, or width and height, such as 6.3 or 6.3x4")
+    return sides[0], sides[1] if len(sides) > 1 else None
+
+
+@checked
+@dataclass(frozen=True)
+class Look:
+    """How records are called, and how a figure of them looks.
+
+    Attributes:
+        labels: What the records are called instead, in their order, separated by commas.
+        title: Of the figure; an empty one leaves it out.
+        size: Of the figure in inches, such as 6.3x4, or its width alone. Default: 3.3 wide, a column of a paper.
+    """
+
+    labels: Commas = None
+    title: str | None = None
+    size: Annotated[tuple[float, float | None] | None, Option(metavar="WIDTH[xHEIGHT]", parse=_inches)] = None
+
+    def names(self, names: Iterable[str]) -> dict[str, str]:
+        """What each record is called: its name, or the label at its place among the different names.
+
+        Raises:
+            UsageError: there are not as many labels as different names, or two are the same.
+        """
+        found = list(dict.fromkeys(names))
+        if self.labels is None:
+            return {name: name for name in found}
+        if len(self.labels) != len(found):
+            raise UsageError(
+                f"--labels names {len(self.labels)} of {len(found)} records",
+                found=", ".join(found),
+                remedy="give a label for each, in this order, separated by commas",
+            )
+        if len(set(self.labels)) < len(found):
+            raise UsageError("--labels calls two records the same", remedy="give each its own")
+        return dict(zip(found, self.labels, strict=True))
+
+
 PAPER_TABLES = ("main", "languages", "pairs", "power", "all")
 
 
@@ -110,7 +156,6 @@ class Paper:
             language; pairs: what each two records differ by; power: the smallest differences that can be found; all.
         label: What \\label calls the table; of several tables each gets the name of its task behind it.
         caption: LaTeX that stands in place of the table's own caption.
-        labels: What the records are called instead, in their order, separated by commas.
 
     Raises:
         UsageError: a table that there is not, or a label or caption that LaTeX cannot read.
@@ -119,7 +164,6 @@ class Paper:
     table: str = "main"
     label: str | None = None
     caption: str | None = None
-    labels: Commas = None
 
     def __post_init__(self) -> None:
         if self.table not in PAPER_TABLES:

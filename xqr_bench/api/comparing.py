@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from xqr_bench.analysis.asked import Choice, Paper
+from xqr_bench.analysis.asked import Choice, Look, Paper
 from xqr_bench.analysis.choice import TaskComparison
 from xqr_bench.analysis.compare import compare as compare_tasks
 from xqr_bench.api.views import comparison_html, confirmatory
@@ -15,7 +15,7 @@ from xqr_bench.core.checked import checked
 from xqr_bench.core.frames import Backend, columns_of, data_frame, with_ends
 from xqr_bench.measure.resampling import RESAMPLES
 from xqr_bench.record import Record
-from xqr_bench.report import charts, comparison, papers
+from xqr_bench.report import canvas, charts, comparison, papers, plots
 from xqr_bench.report.numbers import cell_name, signed
 
 if TYPE_CHECKING:
@@ -115,24 +115,33 @@ class Comparisons:
         Raises:
             UsageError: there is no such table or it would be empty, or LaTeX could not read what is given.
         """
-        return papers.comparison_latex(
-            self.tasks, Paper(table, label, caption, None if labels is None else tuple(labels))
-        )
+        return papers.comparison_latex(plots.called(self.tasks, Look(labels=labels)), Paper(table, label, caption))
 
-    def plot(self, path: Path | str) -> Path:
+    def plot(
+        self,
+        path: Path | str,
+        *,
+        title: str | None = None,
+        labels: Sequence[str] | None = None,
+        size: tuple[float, float | None] | None = None,
+    ) -> Path:
         """Draw the differences with their intervals (a forest plot).
 
         Args:
             path: .png, .svg or .pdf.
+            title: in place of its own; an empty one leaves it out.
+            labels: what the records are called, in their order.
+            size: width and height in inches; without a height that of its rows.
 
         Returns:
             the path written.
 
         Raises:
-            UsageError: another format.
+            UsageError: another format, or not as many labels as records.
         """
-        charts.check_output(path)
-        return charts.save(charts.draw_forest(self.tasks), Path(path))
+        canvas.check_output(path)
+        look = Look(labels, title, size)
+        return canvas.save(charts.draw_forest(plots.called(self.tasks, look)), Path(path), look)
 
 
 @checked

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import click
 
-from xqr_bench.analysis.asked import Choice, Paper
+from xqr_bench.analysis.asked import Choice, Look, Paper
 from xqr_bench.cli.options import Draws, PaperForm
 from xqr_bench.cli.printing import echo, echo_json, table_console
 from xqr_bench.core.errors import UsageError
@@ -38,7 +38,7 @@ class Plotted:
 
 @click.command()
 @click.argument("records", nargs=-1, type=Place(path_type=Path), metavar="RECORD RECORD...")
-@takes(choice=Choice, draws=Part(Draws), shown=PaperForm, paper=Paper, plotted=Plotted)
+@takes(choice=Choice, draws=Part(Draws), shown=PaperForm, paper=Paper, look=Look, plotted=Plotted)
 @click.option(
     "--adjust",
     help="For what is chosen so: max-t (default for two records), which bounds the chance of any false difference, or "
@@ -51,6 +51,7 @@ def compare(
     draws: dict[str, Any],
     shown: PaperForm,
     paper: Paper,
+    look: Look,
     plotted: Plotted,
     adjust: str | None,
 ) -> None:
@@ -73,12 +74,14 @@ def compare(
         paper.refuse_without_latex()
     elif paper.table == "languages" and not choice.languages:
         choice = replace(choice, metrics=choice.metrics or (MAIN_METRIC,), languages=("all",))
+    if plotted.plot is None and (look.title is not None or look.size is not None):
+        raise UsageError("--title and --size are about a figure", remedy="give --plot FILE too")
     records = tuple(record_files(records))
     kind = plotted.kind or "forest"
     if plotted.plot is not None:
         plots.check_plot(kind, plotted.plot)
         plots.check_relevance(choice.relevance, kind)
-    tasks = compare_records(records, choice, adjust=adjust, **draws)
+    tasks = plots.called(compare_records(records, choice, adjust=adjust, **draws), look)
     if shown.as_json:
         echo_json(comparison.comparison_json(tasks))
     elif shown.as_markdown:
@@ -88,4 +91,4 @@ def compare(
     else:
         table_console().print(*map(comparison.comparison_tables, tasks), sep="\n")
     if plotted.plot is not None:
-        echo(f"plot: {plots.plot_comparison(tasks, records, kind, plotted.plot, choice, **draws)}", err=True)
+        echo(f"plot: {plots.plot_comparison(tasks, records, kind, plotted.plot, choice, look, **draws)}", err=True)

@@ -25,15 +25,15 @@ def pools(record: Path, asked: Pools, form: Form, plot: str | None) -> None:
     """
     from xqr_bench.analysis.pools import pool_report
     from xqr_bench.record import load_record
-    from xqr_bench.report import charts
+    from xqr_bench.report import canvas, charts
     from xqr_bench.report.pools import pool_tables
 
     if plot is not None:
-        charts.check_output(plot)
+        canvas.check_output(plot)
     report = pool_report(load_record(record, ranks=True), asked)
     if form.as_json:
         echo_json(report.model_dump_json(indent=1, exclude_none=True))
     else:
         echo_tables(pool_tables(report), markdown=form.as_markdown)
     if plot is not None:
-        echo(f"plot: {charts.save(charts.draw_pools(report), Path(plot))}", err=True)
+        echo(f"plot: {canvas.save(charts.draw_pools(report), Path(plot))}", err=True)

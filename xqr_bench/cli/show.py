@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 
-from xqr_bench.analysis.asked import Paper
+from xqr_bench.analysis.asked import Look, Paper
 from xqr_bench.cli.common import print_records
 from xqr_bench.cli.options import PaperForm
 from xqr_bench.cli.printing import echo, echo_json, echo_tables
 from xqr_bench.core.errors import UsageError, XqrBenchError
-from xqr_bench.core.options import Option, Place, takes
+from xqr_bench.core.options import Option, Part, Place, takes
+from xqr_bench.core.types import MAIN_METRIC
 
 if TYPE_CHECKING:
     from xqr_bench.record import Record
@@ -54,8 +55,8 @@ class Shown(PaperForm):
 
 @click.command()
 @click.argument("records", nargs=-1, required=True, type=Place(path_type=Path), metavar="RECORD|DIR...")
-@takes(shown=Shown, paper=Paper)
-def show(records: tuple[Path, ...], shown: Shown, paper: Paper) -> None:
+@takes(shown=Shown, paper=Paper, look=Part(Look, only=("labels",)))
+def show(records: tuple[Path, ...], shown: Shown, paper: Paper, look: dict[str, Any]) -> None:
     """Print records again, as evaluate did: one on a screen, several side by side.
 
     A folder stands for all records below it. A record that cannot be read is told and left out; exit code 1 then.
@@ -87,14 +88,18 @@ def show(records: tuple[Path, ...], shown: Shown, paper: Paper) -> None:
         raise faults[0]
     places, loaded = [path for path, _ in read], [record for _, record in read]
     names = brief.labels(loaded, list(map(str, places)))
+    called = Look(**look).names(names)
+    names = [called[name] for name in names]
     if shown.as_latex:
-        echo(papers.records_latex(loaded, paper))
+        echo(papers.records_latex(loaded, names, paper, shown.metric or MAIN_METRIC))
     elif shown.as_csv or shown.as_json:
         table = brief.exact_figures(loaded, names, languages=shown.languages)
         echo(table.csv(), nl=False) if shown.as_csv else echo_json(table.json())
     elif shown.as_markdown or shown.languages or several:
         tables = _by_language(loaded, names, shown.metric) if shown.languages else brief.side_by_side(loaded, names)
         echo_tables(tables, markdown=shown.as_markdown)
+    elif look:
+        raise UsageError("--labels is about several records, or a table", remedy="name more records, or leave it out")
     else:
         for name in dict.fromkeys(record.model.name for record in loaded):
             chosen = [number for number, record in enumerate(loaded) if record.model.name == name]

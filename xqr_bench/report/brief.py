@@ -16,7 +16,7 @@ from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Figure
 from xqr_bench.record import Record, unrepresented_languages
 from xqr_bench.record.describe import coverage
-from xqr_bench.report.numbers import MARK, THIN, number, with_half_width
+from xqr_bench.report.numbers import MARK, THIN, metric_title, number, with_half_width
 from xqr_bench.report.results import protocol_lines, warning_lines
 from xqr_bench.report.table import Column, Table, columns
 from xqr_bench.report.text import wrap
@@ -26,7 +26,6 @@ LINES = 19
 """Of a record, and one more says where it is."""
 FIRST = (MAIN_METRIC, "recall@10", "ndcg@10")
 """The scores that are shown; a record without them shows its first three."""
-WRITTEN = {"map": "MAP", "mrr": "MRR", "ndcg": "nDCG", "language_ndcg": "language nDCG"}
 BIAS = {
     "rank_distance": ("ranks, first answer to last", "lower is better"),
     "own_language_first": ("own language's answer first", "0 never, 1 always"),
@@ -86,17 +85,13 @@ def shown_bias(record: Record) -> list[str]:
     return [name for name in ordered if name in macro and macro[name].value is not None][:3]
 
 
-def written(metric: str) -> str:
-    """A score's name as papers write it."""
-    family, at, cutoff = metric.partition("@")
-    return WRITTEN.get(family, family.replace("_", " ")) + at + cutoff
-
-
 def scores_table(record: Record) -> Table:
     """A row a setting, a column a score."""
     names = shown_scores(record)
     rows = [[setting, *(_cell(record, setting, name) for name in names)] for setting in _settings([record])]
-    return Table("", columns("", *map(written, names)), rows if names else [], frame="list")
+    return Table(
+        "", columns("", *(metric_title(name, inside=True) for name in names)), rows if names else [], frame="list"
+    )
 
 
 def bias_table(record: Record) -> Table:
@@ -147,7 +142,7 @@ def languages_in_order(record: Record, width: int) -> list[str]:
         f"{code}{MARK if code in marked else ''} {number(one.value, digits=3)}{THIN * one.thin[0]}"
         for code, one in ordered
     ]
-    label = f"query languages by {setting} {written(metric)}, best first: "
+    label = f"query languages by {setting} {metric_title(metric, inside=True)}, best first: "
     for kept in range(len(items) // 2, 0, -1):
         rest = len(items) - 2 * kept
         some = items if rest <= 1 else [*items[:kept], f"({rest} more)", *items[-kept:]]
@@ -167,13 +162,15 @@ def notes_of(record: Record, tables: Sequence[Table]) -> Iterator[str]:
         yield "±: half of the 95% interval over questions"
     for setting, name, figure in figures:
         if figure.ceiling is not None and figure.ceiling < 0.9995 and parse_metric(name).kind == "score":
-            yield f"{setting} {written(name)} is at most {number(figure.ceiling, digits=3)}"
+            yield f"{setting} {metric_title(name, inside=True)} is at most {number(figure.ceiling, digits=3)}"
     if THIN in text:
         yield f"{THIN} fewer than 10 questions (or articles) carry the figure"
     if unrepresented_languages(record):
         yield f"{MARK} many different queries have the same vector"
     missing = {
-        f"{setting} {written(name)}": one.undefined_reason for setting, name, one in figures if one.value is None
+        f"{setting} {metric_title(name, inside=True)}": one.undefined_reason
+        for setting, name, one in figures
+        if one.value is None
     }
     yield from (f"no {name}: {reason or 'the record does not say why'}" for name, reason in missing.items())
     if MULTILINGUAL in record.scores and not shown_bias(record):
@@ -230,7 +227,7 @@ def _beside(title: str, records: Sequence[Record], names: Sequence[str], *, rand
         for metric in scores:
             cells = [_cell(record, setting, metric) for record in records]
             if any(cells):
-                rows.append([f"{setting} {written(metric)}", *cells, *([""] if random else [])])
+                rows.append([f"{setting} {metric_title(metric, inside=True)}", *cells, *([""] if random else [])])
     bias = list(dict.fromkeys(name for record in records for name in shown_bias(record)))
     for metric in sorted(bias, key=lambda name: list(BIAS).index(name) if name in BIAS else len(BIAS)):
         cells = [_cell(record, MULTILINGUAL, metric) for record in records]
@@ -256,7 +253,7 @@ def by_language(records: Sequence[Record], names: Sequence[str], metric: str | N
     metric = parse_metric(metric).name if metric else next(iter(shown_scores(records[0])), MAIN_METRIC)
     languages = dict.fromkeys(code for record in records for code in record.task.all_languages)
     marked = {code for record in records for code in unrepresented_languages(record)}
-    title = f"{records[0].task.title}: {written(metric)} by query language"
+    title = f"{records[0].task.title}: {metric_title(metric, inside=True)} by query language"
 
     def cell(record: Record, setting: str, code: str) -> str:
         scores = record.scores.get(setting)

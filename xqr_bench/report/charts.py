@@ -1,13 +1,9 @@
-"""Charts: heat maps, bars by language, differences with their intervals, the frontier, pools; one style for all."""
+"""Charts: heat maps, bars by language, differences with their intervals, the frontier, pools."""
 
 from __future__ import annotations
 
-import logging
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +12,6 @@ from xqr_bench.analysis.choice import Comparison, TaskComparison
 from xqr_bench.analysis.compare import PairMap
 from xqr_bench.analysis.pools import Change, PoolReport
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.files import atomic_path
-from xqr_bench.core.observe import Notice
-from xqr_bench.core.printable import has_text, shown
 from xqr_bench.core.types import (
     CROSS_LINGUAL,
     MONOLINGUAL,
@@ -33,174 +26,32 @@ from xqr_bench.measure.scores import SettingScores, all_per_query, is_thin
 from xqr_bench.measure.scores import score as score_text
 from xqr_bench.rank.rules import variant_metrics
 from xqr_bench.record import Record, Result
+from xqr_bench.report.canvas import (
+    BLUE,
+    COLOURS,
+    DARK,
+    DARK_GREY,
+    DIFFERENCE,
+    FAINT,
+    GREY,
+    POSITION,
+    SEQUENTIAL,
+    SMALL,
+    WIDTH,
+    colour_bar,
+    drawing,
+    estimate,
+    headline,
+    legend,
+    named_rows,
+    under,
+)
 from xqr_bench.report.frontier import Point, by_rank
-from xqr_bench.report.numbers import cell_name, number, on_two_lines, short
+from xqr_bench.report.numbers import cell_name, metric_title, number, on_two_lines, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-# What all charts share: the width of a paper's column, colours that colour-blind readers tell apart, saving.
-
-WIDTH = 3.3  # inches: one of two columns
-SMALL = 7.0  # points; nothing is smaller
-SEQUENTIAL = "cividis"
-DIFFERENCE = "BrBG"
-POSITION = "PuOr_r"
-GREY = "#d9d9d9"
-DARK_GREY = "#8c8c8c"
-FAINT = "#595959"
-DARK = "#404040"
-# Okabe & Ito 2008
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000", "#F0E442")
-BLUE = COLOURS[0]
-# what must be told not to write, so that the same plot has the same bytes
-METADATA: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
-OWN_FONT = "DejaVu Sans"  # comes with matplotlib
-_STYLE = {
-    "font.family": OWN_FONT,
-    "font.size": SMALL,
-    "axes.titlesize": 8.0,
-    "axes.labelsize": SMALL,
-    "xtick.labelsize": SMALL,
-    "ytick.labelsize": SMALL,
-    "legend.fontsize": SMALL,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "svg.hashsalt": "xqr-bench",
-    "svg.fonttype": "path",
-    "text.parse_math": False,  # a name with $ is no formula
-    "figure.dpi": 300,
-    "savefig.dpi": 300,
-}
-
-
-def check_output(path: Path | str) -> str:
-    """The format that a file name asks for.
-
-    Raises:
-        UsageError: it is none of the known ones.
-    """
-    suffix = Path(path).suffix.lower().lstrip(".")
-    if Path(path).is_dir():
-        raise UsageError(f"{path} is a folder", remedy=f"name the file to draw: {Path(path) / 'plot.png'}")
-    if suffix not in METADATA:
-        problem = f"a plot cannot be written as {suffix!r}" if suffix else "the name does not say how to write a plot"
-        raise UsageError(f"{path}: {problem}", remedy="end the name with .png, .svg or .pdf")
-    return suffix
-
-
-@contextmanager
-def drawing(height: float, rows: int = 1, columns: int = 1, **subplots: Any) -> Iterator[tuple[Figure, Any]]:
-    """A figure of a column's width and this height in inches, in the common style, and its panels `[rows, columns]`."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its caches of fonts are no business of a reader
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        yield figure, figure.subplots(rows, columns, squeeze=False, **subplots)
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write the figure, whole or not at all; the same figure gives the same bytes."""
-    import matplotlib
-
-    form = check_output(path)
-    if undrawn := _find_fonts(figure):
-        warnings.warn(
-            f"no font of this machine has {' '.join(undrawn)}: a box stands for each in {path}; install a font of the "
-            "script, such as Noto Sans",
-            Notice,
-            stacklevel=2,
-        )
-    with atomic_path(path) as temporary, matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # told above, once
-        figure.savefig(temporary, format=form, metadata=METADATA[form])
-        if form == "svg":  # its comments hold the texts that are drawn
-            temporary.write_text(shown(temporary.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
-    return path
-
-
-def _find_fonts(figure: Figure) -> list[str]:
-    """Give texts in other scripts than the plots' own font has fonts of the system that have them.
-
-    Returns:
-        the characters that no font has.
-    """
-    from matplotlib.font_manager import findfont, findSystemFonts, fontManager, get_font
-    from matplotlib.text import Text
-
-    own = get_font(findfont(OWN_FONT))
-    texts = [(text, {sign for sign in text.get_text() if has_text(sign)}) for text in figure.findobj(Text)]
-    missing = {sign for _, signs in texts for sign in signs if not own.get_char_index(ord(sign))}
-    if not missing:
-        return []
-    families = [OWN_FONT]
-    left = set(missing)
-    for path in sorted(findSystemFonts(), key=_plainest_first):
-        try:
-            font = get_font(path)
-            covered = {sign for sign in left if font.scalable and font.get_char_index(ord(sign))}
-            if covered:
-                fontManager.addfont(path)
-        except (OSError, RuntimeError, ValueError):  # no font that can be read
-            continue
-        if covered and "Last Resort" not in font.family_name:  # it draws which block a character is of
-            families.append(font.family_name)
-            left -= covered
-        if not left:
-            break
-    for text, signs in texts:
-        if signs & missing:
-            text.set_fontfamily(families)
-    return sorted(left)
-
-
-def _plainest_first(path: str) -> tuple[bool, bool, bool, str]:
-    name = Path(path).name
-    return "Regular" not in name, "Noto" not in name, "Sans" not in name, name
-
-
-def legend(figure: Figure, keys: Iterable[dict[str, Any]], ncols: int, **more: Any) -> None:
-    """A legend below all panels, from labels with the styles of their lines."""
-    from matplotlib.lines import Line2D
-
-    handles = [Line2D([], [], **key) for key in keys]
-    figure.legend(handles=handles, loc="outside lower center", ncols=ncols, frameon=False, **more)
-
-
-def colour_bar(figure: Figure, ax: Axes, coloured: Any, label: str, **more: Any) -> None:
-    """What the colours of a panel mean."""
-    bar = figure.colorbar(coloured, ax=ax, shrink=0.8, pad=0.02, **more)
-    bar.set_label(label)
-    bar.outline.set_linewidth(0.5)
-
-
-def estimate(
-    ax: Axes, at: float, value: float, intervals: Iterable[tuple[float, float, float]], line: str, **dot: Any
-) -> None:
-    """A dot with its intervals (low, high, width of the line), at a height of the panel."""
-    for low, high, width in intervals:
-        ax.plot([low, high], [at, at], color=line, linewidth=width, solid_capstyle="butt")
-    ax.plot([value], [at], marker="o", **dot)
-
-
-def named_rows(ax: Axes, places: Sequence[float], names: Sequence[str], ticks: int) -> None:
-    """Names on the left of the places, and so many ticks below."""
-    ax.set_yticks(places, names)
-    ax.tick_params(axis="y", length=0)
-    ax.spines["left"].set_visible(False)
-    ax.locator_params(axis="x", nbins=ticks)
-
-
-def under(relevance: str, before: str = ", ") -> str:
-    """The end of a title: the rule of relevance where it is not the strict one."""
-    return "" if relevance == STRICT else f"{before}{relevance} relevance"
 
 
 # Query languages by candidate languages: a score, a difference, or the place of each language in the ranking.
@@ -261,7 +112,7 @@ def score_matrix(record: Record, metric: str, relevance: str = STRICT) -> Matrix
             found=", ".join(record.task.metrics),
             remedy="choose a score, such as map",
         )
-    label = f"{metric}; diagonal: monolingual, beside it: cross-lingual"
+    label = f"{metric_title(metric)}; diagonal: monolingual, beside it: cross-lingual"
     title = f"{short(record.model.name)}, {record.task.title}{under(relevance, NEW_LINE)}"
     return Matrix(title, record.task.all_languages, values, label, SEQUENTIAL, 0.0, float(np.nanmax(values)))
 
@@ -272,7 +123,8 @@ def difference_matrix(pairs: PairMap) -> Matrix:
     significant = _values(pairs.languages, {pair: cell.verdict == SIGNIFICANT for pair, cell in pairs.cells.items()})
     reach = float(np.nanmax(np.abs(values))) or 1.0
     some = next(iter(pairs.cells.values()))
-    label = f"difference in {pairs.metric}; grey: not significant\n({some.adjustment}, and by article)"
+    what = f"difference in {metric_title(pairs.metric, inside=True)}"
+    label = f"{what}; grey: not significant\n({some.adjustment}, and by article)"
     title = f"{short(pairs.b)}\nminus {short(pairs.a)}, {pairs.task}{under(pairs.relevance, NEW_LINE)}"
     return Matrix(title, pairs.languages, values, label, DIFFERENCE, -reach, reach, significant == 0)
 
@@ -335,7 +187,7 @@ def _heat_map(figure: Figure, ax: Axes, matrix: Matrix) -> None:
     ax.tick_params(length=0)
     ax.set_xlabel("candidate language")
     ax.set_ylabel("query language")
-    ax.set_title(matrix.title)
+    headline(figure, ax, matrix.title)
     ax.spines[:].set_visible(False)
     if len(matrix.values) > size:
         ax.axhline(size, color=DARK, linewidth=0.8)
@@ -354,6 +206,9 @@ def _heat_map(figure: Figure, ax: Axes, matrix: Matrix) -> None:
 # Scores by query language, with intervals.
 
 BARS_PANEL = 1.25  # inches
+# neighbours are told apart in grey too: dark and light take turns, and the second four are hatched
+BAR_COLOURS = tuple(COLOURS[place] for place in (0, 1, 2, 7, 5, 4, 6, 3))
+PLAIN_BARS = 4
 
 
 def draw_bars(records: Sequence[Record], metric: str, setting: str, relevance: str = STRICT) -> Figure:
@@ -372,11 +227,11 @@ def draw_bars(records: Sequence[Record], metric: str, setting: str, relevance: s
     height = sum(BARS_PANEL + 0.55 + 0.13 * len(of_task) for of_task in by_task.values())
     with drawing(height, len(by_task)) as (figure, axes):
         for ax, of_task in zip(axes.flat, by_task.values(), strict=True):
-            _bars_panel(ax, of_task, metric, setting, relevance)
+            _bars_panel(figure, ax, of_task, metric, setting, relevance)
         return figure
 
 
-def _bars_panel(ax: Axes, records: Sequence[Record], metric: str, setting: str, relevance: str) -> None:
+def _bars_panel(figure: Figure, ax: Axes, records: Sequence[Record], metric: str, setting: str, relevance: str) -> None:
     languages = records[0].task.all_languages
     width = 0.8 / len(records)
     lowest = 0.0
@@ -392,7 +247,9 @@ def _bars_panel(ax: Axes, records: Sequence[Record], metric: str, setting: str, 
             )
         lowest = min(lowest, float(np.nanmin(values)))
         at = np.arange(len(languages)) + (place - (len(records) - 1) / 2) * width
-        ax.bar(at, values, width * 0.92, color=COLOURS[place], label=short(record.model.name, 44))
+        drawn: dict[str, Any] = {"color": BAR_COLOURS[place], "edgecolor": DARK, "linewidth": 0.3}
+        hatch = "" if place < PLAIN_BARS else "/////"
+        ax.bar(at, values, width * 0.92, hatch=hatch, label=short(record.model.name, 44), **drawn)
         for x, score in zip(at, of_metric, strict=True):
             if score is not None and score.interval is not None and not score.thin[0]:
                 ends = (score.interval.low, score.interval.high)
@@ -402,10 +259,10 @@ def _bars_panel(ax: Axes, records: Sequence[Record], metric: str, setting: str, 
     ax.set_xlim(-0.6, len(languages) - 0.4)
     if lowest >= 0:
         ax.set_ylim(bottom=0)
-    ax.set_ylabel(metric)
+    ax.set_ylabel(metric_title(metric))
     ax.set_xlabel("query language; whiskers: 95% interval over questions")
     # the legend stands between title and bars, a line a record
-    ax.set_title(f"{records[0].task.title}, {setting}{under(relevance)}", loc="left", pad=6 + 8.5 * len(records))
+    headline(figure, ax, f"{records[0].task.title}, {setting}{under(relevance)}", pad=6 + 8.5 * len(records))
     ax.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1.0),
@@ -419,11 +276,12 @@ def _bars_panel(ax: Axes, records: Sequence[Record], metric: str, setting: str, 
 
 # Differences with their intervals, one row each.
 
-# inches: a row, what stands around a panel, a line of its title, the legend
+# inches: a row, the ticks of a panel, the name of its axis, a line of its title, the legend
 ROW = 0.165
-AROUND_FOREST = 0.46
+TICKS = 0.24
+AXIS_NAME = 0.14
 FOREST_TITLE_LINE = 0.13
-LEGEND = 0.42
+LEGEND = 0.5
 ONE_LINE = 20  # characters
 MARKER = 3.6
 MOST_ROWS = 60
@@ -431,25 +289,51 @@ ForestRow = tuple[str, Comparison | None]
 """A label with its comparison; without one it is a heading."""
 
 
+@dataclass(frozen=True)
+class ForestPanel:
+    """The rows of one setting, whose differences have a scale of their own.
+
+    Attributes:
+        title: above it; empty: none.
+        label: of its axis; empty: that of the next panel below says it.
+        rows: from the top.
+    """
+
+    title: str
+    label: str
+    rows: Sequence[ForestRow]
+
+    @property
+    def height(self) -> float:
+        """Of its rows, in inches."""
+        return ROW * sum(_size(label) for label, _ in self.rows)
+
+
 def draw_forest(tasks: Sequence[TaskComparison]) -> Figure:
-    """A panel for each task and metric: a thick line is the interval by question, a thin one that by article.
+    """A panel for each task, metric and setting: a thick line is the interval by question, a thin one that by article.
 
     Raises:
         UsageError: too many rows to read.
     """
-    panels: list[tuple[str, str, list[ForestRow]]] = []
+    panels: list[ForestPanel] = []
     for task in tasks:
+        title = _title(task)
         for metric in dict.fromkeys(one.metric for one in task.comparisons):
-            title = _title(task) if not panels or metric == panels[0][0] or len(tasks) > 1 else ""
-            panels.append((metric, title, _rows([one for one in task.comparisons if one.metric == metric])))
-    n_rows = sum(len(rows) for *_, rows in panels)
+            of_metric = [one for one in task.comparisons if one.metric == metric]
+            settings = list(dict.fromkeys(one.setting for one in of_metric))
+            for setting in settings:
+                label = f"difference in {metric_title(metric, inside=True)}" if setting == settings[-1] else ""
+                panels.append(ForestPanel(title, label, _rows([one for one in of_metric if one.setting == setting])))
+                title = ""
+    n_rows = sum(len(panel.rows) for panel in panels)
     if n_rows > MOST_ROWS:
         raise UsageError(f"{n_rows} rows are too many for one plot", remedy="name fewer records, or choose fewer cells")
-    contents = [ROW * sum(_size(label) for label, _ in rows) for *_, rows in panels]
-    around = sum(AROUND_FOREST + FOREST_TITLE_LINE * (title.count("\n") + bool(title)) for _, title, _ in panels)
+    contents = [panel.height for panel in panels]
+    titles = sum(panel.title.count("\n") + bool(panel.title) for panel in panels)
+    around = TICKS * len(panels) + AXIS_NAME * sum(bool(panel.label) for panel in panels) + FOREST_TITLE_LINE * titles
     with drawing(sum(contents) + around + LEGEND, len(panels), height_ratios=contents) as (figure, axes):
         for ax, panel in zip(axes.flat, panels, strict=True):
-            _forest_panel(ax, *panel)
+            _forest_panel(figure, ax, panel)
         said = [one.verdict for task in tasks for one in task.comparisons]
         between = [name for name in (QUESTION_ONLY, TOO_FEW) if any(verdict.startswith(name) for verdict in said)]
         dots = [("significant", BLUE, BLUE), ("\nor ".join(between or [QUESTION_ONLY]), BLUE, "white")]
@@ -466,14 +350,12 @@ def draw_forest(tasks: Sequence[TaskComparison]) -> Figure:
 
 
 def _rows(comparisons: Sequence[Comparison]) -> list[ForestRow]:
+    """The rows of one setting; its name is the label of a row alone, else their heading."""
     many = len({(one.a, one.b) for one in comparisons}) > 1
+    setting = comparisons[0].setting
     if not many and all(one.scope == "macro" for one in comparisons):
-        return [(one.setting, one) for one in comparisons]
-    rows: list[ForestRow] = []
-    for setting in dict.fromkeys(one.setting for one in comparisons):
-        rows.append((setting, None))
-        rows += [(_label(one, many), one) for one in comparisons if one.setting == setting]
-    return rows
+        return [(setting, one) for one in comparisons]
+    return [(setting, None), *((_label(one, many), one) for one in comparisons)]
 
 
 def _label(comparison: Comparison, many: bool) -> str:
@@ -489,11 +371,11 @@ def _size(label: str) -> float:
     return 1.6 if "\n" in label else 1.0
 
 
-def _forest_panel(ax: Axes, metric: str, title: str, rows: Sequence[ForestRow]) -> None:
+def _forest_panel(figure: Figure, ax: Axes, panel: ForestPanel) -> None:
     ax.axvline(0, color=DARK, linewidth=0.6)
-    edges = np.cumsum([0.0, *(_size(label) for label, _ in rows)])
+    edges = np.cumsum([0.0, *(_size(label) for label, _ in panel.rows)])
     middles = (edges[:-1] + edges[1:]) / 2
-    for at, (_, one) in zip(middles, rows, strict=True):
+    for at, (_, one) in zip(middles, panel.rows, strict=True):
         if one is not None:
             both = zip((one.interval, one.article_interval), one.thin, (2.4, 0.8), strict=True)
             kept = [(interval, width) for interval, thin, width in both if interval is not None and not thin]
@@ -502,11 +384,12 @@ def _forest_panel(ax: Axes, metric: str, title: str, rows: Sequence[ForestRow]) 
             face = colour if one.verdict == SIGNIFICANT else "white"
             estimate(ax, at, one.difference, intervals, colour, color=colour, markersize=MARKER, markerfacecolor=face)
     ax.set_ylim(edges[-1], 0)
-    named_rows(ax, middles, [label for label, _ in rows], 5)
-    for text, (_, one) in zip(ax.get_yticklabels(), rows, strict=True):
+    named_rows(ax, middles, [label for label, _ in panel.rows], 5)
+    for text, (_, one) in zip(ax.get_yticklabels(), panel.rows, strict=True):
         text.set_fontweight("bold" if one is None else "normal")
-    ax.set_xlabel(f"difference in {metric}")
-    ax.set_title(title, loc="left")
+    ax.set_xlabel(panel.label)
+    if panel.title:
+        headline(figure, ax, panel.title)
 
 
 def _title(task: TaskComparison) -> str:
@@ -518,12 +401,20 @@ def _title(task: TaskComparison) -> str:
 # Multilingual MAP against own-language first, coloured by monolingual MAP.
 
 
+FRONTIER_PANEL = 2.5  # inches
+NAME_LINE = 0.125
+MARGIN = 0.08
+"""Of what the points cover, on each side."""
+CHANCE_REACH = 0.5
+"""The line of no preference is drawn where it is no further from the points than this share of what they cover."""
+
+
 def draw_frontier(points: Sequence[Point], title: str) -> Figure:
-    """A scatter plot with the Pareto frontier among the points shown; numbers are explained below it."""
+    """A scatter plot with the Pareto frontier among the points shown; its axes and colours cover what these cover."""
     from matplotlib.colors import Normalize
 
     ranked = by_rank(points)
-    with drawing(2.9 + 0.13 * len(points)) as (figure, axes):
+    with drawing(FRONTIER_PANEL + NAME_LINE * len(points)) as (figure, axes):
         ax = axes[0, 0]
         leaders = sorted((point for point, leads in ranked if leads), key=lambda point: point.preference)
         own, multi = [point.own_first for point in leaders], [point.multilingual for point in leaders]
@@ -532,27 +423,57 @@ def draw_frontier(points: Sequence[Point], title: str) -> Figure:
             [point.own_first for point, _ in ranked],
             [point.multilingual for point, _ in ranked],
             c=[point.monolingual for point, _ in ranked],
-            norm=Normalize(0, 1),
+            norm=Normalize(*_covered([point.monolingual for point in points], 0.0)),
             cmap=SEQUENTIAL,
             s=34,
             edgecolors=[DARK if leads else "white" for _, leads in ranked],
             linewidths=0.8,
             zorder=2,
         )
-        for place, (point, _) in enumerate(ranked, start=1):
-            at = (point.own_first, point.multilingual)
-            ax.annotate(str(place), at, xytext=(4, 3), textcoords="offset points")
-        if points:
-            ax.axvline(points[0].chance, color=DARK, linewidth=0.5, linestyle=":")
-        ax.set_xlim(-0.02, 1.04)
-        ax.set_ylim(bottom=-0.01)
-        ax.set_xlabel("own-language first (dotted: without preference)")
+        chance = points[0].chance
+        low, high = _covered([point.own_first for point in points], MARGIN)
+        near = low - CHANCE_REACH * (high - low) <= chance <= high + CHANCE_REACH * (high - low)
+        if near:
+            low, high = _covered([chance, *(point.own_first for point in points)], MARGIN)
+            ax.axvline(chance, color=DARK, linewidth=0.5, linestyle=":")
+        ax.set_xlim(low, high)
+        ax.set_ylim(*_covered([point.multilingual for point in points], MARGIN))
+        ax.set_xlabel(f"own-language first ({'dotted: ' * near}{number(chance, digits=2)} without preference)")
         ax.set_ylabel("multilingual MAP")
-        ax.set_title(title, loc="left")
+        headline(figure, ax, title)
         colour_bar(figure, ax, dots, "monolingual MAP")
         lines = [f"{place}  {short(point.label, 50)}" for place, (point, _) in enumerate(ranked, start=1)]
-        ax.text(0, -0.2, "\n".join(lines), transform=ax.transAxes, va="top")
+        keys: list[dict[str, Any]] = [{"label": line, "linewidth": 0} for line in lines]
+        legend(figure, keys, 1, handlelength=0, handletextpad=0, labelspacing=0.15)
+        figure.draw_without_rendering()  # numbers stand beside each other only where the points are placed
+        _number(ax, [(point.own_first, point.multilingual) for point, _ in ranked])
         return figure
+
+
+def _covered(values: Sequence[float], margin: float) -> tuple[float, float]:
+    """The least and the greatest value, with this share of their distance on both sides; never nothing."""
+    low, high = min(values), max(values)
+    around = max(margin * (high - low), 0.0 if high - low > 1e-3 else 0.02)
+    return low - around, high + around
+
+
+def _number(ax: Axes, places: Sequence[tuple[float, float]]) -> None:
+    """Numbers beside the points, each at the nearest place where it covers no point and no other number."""
+    point = ax.figure.dpi / 72
+    dots = [tuple(ax.transData.transform(place) / point) for place in places]
+    taken = [(x - 3.5, y - 3.5, x + 3.5, y + 3.5) for x, y in dots]
+    for place, (at, (x, y)) in enumerate(zip(places, dots, strict=True), start=1):
+        width = 4.4 * len(str(place))
+        right = [(dx, dy) for far in (0, 5, 10, 16) for dx, dy in ((4 + far, 2), (4 + far, -8 - far / 2), (4, 5 + far))]
+        moves = [move for dx, dy in right for move in ((dx, dy), (-dx - width, dy))]
+        boxes = [(x + dx, y + dy, x + dx + width, y + dy + 6.5) for dx, dy in moves]
+        free = next((n for n, box in enumerate(boxes) if not any(_meet(box, other) for other in taken)), 0)
+        taken.append(boxes[free])
+        ax.annotate(str(place), at, xytext=moves[free], textcoords="offset points")
+
+
+def _meet(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 # What leaving a language out and adding languages does to the multilingual pool.
@@ -577,7 +498,7 @@ def draw_pools(report: PoolReport) -> Figure:
             _growth(ax, report, name)
         if left:
             _left_out(axes[-1, 0], left, metric)
-        axes[0, 0].set_title(f"{short(report.model, 40)}, {report.task}{under(report.relevance)}", loc="left")
+        headline(figure, axes[0, 0], f"{short(report.model, 40)}, {report.task}{under(report.relevance)}")
         return figure
 
 
@@ -593,7 +514,7 @@ def _growth(ax: Axes, report: PoolReport, name: str) -> None:
     ax.set_ylim(bottom=0)
     ax.set_xticks(x)
     ax.set_xlabel("languages in the pool")
-    ax.set_ylabel(name)
+    ax.set_ylabel(metric_title(name))
     ax.legend(frameon=False, loc="best")
 
 
@@ -606,5 +527,5 @@ def _left_out(ax: Axes, changes: Sequence[Change], metric: str) -> None:
         estimate(ax, place, score.value or 0.0, intervals, DARK, color=BLUE, markersize=2.5)
     ax.axvline(0, color=DARK, linewidth=0.5)
     ax.set_yticks(range(len(ordered)), [change.name.removeprefix("without ") for change in ordered])
-    ax.set_xlabel(f"change of {metric} for the other languages; lines: 95% intervals")
+    ax.set_xlabel(f"change of {metric_title(metric, inside=True)} for the other languages; lines: 95% intervals")
     ax.set_ylabel("language left out")

@@ -28,12 +28,17 @@ def short(name: str, length: int = 34) -> str:
 _AS_IN_PAPERS = {"map": "MAP", "mrr": "MRR", "ndcg": "nDCG", "w": "W", "own": "own-language"}
 
 
-def metric_title(name: str) -> str:
-    """A metric as papers write it: `MAP`, `nDCG@10`, `Recall@10`, `Own-language first`."""
+def metric_title(name: str, *, inside: bool = False) -> str:
+    """A metric as papers write it: `MAP`, `nDCG@10`, `Recall@10`, `Own-language first`.
+
+    Args:
+        name: as it is parsed.
+        inside: a sentence, where only what is always written so has capitals: `recall@10`.
+    """
     base, at, k = name.partition("@")
     words = [_AS_IN_PAPERS.get(word, word) for word in base.replace("own_language", "own").split("_")]
     title = " ".join(words) + at + k
-    return title if words[0] in ("nDCG", "bpref") else title[0].upper() + title[1:]
+    return title if inside or words[0] in ("nDCG", "bpref") else title[0].upper() + title[1:]
 
 
 def number(value: float | None, *, digits: int = 4) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ from xqr_bench.report.numbers import (
     signed,
 )
 from xqr_bench.report.table import Table
-from xqr_bench.report.tex import Figure, Sheet, latex_scripts, latex_text
+from xqr_bench.report.tex import Cell, Figure, Sheet, latex_scripts, latex_text
 
 HEADS = {"monolingual": "Mono.", "cross-lingual": "Cross.", "multilingual": "Multi."}
 DIGITS = 3
@@ -54,9 +55,8 @@ def comparison_latex(tasks: Sequence[TaskComparison], paper: Paper) -> str:
     """The table that is asked for, of several tasks perhaps several, each with a comment that says what it needs.
 
     Raises:
-        UsageError: there are not as many labels as records, or nothing stands in the table.
+        UsageError: nothing stands in the table.
     """
-    tasks = _relabelled(tasks, paper)
     sheets = [sheet for kind in _kinds(paper) for sheet in _COMPARED[kind](tasks)]
     if not sheets:
         raise UsageError(
@@ -67,45 +67,37 @@ def comparison_latex(tasks: Sequence[TaskComparison], paper: Paper) -> str:
     return _written(sheets, paper, [f"{task.title}: {note}" for task in tasks for note in task.notes])
 
 
-def records_latex(records: Sequence[Record], paper: Paper) -> str:
+def records_latex(records: Sequence[Record], names: Sequence[str], paper: Paper, metric: str = MAIN_METRIC) -> str:
     """The same of records alone, without any test: `main` and `languages`.
 
+    Args:
+        records: of any tasks.
+        names: what each is called; no two of one task alike.
+        paper: which table.
+        metric: what stands in it.
+
     Raises:
-        UsageError: a table that needs a comparison, or not as many labels as there are models.
+        UsageError: a table that needs a comparison, or nothing stands in it.
     """
     if paper.table not in _RECORDS:
         raise UsageError(
             f"--table {paper.table} is about differences",
             remedy="xqr-bench compare RECORD RECORD --latex writes it; here there are main and languages",
         )
-    names = paper_names(paper.labels, [record.model.name for record in records])
-    comments = [f"{record.model.name} on {record.task.title}: {line}" for record in records for line in record.warnings]
-    return _written(list(_RECORDS[paper.table](records, names)), paper, comments)
-
-
-def paper_names(labels: Sequence[str] | None, names: Iterable[str]) -> dict[str, str]:
-    """What each record is called: its name, or the label at its place among the different names.
-
-    Raises:
-        UsageError: there are not as many labels as different names.
-    """
-    found = list(dict.fromkeys(names))
-    if labels is None:
-        return {name: name for name in found}
-    if len(labels) != len(found):
-        raise UsageError(
-            f"--labels names {len(labels)} of {len(found)} records",
-            found=", ".join(found),
-            remedy="give a label for each, in this order, separated by commas",
-        )
-    if len(set(labels)) < len(labels):
-        raise UsageError("--labels calls two records the same", remedy="give each its own")
-    return dict(zip(found, labels, strict=True))
-
-
-def _relabelled(tasks: Sequence[TaskComparison], paper: Paper) -> list[TaskComparison]:
-    names = paper_names(paper.labels, [record.label for task in tasks for record in task.records])
-    return [task.called(names) for task in tasks]
+    by_task: dict[str, list[tuple[str, Record]]] = {}
+    for name, record in zip(names, records, strict=True):
+        by_task.setdefault(record.task.name, []).append((name, record))
+    sheets = list(_RECORDS[paper.table](by_task, parse_metric(metric).name))
+    if not sheets:
+        held = dict.fromkeys(name for record in records for name in record.task.metrics)
+        raise UsageError(f"no record here has {metric} for --table {paper.table}", found=", ".join(held))
+    comments = [
+        f"{name} on {record.task.title}: {line}"
+        for of in by_task.values()
+        for name, record in of
+        for line in record.warnings
+    ]
+    return _written(sheets, paper, comments)
 
 
 def _kinds(paper: Paper) -> Sequence[str]:
@@ -146,7 +138,7 @@ def _main(tasks: Sequence[TaskComparison]) -> Iterator[tuple[str, Sheet]]:
         over[heading] = over.get(heading, 0) + 1
     cells, notes = _judged(tasks, columns)
     labels = list(dict.fromkeys(record.label for task in tasks for record in task.records))
-    rows = [[label, *(of.get(label, Figure("–")) for of in cells.values())] for label in labels]
+    rows: list[list[Cell]] = [[label, *(of.get(label, Figure("–")) for of in cells.values())] for label in labels]
     metrics = ", ".join(dict.fromkeys(metric_title(metric) for _, metric, *_ in columns))
     on = f" on {tasks[0].title}" if several and len(tasks) == 1 else ""
     caption = f"{metrics}{on}{_under(tasks)}: macro averages of the {_settings(columns)}."
@@ -184,7 +176,7 @@ def _by_language(
     found = dict.fromkeys((metric, setting) for metric, setting, _ in values)
     parts = [part for part in found if any((*part, key) in values for key in languages)]
     several = len({metric for metric, _ in parts}) > 1
-    rows: list[list[str | Figure]] = []
+    rows: list[list[Cell]] = []
     for place, block in enumerate(blocks):
         if place:
             rows.append(["", *(key or "mean" for key in block), *[""] * (width - len(block))])
@@ -223,7 +215,7 @@ def _judged(
             marks = dict(zip(shown.records, shown.letters, strict=True)) if shown else _letters(values, comparisons)
             letters |= adjustment
         cells[column] = _in_bold(values, marks, column[1])
-    notes = [BOLD] if any(cell.best for of in cells.values() for cell in of.values()) else []
+    notes = _bold_note(cells)
     if daggers:
         notes.append(
             f"{MARK}: significantly higher than the other encoder, {BY} (paired tests at 5%; {_list(daggers)})."
@@ -244,6 +236,10 @@ def _in_bold(values: Mapping[str, float], marks: Mapping[str, str], metric: str)
     highest = texts[max(values, key=lambda label: values[label])]
     score = parse_metric(metric).kind == "score" and len(values) > 1
     return {label: Figure(text, marks.get(label, ""), score and text == highest) for label, text in texts.items()}
+
+
+def _bold_note(cells: Mapping[Any, Mapping[str, Figure]]) -> list[str]:
+    return [BOLD] if any(cell.best for of in cells.values() for cell in of.values()) else []
 
 
 def _letters(values: Mapping[str, float], comparisons: Sequence[Comparison]) -> dict[str, str]:
@@ -278,13 +274,15 @@ def _pairs(tasks: Sequence[TaskComparison]) -> Iterator[tuple[str, Sheet]]:
         if not task.comparisons:
             continue
         many = len({(one.a, one.b) for one in task.comparisons}) > 1
-        parts: dict[str, list[list[str | Figure]]] = {}
+        parts: dict[str, list[list[Cell]]] = {}
         for one in task.comparisons:
             alone = one.scope == MACRO and not many
             setting, of = one.setting.capitalize(), f"{metric_title(one.metric)} ({one.family})"
             row = _pair(one, setting if alone else _pair_name(one, many))
             parts.setdefault(of if alone else f"{setting}, {of}", []).append(row)
-        rows = [row for heading, of_part in parts.items() for row in ([heading], *of_part)]
+        rows: list[list[Cell]] = []
+        for heading, of_part in parts.items():
+            rows += [[heading], *of_part]
         second, first = (record.label for record in task.records[:2])
         what = "first minus second" if many else f"{first} (first) minus {second} (second)"
         caption = f"Differences on {task.title}{_under([task])}: {what}; {_units(task)}."
@@ -300,7 +298,7 @@ def _pair_name(one: Comparison, many: bool) -> str:
     return pair if one.scope == MACRO else f"{pair}: {cell_name(one)}"
 
 
-def _pair(one: Comparison, name: str) -> list[str | Figure]:
+def _pair(one: Comparison, name: str) -> list[Cell]:
     mark = MARK if one.verdict == SIGNIFICANT else f"({MARK})" if _by_question(one) else ""
     intervals = (
         text if text in ("–", THIN) else f"[{text}]"
@@ -360,32 +358,34 @@ _COMPARED = {"main": _main, "languages": _languages, "pairs": _pairs, "power": _
 
 # Of records.
 
+ByTask = Mapping[str, Sequence[tuple[str, Record]]]
+"""Task -> its records, each with its name."""
 
-def _main_of(records: Sequence[Record], names: Mapping[str, str]) -> Iterator[tuple[str, Sheet]]:
-    """A row a model: MAP in each setting of each task, with half of the 95% interval over questions."""
-    by_task: dict[str, list[Record]] = {}
-    for record in records:
-        by_task.setdefault(record.task.name, []).append(record)
+
+def _main_of(by_task: ByTask, metric: str) -> Iterator[tuple[str, Sheet]]:
+    """A row a name: the score in each setting of each task, with half of the 95% interval over questions."""
     columns: dict[Column, dict[str, Figure]] = {}
-    over = []
+    over: dict[str, int] = {}
     for task, of_task in by_task.items():
-        settings = [name for name in SETTINGS if any(name in record.scores for record in of_task)]
-        over.append((of_task[0].task.title, len(settings)))
-        for setting in settings:
-            figures = {
-                names[record.model.name]: record.scores[setting].macro.get(MAIN_METRIC)
-                for record in of_task
-                if setting in record.scores
+        for setting in SETTINGS:
+            found = {
+                name: record.scores[setting].macro.get(metric) for name, record in of_task if setting in record.scores
             }
-            known = {name: one for name, one in figures.items() if one is not None and one.value is not None}
-            halves = {name: _half_width(one) for name, one in known.items()}
-            values = {name: one.value or 0.0 for name, one in known.items()}
-            columns[task, MAIN_METRIC, setting, ""] = _in_bold(values, halves, MAIN_METRIC)
-    rows = [[name, *(of.get(name, Figure("–")) for of in columns.values())] for name in names.values()]
+            known = {name: (one, one.value) for name, one in found.items() if one is not None and one.value is not None}
+            if known:
+                halves = {name: _half_width(one) for name, (one, _) in known.items()}
+                values = {name: value for name, (_, value) in known.items()}
+                columns[task, metric, setting, ""] = _in_bold(values, halves, metric)
+                title = of_task[0][1].task.title
+                over[title] = over.get(title, 0) + 1
+    if not columns:
+        return
+    names = list(dict.fromkeys(name for of_task in by_task.values() for name, _ in of_task))
+    rows: list[list[Cell]] = [[name, *(of.get(name, Figure("–")) for of in columns.values())] for name in names]
     heads = [HEADS[setting] for _, _, setting, _ in columns]
-    caption = f"MAP: macro averages of the {_settings(columns)}."
-    notes = [*[BOLD] * (len(names) > 1), "±: half of the 95% interval over questions; no test."]
-    yield "main", Sheet(latex_text(caption), ("Encoder",), heads, rows, over=over, notes=notes)
+    caption = f"{metric_title(metric)}: macro averages of the {_settings(columns)}."
+    notes = [*_bold_note(columns), "±: half of the 95% interval over questions; no test."]
+    yield "main", Sheet(latex_text(caption), ("Encoder",), heads, rows, over=list(over.items()), notes=notes)
 
 
 def _half_width(score: Score) -> str:
@@ -393,25 +393,24 @@ def _half_width(score: Score) -> str:
     return "" if half is None else marked(f"±{number(half, digits=DIGITS)}", half, score.thin[0])
 
 
-def _languages_of(records: Sequence[Record], names: Mapping[str, str]) -> Iterator[tuple[str, Sheet]]:
-    """For each task MAP by query language."""
-    by_task: dict[str, list[Record]] = {}
-    for record in records:
-        by_task.setdefault(record.task.name, []).append(record)
+def _languages_of(by_task: ByTask, metric: str) -> Iterator[tuple[str, Sheet]]:
+    """For each task the score by query language."""
     for task, of_task in by_task.items():
         found: dict[tuple[str, str, str], dict[str, float]] = {}
         for setting in SETTINGS:
-            for record in of_task:
+            for name, record in of_task:
                 scores = record.scores.get(setting)
                 figures = {"": scores.macro} | dict(scores.by_query_language) if scores else {}
                 for key, of_key in figures.items():
-                    if MAIN_METRIC in of_key and (value := of_key[MAIN_METRIC].value) is not None:
-                        found.setdefault((MAIN_METRIC, setting, key), {})[names[record.model.name]] = value
-        cells = {column: _in_bold(values, {}, MAIN_METRIC) for column, values in found.items()}
-        labels = [names[record.model.name] for record in of_task]
-        languages = [code for code in of_task[0].task.all_languages if any(key == code for *_, key in cells)]
-        notes = [*[BOLD] * (len(labels) > 1), "Differences are not tested here."]
-        yield task, _by_language(cells, labels, languages, f"by query language on {of_task[0].task.title}", notes)
+                    if metric in of_key and (value := of_key[metric].value) is not None:
+                        found.setdefault((metric, setting, key), {})[name] = value
+        cells = {column: _in_bold(values, {}, metric) for column, values in found.items()}
+        info = of_task[0][1].task
+        languages = [code for code in info.all_languages if any(key == code for *_, key in cells)]
+        if languages:
+            notes = [*_bold_note(cells), "Differences are not tested here."]
+            names = [name for name, _ in of_task]
+            yield task, _by_language(cells, names, languages, f"by query language on {info.title}", notes)
 
 
 _RECORDS = {"main": _main_of, "languages": _languages_of}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from xqr_bench.analysis.asked import Choice, Drawn
+from xqr_bench.analysis.asked import Choice, Drawn, Look
 from xqr_bench.analysis.choice import TaskComparison
 from xqr_bench.analysis.compare import compare, pair_maps
 from xqr_bench.core.checked import checked
@@ -14,9 +15,9 @@ from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS, STRICT, VA
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.resampling import RESAMPLES
 from xqr_bench.rank.rules import variant_metrics
-from xqr_bench.record import load_record
+from xqr_bench.record import Record, load_record
 from xqr_bench.report import charts
-from xqr_bench.report.charts import check_output, save, under
+from xqr_bench.report.canvas import check_output, save, under
 from xqr_bench.report.frontier import frontier_table, points_of
 from xqr_bench.report.table import Table
 
@@ -47,6 +48,7 @@ def plot_records(
     paths: Sequence[Path],
     output: Path,
     drawn: Drawn | None = None,
+    look: Look | None = None,
     *,
     seed: int = 0,
     resamples: int = RESAMPLES,
@@ -59,6 +61,7 @@ def plot_records(
         drawn: the kind: `heatmap` (language pairs of one record, or the difference of two), `languages` (bars by query
             language), `forest` (differences), `bias` (place of each language), `frontier` (multilingual MAP against
             own-language first); and of what.
+        look: other names of the records, another title or size.
         seed, resamples: of the tests behind a difference.
 
     Returns:
@@ -70,7 +73,7 @@ def plot_records(
     """
     if not paths:
         raise UsageError("no record is named", remedy="name the JSON files of records")
-    drawn = drawn or Drawn()
+    drawn, look = drawn or Drawn(), look or Look()
     setting, relevance = drawn.setting, drawn.relevance
     kind = drawn.kind or ("heatmap" if len(paths) == 1 else "forest")
     check_plot(kind, output)
@@ -82,13 +85,15 @@ def plot_records(
     check_relevance(relevance, kind, name)
     if kind == "forest":
         choice = Choice(metrics=() if name == MAIN_METRIC else (name,), relevance=relevance)
-        tasks = compare(paths, choice, seed=seed, resamples=resamples)
-        return save(charts.draw_forest([_only(task, name, setting) for task in tasks]), output)
+        tasks = called(compare(paths, choice, seed=seed, resamples=resamples), look)
+        return save(charts.draw_forest([_only(task, name, setting) for task in tasks]), output, look)
     if kind == "heatmap" and len(paths) > 1:
         maps = pair_maps(paths, name, relevance=relevance, seed=seed, resamples=resamples)
-        return save(charts.draw_heatmap([charts.difference_matrix(pairs) for pairs in maps]), output)
+        names = look.names(label for pairs in maps for label in (pairs.a, pairs.b))
+        maps = [replace(pairs, a=names[pairs.a], b=names[pairs.b]) for pairs in maps]
+        return save(charts.draw_heatmap([charts.difference_matrix(pairs) for pairs in maps]), output, look)
     # records hold no scores of language pairs under another rule: these come from the ranks
-    records = [load_record(path, ranks=kind == "heatmap" and relevance != STRICT) for path in paths]
+    records = _called([load_record(path, ranks=kind == "heatmap" and relevance != STRICT) for path in paths], look)
     if kind == "languages":
         figure = charts.draw_bars(records, name, setting or MULTILINGUAL, relevance)
     elif kind == "frontier":
@@ -97,12 +102,24 @@ def plot_records(
         figure = charts.draw_heatmap([charts.position_matrix(record) for record in records])
     else:
         figure = charts.draw_heatmap([charts.score_matrix(record, name, relevance) for record in records])
-    return save(figure, output)
+    return save(figure, output, look)
 
 
-def frontier_of(paths: Sequence[Path], relevance: str = STRICT) -> Table:
+def called(tasks: Sequence[TaskComparison], look: Look) -> list[TaskComparison]:
+    """The comparisons with the records called as `look` says."""
+    names = look.names(record.label for task in tasks for record in task.records)
+    return [task.called(names) for task in tasks]
+
+
+def _called(records: Sequence[Record], look: Look) -> list[Record]:
+    names = look.names(record.model.name for record in records)
+    models = [record.model.model_copy(update={"name": names[record.model.name]}) for record in records]
+    return [record.model_copy(update={"model": model}) for record, model in zip(records, models, strict=True)]
+
+
+def frontier_of(paths: Sequence[Path], relevance: str = STRICT, look: Look | None = None) -> Table:
     """What a plot of the kind `frontier` shows, as a table."""
-    records = [load_record(path) for path in paths]
+    records = _called([load_record(path) for path in paths], look or Look())
     return frontier_table(points_of(records, relevance), records[0].task.title + under(relevance))
 
 
@@ -112,20 +129,23 @@ def plot_comparison(
     kind: str,
     output: Path,
     choice: Choice,
+    look: Look | None = None,
     *,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Path:
     """Draw what `compare` made of the records at these paths; other kinds than `forest` are drawn from the records.
 
+    The comparisons are called as `look` says already.
+
     A plot of one metric or setting takes the first that was chosen. Kind and output are those of `check_plot`.
     """
     if kind == "forest":
-        return save(charts.draw_forest(comparisons), output)
+        return save(charts.draw_forest(comparisons), output, look)
     metric = next((name for name in choice.metrics if name != "all"), "map")
     setting = next((name for name in choice.settings if name != "all"), None) if kind == "languages" else None
     drawn = Drawn(kind, metric, setting, choice.relevance)
-    return plot_records(paths, output, drawn, seed=seed, resamples=resamples)
+    return plot_records(paths, output, drawn, look, seed=seed, resamples=resamples)
 
 
 def _only(task: TaskComparison, metric: str, setting: str | None) -> TaskComparison:

@@ -13,10 +13,11 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from unicodedata import category, name, normalize
+from unicodedata import category, normalize
 
 from xqr_bench import __version__
 from xqr_bench.core.printable import REPLACEMENT, shown_line
+from xqr_bench.report.scripts import font_of, script_of
 from xqr_bench.report.table import Table
 
 # Text.
@@ -57,17 +58,7 @@ _SIGNED = re.compile(r"(?<![\w.+-])([+-])(?=[.\d]|\s)")
 # what T1 and TS1 have beside ASCII and the letters up to U+017F, and what of these they lack
 _TEXT_SIGNS = frozenset("‘’‚“”„†‡•…‰‹›€™—ȘșȚț")
 _NOT_IN_T1 = frozenset("ħĦĿŀŉŦŧĸſ")
-_EAST_ASIAN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "FULLWIDTH", "HALFWIDTH", "IDEOGRAPHIC", "BOPOMOFO"})
 _RIGHT_TO_LEFT = frozenset({"arabic", "hebrew"})
-_OTHER = "othersign"  # an emoji, a private character
-_FONTS = {
-    "cjk": "Noto Sans CJK SC",
-    "arabic": "Noto Naskh Arabic",
-    "latin": "Noto Sans",
-    "greek": "Noto Sans",
-    "cyrillic": "Noto Sans",
-    _OTHER: "Noto Sans Symbols",
-}
 _BREAK = re.compile(r"(?<=[/_+:])(?=\w)")
 
 
@@ -107,10 +98,7 @@ def _script(sign: str) -> str | None:
         return None
     if "\xa1" <= sign <= "\u017f" and sign not in _NOT_IN_T1:
         return None
-    first = name(sign, "").partition(" ")[0]
-    if first in _EAST_ASIAN:
-        return "cjk"
-    return first.lower() if category(sign)[0] in "LN" and first.isalpha() and first != "MODIFIER" else _OTHER
+    return script_of(sign)
 
 
 def _runs(text: str) -> Iterator[tuple[str | None, str]]:
@@ -141,10 +129,9 @@ def needs(latex: str) -> list[str]:
         return [*lines, r"% \usepackage[T1]{fontenc}"] if scripts or r"\textquotedbl" in latex else lines
     lines.append(r"% \usepackage{fontspec} % XeLaTeX: names are in other scripts; any font with their letters will do")
     for script in others:
-        font = _FONTS.get(script, f"Noto Sans {script.title()}")
         option = f"[Script={script.title()}]" if script in _RIGHT_TO_LEFT else ""
         text = r"\TeXXeTstate=1\beginR#1\endR" if script in _RIGHT_TO_LEFT else "#1"
-        lines.append(rf"% \newfontfamily\{script}names{option}{{{font}}}")
+        lines.append(rf"% \newfontfamily\{script}names{option}{{{font_of(script)}}}")
         lines.append(rf"% \providecommand\text{script}[1]{{{{\{script}names {text}}}}}")
     return lines
 

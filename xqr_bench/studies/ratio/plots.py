@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from xqr_bench.report.charts import BLUE, COLOURS, DARK, DARK_GREY, drawing, estimate, legend, named_rows, save
+from xqr_bench.report.canvas import BLUE, COLOURS, DARK, DARK_GREY, drawing, estimate, legend, named_rows, save
 from xqr_bench.studies.ratio.form import BASE_ARM, MAIN, Condition, Part, View
 from xqr_bench.studies.ratio.tables import SHORT, Curve, curve, reading
 
