@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -464,28 +464,32 @@ class Questions:
         counts = self.ranks.counts
         return [*pooled_counts(self.ranks), counts.own_gt.astype(np.int64), counts.own_eq.astype(np.int64)]
 
+    def _rows(self, query: int) -> Iterator[tuple[str, int, float, list[int]]]:
+        """Of each relevant its id, column and gain, and what `_ranked` has of it."""
+        ranks = self.ranks
+        part = slice(int(ranks.offsets[query]), int(ranks.offsets[query + 1]))
+        counts = np.column_stack([one[part] for one in self._ranked]).tolist()
+        columns, gains = ranks.relevant_columns[part].tolist(), ranks.gains[part].tolist()
+        yield from zip(ranks.relevant_ids[part], columns, gains, counts, strict=True)
+
     def _relevants(self, query: int, looked_at: Collection[str]) -> tuple[RankedRelevant, ...]:
-        ranks, found = self.ranks, []
-        for row in range(int(ranks.offsets[query]), int(ranks.offsets[query + 1])):
-            language = ranks.columns[int(ranks.relevant_columns[row])]
+        found = []
+        for id_, column, gain, (above, tied, own_above, own_tied) in self._rows(query):
+            language = self.ranks.columns[column]
             if language not in looked_at:
                 continue
-            above, tied, own_above, own_tied = (int(counts[row]) for counts in self._ranked)
-            gain, id_ = float(ranks.gains[row]), ranks.relevant_ids[row]
+            text, counts = self._text(id_), gain >= self.ranks.relevant_from
             pooled, own = (None if gt < 0 else gt + (eq + 1) / 2 for gt, eq in ((above, tied), (own_above, own_tied)))
-            found.append(
-                RankedRelevant(
-                    id_, language, self._text(id_), gain, gain >= ranks.relevant_from, pooled, tied, own, own_tied
-                )
-            )
+            found.append(RankedRelevant(id_, language, text, gain, counts, pooled, tied, own, own_tied))
         key = "rank" if self.setting == MULTILINGUAL else "own_rank"
         return tuple(sorted(found, key=lambda one: (getattr(one, key) is None, getattr(one, key))))
 
     def _hits(self, query: int, looked_at: Collection[str]) -> tuple[TopHit, ...]:
         if self.why_no_hits is not None:
             return ()
-        ranks, place, found = self.ranks, 0, []
-        relevants = set(ranks.relevant_ids[int(ranks.offsets[query]) : int(ranks.offsets[query + 1])])
+        place, found = 0, []
+        relevants = {id_: (above, tied) for id_, _, _, (above, tied, *_) in self._rows(query)}
+        missing = dict(relevants)
         before: float | None = None
         for id_, score in self.record.top_candidates().of_query(query):
             relation = IS_RELEVANT if id_ in relevants else self._relation(query, id_)
@@ -493,11 +497,32 @@ class Questions:
                 continue
             place += 1
             language = id_.partition(":")[0]  # as every id begins (core.types.Candidate)
+            self._check_hit(id_, language, place, missing.pop(id_, None))
             if language in looked_at:
                 shown = None if self.only_order else score
                 found.append(TopHit(place, id_, language, self._text(id_), shown, score == before, relation))
             before = score
+        for id_, (above, tied) in missing.items():
+            if above >= 0 and above + tied <= place:
+                raise self._not_its_hits(f"{id_} is not among them, and its rank is {above + 1}")
         return tuple(found)
+
+    def _check_hit(self, id_: str, language: str, place: int, ranked: tuple[int, int] | None) -> None:
+        """Refuse what cannot stand at this place: no candidate of the task, or a relevant that is ranked elsewhere."""
+        if language not in self.record.task.languages or (self.data is not None and id_ not in self._numbers):
+            raise self._not_its_hits(f"{id_!r} is no candidate of {self.record.task.name}")
+        if ranked is not None:
+            above, tied = ranked
+            if above >= 0 and not above < place <= above + tied:
+                raise self._not_its_hits(f"{id_} stands at place {place}, and its rank is {above + 1}")
+
+    def _not_its_hits(self, found: str) -> RecordError:
+        return RecordError(
+            f"the best candidates in the file of {self.record.model.name} on {self.record.task.name} are not those of "
+            "its ranks",
+            found=found,
+            remedy="get the files of one evaluation, or evaluate again with --overwrite",
+        )
 
     def _leaves(self, relation: str) -> bool:
         """Whether a candidate is no part of the ranking under the rule of relevance."""
@@ -517,7 +542,9 @@ class Questions:
         data = self.data
         if data is None:
             return ""
-        index = self._numbers[id_]
+        index = self._numbers.get(id_, -1)
+        if index < 0:
+            return ""
         if data.irrelevant is not None and index in data.irrelevant[query]:
             return NOT_RELEVANT
         if data.echoes is not None and index in data.echoes[query]:

@@ -58,7 +58,8 @@ def query_values(ranks: Ranks, metrics: Sequence[str], settings: Sequence[str]) 
                 parts[name].append(np.full(len(cells), np.nan) if found is None else found.values)
     every = np.concatenate(parts["query"]) if parts["query"] else np.zeros(0, dtype=np.int64)
     columns: dict[str, Any] = {
-        name: np.array([text for part in parts[name] for text in part], dtype=object) for name in KEYS[:3]
+        name: np.concatenate([np.array(part.distinct, dtype=object)[part.places] for part in parts[name]] or [every])
+        for name in KEYS[:3]
     }
     columns["question"] = np.array(ranks.question_ids, dtype=object)[every]
     columns["article"], columns["query"] = ranks.articles[every], every
