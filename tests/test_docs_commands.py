@@ -90,6 +90,7 @@ RUN_BY = {
     "design.md": "test_docs.py",
     "encoders.md": "test_docs.py",
     "faiss.md": "test_docs.py",
+    "inspect.md": "test_docs.py",
     "interop.md": "test_docs.py",
     "metrics.md": "test_docs.py",
     "quantize.md": "test_docs.py",
