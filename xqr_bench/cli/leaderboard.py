@@ -33,12 +33,28 @@ class Site:
     Attributes:
         json: Build from this leaderboard JSON (of show --json) instead of the folder.
         ratios: ratios.json, for the page of the batch ratio. Default: studies/ratio/ratios.json of the folder.
+        texts: Show the questions and sentences of tasks whose licence lets them be passed on, where the data is here.
+        noncommercial: With --texts: also of tasks whose licence excludes commercial use (MLQA-R): the site then may
+            not be used for it.
+        data_dir: With --texts: the folder with the data files. Default: XQR_BENCH_DATA, else the cache.
         quiet: Print nothing but the path of the first page.
+
+    Raises:
+        UsageError: options that cannot be meant together.
     """
 
     json: Path | None = None
     ratios: Annotated[Path | None, Option(metavar="FILE")] = None
+    texts: bool = False
+    noncommercial: bool = False
+    data_dir: Annotated[Path | None, Option(metavar="DIR")] = None
     quiet: bool = False
+
+    def __post_init__(self) -> None:
+        if self.texts and self.json is not None:
+            raise UsageError("--texts with --json", remedy="build from the folder: a JSON file has no single questions")
+        if not self.texts and (self.noncommercial or self.data_dir is not None):
+            raise UsageError("--noncommercial and --data-dir are about --texts", remedy="give --texts too")
 
 
 @click.group()
@@ -55,7 +71,7 @@ def build(out: str, source: Source, site: Site) -> None:
     Needs the packages of `pip install 'xqr-bench[site]'`. The same leaderboard gives the same bytes.
     """
     from xqr_bench.board.files import RATIOS
-    from xqr_bench.board.site import build_site, question_values, read_json
+    from xqr_bench.board.site import build_site, explorer, question_values, read_json, texts_at_hand
     from xqr_bench.board.table import read_leaderboard
     from xqr_bench.studies.ratio.form import load_ratios
     from xqr_bench.studies.ratio.page import ratio_pages
@@ -74,6 +90,11 @@ def build(out: str, source: Source, site: Site) -> None:
         progress = None if site.quiet else LineProgress()
         board = read_leaderboard(source.leaderboard, observe=progress)
         questions = question_values(board, source.leaderboard, progress)
+        texts = {}
+        if site.texts:
+            texts = texts_at_hand(board, site.data_dir, noncommercial=site.noncommercial, observe=progress)
+        if (page := explorer(board, source.leaderboard, texts, progress)) is not None:
+            pages.insert(0, page)
     written = build_site(board, out, pages, checked=site.json is None, questions=questions)
     for refused in [] if site.quiet else board.refused:
         echo(f"left out: {refused.path}: {refused.fault}", err=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -63,12 +63,14 @@ class MorePage:
         title: its name in the navigation.
         make: the page, from what every page needs (`title`, `root`, `navigation`, `footer`).
         listed: whether it stands in the navigation.
+        files: what the page loads: path within the site -> text.
     """
 
     file: str
     title: str
     make: Callable[[dict[str, Any]], str]
     listed: bool = True
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 def build_site(
@@ -216,7 +218,10 @@ def make_pages(
         siblings = [other for other in entries if other.model == entry.model and other.key != entry.key]
         shown = {"entry": entry, "sections": sections(entry, board), "siblings": siblings, "facts": facts}
         pages[entry.page] = page("model", entry.page, entry.model, **shown)
-    return pages | of_questions.files | {one.file: one.make(common(one.file, one.title)) for one in more}
+    pages |= of_questions.files
+    for one in more:
+        pages |= {one.file: one.make(common(one.file, one.title)), **one.files}
+    return pages
 
 
 def _filters(entries: Sequence[Entry]) -> dict[str, list[str]]:
