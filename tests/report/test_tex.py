@@ -83,12 +83,16 @@ def test_every_row_has_all_columns() -> None:
 
 
 def test_the_environment_fits_the_table() -> None:
-    def of(n_columns: int, n_rows: int) -> str:
+    def of(n_columns: int, n_rows: int, name: str = "x") -> str:
         heads = [f"h{n}" for n in range(n_columns)]
-        return Sheet("c", ("name",), heads, [["x", *[".123"] * n_columns]] * n_rows, label="tab:x").latex()
+        return Sheet("c", ("name",), heads, [[name, *[".123"] * n_columns]] * n_rows, label="tab:x").latex()
 
     assert r"\begin{table}[t]" in of(3, 2)
     assert f"% fits a column of {COLUMN} cm" in of(3, 2)
+    assert r"\small" in of(7, 2)
+    assert r"\footnotesize" in of(7, 2, "a model")  # a little smaller, and it fits
+    assert f"% fits a column of {COLUMN} cm" in of(7, 2, "a model")
+    assert r"\begin{table}[t]" in of(7, 2, "a model")
     assert r"\begin{table*}[t]" in of(9, 2)
     assert r"\scriptsize" in of(20, 2)
     assert "on its side" in of(30, 2)

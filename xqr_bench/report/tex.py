@@ -250,13 +250,17 @@ class _Set:
         if self.long:
             return [r"% longtable needs one column: in a paper of two it stands in the appendix, behind \onecolumn"]
         size = self._size()
-        if self.width <= COLUMN:
+        if self._in_column():
             return [f"% fits a column of {COLUMN} cm"]
         wide = f"% about {self.width * _SIZES[size]:.0f} cm wide: table* goes across both columns of a paper of two"
         return [wide if self.width * _SIZES[size] <= PAGE else f"{wide}, and needs a page on its side (rotating)"]
 
+    def _in_column(self) -> bool:
+        return self.width * _SIZES["footnotesize"] <= COLUMN
+
     def _size(self) -> str:
-        return next((size for size, factor in _SIZES.items() if self.width * factor <= PAGE), "scriptsize")
+        room = COLUMN if self._in_column() and not self.long else PAGE
+        return next((size for size, factor in _SIZES.items() if self.width * factor <= room), "scriptsize")
 
     def _spec(self) -> str:
         folded = "X"
@@ -319,7 +323,7 @@ class _Set:
         return rf"\caption{{{' '.join([self.sheet.caption, *map(latex_text, self.sheet.notes)])}}}{label}"
 
     def _table(self) -> str:
-        kind = "table" if self.width <= COLUMN else "table*"
+        kind = "table" if self._in_column() else "table*"
         environment, width = ("tabularx", r"{\linewidth}") if any(self.folded) else ("tabular", "")
         lines = [
             rf"\begin{{{kind}}}[t]",
