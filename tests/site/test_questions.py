@@ -18,9 +18,11 @@ from xqr_bench import evaluate
 from xqr_bench.analysis.compare import compare
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.row import make_row
-from xqr_bench.board.site import build_site
+from xqr_bench.board.site import build_site, question_values
+from xqr_bench.board.site import questions as questions_module
 from xqr_bench.board.site.html import asset
 from xqr_bench.board.site.questions import BITS, QuestionValues, of_figures, of_ranks
+from xqr_bench.core.errors import XqrBenchError
 from xqr_bench.core.types import SETTINGS
 from xqr_bench.measure.certainty import FigureName, Figures
 from xqr_bench.measure.linear import detectable_differences, linearise
@@ -167,6 +169,35 @@ def test_no_value_moves_by_more_than_half_a_unit() -> None:
 
 def unpacked(text: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), dtype="<u4").astype(np.float64)
+
+
+def test_values_are_read_once_and_of_the_ranks_of_the_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XQR_BENCH_CACHE", str(tmp_path / "cache"))
+    record = real_records()[0]
+    place = record.save(tmp_path / "board")
+    row = (
+        small_board()
+        .rows[0]
+        .model_copy(
+            update={
+                "record": place.relative_to(tmp_path / "board").as_posix(),
+                "ranks_digest": record.ranks_file.digest,
+            }
+        )
+    )
+    board = small_board().model_copy(update={"rows": [row]})
+    found = question_values(board, tmp_path / "board")
+    layout, values = of_ranks(record.ranks, list(record.scores), record.ranks_file.digest) or pytest.fail("no MAP")
+    assert found.rows == {row.id: {**values, "layout": 0}}
+    assert found.layouts == {"mini": [layout]}
+    with monkeypatch.context() as patch:
+        patch.setattr(questions_module, "of_ranks", lambda *_: pytest.fail("computed again"))
+        assert question_values(board, tmp_path / "board") == found
+        patch.setattr(questions_module, "MOST_QUESTIONS", 23)
+        assert question_values(board, tmp_path / "board").rows == {}, "too many questions for a page"
+    other = board.model_copy(update={"rows": [row.model_copy(update={"ranks_digest": "0" * 64})]})
+    with pytest.raises(XqrBenchError, match="changed since the leaderboard was read"):
+        question_values(other, tmp_path / "board")
 
 
 # The page.

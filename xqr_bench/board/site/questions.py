@@ -47,6 +47,8 @@ from xqr_bench.record import Record, load_record
 from xqr_bench.record.store import code_digest
 
 BITS = 31
+MOST_QUESTIONS = 10_000
+"""A task of more is tested by the command alone: over the 88,877 of Tatoeba a page took minutes, and over a gigabyte."""
 STREAMS = ("signs", "articles", "questions", "without")  # in the order in which `paired` spawns them
 
 
@@ -84,6 +86,8 @@ class QuestionValues:
 def question_values(board: Leaderboard, leaderboard: Path | str, observe: Observer | None = None) -> QuestionValues:
     """Read the ranks of all rows, once: values are kept in the user's cache folder by the digest of the ranks.
 
+    Tasks of more than MOST_QUESTIONS are left out.
+
     Args:
         board: what `read_leaderboard` made of the folder.
         leaderboard: the folder.
@@ -94,6 +98,8 @@ def question_values(board: Leaderboard, leaderboard: Path | str, observe: Observ
     """
     found, observe = QuestionValues(), observe or Observer()
     for row in board.rows:
+        if board.tasks[row.task].n_questions > MOST_QUESTIONS:
+            continue
         path = Path(leaderboard) / row.record
         with observe.phase(f"questions: {row.record}"):
             record = load_record(path, whole=False)

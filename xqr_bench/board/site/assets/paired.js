@@ -9,27 +9,33 @@ const [SIGNIFICANT, QUESTION_ONLY, TOO_FEW, NOT_TOLD_APART] = ["significant", "q
 
 /** numpy's PCG64: a state of 128 bits in four words, lowest first; `next` leaves 64 bits of output in `high`, `low`. */
 class Pcg64 {
-  static FACTOR = [0x9fccf645, 0x4385df64, 0x1fc65da4, 0x2360ed05];
+  static FACTOR = Uint32Array.of(0x9fccf645, 0x4385df64, 0x1fc65da4, 0x2360ed05);
 
   constructor([state, increment]) {
     const words = (hex) => [24, 16, 8, 0].map((at) => parseInt(hex.slice(at, at + 8), 16));
-    [this.state, this.increment, this.sums] = [words(state), words(increment), new Float64Array(4)];
+    [this.state, this.increment] = [Uint32Array.from(words(state)), Uint32Array.from(words(increment))];
   }
 
   next() {
-    const { state, increment, sums } = this;
-    for (let place = 0; place < 4; place++) sums[place] = increment[place];
-    for (let i = 0; i < 4; i++) {
-      for (let j = 0; i + j < 4; j++) {
-        sums[i + j] += Math.imul(state[i], Pcg64.FACTOR[j]) >>> 0;
-        if (i + j < 3) sums[i + j + 1] += Pcg64.upper(state[i], Pcg64.FACTOR[j]);
-      }
-    }
-    for (let place = 0, carry = 0; place < 4; place++) {
-      const sum = sums[place] + carry;
-      state[place] = sum >>> 0;
-      carry = Math.floor(sum / 2 ** 32);
-    }
+    const { state, increment } = this;
+    const { FACTOR, upper } = Pcg64;
+    const a = state[0];
+    const b = state[1];
+    const c = state[2];
+    const d = state[3];
+    const e = FACTOR[0];
+    const f = FACTOR[1];
+    const g = FACTOR[2];
+    const h = FACTOR[3];
+    // column by column, each below 2^53
+    let sum = increment[0] + (Math.imul(a, e) >>> 0);
+    state[0] = sum >>> 0;
+    sum = Math.floor(sum / 2 ** 32) + increment[1] + upper(a, e) + (Math.imul(a, f) >>> 0) + (Math.imul(b, e) >>> 0);
+    state[1] = sum >>> 0;
+    sum = Math.floor(sum / 2 ** 32) + increment[2] + upper(a, f) + upper(b, e) + (Math.imul(a, g) >>> 0) + (Math.imul(b, f) >>> 0) + (Math.imul(c, e) >>> 0);
+    state[2] = sum >>> 0;
+    sum = Math.floor(sum / 2 ** 32) + increment[3] + upper(a, g) + upper(b, f) + upper(c, e);
+    state[3] = (sum + Math.imul(a, h) + Math.imul(b, g) + Math.imul(c, f) + Math.imul(d, e)) >>> 0;
     const turn = state[3] >>> 26;
     const by = turn & 31;
     const one = (turn & 32 ? state[1] ^ state[3] : state[0] ^ state[2]) >>> 0;

@@ -49,7 +49,7 @@ async function runTests(task, entries) {
   place.className = possible ? (entries.length > 2 ? "many" : "two") : "";
   place.setAttribute("aria-busy", true);
   try {
-    if (!data.tests[task]) return show(same ? "" : "This site holds no values of single questions of this task, so that nothing can be tested here.");
+    if (!data.tests[task]) return show(same ? "" : "This site holds no values of single questions of this task, so that nothing can be tested here; the command below tests it.");
     if (same) return show();
     say("Reading the values of each question.");
     if (!possible) {
