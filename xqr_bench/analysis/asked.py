@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import UnknownNameError, UsageError
@@ -17,7 +17,8 @@ from xqr_bench.core.options import Commas, Option
 class Choice:
     """Exploratory cells as asked for; "all" stands for everything there is.
 
-    Without metrics, languages and groups, the exploratory cells are MAP of all groups and their gaps to English;
+    Without metrics, languages and groups, the exploratory cells are `own_language_first`, and, where a record says in
+    which languages its model was trained, MAP of all groups and their gaps to English;
     with metrics alone, the macro averages of these; else the languages (or pairs, `en>de`) and groups named, with
     their gaps to English.
 
@@ -28,6 +29,8 @@ class Choice:
         groups: Also compare this language group and its gap; or `all`.
         relevance: strict, lenient, paragraph or judged (docs/relevance.md).
     """
+
+    section: ClassVar = "Exploratory cells"
 
     metrics: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
@@ -160,6 +163,8 @@ class Paper:
     Raises:
         UsageError: a table that there is not, or a label or caption that LaTeX cannot read.
     """
+
+    section: ClassVar = "A table for a paper"
 
     table: str = "main"
     label: str | None = None

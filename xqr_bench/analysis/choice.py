@@ -205,6 +205,7 @@ class TaskComparison(_Frozen):
     notes: tuple[str, ...]
     seed: int
     resamples: int
+    asked: bool = Field(default=False, description="whether exploratory cells were asked for")
 
     def family(self, name: str) -> list[Comparison]:
         """The comparisons of one family, in order."""
@@ -285,7 +286,7 @@ def check_names(choice: Choice, tasks: Sequence[TaskInfo]) -> None:
 
 
 def cells_of(
-    choice: Choice, info: TaskInfo, groups: Collection[str], left_out: Mapping[str, str]
+    choice: Choice, info: TaskInfo, groups: Collection[str], left_out: Mapping[str, str], *, usual_groups: bool
 ) -> tuple[Cells, list[str]]:
     """The choice as it applies to one task, and notes on what of it this task does not have.
 
@@ -294,6 +295,7 @@ def cells_of(
         info: the task, as its records hold it.
         groups: groups that can be shown.
         left_out: why others cannot.
+        usual_groups: whether all of them are chosen where nothing is asked for.
     """
     settings = tuple(name for name in info.settings if not choice.settings or _chosen(name, choice.settings))
     held = variant_metrics(choice.relevance, info.metrics)
@@ -304,7 +306,7 @@ def cells_of(
     languages = set(choice.languages) & {*info.all_languages, *(name for name in choice.languages if ">" in name)}
     if ALL in choice.languages:
         languages |= set(info.all_languages)
-    wanted = choice.groups if choice.explicit else (ALL,)
+    wanted = choice.groups if choice.explicit or not usual_groups else (ALL,)
     members = {name for name in groups if _chosen(name, wanted)}
     notes = [
         f"{info.name} has no {name}"

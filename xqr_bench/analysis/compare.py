@@ -359,7 +359,8 @@ def _compare_task(
         )
     compared = with_values(sides, seed, resamples, choice.relevance)
     info = compared.info
-    cells, notes = cells_of(choice, info, compared.groups, compared.left_out)
+    trained = any(side.record.exposure is not None and side.record.exposure.languages for side in sides)
+    cells, notes = cells_of(choice, info, compared.groups, compared.left_out, usual_groups=trained)
     if choice.relevance != STRICT and compared.units.n_questions < info.n_questions:
         notes.append(f"on the {compared.units.n_questions} questions that a submission has {choice.relevance} ranks of")
     main: list[Comparison] = []
@@ -416,6 +417,7 @@ def _compare_task(
         ),
         seed=seed,
         resamples=resamples,
+        asked=choice.explicit,
     )
 
 

@@ -10,7 +10,7 @@ import click
 from xqr_bench.cli.options import backend_option
 from xqr_bench.cli.printing import echo, echo_json, table_console
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.options import takes
+from xqr_bench.core.options import Sections, takes
 from xqr_bench.encode.options import EncoderOptions
 
 UNBROKEN = "\u2011"
@@ -47,7 +47,11 @@ def encoders(ctx: click.Context, as_json: bool) -> None:
     echo(formatter.getvalue().replace(UNBROKEN, "-"), nl=False)
 
 
-@encoders.command()
+FIRST = ["--query-prompt", "--candidate-prompt", "--device", "--batch-size", "--max-length"]
+"""What most users need first."""
+
+
+@encoders.command(cls=Sections, first=FIRST)
 @click.argument("model")
 @takes(encoder=EncoderOptions)
 @AS_JSON

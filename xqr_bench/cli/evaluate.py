@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import click
 
@@ -22,7 +22,7 @@ from xqr_bench.cli.options import (
     given,
 )
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.options import flag, takes
+from xqr_bench.core.options import SectionOption, Sections, flag, takes
 from xqr_bench.encode import EncoderOptions
 from xqr_bench.tasks import Selection
 
@@ -53,6 +53,8 @@ class Evaluation(Store, Index, Quantize, Transform, Fuse, Rerank, TrecRun, Recor
         UsageError: options that contradict each other.
     """
 
+    section: ClassVar = "The run"
+
     dry_run: bool = False
     allow_zero_vectors: bool = False
     score_device: str | None = None
@@ -75,12 +77,29 @@ class Evaluation(Store, Index, Quantize, Transform, Fuse, Rerank, TrecRun, Recor
             )
 
 
-@click.command()
+FIRST = [
+    "--task",
+    "--output",
+    "--query-prompt",
+    "--candidate-prompt",
+    "--device",
+    "--batch-size",
+    "--name",
+    "--limit",
+    "--dry-run",
+    "--full",
+]
+"""What most users need first."""
+
+
+@click.command(cls=Sections, first=FIRST)
 @click.argument("model", nargs=-1, required=True, metavar="MODEL...")
 @takes(asked=Evaluation, select=Selection, encoder=EncoderOptions)
 @backend_option
 @click.option(
     "--memory",
+    cls=SectionOption,
+    section="The run",
     metavar="SIZE",
     callback=_size,
     help="To rank in, beside the vectors, or for a call of score(): such as 256MiB (the default) or 2GB. Of late "

@@ -13,7 +13,7 @@ from xqr_bench.cli.options import Form, Store, Tasks, Transform, backend_option
 from xqr_bench.cli.printing import echo, echo_json, echo_tables
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.files import refuse_unwritable, write_text
-from xqr_bench.core.options import Option, takes
+from xqr_bench.core.options import Option, Sections, takes
 from xqr_bench.encode import EncoderOptions
 from xqr_bench.tasks import Selection
 
@@ -33,7 +33,22 @@ class Measured(Store, Transform, Form, Tasks):
     quiet: bool = False
 
 
-@click.command()
+FIRST = [
+    "--task",
+    "--transform",
+    "--query-prompt",
+    "--candidate-prompt",
+    "--device",
+    "--batch-size",
+    "--name",
+    "--limit",
+    "--output",
+    "--markdown",
+]
+"""What most users need first."""
+
+
+@click.command(cls=Sections, first=FIRST)
 @click.argument("model")
 @takes(asked=Measured, select=Selection, options=EncoderOptions)
 @backend_option

@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import click
 
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.options import Commas, Counted, Folder, KeyValues, Option, flag, numbers
+from xqr_bench.core.options import Commas, Counted, Folder, KeyValues, Option, SectionOption, flag, numbers
 
 if TYPE_CHECKING:
     from xqr_bench.encode import EncoderOptions, VectorStore
@@ -30,6 +30,8 @@ class DataFolder:
         data_dir: Folder with the data files (<folder>/xquad-r/en.json). Default: XQR_BENCH_DATA, else the cache.
     """
 
+    section: ClassVar = "Data"
+
     data_dir: Path | None = None
 
 
@@ -41,6 +43,8 @@ class Draws:
         seed: Of every draw.
         resamples: Of the randomisation tests.
     """
+
+    section: ClassVar = "Random numbers"
 
     seed: int = 0
     resamples: int = 10_000
@@ -57,6 +61,8 @@ class Form:
     Raises:
         UsageError: two forms are asked for.
     """
+
+    section: ClassVar = "Output"
 
     as_json: Annotated[bool, Option("--json")] = False
     as_markdown: Annotated[bool, Option("--markdown")] = False
@@ -75,6 +81,8 @@ class PaperForm(Form):
         as_latex: Print a table for a paper, in LaTeX (booktabs): --table says which.
     """
 
+    section: ClassVar = "Output"
+
     as_latex: Annotated[bool, Option("--latex")] = False
 
 
@@ -85,6 +93,8 @@ class Tasks:
     Attributes:
         tasks: Name of a task or path of a task file; repeat for more.
     """
+
+    section: ClassVar = "Tasks"
 
     tasks: tuple[str, ...] = ("mini",)
 
@@ -116,6 +126,8 @@ class Records(Tasks):
         UsageError: options that contradict each other.
     """
 
+    section: ClassVar = "Records"
+
     output: Path = Path("results")
     overwrite: bool = False
     metrics: Commas = None
@@ -144,6 +156,8 @@ class TrecRun:
         trec_settings: Only these, separated by commas: monolingual, cross-lingual, multilingual.
     """
 
+    section: ClassVar = "TREC runs"
+
     trec_run: Annotated[Folder | None, Option(metavar="DIR")] = None
     trec_depth: int = 1000
     trec_settings: Commas = None
@@ -157,6 +171,8 @@ class Fuse:
         fuse_k: Of fuse:rrf: how soon lower ranks stop counting.  [default: 60]
         fuse_weights: Of each MODEL behind fuse:METHOD, such as 0.7,0.3.  [default: 1 each]
     """
+
+    section: ClassVar = "Several models as one"
 
     fuse_k: int | None = None
     fuse_weights: Annotated[Sequence[float] | None, Option(metavar="W,W", parse=numbers)] = None
@@ -193,6 +209,8 @@ class Rerank:
         rerank_add_relevants: Rank the relevants again too, wherever they stand: an upper bound.
         rerank_arg: Option of the second model, such as device=cpu, max_length=256 or revision=v2; repeat for more.
     """
+
+    section: ClassVar = "Second stage"
 
     rerank: Annotated[str | None, Option(metavar="MODEL")] = None
     rerank_depth: Counted = None
@@ -237,6 +255,8 @@ class Transform:
         transform_from: Estimate it on translated sentences, DIR/<language>.txt, instead of the texts of the task.
     """
 
+    section: ClassVar = "Transforms of the vectors"
+
     transform: Annotated[str | None, Option(metavar="NAME")] = None
     transform_from: Annotated[Path | None, Option(metavar="DIR")] = None
 
@@ -260,6 +280,8 @@ class Quantize:
         rescore: Candidates of each list that are scored anew by the unquantised query: a number, 0 for none, or all.
             Default: 40.
     """
+
+    section: ClassVar = "Quantised vectors"
 
     quantize: Annotated[str | None, Option(metavar="PRECISION")] = None
     rescore: Annotated[str | None, Option(metavar="NUMBER")] = None
@@ -285,6 +307,8 @@ class Index:
         depth: Hits kept of each language's list; default 1000, flat: all.
         save_index: Save the indices and ids there, for `xqr-bench search DIR`.
     """
+
+    section: ClassVar = "FAISS index"
 
     index: str | None = None
     index_params: Annotated[tuple[str, ...], Option(metavar="NAME=VALUE")] = ()
@@ -318,6 +342,8 @@ class StoreFolder:
         cache_dir: Where vectors are kept. Default: XQR_BENCH_CACHE, else the user's cache folder.
     """
 
+    section: ClassVar = "Vectors kept for later runs"
+
     cache_dir: Folder | None = None
 
 
@@ -330,6 +356,8 @@ class Store(StoreFolder):
             objects, are never kept.
         cache_limit: Such as 5GB. Default: XQR_BENCH_CACHE_LIMIT, else 20GB.
     """
+
+    section: ClassVar = "Vectors kept for later runs"
 
     cache: Annotated[bool, Option("--cache/--no-cache")] = True
     cache_limit: str | None = None
@@ -364,6 +392,8 @@ def _backend(ctx: click.Context, option: click.Parameter, backend: str) -> None:
 
 backend_option = click.option(
     "--backend",
+    cls=SectionOption,
+    section="Encoder",
     default="torch",
     show_default=True,
     expose_value=False,

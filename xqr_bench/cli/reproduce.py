@@ -12,7 +12,7 @@ import click
 from xqr_bench.board.asked import Rerun, Witness
 from xqr_bench.cli.printing import echo
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.options import Part, Place, flag, takes
+from xqr_bench.core.options import Part, Place, Sections, flag, takes
 from xqr_bench.encode.options import EncoderOptions
 
 
@@ -37,7 +37,7 @@ class Allowed:
                 raise UsageError(f"{flag(name)} cannot be {value}", remedy="use a number from 0 to 1")
 
 
-@click.command()
+@click.command(cls=Sections)
 @click.argument("records", metavar="RECORD...", nargs=-1, required=True, type=Place())
 @takes(
     again=Rerun,

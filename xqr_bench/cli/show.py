@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import click
 
@@ -35,6 +35,8 @@ class Shown(PaperForm):
     Raises:
         UsageError: options that contradict each other.
     """
+
+    section: ClassVar = "Output"
 
     full: bool = False
     languages: bool = False

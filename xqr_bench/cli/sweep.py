@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
 from xqr_bench.cli.common import beside_package, if_stopped
 from xqr_bench.cli.printing import echo
-from xqr_bench.core.options import Folder, Part, takes
+from xqr_bench.core.options import Folder, Part, Sections, takes
 from xqr_bench.train.config import Recipe
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ class Chosen:
         device: Such as cpu, cuda. Default: the best there is; static: cpu.
     """
 
+    section: ClassVar = "Numbers of all runs"
+
     base: str = "static"
     recipe: str | None = None
     align_updates: int | None = None
@@ -80,7 +82,7 @@ VALUES = {
 }
 
 
-@click.command()
+@click.command(cls=Sections)
 @takes(study=Study, chosen=Part(Chosen), values=Part(Recipe, only=VALUES, defaults=False, help=VALUES))
 def sweep(study: Study, chosen: dict[str, Any], values: dict[str, Any]) -> None:
     """Train and score each arm of the ratio study with each seed (docs/ratio-study-how.md).

@@ -11,12 +11,26 @@ from xqr_bench.cli.common import if_stopped
 from xqr_bench.cli.options import given
 from xqr_bench.cli.printing import echo
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.options import Part, takes
+from xqr_bench.core.options import Part, Sections, takes
 from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.train.config import Recipe, TrainConfig, get_recipe, recipe_name
 
+FIRST = [
+    "--data",
+    "--ratio",
+    "--base",
+    "--output",
+    "--updates",
+    "--batch-size",
+    "--seed",
+    "--device",
+    "--recipe",
+    "--dry-run",
+]
+"""What most users need first."""
 
-@click.command()
+
+@click.command(cls=Sections, first=FIRST)
 @takes(
     config=Part(
         TrainConfig,

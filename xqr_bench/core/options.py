@@ -41,6 +41,7 @@ class Option:
         type: how click reads the value, where the annotation does not say it.
         parse: makes the field's value of what click has read; a ValueError says what to write instead.
         repeated: whether it may be given several times, all of which `parse` gets.
+        section: the heading it stands under in a long help text, instead of that of its dataclass.
     """
 
     flag: str | None = None
@@ -48,6 +49,7 @@ class Option:
     type: click.Path | None = None
     parse: Callable[[Any], Any] | None = None
     repeated: bool = False
+    section: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,16 +98,70 @@ def takes(**parts: type | Part) -> Callable[[Callable[..., Any]], Callable[..., 
     return decorate
 
 
+class SectionOption(click.Option):
+    """An option that stands under a heading in a long help text."""
+
+    def __init__(self, *arguments: Any, section: str, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.section = section
+
+
+class Sections(click.Command):
+    """A command of many options: its help text has those that most users need first, the others under headings.
+
+    Args:
+        first: the flags of those.
+    """
+
+    def __init__(self, *arguments: Any, first: Sequence[str] = (), **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.first = first
+
+    def sections(self, ctx: click.Context) -> dict[str, list[click.Option]]:
+        """Heading -> its options, as the help text has them."""
+        headed: dict[str, list[click.Option]] = {MOST_NEEDED: []} if self.first else {}
+        options = (one for one in self.get_params(ctx) if isinstance(one, click.Option))
+        shown = [one for one in options if one.get_help_record(ctx) is not None]
+        for flag_name in self.first:
+            headed[MOST_NEEDED] += [one for one in shown if flag_name in one.opts]
+        for one in shown:
+            if not set(one.opts) & set(self.first):
+                headed.setdefault(getattr(one, "section", OTHERS), []).append(one)
+        if OTHERS in headed:
+            headed[OTHERS] = headed.pop(OTHERS)  # last
+        return headed
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write them."""
+        for heading, options in self.sections(ctx).items():
+            with formatter.section(heading):
+                formatter.write_dl([record for one in options if (record := one.get_help_record(ctx)) is not None])
+
+
+MOST_NEEDED = "Most needed"
+OTHERS = "Other options"
+
+
 def _options(part: Part) -> list[_FieldOption]:
     hints, texts = typing.get_type_hints(part.of, include_extras=True), {**attribute_texts(part.of), **part.help}
     wanted = [one for one in fields(part.of) if one.name not in part.leave and (not part.only or one.name in part.only)]
-    return [_FieldOption(one, hints[one.name], texts[one.name], part.defaults) for one in wanted]
+    return [
+        _FieldOption(one, hints[one.name], texts[one.name], part.defaults, _section(part.of, one.name))
+        for one in wanted
+    ]
+
+
+def _section(cls: type, name: str) -> str:
+    """The heading of a field's option: what the class that declares the field calls `section`, or is said to be."""
+    declaring = next(one for one in cls.__mro__ if name in vars(one).get("__annotations__", {}))
+    named: str | None = vars(declaring).get("section")
+    return named or re.split(r"[.;:,\n]", inspect.cleandoc(declaring.__doc__ or ""))[0]
 
 
 class _FieldOption:
     """The option of one field."""
 
-    def __init__(self, one: Field[Any], hint: Any, text: str, defaults: bool) -> None:
+    def __init__(self, one: Field[Any], hint: Any, text: str, defaults: bool, section: str) -> None:
         self.field = one
         kind, more, many = _kind(hint)
         if more.parse is not None:  # one text holds them all
@@ -115,7 +171,8 @@ class _FieldOption:
         self.name = f"no_{one.name}" if self._negated else one.name
         self._flags = (more.flag or flag(self.name.removesuffix("s") if many else self.name)).split()
         default = one.default if defaults and not self._negated and one.default not in (MISSING, ()) else None
-        self._settings: dict[str, Any] = {"help": text, "metavar": more.metavar}
+        self._settings: dict[str, Any] = {"help": text, "metavar": more.metavar, "cls": SectionOption}
+        self._settings["section"] = more.section or section
         if kind is bool:
             self._settings |= {"is_flag": True, "default": bool(default)}
         else:

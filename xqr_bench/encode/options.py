@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from string import Formatter
-from typing import Annotated, Any, Literal, Protocol, Self, runtime_checkable
+from typing import Annotated, Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError, model_validator
 
@@ -84,6 +84,7 @@ def check_template(template: str) -> None:
 
 _PROMPTS = ("query_prompt", "candidate_prompt", "context_template")
 DTYPES = ("float32", "bfloat16", "float16")
+SERVER = "A server for embeddings"
 OF_ENDPOINTS = frozenset({"served_model", "provider", "dimensions", "encoding", "price_per_million_tokens"})
 """Options that only an endpoint has."""
 
@@ -121,6 +122,8 @@ class EncoderOptions:
         UsageError: a value that cannot be meant, or two options that contradict each other.
     """
 
+    section: ClassVar = "Encoder"
+
     name: str | None = None
     similarity: Similarity | None = None
     revision: str | None = None
@@ -138,11 +141,11 @@ class EncoderOptions:
     model_kwargs: JsonObject = field(default_factory=dict)
     trust_remote_code: bool = False
     encoder_arg: KeyValues = field(default_factory=dict)
-    served_model: Annotated[str | None, Option("--model")] = None
-    provider: str | None = None
-    dimensions: int | None = None
-    encoding: str | None = None
-    price_per_million_tokens: float | None = None
+    served_model: Annotated[str | None, Option("--model", section=SERVER)] = None
+    provider: Annotated[str | None, Option(section=SERVER)] = None
+    dimensions: Annotated[int | None, Option(section=SERVER)] = None
+    encoding: Annotated[str | None, Option(section=SERVER)] = None
+    price_per_million_tokens: Annotated[float | None, Option(section=SERVER)] = None
 
     def __post_init__(self) -> None:
         if self.name is not None:

@@ -30,6 +30,7 @@ from xqr_bench.report.table import Cell, Column, Table, columns
 
 if TYPE_CHECKING:
     from rich.console import Group
+    from rich.text import Text
 
 PAIRS_SHOWN = 45
 ONE_LINE = 19  # characters of a name that needs no second line
@@ -40,7 +41,9 @@ READ = (
     "Significant: both adjusted p are at most .05."
 )
 WEIGHTS = "A verdict is about these weights in these languages, not about a way of training (docs/compare.md).\n"
-POWER_NOTE = "A verdict, by question and by article and adjusted, needs about 1.2 times as much."
+NEEDED = 1.2
+"""Measured: how many times the printed difference a verdict needs, whose tests are two and adjusted."""
+POWER_NOTE = f"A verdict, by question and by article and adjusted, needs about {NEEDED} times as much."
 BH_NAME = "Benjamini-Hochberg"
 BH_NOTE = (
     f"{BH_NAME} bounds the share of false ones among what it calls different, not the chance of any: by "
@@ -71,20 +74,30 @@ def comparison_tables(task: TaskComparison) -> Group:
     from rich.console import Group
     from rich.text import Text
 
+    return Group(
+        head_of(task, paths=True),
+        *(table.terminal(above=True) for table in _tables(task, plain=False)),
+        Text(f"{task.resamples:,} resamples, seed {task.seed}", style="dim"),
+        *(Text(f"! {note}", style="yellow") for note in task.notes),
+    )
+
+
+def head_of(task: TaskComparison, *, paths: bool) -> Text:
+    """What is compared on what, for a terminal."""
+    from rich.text import Text
+
     rule = "" if task.relevance == "strict" else f"; {task.relevance} relevance (docs/relevance.md)"
     letters = "ab" if len(task.records) == 2 else " " * len(task.records)
     width = max(len(record.label) for record in task.records)
     beside = width + max(len(record.path) for record in task.records) < 70
     head = f": {_units(task)}{rule}\n"
     for letter, record in zip(letters, task.records, strict=True):
+        if not paths:
+            head += f"  {letter}  {record.label}\n" * (len(task.records) == 2)
+            continue
         head += f"  {letter}  {record.label:<{width}}  " if beside else f"  {letter}  {record.label}\n     "
         head += f"{record.path}\n"
-    return Group(
-        Text.assemble((task.title, "bold"), head),
-        *(table.terminal(above=True) for table in _tables(task, plain=False)),
-        Text(f"{task.resamples:,} resamples, seed {task.seed}", style="dim"),
-        *(Text(f"! {note}", style="yellow") for note in task.notes),
-    )
+    return Text.assemble((task.title, "bold"), head)
 
 
 def comparison_json(comparisons: Sequence[TaskComparison]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, combinations
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from unicodedata import is_normalized, normalize
 
 import numpy as np
@@ -386,6 +386,8 @@ class Selection:
         limit: Only the first so many questions (to try out; marked).
         data_dir: Folder with the data files (<folder>/xquad-r/en.json). Default: XQR_BENCH_DATA, else the cache.
     """
+
+    section: ClassVar = "Data"
 
     languages: Commas = None
     limit: Counted = None

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from math import inf
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import UnknownNameError, UsageError
@@ -50,6 +50,8 @@ class Recipe:
         vocabulary: Subwords of a static model.
         dimensions: Columns of a static model's vectors.
     """
+
+    section: ClassVar = "Recipe"
 
     name: str
     updates: int
@@ -184,6 +186,8 @@ class TrainConfig:
         UsageError: arguments that cannot be meant.
         EncoderError: the base is a folder that does not exist, or a name that can be none.
     """
+
+    section: ClassVar = "Data and run"
 
     base: Any = STATIC
     data: Sequence[Source] = ()
