@@ -28,8 +28,8 @@ Cell = str | Parts
 Frame = Literal["ruled", "dense", "open", "list"]
 """On a terminal: a rule under the headings; the same with one space less between columns; without a margin; no rule."""
 
-LEAST_HEADING = 4
-"""Cells of a line of a heading, where it is cut between letters."""
+LONG_WORD = 14
+"""Cells of a word of a heading that is cut where it must be: names of encoders have longer ones."""
 GAPS: dict[Frame, tuple[int, int]] = {"ruled": (2, 2), "dense": (1, 2), "open": (2, 0), "list": (2, 0)}
 """Cells of a terminal between two columns, and at both edges together."""
 
@@ -136,11 +136,10 @@ class Table:
         heads = list(self.columns)
         for place, (column, cells) in enumerate(zip(self.columns, zip(*self.texts(), strict=True), strict=True)):
             if column.kind == "figure" and "\n" not in column.heading:
-                room = max(LEAST_HEADING, *(cell_len(line) for cell in cells for line in cell.split("\n")))
+                room = max(cell_len(line) for cell in cells for line in cell.split("\n"))
                 lines = [""]
-                for word in re.findall(r"[^ _/-]*[ _/-]|[^ _/-]+", column.heading):
-                    parts = wrap(word, room) if cell_len(word.rstrip()) > room else [word]
-                    for part in parts:
+                for word in re.findall(r"[^ _]+[ _]?", column.heading):
+                    for part in _parts(word):
                         if lines[-1] and cell_len((lines[-1] + part).rstrip()) > room:
                             lines.append("")
                         lines[-1] += part
@@ -242,6 +241,16 @@ class Table:
             Markup("\n").join(rows),
             Markup('<p class="explain">{}</p>').format(" ".join(self.notes)) if self.notes else "",
         )
+
+
+def _parts(word: str) -> list[str]:
+    """A word as it is, or a long one cut behind each `/` and `-`, and between letters where that is not enough."""
+    from rich.cells import cell_len
+
+    if cell_len(word) <= LONG_WORD:
+        return [word]
+    pieces = re.findall(r"[^/-]*[/-]|[^/-]+", word)
+    return [part for piece in pieces for part in (wrap(piece, LONG_WORD) if cell_len(piece) > LONG_WORD else [piece])]
 
 
 def _cut(text: Text, width: int) -> Text:
