@@ -122,6 +122,8 @@ class Look:
         size: Of the figure in inches, such as 6.3x4, or its width alone. Default: 3.3 wide, a column of a paper.
     """
 
+    section: ClassVar = "Names and figure"
+
     labels: Commas = None
     title: str | None = None
     size: Annotated[tuple[float, float | None] | None, Option(metavar="WIDTH[xHEIGHT]", parse=_inches)] = None

@@ -13,7 +13,7 @@ import click
 from xqr_bench.cli.options import DataFolder
 from xqr_bench.cli.printing import echo
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.options import Option, Place, from_one, takes
+from xqr_bench.core.options import Option, Place, Sections, from_one, takes
 from xqr_bench.core.printable import ISOLATES
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Shown:
             )
 
 
-@click.command()
+@click.command(cls=Sections)
 @click.argument("record", type=Place(path_type=Path))
 @takes(asked=Asked, shown=Shown, where=DataFolder)
 @click.option("--task", type=Place(), metavar="FILE", help="The task file, where the task is one of your own.")
