@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -11,6 +12,8 @@ import pytest
 from tests.board.conftest import mini_board  # noqa: F401
 from tests.site.explored import NOT_KEPT, built, make_folder
 from tests.site.test_browser import WIDTHS, Watched, choose, playwright_api, settled
+from xqr_bench.record import load_record
+from xqr_bench.record.top_file import save_top
 from xqr_bench.tasks import load_task
 
 expect = playwright_api.expect
@@ -198,3 +201,31 @@ def test_axe_finds_nothing(browser: playwright_api.Browser, sites: dict[bool, Pa
             expect(page.locator("#versions bdi")).to_have_count(10)
         assert [(fault["id"], fault["nodes"][0]["html"]) for fault in axe.run(page).response["violations"]] == []
     page.close()
+
+
+def test_hostile_ids_are_text(browser: playwright_api.Browser, tmp_path: Path) -> None:
+    """Ids of candidates that answer nothing are the submitter's word: nobody can hold them against the ranks."""
+    board = make_folder(tmp_path / "made")
+    (path,) = board.glob("char-ngrams/*/mini.json")
+    record = load_record(path, ranks=True, whole=False)
+    top, answers = record.top_candidates(), set(record.ranks.relevant_ids)
+    query, place = next(
+        (query, place)
+        for query in range(record.ranks.n_queries)
+        for place, (name, _) in enumerate(top.of_query(query)[:5])
+        if name not in answers
+    )
+    number = int(top.places[query, place])
+    hostile = f"{top.ids[number].partition(':')[0]}:<img src=x onerror=alert(1)></script>"
+    ids = [hostile if at == number else name for at, name in enumerate(top.ids)]
+    save_top(replace(top, ids=ids), path.with_suffix(".top.parquet"))
+    for texts in (False, True):
+        page = browser.new_page()
+        watched = Watched(page, built(board, tmp_path / f"site-{texts}", texts=texts))
+        language, question = record.ranks.query_languages[query], record.ranks.question_ids[query]
+        watched.open(f"explore.html#question={question}&language={language}")
+        shown = page.locator("#tops article", has_text="char-ngrams").locator("li").nth(place)
+        assert shown.locator("code").inner_text() == hostile
+        assert page.locator("img").count() == 0
+        assert watched.wrong == []
+        page.close()
