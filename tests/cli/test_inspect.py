@@ -14,6 +14,7 @@ import pytest
 from tests.benchmarks.bench_languages import make_files
 from tests.kit import BOARD, edit, ran, run, words
 from tests.rank.test_parts import write as write_parts
+from tests.tasks.test_afriqa import write as write_afriqa
 from tests.test_judgements import QRELS, write_task
 from xqr_bench import load_record
 from xqr_bench.analysis.questions import question_views
@@ -139,8 +140,11 @@ def test_values_as_csv(records: Path) -> None:
     assert {row["question"]: float(row["map"]) for row in rows} == of_thai.to_dict()
 
 
-def test_without_the_texts_only_ids_that_were_asked_for(own_surroundings: None) -> None:
-    record = str(BOARD / "char-ngrams" / next((BOARD / "char-ngrams").iterdir()).name / "xquad-r.json")
+def test_without_the_texts_only_ids_that_were_asked_for(own_surroundings: None, tmp_path: Path) -> None:
+    (submission,) = (BOARD / "char-ngrams").iterdir()
+    record = str(shutil.copytree(submission, tmp_path / "copy") / "xquad-r.json")
+    assert "best of the pool of 11 languages" in ran("inspect", record, "--ids", "--top", "1").out
+    Path(record).with_suffix(".top.parquet").unlink()
     told = words(run("inspect", record).err)
     assert "the texts of xquad-r are not here found: missing: xquad-r/ar.json, xquad-r/de.json" in told
     assert "xqr-bench data fetch xquad-r; or name their folder: --data-dir; or show ids without texts: --ids" in told
@@ -231,6 +235,23 @@ def test_languages_ranked_in_groups(tmp_path: Path) -> None:
     assert "what stood above is not known: each group of languages was ranked by itself" in told
     assert "evaluate it again" not in told
     assert "name its file: --task FILE" in words(run("inspect", "results/char-ngrams/pairs.json").err)
+
+
+def test_questions_in_languages_without_candidates(tmp_path: Path) -> None:
+    file = write_afriqa(tmp_path)
+    ran("evaluate", "char-ngrams", "--task", str(file), "--quiet")
+    path = "results/char-ngrams/african.json"
+    record = load_record(path, ranks=True)
+    views = question_views(record)
+    assert [len(view.queries) for view in views] == [1] * record.task.n_questions, "each is in one language"
+    out = words(ran("inspect", path, "--task", str(file)).out)
+    assert "asked in Swahili (sw)" in out
+    assert "5 of 5 questions" in out
+    assert "mean over" not in out
+    assert re.search(r"relevant ─+ [\d~]+ [\d~]+ fr \S+ Une rivière coule\.", out)
+    pair = ran("inspect", path, "--task", str(file), "--pair", "ha>en", "--top", "1").out
+    figure = record.scores["cross-lingual"].by_language_pair["ha>en"]["map"].value
+    assert f"map {number(figure)} in the cross-lingual setting, ha>en" in pair
 
 
 def test_graded_and_judged(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from xqr_bench.analysis.compared import unlike
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import DataError, RecordError, UnknownNameError, UsageError
 from xqr_bench.core.languages import code_meant
+from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import (
     CROSS_LINGUAL,
     JUDGED,
@@ -129,6 +130,13 @@ class QuestionView:
     queries: tuple[QueryView, ...]
 
 
+class _Told(Observer):
+    """Repeats no note of the data: the run that made the record told them."""
+
+    def note(self, line: str) -> None:
+        """Say nothing."""
+
+
 def texts_of(
     record: Result, task: str | Path | TaskSpec | TaskData | None = None, *, data_dir: Path | str | None = None
 ) -> TaskData:
@@ -170,7 +178,7 @@ def texts_of(
                 remedy=f"get them: xqr-bench data fetch {info.name}; or name their folder: --data-dir; "
                 "or show ids without texts: --ids",
             )
-        data = load_task(spec, data_dir=data_dir, languages=languages, limit=limit)
+        data = load_task(spec, data_dir=data_dir, languages=languages, limit=limit, observe=_Told())
     _refuse_others(record, data)
     return data
 
@@ -487,9 +495,8 @@ class Questions:
     def _hits(self, query: int, looked_at: Collection[str]) -> tuple[TopHit, ...]:
         if self.why_no_hits is not None:
             return ()
-        place, found = 0, []
-        relevants = {id_: (above, tied) for id_, _, _, (above, tied, *_) in self._rows(query)}
-        missing = dict(relevants)
+        ranks, place, found = self.ranks, 0, []
+        relevants = set(ranks.relevant_ids[int(ranks.offsets[query]) : int(ranks.offsets[query + 1])])
         before: float | None = None
         for id_, score in self.record.top_candidates().of_query(query):
             relation = IS_RELEVANT if id_ in relevants else self._relation(query, id_)
@@ -497,32 +504,11 @@ class Questions:
                 continue
             place += 1
             language = id_.partition(":")[0]  # as every id begins (core.types.Candidate)
-            self._check_hit(id_, language, place, missing.pop(id_, None))
             if language in looked_at:
                 shown = None if self.only_order else score
                 found.append(TopHit(place, id_, language, self._text(id_), shown, score == before, relation))
             before = score
-        for id_, (above, tied) in missing.items():
-            if above >= 0 and above + tied <= place:
-                raise self._not_its_hits(f"{id_} is not among them, and its rank is {above + 1}")
         return tuple(found)
-
-    def _check_hit(self, id_: str, language: str, place: int, ranked: tuple[int, int] | None) -> None:
-        """Refuse what cannot stand at this place: no candidate of the task, or a relevant that is ranked elsewhere."""
-        if language not in self.record.task.languages or (self.data is not None and id_ not in self._numbers):
-            raise self._not_its_hits(f"{id_!r} is no candidate of {self.record.task.name}")
-        if ranked is not None:
-            above, tied = ranked
-            if above >= 0 and not above < place <= above + tied:
-                raise self._not_its_hits(f"{id_} stands at place {place}, and its rank is {above + 1}")
-
-    def _not_its_hits(self, found: str) -> RecordError:
-        return RecordError(
-            f"the best candidates in the file of {self.record.model.name} on {self.record.task.name} are not those of "
-            "its ranks",
-            found=found,
-            remedy="get the files of one evaluation, or evaluate again with --overwrite",
-        )
 
     def _leaves(self, relation: str) -> bool:
         """Whether a candidate is no part of the ranking under the rule of relevance."""
@@ -534,17 +520,26 @@ class Questions:
     def _numbers(self) -> dict[str, int]:
         return {} if self.data is None else {one.id: index for index, one in enumerate(self.data.candidates)}
 
+    def _number(self, id_: str) -> int:
+        """Which candidate of the data it is."""
+        if id_ not in self._numbers:  # what stands between relevants is anybody's word (record.top_file.check_top)
+            raise RecordError(
+                f"the file of the best candidates of {self.record.model.name} names one that {self.record.task.name} "
+                "does not have",
+                found=repr(id_),
+                remedy="get the files of one evaluation, or evaluate again with --overwrite",
+            )
+        return self._numbers[id_]
+
     def _text(self, id_: str) -> str | None:
-        return None if self.data is None else self.data.candidates[self._numbers[id_]].text
+        return None if self.data is None else self.data.candidates[self._number(id_)].text
 
     def _relation(self, query: int, id_: str) -> str:
         """What a candidate that is no relevant is to a query."""
         data = self.data
         if data is None:
             return ""
-        index = self._numbers.get(id_, -1)
-        if index < 0:
-            return ""
+        index = self._number(id_)
         if data.irrelevant is not None and index in data.irrelevant[query]:
             return NOT_RELEVANT
         if data.echoes is not None and index in data.echoes[query]:
