@@ -30,7 +30,7 @@ def commands(text: str) -> Iterator[list[str]]:
     for block in fence.findall(text):
         for line in block.replace("\\\n", " ").splitlines():
             if shown := re.match(r"(?:\$ )?(?:\S+=\S* )*(?:\.venv/bin/)?xqr-bench (.*)", line):
-                yield shlex.split(re.split(r" [|>] | && ", shown[1])[0], comments=True)
+                yield shlex.split(re.split(r"(?:^| )[|>] | && ", shown[1])[0], comments=True)
     for shown in re.findall(r"`xqr-bench ([^`]*)`", fence.sub("", text)):
         yield shlex.split(shown.replace("\\|", "|").replace("...", ""))
 
