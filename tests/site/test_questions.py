@@ -301,6 +301,15 @@ def test_what_cannot_be_compared_says_why(watched: Watched, site: Path) -> None:
     assert page.locator("#verdict").inner_text() == ""
 
 
+def test_what_an_address_asks_for_and_is_not_there_is_said(watched: Watched) -> None:
+    page = watched.open("compare.html#a=org__first--r0&b=gone&task=mini&metric=fame&with=org__two-languages--r3")
+    said = page.locator("#missing").inner_text()
+    assert "The metric of the address, fame, is not on this site." in said
+    assert "The second model of the address, gone, is not on this site." in said
+    assert "A further model of the address, org__two-languages--r3, cannot be tested with these two." in said
+    assert page.locator("#tested tbody tr").count() == 3, "the others are compared"
+
+
 def test_a_file_that_is_missing_is_named(watched: Watched, site: Path, tmp_path: Path) -> None:
     shutil.copytree(site, tmp_path / "site")
     (tmp_path / "site/questions/mini/org__second--r1.js").unlink()

@@ -48,7 +48,7 @@ from xqr_bench.record.store import code_digest
 
 BITS = 31
 MOST_QUESTIONS = 10_000
-"""A task of more is tested by the command alone: over the 88,877 of Tatoeba a page took minutes, and over a gigabyte."""
+"""A task of more is tested by the command alone: over the 88,877 of Tatoeba a page took minutes and a gigabyte."""
 STREAMS = ("signs", "articles", "questions", "without")  # in the order in which `paired` spawns them
 
 

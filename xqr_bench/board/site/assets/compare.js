@@ -200,6 +200,8 @@ function fillWith(task, two) {
   const before = byId("with").dataset.fitting === undefined ? wanted.getAll("with") : picked().map((entry) => entry.key);
   const box = (entry) => el("label", {}, el("input", { type: "checkbox", value: entry.key, checked: before.includes(entry.key) }), isolated(named(entry)));
   byId("with").replaceChildren(byId("with").querySelector("legend"), ...fitting.map(box));
+  if (byId("with").dataset.fitting === undefined)
+    for (const lost of before.filter((one) => !fitting.some((entry) => entry.key === one))) missing(`A further model of the address, ${lost}, cannot be tested with these two.`);
   byId("with").dataset.fitting = key;
   byId("more").hidden = !fitting.length;
   if (picked().length) byId("more").open = true;
@@ -212,11 +214,11 @@ function fillModels(first, second) {
   for (const name of ["a", "b"]) fill(byId(name), options);
   byId("a").value = keys.includes(first) ? first : (keys.find((key) => key !== second) ?? "");
   byId("b").value = keys.includes(second) ? second : (keys.find((key) => key !== byId("a").value) ?? keys[0] ?? "");
-  for (const [name, key] of [["first", first], ["second", second]]) if (key && entryOf(key) && !keys.includes(key)) missing(name, entryOf(key));
+  for (const [name, key] of [["first", first], ["second", second]]) if (key && !keys.includes(key)) missing(entryOf(key) ? `The ${name} model, ${entryOf(key).model}, has no row on ${byId("task").value}.` : `The ${name} model of the address, ${key}, is not on this site.`);
 }
 
-function missing(which, entry) {
-  byId("missing").textContent = `The ${which} model, ${entry.model}, has no row on ${byId("task").value}.`;
+function missing(text) {
+  byId("missing").append(el("span", { dir: "auto", text: `${text} ` }));
   byId("missing").hidden = false;
 }
 
@@ -226,9 +228,11 @@ function start() {
   fill(byId("task"), tasks.map((name) => [name, taskOf(name).title]));
   byId("task").value = tasks.includes(wanted.get("task")) ? wanted.get("task") : (tasks.find((name) => some?.statuses[name]) ?? tasks[0] ?? "");
   fill(byId("metric"), metricOptions());
+  for (const [name, known] of [["task", tasks.includes(wanted.get("task"))], ["metric", metricOf(wanted.get("metric"))]]) if (wanted.get(name) && !known) missing(`The ${name} of the address, ${wanted.get(name)}, is not on this site.`);
   byId("metric").value = metricOf(wanted.get("metric")) ? wanted.get("metric") : data.tested;
   fillModels(wanted.get("a"), wanted.get("b"));
   byId("task").addEventListener("change", () => {
+    byId("missing").replaceChildren();
     byId("missing").hidden = true;
     fillModels(byId("a").value, byId("b").value);
     update();
