@@ -63,7 +63,8 @@ def brief(record: Record, width: int = WIDTH) -> Group:
         kept = max(0, len(warnings) + spare - 1)
         warnings[kept:] = [f"and {len(warnings) - kept} more warnings: --full"]
     parts: list[RenderableType] = [*head]
-    blocks: list[list[RenderableType]] = [*([table.terminal()] for table in tables), [Text(line) for line in ordered]]
+    blocks: list[list[RenderableType]] = [[table.terminal()] for table in tables]
+    blocks.append([Text(line) for line in ordered])
     for n, block in enumerate(blocks):
         parts += [*([""] if block and spare > n else []), *block]
     parts += [*([""] if spare > len(tables) + 1 else []), *(Text(line, style="dim") for line in notes)]

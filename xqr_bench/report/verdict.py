@@ -9,9 +9,9 @@ from xqr_bench.analysis.choice import Comparison, Display, TaskComparison
 from xqr_bench.core.types import MAIN_METRIC
 from xqr_bench.measure.paired import QUESTION_ONLY, SIGNIFICANT, TOO_FEW
 from xqr_bench.measure.scores import Interval
-from xqr_bench.report.brief import WIDTH, written
+from xqr_bench.report.brief import WIDTH
 from xqr_bench.report.comparison import NEEDED, head_of
-from xqr_bench.report.numbers import THIN, cell_name, ends, number, probability, short, signed
+from xqr_bench.report.numbers import THIN, cell_name, ends, metric_title, number, probability, short, signed
 from xqr_bench.report.table import Column, Table, columns
 from xqr_bench.report.text import wrap
 
@@ -67,13 +67,13 @@ def differences_table(shown: Sequence[Comparison], *, of_pairs: bool = False) ->
         name = one.setting
         if several:
             of = f" {cell_name(one)}" if one.key else ""
-            name = f"{name} {written(one.metric)}{of}"
+            name = f"{name} {metric_title(one.metric, inside=True)}{of}"
         if of_pairs:
             name = f"{name}, {short(one.b, NAME)} - {short(one.a, NAME)}"
         intervals = ends(one.interval, one.thin[0]), ends(one.article_interval, one.thin[1])
         p = probability(max(one.p_adjusted, one.p_article_adjusted))
         rows.append([name, number(one.value_a), number(one.value_b), signed(one.difference), *intervals, p])
-    first = "" if several else written(MAIN_METRIC)
+    first = "" if several else metric_title(MAIN_METRIC, inside=True)
     both = "95% interval\nby question", "\nby article"
     return Table("", (Column(first, "name"), *columns("a", "b", "b - a", *both, "p", names=0)), rows, frame="list")
 
