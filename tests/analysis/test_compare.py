@@ -55,13 +55,14 @@ def test_records_themselves_and_folders_are_compared_too(
     for given in (
         [records["full"], records["other"]],
         [load_record(path, ranks=True) for path in paths],
+        [load_record(path) for path in paths],  # whose ranks are read beside their files
         [paths[0], records["other"]],
         [tmp_path],
     ):
         (found,) = compare(given, **FEW)
         assert found.comparisons == expected.comparisons
-    with pytest.raises(RecordError, match="full on mini comes without its ranks"):
-        compare([load_record(path) for path in paths], **FEW)
+    with pytest.raises(RecordError, match="full on mini comes without its ranks, and from no file"):
+        compare([Record.model_validate(load_record(path).model_dump()) for path in paths], **FEW)
     with pytest.raises(UsageError, match="are the same record"):
         compare([records["full"], records["full"]], **FEW)
     with pytest.raises(UsageError, match="is named twice"):
