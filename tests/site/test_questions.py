@@ -30,7 +30,9 @@ from xqr_bench.measure.paired import compare_pairs, confirm
 from xqr_bench.measure.panel import Contrasts, Panel, Units
 from xqr_bench.measure.tukey import compact_letters
 from xqr_bench.record import Record, load_record
+from xqr_bench.report.comparison import NEEDED
 from xqr_bench.report.numbers import effect, ends, number, probability, signed
+from xqr_bench.report.verdict import verdict
 
 DIGITS = 1e-8
 """No printed digit is that small: ends of intervals that agree so well are printed alike but for one in 10,000."""
@@ -243,6 +245,17 @@ def terse(text: str) -> str:
     return re.sub(r"(?<!\d)0\.", ".", text).replace("−", "-").replace(" to ", ",").replace(" ‡", "‡")
 
 
+NAMES = {"char-ngrams": "first", "bm25": "second", "random": "third"}
+
+
+def sentence_of(records: list[Record]) -> str:
+    """What `compare` says of these records in one sentence, under the names of the page."""
+    text = terse(verdict(compare(records)[0]))
+    for label, name in NAMES.items():
+        text = text.replace(label, name)
+    return text
+
+
 def test_two_in_the_page_as_on_the_command_line(watched: Watched, records: list[Record]) -> None:
     page = watched.open("compare.html#a=org__first--r0&b=org__second--r1&task=mini")
     wanted = [one for one in compare(records[:2])[0].comparisons if one.family == "confirmatory"]
@@ -256,7 +269,10 @@ def test_two_in_the_page_as_on_the_command_line(watched: Watched, records: list[
         assert terse(alone).split() == [probability(one.p), probability(one.p_article)]
         assert [terse(a), terse(b)] == [number(one.value_a), number(one.value_b)]
         assert terse(effect_size) == effect(one.effect_size)
-    assert page.locator("#verdict").inner_text().endswith(".")
+    assert terse(page.locator("#verdict").inner_text()) == sentence_of(records[:2])
+    assert f"const NEEDED = {NEEDED};" in asset("tested.js")
+    choose(page, "#b", label="third")
+    assert terse(page.locator("#verdict").inner_text()) == sentence_of([records[0], records[2]])
     assert "24 questions" in page.locator("#tested caption").inner_text()
 
 
@@ -277,6 +293,7 @@ def test_a_set_is_adjusted_together_and_stands_in_the_address(watched: Watched, 
         shown[row.locator("th").inner_text()] = [text.split()[1] for text in row.locator("td").all_inner_texts()]
     assert shown == {names[label]: letters for label, letters in wanted.items()}
     assert page.locator("#pair-tests tbody tr").count() == 9
+    assert terse(page.locator("#verdict").inner_text()) == sentence_of(records[:3])
     assert "step-down max-T over 3 pairs in 3 settings" in page.locator("#groups caption").inner_text()
     assert page.locator("#command").inner_text().count("mini.json") == 3
     again = watched.open(page.url.rsplit("/", 1)[1])
