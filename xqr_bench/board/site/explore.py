@@ -248,17 +248,11 @@ def _files(ranked: _Ranked, data: TaskData | None) -> Iterator[tuple[str, str]]:
             parts = []
         parts.append(text)
     yield f"/{starts[-1]}.js", _packed(f"[{','.join(parts)}]")
-    titles: dict[int, str | None] = {}
-    if data is not None:
-        for question in questions:
-            clusters = {data.candidates[i].cluster for query in of_question[question] for i in data.relevants[query]}
-            title = next((data.titles[one] for one in sorted(clusters) if one in data.titles), None)
-            titles.setdefault(articles[question], title)
     index = {
         "entries": ranked.entries,
         "questions": questions,
         "articles": [articles[question] for question in questions],
-        "titles": titles,
+        "titles": {} if data is None else _titles(ranks, data),
         "starts": starts,
         "candidates": _CANDIDATES,
     }
@@ -268,6 +262,19 @@ def _files(ranked: _Ranked, data: TaskData | None) -> Iterator[tuple[str, str]]:
         if asked:
             in_order = [asked.get(question) for question in questions]
             yield f"/{code}.js", _packed(json.dumps(in_order, ensure_ascii=False, separators=(",", ":")))
+
+
+def _titles(ranks: Ranks, data: TaskData) -> dict[int, str]:
+    """Number of an article -> its title, the English one where it has that."""
+    clusters: dict[int, set[str]] = {}
+    for article, relevants in zip(ranks.articles.tolist(), data.relevants, strict=True):
+        clusters.setdefault(article, set()).update(data.candidates[one].cluster for one in relevants)
+    titled = {article: named.intersection(data.titles) for article, named in sorted(clusters.items())}
+    return {
+        article: data.titles[min(named, key=lambda one: (not one.startswith("en:"), one))]
+        for article, named in titled.items()
+        if named
+    }
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
