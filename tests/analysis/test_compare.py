@@ -229,7 +229,7 @@ def test_more_than_two(saved: Saved) -> None:
                 letters = [set(display.letters[display.records.index(label)]) for label in (one.a, one.b)]
                 assert bool(letters[0] & letters[1]) == (one.verdict != "significant")
     assert not found.family("exploratory")
-    assert {figure.key for figure in found.groups} >= {"joshi-3", "joshi-3 - en", "joshi-3:into - en:into"}
+    assert not found.groups  # no record says in which languages its model was trained
     (chosen,) = compare(paths, Choice(groups=("joshi-3",), settings=("multilingual",)), **FEW)
     assert {one.adjustment for one in chosen.family("exploratory")} == {"Benjamini-Hochberg over 6 cells"}
     with pytest.raises(UsageError, match="max-T adjusts over the cells of two records"):

@@ -167,7 +167,7 @@ def test_the_command(saved: Path, tmp_path: Path) -> None:
     done = run("pools", str(saved), "--show", ",".join(VIEWS), "--plot", str(tmp_path / "p.svg"), "--limit", "2")
     assert done.code == 0, done.err
     assert "one language left out of the pool" in done.out
-    assert "pools of two languages, own_language_first" in done.out
+    assert "pools of two languages, own-language first" in done.out
     assert (tmp_path / "p.svg").stat().st_size > 1000
     data = json.loads(run("pools", str(saved), "--json", "--show", "leave-one-out", "--languages", "en,de").out)
     assert [found["name"] for found in data["leave_one_out"]] == ["without de", "without en"]

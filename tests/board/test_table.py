@@ -280,7 +280,7 @@ def test_show(filled: Path) -> None:
     # what may have seen the task, or does not say, stands apart
     assert by_model.index("char-ngrams") < by_model.index("random") < by_model.index("lab/length")
     assert by_model.index("lab/length") < by_model.index("lab/noisy")
-    assert " = " not in by_model.partition("Mo. mono")[0]
+    assert " = " not in by_model.partition("± half of")[0]
 
 
 def test_show_parts(filled: Path, record: Record) -> None:
@@ -429,7 +429,8 @@ def test_a_task_with_fewer_settings_has_no_empty_columns(monkeypatch: pytest.Mon
     monkeypatch.setattr(facts, "list_specs", list_specs)
     done = run("leaderboard", "show", "--leaderboard", str(ROOT / "leaderboard"), "--task", "afriqa", "--no-tests")
     assert done.code == 0, done.err
-    table, _, legend = done.out.partition("Mo. monolingual")
+    table, _, legend = done.out.partition("± half of")
     assert legend
-    assert table.split("only ", 1)[0].split("model", 1)[1].split()[:3] == ["Cr.", "Mul.", "status"]
+    assert table.split("only ", 1)[0].split("model", 1)[1].split()[:3] == ["lingual", "lingual", "status"]
+    assert "mono-" not in table
     assert "only]" not in table  # it has all settings that the task has

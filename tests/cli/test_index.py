@@ -26,6 +26,8 @@ def test_the_record_says_what_the_index_did() -> None:
     assert record["scores"]["multilingual"]["rank_distance"]["value"] is None
     assert "cut at a depth" in record["scores"]["multilingual"]["rank_distance"]["undefined_reason"]
     assert record["provenance"]["settings"]["index"]["depth"] == 20
+    assert "lists cut at 20 a language: measures that need every rank are undefined (–)" in words(done.out)
+    done = run("show", str(path), "--full")
     shown = words(done.out)
     assert "mini: index hnsw (m 32, ef_construction 40, ef_search 50), built in" in shown
     assert "of the best 10" in shown

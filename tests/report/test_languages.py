@@ -41,7 +41,7 @@ def test_the_command() -> None:
     assert done.code == 0, done.err
     assert "A description of these 11 languages: no test" in done.out
     assert "6,171,405" in done.out
-    assert run("languages", str(RECORD), "--markdown").out.startswith("**char-ngrams, xquad-r: map by query language**")
+    assert run("languages", str(RECORD), "--markdown").out.startswith("**char-ngrams, xquad-r: MAP by query language**")
     assert run("languages", str(RECORD), "--metric", "ndcg@7").code == 1
 
 

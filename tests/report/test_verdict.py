@@ -99,6 +99,9 @@ def test_one_screen(close: TaskComparison, three: TaskComparison) -> None:
 
 def test_groups_only_where_a_record_says_what_was_trained() -> None:
     """Those of the ratio study do."""
-    paths = sorted(BOARD.glob("ratio-study__S1b_alpha-*/*/xquad-r.json"))[:2]
-    (found,) = compare(paths, resamples=1000)
+    paths = sorted(BOARD.glob("ratio-study__S1b_alpha-*/*/xquad-r.json"))[:3]
+    (found,) = compare(paths[:2], resamples=1000)
     assert {one.scope for one in found.family("exploratory")} == {"macro", "by_group", "gap"}
+    (found,) = compare(paths, resamples=1000)
+    assert not found.family("exploratory")
+    assert {figure.key for figure in found.groups} >= {"joshi-3", "joshi-3 - en", "joshi-3:into - en:into"}

@@ -19,9 +19,11 @@ from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import MAIN_METRIC, MULTILINGUAL, SETTINGS
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import FEW, Figure
-from xqr_bench.report.numbers import SHORT, THIN, marked, number
+from xqr_bench.report.numbers import THIN, marked, number
 from xqr_bench.report.table import Cell, Column, Parts, Table
 
+HEADS = {"monolingual": "mono-\nlingual", "cross-lingual": "cross-\nlingual", "multilingual": "multi-\nlingual"}
+"""Settings as headings no wider than figures."""
 RATIO = "rank_distance"
 TIED = "="
 NAME_WIDTH = 28
@@ -116,7 +118,7 @@ def _sorted(rows: Sequence[R], view: View) -> list[R]:
 
 
 def _figure_columns(view: View) -> list[Column]:
-    ways = [(SHORT[setting], part.partition(":")[2]) for setting, part in view.columns]
+    ways = [(HEADS[setting], part.partition(":")[2]) for setting, part in view.columns]
     return [Column(f"{name}\n{way}" if way else name) for name, way in ways]
 
 
@@ -188,11 +190,10 @@ def _published(rows: Sequence[PublishedRow], view: View) -> Table:
 
 
 def _legend(board: Leaderboard, view: View) -> list[str]:
-    lines = [", ".join(f"{SHORT[setting]} {setting}" for setting in view.settings)]
-    lines.append(
+    lines = [
         f"± half of the {board.interval_level:.0%} interval, by question; "
         f"{THIN} fewer than {FEW} questions carry the figure"
-    )
+    ]
     lines += [f"{task.title}: {left_out}" for name, task in board.tasks.items() if (left_out := board.left_out(name))]
     if view.metric == MAIN_METRIC and view.language is None and view.group is None:
         lines.append(

@@ -51,6 +51,7 @@ def brief(record: Record, width: int = WIDTH) -> Group:
     languages = f"{len(task.all_languages)} language{'s' * (len(task.all_languages) != 1)}"
     title = f"{record.model.name} on {task.title}: {languages}, {task.n_questions:,} questions"
     how = [line.removeprefix(f"{task.name}: ") for line in protocol_lines([record])]
+    how.sort(key=lambda line: not line.startswith("lists cut"))  # the one that must not be cut off
     tables = [table for table in (scores_table(record), bias_table(record)) if table.rows]
     ordered = languages_in_order(record, width)
     head = [Text(line, style="bold") for line in wrap(title, width, 2)]

@@ -16,7 +16,7 @@ from xqr_bench.measure.metrics import Metric, metric_names, parse_metric
 from xqr_bench.measure.peers import TOLERANCE, CrossCheck
 from xqr_bench.record import Record
 from xqr_bench.record.exposure import KINDS, Findings, excerpt
-from xqr_bench.report.numbers import THIN, THIN_NOTE, number
+from xqr_bench.report.numbers import THIN, THIN_NOTE, metric_title, number
 from xqr_bench.report.table import Cell, Column, Table, columns
 from xqr_bench.report.text import visible, wrap
 from xqr_bench.tasks import DEFAULT_METRICS, TaskSpec
@@ -118,7 +118,7 @@ def language_tables(record: Record, metric: str) -> list[Table]:
         means = (number(sum(values) / len(values)) if values else "–" for values in of_level.values())
         rows.append(["mean", level, *("" for _ in names), *means])
     by_language = Table(
-        f"{head}: {metric} by query language",
+        f"{head}: {metric_title(metric, inside=True)} by query language",
         columns("language", *(["training"] if levels else []), *names, *scores),
         rows,
         (
@@ -135,7 +135,7 @@ def language_tables(record: Record, metric: str) -> list[Table]:
         return [by_language]
     texts = {pair: f"{rho:+.2f}" for pair, (rho, _) in rhos.items()}
     correlated = Table(
-        f"{head}: Spearman's rho with {metric}",
+        f"{head}: Spearman's rho with {metric_title(metric, inside=True)}",
         columns("", *scores),
         [(name, *(texts.get((name, setting), "–") for setting in scores)) for name in names],
         (

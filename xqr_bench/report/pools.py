@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from xqr_bench.analysis.pools import Change, EqualFigures, PoolReport
 from xqr_bench.core.types import STRICT
 from xqr_bench.measure.scores import FEW, is_thin
-from xqr_bench.report.numbers import THIN, ends, number, signed, with_half_width
+from xqr_bench.report.numbers import THIN, ends, metric_title, number, signed, with_half_width
 from xqr_bench.report.table import Table, columns
 
 HALF = f"±: half of the 95% interval over questions ({THIN}: fewer than {FEW} carry the figure)"
@@ -25,7 +25,7 @@ def pool_tables(report: PoolReport) -> Iterator[Table]:
         f"{head}: the pool of {', '.join(pool.languages)}",
         columns("metric", "value", "random", "ratio"),
         [
-            (name, with_half_width(score), number(score.random_reference), number(score.ratio_to_random))
+            (_title(name), with_half_width(score), number(score.random_reference), number(score.ratio_to_random))
             for name, score in pool.figures.items()
         ],
         (about + (f"; {pool.left_out:,} have no relevant here" if pool.left_out else ""), HALF),
@@ -42,6 +42,10 @@ def pool_tables(report: PoolReport) -> Iterator[Table]:
         yield from _equal(head, report.equal_size)
 
 
+def _title(metric: str) -> str:
+    return metric_title(metric, inside=True)
+
+
 def _labelled(title: str, change: Change) -> Table:
     rows = []
     for name, after in change.after.figures.items():
@@ -51,7 +55,7 @@ def _labelled(title: str, change: Change) -> Table:
             if difference
             else ("–", "–")
         )
-        rows.append((name, number(change.before.figures[name].value), number(after.value), *gap))
+        rows.append((_title(name), number(change.before.figures[name].value), number(after.value), *gap))
     return Table(
         title,
         columns("metric", "all languages", "labelled only", "difference", "95% interval"),
@@ -75,7 +79,7 @@ def _left_out(title: str, changes: Sequence[Change], metrics: Sequence[str]) -> 
         rows.append(cells)
     return Table(
         title,
-        columns("left out", *(part for name in names for part in (name, "without", "difference"))),
+        columns("left out", *(part for name in names for part in (_title(name), "without", "difference"))),
         rows,
         ("The queries of the other languages, in the whole pool and in the smaller one. " + HALF,),
     )
@@ -89,7 +93,7 @@ def _pairs(title: str, report: PoolReport) -> Iterator[Table]:
 
     for name in next(iter(report.pairs.values())).figures:
         yield Table(
-            f"{title}, {name}",
+            f"{title}, {_title(name)}",
             columns("query", *languages),
             [(query, *(cell(f"{query}+{other}", name) for other in languages)) for query in languages],
             ("Queries of the row's language among the candidates of row and column.",),
@@ -107,7 +111,7 @@ def _growth(title: str, report: PoolReport) -> Table:
     for size in report.growth:
         figures = [number(of.get(name)) for name in names for of in (size.mean, size.least, size.most)]
         rows.append((str(size.size), f"{size.n_pools}{'' if size.all else '*'}", *figures))
-    headings = (part for name in names for part in (name, "least", "most"))
+    headings = (part for name in names for part in (_title(name), "least", "most"))
     return Table(title, columns("languages", "pools", *headings), rows, notes)
 
 
