@@ -72,6 +72,15 @@ def test_only_encoders_that_compete_as_they_are(board: Leaderboard) -> None:
     assert finding(board.model_copy(update={"tasks": {}, "rows": []})) is None
 
 
+@pytest.mark.parametrize("value", [7.0, -1.0, 0.0])
+def test_numbers_that_no_ranking_has_are_no_finding(board: Leaderboard, value: float) -> None:
+    """Such as a JSON of somebody else may hold; the other pages are made all the same."""
+    made = changed(board, "char-ngrams", {**MAP, "multilingual": value}, 0.5, kind="encoder")
+    assert finding(made).best.model != "char-ngrams"
+    assert "frontier.html" in make_pages(made)
+    assert finding(changed(board, "char-ngrams", MAP, 2.0, kind="encoder")).best.model != "char-ngrams"
+
+
 def test_the_figure_has_a_shape_a_setting_and_names_are_text(board: Leaderboard) -> None:
     shown = finding(board)
     lines = shown.figure.count("<g>")

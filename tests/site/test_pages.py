@@ -392,6 +392,7 @@ def test_a_board_with_one_row_has_no_panel() -> None:
         (361.49, "361.5"),
         (10846.4, "10,846"),
         (1234567.0, "1,234,567"),
+        (1e30, f"{int(1e30):,}"),
         (None, "–"),
         (math.nan, "–"),
         (math.inf, "–"),
@@ -420,8 +421,11 @@ def test_labels() -> None:
         "Rank distance",
         "Language order W",
     ]
-    assert group_label("joshi-3:out-of") == "joshi-3, out of"
-    assert group_label("joshi-3") == "joshi-3"
+    assert group_label("joshi-3:out-of") == "resource class 3, out of"
+    assert group_label("joshi-3") == "resource class 3"
+    assert group_label("paper-unseen:within") == "unseen by Elmahdy et al. 2024, within"
+    assert group_label("script-cyrl") == "written in Cyrl"
+    assert group_label("north") == "north", "a task's own"
 
 
 # File names and addresses made from untrusted text.

@@ -78,14 +78,14 @@ def _encoders(board: Leaderboard, task: str) -> Iterator[Seen]:
     for row in board.rows:
         if row.task == task and row.kind == "encoder" and row.contest and row.protocol.name == "standard":
             own, scores = row.bias.macro.get(PREFERENCE), _scores(row)
-            if own is not None and own.value is not None and len(scores) == len(SETTINGS):
+            if own is not None and own.value is not None and 0 <= own.value <= 1 and len(scores) == len(SETTINGS):
                 yield Seen(visible(row.model) or "(no name)", scores, own)
 
 
 def _scores(row: Row) -> dict[str, Figure]:
-    """MAP by setting, where it is above 0."""
+    """MAP by setting, where it is above 0 and at most 1: a JSON may hold any number."""
     found = {name: row.scores[name].macro.get(MAIN_METRIC) for name in SETTINGS if name in row.scores}
-    return {name: figure for name, figure in found.items() if figure is not None and (figure.value or 0.0) > 0}
+    return {name: figure for name, figure in found.items() if figure is not None and 0 < (figure.value or 0.0) <= 1}
 
 
 # The figure: a line an encoder, a shape a setting, so that no colour is needed to tell them apart.

@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from xqr_bench.board.model import DECLARED, PROVED, LanguageFacts, signed_by
 from xqr_bench.core.errors import XqrBenchError
-from xqr_bench.core.languages import GROUPS
+from xqr_bench.core.languages import GROUPS, all_groups
 from xqr_bench.core.printable import shown
 from xqr_bench.core.types import SETTINGS
 from xqr_bench.measure.scores import FEW, Figure
@@ -91,6 +91,8 @@ def as_shown(value: float) -> float | None:
 def _rounded(value: float) -> Decimal:
     size = abs(value)
     digits = 0 if size >= 1000 or value == 0 else 1 if size >= 100 else 2 if size >= 10 else 3 if size >= 0.01 else 4
+    if digits == 0:  # quantize takes no more than 28 digits, and a JSON may hold any number
+        return Decimal(value).to_integral_value(ROUND_HALF_UP)
     return Decimal(value).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP)
 
 
@@ -118,10 +120,16 @@ def metric_label(name: str) -> str:
 
 
 def group_label(key: str) -> str:
-    """`joshi-3:out-of` -> `joshi-3, out of`."""
+    """In words: `joshi-3:out-of` -> `resource class 3, out of`; a task's own group by its name."""
     name, colon, way = key.partition(":")
-    group = GROUPS[name].label if name in GROUPS else name
-    return f"{group}, {way.replace('-', ' ')}" if colon else group
+    group = GROUPS.get(name) or all_groups().get(name)
+    if group is None:
+        text = name
+    elif group.unseen_by:
+        text = f"unseen by {group.unseen_by}"
+    else:
+        text = group.description.partition(",")[0].removeprefix("languages ").removeprefix("of ")
+    return f"{text}, {way.replace('-', ' ')}" if colon else text
 
 
 # Names that are safe in a file name, and addresses that are safe in a link.

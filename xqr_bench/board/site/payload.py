@@ -386,9 +386,22 @@ def _point(row: Row) -> Point | None:
     return Point(visible(row.model) or "(no name)", mono, multi, own.value, own.random_reference or 0.0)
 
 
+def _free(x: float, y: float, taken: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Where a circle's number stands: at the first place around it that no other number has, else on its right."""
+    around = ((13, 4), (-13, 4), (0, -10), (0, 18), (13, -9), (-13, -9), (13, 17), (-13, 17))
+    places = [
+        (x + right, y + down) for right, down in around if 0 < y + down < HEIGHT - BELOW and x + right < WIDTH - 4
+    ]
+    free = (one for one in places if all(abs(one[0] - a) > 15 or abs(one[1] - b) > 11 for a, b in taken))
+    return next(free, (x + 13, y + 4))
+
+
 def _drawing(points: Sequence[Point], title: str) -> Markup:
     """Circles, larger for more monolingual MAP, numbered as in the table; those on the frontier are filled."""
-    top = max(0.1, *(point.multilingual for point in points)) * 1.1
+    highest = max(min(1.0, point.multilingual) for point in points)  # a JSON may hold any number
+    step = next((step for step in (0.05, 0.1) if highest <= 5 * step), 0.2)
+    ticks = [step * place for place in range(1 + max(1, math.ceil(highest / step)))]
+    top = ticks[-1] * 1.06
 
     def at(own: float, multi: float) -> tuple[str, str]:
         x = LEFT + (WIDTH - LEFT - 16) * min(1.0, max(0.0, own))
@@ -399,12 +412,14 @@ def _drawing(points: Sequence[Point], title: str) -> Markup:
     for tick in TICKS:
         x, low = at(tick, 0.0)
         parts += [line("grid", (x, x), (0, low)), words("tick", x, HEIGHT - BELOW + 14, f"{tick:g}")]
-    for share in (0.0, 0.5, 1.0):
-        _, y = at(0.0, top / 1.1 * share)
-        parts.append(words("tick", LEFT // 2, y, number(top / 1.1 * share)))
+    for tick in ticks:
+        _, y = at(0.0, tick)
+        parts.append(words("tick", LEFT - 14, f"{float(y) + 3:.1f}", f"{tick:g}"))
+    parts.append(words("axis", LEFT + 5, 11, "multilingual MAP"))
     chance, low = at(points[0].chance, 0.0)
     parts.append(line("chance", (chance, chance), (0, low)))
-    parts.append(words("tick", (WIDTH + LEFT) // 2, HEIGHT - 4, "own-language first"))
+    parts.append(words("tick", (WIDTH + LEFT) // 2, HEIGHT - 4, "own language first"))
+    taken: list[tuple[float, float]] = []
     for place, (point, leads) in enumerate(by_rank(points), start=1):
         x, y = at(point.own_first, point.multilingual)
         says = (
@@ -414,5 +429,8 @@ def _drawing(points: Sequence[Point], title: str) -> Markup:
         circle = Markup('<g><title>{}</title><circle class="{}" cx="{}" cy="{}" r="{:.1f}"/>').format(
             says, "on" if leads else "off", x, y, 3 + 5 * point.monolingual
         )
-        parts += [circle, Markup('<text x="{}" y="{}">{}</text></g>').format(f"{float(x) + 9:.1f}", y, place)]
+        beside = _free(float(x), float(y), taken)
+        taken.append(beside)
+        text = Markup('<text class="number" x="{:.1f}" y="{:.1f}">{}</text></g>')
+        parts += [circle, text.format(*beside, place)]
     return drawing("frontier", WIDTH, HEIGHT, label, parts)
