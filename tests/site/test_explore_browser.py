@@ -78,6 +78,7 @@ def test_the_address_opens_it_again(watched: Watched) -> None:
     settled(page)
     choose(page, "#language", "th")
     choose(page, "#among", "own")
+    question = address(page)["question"]
     said, table = page.locator("#asked").inner_text(), page.locator("#ranks").inner_text()
     assert "its own language" in page.locator("#ranks caption").inner_text()
     page.reload()
@@ -88,6 +89,12 @@ def test_the_address_opens_it_again(watched: Watched) -> None:
     settled(again)
     assert "There is no question nobody in" in again.locator("#missing").inner_text()
     assert again.locator("#asked").inner_text()
+    assert "language=xx (there is: ar, de," in again.locator("#strange").inner_text()
+    page.goto(f"{watched.site.as_uri()}/explore.html#task=mini&question={question}&language=th&among=own")
+    expect(page.locator("#asked")).to_have_text(said)  # of the page that is open already
+    settled(page)
+    assert page.locator("#ranks").inner_text() == table
+    assert not page.locator("#strange").is_visible()
 
 
 def test_it_is_found_by_its_words(watched: Watched) -> None:

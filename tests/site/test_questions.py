@@ -319,12 +319,35 @@ def test_what_cannot_be_compared_says_why(watched: Watched, site: Path) -> None:
 
 
 def test_what_an_address_asks_for_and_is_not_there_is_said(watched: Watched) -> None:
-    page = watched.open("compare.html#a=org__first--r0&b=gone&task=mini&metric=fame&with=org__two-languages--r3")
+    page = watched.open("compare.html#a=org__first--r0&b=gone&task=mini&metric=fame&with=org__two-languages--r3&seed=7")
+    said = page.locator("#strange").inner_text()
+    assert "metric=fame (there is: map, " in said
+    assert "seed (what can be chosen: task, a, b, metric, with)" in said
     said = page.locator("#missing").inner_text()
-    assert "The metric of the address, fame, is not on this site." in said
     assert "The second model of the address, gone, is not on this site." in said
     assert "A further model of the address, org__two-languages--r3, cannot be tested with these two." in said
     assert page.locator("#tested tbody tr").count() == 3, "the others are compared"
+
+
+def test_an_address_put_into_the_open_page_is_followed(watched: Watched) -> None:
+    page = watched.open("compare.html#a=org__first--r0&b=org__second--r1&task=mini")
+    page.goto(f"{page.url.split('#')[0]}#a=org__second--r1&b=org__third--r2&task=mini")  # nothing is loaded by this
+    playwright_api.expect(page.locator("#who")).to_have_text("A: secondB: third")
+    settled(page)
+    page.locator("#swap").click()
+    settled(page)
+    page.locator(".skip").focus()
+    page.keyboard.press("Enter")  # a place on the page asks for nothing
+    playwright_api.expect(page.locator("#who")).to_have_text("A: thirdB: second")
+    for who in ("A: thirdB: second", "A: firstB: second"):
+        with page.expect_event("load"):
+            page.evaluate("history.back()")
+        playwright_api.expect(page.locator("#who")).to_have_text(who)
+        settled(page)
+    page.goto("about:blank")
+    page = watched.open("compare.html#main")
+    assert page.locator("#tested tbody tr").count() == 3
+    assert not page.locator("#strange").is_visible()
 
 
 def test_a_file_that_is_missing_is_named(watched: Watched, site: Path, tmp_path: Path) -> None:

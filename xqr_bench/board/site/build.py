@@ -199,7 +199,7 @@ def make_pages(
             "compare",
             "compare.html",
             "Compare models",
-            script=asset("common.js") + asset("paired.js") + asset("tested.js") + asset("compare.js"),
+            script="".join(map(asset, ("common.js", "address.js", "paired.js", "tested.js", "compare.js"))),
             loads=True,
             data=embedded_json({**page_data(board, entries), "tests": of_questions.places}),
         ),

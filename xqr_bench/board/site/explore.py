@@ -133,7 +133,7 @@ def explorer(
     def make(common: dict[str, Any]) -> str:
         return render(
             "explore.html.jinja",
-            script=asset("common.js") + asset("explore.js"),
+            script=asset("common.js") + asset("address.js") + asset("explore.js"),
             loads=True,
             data=embedded_json({**page_data(board, entries), "explored": places}),
             left_out=left_out,

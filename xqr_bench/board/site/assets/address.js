@@ -9,12 +9,13 @@ const whole = () => location.href.split("#")[0];
 const isPlace = () => location.hash.length > 1 && !location.hash.includes("=");
 
 /** What the address asks for: name -> values, and of what there is none, in words for `sayStrange`.
+ * A place on the page asks for nothing.
  * @param known name -> the values that there are, or null where any text will do.
  */
 function readAddress(known) {
   const found = {};
   const strange = [];
-  for (const [name, value] of new URLSearchParams(location.hash.slice(1))) {
+  for (const [name, value] of new URLSearchParams(isPlace() ? "" : location.hash.slice(1))) {
     const values = Object.hasOwn(known, name) ? known[name] : undefined;
     if (values === undefined) strange.push(`${brief(name)} (what can be chosen: ${Object.keys(known).join(", ")})`);
     else if (values !== null && !values.includes(value)) {

@@ -228,7 +228,6 @@ function start() {
   fill(byId("task"), tasks.map((name) => [name, taskOf(name).title]));
   byId("task").value = tasks.includes(wanted.get("task")) ? wanted.get("task") : (tasks.find((name) => some?.statuses[name]) ?? tasks[0] ?? "");
   fill(byId("metric"), metricOptions());
-  for (const [name, known] of [["task", tasks.includes(wanted.get("task"))], ["metric", metricOf(wanted.get("metric"))]]) if (wanted.get(name) && !known) missing(`The ${name} of the address, ${wanted.get(name)}, is not on this site.`);
   byId("metric").value = metricOf(wanted.get("metric")) ? wanted.get("metric") : data.tested;
   fillModels(wanted.get("a"), wanted.get("b"));
   byId("task").addEventListener("change", () => {
@@ -250,6 +249,8 @@ function start() {
     });
   byId("choice").addEventListener("submit", (event) => event.preventDefault());
   byId("choice").hidden = false;
+  onAddress(() => location.reload()); // a link was put into the address of this page, or back was asked for
+  sayStrange(readAddress({ task: tasks, a: null, b: null, metric: data.metrics.map(({ name }) => name), with: null }).strange);
   update();
 }
 

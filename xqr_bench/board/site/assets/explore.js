@@ -276,6 +276,10 @@ function start() {
   byId("others").addEventListener("toggle", showVersions);
   byId("choice").addEventListener("submit", (event) => event.preventDefault());
   byId("choice").hidden = false;
+  onAddress(() => location.reload()); // a link was put into the address of this page, or back was asked for
+  const task = taskOf(byId("task").value);
+  const codes = task.languages.map(([code]) => code);
+  sayStrange(readAddress({ task: tasks, question: null, language: codes, among: ["pool", "own"] }).strange);
   readTask(wanted.get("question"), wanted.get("language"));
 }
 
