@@ -20,11 +20,15 @@ NAME_LENGTH = 56
 
 @dataclass(frozen=True)
 class Seen:
-    """An encoder's figures: MAP by setting, and how often its query's own language comes first."""
+    """An encoder's figures: MAP by setting, and how often its query's own language comes first.
+
+    `exposed`: it declares that it was trained on the task's source or texts.
+    """
 
     model: str
     scores: dict[str, Figure]
     own_first: Figure
+    exposed: bool
 
     @property
     def lost(self) -> float:
@@ -53,8 +57,8 @@ class Finding:
 def finding(board: Leaderboard) -> Finding | None:
     """The finding; None where no task has an encoder with all figures that it needs.
 
-    Looked at are encoders that compete under the standard protocol, also those that declare to have been trained on the
-    task's source: nothing is done to their vectors.
+    Looked at are encoders that compete under the standard protocol, so without a transform of their vectors; also those
+    that declare to have been trained on the task's source, of which the sentence says so.
     """
     by_task = {name: sorted(_encoders(board, name), key=_multilingual, reverse=True) for name in board.tasks}
     name = max(by_task, key=lambda one: len(by_task[one]), default=None)
@@ -79,7 +83,7 @@ def _encoders(board: Leaderboard, task: str) -> Iterator[Seen]:
         if row.task == task and row.kind == "encoder" and row.contest and row.protocol.name == "standard":
             own, scores = row.bias.macro.get(PREFERENCE), _scores(row)
             if own is not None and own.value is not None and 0 <= own.value <= 1 and len(scores) == len(SETTINGS):
-                yield Seen(visible(row.model) or "(no name)", scores, own)
+                yield Seen(visible(row.model) or "(no name)", scores, own, row.exposure_class == "exposed")
 
 
 def _scores(row: Row) -> dict[str, Figure]:
