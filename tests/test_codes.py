@@ -163,3 +163,8 @@ def test_groups_of_the_table() -> None:
     assert get_group("joshi-0").members(["fon", "de"]) == ("fon",)
     with pytest.raises(UnknownNameError, match="closest: script-latn"):
         get_group("script-latin")
+
+
+def test_each_name_is_listed_once() -> None:
+    """Of the questions of a task each stands there in every language."""
+    assert UnknownNameError("question", "x", ["q-2", "q-1", "q-1"], remedy="see the list").found == "known: q-1, q-2"

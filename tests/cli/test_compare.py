@@ -34,6 +34,8 @@ def test_one_screen(records: Path) -> None:
     asked = words(ran("compare", A, B, "--group", "joshi-3", *FEW).out)
     assert "joshi-3" in asked
     assert re.search(r"Told apart: \d+ of \d+\.", asked)
+    bias = words(ran("compare", A, B, "--metric", "own_language_first", *FEW).out)
+    assert "Told apart: 0 of 1. Not judged: 1, since 6 articles are too few." in bias
 
 
 def test_the_tables_fit(records: Path) -> None:

@@ -16,7 +16,18 @@ from xqr_bench.report.brief import LINES, WIDTH, brief, by_language, exact_figur
 from xqr_bench.report.table import Table
 
 E5 = next(BOARD.glob("multilingual-e5-small__from_4-bit_weights_/*/xquad-r.json")).parent
-JARGON = ("Mo.", "Cr.", "Mul.", "joshi", "paper-unseen", "language_order", "max-T", "own_language_first", "rank_dist")
+JARGON = (
+    "Mo.",
+    "Cr.",
+    "Mul.",
+    "joshi",
+    "paper-unseen",
+    "language_order",
+    "max-T",
+    "own_language_first",
+    "rank_dist",
+    "top_",
+)
 
 
 def lines_of(record: Record, width: int = WIDTH) -> list[str]:

@@ -111,10 +111,18 @@ def test_rows_of_pairs_are_read_one_way_only(two: TaskComparison) -> None:
     assert "--." not in latex
 
 
+def test_few_articles_are_a_reason_for_a_mark_in_brackets(two: TaskComparison) -> None:
+    """There p by article may be below .05, since the confirmatory family would need more of them."""
+    few = "too few articles (6) to judge by article"
+    rows = tuple(one.model_copy(update={"verdict": few}) for one in two.comparisons)
+    latex = comparison_latex([called(two.model_copy(update={"comparisons": rows}))], Paper("pairs"))
+    assert "(†): by question only, or with too few articles to judge by article." in latex
+
+
 def test_power_says_to_between_figures(three: TaskComparison) -> None:
-    latex = comparison_latex([three], Paper("power", label="tab:power"))
+    latex = comparison_latex([three], Paper("power", label="tab:power_of"))
     assert re.search(r" & \.\d{4} to \.\d{4} & \.\d{4} to \.\d{4}", latex)
-    assert r"\label{tab:power}" in latex
+    assert r"\label{tab:power_of}" in latex
     assert "Language nDCG@10" not in latex or "MAP" in latex
 
 

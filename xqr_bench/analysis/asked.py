@@ -175,9 +175,9 @@ class Paper:
     def __post_init__(self) -> None:
         if self.table not in PAPER_TABLES:
             raise UnknownNameError("table", self.table, PAPER_TABLES)
-        if self.label is not None and not re.fullmatch(r"[A-Za-z0-9:./+-]+", self.label):
+        if self.label is not None and not re.fullmatch(r"[A-Za-z0-9:./_+-]+", self.label):
             raise UsageError(
-                f"--label cannot be {self.label!r}", remedy="use letters, digits and :./+- only, such as tab:main"
+                f"--label cannot be {self.label!r}", remedy="use letters, digits and :./_+- only, such as tab:main"
             )
         if self.caption is not None and not _balanced(self.caption):
             raise UsageError(

@@ -60,7 +60,7 @@ class UnknownNameError(UsageError):
     """A name that nothing is registered under; the message lists the closest ones."""
 
     def __init__(self, kind: str, name: str, there: Iterable[str], *, remedy: str | None = None) -> None:
-        names = sorted(there)
+        names = sorted(set(there))
         listing = ", ".join(names) or "none"
         remedy = remedy or f"use one of: {listing}"
         found = closest(name, names) or (None if listing in remedy else f"known: {listing}")

@@ -33,6 +33,10 @@ BIAS = {
     "rank_variance": ("spread of the answers", "0 all together, 1 far apart"),
     "language_position": ("place of the own language", "0 first, 1 last"),
     "language_order_w_corrected": ("order of languages", "0 none, 1 always the same"),
+    "top_right_other": ("first right, other language", "share of the queries"),
+    "top_wrong_other": ("first wrong, other language", "share of the queries"),
+    "top_right_own": ("first right, own language", "share of the queries"),
+    "top_wrong_own": ("first wrong, own language", "share of the queries"),
 }
 """Bias measures in the order in which three are shown: what each is, and how it is read; docs/metrics.md defines."""
 CHANCE = {name: 0.0 for name in BIAS if name.startswith("language_order_w_")}
@@ -101,7 +105,7 @@ def bias_table(record: Record) -> Table:
     """A row a measure: what it is, its value, that of random rankings, and how it is read."""
     rows = []
     for name in shown_bias(record):
-        words, reading = BIAS.get(name, (name, ""))
+        words, reading = BIAS.get(name, (metric_title(name, inside=True), ""))
         rows.append([words, _cell(record, MULTILINGUAL, name), _random(record, name), reading])
     heads = Column("bias, multilingual", "name"), Column("value"), Column("random"), Column("", "name")
     return Table("", heads, rows, frame="list")
@@ -235,7 +239,8 @@ def _beside(title: str, records: Sequence[Record], names: Sequence[str], *, rand
     for metric in sorted(bias, key=lambda name: list(BIAS).index(name) if name in BIAS else len(BIAS)):
         cells = [_cell(record, MULTILINGUAL, metric) for record in records]
         references = next((text for record in records if (text := _random(record, metric))), "")
-        rows.append([BIAS.get(metric, (metric, ""))[0], *cells, *([references] if random else [])])
+        words, _ = BIAS.get(metric, (metric_title(metric, inside=True), ""))
+        rows.append([words, *cells, *([references] if random else [])])
     heads = columns("", *names, *(["random"] if random and bias else []))
     rows = [row[: len(heads)] for row in rows]
     printed = "".join(cell for row in rows for cell in row)

@@ -318,7 +318,8 @@ def _pair_notes(task: TaskComparison) -> list[str]:
     how = "; ".join(f"{family}: {adjustment}" for family, adjustment in adjusted.items())
     notes = [f"{MARK}: significant at 5% {BY}, p adjusted ({how})."]
     if any(map(_by_question, task.comparisons)):
-        notes.append(f"({MARK}): by question only.")
+        few = any(one.verdict.startswith(TOO_FEW) for one in task.comparisons)
+        notes.append(f"({MARK}): by question only{', or with too few articles to judge by article' if few else ''}.")
     notes.append("Effect: difference in standard deviations of a question's difference.")
     if any(any(one.thin) for one in task.comparisons):
         notes.append(f"{THIN_NOTE}.")

@@ -41,7 +41,11 @@ def comparison_brief(task: TaskComparison, width: int = WIDTH) -> Group:
     for table in further:
         parts += ["", table.terminal(), ""]
         found = sum(one.verdict == SIGNIFICANT for one in asked)
-        parts += [Text(line) for line in wrap(f"Told apart: {found} of {len(asked)}.", width)]
+        told = f"Told apart: {found} of {len(asked)}."
+        few = [one for one in asked if one.verdict.startswith(TOO_FEW)]
+        if few:
+            told += f" Not judged: {len(few)}, since {few[0].n_articles} articles are too few."
+        parts += [Text(line) for line in wrap(told, width)]
     parts += ["", *(Text(line, style="dim") for line in wrap("; ".join(_notes(task, tables + further)), width))]
     parts += [Text(line, style="yellow") for note in task.notes for line in wrap(f"! {note}", width)]
     return Group(*parts)
