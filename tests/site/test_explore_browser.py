@@ -11,6 +11,7 @@ import pytest
 
 from tests.board.conftest import mini_board  # noqa: F401
 from tests.site.explored import NOT_KEPT, built, make_folder
+from tests.site.test_access import SHIFTS
 from tests.site.test_browser import WIDTHS, Watched, choose, playwright_api, settled
 from xqr_bench.record import load_record
 from xqr_bench.record.top_file import save_top
@@ -95,6 +96,17 @@ def test_the_address_opens_it_again(watched: Watched) -> None:
     settled(page)
     assert page.locator("#ranks").inner_text() == table
     assert not page.locator("#strange").is_visible()
+
+
+def test_a_first_view_stays_in_place(watched: Watched) -> None:
+    watched.page.add_init_script(SHIFTS)
+    for width in WIDTHS:
+        watched.page.set_viewport_size({"width": width, "height": 900})
+        page = watched.open("explore.html")
+        expect(page.locator("#ranks")).to_be_visible()
+        page.wait_for_timeout(150)
+        assert sum(page.evaluate("window.shifts")) < 0.01, width
+        page.goto("about:blank")
 
 
 def test_it_is_found_by_its_words(watched: Watched) -> None:
