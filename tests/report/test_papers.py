@@ -107,7 +107,7 @@ def test_rows_of_pairs_are_read_one_way_only(two: TaskComparison) -> None:
     assert float(figures[2]) == pytest.approx(first.value_a, abs=6e-5)
     assert float(figures[3].replace("$", "")) == pytest.approx(first.difference, abs=6e-5)
     assert re.search(r"\{\[\}\$-\$\.\d{4}, \$-\$\.\d{4}\{\]\}", latex)
-    assert "n-grams (first) minus BM25 (second)" in latex
+    assert "n-grams (b) minus BM25 (a)" in latex
     assert "--." not in latex
 
 

@@ -283,11 +283,11 @@ def _pairs(tasks: Sequence[TaskComparison]) -> Iterator[tuple[str, Sheet]]:
         rows: list[list[Cell]] = []
         for heading, of_part in parts.items():
             rows += [[heading], *of_part]
-        second, first = (record.label for record in task.records[:2])
-        what = "first minus second" if many else f"{first} (first) minus {second} (second)"
+        a, b = (record.label for record in task.records[:2])  # as on the terminal
+        what = "b minus a" if many else f"{b} (b) minus {a} (a)"
         caption = f"Differences on {task.title}{_under([task])}: {what}; {_units(task)}."
         over = (("", 3), ("95% interval", 2), ("", 1), ("adjusted p", 2))
-        heads = ["first", "second", "diff.", "by question", "by article", "effect", "question", "article"]
+        heads = ["b", "a", "diff.", "by question", "by article", "effect", "question", "article"]
         yield task.task, Sheet(latex_text(caption), ("",), heads, rows, over=over, notes=_pair_notes(task))
 
 
