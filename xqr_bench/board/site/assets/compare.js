@@ -83,7 +83,7 @@ function bySetting(task, a, b, metric) {
   const known = lines.filter(([, left, right]) => left !== null || right !== null);
   const scale = scaleOf(known);
   byId("by-setting").replaceChildren(
-    el("caption", { text: `${metricOf(metric).label} on ${task}` }),
+    el("caption", { text: `${metricOf(metric).label} on ${taskOf(task).title}` }),
     heads("Setting", "A", "B", "B − A"),
     el("tbody", {}, ...known.map(([label, left, right]) => row(label, el("td", {}, shown(left)), el("td", {}, shown(right)), differenceCell(left, right, scale)))),
   );
@@ -107,7 +107,7 @@ function byLanguage(task, a, b, metric) {
     ),
   );
   byId("by-language").replaceChildren(
-    el("caption", { text: `${metricOf(metric).label} on ${task}, B − A, and A → B` }),
+    el("caption", { text: `${metricOf(metric).label} on ${taskOf(task).title}, B − A, and A → B` }),
     heads("Query language", ...settings.map(([, label]) => label)),
     el("tbody", {}, ...lines),
   );

@@ -171,7 +171,7 @@ function cells(test, scale) {
   ];
 }
 
-const HEADS = ["Verdict", "95% interval by question, by article", "p adjusted by question, by article", "p alone by question, by article"];
+const HEADS = ["Verdict", "Interval by question, by article", "p adjusted by question, by article", "p alone by question, by article"];
 
 function showTwo(task, layout, entries, tests) {
   byId("verdict").replaceChildren(...sentence(ofTwo(layout, entries, tests)));
