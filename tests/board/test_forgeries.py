@@ -149,7 +149,7 @@ def cut(depth: int) -> Forgery:
 
 
 def cut_off(depth: int, metric: str) -> Forgery:
-    """Cut the ranking of a run there, and add a metric."""
+    """Cut the ranking of a run there, and add a metric; the best candidates, which would tell, are gone."""
 
     def change(found: Ranks) -> Ranks:
         far = (found.gt + found.eq).sum(axis=1, keepdims=True) > depth
@@ -162,7 +162,11 @@ def cut_off(depth: int, metric: str) -> Forgery:
         data["task"]["metrics"].append(metric)
         data["provenance"]["settings"]["metrics"] = None
 
-    return both(ranks(change, rescored=False), lambda path: edit(path, add), AS_RUN, rescore)
+    def forget(path: Path) -> None:
+        path.with_suffix(".top.parquet").unlink()
+        edit(path, lambda data: data.pop("top_file"))
+
+    return both(forget, ranks(change, rescored=False), lambda path: edit(path, add), AS_RUN, rescore)
 
 
 def lenient(change: Callable[[Ranks, Ranks], Ranks]) -> Forgery:

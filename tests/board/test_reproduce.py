@@ -72,11 +72,12 @@ def test_without_a_name_nothing_is_attested(placed: Path) -> None:
 
 def test_the_attestation_goes_along(saved: Path, board: Path) -> None:
     other = saved.rename(saved.with_name("one.json"))  # the record names its files anew where it is put
-    for suffix in ("ranks", "lenient", "paragraph"):
+    for suffix in ("ranks", "lenient", "paragraph", "top"):
         (saved.parent / f"mini.{suffix}.parquet").rename(saved.parent / f"one.{suffix}.parquet")
 
     def names(data: dict) -> None:
         data["ranks_file"]["file"] = "one.ranks.parquet"
+        data["top_file"]["file"] = "one.top.parquet"
         for rule, info in data["relevance"].items():
             info["ranks_file"]["file"] = f"one.{rule}.parquet"
 
@@ -92,7 +93,8 @@ def test_replacing_takes_an_old_attestation_away(saved: Path, placed: Path, boar
     reproduce(placed, witness=LAB)
     assert submit(saved, board, Submission(replace=True)).attestation is None
     assert sorted(contents(board)) == [
-        f"char-ngrams/1/mini.{end}" for end in ("json", "lenient.parquet", "paragraph.parquet", "ranks.parquet")
+        f"char-ngrams/1/mini.{end}"
+        for end in ("json", "lenient.parquet", "paragraph.parquet", "ranks.parquet", "top.parquet")
     ]
 
 

@@ -51,7 +51,7 @@ def choose(page: playwright_api.Page, place: str, *value: str, **by: str) -> Non
 @pytest.fixture
 def watched(browser: playwright_api.Browser, site: Path) -> Iterator[Watched]:
     context = browser.new_context(viewport={"width": 1400, "height": 900})
-    context.set_default_timeout(5000)
+    context.set_default_timeout(20_000)
     found = Watched(context.new_page(), site)
     yield found
     context.close()

@@ -31,7 +31,7 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
 @pytest.fixture
 def watched(browser: playwright_api.Browser, sites: dict[bool, Path]) -> Iterator[Watched]:
     context = browser.new_context(viewport={"width": 1400, "height": 900})
-    context.set_default_timeout(5000)
+    context.set_default_timeout(20_000)
     found = Watched(context.new_page(), sites[True])
     yield found
     context.close()
