@@ -201,7 +201,7 @@ def test_tables_of_records_alone_compile(tmp_path: Path, table: str) -> None:
     ("paper", "said"),
     [
         ({"table": "mian"}, "closest: main"),
-        ({"label": "tab_1"}, "letters, digits"),
+        ({"label": "tab#1"}, "letters, digits"),
         ({"caption": "a } b"}, "braces do not match"),
         ({"caption": "50% of"}, "hides the rest"),
         ({"caption": "end\\"}, "braces do not match"),
