@@ -205,7 +205,8 @@ def test_relevance(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.splitlines()[-1] == "True"
 
 
-def test_the_tables_of_compare_are_what_it_prints(here: Path) -> None:
+def test_the_tables_of_compare_are_what_it_prints(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")  # the page's tables of --full are wider than 80
     for name in ("multilingual-e5-small__from_4-bit_weights_", "multilingual-e5-small__from_4-bit_weights__center"):
         (record,) = BOARD.glob(f"{name}/*/xquad-r.json")
         shutil.copytree(record.parent, here / "results" / name)
