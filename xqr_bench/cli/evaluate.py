@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 import click
 
@@ -22,19 +24,14 @@ from xqr_bench.cli.options import (
     given,
 )
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.options import SectionOption, Sections, flag, takes
+from xqr_bench.core.options import Option, Sections, flag, takes
 from xqr_bench.encode import EncoderOptions
 from xqr_bench.tasks import Selection
 
 if TYPE_CHECKING:
     from xqr_bench.encode import VectorStore
     from xqr_bench.evaluation.ranker import Ranker, Rehearsing
-
-
-def _size(ctx: click.Context, parameter: click.Parameter, value: str | None) -> int | None:
-    from xqr_bench.encode.store import parse_size
-
-    return None if value is None else parse_size(value)
+    from xqr_bench.tasks import TaskSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +45,8 @@ class Evaluation(Store, Index, Quantize, Transform, Fuse, Rerank, TrecRun, Recor
             any GPU.
         balanced: Merge the lists of single languages in turn, as a reference without preference (docs/bias.md); the
             record is called "NAME, balanced".
+        memory: To rank in, beside the vectors, or for a call of score(): such as 256MiB (the default) or 2GB. Of late
+            interaction: for the vectors of tokens, beyond which they stand in a file (default: 2GiB).
 
     Raises:
         UsageError: options that contradict each other.
@@ -59,6 +58,7 @@ class Evaluation(Store, Index, Quantize, Transform, Fuse, Rerank, TrecRun, Recor
     allow_zero_vectors: bool = False
     score_device: str | None = None
     balanced: bool = False
+    memory: Annotated[str | None, Option(metavar="SIZE")] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,6 +76,16 @@ class Evaluation(Store, Index, Quantize, Transform, Fuse, Rerank, TrecRun, Recor
                 remedy="leave --index or --trec-run out",
             )
 
+    def chosen_memory(self) -> int | None:
+        """Bytes to rank in; None: the default.
+
+        Raises:
+            UsageError: it is no size.
+        """
+        from xqr_bench.encode.store import parse_size
+
+        return None if self.memory is None else parse_size(self.memory)
+
 
 FIRST = [
     "--task",
@@ -92,28 +102,132 @@ FIRST = [
 """What most users need first."""
 
 
+@dataclass(frozen=True)
+class Request:
+    """What one MODEL is asked for, by the command line of `evaluate` or by a file of `run`.
+
+    Attributes:
+        models: MODEL; of a fusion, `fuse:METHOD` and its models.
+        asked: what is done with it.
+        encoder: how it is loaded.
+    """
+
+    models: tuple[str, ...]
+    asked: Evaluation
+    encoder: EncoderOptions
+
+    @cached_property
+    def model(self) -> str:
+        """MODEL as one text, a fusion as for a shell."""
+        return self.asked.chosen_model(self.models)
+
+    @cached_property
+    def store(self) -> VectorStore | None:
+        """Where vectors are kept."""
+        return self.asked.chosen_store()
+
+    def check(self, specs: Sequence[TaskSpec]) -> None:
+        """Check all that can be checked before anything is loaded.
+
+        Raises:
+            UsageError: options that cannot be meant, or an index that does not serve these tasks.
+        """
+        from xqr_bench.evaluation.vectors import check_index
+
+        asked = self.asked
+        _ = asked.chosen_transform(), asked.chosen_quantize(), (index := asked.chosen_index())
+        for spec in specs if index is not None else ():
+            check_index(index, [spec], asked.save_index, overwrite=asked.overwrite)
+        _ = asked.chosen_memory(), self.store, self.model, asked.reranker_options()
+
+    def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments that the user gave, as a record keeps them."""
+        unkept = {"full", "model", *(field.name for field in fields(Store))}
+        arguments = {"model": self.model, **{name: value for name, value in given.items() if name not in unkept}}
+        if self.encoder.encoder_arg:
+            arguments["encoder_arg"] = dict(self.encoder.encoder_arg)  # as it was read
+        if self.asked.rerank_arg:
+            arguments["rerank_arg"] = dict(self.asked.rerank_arg)
+        return arguments
+
+    @contextmanager
+    def loaded(self) -> Iterator[Ranker]:
+        """What MODEL names, loaded for as long as the block lasts; requests that differ in `asked` alone may share it.
+
+        Raises:
+            XqrBenchError: it cannot be loaded.
+        """
+        from xqr_bench.evaluation.evaluate import opened, opened_fusion
+        from xqr_bench.evaluation.fused import FUSE
+
+        asked = self.asked
+        # of two stages the name is that of the whole
+        options = self.encoder if asked.rerank is None else replace(self.encoder, name=None)
+        with ExitStack() as stack:
+            if self.model.startswith(FUSE):
+                fused = opened_fusion(self.model, options, k=asked.fuse_k, weights=asked.fuse_weights)
+                yield stack.enter_context(fused).with_store(self.store)
+            else:
+                yield stack.enter_context(opened(self.model, options))
+
+    @contextmanager
+    def ranker(self, loaded: Ranker) -> Iterator[Ranker]:
+        """What ranks as is asked: what was loaded, with the options, and a second stage, which the block keeps open.
+
+        Raises:
+            XqrBenchError: an option that means nothing to it, or a second stage that cannot be loaded.
+        """
+        from xqr_bench.evaluation.balanced import Balanced
+        from xqr_bench.evaluation.evaluate import opened
+        from xqr_bench.evaluation.kinds import LateRanker
+        from xqr_bench.evaluation.reranked import DEPTH, Reranked
+        from xqr_bench.evaluation.score_object import ScoreObject
+        from xqr_bench.evaluation.vectors import VectorRanker
+
+        asked, memory, ranker = self.asked, self.asked.chosen_memory(), loaded
+        with ExitStack() as stack:
+            if isinstance(ranker, VectorRanker):
+                ranker = replace(
+                    ranker,
+                    transform=asked.chosen_transform(),
+                    quantize=asked.chosen_quantize(),
+                    index=asked.chosen_index(),
+                    index_folder=asked.save_index,
+                    overwrite_index=asked.overwrite,
+                    allow_zero_vectors=asked.allow_zero_vectors,
+                    score_device=asked.score_device or "auto",
+                    store=self.store,
+                    memory=ranker.memory if memory is None else memory,
+                )
+            else:
+                if isinstance(ranker, ScoreObject) and memory is not None:
+                    ranker.allow(memory)
+                    memory = None
+                if isinstance(ranker, LateRanker) and memory is not None:
+                    ranker.memory, memory = memory, None
+                _refuse_options_of_vectors(self.model, ranker, asked, memory)
+            if asked.rerank is not None:
+                second = stack.enter_context(opened(asked.rerank, asked.reranker_options()))
+                if isinstance(second, VectorRanker):
+                    second = replace(second, store=self.store)
+                ranker = Reranked(
+                    ranker,
+                    second,
+                    depth=asked.rerank_depth or DEPTH,
+                    pool=asked.chosen_pool(),
+                    add_relevants=asked.rerank_add_relevants,
+                    name=self.encoder.name or "",
+                )
+            yield Balanced(ranker) if asked.balanced and not asked.dry_run else ranker  # it rehearses nothing more
+
+
 @click.command(cls=Sections, first=FIRST)
 @click.argument("model", nargs=-1, required=True, metavar="MODEL...")
 @takes(asked=Evaluation, select=Selection, encoder=EncoderOptions)
 @backend_option
-@click.option(
-    "--memory",
-    cls=SectionOption,
-    section="The run",
-    metavar="SIZE",
-    callback=_size,
-    help="To rank in, beside the vectors, or for a call of score(): such as 256MiB (the default) or 2GB. Of late "
-    "interaction: for the vectors of tokens, beyond which they stand in a file (default: 2GiB).",
-)
 @click.pass_context
 def evaluate(
-    ctx: click.Context,
-    /,
-    model: tuple[str, ...],
-    asked: Evaluation,
-    select: Selection,
-    encoder: EncoderOptions,
-    memory: int | None,
+    ctx: click.Context, /, model: tuple[str, ...], asked: Evaluation, select: Selection, encoder: EncoderOptions
 ) -> None:
     """Score the encoder MODEL: monolingual, cross-lingual, multilingual, bias.
 
@@ -128,72 +242,14 @@ def evaluate(
     with --rerank it ranks the top of another MODEL again (docs/reranking.md).
     `xqr-bench encoders` lists encoders.
     """
-    from xqr_bench.evaluation.balanced import Balanced
-    from xqr_bench.evaluation.evaluate import opened, opened_fusion
-    from xqr_bench.evaluation.fused import FUSE
-    from xqr_bench.evaluation.kinds import LateRanker
-    from xqr_bench.evaluation.reranked import DEPTH, Reranked
-    from xqr_bench.evaluation.score_object import ScoreObject
-    from xqr_bench.evaluation.vectors import VectorRanker, check_index
-
-    session = Session(asked, select)
-    transform, quantize, index = asked.chosen_transform(), asked.chosen_quantize(), asked.chosen_index()
-    for spec in session.specs if index is not None else ():
-        check_index(index, [spec], asked.save_index, overwrite=asked.overwrite)
-    store = asked.chosen_store()
-    unkept = {"full", *(field.name for field in fields(Store))}
-    text = asked.chosen_model(model)
-    arguments = {"model": text, **{name: value for name, value in given(ctx).items() if name not in {*unkept, "model"}}}
-    if encoder.encoder_arg:
-        arguments["encoder_arg"] = dict(encoder.encoder_arg)  # as it was read
-    if asked.rerank_arg:
-        arguments["rerank_arg"] = dict(asked.rerank_arg)
-    second_options = asked.reranker_options()
-    first_options = encoder if asked.rerank is None else replace(encoder, name=None)  # the name is that of the whole
-    with ExitStack() as stack:
-        ranker: Ranker
-        if text.startswith(FUSE):
-            k, weights = asked.fuse_k, asked.fuse_weights
-            ranker = stack.enter_context(opened_fusion(text, first_options, k=k, weights=weights)).with_store(store)
-        else:
-            ranker = stack.enter_context(opened(text, first_options))
-        if isinstance(ranker, VectorRanker):
-            ranker = replace(
-                ranker,
-                transform=transform,
-                quantize=quantize,
-                index=index,
-                index_folder=asked.save_index,
-                overwrite_index=asked.overwrite,
-                allow_zero_vectors=asked.allow_zero_vectors,
-                score_device=asked.score_device or "auto",
-                store=store,
-                memory=ranker.memory if memory is None else memory,
-            )
-        else:
-            if isinstance(ranker, ScoreObject) and memory is not None:
-                ranker.allow(memory)
-                memory = None
-            if isinstance(ranker, LateRanker) and memory is not None:
-                ranker.memory, memory = memory, None
-            _refuse_options_of_vectors(text, ranker, asked, memory)
-        if asked.rerank is not None:
-            second = stack.enter_context(opened(asked.rerank, second_options))
-            if isinstance(second, VectorRanker):
-                second = replace(second, store=store)
-            ranker = Reranked(
-                ranker,
-                second,
-                depth=asked.rerank_depth or DEPTH,
-                pool=asked.chosen_pool(),
-                add_relevants=asked.rerank_add_relevants,
-                name=encoder.name or "",
-            )
-        _tell_what_runs(session, ranker, store)
+    session, request = Session(asked, select), Request(model, asked, encoder)
+    request.check(session.specs)
+    with request.loaded() as loaded, request.ranker(loaded) as ranker:
+        _tell_what_runs(session, ranker, request.store)
         if asked.dry_run:
             session.rehearse(cast("Rehearsing", ranker))
             return
-        session.evaluate(Balanced(ranker) if asked.balanced else ranker, arguments)
+        session.evaluate(ranker, request.arguments(given(ctx)))
         if asked.save_index is not None:
             session.say(f"index: {asked.save_index}")
 
