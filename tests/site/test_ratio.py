@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,9 @@ from xqr_bench.board.files import RATIOS
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.site import build_site
 from xqr_bench.board.submissions import verify
+from xqr_bench.report.numbers import number
 from xqr_bench.studies.ratio import tables
+from xqr_bench.studies.ratio.beside import amount_said, levels
 from xqr_bench.studies.ratio.form import Contrast, Ratios, load_ratios, save_ratios
 from xqr_bench.studies.ratio.page import FILE, draw, ratio_pages, write_report_page
 from xqr_bench.studies.ratio.tables import curve, gap, sentences
@@ -102,6 +106,52 @@ def test_the_site_has_the_page_where_its_figures_are(board: Leaderboard, found: 
     shown = (tmp_path / "with" / FILE).read_text(encoding="utf-8")
     assert 'aria-current="page">Batch ratio' in shown
     assert "leaderboard.json" in shown
+
+
+def test_the_curve_stands_beside_bm25_and_papers(board: Leaderboard, found: Ratios, tmp_path: Path) -> None:
+    """What the board has on the condition's task, and how much was trained on; nothing of other tasks or conditions."""
+    group = {"study": found.study, "condition": "S1b", "arm": "alpha-1"}
+    amount = {"training": {"statistics": {"questions": 1148, "rows": 120_000, "repeats_mean": 28.578}}}
+    lexical = board.rows[0].model_copy(update={"task": "b", "model": "bm25"})
+    trained = board.rows[0].model_copy(update={"task": "b", "run_group": group, "training": amount})
+    paper = board.published[0].model_copy(update={"task": "b", "model": "A & B"})
+    fuller = board.model_copy(update={"rows": [lexical, trained], "published": [paper]})
+    condition = found.conditions[0]
+    table = levels(condition, fuller)
+    assert [row[0] for row in table.rows][:2] == ["bm25", f"A & B, {paper.variant} (published)"]
+    assert table.rows[0][1] == number(lexical.scores["monolingual"].macro["map"].value)
+    assert [row[0] for row in table.rows][2:] == [f"{arm}, this study" for arm in ("alpha-0", "alpha-0.5", "alpha-1")]
+    assert table.rows[3][3] == ".3000"
+    build_site(board, tmp_path, ratio_pages(found, fuller))
+    shown = (tmp_path / FILE).read_text(encoding="utf-8")
+    assert "1,148 questions in 120,000 rows: a pair comes 28.6 times in alpha-1." in shown
+    assert "A &amp; B" in shown
+    assert levels(condition, board) is None
+    assert amount_said(found.study, condition, board) is None
+
+
+def test_languages_as_units_of_what_is_shipped() -> None:
+    """The permutation test by hand, from the figures by language; none where levels rotate or are the same."""
+    shipped = load_ratios(Path(__file__).parents[2] / "leaderboard" / RATIOS)
+    found = {condition.name: tables.languages_as_units(condition) for condition in shipped.conditions}
+    assert (found["S2"], found["S3"]) == (None, None)
+    for name in ("S1b", "S1a"):
+        (condition,) = (one for one in shipped.conditions if one.name == name)
+        effects = {one.code: one.minus_cross.estimate for one in condition.by_language}
+        trained = [one.code for one in condition.by_language if one.level == "retrieval-trained"]
+
+        def gap_of(group: Sequence[str], effects: dict[str, float] = effects) -> float:
+            rest = [effects[code] for code in effects if code not in group]
+            return sum(effects[code] for code in group) / len(group) - sum(rest) / len(rest)
+
+        splits = [gap_of(group) for group in combinations(effects, len(trained))]
+        far = sum(abs(one) >= abs(gap_of(trained)) - 1e-12 for one in splits)
+        assert (found[name].as_far, found[name].splits) == (far, len(splits))
+        (test,) = (one for one in condition.view().tests if one.name == "H2")
+        assert found[name].difference == pytest.approx(test.parts[0].effect.estimate, abs=1e-6)
+        words = " ".join(tables.tests_said(shipped, condition))
+        assert f"of all {len(splits)} ways to choose as many of them {far} give" in words
+        assert "S2 -.0015 [-.0023, -.0007]" in words
 
 
 def test_the_command_takes_the_file_of_the_folder(found: Ratios, tmp_path: Path) -> None:

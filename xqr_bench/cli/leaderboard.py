@@ -76,14 +76,14 @@ def build(out: str, source: Source, site: Site) -> None:
     from xqr_bench.studies.ratio.form import load_ratios
     from xqr_bench.studies.ratio.page import ratio_pages
 
-    pages = [] if site.ratios is None else ratio_pages(load_ratios(site.ratios))
+    ratios = None if site.ratios is None else load_ratios(site.ratios)
     study = source.leaderboard / RATIOS
     if site.ratios is None and site.json is None and study.is_file():
         try:
-            pages = ratio_pages(load_ratios(study))
+            ratios = load_ratios(study)
         except XqrBenchError as error:  # as a faulty submission: the others are built
             echo(f"left out: {RATIOS}: {error.problem}", err=True)
-    questions = None
+    questions, first = None, None
     if site.json is not None:
         board = read_json(site.json)
     else:
@@ -93,8 +93,9 @@ def build(out: str, source: Source, site: Site) -> None:
         texts = {}
         if site.texts:
             texts = texts_at_hand(board, site.data_dir, noncommercial=site.noncommercial, observe=progress)
-        if (page := explorer(board, source.leaderboard, texts, progress)) is not None:
-            pages.insert(0, page)
+        first = explorer(board, source.leaderboard, texts, progress)
+    pages = [] if first is None else [first]
+    pages += [] if ratios is None else ratio_pages(ratios, board)
     written = build_site(board, out, pages, checked=site.json is None, questions=questions)
     for refused in [] if site.quiet else board.refused:
         echo(f"left out: {refused.path}: {refused.fault}", err=True)

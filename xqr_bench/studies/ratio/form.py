@@ -25,6 +25,8 @@ MAIN = (
     ("multilingual", "own_language_first"),
 )
 """Setting and metric of the scores that are reported."""
+TRAINED = "retrieval-trained"
+"""Level of a language with training pairs."""
 Verdict = Literal["holds", "does not", "cannot be told"]
 CentringVerdict = Literal["no effect raw", "stays", "change of offset", "turns round", "cannot be told"]
 Part = Literal["all", "level", "group", "language"]

@@ -9,10 +9,12 @@ from typing import Any
 
 from markupsafe import Markup
 
+from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.site.build import MorePage
 from xqr_bench.board.site.html import TICKS, asset, drawing, line, render, unique_stems, words
 from xqr_bench.core.files import write_text
 from xqr_bench.report.numbers import number, signed
+from xqr_bench.studies.ratio.beside import amount_said, levels
 from xqr_bench.studies.ratio.form import MAIN, PRIMARY_VIEW, Condition, Ratios, Score
 from xqr_bench.studies.ratio.tables import (
     Curve,
@@ -35,11 +37,16 @@ PARTS = {"all": "All languages", "group": "Groups of languages", "language": "Qu
 _PART_OF = {"all": "all", "level": "group", "group": "group", "language": "language"}
 
 
-def ratio_pages(study: Ratios) -> list[MorePage]:
-    """The study as pages of the site: one a condition, the first of them in the navigation."""
+def ratio_pages(study: Ratios, board: Leaderboard | None = None) -> list[MorePage]:
+    """The study as pages of the site: one a condition, the first of them in the navigation.
+
+    Args:
+        study: its figures.
+        board: what stands beside the curves: BM25 and published encoders on the same task; None: nothing.
+    """
     files = _files(study, FILE)
     return [
-        MorePage(file, TITLE, partial(_render, study, files, place), listed=place == 0)
+        MorePage(file, TITLE, partial(_render, study, files, place, board=board), listed=place == 0)
         for place, file in enumerate(files)
     ]
 
@@ -67,17 +74,23 @@ def _files(study: Ratios, first: str) -> list[str]:
     return [first, *(f"{Path(first).stem}-{stem}.html" for stem in stems.values())]
 
 
-def _render(study: Ratios, files: list[str], place: int, common: dict[str, Any]) -> str:
+def _render(
+    study: Ratios, files: list[str], place: int, common: dict[str, Any], *, board: Leaderboard | None = None
+) -> str:
     """The page of a condition; of a study without any, what it says of that."""
     context: dict[str, Any] = {"condition": None, "blocks": []}
     if study.conditions:
         condition = study.conditions[place]
+        beside = None if board is None else levels(condition, board)
         tables = [*condition_tables(study, condition), *(study_tables(study) if place == 0 else [])]
         context = {
             "condition": condition,
             "primary": condition.name == PRIMARY_VIEW[0],
             "found": [*ends_said(condition), *tests_said(study, condition)],
             "said": more_said(study, condition),
+            "amount": None if board is None else amount_said(study.study, condition, board),
+            "beside": beside,
+            "beside_title": beside and _within(condition, beside.title),
             "origins": origins(study, condition),
             "blocks": list(_blocks(condition)),
             "tables": tables,

@@ -15,6 +15,7 @@ from xqr_bench.record import load_record
 from xqr_bench.record.describe import LEAST_DISTINCT
 from xqr_bench.record.exposure_search import find_texts, units
 from xqr_bench.studies.ratio.design import ARMS, CONDITIONS, PRIMARY, Arm, Condition, Run
+from xqr_bench.studies.ratio.form import TRAINED
 from xqr_bench.studies.ratio.run import DONE, FAILED, read_run
 from xqr_bench.studies.ratio.scoring import RAW, compact, load_compact, task_file
 from xqr_bench.tasks import resolve_task
@@ -55,7 +56,7 @@ def shared_questions(evaluated: TaskData, trained: TaskData) -> dict[str, str]:
 
 # A folder of runs -> sums by setting cell and article, for all arms and seeds of a condition.
 
-LEVELS = ("retrieval-trained", "not retrieval-trained")
+LEVELS = (TRAINED, f"not {TRAINED}")
 
 
 def languages_of(row: str) -> list[str]:

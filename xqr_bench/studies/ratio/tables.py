@@ -6,9 +6,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xqr_bench.core.printable import markdown_shown
+from xqr_bench.measure.permutation import Split, compare_split
 from xqr_bench.report.numbers import number, probability, signed
 from xqr_bench.report.table import Table, columns
-from xqr_bench.studies.ratio.form import BASE_ARM, MAIN, ArmFigure, Condition, Contrast, Hypothesis, Ratios, Score, View
+from xqr_bench.studies.ratio.form import (
+    BASE_ARM,
+    MAIN,
+    TRAINED,
+    ArmFigure,
+    Condition,
+    Contrast,
+    Hypothesis,
+    Ratios,
+    Score,
+    View,
+)
 
 # Cells of the ratio study's tables: how a figure is written.
 
@@ -70,7 +82,7 @@ def tests_tables(study: Ratios, condition: Condition) -> Iterator[Table]:
     if raw is not None and raw.tests:
         primary = study.is_primary(condition, raw)
         role = "primary tests" if primary else "the primary tests' contrasts, exploratory here"
-        yield _tests(f"{condition.name}: {role}", raw, primary=primary)
+        yield _tests(f"{condition.name}: {role}", raw, primary=primary, condition=condition)
     without = condition.without_shared
     if without is not None and without.tests:
         title = f"{condition.name}: the same without the {condition.shared_questions} questions of shared texts"
@@ -92,7 +104,7 @@ def tests_tables(study: Ratios, condition: Condition) -> Iterator[Table]:
         )
 
 
-def _tests(title: str, view: View, *, primary: bool) -> Table:
+def _tests(title: str, view: View, *, primary: bool, condition: Condition | None = None) -> Table:
     yes, no = ("claimed", "not claimed") if primary else ("by both", "not by both")
     rows = []
     for test in view.tests:
@@ -100,6 +112,10 @@ def _tests(title: str, view: View, *, primary: bool) -> Table:
             seeds = "–" if part.seeds_needed is None else str(part.seeds_needed)
             p = probability(part.p), probability(part.p_t)
             rows.append((f"{test.name}: {part.name}", gap(part.effect), *p, number(part.effect.detectable), seeds, ""))
+        split = languages_as_units(condition) if condition is not None and test.name == "H2" else None
+        if split is not None:
+            shown = signed(split.difference), probability(split.p)
+            rows.append((f"{test.name}, languages as units (exact permutation)", *shown, "–", "–", "–", ""))
         p = probability(test.adjusted), probability(test.adjusted_t)
         rows.append((f"{test.name} as a whole, by Holm", "", *p, "", "", yes if test.claimed else no))
     last = "claim" if primary else "shown"
@@ -390,7 +406,40 @@ def tests_said(study: Ratios, condition: Condition) -> list[str]:
     if raw is None:
         return []
     primary = study.is_primary(condition, raw)
-    return [_test(test, primary) for test in raw.tests] + [f"Not tested: {text}." for text in raw.missing]
+    said = [_test(test, primary) for test in raw.tests]
+    split = languages_as_units(condition)
+    if split is not None:
+        said.append(
+            f"H2 is about these languages. With languages as the units, of all {split.splits} ways to choose as many "
+            f"of them {split.as_far} give a difference as large (exact permutation test, p {probability(split.p)})."
+        )
+    return [*said, *_elsewhere(study, condition), *(f"Not tested: {text}." for text in raw.missing)]
+
+
+def languages_as_units(condition: Condition) -> Split | None:
+    """H2 with languages as units: alpha .5 minus 0 in those with training pairs against the others.
+
+    None: all languages have the same level, or the level rotates.
+    """
+    units = [one for one in condition.by_language if one.code not in condition.excluded]
+    trained = {one.code for one in units if one.level == TRAINED}
+    if not 0 < len(trained) < len(units):
+        return None
+    return compare_split({one.code: one.minus_cross.estimate for one in units}, trained)
+
+
+def _elsewhere(study: Ratios, condition: Condition) -> list[str]:
+    """The contrast of H2 in the other conditions."""
+    name = "H2"
+    found = {
+        one.name: gap(test.parts[0].effect)
+        for one in study.conditions
+        if (raw := one.view()) is not None
+        for test in raw.tests
+        if test.name == name
+    }
+    others = ", ".join(f"{other} {shown}" for other, shown in found.items() if other != condition.name)
+    return [f"The difference of {name} in other conditions: {others}."] if others and condition.name in found else []
 
 
 def more_said(study: Ratios, condition: Condition) -> list[str]:
