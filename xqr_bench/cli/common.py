@@ -36,13 +36,14 @@ class Session:
     Args:
         asked: which records; may have the options of `TrecRun` too.
         select: which part of the tasks is scored.
+        specs: the tasks as they are scored; default: those that are asked for.
 
     Raises:
         UsageError: two tasks of one name, a metric that is none, or settings of a run that is not written.
         XqrBenchError: a task that cannot be found or read.
     """
 
-    def __init__(self, asked: Records, select: Selection) -> None:
+    def __init__(self, asked: Records, select: Selection, specs: Sequence[TaskSpec] | None = None) -> None:
         from xqr_bench.evaluation.evaluate import choose_metrics
 
         self._asked, self.select = asked, select
@@ -51,7 +52,7 @@ class Session:
         self.quiet = asked.quiet
         self._kept: list[str] = []
         self._before: dict[Path, Result] = {}
-        self.specs = [choose_metrics(spec, asked.metrics) for spec in asked.specs()]
+        self.specs = [choose_metrics(spec, asked.metrics) for spec in (asked.specs() if specs is None else specs)]
         if asked.no_relevance:
             self.specs = [spec.model_copy(update={"relevance": ()}) for spec in self.specs]
         _refuse_same_names(self.specs)

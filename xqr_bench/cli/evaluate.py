@@ -23,7 +23,9 @@ from xqr_bench.cli.options import (
     backend_option,
     given,
 )
+from xqr_bench.cli.sharded import do_shard, share
 from xqr_bench.core.errors import UsageError
+from xqr_bench.core.folder import is_url
 from xqr_bench.core.options import Option, Sections, flag, takes
 from xqr_bench.encode import EncoderOptions
 from xqr_bench.tasks import Selection
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
     from xqr_bench.encode import VectorStore
     from xqr_bench.evaluation.ranker import Ranker, Rehearsing
     from xqr_bench.tasks import TaskSpec
+
+
+_UNDEALT = ("dry_run", "balanced", "rerank", "trec_run", "save_index", "overwrite", "full", "as_json")
+"""What is asked of a whole evaluation only."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +51,10 @@ class Evaluation(Store, Index, Quantize, Transform, Fuse, Rerank, TrecRun, Recor
             any GPU.
         balanced: Merge the lists of single languages in turn, as a reference without preference (docs/bias.md); the
             record is called "NAME, balanced".
+        shard: Do one part of the work, such as 2/3, and leave it in --output, a folder or a URL such as s3://…, for
+            `xqr-bench merge` (docs/scale.md). The same command goes on after what was done.
+        wait: Of --shard: go on as soon as the other shards have done what is needed, until none has done anything for
+            so many seconds.
         memory: To rank in, beside the vectors, or for a call of score(): such as 256MiB (the default) or 2GB. Of late
             interaction: for the vectors of tokens, beyond which they stand in a file (default: 2GiB).
 
@@ -58,10 +68,20 @@ class Evaluation(Store, Index, Quantize, Transform, Fuse, Rerank, TrecRun, Recor
     allow_zero_vectors: bool = False
     score_device: str | None = None
     balanced: bool = False
+    shard: Annotated[tuple[int, int] | None, Option(metavar="I/N", parse=share)] = None
+    wait: Annotated[float | None, Option(metavar="SECONDS")] = None
     memory: Annotated[str | None, Option(metavar="SIZE")] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.shard is None and self.wait is not None:
+            raise UsageError("--wait is given without --shard", remedy="say which shard: --shard 1/2")
+        undealt = [flag(name.removeprefix("as_")) for name in _UNDEALT if getattr(self, name) not in (None, False)]
+        if self.shard is not None and undealt:
+            raise UsageError(
+                f"{', '.join(undealt)} cannot be used with --shard",
+                remedy="leave it out; `xqr-bench merge` writes and prints the records of all shards",
+            )
         if self.dry_run and self.as_json:
             raise UsageError("--dry-run makes no record to print as JSON", remedy="leave --dry-run or --json out")
         if self.index is not None and self.score_device not in (None, "auto", "cpu"):
@@ -242,10 +262,16 @@ def evaluate(
     with --rerank it ranks the top of another MODEL again (docs/reranking.md).
     `xqr-bench encoders` lists encoders.
     """
+    output: str = ctx.params["output"]  # a URL is no path
+    if asked.shard is None and is_url(output):
+        raise UsageError(f"--output {output} is no folder", remedy="name a folder; --shard alone takes a URL")
     session, request = Session(asked, select), Request(model, asked, encoder)
     request.check(session.specs)
     with request.loaded() as loaded, request.ranker(loaded) as ranker:
         _tell_what_runs(session, ranker, request.store)
+        if asked.shard is not None:
+            do_shard(session, ranker, asked, output, request.arguments(given(ctx)))
+            return
         if asked.dry_run:
             session.rehearse(cast("Rehearsing", ranker))
             return

@@ -14,8 +14,10 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import cached_property
 from threading import Lock
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import EncoderError, UsageError, located, pass_on_stops
@@ -39,6 +41,7 @@ from xqr_bench.encode.texts import (
     BoolArray,
     Embedder,
     Embeddings,
+    Flags,
     Group,
     embeddings_of,
     in_context,
@@ -261,19 +264,59 @@ which type it computes, nor with whose texts; OpenAI's repeats differ by some 1 
 TOLERANCE = 1e-4
 
 
-class Stored:
-    """Takes vectors of a group from an encoder's shelf of the store where they are there, and keeps the others.
+class Keeper(Protocol):
+    """Where shards of vectors are kept; `written`: texts written so far."""
+
+    written: int
+
+    def write(self, shard: PlannedShard, vectors: Vectors, flags: Flags) -> None:
+        """Keep the vectors of a shard, float32 `[rows, d]`, and the flags of its texts, uint8 `[rows]`."""
+
+
+class Keeping:
+    """Encodes shards of a group, and has each kept when its last batch is done.
 
     They are kept with all their columns, whatever `truncate_dim` is.
     """
 
-    def __init__(self, batches: Batches, shelf: Shelf, store: VectorStore) -> None:
+    def __init__(self, batches: Batches, keeper: Keeper) -> None:
         self._batches = batches
         self._group = batches.group
         self._encoder = batches.encoder
+        self._keeper = keeper
+        self._digests = [text_digest(text) for text in batches.group.texts]
+
+    def encode(self, shards: Sequence[Shard]) -> Generator[tuple[IntArray, Vectors]]:
+        """Batches may be under way together, the next shard's too."""
+        try:
+            with closing(self._batches.encode([batch for shard in shards for batch in shard])) as encoded:
+                for shard in shards:
+                    vectors = []
+                    for _ in shard:
+                        batch = next(encoded)
+                        yield batch
+                        vectors.append(batch[1])
+                    flags = self._group.flags[np.concatenate(shard)]
+                    self._keeper.write(self.named(shard), np.concatenate(vectors), flags)
+        except EncoderError as error:
+            if not self._keeper.written:
+                raise
+            so_far = f"{self._keeper.written:,} texts encoded before are kept: the same command goes on after them"
+            remedy = f"{error.remedy}; {so_far}" if error.remedy else so_far
+            raise EncoderError(error.problem, found=error.found, remedy=remedy) from error
+
+    def named(self, shard: Shard) -> PlannedShard:
+        """A shard by the digests of its texts."""
+        return tuple(tuple(self._digests[index] for index in batch) for batch in shard)
+
+
+class Stored(Keeping):
+    """Takes vectors of a group from an encoder's shelf of the store where they are there, and keeps the others."""
+
+    def __init__(self, batches: Batches, shelf: Shelf, store: VectorStore) -> None:
+        super().__init__(batches, shelf)
         self._shelf = shelf
         self._store = store
-        self._digests = [text_digest(text) for text in batches.group.texts]
         self._index_of = {digest: index for index, digest in enumerate(self._digests)}
 
     def everything(self) -> Generator[tuple[IntArray, Vectors]]:
@@ -287,7 +330,7 @@ class Stored:
         if len(missing):
             self._batches.measure(missing)
             shards = self._plan(missing)
-            yield from self._encode(shards)
+            yield from self.encode(shards)
 
     def _plan(self, missing: IntArray) -> list[Shard]:
         """First what an earlier run left unfinished, as it had planned it; then a new plan, written down."""
@@ -297,30 +340,8 @@ class Stored:
         planned = np.concatenate([batch for shard in first for batch in shard]) if first else missing[:0]
         left = np.setdiff1d(missing, planned)
         new = self._batches.plan(left, self._store.shard_texts, self._store.shard_tokens)
-        self._shelf.plan([self._named(shard) for shard in new], limits)
+        self._shelf.plan([self.named(shard) for shard in new], limits)
         return [*first, *new]
-
-    def _encode(self, shards: Sequence[Shard]) -> Generator[tuple[IntArray, Vectors]]:
-        """Batches may be under way together, the next shard's too; each shard is kept when its last one is done."""
-        try:
-            with closing(self._batches.encode([batch for shard in shards for batch in shard])) as encoded:
-                for shard in shards:
-                    vectors = []
-                    for _ in shard:
-                        batch = next(encoded)
-                        yield batch
-                        vectors.append(batch[1])
-                    flags = self._group.flags[np.concatenate(shard)]
-                    self._shelf.write(self._named(shard), np.concatenate(vectors), flags)
-        except EncoderError as error:
-            if not self._shelf.written:
-                raise
-            so_far = f"{self._shelf.written:,} texts encoded before are kept: the same command goes on after them"
-            remedy = f"{error.remedy}; {so_far}" if error.remedy else so_far
-            raise EncoderError(error.problem, found=error.found, remedy=remedy) from error
-
-    def _named(self, shard: Shard) -> PlannedShard:
-        return tuple(tuple(self._digests[index] for index in batch) for batch in shard)
 
     def differs(self) -> str | None:
         """Why what is kept cannot be used: a few texts of each language come out otherwise now; None: it can."""
@@ -527,26 +548,34 @@ class LookedUp:
                 lambda row, role=role: name_item(task, role, row),  # type: ignore[misc]
                 allow_zero=self._allow_zero,
             )
-            distinct += self._warn_of_unequal(task, role, looked_up)
+            numbers, warning = unequal_texts(task, role, looked_up)
+            distinct += numbers
+            if warning is not None:
+                self._encoder.warn(warning, task.name)
             self._observe.advance(len(looked_up))
         return embeddings_of(task, vectors, distinct_texts=distinct)
 
-    def _warn_of_unequal(self, task: TaskData, role: Role, vectors: Vectors) -> int:
-        """Warn of equal texts with different vectors; return the number of distinct texts."""
-        first: dict[str, int] = {}
-        unequal: set[str] = set()
-        for row, item in enumerate(items_of(task, role)):
-            same = first.setdefault(item.text, row)
-            if same != row and not np.array_equal(vectors[same], vectors[row]):
-                unequal.add(item.text)
-        if unequal:
-            example = next(row for text, row in first.items() if text in unequal)
-            self._encoder.warn(
-                f"equal texts have different vectors: {len(unequal):,} distinct {role} texts of {task.name}, the first "
-                f"is {name_item(task, role, example)}; they do not tie as they would if each were encoded once",
-                task.name,
-            )
-        return len(first)
+
+def unequal_texts(task: TaskData, role: Role, vectors: NDArray[Any]) -> tuple[int, str | None]:
+    """The number of distinct texts, and a warning where equal texts have different vectors.
+
+    Args:
+        task, role: whose texts.
+        vectors: of each, or digests of them, `[n, d]`.
+    """
+    first: dict[str, int] = {}
+    unequal: set[str] = set()
+    for row, item in enumerate(items_of(task, role)):
+        same = first.setdefault(item.text, row)
+        if same != row and not np.array_equal(vectors[same], vectors[row]):
+            unequal.add(item.text)
+    if not unequal:
+        return len(first), None
+    example = next(row for text, row in first.items() if text in unequal)
+    return len(first), (
+        f"equal texts have different vectors: {len(unequal):,} distinct {role} texts of {task.name}, the first "
+        f"is {name_item(task, role, example)}; they do not tie as they would if each were encoded once"
+    )
 
 
 class InContext:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xqr_bench.core.errors import EncoderError
 from xqr_bench.core.files import digest_of_files, name_of_folder, read_array, read_text
-from xqr_bench.core.types import TaskData
+from xqr_bench.core.types import IntArray, TaskData
 from xqr_bench.encode.bound import BoundEncoder
 from xqr_bench.encode.checks import Vectors
 from xqr_bench.encode.options import EncoderOptions, ModelIdentity, Role
@@ -62,7 +62,16 @@ class Precomputed(BoundEncoder):
         )
 
     def lookup(self, task: TaskData, role: Role) -> Vectors:
-        """Vectors of the task's queries or candidates in its order, float32 `[n, d]`, C-contiguous.
+        """Vectors of the task's queries or candidates in its order, float32 `[n, d]`, C-contiguous; see `places`."""
+        stored, rows = self.places(task, role)
+        return self.at(stored, rows)
+
+    def at(self, stored: NDArray[Any], rows: IntArray) -> Vectors:
+        """These rows of a file, as they are scored: float32 `[rows, d]`, C-contiguous."""
+        return self.cut(self.matrix(stored[rows], len(rows)))
+
+    def places(self, task: TaskData, role: Role) -> tuple[NDArray[Any], IntArray]:
+        """The file of the task's queries or candidates, mapped, and the row of each of them, int64 `[n]`.
 
         Raises:
             EncoderError: a file is missing or no array of numbers, ids and rows do not correspond, an id is there
@@ -89,8 +98,7 @@ class Precomputed(BoundEncoder):
                 "(were the vectors made from another revision of the data?)",
                 task.name,
             )
-        rows = np.array([row_of[id_] for id_ in wanted], dtype=np.int64)
-        return self.cut(self.matrix(stored[rows], len(rows)))
+        return stored, np.array([row_of[id_] for id_ in wanted], dtype=np.int64)
 
     def _read_vectors(self, path: Path, task: TaskData) -> NDArray[Any]:
         self._require(path, task)

@@ -133,7 +133,7 @@ def answered(path: Path, ranker: Ranker, task: Task) -> Result | None:
     if ranker.identity.kind == "run":  # which of the settings it has is known only once it is read
         spec = spec.model_copy(update={"settings": tuple(there.task.settings)})
     identity = ranker.identity.learnt(there.model.identity)
-    doing = {} if vectors is None else vectors.settings
+    doing: Mapping[str, Any] = getattr(ranker if vectors is None else vectors, "settings", {})
     was, now = _facts(there.model.identity), _facts(identity)
     said, info = there.provenance.settings, task_info(spec, task.data)
     bitext = None if there.transform is None else there.transform.bitext

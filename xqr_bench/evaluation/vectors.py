@@ -159,7 +159,7 @@ class VectorRanker:
                 ranks,
                 warnings=(
                     *self.encoder.warnings_for(data.name),
-                    *truncation_warnings(encoded),
+                    *truncation_warnings(diagnostics),
                     *representation_warnings(diagnostics),
                     *notes,
                 ),

@@ -121,12 +121,25 @@ class Columns:
         """Language of each candidate, int64 `[candidates]`."""
         return np.repeat(np.arange(len(self.edges) - 1), np.diff(self.edges))
 
-    def parts(self, width: int) -> list[Part]:
-        """Cut at the edges of tiles, so that a part has at most `width` columns (at least one tile)."""
-        step = tiles.TILE_COLUMNS
+    @property
+    def tiles(self) -> int:
+        """How many tiles of columns there are: those of the candidates, then those of the groups."""
+        return sum(-(-size // tiles.TILE_COLUMNS) for size in (self.candidates, self.groups))
+
+    def parts(self, width: int, only: range | None = None) -> list[Part]:
+        """Cut at the edges of tiles, so that a part has at most `width` columns (at least one tile).
+
+        Args:
+            width: see above.
+            only: the tiles that are wanted, by number; default: all.
+        """
+        step, number = tiles.TILE_COLUMNS, -1
         parts = [Part()]
         for kind, size in (("candidates", self.candidates), ("groups", self.groups)):
             for start in range(0, size, step):
+                number += 1
+                if only is not None and number not in only:
+                    continue
                 stop = min(start + step, size)
                 if parts[-1].width and parts[-1].width + stop - start > width:
                     parts.append(Part())
@@ -247,14 +260,28 @@ class Held(NamedTuple):
     groups: Any
 
 
+class Share(NamedTuple):
+    """What one of several processes counts, which all know which vectors are equal.
+
+    Attributes:
+        repeats: the groups of equal vectors among all candidates.
+        tiles: those of the columns that are counted here, by number.
+    """
+
+    repeats: Repeats
+    tiles: range
+
+
 class Counter:
     """Makes the scores that are counted, with numpy's BLAS.
 
     Args:
         edges: where each language begins among the candidates, int64 `[languages + 1]`.
-        queries, candidates: float32 `[n, d]`.
+        queries, candidates: float32 `[n, d]`; of the candidates with a share anything that gives the rows of a slice,
+            or of an array of indices, and knows its shape.
         unit: bring the vectors to unit length, a block and a part at a time.
         memory: bytes for the prepared vectors and the scores, of all threads together; the counts do not depend on it.
+        share: what is counted; None: everything.
 
     Attributes:
         columns: what is multiplied.
@@ -262,8 +289,23 @@ class Counter:
         workers: threads that may count at once.
     """
 
-    def __init__(self, edges: IntArray, queries: Vectors, candidates: Vectors, *, unit: bool, memory: int) -> None:
+    def __init__(
+        self,
+        edges: IntArray,
+        queries: Vectors,
+        candidates: Vectors,
+        *,
+        unit: bool,
+        memory: int,
+        share: Share | None = None,
+    ) -> None:
         self._queries, self._candidates, self._unit = queries, candidates, unit
+        if share is not None:
+            self.columns = Columns(edges, share.repeats)
+            self.workers, width = self._share(memory)
+            self.parts = [part for part in self.columns.parts(width, share.tiles) if part.width]
+            self._whole = None
+            return
         whole = self._prepared(candidates) if self._fits(memory) else None
 
         def prepared(start: int, stop: int) -> Vectors:
@@ -474,18 +516,26 @@ class TorchCounter(Counter):
     The last bits of a score are those of the device's own matrix product.
 
     Args:
-        edges, queries, candidates, unit: as for `Counter`.
+        edges, queries, candidates, unit, share: as for `Counter`.
         memory: bytes for a block of scores, on the device and where it is brought back.
         device: of torch; "cuda:0", or any other in tests.
     """
 
     def __init__(
-        self, edges: IntArray, queries: Vectors, candidates: Vectors, *, unit: bool, memory: int, device: str
+        self,
+        edges: IntArray,
+        queries: Vectors,
+        candidates: Vectors,
+        *,
+        unit: bool,
+        memory: int,
+        device: str,
+        share: Share | None = None,
     ) -> None:
         import torch
 
         self._torch, self._device = torch, torch.device(device)
-        super().__init__(edges, queries, candidates, unit=unit, memory=memory)
+        super().__init__(edges, queries, candidates, unit=unit, memory=memory, share=share)
 
     def _fits(self, memory: int) -> bool:
         return False

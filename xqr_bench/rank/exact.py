@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,7 @@ import xqr_bench.rank.product as tiles
 from xqr_bench.core.errors import RanksError
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import IntArray, Ranks, TaskData
-from xqr_bench.rank.counting import PROCESSOR, Block, Counter, Held, TorchCounter
+from xqr_bench.rank.counting import PROCESSOR, Block, Counter, Held, Share, TorchCounter
 from xqr_bench.rank.product import DEFAULT_MEMORY, Vectors, product, unit_vectors
 from xqr_bench.rank.rules import Tally
 
@@ -48,16 +48,30 @@ def check_values(data: TaskData, queries: Vectors, candidates: Vectors, similari
             )
     if similarity == "cosine":
         return
+    check_lengths(data, lengths_of(queries), lengths_of(candidates))
+
+
+def lengths_of(vectors: Vectors) -> tuple[float, float]:
+    """The shortest length above 0 of some vectors (infinite where there is none), and the longest."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    return float(lengths.min(initial=np.inf, where=lengths > 0)), float(lengths.max(initial=0.0))
+
+
+def check_lengths(data: TaskData, queries: tuple[float, float], candidates: tuple[float, float]) -> None:
+    """Refuse vectors of lengths (see `lengths_of`) whose dot products would not fit a float32.
+
+    Raises:
+        RanksError: they would not.
+    """
     # a dot product is at most the product of the lengths: it must fit a float32, and not be one of the smallest, which
     # have fewer digits or are zero
-    lengths = [np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)) for vectors in (queries, candidates)]
-    longest = [float(one.max()) for one in lengths]
-    shortest = float(lengths[0].min(initial=np.inf, where=lengths[0] > 0))
+    (shortest, of_queries), (_, of_candidates) = queries, candidates
     least, most = float(_FLOAT32.tiny / _FLOAT32.eps), float(_FLOAT32.max)
-    if not longest[0] * longest[1] < most or 0 < shortest * longest[1] < least:
+    if not of_queries * of_candidates < most or 0 < shortest * of_candidates < least:
         raise RanksError(
             f"dot products of these vectors do not fit a float32 on {data.name}",
-            found=f"vectors of length {shortest:.3g} to {longest[0]:.3g} (queries) and {longest[1]:.3g} (candidates)",
+            found=f"vectors of length {shortest:.3g} to {of_queries:.3g} (queries) and {of_candidates:.3g} "
+            "(candidates)",
             remedy="check the encoder, or rank by cosine (--similarity cosine)",
         )
 
@@ -97,26 +111,53 @@ def exact_ranks(
     """
     check_shapes(data, queries, candidates)
     check_values(data, queries, candidates, similarity)
-    unit = similarity == "cosine"
-    if device == PROCESSOR:
-        counter = Counter(data.edges, queries, candidates, unit=unit, memory=memory)
-    else:
-        counter = TorchCounter(data.edges, queries, candidates, unit=unit, memory=memory, device=device)
+    counter = counter_on(device, data.edges, queries, candidates, unit=similarity == "cosine", memory=memory)
     return count_all(data, counter, observe)
 
 
 def count_all(data: TaskData, counter: Counter, observe: Observer | None = None) -> Ranks:
+    """Count all columns of a counter; see `go_through`."""
+    tally = Tally(data)
+    # a pool that does not fit needs a first pass for the thresholds; the scores are the same, bit for bit
+    passes = [(True, True)] if len(counter.parts) == 1 else [(True, False), (False, True)]
+    go_through(tally, counter, passes, len(data.queries), observe)
+    return tally.ranks()
+
+
+def counter_on(
+    device: str,
+    edges: IntArray,
+    queries: Vectors,
+    candidates: Vectors,
+    *,
+    unit: bool,
+    memory: int,
+    share: Share | None = None,
+) -> Counter:
+    """What makes the scores on the processor or on a device of torch; arguments as for `Counter`."""
+    if device == PROCESSOR:
+        return Counter(edges, queries, candidates, unit=unit, memory=memory, share=share)
+    return TorchCounter(edges, queries, candidates, unit=unit, memory=memory, device=device, share=share)
+
+
+def go_through(
+    tally: Tally,
+    counter: Counter,
+    passes: Sequence[tuple[bool, bool]],
+    queries: int,
+    observe: Observer | None = None,
+) -> None:
     """Go through all blocks of queries and all parts of the columns.
 
     Args:
-        data: the task.
+        tally: what is found and counted.
         counter: makes the scores.
+        passes: of each, whether thresholds are found, and whether is counted.
+        queries: how many there are.
         observe: hears how many queries are done.
     """
-    tally, observe, queries = Tally(data), observe or Observer(), len(data.queries)
+    observe = observe or Observer()
     starts = range(0, queries, tiles.TILE_ROWS)
-    # a pool that does not fit needs a first pass for the thresholds; the scores are the same, bit for bit
-    passes = [(True, True)] if len(counter.parts) == 1 else [(True, False), (False, True)]
     steps = [(part, *both) for both in passes for part in counter.parts]
     of_thread = threading.local()
 
@@ -146,7 +187,6 @@ def count_all(data: TaskData, counter: Counter, observe: Observer | None = None)
                 before, done = done // len(steps), done + rows
                 observe.advance(done // len(steps) - before)
             del held  # before the next is prepared
-    return tally.ranks()
 
 
 # The best candidates of a block of scores, in one exact order.

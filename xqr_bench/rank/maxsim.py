@@ -85,7 +85,7 @@ def maxsim_scores(
             start, stop = some[0][0], some[-1][1]
             block = [(first - start, queries.of(query_texts[first:last])) for first, last in some]
             scores = np.empty((stop - start, len(texts)), dtype=np.float32)
-            # one BLAS thread each, as in `count_all`: bits would else depend on their number
+            # one BLAS thread each, as in `go_through`: bits would else depend on their number
             with threadpool_limits(1, user_api="blas"):
                 list(pool.map(lambda panel: score(panel, block, scores), panels))  # noqa: B023
             scores = scores[:, column]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,39 +32,66 @@ def joined_languages(pairs: Iterable[tuple[str, str]]) -> dict[str, int]:
     return number
 
 
-def rank_by_parts(data: TaskData, settings: Sequence[str], rank: Rank, observe: Observer | None = None) -> Ranks:
-    """Rank a task, each group of its languages by itself where that is possible.
+class Pool(NamedTuple):
+    """A task, or a part of it, that is ranked by itself.
+
+    Attributes:
+        data: the part.
+        queries, candidates: which of the whole are in it, ascending int64.
+    """
+
+    data: TaskData
+    queries: IntArray
+    candidates: IntArray
+
+
+def pools_of(data: TaskData, settings: Sequence[str]) -> list[Pool]:
+    """The parts of a task that are ranked by themselves: the whole alone, where the settings need it.
 
     Args:
         data: the task.
         settings: those that are scored.
-        rank: ranks a part, or the whole.
-        observe: hears how many queries are done.
-
-    Returns:
-        ranks of the whole; `separate` where they are of several parts.
     """
-    observe = observe or Observer()
     columns, row_queries = data.candidate_columns, np.repeat(np.arange(len(data.queries)), np.diff(data.offsets))
     asked = [query.language for query in data.queries]
     answered = [data.languages[column] for column in columns[data.positions].tolist()]
     group_of = joined_languages(zip([asked[query] for query in row_queries.tolist()], answered, strict=True))
     groups = tuple(dict.fromkeys(group_of.values()))
     if len(groups) < 2 or MULTILINGUAL in settings or data.relevance:
-        return rank(data, np.arange(len(data.queries)), np.arange(len(data.candidates)), observe)
+        return [Pool(data, np.arange(len(data.queries)), np.arange(len(data.candidates)))]
     # candidates of a language that no question has an answer in belong to no part
     of_queries = np.array([group_of.get(code, groups[0]) for code in asked], dtype=np.int64)
     of_candidates = np.array([group_of.get(code, -1) for code in data.languages], dtype=np.int64)[columns]
+    both = [(np.flatnonzero(of_queries == group), np.flatnonzero(of_candidates == group)) for group in groups]
+    return [Pool(_part(data, queries, candidates), queries, candidates) for queries, candidates in both]
+
+
+def rank_by_parts(data: TaskData, settings: Sequence[str], rank: Rank, observe: Observer | None = None) -> Ranks:
+    """Rank a task, each group of its languages by itself where that is possible.
+
+    Args:
+        data: the task.
+        settings: those that are scored.
+        rank: ranks a part, or the whole; the parts come in the order of `pools_of`.
+        observe: hears how many queries are done.
+
+    Returns:
+        ranks of the whole; `separate` where they are of several parts.
+    """
+    observe = observe or Observer()
+    pools = pools_of(data, settings)
+    if pools[0].data is data:
+        return rank(*pools[0], observe)
     counts, own_lists = Counts.zeros(len(data.positions)), False
+    offsets = data.offsets
     with observe.phase("ranking", len(data.queries)):
-        for group in groups:
-            queries, candidates = np.flatnonzero(of_queries == group), np.flatnonzero(of_candidates == group)
-            ranks = rank(_part(data, queries, candidates), queries, candidates, Observer())
-            rows = np.flatnonzero(of_queries[row_queries] == group)
+        for pool in pools:
+            ranks = rank(*pool, Observer())
+            rows = np.concatenate([np.arange(offsets[query], offsets[query + 1]) for query in pool.queries.tolist()])
             for whole, part in zip(counts, ranks.counts, strict=True):
                 whole[rows] = part
             own_lists |= ranks.own_lists
-            observe.advance(len(queries))
+            observe.advance(len(pool.queries))
     made = ranks_of(data, counts.gt[:, None], counts.eq[:, None])
     return replace(made, own_gt=counts.own_gt, own_eq=counts.own_eq, own_parts=not own_lists, separate=True)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,17 +62,36 @@ def find_repeats(rows: int, prepared: Callable[[int, int], Vectors]) -> Repeats:
         low, high = np.searchsorted(suspects, (start, stop))
         if low == high:
             continue
-        # a new array, since -0.0 and 0.0 are equal but not the same bits
-        vectors = np.ascontiguousarray(prepared(start, stop)[suspects[low:high] - start] + np.float32(0.0))
-        # 128 bits of a cryptographic digest: unequal rows do not share it
-        digests[low:high] = [np.void(blake2b(row, digest_size=16).digest()) for row in vectors]
-    _, first, inverse, counts = np.unique(digests, return_index=True, return_inverse=True, return_counts=True)
+        digests[low:high] = row_digests(prepared(start, stop)[suspects[low:high] - start]).view("V16")[:, 0]
+    among = repeats_of(digests)
+    return Repeats(suspects[among.first], suspects[among.positions], among.groups)
+
+
+def repeats_of(names: NDArray[Any]) -> Repeats:
+    """The groups of equal rows, from a name of each row that equal rows alone share, `[rows]`."""
+    _, first, inverse, counts = np.unique(names, return_index=True, return_inverse=True, return_counts=True)
     repeated = np.flatnonzero(counts > 1)
     repeated = repeated[np.argsort(first[repeated])]  # numbered by first appearance
     numbers = np.full(len(first), -1, dtype=np.int64)
     numbers[repeated] = np.arange(len(repeated))
     group = numbers[inverse]
-    return Repeats(suspects[first[repeated]], suspects[group >= 0], group[group >= 0])
+    return Repeats(first[repeated], np.flatnonzero(group >= 0), group[group >= 0])
+
+
+def row_digests(vectors: Vectors) -> NDArray[np.uint8]:
+    """128 bits of a cryptographic digest of each row, which unequal rows do not share, uint8 `[n, 16]`."""
+    rows = np.ascontiguousarray(vectors + np.float32(0.0))  # a new array: -0.0 and 0.0 are equal but not the same bits
+    packed = b"".join([blake2b(row, digest_size=16).digest() for row in rows])
+    return np.frombuffer(packed, dtype=np.uint8).reshape(-1, 16)
+
+
+def number_digests(digests: NDArray[np.uint8]) -> IntArray:
+    """A number of each row, the same for equal rows, int64 `[n]`, from digests of the rows, uint8 `[n, 16]`."""
+    halves = np.ascontiguousarray(digests).view(np.uint64)
+    _, first, numbers = np.unique(halves[:, 0], return_index=True, return_inverse=True)
+    if (halves[first[numbers], 1] != halves[:, 1]).any():  # two that differ share 64 bits
+        _, numbers = np.unique(np.ascontiguousarray(digests).view("V16")[:, 0], return_inverse=True)
+    return numbers.astype(np.int64, copy=False)
 
 
 def unit_vectors(vectors: Vectors) -> Vectors:

@@ -11,7 +11,7 @@ stays the headline.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -19,12 +19,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xqr_bench.core.errors import RanksError
 from xqr_bench.core.types import (
     JUDGED,
     LENIENT,
     N_HITS,
     PARAGRAPH,
     STRICT,
+    VARIANTS,
     Counts,
     Hits,
     IntArray,
@@ -190,8 +192,9 @@ class Tally:
             self._of_paragraphs = Counts.zeros(len(self._paragraph.positions))
         if (judged := judged_candidates(data)) is not None:
             self._judged = _Chosen(data, judged, own_lists)
-        chosen = (self._strict, self._echoes, self._paragraph, self._judged)
-        self._chosen = [rows for rows in chosen if rows is not None]
+        named = zip((STRICT, *VARIANTS), (self._strict, self._echoes, self._paragraph, self._judged), strict=True)
+        self._named = [(name, rows) for name, rows in named if rows is not None]
+        self._chosen = [rows for _, rows in self._named]
         self._collapsed, rows = collapses(data.languages), len(self._strict.positions)
         width = 1 if self._collapsed else len(data.languages)
         self._gt, self._eq = np.zeros((2, rows, width), dtype=np.int32)
@@ -203,6 +206,83 @@ class Tally:
         self._hit_scores = np.full(shape, -np.inf, dtype=np.float32)
         self._hit_places = np.full(shape, -1, dtype=np.int32)
         self._beyond = np.zeros(self._best.shape, dtype=np.int32)
+
+    # What several processes count, each in some of the columns, is put together: the scores of the candidates that are
+    # counted for, each of which one of them has found, then integers, whose sums do not depend on their order.
+
+    def begin_finding(self) -> None:
+        """Tell from now on which scores were found, and which were not."""
+        for chosen in self._chosen:
+            chosen.pooled[:] = np.nan
+
+    def found(self) -> dict[str, NDArray[Any]]:
+        """The scores that were found: which rows of which rule, int64, and their scores, float32."""
+        made: dict[str, NDArray[Any]] = {}
+        for name, chosen in self._named:
+            rows = np.flatnonzero(~np.isnan(chosen.pooled))
+            made |= {f"{name}.rows": rows, f"{name}.scores": chosen.pooled[rows]}
+        return made
+
+    def take_found(self, found: Mapping[str, NDArray[Any]]) -> None:
+        """Take the scores that another process has found.
+
+        Raises:
+            RanksError: one was found before, in other columns.
+        """
+        for name, chosen in self._named:
+            rows = found[f"{name}.rows"]
+            if not np.isnan(chosen.pooled[rows]).all():
+                raise RanksError(f"the score of a relevant of {self._data.name} was found in two places")
+            chosen.pooled[rows] = found[f"{name}.scores"]
+
+    def refuse_unfound(self) -> None:
+        """Check that every score was found.
+
+        Raises:
+            RanksError: one was not.
+        """
+        for _, chosen in self._named:
+            if missing := int(np.isnan(chosen.pooled).sum()):
+                raise RanksError(f"the scores of {missing:,} relevants of {self._data.name} were found nowhere")
+
+    def counted(self) -> dict[str, NDArray[Any]]:
+        """What was counted so far."""
+        made = {"gt": self._gt, "eq": self._eq, "best": self._best, "at_best": self._at_best}
+        made |= {"hit_scores": self._hit_scores, "hit_places": self._hit_places, "beyond": self._beyond}
+        if self._own_counts is not None:
+            made["own_counts"] = self._own_counts
+        if self._query_counts is not None:
+            made["query_counts"] = self._query_counts
+        if self._paragraph is not None:
+            made |= {f"paragraph.{name}": counts for name, counts in self._of_paragraphs._asdict().items()}
+        return made
+
+    def take_counted(self, other: Mapping[str, NDArray[Any]]) -> None:
+        """Add what was counted in other columns, with the same scores of the candidates that are counted for.
+
+        Raises:
+            RanksError: it has not the form of what is counted here.
+        """
+        from xqr_bench.rank.kernels import Standings, keep_best_of
+
+        own = self.counted()
+        forms = [{name: (one.shape, one.dtype) for name, one in counts.items()} for counts in (own, other)]
+        if forms[0] != forms[1]:
+            raise RanksError(f"these are not counts of {self._data.name}", found=f"{forms[1]}, not {forms[0]}")
+        best = np.maximum(self._best, other["best"])
+        # where a language has the highest score of all, it has that of its columns too, and the number is meant
+        counts = zip((self._best, other["best"]), (self._at_best, other["at_best"]), strict=True)
+        self._at_best[:] = sum(np.where(score == best, number, np.int32(0)) for score, number in counts)
+        self._best[:] = best
+        rows, at = np.nonzero(other["hit_places"] >= 0)
+        places, scores = other["hit_places"][rows, at].astype(np.int64), other["hit_scores"][rows, at]
+        standings = Standings(self._hit_scores, self._hit_places, self._beyond)
+        keep_best_of(rows, places, scores, self._data.candidate_columns, standings)
+        # what tied with the last of theirs stands behind all of theirs: it counts where that score is still the last
+        last = other["hit_scores"][:, -1] == self._hit_scores[:, -1]
+        self._beyond[last] += other["beyond"][last]
+        for name in own.keys() - {"best", "at_best", "hit_scores", "hit_places", "beyond"}:
+            own[name] += other[name]
 
     def find(self, start: int, pooled: Block, own: Block | None = None) -> None:
         """Take the scores of the candidates that are counted for, as far as these columns hold them.

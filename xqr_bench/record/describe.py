@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -252,13 +252,16 @@ def coverage(record: Record) -> list[str]:
     return list(lines)
 
 
-def language_diagnostics(data: TaskData, vectors: Embeddings, encoder: BoundEncoder) -> dict[str, LanguageDiagnostics]:
+def language_diagnostics(
+    data: TaskData, vectors: Embeddings, encoder: BoundEncoder, only: Sequence[str] | None = None
+) -> dict[str, LanguageDiagnostics]:
     """What happened to the texts of each language.
 
     Args:
         data: the task.
         vectors: as the encoder made them.
         encoder: what made them.
+        only: these languages; default: all of the task.
     """
     as_given = in_context(data, encoder.identity.candidate_context).candidates
     roles: dict[str, tuple[Sequence[Query | Candidate], Sequence[Query | Candidate], Vectors]] = {
@@ -266,7 +269,7 @@ def language_diagnostics(data: TaskData, vectors: Embeddings, encoder: BoundEnco
         "candidates": (data.candidates, as_given, vectors.candidates),
     }
     by_language = {}
-    for code in data.all_languages:
+    for code in data.all_languages if only is None else only:
         cut = (vectors.truncated or {}).get(code)
         fields: dict[str, Any] = {}
         for role, (items, given, rows) in roles.items():
@@ -285,9 +288,9 @@ def language_diagnostics(data: TaskData, vectors: Embeddings, encoder: BoundEnco
     return by_language
 
 
-def truncation_warnings(vectors: Embeddings) -> list[str]:
+def truncation_warnings(diagnostics: Mapping[str, LanguageDiagnostics]) -> list[str]:
     """A warning that names the languages whose texts were cut off, if any were."""
-    cut = {code: sum(of_role.values()) for code, of_role in (vectors.truncated or {}).items()}
+    cut = {code: (of.truncated_queries or 0) + (of.truncated_candidates or 0) for code, of in diagnostics.items()}
     listing = ", ".join(f"{code} {number}" for code, number in cut.items() if number)
     return [f"texts longer than the encoder's length limit were cut off: {listing}"] if listing else []
 

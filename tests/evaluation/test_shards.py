@@ -1,0 +1,284 @@
+"""One evaluation in shards is the same record and the same files as in one run."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import xqr_bench.rank.product as tiles
+from tests.kit import contents, edit, ran, read_json, run
+from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
+from xqr_bench.core.folder import SharedFolder
+from xqr_bench.evaluation.evaluate import evaluate, opened
+from xqr_bench.evaluation.merged import MergedRanker, merge_shards
+from xqr_bench.evaluation.ranker import Task
+from xqr_bench.evaluation.shards import ShardedRun, dealt
+from xqr_bench.record import Result, save_record
+from xqr_bench.tasks import Selection, resolve_task
+
+
+@pytest.fixture
+def small_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pool of some hundreds of candidates has many tiles."""
+    monkeypatch.setattr(tiles, "TILE_COLUMNS", 40)
+    monkeypatch.setattr(tiles, "TILE_ROWS", 50)
+
+
+def task_of(name: str, **part: Any) -> Task:
+    spec = resolve_task(name)
+    return Task(spec, Selection(**part).load(spec))
+
+
+def in_shards(model: object, tasks: Sequence[Task], folder: object, of: int, seed: int = 0) -> None:
+    """Do all shards, each pass in another order."""
+    orders = np.random.Generator(np.random.PCG64(seed))
+    with opened(model) as ranker:
+        work = ShardedRun(ranker, tasks, folder, of)  # type: ignore[arg-type]
+        for do in (work.encode, work.find, work.count):
+            for number in orders.permutation(of).tolist():
+                do(number + 1)
+
+
+def refuse_differences(one: Result, other: Result, folder: Path) -> None:
+    """Check that two records are the same but for provenance, and all files beside them byte for byte."""
+    files = []
+    for name, record in (("one", one), ("other", other)):
+        path = folder / name / "record.json"
+        save_record(record, path)
+        edit(path, lambda said: said.pop("provenance"))
+        files.append(contents(folder / name))
+        shutil.rmtree(folder / name)
+    assert files[0].keys() == files[1].keys()
+    assert [name for name in files[0] if files[0][name] != files[1][name]] == []
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 7])
+def test_a_run_in_shards_is_a_single_run(of: int, small_tiles: None, tmp_path: Path) -> None:
+    task = task_of("mini")
+    (single,) = evaluate("char-ngrams", [task])
+    in_shards("char-ngrams", [task], tmp_path / "shards", of, seed=of)
+    (merged,) = merge_shards(tmp_path / "shards")
+    refuse_differences(single, merged, tmp_path)
+    assert merged.provenance.settings["shards"] == of
+
+
+def test_in_a_store_that_fsspec_reaches(tmp_path: Path) -> None:
+    task, place = task_of("mini", limit=5), f"memory://{uuid.uuid4().hex}/run"
+    (single,) = evaluate("char-ngrams", [task])
+    in_shards("char-ngrams", [task], place, 2)
+    with pytest.raises(RecordError, match="the task mini is another here"):
+        merge_shards(place)  # it was not asked for a part: the data were given
+    (merged,) = merge_shards(place, [task])
+    refuse_differences(single, merged, tmp_path)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    shards = str(tmp_path / "shards")
+    evaluated = ["evaluate", "char-ngrams", "--limit", "6", "--languages", "en,de,th"]
+    alone = ran(*evaluated, "--output", str(tmp_path / "alone"))
+    waits = ran(*evaluated, "--shard", "2/2", "--output", shards)
+    assert waits.err.splitlines()[-1] == (
+        "shard 2 of 2 waits for the vectors of shard 1: run the same command again then, or give --wait SECONDS"
+    )
+    lines = [ran(*evaluated, "--shard", f"{one}/2", "--output", shards).err.splitlines()[-1] for one in (1, 2, 1)]
+    assert lines == [
+        "shard 1 of 2 waits for the scores of the relevants of shard 2: run the same command again then, or give "
+        "--wait SECONDS",
+        f"shard 2 of 2 is done; when all are, xqr-bench merge {shards} makes the records",
+        f"shard 1 of 2 is done; all are: xqr-bench merge {shards}",
+    ]
+    merged = ran("merge", shards, "--output", str(tmp_path / "merged"))
+    assert merged.out.replace("/merged/", "/alone/") == alone.out
+    both = [contents(tmp_path / name) for name in ("alone", "merged")]
+    assert both[0].keys() == both[1].keys()
+    for name in both[0]:
+        if name.endswith(".json"):
+            said = [read_json(tmp_path / folder / name) for folder in ("alone", "merged")]
+            assert said[0].pop("provenance") != said[1].pop("provenance")
+            assert said[0] == said[1]
+        else:
+            assert both[0][name] == both[1][name]
+    again = ran("merge", shards, "--output", str(tmp_path / "merged"))
+    assert "is there already and answers this" in again.err
+
+
+def test_waiting_ends(tmp_path: Path) -> None:
+    done = run("evaluate", "char-ngrams", "--shard", "1/2", "--wait", "0.1", "--output", str(tmp_path))
+    assert done.code == 1
+    assert "shard 1 of 2 still waits for the vectors of shard 2; nothing has come for 0.1 seconds" in done.err
+
+
+def test_every_tile_is_dealt_once() -> None:
+    for sizes in ([7, 1], [1], [0, 3], [5, 0, 4]):
+        for of in (1, 2, 3, 9):
+            shares = [dealt(sizes, number, of) for number in range(1, of + 1)]
+            for at, size in enumerate(sizes):
+                assert [tile for share in shares for tile in share[at]] == list(range(size))
+            held = [sum(map(len, share)) for share in shares]
+            assert max(held) - min(held) <= 1
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (["bm25"], "--shard deals out the vectors of an encoder, which bm25 does not have one of a text"),
+        (["fuse:rrf", "char-ngrams", "bm25"], "--shard deals out the vectors of an encoder"),
+        (["char-ngrams", "--transform", "center"], "--transform center is estimated on all vectors of a language"),
+        (["char-ngrams", "--quantize", "int8"], "--quantize cannot be used with --shard"),
+        (["char-ngrams", "--index", "flat"], "--index cannot be used with --shard"),
+        (["char-ngrams", "--balanced"], "--balanced cannot be used with --shard"),
+        (["char-ngrams", "--rerank", "bm25"], "--rerank cannot be used with --shard"),
+        (["char-ngrams", "--trec-run", "runs"], "--trec-run cannot be used with --shard"),
+        (["char-ngrams", "--json"], "--json cannot be used with --shard"),
+    ],
+)
+def test_what_cannot_be_dealt_out(model: list[str], said: str, tmp_path: Path) -> None:
+    done = run("evaluate", *model, "--shard", "1/2", "--output", str(tmp_path / "shards"))
+    assert done.code == 1
+    assert said in done.err
+    assert "to do:" in done.err
+    assert not (tmp_path / "shards").exists()
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/2/3", "-1/2"])
+def test_no_shard(text: str, tmp_path: Path) -> None:
+    done = run("evaluate", "char-ngrams", f"--shard={text}", "--output", str(tmp_path))
+    assert done.code == 1
+    assert f"--shard cannot be {text!r}" in done.err
+
+
+def test_a_url_is_for_shards(tmp_path: Path) -> None:
+    done = run("evaluate", "char-ngrams", "--output", "memory://somewhere")
+    assert done.code == 1
+    assert "--output memory://somewhere is no folder" in done.err
+    with pytest.raises(UsageError, match="cannot be reached"):
+        SharedFolder("nosuchstore://somewhere")
+
+
+# Faults.
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "shards"
+    in_shards("char-ngrams", [task_of("mini")], folder, 3)
+    return folder
+
+
+@pytest.fixture
+def copied(shards: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(shards, tmp_path / "shards"))
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="there are no shards in"):
+        MergedRanker(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("gone", "state"), [("counted", "is found, and not done"), ("encoded", "is counted, and not done")]
+)
+def test_missing(copied: Path, gone: str, state: str) -> None:
+    (copied / f"2-of-3.{gone}").unlink()
+    with pytest.raises(RecordError) as caught:
+        MergedRanker(copied)
+    assert f"2-of-3.{gone} is missing: shard 2 of 3" in str(caught.value)
+    assert "--shard 2/3" in str(caught.value)
+
+
+def test_doubled(copied: Path) -> None:
+    shutil.copy(copied / "1-of-3.counted", copied / "2-of-3.counted")
+    with pytest.raises(RecordError, match=r"2-of-3.counted is shard 1 of 3 \(counted\) a second time"):
+        MergedRanker(copied)
+
+
+def test_of_another_number(copied: Path) -> None:
+    in_shards("char-ngrams", [task_of("mini")], copied.parent / "two", 2)
+    shutil.copy(copied.parent / "two" / "1-of-2.counted", copied)
+    with pytest.raises(RecordError, match=r"1-of-2\.counted is shard 1 of 2, of a run in another number of shards"):
+        MergedRanker(copied)
+    with opened("char-ngrams") as ranker, pytest.raises(RecordError, match="of a run in another number of shards"):
+        ShardedRun(ranker, [task_of("mini")], copied, 3).go_on(1)
+
+
+@pytest.mark.parametrize("other", ["another model", "other data", "another version"])
+def test_foreign(copied: Path, other: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, place = task_of("mini", limit=4) if other == "other data" else task_of("mini"), copied.parent / "foreign"
+    if other == "another version":
+        monkeypatch.setattr("xqr_bench.evaluation.shard_facts.__version__", "0.0.9")
+    in_shards(_Few() if other == "another model" else "char-ngrams", [task], place, 3)
+    monkeypatch.undo()
+    shutil.copy(place / "3-of-3.counted", copied)
+    named = {"another model": "model: few there", "other data": "mini: counts", "another version": "xqr-bench: 0.0.9"}
+    with pytest.raises(RecordError) as caught:
+        MergedRanker(copied)
+    assert "3-of-3.counted is a shard of another run" in str(caught.value)
+    assert named[other] in str(caught.value)
+    with opened("char-ngrams") as ranker, pytest.raises(RecordError, match="is a shard of another run"):
+        ShardedRun(ranker, [task_of("mini")], copied, 3).go_on(3)
+
+
+@pytest.mark.parametrize("at", [3, 60, -40])
+def test_damaged(copied: Path, at: int) -> None:
+    path = copied / "2-of-3.counted"
+    content = bytearray(path.read_bytes())
+    content[at] ^= 0x40
+    path.write_bytes(content)
+    with pytest.raises(XqrBenchError, match=r"2-of-3\.counted is damaged"):
+        merge_shards(copied)
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(XqrBenchError, match=r"2-of-3\.counted is damaged"):
+        merge_shards(copied)
+
+
+def test_what_has_changed_is_done_again(copied: Path) -> None:
+    task = task_of("mini")
+    with opened("char-ngrams") as ranker:
+        work = ShardedRun(ranker, [task], copied, 3)
+        before = contents(copied)
+        assert all(work.go_on(number) is None for number in (1, 2, 3))
+        assert contents(copied) == before  # nothing was done twice
+        edit_sum(work, 1)
+        with pytest.raises(RecordError, match=r"was made from another 1-of-3\.encoded than the one there"):
+            MergedRanker(copied)
+        left = [work.go_on(number) for number in (1, 2, 3, 1, 2)]
+        waiting = [
+            "waits for the scores of the relevants of shards 2, 3",
+            "waits for the scores of the relevants of shard 3",
+        ]
+        assert [str(one) for one in left] == [*waiting, "None", "None", "None"]
+    (merged,) = merge_shards(copied)
+    (single,) = evaluate("char-ngrams", [task])
+    assert merged.ranks_file.digest == single.ranks_file.digest
+
+
+def edit_sum(work: ShardedRun, number: int) -> None:
+    """Encode a shard again, with other last bits: here with what its file says of itself."""
+    from xqr_bench.evaluation.shard_files import read_shard_file, write_shard_file
+
+    about, arrays = read_shard_file(work.folder, f"{number}-of-3.encoded")
+    write_shard_file(work.folder, about, {**arrays, "other": np.zeros(1)})
+
+
+class _Few:
+    """Few different vectors, so that most texts share theirs with others; some are zeros."""
+
+    name = "few"
+    similarity = "cosine"
+    revision = "1"
+
+    def __init__(self, different: int = 9, zeros: bool = False) -> None:
+        draws = np.random.Generator(np.random.PCG64(3))
+        self._vectors = draws.integers(-1, 2, (different, 4)).astype(np.float32)
+        self._vectors[:, 0] = 1
+        if zeros:
+            self._vectors[0] = 0
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        return self._vectors[[sum(map(ord, text)) % len(self._vectors) for text in texts]]

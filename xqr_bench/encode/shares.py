@@ -1,0 +1,391 @@
+"""The vectors of tasks made by several processes: the plan of one run dealt out, and vectors read where they are kept.
+
+The last bits of a vector depend on the texts of its batch. So every process plans all texts as a single run does, and
+encodes whole batches of that plan; what it keeps is found by the place of a text in the plan.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xqr_bench.core.errors import EncoderError
+from xqr_bench.core.observe import Observer
+from xqr_bench.core.types import IntArray, TaskData
+from xqr_bench.encode.bound import BoundEncoder, TextEncoder
+from xqr_bench.encode.checks import Vectors, check_values
+from xqr_bench.encode.embed import Batches, Keeping, unequal_texts
+from xqr_bench.encode.options import ROLES, Role
+from xqr_bench.encode.precomputed import Precomputed
+from xqr_bench.encode.shards import PlannedShard, reason_not_kept, shard_name
+from xqr_bench.encode.texts import UNKNOWN, BoolArray, Flags, in_context, items_of, name_item, plan_groups
+
+DEALT_TEXTS, DEALT_TOKENS = 512, 16_384
+"""What is dealt out and kept at a time is no larger: texts, and tokens with padding."""
+MEASURED, ROWS_AT_ONCE = 2**16, 8192
+NEAR = 64
+"""Rows that are so near in a file are read in one piece."""
+
+
+class Place(NamedTuple):
+    """Where texts of a group stand.
+
+    Attributes:
+        task: which of the tasks.
+        role: as its queries or candidates.
+        text_of_row: for each of these the index of its text in the group, int64 `[rows]`.
+    """
+
+    task: int
+    role: Role
+    text_of_row: IntArray
+
+
+class Layout(NamedTuple):
+    """Texts that are encoded alike, or rows of one file of vectors.
+
+    Attributes:
+        name: for files.
+        size: how many.
+        places: where they stand; every text stands in one.
+    """
+
+    name: str
+    size: int
+    places: tuple[Place, ...]
+
+    def first_rows(self) -> IntArray:
+        """Where each text stands first, candidates before queries, int64 `[size]`."""
+        first = np.full(self.size, np.iinfo(np.int64).max)
+        before = 0
+        for place in sorted(self.places, key=lambda place: place.role):
+            np.minimum.at(first, place.text_of_row, before + np.arange(len(place.text_of_row)))
+            before += len(place.text_of_row)
+        return first
+
+
+class Made(NamedTuple):
+    """The vectors that one process made of a group, in the order in which its texts stand first.
+
+    Attributes:
+        texts: which of the group, int64 `[n]`.
+        vectors: float32 `[n, d]`; None: they stay where they were before.
+        flags: whether each text was cut off, uint8 `[n]` (see `Flags`).
+    """
+
+    texts: IntArray
+    vectors: Vectors | None
+    flags: Flags
+
+
+class Kept(Protocol):
+    """Where a process keeps what it has encoded while the rest is encoded."""
+
+    def read(self, name: str) -> Mapping[str, NDArray[Any]] | None:
+        """What stands under a name; None: nothing, or nothing that is whole."""
+
+    def write(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep arrays under a name."""
+
+
+class Rows(Protocol):
+    """Rows of vectors that are read when they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any) -> Vectors:
+        """The rows of a slice, or of indices in any order, float32 `[n, d]`."""
+
+
+class Shares(ABC):
+    """The vectors of some tasks, made by several processes.
+
+    Args:
+        encoder: from `load_encoder`.
+        tasks: all that are encoded together.
+        allow_zero: let vectors of only zeros pass.
+
+    Attributes:
+        tasks: with each candidate as the encoder is given it.
+        groups: what is encoded.
+    """
+
+    groups: list[Layout]
+
+    def __init__(self, encoder: BoundEncoder, tasks: Sequence[TaskData], *, allow_zero: bool) -> None:
+        self.tasks = [in_context(task, encoder.identity.candidate_context) for task in tasks]
+        self._allow_zero = allow_zero
+
+    @abstractmethod
+    def make(self, number: int, of: int, kept: Kept | None, observe: Observer) -> Iterator[Made]:
+        """Make the vectors of one share, group by group.
+
+        Args:
+            number: which share, from 0.
+            of: how many there are.
+            kept: what was made before is taken from there, and what is made is kept there; None: nothing is kept.
+            observe: hears how many texts are done.
+
+        Raises:
+            EncoderError: the encoder failed, or vectors cannot be scored.
+        """
+
+    def raw(self, group: int) -> Callable[[IntArray], Vectors] | None:
+        """What gives these rows of a group; None: they are where `make` had them written."""
+        return None
+
+    def distinct(self, task: int) -> int:
+        """How many texts of a task differ, in each group."""
+        return sum(
+            len(np.unique(np.concatenate(rows)))
+            for group in self.groups
+            if (rows := [place.text_of_row for place in group.places if place.task == task])
+        )
+
+    def unequal(self, task: int, role: Role, digests: NDArray[Any]) -> str | None:
+        """A warning where equal texts have different vectors, by digests of these, `[rows, n]`."""
+        return unequal_texts(self.tasks[task], role, digests)[1]
+
+
+def shares_of(encoder: BoundEncoder, tasks: Sequence[TaskData], *, allow_zero: bool) -> Shares:
+    """The shares of an encoder's vectors; arguments as for `Shares`."""
+    if isinstance(encoder, Precomputed):
+        return LookedUpShares(encoder, tasks, allow_zero=allow_zero)
+    if isinstance(encoder, TextEncoder):
+        return EncodedShares(encoder, tasks, allow_zero=allow_zero)
+    raise EncoderError(
+        f"a {type(encoder).__name__} is not bound", remedy="pass it to xqr_bench.encode.load_encoder first"
+    )
+
+
+class _Keeper:
+    """Keeps shards of a group in files of their own."""
+
+    def __init__(self, group: str, kept: Kept | None) -> None:
+        self.written = 0
+        self._group, self._kept = group, kept
+
+    def _name(self, shard: PlannedShard) -> str:
+        return f"{self._group}-{shard_name(shard).partition('.')[0]}"
+
+    def read(self, shard: PlannedShard) -> tuple[Vectors, Flags] | None:
+        """The vectors and flags of a shard, where they are there."""
+        there = None if self._kept is None else self._kept.read(self._name(shard))
+        return None if there is None else (there["vectors"], there["flags"])
+
+    def write(self, shard: PlannedShard, vectors: Vectors, flags: Flags) -> None:
+        """See `Keeper`."""
+        if self._kept is not None:
+            self._kept.write(self._name(shard), {"vectors": vectors, "flags": flags})
+            self.written += len(vectors)
+
+
+class EncodedShares(Shares):
+    """Shares of texts that are encoded: whole batches of the plan of a single run."""
+
+    def __init__(self, encoder: TextEncoder, tasks: Sequence[TaskData], *, allow_zero: bool) -> None:
+        super().__init__(encoder, tasks, allow_zero=allow_zero)
+        self._encoder = encoder
+        self._groups = plan_groups(self.tasks, symmetric=encoder.symmetric)
+        self.groups = []
+        for group in self._groups:
+            number = {id(task): at for at, task in enumerate(self.tasks)}
+            places = [Place(number[id(one.task)], one.role, one.text_of_row) for one in group.destinations]
+            self.groups.append(Layout(group.role, len(group.texts), tuple(places)))
+
+    def make(self, number: int, of: int, kept: Kept | None, observe: Observer) -> Iterator[Made]:
+        """See `Shares.make`."""
+        keeps = kept if reason_not_kept(self._encoder) is None else None
+        for layout, group in zip(self.groups, self._groups, strict=True):
+            batches = Batches(self._encoder, group, allow_zero=self._allow_zero, observe=observe)
+            every = np.arange(layout.size)
+            with observe.phase("measuring", layout.size):  # all of them: the plan is that of all texts
+                for start in range(0, layout.size, MEASURED):
+                    batches.measure(every[start : start + MEASURED])
+                    observe.advance(len(batches.measured))
+            batches.measured = every
+            # batches do not depend on where the plan is cut into pieces that are dealt out
+            texts = min(DEALT_TEXTS, -(-layout.size // (4 * of)))
+            own = batches.plan(every, max(texts, 1), DEALT_TOKENS)[number::of]
+            keeper = _Keeper(layout.name, keeps)
+            keeping = Keeping(batches, keeper)
+            parts: list[tuple[IntArray, Vectors]] = []
+            left = []
+            with observe.phase("encoding", sum(len(batch) for shard in own for batch in shard)):
+                for shard in own:
+                    there = keeper.read(keeping.named(shard))
+                    if there is None:
+                        left.append(shard)
+                        continue
+                    indices = np.concatenate(shard)
+                    batches.check(indices, there[0])
+                    group.flags[indices] = there[1]
+                    batches.done += len(indices)
+                    parts.append((indices, self._encoder.cut(there[0])))
+                    observe.advance(len(indices))
+                with closing(keeping.encode(left)) as encoded:
+                    for indices, vectors in encoded:
+                        parts.append((indices, self._encoder.cut(vectors)))
+                        observe.advance(len(indices))
+            yield self._in_order(layout, parts, group.flags)
+
+    def _in_order(self, layout: Layout, parts: list[tuple[IntArray, Vectors]], flags: Flags) -> Made:
+        if not parts:
+            nothing = np.empty((0, self._encoder.identity.dimensions or 0), dtype=np.float32)
+            return Made(np.empty(0, dtype=np.int64), nothing, flags[:0])
+        texts = np.concatenate([indices for indices, _ in parts])
+        vectors = np.empty((len(texts), parts[0][1].shape[1]), dtype=np.float32)
+        first = layout.first_rows()[texts]
+        place = np.empty(len(texts), dtype=np.int64)
+        place[np.argsort(first)] = np.arange(len(texts))
+        start = 0
+        while parts:  # each is let go when it is in its place
+            indices, some = parts.pop(0)
+            vectors[place[start : start + len(indices)]] = some
+            start += len(indices)
+        order = np.argsort(place)
+        return Made(texts[order], vectors, flags[texts[order]])
+
+
+class LookedUpShares(Shares):
+    """Shares of vectors that are there already: consecutive rows of each task and role."""
+
+    def __init__(self, encoder: Precomputed, tasks: Sequence[TaskData], *, allow_zero: bool) -> None:
+        super().__init__(encoder, tasks, allow_zero=allow_zero)
+        self._encoder = encoder
+        self.groups = [
+            Layout(f"{at}.{role}", len(rows), (Place(at, role, np.arange(len(rows))),))
+            for at, task in enumerate(self.tasks)
+            for role in ROLES
+            for rows in [items_of(task, role)]
+        ]
+        self._files: dict[int, tuple[NDArray[Any], IntArray]] = {}
+
+    def make(self, number: int, of: int, kept: Kept | None, observe: Observer) -> Iterator[Made]:
+        """See `Shares.make`."""
+        for group, (_, size, (place,)) in enumerate(self.groups):
+            task = self.tasks[place.task]
+            own = np.arange(size * number // of, size * (number + 1) // of)
+            with observe.phase("encoding", len(own)):
+                for start in range(0, len(own), ROWS_AT_ONCE):
+                    rows = own[start : start + ROWS_AT_ONCE]
+                    vectors = self.raw(group)(rows)
+                    what = f"the {place.role} vectors of {task.name}"
+                    self._encoder.check_dimensions(vectors.shape[1], what)
+                    check_values(
+                        vectors,
+                        self._encoder.name,
+                        lambda row, rows=rows, task=task, role=place.role: name_item(task, role, int(rows[row])),  # type: ignore[misc]
+                        allow_zero=self._allow_zero,
+                    )
+                    observe.advance(len(rows))
+            yield Made(own, None, np.full(len(own), UNKNOWN, dtype=np.uint8))
+
+    def distinct(self, task: int) -> int:
+        """See `Shares.distinct`."""
+        return sum(len({item.text for item in items_of(self.tasks[task], role)}) for role in ROLES)
+
+    def raw(self, group: int) -> Callable[[IntArray], Vectors]:
+        """See `Shares.raw`."""
+        if group not in self._files:
+            _, _, (place,) = self.groups[group]
+            self._files[group] = self._encoder.places(self.tasks[place.task], place.role)
+        stored, rows = self._files[group]
+        return lambda wanted: self._encoder.at(stored, rows[wanted])
+
+
+class TaskRows:
+    """The rows of one task and role, read from where the vectors of its texts are.
+
+    Args:
+        text_of_row: the text of each row, int64 `[rows]`.
+        columns: of the vectors.
+        take: texts of the group, int64 `[n]`, each once and ascending -> their vectors, float32 `[n, columns]`.
+    """
+
+    def __init__(self, text_of_row: IntArray, columns: int, take: Callable[[IntArray], Vectors]) -> None:
+        self._text_of_row, self._take = text_of_row, take
+        self.shape = (len(text_of_row), columns)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> Vectors:
+        texts, places = np.unique(self._text_of_row[rows], return_inverse=True)
+        vectors = self._take(texts)
+        return vectors if np.array_equal(places, np.arange(len(texts))) else vectors[places]
+
+
+class Chosen:
+    """Some rows of others: those of a part of a task that is ranked by itself."""
+
+    def __init__(self, whole: Rows, chosen: IntArray) -> None:
+        self._whole, self._chosen = whole, chosen
+        self.shape = (len(chosen), whole.shape[1])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> Vectors:
+        return self._whole[self._chosen[rows]]
+
+
+class Segments:
+    """The vectors of a group in one file of each process, of float32 numbers, row by row.
+
+    Args:
+        texts: of each file, the text of each of its rows, int64 `[n]`.
+        size: texts of the group.
+        columns: of the vectors.
+        read: (file, first byte, last byte + 1) -> those bytes.
+
+    Raises:
+        EncoderError: a text is in no file, or in two.
+    """
+
+    def __init__(
+        self, texts: Sequence[IntArray], size: int, columns: int, read: Callable[[int, int, int], bytes]
+    ) -> None:
+        self._columns, self._read = columns, read
+        self._file = np.full(size, -1, dtype=np.int32)
+        self._row = np.zeros(size, dtype=np.int32)
+        for file, of_file in enumerate(texts):
+            if (self._file[of_file] >= 0).any():
+                raise EncoderError("some texts have two vectors: two shards have encoded them")
+            self._file[of_file], self._row[of_file] = file, np.arange(len(of_file))
+        if missing := int((self._file < 0).sum()):
+            raise EncoderError(f"{missing:,} of {size:,} texts have no vector")
+
+    def take(self, texts: IntArray) -> Vectors:
+        """The vectors of these texts, float32 `[n, columns]`."""
+        vectors = np.empty((len(texts), self._columns), dtype=np.float32)
+        files, rows = self._file[texts], self._row[texts]
+        for file in np.unique(files).tolist():
+            wanted = np.flatnonzero(files == file)
+            wanted = wanted[np.argsort(rows[wanted])]
+            # what stands near one another is read in one piece, of bounded size
+            cuts = np.flatnonzero(np.diff(rows[wanted]) > NEAR) + 1
+            for run in np.split(wanted, cuts):
+                for start in range(0, len(run), ROWS_AT_ONCE):
+                    some = run[start : start + ROWS_AT_ONCE]
+                    first, last = int(rows[some[0]]), int(rows[some[-1]]) + 1
+                    content = self._read(file, 4 * self._columns * first, 4 * self._columns * last)
+                    piece = np.frombuffer(content, dtype="<f4")
+                    if len(piece) != (last - first) * self._columns:
+                        raise EncoderError("a file of vectors is shorter than its shard says")
+                    vectors[some] = piece.reshape(-1, self._columns)[rows[some] - first]
+        return vectors
+
+
+def zero_rows(vectors: Vectors) -> BoolArray:
+    """Which vectors are only zeros, bool `[n]`."""
+    return np.logical_not(vectors.any(axis=1))

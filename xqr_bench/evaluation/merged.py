@@ -1,0 +1,301 @@
+"""The shards of a run put together: their counts added up, as a ranker whose records are those of a single run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from xqr_bench.core.errors import RecordError, UsageError
+from xqr_bench.core.folder import SharedFolder
+from xqr_bench.core.observe import Clock, Observer
+from xqr_bench.core.types import IntArray, Ranks, TaskData
+from xqr_bench.encode import ModelIdentity
+from xqr_bench.encode.providers import EndpointUse
+from xqr_bench.evaluation.evaluate import evaluate
+from xqr_bench.evaluation.ranker import Ranking, Task
+from xqr_bench.evaluation.shard_facts import refuse_other_numbers, task_facts
+from xqr_bench.evaluation.shard_files import (
+    COUNTED,
+    ENCODED,
+    FOUND,
+    PASSES,
+    About,
+    arrays_below,
+    read_about,
+    read_shard_file,
+    refuse_foreign,
+    shard_file,
+    shard_files,
+)
+from xqr_bench.evaluation.shard_vectors import columns_of
+from xqr_bench.rank.parts import rank_by_parts
+from xqr_bench.rank.rules import Tally
+from xqr_bench.record import LanguageDiagnostics, Result, TextCounts
+from xqr_bench.record.describe import representation_warnings, truncation_warnings
+from xqr_bench.record.exposure import Exposure
+from xqr_bench.tasks import Selection, TaskSpec, resolve_task
+
+ELSEWHERE = "the shards ran on different {what}: {values}; near ties may stand otherwise than in a single run"
+
+
+class MergedRanker:
+    """Ranks by what the shards of a run have counted (see `ShardedRun`); needs neither the encoder nor its vectors.
+
+    Args:
+        folder: where the shards are; a folder, or a URL that fsspec knows.
+
+    Attributes:
+        name, identity, device: those of the encoder.
+        settings: what it was asked to do.
+        said: what the first shard was asked: `tasks`, `asked` and `arguments`.
+
+    Raises:
+        RecordError: there are no shards, one is missing, there twice, damaged or of another run, or was made from
+            others than those that are there.
+    """
+
+    def __init__(self, folder: SharedFolder | str | Path) -> None:
+        self.folder = folder if isinstance(folder, SharedFolder) else SharedFolder(folder)
+        files = shard_files(self.folder.names())
+        if not files:
+            raise RecordError(
+                f"there are no shards in {self.folder.name}",
+                remedy="name the folder that `xqr-bench evaluate MODEL --shard 1/2 --output FOLDER` was given",
+            )
+        self._of = Counter(of for _, of, _ in files.values()).most_common(1)[0][0]
+        refuse_other_numbers(self.folder, files, self._of)
+        self._abouts = {what: self._read(what, files) for what in (COUNTED, FOUND, ENCODED)}
+        self._check_sources()
+        first = self._abouts[COUNTED][0].made["said"]
+        self.said: Mapping[str, Any] = first
+        self.name: str = first["model"]
+        self.settings: Mapping[str, Any] = first["settings"]
+        columns_of(self._abouts[ENCODED])
+        self.identity = self._identity()
+        self.device: str | None = None
+
+    def _read(self, what: str, files: Mapping[str, tuple[int, int, str]]) -> list[About]:
+        """What the files of a pass say of themselves; all are of one run."""
+        abouts: list[About] = []
+        for number in range(1, self._of + 1):
+            name = shard_file(number, self._of, what)
+            if name not in files:
+                done = next(
+                    (before for before in reversed(PASSES) if shard_file(number, self._of, before) in files), None
+                )
+                raise RecordError(
+                    f"{self.folder.place_of(name)} is missing: shard {number} of {self._of} "
+                    + ("has not begun" if done is None else f"is {done}, and not done"),
+                    remedy=f"run it (again): xqr-bench evaluate MODEL --shard {number}/{self._of} --output "
+                    f"{self.folder.name}, with the model, tasks and options of the others",
+                )
+            abouts.append(read_about(self.folder, name))
+        facts = _most_common([about.facts for about in abouts])
+        for about in abouts:
+            refuse_foreign(self.folder, about.name, about, facts)
+        return abouts
+
+    def _check_sources(self) -> None:
+        refuse_foreign(
+            self.folder, self._abouts[ENCODED][0].name, self._abouts[ENCODED][0], self._abouts[COUNTED][0].facts
+        )
+        for what, before in ((FOUND, ENCODED), (COUNTED, FOUND)):
+            now = {about.name: about.sum for about in self._abouts[before]}
+            for about in self._abouts[what]:
+                changed = [name for name, total in now.items() if about.sources.get(name) != total]
+                if changed:
+                    raise RecordError(
+                        f"{self.folder.place_of(about.name)} was made from another {changed[0]} than the one there",
+                        remedy=f"run shard {about.number} of {self._of} again: it does what has to be done anew",
+                    )
+
+    def _identity(self) -> ModelIdentity:
+        """That of the encoder, with what was learnt while it encoded."""
+        encoded = [
+            about for about in self._abouts[ENCODED] if any(one["rows"] for one in about.made["groups"].values())
+        ]
+        identities = [
+            ModelIdentity.model_validate(about.made["identity"]) for about in encoded or self._abouts[ENCODED]
+        ]
+        for about, identity in zip(encoded, identities, strict=False):
+            if identity != identities[0]:
+                raise RecordError(
+                    f"{self.folder.place_of(about.name)} is of another encoder than {encoded[0].name}",
+                    found=f"{identity.dtype}, {identity.dimensions} columns; {identities[0].dtype}, "
+                    f"{identities[0].dimensions} columns",
+                    remedy="remove it, and run its shard again",
+                )
+        return identities[0]
+
+    def specs(self, named: Sequence[str] = ()) -> list[TaskSpec]:
+        """The tasks of the run, with the metrics and rules of relevance that the shards were asked for.
+
+        Args:
+            named: the tasks, where they are not found under the names that the shards were given.
+
+        Raises:
+            UsageError: there are more or fewer of them than the run has.
+            XqrBenchError: a task cannot be read.
+        """
+        tasks, scored = list(named) or self.said["tasks"], self.said["specs"]
+        if len(tasks) != len(scored):
+            raise UsageError(
+                f"the shards are of {len(scored)} tasks, not of {len(tasks)}", remedy="name all of them, or none"
+            )
+        return [
+            resolve_task(one).model_copy(update={name: tuple(values) for name, values in of_task.items()})
+            for one, of_task in zip(tasks, scored, strict=True)
+        ]
+
+    def select(self, data_dir: Path | str | None = None) -> Selection:
+        """The part of the tasks that the shards were asked for; data is read where they had it, or in a folder."""
+        asked = self.said["asked"]
+        return Selection(
+            languages=asked.get("languages"), limit=asked.get("limit"), data_dir=data_dir or asked.get("data_dir")
+        )
+
+    def rank(self, tasks: Sequence[Task], observe: Observer) -> Iterator[Ranking]:
+        """Add up the counts of each task.
+
+        Raises:
+            RecordError: a task is not one of the run, or its data are others.
+        """
+        places = [self._place(task) for task in tasks]  # before anything is read
+        for task, at in zip(tasks, places, strict=True):
+            clock = Clock(self._seconds())
+            with clock.phase("merging"):
+                ranks = self._ranks(task, at, observe)
+            told = [about.made["tasks"][at] for about in self._abouts[COUNTED]]
+            of_codes = {code: one for of_shard in told for code, one in of_shard["diagnostics"].items()}
+            diagnostics = {code: LanguageDiagnostics.model_validate(of_codes[code]) for code in task.data.all_languages}
+            facts = dict(told[0]["facts"])
+            if "exposure" in facts:
+                facts["exposure"] = Exposure.model_validate(facts["exposure"])
+            yield Ranking(
+                ranks,
+                warnings=(
+                    *told[0]["warnings"],
+                    *truncation_warnings(diagnostics),
+                    *representation_warnings(diagnostics),
+                    *self._elsewhere(),
+                ),
+                diagnostics=diagnostics,
+                facts=facts,
+                settings={**self.said["asked"], **self.settings, "shards": self._of},
+                seconds=clock.seconds,
+                texts=TextCounts(distinct=told[0]["distinct"], from_store=0),
+                usage=self._usage(),
+                counted_on=", ".join(self._machines("counted on")),
+            )
+
+    def _place(self, task: Task) -> int:
+        """Which task of the run it is."""
+        facts, said = self._abouts[COUNTED][0].facts, task_facts(task)
+        names = facts["tasks"].split(", ")
+        if task.spec.name not in names:
+            raise RecordError(
+                f"the shards in {self.folder.name} are not of {task.spec.name}",
+                found=", ".join(names),
+                remedy="name the tasks that they were given",
+            )
+        other = [
+            f"{key}: {facts.get(key)!s:.80} there, {value!s:.80} here"
+            for key, value in said.items()
+            if facts.get(key) != value
+        ]
+        if other:
+            raise RecordError(
+                f"the task {task.spec.name} is another here than that of the shards in {self.folder.name}",
+                found="; ".join(other[:3]),
+                remedy="read the data that they had: --data-dir",
+            )
+        return names.index(task.spec.name)
+
+    def _ranks(self, task: Task, at: int, observe: Observer) -> Ranks:
+        number = iter(range(len(task.data.languages) + 1))
+
+        def rank(part: TaskData, queries: IntArray, candidates: IntArray, observe: Observer) -> Ranks:
+            tally, key = Tally(part), f"{at}.{next(number)}"
+            tally.begin_finding()
+            for take, what in ((tally.take_found, FOUND), (tally.take_counted, COUNTED)):
+                for about in self._abouts[what]:
+                    said, arrays = read_shard_file(self.folder, about.name)
+                    if said.sum != about.sum:
+                        raise RecordError(
+                            f"{self.folder.place_of(about.name)} has changed while it was read", remedy="merge again"
+                        )
+                    take(arrays_below(arrays, key))
+                if what == FOUND:
+                    tally.refuse_unfound()
+            return tally.ranks()
+
+        return rank_by_parts(task.data, task.spec.settings, rank, observe)
+
+    def _seconds(self) -> dict[str, float]:
+        """Of each phase, all shards together."""
+        total: Counter[str] = Counter()
+        for abouts in self._abouts.values():
+            for about in abouts:
+                total.update(about.made["seconds"])
+        return {name: round(seconds, 6) for name, seconds in total.items()}
+
+    def _usage(self) -> EndpointUse | None:
+        uses = [about.made["usage"] for about in self._abouts[ENCODED] if about.made["usage"] is not None]
+        if not uses:
+            return None
+        added: dict[str, Any] = {}
+        for key in uses[0]:
+            values = [use[key] for use in uses]
+            added[key] = None if None in values else sum(values)
+        return EndpointUse.model_validate({**added, "price_per_million_tokens": uses[0]["price_per_million_tokens"]})
+
+    def _machines(self, what: str) -> list[str]:
+        """What the shards say of their machines, each value once."""
+        abouts = [about for abouts in self._abouts.values() for about in abouts]
+        return list(dict.fromkeys(about.made["machine"][what] for about in abouts))
+
+    def _elsewhere(self) -> list[str]:
+        """A warning for each thing that decides last bits and was not the same for all shards."""
+        names = {"processor": "processors", "BLAS": "BLAS", "device of the encoder": "devices", "counted on": "devices"}
+        lines = [
+            ELSEWHERE.format(what=plural, values=", ".join(values))
+            for what, plural in names.items()
+            if len(values := self._machines(what)) > 1
+        ]
+        return list(dict.fromkeys(lines))
+
+
+def _most_common(facts: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
+    """The facts that most shards have."""
+    names = [tuple(sorted(one.items())) for one in facts]
+    return facts[names.index(Counter(names).most_common(1)[0][0])]
+
+
+def merge_shards(
+    folder: SharedFolder | str | Path,
+    tasks: Sequence[str | Path | TaskSpec | Task] = (),
+    *,
+    data_dir: Path | str | None = None,
+    observe: Observer | None = None,
+) -> list[Result]:
+    """The records of a run in shards, one for each task, with their ranks: those of a single run.
+
+    Args:
+        folder: where the shards are; a folder, or a URL that fsspec knows.
+        tasks: those of the run, as `evaluate` takes them; default: as the first shard was given them.
+        data_dir: where the data is; default: where the first shard had it.
+        observe: hears how far the work is.
+
+    Raises:
+        RecordError: a shard is missing, there twice, damaged or of another run; see `MergedRanker`.
+    """
+    merged = MergedRanker(folder)
+    return evaluate(
+        merged,
+        tasks or merged.specs(),
+        select=merged.select(data_dir),
+        observe=observe,
+        arguments=merged.said["arguments"],
+    )

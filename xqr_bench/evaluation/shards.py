@@ -1,0 +1,447 @@
+"""One evaluation done by several processes, which exchange nothing but files: any scheduler, Ray, or two terminals.
+
+Three passes over shards 1 to n, each of which needs what all shards made in the one before: `encode` makes a shard's
+share of the vectors, `find` the scores of the relevants among its share of the canonical tiles of candidates, `count`
+what stands above and beside them there. `MergedRanker` adds the counts up; the record is that of a single run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import xqr_bench.rank.product as tiles
+from xqr_bench.core.errors import RecordError, UsageError
+from xqr_bench.core.folder import SharedFolder
+from xqr_bench.core.observe import Clock, Observer
+from xqr_bench.core.types import IntArray
+from xqr_bench.encode.shares import ROWS_AT_ONCE, Chosen, Made, Shares, shares_of, zero_rows
+from xqr_bench.evaluation.ranker import Ranker, Task
+from xqr_bench.evaluation.shard_facts import machine, refuse_other_numbers, run_facts
+from xqr_bench.evaluation.shard_files import (
+    COUNTED,
+    ENCODED,
+    FOUND,
+    About,
+    Arrays,
+    arrays_below,
+    read_about,
+    read_shard_file,
+    refuse_foreign,
+    shard_file,
+    shard_files,
+    write_shard_file,
+)
+from xqr_bench.evaluation.shard_vectors import EncodedVectors
+from xqr_bench.evaluation.vectors import VectorRanker
+from xqr_bench.rank.counting import Share, counting_device
+from xqr_bench.rank.exact import counter_on, go_through
+from xqr_bench.rank.parts import Pool, pools_of
+from xqr_bench.rank.product import repeats_of, row_digests, unit_vectors
+from xqr_bench.rank.rules import Tally
+from xqr_bench.record.describe import language_diagnostics
+from xqr_bench.record.exposure import declared_exposure
+from xqr_bench.record.provenance import exposure_of, training_of
+from xqr_bench.tasks import own_file
+
+_MAKES = {ENCODED: "vectors", FOUND: "scores of the relevants", COUNTED: "counts"}
+POLL_SECONDS = 2.0
+
+
+class Waiting(NamedTuple):
+    """What a shard waits for: these other shards, from 1, have not done this pass."""
+
+    what: str
+    numbers: tuple[int, ...]
+
+    def __str__(self) -> str:
+        some = ", ".join(map(str, self.numbers[:12])) + (", …" if len(self.numbers) > 12 else "")
+        return f"waits for the {_MAKES[self.what]} of shard{'s' * (len(self.numbers) > 1)} {some}"
+
+
+def refuse_undealt(ranker: Ranker) -> VectorRanker:
+    """Check that a ranker's work can be dealt out with the result of a single run, bit for bit.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    alone = "evaluate it in one process, without --shard"
+    if not isinstance(ranker, VectorRanker):
+        raise UsageError(
+            f"--shard deals out the vectors of an encoder, which {ranker.name} does not have one of a text",
+            remedy=alone,
+        )
+    if ranker.transform is not None:
+        raise UsageError(
+            f"--transform {ranker.transform.name} is estimated on all vectors of a language, which no shard has",
+            remedy=alone + "; or leave --transform out",
+        )
+    if ranker.quantize is not None or ranker.index is not None:
+        name = "--quantize" if ranker.quantize is not None else "--index"
+        raise UsageError(f"{name} cannot be used with --shard: shards are counted exactly", remedy=f"leave {name} out")
+    return ranker
+
+
+class ShardedRun:
+    """One evaluation in shards. Every process makes one with the same ranker, tasks and folder, and does its shards.
+
+    Args:
+        ranker: an encoder without a transform, index or quantisation.
+        tasks: all of them, in the same order everywhere: texts are encoded together.
+        folder: where the shards exchange files; a folder, or a URL that fsspec knows.
+        of: how many shards there are.
+        sources: the tasks as the user named them, for whoever merges; default: their files or names.
+        asked: which part of the tasks was asked for, for the record.
+        arguments: as the user gave them, for the record.
+
+    Attributes:
+        facts: what all shards of the run have to agree in.
+
+    Raises:
+        UsageError: the ranker's work cannot be dealt out (see `refuse_undealt`), or there are no shards.
+    """
+
+    def __init__(
+        self,
+        ranker: Ranker,
+        tasks: Sequence[Task],
+        folder: SharedFolder | str | Path,
+        of: int,
+        *,
+        sources: Sequence[str] = (),
+        asked: Mapping[str, Any] | None = None,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:
+        if of < 1:
+            raise UsageError(f"a run cannot have {of} shards", remedy="give a number from 1 on")
+        self.ranker, self.tasks, self.of = refuse_undealt(ranker), list(tasks), of
+        self.folder = folder if isinstance(folder, SharedFolder) else SharedFolder(folder)
+        named = [str(own_file(task.spec) or task.spec.name) for task in tasks]
+        self._said = {
+            "model": self.ranker.name,
+            "tasks": list(sources) or named,
+            "asked": dict(asked or {}),
+            "arguments": dict(arguments or {}),
+            "settings": self.ranker.settings,
+            "specs": [{"metrics": task.spec.metrics, "relevance": task.spec.relevance} for task in tasks],
+        }
+        self.facts = run_facts(self.ranker, self.tasks, of)
+
+    @cached_property
+    def _shares(self) -> Shares:
+        datas = [task.data for task in self.tasks]
+        return shares_of(self.ranker.encoder, datas, allow_zero=self.ranker.allow_zero_vectors)
+
+    def go_on(self, number: int, observe: Observer | None = None) -> Waiting | None:
+        """Do whatever of a shard can be done now; what was done before is not done again.
+
+        Args:
+            number: which shard, from 1.
+            observe: hears how far the work is.
+
+        Returns:
+            what it waits for; None: all of this shard is done.
+
+        Raises:
+            RecordError: a file in the folder is of another run, or damaged.
+            XqrBenchError: whatever is wrong with the encoder, its vectors or the folder.
+        """
+        sums: dict[str, str] = {}  # of the files that the pass is made from
+        for what, do in ((ENCODED, self.encode), (FOUND, self.find), (COUNTED, self.count)):
+            if not self._is_done(number, what, sums):
+                do(number, observe)
+            if what == COUNTED:
+                break
+            if missing := self.missing(what):
+                return Waiting(what, missing)
+            abouts = [self._about(one, what) for one in range(1, self.of + 1)]
+            if stale := tuple(about.number for about in abouts if dict(about.sources) != sums):
+                return Waiting(what, stale)
+            sums = {about.name: about.sum for about in abouts}
+        return None
+
+    def wait(self, number: int, seconds: float, observe: Observer | None = None) -> Waiting | None:
+        """Go on with a shard until all of it is done, or nothing has come for so many seconds; see `go_on`."""
+        since, last = time.monotonic(), None
+        while (waiting := self.go_on(number, observe)) is not None:
+            if waiting != last:
+                since, last = time.monotonic(), waiting
+            if time.monotonic() - since >= seconds:
+                return waiting
+            time.sleep(min(POLL_SECONDS, max(0.05, seconds)))
+        return None
+
+    def missing(self, what: str) -> tuple[int, ...]:
+        """The shards, from 1, that have not done a pass.
+
+        Raises:
+            RecordError: the folder holds a shard of a run in another number of shards.
+        """
+        there = self._numbers(what)
+        return tuple(number for number in range(1, self.of + 1) if number not in there)
+
+    def _numbers(self, what: str) -> set[int]:
+        files = shard_files(self.folder.names())
+        refuse_other_numbers(self.folder, files, self.of)
+        return {number for number, _, kind in files.values() if kind == what}
+
+    def _is_done(self, number: int, what: str, sums: Mapping[str, str]) -> bool:
+        """Whether a shard has done a pass, from files with these sums."""
+        return number in self._numbers(what) and dict(self._about(number, what).sources) == sums
+
+    def _about(self, number: int, what: str) -> About:
+        name = shard_file(number, self.of, what)
+        about = read_about(self.folder, name)
+        refuse_foreign(self.folder, name, about, self.facts)
+        return about
+
+    def _all(self, what: str) -> list[tuple[About, dict[str, NDArray[Any]]]]:
+        """The files of all shards of a pass."""
+        files = []
+        for number in range(1, self.of + 1):
+            name = shard_file(number, self.of, what)
+            about, arrays = read_shard_file(self.folder, name)
+            refuse_foreign(self.folder, name, about, self.facts)
+            files.append((about, arrays))
+        return files
+
+    def _write(
+        self, number: int, what: str, arrays: Arrays, clock: Clock, sources: Sequence[About] = (), **made: Any
+    ) -> None:
+        made |= {"seconds": clock.seconds, "machine": machine(self.ranker), "said": self._said}
+        of_sources = {about.name: about.sum for about in sources}
+        write_shard_file(self.folder, About(number, self.of, what, self.facts, of_sources, made), arrays)
+
+    # The first pass.
+
+    def encode(self, number: int, observe: Observer | None = None) -> None:
+        """Make a shard's share of the vectors, and write them with digests of them.
+
+        Vectors of an encoder whose state is known are kept while the work goes on: a shard that is killed goes on
+        after them.
+
+        Args:
+            number: which shard, from 1.
+            observe: hears how many texts are done.
+
+        Raises:
+            EncoderError: the encoder failed, or returned what cannot be scored.
+            XqrBenchError: the folder cannot be written.
+        """
+        observe, clock, encoder = observe or Observer(), Clock(), self.ranker.encoder
+        kept = _Pieces(self.folder, number, self.of, self.facts)
+        arrays: dict[str, NDArray[Any]] = {}
+        groups: dict[str, Any] = {}
+        files: list[str] = []
+        with clock.phase("encoding"):
+            for at, made in enumerate(self._shares.make(number - 1, self.of, kept, observe)):
+                layout = self._shares.groups[at]
+                raw = self._shares.raw(at)
+                of_group = self._described(made, raw)
+                about: dict[str, Any] = {"rows": len(made.texts), "columns": encoder.identity.dimensions}
+                if made.vectors is not None and len(made.texts):
+                    digest = hashlib.sha256(made.vectors.data).hexdigest()
+                    about["file"] = f"{number}-of-{self.of}.{layout.name}.{digest[:12]}.f32"
+                    step = range(0, len(made.vectors), ROWS_AT_ONCE)
+                    rows = (made.vectors[start : start + ROWS_AT_ONCE].astype("<f4", copy=False) for start in step)
+                    self.folder.write(about["file"], (some.tobytes() for some in rows))
+                    files.append(about["file"])
+                about["warnings"] = self._task_warnings()
+                groups[layout.name] = about
+                arrays |= {f"{layout.name}.{key}": values for key, values in of_group.items()}
+        usage = encoder.usage
+        self._write(
+            number,
+            ENCODED,
+            arrays,
+            clock,
+            groups=groups,
+            identity=encoder.identity.model_dump(mode="json"),
+            warnings=list(encoder.warnings),
+            usage=None if usage is None else usage.model_dump(mode="json"),
+        )
+        beginning = f"{number}-of-{self.of}."
+        for name in self.folder.names():  # pieces, and vectors of an earlier time
+            if name.startswith((beginning, kept.place)) and name not in files and not shard_files({name}):
+                self.folder.remove(name)
+
+    def _task_warnings(self) -> dict[str, list[str]]:
+        encoder = self.ranker.encoder
+        return {task.spec.name: encoder.warnings_for(task.data.name)[len(encoder.warnings) :] for task in self.tasks}
+
+    def _described(self, made: Made, raw: Callable[[IntArray], NDArray[np.float32]] | None) -> dict[str, Any]:
+        """What the other shards have to know of some vectors."""
+        of_rows: dict[str, list[NDArray[Any]]] = {"digests": [], "zero": [], "lengths": [], "raw": []}
+        dot = self.ranker.encoder.similarity != "cosine"
+        for start in range(0, len(made.texts), ROWS_AT_ONCE):
+            some = made.texts[start : start + ROWS_AT_ONCE]
+            if made.vectors is None:
+                assert raw is not None
+                vectors = raw(some)
+                of_rows["raw"].append(row_digests(vectors))
+            else:
+                vectors = made.vectors[start : start + ROWS_AT_ONCE]
+            of_rows["zero"].append(zero_rows(vectors))
+            of_rows["digests"].append(row_digests(vectors if dot else unit_vectors(vectors)))
+            if dot:
+                of_rows["lengths"].append(np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)))
+        found: dict[str, Any] = {key: np.concatenate(rows) for key, rows in of_rows.items() if rows}
+        return {**found, "texts": made.texts, "flags": made.flags} if len(made.texts) else {}
+
+    # The second and third pass.
+
+    def find(self, number: int, observe: Observer | None = None) -> None:
+        """Find the scores of the relevants in a shard's share of the tiles; all shards have encoded.
+
+        Args:
+            number: which shard, from 1.
+            observe: hears how many queries are done.
+
+        Raises:
+            XqrBenchError: a file is missing, damaged or of another run, or the folder cannot be written.
+        """
+        observe, clock = observe or Observer(), Clock()
+        with clock.phase("ranking"):
+            vectors = EncodedVectors(self._shares, self._all(ENCODED), self.folder)
+            arrays: dict[str, NDArray[Any]] = {}
+            for key, tally, _ in self._through(number, vectors, (True, False), observe):
+                arrays |= {f"{key}.{name}": values for name, values in tally.found().items()}
+        self._write(number, FOUND, arrays, clock, vectors.abouts)
+
+    def count(self, number: int, observe: Observer | None = None) -> None:
+        """Count what stands above and beside the relevants in a shard's share of the tiles; all shards have found.
+
+        The diagnostics of a share of the languages are made here too.
+
+        Args:
+            number: which shard, from 1.
+            observe: hears how many queries are done.
+
+        Raises:
+            XqrBenchError: as `find`; a relevant was found nowhere, or twice.
+        """
+        observe, clock = observe or Observer(), Clock()
+        with clock.phase("ranking"):
+            found = self._all(FOUND)
+            vectors = EncodedVectors(self._shares, self._all(ENCODED), self.folder)
+            sums = {about.name: about.sum for about in vectors.abouts}
+            for about, _ in found:
+                if dict(about.sources) != sums:
+                    raise RecordError(
+                        f"{self.folder.place_of(about.name)} was made from vectors that have changed since",
+                        remedy=f"run shard {about.number} again, then this one",
+                    )
+            arrays: dict[str, NDArray[Any]] = {}
+
+            def begin(key: str, tally: Tally) -> None:
+                for _, of_shard in found:
+                    tally.take_found(arrays_below(of_shard, key))
+                tally.refuse_unfound()
+
+            for key, tally, _ in self._through(number, vectors, (False, True), observe, begin):
+                arrays |= {f"{key}.{name}": values for name, values in tally.counted().items()}
+        with clock.phase("diagnostics"):
+            told = [self._told(at, number, vectors) for at in range(len(self.tasks))]
+        self._write(number, COUNTED, arrays, clock, [about for about, _ in found], tasks=told)
+
+    def _through(
+        self,
+        number: int,
+        vectors: EncodedVectors,
+        finding: tuple[bool, bool],
+        observe: Observer,
+        begin: Callable[[str, Tally], None] = lambda key, tally: None,
+    ) -> Iterator[tuple[str, Tally, Pool]]:
+        """Go through a shard's tiles of each pool of each task, and yield what was found or counted in them."""
+        ranker = self.ranker
+        device = counting_device(ranker.score_device, ranker.device)
+        for at, task in enumerate(self.tasks):
+            queries, candidates = vectors.of(at, "query"), vectors.of(at, "candidate")
+            vectors.check(at)
+            ids, every_query = vectors.ids(at), queries[:]
+            pools = pools_of(task.data, task.spec.settings)
+            repeats = [repeats_of(ids[pool.candidates]) for pool in pools]
+            widths = [(len(pool.candidates), len(one.first)) for pool, one in zip(pools, repeats, strict=True)]
+            shares = dealt([sum(-(-size // tiles.TILE_COLUMNS) for size in both) for both in widths], number, self.of)
+            with observe.phase("ranking", len(task.data.queries)):
+                for pool_at, (pool, same, own) in enumerate(zip(pools, repeats, shares, strict=True)):
+                    tally, key = Tally(pool.data), f"{at}.{pool_at}"
+                    tally.begin_finding()
+                    begin(key, tally)
+                    whole = pool.data is task.data
+                    counter = counter_on(
+                        device,
+                        pool.data.edges,
+                        every_query if whole else every_query[pool.queries],
+                        candidates if whole else Chosen(candidates, pool.candidates),  # type: ignore[arg-type]
+                        unit=ranker.encoder.similarity == "cosine",
+                        memory=ranker.memory,
+                        share=Share(same, own),
+                    )
+                    go_through(tally, counter, [finding], len(pool.queries), None)
+                    observe.advance(len(pool.queries))
+                    yield key, tally, pool
+
+    def _told(self, at: int, number: int, vectors: EncodedVectors) -> dict[str, Any]:
+        """What a record says of a task beside its ranks: this shard's share of the languages, the rest of shard 1."""
+        task, encoder = self.tasks[at], self.ranker.encoder
+        said = vectors.embeddings(at)
+        codes = task.data.all_languages[number - 1 :: self.of]
+        diagnostics = language_diagnostics(task.data, said, encoder, codes)
+        told: dict[str, Any] = {"diagnostics": {code: one.model_dump(mode="json") for code, one in diagnostics.items()}}
+        if number > 1:
+            return told
+        facts: dict[str, Any] = {}
+        if encoder.declared is not None:
+            facts["exposure"] = declared_exposure(encoder.declared, task.data.name).model_dump(mode="json")
+        if (training := training_of(encoder.source)) is not None:
+            facts["training"] = training.model_dump(mode="json")
+            facts["exposure"] = exposure_of(training, task.data).model_dump(mode="json")
+        return {**told, "facts": facts, "warnings": vectors.warnings(at), "distinct": said.distinct_texts}
+
+
+def dealt(sizes: Sequence[int], number: int, of: int) -> list[range]:
+    """A shard's share of some lists of tiles: consecutive ones of all lists together, as ranges of each list.
+
+    Args:
+        sizes: tiles of each list.
+        number: which shard, from 1.
+        of: how many there are.
+    """
+    total, start, shares = sum(sizes), 0, []
+    low, high = total * (number - 1) // of, total * number // of
+    for size in sizes:
+        shares.append(range(min(max(low - start, 0), size), min(max(high - start, 0), size)))
+        start += size
+    return shares
+
+
+class _Pieces:
+    """What a shard has encoded so far, in files of its own."""
+
+    def __init__(self, folder: SharedFolder, number: int, of: int, facts: Mapping[str, str]) -> None:
+        self._folder, self._about = folder, About(number, of, "piece", facts, {}, {})
+        self.place = f"pieces/{number}-of-{of}/"
+        self._there = {name for name in folder.names() if name.startswith(self.place)}
+
+    def read(self, name: str) -> dict[str, NDArray[Any]] | None:
+        """See `Kept`."""
+        path = self.place + name
+        if path not in self._there:
+            return None
+        try:
+            about, arrays = read_shard_file(self._folder, path)
+        except RecordError:  # damaged: encoded again
+            return None
+        return arrays if about.facts == self._about.facts else None
+
+    def write(self, name: str, arrays: Arrays) -> None:
+        """See `Kept`."""
+        write_shard_file(self._folder, self._about, arrays, self.place + name)
