@@ -270,7 +270,7 @@ def evaluate(
     with request.loaded() as loaded, request.ranker(loaded) as ranker:
         _tell_what_runs(session, ranker, request.store)
         if asked.shard is not None:
-            do_shard(session, ranker, asked, output, request.arguments(given(ctx)))
+            do_shard(session, ranker, asked, asked.shard, asked.wait, output, request.arguments(given(ctx)))
             return
         if asked.dry_run:
             session.rehearse(cast("Rehearsing", ranker))

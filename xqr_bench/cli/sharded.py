@@ -10,7 +10,7 @@ from xqr_bench.cli.common import Session, if_stopped
 from xqr_bench.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from xqr_bench.cli.evaluate import Evaluation
+    from xqr_bench.cli.options import Records
     from xqr_bench.evaluation.ranker import Ranker
 
 
@@ -26,13 +26,23 @@ def share(text: str) -> tuple[int, int]:
     return int(number), int(of)
 
 
-def do_shard(session: Session, ranker: Ranker, asked: Evaluation, output: str, arguments: Mapping[str, Any]) -> None:
+def do_shard(
+    session: Session,
+    ranker: Ranker,
+    asked: Records,
+    shard: tuple[int, int],
+    wait: float | None,
+    output: str,
+    arguments: Mapping[str, Any],
+) -> None:
     """Do what can be done of a shard, and tell in a line what it waits for.
 
     Args:
         session: the tasks, and where is printed.
         ranker: what ranks.
-        asked: which shard, and how long to wait.
+        asked: the tasks and metrics as the user named them.
+        shard: which shard, from 1, and of how many.
+        wait: how many seconds to wait for others; None: not at all.
         output: the folder or URL where the shards are.
         arguments: as the user gave them.
 
@@ -45,8 +55,7 @@ def do_shard(session: Session, ranker: Ranker, asked: Evaluation, output: str, a
     from xqr_bench.evaluation.shard_files import COUNTED
     from xqr_bench.evaluation.shards import ShardedRun, refuse_undealt
 
-    assert asked.shard is not None
-    number, of = asked.shard
+    number, of = shard
     refuse_undealt(ranker)  # before anything is read
     session.show_licences(session.specs)
     kept = if_stopped(lambda: f"what was done is kept in {output}; the same command goes on")
@@ -61,11 +70,11 @@ def do_shard(session: Session, ranker: Ranker, asked: Evaluation, output: str, a
             asked={**session.select.as_dict(), "metrics": None if asked.metrics is None else list(asked.metrics)},
             arguments=arguments,
         )
-        waiting = run.wait(number, asked.wait or 0.0, observe)
+        waiting = run.wait(number, wait or 0.0, observe)
         left = run.missing(COUNTED)
-    if waiting is not None and asked.wait is not None:
+    if waiting is not None and wait is not None:
         raise UsageError(
-            f"shard {number} of {of} still {waiting}; nothing has come for {asked.wait:g} seconds",
+            f"shard {number} of {of} still {waiting}; nothing has come for {wait:g} seconds",
             remedy="run those, then the same command again",
         )
     merge = f"xqr-bench merge {shlex.quote(output)}"
