@@ -18,7 +18,7 @@ from tests.tasks.test_afriqa import write as write_afriqa
 from tests.test_judgements import QRELS, write_task
 from xqr_bench import load_record
 from xqr_bench.analysis.questions import question_views
-from xqr_bench.report.numbers import number
+from xqr_bench.report.numbers import kept_score, number
 from xqr_bench.report.questions import rank_text
 from xqr_bench.report.text import cells
 
@@ -48,7 +48,7 @@ def test_the_worst_questions_with_the_figures_of_the_record(records: Path, monke
             ranks = f"{rank_text(one.rank, one.tied)} +{rank_text(one.own_rank, one.own_tied)}"
             assert re.search(rf"^ *{ranks}  {one.language} +{re.escape(one.id)} ", shown, re.MULTILINE)
         for hit in worst.hits[:5]:
-            pattern = rf"^ *{hit.place}  {hit.score:.4f}  {hit.language} .*{re.escape(hit.id)} "
+            pattern = rf"^ *{hit.place}  {kept_score(hit.score)}  {hit.language} .*{re.escape(hit.id)} "
             assert re.search(pattern, shown, re.MULTILINE)
         assert worst.hits[5].id not in shown.partition("best of the pool")[2]
     assert "paragraph: in the same paragraph as a relevant, does not count as one" in words(done.out)
@@ -101,7 +101,7 @@ def test_the_page_stands_alone_and_runs_nothing(records: Path, tmp_path: Path) -
                 pooled, own = rank_text(one.rank, one.tied), rank_text(one.own_rank, one.own_tied)
                 assert f"rank {pooled} in the pool, {own} in its language" in told
             for hit in query.hits:
-                assert f"place {hit.place}, score {hit.score:.4f}" in told
+                assert f"place {hit.place}, score {kept_score(hit.score)}" in told
 
 
 def test_text_of_others_is_no_markup_and_steers_nothing(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_whatever_ranked(command: tuple[str, ...], name: str) -> None:
     assert len(hits) == 20
     for hit in hits[:5]:
         assert re.search(
-            rf"^ *{hit.place}{'=' if hit.tied else ''} +{hit.score:.4f}  {hit.language}", out, re.MULTILINE
+            rf"^ *{hit.place}{'=' if hit.tied else ''} +{kept_score(hit.score)}  {hit.language}", out, re.MULTILINE
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import permutations
@@ -22,7 +23,7 @@ from xqr_bench.encode import embedder_of
 from xqr_bench.evaluation.evaluate import evaluate
 from xqr_bench.rank.exact import top_hits, vector_scores
 from xqr_bench.record import Result, load_ranks, recompute, save_record, shortened
-from xqr_bench.record.top_file import check_top, save_top
+from xqr_bench.record.top_file import SCORE_BITS, check_top, rounded, save_top
 
 NEED_HITS = ["map", "language_share@10", "share_vs_pool@10", "share_vs_relevants@10", "exposure_vs_pool"]
 AGREEMENT = "ranking_agreement@10"
@@ -32,6 +33,7 @@ kinds = {
     "place": pa.int32(),
     "candidate": pa.string(),
     "score": pa.float64(),
+    "tied": pa.int32(),
 }
 
 
@@ -56,12 +58,15 @@ def test_the_file_has_ids_and_scores(plain: Result, tmp_path: Path) -> None:
     for block in vector_scores(vectors.queries, vectors.candidates):
         for query, places, scores in zip(data.queries[block.start :], *top_hits(block.pooled, 20), strict=False):
             for place, (index, score) in enumerate(zip(places, scores, strict=True), start=1):
+                kept = table[row].pop("score")
+                assert kept == pytest.approx(score, rel=2.0**-SCORE_BITS, abs=0)
+                assert (kept * 2**SCORE_BITS).is_integer() or abs(kept) < 0.5
                 assert table[row] == {
                     "query_language": query.language,
                     "question": query.question,
                     "place": place,
                     "candidate": data.candidates[index].id,
-                    "score": float(score),
+                    "tied": int(place > 1 and score == scores[place - 2]),
                 }
                 row += 1
     assert row == len(table)
@@ -101,17 +106,21 @@ def test_figures_of_the_literature_follow_from_the_file_alone(looked_at: Result,
     shares: dict[str, list[float]] = {code: [] for code in looked_at.task.languages}
     for (code, _), rows in table.groupby(["query_language", "question"]):
         best, own = rows.score.to_numpy(), (rows.candidate.str.partition(":")[0] == code).to_numpy()
-        assert best[-1] < best[9], "what ties with the tenth is in the file"
-        tied = best == best[9]  # each of these has the same chance to be among the ten
-        shares[code].append((own[best > best[9]].sum() + own[tied].mean() * (10 - (best > best[9]).sum())) / 10)
+        assert list(rows.place) == list(range(1, len(rows) + 1))
+        assert (np.diff(best) <= 0).all()
+        block = np.cumsum(rows.tied.to_numpy() == 0)
+        assert block[-1] > block[9], "what ties with the tenth is in the file"
+        above, tied = block < block[9], block == block[9]  # each of these has the same chance to be among the ten
+        shares[code].append((own[above].sum() + own[tied].mean() * (10 - above.sum())) / 10)
     for code, of_language in shares.items():
         figure = scores.by_language_pair[f"{code}>{code}"]["language_share@10"].value
         assert np.mean(of_language) == pytest.approx(figure, abs=1e-12)
-    lists = {key: rows.set_index("candidate").score for key, rows in first.groupby(["query_language", "question"])}
+    by_query = first.groupby(["query_language", "question"])
+    lists = {key: (rows.set_index("candidate").tied == 0).cumsum() for key, rows in by_query}
     agreements = []
     for one, other in permutations(looked_at.task.languages, 2):
         pairs = [(lists[one, question], lists[other, question]) for question in first.question.unique()]
-        both = [[found.reindex(a.index.union(b.index), fill_value=-9.0) for found in (a, b)] for a, b in pairs]
+        both = [[found.reindex(a.index.union(b.index), fill_value=99) for found in (a, b)] for a, b in pairs]
         agreements.append(np.mean([spearmanr(*of_question).statistic for of_question in both]))
     assert np.mean(agreements) == pytest.approx(scores.macro[AGREEMENT].value, abs=1e-12)
 
@@ -149,20 +158,64 @@ def test_files_of_others_are_refused(plain: Result, looked_at: Result, tmp_path:
         with pytest.raises(RecordError, match=message):
             record.top_candidates()
     top = plain.top_candidates()
-    changed = np.where(top.scores > 0, top.scores + np.float32(0.5), top.scores)
+    changed = np.where(top.scores > 0, top.scores * np.float32(2), top.scores)
     save_top(replace(top, scores=changed), file)
     with pytest.raises(RecordError, match="are not those of the record"):
+        record.top_candidates()
+    table = pq.read_table(save_record(plain, tmp_path / "c" / "mini.json").with_suffix(".top.parquet"))
+    facts = {"xqr_bench": json.dumps({"format": "xqr-bench top 1", "task": "mini"})}
+    pq.write_table(table.drop_columns(["tied"]).replace_schema_metadata(facts), file)
+    with pytest.raises(RecordError, match="an older xqr-bench wrote it"):
         record.top_candidates()
     file.unlink()
     with pytest.raises(RecordError, match="there is no file"):
         record.top_candidates()
 
 
+def test_rounding_keeps_the_order_and_stays_near() -> None:
+    generator = np.random.default_rng(0)
+    scores = np.sort(generator.standard_normal(20_000) * 10.0 ** generator.integers(-30, 30, 20_000)).astype(np.float32)
+    kept = rounded(scores)
+    assert kept.dtype == np.float32
+    assert (np.diff(kept) >= 0).all()
+    assert (np.abs(kept.astype(np.float64) - scores) <= np.abs(scores.astype(np.float64)) * 2.0**-SCORE_BITS).all()
+    assert (rounded(kept) == kept).all()
+    assert (kept.view(np.uint32) % 2 ** (24 - SCORE_BITS) == 0).all()
+    edge = np.finfo(np.float32)
+    odd = np.array([0, -0.0, np.inf, -np.inf, np.nan, edge.max, edge.min, edge.smallest_subnormal], dtype=np.float32)
+    assert np.isfinite(rounded(odd)).tolist() == np.isfinite(odd).tolist()
+    assert rounded(odd)[[0, 1, 2, 3, 7]].tolist() == odd[[0, 1, 2, 3, 7]].tolist()
+
+
+def test_what_rounding_makes_equal_ties_no_more_than_before(plain: Result) -> None:
+    """The scores of one encoder may differ by less than is kept of them."""
+    top = plain.top_candidates()
+    level = replace(top, scores=np.where(top.places >= 0, np.float32(0.5), top.scores))
+    check_top(level, plain.ranks)
+    assert [one.tied for one in level.of_query(0)] == [one.tied for one in top.of_query(0)]
+    gt, eq, *_ = plain.ranks.counts
+    for row in np.flatnonzero((gt > 0) & (gt < 18) & (eq == 1))[:50].tolist():
+        query, at = int(plain.ranks.row_queries[row]), int(gt[row])
+        for place in (at, at + 1):  # with the one before it, and the next with it
+            tied = level.tied.copy()
+            tied[query, place] = True
+            with pytest.raises(RecordError, match="they tie otherwise than the ranks say"):
+                check_top(replace(level, tied=tied), plain.ranks)
+
+
+def test_ties_that_the_ranks_tell_are_marked() -> None:
+    (record,) = evaluate(Coarse(), ["mini"], metrics=["map"])
+    top = record.top_candidates()
+    assert top.tied.any()
+    with pytest.raises(RecordError, match="they tie otherwise than the ranks say"):
+        check_top(replace(top, tied=np.zeros_like(top.tied)), record.ranks)
+
+
 Columns = dict[str, list[Any]]
 
 
 def swap(columns: Columns, first: int, second: int) -> None:
-    for name in ("candidate", "score"):
+    for name in ("candidate", "score"):  # the places and ties stay
         values = columns[name]
         values[first], values[second] = values[second], values[first]
 
@@ -173,6 +226,10 @@ def rename(columns: Columns, row: int, name: str) -> None:
 
 def lift(columns: Columns, row: int, score: float) -> None:
     columns["score"][row] = score
+
+
+def tie(columns: Columns, row: int, value: int) -> None:
+    columns["tied"][row] = value
 
 
 def away(columns: Columns, row: int) -> None:
@@ -191,6 +248,9 @@ def again(columns: Columns, row: int) -> None:
         (lambda columns: swap(columns, 0, 1), "not in order"),
         (lambda columns: lift(columns, 0, float("nan")), "a score is no number"),
         (lambda columns: lift(columns, 0, float("inf")), "a score is no number"),
+        (lambda columns: tie(columns, 0, 1), "a candidate ties with none"),
+        (lambda columns: tie(columns, 0, 2), "neither that it ties"),
+        (lambda columns: tie(columns, 19, 1), "tie have several scores"),
         (lambda columns: rename(columns, 1, columns["candidate"][0]), "a candidate stands there twice"),
         (lambda columns: rename(columns, 0, "xx:0"), "a candidate is of no language of the pool"),
         (lambda columns: rename(columns, 0, "en:nobody"), "of other languages than the ranks say"),

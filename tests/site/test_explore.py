@@ -89,8 +89,8 @@ def test_files_hold_the_ranks_and_the_best(
                     seen += 1
                 if tops is not None:
                     best = record.top_candidates().of_query(query)
-                    assert [names[one] for one in tops[n][0]] == [name for name, _ in best]
-                    assert tops[n][1] == pytest.approx([score for _, score in best], rel=1e-3)
+                    assert [names[one] for one in tops[n][0]] == [one.id for one in best]
+                    assert tops[n][1] == pytest.approx([one.score for one in best], rel=1e-3)
     assert seen == 3 * records["bm25"].ranks.n_relevants
 
 

@@ -231,7 +231,7 @@ def test_hostile_ids_are_text(browser: playwright_api.Browser, tmp_path: Path) -
     query, place = next(
         (query, place)
         for query in range(record.ranks.n_queries)
-        for place, (name, _) in enumerate(top.of_query(query)[:5])
+        for place, (name, *_) in enumerate(top.of_query(query)[:5])
         if name not in answers
     )
     number = int(top.places[query, place])

@@ -497,8 +497,9 @@ class Questions:
             return ()
         ranks, place, found = self.ranks, 0, []
         relevants = set(ranks.relevant_ids[int(ranks.offsets[query]) : int(ranks.offsets[query + 1])])
-        before: float | None = None
-        for id_, score in self.record.top_candidates().of_query(query):
+        block = before = 0  # of those that tie
+        for id_, score, tied in self.record.top_candidates().of_query(query):
+            block += not tied
             relation = IS_RELEVANT if id_ in relevants else self._relation(query, id_)
             if self._leaves(relation):
                 continue
@@ -506,8 +507,8 @@ class Questions:
             language = id_.partition(":")[0]  # as every id begins (core.types.Candidate)
             if language in looked_at:
                 shown = None if self.only_order else score
-                found.append(TopHit(place, id_, language, self._text(id_), shown, score == before, relation))
-            before = score
+                found.append(TopHit(place, id_, language, self._text(id_), shown, block == before, relation))
+            before = block
         return tuple(found)
 
     def _leaves(self, relation: str) -> bool:

@@ -56,6 +56,12 @@ def _large(value: float) -> str:
     return f"{value:.3g}".replace("e+0", "e").replace("e+", "e")
 
 
+def kept_score(value: float) -> str:
+    """A candidate's score, no further than it is kept (`record.top_file.SCORE_BITS`): `0.0911`, `0.8742`, `12.40`."""
+    whole = len(str(int(abs(value)))) if abs(value) >= 1 else 0
+    return f"{value:.{max(0, 4 - whole)}f}"
+
+
 def signed(value: float | None) -> str:
     """A difference: `+.0123`, `-.0123`, `0`; `–` where there is none."""
     text = number(value)

@@ -20,7 +20,7 @@ from xqr_bench.analysis.questions import (
 from xqr_bench.core.languages import language
 from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL, N_HITS, STRICT
 from xqr_bench.measure.scores import Figure
-from xqr_bench.report.numbers import number, short, signed
+from xqr_bench.report.numbers import kept_score, number, short, signed
 from xqr_bench.report.text import isolated, text_lines, wrap
 
 MOST = 12
@@ -226,7 +226,7 @@ def _id_and_text(one: RankedRelevant | TopHit) -> list[str]:
 def _hit_lines(questions: Questions, hits: Sequence[TopHit], table: partial[list[str]]) -> Iterator[str]:
     rows = []
     for hit in hits:
-        scores = [] if hit.score is None else [f"{hit.score:.4f}"]
+        scores = [] if hit.score is None else [kept_score(hit.score)]
         place = f"{hit.place}{'=' if hit.tied else ''}"
         rows.append([place, *scores, hit.language, WORDS.get(hit.relation, ""), *_id_and_text(hit)])
     figures = ["place"] if questions.only_order else ["place", "score"]

@@ -10,6 +10,7 @@ from xqr_bench import __version__
 from xqr_bench.analysis.questions import IS_RELEVANT, QueryView, Questions, QuestionView, RankedRelevant, TopHit
 from xqr_bench.core.printable import shown
 from xqr_bench.core.types import MOST_COLUMNS, MULTILINGUAL
+from xqr_bench.report.numbers import kept_score
 from xqr_bench.report.questions import (
     MOST,
     heading,
@@ -158,7 +159,7 @@ def _relevant(questions: Questions, one: RankedRelevant) -> Markup:
 
 
 def _hit(hit: TopHit) -> Markup:
-    score = "" if hit.score is None else f", score {hit.score:.4f}"
+    score = "" if hit.score is None else f", score {kept_score(hit.score)}"
     tied = ", the same score as the one before" if hit.tied else ""
     figures = f"place {hit.place}{score}{tied}{f'; {hit.relation}' if hit.relation else ''}"
     return _item(figures, hit, is_relevant=hit.relation == IS_RELEVANT)
