@@ -257,6 +257,21 @@ def test_tasks_in_python() -> None:
     assert run_blocks("tasks.md", languages=["python"])["data"].languages == ("en", "th")
 
 
+def test_a_file_of_runs(here: Path, model: Path) -> None:
+    """The example runs, on the mini task and with a small model, and gives the records that its page names."""
+    text = (ROOT / "docs" / "examples" / "sweep.toml").read_text(encoding="utf-8")
+    assert [block for _, block in page_blocks("run.md", "toml")] == [text]
+    instead = {"intfloat/multilingual-e5-small": str(model), "sentence-transformers/all-MiniLM-L6-v2": str(model)}
+    for before, now in {**instead, "xquad-r": "mini", "= 128": "= 2", "tasks =": "limit = 2\ntasks ="}.items():
+        text = text.replace(before, now)
+    (here / "sweep.toml").write_text(text, encoding="utf-8")
+    assert "7 records in results: 0 there, 7 to do" in ran("run", "sweep.toml", "--dry-run").out
+    rows = [line for line in ran("run", "sweep.toml").out.splitlines() if re.search(r" \.\d{4} ±", line)]
+    assert len(rows) == 7
+    assert set(re.findall(r"`(results/[^`<]*\.csv)`", page_text("run.md"))) == {"results/sweep.csv"}
+    assert (here / "results" / "sweep.csv").is_file()
+
+
 def test_the_examples(here: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their commands run, and the encoder file fits its package as far as can be seen without it."""
     for name in ("use.py", "sparse.py"):

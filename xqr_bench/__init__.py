@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 # Public names load on first use, so that `import xqr_bench` and `xqr-bench --help` stay light.
 _PUBLIC = {
     "evaluate": "xqr_bench.api.running.evaluate",
+    "run": "xqr_bench.api.running.run",
     "compare": "xqr_bench.api.comparing.compare",
     "load_record": "xqr_bench.record.load_record",
     "load_records": "xqr_bench.record.load_records",
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from xqr_bench.api.comparing import Comparisons as Comparisons
     from xqr_bench.api.comparing import compare as compare
     from xqr_bench.api.running import evaluate as evaluate
+    from xqr_bench.api.running import run as run
     from xqr_bench.api.views import record_html as record_html
     from xqr_bench.core.errors import XqrBenchError as XqrBenchError
     from xqr_bench.encode import Encoder as Encoder

@@ -1,4 +1,4 @@
-"""`xqr_bench.evaluate`: one encoder on one task, from Python."""
+"""`xqr_bench.evaluate`: one encoder on one task, from Python; `xqr_bench.run`: all that a file asks for."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from xqr_bench.cli.progress import progress_here
+from xqr_bench.cli.run import make_records, summary, write_summary
+from xqr_bench.cli.run_file import read_run_file
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import UsageError
+from xqr_bench.core.frames import Backend, data_frame
 from xqr_bench.core.observe import Observer
 from xqr_bench.encode import EncoderOptions, vector_store
 from xqr_bench.encode.transform import TransformOptions
@@ -89,3 +92,34 @@ def evaluate(
         elif of_vectors:
             raise UsageError(f"{', '.join(of_vectors)} cannot be used with {chosen.name}", remedy="leave it out")
         return evaluate_all(chosen, [task], select=select, metrics=metrics, observe=observe)[0]
+
+
+@checked
+def run(
+    file: Path | str,
+    *,
+    retry: bool = False,
+    overwrite: bool = False,
+    progress: bool = False,
+    backend: Backend = "pandas",
+) -> Any:
+    """Make the records that a file of models, tasks and variants asks for, as `xqr-bench run` does (docs/run.md).
+
+    Args:
+        file: the file, TOML.
+        retry: try again what failed before.
+        overwrite: make all records again.
+        progress: tell how far the work is, on standard error.
+        backend: the library of the data frame.
+
+    Returns:
+        the summary as a data frame, which is also written as CSV: a row a record, with its `state` ("made", "there",
+        "failed" or "failed before"), `error`, options and figures. What failed raises nothing.
+
+    Raises:
+        XqrBenchError: the file asks for what cannot be done, of which nothing is begun, or cannot be read.
+    """
+    runs = read_run_file(Path(file), overwrite=overwrite, quiet=not progress)
+    columns, _ = summary(runs, list(make_records(runs, retry=retry)))
+    write_summary(runs, columns)
+    return data_frame(columns, backend)

@@ -50,7 +50,7 @@ class Session:
         self._trec = asked if isinstance(asked, TrecRun) else TrecRun()
         self._more = self._trec.trec_run is not None or getattr(asked, "save_index", None) is not None
         self.quiet = asked.quiet
-        self._kept: list[str] = []
+        self.kept: list[str] = []
         self._before: dict[Path, Result] = {}
         self.specs = [choose_metrics(spec, asked.metrics) for spec in (asked.specs() if specs is None else specs)]
         if asked.no_relevance:
@@ -125,11 +125,20 @@ class Session:
         echo("\n".join([*plans, "dry run: nothing was written"]))
 
     def evaluate(self, ranker: Ranker, arguments: Mapping[str, Any]) -> None:
-        """Score the tasks that have no record yet, save each record when its task is done, and print all.
+        """Make the records, see `records`, and print all."""
+        with if_stopped(partial(self._how_to_go_on, ranker)):
+            records = self.records(ranker, arguments)
+        self.show(records)
+
+    def records(self, ranker: Ranker, arguments: Mapping[str, Any]) -> list[Result]:
+        """Score the tasks that have no record yet, and save each record when its task is done.
 
         Args:
             ranker: what ranks; with `--trec-run` its scores are written too.
             arguments: as the user gave them.
+
+        Returns:
+            the record of each task, in order.
         """
         from xqr_bench.cli.progress import RunProgress
         from xqr_bench.evaluation.evaluate import evaluate
@@ -139,8 +148,7 @@ class Session:
         trec = self._trec
         todo, records = self._split(ranker)
         if todo:
-            stopped = if_stopped(partial(self._how_to_go_on, ranker))
-            with stopped, RunProgress(quiet=self.quiet, keep=self.save) as observe:
+            with RunProgress(quiet=self.quiet, keep=self.save) as observe:
                 if trec.trec_run is not None:
                     settings = {spec.name: check_settings(trec.trec_settings, spec) for spec in todo}
                     write = RunWriter(trec.trec_run, ranker.name, trec.trec_depth, settings, observe)
@@ -154,7 +162,7 @@ class Session:
                     arguments=arguments,
                 )
         order = [spec.name for spec in self.specs]
-        self.show(sorted(records, key=lambda record: order.index(record.task.name)))
+        return sorted(records, key=lambda record: order.index(record.task.name))
 
     def _how_to_go_on(self, ranker: Ranker) -> str:
         from xqr_bench.encode.bound import TextEncoder
@@ -163,7 +171,7 @@ class Session:
         from xqr_bench.evaluation.ranker import stages_of
         from xqr_bench.evaluation.vectors import VectorRanker
 
-        kept = [f"records: {', '.join(self._kept)}"] if self._kept else []
+        kept = [f"records: {', '.join(self.kept)}"] if self.kept else []
         for one in stages_of(ranker):
             store, encoder = (one.store, one.encoder) if isinstance(one, VectorRanker) else (None, None)
             if store is not None and isinstance(encoder, TextEncoder) and holds(store, encoder):
@@ -196,7 +204,7 @@ class Session:
             if not self._more:
                 self._say_answered(path)
                 return
-        self._kept.append(str(save_record(record, path)))
+        self.kept.append(str(save_record(record, path)))
         texts = record.provenance.texts
         if texts is not None and texts.from_store:
             self.say(f"{record.task.name}: {texts.from_store:,} of {texts.distinct:,} texts came from the store")

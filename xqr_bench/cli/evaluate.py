@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, cast
 
 import click
@@ -104,7 +104,7 @@ class Evaluation(Store, Index, Quantize, Transform, Fuse, Rerank, TrecRun, Recor
         """
         from xqr_bench.encode.store import parse_size
 
-        return None if self.memory is None else parse_size(self.memory)
+        return None if self.memory is None else parse_size(self.memory, "--memory: ")
 
 
 FIRST = [
@@ -146,19 +146,38 @@ class Request:
         """Where vectors are kept."""
         return self.asked.chosen_store()
 
-    def check(self, specs: Sequence[TaskSpec]) -> None:
-        """Check all that can be checked before anything is loaded.
-
-        Raises:
-            UsageError: options that cannot be meant, or an index that does not serve these tasks.
-        """
-        from xqr_bench.evaluation.vectors import check_index
+    def checks(self, specs: Sequence[TaskSpec]) -> list[Callable[[], object]]:
+        """All that can be checked before anything is loaded: each raises a UsageError where it cannot be meant."""
+        from xqr_bench.evaluation.evaluate import refuse_options
 
         asked = self.asked
-        _ = asked.chosen_transform(), asked.chosen_quantize(), (index := asked.chosen_index())
+        return [
+            asked.chosen_transform,
+            asked.chosen_quantize,
+            asked.chosen_index,
+            partial(self._check_vectors, specs),
+            asked.chosen_memory,
+            lambda: self.store,
+            lambda: self.model,
+            asked.reranker_options,
+            lambda: refuse_options(self.model, self.encoder),
+            self._check_ranker,
+        ]
+
+    def _check_vectors(self, specs: Sequence[TaskSpec]) -> None:
+        from xqr_bench.evaluation.vectors import check_index, refuse_together
+
+        asked = self.asked
+        index, device = asked.chosen_index(), asked.score_device or "auto"
         for spec in specs if index is not None else ():
             check_index(index, [spec], asked.save_index, overwrite=asked.overwrite)
-        _ = asked.chosen_memory(), self.store, self.model, asked.reranker_options()
+        refuse_together(asked.chosen_transform(), asked.chosen_quantize(), index, asked.save_index, device)
+
+    def _check_ranker(self) -> None:
+        from xqr_bench.evaluation.ranker import RANKERS
+
+        if self.model.partition(":")[0] in RANKERS:
+            _refuse_options_of_vectors(self.model, self.asked, self.asked.chosen_memory())
 
     def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments that the user gave, as a record keeps them."""
@@ -200,6 +219,7 @@ class Request:
         from xqr_bench.evaluation.balanced import Balanced
         from xqr_bench.evaluation.evaluate import opened
         from xqr_bench.evaluation.kinds import LateRanker
+        from xqr_bench.evaluation.ranker import Rehearsing
         from xqr_bench.evaluation.reranked import DEPTH, Reranked
         from xqr_bench.evaluation.score_object import ScoreObject
         from xqr_bench.evaluation.vectors import VectorRanker
@@ -225,7 +245,8 @@ class Request:
                     memory = None
                 if isinstance(ranker, LateRanker) and memory is not None:
                     ranker.memory, memory = memory, None
-                _refuse_options_of_vectors(self.model, ranker, asked, memory)
+                rehearses = isinstance(ranker, Rehearsing) or asked.rerank is not None
+                _refuse_options_of_vectors(self.model, asked, memory, rehearses=rehearses)
             if asked.rerank is not None:
                 second = stack.enter_context(opened(asked.rerank, asked.reranker_options()))
                 if isinstance(second, VectorRanker):
@@ -266,9 +287,10 @@ def evaluate(
     if asked.shard is None and is_url(output):
         raise UsageError(f"--output {output} is no folder", remedy="name a folder; --shard alone takes a URL")
     session, request = Session(asked, select), Request(model, asked, encoder)
-    request.check(session.specs)
+    for check in request.checks(session.specs):
+        check()
     with request.loaded() as loaded, request.ranker(loaded) as ranker:
-        _tell_what_runs(session, ranker, request.store)
+        tell_what_runs(session, ranker, request.store)
         if asked.shard is not None:
             do_shard(session, ranker, asked, asked.shard, asked.wait, output, request.arguments(given(ctx)))
             return
@@ -280,7 +302,7 @@ def evaluate(
             session.say(f"index: {asked.save_index}")
 
 
-def _tell_what_runs(session: Session, ranker: Ranker, store: VectorStore | None) -> None:
+def tell_what_runs(session: Session, ranker: Ranker, store: VectorStore | None) -> None:
     """Name the models and what should be known of them before they run; the scores of pairs are kept in the store."""
     from xqr_bench.evaluation.cross_encoder import CrossEncoderRanker
     from xqr_bench.evaluation.kinds import TextRanker
@@ -301,14 +323,12 @@ def _tell_what_runs(session: Session, ranker: Ranker, store: VectorStore | None)
             session.say(model.hint)
 
 
-def _refuse_options_of_vectors(model: str, ranker: Ranker, asked: Evaluation, memory: int | None) -> None:
-    from xqr_bench.evaluation.ranker import Rehearsing
-
+def _refuse_options_of_vectors(model: str, asked: Evaluation, memory: int | None, *, rehearses: bool = True) -> None:
     family = model.partition(":")[0]
     options = {**vars(asked), "memory": memory}
     names = ["allow_zero_vectors", "transform", "quantize", "index", "memory", "score_device"]
     names += ["trec_run"] if family == "run" else []  # it is one
-    names += [] if isinstance(ranker, Rehearsing) or asked.rerank is not None else ["dry_run"]
+    names += [] if rehearses else ["dry_run"]
     wrong = [flag(name) for name in names if options[name]]
     if wrong:
         what = "a run" if family == "run" else family

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COMMANDS: dict[str, str] = {
     "evaluate": "Score an encoder on one or more tasks; write records.",
     "merge": "Put the shards of an evaluation together; write its records.",
+    "run": "Make the records of a file of models, tasks and variants.",
     "baseline": "Score a ranking without vectors, such as BM25; write records.",
     "show": "Print records again: one screen, several side by side, or for papers.",
     "recompute": "Prove that a record's scores follow from its ranks.",

@@ -54,9 +54,9 @@ def _checking(function: Callable[..., Any], annotated: Callable[..., Any]) -> Ca
             raise UsageError(str(error), remedy=f"the arguments are: {', '.join(hints())}") from None
         values = {**named, **{name: value for name, value in given.items() if name in hints()}}
         values = {
-            name: tuple(_fitting(name, one, hints()[name]) for one in value)
+            name: tuple(fitting(name, one, hints()[name]) for one in value)
             if name in several
-            else _fitting(name, value, hints()[name])
+            else fitting(name, value, hints()[name])
             for name, value in values.items()
         }
         positional: list[Any] = []
@@ -67,7 +67,12 @@ def _checking(function: Callable[..., Any], annotated: Callable[..., Any]) -> Ca
     return held
 
 
-def _fitting(name: str, value: Any, hint: Any) -> Any:
+def fitting(name: str, value: Any, hint: Any) -> Any:
+    """The value of an argument, as its annotation wants it; see `checked`.
+
+    Raises:
+        UsageError: it is something else.
+    """
     try:
         return _as(value, hint)
     except OverflowError:  # no file could hold it

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import click
 
 from xqr_bench.core import strict_json
+from xqr_bench.core.checked import fitting
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.strict_json import MOST_INTEGER
 
@@ -235,6 +236,23 @@ def _of_64_bits(given: int | tuple[int, ...]) -> int | tuple[int, ...]:
     if any(abs(number) > MOST_INTEGER for number in (given if isinstance(given, tuple) else (given,))):
         raise ValueError("give a smaller number: it has more than 64 bits")
     return given
+
+
+def from_table(cls: type, name: str, given: Any) -> Any:
+    """The value of a field as a table of TOML has it: of the type of its annotation, or a text as of the command line.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    hint = typing.get_type_hints(cls, include_extras=True)[name]
+    _, more, _ = _kind(hint)
+    if more.parse is not None and not more.repeated and isinstance(given, str | int):
+        try:
+            return more.parse(given)
+        except ValueError as error:
+            raise UsageError(f"{name} cannot be {given!r:.60}", remedy=str(error)) from None
+    value = fitting(name, given, typing.get_type_hints(cls)[name])
+    return value.expanduser() if isinstance(value, Path) else value
 
 
 def attribute_texts(cls: type) -> dict[str, str]:

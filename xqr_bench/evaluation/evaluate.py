@@ -20,6 +20,7 @@ from xqr_bench.encode import BoundEncoder, EncoderOptions, ModelIdentity, load_e
 from xqr_bench.encode.bound import TextEncoder
 from xqr_bench.encode.kinds import OtherKindError, OtherModel, class_of
 from xqr_bench.encode.options import EncoderKindName
+from xqr_bench.encode.precomputed import OPTIONS, PREFIX
 from xqr_bench.evaluation import baselines, runs, score_files  # noqa: F401  (they register themselves)
 from xqr_bench.evaluation.balanced import Balanced
 from xqr_bench.evaluation.cross_encoder import CrossEncoderRanker
@@ -289,11 +290,24 @@ def _registered(model: object, options: EncoderOptions) -> Ranker | None:
     family, _, argument = (str(model) if isinstance(model, str | Path) else "").partition(":")
     if family not in RANKERS:
         return None
-    options.refuse_all_but(f"{'a ' if family == 'run' else ''}{family}", frozenset({"name"}))
+    refuse_options(str(model), options)
     ranker = RANKERS.get(family)(argument)
     if options.name is not None:
         ranker.name = options.name
     return ranker
+
+
+def refuse_options(model: str, options: EncoderOptions) -> None:
+    """Refuse, before anything is loaded, options that mean nothing to what the form of a MODEL string tells.
+
+    Raises:
+        UsageError: one was given.
+    """
+    family = model.partition(":")[0]
+    if family in RANKERS:
+        options.refuse_all_but(f"{'a ' if family == 'run' else ''}{family}", frozenset({"name"}))
+    elif model.startswith(PREFIX):
+        options.refuse_all_but("precomputed vectors", OPTIONS)
 
 
 def choose_metrics(spec: TaskSpec, metrics: Sequence[str] | None) -> TaskSpec:

@@ -71,19 +71,7 @@ class VectorRanker:
     def __post_init__(self) -> None:
         done = (self.transform, self.quantize, self.index)
         self.name = self.encoder.name + "".join(options.suffix for options in done if options is not None)
-        if self.transform is not None and self.index_folder is not None:
-            raise UsageError(
-                "an index of transformed vectors cannot be saved", remedy="leave --transform or --save-index out"
-            )
-        if self.quantize is not None and self.index is not None:
-            raise UsageError(
-                "an index holds vectors of its own, and quantised ones are searched exactly",
-                remedy="leave --quantize or --index out; --index ivfpq compresses too",
-            )
-        if self.quantize is not None and self.score_device not in ("auto", PROCESSOR):
-            raise UsageError(
-                "quantised vectors are ranked on the processor", remedy="leave --quantize or --score-device out"
-            )
+        refuse_together(self.transform, self.quantize, self.index, self.index_folder, self.score_device)
 
     @property
     def changed(self) -> bool:
@@ -248,6 +236,33 @@ def _scores(
     if len(queries) < len(vectors.queries):  # else the part is the whole
         some = (vectors.queries[queries], vectors.candidates[candidates])
     return vector_scores(*some, similarity=similarity)
+
+
+def refuse_together(
+    transform: TransformOptions | None,
+    quantize: QuantizeOptions | None,
+    index: IndexOptions | None,
+    index_folder: Path | None,
+    score_device: str,
+) -> None:
+    """Refuse what cannot be done to vectors together; the arguments are those of `VectorRanker`.
+
+    Raises:
+        UsageError: two of them exclude each other.
+    """
+    if transform is not None and index_folder is not None:
+        raise UsageError(
+            "an index of transformed vectors cannot be saved", remedy="leave --transform or --save-index out"
+        )
+    if quantize is not None and index is not None:
+        raise UsageError(
+            "an index holds vectors of its own, and quantised ones are searched exactly",
+            remedy="leave --quantize or --index out; --index ivfpq compresses too",
+        )
+    if quantize is not None and score_device not in ("auto", PROCESSOR):
+        raise UsageError(
+            "quantised vectors are ranked on the processor", remedy="leave --quantize or --score-device out"
+        )
 
 
 def check_index(

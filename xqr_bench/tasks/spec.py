@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from string import Formatter
@@ -21,8 +20,8 @@ from pydantic import (
 )
 
 from xqr_bench.core.errors import TaskError, UnknownNameError, UsageError, XqrBenchError, closest
-from xqr_bench.core.files import read_text
 from xqr_bench.core.languages import GROUPS, XQUAD_R, all_groups, check_code, get_group
+from xqr_bench.core.toml import read_toml
 from xqr_bench.core.types import CROSS_LINGUAL, SETTINGS, VARIANTS
 from xqr_bench.tasks.readers import READERS
 from xqr_bench.tasks.segment import SEGMENTERS
@@ -502,20 +501,9 @@ def read_spec(path: Path) -> TaskSpec:
     Raises:
         TaskError: as `load_spec`.
     """
-    try:
-        document = tomllib.loads(read_text(path))
-    except FileNotFoundError:
-        raise TaskError(f"there is no task file {path}", remedy="check the path") from None
-    except OSError as error:
-        raise TaskError(f"cannot read the task file {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise TaskError(f"{path}: not UTF-8 text, at byte {error.start}", remedy="save it as UTF-8") from None
-    except ValueError as error:  # TOMLDecodeError, or an integer of more digits than Python reads
-        data = path.suffix in (".json", ".jsonl", ".gz")
-        remedy = f"write a task file (TOML) that names this data; {HELP}" if data else "correct that line"
-        raise TaskError(f"{path}: not TOML: {error}", remedy=remedy) from None
-    except RecursionError:
-        raise TaskError(f"{path}: not a task file: nested too deeply", remedy=HELP) from None
+    data = path.suffix in (".json", ".jsonl", ".gz")
+    remedy = f"write a task file (TOML) that names this data; {HELP}" if data else "correct that line"
+    document, _ = read_toml(path, "task file", TaskError, remedy=remedy)
     try:
         spec = TaskSpec.model_validate(document)
     except TaskError as error:
