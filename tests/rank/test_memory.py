@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import xqr_bench.rank.product as product
+from tests.benchmarks.bench_scale import write_files
+from tests.benchmarks.runner import apart
 from tests.kit import small_task, vectors
 from xqr_bench.core.errors import RanksError
 from xqr_bench.rank.counting import share
@@ -45,6 +48,20 @@ def test_memory_stays_within_the_budget() -> None:
     assert BUDGET + allowance < vectors_given
     assert small < BUDGET + allowance
     assert large < BUDGET + allowance
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="pages of files are released where Linux is")
+def test_vectors_in_files_are_not_held(tmp_path: Path) -> None:
+    """Looked up in another order, ranked and described within a budget of a third of the vectors; what is imported for
+    the description and the ids of the texts are the allowance."""
+    rows = 100_000
+    write_files(tmp_path, 120, rows)
+    sizes = f"120,{rows},{BUDGET}"
+    done = apart("bench_scale", "--folder", str(tmp_path), "--one", sizes)
+    assert done.returncode == 0, done.stderr
+    facts = json.loads(done.stdout.splitlines()[-1])
+    assert facts["vectors"] > 3 * BUDGET
+    assert facts["peak"] - facts["texts"] < BUDGET + rows * 100 + 40 * 2**20 < facts["vectors"]
 
 
 def test_too_small_a_budget_is_refused() -> None:

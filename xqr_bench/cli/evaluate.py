@@ -55,8 +55,8 @@ class Evaluation(Store, Index, Quantize, Transform, Fuse, Rerank, TrecRun, Recor
             `xqr-bench merge` (docs/scale.md). The same command goes on after what was done.
         wait: Of --shard: go on as soon as the other shards have done what is needed, until none has done anything for
             so many seconds.
-        memory: To rank in, beside the vectors, or for a call of score(): such as 256MiB (the default) or 2GB. Of late
-            interaction: for the vectors of tokens, beyond which they stand in a file (default: 2GiB).
+        memory: To rank in, and for vectors, beyond which they stand in a file; or for a call of score(): such as 256MiB
+            (the default) or 2GB. Of late interaction: for the vectors of tokens (default: 2GiB).
 
     Raises:
         UsageError: options that contradict each other.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.errors import EncoderError
+from xqr_bench.core.mapped import in_parts
 
 Vectors = NDArray[np.float32]
 
@@ -141,6 +142,11 @@ def to_matrix(value: Any, rows: int, who: str, warn: Callable[[str], None]) -> V
     raise EncoderError(f"the encoder {who} returned {wrong}", found=shape, remedy=remedy)
 
 
+def _rows_that(vectors: Vectors, wrong: Callable[[Vectors], Any]) -> NDArray[np.int64]:
+    found = [start + np.flatnonzero(wrong(part)) for start, part in in_parts(vectors)]
+    return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+
+
 def check_values(vectors: Vectors, who: str, describe: Callable[[int], str], *, allow_zero: bool) -> None:
     """Refuse NaN, infinities and (unless allowed) rows of zeros.
 
@@ -153,7 +159,7 @@ def check_values(vectors: Vectors, who: str, describe: Callable[[int], str], *, 
     Raises:
         EncoderError: naming the first offending text.
     """
-    wrong = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    wrong = _rows_that(vectors, lambda part: ~np.isfinite(part).all(axis=1))
     if wrong.size:
         values = vectors[wrong[0]]
         value = values[~np.isfinite(values)][0]
@@ -164,7 +170,7 @@ def check_values(vectors: Vectors, who: str, describe: Callable[[int], str], *, 
         )
     if allow_zero:
         return
-    wrong = np.flatnonzero(~vectors.any(axis=1))
+    wrong = _rows_that(vectors, lambda part: np.logical_not(part.any(axis=1)))
     if wrong.size:
         raise EncoderError(
             f"{who} has vectors of only zeros, which have no direction: {wrong.size:,} of {len(vectors):,} looked at",

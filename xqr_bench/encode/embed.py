@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import EncoderError, UsageError, located, pass_on_stops
+from xqr_bench.core.mapped import AT_ONCE, Room, release
 from xqr_bench.core.memory import free_memory
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import FloatArray, IntArray, TaskData
@@ -407,6 +408,21 @@ class Work:
         return max(left, 0.0) / ((self._done + left) or 1.0)
 
 
+FEWER = (
+    "have fewer columns, such as max_features of a vectorizer or a TruncatedSVD behind it, or score a part: "
+    "--languages, --limit"
+)
+
+
+def no_room(name: str, error: OSError) -> EncoderError:
+    """Vectors that are too large for memory fit in no temporary file either."""
+    return EncoderError(
+        f"the vectors of {name} are beyond --memory, and there is no room for them on disk",
+        found=str(error),
+        remedy=f"give more --memory, name a larger folder (--cache, TMPDIR), or {FEWER}",
+    )
+
+
 class Encoded:
     """Encodes each distinct text of all tasks once, and puts its vector wherever the text stands.
 
@@ -417,13 +433,23 @@ class Encoded:
         store: where vectors are kept (see `reason_not_kept` for encoders whose vectors never are); None: nowhere.
         observe: hears of texts that are done, of those from the store at once.
         allow_zero: let vectors of only zeros pass.
+        memory: bytes of vectors that are held; further ones stand in a temporary file (see Room).
     """
 
-    def __init__(self, encoder: TextEncoder, store: VectorStore | None, observe: Observer, *, allow_zero: bool) -> None:
+    def __init__(
+        self,
+        encoder: TextEncoder,
+        store: VectorStore | None,
+        observe: Observer,
+        *,
+        allow_zero: bool,
+        memory: int | None = None,
+    ) -> None:
         self._encoder = encoder
         self._store = store
         self._observe = observe
         self._allow_zero = allow_zero
+        self._memory = memory
 
     def embed(self, tasks: Sequence[TaskData]) -> Iterator[Embeddings]:
         """See Embedder."""
@@ -431,6 +457,7 @@ class Encoded:
         with clock.phase("encoding"):
             groups = plan_groups(tasks, symmetric=self._encoder.symmetric)
             total = sum(len(group.texts) for group in groups)
+            room = Room(self._memory, None if self._store is None else self._store.folder)
             with self._observe.phase("encoding", total), ExitStack() as shelves:
                 work = Work(groups)
                 for batches, source in self._sources(groups, shelves):
@@ -439,9 +466,12 @@ class Encoded:
                         for texts, whole in parts:
                             vectors = self._encoder.cut(whole)
                             if group is groups[0] and group.destinations[0].vectors is None:
-                                self._refuse_too_large(groups, vectors.shape[1])
+                                self._refuse_too_large(groups, vectors.shape[1], room)
                             for place in group.destinations:
-                                place.put(texts, vectors)
+                                try:
+                                    place.put(texts, vectors, room)
+                                except OSError as error:
+                                    raise no_room(self._encoder.name, error) from error
                             if not group.stored[texts[0]]:
                                 self._observe.ahead(work.left_after(texts, batches))
                             self._observe.advance(len(texts))
@@ -449,16 +479,15 @@ class Encoded:
         for task in tasks:
             yield self._assembled(task, groups, clock.seconds)
 
-    def _refuse_too_large(self, groups: Sequence[Group], columns: int) -> None:
+    def _refuse_too_large(self, groups: Sequence[Group], columns: int, room: Room) -> None:
         """Check that the vectors of all texts fit in memory, before there are any."""
         rows = sum(len(place.text_of_row) for group in groups for place in group.destinations)
         needed, free = 4 * rows * columns, free_memory()
-        if free is not None and needed > free:
+        if room.fits(needed) and free is not None and needed > free:
             raise EncoderError(
                 f"the vectors of {self._encoder.name} do not fit in memory",
                 found=f"{rows:,} texts × {columns:,} columns: {needed / 2**30:.1f} GiB; {free / 2**30:.1f} are free",
-                remedy="have fewer columns, such as max_features of a vectorizer or a TruncatedSVD behind it, or score "
-                "a part: --languages, --limit",
+                remedy=FEWER,
             )
 
     def _sources(self, groups: Sequence[Group], shelves: ExitStack) -> list[tuple[Batches, Batches | Stored]]:
@@ -522,10 +551,11 @@ class Encoded:
 class LookedUp:
     """Takes vectors that are there already."""
 
-    def __init__(self, encoder: Precomputed, observe: Observer, *, allow_zero: bool) -> None:
+    def __init__(self, encoder: Precomputed, observe: Observer, *, allow_zero: bool, memory: int | None = None) -> None:
         self._encoder = encoder
         self._observe = observe
         self._allow_zero = allow_zero
+        self._room = Room(memory)
 
     def embed(self, tasks: Sequence[TaskData]) -> Iterator[Embeddings]:
         """See Embedder."""
@@ -540,7 +570,10 @@ class LookedUp:
         vectors: dict[Role, Vectors] = {}
         distinct = 0
         for role in ROLES:
-            vectors[role] = looked_up = self._encoder.lookup(task, role)
+            try:
+                vectors[role] = looked_up = self._encoder.lookup(task, role, self._room)
+            except OSError as error:
+                raise no_room(self._encoder.name, error) from error
             self._encoder.check_dimensions(looked_up.shape[1], f"the {role} vectors of {task.name}")
             check_values(
                 looked_up,
@@ -569,6 +602,8 @@ def unequal_texts(task: TaskData, role: Role, vectors: NDArray[Any]) -> tuple[in
         same = first.setdefault(item.text, row)
         if same != row and not np.array_equal(vectors[same], vectors[row]):
             unequal.add(item.text)
+        if not row % AT_ONCE:
+            release(vectors)
     if not unequal:
         return len(first), None
     example = next(row for text, row in first.items() if text in unequal)
@@ -598,6 +633,7 @@ def embedder_of(
     observe: Observer | None = None,
     allow_zero_vectors: bool = False,
     store: VectorStore | None = None,
+    memory: int | None = None,
 ) -> Embedder:
     """Put the embedder together that gives the vectors of an encoder.
 
@@ -607,6 +643,8 @@ def embedder_of(
         observe: hears how many texts are done, and what a user should know of the store and of memory.
         allow_zero_vectors: keep vectors of only zeros, counted, instead of refusing them.
         store: where vectors are kept.
+        memory: bytes of vectors that are held in memory, of each step; further ones stand in a temporary file in the
+            store's folder, without a store in that of the system, and are read a part at a time. None: all are held.
 
     Raises:
         EncoderError: it does not come from `load_encoder`.
@@ -614,16 +652,16 @@ def embedder_of(
     observe = observe or Observer()
     embedder: Embedder
     if isinstance(encoder, Precomputed):
-        embedder = LookedUp(encoder, observe, allow_zero=allow_zero_vectors)
+        embedder = LookedUp(encoder, observe, allow_zero=allow_zero_vectors, memory=memory)
     elif isinstance(encoder, TextEncoder):
-        embedder = Encoded(encoder, store, observe, allow_zero=allow_zero_vectors)
+        embedder = Encoded(encoder, store, observe, allow_zero=allow_zero_vectors, memory=memory)
     else:
         raise EncoderError(
             f"a {type(encoder).__name__} is not bound", remedy="pass it to xqr_bench.encode.load_encoder first"
         )
     if encoder.identity.candidate_context is not None:
         embedder = InContext(embedder, encoder.identity.candidate_context)
-    return embedder if transform is None else Transformed(embedder, transform, encoder.similarity)
+    return embedder if transform is None else Transformed(embedder, transform, encoder.similarity, memory)
 
 
 @checked

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from xqr_bench.core.errors import EncoderError
 from xqr_bench.core.files import digest_of_files, name_of_folder, read_array, read_text
+from xqr_bench.core.mapped import Room, in_parts, release, taken
 from xqr_bench.core.types import IntArray, TaskData
 from xqr_bench.encode.bound import BoundEncoder
 from xqr_bench.encode.checks import Vectors
@@ -61,14 +62,34 @@ class Precomputed(BoundEncoder):
             name=options.name,
         )
 
-    def lookup(self, task: TaskData, role: Role) -> Vectors:
-        """Vectors of the task's queries or candidates in its order, float32 `[n, d]`, C-contiguous; see `places`."""
+    def lookup(self, task: TaskData, role: Role, room: Room) -> Vectors:
+        """Vectors of the task's queries or candidates in its order, float32 `[n, d]`, C-contiguous; see `places`.
+
+        Where they would not be in memory, they are the mapped file itself if that holds them so, else in a mapped copy.
+
+        Raises:
+            OSError: there is no room for a copy.
+        """
         stored, rows = self.places(task, role)
-        return self.at(stored, rows)
+        columns = self.identity.truncate_dim or stored.shape[1]
+        if room.fits(4 * len(rows) * columns):
+            return self.at(stored, rows)
+        as_they_are = stored.dtype == np.float32 and stored.flags.c_contiguous and columns == stored.shape[1]
+        if as_they_are and len(rows) == len(stored) and (np.diff(rows) == 1).all():
+            return np.asarray(stored)
+        vectors: Vectors | None = None
+        for start, some in in_parts(rows):
+            part = self.at(stored, some)
+            if vectors is None:
+                vectors = room.zeros((len(rows), part.shape[1]))
+            vectors[start : start + len(part)] = part
+            release(vectors)
+        assert vectors is not None  # no rows would fit
+        return vectors
 
     def at(self, stored: NDArray[Any], rows: IntArray) -> Vectors:
         """These rows of a file, as they are scored: float32 `[rows, d]`, C-contiguous."""
-        return self.cut(self.matrix(stored[rows], len(rows)))
+        return self.cut(self.matrix(taken(stored, rows), len(rows)))
 
     def places(self, task: TaskData, role: Role) -> tuple[NDArray[Any], IntArray]:
         """The file of the task's queries or candidates, mapped, and the row of each of them, int64 `[n]`.

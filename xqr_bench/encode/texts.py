@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.errors import EncoderError
+from xqr_bench.core.mapped import AT_ONCE, Room, in_parts, release
 from xqr_bench.core.types import Candidate, IntArray, Query, TaskData
 from xqr_bench.encode.checks import Vectors
 from xqr_bench.encode.options import ROLES, Role
@@ -74,17 +75,26 @@ class Destination:
     role: Role
     text_of_row: IntArray
     vectors: Vectors | None = field(default=None, init=False)
+    _put: int = field(default=0, init=False)
 
-    def put(self, texts: IntArray, vectors: Vectors) -> None:
-        """Put the vectors of these texts of the group, int64 `[n]`, each once, into all rows that have one of them."""
+    def put(self, texts: IntArray, vectors: Vectors, room: Room) -> None:
+        """Put the vectors of these texts of the group, int64 `[n]`, each once, into all rows that have one of them.
+
+        Raises:
+            OSError: the vectors of all rows do not fit in the room.
+        """
         if self.vectors is None:
-            self.vectors = np.empty((len(self.text_of_row), vectors.shape[1]), dtype=np.float32)
+            self.vectors = room.zeros((len(self.text_of_row), vectors.shape[1]))
         rows, sorted_texts = self._rows_by_text
         low = np.searchsorted(sorted_texts, texts, side="left")
         counts = np.searchsorted(sorted_texts, texts, side="right") - low
         before = np.cumsum(counts) - counts
         within = np.arange(int(counts.sum())) + np.repeat(low - before, counts)
         self.vectors[rows[within]] = vectors[np.repeat(np.arange(len(texts)), counts)]
+        self._put += len(within)
+        if self._put > AT_ONCE:
+            self._put = 0
+            release(self.vectors)
 
     @cached_property
     def _rows_by_text(self) -> tuple[IntArray, IntArray]:
@@ -139,8 +149,8 @@ class Embeddings:
     """Vectors of one task, not normalised; rows in the order of the TaskData.
 
     Attributes:
-        queries: float32 `[n_queries, d]`, C-contiguous.
-        candidates: float32 `[n_candidates, d]`, C-contiguous.
+        queries: float32 `[n_queries, d]`, C-contiguous; mapped and not writable where they are too large for memory.
+        candidates: float32 `[n_candidates, d]`, likewise.
         distinct_texts: how many texts of this task differ (a text that is a query and a candidate counts twice
             unless the encoder is symmetric).
         stored_texts: of how many of these the vectors came from the store.
@@ -181,7 +191,11 @@ def embeddings_of(
     def by_language(role: Role, rows: BoolArray) -> dict[str, int]:
         return dict(Counter(items_of(task, role)[row].language for row in np.flatnonzero(rows).tolist()))
 
-    zeros = {role: by_language(role, np.logical_not(vectors[role].any(axis=1))) for role in ROLES}
+    def without_direction(rows: Vectors) -> BoolArray:
+        found = [np.logical_not(part.any(axis=1)) for _, part in in_parts(rows)]
+        return np.concatenate(found) if found else np.zeros(0, dtype=np.bool_)
+
+    zeros = {role: by_language(role, without_direction(vectors[role])) for role in ROLES}
     truncated = None
     if cut_off is not None:
         queries, candidates = (by_language(role, cut_off[role]) for role in ROLES)

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import EncoderError, UnknownNameError, UsageError
 from xqr_bench.core.files import followed
+from xqr_bench.core.mapped import Room, in_parts, release
 from xqr_bench.core.observe import Clock
 from xqr_bench.core.types import Candidate, FloatArray, Query, TaskData
 from xqr_bench.encode.checks import Vectors
@@ -306,7 +307,10 @@ class Source(NamedTuple):
 class Transformed:
     """Takes each language's own part out of the vectors that an embedder gives (see `transform_vectors`)."""
 
-    def __init__(self, embedder: Embedder, options: TransformOptions, similarity: str) -> None:
+    def __init__(
+        self, embedder: Embedder, options: TransformOptions, similarity: str, memory: int | None = None
+    ) -> None:
+        self._memory = memory
         self._embedder = embedder
         self._options = options
         self._similarity = similarity
@@ -340,6 +344,7 @@ class Transformed:
                     self._options,
                     similarity=self._similarity,
                     source=sources.get(task.all_languages),
+                    memory=self._memory,
                 )
             yield replace(transformed, seconds=clock.seconds)
 
@@ -363,6 +368,7 @@ def transform_vectors(
     *,
     similarity: str = "cosine",
     source: Source | None = None,
+    memory: int | None = None,
 ) -> TransformedEmbeddings:
     """Transform the vectors of each language, queries and candidates apart.
 
@@ -376,6 +382,8 @@ def transform_vectors(
         options: which transform.
         similarity: "cosine" or "dot".
         source: what to estimate on; default: the task's own vectors.
+        memory: bytes of the results that are held, beyond which they stand in a temporary file; None: all. Those of
+            one language are held beside them in float64.
 
     Raises:
         UsageError: `remove-k` would remove all there is of a language.
@@ -388,7 +396,7 @@ def transform_vectors(
             found=f"{basis.vectors.dimensions} and {vectors.dimensions} columns",
             remedy="make both with one encoder",
         )
-    unit = similarity == "cosine"
+    unit, room = similarity == "cosine", Room(memory)
     results: dict[str, Vectors] = {}
     estimated_on: dict[str, dict[str, int]] = {}
     shrinkage: dict[str, dict[str, float]] = {}
@@ -398,7 +406,7 @@ def transform_vectors(
         for role in ("queries", "candidates"):
             own, of_basis = getattr(vectors, role), getattr(basis.vectors, role)
             languages, basis_languages = _languages(getattr(data, role)), _languages(getattr(basis.data, role))
-            results[role] = np.zeros(own.shape, dtype=np.float32)
+            results[role] = room.zeros(own.shape)
             for code in data.all_languages:
                 rows = np.flatnonzero(languages == code)
                 if not len(rows):
@@ -410,6 +418,8 @@ def transform_vectors(
                 before = _ready(own[rows], unit)
                 after = transform.apply(before)
                 results[role][rows] = after
+                for mapped in (own, of_basis, results[role]):
+                    release(mapped)
                 estimated_on.setdefault(code, {"queries": 0, "candidates": 0})[role] = len(sample)
                 gone = int((before.any(axis=1) & ~after.any(axis=1)).sum())
                 if gone:
@@ -421,7 +431,7 @@ def transform_vectors(
                         f"{options.name}: direction {options.directions} of the {role} of {code} is exactly as strong "
                         "as the next one; which of them is removed is arbitrary"
                     )
-            if not np.isfinite(results[role]).all():
+            if not all(np.isfinite(part).all() for _, part in in_parts(results[role])):
                 raise EncoderError(
                     f"{options.name} makes vectors of {data.name} that are not finite in float32",
                     remedy="check the encoder: its vectors hardly vary, or are huge",

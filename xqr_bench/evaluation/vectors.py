@@ -52,7 +52,7 @@ class VectorRanker:
         index_folder: save the indices of the one task there.
         overwrite_index: replace the indices that the folder holds.
         allow_zero_vectors: score zero vectors as 0 instead of refusing them.
-        memory: bytes to rank in, beside the vectors; results do not depend on it.
+        memory: bytes to rank in, and of vectors that are held (see `embedder_of`); results do not depend on it.
         score_device: where scores are counted (see `counting_device`); their last bits depend on it.
         store: where vectors are kept; None: every text is encoded.
     """
@@ -109,6 +109,7 @@ class VectorRanker:
             transform=self.transform,
             allow_zero_vectors=self.allow_zero_vectors,
             store=self.store,
+            memory=self.memory,
             observe=observe,
         )
         for task, vectors in zip(tasks, embedder.embed(datas), strict=True):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import xqr_bench.rank.product as tiles
 from xqr_bench.core.errors import RanksError, UsageError
+from xqr_bench.core.mapped import read, taken
 from xqr_bench.core.memory import usable_cores
 from xqr_bench.core.types import IntArray
 from xqr_bench.rank.product import CHUNK, Repeats, Vectors, find_repeats, multiply, unit_vectors
@@ -325,8 +326,10 @@ class Counter:
         return share(self.columns.candidates + self.columns.groups, self._candidates.shape[1], memory)
 
     def _prepared(self, vectors: Vectors) -> Vectors:
-        """Vectors as they are multiplied, float32 and contiguous."""
-        return unit_vectors(vectors) if self._unit else np.ascontiguousarray(vectors, dtype=np.float32)
+        """Vectors as they are multiplied, float32 and contiguous; of those that are mapped a copy."""
+        if self._unit:
+            return unit_vectors(vectors)
+        return np.ascontiguousarray(read(vectors), dtype=np.float32)
 
     def hold(self, part: Part) -> Held:
         """Prepare the vectors of a part, for `score` of every thread."""
@@ -334,7 +337,7 @@ class Counter:
         if candidates is None:
             candidates = self._prepared(self._candidates[part.candidates.start : part.candidates.stop])
         first = self.columns.repeats.first[part.groups.start : part.groups.stop]
-        return Held(part, candidates, self._prepared(self._candidates[first]))
+        return Held(part, candidates, self._prepared(taken(self._candidates, first)))
 
     def buffer(self) -> Vectors:
         """Room for the scores of one thread, float32."""
@@ -559,7 +562,7 @@ class TorchCounter(Counter):
         """These rows, prepared, on the device; brought there some thousands at a time."""
         result = self._torch.empty((len(rows), vectors.shape[1]), dtype=self._torch.float32, device=self._device)
         for start in range(0, len(rows), CHUNK):
-            some = self._prepared(vectors[rows[start : start + CHUNK]])
+            some = self._prepared(taken(vectors, rows[start : start + CHUNK]))
             result[start : start + len(some)] = self._torch.from_numpy(some)
         return result
 

@@ -14,10 +14,11 @@ from threadpoolctl import threadpool_limits
 
 import xqr_bench.rank.product as tiles
 from xqr_bench.core.errors import RanksError
+from xqr_bench.core.mapped import in_parts
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import IntArray, Ranks, TaskData
 from xqr_bench.rank.counting import PROCESSOR, Block, Counter, Held, Share, TorchCounter
-from xqr_bench.rank.product import DEFAULT_MEMORY, Vectors, product, unit_vectors
+from xqr_bench.rank.product import DEFAULT_MEMORY, Vectors, product, row_lengths, unit_vectors
 from xqr_bench.rank.rules import Tally
 
 # Embeddings -> exact ranks: one pass over the scores, counted in the same matrix product they come from.
@@ -41,7 +42,7 @@ def check_values(data: TaskData, queries: Vectors, candidates: Vectors, similari
         RanksError: one is not finite, or dot products of them do not fit.
     """
     for name, vectors in (("queries", queries), ("candidates", candidates)):
-        if not np.isfinite(vectors).all():
+        if not all(np.isfinite(part).all() for _, part in in_parts(vectors)):
             raise RanksError(
                 f"the vectors of the {name} of {data.name} are not all finite",
                 remedy="check what made them: a NaN stands above and below nothing, and would look like a first rank",
@@ -53,7 +54,7 @@ def check_values(data: TaskData, queries: Vectors, candidates: Vectors, similari
 
 def lengths_of(vectors: Vectors) -> tuple[float, float]:
     """The shortest length above 0 of some vectors (infinite where there is none), and the longest."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    lengths = row_lengths(vectors)
     return float(lengths.min(initial=np.inf, where=lengths > 0)), float(lengths.max(initial=0.0))
 
 

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xqr_bench.core.types import IntArray
+from xqr_bench.core.mapped import in_parts
+from xqr_bench.core.types import FloatArray, IntArray
 
 CHUNK = 8192
 TILE_ROWS = 512  # 26 blocks of XQuAD-R: two threads finish together
@@ -94,13 +95,23 @@ def number_digests(digests: NDArray[np.uint8]) -> IntArray:
     return numbers.astype(np.int64, copy=False)
 
 
+def row_lengths(vectors: Vectors) -> FloatArray:
+    """Length of each row, float64 `[n]`; what is mapped is read a part at a time."""
+    lengths = np.empty(len(vectors), dtype=np.float64)
+    for start, part in in_parts(vectors):
+        lengths[start : start + len(part)] = np.sqrt(np.einsum("ij,ij->i", part, part, dtype=np.float64))
+    return lengths
+
+
 def unit_vectors(vectors: Vectors) -> Vectors:
     """Rows scaled to length 1 (in float64, then float32); zero rows stay zero. float32 `[n, d]`."""
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    lengths = row_lengths(vectors)
     lengths[lengths == 0.0] = 1.0
     result = np.empty(vectors.shape, dtype=np.float32)
     # the division is done in float64; numpy casts it down in chunks
-    np.divide(vectors, lengths[:, None], out=result, dtype=np.float64, casting="same_kind")
+    for start, part in in_parts(vectors):
+        here = slice(start, start + len(part))
+        np.divide(part, lengths[here, None], out=result[here], dtype=np.float64, casting="same_kind")
     return result
 
 

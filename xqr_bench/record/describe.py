@@ -12,11 +12,13 @@ from threadpoolctl import threadpool_limits
 
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.languages import GROUPS
-from xqr_bench.core.types import CROSS_LINGUAL, JUDGED, Candidate, IntArray, Query, Ranks, TaskData
+from xqr_bench.core.mapped import in_parts, taken
+from xqr_bench.core.types import CROSS_LINGUAL, JUDGED, Candidate, FloatArray, IntArray, Query, Ranks, TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, in_context
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scored import score_variant
 from xqr_bench.measure.scores import Group, SettingScores, absent_line
+from xqr_bench.rank.product import find_repeats
 from xqr_bench.rank.rules import too_shallow, variant_metrics
 from xqr_bench.record.model import (
     LanguageCounts,
@@ -72,45 +74,61 @@ def text_diagnostics(
     )
 
 
-def vector_groups(vectors: Vectors, *, unit: bool) -> NDArray[np.int64]:
+def vector_groups(vectors: Vectors, *, unit: bool, rows: IntArray | None = None) -> IntArray:
     """How many rows each distinct vector has, int64 `[distinct]`.
 
     Two rows are one vector when their distance is at most SAME times their length (cosine: after scaling to length 1;
     else: times the root mean square length of all rows), and so are rows connected by such pairs.
 
     Args:
-        vectors: float32 `[n, d]`.
+        vectors: float32 `[n, d]`; some thousands of rows are copied at a time.
         unit: scale rows to length 1 first; zero rows stay zero.
+        rows: those to look at, int64 `[rows]`; default: all.
     """
-    if not len(vectors):
+    chosen: IntArray = np.arange(len(vectors)) if rows is None else rows
+    if not len(chosen):
         return np.zeros(0, dtype=np.int64)
-    rows = Counter(row.tobytes() for row in vectors + np.float32(0))  # 0.0 and -0.0 are equal
-    counts = np.array(list(rows.values()))
-    wide = np.frombuffer(b"".join(rows), dtype=np.float32).reshape(len(rows), -1).astype(np.float64)
-    lengths = np.linalg.norm(wide, axis=1)
+
+    repeats = find_repeats(len(chosen), lambda start, stop: taken(vectors, chosen[start:stop]))
+    sizes = np.ones(len(chosen), dtype=np.int64)
+    sizes[repeats.positions] = 0
+    sizes[repeats.first] = np.bincount(repeats.groups)
+    distinct, sizes = chosen[sizes > 0], sizes[sizes > 0]
+
+    parts = (taken(vectors, some).astype(np.float64) for _, some in in_parts(distinct))
+    lengths = np.concatenate([np.linalg.norm(part, axis=1) for part in parts])
     if unit:
-        wide /= np.where(lengths == 0.0, 1.0, lengths)[:, None]
-    elif lengths.any():
-        wide /= np.sqrt(np.average(np.square(lengths), weights=counts))
-    return np.bincount(_connected(wide), weights=counts).astype(np.int64)
+        lengths[lengths == 0.0] = 1.0
+    else:
+        mean = np.sqrt(np.average(np.square(lengths), weights=sizes))
+        lengths = np.full(len(distinct), mean or 1.0)
+
+    def scaled(places: IntArray) -> FloatArray:
+        return np.asarray(taken(vectors, distinct[places]) / lengths[places, None])
+
+    return np.bincount(_connected(len(distinct), vectors.shape[1], scaled), weights=sizes).astype(np.int64)
 
 
-def _connected(rows: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The group of each row: rows at most SAME apart are in one."""
+def _connected(n: int, d: int, rows: Callable[[IntArray], FloatArray]) -> IntArray:
+    """The group of each row: rows at most SAME apart are in one.
+
+    Args:
+        n, d: rows, and their columns.
+        rows: places -> the rows there, float64 `[places, d]`.
+    """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
     from scipy.spatial import cKDTree
 
-    n, d = rows.shape
     # an orthogonal projection brings rows nearer, never further apart: near pairs are among the near ones in it
     with threadpool_limits(1, user_api="blas"):  # products as small as these make threads wait for one another
         axes = np.linalg.qr(np.random.Generator(np.random.PCG64(0)).standard_normal((d, min(d, _PROJECTED))))[0]
-        projected = rows @ axes
+        projected = np.concatenate([rows(some) @ axes for _, some in in_parts(np.arange(n))])
     pairs = cKDTree(projected).query_pairs(SAME * (1 + 1e-9), output_type="ndarray")
-    near = [(a, b) for a, b in pairs.tolist() if np.linalg.norm(rows[a] - rows[b]) <= SAME]
-    left, right = zip(*near, strict=True) if near else ((), ())
-    graph = coo_array(([True] * len(near), (left, right)), shape=(n, n))
-    groups: NDArray[np.int64] = connected_components(graph, directed=False)[1]
+    distances = [np.linalg.norm(rows(some[:, 0]) - rows(some[:, 1]), axis=1) for _, some in in_parts(pairs)]
+    left, right = pairs[np.concatenate(distances) <= SAME].T if distances else ((), ())
+    graph = coo_array((np.ones(len(left), dtype=np.bool_), (left, right)), shape=(n, n))
+    groups: IntArray = connected_components(graph, directed=False)[1]
     return groups
 
 
@@ -278,8 +296,8 @@ def language_diagnostics(
                 continue
             texts, given_texts = ([source[row].text for row in here] for source in (items, given))
 
-            def groups(some: list[int], of: Vectors = rows[here]) -> IntArray:
-                return vector_groups(of[some], unit=encoder.similarity == "cosine")
+            def groups(some: list[int], of: Vectors = rows, here: IntArray = np.array(here)) -> IntArray:  # noqa: B008
+                return vector_groups(of, unit=encoder.similarity == "cosine", rows=here[some])
 
             fields[role] = text_diagnostics(texts, given_texts, groups, encoder)
             fields[f"truncated_{role}"] = None if cut is None else cut[role]
