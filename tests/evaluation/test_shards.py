@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
+import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +17,18 @@ import numpy as np
 import pytest
 
 import xqr_bench.rank.product as tiles
-from tests.kit import contents, edit, ran, read_json, run
+from tests.conftest import DATA, needs_data
+from tests.kit import PARTIAL, contents, edit, ran, read_json, run, small_task
 from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
 from xqr_bench.core.folder import SharedFolder
+from xqr_bench.core.observe import Observer
+from xqr_bench.encode import EncoderOptions, load_encoder
 from xqr_bench.evaluation.evaluate import evaluate, opened
 from xqr_bench.evaluation.merged import MergedRanker, merge_shards
 from xqr_bench.evaluation.ranker import Task
 from xqr_bench.evaluation.shards import ShardedRun, dealt
-from xqr_bench.record import Result, save_record
+from xqr_bench.evaluation.vectors import VectorRanker
+from xqr_bench.record import Result, load_record, save_record
 from xqr_bench.tasks import Selection, resolve_task
 
 
@@ -282,3 +291,202 @@ class _Few:
 
     def encode(self, texts: list[str]) -> np.ndarray:
         return self._vectors[[sum(map(ord, text)) % len(self._vectors) for text in texts]]
+
+
+# The same of every kind of vectors and tasks.
+
+
+def refuse_other_record(model: Any, tasks: Sequence[Task], folder: Path, of: int = 3) -> list[Result]:
+    """Evaluate in one run and in shards, and compare all that comes out."""
+    single = evaluate(model(), tasks)
+    in_shards(model(), tasks, folder / "shards", of)
+    merged = merge_shards(folder / "shards", tasks)
+    for one, other in zip(single, merged, strict=True):
+        refuse_differences(one, other, folder)
+    return merged
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "dot"])
+def test_ties_across_shards(similarity: str, small_tiles: None, tmp_path: Path) -> None:
+    def few() -> _Few:
+        made = _Few()
+        made.similarity = similarity
+        return made
+
+    (merged,) = refuse_other_record(few, [task_of("mini")], tmp_path, 4)
+    hits = merged.ranks.hits
+    assert merged.scores["multilingual"].macro["map"].tied_fraction == 1
+    assert hits is None or hits.beyond.any()
+    assert merged.top is not None
+    assert merged.warnings != []  # of languages whose texts share vectors
+
+
+def test_zero_vectors(small_tiles: None, tmp_path: Path) -> None:
+    def zeros() -> VectorRanker:
+        return VectorRanker(load_encoder(_Few(zeros=True)), allow_zero_vectors=True)
+
+    (merged,) = refuse_other_record(zeros, [task_of("mini")], tmp_path)
+    assert sum(one.zero_candidates for one in merged.diagnostics.values()) > 0
+
+
+def test_a_model_with_prompts_and_a_length_limit(model: Path, small_tiles: None, tmp_path: Path) -> None:
+    def bounded() -> VectorRanker:
+        return VectorRanker(load_encoder(str(model), EncoderOptions(max_length=16, batch_size=16, device="cpu")))
+
+    tasks = [task_of("mini", limit=8), task_of(str(PARTIAL))]
+    merged = refuse_other_record(bounded, tasks, tmp_path)
+    assert any("were cut off" in line for line in merged[0].warnings)
+    assert merged[0].ranks.hits is None or merged[0].ranks.hits.places is not None
+
+
+def test_collapsed_counts(small_tiles: None, tmp_path: Path) -> None:
+    data = small_task(2, {f"l{number:02}": 7 for number in range(34)})
+    merged = refuse_other_record(_Few, [Task(resolve_task(data), data)], tmp_path)
+    assert merged[0].ranks.query_gt is not None
+
+
+def test_judged_candidates(small_tiles: None, tmp_path: Path) -> None:
+    data = small_task(3, {"en": 60, "de": 50})
+    data = replace(data, irrelevant=tuple((20, 21, 70) for _ in data.queries), relevance=("judged",))
+    spec = resolve_task(data).model_copy(update={"relevance": ("judged",)})
+    (merged,) = refuse_other_record(_Few, [Task(spec, data)], tmp_path)
+    assert merged.relevance["judged"].ranks_file is not None
+
+
+def test_pools_of_their_own(small_tiles: None, tmp_path: Path) -> None:
+    sizes = {"de": 90, "fr": 60, "sw": 5}
+    parts = [small_task(4, {code: size}) for code, size in sizes.items()]
+    starts = np.cumsum([0, *sizes.values()])
+    data = replace(
+        parts[0],
+        languages=tuple(sizes),
+        queries=tuple(query for part in parts for query in part.queries),
+        candidates=tuple(one for part in parts for one in part.candidates),
+        relevants=tuple(
+            tuple(int(start) + one for one in of)
+            for start, part in zip(starts, parts, strict=False)
+            for of in part.relevants
+        ),
+        clusters=tuple(0 for part in parts for _ in part.queries),
+    )
+    spec = resolve_task(data).model_copy(update={"settings": ("monolingual",), "metrics": ("map", "success@1")})
+    (merged,) = refuse_other_record(_Few, [Task(spec, data)], tmp_path, 4)
+    assert merged.ranks.separate
+
+
+def test_vectors_made_before(small_tiles: None, tmp_path: Path) -> None:
+    task, generator = task_of("mini"), np.random.Generator(np.random.PCG64(1))
+    folder = tmp_path / "vectors"
+    (folder / "mini").mkdir(parents=True)
+    for name, items in (("queries", task.data.queries), ("candidates", task.data.candidates)):
+        order = generator.permutation(len(items))
+        numbers = generator.standard_normal((len(items) + 1, 12)).astype(np.float16)
+        np.save(folder / "mini" / f"{name}.npy", numbers)
+        ids = [*(items[row].id for row in order), "en:nowhere"]
+        (folder / "mini" / f"{name}.ids.txt").write_text("\n".join(ids) + "\n", encoding="utf-8")
+    (merged,) = refuse_other_record(lambda: f"precomputed:{folder}", [task], tmp_path)
+    assert merged.model.identity.dtype == "float16"
+    assert sum("ids that mini does not have" in line for line in merged.warnings) == 2
+    assert not list((tmp_path / "shards").glob("*.f32"))  # they are read where they were
+
+
+def test_what_was_kept_is_not_encoded_again(model: Path, small_tiles: None, tmp_path: Path) -> None:
+    options, task, folder = EncoderOptions(batch_size=8, device="cpu"), task_of("mini", limit=6), tmp_path / "shards"
+    stopped = Stopping(5)
+    with opened(str(model), options) as ranker, pytest.raises(KeyboardInterrupt):
+        ShardedRun(ranker, [task], folder, 2).encode(1, stopped)
+    kept = list((folder / "pieces" / "1-of-2").iterdir())
+    assert kept
+    damaged = kept[0].read_bytes()
+    kept[0].write_bytes(damaged[:-9])
+    with opened(str(model), options) as ranker:
+        work = ShardedRun(ranker, [task], folder, 2)
+        called: list[int] = []
+        call = ranker.encoder.call  # type: ignore[attr-defined]
+        ranker.encoder.call = lambda role, texts: (called.append(len(texts)), call(role, texts))[1]  # type: ignore[attr-defined]
+        work.go_on(1)
+        first = sum(called)
+        work.go_on(2)
+        second = sum(called) - first
+        texts = {one.text for one in task.data.queries}, {one.text for one in task.data.candidates}
+        assert 0 < first < sum(map(len, texts)) - second  # of its share, what was kept was not encoded again
+        assert work.go_on(1) is None
+        assert work.go_on(2) is None
+    assert not list(folder.glob("pieces/*/*"))
+    (single,) = evaluate(VectorRanker(load_encoder(str(model), options)), [task])
+    refuse_differences(single, merge_shards(folder, [task])[0], tmp_path)
+
+
+class Stopping(Observer):
+    """Stops a run, as Ctrl-C does, when so many batches are encoded."""
+
+    def __init__(self, batches: int) -> None:
+        self._left, self._encoding = batches, False
+
+    def start(self, phase: str, total: int | None = None) -> None:
+        self._encoding = phase == "encoding"
+
+    def advance(self, steps: int, status: str = "") -> None:
+        self._left -= self._encoding
+        if not self._left:
+            raise KeyboardInterrupt
+
+
+SLOW = """
+import time
+
+import numpy as np
+
+
+class Slow:
+    name = "slow"
+    similarity = "cosine"
+    revision = "1"
+
+    def encode(self, texts):
+        time.sleep(0.1)
+        with open({log!r}, "a") as log:
+            log.write("".join(f"{{len(text)}}\\n" for text in texts))
+        return np.array([[sum(map(ord, text)) % 97, len(text), text.count("e")] for text in texts], dtype=np.float32)
+"""
+
+
+def test_a_killed_shard_goes_on(tmp_path: Path) -> None:
+    log, code = tmp_path / "log", tmp_path / "slow.py"
+    code.write_text(SLOW.format(log=str(log)), encoding="utf-8")
+    told = [f"{code}:Slow", "--limit", "10", "--batch-size", "4"]
+    shard = [*told, "--output", str(tmp_path / "shards"), "--shard"]
+    begun = subprocess.Popen(
+        [sys.executable, "-m", "xqr_bench", "evaluate", *shard, "1/2"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    pieces = tmp_path / "shards" / "pieces" / "1-of-2"
+    until = time.monotonic() + 120
+    while not (pieces.is_dir() and len(list(pieces.glob("[!.]*"))) > 2):
+        assert begun.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    begun.kill()
+    assert begun.wait() == -signal.SIGKILL
+    before = len(log.read_text().splitlines())
+    assert before >= 3 * 4
+    for number in (1, 2, 1, 2):
+        ran("evaluate", *shard, f"{number}/2")
+    again = len(log.read_text().splitlines()) - before
+    ran("merge", str(tmp_path / "shards"), "--output", str(tmp_path / "merged"))
+    texts = before + again
+    ran("evaluate", *told, "--no-cache", "--output", str(tmp_path / "alone"))
+    whole = len(log.read_text().splitlines()) - texts
+    assert again <= whole - 3 * 4  # what was kept was not encoded again
+    both = [load_record(tmp_path / name / "slow" / "mini.json", ranks=True) for name in ("alone", "merged")]
+    refuse_differences(both[0], both[1], tmp_path)
+
+
+E5 = Path(DATA).parent / "embeddings" / "multilingual-e5-small-q4" if DATA else Path("nowhere")
+
+
+@needs_data
+@pytest.mark.skipif(not E5.is_dir(), reason="needs vectors of e5 beside the real data")
+def test_real_vectors_on_xquad_r(tmp_path: Path) -> None:
+    refuse_other_record(lambda: f"precomputed:{E5}", [task_of("xquad-r")], tmp_path, 3)
