@@ -266,8 +266,12 @@ def test_a_file_of_runs(here: Path, model: Path) -> None:
         text = text.replace(before, now)
     (here / "sweep.toml").write_text(text, encoding="utf-8")
     assert "7 records in results: 0 there, 7 to do" in ran("run", "sweep.toml", "--dry-run").out
-    rows = [line for line in ran("run", "sweep.toml").out.splitlines() if re.search(r" \.\d{4} ±", line)]
-    assert len(rows) == 7
+    shown, made = (
+        [re.split("  +", line)[0] for line in lines.splitlines() if re.search(r" \.\d{4} ±", line)]
+        for lines in (page_text("run.md"), ran("run", "sweep.toml").out)
+    )
+    assert made == shown
+    assert len(shown) == 7
     assert set(re.findall(r"`(results/[^`<]*\.csv)`", page_text("run.md"))) == {"results/sweep.csv"}
     assert (here / "results" / "sweep.csv").is_file()
 
