@@ -191,14 +191,18 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("gone", "state"), [("counted", "is found, and not done"), ("encoded", "is counted, and not done")]
+    ("gone", "left"), [("counted", "encoded, found"), ("found", "encoded, counted"), ("encoded", "found, counted")]
 )
-def test_missing(copied: Path, gone: str, state: str) -> None:
+def test_missing(copied: Path, gone: str, left: str) -> None:
     (copied / f"2-of-3.{gone}").unlink()
     with pytest.raises(RecordError) as caught:
         MergedRanker(copied)
-    assert f"2-of-3.{gone} is missing: shard 2 of 3" in str(caught.value)
+    assert f"2-of-3.{gone} is missing: shard 2 of 3 has only {left}\n" in str(caught.value)
     assert "--shard 2/3" in str(caught.value)
+    for path in copied.glob("2-of-3.*"):
+        path.unlink()
+    with pytest.raises(RecordError, match="is missing: shard 2 of 3 has not begun"):
+        MergedRanker(copied)
 
 
 def test_doubled(copied: Path) -> None:

@@ -31,6 +31,8 @@ CLASSES = (Evaluation, Selection, EncoderOptions)
 """Whose fields are the keys of a file."""
 OF_THE_COMMAND = (
     "dry_run",
+    "shard",
+    "wait",
     "overwrite",
     "full",
     "quiet",

@@ -10,7 +10,7 @@ from typing import Any
 from xqr_bench.core.errors import RecordError, UsageError
 from xqr_bench.core.folder import SharedFolder
 from xqr_bench.core.observe import Clock, Observer
-from xqr_bench.core.types import IntArray, Ranks, TaskData
+from xqr_bench.core.types import Ranks
 from xqr_bench.encode import ModelIdentity
 from xqr_bench.encode.providers import EndpointUse
 from xqr_bench.evaluation.evaluate import evaluate
@@ -30,7 +30,7 @@ from xqr_bench.evaluation.shard_files import (
     shard_files,
 )
 from xqr_bench.evaluation.shard_vectors import columns_of
-from xqr_bench.rank.parts import rank_by_parts
+from xqr_bench.rank.parts import pools_of, rank_by_parts
 from xqr_bench.rank.rules import Tally
 from xqr_bench.record import LanguageDiagnostics, Result, TextCounts
 from xqr_bench.record.describe import representation_warnings, truncation_warnings
@@ -82,12 +82,10 @@ class MergedRanker:
         for number in range(1, self._of + 1):
             name = shard_file(number, self._of, what)
             if name not in files:
-                done = next(
-                    (before for before in reversed(PASSES) if shard_file(number, self._of, before) in files), None
-                )
+                there = [one for one in PASSES if shard_file(number, self._of, one) in files]
                 raise RecordError(
                     f"{self.folder.place_of(name)} is missing: shard {number} of {self._of} "
-                    + ("has not begun" if done is None else f"is {done}, and not done"),
+                    + (f"has only {', '.join(there)}" if there else "has not begun"),
                     remedy=f"run it (again): xqr-bench evaluate MODEL --shard {number}/{self._of} --output "
                     f"{self.folder.name}, with the model, tasks and options of the others",
                 )
@@ -214,24 +212,26 @@ class MergedRanker:
         return names.index(task.spec.name)
 
     def _ranks(self, task: Task, at: int, observe: Observer) -> Ranks:
-        number = iter(range(len(task.data.languages) + 1))
-
-        def rank(part: TaskData, queries: IntArray, candidates: IntArray, observe: Observer) -> Ranks:
-            tally, key = Tally(part), f"{at}.{next(number)}"
+        pools = pools_of(task.data, task.spec.settings)
+        tallies = [Tally(pool.data) for pool in pools]
+        for tally in tallies:
             tally.begin_finding()
-            for take, what in ((tally.take_found, FOUND), (tally.take_counted, COUNTED)):
+        with observe.phase("merging", 2 * self._of):
+            for what in (FOUND, COUNTED):
                 for about in self._abouts[what]:
                     said, arrays = read_shard_file(self.folder, about.name)
                     if said.sum != about.sum:
                         raise RecordError(
                             f"{self.folder.place_of(about.name)} has changed while it was read", remedy="merge again"
                         )
-                    take(arrays_below(arrays, key))
-                if what == FOUND:
+                    for number, tally in enumerate(tallies):
+                        take = tally.take_found if what == FOUND else tally.take_counted
+                        take(arrays_below(arrays, f"{at}.{number}"))
+                    observe.advance(1)
+                for tally in tallies:
                     tally.refuse_unfound()
-            return tally.ranks()
-
-        return rank_by_parts(task.data, task.spec.settings, rank, observe)
+        of_pools = iter(tallies)
+        return rank_by_parts(task.data, task.spec.settings, lambda *_: next(of_pools).ranks())
 
     def _seconds(self) -> dict[str, float]:
         """Of each phase, all shards together."""

@@ -168,11 +168,11 @@ class ShardedRun:
         return None
 
     def wait(self, number: int, seconds: float, observe: Observer | None = None) -> Waiting | None:
-        """Go on with a shard until all of it is done, or nothing has come for so many seconds; see `go_on`."""
-        since, last = time.monotonic(), None
+        """Go on with a shard until all of it is done, or no file has come for so many seconds; see `go_on`."""
+        since, last = time.monotonic(), set[str]()
         while (waiting := self.go_on(number, observe)) is not None:
-            if waiting != last:
-                since, last = time.monotonic(), waiting
+            if (there := self.folder.names()) != last:  # also what others have encoded so far
+                since, last = time.monotonic(), there
             if time.monotonic() - since >= seconds:
                 return waiting
             time.sleep(min(POLL_SECONDS, max(0.05, seconds)))
