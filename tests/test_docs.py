@@ -257,6 +257,31 @@ def test_tasks_in_python() -> None:
     assert run_blocks("tasks.md", languages=["python"])["data"].languages == ("en", "th")
 
 
+def test_what_a_collection_costs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tables and constants of the page are those of the script, which follows from a passage's costs."""
+    script = runpy.run_path(str(ROOT / "docs" / "examples" / "scale.py"))
+    monkeypatch.setattr(sys, "argv", ["scale.py"])
+    script["main"]()
+    page = page_text("scale.md")
+    for printed in capsys.readouterr().out.split("\n\n"):
+        assert "|" not in printed or printed.strip() in page
+    costs, reckon, english = script["Costs"](), script["reckon"], {"en": script["MIRACL"]["en"]}
+    told = dict(re.findall(r"^\| `(\w+)`[^|]*\| ([\d.,]+) \|", page, re.MULTILINE))
+    assert {name: float(value.replace(",", "")) for name, value in told.items()} == vars(costs)
+    fast = [reckon(english, gpus, script["Costs"](gpu_tokens=20 * costs.gpu_tokens)).hours for gpus in (1, 8, 64)]
+    assert "{:.1f} hours on one GPU,\n{:.1f} on 8 and {:.1f} on 64".format(*fast) in page
+    one, eight, many = (reckon(english, gpus) for gpus in (1, 8, 64))
+    assert f"eight GPUs are {one.hours / eight.hours:.1f} times as fast as one" in page
+    assert f"64 are {one.hours / many.hours:.0f} times as fast" in page
+    assert many.gpu_hours / one.gpu_hours == pytest.approx(5, abs=0.1)
+    passages, questions = map(sum, zip(*script["MIRACL"].values(), strict=True))
+    assert (passages, questions) == (106_332_152, 13_495)
+    # twice the passages cost twice as much; twice the shards halve what is dealt out, and nothing else
+    double = reckon({"en": (2 * english["en"][0], english["en"][1])}, 8)
+    assert double.hours == pytest.approx(2 * eight.hours)
+    assert eight.hours - eight.fixed_hours == pytest.approx((one.hours - one.fixed_hours) / 8)
+
+
 def test_a_file_of_runs(here: Path, model: Path) -> None:
     """The example runs, on the mini task and with a small model, and gives the records that its page names."""
     text = (ROOT / "docs" / "examples" / "sweep.toml").read_text(encoding="utf-8")
