@@ -41,8 +41,6 @@ OF_THE_COMMAND = (
     "trec_run",
     "trec_depth",
     "trec_settings",
-    "shard",
-    "wait",
 )
 """Options of `evaluate` that no file has: those of the command, and folders that each entry would fill anew."""
 KEYS = {one.name: cls for cls in CLASSES for one in fields(cls) if one.name not in OF_THE_COMMAND}
