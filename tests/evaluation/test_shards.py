@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ import pytest
 
 import xqr_bench.rank.product as tiles
 from tests.conftest import DATA, needs_data
-from tests.kit import PARTIAL, contents, edit, ran, read_json, run, small_task
-from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
+from tests.kit import PARTIAL, contents, edit, ran, read_json, run, small_task, vectors
+from xqr_bench.core.errors import RanksError, RecordError, UsageError, XqrBenchError
 from xqr_bench.core.folder import SharedFolder
 from xqr_bench.core.observe import Observer
 from xqr_bench.encode import EncoderOptions, load_encoder
@@ -28,6 +29,10 @@ from xqr_bench.evaluation.merged import MergedRanker, merge_shards
 from xqr_bench.evaluation.ranker import Task
 from xqr_bench.evaluation.shards import ShardedRun, dealt
 from xqr_bench.evaluation.vectors import VectorRanker
+from xqr_bench.rank.counting import Columns, Counter, Share, TorchCounter
+from xqr_bench.rank.exact import count_all, go_through
+from xqr_bench.rank.product import find_repeats
+from xqr_bench.rank.rules import Tally
 from xqr_bench.record import Result, load_record, save_record
 from xqr_bench.tasks import Selection, resolve_task
 
@@ -392,6 +397,50 @@ def test_vectors_made_before(small_tiles: None, tmp_path: Path) -> None:
     assert merged.model.identity.dtype == "float16"
     assert sum("ids that mini does not have" in line for line in merged.warnings) == 2
     assert not list((tmp_path / "shards").glob("*.f32"))  # they are read where they were
+
+
+@pytest.mark.parametrize("kind", [Counter, partial(TorchCounter, device="cpu")])
+def test_counted_in_shares(kind: Any, small_tiles: None) -> None:
+    """On the processor and with torch, whatever part of the tiles a share has, and where it has none."""
+    data = small_task(4, {"en": 90, "de": 70, "th": 11})
+    queries, candidates = vectors(len(data.queries), 1, levels=2), vectors(len(data.candidates), 2, levels=2)
+    whole = count_all(data, kind(data.edges, queries, candidates, unit=False, memory=2**26))
+    repeats = find_repeats(len(candidates), lambda start, stop: candidates[start:stop])
+    tiles_there = Columns(data.edges, repeats).tiles
+    assert tiles_there > 5
+    for of in (2, 5, tiles_there + 3):
+        shares = [Share(repeats, *dealt([tiles_there], number, of)) for number in range(1, of + 1)]
+        tallies = []
+        for share in shares:
+            tally = Tally(data)
+            tally.begin_finding()
+            counter = kind(data.edges, queries, candidates, unit=False, memory=2**26, share=share)
+            go_through(tally, counter, [(True, False)], len(queries))
+            tallies.append((tally, counter, tally.found()))
+        merged = Tally(data)
+        merged.begin_finding()
+        for tally, counter, found in tallies:
+            merged.take_found(found)
+            for _, _, other in tallies:
+                if other is not found:
+                    tally.take_found(other)
+            tally.refuse_unfound()
+            go_through(tally, counter, [(False, True)], len(queries))
+        for tally, _, _ in reversed(tallies):
+            merged.take_counted(tally.counted())
+        ranks = merged.ranks()
+        for name in ("gt", "eq", "top"):
+            np.testing.assert_array_equal(getattr(ranks, name), getattr(whole, name))
+        assert ranks.hits is not None
+        assert whole.hits is not None
+        for one, other in zip(ranks.hits, whole.hits, strict=True):
+            np.testing.assert_array_equal(one, other)
+    with pytest.raises(RanksError, match="was found in two places"):
+        merged.take_found(next(found for _, _, found in tallies if len(found["strict.rows"])))
+    empty = Tally(data)
+    empty.begin_finding()
+    with pytest.raises(RanksError, match="were found nowhere"):
+        empty.refuse_unfound()
 
 
 def test_what_was_kept_is_not_encoded_again(model: Path, small_tiles: None, tmp_path: Path) -> None:

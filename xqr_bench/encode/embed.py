@@ -285,7 +285,6 @@ class Keeping:
         self._group = batches.group
         self._encoder = batches.encoder
         self._keeper = keeper
-        self._digests = [text_digest(text) for text in batches.group.texts]
 
     def encode(self, shards: Sequence[Shard]) -> Generator[tuple[IntArray, Vectors]]:
         """Batches may be under way together, the next shard's too."""
@@ -308,7 +307,10 @@ class Keeping:
 
     def named(self, shard: Shard) -> PlannedShard:
         """A shard by the digests of its texts."""
-        return tuple(tuple(self._digests[index] for index in batch) for batch in shard)
+        return tuple(tuple(map(self._digest, batch.tolist())) for batch in shard)
+
+    def _digest(self, index: int) -> bytes:
+        return text_digest(self._group.texts[index])
 
 
 class Stored(Keeping):
@@ -318,6 +320,7 @@ class Stored(Keeping):
         super().__init__(batches, shelf)
         self._shelf = shelf
         self._store = store
+        self._digests = [text_digest(text) for text in batches.group.texts]
         self._index_of = {digest: index for index, digest in enumerate(self._digests)}
 
     def everything(self) -> Generator[tuple[IntArray, Vectors]]:
@@ -343,6 +346,9 @@ class Stored(Keeping):
         new = self._batches.plan(left, self._store.shard_texts, self._store.shard_tokens)
         self._shelf.plan([self.named(shard) for shard in new], limits)
         return [*first, *new]
+
+    def _digest(self, index: int) -> bytes:
+        return self._digests[index]
 
     def differs(self) -> str | None:
         """Why what is kept cannot be used: a few texts of each language come out otherwise now; None: it can."""
