@@ -33,7 +33,7 @@ from xqr_bench.rank.counting import Columns, Counter, Share, TorchCounter
 from xqr_bench.rank.exact import count_all, go_through
 from xqr_bench.rank.product import find_repeats
 from xqr_bench.rank.rules import Tally
-from xqr_bench.record import Result, load_record, save_record
+from xqr_bench.record import Result, load_record, provenance, save_record
 from xqr_bench.tasks import Selection, resolve_task
 
 
@@ -274,6 +274,22 @@ def test_what_has_changed_is_done_again(copied: Path) -> None:
     (merged,) = merge_shards(copied)
     (single,) = evaluate("char-ngrams", [task])
     assert merged.ranks_file.digest == single.ranks_file.digest
+
+
+def test_shards_of_other_machines_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task, folder = task_of("mini", limit=4), tmp_path / "shards"
+    in_shards("char-ngrams", [task], folder, 2)
+    assert not any("not all made alike" in line for line in merge_shards(folder, [task])[0].warnings)
+    (folder / "2-of-2.counted").unlink()
+    there = provenance.hardware(None)
+    monkeypatch.setattr(provenance, "hardware", lambda device: {**there, "processor": "another one"})
+    with opened("char-ngrams") as ranker:
+        assert ShardedRun(ranker, [task], folder, 2).go_on(2) is None
+    monkeypatch.undo()
+    assert merge_shards(folder, [task])[0].warnings[-1] == (
+        f"the shards were not all made alike (processor: {there['processor']}; another one): near ties may stand "
+        "otherwise than in a single run"
+    )
 
 
 def edit_sum(work: ShardedRun, number: int) -> None:

@@ -37,7 +37,7 @@ from xqr_bench.record.describe import representation_warnings, truncation_warnin
 from xqr_bench.record.exposure import Exposure
 from xqr_bench.tasks import Selection, TaskSpec, resolve_task
 
-ELSEWHERE = "the shards ran on different {what}: {values}; near ties may stand otherwise than in a single run"
+ELSEWHERE = "the shards were not all made alike ({what}: {values}): near ties may stand otherwise than in a single run"
 
 
 class MergedRanker:
@@ -258,13 +258,11 @@ class MergedRanker:
 
     def _elsewhere(self) -> list[str]:
         """A warning for each thing that decides last bits and was not the same for all shards."""
-        names = {"processor": "processors", "BLAS": "BLAS", "device of the encoder": "devices", "counted on": "devices"}
-        lines = [
-            ELSEWHERE.format(what=plural, values=", ".join(values))
-            for what, plural in names.items()
+        return [
+            ELSEWHERE.format(what=what, values="; ".join(values))
+            for what in self._abouts[COUNTED][0].made["machine"]
             if len(values := self._machines(what)) > 1
         ]
-        return list(dict.fromkeys(lines))
 
 
 def _most_common(facts: Sequence[Mapping[str, str]]) -> Mapping[str, str]:

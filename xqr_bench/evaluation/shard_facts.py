@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import xqr_bench.rank.product as tiles
 from xqr_bench import __version__
@@ -12,13 +13,13 @@ from xqr_bench.core.errors import RecordError
 from xqr_bench.core.folder import SharedFolder
 from xqr_bench.core.types import TaskData
 from xqr_bench.encode import ModelIdentity
-from xqr_bench.encode.bound import TextEncoder
+from xqr_bench.encode.bound import MOST_LANES, TextEncoder
 from xqr_bench.encode.options import ROLES
 from xqr_bench.encode.shards import library_versions
 from xqr_bench.encode.texts import items_of
 from xqr_bench.evaluation.ranker import Task
 from xqr_bench.evaluation.vectors import VectorRanker
-from xqr_bench.rank.counting import counting_device, device_name
+from xqr_bench.rank.counting import PROCESSOR, counting_device, device_name
 from xqr_bench.record import provenance
 from xqr_bench.record.describe import task_info
 
@@ -93,14 +94,19 @@ def machine(ranker: VectorRanker) -> dict[str, str]:
     from threadpoolctl import threadpool_info
 
     libraries = [one for one in threadpool_info() if one["user_api"] == "blas"]
-    of_numpy = [one for one in libraries if "numpy" in one["filepath"]] or libraries[:1]
+    of_numpy = [one for one in libraries if "numpy" in Path(one["filepath"]).parent.name] or libraries[:1]
     hardware = provenance.hardware(ranker.device)
-    device = ranker.device or "none"
+    device, threads = ranker.device or "none", "1"
+    if device == PROCESSOR and ranker.identity.kind == "sentence-transformers":
+        import torch
+
+        threads = str(max(1, torch.get_num_threads() // MOST_LANES))  # see `cpu_lanes`
     return {
         "processor": f"{hardware['processor']}",
         "BLAS": ", ".join(
             f"{one['internal_api']} {one['version']} {one.get('architecture', '')}".strip() for one in of_numpy
         ),
         "device of the encoder": device_name(device) if device.startswith("cuda") else device,
+        "threads of a batch": threads,
         "counted on": device_name(counting_device(ranker.score_device, ranker.device)),
     }
