@@ -53,7 +53,7 @@ def failed_before(entry: Entry) -> bool:
 
 
 def make_records(runs: RunFile, *, retry: bool = False) -> Iterator[Outcome]:
-    """Make the records that are missing; those of one model share it, and it is loaded where one of them is to do.
+    """Make the records that are missing; those of one model share it, and whether a record answers is asked of it.
 
     An entry that fails leaves a file beside where its record would stand, and the rest go on.
 
