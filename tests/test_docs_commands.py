@@ -73,6 +73,25 @@ def test_every_command_of_a_page_has_its_options(page: Path) -> None:
     assert wrong == []
 
 
+def texts_in(value: object) -> Iterator[str]:
+    """Every text of a document."""
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from texts_in(one)
+    if isinstance(value, str):
+        yield value
+
+
+@pytest.mark.parametrize("page", ["scale.md"])
+def test_what_a_cluster_is_given(page: str) -> None:
+    """Recipes in YAML can be read, and the command in each has its options."""
+    yaml = pytest.importorskip("yaml")
+    for _, block in page_blocks(page, "yaml"):
+        found = [text for text in texts_in(yaml.safe_load(block)) if text.startswith("xqr-bench ")]
+        assert found
+        for text in found:
+            check(shlex.split(re.sub(r"\$\(\(.*?\)\)", "1", text))[1:])
+
+
 def test_a_wrong_command_would_be_found() -> None:
     shown = "```\nxqr-bench evaluate MODEL --no-such\n$ xqr-bench data fetch|list --no\n```\nWrite `xqr-bench nothing`."
     found = list(commands(shown))
