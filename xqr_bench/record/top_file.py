@@ -275,11 +275,11 @@ def load_top(path: Path, ranks: Ranks) -> TopCandidates:
         ties = table.numbers("tied", np.int32)
         if len(at) and not 0 <= at.min() <= at.max() < N_HITS:
             raise ValueError(f"a place is not among the first {N_HITS}")
-        if len(np.unique(queries * N_HITS + at)) != len(at):
-            raise ValueError("two candidates stand at one place of a query")
         if not np.isin(ties, (0, 1)).all():
             raise ValueError("it says of a candidate neither that it ties, 1, nor that it does not, 0")
         places[queries, at] = candidates.places
+        if (places >= 0).sum() != len(at):
+            raise ValueError("two candidates stand at one place of a query")
         scores[queries, at] = values
         tied[queries, at] = ties == 1
     except KeyError as error:

@@ -219,7 +219,7 @@ class _Ranked:
         if top is None:
             self.tops.append(None)
         else:
-            used = np.unique(top.places[top.places >= 0])
+            used = np.flatnonzero(np.bincount(top.places[top.places >= 0]))
             of_ids = np.full(len(top.ids) + 1, -1, dtype=np.int64)
             of_ids[used] = self._numbers([top.ids[place] for place in used.tolist()])
             self.tops.append((of_ids[top.places], top.scores))
@@ -310,4 +310,4 @@ def _question(ranked: _Ranked, queries: Sequence[int]) -> str:
 
 def _packed(text: str) -> str:
     """A file of the site that holds JSON text, packed."""
-    return loaded_file({"deflate": base64.b64encode(zlib.compress(text.encode(), 9)).decode("ascii")})
+    return loaded_file({"deflate": base64.b64encode(zlib.compress(text.encode(), 6)).decode("ascii")})
