@@ -143,6 +143,7 @@ class Session:
         from xqr_bench.cli.progress import RunProgress
         from xqr_bench.evaluation.evaluate import evaluate
         from xqr_bench.evaluation.ranker import HandedOn
+        from xqr_bench.evaluation.ray_ranker import RayRanker
         from xqr_bench.rank.runs import RunWriter, check_settings
 
         trec = self._trec
@@ -153,6 +154,8 @@ class Session:
                     settings = {spec.name: check_settings(trec.trec_settings, spec) for spec in todo}
                     write = RunWriter(trec.trec_run, ranker.name, trec.trec_depth, settings, observe)
                     ranker = HandedOn(ranker, write, write.check)
+                if isinstance(ranker, RayRanker):
+                    ranker.select = self.select  # its workers read the tasks themselves
                 records += evaluate(
                     ranker,
                     todo,
@@ -169,6 +172,7 @@ class Session:
         from xqr_bench.encode.store import holds
         from xqr_bench.evaluation.cross_encoder import CrossEncoderRanker
         from xqr_bench.evaluation.ranker import stages_of
+        from xqr_bench.evaluation.ray_ranker import RayRanker
         from xqr_bench.evaluation.vectors import VectorRanker
 
         kept = [f"records: {', '.join(self.kept)}"] if self.kept else []
@@ -176,6 +180,8 @@ class Session:
             store, encoder = (one.store, one.encoder) if isinstance(one, VectorRanker) else (None, None)
             if store is not None and isinstance(encoder, TextEncoder) and holds(store, encoder):
                 kept.append("the vectors in the embedding store")
+            if isinstance(one, RayRanker) and one.kept_in is not None:
+                kept.append(f"what the workers have done, in {one.kept_in}")
             if isinstance(one, CrossEncoderRanker) and one.model.kept:
                 kept.append(f"{one.model.kept:,} scores of {one.name}")
         if not kept:

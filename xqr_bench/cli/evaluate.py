@@ -12,6 +12,7 @@ import click
 
 from xqr_bench.cli.common import Session
 from xqr_bench.cli.options import (
+    Engine,
     Fuse,
     Index,
     Quantize,
@@ -41,7 +42,7 @@ _UNDEALT = ("dry_run", "balanced", "rerank", "trec_run", "save_index", "overwrit
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation(Store, Index, Quantize, Transform, Fuse, Rerank, TrecRun, Records):
+class Evaluation(Engine, Store, Index, Quantize, Transform, Fuse, Rerank, TrecRun, Records):
     """An evaluation of an encoder.
 
     Attributes:
@@ -107,6 +108,9 @@ class Evaluation(Store, Index, Quantize, Transform, Fuse, Rerank, TrecRun, Recor
         return None if self.memory is None else parse_size(self.memory, "--memory: ")
 
 
+_IN_ONE_PLACE = ("shard", "dry_run", "balanced", "rerank", "trec_run", "transform", "quantize", "index", "save_index")
+"""What needs the encoder, all vectors or all scores in one place."""
+
 FIRST = [
     "--task",
     "--output",
@@ -162,6 +166,7 @@ class Request:
             asked.reranker_options,
             lambda: refuse_options(self.model, self.encoder),
             self._check_ranker,
+            self._refuse_undealt,
         ]
 
     def _check_vectors(self, specs: Sequence[TaskSpec]) -> None:
@@ -178,6 +183,26 @@ class Request:
 
         if self.model.partition(":")[0] in RANKERS:
             _refuse_options_of_vectors(self.model, self.asked, self.asked.chosen_memory())
+
+    def _refuse_undealt(self) -> None:
+        """Check that nothing is asked that needs the encoder, all vectors or all scores in one place.
+
+        Raises:
+            UsageError: something is.
+        """
+        if self.asked.chosen_engine() is None:
+            return
+        alone = "leave it out, or evaluate in one process, without --engine"
+        given = [flag(name) for name in _IN_ONE_PLACE if getattr(self.asked, name) not in (None, False)]
+        if self.model.startswith("fuse:"):
+            given.append(self.model.partition(" ")[0])
+        if given:
+            raise UsageError(f"{', '.join(given)} cannot be used with --engine ray", remedy=alone)
+        if set(self.encoder.device or "") & set(":,"):
+            raise UsageError(
+                f"--device {self.encoder.device} cannot be used with --engine ray, which gives each worker its GPU",
+                remedy="leave it out, and say how many GPUs a worker has: --num-gpus 1",
+            )
 
     def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments that the user gave, as a record keeps them."""
@@ -202,8 +227,14 @@ class Request:
         asked = self.asked
         # of two stages the name is that of the whole
         options = self.encoder if asked.rerank is None else replace(self.encoder, name=None)
+        engine = asked.chosen_engine()
         with ExitStack() as stack:
-            if self.model.startswith(FUSE):
+            if engine is not None:
+                from xqr_bench.evaluation.ray_ranker import ray_ranker
+
+                workers = ray_ranker(self.model, options, engine, exchange=asked.exchange)
+                yield stack.enter_context(workers)
+            elif self.model.startswith(FUSE):
                 fused = opened_fusion(self.model, options, k=asked.fuse_k, weights=asked.fuse_weights)
                 yield stack.enter_context(fused).with_store(self.store)
             else:
@@ -289,6 +320,8 @@ def evaluate(
     session, request = Session(asked, select), Request(model, asked, encoder)
     for check in request.checks(session.specs):
         check()
+    if asked.engine is not None:
+        session.say("starting workers on Ray")
     with request.loaded() as loaded, request.ranker(loaded) as ranker:
         tell_what_runs(session, ranker, request.store)
         if asked.shard is not None:
@@ -307,6 +340,7 @@ def tell_what_runs(session: Session, ranker: Ranker, store: VectorStore | None) 
     from xqr_bench.evaluation.cross_encoder import CrossEncoderRanker
     from xqr_bench.evaluation.kinds import TextRanker
     from xqr_bench.evaluation.ranker import stages_of
+    from xqr_bench.evaluation.ray_ranker import RayRanker
     from xqr_bench.evaluation.vectors import VectorRanker
 
     for one in stages_of(ranker):
@@ -318,7 +352,8 @@ def tell_what_runs(session: Session, ranker: Ranker, store: VectorStore | None) 
             what, model = "encoder", one.encoder
         else:
             continue
-        session.say(f"{what} {model.name}" + (f" on {model.device}" if model.device else ""))
+        workers = f", {one.workers.number:,} workers" if isinstance(one, RayRanker) else ""
+        session.say(f"{what} {model.name}" + (f" on {model.device}" if model.device else "") + workers)
         if model.hint is not None:
             session.say(model.hint)
 

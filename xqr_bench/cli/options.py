@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from xqr_bench.encode import EncoderOptions, VectorStore
     from xqr_bench.encode.options import RerankPool
     from xqr_bench.encode.transform import TransformOptions
+    from xqr_bench.evaluation.ray_workers import RayOptions
     from xqr_bench.rank.index import IndexOptions
     from xqr_bench.rank.quantize import QuantizeOptions
     from xqr_bench.tasks import TaskSpec
@@ -244,6 +245,55 @@ class Rerank:
                 remedy="name what ranks again: --rerank MODEL",
             )
         return EncoderOptions.of_values(self.rerank_arg, "--rerank-arg")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    """What runs the encoder.
+
+    Attributes:
+        engine: ray: several workers, on this machine or on those of a Ray cluster (docs/scale.md). Default: this
+            process alone.
+        address: Of a Ray cluster that runs: auto, or HOST:PORT. Default: RAY_ADDRESS, else Ray is started here for this
+            run.
+        actors: Workers. Default: as many as the cluster has room for.
+        num_gpus: GPUs of each worker, 0.5 for two on one. Default: 1 where the cluster has any, else none.
+        num_cpus: Processors of each worker. Default: 1.
+        exchange: Where workers exchange what they make: a folder that all machines share, or a URL such as s3://….
+            Default: in the folder of the embedding store, which is right on one machine.
+    """
+
+    section: ClassVar = "Several workers"
+
+    engine: Annotated[str | None, Option(metavar="ray")] = None
+    address: str | None = None
+    actors: Counted = None
+    num_gpus: float | None = None
+    num_cpus: float | None = None
+    exchange: Annotated[str | None, Option(metavar="PLACE")] = None
+
+    def chosen_engine(self) -> RayOptions | None:
+        """The workers that are asked for; None: none.
+
+        Raises:
+            UsageError: there is no such engine, or an option of one is given without it or cannot be meant.
+        """
+        if self.engine is None:
+            given = [flag(one.name) for one in fields(Engine) if getattr(self, one.name) is not None]
+            if given:
+                raise UsageError(f"{', '.join(given)} is given without --engine", remedy="say which: --engine ray")
+            return None
+        if self.engine != "ray":
+            raise UsageError(f"there is no engine {self.engine!r}", remedy="use --engine ray, or leave it out")
+        from xqr_bench.evaluation.ray_workers import RayOptions
+
+        asked: dict[str, Any] = {
+            "address": self.address,
+            "actors": self.actors,
+            "num_gpus": self.num_gpus,
+            "num_cpus": self.num_cpus,
+        }
+        return RayOptions(**{name: value for name, value in asked.items() if value is not None})
 
 
 @dataclass(frozen=True, kw_only=True)

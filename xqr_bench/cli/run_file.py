@@ -121,7 +121,8 @@ class Entry:
         """Entries for which this is equal can share what is loaded; never an endpoint, whose use a record counts."""
         asked = self.request.asked
         own = self.path if is_endpoint(self.request.model) else None
-        return self.request.model, self.request.encoder, asked.fuse_k, asked.fuse_weights, asked.memory, own
+        engine = asked.chosen_engine(), asked.exchange
+        return self.request.model, self.request.encoder, asked.fuse_k, asked.fuse_weights, asked.memory, engine, own
 
 
 @dataclass(frozen=True)

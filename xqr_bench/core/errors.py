@@ -168,3 +168,7 @@ class RecordError(XqrBenchError):
 
 class TrainingError(XqrBenchError):
     """A training that cannot go on."""
+
+
+class EngineError(XqrBenchError):
+    """Workers on other machines that cannot be had, or failed."""

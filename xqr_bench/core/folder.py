@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -142,6 +143,17 @@ class SharedFolder:
                     self._files.rm_file(self._path(name))
         except Exception as error:
             raise self._failed("cannot be removed", error, name) from error
+
+    def clear(self) -> None:
+        """Remove the folder with all that is in it."""
+        try:
+            if self._files is None:
+                shutil.rmtree(self._root, ignore_errors=True)
+            else:
+                with suppress(FileNotFoundError):
+                    self._files.rm(self._root, recursive=True)
+        except Exception as error:
+            raise self._failed("cannot be removed", error) from error
 
     def _failed(self, what: str, error: Exception, name: str = "") -> XqrBenchError:
         place = self.place_of(name) if name else self.name

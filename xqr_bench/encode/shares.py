@@ -23,7 +23,7 @@ from xqr_bench.encode.embed import Batches, Keeping, unequal_texts
 from xqr_bench.encode.options import ROLES, Role
 from xqr_bench.encode.precomputed import Precomputed
 from xqr_bench.encode.shards import PlannedShard, reason_not_kept, shard_name
-from xqr_bench.encode.texts import UNKNOWN, BoolArray, Flags, in_context, items_of, name_item, plan_groups
+from xqr_bench.encode.texts import UNKNOWN, BoolArray, Flags, Group, in_context, items_of, name_item, plan_groups
 
 DEALT_TEXTS, DEALT_TOKENS = 512, 16_384
 """What is dealt out and kept at a time is no larger: texts, and tokens with padding."""
@@ -201,21 +201,30 @@ class EncodedShares(Shares):
             number = {id(task): at for at, task in enumerate(self.tasks)}
             places = [Place(number[id(one.task)], one.role, one.text_of_row) for one in group.destinations]
             self.groups.append(Layout(group.role, len(group.texts), tuple(places)))
+        self._batches: dict[Role, Batches] = {}
+
+    def _measured(self, group: Group, observe: Observer) -> Batches:
+        """The batches of a group, all of whose texts are measured, once: the plan is that of all texts."""
+        if group.role not in self._batches:
+            batches = Batches(self._encoder, group, allow_zero=self._allow_zero, observe=observe)
+            every = np.arange(len(group.texts))
+            with observe.phase("measuring", len(every)):
+                for start in range(0, len(every), MEASURED):
+                    batches.measure(every[start : start + MEASURED])
+                    observe.advance(len(batches.measured))
+            batches.measured = every
+            self._batches[group.role] = batches
+        self._batches[group.role].done = 0
+        return self._batches[group.role]
 
     def make(self, number: int, of: int, kept: Kept | None, observe: Observer) -> Iterator[Made]:
         """See `Shares.make`."""
         keeps = kept if reason_not_kept(self._encoder) is None else None
         for layout, group in zip(self.groups, self._groups, strict=True):
-            batches = Batches(self._encoder, group, allow_zero=self._allow_zero, observe=observe)
-            every = np.arange(layout.size)
-            with observe.phase("measuring", layout.size):  # all of them: the plan is that of all texts
-                for start in range(0, layout.size, MEASURED):
-                    batches.measure(every[start : start + MEASURED])
-                    observe.advance(len(batches.measured))
-            batches.measured = every
+            batches = self._measured(group, observe)
             # batches do not depend on where the plan is cut into pieces that are dealt out
             texts = min(DEALT_TEXTS, -(-layout.size // (4 * of)))
-            own = batches.plan(every, max(texts, 1), DEALT_TOKENS)[number::of]
+            own = batches.plan(batches.measured, max(texts, 1), DEALT_TOKENS)[number::of]
             keeper = _Keeper(layout.name, keeps)
             keeping = Keeping(batches, keeper)
             parts: list[tuple[IntArray, Vectors]] = []

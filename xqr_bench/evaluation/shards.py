@@ -66,16 +66,20 @@ class Waiting(NamedTuple):
         return f"waits for the {_MAKES[self.what]} of shard{'s' * (len(self.numbers) > 1)} {some}"
 
 
-def refuse_undealt(ranker: Ranker) -> VectorRanker:
+def refuse_undealt(ranker: Ranker, how: str = "--shard") -> VectorRanker:
     """Check that a ranker's work can be dealt out with the result of a single run, bit for bit.
+
+    Args:
+        ranker: what is to be dealt out.
+        how: the option that asks for it, for messages.
 
     Raises:
         UsageError: it cannot.
     """
-    alone = "evaluate it in one process, without --shard"
+    alone = f"evaluate it in one process, without {how}"
     if not isinstance(ranker, VectorRanker):
         raise UsageError(
-            f"--shard deals out the vectors of an encoder, which {ranker.name} does not have one of a text",
+            f"{how} deals out the vectors of an encoder, which {ranker.name} does not have one of a text",
             remedy=alone,
         )
     if ranker.transform is not None:
@@ -85,7 +89,7 @@ def refuse_undealt(ranker: Ranker) -> VectorRanker:
         )
     if ranker.quantize is not None or ranker.index is not None:
         name = "--quantize" if ranker.quantize is not None else "--index"
-        raise UsageError(f"{name} cannot be used with --shard: shards are counted exactly", remedy=f"leave {name} out")
+        raise UsageError(f"{name} cannot be used with {how}: shards are counted exactly", remedy=f"leave {name} out")
     return ranker
 
 

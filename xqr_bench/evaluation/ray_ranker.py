@@ -1,0 +1,254 @@
+"""An encoder on the machines of a Ray cluster: each worker loads it once, and does shards of the run (`ShardedRun`).
+
+The driver loads no model. It hands out shards, pass by pass, and adds up what they counted; the record is that of a
+single run. Workers exchange their files in a folder that all of them see; what a worker that died has left there is
+gone on with by another one, and by the next run of the same command.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain, repeat
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from xqr_bench.core.errors import EngineError
+from xqr_bench.core.folder import SharedFolder, is_url
+from xqr_bench.core.observe import Observer
+from xqr_bench.encode import BoundEncoder, EncoderOptions, ModelIdentity
+from xqr_bench.evaluation.merged import MergedRanker
+from xqr_bench.evaluation.ranker import Ranking, Task
+from xqr_bench.evaluation.ray_workers import RayOptions, RayWorkers, ray_workers
+from xqr_bench.evaluation.shard_facts import run_facts, task_facts
+from xqr_bench.evaluation.shard_files import shard_files
+from xqr_bench.evaluation.shards import ShardedRun, refuse_undealt
+from xqr_bench.evaluation.vectors import VectorRanker
+from xqr_bench.tasks import Selection, TaskSpec
+
+ENGINE = "--engine ray"
+SHARDS_A_WORKER = 4
+"""So that the others have done most of the work of one that is slow or dies."""
+_DATA = "XQR_BENCH_DATA"
+_HELLO = "hello"
+_PIECE = re.compile(r"pieces/\d+-of-(?P<of>\d+)/")
+_UNSEEN = 60.0
+"""Seconds after which a file that one machine wrote is seen by all others, or never."""
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What the driver has to know of an encoder that it does not load."""
+
+    name: str
+    identity: ModelIdentity
+    device: str | None
+    hint: str | None
+    source: str | None
+    options: EncoderOptions
+    facts: dict[str, str]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One shard of a run, for a worker."""
+
+    number: int
+    of: int
+    folder: str
+    hello: str
+    specs: tuple[TaskSpec, ...]
+    select: Selection
+    settings: tuple[tuple[str, Any], ...]
+
+
+class _Notes(Observer):
+    """What a user should read, carried to the driver."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def note(self, line: str) -> None:
+        self.lines.append(line)
+
+
+class _Bench:
+    """What a worker holds: the encoder, and the run whose shards it does, with its texts."""
+
+    def __init__(self, model: str, options: EncoderOptions | None, data: str | None) -> None:
+        from xqr_bench.evaluation.evaluate import opened
+
+        if data is not None and Path(data).is_dir():
+            os.environ.setdefault(_DATA, data)
+        self._open = ExitStack()
+        self.ranker = refuse_undealt(self._open.enter_context(opened(model, options)), ENGINE)
+        self.notes = _Notes()
+        self._run: tuple[_Part, ShardedRun] | None = None
+
+    def run(self, part: _Part) -> ShardedRun:
+        """The run that a shard is of; its texts are read, planned and measured once."""
+        same = replace(part, number=0)
+        if self._run is None or self._run[0] != same:
+            folder = SharedFolder(part.folder)
+            if _HELLO not in folder.names() or folder.read(_HELLO) != part.hello.encode():
+                raise EngineError(
+                    f"what stands in {part.folder} here is not what stands there on the machine that began the run",
+                    remedy="name a place that all machines share: --exchange FOLDER, or a URL such as s3://bucket/folder",
+                )
+            ranker = replace(self.ranker, **dict(part.settings))
+            tasks = [Task(spec, part.select.load(spec, self.notes)) for spec in part.specs]
+            self._run = same, ShardedRun(ranker, tasks, folder, part.of)
+        return self._run[1]
+
+
+def _describe(bench: _Bench, _: None) -> _Described:
+    encoder = bench.ranker.encoder
+    facts = run_facts(bench.ranker, [], 1)
+    return _Described(
+        encoder.name, encoder.identity, encoder.device, encoder.hint, encoder.source, encoder.options, facts
+    )
+
+
+def _go_on(bench: _Bench, part: _Part) -> tuple[str | None, list[str]]:
+    """Do what can be done of a shard; what it waits for, and notes."""
+    waiting = bench.run(part).go_on(part.number, bench.notes)
+    lines, bench.notes.lines = bench.notes.lines, []
+    return None if waiting is None else waiting.what, lines
+
+
+@dataclass
+class RayRanker(VectorRanker):
+    """Ranks by the vectors of an encoder that the workers of a Ray cluster hold, with the ranks of a single run.
+
+    Attributes:
+        encoder: what is known of the encoder; it cannot encode.
+        workers: that hold the encoder.
+        facts: what vectors depend on.
+        select: which part of the tasks is ranked, and where it is: the workers read it themselves.
+        exchange: where shards exchange files; None: below the folder of the store, which is right on one machine.
+        kept_in: where they do, once they have begun; what is done is kept there until the run has succeeded.
+    """
+
+    workers: RayWorkers = field(kw_only=True)
+    facts: dict[str, str] = field(kw_only=True)
+    select: Selection = field(kw_only=True, default=Selection())
+    exchange: str | None = field(kw_only=True, default=None)
+    kept_in: str | None = field(kw_only=True, default=None, init=False)
+
+    def rank(self, tasks: Sequence[Task], observe: Observer) -> Iterator[Ranking]:
+        """Have all shards of all tasks done, then add up what they counted.
+
+        Raises:
+            XqrBenchError: whatever is wrong with the encoder, its vectors, the folder or the cluster.
+        """
+        refuse_undealt(self, ENGINE)
+        with self._folder(tasks) as folder:
+            self._do(tasks, folder, observe)
+            merged = MergedRanker(folder)
+            self.encoder.identity = merged.identity
+            yield from merged.rank(tasks, observe)
+
+    @contextmanager
+    def _folder(self, tasks: Sequence[Task]) -> Iterator[SharedFolder]:
+        """The folder of this run, removed when it has succeeded."""
+        if self.exchange is None and self.store is None:
+            with tempfile.TemporaryDirectory(prefix="xqr-") as temporary:
+                yield SharedFolder(temporary)
+            return
+        said = [self.facts, [task_facts(task) for task in tasks], self.settings]
+        name = hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()[:32]
+        place = self.exchange
+        if place is None:
+            assert self.store is not None
+            place = str(self.store.folder / "runs")
+        folder = SharedFolder(f"{place.rstrip('/')}/{name}" if is_url(place) else Path(place).absolute() / name)
+        self.kept_in = folder.name
+        yield folder
+        folder.clear()
+
+    def _parts(self, tasks: Sequence[Task], folder: SharedFolder) -> list[_Part]:
+        """All shards; as many as a run that did not end had begun, which has done some of them."""
+        begun = _begun(folder.names())
+        of = begun or SHARDS_A_WORKER * self.workers.number
+        hello = folder.read(_HELLO).decode() if _HELLO in folder.names() else uuid4().hex
+        folder.write(_HELLO, [hello.encode()])
+        settings = tuple((name, getattr(self, name)) for name in ("allow_zero_vectors", "memory", "score_device"))
+        specs = tuple(task.spec for task in tasks)
+        return [_Part(at, of, folder.name, hello, specs, self.select, settings) for at in range(1, of + 1)]
+
+    def _do(self, tasks: Sequence[Task], folder: SharedFolder, observe: Observer) -> None:
+        """Have all shards go as far as they can, again and again: first all are encoded, then the relevants found."""
+        parts = self._parts(tasks, folder)
+        self.workers.observe = observe
+        phases = chain(("encoding", "finding relevants", "counting"), repeat("waiting for files"))
+        since, before = time.monotonic(), None
+        while parts:
+            waiting: dict[int, str] = {}
+            with observe.phase(next(phases), len(parts)):
+                for at, (waits_for, notes) in self.workers.map(_go_on, parts, _named):
+                    for line in notes:
+                        observe.note(line)
+                    if waits_for is not None:
+                        waiting[parts[at].number] = waits_for
+                    observe.advance(1)
+            if waiting != before:
+                since, before = time.monotonic(), waiting
+            elif time.monotonic() - since > _UNSEEN:
+                raise EngineError(
+                    f"files that some workers have written in {folder.name} are not seen by others",
+                    found=f"{len(waiting):,} of {parts[0].of:,} shards wait for files",
+                    remedy="name a place that all machines share: --exchange FOLDER, or a URL such as s3://bucket/folder",
+                )
+            else:
+                time.sleep(1.0)  # file systems of networks show new files late
+            parts = [part for part in parts if part.number in waiting]
+
+
+def _named(part: _Part) -> str:
+    return f"shard {part.number:,} of {part.of:,}"
+
+
+def _begun(names: set[str]) -> int | None:
+    """In how many shards a run was begun whose files are there; None: there are none."""
+    of_files = {of for _, of, _ in shard_files(names).values()}
+    of_pieces = {int(one["of"]) for name in names if (one := _PIECE.match(name)) is not None}
+    return max(of_files | of_pieces, default=None)
+
+
+@contextmanager
+def ray_ranker(
+    model: str,
+    options: EncoderOptions | None,
+    ray: RayOptions,
+    *,
+    exchange: str | None = None,
+    observe: Observer | None = None,
+) -> Iterator[RayRanker]:
+    """The encoder that MODEL names, loaded by workers of a Ray cluster for as long as the block lasts.
+
+    Args:
+        model: as on the command line; its files are where the workers find them too.
+        options: how to load and use the encoder.
+        ray: the cluster, and its workers.
+        exchange: see `RayRanker`.
+        observe: is told what happens to the workers.
+
+    Raises:
+        EngineError: Ray is not installed, the cluster cannot be reached or has no room, or a worker cannot load the
+            encoder.
+    """
+    make = partial(_Bench, model, options, os.environ.get(_DATA))
+    with ray_workers(ray, make, observe or Observer()) as workers:
+        ((_, said),) = workers.map(_describe, [None], lambda _: "what the encoder is")
+        encoder = BoundEncoder(said.identity, name=said.name, device=said.device)
+        encoder.hint, encoder.source, encoder.options = said.hint, said.source, said.options
+        yield RayRanker(encoder, workers=workers, facts=said.facts, exchange=exchange)
