@@ -12,7 +12,7 @@ from xqr_bench.report.brief import shown_scores
 from xqr_bench.report.numbers import THIN, metric_title, with_half_width
 from xqr_bench.report.table import Column, Table
 
-WIDEST_NAME = 34
+WIDEST_NAME = 30
 
 
 def summary_tables(records: Sequence[Record]) -> list[Table]:
