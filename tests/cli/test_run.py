@@ -375,3 +375,12 @@ def test_lines() -> None:
     assert [line_of(text, "t", n) for n in range(3)] == [6, 9, None]
     assert (line_of(text, "t", 0, "a"), line_of(text, "t", 0, "b"), line_of(text, "t", 1, "b")) == (7, 8, 10)
     assert (line_of(text, key="other"), line_of(text, "t", 0, "z")) == (11, None)
+
+
+def test_workers_on_ray_are_started_for_each_loading() -> None:
+    """A process may start one cluster after the other."""
+    pytest.importorskip("ray", reason="needs Ray: pip install 'xqr-bench[ray]'")
+    head = f'{HEAD}engine = "ray"\nactors = 1\n'
+    wrote(f'{head}[[model]]\nmodel = "char-ngrams"\n[[variant]]\n[[variant]]\nname = "half"\ntruncate_dim = 1024\n')
+    ran("run", "sweep.toml", "--quiet")
+    assert states() == {"char-ngrams": "made", "char-ngrams+half": "made"}

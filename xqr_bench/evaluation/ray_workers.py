@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -397,12 +398,18 @@ _REACHED = 10.0
 _TOKEN = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
+@cache
+def _token() -> str:
+    """The token of the clusters that this process starts: Ray reads it once, and keeps it for those that follow."""
+    return secrets.token_hex(32)
+
+
 @contextmanager
 def _own_token() -> Iterator[None]:
     """Give a new cluster a token, unless the user has chosen: Ray would write one into the user's home."""
     before = {name: os.environ.get(name) for name in _TOKEN}
     if not any(before.values()) and not (Path.home() / ".ray" / "auth_token").exists():
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        os.environ["RAY_AUTH_TOKEN"] = _token()
     try:
         yield
     finally:
