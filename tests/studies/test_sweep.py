@@ -22,7 +22,7 @@ from tests.kit import ROOT, edit, ran, read_json, run
 from tests.studies.test_design import PLAN, numbers
 from tests.train.build import tiny_xlm_r
 from xqr_bench.board.row import study_command
-from xqr_bench.core.errors import RecordError, TrainingError, UsageError
+from xqr_bench.core.errors import RecordError, TrainingError, UsageError, XqrBenchError
 from xqr_bench.core.files import sha256_of
 from xqr_bench.encode import embed_tasks, load_encoder
 from xqr_bench.rank.exact import exact_ranks
@@ -32,7 +32,7 @@ from xqr_bench.studies.ratio import run as run_module
 from xqr_bench.studies.ratio.design import ARMS, Condition, Numbers, Run, list_runs
 from xqr_bench.studies.ratio.findings import Asked, build_ratios
 from xqr_bench.studies.ratio.scoring import compact, encode, load_compact, macro_scores, run_data
-from xqr_bench.studies.ratio.sweep import FolderCache, Grid, Sweep, read_choice, sweep, tune
+from xqr_bench.studies.ratio.sweep import FolderCache, Grid, Sweep, devices_for, read_choice, sweep, tune
 from xqr_bench.train import TrainCache, TrainConfig, get_recipe, train
 from xqr_bench.train.texts import distinct_texts
 
@@ -55,6 +55,21 @@ def results(folder: Path) -> dict[str, str]:
     """SHA-256 of all results."""
     paths = [*folder.rglob("*.npz"), *folder.rglob("*.ranks.parquet")]
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def test_each_worker_has_a_device_of_its_own(done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on = replace(numbers(), device="cpu,cpu")
+    with pytest.raises(UsageError, match=r"--workers 1 leaves some of the 2 devices without work"):
+        sweep(asked(tmp_path / "study", numbers=on))
+    sweep(asked(tmp_path / "study", numbers=on, workers=2))
+    assert results(tmp_path / "study") == results(done)
+    assert devices_for(on) == ("cpu", "cpu")
+    assert devices_for(numbers()) == (None,)  # static: the processor
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert devices_for(replace(numbers(), base="some/model")) == ("cuda:0", "cuda:1")
+    with pytest.raises(XqrBenchError, match="there is no device 'cuda:7' here"):
+        sweep(asked(tmp_path / "other", numbers=replace(numbers(), device="cuda:7")))
 
 
 def test_scores_are_those_of_the_record_and_sums_those_of_its_queries(done: Path) -> None:

@@ -8,9 +8,12 @@ import pytest
 
 from tests.kit import ROOT
 from tests.train.build import parallel
-from xqr_bench.core.errors import EncoderError, UsageError
+from xqr_bench.core.errors import EncoderError, UsageError, XqrBenchError
+from xqr_bench.encode import EncoderOptions
+from xqr_bench.train import train
 from xqr_bench.train.config import RECIPES, TrainConfig, flag, get_recipe
 from xqr_bench.train.prepare import prepare
+from xqr_bench.train.stage import _use_device
 
 
 def test_paper_recipe_is_the_published_one() -> None:
@@ -118,3 +121,24 @@ def test_the_summary_of_a_dry_run_tells_of_every_stage() -> None:
     assert any("lines: 12 questions" in line for line in lines)
     none = prepare(TrainConfig(data=[parallel(12)], recipe=get_recipe("static", updates=0))).summary()
     assert none == ["training: no update"]
+
+
+def test_a_device_with_a_number_is_the_one_that_trains(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without a GPU: what the library and accelerate are told, not the training itself."""
+    import torch
+    from transformers import TrainingArguments
+
+    current: list[str] = []
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    arguments = TrainingArguments(output_dir=str(tmp_path), report_to="none")
+    _use_device(arguments, "cuda:1", 1)
+    assert (str(arguments.device), current) == ("cuda:1", ["cuda:1"])
+    with pytest.raises(UsageError, match=r"cuda:1 is one device, and 2 processes train together"):
+        _use_device(arguments, "cuda:1", 2)
+
+
+@pytest.mark.parametrize(("device", "message"), [("cuda:7", "no device 'cuda:7'"), ("cpu,cpu", "here one is used")])
+def test_a_device_that_is_not_there_is_refused_before_anything_is_loaded(device: str, message: str) -> None:
+    config = TrainConfig(data=[parallel(8, ["de", "en"])], options=EncoderOptions(device=device))
+    with pytest.raises(XqrBenchError, match=message):
+        train(config)

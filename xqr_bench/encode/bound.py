@@ -73,6 +73,7 @@ class Lanes:
                 yield from map(work, items)
                 return
             pool = ThreadPoolExecutor(self.number, "encode", self._enter)
+            waited_for = True
             try:
                 yield pool.submit(work, items[0]).result()
                 under_way: deque[Future[Result]] = deque()
@@ -81,9 +82,12 @@ class Lanes:
                     if len(under_way) > self.number:
                         yield under_way.popleft().result()
                 while under_way:
-                    yield under_way.popleft().result()
+                    result = under_way.popleft().result()
+                    waited_for = bool(under_way)
+                    yield result
             except BaseException:
-                self._stop()
+                if waited_for:
+                    self._stop()
                 raise
             finally:
                 pool.shutdown(cancel_futures=True)

@@ -16,7 +16,7 @@ Vectors = NDArray[np.float32]
 RULE = "return one row of numbers per text, in order: an array of shape [texts, dimensions]"
 
 
-def _from_torch(value: Any) -> Any:
+def as_numpy(value: Any) -> Any:
     """A tensor as numpy; anything else unchanged. bfloat16 and less, which numpy lacks, becomes float32."""
     if not (hasattr(value, "detach") and hasattr(value, "cpu")):
         return value
@@ -57,7 +57,7 @@ def _as_array(value: Any, who: str, rule: str) -> NDArray[Any]:
                 found=f"a {kind} with the keys {', '.join(map(repr, list(value)[:8]))}",
                 remedy=f"return what stands under one of its keys; {rule}",
             )
-        whole = [_from_torch(row) for row in value] if isinstance(value, list | tuple) else _from_torch(value)
+        whole = [as_numpy(row) for row in value] if isinstance(value, list | tuple) else as_numpy(value)
         array: NDArray[Any] = np.asarray(whole)
     except EncoderError:
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from xqr_bench.encode import (
 )
 from xqr_bench.encode.bound import BoundEncoder
 from xqr_bench.encode.conventions import scorer_of
+from xqr_bench.encode.devices import devices_of
 from xqr_bench.encode.endpoint import Endpoint
 from xqr_bench.encode.kinds import OtherKindError, OtherModel, class_of
 from xqr_bench.encode.options import EncoderOptions
@@ -24,7 +26,9 @@ from xqr_bench.encode.providers import is_endpoint
 from xqr_bench.encode.python_object import RANKED, bind_object, instantiate, is_python_spec, load_object
 from xqr_bench.encode.registry import ENCODERS
 from xqr_bench.encode.sentence_transformer import (
+    ModelEncoder,
     bind_instance,
+    choose_device,
     is_hub_name,
     load_folder,
     load_from_hub,
@@ -116,7 +120,7 @@ def load_encoder(
     template = options.candidate_template
     plain = replace(options, candidate_context=None, context_template=None)
     begin_in_our_folder()
-    bound = _load(spec, plain, other_names)
+    bound = _on_devices(spec, plain, other_names) if "," in (plain.device or "") else _load(spec, plain, other_names)
     bound.source = str(spec) if isinstance(spec, str | Path) else None
     bound.options = options
     if options != given:
@@ -131,6 +135,25 @@ def load_encoder(
         if options.name is None:
             bound.name += f"+{options.candidate_context}"  # a record of its own beside that of the sentence alone
     return bound
+
+
+def _on_devices(spec: object, options: EncoderOptions, other_names: Collection[str]) -> BoundEncoder:
+    devices = [choose_device(device) for device in devices_of(options.device)]
+    bound = _load(spec, replace(options, device=devices[0]), other_names)
+    if type(bound) is not ModelEncoder or not isinstance(spec, str | Path):
+        bound.close()
+        raise UsageError(
+            f"{bound.name} cannot encode on several devices",
+            found=f"--device {options.device}",
+            remedy="give one; several are for a sentence-transformers model that is named by its folder or on the hub",
+        )
+    options = replace(options, revision=bound.identity.revision)  # of a hub model the same commit
+    bound.spread(devices, partial(_on_device, str(spec), options))
+    return bound
+
+
+def _on_device(spec: str, options: EncoderOptions, device: str) -> BoundEncoder:
+    return _load(spec, replace(options, device=device), ())
 
 
 def _load(spec: object, options: EncoderOptions, other_names: Collection[str]) -> BoundEncoder:

@@ -14,7 +14,7 @@ from xqr_bench.encode.bound import DEFAULT_ROWS, DeclaredTraining, Limits, TextE
 from xqr_bench.encode.kinds import class_of
 from xqr_bench.encode.options import ROLES, EncoderOptions, ModelIdentity, Role
 from xqr_bench.encode.python_object import declared_similarity, similarity_of, source_digest
-from xqr_bench.encode.sentence_transformer import ModelEncoder
+from xqr_bench.encode.sentence_transformer import ModelEncoder, choose_device
 from xqr_bench.tasks.mteb import SPLIT, any_task, library_version, the_library
 
 PREFIX = "mteb:"
@@ -218,7 +218,8 @@ def load_mteb(spec: Any, options: EncoderOptions) -> MtebEncoder:
     with code_of_others(
         f"mteb cannot load {meta.name}", "see what it says; with HF_HUB_OFFLINE=1 only the cache is used"
     ):
-        model = meta.load_model(device=options.device, **options.model_kwargs)
+        device = None if options.device is None else choose_device(options.device)
+        model = meta.load_model(device=device, **options.model_kwargs)
     _refuse_what_has_no_vectors(model, meta, f"{PREFIX}{meta.name}")
     own = similarity_of(_Similarity(model))
     identity = ModelIdentity(

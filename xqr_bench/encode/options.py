@@ -98,7 +98,7 @@ class EncoderOptions:
         name: Name of the record, instead of the encoder's own name.
         similarity: cosine or dot, instead of what the model declares.
         revision: Branch, tag or commit of a hub model.
-        device: Such as cpu, cuda, cuda:1, mps. Default: the best there is.
+        device: Such as cpu, cuda, cuda:1, mps, or several, as cuda:0,cuda:1. Default: the best there is.
         dtype: Cast the weights: float32, bfloat16 or float16.
         batch_size: Texts encoded together, at most.
         token_budget: Tokens encoded together, padding included, at most.

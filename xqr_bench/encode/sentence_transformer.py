@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.core.files import name_of_folder
 from xqr_bench.core.observe import library_bars_hidden
 from xqr_bench.core.types import IntArray
-from xqr_bench.encode.bound import Limits, TextEncoder, cpu_lanes
+from xqr_bench.encode.bound import BoundEncoder, Limits, TextEncoder, cpu_lanes
+from xqr_bench.encode.devices import Devices
 from xqr_bench.encode.kinds import OtherKindError, OtherModel, class_of_saved
 from xqr_bench.encode.options import OF_ENDPOINTS, EncoderOptions, ModelIdentity, Role
 from xqr_bench.encode.python_object import declared_similarity
@@ -147,6 +148,7 @@ def choose_device(asked: str | None) -> str:
 
     Raises:
         EncoderError: there is no such device here.
+        UsageError: several are named.
     """
     import torch
 
@@ -157,6 +159,8 @@ def choose_device(asked: str | None) -> str:
         present[:0] = ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
     if asked is None:
         return present[0]
+    if "," in asked:
+        raise UsageError(f"--device {asked} names several devices, and here one is used", remedy="name one")
     try:
         kind = torch.device(asked).type
     except (RuntimeError, ValueError):
@@ -554,6 +558,7 @@ class ModelEncoder(TextEncoder):
         self._tokenizer: Any = tokenizer if callable(tokenizer) else None
         self._unknown: int | None = getattr(tokenizer, "unk_token_id", None)  # None: every text can be spelled
         self._remembered: dict[str, tuple[int, int]] = {}
+        self._devices: Devices | None = None
         self.symmetric = self.prompt("query") == self.prompt("candidate") and _same_for_both_roles(model)
         self.limits = limits_of(options, model, measured=hasattr(self._tokenizer, "model_max_length"))
         if model.device.type == "cpu":
@@ -562,8 +567,21 @@ class ModelEncoder(TextEncoder):
             if not computes_in(identity.dtype or ""):
                 self.hint = f"this processor does not compute in {identity.dtype}: encoding takes many times longer"
 
+    def spread(self, devices: Sequence[str], load: Callable[[str], BoundEncoder]) -> None:
+        """Encode on several devices, of which this model is on the first (see Devices)."""
+        self._devices = Devices(devices, self._encode, load)
+        self.lanes, self.device = self._devices.lanes, ",".join(devices)
+
+    def close(self) -> None:
+        """End the processes of other devices."""
+        if self._devices is not None:
+            self._devices.stop()
+
     def call(self, role: Role, texts: list[str]) -> Any:
         """One batch as it was planned; the library only sorts within it."""
+        return self._encode(role, texts) if self._devices is None else self._devices.call(role, texts)
+
+    def _encode(self, role: Role, texts: list[str]) -> Any:
         return getattr(self.model, self.called[role])(
             texts,
             prompt=self.prompt(role),

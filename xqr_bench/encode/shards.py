@@ -67,12 +67,17 @@ def encoder_key(encoder: TextEncoder, role: Role) -> dict[str, Any]:
         "truncate_dim": None,  # of every key now; what older versions kept with all columns stays in use
         "model_kwargs": identity.model_kwargs,
         "remote_code": identity.remote_code,
-        "device": None if encoder.device is None else encoder.device.partition(":")[0],
+        "device": None if encoder.device is None else kind_of_device(encoder.device),
         "libraries": library_versions(),
     }
     if identity.endpoint is not None:  # the libraries here do not compute its vectors
         key |= {"endpoint": identity.endpoint.model_dump(mode="json"), "libraries": {}}
     return key if identity.base is None else key | {"base": identity.base}
+
+
+def kind_of_device(device: str) -> str:
+    """cuda of "cuda:1", and of "cuda:0,cuda:1"."""
+    return device.partition(",")[0].partition(":")[0]
 
 
 def library_versions() -> dict[str, str | None]:

@@ -381,6 +381,7 @@ def counting_device(asked: str = AUTO, encoder_device: str | None = None) -> str
         return PROCESSOR
     if asked == AUTO:
         if encoder_device is not None:
+            encoder_device = encoder_device.partition(",")[0]  # of several the first
             return _numbered(encoder_device) if encoder_device.startswith("cuda") else PROCESSOR
         if not _DRIVER.exists() or find_spec("torch") is None:  # torch is loaded only where it can matter
             return PROCESSOR
@@ -405,12 +406,12 @@ def _numbered(device: str) -> str:
 
 
 def device_name(device: str) -> str:
-    """A device in words, for a record: "cpu", "cuda:0 (NVIDIA H100)"."""
-    if device == PROCESSOR:
+    """A device in words, for a record: "cpu", "cuda:0 (NVIDIA H100)"; of several each."""
+    if not device.startswith("cuda"):
         return device
     import torch
 
-    return f"{device} ({torch.cuda.get_device_name(device)})"
+    return ", ".join(f"{one} ({torch.cuda.get_device_name(one)})" for one in device.split(","))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 from xqr_bench.core.checked import checked
 from xqr_bench.core.observe import Clock, Observer, library_bars_hidden
+from xqr_bench.encode import choose_device
 from xqr_bench.record import provenance
 from xqr_bench.record.provenance import BaseModelInfo, DataInfo, LanguageLevels, Stage, TrainingRecord, save_training
 from xqr_bench.train.batch_files import plan_statistics
@@ -153,6 +154,8 @@ def train(
             be known by then; a loss that is no number.
     """
     cache, clock = cache or TrainCache(), Clock()
+    if config.options.device is not None:
+        choose_device(config.options.device)
     with clock.phase("preparing"):
         prepared = prepare(config, cache)
     return _Run(config, prepared, cache, clock, observe or Observer(), on_kept, evaluator, arguments or {}).go()

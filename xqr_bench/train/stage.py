@@ -461,9 +461,23 @@ def _arguments(model: Any, options: StageOptions, folder: Path, steps: int, proc
         log_level="error",
         log_level_replica="error",
     )
+    if options.device is not None and options.device.startswith("cuda:"):
+        _use_device(arguments, options.device, processes)
     if arguments.n_gpu > 1:  # several devices are for several processes: torchrun, accelerate launch
         arguments._n_gpu = 1
     return arguments
+
+
+def _use_device(arguments: Any, device: str, processes: int) -> None:
+    """Train on this GPU; the library itself would take the first."""
+    if processes > 1:
+        raise UsageError(
+            f"--device {device} is one device, and {processes} processes train together",
+            remedy="leave --device out: each process takes a device of its own",
+        )
+    _ = arguments.device  # the library's choice, which it makes the current device
+    arguments.__dict__["_setup_devices"] = torch.device(device)  # what it keeps that choice in
+    torch.cuda.set_device(device)  # and what accelerate takes
 
 
 def _collator(model: Any, table: TextTable, recipe: Recipe, library: Any, cache: TrainCache) -> Collator:

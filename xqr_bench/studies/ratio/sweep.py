@@ -6,23 +6,22 @@ import hashlib
 import json
 import multiprocessing
 import os
-import signal
-import threading
-import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from itertools import product
+from itertools import cycle, product
 from math import inf
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
+from xqr_bench.core.children import begin, end
 from xqr_bench.core.errors import UsageError, XqrBenchError
 from xqr_bench.core.files import atomic_path, sha256_of, write_text
+from xqr_bench.encode import choose_device, devices_of
 from xqr_bench.encode.store import locked
 from xqr_bench.record.provenance import hardware, versions
 from xqr_bench.studies.ratio.design import ARMS, STUDY, TUNING, Condition, Numbers, Run
@@ -141,6 +140,16 @@ class Sweep:
         """
         if self.workers < 1:
             raise UsageError(f"--workers cannot be {self.workers}", remedy="use 1 or more")
+        devices = devices_of(self.numbers.device)
+        for device in devices:
+            if device is not None:
+                choose_device(device)
+        if self.workers < len(devices):
+            raise UsageError(
+                f"--workers {self.workers} leaves some of the {len(devices)} devices without work",
+                found=f"--device {self.numbers.device}",
+                remedy=f"give --workers {len(devices)} or more: each has one device",
+            )
         if not self.plan.is_file():
             raise UsageError(f"there is no plan {self.plan}", remedy="name the study's plan with --plan FILE")
         if (self.folder / STUDY_FILE).is_file():
@@ -182,6 +191,7 @@ def sweep(asked: Sweep, ended: Ended | None = None) -> Path:
     job = Job(asked.numbers, asked.folder, sha256_of(asked.plan), asked.data_dir)
     if asked.workers == 1 or len(missing) < 2:
         cache = FolderCache(asked.shared_folder)
+        job = replace(job, numbers=replace(job.numbers, device=devices_of(job.numbers.device)[0]))
         for run in missing:
             ended(run, do_run(run, job, cache))
     else:
@@ -191,8 +201,11 @@ def sweep(asked: Sweep, ended: Ended | None = None) -> Path:
 
 def _in_processes(runs: Sequence[Run], job: Job, shared_folder: Path, workers: int, ended: Ended) -> None:
     with _one_thread_in_children():
-        begin = (job, shared_folder, os.getpid())
-        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin, begin)
+        context = multiprocessing.get_context("spawn")
+        devices = context.SimpleQueue()
+        for _, device in zip(range(workers), cycle(devices_for(job.numbers)), strict=False):
+            devices.put(device)
+        pool = ProcessPoolExecutor(workers, context, _begin, (job, shared_folder, devices))
         try:
             futures = {pool.submit(_work, run): run for run in runs}
             for future in as_completed(futures):
@@ -203,25 +216,26 @@ def _in_processes(runs: Sequence[Run], job: Job, shared_folder: Path, workers: i
                 remedy="start the same command again: what is done is skipped",
             ) from error
         finally:
-            for process in list((pool._processes or {}).values()):  # those in the middle of a run: it is done again
-                process.terminate()
-            pool.shutdown(wait=True, cancel_futures=True)
+            end(pool)  # a run in the middle is done again
 
 
 _of_process: list[tuple[Job, FolderCache]] = []
 
 
-def _begin(job: Job, shared_folder: Path, parent: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is told, and the processes ended, by the first one
+def devices_for(numbers: Numbers) -> tuple[str | None, ...]:
+    """The devices that the workers of a sweep take in turn: those that are named, else all GPUs where one is taken."""
+    if numbers.device is None and numbers.base != STATIC:
+        import torch
+
+        if torch.cuda.is_available():
+            return tuple(f"cuda:{number}" for number in range(torch.cuda.device_count()))
+    return devices_of(numbers.device)
+
+
+def _begin(job: Job, shared_folder: Path, devices: Any) -> None:
+    begin()
+    job = replace(job, numbers=replace(job.numbers, device=devices.get()))
     _of_process.append((job, FolderCache(shared_folder)))
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    """A sweep that was killed leaves no process behind."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
 
 
 def _work(run: Run) -> bool:
