@@ -128,19 +128,20 @@ def reckon(collection: Mapping[str, tuple[int, int]], gpus: int, costs: Costs | 
     )
 
 
-HEADS = ("GPUs", "every shard, h", "encoding, h", "counting, h", "hours", "GPU-hours", "price", "GB moved", "GB each")
+HEADS = ("GPUs", "every shard, h", "encoding, h", "hours in all", "GPU-hours", "price", "GB moved")
 
 
 def table(collection: Mapping[str, tuple[int, int]], gpus: Sequence[int], costs: Costs | None = None) -> Iterator[str]:
-    """A table in Markdown, a row a number of GPUs."""
+    """A table in Markdown, a row a number of GPUs, and a line of what does not depend on it."""
     yield f"| {' | '.join(HEADS)} |"
     yield "|" + "---:|" * len(HEADS)
     for number in gpus:
         one = reckon(collection, number, costs)
-        hours = (one.fixed_hours, one.encode_hours, one.count_hours, one.hours, one.gpu_hours)
+        hours = (one.fixed_hours, one.encode_hours, one.hours, one.gpu_hours)
         cells = ["<0.1" if value < 0.1 else f"{value:.1f}" for value in hours]
-        rest = (f"{value:,.0f}" for value in (one.cost, one.moved_bytes / 1e9, one.memory_bytes / 1e9))
-        yield f"| {number} | {' | '.join([*cells, *rest])} |"
+        yield f"| {number} | {' | '.join(cells)} | {one.cost:,.0f} | {one.moved_bytes / 1e9:,.0f} |"
+    one = reckon(collection, 1, costs)
+    yield f"\nMemory of each process: {one.memory_bytes / 1e9:,.1f} GB. Counting: {one.count_hours:.2f} GPU-hours."
 
 
 def main() -> None:
