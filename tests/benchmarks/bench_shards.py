@@ -4,7 +4,7 @@
     python -m tests.benchmarks.bench_shards FOLDER --sizes 500000,1000000 --workers 1,2
 
 FOLDER gets vectors of unit length from an explicit generator, written in pieces: 5 million of 64 numbers are 1.3 GB.
-Each worker is a process of its own; its memory is the greatest resident size that the system tells of it. Measured are
+Each worker is a process of its own, on a core; its memory is its greatest resident size (Linux tells it). Measured are
 the functions that `evaluate --shard` has beneath it, on ids that are made when they are asked for: five million objects
 of candidates with their texts would take more memory than all of the counting.
 """
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -152,7 +151,8 @@ def work(path: Path, size: int, number: int, of: int) -> dict[str, float]:
     go_through(tally, counter, [(False, True)], QUERIES)
     counted, spent = time.perf_counter(), time.process_time() - spent
     np.savez(path.with_suffix(f".counts.{number}-of-{of}.npz"), **tally.counted())
-    gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    status = Path("/proc/self/status").read_text(encoding="ascii")  # ru_maxrss holds that of the parent before exec too
+    gigabytes = int(status.partition("VmHWM:")[2].split()[0]) / 2**20
     seconds = {"load": loaded - begun, "find": found - loaded, "wait": waited - found, "count": counted - waited}
     return {**seconds, "processor": spent, "gigabytes": gigabytes}
 

@@ -552,6 +552,21 @@ def test_a_killed_shard_goes_on(tmp_path: Path) -> None:
     refuse_differences(both[0], both[1], tmp_path)
 
 
+def test_two_terminals(tmp_path: Path) -> None:
+    told = ["char-ngrams", "--limit", "6", "--output"]
+    command = [sys.executable, "-m", "xqr_bench", "evaluate", *told, str(tmp_path / "shards"), "--wait", "300"]
+    both = [
+        subprocess.Popen([*command, "--shard", f"{number}/2"], stderr=subprocess.PIPE, text=True) for number in (2, 1)
+    ]
+    lines = [one.communicate()[1].splitlines()[-1] for one in both]
+    assert [one.returncode for one in both] == [0, 0]
+    assert any("all are: xqr-bench merge" in line for line in lines)
+    ran("merge", str(tmp_path / "shards"), "--output", str(tmp_path / "merged"))
+    ran("evaluate", *told, str(tmp_path / "alone"))
+    records = [load_record(tmp_path / name / "char-ngrams" / "mini.json", ranks=True) for name in ("alone", "merged")]
+    refuse_differences(records[0], records[1], tmp_path)
+
+
 E5 = Path(DATA).parent / "embeddings" / "multilingual-e5-small-q4" if DATA else Path("nowhere")
 
 
