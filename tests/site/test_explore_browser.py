@@ -191,6 +191,11 @@ def test_in_both_modes_and_widths(
         page = watched.open(f"explore.html#language={code}")
         page.locator("#tops summary").first.click()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        first, second = (page.locator("#tops article").nth(n).bounding_box() for n in (0, 1))
+        assert first is not None
+        assert second is not None
+        assert first["y"] == second["y"], "encoders stand side by side"
+        assert first["x"] + first["width"] < second["x"] < width - 20, "and the next one can be seen"
     context.close()
     assert not watched.wrong
 
