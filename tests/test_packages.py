@@ -39,7 +39,9 @@ def test_all_files_are_in_them(built: Path) -> None:
     tasks = {f"xqr_bench/_tasks/{path.name}" for path in (ROOT / "tasks").glob("*.toml")}
     (wheel,) = built.glob("*.whl")
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("xqr_bench/")}
-    assert packed == there | tasks
+    plan = "xqr_bench/studies/ratio/plan.md"  # the ratio study's, byte for byte: its digest stands in the records
+    assert packed == there | tasks | {plan}
+    assert zipfile.ZipFile(wheel).read(plan) == (ROOT / "docs" / "ratio-study-plan.md").read_bytes()
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         source = {name.partition("/")[2] for name in archive.getnames()}
@@ -71,5 +73,6 @@ def test_the_wheel_works_where_it_is_installed(built: Path, tmp_path: Path) -> N
     where = printed(str(folder / "bin" / "python"), "-c", "import xqr_bench; print(xqr_bench.__file__)")
     assert Path(where.strip()).is_relative_to(packages)
     assert printed(script, "evaluate", "char-ngrams", "--quiet").strip() == "results/char-ngrams/mini.json"
+    assert "160 of 160 runs are missing" in printed(script, "sweep", "--output", "study", "--dry-run")
     listed = printed(script, "tasks")
     assert all(path.stem in listed for path in (ROOT / "tasks").glob("*.toml"))

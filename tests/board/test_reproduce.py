@@ -516,8 +516,8 @@ def test_a_record_of_a_sweep_names_the_sweep(saved: Path, board: Path) -> None:
     training = {"recipe": recipe, "base": {"spec": "static"}, "alignment": {"statistics": {"updates": 600}}}
     edit(saved, lambda data: data.update(run_group=group, training=training))
     command = (
-        "xqr-bench sweep --output study --condition demo --arm alpha-1 --seeds 3 --base static --recipe static "
-        "--updates 8 --learning-rate 0.001 --temperature 0.1 --batch-size 4 --align-updates 600"
+        "xqr-bench sweep --output study-demo-alpha-1-3 --condition demo --arm alpha-1 --seeds 3 --base static "
+        "--recipe static --updates 8 --learning-rate 0.001 --temperature 0.1 --batch-size 4 --align-updates 600"
     )
     assert reproduce_command(load_record(saved)).command == command
     with pytest.raises(RecordError, match="keeps no models") as raised:

@@ -17,11 +17,12 @@ from xqr_bench.board.files import RATIOS
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.site import build_site
 from xqr_bench.board.submissions import verify
-from xqr_bench.report.numbers import number
+from xqr_bench.report.numbers import number, probability
 from xqr_bench.studies.ratio import tables
 from xqr_bench.studies.ratio.beside import amount_said, levels
 from xqr_bench.studies.ratio.form import Contrast, Ratios, load_ratios, save_ratios
 from xqr_bench.studies.ratio.page import FILE, draw, ratio_pages, write_report_page
+from xqr_bench.studies.ratio.pvalues import BOOTSTRAP, PERMUTATION, T, p_values_again
 from xqr_bench.studies.ratio.tables import curve, gap, sentences
 
 
@@ -154,6 +155,28 @@ def test_languages_as_units_of_what_is_shipped() -> None:
         assert "S2 -.0015 [-.0023, -.0007]" in words
 
 
+def test_the_page_has_the_p_that_the_command_computes() -> None:
+    """Every p of docs/ratio-study.md's table of the primary tests, from the published files alone."""
+    root = Path(__file__).parents[2]
+    found = p_values_again((root / "leaderboard" / RATIOS).parent)
+    assert not [one for one in found if one.differs]
+    primary = ("S1b", "raw", 100)
+    of_page = {(one.name, one.kind): one for one in found if (one.condition, one.view, one.percent) == primary}
+    text = (root / "docs" / "ratio-study.md").read_text("utf-8").split("## The primary tests")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| H")]
+    shown = {}
+    for name, _, bootstrap, t, _ in rows:
+        if "exact permutation" in name:
+            shown["H2, languages as units", PERMUTATION] = bootstrap
+        else:
+            shown[name, BOOTSTRAP], shown[name, T] = bootstrap, t
+    assert set(shown) == set(of_page)
+    for key, written in shown.items():
+        one = of_page[key]
+        assert one.kind == BOOTSTRAP or one.computed is not None, key
+        assert written == probability(one.stated if one.computed is None else one.computed), key
+
+
 def test_the_command_takes_the_file_of_the_folder(found: Ratios, tmp_path: Path) -> None:
     folder = tmp_path / "leaderboard"
     (folder / RATIOS).parent.mkdir(parents=True)
@@ -172,6 +195,8 @@ def test_verify_looks_at_the_figures(found: Ratios, tmp_path: Path) -> None:
     assert verify(tmp_path, read_study=load_ratios).faults == []
     (tmp_path / RATIOS).write_text("{}", encoding="utf-8")
     (tmp_path / "studies/ratio/more.json").write_text("{}", encoding="utf-8")
+    for name in ("sweep.json", "sums-S1b.npz"):  # what stands beside the figures
+        (tmp_path / "studies/ratio" / name).write_bytes(b"")
     (tmp_path / "studies/other").mkdir()
     faults = dict(verify(tmp_path, read_study=load_ratios).faults)
     assert set(faults) == {"studies/ratio/ratios.json", "studies/ratio/more.json", "studies/other"}

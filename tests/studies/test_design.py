@@ -10,7 +10,17 @@ import pytest
 
 from tests.kit import ROOT
 from xqr_bench.core.errors import UnknownNameError, UsageError
-from xqr_bench.studies.ratio.design import ARMS, CONDITIONS, FOLD_SEED, Condition, Numbers, Run, list_runs
+from xqr_bench.studies.ratio.design import (
+    ARMS,
+    CONDITIONS,
+    FOLD_SEED,
+    Condition,
+    Numbers,
+    Run,
+    alpha_of,
+    list_runs,
+    read_checkpoints,
+)
 from xqr_bench.studies.ratio.scoring import run_data
 from xqr_bench.train import TrainCache, TrainConfig, get_recipe
 from xqr_bench.train.data import load_training_data
@@ -46,6 +56,17 @@ def test_runs_of_a_condition() -> None:
     assert [run.fold for run in list_runs(["S2"], ["x-x"], [0])] == [0, 1, 2, 3]
 
 
+def test_any_ratio_is_an_arm() -> None:
+    (run,) = list_runs(["S1b"], ["alpha-0.3"], [4])
+    assert (run.id, run.arm.plan) == ("S1b/alpha-0.3/seed-04", {"strategy": "hybrid", "alpha": 0.3})
+    assert [alpha_of(name) for name in ("alpha-0.3", "alpha-1", "alpha-1-half", "x-x")] == [0.3, 1.0, None, None]
+
+
+def test_a_run_goes_to_its_last_checkpoint() -> None:
+    assert numbers().most_updates == 16
+    assert dataclasses.replace(numbers(), checkpoints=read_checkpoints("100,50")).most_updates == 8
+
+
 def test_rotation_holds_every_language_out_once_in_four_seeds_of_a_fold() -> None:
     condition = CONDITIONS["S2"]
     for fold in range(4):
@@ -60,12 +81,19 @@ def test_rotation_holds_every_language_out_once_in_four_seeds_of_a_fold() -> Non
 def test_wrong_names_and_numbers() -> None:
     with pytest.raises(UnknownNameError, match="S1b"):
         list_runs(["S1"], None, [0])
-    with pytest.raises(UnknownNameError, match=r"alpha-0\.5"):
-        list_runs(["S1b"], ["alpha-0.6"], [0])
+    for name in ("alpha-0.50", "alpha-1.1", "alpha-", "alpha-1e-3", "alpha-0.3-half"):
+        with pytest.raises(UnknownNameError, match=r"alpha-0\.5"):
+            list_runs(["S1b"], [name], [0])
     with pytest.raises(UsageError, match="-1"):
         list_runs(["S1b"], None, [-1])
     with pytest.raises(UsageError, match="multiple of 4"):
         numbers(10)
+    for text in ("", "a", "0,100", "100,-5"):
+        with pytest.raises(UsageError, match="--checkpoints"):
+            read_checkpoints(text)
+    for percents in ((50,), (100, 100)):
+        with pytest.raises(UsageError, match="100 among them"):
+            dataclasses.replace(numbers(), checkpoints=percents)
     with pytest.raises(UsageError, match="constant"):
         dataclasses.replace(numbers(), recipe=get_recipe("paper", updates=8))
 

@@ -31,9 +31,12 @@ from xqr_bench.record.store import recompute
 from xqr_bench.studies.ratio import run as run_module
 from xqr_bench.studies.ratio.design import ARMS, Condition, Numbers, Run, list_runs
 from xqr_bench.studies.ratio.findings import Asked, build_ratios
+from xqr_bench.studies.ratio.results import load_results
+from xqr_bench.studies.ratio.run import RunStatus
 from xqr_bench.studies.ratio.scoring import compact, encode, load_compact, macro_scores, run_data
 from xqr_bench.studies.ratio.sweep import FolderCache, Grid, Sweep, devices_for, read_choice, sweep, tune
 from xqr_bench.train import TrainCache, TrainConfig, get_recipe, train
+from xqr_bench.train.stage import run_stage
 from xqr_bench.train.texts import distinct_texts
 
 RUNS = list_runs(["demo"], ["alpha-0", "alpha-1"], [0, 1])
@@ -198,7 +201,7 @@ def test_other_numbers_are_refused(done: Path) -> None:
     with pytest.raises(UsageError, match="updates: 8 there, 12 now"):
         sweep(asked(done, numbers=numbers(12)))
     with pytest.raises(UsageError, match="plan"):
-        sweep(asked(done, plan=Path("nowhere.md")))
+        sweep(asked(done, runs=list_runs(["S1b"], ["alpha-0"], [0]), plan=Path("nowhere.md")))
 
 
 @pytest.mark.parametrize(
@@ -245,7 +248,7 @@ def test_vectors_are_those_of_evaluate() -> None:
     assert np.array_equal(one.gt, other.gt)
 
 
-def test_alignment_is_done_once_and_read_back_bit_for_bit(tmp_path: Path) -> None:
+def test_alignment_is_done_once_and_read_back_bit_for_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bitext = tmp_path / "lines"
     bitext.mkdir()
     for code in ("de", "en", "th"):
@@ -254,12 +257,19 @@ def test_alignment_is_done_once_and_read_back_bit_for_bit(tmp_path: Path) -> Non
     runs = [Run(condition, ARMS[name], 0) for name in ("aligned", "alpha-0", "untrained")]
     plain = sweep(asked(tmp_path / "one", runs=runs))
     kept = sorted(path.name.split("-")[0] for path in (tmp_path / "one" / "shared").iterdir() if path.is_file())
-    assert kept == ["aligned", "vocabulary"]  # untrained has the same vocabulary
+    assert kept == ["aligned", "exposure", "vocabulary"]  # untrained has the same vocabulary
     (tmp_path / "two" / "shared").mkdir(parents=True)
     for path in (tmp_path / "one" / "shared").iterdir():
         if path.is_file():
             (tmp_path / "two" / "shared" / path.name).write_bytes(path.read_bytes())
-    sweep(asked(tmp_path / "two", runs=runs))  # reads what another process kept
+    with monkeypatch.context() as patch:
+        for name in ("xqr_bench.train.prepare.find_texts", "xqr_bench.train.run.learn_vocabulary"):
+            patch.setattr(name, None)
+        sweep(asked(tmp_path / "two", runs=runs))  # reads what another process kept
+    exposures = [
+        load_record(tmp_path / name / runs[1].id / "mini.json").training["exposure"] for name in ("one", "two")
+    ]
+    assert exposures[0] == exposures[1] != {}
     assert results(tmp_path / "one") == results(tmp_path / "two")
     # the command that makes a record again, also one without updates, is a sweep
     record = load_record(tmp_path / "one" / runs[0].id / "mini.json")
@@ -325,10 +335,76 @@ def test_a_broken_file_of_the_folder_is_told(done: Path, tmp_path: Path, name: s
         build_ratios(Asked(tmp_path / "study", PLAN, resamples=100))
 
 
+def test_a_transformer_is_aligned_once_a_seed_and_not_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bitext = tmp_path / "lines"
+    bitext.mkdir()
+    for code in ("de", "en"):
+        (bitext / f"{code}.txt").write_text("".join(f"line {i} {code}\n" for i in range(12)), encoding="utf-8")
+    base = str(tiny_xlm_r(tmp_path / "xlm-r", distinct_texts([run_data(RUNS[0], TrainCache()).train])))
+    recipe = get_recipe("paper", schedule="constant", warmup=0.0, updates=2, batch_size=4, max_length=64)
+    these = Numbers(base, recipe, 2, checkpoints=(100,))
+    condition = Condition("mine", "mini", "mini", str(bitext))
+    runs = [Run(condition, ARMS[name], 0) for name in ("alpha-0", "alpha-1")]
+    stages: list[int] = []
+
+    def counted(model: Any, texts: Any, options: Any, cache: Any) -> Any:
+        stages.append(texts.plan.steps)
+        return run_stage(model, texts, options, cache)
+
+    monkeypatch.setattr("xqr_bench.train.run.run_stage", counted)
+    sweep(asked(tmp_path / "alone", runs=runs[1:], numbers=these))
+    stages.clear()
+    monkeypatch.setattr("xqr_bench.train.run.save_model", None)  # no model is written, only to be removed
+    sweep(asked(tmp_path / "both", runs=runs, numbers=these))
+    assert stages == [2, 2, 2]  # the alignment, and a training for each arm
+    assert not list((tmp_path / "both").rglob("model*"))
+    name = f"{runs[1].id}/mini.ranks.parquet"
+    assert results(tmp_path / "both")[name] == results(tmp_path / "alone")[name]
+
+
+def test_another_ratio_and_other_checkpoints(tmp_path: Path) -> None:
+    """What the command trains is what it was asked for; the ratio stands on the curve of the report."""
+    options = ("--condition", "demo", "--seeds", "0-1", "--updates", "4", "--batch-size", "6", "--checkpoints", "100")
+    arms = [word for name in ("alpha-0", "alpha-0.3", "alpha-1") for word in ("--arm", name)]
+    ran("sweep", "--output", str(tmp_path), *options, *arms)
+    folder = tmp_path / "demo" / "alpha-0.3" / "seed-01"
+    assert [path.name for path in sorted(folder.glob("*.npz"))] == ["checkpoint-100.npz"]
+    record = load_record(folder / "mini.json")
+    assert record.training["ratio"] == 0.3
+    assert record.training["training"]["planned_updates"] == 4
+    found = load_results(tmp_path, "demo")
+    assert found.arms == ("alpha-0", "alpha-0.3", "alpha-1")  # half of the updates is no checkpoint here
+    assert build_ratios(Asked(tmp_path, PLAN, resamples=100)).conditions[0].arms[1].alpha == 0.3
+
+
+def test_the_demonstration_needs_no_plan(tmp_path: Path) -> None:
+    nowhere = tmp_path / "none.md"
+    sweep(asked(tmp_path / "study", runs=RUNS[:1], plan=nowhere))
+    assert load_record(tmp_path / "study" / RUNS[0].id / "mini.json").run_group["plan"] == ""
+    with pytest.raises(UsageError, match="no plan"):
+        asked(tmp_path / "other", runs=list_runs(["S1b"], ["alpha-0"], [0]), plan=nowhere).missing()
+
+
+def test_a_run_tells_how_far_it_is(tmp_path: Path) -> None:
+    said: list[str] = []
+    sweep(asked(tmp_path, runs=RUNS[:1]), say=said.append)
+    assert f"{RUNS[0].id}: reading" in said
+    assert f"{RUNS[0].id}: training 0 of 16" in said
+    status = RunStatus(RUNS[1], said.append)
+    with status.phase("training", 3):
+        status.advance(1, "loss 2.5")  # too soon after the line before
+        status._told -= 1
+        status.advance(1)
+    assert said[-2:] == [f"{RUNS[1].id}: training 0 of 3", f"{RUNS[1].id}: training 2 of 3, loss 2.5"]
+
+
 def test_command_lists_and_refuses(tmp_path: Path) -> None:
     shown = ran("sweep", "--output", str(tmp_path), "--dry-run", "--arm", "x-x", "--seeds", "0,2-3")
     assert shown.out.splitlines()[:3] == [f"S1b/x-x/seed-0{seed}" for seed in (0, 2, 3)]
+    assert "each is trained for 1200 updates and scored at 25, 50, 100, 200%" in shown.out
     assert "nothing was trained" in shown.out
+    shown = ran("sweep", "--output", str(tmp_path), "--dry-run", "--updates", "500", "--checkpoints", "100")
+    assert "each is trained for 500 updates and scored at 100%" in shown.out
     assert not list(tmp_path.iterdir())
     for arguments, message in (
         (("--seeds", "a"), "0-9"),
@@ -336,6 +412,7 @@ def test_command_lists_and_refuses(tmp_path: Path) -> None:
         (("--plan", str(tmp_path / "none.md")), "no plan"),
         (("--updates", "6"), "multiple of 4"),
         (("--workers", "0"), "--workers"),
+        (("--checkpoints", "25,50"), "100 among them"),
     ):
         failed = run("sweep", "--output", str(tmp_path), "--dry-run", *arguments)
         assert failed.code == 1

@@ -10,14 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.train.build import CODES, parallel, partly_parallel
+from xqr_bench.core.errors import UsageError
 from xqr_bench.train.batches import (
     allowed_pairs,
     choose_partners,
     even_use,
     find_conflicts,
     group_questions,
+    make_plan,
     pair_shares,
 )
+from xqr_bench.train.plans import PlanRequest
 from xqr_bench.train.types import ParallelData
 
 
@@ -110,6 +113,25 @@ def test_shares_of_pairs() -> None:
     np.testing.assert_allclose(shares.sum(axis=1), 0.2, rtol=1e-6)
     assert shares[0, 2] > 0
     assert shares[1, 3] == shares[3, 1] == 0
+
+
+def test_bitext_of_english_and_one_other_language() -> None:
+    """Each pair that there is comes equally often; what is no bitext is refused as before."""
+    others = [code for code in CODES[:4] if code != "en"]
+    lines = {i: ["en", others[i % 3]] for i in range(60)}
+    data = parallel(60, CODES[:4], has=lines)
+    with pytest.raises(UsageError, match="no choice of language pairs"):
+        pair_shares(data)
+    bitext = replace(data, kind="bitext")
+    shares = pair_shares(bitext)
+    pivot = data.languages.index("en")
+    assert shares[pivot].sum() == shares[:, pivot].sum() == pytest.approx(0.5)
+    assert np.unique(shares[shares > 0]).tolist() == pytest.approx([1 / 6])
+    plan = make_plan(bitext, PlanRequest(strategy="x-y", steps=30, batch_size=6, seed=1))
+    assert plan.steps == 30
+    drawn = set(zip(plan.query_language.ravel().tolist(), plan.passage_language.ravel().tolist(), strict=True))
+    assert len(drawn) == 6
+    assert all((a == pivot) != (b == pivot) for a, b in drawn)
 
 
 @pytest.mark.parametrize("data", [parallel(60, CODES), partly_parallel(60, CODES)])

@@ -111,6 +111,8 @@ PUBLISHED = "published"
 STUDIES = "studies"
 RATIOS = PurePosixPath(STUDIES, "ratio", "ratios.json")
 """Figures of the ratio study, as `xqr-bench report ratios` writes them."""
+_OF_STUDY = re.compile(r"ratios\.json|sweep\.json|sums-[A-Za-z0-9]{1,20}\.npz")
+"""Beside them: the scores and digests of runs, and the sums that p values follow from (`xqr-bench report p-values`)."""
 KEPT = (PUBLISHED, STUDIES)
 """Folders of the leaderboard that are of no model."""
 FURNITURE = ("README.md", "schema.json", "leaderboard.schema.json")
@@ -208,7 +210,8 @@ def strange_files(folder: Path) -> Iterator[tuple[Path, str]]:
         if path.is_symlink():
             yield path, "a symbolic link"
         elif parts[0] == STUDIES:
-            if PurePosixPath(*parts) not in (RATIOS, *RATIOS.parents):
+            place = PurePosixPath(*parts)
+            if place not in RATIOS.parents and not (place.parent == RATIOS.parent and _OF_STUDY.fullmatch(place.name)):
                 yield path, "not the figures of a study"
         elif parts[0] == PUBLISHED or path.is_dir():
             same = names.setdefault("/".join(parts).casefold(), path) if len(parts) <= 2 else path
@@ -247,8 +250,10 @@ def is_ours_left_behind(path: Path, folder: Path) -> bool:
     while is_left_behind(Path(name)):
         name = name[1:].rsplit(".", 2)[0]
     parts = (*path.relative_to(folder).parts[:-1], name)
-    if PurePosixPath(*parts) == RATIOS or len(parts) == 1:
-        return parts[-1] in (*FURNITURE, RATIOS.name)
+    if PurePosixPath(*parts).parent == RATIOS.parent:
+        return _OF_STUDY.fullmatch(parts[-1]) is not None
+    if len(parts) == 1:
+        return parts[-1] in FURNITURE
     return name.endswith((RECORD_SUFFIX, *_BESIDE)) and len(parts) == (2 if parts[0] == PUBLISHED else 3)
 
 

@@ -368,7 +368,9 @@ def study_command(record: Record) -> str | None:
         **{name: recipe.get(name) for name in _OF_STUDY},
         "align_updates": statistics.get("updates") if isinstance(statistics, dict) else None,
     }
-    words = ["xqr-bench", "sweep", "--output", "study"]
+    # a folder of its own: the runs of one folder have all numbers in common, and an arm without updates tells of none
+    place = "-".join(str(group.get(name)) for name in ("condition", "arm", "seed"))
+    words = ["xqr-bench", "sweep", "--output", f"study-{place}"]
     for name, value in options.items():
         if value is None:
             continue

@@ -255,3 +255,11 @@ def beside_package(path: Path) -> Path:
 
     beside = Path(xqr_bench.__file__).resolve().parent.parent / path
     return beside if beside.is_file() else path
+
+
+def study_plan(given: Path | None) -> Path:
+    """The plan of the ratio study: as given, that of the checkout, or the same file as the wheel holds it."""
+    import xqr_bench
+
+    packed = Path(xqr_bench.__file__).resolve().parent / "studies" / "ratio" / "plan.md"
+    return given or (packed if packed.is_file() else beside_package(Path("docs") / "ratio-study-plan.md"))

@@ -307,11 +307,15 @@ class DownloadProgress(RunProgress):
         return [text_column("{task.description}"), bar, size, text_column("{task.fields[left]}")]
 
 
-class TrainingProgress(RunProgress):
-    """Draws updates, their speed and the loss."""
+class SweepProgress(RunProgress):
+    """Draws runs, and how far the one is that was last heard of."""
 
     def _columns(self) -> list[Any]:
         return [*super()._columns(), text_column("{task.fields[status]}")]
+
+
+class TrainingProgress(SweepProgress):
+    """Draws updates, their speed and the loss."""
 
     def _status(self, phase: _Phase) -> str:
         rate = phase.rate()

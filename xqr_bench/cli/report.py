@@ -8,13 +8,12 @@ from typing import Annotated, Any
 
 import click
 
-from xqr_bench.cli.common import beside_package
-from xqr_bench.cli.printing import console, echo
+from xqr_bench.cli.common import beside_package, study_plan
+from xqr_bench.cli.printing import console, echo, table_console
 from xqr_bench.core.options import Option, Place, takes
 
 PAGE = "ratios.html"
 PUBLISHED = Path("leaderboard") / "published" / "elmahdy-2024.json"
-PLAN = Path("docs") / "ratio-study-plan.md"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +55,8 @@ def ratios(study: Path, asked: Reported) -> None:
     """Report what the sweep in STUDY_FOLDER found, as docs/ratio-study-plan.md promises.
 
     Needs the folder's results only, no model, and the tasks' texts for the figures without what they share. Writes
-    ratios.json (all figures), ratios.html (one file) and plots/ (PNG and SVG). The same folder and seed give the same
-    bytes. Needs the packages of `pip install 'xqr-bench[site]'`.
+    ratios.json (all figures), sums-CONDITION.npz (what p-values needs), ratios.html and plots/ (PNG and SVG). The same
+    folder and seed give the same bytes. Needs the packages of `pip install 'xqr-bench[site]'`.
     """
     from xqr_bench.studies.ratio.form import FILE, refuse_other_folder, save_ratios
 
@@ -66,6 +65,9 @@ def ratios(study: Path, asked: Reported) -> None:
     from xqr_bench.studies.ratio.findings import Asked, build_ratios
     from xqr_bench.studies.ratio.page import write_report_page
     from xqr_bench.studies.ratio.plots import draw_ratio
+    from xqr_bench.studies.ratio.pvalues import SUMS
+    from xqr_bench.studies.ratio.results import load_results
+    from xqr_bench.studies.ratio.sums import save_sums
     from xqr_bench.studies.ratio.tables import ratios_markdown
 
     environment()  # says what is missing before anything is computed
@@ -74,7 +76,7 @@ def ratios(study: Path, asked: Reported) -> None:
     figures = build_ratios(
         Asked(
             study.expanduser(),
-            asked.plan or beside_package(PLAN),
+            study_plan(asked.plan),
             asked.seed,
             asked.resamples,
             asked.conditions,
@@ -84,6 +86,9 @@ def ratios(study: Path, asked: Reported) -> None:
         )
     )
     save_ratios(figures, asked.output / FILE)
+    for condition in figures.conditions:
+        results = load_results(study.expanduser(), condition.name)
+        save_sums(results, asked.output / SUMS.format(condition.name))
     page = write_report_page(figures, asked.output / PAGE, FILE)
     plots = [path for condition in figures.conditions for path in draw_ratio(condition, asked.output / "plots")]
     if asked.markdown:
@@ -93,6 +98,30 @@ def ratios(study: Path, asked: Reported) -> None:
     else:
         _say(figures)
         echo(f"{asked.output / FILE}, {len(plots)} plots; open {page}")
+
+
+@report.command("p-values", short_help="The ratio study: every p again, from its published files alone.")
+@click.argument("folder", type=Place(path_type=Path), default="leaderboard/studies/ratio", metavar="[FOLDER]")
+@click.option("--full", is_flag=True, help="Show every checkpoint, raw and centred, not only raw at 100%.")
+@click.option("--markdown", is_flag=True, help="Print the table in Markdown.")
+def p_values(folder: Path, full: bool, markdown: bool) -> None:
+    """Compute every p of ratios.json in FOLDER (default: leaderboard/studies/ratio) again, without the runs.
+
+    Exit code 0 when none differs from the one stated, 1 when one does. A p by bootstrap needs sums-CONDITION.npz beside
+    ratios.json, which report ratios writes.
+    """
+    from xqr_bench.studies.ratio.pvalues import p_values_again, p_values_table
+
+    found = p_values_again(folder.expanduser())
+    table = p_values_table(found, full=full)
+    if markdown:
+        echo(table.markdown())
+    else:
+        table_console().print(table.terminal())
+    differ, lacking = sum(one.differs for one in found), sum(one.computed is None for one in found)
+    echo(f"{len(found) - lacking} p computed again, {differ} differ; {lacking} need sums that are not there")
+    if differ:
+        raise SystemExit(1)
 
 
 def _say(found: Any) -> None:

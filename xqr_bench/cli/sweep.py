@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
-from xqr_bench.cli.common import beside_package, if_stopped
+from xqr_bench.cli.common import if_stopped, study_plan
 from xqr_bench.cli.printing import echo
 from xqr_bench.core.options import Folder, Part, Sections, takes
 from xqr_bench.train.config import Recipe
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from xqr_bench.studies.ratio.design import Run
     from xqr_bench.studies.ratio.sweep import Sweep
 
-PLAN = Path("docs") / "ratio-study-plan.md"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
@@ -30,7 +28,7 @@ class Study:
     Attributes:
         output: Folder of the study.
         conditions: S1b, S1a, S2, S3 or demo; repeat for more.
-        arms: Repeat for more. Default: all.
+        arms: Repeat for more; also another ratio, such as alpha-0.3. Default: all of the plan.
         seeds: Such as 0-9 or 0,3,5-7.
         workers: Processes, each with one thread.
         tune: First choose the numbers of the recipe on held-out training articles.
@@ -60,6 +58,8 @@ class Chosen:
         base: Initial model, as for train.
         recipe: static or paper. Default: static for --base static, else paper.
         align_updates: Updates of the alignment. Default: as many as the recipe has, untuned.
+        checkpoints: Percent of the updates at which a run is scored, 100 among them; it is trained to the last.
+            Default: 25,50,100,200, so a run has twice the updates.
         device: Such as cpu, cuda. Default: the best there is; static: cpu.
     """
 
@@ -68,12 +68,13 @@ class Chosen:
     base: str = "static"
     recipe: str | None = None
     align_updates: int | None = None
+    checkpoints: str | None = None
     device: str | None = None
 
 
 _TUNED = "Default: what was tuned here, else the recipe's."
 VALUES = {
-    "updates": f"100% of the updates. {_TUNED}",
+    "updates": f"100% of the updates (see --checkpoints). {_TUNED}",
     "learning_rate": _TUNED,
     "temperature": _TUNED,
     "batch_size": "Default: the recipe's.",
@@ -98,7 +99,7 @@ def sweep(study: Study, chosen: dict[str, Any], values: dict[str, Any]) -> None:
 
     def asked() -> Sweep:
         numbers, chosen_by = choose_numbers(study.output, **chosen, **values)
-        plan = study.plan or beside_package(PLAN)
+        plan = study_plan(study.plan)
         return Sweep(runs, numbers, study.output, plan, study.workers, study.data_dir, chosen_by)
 
     if study.dry_run:
@@ -111,22 +112,22 @@ def sweep(study: Study, chosen: dict[str, Any], values: dict[str, Any]) -> None:
 
 
 def _sweep(study: Study, asked: Callable[[], Sweep]) -> Path:
-    from xqr_bench.cli.progress import RunProgress
+    from xqr_bench.cli.progress import SweepProgress
     from xqr_bench.studies.ratio.sweep import Grid, read_choice, tune
     from xqr_bench.studies.ratio.sweep import sweep as run
 
     if study.tune and read_choice(study.output) is None:
         grid = Grid()
-        with RunProgress(quiet=study.quiet) as observe, observe.phase("tuning", grid.runs):
-            best = tune(asked(), grid, partial(_ended, observe))["chosen"]
+        with SweepProgress(quiet=study.quiet) as observe, observe.phase("tuning", grid.runs):
+            best = tune(asked(), grid, partial(_ended, observe), partial(observe.advance, 0))["chosen"]
         if not study.quiet:
             echo("chosen: " + ", ".join(f"{name} {value:g}" for name, value in best.items()))
     these = asked()
     missing, all_runs = these.missing(), len(these.runs)
-    with RunProgress(quiet=study.quiet) as observe, observe.phase("runs", len(missing)):
+    with SweepProgress(quiet=study.quiet) as observe, observe.phase("runs", len(missing)):
         if len(missing) < all_runs:
             observe.note(f"{all_runs - len(missing)} of {all_runs} runs have their results and are skipped")
-        return run(these, partial(_ended, observe))
+        return run(these, partial(_ended, observe), partial(observe.advance, 0))
 
 
 def _ended(observe: Observer, run: Run, well: bool) -> None:
@@ -142,6 +143,8 @@ def _list(asked: Sweep) -> None:
     values = asked.numbers.recipe
     echo(
         f"{len(missing)} of {len(asked.runs)} runs are missing; numbers by {asked.chosen_by}: "
-        f"{values.updates} updates, learning rate {values.learning_rate:g}, temperature {values.temperature:g}"
+        f"{values.updates} updates, learning rate {values.learning_rate:g}, temperature {values.temperature:g}; "
+        f"each is trained for {asked.numbers.most_updates} updates and scored at "
+        f"{', '.join(map(str, asked.numbers.checkpoints))}%"
     )
     echo("dry run: nothing was trained")

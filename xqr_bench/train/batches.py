@@ -433,19 +433,23 @@ def pair_shares(data: ParallelData) -> FloatArray:
     """Share of each ordered language pair, so that each language has the same share of queries and of passages.
 
     All pairs equally where every pair shares a question. Else the pairs that do, scaled until rows and columns
-    have equal sums (Sinkhorn and Knopp 1967); a pair that can have no share beside the others has none.
+    have equal sums (Sinkhorn and Knopp 1967); a pair that can have no share beside the others has none. Bitext that
+    allows no such shares, as where every sentence is in English and one other language, has each of its pairs equally
+    often: English then comes as often as all others together.
 
     Returns:
         float64 `[languages, languages]`, diagonal 0, sum 1.
 
     Raises:
-        UsageError: no shares of the pairs that exist are equal for all languages.
+        UsageError: no shares of the pairs that exist are equal for all languages, or bitext with a language that no
+            sentence joins to another.
     """
     has = data.has.astype(np.int64)
     possible = has.T @ has > 0
     np.fill_diagonal(possible, False)
     shares: FloatArray = possible.astype(np.float64)
     n = len(data.languages)
+    plain = shares / shares.sum()
     if possible.sum() < n * (n - 1):
         shares = np.where(_in_a_cover(possible), shares, 0.0)
         for _ in range(10_000):
@@ -455,6 +459,8 @@ def pair_shares(data: ParallelData) -> FloatArray:
             if not np.abs(shares.sum(axis=1) - 1).max() > 1e-12:
                 break
         if not (np.abs(shares.sum(axis=1) - 1) < 1e-9).all():
+            if data.kind == "bitext" and possible.any(axis=0).all():
+                return np.asarray(plain, dtype=np.float64)
             lack = [f"{data.languages[a]}-{data.languages[b]}" for a, b in np.argwhere(np.triu(~possible, 1)).tolist()]
             raise UsageError(
                 f"{data.name}: no choice of language pairs gives each language the same share of queries and passages",

@@ -132,6 +132,7 @@ def train(
     on_kept: Kept | None = None,
     evaluator: Any = None,
     arguments: dict[str, Any] | None = None,
+    save: bool = True,
 ) -> TrainResult:
     """Train an encoder by contrastive learning on the batches of a plan.
 
@@ -145,6 +146,8 @@ def train(
         on_kept: called at each update of `config.save_at`.
         evaluator: a sentence-transformers evaluator that scores the model at each validation.
         arguments: as the user gave them, for the record.
+        save: False: `config.output` is only where checkpoints to resume from stand until the end; no model is written
+            there, and runs that share a cache align once.
 
     Returns:
         the model and how it was made.
@@ -158,7 +161,7 @@ def train(
         choose_device(config.options.device)
     with clock.phase("preparing"):
         prepared = prepare(config, cache)
-    return _Run(config, prepared, cache, clock, observe or Observer(), on_kept, evaluator, arguments or {}).go()
+    return _Run(config, prepared, cache, clock, observe or Observer(), on_kept, evaluator, arguments or {}, save).go()
 
 
 @dataclass
@@ -171,6 +174,7 @@ class _Run:
     on_kept: Kept | None
     evaluator: Any
     arguments: dict[str, Any]
+    save: bool
 
     def __post_init__(self) -> None:
         config = self.config
@@ -201,9 +205,11 @@ class _Run:
         record = self._record(model, training, None)
         model.eval()
         folder = None
-        if self.place is not None and self.first:
+        if self.place is not None and self.first and self.save:
             save_model(model, record, self.place.model)
             folder = self.place.finish()
+        elif self.place is not None and self.first:
+            self.place.discard()
         return TrainResult(model, record, folder, self.prepared)
 
     def _initial(self) -> tuple[Any, BaseModelInfo]:
@@ -229,15 +235,20 @@ class _Run:
 
     def _align(self, model: Any, stage: PlannedTexts) -> Stage:
         """Train on bitext; runs that share a cache and all that matters do it once."""
-        if not self.config.static or self.place is not None:
+        base = (self.base.vocabulary_digest, self.base.digest, self.base.name, self.base.revision)
+        known = any((self.base.vocabulary_digest, self.base.digest, self.base.revision))
+        alone = self.place is None if self.config.static else not self.save
+        if not alone or not known or of_launcher("WORLD_SIZE", 1) > 1:
             return _record_stage(stage, self._stage(model, stage, "alignment", self.config.checkpoint_every))
         ignored = {"name", "updates", "patience", "validate_every", "negatives"}
         values = {name: value for name, value in self.recipe.values().items() if name not in ignored}
-        key = (self.base.vocabulary_digest, self.config.seed, str(values), stage.plan.digest(), self.device)
+        kind = None if self.device is None else self.device.partition(":")[0]
+        key = (base, self.config.seed, str(values), stage.plan.digest(), kind)
 
         def aligned() -> tuple[dict[str, Any], Outcome]:
-            outcome = self._stage(model, stage, "alignment", 0)
-            return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}, outcome
+            every = 0 if self.place is None else self.config.checkpoint_every
+            outcome = self._stage(model, stage, "alignment", every)
+            return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}, outcome
 
         state, self.last = self.cache.get("aligned", key, aligned)
         model.load_state_dict(state)
@@ -269,7 +280,7 @@ class _Run:
         assert stage is not None
         outcome = replace(outcome, stopped_early=False)
         record = self._record(model, _record_stage(stage, outcome), None if step == self.config.updates else step)
-        if self.place is not None and self.first and step < self.config.updates:
+        if self.place is not None and self.first and self.save and step < self.config.updates:
             save_model(model, record, self.place.model / f"checkpoint-{step}")
         if self.on_kept is not None:
             was = model.training

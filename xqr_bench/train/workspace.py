@@ -108,6 +108,11 @@ class Workspace:
                 remedy="resume it with the same arguments, or remove the folder",
             )
 
+    def discard(self) -> None:
+        """Remove all of it: nothing is kept of the run here."""
+        self._lock.release()
+        shutil.rmtree(self.folder)
+
     def finish(self) -> Path:
         """Move the model into its place and remove the rest."""
         if self.output.exists():
@@ -149,6 +154,11 @@ class TrainCache:
                 made.popitem(last=False)
         made.move_to_end(key)
         return cast(T, made[key])
+
+    def known(self, kind: str, key: Hashable) -> Any:
+        """What was made under this key; None: nothing."""
+        made = self._made.get(kind)
+        return None if made is None else made.get(key)
 
 
 # Several processes that train one model (torchrun, accelerate launch): which this is, and how many there are.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.kit import ROOT, edit, ran
+from tests.kit import ROOT, edit, ran, run
 from tests.studies.test_design import PLAN
 from tests.studies.test_results import FOLDED
 from tests.studies.test_sweep import asked as sweep_of
@@ -19,9 +20,11 @@ from xqr_bench.core.files import sha256_of
 from xqr_bench.record import load_record
 from xqr_bench.studies.ratio.design import ARMS, CONDITIONS, Run, list_runs
 from xqr_bench.studies.ratio.findings import Asked, _published, build_ratios
-from xqr_bench.studies.ratio.form import STUDY_FILE, Condition, Ratios, load_ratios, save_ratios
-from xqr_bench.studies.ratio.results import LEVELS
+from xqr_bench.studies.ratio.form import FILE, STUDY_FILE, Condition, Ratios, load_ratios, save_ratios
+from xqr_bench.studies.ratio.pvalues import BOOTSTRAP, SUMS, p_values_again
+from xqr_bench.studies.ratio.results import LEVELS, load_results
 from xqr_bench.studies.ratio.run import DONE
+from xqr_bench.studies.ratio.sums import load_sums, save_sums
 from xqr_bench.studies.ratio.sweep import sweep
 from xqr_bench.studies.ratio.tables import origins, sentences, study_tables
 
@@ -69,6 +72,43 @@ def test_figures_are_the_means_of_the_runs(folder: Path, found: Ratios) -> None:
     assert [(one.view, one.percent) for one in demo(found).views] == [
         (view, percent) for percent in (25, 50, 100, 200) for view in ("raw", "centred")
     ]
+
+
+def test_every_p_follows_from_the_published_files(folder: Path, found: Ratios, tmp_path: Path) -> None:
+    save_ratios(found, tmp_path / FILE)
+    results = load_results(folder, "demo")
+    path = save_sums(results, tmp_path / SUMS.format("demo"))
+    again = p_values_again(tmp_path)
+    assert not any(one.differs for one in again)
+    assert {one.kind for one in again if one.computed is None and one.stated is not None} == {BOOTSTRAP}
+    drawn = [one for one in again if one.kind == BOOTSTRAP and (one.view, one.percent) == ("raw", 100)]
+    assert len(drawn) == 5  # H1 and its four parts
+    assert [one.computed for one in drawn] == pytest.approx([one.stated for one in drawn], abs=1e-7)
+    assert all(one.computed is None for one in again if one.kind == BOOTSTRAP and one not in drawn)
+    assert "0 differ" in ran("report", "p-values", str(tmp_path)).out
+    stored = load_sums(path)
+    rows = [results.rows.index(row) for row in stored.rows]
+    assert np.array_equal(stored.sums, results.sums[:, :, rows])
+    assert np.array_equal(stored.counts, results.counts[:, :, rows])
+    assert (stored.arms, stored.seeds) == (results.arms, results.seeds)
+    assert save_sums(stored, tmp_path / "again.npz").read_bytes() == path.read_bytes()
+
+    def worse(data: dict[str, Any]) -> None:
+        data["conditions"][0]["views"][4]["tests"][0]["parts"][0]["p_t"] += 0.01
+
+    edit(tmp_path / FILE, worse)
+    failed = run("report", "p-values", str(tmp_path))
+    assert (failed.code, "1 differ" in failed.out) == (1, True)
+
+
+@pytest.mark.parametrize("change", [{"seeds": np.arange(2)}, {"levels": np.array(["none"])}, {"sums": None}])
+def test_sums_that_do_not_belong_together_are_refused(folder: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    path = save_sums(load_results(folder, "demo"), tmp_path / "sums.npz")
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files if name not in change}
+    np.savez(path, **arrays, **{name: value for name, value in change.items() if value is not None})
+    with pytest.raises(RecordError, match=r"sums\.npz cannot be"):
+        load_sums(path)
 
 
 def test_the_difference_is_that_of_the_means_and_its_band_is_paired(found: Ratios) -> None:
@@ -142,7 +182,9 @@ def test_medians_and_the_commands_that_make_them_again(folder: Path, found: Rati
         assert shown.out.splitlines()[0] == f"demo/{one.arm}/seed-{one.seed:02d}"
     command = demo(found).medians[1].command
     words = command.split()
-    assert words[:4] == ["xqr-bench", "sweep", "--output", "study"]
+    assert words[:3] == ["xqr-bench", "sweep", "--output"]
+    places = {one.command.split()[3] for one in demo(found).medians}
+    assert len(places) == 3  # each in a folder of its own: none is refused for another's numbers
     for option, value in (("--arm", "alpha-0.5"), ("--condition", "demo"), ("--updates", "8"), ("--batch-size", "4")):
         assert words[words.index(option) + 1] == value
     assert study_command(record.model_copy(update={"run_group": None})) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,6 +56,7 @@ class Condition:
         return self.held_out[(fold + seed % groups) % groups]
 
 
+DEMO = "demo"
 _ROTATION = (("ar", "th", "en"), ("de", "tr", "hi"), ("el", "vi", "es"), ("ru", "zh"))
 CONDITIONS = {
     condition.name: condition
@@ -63,7 +65,7 @@ CONDITIONS = {
         Condition("S1a", "mlqa-r", "xquad-r", aligned=False),
         Condition("S2", "xquad-r", "xquad-r", folds=4, held_out=_ROTATION),
         Condition("S3", "xquad-r", "mlqa-r"),
-        Condition("demo", "mini", "mini", bitext=None, aligned=False),  # to try the command out; not of the plan
+        Condition(DEMO, "mini", "mini", bitext=None, aligned=False),  # to try the command out; not of the plan
     )
 }
 TUNING = Condition("tuning", "mlqa-r", "mlqa-r", folds=5, fold_seed=1000, use_folds=(0,))
@@ -91,14 +93,17 @@ class Arm:
     half_of: str | None = None
 
 
+def hybrid(alpha: float) -> Arm:
+    """The arm of a ratio."""
+    return Arm(f"alpha-{alpha:g}", f"hybrid, alpha {alpha:g} per batch", {"strategy": "hybrid", "alpha": alpha})
+
+
+_RATIO = re.compile(r"alpha-([0-9]+(?:\.[0-9]+)?)")
 ALPHAS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 ARMS = {
     arm.name: arm
     for arm in (
-        *(
-            Arm(f"alpha-{alpha:g}", f"hybrid, alpha {alpha:g} per batch", {"strategy": "hybrid", "alpha": alpha})
-            for alpha in ALPHAS
-        ),
+        *map(hybrid, ALPHAS),
         Arm("pair-0.5", "alpha .5 per row", {"strategy": "hybrid", "alpha": 0.5, "mix": "pair"}),
         Arm("mono-first", "alpha .5, monolingual first", {"strategy": "mono-first", "alpha": 0.5}, turn=True),
         Arm("cross-first", "alpha .5, cross-lingual first", {"strategy": "cross-first", "alpha": 0.5}, turn=True),
@@ -146,6 +151,11 @@ class Numbers:
                 "a study needs a constant learning rate without warm-up",
                 remedy="its checkpoints stand for shorter runs",
             )
+        if PRIMARY not in self.checkpoints or len(set(self.checkpoints)) < len(self.checkpoints):
+            raise UsageError(
+                f"a run cannot be scored at {', '.join(map(str, self.checkpoints))}% of the updates",
+                remedy=f"name each percentage once, {PRIMARY} among them",
+            )
         uneven = [percent for percent in self.checkpoints if self.recipe.updates * percent % 100]
         if uneven or self.recipe.updates % 2 or self.recipe.updates < 2:
             raise UsageError(
@@ -153,6 +163,11 @@ class Numbers:
                 f"{', '.join(map(str, self.checkpoints))}%",
                 remedy="use a multiple of 4",
             )
+
+    @property
+    def most_updates(self) -> int:
+        """Updates of a run: up to its last checkpoint."""
+        return self.updates_at(max(self.checkpoints))
 
     def updates_at(self, percent: int) -> int:
         """Updates done at a checkpoint."""
@@ -184,6 +199,37 @@ class Run:
         return f"{self.condition.name}/{self.arm.name}/seed-{self.seed:02d}{fold}"
 
 
+def find_arm(name: str) -> Arm:
+    """The arm of this name: one of the plan, or `alpha-` and another ratio from 0 to 1, such as `alpha-0.3`.
+
+    Raises:
+        UnknownNameError: it is neither, or the ratio is not written as briefly as it can be.
+    """
+    alpha = alpha_of(name)
+    if name not in ARMS and alpha is None:
+        raise UnknownNameError("arm", name, ARMS)
+    return ARMS[name] if alpha is None or name in ARMS else hybrid(alpha)
+
+
+def alpha_of(arm: str) -> float | None:
+    """The ratio of an arm on the curve; None: it is a control."""
+    written = _RATIO.fullmatch(arm)
+    alpha = float(written[1]) if written else -1.0
+    return alpha if 0 <= alpha <= 1 and arm == hybrid(alpha).name else None
+
+
+def read_checkpoints(text: str) -> tuple[int, ...]:
+    """The percentages of a text such as `25,50,100`, in rising order.
+
+    Raises:
+        UsageError: it has none.
+    """
+    parts = split(text)
+    if not parts or not all(part.isdecimal() and int(part) for part in parts):
+        raise UsageError(f"--checkpoints {text!r} cannot be read", remedy="write percentages from 1 on, as 25,50,100")
+    return tuple(sorted(map(int, parts)))
+
+
 def read_seeds(text: str) -> list[int]:
     """The seeds of a text such as `0-9` or `0,3,5-7`.
 
@@ -209,11 +255,10 @@ def list_runs(conditions: Sequence[str], arms: Sequence[str] | None, seeds: Sequ
         UnknownNameError: no such condition or arm.
         UsageError: nothing is left, or a seed that cannot be meant.
     """
-    for kind, names, table in (("condition", conditions, CONDITIONS), ("arm", arms or (), ARMS)):
-        for name in names:
-            if name not in table:
-                raise UnknownNameError(kind, name, table)
-    wanted = dict.fromkeys(ARMS[ARMS[name].half_of or name] for name in arms or ARMS)
+    for name in conditions:
+        if name not in CONDITIONS:
+            raise UnknownNameError("condition", name, CONDITIONS)
+    wanted = dict.fromkeys(find_arm(find_arm(name).half_of or name) for name in arms or ARMS)
     wrong = [seed for seed in seeds if not 0 <= seed < 2**32]
     if wrong or not seeds or not conditions:
         raise UsageError(

@@ -36,7 +36,7 @@ from xqr_bench.studies.ratio.claims import (
     query_languages,
     score_figures,
 )
-from xqr_bench.studies.ratio.design import ALPHAS, ARMS, CONDITIONS, PRIMARY, STUDY, Condition, Run
+from xqr_bench.studies.ratio.design import ARMS, CONDITIONS, PRIMARY, STUDY, Condition, Run, alpha_of, find_arm
 from xqr_bench.studies.ratio.results import LEVELS, Results, languages_of, load_results, shared_questions
 from xqr_bench.studies.ratio.run import DONE, read_object, read_run
 from xqr_bench.studies.ratio.scoring import CENTRED, RAW, task_file
@@ -212,7 +212,6 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
             "by_language": language_effects(raw, levels, published),
             "medians": medians(folder, condition, raw, primary.seeds),
         }
-    on_curve = {f"alpha-{alpha:g}": alpha for alpha in ALPHAS}
     plans = Counter(read_run(path)["run_group"]["plan"] for path in (folder / condition.name).glob(_ALL_DONE))
     return form.Condition(
         name=condition.name,
@@ -224,7 +223,7 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
         excluded=primary.excluded,
         plans=dict(sorted(plans.items())),
         articles=primary.sums.shape[-1],
-        arms=[form.ArmInfo(name=name, about=ARMS[name].about, alpha=on_curve.get(name)) for name in primary.arms],
+        arms=[form.ArmInfo(name=name, about=find_arm(name).about, alpha=alpha_of(name)) for name in primary.arms],
         languages=[
             form.LanguageInfo(code=code, name=language_name(code), level=level, joshi=joshi_class(code))
             for code, level in levels.items()

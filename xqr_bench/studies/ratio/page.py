@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -89,8 +90,7 @@ def _render(
             "found": [*ends_said(condition), *tests_said(study, condition)],
             "said": more_said(study, condition),
             "amount": None if board is None else amount_said(study.study, condition, board),
-            "beside": beside,
-            "beside_title": beside and _within(condition, beside.title),
+            "beside": beside and replace(beside, title=_within(condition, beside.title)),
             "origins": origins(study, condition),
             "blocks": list(_blocks(condition)),
             "tables": tables,

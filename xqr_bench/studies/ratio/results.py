@@ -14,7 +14,16 @@ from xqr_bench.core.types import FloatArray, TaskData
 from xqr_bench.record import load_record
 from xqr_bench.record.describe import LEAST_DISTINCT
 from xqr_bench.record.exposure_search import find_texts, units
-from xqr_bench.studies.ratio.design import ARMS, CONDITIONS, PRIMARY, Arm, Condition, Run
+from xqr_bench.studies.ratio.design import (
+    ARMS,
+    CONDITIONS,
+    PRIMARY,
+    Arm,
+    Condition,
+    Run,
+    alpha_of,
+    find_arm,
+)
 from xqr_bench.studies.ratio.form import TRAINED
 from xqr_bench.studies.ratio.run import DONE, FAILED, read_run
 from xqr_bench.studies.ratio.scoring import RAW, compact, load_compact, task_file
@@ -141,9 +150,13 @@ def load_results(
             "questions can be left out of the primary checkpoint only, raw and without folds",
             remedy=f"ask for {RAW} at {PRIMARY}%, or leave none out",
         )
-    seeds_of = {arm: _seeds_of(folder, condition, arm) for arm in ARMS.values()}
-    # half of 25% of the updates is no checkpoint, and half of 100% has no ranks
-    arms = [arm for arm, of in seeds_of.items() if of and not (arm.half_of and (percent % 2 or leave_out))]
+    seeds_of = {arm: _seeds_of(folder, condition, arm) for arm in _arms(folder, condition)}
+    # half of 25% of the updates is no checkpoint, nor that of others with --checkpoints; half of 100% has no ranks
+    arms = [
+        arm
+        for arm, of in seeds_of.items()
+        if of and not (arm.half_of and (leave_out or not _has_half(folder, condition, arm, percent)))
+    ]
     seeds, left_out = [], {}
     for seed in sorted({seed for arm in arms for seed in seeds_of[arm]}):
         lacking = [arm.name for arm in arms if seed not in seeds_of[arm]]
@@ -199,10 +212,27 @@ def load_results(
     )
 
 
+def _arms(folder: Path, condition: Condition) -> list[Arm]:
+    """The arms of the plan, and between them the further ratios that the folder has runs of."""
+    names = {*ARMS, *(path.name for path in (folder / condition.name).glob("alpha-*"))}
+    ratios = {name: alpha for name in names if (alpha := alpha_of(name)) is not None}
+    return [find_arm(name) for name in dict.fromkeys((*sorted(ratios, key=ratios.__getitem__), *ARMS))]
+
+
+def _has_half(folder: Path, condition: Condition, arm: Arm, percent: int) -> bool:
+    """Whether there is a checkpoint at half of these updates in a run that the arm is half of."""
+    paths = (folder / condition.name / str(arm.half_of)).glob(f"seed-*/**/{_compact_name(percent // 2)}")
+    return percent % 2 == 0 and any(paths)
+
+
+def _compact_name(percent: int) -> str:
+    return f"checkpoint-{percent:03d}.npz"
+
+
 def _runs(condition: Condition, arm: Arm, seed: int) -> list[Run]:
     """The runs, one a fold, that hold the results of an arm."""
     source = arm.half_of or ("untrained" if arm.name == "aligned" and not condition.aligned else arm.name)
-    return [Run(condition, ARMS[source], seed, fold) for fold in condition.parts]
+    return [Run(condition, find_arm(source), seed, fold) for fold in condition.parts]
 
 
 def _seeds_of(folder: Path, condition: Condition, arm: Arm) -> set[int]:
@@ -225,7 +255,7 @@ def _total(
     parts: dict[str, list[FloatArray]] = {}
     levels: dict[str, str] = {}
     for run in runs:
-        path = folder / run.id / f"checkpoint-{0 if run.arm.plan is None else at:03d}.npz"
+        path = folder / run.id / _compact_name(0 if run.arm.plan is None else at)
         if not path.is_file():
             raise RecordError(
                 f"{arm.name} has no results at {percent}% of the updates", remedy="ask for another checkpoint"

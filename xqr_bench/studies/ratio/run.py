@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
+import math
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from xqr_bench import __version__
 from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError, TrainingError
 from xqr_bench.core.files import sha256_of, write_text
-from xqr_bench.core.observe import Clock
+from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import Ranks
 from xqr_bench.encode import EncoderOptions, load_encoder
 from xqr_bench.encode.weights import loaded_from
@@ -150,17 +151,65 @@ def refuse_other_run(run: Run, job: Job, cache: TrainCache) -> None:
     if training.training is not None:
         pairs["training data"] = ([part.digest for part in training.training.data], [data.train.digest])
     if training.alignment is not None and bitext is not None:
-        key = ("study data", bitext, job.data_dir)
-        now = cache.get("digest", key, lambda: load_training_data(bitext, data_dir=job.data_dir).digest)
+        now = _bitext_digest(bitext, job, cache)
         pairs["bitext"] = ([part.digest for part in training.alignment.data], [now])
     refuse_another(path, pairs, remedy)
 
 
-def do_run(run: Run, job: Job, cache: TrainCache) -> bool:
+def _bitext_digest(bitext: str, job: Job, cache: TrainCache) -> str:
+    key = ("study data", bitext, job.data_dir)
+    return cache.get("digest", key, lambda: load_training_data(bitext, data_dir=job.data_dir).digest)
+
+
+class RunStatus(Observer):
+    """Tells how far a run is in one line, a second after the line before at the earliest.
+
+    Args:
+        run: whose id stands before it.
+        say: is given the line.
+    """
+
+    def __init__(self, run: Run, say: Callable[[str], None]) -> None:
+        self._run, self._say = run, say
+        self._phases: list[tuple[str, int | None]] = []
+        self._done, self._told, self._status = 0, -math.inf, ""
+
+    def start(self, phase: str, total: int | None = None) -> None:
+        """Say what begins."""
+        self._phases.append((phase, total))
+        self._done, self._told, self._status = 0, -math.inf, ""
+        self.advance(0)
+
+    def advance(self, steps: int, status: str = "") -> None:
+        """Count, and say how it stands."""
+        self._done += steps
+        self._status = status or self._status
+        now = time.monotonic()
+        if self._phases and now >= self._told + 1:
+            self._told = now
+            phase, total = self._phases[-1]
+            counted = "" if total is None else f" {self._done:,} of {total:,}"
+            self._say(", ".join(part for part in (f"{self._run.id}: {phase}{counted}", self._status) if part))
+
+    def finish(self) -> None:
+        """Go back to the phase around it."""
+        self._phases.pop()
+
+    def note(self, line: str) -> None:
+        """Say nothing: what a run warns of stands in its record, once a run of hundreds."""
+
+
+def do_run(run: Run, job: Job, cache: TrainCache, say: Callable[[str], None] = lambda line: None) -> bool:
     """Train and score; a loss that is no number is tried once more, and then noted as failed.
 
     Writes, in `<folder>/<run.id>/`, `checkpoint-<percent>.npz` (see `compact`; 000: no update of training), the full
     record of the primary checkpoint with its ranks, and `run.json`.
+
+    Args:
+        run: which.
+        job: what it needs.
+        cache: what it shares with others.
+        say: is given a line now and then that says how far it is.
 
     Returns:
         whether there are results.
@@ -168,7 +217,7 @@ def do_run(run: Run, job: Job, cache: TrainCache) -> bool:
     for _ in range(2):
         try:
             with _one_thread():
-                _Work(run, job, cache).go()
+                _Work(run, job, cache, RunStatus(run, say)).go()
         except TrainingError as error:
             failure = {"id": run.id, "error": str(error)}
         else:
@@ -179,31 +228,32 @@ def do_run(run: Run, job: Job, cache: TrainCache) -> bool:
 
 
 class _Work:
-    def __init__(self, run: Run, job: Job, cache: TrainCache) -> None:
+    def __init__(self, run: Run, job: Job, cache: TrainCache, observe: Observer) -> None:
         self.run, self.job, self.cache, self.place = run, job, cache, job.folder / run.id
-        self.clock = Clock()
-        with self.clock.phase("reading"):
+        self.clock, self.observe = Clock(), observe
+        with self.clock.phase("reading"), observe.phase("reading"):
             self.data: RunData = run_data(run, cache, job.data_dir)
         self.seconds: Counter[str] = Counter()
         self.scores: dict[str, Any] = {}
         self.distinct: dict[str, float | None] = {}
-        # a model that is not static may take hours: it is kept, with checkpoints to resume from
+        # a model that is not static may take hours: checkpoints to resume from stand here until its end
         self.model = None if job.numbers.base == STATIC else self.place / "model"
 
     def go(self) -> None:
         """All of it."""
         at = {self.job.numbers.updates_at(percent): percent for percent in self.job.numbers.checkpoints}
-        if self.model is not None and self.model.exists():  # killed after training: what it gave is scored already
-            shutil.rmtree(self.model)
         with self.clock.phase("training and scoring"):
             result = train(
                 self._config(),
                 cache=self.cache,
+                observe=self.observe,
                 on_kept=lambda step, model, record: self._score(model, record, at[step]),
                 arguments={"study": STUDY, "run": self.run.id},
+                save=False,  # its results are kept, and the command that makes it again
             )
         if self.run.arm.plan is None:
-            self._score(result.model, result.record, 0)
+            with self.observe.phase("scoring"):
+                self._score(result.model, result.record, 0)
         else:
             self._take_over()
         self._finish(result.record)
@@ -237,10 +287,12 @@ class _Work:
 
     def _exposure(self, made: dict[str, Any] | None = None) -> dict[str, Any]:
         """What the data holds of the task's texts: looked for once, the same in all arms."""
-        key = (self.run.condition, self.run.fold, self.data.train.digest)
-        exposure: dict[str, Any] = self.cache.get("study exposure", key, dict)
-        exposure.update(made or {})
-        return exposure
+        condition, task = self.run.condition, self.data.task
+        bitext = condition.bitext and _bitext_digest(condition.bitext, self.job, self.cache)
+        files = tuple(sorted(task.files.items()))
+        key = (self.data.train.digest, bitext, task.name, files, str(task.partial), __version__)
+        found: dict[str, Any] | None = self.cache.known("exposure", key)
+        return self.cache.get("exposure", key, lambda: made) if found is None and made else found or {}
 
     def group(self, percent: int) -> dict[str, Any]:
         """`run_group` of a record."""
@@ -324,8 +376,6 @@ class _Work:
             "seconds": {name: round(value, 3) for name, value in (*seconds.items(), *self.seconds.items())},
         }
         write_text(self.place / DONE, json.dumps(done, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
-        if self.model is not None:  # its results are kept, and the command that makes it again
-            shutil.rmtree(self.model, ignore_errors=True)
 
 
 @contextmanager

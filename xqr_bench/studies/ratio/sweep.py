@@ -6,6 +6,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -18,13 +19,24 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
+from xqr_bench.core import strict_json
 from xqr_bench.core.children import begin, end
 from xqr_bench.core.errors import UsageError, XqrBenchError
 from xqr_bench.core.files import atomic_path, sha256_of, write_text
 from xqr_bench.encode import choose_device, devices_of
 from xqr_bench.encode.store import locked
 from xqr_bench.record.provenance import hardware, versions
-from xqr_bench.studies.ratio.design import ARMS, STUDY, TUNING, Condition, Numbers, Run
+from xqr_bench.studies.ratio.design import (
+    ARMS,
+    CHECKPOINTS,
+    DEMO,
+    STUDY,
+    TUNING,
+    Condition,
+    Numbers,
+    Run,
+    read_checkpoints,
+)
 from xqr_bench.studies.ratio.form import STUDY_FILE, refuse_other_folder
 from xqr_bench.studies.ratio.run import DONE, FAILED, Job, do_run, is_done, read_object, read_run, refuse_other_run
 from xqr_bench.studies.ratio.scoring import RAW
@@ -34,7 +46,7 @@ T = TypeVar("T")
 
 
 class FolderCache(TrainCache):
-    """A `TrainCache` whose vocabularies and aligned weights are kept in a folder too.
+    """A `TrainCache` that keeps vocabularies, aligned weights and what was found of a task's texts in a folder too.
 
     A file is written whole or not at all, by one process while the others wait. What is read back is, bit for bit,
     what was made.
@@ -50,18 +62,29 @@ class FolderCache(TrainCache):
 
     def get(self, kind: str, key: Hashable, make: Callable[[], T]) -> T:
         """What was made under this key, here or by another process, or what `make` makes now."""
-        if kind not in ("vocabulary", "aligned"):
+        if kind == "aligned":  # of a large model too large to be held
+            return self._on_disk(kind, key, make)
+        if kind not in _FORMATS:
             return super().get(kind, key, make)
         return super().get(kind, key, lambda: self._on_disk(kind, key, make))
 
+    def known(self, kind: str, key: Hashable) -> Any:
+        """What was made under this key, here or by another process; None: nothing."""
+        if kind in _FORMATS and self._path(kind, key).exists():
+            return self.get(kind, key, lambda: None)
+        return super().known(kind, key)
+
+    def _path(self, kind: str, key: Hashable) -> Path:
+        return self._folder / f"{kind}-{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}"
+
     def _on_disk(self, kind: str, key: Hashable, make: Callable[[], T]) -> T:
-        path = self._folder / f"{kind}-{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}"
+        path, (save, load) = self._path(kind, key), _FORMATS[kind]
         with locked(self._folder, path.name, wait=lambda: None):
             if not path.exists():
                 made = make()
-                (_save_vocabulary if kind == "vocabulary" else _save_aligned)(made, path)
+                save(made, path)
                 return made
-        return cast(T, (_load_vocabulary if kind == "vocabulary" else _load_aligned)(path))
+        return cast(T, load(path))
 
 
 def _save_vocabulary(tokenizer: Any, path: Path) -> None:
@@ -87,10 +110,22 @@ def _load_aligned(path: Path) -> Any:
 
     from xqr_bench.train import Outcome
 
-    stored = torch.load(path, weights_only=True)
+    stored = torch.load(path, weights_only=True, map_location="cpu")
     values = json.loads(stored["outcome"])
     pairs = {name: [tuple(pair) for pair in values[name]] for name in ("loss", "validation")}
     return stored["state"], Outcome(**{**values, **pairs})
+
+
+def _save_json(made: Any, path: Path) -> None:
+    write_text(path, json.dumps(made, ensure_ascii=False))
+
+
+_FORMATS: dict[str, tuple[Callable[[Any, Path], None], Callable[[Path], Any]]] = {
+    "vocabulary": (_save_vocabulary, _load_vocabulary),
+    "aligned": (_save_aligned, _load_aligned),
+    "exposure": (_save_json, strict_json.read),
+}
+"""How things are written to the folder and read again, by their kind."""
 
 
 # Does the runs that are missing in a folder; can be stopped at any time and started again.
@@ -100,6 +135,8 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA
 
 Ended = Callable[[Run, bool], None]
 """Called when a run has ended, with whether it has results."""
+Say = Callable[[str], None]
+"""Is given a line that says how far a run is."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +164,11 @@ class Sweep:
     shared: Path | None = None
 
     @property
+    def plan_digest(self) -> str:
+        """SHA-256 of the plan; empty where there is no such file, which only the demonstration may do without."""
+        return sha256_of(self.plan) if self.plan.is_file() else ""
+
+    @property
     def shared_folder(self) -> Path:
         """Folder of what runs share."""
         return self.shared or self.folder / SHARED
@@ -150,7 +192,7 @@ class Sweep:
                 found=f"--device {self.numbers.device}",
                 remedy=f"give --workers {len(devices)} or more: each has one device",
             )
-        if not self.plan.is_file():
+        if not self.plan_digest and any(run.condition.name != DEMO for run in self.runs):
             raise UsageError(f"there is no plan {self.plan}", remedy="name the study's plan with --plan FILE")
         if (self.folder / STUDY_FILE).is_file():
             old = _flat(read_study(self.folder)["numbers"])
@@ -162,7 +204,7 @@ class Sweep:
                     found="; ".join(f"{name}: {old.get(name)} there, {new.get(name)} now" for name in changed),
                     remedy="sweep with the same numbers, or into another folder",
                 )
-        cache, job = TrainCache(), Job(self.numbers, self.folder, sha256_of(self.plan), self.data_dir)
+        cache, job = TrainCache(), Job(self.numbers, self.folder, self.plan_digest, self.data_dir)
         missing = [run for run in self.runs if not is_done(run, self.folder)]
         for run in self.runs:
             if run not in missing:
@@ -170,11 +212,16 @@ class Sweep:
         return missing
 
 
-def sweep(asked: Sweep, ended: Ended | None = None) -> Path:
+def sweep(asked: Sweep, ended: Ended | None = None, say: Say = lambda line: None) -> Path:
     """Do the missing runs and write the summary record.
 
     A run's folder is complete when it holds `run.json`; what a stopped run left is written over. Same numbers, same
     machine: same bytes of results.
+
+    Args:
+        asked: what is wanted.
+        ended: called when a run has ended.
+        say: is given lines that say how far the runs under way are.
 
     Returns:
         the path of the summary record.
@@ -188,24 +235,29 @@ def sweep(asked: Sweep, ended: Ended | None = None) -> Path:
     about = {"study": STUDY, "numbers": asked.numbers.values(), "chosen_by": asked.chosen_by}
     if not (asked.folder / STUDY_FILE).is_file():
         write_text(asked.folder / STUDY_FILE, json.dumps(about, indent=1) + "\n")
-    job = Job(asked.numbers, asked.folder, sha256_of(asked.plan), asked.data_dir)
+    job = Job(asked.numbers, asked.folder, asked.plan_digest, asked.data_dir)
     if asked.workers == 1 or len(missing) < 2:
         cache = FolderCache(asked.shared_folder)
         job = replace(job, numbers=replace(job.numbers, device=devices_of(job.numbers.device)[0]))
         for run in missing:
-            ended(run, do_run(run, job, cache))
+            ended(run, do_run(run, job, cache, say))
     else:
-        _in_processes(missing, job, asked.shared_folder, min(asked.workers, len(missing)), ended)
+        _in_processes(missing, job, asked.shared_folder, min(asked.workers, len(missing)), ended, say)
     return write_summary(asked, job.plan)
 
 
-def _in_processes(runs: Sequence[Run], job: Job, shared_folder: Path, workers: int, ended: Ended) -> None:
+def _in_processes(runs: Sequence[Run], job: Job, shared_folder: Path, workers: int, ended: Ended, say: Say) -> None:
     with _one_thread_in_children():
-        context = multiprocessing.get_context("spawn")
-        devices = context.SimpleQueue()
+        # where it can be, a server imports once and every process is forked from it; it has no thread and no data
+        forks = "forkserver" in multiprocessing.get_all_start_methods()
+        context = multiprocessing.get_context("forkserver" if forks else "spawn")
+        if forks:
+            context.set_forkserver_preload([__name__])
+        devices, lines = context.SimpleQueue(), context.SimpleQueue()
         for _, device in zip(range(workers), cycle(devices_for(job.numbers)), strict=False):
             devices.put(device)
-        pool = ProcessPoolExecutor(workers, context, _begin, (job, shared_folder, devices))
+        pool = ProcessPoolExecutor(workers, context, _begin, (job, shared_folder, devices, lines))
+        threading.Thread(target=_tell, args=(lines, say), daemon=True).start()
         try:
             futures = {pool.submit(_work, run): run for run in runs}
             for future in as_completed(futures):
@@ -219,7 +271,13 @@ def _in_processes(runs: Sequence[Run], job: Job, shared_folder: Path, workers: i
             end(pool)  # a run in the middle is done again
 
 
-_of_process: list[tuple[Job, FolderCache]] = []
+def _tell(lines: Any, say: Say) -> None:
+    """Hand on what the processes say."""
+    while True:
+        say(lines.get())
+
+
+_of_process: list[tuple[Job, FolderCache, Say]] = []
 
 
 def devices_for(numbers: Numbers) -> tuple[str | None, ...]:
@@ -232,10 +290,10 @@ def devices_for(numbers: Numbers) -> tuple[str | None, ...]:
     return devices_of(numbers.device)
 
 
-def _begin(job: Job, shared_folder: Path, devices: Any) -> None:
+def _begin(job: Job, shared_folder: Path, devices: Any, lines: Any) -> None:
     begin()
     job = replace(job, numbers=replace(job.numbers, device=devices.get()))
-    _of_process.append((job, FolderCache(shared_folder)))
+    _of_process.append((job, FolderCache(shared_folder), lines.put))
 
 
 def _work(run: Run) -> bool:
@@ -358,7 +416,9 @@ class Grid:
         return len(self.runs_of_each()) * (len(self.rates) * len(self.temperatures) + 1)
 
 
-def tune(base: Sweep, grid: Grid | None = None, ended: Ended | None = None) -> dict[str, Any]:
+def tune(
+    base: Sweep, grid: Grid | None = None, ended: Ended | None = None, say: Say = lambda line: None
+) -> dict[str, Any]:
     """Choose learning rate and temperature with the first number of updates, then the number of updates.
 
     The criterion is the mean of monolingual and multilingual MAP over alpha 0, .5 and 1 and the seeds, of vectors as
@@ -369,6 +429,7 @@ def tune(base: Sweep, grid: Grid | None = None, ended: Ended | None = None) -> d
         base: the sweep that the numbers are for; runs go into `<folder>/tuning/`.
         grid: what is tried.
         ended: called when a run has ended.
+        say: is given lines that say how far the runs under way are.
 
     Returns:
         the choice and the whole table, as written to `<folder>/tuning.json`.
@@ -381,7 +442,7 @@ def tune(base: Sweep, grid: Grid | None = None, ended: Ended | None = None) -> d
         recipe = replace(base.numbers.recipe, learning_rate=rate, temperature=temperature, updates=max(updates))
         numbers = replace(base.numbers, recipe=recipe, checkpoints=tuple(sorted(percents.values())))
         folder, runs, shared = base.folder / "tuning" / name, grid.runs_of_each(), base.shared_folder
-        sweep(replace(base, runs=runs, numbers=numbers, folder=folder, chosen_by="grid", shared=shared), ended)
+        sweep(replace(base, runs=runs, numbers=numbers, folder=folder, chosen_by="grid", shared=shared), ended, say)
         scores = [read_run(folder / run.id / DONE)["scores"] for run in runs if is_done(run, folder)]
         rows = []
         for n, percent in percents.items():
@@ -402,7 +463,7 @@ def tune(base: Sweep, grid: Grid | None = None, ended: Ended | None = None) -> d
     chosen = max(second, key=lambda row: row["criterion"])
     result = {
         "chosen": {name: chosen[name] for name in _CHOSEN},
-        "plan": sha256_of(base.plan),
+        "plan": base.plan_digest,
         "condition": grid.condition.name,
         "seeds": list(grid.seeds),
         "arms": list(TUNING_ARMS),
@@ -432,6 +493,7 @@ def choose_numbers(
     base: str = STATIC,
     recipe: str | None = None,
     align_updates: int | None = None,
+    checkpoints: str | None = None,
     device: str | None = None,
     **given: Any,
 ) -> tuple[Numbers, str]:
@@ -442,6 +504,7 @@ def choose_numbers(
         base: initial model, as for `train`.
         recipe: its name; None: that of the base.
         align_updates: of the alignment; None: as many as the recipe has, untuned.
+        checkpoints: percent of the updates at which runs are scored, such as "25,50,100"; None: those of the plan.
         device: where a model is trained and encodes.
         given: other values of the recipe.
 
@@ -453,4 +516,5 @@ def choose_numbers(
     chosen = get_recipe(plain.name, schedule="constant", **{**tuned, **given})
     origins = [*(["options"] if given else []), "tuning" if tuned else "recipe"]
     updates = plain.updates if align_updates is None else align_updates
-    return Numbers(base, chosen, updates, device=device), ", then ".join(origins)
+    at = CHECKPOINTS if checkpoints is None else read_checkpoints(checkpoints)
+    return Numbers(base, chosen, updates, at, device), ", then ".join(origins)
