@@ -107,11 +107,11 @@ def _of_view(study: Ratios, place: tuple[str, str, int], view: View, drawn: dict
             yield Again(*place, name, BOOTSTRAP, part.p, computed, resample)
         known = [p for p in t if p is not None]
         by_t.append(max(known) if len(known) == len(t) else None)
-    adjusted = holm([1.0 if p is None else p for p in by_t]) if by_t else []
+    adjusted: list[float] = holm([1.0 if p is None else p for p in by_t]).tolist() if by_t else []
     for test, p_t, p in zip(view.tests, by_t, adjusted, strict=True):
         name, again = f"{test.name} as a whole, adjusted", drawn.get(test.name)
         stated = test.adjusted_t
-        yield Again(*place, name, T, stated, None if p_t is None else float(p), _NEAR * (stated or 0.0))
+        yield Again(*place, name, T, stated, None if p_t is None else p, _NEAR * (stated or 0.0))
         yield Again(*place, name, BOOTSTRAP, test.adjusted, None if again is None else again.adjusted, 2 * resample)
 
 
