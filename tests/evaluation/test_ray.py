@@ -158,11 +158,10 @@ class TestWorkers:
 
 def test_a_cluster_without_room_is_an_error(options: RayOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE", 3.0)
-    monkeypatch.setattr(module, "_TELL", 1.0)
     notes = Notes()
     large = RayOptions(address=options.address, actors=1, num_cpus=2)
     with (
-        pytest.raises(EngineError, match="no room for a worker, for 3 s now") as error,
+        pytest.raises(EngineError, match="no worker has started on the Ray cluster in") as error,
         ray_workers(large, nothing, notes) as two,
     ):
         dict(two.map(square, [1], shard))
@@ -170,7 +169,7 @@ def test_a_cluster_without_room_is_an_error(options: RayOptions, monkeypatch: py
         "a worker asks for 2 CPUs and 0 GPUs; 3 machines with 1 CPUs and 0 GPUs, of which 3 CPUs and 0 GPUs in all are "
         "free"
     )
-    assert notes.lines == [f"waiting up to 3 s for room on the Ray cluster: {error.value.found}"]
+    assert notes.lines == [f"no worker has started on the Ray cluster; waiting up to 3 s: {error.value.found}"]
 
 
 def test_more_workers_than_fit_are_fewer(options: RayOptions) -> None:

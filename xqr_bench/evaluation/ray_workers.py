@@ -39,8 +39,8 @@ _LOOK = 1.0
 """Seconds between two looks at a cluster that has said nothing."""
 _GIVEN_UP = -1
 """In place of the number of an item: the result of a `map` that was left early, which nobody waits for."""
-_TELL = 15.0
-"""Seconds without any worker after which it is said what is waited for."""
+_TELL = 60.0
+"""Seconds without any worker after which it is said what is waited for; where none fits, it is said at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -306,13 +306,17 @@ class RayWorkers:
         alone = now - self._alone_since
         if alone >= (self._patience or PATIENCE):
             raise self._no_room(alone)
-        if alone >= _TELL and not self._told:
+        if not self._told and (alone >= _TELL or not self._fitting()):
             self._told = True
-            self.observe.note(f"waiting up to {PATIENCE:,.0f} s for room on the Ray cluster: {self._asked_and_there()}")
+            self.observe.note(
+                f"no worker has started on the Ray cluster; waiting up to {PATIENCE:,.0f} s: {self._asked_and_there()}"
+            )
 
     def _no_room(self, seconds: float) -> EngineError:
         return EngineError(
-            "the Ray cluster has no room for a worker" + (f", for {seconds:,.0f} s now" if seconds else ""),
+            f"no worker has started on the Ray cluster in {seconds:,.0f} s"
+            if seconds
+            else "the Ray cluster has no room for a worker",
             found=self._asked_and_there(),
             remedy="ask for less (--num-cpus, --num-gpus), add machines, or end what else runs there",
         )
