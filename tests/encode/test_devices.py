@@ -21,7 +21,9 @@ from tests.encode.store.conftest import same, shards, task_of
 from tests.kit import ROOT, ran, run, words
 from xqr_bench.core.errors import EncoderError, UsageError, XqrBenchError
 from xqr_bench.encode import EncoderOptions, VectorStore, embed_tasks, load_encoder
+from xqr_bench.encode.bound import Lanes
 from xqr_bench.encode.devices import Devices, devices_of
+from xqr_bench.encode.sentence_transformer import DEVICE_LANES, bind_instance
 
 
 def load_from(folder: str, device: str) -> Any:
@@ -210,3 +212,18 @@ def test_one_device_stays_one() -> None:
     assert devices_of("cuda:0, cuda:1") == ("cuda:0", "cuda:1")
     with pytest.raises(UsageError, match=r"cannot be used with|cannot encode"):
         load_encoder("char-ngrams", EncoderOptions(device="cpu,cpu"))
+
+
+def test_on_a_gpu_batches_overlap(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without one: how many batches are under way, and that so many give the vectors of one after the other."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    loaded = SentenceTransformer(str(model), device="cpu")
+    with monkeypatch.context() as patch:
+        patch.setattr(SentenceTransformer, "device", property(lambda _: torch.device("cuda:0")))
+        bound = bind_instance(loaded, EncoderOptions(batch_size=4))
+    assert bound.lanes.number == DEVICE_LANES > 1
+    beside = embed_tasks(bound, [task_of(0, 120)])["toy"]
+    bound.lanes = Lanes(1)
+    assert same(beside, embed_tasks(bound, [task_of(0, 120)])["toy"])

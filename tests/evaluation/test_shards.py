@@ -29,10 +29,11 @@ from xqr_bench.evaluation.merged import MergedRanker, merge_shards
 from xqr_bench.evaluation.ranker import Task
 from xqr_bench.evaluation.shards import ShardedRun, dealt
 from xqr_bench.evaluation.vectors import VectorRanker
-from xqr_bench.rank.counting import Columns, Counter, Share, TorchCounter
+from xqr_bench.rank.counting import Columns, Counter, Share
 from xqr_bench.rank.exact import count_all, go_through
 from xqr_bench.rank.product import find_repeats
 from xqr_bench.rank.rules import Tally
+from xqr_bench.rank.torch_counting import TorchCounter
 from xqr_bench.record import Result, load_record, provenance, save_record
 from xqr_bench.tasks import Selection, resolve_task
 

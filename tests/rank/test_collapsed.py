@@ -31,8 +31,8 @@ from xqr_bench.core.types import (
 from xqr_bench.evaluation.baselines import oracle_ranks
 from xqr_bench.evaluation.evaluate import evaluate
 from xqr_bench.evaluation.ranker import Task
-from xqr_bench.rank.counting import TorchCounter
 from xqr_bench.rank.exact import count_all, exact_ranks, ranks_of_scores
+from xqr_bench.rank.torch_counting import TorchCounter
 from xqr_bench.record import (
     check_possible,
     load_ranks,

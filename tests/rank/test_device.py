@@ -14,9 +14,10 @@ from tests.kit import small_task, vectors
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.types import Ranks, TaskData
 from xqr_bench.rank import counting as devices
-from xqr_bench.rank.counting import Columns, TorchCounter, counting_device, device_name
+from xqr_bench.rank.counting import Columns, counting_device, device_name
 from xqr_bench.rank.exact import count_all, exact_ranks
 from xqr_bench.rank.product import find_repeats
+from xqr_bench.rank.torch_counting import TorchCounter
 
 ERROR = 1e-6  # of a float32 product of unit vectors; measured 8e-7 at most
 on_each_device = pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import MULTILINGUAL, N_HITS, Hits, Ranks, TaskData
 from xqr_bench.evaluation.ranker import Task
 from xqr_bench.evaluation.runs import RunRanker
-from xqr_bench.rank.counting import TorchCounter
 from xqr_bench.rank.exact import count_all, exact_ranks, ranks_of_scores
+from xqr_bench.rank.torch_counting import TorchCounter
 from xqr_bench.record import check_possible, rank_files
 from xqr_bench.record.rank_files import load_ranks, ranks_digest, save_ranks
 

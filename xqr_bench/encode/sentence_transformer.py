@@ -15,7 +15,7 @@ from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.core.files import name_of_folder
 from xqr_bench.core.observe import library_bars_hidden
 from xqr_bench.core.types import IntArray
-from xqr_bench.encode.bound import BoundEncoder, Limits, TextEncoder, cpu_lanes
+from xqr_bench.encode.bound import BoundEncoder, Lanes, Limits, TextEncoder, cpu_lanes
 from xqr_bench.encode.devices import Devices
 from xqr_bench.encode.kinds import OtherKindError, OtherModel, class_of_saved
 from xqr_bench.encode.options import OF_ENDPOINTS, EncoderOptions, ModelIdentity, Role
@@ -237,6 +237,9 @@ def _own_prompt(model: Any, names: Sequence[str]) -> str:
 # library's 32 texts of 512 tokens take.
 CPU_TOKENS, CPU_TOKENS_16_BIT, DEVICE_TOKENS = 2048, 4096, 16_384
 MOST_ROWS = 512
+DEVICE_LANES = 3
+"""Batches under way beside one another on a GPU: one is tokenised and one copied back while the GPU computes a third.
+What is computed there stays in one stream, batch after batch, so the vectors are those of one lane."""
 ROWS_OF_UNKNOWN_LENGTH = 32
 LOADED_ELSEWHERE = frozenset({"revision", "device", "dtype", "max_length", "model_kwargs", "trust_remote_code"})
 ALL_OPTIONS = frozenset(EncoderOptions.__dataclass_fields__) - {"encoder_arg"} - OF_ENDPOINTS
@@ -561,11 +564,10 @@ class ModelEncoder(TextEncoder):
         self._devices: Devices | None = None
         self.symmetric = self.prompt("query") == self.prompt("candidate") and _same_for_both_roles(model)
         self.limits = limits_of(options, model, measured=hasattr(self._tokenizer, "model_max_length"))
-        if model.device.type == "cpu":
-            if safe_in_threads(model):
-                self.lanes = cpu_lanes()
-            if not computes_in(identity.dtype or ""):
-                self.hint = f"this processor does not compute in {identity.dtype}: encoding takes many times longer"
+        if safe_in_threads(model):
+            self.lanes = cpu_lanes() if model.device.type == "cpu" else Lanes(DEVICE_LANES)
+        if model.device.type == "cpu" and not computes_in(identity.dtype or ""):
+            self.hint = f"this processor does not compute in {identity.dtype}: encoding takes many times longer"
 
     def spread(self, devices: Sequence[str], load: Callable[[str], BoundEncoder]) -> None:
         """Encode on several devices, of which this model is on the first (see Devices)."""

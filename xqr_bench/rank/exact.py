@@ -17,9 +17,10 @@ from xqr_bench.core.errors import RanksError
 from xqr_bench.core.mapped import in_parts
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import IntArray, Ranks, TaskData
-from xqr_bench.rank.counting import PROCESSOR, Block, Counter, Held, Share, TorchCounter
+from xqr_bench.rank.counting import PROCESSOR, Block, Counter, Held, Share
 from xqr_bench.rank.product import DEFAULT_MEMORY, Vectors, product, row_lengths, unit_vectors
 from xqr_bench.rank.rules import Tally
+from xqr_bench.rank.torch_counting import TorchCounter
 
 # Embeddings -> exact ranks: one pass over the scores, counted in the same matrix product they come from.
 
