@@ -16,6 +16,8 @@ from xqr_bench.board.site import build_site
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from tests.site.test_browser import Watched
+
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -57,3 +59,16 @@ def browser() -> Iterator[Browser]:
         running = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
         yield running
         running.close()
+
+
+@pytest.fixture
+def watched(browser: Browser, site: Path) -> Iterator[Watched]:
+    """A page of the site of the module, in which nothing may go wrong."""
+    from tests.site.test_browser import Watched
+
+    context = browser.new_context(viewport={"width": 1400, "height": 900})
+    context.set_default_timeout(20_000)
+    found = Watched(context.new_page(), site)
+    yield found
+    context.close()
+    assert not found.wrong

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,16 +45,6 @@ def settled(page: playwright_api.Page) -> None:
 def choose(page: playwright_api.Page, place: str, *value: str, **by: str) -> None:
     page.locator(place).select_option(*value, **by)
     settled(page)
-
-
-@pytest.fixture
-def watched(browser: playwright_api.Browser, site: Path) -> Iterator[Watched]:
-    context = browser.new_context(viewport={"width": 1400, "height": 900})
-    context.set_default_timeout(20_000)
-    found = Watched(context.new_page(), site)
-    yield found
-    context.close()
-    assert not found.wrong
 
 
 def models(page: playwright_api.Page, part: str = "contest") -> list[str]:

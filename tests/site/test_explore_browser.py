@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -29,13 +28,8 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Path]:
 
 
 @pytest.fixture
-def watched(browser: playwright_api.Browser, sites: dict[bool, Path]) -> Iterator[Watched]:
-    context = browser.new_context(viewport={"width": 1400, "height": 900})
-    context.set_default_timeout(20_000)
-    found = Watched(context.new_page(), sites[True])
-    yield found
-    context.close()
-    assert not found.wrong
+def site(sites: dict[bool, Path]) -> Path:
+    return sites[True]
 
 
 def address(page: playwright_api.Page) -> dict[str, str]:

@@ -10,7 +10,8 @@ import pytest
 from tests.site.boards import SCRIPT
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.site.build import make_pages
-from xqr_bench.board.site.finding import SHOWN, finding
+from xqr_bench.board.site.finding import SHOWN, Seen, best_of_each, finding
+from xqr_bench.measure.scores import Figure
 
 MAP = {"monolingual": 0.8, "cross-lingual": 0.6, "multilingual": 0.3}
 
@@ -78,6 +79,14 @@ def test_only_encoders_that_compete_as_they_are(board: Leaderboard) -> None:
     assert "How this is measured" not in make_pages(none)["index.html"]
     assert 'id="finding"' not in make_pages(none)["about.html"]
     assert finding(board.model_copy(update={"tasks": {}, "rows": []})) is None
+
+
+def test_one_row_of_a_model() -> None:
+    def seen(model: str, value: float) -> Seen:
+        return Seen(model, {"multilingual": Figure(value=value, n=1)}, Figure(value=0.5, n=1), exposed=False)
+
+    given = [seen("e5 (4-bit)", 0.4), seen("LaBSE", 0.3), seen("e5, MaxSim", 0.5), seen("(unnamed)", 0.1)]
+    assert [one.model for one in best_of_each(given)] == ["e5, MaxSim", "LaBSE", "(unnamed)"]
 
 
 @pytest.mark.parametrize("value", [7.0, -1.0, 0.0])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -230,16 +229,6 @@ def with_values(records: list[Record]) -> tuple[Leaderboard, QuestionValues]:
     return small_board().model_copy(update={"rows": rows, "published": [], "refused": []}), values
 
 
-@pytest.fixture
-def watched(browser: playwright_api.Browser, site: Path) -> Iterator[Watched]:
-    context = browser.new_context(viewport={"width": 1400, "height": 900})
-    context.set_default_timeout(20_000)
-    found = Watched(context.new_page(), site)
-    yield found
-    context.close()
-    assert not found.wrong
-
-
 def terse(text: str) -> str:
     """What the page prints as the terminal does: `.0123,.0345`."""
     return re.sub(r"(?<!\d)0\.", ".", text).replace("−", "-").replace(" to ", ",").replace(" ‡", "‡")
@@ -339,7 +328,7 @@ def test_an_address_put_into_the_open_page_is_followed(watched: Watched) -> None
     page.locator(".skip").focus()
     page.keyboard.press("Enter")  # a place on the page asks for nothing
     playwright_api.expect(page.locator("#who")).to_have_text("A: thirdB: second")
-    for who in ("A: thirdB: second", "A: firstB: second"):
+    for who in ("A: thirdB: second", "A: secondB: third", "A: firstB: second"):
         with page.expect_event("load"):
             page.evaluate("history.back()")
         playwright_api.expect(page.locator("#who")).to_have_text(who)
@@ -348,6 +337,16 @@ def test_an_address_put_into_the_open_page_is_followed(watched: Watched) -> None
     page = watched.open("compare.html#main")
     assert page.locator("#tested tbody tr").count() == 3
     assert not page.locator("#strange").is_visible()
+
+
+def test_back_takes_a_choice_back(watched: Watched) -> None:
+    page = watched.open("compare.html#a=org__first--r0&b=org__second--r1&task=mini")
+    choose(page, "#b", label="third")
+    playwright_api.expect(page.locator("#who")).to_have_text("A: firstB: third")
+    with page.expect_event("load"):
+        page.evaluate("history.back()")
+    playwright_api.expect(page.locator("#who")).to_have_text("A: firstB: second")
+    settled(page)
 
 
 def test_a_file_that_is_missing_is_named(watched: Watched, site: Path, tmp_path: Path) -> None:

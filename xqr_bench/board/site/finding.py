@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -44,7 +45,7 @@ class Finding:
         name: of the task with the most encoders that have all its figures.
         languages: how many have candidates.
         best: the encoder with the highest multilingual MAP.
-        figure: the best encoders by setting.
+        figure: the best encoders by setting, one of each model.
     """
 
     name: str
@@ -60,7 +61,7 @@ def finding(board: Leaderboard) -> Finding | None:
     Looked at are encoders that compete under the standard protocol, so without a transform of their vectors; also those
     that declare to have been trained on the task's source, of which the sentence says so.
     """
-    by_task = {name: sorted(_encoders(board, name), key=_multilingual, reverse=True) for name in board.tasks}
+    by_task = {name: best_of_each(_encoders(board, name)) for name in board.tasks}
     name = max(by_task, key=lambda one: len(by_task[one]), default=None)
     if name is None or not by_task[name]:
         return None
@@ -76,6 +77,14 @@ def share(value: float) -> str:
 
 def _multilingual(seen: Seen) -> float:
     return seen.scores[MULTILINGUAL].value or 0.0
+
+
+def best_of_each(encoders: Iterable[Seen]) -> list[Seen]:
+    """By falling multilingual MAP; of names that are the same up to a comma or bracket, variants of one model, one."""
+    best: dict[str, Seen] = {}
+    for one in sorted(encoders, key=_multilingual, reverse=True):
+        best.setdefault(re.split(r"[,(]", one.model)[0].strip() or one.model, one)
+    return list(best.values())
 
 
 def _encoders(board: Leaderboard, task: str) -> Iterator[Seen]:

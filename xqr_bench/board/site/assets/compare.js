@@ -162,6 +162,8 @@ function tests(task, a, b, others) {
   byId("tests").textContent = `One of the two is the best of its contest; the leaderboard's own test of ${metricOf(data.tested).label} against it: ${found.join("; ")}.`;
 }
 
+let opened = false; // what is chosen first stands in the address that was opened; each later choice is a step back
+
 async function update() {
   const [task, metric] = [byId("task").value, byId("metric").value];
   const two = [entryOf(byId("a").value), entryOf(byId("b").value)];
@@ -175,7 +177,8 @@ async function update() {
   if (asked !== updates) return; // chosen anew meanwhile
   complain(chosen.filter((_, at) => read[at] === null).map(pathOf));
   const [a, b, ...others] = chosen.map((entry, at) => ({ ...entry, ...(read[at] ?? NO_FIGURES) }));
-  history.replaceState(null, "", "#" + new URLSearchParams([["a", a.key], ["b", b.key], ["task", task], ["metric", metric], ...others.map(({ key }) => ["with", key])]));
+  writeAddress([["a", a.key], ["b", b.key], ["task", task], ["metric", metric], ...others.map(({ key }) => ["with", key])], !opened);
+  opened = true;
   const link = (entry) => el("a", { href: pageOf(entry) }, isolated(named(entry)));
   byId("who").replaceChildren("A: ", link(a), el("br"), "B: ", link(b));
   notes(task, a, b);

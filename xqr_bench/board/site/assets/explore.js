@@ -180,7 +180,12 @@ function showLicence(place) {
   byId("licence").replaceChildren("The questions and sentences are those of ", isolated(taskOf(place.task).title), ", under ", licence, ", unchanged.");
 }
 
-async function update() {
+let opened = false; // what is chosen first stands in the address that was opened; each later choice is a step back
+
+/** Show what is chosen.
+ * @param typing a search goes on: no step back for each letter.
+ */
+async function update(typing = false) {
   const [place, question] = [placeOf(byId("task").value), byId("question").value];
   byId("result").hidden = question === "" || !index;
   const mine = ++asked;
@@ -198,7 +203,9 @@ async function update() {
     const [code, among] = [byId("language").value, byId("among").value];
     const at = found.languages.indexOf(code);
     const id = index.questions[Number(question)];
-    history.replaceState(null, "", "#" + new URLSearchParams({ task: place.task, question: id, language: code, ...(among === "own" ? { among } : {}) }));
+    const chosen = { task: place.task, question: id, language: code, ...(among === "own" ? { among } : {}) };
+    writeAddress(Object.entries(chosen), typing || !opened);
+    opened = true;
     const tops = found.rows.flatMap(([, , top]) => (top === null ? [] : top[at][0].slice(0, SHOWN)));
     failed.push(...(await need(place, [...found.relevants[at], ...tops])));
     if (mine !== asked) return;
@@ -267,10 +274,9 @@ function start() {
   });
   byId("search").addEventListener("input", () => {
     list();
-    update();
+    update(true);
   });
-  byId("among").addEventListener("change", update);
-  byId("question").addEventListener("change", update);
+  for (const id of ["among", "question"]) byId(id).addEventListener("change", () => update());
   byId("before").addEventListener("click", () => step(-1));
   byId("after").addEventListener("click", () => step(1));
   byId("others").addEventListener("toggle", showVersions);

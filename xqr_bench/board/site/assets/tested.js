@@ -111,7 +111,7 @@ function ofTwo(layout, entries, tests) {
     ...won.map(([winner, some]) => [name(winner), " is better than ", name(1 - winner), ` ${inSettings(some)}, by ${listed(some.map((test) => amount(test, some.length > 1 ? settingOf(layout)(test) : "")))}`]),
     ...rest.map(([reason, some]) => {
       if (reason === QUESTION_ONLY) return [`${inSettings(some)} they are told apart by questions, but not by articles`];
-      if (reason === TOO_FEW) return [`${inSettings(some)} ${some[0].articles} articles are too few to tell them apart`];
+      if (reason === TOO_FEW) return [`${inSettings(some)} ${some[0].articles} articles are too few to tell them apart by article`];
       return [`${inSettings(some)} they are not told apart${detectable(layout, some)}`];
     }),
   ];
@@ -134,17 +134,24 @@ function detectable(layout, tests) {
   return found.length ? `, where a difference of about ${listed(found)} could have been found` : "";
 }
 
-/** The best of each setting, settings that say the same together. `differ(setting)(a, b)`: whether two are told apart. */
-function ofMany(layout, entries, order, differ) {
+/** The best of each setting, settings that say the same together.
+ * @param differ setting -> (a, b) -> whether two are told apart.
+ * @param few setting -> (a, b) -> whether the articles are too few to tell.
+ */
+function ofMany(layout, entries, order, differ, few, articles) {
   const name = (at) => isolated(named(entries[at]));
+  const names = (some) => some.flatMap((at, place) => [place === 0 ? "" : place === some.length - 1 ? " and " : ", ", name(at)]);
   const outcomes = layout.settings.map((setting, at) => {
     const [best, ...others] = order(at);
-    return { setting, best, equal: others.filter((other) => !differ(at)(best, other)) };
+    const equal = others.filter((other) => !differ(at)(best, other));
+    const unjudged = equal.filter((other) => few(at)(best, other));
+    return { setting, best, unjudged, rest: equal.filter((other) => !unjudged.includes(other)) };
   });
-  return grouped(outcomes, ({ best, equal }) => [best, ...equal].join()).map(([, some]) => {
-    const [{ best, equal }] = some;
-    const names = equal.flatMap((at, place) => [place === 0 ? "" : place === equal.length - 1 ? " and " : ", ", name(at)]);
-    const what = equal.length ? [" has the highest MAP but is not told apart from ", ...names] : [" is the best of all"];
+  return grouped(outcomes, ({ best, rest, unjudged }) => [best, ...rest, "few", ...unjudged].join()).map(([, some]) => {
+    const [{ best, rest, unjudged }] = some;
+    const reasons = rest.length ? ["is not told apart from ", ...names(rest)] : [];
+    if (unjudged.length) reasons.push(`${rest.length ? " and " : ""}${articles} articles are too few to tell it apart from `, ...names(unjudged));
+    const what = reasons.length ? [" has the highest MAP but ", ...reasons] : [" is the best of all"];
     return [`${where(some.map(({ setting }) => setting), layout.settings.length)}, `, name(best), ...what];
   });
 }
@@ -197,11 +204,14 @@ function showTwo(task, layout, entries, tests) {
 function showMany(task, layout, entries, tests) {
   const last = layout.settings.length - 1;
   const means = layout.settings.map((_, setting) => entries.map((_, at) => figureIn(tests, at, setting)));
-  const told = new Set(tests.filter((test) => test.verdict === SIGNIFICANT).map((test) => [test.setting, test.a, test.b].join()));
-  const differ = (setting) => (a, b) => told.has([setting, Math.min(a, b), Math.max(a, b)].join());
+  const judged = (verdict) => {
+    const so = new Set(tests.filter((test) => test.verdict === verdict).map((test) => [test.setting, test.a, test.b].join()));
+    return (setting) => (a, b) => so.has([setting, Math.min(a, b), Math.max(a, b)].join());
+  };
+  const differ = judged(SIGNIFICANT);
   const marks = means.map((of, setting) => letters(differ(setting), of));
   const order = (setting) => [...entries.keys()].sort((a, b) => means[setting][b] - means[setting][a]);
-  byId("verdict").replaceChildren(...sentence(ofMany(layout, entries, order, differ)));
+  byId("verdict").replaceChildren(...sentence(ofMany(layout, entries, order, differ, judged(TOO_FEW), tests[0]?.articles)));
   const over = `adjusted by step-down max-T over ${tests.length / layout.settings.length} pairs in ${layout.settings.length} setting${layout.settings.length === 1 ? "" : "s"}`;
   byId("groups").replaceChildren(
     el("caption", {}, el("span", { text: `${units(task, layout)}; rows that share a letter cannot be told apart; ${over}; ${method(layout)}` })),
