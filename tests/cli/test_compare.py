@@ -55,7 +55,7 @@ def test_the_tables_fit(records: Path) -> None:
         assert expected in done.out, expected
     assert re.search(r"articles \(6\)|distinguishable", done.out)
     assert "Too few articles (6) to judge by article: the least p of 6 articles is 2^(1-6) = .0312" in done.out
-    assert re.search(r"(-?\.\d{4}),(-?\.\d{4})‡", done.out)  # six articles are fewer than 10
+    assert re.search(r"(-?\.\d{4}), (-?\.\d{4})‡", done.out)  # six articles are fewer than 10
     assert "‡ fewer than 10 questions (or articles) carry the figure" in done.out
     assert "! mini is a small demonstration: draw conclusions from xquad-r and mlqa-r" in done.out
 

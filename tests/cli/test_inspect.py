@@ -26,19 +26,27 @@ A, B, C = (f"results/{name}/mini.json" for name in ("one", "two", "three"))
 PART = ("--task", "mini", "--languages", "de,en,th", "--quiet")
 
 
+def test_a_folder_stands_for_its_record(records: Path) -> None:
+    assert ran("inspect", "results/one", "--top", "1").out == ran("inspect", A, "--top", "1").out
+    done = run("inspect", "results")
+    assert done.code == 1
+    assert "results holds " in done.err
+    assert "results/one/mini.json" in done.err
+
+
 def test_the_worst_questions_with_the_figures_of_the_record(records: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     done = ran("inspect", A, "--top", "2")
     assert all(cells(line) <= 80 for line in done.out.splitlines())
     record = load_record(A, ranks=True)
     macro = record.scores["multilingual"].macro["map"].value
-    assert f"one on mini: map {number(macro)} in the multilingual setting" in done.out
-    assert "2 of 24 questions: the lowest map" in done.out
+    assert f"one on mini: MAP {number(macro)} in the multilingual setting" in done.out
+    assert "2 of 24 questions: the lowest MAP" in done.out
     assert "! mini is a small demonstration" in done.out
     first, second = question_views(record)[:2]
     for place, view in ((1, first), (2, second)):
         assert re.search(
-            rf"{place}\. {view.question} \(.+\): map {re.escape(number(view.value))}, mean over 11", done.out
+            rf"{place}\. {view.question} \(.+\): MAP {re.escape(number(view.value))}, mean over 11", done.out
         )
         worst = view.queries[0]
         shown = done.out.partition(f"{place}. {view.question}")[2].partition("═")[0]
@@ -66,12 +74,12 @@ def test_ranks_are_written_as_the_record_has_them() -> None:
 
 def test_by_loss_by_distance_by_pair_by_setting(records: Path) -> None:
     lost = ran("inspect", B, "--against", A, "--top", "1").out
-    assert "the largest loss of map against one" in lost
-    assert re.search(r": map \.\d{4}, one \.\d{4} \(-\.\d{4}\), mean over 11 query languages", words(lost))
-    assert "the highest rank_distance" in ran("inspect", A, "--by", "rank_distance", "--top", "1").out
+    assert "the largest loss of MAP against one" in lost
+    assert re.search(r": MAP \.\d{4}, one \.\d{4} \(-\.\d{4}\), mean over 11 query languages", words(lost))
+    assert "the highest rank distance" in ran("inspect", A, "--by", "rank_distance", "--top", "1").out
     pair = ran("inspect", A, "--pair", "de>zh", "--top", "1").out
     figure = load_record(A).scores["cross-lingual"].by_language_pair["de>zh"]["map"].value
-    assert f"map {number(figure)} in the cross-lingual setting, de>zh" in pair
+    assert f"MAP {number(figure)} in the cross-lingual setting, de>zh" in pair
     assert "in the pool" not in pair.partition("relevant sentences")[2].partition("best")[0]
     assert "in the monolingual setting" in ran("inspect", A, "--setting", "monolingual", "--top", "1").out
     assert "by lenient relevance" in ran("inspect", A, "--relevance", "lenient", "--top", "1").out
@@ -96,7 +104,7 @@ def test_the_page_stands_alone_and_runs_nothing(records: Path, tmp_path: Path) -
     assert len(shown) == 3
     for view in question_views(record, shown):
         for query in view.queries:
-            assert f"map {number(query.value)}, two" in told
+            assert f"MAP {number(query.value)}, two" in told
             for one in query.relevants:
                 pooled, own = rank_text(one.rank, one.tied), rank_text(one.own_rank, one.own_tied)
                 assert f"rank {pooled} in the pool, {own} in its language" in told
@@ -251,7 +259,7 @@ def test_questions_in_languages_without_candidates(tmp_path: Path) -> None:
     assert re.search(r"relevant ─+ [\d~]+ [\d~]+ fr \S+ Une rivière coule\.", out)
     pair = ran("inspect", path, "--task", str(file), "--pair", "ha>en", "--top", "1").out
     figure = record.scores["cross-lingual"].by_language_pair["ha>en"]["map"].value
-    assert f"map {number(figure)} in the cross-lingual setting, ha>en" in pair
+    assert f"MAP {number(figure)} in the cross-lingual setting, ha>en" in pair
 
 
 def test_graded_and_judged(tmp_path: Path) -> None:
@@ -277,7 +285,7 @@ def test_very_many_languages(tmp_path: Path) -> None:
     view = question_views(record)[0]
     assert len(view.queries) == 34
     out = ran("inspect", "results/vectors/many.json", *task, "--top", "1").out
-    assert f"map {number(view.value)}, mean over 34 query languages" in out
+    assert f"MAP {number(view.value)}, mean over 34 query languages" in out
     assert "and in 22 more languages, with a better value" in out
     assert "and 22 more, the last at rank" in out
     figure = record.scores["multilingual"].macro["map"].value

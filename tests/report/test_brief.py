@@ -12,7 +12,16 @@ from rich.console import Console
 from tests.kit import BOARD, words
 from xqr_bench.evaluation.evaluate import evaluate
 from xqr_bench.record import Record, load_record
-from xqr_bench.report.brief import LINES, WIDTH, brief, by_language, exact_figures, labels, side_by_side
+from xqr_bench.report.brief import (
+    LINES,
+    WIDTH,
+    brief,
+    by_language,
+    exact_figures,
+    labels,
+    side_by_side,
+    warnings_in_short,
+)
 from xqr_bench.report.table import Table
 
 E5 = next(BOARD.glob("multilingual-e5-small__from_4-bit_weights_/*/xquad-r.json")).parent
@@ -95,14 +104,31 @@ def test_undefined_is_not_zero() -> None:
 
 def test_many_warnings_are_counted() -> None:
     record = load_record(E5 / "xquad-r.json")
-    many = [f"warning {number} {'of many words ' * 9}" for number in range(12)]
+    many = [f"warning {number} of {number} {'of many words ' * 9}" for number in range(12)]
     lines = lines_of(record.model_copy(update={"warnings": many}))
     assert len(lines) <= LINES
     shown = [line for line in lines if line.startswith("! warning")]
     assert all(line.endswith("…") and cell_len(line) <= WIDTH for line in shown)
-    assert f"and {12 - len(shown)} more warnings: --full" in lines[-1]
+    assert f"and {12 - len(shown)} more lines of warnings: --full" in lines[-1]
     one = lines_of(record.model_copy(update={"warnings": ["short"]}))
     assert one[-1] == "! short"
+
+
+def test_warnings_that_differ_in_a_word_are_one() -> None:
+    settings = "monolingual", "cross-lingual", "multilingual"
+    start = "ties: the order of candidates with equal scores moves"
+    lines = [f"{start} {name} map 0.{place}07..0.774, mrr" for place, name in enumerate(settings)]
+    assert warnings_in_short([*lines, "other"], 80) == [
+        f"! {start} monolingual,",
+        "  cross-lingual, multilingual map…",
+        "! other",
+    ]
+
+
+def test_what_does_not_vary_is_not_called_thin() -> None:
+    text = words("\n".join(lines_of(load_record(BOARD / "oracle" / "1" / "xquad-r.json"))))
+    assert "‡ without ±: every question has the same value" in text
+    assert "fewer than 10" not in text
 
 
 def test_names_of_any_script_in_any_width() -> None:

@@ -37,14 +37,15 @@ def texts(figure: Figure) -> list[str]:
 def test_each_setting_of_a_forest_has_its_scale(two: TaskComparison) -> None:
     (task,) = called([two], Look(labels=["BM25", "n-grams"]))
     figure = draw_forest([task])
-    assert [ax.get_xlabel() for ax in figure.axes] == ["", "", "difference in MAP", "difference in own-language first"]
+    names = [f"difference in {name}\nn-grams minus BM25" for name in ("MAP", "own-language first")]
+    assert [ax.get_xlabel() for ax in figure.axes] == ["", "", *names]  # --title leaves them
     assert len({ax.get_xlim() for ax in figure.axes}) == 4
     for ax, one in zip(figure.axes, two.comparisons, strict=True):
         low, high = ax.get_xlim()
         assert one.interval is not None
         assert low <= min(0.0, one.interval.low) < max(0.0, one.interval.high) <= high
         assert (high - low) < 2 * max(abs(one.article_interval.low), abs(one.article_interval.high))
-    assert "XQuAD-R\nn-grams\nminus BM25" in texts(figure)
+    assert "XQuAD-R" in texts(figure)
     assert not {"map", "own_language_first"} & set(" ".join(texts(figure)).split())
 
 

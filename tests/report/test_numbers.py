@@ -43,7 +43,7 @@ def test_no_width_is_no_certainty() -> None:
     assert ends(sure, is_thin(sure)) == "‡"
     few = interval(0.31, 0.33).model_copy(update={"n_units": 9})
     assert with_half_width(Figure(value=0.3197, n=9, interval=few)) == ".3197 ±.0100‡"
-    assert ends(few, is_thin(few)) == ".3100,.3300‡"
+    assert ends(few, is_thin(few)) == ".3100, .3300‡"
 
 
 def test_both_ends_have_the_same_digits() -> None:

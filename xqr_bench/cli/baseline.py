@@ -9,8 +9,11 @@ import click
 from xqr_bench.cli.common import Session
 from xqr_bench.cli.options import Records, TrecRun, given
 from xqr_bench.core.names import refuse_unreadable
-from xqr_bench.core.options import takes
+from xqr_bench.core.options import Sections, takes
 from xqr_bench.tasks import Selection
+
+FIRST = ("--task", "--name", "--output", "--limit", "--languages")
+"""Options that the help texts have first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +31,11 @@ def baseline() -> None:
     """Score a ranking without an encoder, to compare encoders with: `evaluate bm25`, `random:SEED` or `oracle`."""
 
 
-@baseline.command(short_help="BM25 over words, or character bigrams where a script has no spaces.")
+@baseline.command(
+    cls=Sections,
+    first=("--k1", "--b", *FIRST),
+    short_help="BM25 over words, or character bigrams where a script has no spaces.",
+)
 @takes(asked=RecordsAndRuns, select=Selection)
 @click.option("--k1", type=float, default=1.5, show_default=True, help="How soon repeated terms stop counting.")
 @click.option("--b", type=float, default=0.75, show_default=True, help="How much a sentence's length counts.")
@@ -47,7 +54,7 @@ def bm25(ctx: click.Context, /, asked: RecordsAndRuns, select: Selection, k1: fl
     Session(asked, select).evaluate(ranker, {"model": "baseline bm25", **given(ctx)})
 
 
-@baseline.command(short_help="Random vectors: the floor.")
+@baseline.command(cls=Sections, first=("--seed", *FIRST), short_help="Random vectors: the floor.")
 @takes(asked=Records, select=Selection)
 @click.option("--seed", type=int, default=0, show_default=True, help="Other vectors.")
 @click.option("--name", default="random", show_default=True, callback=_name, help="Name of the record.")
@@ -60,7 +67,7 @@ def random(ctx: click.Context, /, asked: Records, select: Selection, seed: int, 
     Session(asked, select).evaluate(ranker, {"model": "baseline random", **given(ctx)})
 
 
-@baseline.command(short_help="All relevants on top: the ceiling.")
+@baseline.command(cls=Sections, first=FIRST, short_help="All relevants on top: the ceiling.")
 @takes(asked=Records, select=Selection)
 @click.option("--name", default="oracle", show_default=True, callback=_name, help="Name of the record.")
 @click.pass_context

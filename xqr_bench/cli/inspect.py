@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ from xqr_bench.core.printable import ISOLATES
 if TYPE_CHECKING:
     from xqr_bench.analysis.questions import Questions
     from xqr_bench.record import Result
+
+
+MOST_NAMED = 8
+"""Records of a folder that an error lists."""
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -118,14 +123,24 @@ class Shown:
 def inspect(record: Path, asked: Asked, shown: Shown, where: DataFolder, task: str | None) -> None:
     """Show the questions that RECORD answers worst, and what stood above the sentences that answer them.
 
+    A folder stands for the record below it, where there is one.
+
     Each question in its languages with their values; of the worst of these languages the ranks of all relevant
     sentences, and the best candidates. Ranks and values are the record's own; texts are read from the data of the
     task, which has to be the data that the record was made from.
     """
     from xqr_bench.core.files import write_text
-    from xqr_bench.record import load_record
+    from xqr_bench.record import load_record, record_files
 
-    loaded = load_record(record, ranks=True)
+    files = record_files([record])
+    if len(files) > 1:
+        raise UsageError(
+            f"{record} holds {len(files)} records, and one is inspected",
+            found=", ".join(map(str, files[:MOST_NAMED]))
+            + f" and {len(files) - MOST_NAMED} more" * (len(files) > MOST_NAMED),
+            remedy=f"name one of them: xqr-bench inspect {shlex.quote(str(files[0]))}",
+        )
+    loaded = load_record(files[0], ranks=True)
     only_values = shown.csv is not None and shown.html is None
     questions = asked.of(loaded, task=task, where=where, ids=shown.ids or only_values)
     if shown.csv is not None:

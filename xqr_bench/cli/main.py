@@ -49,6 +49,8 @@ COMMANDS: dict[str, str] = {
 }
 """Name -> one line for --help, in its order; `name` is the command of that name in `xqr_bench.cli.name`."""
 
+CLOSED_PIPE = 141
+"""Exit code where nobody reads what is printed, as of a program that SIGPIPE ends: 128 + 13."""
 TRACEBACK = "--traceback"
 WHOLE = "Print where an error arose, whole."
 
@@ -94,13 +96,13 @@ class LazyGroup(click.Group):
             raise _aborted(stop) from stop
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command, as `make_context`; nor would click tell of a closed pipe."""
+        """Run a command, as `make_context`; a closed pipe ends it without a word."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
             raise _aborted(stop) from stop
-        except BrokenPipeError as error:
-            raise _of_the_machine(error) from error
+        except BrokenPipeError:  # `| head` has read enough; click would end with 1
+            _end("", CLOSED_PIPE)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Complete names from the table, and options; click would import every command."""
@@ -139,7 +141,7 @@ def _aborted(stop: KeyboardInterrupt) -> click.exceptions.Abort:
 
 def _of_the_machine(error: OSError) -> XqrBenchError:
     """A name too long, a disk that fails, what may not be read: wherever a path of the command line is first used."""
-    if error.filename is None and error.errno in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT):
+    if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return XqrBenchError(f"what is printed cannot be written: {error.strerror}")
     return XqrBenchError(
         f"{error.filename or 'a file'} cannot be used: {error.strerror or error}",

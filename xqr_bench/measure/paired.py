@@ -354,6 +354,11 @@ NOT_SIGNIFICANT = "not significant"
 TOO_FEW = "too few articles"
 
 
+def least_p(n_articles: int) -> float:
+    """The least p that so many articles can give (`bootstrap_t`), before it is adjusted."""
+    return 2.0 ** (1 - n_articles)
+
+
 def verdict(p_adjusted: float, p_article: float, n_articles: int | None = None, family: int = 1) -> str:
     """ "significant" when p by question and p by article agree on it, else "question level only" or "not significant".
 
@@ -373,7 +378,7 @@ def verdict(p_adjusted: float, p_article: float, n_articles: int | None = None, 
         return NOT_SIGNIFICANT
     if p_article <= ALPHA:
         return SIGNIFICANT
-    return TOO_FEW if n_articles is not None and 2.0 ** (1 - n_articles) * family > ALPHA else QUESTION_ONLY
+    return TOO_FEW if n_articles is not None and least_p(n_articles) * family > ALPHA else QUESTION_ONLY
 
 
 class PairTest(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import Figure
 from xqr_bench.record import Record, unrepresented_languages
 from xqr_bench.record.describe import coverage
-from xqr_bench.report.numbers import MARK, THIN, metric_title, number, with_half_width
+from xqr_bench.report.numbers import MARK, THIN, half_width, metric_title, number, with_half_width
 from xqr_bench.report.results import protocol_lines, warning_lines
 from xqr_bench.report.table import Column, Table, columns
 from xqr_bench.report.text import wrap
@@ -62,19 +63,48 @@ def brief(record: Record, width: int = WIDTH) -> Group:
     head += [Text(line) for line in wrap("; ".join(how), width, 3)] if how else []
     used = len(head) + sum(1 + len(table.rows) for table in tables) + len(ordered)
     warnings = [line.removeprefix(f"{task.name}: ") for line in warning_lines([record])]
+    warnings = warnings_in_short(warnings, width)
     notes = wrap("; ".join(notes_of(record, tables)), width, max(1, min(4, LINES - used - len(warnings))))
     spare = LINES - used - len(notes) - len(warnings)
     if spare < 0:
         kept = max(0, len(warnings) + spare - 1)
-        warnings[kept:] = [f"and {len(warnings) - kept} more warnings: --full"]
+        warnings[kept:] = [f"! and {len(warnings) - kept} more lines of warnings: --full"]
     parts: list[RenderableType] = [*head]
     blocks: list[list[RenderableType]] = [[table.terminal()] for table in tables]
     blocks.append([Text(line) for line in ordered])
     for n, block in enumerate(blocks):
         parts += [*([""] if block and spare > n else []), *block]
     parts += [*([""] if spare > len(tables) + 1 else []), *(Text(line, style="dim") for line in notes)]
-    parts += [Text(wrap(f"! {shown_line(line)}", width, 1)[0], style="yellow") for line in warnings]
+    parts += [Text(line, style="yellow") for line in warnings]
     return Group(*parts)
+
+
+def warnings_in_short(warnings: Sequence[str], width: int) -> list[str]:
+    """A line a warning, cut; those whose lines differ in one word are one, with all of its words, in two lines at most.
+
+    Args:
+        warnings: whole.
+        width: cells.
+    """
+    alike: list[list[list[str]]] = []  # words of the lines
+    cut = dict.fromkeys(wrap(f"! {shown_line(line)}", width, 1)[0] for line in warnings)
+    for words in map(str.split, cut):
+        for group in alike:
+            differ = [
+                [place for place, (one, other) in enumerate(zip(first, words, strict=False)) if one != other]
+                for first in group
+            ]
+            if len(group[0]) == len(words) and all(len(places) == 1 and places == differ[0] for places in differ):
+                group.append(words)
+                break
+        else:
+            alike.append([words])
+    lines = []
+    for group in alike:
+        merged = [", ".join(dict.fromkeys(words)) for words in zip(*group, strict=True)]
+        first, *second = wrap(" ".join(merged), width if len(group) == 1 else width - 2, min(2, len(group)))
+        lines += [first, *(f"  {line}" for line in second)]
+    return lines
 
 
 def shown_scores(record: Record) -> list[str]:
@@ -145,10 +175,10 @@ def languages_in_order(record: Record, width: int) -> list[str]:
         return []
     ordered = sorted(figures, key=lambda one: -(one[1].value or 0.0))
     marked = unrepresented_languages(record)
-    items = [
-        f"{code}{MARK if code in marked else ''} {number(one.value, digits=3)}{THIN * one.thin[0]}"
-        for code, one in ordered
-    ]
+    items = []
+    for code, one in ordered:
+        thin = THIN * (one.thin[0] and bool(half_width(one.interval)))
+        items.append(f"{code}{MARK if code in marked else ''} {number(one.value, digits=3)}{thin}")
     label = f"query languages by {setting} {metric_title(metric, inside=True)}, best first: "
     for kept in range(len(items) // 2, 0, -1):
         rest = len(items) - 2 * kept
@@ -170,8 +200,7 @@ def notes_of(record: Record, tables: Sequence[Table]) -> Iterator[str]:
     for setting, name, figure in figures:
         if figure.ceiling is not None and figure.ceiling < 0.9995 and parse_metric(name).kind == "score":
             yield f"{setting} {metric_title(name, inside=True)} is at most {number(figure.ceiling, digits=3)}"
-    if THIN in text:
-        yield f"{THIN} fewer than 10 questions (or articles) carry the figure"
+    yield from _of_marks(text)
     if unrepresented_languages(record):
         yield f"{MARK} many different queries have the same vector"
     missing = {
@@ -188,6 +217,14 @@ def notes_of(record: Record, tables: Sequence[Table]) -> Iterator[str]:
     of_all = tuple(f"{setting} means are" for setting in SETTINGS)
     yield from (line for line in coverage(record) if line.startswith(of_all) and line not in record.warnings)
     yield MORE
+
+
+def _of_marks(printed: str) -> Iterator[str]:
+    """What the mark of thin figures means, behind an interval and where there is none since nothing varies."""
+    if re.search(rf"[^ ]{THIN}", printed):
+        yield f"{THIN} fewer than 10 questions (or articles) carry the figure"
+    if f" {THIN}" in printed:
+        yield f"{THIN} without ±: every question has the same value"
 
 
 # Several records side by side, and one by language.
@@ -246,7 +283,7 @@ def _beside(title: str, records: Sequence[Record], names: Sequence[str], *, rand
     printed = "".join(cell for row in rows for cell in row)
     notes = [f"{BIAS[name][0]}: {BIAS[name][1]}." for name in bias if name in BIAS]
     notes += ["±: half of the 95% interval over questions."] * ("±" in printed)
-    notes += [f"{THIN} fewer than 10 questions (or articles) carry the figure."] * (THIN in printed)
+    notes += [f"{line}." for line in _of_marks(printed)]
     return Table(title, heads, rows, notes, frame="open")
 
 
@@ -276,7 +313,7 @@ def by_language(records: Sequence[Record], names: Sequence[str], metric: str | N
         rows = [row for row in rows if any(row[1:])]
         printed = "".join(chain.from_iterable(rows))
         notes = ["±: half of the 95% interval over questions."] * ("±" in printed)
-        notes += [f"{THIN} fewer than 10 questions (or articles) carry the figure."] * (THIN in printed)
+        notes += [f"{line}." for line in _of_marks(printed)]
         notes += [f"{MARK} many different queries have the same vector."] * (MARK in printed)
         return Table(title, columns("language", *heads), rows, notes, frame="open")
 

@@ -317,20 +317,20 @@ def draw_forest(tasks: Sequence[TaskComparison]) -> Figure:
     """
     panels: list[ForestPanel] = []
     for task in tasks:
-        title = _title(task)
+        title, of_two = task.title + under(task.relevance), _of_two(task)
         for metric in dict.fromkeys(one.metric for one in task.comparisons):
             of_metric = [one for one in task.comparisons if one.metric == metric]
             settings = list(dict.fromkeys(one.setting for one in of_metric))
             for setting in settings:
-                label = f"difference in {metric_title(metric, inside=True)}" if setting == settings[-1] else ""
+                label = f"difference in {metric_title(metric, inside=True)}{of_two}" if setting == settings[-1] else ""
                 panels.append(ForestPanel(title, label, _rows([one for one in of_metric if one.setting == setting])))
                 title = ""
     n_rows = sum(len(panel.rows) for panel in panels)
     if n_rows > MOST_ROWS:
         raise UsageError(f"{n_rows} rows are too many for one plot", remedy="name fewer records, or choose fewer cells")
     contents = [panel.height for panel in panels]
-    titles = sum(panel.title.count("\n") + bool(panel.title) for panel in panels)
-    around = TICKS * len(panels) + AXIS_NAME * sum(bool(panel.label) for panel in panels) + FOREST_TITLE_LINE * titles
+    titles = sum(_lines(panel.title) for panel in panels)
+    around = TICKS * len(panels) + AXIS_NAME * sum(_lines(panel.label) for panel in panels) + FOREST_TITLE_LINE * titles
     with drawing(sum(contents) + around + LEGEND, len(panels), height_ratios=contents) as (figure, axes):
         for ax, panel in zip(axes.flat, panels, strict=True):
             _forest_panel(figure, ax, panel)
@@ -392,10 +392,17 @@ def _forest_panel(figure: Figure, ax: Axes, panel: ForestPanel) -> None:
         headline(figure, ax, panel.title)
 
 
-def _title(task: TaskComparison) -> str:
-    names = [record.label for record in task.records]
-    title = task.title + under(task.relevance)
-    return f"{title}\n{short(names[1], 30)}\nminus {short(names[0], 30)}" if len(names) == 2 else title
+def _lines(text: str) -> int:
+    return text.count("\n") + bool(text)
+
+
+def _of_two(task: TaskComparison) -> str:
+    """Which record minus which: part of the name of the axis, which `--title` leaves as it is."""
+    names = [short(record.label, 30) for record in task.records]
+    if len(names) != 2:
+        return ""
+    between = " " if len(names[0]) + len(names[1]) <= 36 else "\n"
+    return f"\n{names[1]}{between}minus {names[0]}"
 
 
 # Multilingual MAP against own-language first, coloured by monolingual MAP.

@@ -11,7 +11,7 @@ from xqr_bench import __version__
 from xqr_bench.analysis.choice import Comparison, Detectable, TaskComparison
 from xqr_bench.core.printable import markdown_shown
 from xqr_bench.core.types import MAIN_METRIC
-from xqr_bench.measure.paired import TOO_FEW
+from xqr_bench.measure.paired import TOO_FEW, least_p
 from xqr_bench.report.numbers import (
     MINUS,
     SHORT,
@@ -44,6 +44,9 @@ WEIGHTS = "A verdict is about these weights in these languages, not about a way 
 NEEDED = 1.2
 """Measured: how many times the printed difference a verdict needs, whose tests are two and adjusted."""
 POWER_NOTE = f"A verdict, by question and by article and adjusted, needs about {NEEDED} times as much."
+HOLM_NOTE = (
+    "Two records are adjusted by Holm, more by max-T over all pairs: p of a pair changes with what is named beside it."
+)
 BH_NAME = "Benjamini-Hochberg"
 BH_NOTE = (
     f"{BH_NAME} bounds the share of false ones among what it calls different, not the chance of any: by "
@@ -140,6 +143,7 @@ def _tables(task: TaskComparison, *, plain: bool) -> list[Table]:
             tables.append(_one_line(family, comparisons) if plain else _two_lines(family, comparisons))
     if task.comparisons:
         notes = [] if plain else [READ]
+        notes += [HOLM_NOTE] if task.family("confirmatory") else []
         notes += [BH_NOTE] if any(one.adjustment.startswith(BH_NAME) for one in task.comparisons) else []
         thin = [one.thin for one in task.comparisons] + [one.thin for one in task.groups]
         notes += [f"{THIN_NOTE}."] if any(map(any, thin)) else []
@@ -162,7 +166,7 @@ def further_tables(task: TaskComparison, *, plain: bool = True) -> dict[str, Tab
 def _too_few(task: TaskComparison) -> list[str]:
     """Why a verdict says that there are too few articles."""
     return [
-        f"{verdict[0].upper()}{verdict[1:]}: the least p of {n} articles is 2^(1-{n}) = {probability(2.0 ** (1 - n))}, "
+        f"{verdict[0].upper()}{verdict[1:]}: the least p of {n} articles is 2^(1-{n}) = {probability(least_p(n))}, "
         "too much for as many figures as are tested together."
         for verdict, n in sorted({(one.verdict, one.n_articles) for one in task.comparisons})
         if verdict.startswith(TOO_FEW)

@@ -111,6 +111,8 @@ def frontier_table(points: Sequence[Point], title: str) -> Table:
         columns("", "record", *figures, "nearest", *figures, names=2),
         rows,
         (
+            "mono. and multi. MAP: monolingual and multilingual; own first: own-language first, the share of the "
+            "queries whose first right answer is in their own language.",
             "* on the frontier: no other record here has at least the multilingual MAP and an own-language first "
             "at least as close to chance, one of the two strictly.",
             f"nearest: the record closest in monolingual MAP, in brackets where more than {MATCH:g} away; then this "

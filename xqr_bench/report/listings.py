@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.languages import language
+from xqr_bench.core.languages import get_group, language
 from xqr_bench.core.printable import shown_line
 from xqr_bench.core.types import CROSS_LINGUAL, LENIENT, SETTINGS, TaskData
 from xqr_bench.evaluation.check import EncoderCheck
@@ -290,6 +290,14 @@ def repeated_answers(data: TaskData) -> dict[str, float]:
     return {code: sum(one) / max(1, len(one)) for code, one in counts.items()}
 
 
+def _what(spec: TaskSpec, group: str) -> str:
+    """What a group of the project is, in words; of a group of the task's own only its members are known."""
+    if isinstance(spec.groups, Mapping):
+        return ""
+    known = get_group(group)
+    return f"{known.description} ({known.source}): "
+
+
 def fact_lines(spec: TaskSpec, room: int = 98) -> list[str]:
     """Lines of a key and a value, `room` cells; only lists are wrapped, so that addresses can be copied."""
     facts = {"settings": ", ".join(spec.settings), "metrics": ", ".join(spec.metrics)}
@@ -297,7 +305,7 @@ def fact_lines(spec: TaskSpec, room: int = 98) -> list[str]:
         facts["relevant"] = f"a gain of {spec.relevant_from:g} or more"
     for name, group in spec.group_members().items():
         lacks = f" (not in this task: {', '.join(group.absent)})" if group.members and group.absent else ""
-        facts[f"group {name}"] = group.reason or ", ".join(group.members) + lacks
+        facts[f"group {name}"] = _what(spec, name) + (group.reason or ", ".join(group.members) + lacks)
     facts["licence"] = f"{spec.licence.name}, {spec.licence.url}" if spec.licence else "not stated"
     if spec.source:
         facts["source"] = f"{spec.source}, to be unpacked by hand"

@@ -101,13 +101,13 @@ def probability(p: float | None) -> str:
 
 
 def ends(interval: Interval | None, thin: bool = False) -> str:
-    """The ends of an interval: `.0123, .0345`; `.0123,.0345‡` where it is no measure of certainty."""
+    """The ends of an interval: `.0123, .0345`; `.0123, .0345‡` where it is no measure of certainty."""
     if interval is None:
         return "–"
     both = (interval.low, interval.high)
     # ranks: the smaller end is not worth more digits than the larger
     low, high = (f"{end:,.0f}" if max(map(abs, both)) >= 100 else number(end) for end in both)
-    return marked(f"{low},{high}" if thin else f"{low}, {high}", both[1] - both[0], thin)
+    return marked(f"{low}, {high}", both[1] - both[0], thin)
 
 
 def half_width(interval: Interval | None) -> float | None:

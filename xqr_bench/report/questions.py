@@ -20,7 +20,7 @@ from xqr_bench.analysis.questions import (
 from xqr_bench.core.languages import language
 from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL, N_HITS, STRICT
 from xqr_bench.measure.scores import Figure
-from xqr_bench.report.numbers import kept_score, number, short, signed
+from xqr_bench.report.numbers import kept_score, metric_title, number, short, signed
 from xqr_bench.report.text import isolated, text_lines, wrap
 
 MOST = 12
@@ -37,7 +37,7 @@ MEANINGS = {
 
 def heading(questions: Questions) -> str:
     """Which record, and its figure over all questions looked at."""
-    record, metric = questions.record, questions.metric.name
+    record, metric = questions.record, metric_title(questions.metric.name, inside=True)
     rule = "" if questions.relevance == STRICT else f" by {questions.relevance} relevance"
     where = f"in the {questions.setting} setting{rule}"
     if questions.language is not None and questions.candidates is not None:
@@ -66,12 +66,12 @@ def _figure(questions: Questions) -> Figure | None:
 
 def order(questions: Questions, n: int, *, named: bool) -> str:
     """How many questions are shown, and in which order."""
-    metric, which = questions.metric.name, f"{n:,} of {questions.n_questions:,} questions"
+    metric, which = metric_title(questions.metric.name, inside=True), f"{n:,} of {questions.n_questions:,} questions"
     if named:
         return f"{which}, as asked for"
     if questions.against is not None:
         return f"{which}: the largest loss of {metric} against {questions.against.model.name}"
-    return f"{which}: the {'highest' if metric in LARGER_IS_WORSE else 'lowest'} {metric}"
+    return f"{which}: the {'highest' if questions.metric.name in LARGER_IS_WORSE else 'lowest'} {metric}"
 
 
 def notes(questions: Questions, command: str | None) -> list[str]:
@@ -99,7 +99,7 @@ def notes(questions: Questions, command: str | None) -> list[str]:
 
 def value_text(questions: Questions, view: QuestionView | QueryView) -> str:
     """The value of a question or query, and that of the other record where there is one."""
-    name = questions.metric.name
+    name = metric_title(questions.metric.name, inside=True)
     if view.against is None or questions.against is None:
         return f"{name} {number(view.value)}"
     other = short(questions.against.model.name, ID_WIDTH)
@@ -160,7 +160,9 @@ def question_lines(
         yield ""
         asked = view.queries[:MOST]
         rows = [(number(one.value), one.language, one.text or f"{one.language}:{view.question}") for one in asked]
-        yield from table((questions.metric.name, "lang", "asked as"), rows, figures=1, lines=2)
+        yield from table(
+            (metric_title(questions.metric.name, inside=True), "lang", "asked as"), rows, figures=1, lines=2
+        )
         if len(view.queries) > len(asked):
             yield f"and in {len(view.queries) - len(asked)} more languages, with a better value"
         worst = view.queries[0]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from xqr_bench.analysis.choice import Comparison, Display, TaskComparison
 from xqr_bench.core.types import MAIN_METRIC
-from xqr_bench.measure.paired import QUESTION_ONLY, SIGNIFICANT, TOO_FEW
+from xqr_bench.measure.linear import ALPHA
+from xqr_bench.measure.paired import QUESTION_ONLY, SIGNIFICANT, TOO_FEW, least_p
 from xqr_bench.measure.scores import Interval
 from xqr_bench.report.brief import WIDTH
 from xqr_bench.report.comparison import NEEDED, head_of
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 NAME = 60
 """Characters of a name in a sentence."""
+BOTH_NAMES = 64
+"""Of two names together; where they are longer, the sentence calls the records a and b, as the table does."""
 
 
 def comparison_brief(task: TaskComparison, width: int = WIDTH) -> Group:
@@ -54,6 +57,12 @@ def comparison_brief(task: TaskComparison, width: int = WIDTH) -> Group:
 def _notes(task: TaskComparison, shown: Sequence[Table]) -> list[str]:
     printed = "".join(cell for table in shown for row in table.texts() for cell in row)
     notes = ["records that share a letter are not told apart"] if task.displays else []
+    main = task.family("confirmatory")
+    if task.displays and least_p(main[0].n_articles) * len({one.setting for one in main}) > ALPHA:
+        notes.append(
+            f"{main[0].n_articles} articles are too few to tell by article: p is never below "
+            f"{probability(least_p(main[0].n_articles))} before it is adjusted"
+        )
     if len(shown) > bool(task.displays):
         notes.append("p: the greater of two, by question and by article, adjusted for how many are tested")
     if THIN in printed:
@@ -102,25 +111,37 @@ def verdict(task: TaskComparison) -> str:
     main = task.family("confirmatory")
     if not main:
         return "Not every record holds MAP, so there is no verdict."
-    parts = _of_many(task.displays) if task.displays else _of_two(task, main)
+    parts = _of_many(task.displays, main) if task.displays else _of_two(task, main)
     text = "; ".join(parts) + "."
-    return text[0].upper() + text[1:] if text.startswith(("in the ", "in all ", "in both ")) else text
+    return text[0].upper() + text[1:] if text.startswith(("in the ", "in all ", "in both ", "a is ", "b is ")) else text
 
 
-def _of_many(displays: Sequence[Display]) -> list[str]:
+def _of_many(displays: Sequence[Display], main: Sequence[Comparison]) -> list[str]:
     """The best records of each setting, those together that say the same."""
+    few = {(one.setting, one.a, one.b) for one in main if one.verdict.startswith(TOO_FEW)}
     said: dict[str, list[str]] = {}
     for display in displays:
         best, letters = display.records[0], set(display.letters[0])
         equal = [
             record for record, own in zip(display.records[1:], display.letters[1:], strict=True) if letters & set(own)
         ]
-        what = f"{short(best, NAME)} is the best of all"
+        unjudged = [one for one in equal if {(display.setting, *pair) for pair in ((best, one), (one, best))} & few]
+        what = f"{_named(best)} is the best of all"
         if equal:
-            names = _joined([short(one, NAME) for one in equal])
-            what = f"{short(best, NAME)} has the highest MAP but is not told apart from {names}"
+            rest = [one for one in equal if one not in unjudged]
+            reasons = [f"is not told apart from {_joined(list(map(_named, rest)))}"] if rest else []
+            if unjudged:
+                names = _joined(list(map(_named, unjudged)))
+                reasons.append(f"{main[0].n_articles} articles are too few to tell it apart from {names}")
+            what = f"{_named(best)} has the highest MAP but {' and '.join(reasons)}"
         said.setdefault(what, []).append(display.setting)
     return [f"{_where(settings, len(displays))}, {what}" for what, settings in said.items()]
+
+
+def _named(record: str) -> str:
+    """A record's name in a sentence; in quotes where it could be read as two, or as a part of the sentence."""
+    name = short(record, NAME)
+    return f'"{name}"' if any(sign in name for sign in (",", ";", " and ")) else name
 
 
 def _where(settings: Sequence[str], n: int) -> str:
@@ -139,17 +160,20 @@ def _of_two(task: TaskComparison, main: Sequence[Comparison]) -> list[str]:
         else:
             others.setdefault("too few articles" if one.verdict.startswith(TOO_FEW) else one.verdict, []).append(one)
     parts = []
+    called = {one: _named(one) for one in (main[0].a, main[0].b)}
+    if sum(map(len, called.values())) > BOTH_NAMES:
+        called = {main[0].a: "a", main[0].b: "b"}
     for winner, won in better.items():
         loser = won[0].a if winner == won[0].b else won[0].b
         amounts = [_amount(one, one.setting if len(won) > 1 else "") for one in won]
         where = _where([one.setting for one in won], len(main))
-        parts.append(f"{short(winner, NAME)} is better than {short(loser, NAME)} {where}, by {_joined(amounts)}")
+        parts.append(f"{called[winner]} is better than {called[loser]} {where}, by {_joined(amounts)}")
     for reason, same in others.items():
         where = _where([one.setting for one in same], len(main))
         if reason == QUESTION_ONLY:
             parts.append(f"{where} they are told apart by questions, but not by articles")
         elif reason == "too few articles":
-            parts.append(f"{where} {same[0].n_articles} articles are too few to tell them apart")
+            parts.append(f"{where} {same[0].n_articles} articles are too few to tell them apart by article")
         else:
             parts.append(f"{where} they are not told apart{_detectable(task, same)}")
     return parts
