@@ -370,6 +370,21 @@ def test_every_page_in_both_modes_and_widths(browser: playwright_api.Browser, si
     assert grounds == {"rgb(255, 255, 255)" if scheme == "light" else "rgb(18, 22, 27)"}
 
 
+def test_what_is_folded_of_further_tasks_opens_by_its_link(watched: Watched, site: Path) -> None:
+    """The page of a row with several tasks shows the first whole, and of the others the scores."""
+    pages = sorted((site / "models").glob("*.html"))
+    several = next(path.name for path in pages if "Tasks on this page" in path.read_text("utf-8"))
+    page = watched.open(f"models/{several}")
+    tasks = page.locator("section.task")
+    assert page.locator("section.task > details.part").count() == tasks.count() - 1
+    first, second = tasks.nth(0), tasks.nth(1)
+    playwright_api.expect(first.get_by_text("Make it again")).to_be_visible()
+    playwright_api.expect(second.locator("table").first).to_be_visible()
+    playwright_api.expect(second.get_by_text("Make it again")).to_be_hidden()
+    second.locator("a", has_text="the submitter declares").click()
+    playwright_api.expect(second.get_by_text("Make it again")).to_be_visible()
+
+
 def test_by_keyboard(watched: Watched) -> None:
     page = watched.open("index.html")
     page.keyboard.press("Tab")
