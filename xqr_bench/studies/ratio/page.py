@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.site.build import MorePage
-from xqr_bench.board.site.html import TICKS, asset, drawing, line, render, unique_stems, words
+from xqr_bench.board.site.html import TICKS, asset, drawing, group_label, line, render, unique_stems, words
 from xqr_bench.core.files import write_text
 from xqr_bench.report.numbers import number, signed
 from xqr_bench.studies.ratio.beside import amount_said, levels
@@ -131,7 +131,7 @@ def _blocks(condition: Condition) -> Iterator[dict[str, Any]]:
             for kind, words_of_kind in KINDS.items():
                 panels = []
                 for score in scores:
-                    title = names.get(score.name, score.name) or "all languages"
+                    title = names.get(score.name) or group_label(score.name) or "all languages"
                     drawn = _drawn(condition, score, kind, title)
                     if drawn is not None:
                         panels.append({"title": title, "drawing": drawn})

@@ -13,7 +13,7 @@ from xqr_bench.measure.resampling import holm
 from xqr_bench.report.numbers import probability
 from xqr_bench.report.table import Column, Table, columns
 from xqr_bench.studies.ratio.form import FILE, PRIMARY_VIEW, Condition, Hypothesis, Ratios, TestPart, View, load_ratios
-from xqr_bench.studies.ratio.tables import languages_as_units
+from xqr_bench.studies.ratio.tables import in_words, languages_as_units
 
 BOOTSTRAP, T, PERMUTATION = "bootstrap", "t", "permutation"
 SUMS = "sums-{}.npz"
@@ -101,7 +101,7 @@ def _of_view(study: Ratios, place: tuple[str, str, int], view: View, drawn: dict
         again = drawn.get(test.name)
         t = [_p_of_t(test.name, part) for part in test.parts]
         for k, part in enumerate(test.parts):
-            name = f"{test.name}: {part.name}"
+            name = f"{test.name}: {in_words(part.name)}"
             yield Again(*place, name, T, part.p_t, t[k], _NEAR * (part.p_t or 0.0))
             computed = None if again is None else again.parts[k].p
             yield Again(*place, name, BOOTSTRAP, part.p, computed, resample)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -38,6 +39,18 @@ OFFSET = (
     "direction or opposite ones. Told: both 95% intervals, bootstrap and t over seeds, without 0."
 )
 AT_END = "100% of the updates"
+
+
+_PART = re.compile(r"(mono|multi)\(([.\d]+)\) > (\.98 )?\1\(([.\d]+)\)")
+
+
+def in_words(part: str) -> str:
+    """A part of a hypothesis: `mono(.5) > .98 mono(1)` -> `monolingual MAP, alpha .5 above .98 of alpha 1`."""
+    found = _PART.fullmatch(part)
+    if found is None:
+        return part
+    measure, better, share, other = found.groups()
+    return f"{measure}lingual MAP, alpha {better} above {f'{share}of ' if share else ''}alpha {other}"
 
 
 def span(low: float, high: float) -> str:
@@ -93,7 +106,7 @@ def tests_tables(study: Ratios, condition: Condition) -> Iterator[Table]:
             whole = f"{test.name}: " + ("by both" if test.claimed else "not by both")
             for part in test.parts:
                 p = probability(part.p), probability(part.p_t)
-                where = (f"{view.percent}%", view.view, f"{test.name}: {part.name}")
+                where = (f"{view.percent}%", view.view, f"{test.name}: {in_words(part.name)}")
                 rows.append((*where, gap(part.effect), *p, whole if part is test.parts[0] else ""))
     if rows:
         yield Table(
@@ -111,7 +124,9 @@ def _tests(title: str, view: View, *, primary: bool, condition: Condition | None
         for part in test.parts:
             seeds = "–" if part.seeds_needed is None else str(part.seeds_needed)
             p = probability(part.p), probability(part.p_t)
-            rows.append((f"{test.name}: {part.name}", gap(part.effect), *p, number(part.effect.detectable), seeds, ""))
+            rows.append(
+                (f"{test.name}: {in_words(part.name)}", gap(part.effect), *p, number(part.effect.detectable), seeds, "")
+            )
         split = languages_as_units(condition) if condition is not None and test.name == "H2" else None
         if split is not None:
             shown = signed(split.difference), probability(split.p)
@@ -520,7 +535,7 @@ def _test(test: Hypothesis, primary: bool) -> str:
     yes, no = ("claimed", "not claimed") if primary else ("both agree", "not shown by both")
     where = "" if primary else " (exploratory here)"
     said = f"{test.name}, {MEANINGS[test.name]}{where}: {yes if test.claimed else no} ({numbers})."
-    lacking = [part.name for part in test.parts if part.p_t is None or max(part.p, part.p_t) > LEVEL_OF_TEST]
+    lacking = [in_words(part.name) for part in test.parts if part.p_t is None or max(part.p, part.p_t) > LEVEL_OF_TEST]
     if lacking and len(test.parts) > 1:
         said += f" Not shown alone: {'; '.join(lacking)}."
     return said
