@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 
 import xqr_bench
-from tests.kit import PARTIAL, contents, ran, read_json, run
-from xqr_bench.cli.run_file import CLASSES, KEYS, OF_THE_COMMAND, RunFileError, read_run_file
+from tests.kit import PARTIAL, ROOT, contents, ran, read_json, run
+from xqr_bench.cli.run_file import CLASSES, KEYS, OF_THE_COMMAND, RunFileError, in_keys, read_run_file
 from xqr_bench.core.toml import line_of
 from xqr_bench.evaluation.baselines import LexicalRanker
 
@@ -122,6 +122,7 @@ def test_a_sweep_with_a_model_that_fails_and_its_end() -> None:
     assert made.loc["words+center", "multilingual/map"] == figure["value"]
     assert made.loc["words+center", "multilingual/map/low"] == figure["interval"]["low"]
     assert made.loc["words+few", "truncate_dim"] == 8
+    assert ",8,made," in Path("results/sweep.csv").read_text(encoding="utf-8")  # no 8.0
     failed = Path("results/Broken/mini.failed.txt").read_text(encoding="utf-8")
     assert "found: RuntimeError: it is broken (mine.py, line" in failed
     assert "Traceback (most recent call last)" in failed
@@ -184,6 +185,10 @@ def test_a_record_of_another_request_is_an_error_of_its_entry_alone() -> None:
     done = run("run", "sweep.toml")
     assert done.code == 1
     assert "failed: bm25 on mini: results/bm25/mini.json answers another request than this one" in done.err
+    assert done.err.endswith(
+        "error: 1 of 2 records was left as before\n  to do: to make all records anew: "
+        "xqr-bench run sweep.toml --overwrite; to keep both: another name or output\n"
+    )
     assert states() == {"bm25": "failed", "oracle": "made"}
     assert {name: data for name, data in records().items() if name in before} == before
     assert not list(Path("results").rglob("*.failed.txt"))
@@ -321,8 +326,23 @@ size = 1979-05-27
         (f"{BM25}[[variant]]\nvariants = []", "line 4, variant 1, variants", "variants cannot stand here"),
         (f"tasks = []\n{BM25}", "line 1, tasks", "no task is named"),
         ("[[model]]\nmodel = 'x/y'\nquantize='int8'\nindex='flat'", "line 4, model 1, index", "an index holds"),
-        ("[[model]]\nmodel = 'precomputed:x'\ndtype='float16'", "line 3, model 1, dtype", "--dtype cannot be used"),
+        ("[[model]]\nmodel = 'precomputed:x'\ndtype='float16'", "line 3, model 1, dtype", "dtype cannot be used"),
         (f"metrics = ['mapp']\n{BM25}", "line 1, metrics", "there is no metric named 'mapp'"),
+        (f"tasks = ['mini', 'mini']\n{BM25}", "line 1, tasks", "mini is named twice"),
+        (f"tasks = ['mini', '{ROOT}/tasks/mini.toml']\n{BM25}", "line 1, tasks", "two tasks have the name 'mini'"),
+        (f"languages = ['en', 'xx']\n{BM25}", "line 1, languages", "the task mini has no language 'xx'"),
+        (f"{BM25}variants = ['a', 'a']\n[[variant]]\nname = 'a'", "line 3, model 1, variants", "a is named twice"),
+        (
+            f"{BM25}variants = ['a']\n[[variant]]\nname = 'a'\n[[variant]]\nname = 'a'",
+            "line 7, variant 2, name",
+            "variant 1 and variant 2 are both named 'a'",
+        ),
+        (f"{BM25}name = ''", "line 3, model 1, name", "the name of the model is empty"),
+        (f"{BM25}name = '..'", "line 3, model 1, name", "the name of the model, '..', reads as a path"),
+        (f"{BM25}name = '../../evil'", "line 3, model 1, name", "the name of the model, '../../evil', reads as a path"),
+        (f"{BM25}name = '/etc/evil'", "line 3, model 1, name", "the name of the model, '/etc/evil', reads as a path"),
+        (f"{BM25}[[variant]]\nname = 'x/../y'", "line 4, variant 1, name", "the name of the variant, 'x/../y', reads"),
+        (f"{BM25}transform = 'center'", "line 3, model 1, transform", "transform cannot be used with bm25"),
         (BM25 + BM25, "line 3, model 2", "the record of model 1 and that of model 2 would both be results/bm25/mini"),
         (f"{BM25}[[model]]\nmodel = 'oracle'\nname='BM25'", "line 3, model 2", "the record of model 1 and that of"),
     ],
@@ -331,6 +351,52 @@ def test_one_fault(text: str, place: str, problem: str) -> None:
     ((found_place, found_problem),) = faults(text)
     assert found_place == place
     assert found_problem.startswith(problem)
+
+
+def test_a_fault_hides_no_other() -> None:
+    """Neither where variants are unknown, nor where a model is missing, is the rest of the file left unchecked."""
+    text = """
+tasks = ["nope", "mini"]
+metrics = ["map", "mop", "mup"]
+transform = "centre"
+[[model]]
+model = "char-ngrams"
+variants = ["q"]
+[[model]]
+tasks = ["nor"]
+[[variant]]
+name = "r"
+memory = "lots"
+dtype = "float33"
+"""
+    assert [f"{place}: {problem}" for place, problem in faults(text)] == [
+        "line 2, tasks: there is no task named 'nope'",
+        "line 3, metrics: there is no metric named 'mop'",
+        "line 3, metrics: there is no metric named 'mup'",
+        "line 4, transform: there is no transform named 'centre'",
+        "line 7, model 1, variants: there is no variant named 'q'",
+        "line 8, model 2: the model is missing",
+        "line 9, model 2, tasks: there is no task named 'nor'",
+        "line 12, variant 1, memory: memory: 'lots' is no size",
+        "line 13, variant 1, dtype: dtype cannot be 'float33'",
+    ]
+
+
+def test_a_variant_that_no_model_has_is_no_fault() -> None:
+    wrote(f"{BM25}variants = []\n[[variant]]\nname = 'later'\nrescore = '3'\n")
+    assert [entry.name for entry in read_run_file(Path("sweep.toml")).entries] == ["bm25"]
+
+
+def test_faults_are_told_in_the_words_of_a_file() -> None:
+    wrote("batch_size = 'x'\nno_relevance = 'yes'\nencoder_arg = 3\n[[model]]\nmodel = 'char-ngrams'\ndepth = 3\n")
+    with pytest.raises(RunFileError) as caught:
+        read_run_file(Path("sweep.toml"))
+    remedies = ["give a whole number", "give true or false", "give a table", 'say which index: index = "flat"']
+    assert [fault.remedy for _, fault in caught.value.faults] == remedies
+    assert "--" not in str(caught.value)
+    assert in_keys("--no-cache leaves nothing for --cache-dir") == "cache = false leaves nothing for cache_dir"
+    assert in_keys("use --index-param or --num-gpus 1") == "use index_params or num_gpus = 1"
+    assert in_keys("give --overwrite to replace it") == "give --overwrite to replace it"  # the command has it
 
 
 @pytest.mark.parametrize(("text", "problem"), [("x = [", "not TOML:"), ("x = '\xff'", "not UTF-8")])

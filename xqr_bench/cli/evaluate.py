@@ -97,6 +97,18 @@ class Evaluation(Engine, Store, Index, Quantize, Transform, Fuse, Rerank, TrecRu
                 remedy="leave --index or --trec-run out",
             )
 
+    def checks(self) -> list[Callable[[], object]]:
+        """What can be checked without MODEL: each raises a UsageError where it cannot be meant."""
+        return [
+            self.chosen_transform,
+            self.chosen_quantize,
+            self.chosen_index,
+            self.chosen_memory,
+            self.chosen_store,
+            self.chosen_engine,
+            self.reranker_options,
+        ]
+
     def chosen_memory(self) -> int | None:
         """Bytes to rank in; None: the default.
 
@@ -156,14 +168,9 @@ class Request:
 
         asked = self.asked
         return [
-            asked.chosen_transform,
-            asked.chosen_quantize,
-            asked.chosen_index,
+            *asked.checks(),
             partial(self._check_vectors, specs),
-            asked.chosen_memory,
-            lambda: self.store,
             lambda: self.model,
-            asked.reranker_options,
             lambda: refuse_options(self.model, self.encoder),
             self._check_ranker,
             self._refuse_undealt,

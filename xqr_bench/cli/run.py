@@ -105,7 +105,9 @@ def _make(entry: Entry, loaded: Ranker) -> Outcome:
 
 def _failed(entry: Entry, error: Exception) -> Outcome:
     """Write down that an entry failed; beside a record of another request nothing is written: it is not to be done."""
-    told = str(error) if isinstance(error, XqrBenchError) else located(error)
+    from xqr_bench.cli.run_file import in_keys
+
+    told = in_keys(str(error)) if isinstance(error, XqrBenchError) else located(error)
     entry.session.say(f"! failed: {told}")
     if not entry.path.exists():
         whole = "".join(traceback.format_exception(error))
@@ -120,12 +122,14 @@ def _first_line(path: Path) -> str:
         return "its file of the error cannot be read"
 
 
-def summary(runs: RunFile, outcomes: Sequence[Outcome]) -> tuple[dict[str, list[Any]], list[Table]]:
+def summary(runs: RunFile, outcomes: Sequence[Outcome]) -> tuple[dict[str, Any], list[Table]]:
     """The columns of the summary, a row an entry, and the tables for people.
 
     Raises:
         RecordError: a record cannot be read any more.
     """
+    import numpy as np
+
     from xqr_bench.record import load_record
     from xqr_bench.report.summary import summary_columns, summary_figures, summary_tables
 
@@ -138,14 +142,17 @@ def summary(runs: RunFile, outcomes: Sequence[Outcome]) -> tuple[dict[str, list[
         row |= {key: _cell(entry.variant.get(key)) for key in options}
         row |= {"state": one.state, "record": str(entry.path) if one.well else None, "error": one.error}
         rows.append(row | ({} if record is None else summary_figures(record)))
-    return summary_columns(rows), summary_tables([record for record in records if record is not None])
+    columns: dict[str, Any] = {**summary_columns(rows)}
+    for key in options:  # as objects: in a column of numbers and gaps pandas makes 128 a 128.0
+        columns[key] = np.array(columns[key], dtype=object)
+    return columns, summary_tables([record for record in records if record is not None])
 
 
 def _cell(value: Any) -> Any:
     return value if isinstance(value, str | int | float | None) else str(value)
 
 
-def write_summary(runs: RunFile, columns: dict[str, list[Any]]) -> None:
+def write_summary(runs: RunFile, columns: dict[str, Any]) -> None:
     """Write the summary as CSV."""
     from xqr_bench.core.frames import data_frame
 
@@ -218,8 +225,21 @@ def run(file: Path, running: Running) -> None:
                 echo(f"  more: {one.entry.failed}", err=True)
     echo(str(runs.summary) if running.quiet else f"summary: {runs.summary}")
     if failures:
-        problem = f"{len(failures)} of {len(outcomes)} records are missing"
-        raise XqrBenchError(problem, remedy=f"mend what failed, then: xqr-bench run {file} --retry")
+        raise _missing(file, failures, len(outcomes))
+
+
+def _missing(file: Path, failures: Sequence[Outcome], number: int) -> XqrBenchError:
+    """What is not as the file asks: where a record of before stands, trying again alone does not replace it."""
+    stale = sum(one.entry.path.exists() for one in failures)
+    missing = len(failures) - stale
+    parts = [f"{missing} of {number} records {'is' if missing == 1 else 'are'} missing"] if missing else []
+    parts += [f"{stale} of {number} records {'was' if stale == 1 else 'were'} left as before"] if stale else []
+    remedies = [f"mend what failed, then: xqr-bench run {file} --retry"] if missing else []
+    if stale:
+        remedies.append(
+            f"to make all records anew: xqr-bench run {file} --overwrite; to keep both: another name or output"
+        )
+    return XqrBenchError(" and ".join(parts), remedy="; ".join(remedies))
 
 
 def _states(runs: RunFile) -> list[str]:
@@ -235,7 +255,8 @@ def _plan_line(runs: RunFile, *, retry: bool) -> str:
     parts = [f"{states.count('record there')} there", f"{states.count('to do')} to do"]
     if failed := states.count("failed before"):
         parts.append(f"{failed} that failed before{'' if retry else ' (--retry tries them again)'}")
-    return f"{len(runs.entries)} records in {runs.output}: {', '.join(parts)}"
+    number = len(runs.entries)
+    return f"{number} record{'s' * (number != 1)} in {runs.output}: {', '.join(parts)}"
 
 
 def _print_plan(runs: RunFile, *, retry: bool) -> None:

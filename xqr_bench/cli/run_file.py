@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
 from shlex import split
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
@@ -21,8 +22,10 @@ from xqr_bench.core.toml import line_of, read_toml
 from xqr_bench.encode import EncoderOptions
 from xqr_bench.encode.providers import is_endpoint
 from xqr_bench.encode.python_object import is_python_spec
+from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.record import record_path
 from xqr_bench.tasks import Selection, resolve_task
+from xqr_bench.tasks.load import choose_languages
 
 if TYPE_CHECKING:
     from xqr_bench.tasks import TaskSpec
@@ -190,8 +193,9 @@ class _Reader:
 
     def __init__(self, path: Path, text: str) -> None:
         self._path, self._text = path, text
-        # what is wrong in many combinations is told once
+        # What is wrong in many combinations is told once, but counted each time.
         self._faults: dict[tuple[str, str], tuple[int | None, XqrBenchError]] = {}
+        self._met = 0
 
     def read(self, document: Mapping[str, Any], command: Mapping[str, Any]) -> RunFile:
         """All entries.
@@ -209,12 +213,18 @@ class _Reader:
             self._fault(UsageError("it names no model", remedy=remedy), [top])
         entries: list[Entry] = []
         made: dict[str, Sequence[_Of]] = {}
+        used: list[_Of | None] = []
         for model in models:
-            for variant in self._variants_of(model, variants):
+            used += (of_model := self._variants_of(model, variants))
+            for variant in of_model:
                 tables = [top, model, *([variant] if variant is not None else [])]
                 for entry in self._entries(tables, command):
                     place = str(entry.path).casefold()  # one file where capitals are not told apart
-                    if place in made:
+                    if made.get(place) is tables:
+                        problem = f"two tasks have the name {entry.task.name!r}"
+                        error = UsageError(problem, remedy="give one of the task files another name")
+                        self._fault(error, tables, ["tasks"])
+                    elif place in made:
                         both = " and that of ".join(
                             " with ".join(of.place for of in some[1:]) for some in (made[place], tables)
                         )
@@ -223,6 +233,9 @@ class _Reader:
                     made[place] = tables
                     entries.append(entry)
         if self._faults:
+            for variant in variants:
+                if variant not in used:  # a model may have meant it
+                    self._asked([top, variant], command)
             found = sorted(self._faults.items(), key=lambda one: one[1][0] or 0)
             raise RunFileError(self._path, [(place, error) for (place, _), (_, error) in found])
         order = [entry.shares for entry in entries]
@@ -234,6 +247,9 @@ class _Reader:
         of, key = next(((of, key) for of in reversed(tables) for key in keys if key in of.given), (tables[-1], ""))
         line = line_of(self._text, of.kind, of.number, key) if key or of.kind else None
         parts = [f"line {line}" if line else "", of.place, key]
+        remedy = error.remedy and in_keys(error.remedy)
+        error = UsageError(in_keys(error.problem), found=error.found, remedy=remedy)
+        self._met += 1
         self._faults[", ".join(part for part in parts if part) or "the file", str(error)] = line, error
 
     @contextmanager
@@ -263,10 +279,25 @@ class _Reader:
         if kind == "model":
             with self._keeping([of], ["model"]):
                 of.words.extend(words_of(given.get("model")))
-        if kind == "variant" and "name" in of.values:
+        name = of.values.pop("name", None)
+        if name is not None:
             with self._keeping([of], ["name"]):
-                refuse_unreadable(of.values["name"], "the name of the variant", "give it a name of one line")
+                _refuse_name(name, f"the name of the {kind}")
+                of.values["name"] = name
+        if "tasks" in of.values:
+            self._twice(of.values["tasks"], of, "tasks")
+            if not of.values["tasks"]:
+                self._fault(UsageError("no task is named", remedy='write tasks = ["xquad-r"]'), [of], ["tasks"])
+        for key, check in (("tasks", resolve_task), ("metrics", parse_metric)):
+            for name in of.values.get(key) or ():
+                with self._keeping([of], [key]):
+                    check(name)
         return of
+
+    def _twice(self, names: Sequence[object], of: _Of, key: str) -> None:
+        """Keep a fault of each name that a list has more than once."""
+        for name in dict.fromkeys(name for name in map(str, names) if list(map(str, names)).count(name) > 1):
+            self._fault(UsageError(f"{name:.60} is named twice", remedy="name it once"), [of], [key])
 
     def _variants_of(self, model: _Of, variants: Sequence[_Of]) -> Sequence[_Of | None]:
         """The variants of a model: all, or those that it names; None: the model as it is."""
@@ -276,49 +307,64 @@ class _Reader:
         if not isinstance(names, list):
             remedy = 'write names of variants, as variants = ["centred"], or variants = []'
             self._fault(UsageError("variants is no list", remedy=remedy), [model], ["variants"])
-            return []
+            return [None]
+        self._twice(names, model, "variants")
         named = {str(one.given["name"]): one for one in variants if "name" in one.given}
-        for name in names:
+        for name in map(str, names):
             if name not in named:
-                error = UnknownNameError("variant", str(name), named, remedy="give the variant this name")
+                error = UnknownNameError("variant", name, named, remedy="give the variant this name")
                 self._fault(error, [model], ["variants"])
-        return [named[name] for name in names if name in named] if names else [None]
+            several = [one for one in variants if str(one.given.get("name")) == name]
+            if len(several) > 1:
+                problem = f"{' and '.join(one.place for one in several)} are both named {name!r:.60}"
+                self._fault(UsageError(problem, remedy="give each a name of its own"), several, ["name"])
+        return [named[name] for name in dict.fromkeys(map(str, names)) if name in named] or [None]
 
     def _entries(self, tables: Sequence[_Of], command: Mapping[str, Any]) -> list[Entry]:
         """The entries of a model, or of a variant of it, one a task; none where there are faults."""
-        before, (model, *variant) = len(self._faults), tables[1:]
-        values = {key: value for of in tables for key, value in of.values.items()}
-        values |= dict(command)
-        values["name"] = model.values.get("name")  # a variant's is but a part of it
-        asked = self._made(Evaluation, values, tables)
-        select = self._made(Selection, values, tables)
-        encoder = self._made(EncoderOptions, values, tables)
-        if asked is None or select is None or encoder is None or not model.words:
+        before, (model, *variant) = self._met, tables[1:]
+        made = self._asked(tables, command)
+        if made is None or not model.words:
             return []
+        asked, select, encoder = made
         request = Request(tuple(model.words), asked, replace(encoder, name=None))
         sessions: list[Session] = []
-        for task in asked.tasks:
+        for task in dict.fromkeys(asked.tasks):
             with self._keeping(tables, ["tasks"]):
-                resolve_task(task)
+                spec = resolve_task(task)
+                with self._keeping(tables, ["languages"]):
+                    choose_languages(spec.name, spec.all_languages, select.languages)
                 with self._keeping(tables, ["metrics"]):
                     sessions.append(Session(replace(asked, tasks=(task,)), select))
         for check in request.checks([session.specs[0] for session in sessions]):
             with self._keeping(tables):
                 check()
-        if not asked.tasks:
-            self._fault(UsageError("no task is named", remedy='write tasks = ["xquad-r"]'), tables, ["tasks"])
-        if len(self._faults) > before:
+        if self._met > before:
             return []
         name = record_name(request, encoder.name, variant[0].given if variant else {})
         with self._keeping(tables, ["name"]):
             refuse_unreadable(name, "the name of the record", "give the model, or the variant, a name of one line")
         given = {key: value for of in tables for key, value in of.given.items() if key in KEYS} | {"name": name}
         entries = []
-        for task, session in zip(asked.tasks, sessions, strict=True):
+        for task, session in zip(dict.fromkeys(asked.tasks), sessions, strict=True):
             path = record_path(asked.output, name, session.specs[0].name)
             arguments = request.arguments({**given, "tasks": [task]})
             entries.append(Entry(name, path, request, session, arguments, variant[0].given if variant else {}))
         return entries
+
+    def _asked(
+        self, tables: Sequence[_Of], command: Mapping[str, Any]
+    ) -> tuple[Evaluation, Selection, EncoderOptions] | None:
+        """What the tables say together, checked as far as no MODEL is needed; None: it cannot be meant at all."""
+        values = {key: value for of in tables for key, value in of.values.items()} | dict(command)
+        values["name"] = next((of.values.get("name") for of in tables if of.kind == "model"), None)  # no variant's
+        asked = self._made(Evaluation, values, tables)
+        select = self._made(Selection, values, tables)
+        encoder = self._made(EncoderOptions, values, tables)
+        for check in asked.checks() if asked is not None else ():
+            with self._keeping(tables):
+                check()
+        return None if asked is None or select is None or encoder is None else (asked, select, encoder)
 
     def _made(self, cls: type[Made], values: Mapping[str, Any], tables: Sequence[_Of]) -> Made | None:
         """A value of the dataclass; options that cannot be meant are left out of it, and their faults kept."""
@@ -343,6 +389,37 @@ def _misplaced(key: str, kind: Kind) -> UsageError:
     if key in OF_THE_COMMAND:
         return UsageError(f"{key} cannot stand in a file", remedy="leave it out: it is for a single command")
     return UsageError(f"there is no option {key!r:.60}", found=closest(key, known[kind]), remedy=HELP)
+
+
+def _refuse_name(name: str, what: str) -> None:
+    """Check that a name is one of a record.
+
+    Raises:
+        UsageError: a person cannot read it on one line, or it reads as a path, which it is not: no name leads out of
+            the folder of the records.
+    """
+    refuse_unreadable(name, what, "give it a name of one line")
+    if {"", ".", ".."} & set(re.split(r"[/\\]", name)):
+        remedy = "give it a plain name, such as e5-small; `output` says in which folder the records are"
+        raise UsageError(f"{what}, {name!r}, reads as a path", remedy=remedy)
+
+
+def in_keys(text: str) -> str:
+    """A message of the command line for who wrote a file: `--index flat` as `index = "flat"`, `--index` as `index`."""
+    valued = re.sub(r"(?<!\S)(--[a-z][a-z-]+) ([\w.]+)(?=$|[,;])", _key_and_value, text, flags=re.MULTILINE)
+    return re.sub(r"(?<![\w-])--[a-z][a-z-]+", lambda found: _key_of().get(found[0], found[0]), valued)
+
+
+def _key_and_value(found: re.Match[str]) -> str:
+    key = _key_of().get(found[1])
+    value = found[2] if found[2].isdigit() else f'"{found[2]}"'
+    return found[0] if key is None else f"{key} = {value}"
+
+
+@cache
+def _key_of() -> Mapping[str, str]:
+    """Flag -> key."""
+    return {"--no-cache": "cache = false"} | {flag_of(cls, key).partition("/")[0]: key for key, cls in KEYS.items()}
 
 
 def _is_about(error: XqrBenchError, key: str) -> bool:

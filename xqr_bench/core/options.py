@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import json
+import operator
 import re
 import types
 import typing
@@ -166,7 +167,7 @@ class _FieldOption:
         self.field = one
         kind, more, many = _kind(hint)
         if more.parse is not None:  # one text holds them all
-            kind, many = (str, more.repeated) if many or more.repeated else (kind, many)
+            kind, many = (str if many or more.repeated else kind), _repeats(more, many)
         self._parse = more.parse or (_paths if kind is Path else _of_64_bits if kind is int else None)
         self._negated = kind is bool and one.default is True and more.flag is None
         self.name = f"no_{one.name}" if self._negated else one.name
@@ -223,6 +224,11 @@ def _kind(hint: Any) -> tuple[type, Option, bool]:
     return hint if hint in (bool, int, float, Path) else str, Option(), False
 
 
+def _repeats(more: Option, many: bool) -> bool:
+    """Whether an option may be given several times: many values are wanted, and no one text holds them all."""
+    return more.repeated or (many and more.parse is None)
+
+
 def _paths(given: str | tuple[str, ...]) -> Any:
     return Path(given).expanduser() if isinstance(given, str) else tuple(Path(one).expanduser() for one in given)
 
@@ -251,7 +257,14 @@ def from_table(cls: type, name: str, given: Any) -> Any:
             return more.parse(given)
         except ValueError as error:
             raise UsageError(f"{name} cannot be {given!r:.60}", remedy=str(error)) from None
-    value = fitting(name, given, typing.get_type_hints(cls)[name])
+    plain = typing.get_type_hints(cls)[name]
+    if types.NoneType in typing.get_args(plain):  # TOML has none
+        plain = functools.reduce(operator.or_, (one for one in typing.get_args(plain) if one is not types.NoneType))
+    try:
+        value = fitting(name, given, plain)
+    except UsageError as error:
+        remedy = (error.remedy or "").replace("True or False", "true or false").replace("a dict", "a table")
+        raise UsageError(error.problem, remedy=remedy) from None
     return value.expanduser() if isinstance(value, Path) else value
 
 
@@ -272,8 +285,8 @@ def flag(name: str) -> str:
 
 def flag_of(cls: type, name: str) -> str:
     """The option of a field of a dataclass as it is written on the command line."""
-    hint = typing.get_type_hints(cls, include_extras=True)[name]
-    return (_kind(hint)[1].flag or flag(name)).split()[-1]
+    _, more, many = _kind(typing.get_type_hints(cls, include_extras=True)[name])
+    return (more.flag or flag(name.removesuffix("s") if _repeats(more, many) else name)).split()[-1]
 
 
 def line_breaks(text: str) -> str:
