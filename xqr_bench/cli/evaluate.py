@@ -24,7 +24,7 @@ from xqr_bench.cli.options import (
     backend_option,
     given,
 )
-from xqr_bench.cli.sharded import do_shard, share
+from xqr_bench.cli.sharded import NOT_DONE, do_shard, patience, share
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.folder import is_url
 from xqr_bench.core.options import Option, Sections, flag, takes
@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from xqr_bench.tasks import TaskSpec
 
 
-_UNDEALT = ("dry_run", "balanced", "rerank", "trec_run", "save_index", "overwrite", "full", "as_json")
+_UNDEALT = ("dry_run", "balanced", "rerank", "trec_run", "save_index")
 """What is asked of a whole evaluation only."""
+_OF_RECORDS = ("overwrite", "full", "as_json")
+"""What is done with the records, which `merge` makes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,8 @@ class Evaluation(Engine, Store, Index, Quantize, Transform, Fuse, Rerank, TrecRu
         balanced: Merge the lists of single languages in turn, as a reference without preference (docs/bias.md); the
             record is called "NAME, balanced".
         shard: Do one part of the work, such as 2/3, and leave it in --output, a folder or a URL such as s3://…, for
-            `xqr-bench merge` (docs/scale.md). The same command goes on after what was done.
+            `xqr-bench merge` (docs/scale.md). The same command goes on after what was done; where it has to wait for
+            other shards, its exit status is 75.
         wait: Of --shard: go on as soon as the other shards have done what is needed, until none has done anything for
             so many seconds.
         memory: To rank in, and for vectors, beyond which they stand in a file; or for a call of score(): such as 256MiB
@@ -70,19 +73,20 @@ class Evaluation(Engine, Store, Index, Quantize, Transform, Fuse, Rerank, TrecRu
     score_device: str | None = None
     balanced: bool = False
     shard: Annotated[tuple[int, int] | None, Option(metavar="I/N", parse=share)] = None
-    wait: Annotated[float | None, Option(metavar="SECONDS")] = None
+    wait: Annotated[float | None, Option(metavar="SECONDS", parse=patience)] = None
     memory: Annotated[str | None, Option(metavar="SIZE")] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.shard is None and self.wait is not None:
             raise UsageError("--wait is given without --shard", remedy="say which shard: --shard 1/2")
-        undealt = [flag(name.removeprefix("as_")) for name in _UNDEALT if getattr(self, name) not in (None, False)]
-        if self.shard is not None and undealt:
-            raise UsageError(
-                f"{', '.join(undealt)} cannot be used with --shard",
-                remedy="leave it out; `xqr-bench merge` writes and prints the records of all shards",
-            )
+        for names, remedy in (
+            (_UNDEALT, "evaluate it in one process, without --shard"),
+            (_OF_RECORDS, "leave it out, and give it to `xqr-bench merge`, which writes and prints the records"),
+        ):
+            undealt = [flag(name.removeprefix("as_")) for name in names if getattr(self, name) not in (None, False)]
+            if self.shard is not None and undealt:
+                raise UsageError(f"{', '.join(undealt)} cannot be used with --shard", remedy=remedy)
         if self.dry_run and self.as_json:
             raise UsageError("--dry-run makes no record to print as JSON", remedy="leave --dry-run or --json out")
         if self.index is not None and self.score_device not in (None, "auto", "cpu"):
@@ -332,7 +336,9 @@ def evaluate(
     with request.loaded() as loaded, request.ranker(loaded) as ranker:
         tell_what_runs(session, ranker, request.store)
         if asked.shard is not None:
-            do_shard(session, ranker, asked, asked.shard, asked.wait, output, request.arguments(given(ctx)))
+            arguments = request.arguments(given(ctx))
+            if not do_shard(session, ranker, asked, asked.shard, asked.wait, output, arguments):
+                ctx.exit(NOT_DONE)
             return
         if asked.dry_run:
             session.rehearse(cast("Rehearsing", ranker))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from xqr_bench.cli.common import Session, if_stopped
+from xqr_bench.cli.printing import echo
 from xqr_bench.core.errors import UsageError
 
 if TYPE_CHECKING:
     from xqr_bench.cli.options import Records
     from xqr_bench.evaluation.ranker import Ranker
+
+NOT_DONE = 75
+"""The exit status of a shard that waits for others: to be tried again, as sysexits.h has it (EX_TEMPFAIL)."""
 
 
 def share(text: str) -> tuple[int, int]:
@@ -26,6 +31,17 @@ def share(text: str) -> tuple[int, int]:
     return int(number), int(of)
 
 
+def patience(seconds: float) -> float:
+    """How long to wait.
+
+    Raises:
+        ValueError: no such time can be waited.
+    """
+    if not 0 <= seconds < math.inf:
+        raise ValueError("give a number of seconds from 0 on, such as 3600")
+    return seconds
+
+
 def do_shard(
     session: Session,
     ranker: Ranker,
@@ -34,7 +50,7 @@ def do_shard(
     wait: float | None,
     output: str,
     arguments: Mapping[str, Any],
-) -> None:
+) -> bool:
     """Do what can be done of a shard, and tell in a line what it waits for.
 
     Args:
@@ -45,6 +61,9 @@ def do_shard(
         wait: how many seconds to wait for others; None: not at all.
         output: the folder or URL where the shards are.
         arguments: as the user gave them.
+
+    Returns:
+        whether all of the shard is done.
 
     Raises:
         UsageError: the ranker's work cannot be dealt out, or nothing has come for as long as was to be waited.
@@ -81,4 +100,7 @@ def do_shard(
     line = f"is done; when all are, {merge} makes the records" if left else f"is done; all are: {merge}"
     if waiting is not None:
         line = f"{waiting}: run the same command again then, or give --wait SECONDS"
+        echo(f"shard {number} of {of} {line}", err=True)  # also with --quiet: it is not done
+        return False
     session.say(f"shard {number} of {of} {line}")
+    return True

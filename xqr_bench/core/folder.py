@@ -66,23 +66,35 @@ class SharedFolder:
 
     def names(self) -> set[str]:
         """The files that are there, also below; not those that are being written."""
+        return set(self.sizes())
+
+    def sizes(self) -> dict[str, int | None]:
+        """As `names`, each with its bytes; None: the store does not tell."""
+        found: dict[str, int | None] = {}
         if self._files is None:
             root = Path(self._root)
             try:
-                found = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
+                for path in root.rglob("*"):
+                    with suppress(FileNotFoundError):  # removed meanwhile
+                        if path.is_file():
+                            found[path.relative_to(root).as_posix()] = path.stat().st_size
             except OSError as error:
                 raise self._failed("cannot be listed", error) from error
         else:
             try:
                 self._files.invalidate_cache()  # others write there
-                below = self._files.find(self._root)
+                below = self._files.find(self._root, detail=True)
             except FileNotFoundError:
-                below = []
+                below = {}
             except Exception as error:
                 raise self._failed("cannot be listed", error) from error
             start = len(self._path(""))
-            found = [path[start:] for path in below]
-        return {name for name in found if not is_left_behind(Path(Path(name).name)) and not name.endswith(".part")}
+            found = {path[start:]: said.get("size") for path, said in below.items()}
+        return {
+            name: size
+            for name, size in found.items()
+            if not is_left_behind(Path(Path(name).name)) and not name.endswith(".part")
+        }
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
         """The bytes of a file, or some of them.

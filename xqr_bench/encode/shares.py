@@ -10,11 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple, Protocol
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xqr_bench.core.errors import EncoderError
+from xqr_bench.core.errors import EncoderError, XqrBenchError
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import IntArray, TaskData
 from xqr_bench.encode.bound import BoundEncoder, TextEncoder
@@ -356,15 +357,23 @@ class Segments:
         size: texts of the group.
         columns: of the vectors.
         read: (file, first byte, last byte + 1) -> those bytes.
+        sums: of each file, the checksums of its rows (see `row_sums`), uint32 `[n]`.
+        damaged: file -> the error that is raised where it does not hold what was written.
 
     Raises:
         EncoderError: a text is in no file, or in two.
     """
 
     def __init__(
-        self, texts: Sequence[IntArray], size: int, columns: int, read: Callable[[int, int, int], bytes]
+        self,
+        texts: Sequence[IntArray],
+        size: int,
+        columns: int,
+        read: Callable[[int, int, int], bytes],
+        sums: Sequence[NDArray[np.uint32]],
+        damaged: Callable[[int], XqrBenchError],
     ) -> None:
-        self._columns, self._read = columns, read
+        self._columns, self._read, self._sums, self._damaged = columns, read, sums, damaged
         self._file = np.full(size, -1, dtype=np.int32)
         self._row = np.zeros(size, dtype=np.int32)
         for file, of_file in enumerate(texts):
@@ -375,7 +384,11 @@ class Segments:
             raise EncoderError(f"{missing:,} of {size:,} texts have no vector")
 
     def take(self, texts: IntArray) -> Vectors:
-        """The vectors of these texts, float32 `[n, columns]`."""
+        """The vectors of these texts, float32 `[n, columns]`.
+
+        Raises:
+            XqrBenchError: a file cannot be read, or does not hold what was written.
+        """
         vectors = np.empty((len(texts), self._columns), dtype=np.float32)
         files, rows = self._file[texts], self._row[texts]
         for file in np.unique(files).tolist():
@@ -390,9 +403,17 @@ class Segments:
                     content = self._read(file, 4 * self._columns * first, 4 * self._columns * last)
                     piece = np.frombuffer(content, dtype="<f4")
                     if len(piece) != (last - first) * self._columns:
-                        raise EncoderError("a file of vectors is shorter than its shard says")
+                        raise self._damaged(file)
                     vectors[some] = piece.reshape(-1, self._columns)[rows[some] - first]
+                    if not np.array_equal(row_sums(vectors[some]), self._sums[file][rows[some]]):
+                        raise self._damaged(file)
         return vectors
+
+
+def row_sums(vectors: Vectors) -> NDArray[np.uint32]:
+    """A checksum of the bytes of each row (CRC-32, as zlib has it), uint32 `[n]`."""
+    rows = np.ascontiguousarray(vectors, dtype="<f4")
+    return np.fromiter(map(crc32, rows), dtype=np.uint32, count=len(rows))
 
 
 def zero_rows(vectors: Vectors) -> BoolArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from xqr_bench.evaluation.shard_files import (
     arrays_below,
     read_about,
     read_shard_file,
+    refuse_copies,
     refuse_foreign,
     shard_file,
     shard_files,
@@ -58,15 +59,18 @@ class MergedRanker:
 
     def __init__(self, folder: SharedFolder | str | Path) -> None:
         self.folder = folder if isinstance(folder, SharedFolder) else SharedFolder(folder)
-        files = shard_files(self.folder.names())
+        names = self.folder.names()
+        files = shard_files(names)
         if not files:
             raise RecordError(
                 f"there are no shards in {self.folder.name}",
                 remedy="name the folder that `xqr-bench evaluate MODEL --shard 1/2 --output FOLDER` was given",
             )
         self._of = Counter(of for _, of, _ in files.values()).most_common(1)[0][0]
+        refuse_copies(self.folder, names)
         refuse_other_numbers(self.folder, files, self._of)
-        self._abouts = {what: self._read(what, files) for what in (COUNTED, FOUND, ENCODED)}
+        self._refuse_unfinished(files)
+        self._abouts = {what: self._read(what) for what in (COUNTED, FOUND, ENCODED)}
         self._check_sources()
         first = self._abouts[COUNTED][0].made["said"]
         self.said: Mapping[str, Any] = first
@@ -76,20 +80,29 @@ class MergedRanker:
         self.identity = self._identity()
         self.device: str | None = None
 
-    def _read(self, what: str, files: Mapping[str, tuple[int, int, str]]) -> list[About]:
-        """What the files of a pass say of themselves; all are of one run."""
-        abouts: list[About] = []
+    def _refuse_unfinished(self, files: Collection[str]) -> None:
+        """Check that all shards have done all passes."""
+        unfinished: dict[str, list[int]] = {}
         for number in range(1, self._of + 1):
-            name = shard_file(number, self._of, what)
-            if name not in files:
-                there = [one for one in PASSES if shard_file(number, self._of, one) in files]
-                raise RecordError(
-                    f"{self.folder.place_of(name)} is missing: shard {number} of {self._of} "
-                    + (f"has only {', '.join(there)}" if there else "has not begun"),
-                    remedy=f"run it (again): xqr-bench evaluate MODEL --shard {number}/{self._of} --output "
-                    f"{self.folder.name}, with the model, tasks and options of the others",
-                )
-            abouts.append(read_about(self.folder, name))
+            there = [what for what in PASSES if shard_file(number, self._of, what) in files]
+            if len(there) < len(PASSES):
+                unfinished.setdefault(", ".join(there), []).append(number)
+        if unfinished:
+            said = [
+                f"shard{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))} "
+                + (f"left only {there}" if there else "left nothing")
+                for there, numbers in unfinished.items()
+            ]
+            first = min(min(numbers) for numbers in unfinished.values())
+            raise RecordError(
+                f"the run in {self.folder.name} is not finished: of {self._of} shards, {'; '.join(said)}",
+                remedy=f"run them (again): xqr-bench evaluate MODEL --shard {first}/{self._of} --output "
+                f"{self.folder.name}, with the model, tasks and options of the others",
+            )
+
+    def _read(self, what: str) -> list[About]:
+        """What the files of a pass say of themselves; all are of one run."""
+        abouts = [read_about(self.folder, shard_file(number, self._of, what)) for number in range(1, self._of + 1)]
         facts = _most_common([about.facts for about in abouts])
         for about in abouts:
             refuse_foreign(self.folder, about.name, about, facts)
@@ -135,8 +148,10 @@ class MergedRanker:
 
         Raises:
             UsageError: there are more or fewer of them than the run has.
+            RecordError: the shards were asked for different ones.
             XqrBenchError: a task cannot be read.
         """
+        self._refuse_other_metrics()
         tasks, scored = list(named) or self.said["tasks"], self.said["specs"]
         if len(tasks) != len(scored):
             raise UsageError(
@@ -146,6 +161,22 @@ class MergedRanker:
             resolve_task(one).model_copy(update={name: tuple(values) for name, values in of_task.items()})
             for one, of_task in zip(tasks, scored, strict=True)
         ]
+
+    def _refuse_other_metrics(self) -> None:
+        """Check that all shards were asked for the same metrics, on which the record depends and counts do not."""
+        first, *others = self._abouts[COUNTED]
+        for about in others:
+            for one, other in zip(first.made["said"]["specs"], about.made["said"]["specs"], strict=True):
+                if one["metrics"] != other["metrics"]:
+                    raise RecordError(
+                        f"the shards in {self.folder.name} were asked for different metrics",
+                        found="; ".join(
+                            f"{', '.join(said['metrics'])} in {name}"
+                            for said, name in ((one, first.name), (other, about.name))
+                        ),
+                        remedy="remove the .counted file of each shard that was asked for the wrong ones, and run that "
+                        "shard again with the right --metrics: it counts again, and nothing else",
+                    )
 
     def select(self, data_dir: Path | str | None = None) -> Selection:
         """The part of the tasks that the shards were asked for; data is read where they had it, or in a folder."""

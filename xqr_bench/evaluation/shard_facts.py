@@ -37,7 +37,8 @@ def run_facts(ranker: VectorRanker, tasks: Sequence[Task], of: int) -> dict[str,
     }
     if isinstance(encoder, TextEncoder):
         limits = encoder.limits
-        facts["batches"] = f"{limits.rows} texts, {limits.tokens} tokens"
+        tokens = "" if limits.tokens is None else f", {limits.tokens} tokens"
+        facts["batches"] = f"{limits.rows} texts{tokens}"
         if encoder.identity.endpoint is None:
             facts |= {f"version of {name}": str(version) for name, version in library_versions().items()}
     facts["tasks"] = ", ".join(task.spec.name for task in tasks)
@@ -58,7 +59,7 @@ def identity_facts(identity: ModelIdentity) -> dict[str, str]:
 
 def task_facts(task: Task) -> dict[str, str]:
     """What a task's ranks depend on: its description, and a digest of all its texts and relevants."""
-    said = task_info(task.spec, task.data).model_dump(mode="json")
+    said = task_info(task.spec, task.data).model_dump(mode="json", exclude={"metrics"})  # of ranks that are there
     said |= {"relevance": list(task.spec.relevance), "texts": content_digest(task.data)}
     return {f"{task.spec.name}: {key}": json.dumps(value, sort_keys=True) for key, value in said.items()}
 
@@ -85,7 +86,8 @@ def refuse_other_numbers(folder: SharedFolder, files: Mapping[str, tuple[int, in
             raise RecordError(
                 f"{folder.place_of(name)} is shard {number} of {others}, of a run in another number of shards than "
                 f"{of}",
-                remedy="remove it, or keep the shards of each run in a folder of their own",
+                remedy=f"if the run has {others} shards, say so: --shard {number}/{others}; if not, remove that file, "
+                "or keep the shards of each run in a folder of their own",
             )
 
 

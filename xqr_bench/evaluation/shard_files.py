@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,16 @@ from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.folder import SharedFolder
 
-FORMAT = "xqr-bench shard 1"
+FORMAT = "xqr-bench shard 2"
 ENCODED, FOUND, COUNTED = "encoded", "found", "counted"
 PASSES = (ENCODED, FOUND, COUNTED)
 """What every shard does, in this order: its share of the vectors, then of the thresholds, then of the counts. Each
 needs what all shards made before."""
 _NAME = re.compile(rf"(?P<number>[1-9]\d*)-of-(?P<of>[1-9]\d*)\.(?P<what>{'|'.join(PASSES)})", re.ASCII)
+VECTORS = ".f32"
+"""How the name of a file of vectors ends, which stands beside what tells of them."""
+_COPY = re.compile(rf"(?![.~]).*?(?P<name>[1-9]\d*-of-[1-9]\d*).*\.(?P<what>{'|'.join(PASSES)})\b.*", re.ASCII)
+_ON_THE_WAY = (".tmp", ".partial", ".crdownload")
 _LENGTH = 8
 _MOST_HEADER = 2**27
 
@@ -33,10 +37,27 @@ def shard_file(number: int, of: int, what: str) -> str:
     return f"{number}-of-{of}.{what}"
 
 
-def shard_files(names: set[str]) -> dict[str, tuple[int, int, str]]:
+def shard_files(names: Iterable[str]) -> dict[str, tuple[int, int, str]]:
     """Those that are files of shards: name -> number, number of shards, pass."""
     found = {name: _NAME.fullmatch(name) for name in sorted(names)}
     return {name: (int(one["number"]), int(one["of"]), one["what"]) for name, one in found.items() if one is not None}
+
+
+def refuse_copies(folder: SharedFolder, names: Iterable[str]) -> None:
+    """Check that no file is named nearly as one of a shard, as tools that synchronise folders name a second version.
+
+    Raises:
+        RecordError: one is.
+    """
+    for name in sorted(names):
+        copy = None if "/" in name or _NAME.fullmatch(name) or name.endswith(_ON_THE_WAY) else _COPY.fullmatch(name)
+        if copy is not None:
+            whole = f"{copy['name']}.{copy['what']}"
+            raise RecordError(
+                f"{folder.place_of(name)} has nearly the name of {whole}: it is there twice, or under a wrong name",
+                remedy=f"keep one of them, as {whole}, and remove the other; tools that synchronise folders leave such "
+                "copies where two machines have written a file",
+            )
 
 
 @dataclass(frozen=True)
@@ -49,7 +70,8 @@ class About:
         facts: what all shards of a run agree in, by name, as texts.
         sources: the sums of the files that it was made from, by name.
         made: what else is known of it.
-        sum: SHA-256 over its arrays, facts and sources.
+        sum: SHA-256 over its arrays, facts and sources, by which a file that is made from it knows it.
+        header_sum: SHA-256 over all of the above.
     """
 
     number: int
@@ -59,6 +81,7 @@ class About:
     sources: Mapping[str, str]
     made: Mapping[str, Any]
     sum: str = ""
+    header_sum: str = ""
 
     @property
     def name(self) -> str:
@@ -75,6 +98,11 @@ def _sum(about: About, arrays: Arrays) -> str:
     return digest.hexdigest()
 
 
+def _header_sum(about: About) -> str:
+    said = {key: value for key, value in vars(about).items() if key != "header_sum"}
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
+
 def write_shard_file(folder: SharedFolder, about: About, arrays: Arrays, name: str | None = None) -> None:
     """Write a file, whole or not at all; `name`: another one than the shard's own.
 
@@ -83,7 +111,8 @@ def write_shard_file(folder: SharedFolder, about: About, arrays: Arrays, name: s
     """
     from safetensors.numpy import save
 
-    said = {**vars(about), "format": FORMAT, "sum": _sum(about, arrays)}
+    about = replace(about, sum=_sum(about, arrays))
+    said = {**vars(about), "format": FORMAT, "header_sum": _header_sum(about)}
     content = save({key: np.ascontiguousarray(one) for key, one in arrays.items()}, {"about": json.dumps(said)})
     folder.write(name or about.name, [content])
 
@@ -104,13 +133,16 @@ def read_about(folder: SharedFolder, name: str) -> About:
 def _about(folder: SharedFolder, name: str, header: bytes) -> About:
     try:
         said = strict_json.parse(strict_json.parse(header)["__metadata__"]["about"])
-        if said.pop("format") != FORMAT:
-            raise ValueError("its format is another one")
-        about = About(**said)
-        if not all(isinstance(one, dict) for one in (about.facts, about.sources, about.made)):
-            raise ValueError("its facts are not as xqr-bench writes them")
+        written = said.pop("format")
+        about = About(**said) if written == FORMAT else None
+        if about is not None and not all(isinstance(one, dict) for one in (about.facts, about.sources, about.made)):
+            raise ValueError("its facts are not in order")
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _damaged(folder, name, str(error)) from error
+        raise _damaged(folder, name, f"what it says of itself cannot be read ({error})") from error
+    if about is None:
+        raise _damaged(folder, name, f"its format is {written!r:.40}, not {FORMAT!r}")
+    if _header_sum(about) != about.header_sum:
+        raise _damaged(folder, name, "the checksum of what it says of itself differs")
     if "/" not in name and about.name != name:
         raise RecordError(
             f"{folder.place_of(name)} is shard {about.number} of {about.of} ({about.what}) a second time, under the "
@@ -136,15 +168,16 @@ def read_shard_file(folder: SharedFolder, name: str) -> tuple[About, dict[str, N
     try:
         arrays: dict[str, NDArray[Any]] = load(content)
     except SafetensorError as error:
-        raise _damaged(folder, name, str(error)) from error
+        raise _damaged(folder, name, f"its arrays cannot be read ({error})") from error
     if _sum(about, arrays) != about.sum:
-        raise _damaged(folder, name, "its checksum differs")
+        raise _damaged(folder, name, "the checksum of its arrays differs")
     return about, arrays
 
 
 def _damaged(folder: SharedFolder, name: str, why: str) -> RecordError:
     return RecordError(
-        f"{folder.place_of(name)} is damaged, or no file of a shard: {why}",
+        f"{folder.place_of(name)} is damaged, or no file of a shard",
+        found=why,
         remedy="remove it, and run its shard again",
     )
 

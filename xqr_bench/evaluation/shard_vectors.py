@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,9 @@ class EncodedVectors:
         for at, layout in enumerate(shares.groups):
             of_group = [arrays_below(arrays, layout.name) for _, arrays in files]
             texts = [one.get("texts", np.empty(0, dtype=np.int64)) for one in of_group]
-            segments = Segments(texts, layout.size, self._columns, self._reader(layout.name))
+            sums = [one.get("sums", np.empty(0, dtype=np.uint32)) for one in of_group]
+            read, damaged = self._reader(layout.name), partial(self._damaged, layout.name)
+            segments = Segments(texts, layout.size, self._columns, read, sums, damaged)
             raw = shares.raw(at)
             self._take[layout.name] = segments.take if raw is None else raw
             put: dict[str, NDArray[Any]] = {}
@@ -60,6 +63,14 @@ class EncodedVectors:
             return self._folder.read(self.abouts[file].made["groups"][group]["file"], start, stop)
 
         return read
+
+    def _damaged(self, group: str, file: int) -> RecordError:
+        about = self.abouts[file]
+        return RecordError(
+            f"{self._folder.place_of(about.made['groups'][group]['file'])} does not hold the vectors that shard "
+            f"{about.number} of {about.of} has written there",
+            remedy="remove it, run that shard again, then the others",
+        )
 
     def _place(self, task: int, role: Role) -> tuple[str, IntArray]:
         for layout in self._shares.groups:

@@ -8,6 +8,7 @@ what stands above and beside them there. `MergedRanker` adds the counts up; the 
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -22,18 +23,20 @@ from xqr_bench.core.errors import RecordError, UsageError
 from xqr_bench.core.folder import SharedFolder
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import IntArray
-from xqr_bench.encode.shares import ROWS_AT_ONCE, Chosen, Made, Shares, shares_of, zero_rows
+from xqr_bench.encode.shares import ROWS_AT_ONCE, Chosen, Made, Shares, row_sums, shares_of, zero_rows
 from xqr_bench.evaluation.ranker import Ranker, Task
 from xqr_bench.evaluation.shard_facts import machine, refuse_other_numbers, run_facts
 from xqr_bench.evaluation.shard_files import (
     COUNTED,
     ENCODED,
     FOUND,
+    VECTORS,
     About,
     Arrays,
     arrays_below,
     read_about,
     read_shard_file,
+    refuse_copies,
     refuse_foreign,
     shard_file,
     shard_files,
@@ -137,6 +140,7 @@ class ShardedRun:
             "specs": [{"metrics": task.spec.metrics, "relevance": task.spec.relevance} for task in tasks],
         }
         self.facts = run_facts(self.ranker, self.tasks, of)
+        self._seen: dict[str, About] = {}  # of the files that were found to be of this run
 
     @cached_property
     def _shares(self) -> Shares:
@@ -172,7 +176,13 @@ class ShardedRun:
         return None
 
     def wait(self, number: int, seconds: float, observe: Observer | None = None) -> Waiting | None:
-        """Go on with a shard until all of it is done, or no file has come for so many seconds; see `go_on`."""
+        """Go on with a shard until all of it is done, or no file has come for so many seconds; see `go_on`.
+
+        Raises:
+            UsageError: no such time can be waited.
+        """
+        if not 0 <= seconds < math.inf:
+            raise UsageError(f"{seconds:g} seconds cannot be waited", remedy="give a number from 0 on")
         since, last = time.monotonic(), set[str]()
         while (waiting := self.go_on(number, observe)) is not None:
             if (there := self.folder.names()) != last:  # also what others have encoded so far
@@ -183,18 +193,34 @@ class ShardedRun:
         return None
 
     def missing(self, what: str) -> tuple[int, ...]:
-        """The shards, from 1, that have not done a pass.
+        """The shards, from 1, that have not done a pass; vectors that are not there whole are not done.
 
         Raises:
-            RecordError: the folder holds a shard of a run in another number of shards.
+            RecordError: a file in the folder is of another run, damaged, or there twice.
         """
         there = self._numbers(what)
         return tuple(number for number in range(1, self.of + 1) if number not in there)
 
     def _numbers(self, what: str) -> set[int]:
-        files = shard_files(self.folder.names())
+        sizes = self.folder.sizes()
+        refuse_copies(self.folder, sizes)
+        files = shard_files(sizes)
         refuse_other_numbers(self.folder, files, self.of)
-        return {number for number, _, kind in files.values() if kind == what}
+        for name, (number, _, kind) in files.items():
+            if name not in self._seen:
+                self._seen[name] = self._about(number, kind)
+        numbers = {number for number, _, kind in files.values() if kind == what}
+        return {number for number in numbers if what != ENCODED or self._has_vectors(number, sizes)}
+
+    def _has_vectors(self, number: int, sizes: Mapping[str, int | None]) -> bool:
+        """Whether the files of vectors that a shard has made are there, and as long as they were."""
+        name = shard_file(number, self.of, ENCODED)
+        for _ in range(2):
+            groups = [one for one in self._seen[name].made["groups"].values() if "file" in one]
+            if all(sizes.get(one["file"], 0) in (None, 4 * one["rows"] * one["columns"]) for one in groups):
+                return True
+            self._seen[name] = self._about(number, ENCODED)  # it may have been made again
+        return False
 
     def _is_done(self, number: int, what: str, sums: Mapping[str, str]) -> bool:
         """Whether a shard has done a pass, from files with these sums."""
@@ -252,7 +278,7 @@ class ShardedRun:
                 about: dict[str, Any] = {"rows": len(made.texts), "columns": encoder.identity.dimensions}
                 if made.vectors is not None and len(made.texts):
                     digest = hashlib.sha256(made.vectors.data).hexdigest()
-                    about["file"] = f"{number}-of-{self.of}.{layout.name}.{digest[:12]}.f32"
+                    about["file"] = f"{number}-of-{self.of}.{layout.name}.{digest[:12]}{VECTORS}"
                     step = range(0, len(made.vectors), ROWS_AT_ONCE)
                     rows = (made.vectors[start : start + ROWS_AT_ONCE].astype("<f4", copy=False) for start in step)
                     self.folder.write(about["file"], (some.tobytes() for some in rows))
@@ -271,9 +297,9 @@ class ShardedRun:
             warnings=list(encoder.warnings),
             usage=None if usage is None else usage.model_dump(mode="json"),
         )
-        beginning = f"{number}-of-{self.of}."
-        for name in self.folder.names():  # pieces, and vectors of an earlier time
-            if name.startswith((beginning, kept.place)) and name not in files and not shard_files({name}):
+        for name in self.folder.names():
+            old = name.startswith(f"{number}-of-{self.of}.") and name.endswith(VECTORS) and name not in files
+            if old or name.startswith(kept.place):
                 self.folder.remove(name)
 
     def _task_warnings(self) -> dict[str, list[str]]:
@@ -282,7 +308,7 @@ class ShardedRun:
 
     def _described(self, made: Made, raw: Callable[[IntArray], NDArray[np.float32]] | None) -> dict[str, Any]:
         """What the other shards have to know of some vectors."""
-        of_rows: dict[str, list[NDArray[Any]]] = {"digests": [], "zero": [], "lengths": [], "raw": []}
+        of_rows: dict[str, list[NDArray[Any]]] = {"digests": [], "zero": [], "lengths": [], "raw": [], "sums": []}
         dot = self.ranker.encoder.similarity != "cosine"
         for start in range(0, len(made.texts), ROWS_AT_ONCE):
             some = made.texts[start : start + ROWS_AT_ONCE]
@@ -292,6 +318,7 @@ class ShardedRun:
                 of_rows["raw"].append(row_digests(vectors))
             else:
                 vectors = made.vectors[start : start + ROWS_AT_ONCE]
+                of_rows["sums"].append(row_sums(vectors))
             of_rows["zero"].append(zero_rows(vectors))
             of_rows["digests"].append(row_digests(vectors if dot else unit_vectors(vectors)))
             if dot:
