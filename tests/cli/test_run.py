@@ -435,6 +435,21 @@ rerank = "cross/encoder"
     assert [entry.name for entry in runs.entries] == ["e5+truncate_dim-3+allow_zero_vectors+rerank-encoder", "both"]
 
 
+def test_a_second_stage_is_in_the_name() -> None:
+    """As `evaluate` has it: no reranked record is called as that of its first stage."""
+    more = ("--limit", "2", "--metrics", "map,own_language_first", "--no-relevance", "--quiet")
+    ran("evaluate", "bm25", "--rerank", "char-ngrams", "--rerank-depth", "5", *more)
+    rerank = 'rerank = "char-ngrams"\nrerank_depth = 5\nvariants = []\n'
+    wrote(f'{HEAD}{BM25}variants = []\n{BM25}{rerank}{BM25}name = "mine"\n{rerank}')
+    ran("run", "sweep.toml", "--quiet")
+    assert states() == {"bm25": "made", "bm25 > char-ngrams, top 5": "there", "mine": "made"}
+
+
+def test_numbers_of_the_command_line_are_numbers() -> None:
+    wrote(f'{HEAD}quantize = "int8"\nrescore = 3\n[[model]]\nmodel = "char-ngrams"\n')
+    assert [entry.name for entry in read_run_file(Path("sweep.toml")).entries] == ["char-ngrams+int8-rescore3"]
+
+
 def test_lines() -> None:
     text = "a = 1\nb = '''\n[[t]]\na = 2\n'''\n[[t]]\na = 3\n[t.b]\n[[t]]\n'b' = 4\n[other]\nx = 1\n"
     assert line_of(text, key="b") == 2

@@ -334,7 +334,7 @@ class Quantize:
     section: ClassVar = "Quantised vectors"
 
     quantize: Annotated[str | None, Option(metavar="PRECISION")] = None
-    rescore: Annotated[str | None, Option(metavar="NUMBER")] = None
+    rescore: Annotated[str | None, Option(metavar="NUMBER", parse=str)] = None
 
     def chosen_quantize(self) -> QuantizeOptions | None:
         """The quantisation that is asked for, None for none.

@@ -456,27 +456,37 @@ def record_name(request: Request, name: str | None, variant: Mapping[str, Any]) 
     """
     from xqr_bench.evaluation.balanced import SUFFIX
 
-    called = name or _named_by(request)
+    asked, context = request.asked, request.encoder.candidate_context
+    called = name or _named_by(request.model, request.encoder.served_model)
+    two_stages = name is None and "rerank" not in variant
     if "name" in variant:
-        return f"{called}+{variant['name']}"
+        return f"{_reranked(called, asked) if two_stages else called}+{variant['name']}"
     for key, value in variant.items():
         if key not in IN_SUFFIX:
             called += f"+{key}" if value is True else f"+{key}-{_short(value)}"
-    asked, context = request.asked, request.encoder.candidate_context
     called += f"+{context}" if context is not None else ""
     done = asked.chosen_transform(), asked.chosen_quantize(), asked.chosen_index()
     called += "".join(options.suffix for options in done if options is not None)
-    return called + SUFFIX * asked.balanced
+    return (_reranked(called, asked) if two_stages else called) + SUFFIX * asked.balanced
 
 
-def _named_by(request: Request) -> str:
+def _reranked(called: str, asked: Evaluation) -> str:
+    """The name with that of a second stage, where there is one."""
+    if asked.rerank is None:
+        return called
+    from xqr_bench.evaluation.reranked import DEPTH, title
+
+    second, depth = _named_by(asked.rerank, None), asked.rerank_depth or DEPTH
+    return title(called, second, depth, asked.chosen_pool(), asked.rerank_add_relevants)
+
+
+def _named_by(model: str, served: str | None) -> str:
     """`e5` of precomputed:vectors/e5, of a folder ./e5 and of mine.py:e5; the name that an endpoint has for a model."""
-    model = request.model
     form, _, rest = model.partition(":")
     if form in ("precomputed", "scores", "run") and rest:
         return name_of_folder(Path(rest).expanduser())
     if is_endpoint(model):
-        return request.encoder.served_model or model
+        return served or model
     if is_python_spec(model):
         return model.rpartition(":")[2]
     return name_of_folder(Path(model).expanduser()) if Path(model).expanduser().is_dir() else model

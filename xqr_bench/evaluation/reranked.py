@@ -31,6 +31,12 @@ MOST_TIES = 2
 MOST_PAIRS = 200_000_000
 
 
+def title(first: str, second: str, depth: int, pool: RerankPool, add_relevants: bool) -> str:
+    """What a ranking in two stages of these names is called, where it is given no name."""
+    top = f"top {depth}" + (" of the pool" if pool == "pool" else "")
+    return f"{first} > {second.rpartition('/')[2]}, {top}" + ", relevants added" * add_relevants
+
+
 @checked
 @dataclass
 class Reranked:
@@ -74,10 +80,7 @@ class Reranked:
                 f"{self.second.name} cannot rank again: the record would not say what was done to its vectors",
                 remedy="leave transform and quantize out",
             )
-        top = f"top {self.depth}" + (" of the pool" if self.pool == "pool" else "")
-        self._title = f"{self.first.name} > {self.second.name.rpartition('/')[2]}, {top}"
-        if self.add_relevants:
-            self._title += ", relevants added"
+        self._title = title(self.first.name, self.second.name, self.depth, self.pool, self.add_relevants)
         self.name = self.name or self._title
 
     @property
