@@ -186,10 +186,18 @@ def _answered(
 def _candidates(
     name: str, parsed: Mapping[str, SourceData], pool: Sequence[str]
 ) -> tuple[tuple[Candidate, ...], dict[tuple[str, int], int]]:
-    """The candidates of these languages, language by language; and section and place in it -> index."""
+    """The candidates of these languages, language by language; and section and place in it -> index.
+
+    An index is given of those that a question names: a collection has millions that none does.
+    """
     of_language: dict[str, dict[str, Candidate]] = {code: {} for code in pool}
     places: dict[tuple[str, int], tuple[str, str]] = {}
     for section, data in parsed.items():
+        named = {
+            place
+            for question in data.questions
+            for place in chain(question.gains, question.echoes or (), question.irrelevant)
+        }
         for place, one in enumerate(data.candidates):
             code = one.language or section
             if code not in of_language:
@@ -203,10 +211,11 @@ def _candidates(
                     found=f"{of_language[code][one.id].text!r:.60} and {one.text!r:.60}",
                     remedy="give each candidate of a language an id of its own",
                 )
-            places[section, place] = code, one.id
-    numbers = {
-        key: number for number, key in enumerate((code, key) for code, of_id in of_language.items() for key in of_id)
-    }
+            if place in named:
+                places[section, place] = code, one.id
+    wanted = set(places.values())
+    every = ((code, key) for code, of_id in of_language.items() for key in of_id)
+    numbers = {key: number for number, key in enumerate(every) if key in wanted}
     return (
         tuple(candidate for of_id in of_language.values() for candidate in of_id.values()),
         {place: numbers[key] for place, key in places.items()},
