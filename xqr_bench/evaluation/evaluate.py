@@ -304,7 +304,9 @@ def refuse_options(model: str, options: EncoderOptions) -> None:
         UsageError: one was given.
     """
     family = model.partition(":")[0]
-    if family in RANKERS:
+    if model.startswith(FUSE):
+        options_of_parts(named_parts(model)[1], options)
+    elif family in RANKERS:
         options.refuse_all_but(f"{'a ' if family == 'run' else ''}{family}", frozenset({"name"}))
     elif model.startswith(PREFIX):
         options.refuse_all_but("precomputed vectors", OPTIONS)
