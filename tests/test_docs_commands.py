@@ -168,12 +168,18 @@ def test_pools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(found.leave_one_out) == 11
 
 
-def test_the_record_in_python(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_record_in_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     record = run_blocks("record.md", languages=["python"])["record"]
     assert f"{record.scores['multilingual'].macro['map'].value}" in capsys.readouterr().out
 
 
-def test_training_in_python(capsys: pytest.CaptureFixture[str]) -> None:
+def test_training_in_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     pytest.importorskip("accelerate")
     run_blocks("training.md", languages=["python"])
     assert len(capsys.readouterr().out.splitlines()) >= 4
