@@ -47,7 +47,8 @@ class Costs:
         memory_bytes: of a passage in a process: its text, its ids and what Python adds.
         passage_tokens: of a passage.
         dimensions: of a vector, 4 bytes each.
-        beside_bytes: of a passage in the files of shards, beside its vector: digest, checksum, number and flags.
+        beside_bytes: of a passage in the files of shards, beside its vector: token count, digest, checksum, number and
+            flags.
         read_seconds: to read and check a megabyte of text, on one core.
         tokenise_seconds: of a passage, on one core.
         count_nanoseconds: of a query, a candidate and a dimension, on one core.
@@ -61,7 +62,7 @@ class Costs:
     memory_bytes: float = 1300
     passage_tokens: float = 174
     dimensions: int = 384
-    beside_bytes: float = 38
+    beside_bytes: float = 35
     read_seconds: float = 0.155
     tokenise_seconds: float = 0.0012
     count_nanoseconds: float = 0.075
@@ -77,8 +78,8 @@ class Reckoned:
 
     Attributes:
         gpus: how many.
-        fixed_hours: that every shard takes, however many there are: it reads all texts and counts all their tokens.
-        encode_hours, count_hours: of each shard, for its share.
+        fixed_hours: that every shard takes, however many there are: it reads all texts.
+        encode_hours, count_hours: of each shard, for its share; tokens are counted before they are encoded.
         hours: in all.
         moved_bytes: texts to every shard, vectors to the shared folder and back, what stands beside them to all.
         memory_bytes: of each process, beside the vectors, which are read where they are wanted.
@@ -110,9 +111,9 @@ def reckon(collection: Mapping[str, tuple[int, int]], gpus: int, costs: Costs | 
     queries = sum(of_language for _, of_language in collection.values())
     vector = 4 * costs.dimensions
     beside = gpus * passages * costs.beside_bytes
-    fixed = passages * (costs.text_bytes * costs.read_seconds / 1e6 + costs.tokenise_seconds / costs.cores)
+    fixed = passages * costs.text_bytes * costs.read_seconds / 1e6
     fixed += passages * (costs.text_bytes + costs.beside_bytes) / costs.network
-    encode = passages * costs.passage_tokens / costs.gpu_tokens / gpus
+    encode = passages * (costs.tokenise_seconds / costs.cores + costs.passage_tokens / costs.gpu_tokens) / gpus
     count = passages * queries * costs.dimensions * costs.count_nanoseconds * 1e-9 / (gpus * costs.cores)
     hours = (fixed + encode + count) / 3600
     return Reckoned(

@@ -30,6 +30,7 @@ from xqr_bench.encode import embed_tasks, load_encoder, vector_store
 from xqr_bench.encode.texts import plan_groups
 from xqr_bench.evaluation.evaluate import opened
 from xqr_bench.evaluation.ranker import Task
+from xqr_bench.evaluation.shard_files import ENCODED, MEASURED
 from xqr_bench.evaluation.shards import ShardedRun
 from xqr_bench.tasks import load_task, resolve_task
 
@@ -109,17 +110,17 @@ def of_store() -> dict[str, float]:
         kept = sum(bytes_below(folder / "store").values())
         seconds, again = spent(lambda: embed_tasks(encoder, [task], store=store)[task.name])
         assert again.stored_texts == again.distinct_texts
-        few = load_task("xquad-r", limit=100)
+        encoder.measure = lambda role, some: np.array(list(map(len, some)))  # type: ignore[attr-defined]
         with opened(encoder) as ranker:
-            run = ShardedRun(ranker, [Task(resolve_task("xquad-r"), few)], folder / "run", 2)
-            for number in (1, 2):
-                run.encode(number, Observer())
-        texts = len({one.text for one in few.candidates} | {one.text for one in few.queries})
-        beside = sum(size for name, size in bytes_below(folder / "run").items() if name.endswith(".encoded"))
+            run = ShardedRun(ranker, [Task(resolve_task("xquad-r"), task)], folder / "run", 2)
+            for number in (1, 2, 1):
+                run.go_on(number, Observer(), ENCODED)
+        sizes = bytes_below(folder / "run")
+        beside = sum(size for name, size in sizes.items() if name.endswith((f".{MEASURED}", f".{ENCODED}")))
         return {
             "stored_bytes": kept / made.distinct_texts,
             "store_read_seconds": seconds / made.distinct_texts,
-            "shard_bytes_beside_vectors": beside / texts,
+            "shard_bytes_beside_vectors": beside / made.distinct_texts,
         }
 
 

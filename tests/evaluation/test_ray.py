@@ -21,11 +21,12 @@ from tests.evaluation.test_shards import refuse_differences
 from tests.kit import contents, edit
 from xqr_bench.core.errors import EncoderError, EngineError
 from xqr_bench.core.observe import Observer
-from xqr_bench.encode import vector_store
+from xqr_bench.encode import EncoderOptions, load_encoder, vector_store
 from xqr_bench.evaluation import ray_workers as module
 from xqr_bench.evaluation.evaluate import evaluate
 from xqr_bench.evaluation.ray_ranker import ray_ranker
 from xqr_bench.evaluation.ray_workers import RayOptions, RayWorkers, ray_workers
+from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.record import Result
 
 ray = pytest.importorskip("ray", reason="needs Ray: pip install 'xqr-bench[ray]'")
@@ -192,6 +193,19 @@ def test_a_cluster_that_is_not_there() -> None:
 @pytest.fixture(scope="module")
 def single() -> Result:
     return evaluate("char-ngrams", ["mini"])[0]
+
+
+def test_a_model_whose_tokens_are_counted(options: RayOptions, model: Path, tmp_path: Path) -> None:
+    class Phases(Notes):
+        def start(self, phase: str, total: int | None = None) -> None:
+            self.lines.append(phase)
+
+    told, asked = Phases(), EncoderOptions(device="cpu")
+    (single,) = evaluate(VectorRanker(load_encoder(str(model), asked)), ["mini"])
+    with ray_ranker(str(model), asked, replace(options, actors=2)) as ranker:
+        (made,) = evaluate(replace(ranker, store=vector_store(tmp_path / "store")), ["mini"], observe=told)
+    refuse_differences(made, single, tmp_path)
+    assert told.lines[1:5] == ["measuring", "encoding", "finding relevants", "counting"]
 
 
 def test_the_record_is_that_of_a_single_run(options: RayOptions, single: Result, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ import pytest
 from tests.evaluation.test_shards import Few, in_shards, refuse_differences, task_of
 from tests.kit import Done, contents, ran, run
 from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
+from xqr_bench.encode import EncoderOptions, load_encoder
 from xqr_bench.evaluation.evaluate import evaluate, opened
 from xqr_bench.evaluation.merged import MergedRanker, merge_shards
 from xqr_bench.evaluation.shards import ShardedRun
+from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.record import load_record, provenance
 
 
@@ -243,9 +246,53 @@ def test_shards_of_other_machines_are_told(tmp_path: Path, monkeypatch: pytest.M
     )
 
 
-def edit_sum(work: ShardedRun, number: int) -> None:
-    """Encode a shard again, with other last bits: here with what its file says of itself."""
+def test_token_counts(model: Path, tmp_path: Path) -> None:
+    """Lost ones are counted again and nothing else is done; damaged ones are named; from others all is done again."""
+    task, options, folder = task_of("mini", limit=6), EncoderOptions(batch_size=8, device="cpu"), tmp_path / "shards"
+    with opened(str(model), options) as ranker:
+        work = ShardedRun(ranker, [task], folder, 3)
+
+        def all_do(numbers: Sequence[int]) -> list[str]:
+            return [str(work.go_on(number)) for number in numbers]
+
+        assert all_do([1, 2, 3])[:2] == [
+            "waits for the token counts of shards 2, 3",
+            "waits for the token counts of shard 3",
+        ]
+        assert all_do([1, 2, 3, 1, 2, 3])[-3:] == ["None", "None", "None"]
+        whole = contents(folder)
+        lost = folder / "2-of-3.measured"
+        lost.unlink()
+        with pytest.raises(RecordError, match="of 3 shards, shard 2 left only encoded, found, counted"):
+            MergedRanker(folder)
+        assert all_do([1, 2, 1]) == ["waits for the token counts of shard 2", "None", "None"]
+        again = contents(folder)
+        assert {name for name in whole if whole[name] != again[name]} <= {lost.name}
+        for path in folder.glob("*.measured"):
+            path.rename(path.with_name(f".{path.name}"))
+        with pytest.raises(RecordError, match=r"1-of-3\.encoded was made from a file that is gone\n.*1-of-3\.measured"):
+            MergedRanker(folder)
+        for path in folder.glob(".*.measured"):
+            path.rename(path.with_name(path.name[1:]))
+        (folder / "1-of-3.encoded").unlink()
+        content = bytearray(lost.read_bytes())
+        content[-1] ^= 0x40
+        lost.write_bytes(content)
+        with pytest.raises(RecordError, match=r"2-of-3\.measured is damaged"):
+            work.go_on(1)
+        lost.unlink()
+        assert all_do([2, 1]) == ["waits for the vectors of shard 1", "None"]
+        edit_sum(work, 2, "measured")
+        with pytest.raises(RecordError, match=r"was made from another 2-of-3\.measured than the one there"):
+            MergedRanker(folder)
+        assert all_do([1, 2, 3, 1, 2, 3, 1, 2])[-3:] == ["None", "None", "None"]
+    (single,) = evaluate(VectorRanker(load_encoder(str(model), options)), [task])
+    refuse_differences(single, merge_shards(folder, [task])[0], tmp_path)
+
+
+def edit_sum(work: ShardedRun, number: int, what: str = "encoded") -> None:
+    """Do a pass of a shard again, with other last bits: here with what its file says of itself."""
     from xqr_bench.evaluation.shard_files import read_shard_file, write_shard_file
 
-    about, arrays = read_shard_file(work.folder, f"{number}-of-3.encoded")
+    about, arrays = read_shard_file(work.folder, f"{number}-of-3.{what}")
     write_shard_file(work.folder, about, {**arrays, "other": np.zeros(1)})

@@ -55,9 +55,9 @@ def in_shards(model: object, tasks: Sequence[Task], folder: object, of: int, see
     orders = np.random.Generator(np.random.PCG64(seed))
     with opened(model) as ranker:
         work = ShardedRun(ranker, tasks, folder, of)  # type: ignore[arg-type]
-        for do in (work.encode, work.find, work.count):
+        for do in work.passes.values():
             for number in orders.permutation(of).tolist():
-                do(number + 1)
+                do(number + 1, None)
 
 
 def refuse_differences(one: Result, other: Result, folder: Path) -> None:
@@ -293,7 +293,8 @@ def test_vectors_made_before(small_tiles: None, tmp_path: Path) -> None:
     (merged,) = refuse_other_record(lambda: f"precomputed:{folder}", [task], tmp_path)
     assert merged.model.identity.dtype == "float16"
     assert sum("ids that mini does not have" in line for line in merged.warnings) == 2
-    assert not list((tmp_path / "shards").glob("*.f32"))  # they are read where they were
+    kinds = {path.suffix for path in (tmp_path / "shards").iterdir()}
+    assert kinds == {".encoded", ".found", ".counted"}  # vectors are read where they were; no tokens are counted
 
 
 @pytest.mark.parametrize("kind", [Counter, partial(TorchCounter, device="cpu")])
@@ -343,8 +344,12 @@ def test_counted_in_shares(kind: Any, small_tiles: None) -> None:
 def test_what_was_kept_is_not_encoded_again(model: Path, small_tiles: None, tmp_path: Path) -> None:
     options, task, folder = EncoderOptions(batch_size=8, device="cpu"), task_of("mini", limit=6), tmp_path / "shards"
     stopped = Stopping(5)
-    with opened(str(model), options) as ranker, pytest.raises(KeyboardInterrupt):
-        ShardedRun(ranker, [task], folder, 2).encode(1, stopped)
+    with opened(str(model), options) as ranker:
+        work = ShardedRun(ranker, [task], folder, 2)
+        work.measure(1)
+        work.measure(2)
+        with pytest.raises(KeyboardInterrupt):
+            work.encode(1, stopped)
     kept = list((folder / "pieces" / "1-of-2").iterdir())
     assert kept
     damaged = kept[0].read_bytes()
@@ -365,6 +370,33 @@ def test_what_was_kept_is_not_encoded_again(model: Path, small_tiles: None, tmp_
     assert not list(folder.glob("pieces/*/*"))
     (single,) = evaluate(VectorRanker(load_encoder(str(model), options)), [task])
     refuse_differences(single, merge_shards(folder, [task])[0], tmp_path)
+
+
+def test_every_shard_counts_the_tokens_of_a_part(model: Path, tmp_path: Path) -> None:
+    options, task, folder = EncoderOptions(device="cpu"), task_of("mini"), tmp_path / "shards"
+    counted: list[list[str]] = []
+    for number in (1, 2, 3):
+        with opened(str(model), options) as ranker:
+            work, of_shard, measure = ShardedRun(ranker, [task], folder, 3), list[str](), ranker.encoder.measure  # type: ignore[attr-defined]
+
+            def heard(role: str, texts: list[str], of_shard: list[str] = of_shard, measure: Any = measure) -> Any:
+                of_shard.extend(f"{role} {text}" for text in texts)
+                return measure(role, texts)
+
+            assert work.passes  # it asks once, of a text of its own, whether tokens are counted
+            ranker.encoder.measure = heard  # type: ignore[attr-defined]
+            waiting = [work.go_on(number), work.go_on(number)]
+            if number < 3:
+                assert waiting[0] == waiting[1]
+                assert str(waiting[0]).startswith("waits for the token counts of shard")
+            counted.append([text for text in of_shard if text != "query a"])
+    texts = {f"query {one.text}" for one in task.data.queries} | {
+        f"candidate {one.text}" for one in task.data.candidates
+    }
+    assert sorted(text for of_shard in counted for text in of_shard) == sorted(texts)  # each by one shard, once
+    sizes = list(map(len, counted))
+    assert max(sizes) - min(sizes) <= 2  # of each role at most one text more
+    assert sorted(path.name for path in folder.glob("*.measured")) == [f"{one}-of-3.measured" for one in (1, 2, 3)]
 
 
 class Stopping(Observer):

@@ -120,19 +120,27 @@ class Batches:
     def measure(self, texts: IntArray) -> None:
         """Count tokens of the texts to encode, for the batches, for what is cut off and for the time left."""
         self.measured = texts
-        limit = self.encoder.limit(self.group.role)
         for start in range(0, len(texts), MEASURED_AT_ONCE):
             part = texts[start : start + MEASURED_AT_ONCE]
-            try:
-                counts = self.encoder.measure(self.group.role, self._texts(part))
-            except BaseException as error:
-                pass_on_stops(error)
-                raise self._failed(part, self.done, error) from error
+            counts = self.counts(part)
             if counts is None:
                 return
-            self._counted = True
-            self.group.flags[part] = 0 if limit is None else counts > limit
-            self._lengths[part] = counts if limit is None else np.minimum(counts, limit)
+            self.take_counts(part, counts)
+
+    def counts(self, texts: IntArray) -> IntArray | None:
+        """Tokens of each of these texts, int64 `[n]`, before it is cut off; None: unknown."""
+        try:
+            return self.encoder.measure(self.group.role, self._texts(texts))
+        except BaseException as error:
+            pass_on_stops(error)
+            raise self._failed(texts, self.done, error) from error
+
+    def take_counts(self, texts: IntArray, counts: NDArray[np.integer[Any]]) -> None:
+        """Plan these texts, int64 `[n]`, by so many tokens of each, integers `[n]`, before it is cut off."""
+        limit = self.encoder.limit(self.group.role)
+        self._counted = True
+        self.group.flags[texts] = 0 if limit is None else counts > limit
+        self._lengths[texts] = counts if limit is None else np.minimum(counts, limit)
 
     @cached_property
     def costs(self) -> FloatArray:

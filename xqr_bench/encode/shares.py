@@ -1,7 +1,8 @@
 """The vectors of tasks made by several processes: the plan of one run dealt out, and vectors read where they are kept.
 
-The last bits of a vector depend on the texts of its batch. So every process plans all texts as a single run does, and
-encodes whole batches of that plan; what it keeps is found by the place of a text in the plan.
+The last bits of a vector depend on the texts of its batch. So every process plans all texts as a single run does, by
+the token counts that all of them have made, and encodes whole batches of that plan; what it keeps is found by the place
+of a text in the plan.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import IntArray, TaskData
 from xqr_bench.encode.bound import BoundEncoder, TextEncoder
 from xqr_bench.encode.checks import Vectors, check_values
-from xqr_bench.encode.embed import Batches, Keeping, unequal_texts
+from xqr_bench.encode.embed import MEASURED_AT_ONCE, Batches, Keeping, unequal_texts
 from xqr_bench.encode.options import ROLES, Role
 from xqr_bench.encode.precomputed import Precomputed
 from xqr_bench.encode.shards import PlannedShard, reason_not_kept, shard_name
@@ -28,9 +29,12 @@ from xqr_bench.encode.texts import UNKNOWN, BoolArray, Flags, Group, in_context,
 
 DEALT_TEXTS, DEALT_TOKENS = 512, 16_384
 """What is dealt out and kept at a time is no larger: texts, and tokens with padding."""
-MEASURED, ROWS_AT_ONCE = 2**16, 8192
+ROWS_AT_ONCE = 8192
 NEAR = 64
 """Rows that are so near in a file are read in one piece."""
+
+
+Counts = NDArray[np.int32]
 
 
 class Place(NamedTuple):
@@ -118,13 +122,36 @@ class Shares(ABC):
     Attributes:
         tasks: with each candidate as the encoder is given it.
         groups: what is encoded.
+        measures: whether the plan needs the tokens of all texts, so that each process has to count those of a part
+            (`measure`) and to be told all counts (`take_counts`) before it makes a share.
     """
 
     groups: list[Layout]
+    measures = False
 
     def __init__(self, encoder: BoundEncoder, tasks: Sequence[TaskData], *, allow_zero: bool) -> None:
         self.tasks = [in_context(task, encoder.identity.candidate_context) for task in tasks]
         self._allow_zero = allow_zero
+
+    def measure(self, number: int, of: int, observe: Observer) -> dict[str, Counts]:
+        """Count the tokens of a part of the texts of each group: every of-th one, as they are sorted by length.
+
+        Args:
+            number: which part, from 0.
+            of: how many there are.
+            observe: hears how many texts are done.
+
+        Returns:
+            name of the group -> tokens of each of these texts, int32 `[n]`, before it is cut off.
+
+        Raises:
+            EncoderError: the encoder failed.
+        """
+        return {}
+
+    def take_counts(self, parts: Sequence[Mapping[str, Counts]]) -> None:
+        """Plan by what all processes have counted, in their order (see `measure`)."""
+        return
 
     @abstractmethod
     def make(self, number: int, of: int, kept: Kept | None, observe: Observer) -> Iterator[Made]:
@@ -155,6 +182,11 @@ class Shares(ABC):
     def unequal(self, task: int, role: Role, digests: NDArray[Any]) -> str | None:
         """A warning where equal texts have different vectors, by digests of these, `[rows, n]`."""
         return unequal_texts(self.tasks[task], role, digests)[1]
+
+
+def measures(encoder: BoundEncoder) -> bool:
+    """Whether an encoder counts tokens, so that its batches depend on those of all texts."""
+    return isinstance(encoder, TextEncoder) and encoder.measure("query", ["a"]) is not None
 
 
 def shares_of(encoder: BoundEncoder, tasks: Sequence[TaskData], *, allow_zero: bool) -> Shares:
@@ -202,27 +234,48 @@ class EncodedShares(Shares):
             number = {id(task): at for at, task in enumerate(self.tasks)}
             places = [Place(number[id(one.task)], one.role, one.text_of_row) for one in group.destinations]
             self.groups.append(Layout(group.role, len(group.texts), tuple(places)))
-        self._batches: dict[Role, Batches] = {}
+        self.measures = measures(encoder)
+        self._counts: dict[str, Counts] = {}
 
-    def _measured(self, group: Group, observe: Observer) -> Batches:
-        """The batches of a group, all of whose texts are measured, once: the plan is that of all texts."""
-        if group.role not in self._batches:
-            batches = Batches(self._encoder, group, allow_zero=self._allow_zero, observe=observe)
-            every = np.arange(len(group.texts))
-            with observe.phase("measuring", len(every)):
-                for start in range(0, len(every), MEASURED):
-                    batches.measure(every[start : start + MEASURED])
-                    observe.advance(len(batches.measured))
-            batches.measured = every
-            self._batches[group.role] = batches
-        self._batches[group.role].done = 0
-        return self._batches[group.role]
+    def _batches(self, group: Group, observe: Observer) -> Batches:
+        batches = Batches(self._encoder, group, allow_zero=self._allow_zero, observe=observe)
+        batches.measured = np.arange(len(group.texts))
+        return batches
+
+    def measure(self, number: int, of: int, observe: Observer) -> dict[str, Counts]:
+        """See `Shares.measure`."""
+        counted = {}
+        for layout, group in zip(self.groups, self._groups, strict=True):
+            batches, own = self._batches(group, observe), np.arange(layout.size)[number::of]
+            counts = np.empty(len(own), dtype=np.int32)
+            with observe.phase("measuring", len(own)):
+                for start in range(0, len(own), MEASURED_AT_ONCE):
+                    some = own[start : start + MEASURED_AT_ONCE]
+                    if (of_some := batches.counts(some)) is None:
+                        raise EncoderError(
+                            f"{self._encoder.name} counts the tokens of some texts only",
+                            found=f"none for {group.name(int(some[0]))}",
+                            remedy="have its measure() count those of all texts, or of none",
+                        )
+                    counts[start : start + len(some)] = of_some
+                    observe.advance(len(some))
+            counted[layout.name] = counts
+        return counted
+
+    def take_counts(self, parts: Sequence[Mapping[str, Counts]]) -> None:
+        """See `Shares.take_counts`."""
+        for layout in self.groups:
+            self._counts[layout.name] = counts = np.zeros(layout.size, dtype=np.int32)
+            for number, of_part in enumerate(parts):
+                counts[number :: len(parts)] = of_part[layout.name]
 
     def make(self, number: int, of: int, kept: Kept | None, observe: Observer) -> Iterator[Made]:
         """See `Shares.make`."""
         keeps = kept if reason_not_kept(self._encoder) is None else None
         for layout, group in zip(self.groups, self._groups, strict=True):
-            batches = self._measured(group, observe)
+            batches = self._batches(group, observe)
+            if self.measures:
+                batches.take_counts(batches.measured, self._counts[layout.name])
             # batches do not depend on where the plan is cut into pieces that are dealt out
             texts = min(DEALT_TEXTS, -(-layout.size // (4 * of)))
             own = batches.plan(batches.measured, max(texts, 1), DEALT_TOKENS)[number::of]

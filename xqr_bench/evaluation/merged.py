@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from xqr_bench.evaluation.shard_files import (
     COUNTED,
     ENCODED,
     FOUND,
+    MEASURED,
     PASSES,
     About,
     arrays_below,
@@ -70,7 +71,7 @@ class MergedRanker:
         refuse_copies(self.folder, names)
         refuse_other_numbers(self.folder, files, self._of)
         self._refuse_unfinished(files)
-        self._abouts = {what: self._read(what) for what in (COUNTED, FOUND, ENCODED)}
+        self._abouts = {what: self._read(what) for what in reversed(self._passes(files))}
         self._check_sources()
         first = self._abouts[COUNTED][0].made["said"]
         self.said: Mapping[str, Any] = first
@@ -80,12 +81,19 @@ class MergedRanker:
         self.identity = self._identity()
         self.device: str | None = None
 
-    def _refuse_unfinished(self, files: Collection[str]) -> None:
+    @staticmethod
+    def _passes(files: Mapping[str, tuple[int, int, str]]) -> tuple[str, ...]:
+        """What every shard does; an encoder that does not count tokens needs one pass less."""
+        there = {what for _, _, what in files.values()}
+        return tuple(what for what in PASSES if what != MEASURED or what in there)
+
+    def _refuse_unfinished(self, files: Mapping[str, tuple[int, int, str]]) -> None:
         """Check that all shards have done all passes."""
+        passes = self._passes(files)
         unfinished: dict[str, list[int]] = {}
         for number in range(1, self._of + 1):
-            there = [what for what in PASSES if shard_file(number, self._of, what) in files]
-            if len(there) < len(PASSES):
+            there = [what for what in passes if shard_file(number, self._of, what) in files]
+            if len(there) < len(passes):
                 unfinished.setdefault(", ".join(there), []).append(number)
         if unfinished:
             said = [
@@ -112,13 +120,15 @@ class MergedRanker:
         refuse_foreign(
             self.folder, self._abouts[ENCODED][0].name, self._abouts[ENCODED][0], self._abouts[COUNTED][0].facts
         )
-        for what, before in ((FOUND, ENCODED), (COUNTED, FOUND)):
-            now = {about.name: about.sum for about in self._abouts[before]}
+        for what, before in ((ENCODED, MEASURED), (FOUND, ENCODED), (COUNTED, FOUND)):
+            now = {about.name: about.sum for about in self._abouts.get(before, ())}
             for about in self._abouts[what]:
-                changed = [name for name, total in now.items() if about.sources.get(name) != total]
+                changed = sorted({name for name, _ in now.items() ^ about.sources.items()})
                 if changed:
+                    which = f"another {changed[0]} than the one there" if changed[0] in now else "a file that is gone"
                     raise RecordError(
-                        f"{self.folder.place_of(about.name)} was made from another {changed[0]} than the one there",
+                        f"{self.folder.place_of(about.name)} was made from {which}",
+                        found=None if changed[0] in now else changed[0],
                         remedy=f"run shard {about.number} of {self._of} again: it does what has to be done anew",
                     )
 

@@ -26,11 +26,12 @@ from xqr_bench.core.errors import EngineError
 from xqr_bench.core.folder import SharedFolder, is_url
 from xqr_bench.core.observe import Observer
 from xqr_bench.encode import BoundEncoder, EncoderOptions, ModelIdentity
+from xqr_bench.encode.shares import measures
 from xqr_bench.evaluation.merged import MergedRanker
 from xqr_bench.evaluation.ranker import Ranking, Task
 from xqr_bench.evaluation.ray_workers import RayOptions, RayWorkers, ray_workers
 from xqr_bench.evaluation.shard_facts import run_facts, task_facts
-from xqr_bench.evaluation.shard_files import shard_files
+from xqr_bench.evaluation.shard_files import COUNTED, ENCODED, FOUND, MEASURED, PASSES, shard_files
 from xqr_bench.evaluation.shards import ShardedRun, refuse_undealt
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.tasks import Selection, TaskSpec
@@ -40,6 +41,7 @@ SHARDS_A_WORKER = 4
 """So that the others have done most of the work of one that is slow or dies."""
 _DATA = "XQR_BENCH_DATA"
 _HELLO = "hello"
+_PHASES = {MEASURED: "measuring", ENCODED: "encoding", FOUND: "finding relevants", COUNTED: "counting"}
 _PIECE = re.compile(r"pieces/\d+-of-(?P<of>\d+)/")
 _UNSEEN = 60.0
 """Seconds after which a file that one machine wrote is seen by all others, or never."""
@@ -56,6 +58,7 @@ class _Described:
     source: str | None
     options: EncoderOptions
     facts: dict[str, str]
+    measures: bool
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class _Bench:
         self._run: tuple[_Part, ShardedRun] | None = None
 
     def run(self, part: _Part) -> ShardedRun:
-        """The run that a shard is of; its texts are read, planned and measured once."""
+        """The run that a shard is of; its texts are read and sorted once."""
         same = replace(part, number=0)
         if self._run is None or self._run[0] != same:
             folder = SharedFolder(part.folder)
@@ -113,14 +116,13 @@ class _Bench:
 def _describe(bench: _Bench, _: None) -> _Described:
     encoder = bench.ranker.encoder
     facts = run_facts(bench.ranker, [], 1)
-    return _Described(
-        encoder.name, encoder.identity, encoder.device, encoder.hint, encoder.source, encoder.options, facts
-    )
+    told = (encoder.name, encoder.identity, encoder.device, encoder.hint, encoder.source, encoder.options)
+    return _Described(*told, facts, measures(encoder))
 
 
-def _go_on(bench: _Bench, part: _Part) -> tuple[str | None, list[str]]:
-    """Do what can be done of a shard; what it waits for, and notes."""
-    waiting = bench.run(part).go_on(part.number, bench.notes)
+def _go_on(bench: _Bench, part: _Part, until: str) -> tuple[str | None, list[str]]:
+    """Do what can be done of a shard up to a pass; what it waits for, and notes."""
+    waiting = bench.run(part).go_on(part.number, bench.notes, until)
     lines, bench.notes.lines = bench.notes.lines, []
     return None if waiting is None else waiting.what, lines
 
@@ -133,6 +135,7 @@ class RayRanker(VectorRanker):
         encoder: what is known of the encoder; it cannot encode.
         workers: that hold the encoder.
         facts: what vectors depend on.
+        measures: whether it counts tokens, which is a pass of its own.
         select: which part of the tasks is ranked, and where it is: the workers read it themselves.
         exchange: where shards exchange files; None: below the folder of the store, which is right on one machine.
         kept_in: where they do, once they have begun; what is done is kept there until the run has succeeded.
@@ -140,6 +143,7 @@ class RayRanker(VectorRanker):
 
     workers: RayWorkers = field(kw_only=True)
     facts: dict[str, str] = field(kw_only=True)
+    measures: bool = field(kw_only=True)
     select: Selection = field(kw_only=True, default=Selection())
     exchange: str | None = field(kw_only=True, default=None)
     kept_in: str | None = field(kw_only=True, default=None, init=False)
@@ -186,20 +190,25 @@ class RayRanker(VectorRanker):
         return [_Part(at, of, folder.name, hello, specs, self.select, settings) for at in range(1, of + 1)]
 
     def _do(self, tasks: Sequence[Task], folder: SharedFolder, observe: Observer) -> None:
-        """Have all shards go as far as they can, again and again: first all are encoded, then the relevants found."""
+        """Have all shards do each pass, then again and again what they can, until they see the files of all others."""
         parts = self._parts(tasks, folder)
         self.workers.observe = observe
-        phases = chain(("encoding", "finding relevants", "counting"), repeat("waiting for files"))
+        passes = [what for what in PASSES if what != MEASURED or self.measures]
+        until = chain(passes, repeat(COUNTED))  # so that none encodes while the others wait for it
+        phases = chain(map(_PHASES.__getitem__, passes), repeat("waiting for files"))
         since, before = time.monotonic(), None
         while parts:
             waiting: dict[int, str] = {}
+            what = next(until)
             with observe.phase(next(phases), len(parts)):
-                for at, (waits_for, notes) in self.workers.map(_go_on, parts, _named):
+                for at, (waits_for, notes) in self.workers.map(partial(_go_on, until=what), parts, _named):
                     for line in notes:
                         observe.note(line)
                     if waits_for is not None:
                         waiting[parts[at].number] = waits_for
                     observe.advance(1)
+            if what != COUNTED:
+                continue
             if waiting != before:
                 since, before = time.monotonic(), waiting
             elif time.monotonic() - since > _UNSEEN:
@@ -251,4 +260,4 @@ def ray_ranker(
         ((_, said),) = workers.map(_describe, [None], lambda _: "what the encoder is")
         encoder = BoundEncoder(said.identity, name=said.name, device=said.device)
         encoder.hint, encoder.source, encoder.options = said.hint, said.source, said.options
-        yield RayRanker(encoder, workers=workers, facts=said.facts, exchange=exchange)
+        yield RayRanker(encoder, workers=workers, facts=said.facts, measures=said.measures, exchange=exchange)

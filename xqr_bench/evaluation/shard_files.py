@@ -17,10 +17,10 @@ from xqr_bench.core.errors import RecordError
 from xqr_bench.core.folder import SharedFolder
 
 FORMAT = "xqr-bench shard 2"
-ENCODED, FOUND, COUNTED = "encoded", "found", "counted"
-PASSES = (ENCODED, FOUND, COUNTED)
-"""What every shard does, in this order: its share of the vectors, then of the thresholds, then of the counts. Each
-needs what all shards made before."""
+MEASURED, ENCODED, FOUND, COUNTED = "measured", "encoded", "found", "counted"
+PASSES = (MEASURED, ENCODED, FOUND, COUNTED)
+"""What every shard does, in this order: its share of the token counts, of the vectors, of the thresholds, and of the
+counts. Each needs what all shards made before. The first is left out where the encoder does not count tokens."""
 _NAME = re.compile(rf"(?P<number>[1-9]\d*)-of-(?P<of>[1-9]\d*)\.(?P<what>{'|'.join(PASSES)})", re.ASCII)
 VECTORS = ".f32"
 """How the name of a file of vectors ends, which stands beside what tells of them."""

@@ -1,8 +1,9 @@
 """One evaluation done by several processes, which exchange nothing but files: any scheduler, Ray, or two terminals.
 
-Three passes over shards 1 to n, each of which needs what all shards made in the one before: `encode` makes a shard's
-share of the vectors, `find` the scores of the relevants among its share of the canonical tiles of candidates, `count`
-what stands above and beside them there. `MergedRanker` adds the counts up; the record is that of a single run.
+Passes over shards 1 to n, each of which needs what all shards made in the one before: `measure` counts the tokens of a
+shard's share of the texts (left out where the encoder does not), `encode` makes its share of the vectors, `find` the
+scores of the relevants among its share of the canonical tiles of candidates, `count` what stands above and beside them
+there. `MergedRanker` adds the counts up; the record is that of a single run.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from xqr_bench.core.errors import RecordError, UsageError
 from xqr_bench.core.folder import SharedFolder
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import IntArray
-from xqr_bench.encode.shares import ROWS_AT_ONCE, Chosen, Made, Shares, row_sums, shares_of, zero_rows
+from xqr_bench.encode.shares import ROWS_AT_ONCE, Chosen, Made, Shares, measures, row_sums, shares_of, zero_rows
 from xqr_bench.evaluation.ranker import Ranker, Task
 from xqr_bench.evaluation.shard_facts import machine, refuse_other_numbers, run_facts
 from xqr_bench.evaluation.shard_files import (
     COUNTED,
     ENCODED,
     FOUND,
+    MEASURED,
     VECTORS,
     About,
     Arrays,
@@ -54,7 +56,7 @@ from xqr_bench.record.exposure import declared_exposure
 from xqr_bench.record.provenance import exposure_of, training_of
 from xqr_bench.tasks import own_file
 
-_MAKES = {ENCODED: "vectors", FOUND: "scores of the relevants", COUNTED: "counts"}
+_MAKES = {MEASURED: "token counts", ENCODED: "vectors", FOUND: "scores of the relevants", COUNTED: "counts"}
 POLL_SECONDS = 2.0
 
 
@@ -142,30 +144,41 @@ class ShardedRun:
         self.facts = run_facts(self.ranker, self.tasks, of)
         self._seen: dict[str, About] = {}  # of the files that were found to be of this run
 
+    @property
+    def passes(self) -> dict[str, Callable[[int, Observer | None], None]]:
+        """What every shard does, in this order: name of the pass -> what does it."""
+        measuring = {MEASURED: self.measure} if self._measures else {}
+        return {**measuring, ENCODED: self.encode, FOUND: self.find, COUNTED: self.count}
+
+    @cached_property
+    def _measures(self) -> bool:
+        return measures(self.ranker.encoder)
+
     @cached_property
     def _shares(self) -> Shares:
         datas = [task.data for task in self.tasks]
         return shares_of(self.ranker.encoder, datas, allow_zero=self.ranker.allow_zero_vectors)
 
-    def go_on(self, number: int, observe: Observer | None = None) -> Waiting | None:
+    def go_on(self, number: int, observe: Observer | None = None, until: str = COUNTED) -> Waiting | None:
         """Do whatever of a shard can be done now; what was done before is not done again.
 
         Args:
             number: which shard, from 1.
             observe: hears how far the work is.
+            until: the pass to end with.
 
         Returns:
-            what it waits for; None: all of this shard is done.
+            what it waits for; None: all of this shard is done, as far as it was to be.
 
         Raises:
             RecordError: a file in the folder is of another run, or damaged.
             XqrBenchError: whatever is wrong with the encoder, its vectors or the folder.
         """
         sums: dict[str, str] = {}  # of the files that the pass is made from
-        for what, do in ((ENCODED, self.encode), (FOUND, self.find), (COUNTED, self.count)):
+        for what, do in self.passes.items():
             if not self._is_done(number, what, sums):
                 do(number, observe)
-            if what == COUNTED:
+            if what == until:
                 break
             if missing := self.missing(what):
                 return Waiting(what, missing)
@@ -249,10 +262,26 @@ class ShardedRun:
         of_sources = {about.name: about.sum for about in sources}
         write_shard_file(self.folder, About(number, self.of, what, self.facts, of_sources, made), arrays)
 
-    # The first pass.
+    # The passes over texts.
+
+    def measure(self, number: int, observe: Observer | None = None) -> None:
+        """Count the tokens of a shard's share of the texts, and write the counts.
+
+        Args:
+            number: which shard, from 1.
+            observe: hears how many texts are done.
+
+        Raises:
+            EncoderError: the encoder failed.
+            XqrBenchError: the folder cannot be written.
+        """
+        clock = Clock()
+        with clock.phase("encoding"):
+            counts = self._shares.measure(number - 1, self.of, observe or Observer())
+        self._write(number, MEASURED, counts, clock)
 
     def encode(self, number: int, observe: Observer | None = None) -> None:
-        """Make a shard's share of the vectors, and write them with digests of them.
+        """Make a shard's share of the vectors, and write them with digests of them; all shards have measured.
 
         Vectors of an encoder whose state is known are kept while the work goes on: a shard that is killed goes on
         after them.
@@ -263,14 +292,16 @@ class ShardedRun:
 
         Raises:
             EncoderError: the encoder failed, or returned what cannot be scored.
-            XqrBenchError: the folder cannot be written.
+            XqrBenchError: a file is missing, damaged or of another run, or the folder cannot be written.
         """
         observe, clock, encoder = observe or Observer(), Clock(), self.ranker.encoder
         kept = _Pieces(self.folder, number, self.of, self.facts)
         arrays: dict[str, NDArray[Any]] = {}
         groups: dict[str, Any] = {}
         files: list[str] = []
+        measured = self._all(MEASURED) if self._measures else []
         with clock.phase("encoding"):
+            self._shares.take_counts([of_shard for _, of_shard in measured])
             for at, made in enumerate(self._shares.make(number - 1, self.of, kept, observe)):
                 layout = self._shares.groups[at]
                 raw = self._shares.raw(at)
@@ -292,6 +323,7 @@ class ShardedRun:
             ENCODED,
             arrays,
             clock,
+            [about for about, _ in measured],
             groups=groups,
             identity=encoder.identity.model_dump(mode="json"),
             warnings=list(encoder.warnings),
@@ -326,7 +358,7 @@ class ShardedRun:
         found: dict[str, Any] = {key: np.concatenate(rows) for key, rows in of_rows.items() if rows}
         return {**found, "texts": made.texts, "flags": made.flags} if len(made.texts) else {}
 
-    # The second and third pass.
+    # The passes over vectors.
 
     def find(self, number: int, observe: Observer | None = None) -> None:
         """Find the scores of the relevants in a shard's share of the tiles; all shards have encoded.
