@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,13 +15,15 @@ from hypothesis import strategies as st
 import xqr_bench.rank.product as product
 from tests.conftest import VECTORS, needs_vectors
 from tests.kit import small_task, vectors
+from xqr_bench.core import types
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.types import Ranks, TaskData
+from xqr_bench.core.types import LENIENT, PARAGRAPH, Ranks, TaskData
 from xqr_bench.rank import counting as devices
-from xqr_bench.rank.counting import Columns, counting_device, device_name
+from xqr_bench.rank.counting import Block, Columns, counting_device, device_name
 from xqr_bench.rank.exact import count_all, exact_ranks
 from xqr_bench.rank.product import find_repeats
-from xqr_bench.rank.torch_counting import TorchCounter
+from xqr_bench.rank.rules import Tally
+from xqr_bench.rank.torch_counting import TorchBlock, TorchCounter
 
 ERROR = 1e-6  # of a float32 product of unit vectors; measured 8e-7 at most
 on_each_device = pytest.mark.parametrize(
@@ -66,6 +72,92 @@ def test_exact_scores_give_the_same_counts(
         ranks, _ = counted(data, queries, candidates, memory=memory, device=device)
         for field in ("gt", "eq", "top"):
             np.testing.assert_array_equal(getattr(ranks, field), getattr(expected, field))
+
+
+@on_each_device
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(0, 30), min_size=1, max_size=5).filter(any),
+    st.lists(st.integers(0, 6), min_size=1, max_size=6),
+    st.integers(0, 1000),
+    st.integers(1, 4),
+    st.sampled_from([1, 2**28]),
+)
+def test_each_count_is_that_of_the_processor_in_the_same_scores(
+    device: str, sizes: list[int], of_rows: list[int], seed: int, levels: int, memory: int
+) -> None:
+    """Languages without a candidate, rows without a threshold, thresholds of no language or of no score there is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(product, "TILE_ROWS", 8)
+        patch.setattr(product, "TILE_COLUMNS", 16)
+        edges = np.cumsum([0, *sizes])
+        queries = vectors(len(of_rows), seed, levels=3, dimensions=3)
+        candidates = vectors(int(edges[-1]), seed + 1, levels=levels, dimensions=3)
+        counter = TorchCounter(edges, queries, candidates, unit=False, memory=memory, device=device)
+        generator = np.random.default_rng(seed)
+        offsets = np.cumsum([0, *of_rows])
+        number = int(offsets[-1])
+        thresholds = generator.integers(2, 9 * levels + 2, size=number).astype(np.float32)
+        asked = generator.integers(-1, len(sizes), size=number)
+        made: dict[str, list[np.ndarray]] = {"device": [], "processor": []}
+        for part in counter.parts:
+            on_device = counter.score(0, len(queries), counter.hold(part), counter.buffer())
+            here = Block(on_device.scores, counter.columns, part)
+            for name, block in (("device", on_device), ("processor", here)):
+                counts = np.ones((2, number, len(sizes)), dtype=np.int32)
+                pool, own = np.ones((2, 2, number), dtype=np.int32)  # what was counted before stays
+                block.count(offsets, thresholds, *counts)
+                block.count_pool(offsets, thresholds, *pool)
+                block.count_own(offsets, asked, thresholds, *own)
+                made[name] += [counts, pool, own]
+        for on_device_, on_processor in zip(*made.values(), strict=True):
+            np.testing.assert_array_equal(on_device_, on_processor)
+
+
+@pytest.mark.parametrize("collapsed", [False, True])
+def test_no_block_of_scores_is_brought_back_to_be_counted(monkeypatch: pytest.MonkeyPatch, collapsed: bool) -> None:
+    """All rules of relevance, and languages too many to count each: only counts come back."""
+    if collapsed:
+        monkeypatch.setattr(types, "MOST_COLUMNS", 1)
+    data = replace(small_task(5, {"a": 12, "b": 7, "c": 9}), relevance=(LENIENT, PARAGRAPH))
+    queries, candidates = vectors(15, 3, levels=3), vectors(28, 4, levels=2)
+    expected = exact_ranks(data, queries, candidates, similarity="dot")
+
+    def refused(self: TorchBlock) -> np.ndarray:
+        raise AssertionError("a block of scores was brought to the processor")
+
+    monkeypatch.setattr(TorchBlock, "scores", property(refused))
+    ranks, _ = counted(data, queries, candidates)
+    assert (expected.own_gt is not None) == collapsed
+    for one, other in ((ranks, expected), (ranks.variants[PARAGRAPH], expected.variants[PARAGRAPH])):
+        for field in ("gt", "eq", "own_gt", "own_eq", "query_gt", "query_eq"):
+            np.testing.assert_array_equal(getattr(one, field), getattr(other, field))
+
+
+def test_more_languages_of_like_sizes_are_not_more_operations() -> None:
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Operations(TorchDispatchMode):
+        number = 0
+
+        def __torch_dispatch__(
+            self, function: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+        ) -> Any:
+            self.number += 1
+            return function(*args, **(kwargs or {}))
+
+    numbers = []
+    for languages in (2, 16):
+        data = small_task(3, {f"l{i}": 20 + i for i in range(languages)})
+        queries, candidates = vectors(len(data.queries), 0), vectors(len(data.candidates), 1)
+        counter = TorchCounter(data.edges, queries, candidates, unit=True, memory=2**28, device="cpu")
+        tally = Tally(data)
+        with Operations() as operations:
+            block = counter.score(0, len(queries), counter.hold(counter.parts[0]), counter.buffer())
+            tally.find(0, block)
+            tally.count(0, block)
+        numbers.append(operations.number)
+    assert numbers[0] == numbers[1] > 20
 
 
 def own_scores(data: TaskData, counter: TorchCounter) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +34,47 @@ def _full_precision() -> Iterator[None]:
         torch.set_float32_matmul_precision(before)
 
 
+MOST_ALIKE = 16
+"""Languages that are counted together; more take as much memory more."""
+
+
+class _Alike(NamedTuple):
+    """The scores of languages of like sizes, sorted.
+
+    Attributes:
+        languages: which, int64 `[languages]`.
+        kinds: of their candidates and of their groups, where there are any: the scores in ascending order, `[rows,
+            languages, width]`, -inf where a language has fewer; and how many candidates the first so many of them
+            stand for, `[rows, languages, width + 1]`, None where it is one each.
+    """
+
+    languages: IntArray
+    kinds: list[tuple[Any, Any]]
+
+
+def alike(sizes: IntArray) -> list[IntArray]:
+    """Languages whose sizes differ by a factor of two at most: filled up, they take little more room than they are.
+
+    Few large operations are what a GPU is fast at: a language at a time was 779 for a block of XQuAD-R, now 112.
+    """
+    found: list[list[int]] = []
+    for language in np.argsort(-sizes, kind="stable").tolist():
+        if found and len(found[-1]) < MOST_ALIKE and 2 * sizes[language] >= sizes[found[-1][0]]:
+            found[-1].append(language)
+        else:
+            found.append([language])
+    return [np.array(sorted(languages), dtype=np.int64) for languages in found]
+
+
+def filled_up(starts: IntArray, sizes: IntArray) -> tuple[IntArray, NDArray[np.bool_]]:
+    """Consecutive numbers, a row for each start, and which of them are meant: `[starts, greatest size]` both."""
+    steps = np.arange(int(sizes.max()))
+    there = steps < sizes[:, None]
+    return np.where(there, starts[:, None] + steps, 0), there
+
+
 class TorchBlock(Block):
-    """A block whose scores are on a device of torch, and are counted there; `scores` brings them here."""
+    """A block whose scores are on a device of torch, and are counted there; `scores` brings them here, for tests."""
 
     def __init__(self, on_device: Any, columns: Columns, part: Part) -> None:
         import torch
@@ -43,7 +82,7 @@ class TorchBlock(Block):
         self._torch, self._scores = torch, on_device
         self.columns, self.part = columns, part
 
-    @cached_property
+    @property
     def scores(self) -> Vectors:  # type: ignore[override]
         """The scores here, float32 `[rows, part width]`."""
         scores: Vectors = self._scores.cpu().numpy()
@@ -60,53 +99,98 @@ class TorchBlock(Block):
         inside, places = self.columns.places(positions, self.part)
         return inside, self._scores[self._moved(rows[inside]), self._moved(places)].cpu().numpy()
 
-    def _languages(self) -> Iterator[tuple[int, Any, Any, Any]]:
-        """Each language with the scores of its candidates, those of its groups, and how many candidates these have."""
-        edges, pairs = self.columns.languages_in(self.part), self.columns.pairs_in(self.part)
-        for m, (low, high) in enumerate(zip(pairs.starts, pairs.stops, strict=True)):
-            of_groups = self._scores[:, self._moved(pairs.columns[low:high])]
-            yield m, self._scores[:, int(edges[m]) : int(edges[m + 1])], of_groups, self._moved(pairs.sizes[low:high])
-
-    def count(self, offsets: IntArray, thresholds: Vectors, gt: Numbers, eq: Numbers) -> None:
-        """See `Block.count`."""
+    @cached_property
+    def _alike(self) -> list[_Alike]:
+        """The scores of all languages, sorted once for all that is counted in them."""
         torch = self._torch
+        edges, pairs = self.columns.languages_in(self.part), self.columns.pairs_in(self.part)
+        sizes, of_groups = np.diff(edges), pairs.stops - pairs.starts
+        made = []
+        for languages in alike(sizes + of_groups):
+            kinds: list[tuple[Any, Any]] = []
+            if sizes[languages].any():
+                kinds.append((self._padded(*filled_up(edges[languages], sizes[languages])).sort(dim=2).values, None))
+            if of_groups[languages].any():
+                at, there = filled_up(pairs.starts[languages], of_groups[languages])
+                ordered, order = self._padded(pairs.columns[at], there).sort(dim=2)
+                weights = self._moved(np.where(there, pairs.sizes[at], np.int32(0)))
+                reached = weights.expand(len(order), -1, -1).gather(2, order).cumsum(2, dtype=torch.int32)
+                kinds.append((ordered, torch.nn.functional.pad(reached, (1, 0))))
+            made.append(_Alike(languages, kinds))
+        return made
+
+    def _padded(self, columns: IntArray, there: NDArray[np.bool_]) -> Any:
+        """Columns of some languages, `[rows, languages, width]`, and -inf where one has none."""
+        scores = self._scores[:, self._moved(np.where(there, columns, 0))]
+        return scores if there.all() else scores.masked_fill_(~self._moved(there), -self._torch.inf)
+
+    def _rows(self, offsets: IntArray, values: NDArray[Any], nothing: float) -> tuple[Any, tuple[IntArray, IntArray]]:
+        """Values of thresholds, a row a query, filled up with what stands for none; and where each of them is."""
         lengths = np.diff(offsets)
         row_of = np.repeat(np.arange(len(lengths)), lengths)
         slot = np.arange(len(row_of)) - np.repeat(offsets[:-1], lengths)
-        # a row a query, a column a relevant; inf, which nothing is above or equal to, where a query has fewer
-        padded = np.full((len(lengths), max(1, int(lengths.max(initial=0)))), np.inf, dtype=np.float32)
-        padded[row_of, slot] = thresholds
-        limits = self._moved(padded)
-        counts = torch.zeros((2, *padded.shape, gt.shape[1]), dtype=torch.int32, device=limits.device)
-        for m, scores, of_groups, sizes in self._languages():
-            # sorted once, however many relevants there are: a comparison with each is thousands of small kernels
-            for part, weights in ((scores, None), (of_groups, sizes)):
-                if part.shape[1]:
-                    ordered, order = part.sort(dim=1)
-                    low, high = (torch.searchsorted(ordered, limits, right=right) for right in (False, True))
-                    most: Any = part.shape[1]
-                    if weights is not None:
-                        reached = torch.nn.functional.pad(weights[order].cumsum(1), (1, 0))
-                        low, high, most = reached.gather(1, low), reached.gather(1, high), reached[:, -1:]
-                    counts[0, :, :, m] += most - high
-                    counts[1, :, :, m] += high - low
-        above, same = counts[:, row_of, slot].cpu().numpy()
-        gt += above
-        eq += same
+        padded = np.full((len(lengths), max(1, int(lengths.max(initial=0)))), nothing, dtype=values.dtype)
+        padded[row_of, slot] = values
+        return self._moved(padded), (row_of, slot)
+
+    def _counts(self, some: _Alike, limits: Any) -> Any:
+        """What some languages have above and at their thresholds, `[2, rows, languages, thresholds]`, int32."""
+        torch = self._torch
+        counts = torch.zeros((2, *limits.shape), dtype=torch.int32, device=limits.device)
+        # looked up, however many thresholds there are: a comparison with each is thousands of small kernels
+        for ordered, reached in some.kinds:
+            low, high = (torch.searchsorted(ordered, limits, right=right) for right in (False, True))
+            most: Any = ordered.shape[2]
+            if reached is not None:
+                low, high, most = reached.gather(2, low), reached.gather(2, high), reached[:, :, -1:]
+            counts[0] += most - high
+            counts[1] += high - low
+        return counts
+
+    def _of_languages(self, limits: Any) -> Iterator[tuple[IntArray, Any]]:
+        """Some languages after others, and their counts at the same thresholds, `[rows, thresholds]`."""
+        for some in self._alike:
+            yield some.languages, self._counts(some, limits[:, None].expand(-1, len(some.languages), -1).contiguous())
+
+    def count(self, offsets: IntArray, thresholds: Vectors, gt: Numbers, eq: Numbers) -> None:
+        """See `Block.count`."""
+        limits, (rows, slots) = self._rows(offsets, thresholds, np.inf)  # which nothing is above or equal to
+        for languages, counts in self._of_languages(limits):
+            above, same = counts.transpose(2, 3).cpu().numpy()[:, rows, slots]
+            gt[:, languages] += above
+            eq[:, languages] += same
+
+    def count_pool(self, offsets: IntArray, thresholds: Vectors, gt: Numbers, eq: Numbers) -> None:
+        """See `Block.count_pool`: each candidate is in one language."""
+        limits, places = self._rows(offsets, thresholds, np.inf)
+        above, same = sum(counts.sum(2) for _, counts in self._of_languages(limits)).cpu().numpy()
+        gt += above[places]
+        eq += same[places]
+
+    def count_own(self, offsets: IntArray, columns: IntArray, thresholds: Vectors, gt: Numbers, eq: Numbers) -> None:
+        """See `Block.count_own`."""
+        limits, places = self._rows(offsets, thresholds, np.inf)
+        asked = self._rows(offsets, columns, -1)[0][:, None]
+        above, same = (
+            sum(
+                (counts * (asked == self._moved(languages)[:, None])).sum(2)
+                for languages, counts in self._of_languages(limits)
+            )
+            .cpu()
+            .numpy()
+        )
+        gt += above[places]
+        eq += same[places]
 
     def top(self, best: Vectors, number: Numbers) -> None:
         """See `Block.top`."""
         torch = self._torch
-        highest, counted = self._moved(best), self._moved(number)
-        for m, scores, of_groups, sizes in self._languages():
-            before = highest[:, m : m + 1].clone()
-            most = torch.cat(
-                [before, *(part.amax(1, keepdim=True) for part in (scores, of_groups) if part.shape[1])], 1
-            ).amax(1, keepdim=True)
-            counted[:, m] = torch.where(before == most, counted[:, m : m + 1], 0).sum(1) + (scores == most).sum(1)
-            counted[:, m] += torch.where(of_groups == most, sizes, 0).sum(1)
-            highest[:, m] = most[:, 0]
-        best[:], number[:] = highest.cpu().numpy(), counted.cpu().numpy()
+        for some in self._alike:
+            before, counted = (self._moved(values[:, some.languages])[:, :, None] for values in (best, number))
+            most = torch.cat([before, *(ordered[:, :, -1:] for ordered, _ in some.kinds)], 2).amax(2, keepdim=True)
+            counted = torch.where(before == most, counted, 0) + self._counts(some, most)[1]
+            best[:, some.languages] = most[:, :, 0].cpu().numpy()
+            number[:, some.languages] = counted[:, :, 0].cpu().numpy()
 
     def best(self, standings: Standings) -> None:
         """See `Block.best`: what reaches the k-th score of its row is brought here."""
@@ -160,8 +244,9 @@ class TorchCounter(Counter):
         width = memory // (4 * tiles.TILE_ROWS)
         if self._device.type == "cuda":
             free, _ = self._torch.cuda.mem_get_info(self._device)
-            # the vectors, a block of scores and what sorting takes (values, places, sums), in half of what is free
-            fitting = free // 2 // (4 * self._candidates.shape[1] + 32 * tiles.TILE_ROWS)
+            # the vectors, a block of scores and what sorting takes, in half of what is free: of languages filled up to
+            # twice as many columns the scores, as they are and sorted, their places, and both again while it sorts
+            fitting = free // 2 // (4 * self._candidates.shape[1] + (4 + 2 * (4 + 12 + 12)) * tiles.TILE_ROWS)
             if fitting < min(tiles.TILE_COLUMNS, self.columns.candidates):
                 raise RanksError(
                     f"{self._device} has too little free memory to count on",
