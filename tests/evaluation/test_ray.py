@@ -19,13 +19,13 @@ import pytest
 
 from tests.evaluation.test_shards import refuse_differences
 from tests.kit import contents, edit
-from xqr_bench.core.errors import EncoderError, EngineError
+from xqr_bench.core.errors import EncoderError, EngineError, UsageError
 from xqr_bench.core.observe import Observer
 from xqr_bench.encode import EncoderOptions, load_encoder, vector_store
 from xqr_bench.evaluation import ray_workers as module
 from xqr_bench.evaluation.evaluate import evaluate
 from xqr_bench.evaluation.ray_ranker import ray_ranker
-from xqr_bench.evaluation.ray_workers import RayOptions, RayWorkers, ray_workers
+from xqr_bench.evaluation.ray_workers import RayOptions, RayWorkers, one_worker_each, ray_workers
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.record import Result
 
@@ -67,6 +67,14 @@ def meet(held: object, folder: str) -> str:
     while len(list(Path(folder).iterdir())) < 3:
         time.sleep(0.05)
     return machine
+
+
+def see(held: object, folder: str) -> str:
+    """The GPU that a worker sees, once another one has come."""
+    (Path(folder) / str(os.getpid())).touch()
+    while len(list(Path(folder).iterdir())) < 2:
+        time.sleep(0.05)
+    return os.environ["CUDA_VISIBLE_DEVICES"]
 
 
 def refuse_three(held: object, number: int) -> int:
@@ -187,7 +195,76 @@ def test_a_cluster_that_is_not_there() -> None:
             pass
 
 
+def test_each_gpu_has_one_worker(tmp_path: Path) -> None:
+    """Of a machine that says it had two; Ray numbers them, and nothing looks for them."""
+    from ray.cluster_utils import Cluster
+
+    two = {"num_cpus": 4, "num_gpus": 2, "object_store_memory": STORE, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args=two)
+    try:
+        with ray_workers(RayOptions(address=cluster.address), nothing, Notes()) as workers:
+            assert workers.number == 2
+            seen = dict(workers.map(see, [str(tmp_path)] * 2, shard))
+        assert sorted(seen.values()) == ["0", "1"]
+    finally:
+        cluster.shutdown()
+
+
+def test_devices_that_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    free = RayOptions()
+    for device in (None, "cuda", "mps"):
+        assert one_worker_each(free, device) == (free, device)
+    assert one_worker_each(free, "cpu") == (RayOptions(num_gpus=0.0), "cpu")
+    two = RayOptions(actors=2, num_gpus=0.0, devices=("cpu", "cpu"))
+    assert one_worker_each(free, "cpu,cpu") == (two, "cpu")
+    monkeypatch.setattr(module, "choose_device", lambda device: device)
+    gpus, kind = one_worker_each(free, "cuda:2,cuda:0")
+    assert (gpus, kind) == (RayOptions(actors=2, num_gpus=1.0, devices=("cuda:2", "cuda:0")), "cuda")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert module._seen(gpus) == {"CUDA_VISIBLE_DEVICES": "2,0"}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,6,7")
+    assert module._seen(gpus) == {"CUDA_VISIBLE_DEVICES": "7,5"}
+    assert module._seen(two) == {}
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "said"),
+    [
+        (RayOptions(), "cuda:0,cpu", "does not name several devices of one kind"),
+        (RayOptions(), "cuda:77,cuda:78", "there is no device 'cuda:77' here"),
+        (RayOptions(address="auto"), "cuda:0,cuda:1", "and the workers are those of the Ray cluster at auto"),
+        (RayOptions(actors=3), "cpu,cpu", "--device cpu,cpu and --actors 3 ask for different numbers of workers"),
+        (RayOptions(num_gpus=0.5), "cuda:0,cuda:1", "gives each worker 1 GPUs, and --num-gpus 0.5 something else"),
+        (RayOptions(), "mps:0", "deals out processors and CUDA's GPUs"),
+    ],
+)
+def test_devices_that_cannot_be_dealt_out(asked: RayOptions, device: str, said: str) -> None:
+    with pytest.raises((UsageError, EncoderError), match=said):
+        one_worker_each(asked, device)
+
+
+def test_more_devices_than_there_is_room_for() -> None:
+    many = RayOptions(actors=2, num_gpus=0.0, num_cpus=5000, devices=("cpu", "cpu"))
+    with (
+        pytest.raises(EngineError, match="no room for 2 workers, one on each of cpu, cpu"),
+        ray_workers(many, nothing, Notes()),
+    ):
+        pass
+
+
 # An encoder on the workers.
+
+
+def test_named_devices_make_the_record_of_one(model: Path, tmp_path: Path) -> None:
+    (one,) = evaluate(str(model), ["mini"], options=EncoderOptions(device="cpu"))
+    told = Notes()
+    with ray_ranker(str(model), EncoderOptions(device="cpu,cpu"), RayOptions(num_cpus=0.5), observe=told) as ranker:
+        assert ranker.workers.number == 2
+        (made,) = evaluate(ranker, ["mini"], observe=told)
+    refuse_differences(made, one, tmp_path)
+    assert made.provenance.settings["shards"] == 8
+    assert told.lines == []
 
 
 @pytest.fixture(scope="module")

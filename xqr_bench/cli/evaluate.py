@@ -201,7 +201,8 @@ class Request:
         Raises:
             UsageError: something is.
         """
-        if self.asked.chosen_engine() is None:
+        engine = self.asked.chosen_engine()
+        if engine is None:
             return
         alone = "leave it out, or evaluate in one process, without --engine"
         given = [flag(name) for name in _IN_ONE_PLACE if getattr(self.asked, name) not in (None, False)]
@@ -209,11 +210,9 @@ class Request:
             given.append(self.model.partition(" ")[0])
         if given:
             raise UsageError(f"{', '.join(given)} cannot be used with --engine ray", remedy=alone)
-        if set(self.encoder.device or "") & set(":,"):
-            raise UsageError(
-                f"--device {self.encoder.device} cannot be used with --engine ray, which gives each worker its GPU",
-                remedy="leave it out, and say how many GPUs a worker has: --num-gpus 1",
-            )
+        from xqr_bench.evaluation.ray_workers import one_worker_each
+
+        one_worker_each(engine, self.encoder.device)
 
     def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments that the user gave, as a record keeps them."""

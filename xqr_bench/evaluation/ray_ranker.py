@@ -29,7 +29,7 @@ from xqr_bench.encode import BoundEncoder, EncoderOptions, ModelIdentity
 from xqr_bench.encode.shares import measures
 from xqr_bench.evaluation.merged import MergedRanker
 from xqr_bench.evaluation.ranker import Ranking, Task
-from xqr_bench.evaluation.ray_workers import RayOptions, RayWorkers, ray_workers
+from xqr_bench.evaluation.ray_workers import RayOptions, RayWorkers, one_worker_each, ray_workers
 from xqr_bench.evaluation.shard_facts import run_facts, task_facts
 from xqr_bench.evaluation.shard_files import COUNTED, ENCODED, FOUND, MEASURED, PASSES, shard_files
 from xqr_bench.evaluation.shards import ShardedRun, refuse_undealt
@@ -246,7 +246,7 @@ def ray_ranker(
 
     Args:
         model: as on the command line; its files are where the workers find them too.
-        options: how to load and use the encoder.
+        options: how to load and use the encoder; devices that are named have a worker each (see `one_worker_each`).
         ray: the cluster, and its workers.
         exchange: see `RayRanker`.
         observe: is told what happens to the workers.
@@ -254,7 +254,11 @@ def ray_ranker(
     Raises:
         EngineError: Ray is not installed, the cluster cannot be reached or has no room, or a worker cannot load the
             encoder.
+        UsageError: devices that are named cannot have a worker each.
     """
+    if options is not None:
+        ray, device = one_worker_each(ray, options.device)
+        options = replace(options, device=device)
     make = partial(_Bench, model, options, os.environ.get(_DATA))
     with ray_workers(ray, make, observe or Observer()) as workers:
         ((_, said),) = workers.map(_describe, [None], lambda _: "what the encoder is")

@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +27,7 @@ from typing import Any, TypeVar
 from xqr_bench import __version__
 from xqr_bench.core.errors import EngineError, UsageError, XqrBenchError, located, pass_on_stops
 from xqr_bench.core.observe import Observer
+from xqr_bench.encode import choose_device, devices_of
 
 Item = TypeVar("Item")
 Output = TypeVar("Output")
@@ -53,6 +54,7 @@ class RayOptions:
         actors: workers; None: as many as the cluster has room for.
         num_gpus: GPUs of each worker, .5 for two workers on one; None: 1 where the cluster has any, else 0.
         num_cpus: processors of each worker.
+        devices: of this machine, a worker each (see `one_worker_each`); empty: whatever Ray finds.
 
     Raises:
         UsageError: a number that cannot be meant.
@@ -62,6 +64,7 @@ class RayOptions:
     actors: int | None = None
     num_gpus: float | None = None
     num_cpus: float = 1.0
+    devices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, least in (("num_cpus", 0.01), ("num_gpus", 0.0)):
@@ -73,6 +76,46 @@ class RayOptions:
                 )
         if self.actors is not None and self.actors < 1:
             raise UsageError(f"there cannot be {self.actors} workers", remedy="give --actors a number from 1 on")
+
+
+def one_worker_each(ray: RayOptions, device: str | None) -> tuple[RayOptions, str | None]:
+    """Workers for the devices that `--device` names, a worker each, and the device as each of them calls its own.
+
+    A worker sees no other GPU than its own. Where a kind alone is named, such as cuda, or nothing, each worker has
+    what Ray gives it.
+
+    Raises:
+        UsageError: they cannot be meant, belong to a cluster that runs, or other options ask for something else.
+        EncoderError: one of them is not on this machine.
+    """
+    devices = devices_of(device)
+    if device is None or (len(devices) == 1 and ":" not in device):
+        return (replace(ray, num_gpus=0.0) if device == "cpu" and ray.num_gpus is None else ray), device
+    kind, asked = device.partition(":")[0].partition(",")[0], f"--device {device}"
+    if kind not in ("cuda", "cpu"):
+        raise UsageError(
+            f"{asked} cannot be used with --engine ray, which deals out processors and CUDA's GPUs",
+            remedy="leave --engine out",
+        )
+    if address := ray.address or os.environ.get("RAY_ADDRESS"):
+        raise UsageError(
+            f"{asked} names devices of this machine, and the workers are those of the Ray cluster at {address}",
+            remedy="leave --device out: each worker has a GPU of its own where there are any (--num-gpus, --actors)",
+        )
+    if ray.actors not in (None, len(devices)):
+        raise UsageError(
+            f"{asked} and --actors {ray.actors} ask for different numbers of workers",
+            remedy="leave --actors out: each device has one worker",
+        )
+    gpus = float(kind == "cuda")
+    if ray.num_gpus not in (None, gpus):
+        raise UsageError(
+            f"{asked} gives each worker {gpus:g} GPUs, and --num-gpus {ray.num_gpus:g} something else",
+            remedy="leave --num-gpus or --device out",
+        )
+    for one in devices:
+        choose_device(one)
+    return replace(ray, actors=len(devices), num_gpus=gpus, devices=tuple(map(str, devices))), kind
 
 
 def ray_module() -> Any:
@@ -187,6 +230,8 @@ class RayWorkers:
         self._asks = {"CPU": options.num_cpus, "GPU": gpus}
         fitting = self._fitting()
         self.number = options.actors or max(fitting, 1)
+        if fitting < self.number and options.devices:
+            raise self._no_room(0.0, f"{self.number:,} workers, one on each of {', '.join(options.devices)}")
         if 0 < fitting < self.number:
             observe.note(
                 f"the Ray cluster has room for {fitting:,} of {self.number:,} workers ({self._asked_and_there()}); the "
@@ -312,11 +357,11 @@ class RayWorkers:
                 f"no worker has started on the Ray cluster; waiting up to {PATIENCE:,.0f} s: {self._asked_and_there()}"
             )
 
-    def _no_room(self, seconds: float) -> EngineError:
+    def _no_room(self, seconds: float, whom: str = "a worker") -> EngineError:
         return EngineError(
             f"no worker has started on the Ray cluster in {seconds:,.0f} s"
             if seconds
-            else "the Ray cluster has no room for a worker",
+            else f"the Ray cluster has no room for {whom}",
             found=self._asked_and_there(),
             remedy="ask for less (--num-cpus, --num-gpus), add machines, or end what else runs there",
         )
@@ -380,7 +425,7 @@ def _connect(ray: Any, options: RayOptions, stack: ExitStack) -> bool:
         folder = Path(tempfile.mkdtemp(prefix="xqr-"))  # Ray's sockets stand there, whose paths must be short
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         settings |= {"include_dashboard": False, "_temp_dir": str(folder)}
-        stack.enter_context(_own_token())
+        stack.enter_context(_environment({**_own_token(), **_seen(options)}))
     try:
         if address is not None and (parts := _HOST_AND_PORT.fullmatch(address)) is not None:
             socket.create_connection((parts["host"], int(parts["port"])), _REACHED).close()  # Ray tries for minutes
@@ -408,12 +453,29 @@ def _token() -> str:
     return secrets.token_hex(32)
 
 
+def _own_token() -> dict[str, str]:
+    """A token of a new cluster, unless the user has chosen: Ray would write one into the user's home."""
+    chosen = any(os.environ.get(name) for name in _TOKEN) or (Path.home() / ".ray" / "auth_token").exists()
+    return {} if chosen else {"RAY_AUTH_TOKEN": _token()}
+
+
+def _seen(options: RayOptions) -> dict[str, str]:
+    """What makes a new cluster see the GPUs alone that were named, by their numbers among those seen here."""
+    if not options.devices or not options.num_gpus:
+        return {}
+    here = [one for one in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if one]
+    numbers = [int(one.partition(":")[2] or 0) for one in options.devices]
+    return {"CUDA_VISIBLE_DEVICES": ",".join(here[one] if here else str(one) for one in numbers)}
+
+
 @contextmanager
-def _own_token() -> Iterator[None]:
-    """Give a new cluster a token, unless the user has chosen: Ray would write one into the user's home."""
-    before = {name: os.environ.get(name) for name in _TOKEN}
-    if not any(before.values()) and not (Path.home() / ".ray" / "auth_token").exists():
-        os.environ["RAY_AUTH_TOKEN"] = _token()
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Variables of this process and of those that it starts, for as long as the block lasts.
+
+    Ray sets some of those of its token itself; they too are afterwards what they were.
+    """
+    before = {name: os.environ.get(name) for name in (*values, *_TOKEN)}
+    os.environ.update(values)
     try:
         yield
     finally:
