@@ -86,6 +86,17 @@ def test_made_again(centered: Record, removed: Record, bitext: Path, tmp_path: P
         reproduce(place(centered, tmp_path), again=Rerun(transform_from=moved))
 
 
+@pytest.mark.parametrize("name", ["leace", "shift-en@0.5"])
+def test_in_part_and_towards_a_language(name: str, board: Path, tmp_path: Path) -> None:
+    path = place(score("char-ngrams", transform=TransformOptions(name), arguments={"transform": name}), tmp_path)
+    assert reproduce(path).within
+    submit(path, board)
+    (row,) = read_leaderboard(board).rows
+    assert (row.model, row.protocol.name) == (f"char-ngrams+{name}", f"transform {name}")
+    assert f"--transform {name}" in row.reproduce.command
+    assert verify(board).faults == []
+
+
 def test_forgetting_the_transform_is_found(centered: Record, tmp_path: Path) -> None:
     path = place(centered, tmp_path)
     edit(path, lambda data: data.pop("transform"))
@@ -98,6 +109,9 @@ def test_forgetting_the_transform_is_found(centered: Record, tmp_path: Path) -> 
         ({"name": "sharpen"}, "names no transform of xqr-bench"),
         ({"transductive": False}, "contradicts itself about its transform center"),
         ({"removed_directions": 2}, "contradicts itself"),
+        ({"strength": 0.5}, "contradicts itself"),
+        ({"language": "en"}, "contradicts itself"),
+        ({"name": "center@0.5"}, "contradicts itself"),
         ({"estimated_on": {"xx": {"queries": 1, "candidates": 1}}}, "contradicts itself"),
     ],
 )

@@ -45,6 +45,16 @@ def test_the_table_says_what_was_done_and_none_is_none(tmp_path: Path) -> None:
     assert done.out == f"{tmp_path}/char-ngrams/mini.json\n"
 
 
+def test_a_language_that_is_not_there_is_told_before_anything_is_encoded(tmp_path: Path) -> None:
+    given = ("--output", str(tmp_path), "--quiet", "--no-cache")
+    done = run("evaluate", "no-such-model", *given, "--transform", "shift-xx")
+    assert done.code == 1
+    assert "shift-xx moves towards a language that mini does not have" in done.err
+    done = run("evaluate", "char-ngrams", *FEW, *given[:-1], "--transform", "transport-es")
+    assert "transport-es moves towards a language that mini does not have" in done.err
+    assert "name one of these, as transport-" in done.err
+
+
 def test_compare_says_what_was_done_to_which(folder: Path) -> None:
     paths = [str(folder / name / "mini.json") for name in ("char-ngrams", "char-ngrams_center")]
     done = run("compare", *paths, "--resamples", "200")

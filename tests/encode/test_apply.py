@@ -13,8 +13,8 @@ from tests.conftest import VECTORS, needs_data, needs_vectors
 from tests.kit import make_task
 from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.core.types import TaskData
-from xqr_bench.encode import Embeddings, embed_tasks, load_encoder
-from xqr_bench.encode.transform import Source, TransformOptions, estimate, transform_vectors
+from xqr_bench.encode import Embeddings, embed_tasks, load_encoder, maps
+from xqr_bench.encode.transform import Source, TransformOptions, transform_vectors
 from xqr_bench.measure.scores import all_per_query, score
 from xqr_bench.rank.exact import exact_ranks
 from xqr_bench.tasks import load_task
@@ -121,7 +121,7 @@ def test_estimated_on_another_source() -> None:
     x /= np.linalg.norm(x, axis=1)[:, None]
     own = vectors.queries[12:].astype(np.float64)
     own /= np.linalg.norm(own, axis=1)[:, None]
-    assert_allclose(made.queries[12:], estimate("remove-1", 1, x).apply(own), atol=1e-7)
+    assert_allclose(made.queries[12:], maps.remove(1, x).apply(own), atol=1e-7)
     assert made.facts.source == "the translated sentences other"
     assert made.facts.bitext is not None
     assert made.facts.label == "remove-1 from other"
@@ -146,6 +146,13 @@ def test_removing_everything_is_refused() -> None:
         ("remove-", "there is no transform named 'remove-'"),
         ("remove-0", "removes nothing"),
         ("remove-03", "removes nothing"),
+        ("remove-x", "there is no transform named 'remove-x'"),
+        ("shift", "there is no transform named 'shift'"),
+        ("leace-en", "there is no transform named 'leace-en'"),
+        ("center@1", "center@1: '1' is no strength"),
+        ("center@0.50", "'0.50' is no strength"),
+        ("shift-en@1.5", "as shift-en@0.5 or shift-en@0.05; the whole of it is shift-en"),
+        ("center@", "'' is no strength"),
     ],
 )
 def test_wrong_names(name: str, problem: str) -> None:
@@ -159,6 +166,79 @@ def test_names(tmp_path: Path) -> None:
     assert (parsed.directions, parsed.suffix, CENTER.suffix) == (12, "+remove-12-from-ntrex", "+center")
     with pytest.raises(UsageError, match="--transform-from is given without a transform"):
         TransformOptions.parse("none", tmp_path)
+
+
+def test_names_parse_into_their_parts() -> None:
+    parsed = TransformOptions("transport-zh-hans@0.25")
+    assert (parsed.kind, parsed.language, parsed.strength, parsed.directions) == ("transport", "zh-hans", 0.25, None)
+    assert (CENTER.kind, CENTER.language, CENTER.strength) == ("center", None, 1.0)
+    assert TransformOptions("remove-3@0.5").directions == 3
+    assert parsed.suffix == "+transport-zh-hans@0.25"
+
+
+EVERY = ["center", "whiten", "remove-2", "shift-en", "leace", "transport-en"]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_of_strength_nothing_is_changed(name: str) -> None:
+    data = task(n=20)
+    vectors = vectors_of(data)
+    made = transform_vectors(data, vectors, TransformOptions(f"{name}@0"))
+    assert_array_equal(made.queries, vectors.queries)
+    assert_array_equal(made.candidates, vectors.candidates)
+    assert (made.facts.name, made.facts.strength) == (f"{name}@0", 0.0)
+    near, half = (transform_vectors(data, vectors, TransformOptions(f"{name}@{a}")) for a in ("0.000001", "0.5"))
+    unit = vectors.candidates / np.linalg.norm(vectors.candidates, axis=1)[:, None]
+    assert_allclose(near.candidates, unit, atol=1e-4)
+    assert abs(half.candidates - unit).max() > 0.01
+
+
+def test_shift_moves_candidates_alone() -> None:
+    data = task()
+    vectors = vectors_of(data)
+    made = transform_vectors(data, vectors, TransformOptions("shift-de"))
+    assert_array_equal(made.queries, vectors.queries)
+    unit = vectors.candidates.astype(np.float64)
+    unit /= np.linalg.norm(unit, axis=1)[:, None]
+    assert_allclose(made.candidates[14:], unit[14:], atol=1e-7)  # the German ones stay
+    moved = unit[:14] - (unit[:14].mean(axis=0) - unit[14:].mean(axis=0))
+    assert_allclose(made.candidates[:14], moved, atol=1e-7)
+    assert (made.facts.language, made.facts.strength) == ("de", None)
+    assert made.facts.estimated_on["en"].model_dump() == {"queries": 0, "candidates": 14}
+
+
+@pytest.mark.parametrize("name", ["leace", "transport-en", "shift-en"])
+def test_the_languages_of_the_candidates_have_one_mean(name: str) -> None:
+    data = task(n=30)
+    vectors = vectors_of(data)
+    made = transform_vectors(data, vectors, TransformOptions(name), similarity="dot")
+    assert_allclose(made.candidates[:32].mean(axis=0), made.candidates[32:].mean(axis=0), atol=1e-6)
+    shrunk = made.facts.shrinkage
+    assert (shrunk is None) == (name == "shift-en")
+    if name == "leace":
+        assert shrunk["en"] == shrunk["de"]
+    if name == "transport-en":
+        assert set(shrunk) == {"de"}
+        assert_array_equal(made.candidates[:32], vectors.candidates[:32])
+
+
+def test_what_is_not_defined_is_refused() -> None:
+    data = task()
+    vectors = vectors_of(data)
+    with pytest.raises(UsageError, match="shift-fr moves towards a language that toy does not have") as caught:
+        transform_vectors(data, vectors, TransformOptions("shift-fr"))
+    assert (caught.value.found, caught.value.remedy) == ("en, de", "name one of these, as shift-en, or evaluate fr too")
+    alone = make_task({"en": texts(9, "q")}, {"en": texts(9, "a")})
+    with pytest.raises(UsageError, match="leace has no language to take out"):
+        transform_vectors(alone, vectors_of(alone), TransformOptions("leace"))
+    one = make_task({"en": texts(9, "q"), "de": ["f"]}, {"en": texts(9, "a"), "de": ["b"]})
+    for name in ("shift-en", "leace", "transport-en", "transport-de", "whiten@0.5"):
+        with pytest.raises(EncoderError, match=f"{name} is not defined: all .* of de in .* have one vector"):
+            transform_vectors(one, vectors_of(one), TransformOptions(name))
+    two = make_task({"en": texts(9, "q"), "de": texts(2, "f")}, {"en": texts(9, "a"), "de": texts(2, "b")})
+    with pytest.raises(EncoderError, match="transport-en is not defined for the queries of de") as caught:
+        transform_vectors(two, vectors_of(two), TransformOptions("transport-en"))
+    assert caught.value.found == "2 vectors; their covariance is singular: of 6 directions they vary in 1"
 
 
 @needs_data

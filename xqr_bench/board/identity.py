@@ -38,13 +38,15 @@ def check_transform(record: Record) -> None:
     if transform is None:
         return
     try:
-        directions = TransformOptions(transform.name).directions
+        named = TransformOptions(transform.name)
     except XqrBenchError as error:
         raise RecordError("the record names no transform of xqr-bench", found=transform.name, remedy=WHOLE) from error
     require(
         transform.transductive == (transform.bitext is None)
-        and transform.removed_directions == directions
-        and (directions or 0)
+        and transform.removed_directions == named.directions
+        and (1.0 if transform.strength is None else transform.strength) == named.strength
+        and transform.language == named.language
+        and (named.directions or 0)
         < transform.dimensions
         == (record.model.identity.models[0].dimensions or transform.dimensions)
         and set(transform.estimated_on) <= set(record.task.all_languages),

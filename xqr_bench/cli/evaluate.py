@@ -185,9 +185,12 @@ class Request:
 
         asked = self.asked
         index, device = asked.chosen_index(), asked.score_device or "auto"
+        transform = asked.chosen_transform()
         for spec in specs if index is not None else ():
             check_index(index, [spec], asked.save_index, overwrite=asked.overwrite)
-        refuse_together(asked.chosen_transform(), asked.chosen_quantize(), index, asked.save_index, device)
+        for spec in specs if transform is not None else ():
+            transform.check_languages(spec.name, spec.all_languages)
+        refuse_together(transform, asked.chosen_quantize(), index, asked.save_index, device)
 
     def _check_ranker(self) -> None:
         from xqr_bench.evaluation.ranker import RANKERS

@@ -301,7 +301,8 @@ class Transform:
     """What is done to vectors before they are ranked.
 
     Attributes:
-        transform: Change the vectors of each language first: none, center, whiten or remove-K (docs/transforms.md).
+        transform: Change the vectors of each language first: none, center, whiten, remove-K, leace, shift-LANG
+            or transport-LANG; in part: center@0.5 (docs/transforms.md).
         transform_from: Estimate it on translated sentences, DIR/<language>.txt, instead of the texts of the task.
     """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,13 +20,27 @@ from xqr_bench.core.files import followed
 from xqr_bench.core.mapped import Room, in_parts, release
 from xqr_bench.core.observe import Clock
 from xqr_bench.core.types import Candidate, FloatArray, Query, TaskData
+from xqr_bench.encode import maps
 from xqr_bench.encode.checks import Vectors
+from xqr_bench.encode.maps import Map, Normal, SingularError
 from xqr_bench.encode.texts import Embedder, Embeddings
 from xqr_bench.tasks.assemble import read_bitext
 
-NONE, CENTER, WHITEN, REMOVE = "none", "center", "whiten", "remove"
-NAMES = (NONE, CENTER, WHITEN, f"{REMOVE}-1", f"{REMOVE}-3")
-_REMOVE = re.compile(rf"{REMOVE}-(\d+)", re.ASCII)
+NONE, CENTER, WHITEN, REMOVE, SHIFT, LEACE, TRANSPORT = (
+    "none",
+    "center",
+    "whiten",
+    "remove",
+    "shift",
+    "leace",
+    "transport",
+)
+NAMES = (NONE, CENTER, WHITEN, f"{REMOVE}-1", f"{REMOVE}-3", f"{SHIFT}-en", LEACE, f"{TRANSPORT}-en")
+_PLAIN = (CENTER, WHITEN, LEACE)
+_NAME = re.compile(
+    rf"(?P<kind>{'|'.join((*_PLAIN, REMOVE, SHIFT, TRANSPORT))})(?:-(?P<of>[^@]+))?(?:@(?P<strength>.*))?", re.ASCII
+)
+_STRENGTH = re.compile(r"0|0\.\d*[1-9]", re.ASCII)
 
 
 @checked
@@ -36,7 +49,8 @@ class TransformOptions:
     """A transform of vectors, and what it is estimated on.
 
     Attributes:
-        name: `center`, `whiten`, or `remove-k` with a whole number k of at least 1.
+        name: `center`, `whiten`, `leace`, `remove-k` with a whole number k of at least 1, `shift-t` or `transport-t`
+            with the code of a language t; each also in part, as `center@0.5`.
         source: a folder of translated sentences (`data.bitext`); None: the texts of the task itself.
 
     Raises:
@@ -48,15 +62,43 @@ class TransformOptions:
     source: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.name in (CENTER, WHITEN):
-            return
-        match = _REMOVE.fullmatch(self.name)
-        if match is None:
+        match = _NAME.fullmatch(self.name)
+        known = match is not None and (match["of"] is None) == (match["kind"] in _PLAIN)
+        if match is None or not known or (match["kind"] == REMOVE and not match["of"].isdigit()):
             raise UnknownNameError(
-                "transform", self.name, NAMES, remedy="use none, center, whiten, or remove-k with a number, as remove-3"
+                "transform",
+                self.name,
+                NAMES,
+                remedy="use none, center, whiten, leace, remove-k with a number, as remove-3, or shift-xx or "
+                "transport-xx with a language, as shift-en; in part: center@0.5",
             )
-        if int(match[1]) < 1 or match[1] != str(int(match[1])):
+        if match["kind"] == REMOVE and match["of"] != str(int(match["of"]) or ""):
             raise UsageError(f"the transform {self.name} removes nothing", remedy="use remove-1 or more, or none")
+        if match["strength"] is not None and _STRENGTH.fullmatch(match["strength"]) is None:
+            base = self.name.partition("@")[0]
+            raise UsageError(
+                f"{self.name}: {match['strength']!r:.40} is no strength",
+                remedy=f"write a number from 0 to below 1, as {base}@0.5 or {base}@0.05; the whole of it is {base}",
+            )
+
+    def _part(self, name: str) -> str | None:
+        match = _NAME.fullmatch(self.name)
+        return None if match is None else match[name]
+
+    @property
+    def kind(self) -> str:
+        """The name without number, language and strength: `remove`, `shift`."""
+        return str(self._part("kind"))
+
+    @property
+    def strength(self) -> float:
+        """How much of it is done: 0 nothing, 1 all."""
+        return float(self._part("strength") or 1.0)
+
+    @property
+    def language(self) -> str | None:
+        """The language towards which `shift` and `transport` move the others; None for the others."""
+        return self._part("of") if self.kind in (SHIFT, TRANSPORT) else None
 
     @classmethod
     def parse(cls, name: str | None, source: Path | str | None = None) -> TransformOptions | None:
@@ -74,11 +116,29 @@ class TransformOptions:
             return None
         return cls(name, folder)
 
+    def check_languages(self, task: str, there: Sequence[str]) -> None:
+        """Check that a task has the languages that the transform needs.
+
+        Raises:
+            UsageError: the language of `shift` or `transport` is not there, or `leace` has one language alone.
+        """
+        if self.kind == LEACE and len(there) < 2:
+            raise UsageError(
+                f"{self.name} has no language to take out: {task} has one alone",
+                found=", ".join(there),
+                remedy="evaluate several languages",
+            )
+        if self.language is not None and self.language not in there:
+            raise UsageError(
+                f"{self.name} moves towards a language that {task} does not have",
+                found=", ".join(there),
+                remedy=f"name one of these, as {self.kind}-{there[0]}, or evaluate {self.language} too",
+            )
+
     @property
     def directions(self) -> int | None:
         """How many directions `remove-k` takes away; None for the others."""
-        match = _REMOVE.fullmatch(self.name)
-        return None if match is None else int(match[1])
+        return int(self._part("of") or 0) if self.kind == REMOVE else None
 
     def bitext_digest(self, languages: Sequence[str]) -> str | None:
         """SHA-256 of the translated sentences in these languages as they are now; None without a source."""
@@ -86,7 +146,7 @@ class TransformOptions:
 
     @property
     def suffix(self) -> str:
-        """What the record's model is called beside the encoder: `+center`, `+remove-3`, `+center-from-ntrex`."""
+        """What the record's model is called beside the encoder: `+center`, `+shift-en@0.5`, `+center-from-ntrex`."""
         return f"+{self.name}" + (f"-from-{followed(self.source).name}" if self.source is not None else "")
 
 
@@ -126,8 +186,12 @@ class TransformFacts(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(description="center, whiten or remove-k (docs/transforms.md)")
+    name: str = Field(description="as --transform has it, with its strength: center, shift-en@0.5 (docs/transforms.md)")
     removed_directions: PositiveInt | None = Field(default=None, description="k of remove-k")
+    strength: Share | None = Field(default=None, description="how much of it was done; absent: all, which is 1")
+    language: str | None = Field(
+        default=None, description="shift, transport: the language towards whose vectors the others were moved"
+    )
     transductive: bool = Field(description="true: estimated on the very texts that are ranked, without their labels")
     source: str = Field(description="what it was estimated on, in words")
     bitext: Bitext | None = Field(default=None, description="absent: the task's own texts")
@@ -135,7 +199,9 @@ class TransformFacts(BaseModel):
     dimensions: PositiveInt
     estimated_on: dict[str, RoleCounts] = Field(description="language -> vectors behind the estimate, zero ones aside")
     shrinkage: dict[str, RoleShares] | None = Field(
-        default=None, description="whiten: language -> weight of the multiple of the identity (Ledoit and Wolf 2004)"
+        default=None,
+        description="whiten, transport, leace: language -> weight of the multiple of the identity in the covariance "
+        "(Ledoit and Wolf 2004); leace has one covariance for all languages",
     )
     without_direction: dict[str, RoleCounts] = Field(
         default_factory=dict,
@@ -146,137 +212,6 @@ class TransformFacts(BaseModel):
     def label(self) -> str:
         """As a protocol is named: `center`, `center from ntrex`."""
         return self.name + (f" from {self.bitext.name}" if self.bitext is not None else "")
-
-
-# The maps: estimated from vectors of one language, applied to vectors of that language.
-#
-# X has the n vectors of the estimate as rows, of d columns; m is their mean.
-#
-# - center:   y = x - m
-# - remove-k: y = x - B B'x, where the columns of B are the first k right singular vectors of X *as it is*, not centred:
-#             the directions that the vectors of the language share most. Yang, Yang, Cer & Darve 2021 ("A Simple and
-#             Effective Method To Eliminate the Self Language Bias in Multilingual Representations").
-# - whiten:   y = S^(-1/2) (x - m), the symmetric root (ZCA), S = (1 - a) C + a (tr C / d) I, C = (X - m)'(X - m) / n,
-#             a after Ledoit & Wolf 2004 ("A well-conditioned estimator for large-dimensional covariance matrices").
-#             Whitening of sentence vectors: Su et al. 2021, Huang et al. 2021. They rotate into the principal axes,
-#             which would give every language axes of its own; the symmetric root stays nearest to the vectors as they
-#             were (Kessy, Lewin & Strimmer 2018), as languages are whitened apart by Artetxe et al. 2018.
-#
-# Signs and order of singular vectors do not matter: they enter as B B' and as V f(e) V'.
-
-NEGLIGIBLE = 1e-12
-"""Eigenvalues below this share of the largest count as none."""
-LEAST_RESIDUAL = 1e-6
-"""What is left of a vector counts as nothing below this share of its length: float32 noise has no direction."""
-EQUALLY_STRONG = 1e-9
-
-
-@dataclass(frozen=True)
-class Map:
-    """y = rest * z + V (scales - rest) V'z with z = x - mean.
-
-    Attributes:
-        mean: float64 `[d]`.
-        basis: V, orthonormal columns, float64 `[d, r]`.
-        scales: factor along each column of V, float64 `[r]`.
-        rest: factor across them.
-        shrinkage: a of `whiten`.
-        arbitrary: `remove-k`: the k-th direction is as strong as the next, so that either could be removed.
-    """
-
-    mean: FloatArray
-    basis: FloatArray
-    scales: FloatArray
-    rest: float = 1.0
-    shrinkage: float | None = None
-    arbitrary: bool = False
-
-    def apply(self, vectors: FloatArray) -> FloatArray:
-        """float64 `[n, d]` -> float64 `[n, d]`; rows of zeros stay zeros, equal rows stay equal.
-
-        A row of which nothing is left but rounding (LEAST_RESIDUAL) becomes zeros.
-        """
-        # a product does not always give equal rows equal bits: each distinct row goes through it once
-        distinct, where = _distinct(vectors)
-        z = distinct - self.mean
-        inside = z @ self.basis
-        result = self.rest * z + (inside * (self.scales - self.rest)) @ self.basis.T
-        left = z if self.shrinkage is not None else result
-        nothing = np.linalg.norm(left, axis=1) <= LEAST_RESIDUAL * np.linalg.norm(distinct, axis=1)
-        result[nothing | ~distinct.any(axis=1)] = 0.0
-        rows: FloatArray = result[where]
-        return rows
-
-
-def estimate(name: str, directions: int | None, vectors: FloatArray) -> Map:
-    """The map of one language and role, from its vectors, float64 `[n, d]`, n at least 1, none of them zero."""
-    n, d = vectors.shape
-    none = np.empty((d, 0)), np.empty(0)
-    if directions is not None:
-        basis, arbitrary = _strongest(vectors, directions)
-        return Map(np.zeros(d), basis, np.zeros(basis.shape[1]), arbitrary=arbitrary)
-    mean = vectors.mean(axis=0)
-    if name == CENTER:
-        return Map(mean, *none)
-    if name != WHITEN:
-        raise ValueError(f"no such transform: {name}")
-    centred = vectors - mean
-    if np.linalg.norm(centred) <= LEAST_RESIDUAL * np.linalg.norm(vectors):
-        return Map(mean, *none, rest=0.0, shrinkage=1.0)  # all vectors are the same: no covariance
-    from sklearn.covariance import ledoit_wolf_shrinkage
-
-    shrinkage = 1.0 if n == 1 else float(ledoit_wolf_shrinkage(centred, assume_centered=True))
-    level = float(np.square(centred).sum()) / (n * d)
-    variances, basis = _spectrum(centred)
-    scales = 1.0 / np.sqrt((1.0 - shrinkage) * variances + shrinkage * level)
-    # across all that varies, the shrunk covariance is that of the identity; without shrinkage there is nothing
-    rest = 1.0 / math.sqrt(shrinkage * level) if shrinkage > 0 else 0.0
-    return Map(mean, basis, scales, rest, shrinkage)
-
-
-def _spectrum(centred: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Eigenvalues float64 `[r]` of X'X / n that are not negligible, and their vectors float64 `[d, r]`."""
-    n, d = centred.shape
-    if d <= n:
-        values, basis = np.linalg.eigh(centred.T @ centred / n)
-    else:
-        values, left = np.linalg.eigh(centred @ centred.T / n)
-    varies = values > NEGLIGIBLE * values[-1]
-    values = values[varies]
-    if d <= n:
-        return values, basis[:, varies]
-    return values, centred.T @ (left[:, varies] / np.sqrt(n * values))
-
-
-def _strongest(vectors: FloatArray, directions: int) -> tuple[FloatArray, bool]:
-    """The first right singular vectors, float64 `[d, k]`, and whether the last is as strong as the next.
-
-    Fewer than k where the vectors have no further direction.
-    """
-    from scipy.linalg import eigh
-
-    n, d = vectors.shape
-    gram = vectors.T @ vectors if d <= n else vectors @ vectors.T
-    size = len(gram)
-    wanted = min(directions + 1, size)
-    values, basis = eigh(gram, subset_by_index=(size - wanted, size - 1))
-    values, basis = values[::-1], basis[:, ::-1]
-    there = values[:directions] > NEGLIGIBLE * values[0]
-    basis = basis[:, :directions][:, there]
-    if d > n:
-        basis = vectors.T @ (basis / np.sqrt(values[:directions][there]))
-    last = int(there.sum())
-    next_ = values[last] if last < len(values) else 0.0
-    arbitrary = last == directions and next_ > (1 - EQUALLY_STRONG) * values[last - 1]
-    return basis, bool(arbitrary)
-
-
-def _distinct(vectors: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
-    """The distinct rows, and for each row which of them it is."""
-    rows = np.ascontiguousarray(vectors + 0.0)  # -0.0 and 0.0 are equal but not the same bits
-    keys = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
-    _, first, where = np.unique(keys, return_index=True, return_inverse=True)
-    return rows[first], where.reshape(-1).astype(np.int64)
 
 
 OWN_TEXTS = "the task's own texts, without their labels (transductive)"
@@ -361,6 +296,73 @@ def _read_source(folder: Path, languages: Sequence[str], tasks: Sequence[TaskDat
     return bitext
 
 
+class _Estimates:
+    """The maps of one role, each from the vectors of the source.
+
+    Args:
+        options: which transform.
+        source: what it is estimated on.
+        role: "queries" or "candidates".
+        codes: the languages that have vectors to be transformed.
+        unit: whether vectors are scaled to length 1 first.
+    """
+
+    def __init__(self, options: TransformOptions, source: Source, role: str, codes: Sequence[str], unit: bool) -> None:
+        self._options, self._role, self._codes, self._unit = options, role, codes, unit
+        self._name = source.data.name
+        self._vectors: Vectors = getattr(source.vectors, role)
+        self._languages = _languages(getattr(source.data, role))
+        self._of_all: Map | None = None
+        self._target: Normal | FloatArray | None = None
+
+    def of(self, code: str) -> tuple[Map, int]:
+        """The map of a language, and the number of its vectors behind it.
+
+        Raises:
+            UsageError, EncoderError: see `transform_vectors`.
+        """
+        options, sample = self._options, self._sample(code)
+        try:
+            return self._map(code, sample), len(sample)
+        except SingularError as error:
+            raise EncoderError(
+                f"{options.name} is not defined for the {self._role} of {code} in {self._name}",
+                found=f"{len(sample)} vectors; {error.problem}",
+                remedy="leave the language out with --languages, or use center",
+            ) from error
+        finally:
+            release(self._vectors)
+
+    def _map(self, code: str, sample: FloatArray) -> Map:
+        options = self._options
+        kind, strength = options.kind, options.strength
+        if kind == CENTER:
+            return maps.center(sample, strength)
+        if kind == WHITEN:
+            return maps.whiten(sample, strength)
+        if kind == REMOVE:
+            return maps.remove(options.directions or 0, sample, strength)
+        if kind == LEACE:
+            if self._of_all is None:
+                self._of_all = maps.erase([self._sample(one) for one in self._codes], strength)
+            return self._of_all
+        toward = self._sample(str(options.language)) if self._target is None else sample
+        if kind == SHIFT:
+            self._target = toward.mean(axis=0) if self._target is None else self._target
+            return maps.shift(sample.mean(axis=0), self._target, strength)
+        self._target = Normal.of(toward) if self._target is None else self._target
+        if code == options.language:
+            return maps.shift(self._target.mean, self._target.mean)  # where it is, to the bit
+        return maps.transport(Normal.of(sample), self._target, strength)
+
+    def _sample(self, code: str) -> FloatArray:
+        """The vectors of a language, zero ones aside, where the transform is defined for them."""
+        sample = _ready(self._vectors[self._languages == code], self._unit)
+        sample = sample[sample.any(axis=1)]
+        _refuse_few(sample, self._options, code, self._role, self._name)
+        return sample
+
+
 def transform_vectors(
     data: TaskData,
     vectors: Embeddings,
@@ -370,11 +372,12 @@ def transform_vectors(
     source: Source | None = None,
     memory: int | None = None,
 ) -> TransformedEmbeddings:
-    """Transform the vectors of each language, queries and candidates apart.
+    """Transform the vectors of each language, queries and candidates apart; `shift` the candidates alone.
 
     With cosine, vectors are scaled to length 1 first, so that long ones do not outweigh the others in the estimate;
     with dot products they are taken as they are. Vectors of only zeros are left out of the estimate and stay zeros.
     Equal vectors of a language stay equal. All is computed in float64 by one thread and rounded to float32 at the end.
+    At strength 0 all vectors are as they were.
 
     Args:
         data: the task.
@@ -383,11 +386,13 @@ def transform_vectors(
         similarity: "cosine" or "dot".
         source: what to estimate on; default: the task's own vectors.
         memory: bytes of the results that are held, beyond which they stand in a temporary file; None: all. Those of
-            one language are held beside them in float64.
+            one language are held beside them in float64; for `leace` those of all, of queries or of candidates.
 
     Raises:
-        UsageError: `remove-k` would remove all there is of a language.
-        EncoderError: a language has only zeros, or the vectors have other columns than those of the source.
+        UsageError: `remove-k` would remove all there is of a language; the language of `shift` or `transport` is not
+            there; `leace` has one language alone.
+        EncoderError: a language has only zeros, or vectors for which the transform is not defined, or the vectors have
+            other columns than those of the source.
     """
     basis = source or Source(data, vectors)
     if basis.vectors.dimensions != vectors.dimensions:
@@ -404,23 +409,24 @@ def transform_vectors(
     warnings: list[str] = []
     with threadpool_limits(1, user_api="blas"):  # the last bits of an eigenvector depend on the number of threads
         for role in ("queries", "candidates"):
-            own, of_basis = getattr(vectors, role), getattr(basis.vectors, role)
-            languages, basis_languages = _languages(getattr(data, role)), _languages(getattr(basis.data, role))
+            own = getattr(vectors, role)
+            if options.kind == SHIFT and role == "queries":
+                results[role] = own
+                continue
+            languages = _languages(getattr(data, role))
+            there = [code for code in data.all_languages if (languages == code).any()]
+            options.check_languages(data.name, there)
+            estimates = _Estimates(options, basis, role, there, unit)
             results[role] = room.zeros(own.shape)
-            for code in data.all_languages:
+            for code in there:
                 rows = np.flatnonzero(languages == code)
-                if not len(rows):
-                    continue
-                sample = _ready(of_basis[basis_languages == code], unit)
-                sample = sample[sample.any(axis=1)]
-                _refuse_few(sample, options, code, role, basis.data.name)
-                transform = estimate(options.name, options.directions, sample)
+                transform, n = estimates.of(code)
                 before = _ready(own[rows], unit)
-                after = transform.apply(before)
+                after = transform.apply(before) if options.strength else own[rows]
                 results[role][rows] = after
-                for mapped in (own, of_basis, results[role]):
+                for mapped in (own, results[role]):
                     release(mapped)
-                estimated_on.setdefault(code, {"queries": 0, "candidates": 0})[role] = len(sample)
+                estimated_on.setdefault(code, {"queries": 0, "candidates": 0})[role] = n
                 gone = int((before.any(axis=1) & ~after.any(axis=1)).sum())
                 if gone:
                     emptied.setdefault(code, {"queries": 0, "candidates": 0})[role] = gone
@@ -445,6 +451,8 @@ def transform_vectors(
     facts = TransformFacts(
         name=options.name,
         removed_directions=options.directions,
+        strength=options.strength if options.strength < 1 else None,
+        language=options.language,
         transductive=source is None,
         source=OWN_TEXTS if source is None else f"the translated sentences {source.data.name}",
         bitext=None
@@ -483,6 +491,13 @@ def _refuse_few(vectors: FloatArray, options: TransformOptions, code: str, role:
         raise EncoderError(
             f"{options.name} has nothing to go by: all {role} of {code} in {name} have vectors of only zeros",
             remedy="look at the encoder in this language, or leave the language out with --languages",
+        )
+    needs_more = options.kind in (SHIFT, LEACE, TRANSPORT) or (options.kind == WHITEN and options.strength < 1)
+    if needs_more and not maps.vary(vectors):
+        raise EncoderError(
+            f"{options.name} is not defined: all {role} of {code} in {name} have one vector, which is their mean",
+            found=f"{len(vectors)} vector{'s' * (len(vectors) != 1)}, no two of them different",
+            remedy="leave the language out with --languages, or use center",
         )
     if options.directions is not None and options.directions >= min(vectors.shape):
         raise UsageError(
