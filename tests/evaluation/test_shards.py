@@ -29,7 +29,7 @@ from xqr_bench.evaluation.merged import merge_shards
 from xqr_bench.evaluation.ranker import Task
 from xqr_bench.evaluation.shards import ShardedRun, dealt
 from xqr_bench.evaluation.vectors import VectorRanker
-from xqr_bench.rank.counting import Columns, Counter, Share
+from xqr_bench.rank.counting import Columns, Counter, Share, multiplications
 from xqr_bench.rank.exact import count_all, go_through
 from xqr_bench.rank.product import find_repeats
 from xqr_bench.rank.rules import Tally
@@ -339,6 +339,78 @@ def test_counted_in_shares(kind: Any, small_tiles: None) -> None:
     empty.begin_finding()
     with pytest.raises(RanksError, match="were found nowhere"):
         empty.refuse_unfound()
+
+
+def smaller() -> Task:
+    """A part of the task mini as a task of its own."""
+    part = task_of("mini", limit=1)
+    return Task(part.spec.model_copy(update={"name": "smaller"}), replace(part.data, name="smaller"))
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A GPU that counts with torch on the processor; which devices counted."""
+    counted: list[str] = []
+
+    def counter(device: str, *arguments: Any, **named: Any) -> Counter:
+        counted.append(device)
+        kind: Any = partial(TorchCounter, device="cpu") if device == "cuda:0" else Counter
+        made: Counter = kind(*arguments, **named)
+        return made
+
+    def chosen(asked: str, encoder_device: str | None) -> str:
+        return "cpu" if asked == "cpu" else "cuda:0"
+
+    monkeypatch.setattr("xqr_bench.evaluation.vectors.counting_device", chosen)
+    for module in ("vectors", "shards"):
+        monkeypatch.setattr(f"xqr_bench.evaluation.{module}.device_name", lambda device: f"{device} (named)")
+    monkeypatch.setattr("xqr_bench.rank.exact.counter_on", counter)
+    monkeypatch.setattr("xqr_bench.evaluation.shards.counter_on", counter)
+    return counted
+
+
+@pytest.mark.parametrize(
+    ("least", "asked", "on"),
+    [(1.0, "auto", "cuda:0"), (1e18, "auto", "cpu"), (1e18, "cuda", "cuda:0"), (1.0, "cpu", "cpu")],
+)
+def test_a_run_and_its_shards_are_counted_on_one_device(
+    least: float,
+    asked: str,
+    on: str,
+    gpu: list[str],
+    small_tiles: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the size of the task alone; where that was is in the record."""
+    monkeypatch.setattr("xqr_bench.evaluation.vectors.LEAST_OF_BLOCK", least)
+    tasks = [task_of("mini"), smaller()]
+    ranker = VectorRanker(load_encoder("char-ngrams"), score_device=asked)
+    single = evaluate(ranker, tasks)
+    in_shards(ranker, tasks, tmp_path / "shards", 3)
+    merged = merge_shards(tmp_path / "shards", tasks)
+    assert set(gpu) == {on}
+    for one, other in zip(single, merged, strict=True):
+        assert one.provenance.hardware["counted_on"] == other.provenance.hardware["counted_on"] == f"{on} (named)"
+        assert one.ranks_file.digest == other.ranks_file.digest
+        assert not any("made alike" in line for line in other.warnings)
+
+
+def test_of_two_tasks_the_larger_is_counted_on_the_gpu(
+    gpu: list[str], small_tiles: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = [task_of("mini"), smaller()]
+    ranker = VectorRanker(load_encoder("char-ngrams"))
+    monkeypatch.setattr("xqr_bench.evaluation.vectors.LEAST_OF_BLOCK", 1.0)
+    evaluate(ranker, tasks)
+    columns = ranker.identity.dimensions
+    assert columns is not None
+    sizes = [multiplications([(len(task.data.queries), len(task.data.candidates))], columns) for task in tasks]
+    monkeypatch.setattr("xqr_bench.evaluation.vectors.LEAST_OF_BLOCK", sum(sizes) / 2)
+    in_shards(ranker, tasks, tmp_path / "shards", 2)
+    for records in (evaluate(ranker, tasks), merge_shards(tmp_path / "shards", tasks)):
+        on = [record.provenance.hardware["counted_on"] for record in records]
+        assert on == ["cuda:0 (named)", "cpu (named)"]
 
 
 def test_what_was_kept_is_not_encoded_again(model: Path, small_tiles: None, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from xqr_bench.core import types
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.types import LENIENT, PARAGRAPH, Ranks, TaskData
 from xqr_bench.rank import counting as devices
-from xqr_bench.rank.counting import Block, Columns, counting_device, device_name
+from xqr_bench.rank.counting import LEAST_OF_BLOCK, Block, Columns, counting_device, device_name, multiplications
 from xqr_bench.rank.exact import count_all, exact_ranks
 from xqr_bench.rank.product import find_repeats
 from xqr_bench.rank.rules import Tally
@@ -286,6 +286,16 @@ def test_vectors_computed_before_use_a_gpu_where_there_is_one(
     monkeypatch.setattr(devices, "_DRIVER", tmp_path / "none")
     assert counting_device() == "cpu"
     assert device_name("cpu") == "cpu"
+
+
+def test_the_work_of_a_block_decides() -> None:
+    """XQuAD-R, on which an H200 was slower than 16 cores, stays on the processor; many candidates do not."""
+    assert multiplications([(512, 1000)], 10) == 512 * 1000 * 10
+    assert multiplications([(512, 1000), (512, 3000)], 10) == 512 * 2000 * 10  # blocks of both, on average
+    assert multiplications([(513, 1000)], 10) == 513 * 1000 * 10 / 2
+    assert multiplications([], 10) == 0
+    assert multiplications([(13_090, 13_014)], 384) < LEAST_OF_BLOCK < multiplications([(109_800, 59_536)], 384)
+    assert multiplications([(10**6, 1000)], 384) < LEAST_OF_BLOCK  # queries make more blocks, not larger ones
 
 
 @pytest.mark.parametrize("asked", ["gpu", "mps", "cuda:x"])

@@ -50,8 +50,9 @@ class Evaluation(Engine, Store, Index, Quantize, Transform, Fuse, Rerank, TrecRu
     Attributes:
         dry_run: Check data and encoder on a few texts; write nothing.
         allow_zero_vectors: Score zero vectors as 0 and count them.
-        score_device: Where scores are counted: cpu, cuda, cuda:1. Default: the encoder's GPU; for vectors made before,
-            any GPU.
+        score_device: Where scores are counted: cpu, cuda, cuda:1. Default: for tasks from some 36,000 candidates of
+            384 columns on the encoder's GPU, for vectors made before any GPU; for smaller ones the processor, which is
+            faster (docs/scale.md).
         balanced: Merge the lists of single languages in turn, as a reference without preference (docs/bias.md); the
             record is called "NAME, balanced".
         shard: Do one part of the work, such as 2/3, and leave it in --output, a folder or a URL such as s3://…, for

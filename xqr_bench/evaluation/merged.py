@@ -218,7 +218,7 @@ class MergedRanker:
                     *told[0]["warnings"],
                     *truncation_warnings(diagnostics),
                     *representation_warnings(diagnostics),
-                    *self._elsewhere(),
+                    *self._elsewhere(at),
                 ),
                 diagnostics=diagnostics,
                 facts=facts,
@@ -226,7 +226,7 @@ class MergedRanker:
                 seconds=clock.seconds,
                 texts=TextCounts(distinct=told[0]["distinct"], from_store=0),
                 usage=self._usage(),
-                counted_on=", ".join(self._machines("counted on")),
+                counted_on=", ".join(self._counted_on(at)),
             )
 
     def _place(self, task: Task) -> int:
@@ -297,12 +297,18 @@ class MergedRanker:
         abouts = [about for abouts in self._abouts.values() for about in abouts]
         return list(dict.fromkeys(about.made["machine"][what] for about in abouts))
 
-    def _elsewhere(self) -> list[str]:
-        """A warning for each thing that decides last bits and was not the same for all shards."""
+    def _counted_on(self, at: int) -> list[str]:
+        """Where a task was counted, each device once."""
+        abouts = [*self._abouts[FOUND], *self._abouts[COUNTED]]
+        return list(dict.fromkeys(about.made["counted_on"][at] for about in abouts))
+
+    def _elsewhere(self, at: int) -> list[str]:
+        """A warning for each thing that decides last bits of a task and was not the same for all shards."""
+        of_machines = {what: self._machines(what) for what in self._abouts[COUNTED][0].made["machine"]}
         return [
             ELSEWHERE.format(what=what, values="; ".join(values))
-            for what in self._abouts[COUNTED][0].made["machine"]
-            if len(values := self._machines(what)) > 1
+            for what, values in {**of_machines, "counted on": self._counted_on(at)}.items()
+            if len(values) > 1
         ]
 
 

@@ -19,7 +19,7 @@ from xqr_bench.encode.shards import library_versions
 from xqr_bench.encode.texts import items_of
 from xqr_bench.evaluation.ranker import Task
 from xqr_bench.evaluation.vectors import VectorRanker
-from xqr_bench.rank.counting import PROCESSOR, counting_device, device_name
+from xqr_bench.rank.counting import PROCESSOR, device_name
 from xqr_bench.record import provenance
 from xqr_bench.record.describe import task_info
 
@@ -110,5 +110,4 @@ def machine(ranker: VectorRanker) -> dict[str, str]:
         ),
         "device of the encoder": device_name(device) if device.startswith("cuda") else device,
         "threads of a batch": threads,
-        "counted on": device_name(counting_device(ranker.score_device, ranker.device)),
     }

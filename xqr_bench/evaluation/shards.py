@@ -46,7 +46,7 @@ from xqr_bench.evaluation.shard_files import (
 )
 from xqr_bench.evaluation.shard_vectors import EncodedVectors
 from xqr_bench.evaluation.vectors import VectorRanker
-from xqr_bench.rank.counting import Share, counting_device
+from xqr_bench.rank.counting import Share, device_name
 from xqr_bench.rank.exact import counter_on, go_through
 from xqr_bench.rank.parts import Pool, pools_of
 from xqr_bench.rank.product import repeats_of, row_digests, unit_vectors
@@ -114,7 +114,8 @@ class ShardedRun:
         facts: what all shards of the run have to agree in.
 
     Raises:
-        UsageError: the ranker's work cannot be dealt out (see `refuse_undealt`), or there are no shards.
+        UsageError: the ranker's work cannot be dealt out (see `refuse_undealt`), there is no device to count on, or
+            there are no shards.
     """
 
     def __init__(
@@ -131,6 +132,7 @@ class ShardedRun:
         if of < 1:
             raise UsageError(f"a run cannot have {of} shards", remedy="give a number from 1 on")
         self.ranker, self.tasks, self.of = refuse_undealt(ranker), list(tasks), of
+        self.ranker.check_device()
         self.folder = folder if isinstance(folder, SharedFolder) else SharedFolder(folder)
         named = [str(own_file(task.spec) or task.spec.name) for task in tasks]
         self._said = {
@@ -376,7 +378,7 @@ class ShardedRun:
             arrays: dict[str, NDArray[Any]] = {}
             for key, tally, _ in self._through(number, vectors, (True, False), observe):
                 arrays |= {f"{key}.{name}": values for name, values in tally.found().items()}
-        self._write(number, FOUND, arrays, clock, vectors.abouts)
+        self._write(number, FOUND, arrays, clock, vectors.abouts, counted_on=self._counted_on(vectors))
 
     def count(self, number: int, observe: Observer | None = None) -> None:
         """Count what stands above and beside the relevants in a shard's share of the tiles; all shards have found.
@@ -412,7 +414,8 @@ class ShardedRun:
                 arrays |= {f"{key}.{name}": values for name, values in tally.counted().items()}
         with clock.phase("diagnostics"):
             told = [self._told(at, number, vectors) for at in range(len(self.tasks))]
-        self._write(number, COUNTED, arrays, clock, [about for about, _ in found], tasks=told)
+        sources, counted_on = [about for about, _ in found], self._counted_on(vectors)
+        self._write(number, COUNTED, arrays, clock, sources, tasks=told, counted_on=counted_on)
 
     def _through(
         self,
@@ -424,9 +427,9 @@ class ShardedRun:
     ) -> Iterator[tuple[str, Tally, Pool]]:
         """Go through a shard's tiles of each pool of each task, and yield what was found or counted in them."""
         ranker = self.ranker
-        device = counting_device(ranker.score_device, ranker.device)
         for at, task in enumerate(self.tasks):
             queries, candidates = vectors.of(at, "query"), vectors.of(at, "candidate")
+            device = self.ranker.device_for(task, candidates.shape[1])
             vectors.check(at)
             ids, every_query = vectors.ids(at), queries[:]
             pools = pools_of(task.data, task.spec.settings)
@@ -451,6 +454,13 @@ class ShardedRun:
                     go_through(tally, counter, [finding], len(pool.queries), None)
                     observe.advance(len(pool.queries))
                     yield key, tally, pool
+
+    def _counted_on(self, vectors: EncodedVectors) -> list[str]:
+        """Where each task is counted."""
+        of_tasks = enumerate(self.tasks)
+        return [
+            device_name(self.ranker.device_for(task, vectors.of(at, "candidate").shape[1])) for at, task in of_tasks
+        ]
 
     def _told(self, at: int, number: int, vectors: EncodedVectors) -> dict[str, Any]:
         """What a record says of a task beside its ranks: this shard's share of the languages, the rest of shard 1."""

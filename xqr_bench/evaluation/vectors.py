@@ -25,11 +25,11 @@ from xqr_bench.encode.transform import TransformedEmbeddings, TransformOptions
 from xqr_bench.evaluation.ranker import Ranking, Scores, Task
 from xqr_bench.measure.certainty import SEED
 from xqr_bench.measure.metrics import refuse_shallow
-from xqr_bench.rank.counting import PROCESSOR, counting_device, device_name
+from xqr_bench.rank.counting import AUTO, LEAST_OF_BLOCK, PROCESSOR, counting_device, device_name, multiplications
 from xqr_bench.rank.exact import ScoreBlock, exact_ranks, vector_scores
 from xqr_bench.rank.index import Indexed, IndexOptions, indexed_ranks, refuse_too_deep, refuse_too_few
 from xqr_bench.rank.index_store import check_place, save_index
-from xqr_bench.rank.parts import rank_by_parts
+from xqr_bench.rank.parts import pools_of, rank_by_parts
 from xqr_bench.rank.product import DEFAULT_MEMORY
 from xqr_bench.rank.quantize import QuantizationFacts, Quantized, QuantizeOptions
 from xqr_bench.record import TextCounts
@@ -53,7 +53,7 @@ class VectorRanker:
         overwrite_index: replace the indices that the folder holds.
         allow_zero_vectors: score zero vectors as 0 instead of refusing them.
         memory: bytes to rank in, and of vectors that are held (see `embedder_of`); results do not depend on it.
-        score_device: where scores are counted (see `counting_device`); their last bits depend on it.
+        score_device: where scores are counted (see `device_for`); their last bits depend on it.
         store: where vectors are kept; None: every text is encoded.
     """
 
@@ -65,7 +65,7 @@ class VectorRanker:
     overwrite_index: bool = False
     allow_zero_vectors: bool = False
     memory: int = DEFAULT_MEMORY
-    score_device: str = "auto"
+    score_device: str = AUTO
     store: VectorStore | None = None
 
     def __post_init__(self) -> None:
@@ -102,8 +102,7 @@ class VectorRanker:
                 refuse_too_deep(self.index, data.column_sizes.tolist())
                 for code, size in zip(data.languages, data.column_sizes.tolist(), strict=True):
                     refuse_too_few(self.index, size, code)
-        exact = self.index is None and self.quantize is None
-        counted_on = counting_device(self.score_device, self.device) if exact else PROCESSOR
+        self.check_device()
         embedder = embedder_of(
             self.encoder,
             transform=self.transform,
@@ -120,11 +119,13 @@ class VectorRanker:
             if isinstance(vectors, TransformedEmbeddings):
                 encoded, notes, facts["transform"] = vectors.encoded, vectors.warnings, vectors.facts
             scores: Scores = partial(_scores, vectors, self.encoder.similarity)
+            counted_on = PROCESSOR
             with clock.phase("ranking"):
                 if self.quantize is not None:
                     ranks, scores, facts["quantization"] = self._quantised(task, vectors, observe)
                     indexed = None
                 else:
+                    counted_on = self.device_for(task, vectors.candidates.shape[1])
                     ranks, indexed = self._count(task, vectors, counted_on, observe)
             if indexed is not None:
                 facts["index"] = indexed.facts
@@ -161,6 +162,35 @@ class VectorRanker:
                 counted_on=device_name(counted_on),
                 scores=scores,
             )
+
+    def check_device(self) -> str:
+        """Where a task is counted that is large enough.
+
+        Raises:
+            UsageError: there is no such device.
+        """
+        exact = self.index is None and self.quantize is None
+        return counting_device(self.score_device, self.device) if exact else PROCESSOR
+
+    def device_for(self, task: Task, dimensions: int) -> str:
+        """Where a task is counted: on the device that was asked for, else on a GPU where that is worth it.
+
+        Which depends on nothing but the task and its vectors, so that every shard of a run, and the same run on the
+        same kind of machine, counts on the same.
+
+        Args:
+            task: the task.
+            dimensions: columns of its vectors.
+
+        Raises:
+            UsageError: there is no such device.
+        """
+        device = self.check_device()
+        if device == PROCESSOR or self.score_device != AUTO:
+            return device
+        pools = pools_of(task.data, task.spec.settings)
+        sizes = [(len(pool.queries), len(pool.candidates)) for pool in pools]
+        return device if multiplications(sizes, dimensions) >= LEAST_OF_BLOCK else PROCESSOR
 
     def _quantised(self, task: Task, vectors: Embeddings, observe: Observer) -> tuple[Ranks, Scores, QuantizationFacts]:
         assert self.quantize is not None
@@ -260,7 +290,7 @@ def refuse_together(
             "an index holds vectors of its own, and quantised ones are searched exactly",
             remedy="leave --quantize or --index out; --index ivfpq compresses too",
         )
-    if quantize is not None and score_device not in ("auto", PROCESSOR):
+    if quantize is not None and score_device not in (AUTO, PROCESSOR):
         raise UsageError(
             "quantised vectors are ranked on the processor", remedy="leave --quantize or --score-device out"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.util import find_spec
@@ -358,11 +359,30 @@ class Counter:
 
 PROCESSOR = "cpu"
 AUTO = "auto"
+LEAST_OF_BLOCK = 7e9
+"""Multiplications of a block of scores from which it is counted on a GPU where nobody says where.
+
+What a block takes on a GPU hardly depends on its size, on processors it grows with it. Reckoned, not measured: an H200
+took .87 s for the 26 blocks of XQuAD-R, and the 16 cores beside it .31 s for its 65 billion multiplications, so a block
+of 33 ms there is worth 7 billion here. The counting has fewer operations since, so it may pay earlier.
+tests/benchmarks/gpu_eight_minutes.py prints the figure to put here. XQuAD-R has 2.6 billion, with 384 columns.
+"""
 _DRIVER = Path("/proc/driver/nvidia/version")
 
 
+def multiplications(pools: Sequence[tuple[int, int]], dimensions: int) -> float:
+    """Multiplications of a block of scores, on average.
+
+    Args:
+        pools: queries and candidates of each pool that is ranked by itself.
+        dimensions: columns of the vectors.
+    """
+    blocks = sum(-(-queries // tiles.TILE_ROWS) for queries, _ in pools)
+    return dimensions * sum(queries * candidates for queries, candidates in pools) / max(1, blocks)
+
+
 def counting_device(asked: str = AUTO, encoder_device: str | None = None) -> str:
-    """The device to count on.
+    """The device to count on, for a task that is large enough (see `LEAST_OF_BLOCK`).
 
     Args:
         asked: "cpu", "cuda", "cuda:1", or "auto": the encoder's own GPU; the processor where the encoder is on none;
