@@ -32,6 +32,7 @@ WHOLE = {
     "docs/examples/README.md": "test_docs.py",
     "docs/faiss.md": "test_docs.py",
     "docs/inspect.md": "test_docs.py",
+    "docs/losses.md": "train/test_losses.py",
     "docs/interop.md": "test_docs.py",
     "docs/quantize.md": "test_docs.py",
     "docs/rankers.md": "evaluation/test_rankers.py",

@@ -31,10 +31,11 @@ from transformers.utils.logging import disable_progress_bar
 from tests.benchmarks.runner import Spent, options, timed
 from xqr_bench.core.memory import memory_kept
 from xqr_bench.train.batches import make_plan
-from xqr_bench.train.config import Recipe, get_recipe
 from xqr_bench.train.data import load_training_data
 from xqr_bench.train.initial import learn_vocabulary, set_prompts, static_model, weights_digest
+from xqr_bench.train.losses import choose_loss
 from xqr_bench.train.plans import PlanRequest
+from xqr_bench.train.recipe import Recipe, get_recipe
 from xqr_bench.train.stage import StageOptions, run_stage
 from xqr_bench.train.texts import PlannedTexts, distinct_texts
 
@@ -113,7 +114,11 @@ def main() -> None:
 
     def ours(trained: Any) -> None:
         device = None if torch.cuda.is_available() else "cpu"
-        run_stage(trained, PlannedTexts(plan, [data]), StageOptions(recipe, seed=0, device=device))
+        run_stage(
+            trained,
+            PlannedTexts(plan, [data]),
+            StageOptions(recipe, choose_loss(recipe.loss, {}), seed=0, device=device),
+        )
 
     def kept(trained: Any) -> None:
         with memory_kept():

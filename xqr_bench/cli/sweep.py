@@ -13,7 +13,7 @@ import click
 from xqr_bench.cli.common import if_stopped, study_plan
 from xqr_bench.cli.printing import echo
 from xqr_bench.core.options import Folder, Part, Sections, takes
-from xqr_bench.train.config import Recipe
+from xqr_bench.train.recipe import Recipe
 
 if TYPE_CHECKING:
     from xqr_bench.core.observe import Observer

@@ -13,7 +13,8 @@ from xqr_bench.cli.printing import echo
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import Part, Sections, takes
 from xqr_bench.encode.options import EncoderOptions
-from xqr_bench.train.config import Recipe, TrainConfig, get_recipe, recipe_name
+from xqr_bench.train.config import TrainConfig
+from xqr_bench.train.recipe import Recipe, get_recipe, recipe_name
 
 FIRST = [
     "--data",
@@ -34,7 +35,7 @@ FIRST = [
 @takes(
     config=Part(
         TrainConfig,
-        leave=("recipe", "options", "checkpoint_every"),
+        leave=("recipe", "loss", "options", "checkpoint_every"),
         help={"gather": "On several devices: negatives from the own part of a batch only."},
     ),
     values=Part(Recipe, leave=("name",), defaults=False),

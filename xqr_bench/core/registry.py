@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from importlib import metadata
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from xqr_bench.core.errors import UnknownNameError, XqrBenchError, code_of_others
 
@@ -23,6 +23,7 @@ class Registry(Generic[T]):
         self.kind = kind
         self.entry_point_group = entry_point_group
         self._own: dict[str, T] = {}
+        self._later: dict[str, metadata.EntryPoint] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
         """Return a decorator that registers its argument under `name`; a name is taken once."""
@@ -35,6 +36,10 @@ class Registry(Generic[T]):
 
         return add
 
+    def register_module(self, name: str, place: str) -> None:
+        """Register what stands at `place` ("package.module:attribute"); it is imported when it is first asked for."""
+        self._later[name] = metadata.EntryPoint(name, place, self.entry_point_group or self.kind)
+
     def _entry_points(self) -> dict[str, metadata.EntryPoint]:
         if self.entry_point_group is None:
             return {}
@@ -42,7 +47,8 @@ class Registry(Generic[T]):
 
     def names(self) -> list[str]:
         """All names, built-in ones first in order of registration, then plugins by name."""
-        return [*self._own, *sorted(set(self._entry_points()) - set(self._own))]
+        own = dict.fromkeys([*self._own, *self._later])
+        return [*own, *sorted(set(self._entry_points()) - set(own))]
 
     def origins(self) -> dict[str, str]:
         """Name -> what brings it: "built in", or the installed distribution and its version."""
@@ -58,6 +64,8 @@ class Registry(Generic[T]):
         """
         if name in self._own:
             return self._own[name]
+        if name in self._later:
+            return cast(T, self._later[name].load())
         points = self._entry_points()
         if name not in points:
             raise UnknownNameError(self.kind, name, self.names())
@@ -67,7 +75,7 @@ class Registry(Generic[T]):
         return thing
 
     def __contains__(self, name: object) -> bool:
-        return name in self._own or name in self._entry_points()
+        return name in self._own or name in self._later or name in self._entry_points()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())

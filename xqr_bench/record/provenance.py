@@ -185,6 +185,9 @@ class TrainingRecord(_Part):
 
     training_version: int = TRAINING_VERSION
     recipe: dict[str, Any] = Field(description="all values of the recipe")
+    loss: dict[str, Any] = Field(
+        default_factory=dict, description="what brings the loss of the recipe, and what its arguments name elsewhere"
+    )
     ratio: float | None = Field(description="share of monolingual batches; null: of a strategy without one")
     seed: int
     base: BaseModelInfo

@@ -9,7 +9,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from xqr_bench.train.config import STATIC, Recipe, TrainConfig, get_recipe, recipe_name
+from xqr_bench.train.config import TrainConfig
+from xqr_bench.train.losses import BatchRows, LossContext
+from xqr_bench.train.recipe import STATIC, Recipe, get_recipe, recipe_name
 from xqr_bench.train.types import BATCH_TYPES, BatchPlan, BatchType, ParallelData, PlanRow, TrainingPair
 
 # loaded on first use: they bring torch
@@ -32,7 +34,9 @@ __all__ = [
     "BATCH_TYPES",
     "STATIC",
     "BatchPlan",
+    "BatchRows",
     "BatchType",
+    "LossContext",
     "ParallelData",
     "PlanRow",
     "Recipe",

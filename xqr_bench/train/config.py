@@ -1,142 +1,21 @@
-"""What a training run is asked for: its recipe of numbers, its data, and how its batches are made."""
+"""What a training run is asked for: its recipe of numbers, its data, its loss, and how its batches are made."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import inf
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar
 
 from xqr_bench.core.checked import checked
-from xqr_bench.core.errors import UnknownNameError, UsageError
-from xqr_bench.core.options import Commas, Counted, Option, flag, line_breaks, whole_numbers
+from xqr_bench.core.errors import UsageError
+from xqr_bench.core.options import Commas, Counted, Option, flag, whole_numbers
 from xqr_bench.encode.options import EncoderOptions
+from xqr_bench.train.losses import ChosenLoss, Loss, choose_loss
 from xqr_bench.train.plans import PlanRequest, check_alpha
+from xqr_bench.train.recipe import INFONCE, STATIC, Recipe, get_recipe, recipe_name
 from xqr_bench.train.types import ParallelData
-
-# The numbers of a training run, with where each comes from.
-
-STATIC = "static"
-"""The initial model that is made from the training text, and the recipe for it."""
-Schedule = Literal["constant", "linear", "cosine"]
-Precision = Literal["fp32", "bf16", "fp16"]
-
-
-@checked
-@dataclass(frozen=True)
-class Recipe:
-    """How an encoder is trained, whatever the data and the ratio. Gradient caching: Gao et al. 2021.
-
-    Attributes:
-        name: Of the recipe it started from.
-        updates: Optimizer steps, one batch each. Default: the recipe's.
-        batch_size: Rows of a batch, over all devices.
-        learning_rate: Of AdamW.
-        weight_decay: Of AdamW.
-        temperature: Cosines are divided by it.
-        schedule: Of the learning rate: constant, linear or cosine.
-        warmup: Share of the updates in which the rate rises from 0.
-        max_grad_norm: Larger gradients are scaled down to it; 0: never.
-        precision: fp32, or mixed precision: bf16, fp16.
-        query_prompt: Put before each query and saved in the model; \\n is a line break. Default: 'Query: '.
-        passage_prompt: Put before each passage; \\n is a line break. Default: 'Passage: '.
-        negatives: Hard negatives a row brings with it, where the data has them.
-        mini_batch: Rows in memory at once, for large batches (gradient caching).
-        max_length: Tokens after which a text is cut off.
-        patience: Validations without a lower loss before training stops; 0: never.
-        validate_every: Updates between validations.
-        vocabulary: Subwords of a static model.
-        dimensions: Columns of a static model's vectors.
-    """
-
-    section: ClassVar = "Recipe"
-
-    name: str
-    updates: int
-    batch_size: int = 100
-    learning_rate: float = 3e-5
-    weight_decay: float = 0.01
-    temperature: float = 0.05
-    schedule: Schedule = "linear"
-    warmup: float = 0.0
-    max_grad_norm: float = 1.0
-    precision: Precision = "fp32"
-    query_prompt: Annotated[str, Option(parse=line_breaks)] = "Query: "
-    passage_prompt: Annotated[str, Option(parse=line_breaks)] = "Passage: "
-    negatives: int = 0
-    mini_batch: int = 0
-    max_length: int | None = None
-    patience: int = 3
-    validate_every: int = 100
-    vocabulary: int = 16_000
-    dimensions: int = 256
-
-    def __post_init__(self) -> None:
-        least = {
-            "updates": 0,
-            "batch_size": 2,
-            "negatives": 0,
-            "mini_batch": 0,
-            "patience": 0,
-            "validate_every": 1,
-            "vocabulary": 300,
-            "dimensions": 1,
-        }
-        rules = {
-            **{option: (getattr(self, option) >= low, f"a number from {low} on") for option, low in least.items()},
-            "learning_rate": (0 < self.learning_rate < inf, "a number above 0"),
-            "temperature": (0 < self.temperature < inf, "a number above 0"),
-            "weight_decay": (0 <= self.weight_decay < inf, "a number from 0 on"),
-            "max_grad_norm": (0 <= self.max_grad_norm < inf, "a number from 0 on"),
-            "warmup": (0 <= self.warmup <= 1, "a share of the updates, from 0 to 1"),
-            "max_length": (self.max_length is None or self.max_length >= 1, "a number from 1 on"),
-            "schedule": (self.schedule in get_args(Schedule), f"one of: {', '.join(get_args(Schedule))}"),
-            "precision": (self.precision in get_args(Precision), f"one of: {', '.join(get_args(Precision))}"),
-        }
-        for option, (holds, what) in rules.items():
-            if not holds:
-                raise UsageError(f"{flag(option)} cannot be {getattr(self, option)!r}", remedy=f"use {what}")
-
-    def values(self) -> dict[str, Any]:
-        """All values, for records."""
-        return asdict(self)
-
-
-RECIPES: dict[str, Recipe] = {
-    # Elmahdy et al. 2024 (arXiv 2408.10536): AdamW, weight decay .01, learning rate 3e-5, batch 100, the prefixes,
-    # early stopping on a validation loss. Not stated there, so sentence-transformers' defaults: temperature (scale 20),
-    # linear decay without warm-up, gradient norm 1. The number of updates is only where training ends at the latest.
-    "paper": Recipe("paper", updates=3000),
-    # Small models learned from nothing on a CPU. A constant rate, so that a checkpoint at half of the updates is what
-    # a run of half the updates gives. Rate and temperature are a first choice: docs/ratio-study-plan.md says how they
-    # are to be chosen for the study. No clipping: a pass over all weights for gradients that never grew in trials.
-    "static": Recipe("static", updates=600, learning_rate=1e-3, schedule="constant", max_grad_norm=0.0),
-}
-
-
-def recipe_name(base: Any) -> str:
-    """The recipe for an initial model."""
-    return STATIC if isinstance(base, str) and base == STATIC else "paper"
-
-
-def get_recipe(name: str, **changes: Any) -> Recipe:
-    """The recipe called `name`, with some values changed; changes that are None are left out.
-
-    Raises:
-        UnknownNameError: there is no such recipe.
-        UsageError: a value that cannot be meant.
-    """
-    if name not in RECIPES:
-        raise UnknownNameError("recipe", name, RECIPES)
-    unknown = set(changes) - {field.name for field in fields(Recipe)}
-    if unknown:
-        raise UnknownNameError("value of a recipe", sorted(unknown)[0], (field.name for field in fields(Recipe)))
-    return replace(RECIPES[name], **{option: value for option, value in changes.items() if value is not None})
-
-
-# What a training run is asked for.
 
 ALIASES = {"xlm-r-base": "FacebookAI/xlm-roberta-base", "labse": "sentence-transformers/LaBSE"}
 """Short names of the initial models of Elmahdy et al. 2024."""
@@ -165,6 +44,8 @@ class TrainConfig:
         distinct_pairs: all, or as-monolingual.
         seed: Of every draw.
         recipe: all numbers; None: the recipe `static` for a static base, else `paper`.
+        loss: instead of a name in the recipe: a callable as docs/losses.md describes them, such as a class of yours;
+            its arguments are the recipe's `loss_args`.
         languages: Train on these only, separated by commas.
         limit: Only the first so many questions of each source (to try out).
         data_dir: Folder with the data files of tasks. Default: XQR_BENCH_DATA.
@@ -199,6 +80,7 @@ class TrainConfig:
     distinct_pairs: str = "all"
     seed: int = 0
     recipe: Recipe | None = None
+    loss: Loss | None = None
     languages: Commas = None
     limit: Counted = None
     data_dir: Path | str | None = None
@@ -217,6 +99,7 @@ class TrainConfig:
     gather: bool = True
 
     def __post_init__(self) -> None:
+        _ = self.chosen_loss  # what it cannot be is told first
         if not self.data:
             raise UsageError("there is no training data", remedy="name some with --data")
         check_alpha(self.alpha)
@@ -258,9 +141,22 @@ class TrainConfig:
         return isinstance(self.base, str) and self.base == STATIC
 
     @cached_property
+    def chosen_loss(self) -> ChosenLoss:
+        """The loss, its arguments checked.
+
+        Raises:
+            UsageError: there is none of this name, or it takes no such argument.
+        """
+        recipe = self.recipe or get_recipe(recipe_name(self.base))
+        if self.loss is not None and recipe.loss != INFONCE:
+            raise UsageError(f"two losses: {recipe.loss} in the recipe and an object", remedy="give one of them")
+        return choose_loss(recipe.loss if self.loss is None else self.loss, recipe.loss_args, recipe.mini_batch)
+
+    @cached_property
     def values(self) -> Recipe:
-        """The recipe."""
-        return self.recipe or get_recipe(recipe_name(self.base))
+        """The recipe, with all arguments of the loss."""
+        recipe = self.recipe or get_recipe(recipe_name(self.base))
+        return replace(recipe, loss=self.chosen_loss.name, loss_args=self.chosen_loss.arguments)
 
     @property
     def updates(self) -> int:

@@ -18,7 +18,8 @@ from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.encode.sentence_transformer import load_model, resolve_model
 from xqr_bench.encode.weights import cached_commit, loaded_from
 from xqr_bench.record.provenance import BaseModelInfo, load_training
-from xqr_bench.train.config import ALIASES, STATIC, Recipe
+from xqr_bench.train.config import ALIASES
+from xqr_bench.train.recipe import STATIC, Recipe
 from xqr_bench.train.types import Int32
 
 # `static` initial models: the mean of learned subword vectors, over a vocabulary learned from the training text.

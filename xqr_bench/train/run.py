@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -17,8 +18,10 @@ from xqr_bench.record.provenance import BaseModelInfo, DataInfo, LanguageLevels,
 from xqr_bench.train.batch_files import plan_statistics
 from xqr_bench.train.config import PLAN_SETTINGS, TrainConfig
 from xqr_bench.train.initial import learn_vocabulary, load_base, make_static, weights_digest
+from xqr_bench.train.losses import choose_loss
 from xqr_bench.train.plans import STRATEGIES
 from xqr_bench.train.prepare import Prepared, as_json, exposure_lines, prepare
+from xqr_bench.train.recipe import INFONCE
 from xqr_bench.train.stage import Outcome, StageOptions, run_stage
 from xqr_bench.train.texts import PlannedTexts, distinct_texts
 from xqr_bench.train.types import ParallelData
@@ -52,6 +55,9 @@ def card(record: TrainingRecord) -> str:
         "",
         f"Made by `xqr-bench train` from `{record.base.name}`, recipe `{record.recipe['name']}`, seed {record.seed}.",
         "",
+        f"- Loss: `{record.recipe['loss']}`"
+        + "".join(f", {name} {json.dumps(value)}" for name, value in record.recipe["loss_args"].items())
+        + f" ({record.loss['origin']}).",
     ]
     for title, stage in (("Alignment", record.alignment), ("Training", record.training)):
         if stage is not None:
@@ -180,6 +186,7 @@ class _Run:
         config = self.config
         self.place = None if config.output is None else Workspace(Path(config.output).expanduser())
         self.recipe = config.values
+        self.loss = config.chosen_loss.identity()
         self.device = config.options.device or ("cpu" if config.static else None)
         self.last: Outcome | None = None
         self.alignment: Stage | None = None
@@ -226,6 +233,7 @@ class _Run:
         stages = {name: getattr(self.prepared, name) for name in ("validation", "training", "alignment")}
         return {
             "recipe": self.recipe.values(),
+            "loss": self.loss,
             "seed": self.config.seed,
             "base": self.base.model_dump(mode="json", exclude={"training"}),
             "processes": of_launcher("WORLD_SIZE", 1),
@@ -240,7 +248,7 @@ class _Run:
         alone = self.place is None if self.config.static else not self.save
         if not alone or not known or of_launcher("WORLD_SIZE", 1) > 1:
             return _record_stage(stage, self._stage(model, stage, "alignment", self.config.checkpoint_every))
-        ignored = {"name", "updates", "patience", "validate_every", "negatives"}
+        ignored = {"name", "updates", "patience", "validate_every", "negatives", "loss", "loss_args"}
         values = {name: value for name, value in self.recipe.values().items() if name not in ignored}
         kind = None if self.device is None else self.device.partition(":")[0]
         key = (base, self.config.seed, str(values), stage.plan.digest(), kind)
@@ -258,6 +266,7 @@ class _Run:
         training = name == "training"
         options = StageOptions(
             recipe=self.recipe if training else replace(self.recipe, negatives=0, patience=0),
+            loss=self.config.chosen_loss if training else choose_loss(INFONCE, {}),
             seed=self.config.seed,
             device=self.device,
             folder=None if self.place is None else self.place.folder / name,
@@ -296,6 +305,7 @@ class _Run:
         settings |= {name: as_json(getattr(config, name)) for name in ("data", "align", "validation", "languages")}
         return TrainingRecord(
             recipe=self.recipe.values(),
+            loss=self.loss,
             ratio=STRATEGIES.get("hybrid").alpha if config.alpha is None and hybrid else config.alpha,
             seed=config.seed,
             base=self.base,

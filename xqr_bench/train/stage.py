@@ -18,21 +18,18 @@ from typing import Any
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
-from sentence_transformers.sentence_transformer.losses import (
-    CachedMultipleNegativesRankingLoss,
-    MultipleNegativesRankingLoss,
-)
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from transformers.utils import logging
 
 from xqr_bench.core import strict_json
-from xqr_bench.core.errors import TrainingError, UsageError
+from xqr_bench.core.errors import TrainingError, UsageError, code_of_others
 from xqr_bench.core.files import write_text
 from xqr_bench.core.memory import memory_kept
 from xqr_bench.core.observe import Observer, library_bars_hidden
-from xqr_bench.train.config import Recipe
 from xqr_bench.train.initial import Tokens, is_static, vocabulary_digest
+from xqr_bench.train.losses import BatchRows, ChosenLoss, LossContext, Role
+from xqr_bench.train.recipe import Recipe
 from xqr_bench.train.texts import Batch, PlannedTexts, TextTable
 from xqr_bench.train.workspace import TrainCache, count, on_cpu
 
@@ -107,6 +104,8 @@ def marker(checkpoint: Path, process: int) -> Path:
 
 TOKENS = "n_tokens"
 """Key of a batch under which its number of tokens travels, padding not counted."""
+ROWS = "plan_rows"
+"""Key of a batch under which the number of its step, of its first row and of the row after its last travel."""
 
 
 def column_names(negatives: int) -> list[str]:
@@ -116,6 +115,10 @@ def column_names(negatives: int) -> list[str]:
 
 Collator = Callable[[Batch], dict[str, Any]]
 """Turns the texts of a batch into a model's inputs, `<column>_<name of the input>` each."""
+
+
+Part = tuple[int, int, int]
+"""Rows of a batch: its step, the first row, the row after the last."""
 
 
 class PlanDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
@@ -129,13 +132,18 @@ class PlanDataset(Dataset):  # type: ignore[misc]  # torch is not typed here
     def __len__(self) -> int:
         return len(self.texts) * self._size
 
-    def __getitem__(self, row: int) -> Batch:
+    def __getitem__(self, row: int) -> Part:
         return self.__getitems__([row])
 
-    def __getitems__(self, rows: Sequence[int]) -> Batch:
-        """Texts of rows that follow each other in one batch: the unit in which they are collated."""
+    def __getitems__(self, rows: Sequence[int]) -> Part:
+        """Rows that follow each other in one batch: the unit in which they are collated."""
         step, first = divmod(rows[0], self._size)
-        return self.texts.batch(step, slice(first, first + len(rows)))
+        return step, first, first + len(rows)
+
+    def inputs(self, part: Part) -> dict[str, Any]:
+        """The model's inputs of these rows, and which they are."""
+        assert self.collate is not None
+        return {**self.collate(self.texts.batch(part[0], slice(*part[1:]))), ROWS: part}
 
 
 class PlanSampler(BatchSampler):  # type: ignore[misc]
@@ -182,29 +190,18 @@ def static_inputs(queries: Tokens, passages: Tokens, batch: Batch) -> dict[str, 
 # sentence-transformers' trainer, fed by a batch plan.
 
 
-def info_nce(model: Any, temperature: float, *, mini_batch: int = 0, gather: bool = False) -> Any:
-    """InfoNCE with in-batch negatives on cosines, from the query to all passages of the batch.
-
-    For queries q_i, passages p_j (hard negatives among them), temperature t:
-    the mean over i of -log(exp(cos(q_i, p_i) / t) / sum_j exp(cos(q_i, p_j) / t)).
-
-    Args:
-        model: the `SentenceTransformer` under training.
-        temperature: t.
-        mini_batch: rows in memory at once, with gradients as of the whole batch (Gao et al. 2021); 0: all.
-        gather: take the passages of all processes as negatives, so that several processes give the loss of one.
-    """
-    common = {"scale": 1.0 / temperature, "gather_across_devices": gather}
-    if mini_batch:
-        return CachedMultipleNegativesRankingLoss(model, mini_batch_size=mini_batch, **common)
-    return MultipleNegativesRankingLoss(model, **common)
-
-
 class PlanTrainer(SentenceTransformerTrainer):  # type: ignore[misc]  # the library is not typed here
     """The library's trainer in all but where batches come from: `PlanDataset`s, in the order of their plan.
 
     A run that is resumed skips the batches it has had and goes on with the same plan.
+
+    Attributes:
+        context: what tells the loss which rows it is called for.
+        others_loss: whether the loss is code of others.
     """
+
+    context: LossContext
+    others_loss = False
 
     def preprocess_dataset(self, dataset: Any = None, dataset_name: str | None = None) -> Any:
         """Leave the data set as it is: it has no columns of its own."""
@@ -228,13 +225,35 @@ class PlanTrainer(SentenceTransformerTrainer):  # type: ignore[misc]  # the libr
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
         """One batch; counts its tokens in the state, which checkpoints keep."""
-        self.state.num_input_tokens_seen += inputs.pop(TOKENS)
-        return super().training_step(model, inputs, num_items_in_batch)
+        self.state.num_input_tokens_seen += self._begin(inputs, self.train_dataset)
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        self.state.num_input_tokens_seen += self.context.extra_tokens
+        return loss
 
     def prediction_step(self, model: Any, inputs: dict[str, Any], *arguments: Any, **options: Any) -> Any:
         """One batch of the validation."""
-        inputs.pop(TOKENS)
+        self._begin(inputs, self.eval_dataset)
         return super().prediction_step(model, inputs, *arguments, **options)
+
+    def compute_loss(self, *arguments: Any, **options: Any) -> Any:
+        """The loss of one batch; what code of others raises is one error that says where."""
+        if not self.others_loss:
+            return super().compute_loss(*arguments, **options)
+        with code_of_others(f"the loss failed at update {self.state.global_step + 1}", "correct it or its arguments"):
+            return super().compute_loss(*arguments, **options)
+
+    def _begin(self, inputs: dict[str, Any], dataset: PlanDataset) -> int:
+        """Tell the loss which rows these are; their number of tokens."""
+        step, first, end = inputs.pop(ROWS)
+        self.context.begin(BatchRows(dataset.texts, step, slice(first, end)), self._tokenised)
+        return int(inputs.pop(TOKENS))
+
+    def _tokenised(self, texts: list[str], role: Role) -> dict[str, Any]:
+        ((inputs,), _) = self.collect_features(self.data_collator([{role: text} for text in texts]))
+        counted = inputs["attention_mask"].sum() if "attention_mask" in inputs else inputs["input_ids"].numel()
+        self.context.extra_tokens += int(counted)
+        on_device: dict[str, Any] = self._prepare_inputs(inputs)
+        return on_device
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         """The norm that clipping found; without clipping none, where the library computes one at each update to log it.
@@ -247,7 +266,7 @@ class PlanTrainer(SentenceTransformerTrainer):  # type: ignore[misc]  # the libr
         return DataLoader(
             dataset,
             batch_sampler=PlanSampler(dataset, self.accelerator.num_processes),
-            collate_fn=dataset.collate,
+            collate_fn=dataset.inputs,
             num_workers=self.args.dataloader_num_workers,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=self.args.dataloader_num_workers > 0,
@@ -294,6 +313,7 @@ class StageOptions:
 
     Attributes:
         recipe: the numbers.
+        loss: what is minimised.
         seed: of whatever the model draws (dropout).
         device: such as "cpu"; None: the best there is.
         folder: for checkpoints; None: none are kept.
@@ -308,6 +328,7 @@ class StageOptions:
     """
 
     recipe: Recipe
+    loss: ChosenLoss
     seed: int
     device: str | None = None
     folder: Path | None = None
@@ -398,15 +419,17 @@ def _run(model: Any, texts: PlannedTexts, options: StageOptions, folder: Path, c
     train = PlanDataset(texts)
     validate = None if options.validation is None else PlanDataset(options.validation)
     model.model_card_data.local_files_only = True  # checkpoints have cards: made without asking the hub
+    context = LossContext(texts.data, texts.plan.languages, processes, gathered)
     trainer = PlanTrainer(
         model=model,
         args=arguments,
         train_dataset=train,
         eval_dataset=validate,
-        loss=info_nce(model, recipe.temperature, mini_batch=recipe.mini_batch, gather=gathered),
+        loss=options.loss.build(model, recipe, context),
         evaluator=options.evaluator,
         callbacks=[watch, *([EarlyStoppingCallback(recipe.patience)] if options.stops else [])],
     )
+    trainer.context, trainer.others_loss = context, options.loss.origin != "built in"
     trainer.remove_callback(PrinterCallback)
     for dataset in (train, validate):
         if dataset is not None:

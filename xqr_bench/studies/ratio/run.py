@@ -45,6 +45,7 @@ from xqr_bench.studies.ratio.scoring import (
 )
 from xqr_bench.train import STATIC, TrainCache, TrainConfig, train
 from xqr_bench.train.data import load_training_data
+from xqr_bench.train.recipe import completed
 
 # Reading the JSON files of a sweep's folder: what a stopped disk or a hand has broken is told, not met later.
 
@@ -141,7 +142,7 @@ def refuse_other_run(run: Run, job: Job, cache: TrainCache) -> None:
             f"{path} holds no training record", found=strict_json.first_fault(error), remedy=remedy
         ) from error
     pairs: dict[str, tuple[object, object]] = {
-        "numbers": (was.get("numbers"), json.loads(json.dumps(job.numbers.values()))),
+        "numbers": (as_now(was.get("numbers") or {}), json.loads(json.dumps(job.numbers.values()))),
         "files of the task": (load_record(evaluated).task.files, dict(data.task.files)),
         "version of xqr-bench": (training.code_version, __version__),
     }
@@ -154,6 +155,11 @@ def refuse_other_run(run: Run, job: Job, cache: TrainCache) -> None:
         now = _bitext_digest(bitext, job, cache)
         pairs["bitext"] = ([part.digest for part in training.alignment.data], [now])
     refuse_another(path, pairs, remedy)
+
+
+def as_now(numbers: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of a file, with those of its recipe that an earlier version did not know."""
+    return {**numbers, "recipe": completed(numbers.get("recipe") or {})}
 
 
 def _bitext_digest(bitext: str, job: Job, cache: TrainCache) -> str:

@@ -38,7 +38,17 @@ from xqr_bench.studies.ratio.design import (
     read_checkpoints,
 )
 from xqr_bench.studies.ratio.form import STUDY_FILE, refuse_other_folder
-from xqr_bench.studies.ratio.run import DONE, FAILED, Job, do_run, is_done, read_object, read_run, refuse_other_run
+from xqr_bench.studies.ratio.run import (
+    DONE,
+    FAILED,
+    Job,
+    as_now,
+    do_run,
+    is_done,
+    read_object,
+    read_run,
+    refuse_other_run,
+)
 from xqr_bench.studies.ratio.scoring import RAW
 from xqr_bench.train import STATIC, TrainCache, get_recipe, recipe_name
 
@@ -195,7 +205,7 @@ class Sweep:
         if not self.plan_digest and any(run.condition.name != DEMO for run in self.runs):
             raise UsageError(f"there is no plan {self.plan}", remedy="name the study's plan with --plan FILE")
         if (self.folder / STUDY_FILE).is_file():
-            old = _flat(read_study(self.folder)["numbers"])
+            old = _flat(as_now(read_study(self.folder)["numbers"]))
             new = _flat(json.loads(json.dumps(self.numbers.values())))
             changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
             if changed:

@@ -1,0 +1,141 @@
+"""The numbers of a training run, whatever its data and its batches, and the two sets of them there are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from math import inf
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+from xqr_bench.core.checked import checked
+from xqr_bench.core.errors import UnknownNameError, UsageError
+from xqr_bench.core.options import KeyValues, Option, flag, line_breaks
+
+STATIC = "static"
+"""The initial model that is made from the training text, and the recipe for it."""
+INFONCE = "infonce"
+"""The loss that is taken where none is named."""
+Schedule = Literal["constant", "linear", "cosine"]
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+@checked
+@dataclass(frozen=True)
+class Recipe:
+    """How an encoder is trained, whatever the data and the ratio. Gradient caching: Gao et al. 2021.
+
+    Attributes:
+        name: Of the recipe it started from.
+        updates: Optimizer steps, one batch each. Default: the recipe's.
+        batch_size: Rows of a batch, over all devices.
+        learning_rate: Of AdamW.
+        weight_decay: Of AdamW.
+        temperature: Cosines are divided by it.
+        schedule: Of the learning rate: constant, linear or cosine.
+        warmup: Share of the updates in which the rate rises from 0.
+        max_grad_norm: Larger gradients are scaled down to it; 0: never.
+        precision: fp32, or mixed precision: bf16, fp16.
+        query_prompt: Put before each query and saved in the model; \\n is a line break. Default: 'Query: '.
+        passage_prompt: Put before each passage; \\n is a line break. Default: 'Passage: '.
+        negatives: Hard negatives a row brings with it, where the data has them.
+        mini_batch: Rows in memory at once, for large batches (gradient caching).
+        max_length: Tokens after which a text is cut off.
+        patience: Validations without a lower loss before training stops; 0: never.
+        validate_every: Updates between validations.
+        vocabulary: Subwords of a static model.
+        dimensions: Columns of a static model's vectors.
+        loss: What is minimised: infonce, or another one of docs/losses.md.
+        loss_args: An argument of the loss, such as weight=0.5; repeat for more.
+    """
+
+    section: ClassVar = "Recipe"
+
+    name: str
+    updates: int
+    batch_size: int = 100
+    learning_rate: float = 3e-5
+    weight_decay: float = 0.01
+    temperature: float = 0.05
+    schedule: Schedule = "linear"
+    warmup: float = 0.0
+    max_grad_norm: float = 1.0
+    precision: Precision = "fp32"
+    query_prompt: Annotated[str, Option(parse=line_breaks)] = "Query: "
+    passage_prompt: Annotated[str, Option(parse=line_breaks)] = "Passage: "
+    negatives: int = 0
+    mini_batch: int = 0
+    max_length: int | None = None
+    patience: int = 3
+    validate_every: int = 100
+    vocabulary: int = 16_000
+    dimensions: int = 256
+    loss: str = INFONCE
+    loss_args: KeyValues = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        least = {
+            "updates": 0,
+            "batch_size": 2,
+            "negatives": 0,
+            "mini_batch": 0,
+            "patience": 0,
+            "validate_every": 1,
+            "vocabulary": 300,
+            "dimensions": 1,
+        }
+        rules = {
+            **{option: (getattr(self, option) >= low, f"a number from {low} on") for option, low in least.items()},
+            "learning_rate": (0 < self.learning_rate < inf, "a number above 0"),
+            "temperature": (0 < self.temperature < inf, "a number above 0"),
+            "weight_decay": (0 <= self.weight_decay < inf, "a number from 0 on"),
+            "max_grad_norm": (0 <= self.max_grad_norm < inf, "a number from 0 on"),
+            "warmup": (0 <= self.warmup <= 1, "a share of the updates, from 0 to 1"),
+            "max_length": (self.max_length is None or self.max_length >= 1, "a number from 1 on"),
+            "schedule": (self.schedule in get_args(Schedule), f"one of: {', '.join(get_args(Schedule))}"),
+            "precision": (self.precision in get_args(Precision), f"one of: {', '.join(get_args(Precision))}"),
+        }
+        for option, (holds, what) in rules.items():
+            if not holds:
+                raise UsageError(f"{flag(option)} cannot be {getattr(self, option)!r}", remedy=f"use {what}")
+
+    def values(self) -> dict[str, Any]:
+        """All values, for records."""
+        return asdict(self)
+
+
+def completed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a recipe as a file has them; what an earlier version did not know has its default, as it did."""
+    known = {one.name: one.default for one in fields(Recipe) if one.name not in ("name", "updates")}
+    return {**known, "loss_args": {}, **values}
+
+
+RECIPES: dict[str, Recipe] = {
+    # Elmahdy et al. 2024 (arXiv 2408.10536): AdamW, weight decay .01, learning rate 3e-5, batch 100, the prefixes,
+    # early stopping on a validation loss. Not stated there, so sentence-transformers' defaults: temperature (scale 20),
+    # linear decay without warm-up, gradient norm 1. The number of updates is only where training ends at the latest.
+    "paper": Recipe("paper", updates=3000),
+    # Small models learned from nothing on a CPU. A constant rate, so that a checkpoint at half of the updates is what
+    # a run of half the updates gives. Rate and temperature are a first choice: docs/ratio-study-plan.md says how they
+    # are to be chosen for the study. No clipping: a pass over all weights for gradients that never grew in trials.
+    "static": Recipe("static", updates=600, learning_rate=1e-3, schedule="constant", max_grad_norm=0.0),
+}
+
+
+def recipe_name(base: Any) -> str:
+    """The recipe for an initial model."""
+    return STATIC if isinstance(base, str) and base == STATIC else "paper"
+
+
+def get_recipe(name: str, **changes: Any) -> Recipe:
+    """The recipe called `name`, with some values changed; changes that are None are left out.
+
+    Raises:
+        UnknownNameError: there is no such recipe.
+        UsageError: a value that cannot be meant.
+    """
+    if name not in RECIPES:
+        raise UnknownNameError("recipe", name, RECIPES)
+    unknown = set(changes) - {field.name for field in fields(Recipe)}
+    if unknown:
+        raise UnknownNameError("value of a recipe", sorted(unknown)[0], (field.name for field in fields(Recipe)))
+    return replace(RECIPES[name], **{option: value for option, value in changes.items() if value is not None})
