@@ -119,6 +119,7 @@ RUN_BY = {
     "faiss.md": "test_docs.py",
     "inspect.md": "test_docs.py",
     "interop.md": "test_docs.py",
+    "losses.md": "train/test_losses.py",
     "metrics.md": "test_docs.py",
     "quantize.md": "test_docs.py",
     "relevance.md": "test_docs.py",
