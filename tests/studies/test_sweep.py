@@ -417,3 +417,19 @@ def test_command_lists_and_refuses(tmp_path: Path) -> None:
         failed = run("sweep", "--output", str(tmp_path), "--dry-run", *arguments)
         assert failed.code == 1
         assert message in failed.err
+
+
+def test_an_arm_with_values_of_its_own(tmp_path: Path, done: Path) -> None:
+    """Its loss and temperature stand in its record; a folder with runs of another arm of this name is refused."""
+    hot = replace(ARMS["alpha-0"], name="hot", recipe={"temperature": 0.5})
+    runs = [replace(RUNS[0], arm=arm) for arm in (replace(hot, recipe={"loss": "infonce"}), hot)]
+    folders = [tmp_path / "same", tmp_path / "hot"]
+    for one, folder in zip(runs, folders, strict=True):
+        sweep(asked(folder, runs=[one]))
+    same, other = (read_json(folder / runs[0].id / "run.json") for folder in folders)
+    assert same["training"]["weights_digest"] == read_json(done / RUNS[0].id / "run.json")["training"]["weights_digest"]
+    assert same["training"]["weights_digest"] != other["training"]["weights_digest"]
+    assert other["training"]["recipe"]["temperature"] == other["design"]["arm"]["recipe"]["temperature"] == 0.5
+    assert same["numbers"] == other["numbers"]
+    with pytest.raises(RecordError, match="design"):
+        sweep(asked(folders[1], runs=runs[:1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -80,6 +81,8 @@ class Arm:
         name: in ids and on the command line.
         about: for tables.
         plan: arguments of `TrainConfig`; None: no update of training.
+        recipe: values of the recipe in which it differs from the others: loss, loss_args, temperature, ...; the
+            alignment has them too, but for the loss.
         turn: whether the second part begins after half of the updates.
         aligned: whether the alignment is done, where the condition has one.
         half_of: the arm whose checkpoint at half of the updates this one is; it has no run of its own.
@@ -88,6 +91,7 @@ class Arm:
     name: str
     about: str
     plan: dict[str, Any] | None = field(default=None, hash=False)
+    recipe: dict[str, Any] = field(default_factory=dict, hash=False)
     turn: bool = False
     aligned: bool = True
     half_of: str | None = None
@@ -197,6 +201,16 @@ class Run:
         """`S1b/alpha-0.5/seed-03`, with folds `.../fold-1`: also its folder."""
         fold = "" if self.fold is None else f"/fold-{self.fold}"
         return f"{self.condition.name}/{self.arm.name}/seed-{self.seed:02d}{fold}"
+
+    def design(self) -> dict[str, Any]:
+        """What condition and arm decide of the run, as JSON values."""
+        decides = {
+            "condition": ("train", "evaluate", "bitext", "aligned", "folds", "fold_seed", "held_out"),
+            "arm": ("plan", "recipe", "turn", "aligned"),
+        }
+        named = {of: {name: getattr(getattr(self, of), name) for name in names} for of, names in decides.items()}
+        as_json: dict[str, Any] = json.loads(json.dumps(named))
+        return as_json
 
 
 def find_arm(name: str) -> Arm:

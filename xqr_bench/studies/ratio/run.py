@@ -142,6 +142,7 @@ def refuse_other_run(run: Run, job: Job, cache: TrainCache) -> None:
             f"{path} holds no training record", found=strict_json.first_fault(error), remedy=remedy
         ) from error
     pairs: dict[str, tuple[object, object]] = {
+        "design": (was.get("design", run.design()), run.design()),  # an early one does not say
         "numbers": (as_now(was.get("numbers") or {}), json.loads(json.dumps(job.numbers.values()))),
         "files of the task": (load_record(evaluated).task.files, dict(data.task.files)),
         "version of xqr-bench": (training.code_version, __version__),
@@ -277,7 +278,7 @@ class _Work:
             base=numbers.base,
             data=[self.data.train],
             seed=run.seed,
-            recipe=replace(numbers.recipe, updates=updates, patience=0),
+            recipe=replace(numbers.recipe, **{**arm.recipe, "updates": updates, "patience": 0}),
             align=condition.bitext if aligned else None,
             align_updates=numbers.align_updates if aligned else None,
             vocabulary_texts=(condition.bitext,) if static and condition.bitext and not aligned else (),
@@ -375,6 +376,7 @@ class _Work:
             "id": self.run.id,
             "run_group": self.group(PRIMARY),
             "numbers": self.job.numbers.values(),
+            "design": self.run.design(),
             "scores": self.scores,
             "distinct_query_vectors": self.distinct,
             "files": {name: sha256_of(self.place / name) for name in names if not name.startswith(".")},
