@@ -525,6 +525,7 @@ COMMANDS: dict[str, Callable[[Path, Path], list[str]]] = {
     "recompute": lambda deep, out: ["recompute", str(deep)],
     "compare": lambda deep, out: ["compare", str(deep), str(deep.with_name("other.json"))],
     "pools": lambda deep, out: ["pools", str(deep)],
+    "remedies": lambda deep, out: ["remedies", str(deep)],
     "languages": lambda deep, out: ["languages", str(deep)],
     "plot": lambda deep, out: ["plot", str(deep), "--output", str(out)],
     "export": lambda deep, out: ["export", "model-card", str(deep)],

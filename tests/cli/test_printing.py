@@ -148,6 +148,7 @@ def test_no_command_lets_a_stranger_steer(arguments: tuple[str, ...]) -> None:
         ("compare", "b/mini.json"),
         ("compare", "b/mini.json", "--markdown"),
         ("pools",),
+        ("remedies",),
         ("languages",),
         ("plot", "-o", "x.svg"),
         ("reproduce",),

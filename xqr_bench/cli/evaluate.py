@@ -189,8 +189,9 @@ class Request:
         transform = asked.chosen_transform()
         for spec in specs if index is not None else ():
             check_index(index, [spec], asked.save_index, overwrite=asked.overwrite)
-        for spec in specs if transform is not None else ():
-            transform.check_languages(spec.name, spec.all_languages)
+        if transform is not None:
+            for spec in specs:
+                transform.check_languages(spec.name, spec.all_languages)
         refuse_together(transform, asked.chosen_quantize(), index, asked.save_index, device)
 
     def _check_ranker(self) -> None:

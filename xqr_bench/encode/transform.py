@@ -313,7 +313,8 @@ class _Estimates:
         self._vectors: Vectors = getattr(source.vectors, role)
         self._languages = _languages(getattr(source.data, role))
         self._of_all: Map | None = None
-        self._target: Normal | FloatArray | None = None
+        self._center: FloatArray | None = None  # of the language that others are moved towards, and what follows
+        self._normal: Normal | None = None
 
     def of(self, code: str) -> tuple[Map, int]:
         """The map of a language, and the number of its vectors behind it.
@@ -346,14 +347,16 @@ class _Estimates:
             if self._of_all is None:
                 self._of_all = maps.erase([self._sample(one) for one in self._codes], strength)
             return self._of_all
-        toward = self._sample(str(options.language)) if self._target is None else sample
+        toward = str(options.language)
         if kind == SHIFT:
-            self._target = toward.mean(axis=0) if self._target is None else self._target
-            return maps.shift(sample.mean(axis=0), self._target, strength)
-        self._target = Normal.of(toward) if self._target is None else self._target
-        if code == options.language:
-            return maps.shift(self._target.mean, self._target.mean)  # where it is, to the bit
-        return maps.transport(Normal.of(sample), self._target, strength)
+            if self._center is None:
+                self._center = self._sample(toward).mean(axis=0)
+            return maps.shift(sample.mean(axis=0), self._center, strength)
+        if self._normal is None:
+            self._normal = Normal.of(self._sample(toward))
+        if code == toward:
+            return maps.shift(self._normal.mean, self._normal.mean)  # where it is, to the bit
+        return maps.transport(Normal.of(sample), self._normal, strength)
 
     def _sample(self, code: str) -> FloatArray:
         """The vectors of a language, zero ones aside, where the transform is defined for them."""

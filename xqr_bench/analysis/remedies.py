@@ -1,0 +1,286 @@
+"""Remedies of language bias: what each transform of an encoder's vectors, at each strength, buys and costs.
+
+remedies(paths)   one `Curves` for each encoder and task
+held_out(curves)  each remedy's strength chosen on one task, looked at on another
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import permutations
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from xqr_bench.analysis.asked import check_seed
+from xqr_bench.analysis.compared import unlike
+from xqr_bench.core.checked import checked
+from xqr_bench.core.errors import UsageError
+from xqr_bench.core.types import CROSS_LINGUAL, MAIN_METRIC, MONOLINGUAL, MULTILINGUAL, PREFERENCE
+from xqr_bench.encode.transform import NAMES, TransformFacts, TransformOptions
+from xqr_bench.measure.certainty import MACRO, Figures, figures_of
+from xqr_bench.measure.linear import article_intervals, linearise, question_intervals
+from xqr_bench.measure.panel import Units, sampling_units, shared_units
+from xqr_bench.measure.resampling import bootstrap
+from xqr_bench.measure.scores import Interval, all_per_query
+from xqr_bench.record import Record, load_record, record_files
+
+UNTOUCHED = "untouched"
+DISTANCE = "rank_distance"
+FIGURES = {
+    "monolingual_map": (MONOLINGUAL, MAIN_METRIC),
+    "multilingual_map": (MULTILINGUAL, MAIN_METRIC),
+    "own_first": (MULTILINGUAL, PREFERENCE),
+    "rank_distance": (MULTILINGUAL, DISTANCE),
+}
+_ORDER = [TransformOptions(name).kind for name in NAMES[1:]]
+
+
+class _Values(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Change(_Values):
+    """A figure of a remedy beside that of the untouched vectors."""
+
+    value: float
+    difference: float = Field(description="minus the untouched one's")
+    interval: Interval | None = Field(description="of the difference, by question; none where it cannot be computed")
+    article_interval: Interval | None
+
+
+class Dose(_Values):
+    """A remedy at one strength."""
+
+    label: str = Field(description="the transform: center@0.5; untouched")
+    remedy: str = Field(description="its points are joined: center; remove-K at any K is one remedy")
+    record: str = Field(description="the name of the record")
+    monolingual_map: Change
+    multilingual_map: Change
+    own_first: Change = Field(description="own-language first, multilingual")
+    rank_distance: Change = Field(description="multilingual")
+    lost: float | None = Field(
+        description="the share of cross-lingual MAP that multilingual MAP does not reach; none: a setting is missing"
+    )
+
+
+class Curves(_Values):
+    """The remedies of one encoder on one task."""
+
+    task: str
+    title: str
+    encoder: str = Field(description="the record of the untouched vectors")
+    chance: float = Field(description="own-language first without preference")
+    n_questions: int
+    n_articles: int
+    doses: tuple[Dose, ...] = Field(description="the untouched vectors, then by remedy and strength")
+
+    def of(self, label: str) -> Dose | None:
+        """The dose that is called so."""
+        return next((dose for dose in self.doses if dose.label == label), None)
+
+    def best(self, remedy: str) -> Dose | None:
+        """The dose of a remedy with the highest multilingual MAP, of equal ones the first; None: it has none."""
+        of_remedy = [dose for dose in self.doses if dose.remedy == remedy]
+        return max(of_remedy, key=lambda dose: dose.multilingual_map.value, default=None)
+
+    @property
+    def remedies(self) -> list[str]:
+        """Their names, in order, without the untouched vectors."""
+        return list(dict.fromkeys(dose.remedy for dose in self.doses if dose.remedy != UNTOUCHED))
+
+
+class HeldOut(_Values):
+    """A remedy at the strength with the highest multilingual MAP on one task, looked at on another."""
+
+    encoder: str
+    remedy: str
+    chosen_on: str = Field(description="title of the task")
+    looked_at_on: str = Field(description="title of the task")
+    dose: Dose = Field(description="as it is on the second task")
+    best: Dose = Field(description="what would have been chosen on the second task")
+
+
+class Remedies(_Values):
+    """All that `xqr-bench remedies` finds."""
+
+    curves: list[Curves]
+    held_out: list[HeldOut]
+
+
+@checked
+def remedies(paths: Sequence[Path | str], *, seed: int = 0) -> list[Curves]:
+    """What transforms do, from records of the same vectors untouched and transformed.
+
+    Args:
+        paths: records with their ranks beside them, or folders of such. Encoders without a transformed record are left
+            aside.
+        seed: of the resampled questions behind the intervals.
+
+    Returns:
+        one for each encoder and task, in the order of the records.
+
+    Raises:
+        UsageError: no record is of transformed vectors, or the record of the same vectors untouched is not there, or
+            there twice, or of other data; or one lacks a figure.
+        RecordError: a record or its ranks cannot be read.
+    """
+    check_seed(seed)
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for path in record_files(paths):
+        record = load_record(path)
+        done = "" if record.quantization is None else record.quantization.label
+        vectors = f"{record.model.identity.model_dump_json()} {done} {record.index}"
+        groups.setdefault((record.task.name, vectors), []).append(record)
+    several = [group for group in groups.values() if any(record.transform is not None for record in group)]
+    if not several:
+        raise UsageError(
+            "no record is of transformed vectors",
+            found=f"{sum(map(len, groups.values()))} records",
+            remedy="make some: xqr-bench run docs/examples/frontier.toml, or evaluate --transform center",
+        )
+    return [_curves(group, seed) for group in several]
+
+
+def held_out(curves: Sequence[Curves]) -> list[HeldOut]:
+    """The strength of each remedy chosen by multilingual MAP on one task, and its figures on another.
+
+    The best of several strengths on a task is chosen by looking at its answers; on another task it is not.
+    """
+    found = []
+    for first, second in permutations(curves, 2):
+        if first.encoder != second.encoder:
+            continue
+        for remedy in first.remedies:
+            chosen, best = first.best(remedy), second.best(remedy)
+            there = None if chosen is None else second.of(chosen.label)
+            if there is None or best is None:
+                continue  # the second task has no record of that strength
+            found.append(
+                HeldOut(
+                    encoder=first.encoder,
+                    remedy=remedy,
+                    chosen_on=first.title,
+                    looked_at_on=second.title,
+                    dose=there,
+                    best=best,
+                )
+            )
+    return found
+
+
+class _Place(NamedTuple):
+    """Where a dose stands among the others."""
+
+    kind: int
+    language: str
+    source: str
+    directions: int
+    strength: float
+
+
+def _place(facts: TransformFacts | None) -> _Place:
+    if facts is None:
+        return _Place(-1, "", "", 0, 0.0)
+    options = TransformOptions(facts.name)
+    source = "" if facts.bitext is None else facts.bitext.name
+    kind = _ORDER.index(options.kind)
+    return _Place(kind, options.language or "", source, options.directions or 0, options.strength)
+
+
+def _remedy(facts: TransformFacts | None) -> str:
+    if facts is None:
+        return UNTOUCHED
+    name = facts.label.replace(facts.name, facts.name.partition("@")[0], 1)
+    directions = TransformOptions(facts.name).directions
+    return name if directions is None else name.replace(str(directions), "K", 1)
+
+
+def _curves(group: Sequence[Record], seed: int) -> Curves:
+    plain = [record for record in group if record.transform is None]
+    if len(plain) != 1:
+        some = next(record for record in group if record.transform is not None)
+        raise UsageError(
+            f"{some.model.name} on {some.task.name} has {'no' if not plain else 'more than one'} record of the same "
+            "vectors untouched",
+            found=", ".join(record.model.name for record in group),
+            remedy="name one, without --transform, beside those of the transforms",
+        )
+    (untouched,) = plain
+    ordered = sorted(group, key=lambda record: _place(record.transform))
+    labels = [UNTOUCHED if record.transform is None else record.transform.label for record in ordered]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UsageError(
+                f"{untouched.model.name} on {untouched.task.name} has two records of {label}",
+                remedy="name one of them",
+            )
+    figures, units = [], []
+    for record in ordered:
+        if differing := unlike(untouched, record):
+            raise UsageError(
+                f"{untouched.model.name} and {record.model.name} cannot be compared: they differ in "
+                + ", ".join(differing),
+                remedy="evaluate one of them again, on the same task data",
+            )
+        of_record, of_units = _figures(record)
+        figures.append(of_record)
+        units.append(of_units)
+    shared = shared_units(units)
+    wanted = list(FIGURES.values())
+    stream = np.random.Generator(np.random.PCG64(seed)).spawn(3)[2]  # that of `compare`: the same intervals
+    drawn = bootstrap([of_record[name] for of_record in figures for name in wanted], stream)
+    doses = []
+    for place, (record, label) in enumerate(zip(ordered, labels, strict=True)):
+        changes = {}
+        for number, (field, name) in enumerate(FIGURES.items()):
+            (before, contrasts), (after, _) = figures[0][name], figures[place][name]
+            moved = linearise(after, contrasts, shared, minus=before)
+            resampled = drawn.values[place * len(wanted) + number] - drawn.values[number]
+            changes[field] = Change(
+                value=float(contrasts.apply(after.estimate)[0]),
+                difference=float(moved.estimate[0]),
+                interval=question_intervals(resampled, moved, drawn.redrawn)[0] if place else None,
+                article_interval=article_intervals(moved)[0] if place else None,
+            )
+        doses.append(
+            Dose(label=label, remedy=_remedy(record.transform), record=record.model.name, lost=_lost(record), **changes)
+        )
+    score = untouched.scores[MULTILINGUAL].macro[PREFERENCE]
+    return Curves(
+        task=untouched.task.name,
+        title=untouched.task.title,
+        encoder=untouched.model.name,
+        chance=score.random_reference or 0.0,
+        n_questions=shared.n_questions,
+        n_articles=shared.n_articles,
+        doses=tuple(doses),
+    )
+
+
+def _figures(record: Record) -> tuple[Figures, Units]:
+    """The panels of the figures of a record, and its units; its ranks are let go."""
+    ranks = record.with_ranks().ranks
+    units = sampling_units(ranks)
+    settings = [name for name in (MONOLINGUAL, MULTILINGUAL) if name in record.task.settings]
+    metrics = [name for name in (MAIN_METRIC, PREFERENCE, DISTANCE) if name in record.task.metrics]
+    values = all_per_query(ranks, metrics, settings)
+    found: Figures = figures_of(values, units, parts=(MACRO,))
+    for setting, metric in FIGURES.values():
+        if (setting, metric) not in found:
+            raise UsageError(
+                f"{record.model.name} on {record.task.name} has no {setting} {metric}",
+                found=f"{', '.join(record.task.metrics)}; {', '.join(record.task.settings)}",
+                remedy="leave the record out, or evaluate all settings, with map, own_language_first and rank_distance",
+            )
+    return found, units
+
+
+def _lost(record: Record) -> float | None:
+    both = [
+        record.scores[name].macro.get(MAIN_METRIC) for name in (MULTILINGUAL, CROSS_LINGUAL) if name in record.scores
+    ]
+    values = [score.value for score in both if score is not None and score.value is not None]
+    return 1.0 - values[0] / values[1] if len(values) == 2 and values[1] else None
