@@ -39,9 +39,10 @@ def test_all_files_are_in_them(built: Path) -> None:
     tasks = {f"xqr_bench/_tasks/{path.name}" for path in (ROOT / "tasks").glob("*.toml")}
     (wheel,) = built.glob("*.whl")
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("xqr_bench/")}
-    plan = "xqr_bench/studies/ratio/plan.md"  # the ratio study's, byte for byte: its digest stands in the records
-    assert packed == there | tasks | {plan}
-    assert zipfile.ZipFile(wheel).read(plan) == (ROOT / "docs" / "ratio-study-plan.md").read_bytes()
+    plans = {f"xqr_bench/studies/ratio/{name}": name for name in ("ratio-study-plan.md", "e5-study-plan.md")}
+    assert packed == there | tasks | set(plans)
+    for plan, name in plans.items():  # byte for byte: its digest stands in the records
+        assert zipfile.ZipFile(wheel).read(plan) == (ROOT / "docs" / name).read_bytes()
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         source = {name.partition("/")[2] for name in archive.getnames()}

@@ -65,8 +65,8 @@ def planned(data: ParallelData | Sequence[ParallelData], **asked: Any) -> BatchP
     return make_plan(data, PlanRequest(**asked))
 
 
-def tiny_xlm_r(folder: Path, texts: list[str]) -> Path:
-    """Save an XLM-R of one layer with a vocabulary of these texts, which only transformers knows."""
+def tiny_xlm_r(folder: Path, texts: list[str], layers: int = 1) -> Path:
+    """Save an XLM-R of a few layers with a vocabulary of these texts, which only transformers knows."""
     import torch
     from transformers import PreTrainedTokenizerFast, XLMRobertaConfig, XLMRobertaModel
 
@@ -80,7 +80,7 @@ def tiny_xlm_r(folder: Path, texts: list[str]) -> Path:
     config = XLMRobertaConfig(
         vocab_size=len(tokenizer),
         hidden_size=16,
-        num_hidden_layers=1,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=32,
         max_position_embeddings=pad + 66,  # positions are counted from the padding token on

@@ -113,6 +113,9 @@ _IN_COMMAND = (
 )
 _PLAIN = re.compile(r"[\w./~][\w./~:+-]{0,99}", re.ASCII)
 _OF_STUDY = ("learning_rate", "temperature", "batch_size", "precision", "mini_batch")
+_OF_TRANSFORMERS = ("max_length", "train_length", "frozen_layers", "dropout", "parts")
+_PROMPTS = {"query_prompt": "Query: ", "passage_prompt": "Passage: "}
+_PROMPT = re.compile(r"[\w ]{1,40}:? ?", re.ASCII)
 
 
 def make_row(path: Path, folder: Path, record: Result) -> Row:
@@ -367,6 +370,10 @@ def study_command(record: Record) -> str | None:
         "updates": group.get("updates") or None,  # an arm without training has none
         **{name: recipe.get(name) for name in _OF_STUDY},
         "align_updates": statistics.get("updates") if isinstance(statistics, dict) else None,
+        **{name: recipe.get(name) for name in _OF_TRANSFORMERS},
+        **{name: recipe.get(name) for name, usual in _PROMPTS.items() if recipe.get(name) not in (None, usual)},
+        "dtype": None if record.model.identity.dtype in (None, "float32") else record.model.identity.dtype,
+        "checkpoints": 100 if group.get("condition") == "E1" else None,
     }
     # a folder of its own: the runs of one folder have all numbers in common, and an arm without updates tells of none
     place = "-".join(str(group.get(name)) for name in ("condition", "arm", "seed"))
@@ -375,7 +382,7 @@ def study_command(record: Record) -> str | None:
         if value is None:
             continue
         if isinstance(value, str):
-            fits = _PLAIN.fullmatch(value) is not None
+            fits = (_PROMPT if name in _PROMPTS else _PLAIN).fullmatch(value) is not None
         else:
             fits = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 10**9
         if not fits:

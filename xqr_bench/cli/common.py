@@ -257,9 +257,9 @@ def beside_package(path: Path) -> Path:
     return beside if beside.is_file() else path
 
 
-def study_plan(given: Path | None) -> Path:
-    """The plan of the ratio study: as given, that of the checkout, or the same file as the wheel holds it."""
+def study_plan(given: Path | None, name: str = "ratio-study-plan.md") -> Path:
+    """The plan of a study: as given, that of the checkout, or the same file as the wheel holds it."""
     import xqr_bench
 
-    packed = Path(xqr_bench.__file__).resolve().parent / "studies" / "ratio" / "plan.md"
-    return given or (packed if packed.is_file() else beside_package(Path("docs") / "ratio-study-plan.md"))
+    packed = Path(xqr_bench.__file__).resolve().parent / "studies" / "ratio" / name
+    return given or (packed if packed.is_file() else beside_package(Path("docs") / name))

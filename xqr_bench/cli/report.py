@@ -23,6 +23,7 @@ class Reported:
     Attributes:
         output: Folder of the report.
         conditions: Only this condition; repeat for more. Default: all there.
+        arms: Only this arm, with all seeds that those named share; repeat for more. Default: all there.
         seed: Of every draw.
         resamples: Of the two-way bootstrap.
         plan: The study's plan: runs made under another text are told apart.
@@ -34,6 +35,7 @@ class Reported:
 
     output: Annotated[Path, Option("-o --output", type=Place(file_okay=False))]
     conditions: tuple[str, ...] = ()
+    arms: tuple[str, ...] = ()
     seed: int = 0
     resamples: int = 10_000
     plan: Path | None = None
@@ -60,8 +62,10 @@ def ratios(study: Path, asked: Reported) -> None:
     """
     from xqr_bench.studies.ratio.form import FILE, refuse_other_folder, save_ratios
 
-    refuse_other_folder(study.expanduser())  # before half a minute of imports
+    folder = study.expanduser()
+    refuse_other_folder(folder)  # before half a minute of imports
     from xqr_bench.board.site.html import environment
+    from xqr_bench.studies.ratio.design import CONDITIONS, conditions_of, plan_of
     from xqr_bench.studies.ratio.findings import Asked, build_ratios
     from xqr_bench.studies.ratio.page import write_report_page
     from xqr_bench.studies.ratio.plots import draw_ratio
@@ -75,11 +79,12 @@ def ratios(study: Path, asked: Reported) -> None:
     quiet = asked.quiet or asked.markdown
     figures = build_ratios(
         Asked(
-            study.expanduser(),
-            study_plan(asked.plan),
+            folder,
+            study_plan(asked.plan, plan_of(asked.conditions or conditions_of(folder))),
             asked.seed,
             asked.resamples,
             asked.conditions,
+            asked.arms,
             published if asked.published is not None or published.is_file() else None,
             asked.data_dir,
             (lambda text: None) if quiet else (lambda text: echo(text, err=True)),
@@ -87,8 +92,9 @@ def ratios(study: Path, asked: Reported) -> None:
     )
     save_ratios(figures, asked.output / FILE)
     for condition in figures.conditions:
-        results = load_results(study.expanduser(), condition.name)
-        save_sums(results, asked.output / SUMS.format(condition.name))
+        results = load_results(folder, condition.name, among=asked.arms)
+        own = CONDITIONS[condition.name].own_language
+        save_sums(results, asked.output / SUMS.format(condition.name), own_language=own)
     page = write_report_page(figures, asked.output / PAGE, FILE)
     plots = [path for condition in figures.conditions for path in draw_ratio(condition, asked.output / "plots")]
     if asked.markdown:

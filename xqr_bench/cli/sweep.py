@@ -13,7 +13,7 @@ import click
 from xqr_bench.cli.common import if_stopped, study_plan
 from xqr_bench.cli.printing import echo
 from xqr_bench.core.options import Folder, Part, Sections, takes
-from xqr_bench.train.recipe import Recipe
+from xqr_bench.train.recipe import OF_TRANSFORMERS, Recipe
 
 if TYPE_CHECKING:
     from xqr_bench.core.observe import Observer
@@ -27,7 +27,7 @@ class Study:
 
     Attributes:
         output: Folder of the study.
-        conditions: S1b, S1a, S2, S3 or demo; repeat for more.
+        conditions: S1b, S1a, S2, S3, E1 or demo; repeat for more. Default: S1b; with another base E1.
         arms: Repeat for more; also another ratio, such as alpha-0.3. Default: all of the plan.
         seeds: Such as 0-9 or 0,3,5-7.
         workers: Processes, each with one thread.
@@ -61,6 +61,7 @@ class Chosen:
         checkpoints: Percent of the updates at which a run is scored, 100 among them; it is trained to the last.
             Default: 25,50,100,200, so a run has twice the updates.
         device: Such as cpu, cuda. Default: the best there is; static: cpu.
+        dtype: Type in which a trained model encodes the task: float32, bfloat16 or float16. Default: float32.
     """
 
     section: ClassVar = "Numbers of all runs"
@@ -70,6 +71,7 @@ class Chosen:
     align_updates: int | None = None
     checkpoints: str | None = None
     device: str | None = None
+    dtype: str | None = None
 
 
 _TUNED = "Default: what was tuned here, else the recipe's."
@@ -80,26 +82,33 @@ VALUES = {
     "batch_size": "Default: the recipe's.",
     "precision": "fp32, bf16 or fp16. Default: the recipe's.",
     "mini_batch": "Rows in memory at once (gradient caching).",
+    "query_prompt": "Put before each query. Default: the recipe's.",
+    "passage_prompt": "Put before each passage. Default: the recipe's.",
 }
 
 
 @click.command(cls=Sections)
-@takes(study=Study, chosen=Part(Chosen), values=Part(Recipe, only=VALUES, defaults=False, help=VALUES))
+@takes(
+    study=Study,
+    chosen=Part(Chosen),
+    values=Part(Recipe, only=(*VALUES, *OF_TRANSFORMERS), defaults=False, help=VALUES),
+)
 def sweep(study: Study, chosen: dict[str, Any], values: dict[str, Any]) -> None:
     """Train and score each arm of the ratio study with each seed (docs/ratio-study-how.md).
 
     Stop it at any time; the same command goes on: runs that have their results in the folder are skipped.
     """
-    from xqr_bench.studies.ratio.design import list_runs, read_seeds
+    from xqr_bench.studies.ratio.design import GIVEN, list_runs, plan_of, read_seeds
     from xqr_bench.studies.ratio.sweep import Sweep, choose_numbers
     from xqr_bench.train.workspace import need_accelerate
 
-    conditions = study.conditions or (("S1b",) if chosen["base"] == "static" else ("S1a",))
+    conditions = study.conditions or (("S1b",) if chosen["base"] == "static" else (GIVEN,))
+    plan_name = plan_of(conditions)
     runs = list_runs(conditions, study.arms or None, read_seeds(study.seeds))
 
     def asked() -> Sweep:
         numbers, chosen_by = choose_numbers(study.output, **chosen, **values)
-        plan = study_plan(study.plan)
+        plan = study_plan(study.plan, plan_name)
         return Sweep(runs, numbers, study.output, plan, study.workers, study.data_dir, chosen_by)
 
     if study.dry_run:
@@ -113,11 +122,12 @@ def sweep(study: Study, chosen: dict[str, Any], values: dict[str, Any]) -> None:
 
 def _sweep(study: Study, asked: Callable[[], Sweep]) -> Path:
     from xqr_bench.cli.progress import SweepProgress
-    from xqr_bench.studies.ratio.sweep import Grid, read_choice, tune
+    from xqr_bench.studies.ratio.sweep import GIVEN_GRID, Grid, read_choice, tune
     from xqr_bench.studies.ratio.sweep import sweep as run
+    from xqr_bench.train.recipe import STATIC
 
     if study.tune and read_choice(study.output) is None:
-        grid = Grid()
+        grid = Grid() if asked().numbers.base == STATIC else GIVEN_GRID
         with SweepProgress(quiet=study.quiet) as observe, observe.phase("tuning", grid.runs):
             best = tune(asked(), grid, partial(_ended, observe), partial(observe.advance, 0))["chosen"]
         if not study.quiet:

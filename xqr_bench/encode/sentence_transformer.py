@@ -543,8 +543,8 @@ MOST_REMEMBERED = 200_000
 class ModelEncoder(TextEncoder):
     """A SentenceTransformer: its `encode_query` and `encode_document`, with prompts that are given explicitly.
 
-    Texts without a prompt whose tokens were counted for the batches are not read by the tokenizer again for their
-    unknown tokens: up to `MOST_REMEMBERED` of them are remembered.
+    Texts whose tokens were counted are not read by the tokenizer again for that: `counts` has the tokens of up to
+    `MOST_REMEMBERED` texts, and how many of them are unknown. Models with one tokenizer may share it.
 
     Raises:
         UsageError: a token budget for a model whose tokens cannot be counted.
@@ -560,7 +560,7 @@ class ModelEncoder(TextEncoder):
         # None for a model that does not read through a transformers tokenizer
         self._tokenizer: Any = tokenizer if callable(tokenizer) else None
         self._unknown: int | None = getattr(tokenizer, "unk_token_id", None)  # None: every text can be spelled
-        self._remembered: dict[str, tuple[int, int]] = {}
+        self.counts: dict[str, tuple[int, int]] = {}
         self._devices: Devices | None = None
         self.symmetric = self.prompt("query") == self.prompt("candidate") and _same_for_both_roles(model)
         self.limits = limits_of(options, model, measured=hasattr(self._tokenizer, "model_max_length"))
@@ -601,21 +601,24 @@ class ModelEncoder(TextEncoder):
         remember = not prompt and getattr(self._tokenizer, "is_fast", False)
         encoded = self._encoded([prompt + text for text in texts], return_special_tokens_mask=remember)
         ids = encoded["input_ids"]
-        if remember and len(self._remembered) + len(texts) <= MOST_REMEMBERED:
+        if remember and len(self.counts) + len(texts) <= MOST_REMEMBERED:
             for text, row, mask in zip(texts, ids, encoded["special_tokens_mask"], strict=True):
                 own = [token for token, special in zip(row, mask, strict=True) if not special]
-                self._remembered[text] = (len(own), self._unknown_in(own))
+                self.counts[text] = (len(own), self._unknown_in(own))
         return np.array([len(row) for row in ids], dtype=np.int64)
 
     def tokens(self, texts: list[str]) -> tuple[IntArray, IntArray] | None:
         """See BoundEncoder."""
         if not hasattr(self._tokenizer, "unk_token_id"):
             return None
-        counts = {text: self._remembered[text] for text in texts if text in self._remembered}
+        counts = {text: self.counts[text] for text in texts if text in self.counts}
         missing = [text for text in texts if text not in counts]
         if missing:
             rows = self._encoded(missing, add_special_tokens=False)["input_ids"]
-            counts |= {text: (len(row), self._unknown_in(row)) for text, row in zip(missing, rows, strict=True)}
+            found = {text: (len(row), self._unknown_in(row)) for text, row in zip(missing, rows, strict=True)}
+            counts |= found
+            if len(self.counts) + len(found) <= MOST_REMEMBERED:
+                self.counts.update(found)
         table = np.array([counts[text] for text in texts], dtype=np.int64).reshape(-1, 2)
         return table[:, 0], table[:, 1]
 

@@ -119,8 +119,9 @@ class TrainConfig:
             )
         if not self.static and self.vocabulary_texts:
             raise UsageError("--vocabulary-text is for static models", remedy="leave it out, or give --base static")
-        if self.static and self.values.max_length is not None:
-            raise UsageError("--max-length has no meaning for static models", remedy="leave it out")
+        if self.static and self.values.of_transformers:
+            option = flag(self.values.of_transformers[0])
+            raise UsageError(f"{option} has no meaning for static models", remedy="leave it out")
         if self.static and self.values.mini_batch:
             raise UsageError("gradient caching has no use for static models", remedy="leave --mini-batch out")
         if self.static and self.values.precision != "fp32":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from itertools import chain
@@ -176,6 +177,12 @@ def describe(model: Any, **facts: Any) -> BaseModelInfo:
     """What a record says of an initial model: these facts and its sizes."""
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return BaseModelInfo(**facts, parameters=parameters, dimensions=model.get_embedding_dimension())
+
+
+def copy_model(model: Any) -> Any:
+    """A copy with weights of its own; tokenizers are only read and take longer to copy: they are shared."""
+    tokenizers = [module.tokenizer for module in model.modules() if hasattr(module, "tokenizer")]
+    return copy.deepcopy(model, {id(one): one for one in tokenizers})
 
 
 def weights_digest(model: Any) -> str:

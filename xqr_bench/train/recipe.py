@@ -19,6 +19,10 @@ Schedule = Literal["constant", "linear", "cosine"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
+OF_TRANSFORMERS = ("max_length", "train_length", "frozen_layers", "dropout", "parts")
+"""Values of a recipe that mean nothing to a static model."""
+
+
 @checked
 @dataclass(frozen=True)
 class Recipe:
@@ -39,7 +43,11 @@ class Recipe:
         passage_prompt: Put before each passage; \\n is a line break. Default: 'Passage: '.
         negatives: Hard negatives a row brings with it, where the data has them.
         mini_batch: Rows in memory at once, for large batches (gradient caching).
-        max_length: Tokens after which a text is cut off.
+        max_length: Tokens after which a text is cut off, also by the model that is made.
+        train_length: Tokens after which a text is cut off in training only. Default: the model's limit.
+        frozen_layers: Lower layers that are not trained, nor the embeddings; 0: the embeddings only. Default: none.
+        dropout: While it is trained. Default: the model's own.
+        parts: Parts of a batch that are encoded one after another, sorted by length: less padding. Default: one.
         patience: Validations without a lower loss before training stops; 0: never.
         validate_every: Updates between validations.
         vocabulary: Subwords of a static model.
@@ -65,6 +73,10 @@ class Recipe:
     negatives: int = 0
     mini_batch: int = 0
     max_length: int | None = None
+    train_length: int | None = None
+    frozen_layers: int | None = None
+    dropout: float | None = None
+    parts: int | None = None
     patience: int = 3
     validate_every: int = 100
     vocabulary: int = 16_000
@@ -90,13 +102,29 @@ class Recipe:
             "weight_decay": (0 <= self.weight_decay < inf, "a number from 0 on"),
             "max_grad_norm": (0 <= self.max_grad_norm < inf, "a number from 0 on"),
             "warmup": (0 <= self.warmup <= 1, "a share of the updates, from 0 to 1"),
-            "max_length": (self.max_length is None or self.max_length >= 1, "a number from 1 on"),
+            **{
+                option: (value is None or value >= low, f"a number from {low} on")
+                for option, low in {"max_length": 1, "train_length": 1, "frozen_layers": 0, "parts": 1}.items()
+                for value in (getattr(self, option),)
+            },
+            "dropout": (self.dropout is None or 0 <= self.dropout < 1, "a share from 0 to below 1"),
             "schedule": (self.schedule in get_args(Schedule), f"one of: {', '.join(get_args(Schedule))}"),
             "precision": (self.precision in get_args(Precision), f"one of: {', '.join(get_args(Precision))}"),
         }
         for option, (holds, what) in rules.items():
             if not holds:
                 raise UsageError(f"{flag(option)} cannot be {getattr(self, option)!r}", remedy=f"use {what}")
+        if self.parts is not None and (self.mini_batch or self.loss != INFONCE):
+            raise UsageError(
+                "--parts is for the loss infonce without gradient caching",
+                found=f"--mini-batch {self.mini_batch}" if self.mini_batch else f"--loss {self.loss}",
+                remedy="leave it out",
+            )
+
+    @property
+    def of_transformers(self) -> list[str]:
+        """The values given that mean nothing to a static model."""
+        return [name for name in OF_TRANSFORMERS if getattr(self, name) is not None]
 
     def values(self) -> dict[str, Any]:
         """All values, for records."""

@@ -13,11 +13,12 @@ from typing import Any
 from xqr_bench.core.checked import checked
 from xqr_bench.core.observe import Clock, Observer, library_bars_hidden
 from xqr_bench.encode import choose_device
+from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.record import provenance
 from xqr_bench.record.provenance import BaseModelInfo, DataInfo, LanguageLevels, Stage, TrainingRecord, save_training
 from xqr_bench.train.batch_files import plan_statistics
 from xqr_bench.train.config import PLAN_SETTINGS, TrainConfig
-from xqr_bench.train.initial import learn_vocabulary, load_base, make_static, weights_digest
+from xqr_bench.train.initial import copy_model, learn_vocabulary, load_base, make_static, weights_digest
 from xqr_bench.train.losses import choose_loss
 from xqr_bench.train.plans import STRATEGIES
 from xqr_bench.train.prepare import Prepared, as_json, exposure_lines, prepare
@@ -162,12 +163,13 @@ def train(
         XqrBenchError: whatever is wrong with arguments, data, base or place, before any model is loaded where it can
             be known by then; a loss that is no number.
     """
-    cache, clock = cache or TrainCache(), Clock()
+    shared, cache, clock = cache is not None, cache or TrainCache(), Clock()
     if config.options.device is not None:
         choose_device(config.options.device)
     with clock.phase("preparing"):
         prepared = prepare(config, cache)
-    return _Run(config, prepared, cache, clock, observe or Observer(), on_kept, evaluator, arguments or {}, save).go()
+    observe, arguments = observe or Observer(), arguments or {}
+    return _Run(config, prepared, cache, shared, clock, observe, on_kept, evaluator, arguments, save).go()
 
 
 @dataclass
@@ -175,6 +177,7 @@ class _Run:
     config: TrainConfig
     prepared: Prepared
     cache: TrainCache
+    shared: bool
     clock: Clock
     observe: Observer
     on_kept: Kept | None
@@ -191,6 +194,7 @@ class _Run:
         self.last: Outcome | None = None
         self.alignment: Stage | None = None
         self.first = is_first()
+        self.digest: tuple[int, str] | None = None
         self.facts = provenance.versions()
 
     def go(self) -> TrainResult:
@@ -222,11 +226,20 @@ class _Run:
     def _initial(self) -> tuple[Any, BaseModelInfo]:
         config, size = self.config, self.recipe.vocabulary
         if not config.static:
-            return load_base(config.base, replace(config.options, device=self.device), self.recipe)
+            return self._loaded(replace(config.options, device=self.device))
         data = self.prepared.everything
         key = (tuple(sorted(part.digest for part in data)), size)
         tokenizer = self.cache.get("vocabulary", key, lambda: learn_vocabulary(distinct_texts(data), size))
         return make_static(tokenizer, self.recipe, config.seed)
+
+    def _loaded(self, options: EncoderOptions) -> tuple[Any, BaseModelInfo]:
+        """The base; runs that share a cache read its files and take their digest once, and train copies of it."""
+        base = self.config.base
+        if not self.shared or not isinstance(base, str | Path):
+            return load_base(base, options, self.recipe)
+        key = (str(base), str(options), str(self.recipe.values()))
+        pristine, info = self.cache.get("base", key, lambda: load_base(base, options, self.recipe))
+        return copy_model(pristine), info
 
     def _asked(self) -> dict[str, Any]:
         """All that the weights depend on."""
@@ -316,7 +329,7 @@ class _Run:
             checkpoint=checkpoint,
             processes=last.processes if last else 1,
             gathered=bool(last and last.gathered),
-            weights_digest=weights_digest(model),
+            weights_digest=self._digest(model, training),
             exposure={findings.task: findings.to_json() for findings in prepared.findings},
             arguments=self.arguments or settings,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -324,6 +337,14 @@ class _Run:
             hardware=provenance.hardware(last.device if last else str(model.device)),
             seconds=dict(self.clock.seconds),
         )
+
+    def _digest(self, model: Any, training: Stage | None) -> str:
+        """SHA-256 of the weights; those of a number of updates are read once."""
+        updates = 0 if training is None else training.updates
+        best = training is not None and training.best_update is not None  # of an earlier update, loaded at the end
+        if self.digest is None or self.digest[0] != updates or best:
+            self.digest = updates, weights_digest(model)
+        return self.digest[1]
 
 
 def _record_stage(stage: PlannedTexts, outcome: Outcome) -> Stage:

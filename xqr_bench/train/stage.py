@@ -31,6 +31,7 @@ from xqr_bench.train.initial import Tokens, is_static, vocabulary_digest
 from xqr_bench.train.losses import BatchRows, ChosenLoss, LossContext, Role
 from xqr_bench.train.recipe import Recipe
 from xqr_bench.train.texts import Batch, PlannedTexts, TextTable
+from xqr_bench.train.transformer import WhileTraining
 from xqr_bench.train.workspace import TrainCache, count, on_cpu
 
 # What happens beside the updates: progress, models kept at given updates, complete checkpoints, a loss gone wrong.
@@ -412,8 +413,10 @@ def _run(model: Any, texts: PlannedTexts, options: StageOptions, folder: Path, c
 
     def keep() -> None:
         if options.keep is not None:
-            options.keep(so_far())
+            with settings.paused():
+                options.keep(so_far())
 
+    settings = WhileTraining(model, recipe, on_cpu=on_cpu(options.device))
     watch = Watch(options, arguments.process_index, since, keep)
     gathered = options.gather and processes > 1
     train = PlanDataset(texts)
@@ -434,7 +437,11 @@ def _run(model: Any, texts: PlannedTexts, options: StageOptions, folder: Path, c
     for dataset in (train, validate):
         if dataset is not None:
             dataset.collate = _collator(model, dataset.texts.table, recipe, trainer.data_collator, cache)
-    trainer.train(resume_from_checkpoint=None if start is None else str(start))
+    try:
+        trainer.train(resume_from_checkpoint=None if start is None else str(start))
+    finally:
+        settings.end()
+        vars(model).pop("forward", None)  # the mixed precision of the training
     best = trainer.state.best_global_step if options.stops else None
     if best is not None:  # the library only logs it when it cannot load them
         lowest = type(model)(str(folder / f"checkpoint-{best}"), device="cpu", local_files_only=True)

@@ -40,6 +40,8 @@ from xqr_bench.studies.ratio.statistics import (
 
 LOWER_IS_BETTER = ("rank_distance",)
 NO_BEST = ("own_language_first",)
+LEAST_ON_CURVE = 5
+"""Alphas that it takes to ask which is best."""
 
 
 @dataclass(frozen=True)
@@ -130,10 +132,11 @@ def _score(replicates: Replicates, key: Key) -> Score:
             deviation=one.seed_deviation,
             difference=difference(replicates, key.text, arm, BASE_ARM) if compared else None,
         )
-    on_curve = [f"alpha-{alpha:g}" for alpha in ALPHAS]
+    alphas = [alpha for alpha in ALPHAS if f"alpha-{alpha:g}" in replicates.arms]
+    on_curve = [f"alpha-{alpha:g}" for alpha in alphas]
     best = {}
-    if key.metric not in NO_BEST and set(on_curve) <= set(replicates.arms):
-        shares = best_alphas(replicates, key.text, lowest=key.metric in LOWER_IS_BETTER)
+    if key.metric not in NO_BEST and len(alphas) >= LEAST_ON_CURVE:
+        shares = best_alphas(replicates, key.text, alphas, lowest=key.metric in LOWER_IS_BETTER)
         best = {f"{alpha:g}": share for alpha, share in shares.items()}
     gaps = [arms[arm].difference for arm in on_curve if arm in arms]
     detectable = max((one.detectable for one in gaps if one and one.detectable is not None), default=None)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.options import split
-from xqr_bench.train import Recipe
+from xqr_bench.encode.options import DTYPES
+from xqr_bench.train import STATIC, Recipe
 
 STUDY = "ratio"
 CHECKPOINTS = (25, 50, 100, 200)
@@ -32,6 +34,11 @@ class Condition:
         fold_seed: of the drawing of folds; the same in all runs.
         use_folds: only these; None: all.
         held_out: groups of languages; fold f of rotation r (seed modulo groups) trains without group f + r.
+        given: whether the initial model comes from elsewhere, the same for every seed: its arm without training is
+            then run once.
+        plan: file of the study's plan, in docs/.
+        arms: those of the plan, in the order in which they are run; empty: all.
+        own_language: whether own language first is one of the primary scores.
     """
 
     name: str
@@ -43,6 +50,10 @@ class Condition:
     fold_seed: int = FOLD_SEED
     use_folds: tuple[int, ...] | None = None
     held_out: tuple[tuple[str, ...], ...] = ()
+    given: bool = False
+    plan: str = "ratio-study-plan.md"
+    arms: tuple[str, ...] = ()
+    own_language: bool = False
 
     @property
     def parts(self) -> tuple[int | None, ...]:
@@ -58,6 +69,8 @@ class Condition:
 
 
 DEMO = "demo"
+GIVEN = "E1"
+"""The condition for an initial model from elsewhere, which brings its own alignment."""
 _ROTATION = (("ar", "th", "en"), ("de", "tr", "hi"), ("el", "vi", "es"), ("ru", "zh"))
 CONDITIONS = {
     condition.name: condition
@@ -66,11 +79,24 @@ CONDITIONS = {
         Condition("S1a", "mlqa-r", "xquad-r", aligned=False),
         Condition("S2", "xquad-r", "xquad-r", folds=4, held_out=_ROTATION),
         Condition("S3", "xquad-r", "mlqa-r"),
+        Condition(
+            GIVEN,
+            "mlqa-r",
+            "xquad-r",
+            bitext=None,
+            aligned=False,
+            given=True,
+            own_language=True,
+            plan="e5-study-plan.md",
+            arms=("alpha-0.5", "alpha-0", "alpha-1", "untrained", "alpha-0-pairs", "alpha-0.25", "alpha-0.75"),
+        ),
         Condition(DEMO, "mini", "mini", bitext=None, aligned=False),  # to try the command out; not of the plan
     )
 }
 TUNING = Condition("tuning", "mlqa-r", "mlqa-r", folds=5, fold_seed=1000, use_folds=(0,))
 """A fifth of the training articles, held out: where the numbers of the recipe are chosen."""
+TUNING_GIVEN = replace(TUNING, bitext=None, aligned=False, given=True)
+"""The same for an initial model from elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +167,7 @@ class Numbers:
         align_updates: updates of the alignment.
         checkpoints: percent of the updates at which runs are scored.
         device: where a model is trained and encodes; None: the best there is (static: cpu).
+        dtype: type of the weights with which a trained model encodes the task, such as "bfloat16"; None: float32.
     """
 
     base: str
@@ -148,8 +175,14 @@ class Numbers:
     align_updates: int
     checkpoints: tuple[int, ...] = CHECKPOINTS
     device: str | None = None
+    dtype: str | None = None
 
     def __post_init__(self) -> None:
+        if self.dtype is not None and (self.base == STATIC or self.dtype not in DTYPES):
+            raise UsageError(
+                "a static model encodes in float32" if self.base == STATIC else f"--dtype cannot be {self.dtype!r}",
+                remedy="leave --dtype out" if self.base == STATIC else f"use one of: {', '.join(DTYPES)}",
+            )
         if self.recipe.schedule != "constant" or self.recipe.warmup:
             raise UsageError(
                 "a study needs a constant learning rate without warm-up",
@@ -184,12 +217,13 @@ class Numbers:
             "recipe": self.recipe.values(),
             "align_updates": self.align_updates,
             "checkpoints": list(self.checkpoints),
+            **({} if self.dtype is None else {"dtype": self.dtype}),
         }
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training and its results."""
+    """One training and its results; of a given initial model without training there is one for all seeds."""
 
     condition: Condition
     arm: Arm
@@ -211,6 +245,17 @@ class Run:
         named = {of: {name: getattr(getattr(self, of), name) for name in names} for of, names in decides.items()}
         as_json: dict[str, Any] = json.loads(json.dumps(named))
         return as_json
+
+
+def run_of(condition: Condition, arm: Arm, seed: int, fold: int | None) -> Run:
+    """The run that holds the results of an arm: that of `half_of`; `untrained` for `aligned` without an alignment.
+
+    A given initial model that is not trained has the same results with every seed: those of seed 0.
+    """
+    arm = ARMS[arm.half_of] if arm.half_of else arm
+    if arm.name == "aligned" and not condition.aligned:
+        arm = ARMS["untrained"]
+    return Run(condition, arm, 0 if condition.given and arm.plan is None else seed, fold)
 
 
 def find_arm(name: str) -> Arm:
@@ -259,8 +304,33 @@ def read_seeds(text: str) -> list[int]:
     return seeds
 
 
+def conditions_of(folder: Path) -> list[str]:
+    """The conditions that a folder has runs of."""
+    return [name for name in CONDITIONS if (folder / name).is_dir()]
+
+
+def plan_of(conditions: Sequence[str]) -> str:
+    """The file of the plan that these conditions belong to.
+
+    Raises:
+        UnknownNameError: no such condition.
+        UsageError: they are of several plans.
+    """
+    for name in conditions:
+        if name not in CONDITIONS:
+            raise UnknownNameError("condition", name, CONDITIONS)
+    plans = {CONDITIONS[name].plan: name for name in conditions}
+    if len(plans) > 1:
+        raise UsageError(
+            "these conditions are of several plans",
+            found=", ".join(f"{name}: docs/{plan}" for plan, name in plans.items()),
+            remedy="sweep them into folders of their own",
+        )
+    return next(iter(plans), "ratio-study-plan.md")
+
+
 def list_runs(conditions: Sequence[str], arms: Sequence[str] | None, seeds: Sequence[int]) -> list[Run]:
-    """The runs of these conditions, arms (None: all) and seeds; arms that stand next to each other share a seed.
+    """The runs of these conditions, arms (None: all of the plan) and seeds; arms next to each other share a seed.
 
     Without an alignment `aligned` is the same as `untrained`, which is done. An arm that is a checkpoint of another one
     stands for that one.
@@ -269,20 +339,18 @@ def list_runs(conditions: Sequence[str], arms: Sequence[str] | None, seeds: Sequ
         UnknownNameError: no such condition or arm.
         UsageError: nothing is left, or a seed that cannot be meant.
     """
-    for name in conditions:
-        if name not in CONDITIONS:
-            raise UnknownNameError("condition", name, CONDITIONS)
-    wanted = dict.fromkeys(find_arm(find_arm(name).half_of or name) for name in arms or ARMS)
+    plan_of(conditions)
+    wanted = {name: list(map(find_arm, arms or CONDITIONS[name].arms or ARMS)) for name in conditions}
     wrong = [seed for seed in seeds if not 0 <= seed < 2**32]
     if wrong or not seeds or not conditions:
         raise UsageError(
             f"the seed is {wrong[0]}" if wrong else "no run is left", remedy="name conditions, and seeds from 0 on"
         )
     runs = [
-        Run(condition, ARMS["untrained"] if arm.name == "aligned" and not condition.aligned else arm, seed, fold)
+        run_of(condition, arm, seed, fold)
         for condition in (CONDITIONS[name] for name in conditions)
         for seed in seeds
         for fold in condition.parts
-        for arm in wanted
+        for arm in wanted[condition.name]
     ]
     return list({run.id: run for run in runs}.values())

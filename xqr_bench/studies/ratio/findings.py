@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,7 +37,17 @@ from xqr_bench.studies.ratio.claims import (
     query_languages,
     score_figures,
 )
-from xqr_bench.studies.ratio.design import ARMS, CONDITIONS, PRIMARY, STUDY, Condition, Run, alpha_of, find_arm
+from xqr_bench.studies.ratio.design import (
+    ARMS,
+    CONDITIONS,
+    PRIMARY,
+    STUDY,
+    Condition,
+    alpha_of,
+    conditions_of,
+    find_arm,
+    run_of,
+)
 from xqr_bench.studies.ratio.results import LEVELS, Results, languages_of, load_results, shared_questions
 from xqr_bench.studies.ratio.run import DONE, read_object, read_run
 from xqr_bench.studies.ratio.scoring import CENTRED, RAW, task_file
@@ -57,6 +68,7 @@ from xqr_bench.train import STATIC
 # The runs that go to the leaderboard: of each main arm the seed of median multilingual MAP.
 
 MAIN_ARMS = ("alpha-0", "alpha-0.5", "alpha-1", "aligned")
+GIVEN_ARMS = ("alpha-0", "alpha-0.5", "alpha-1", "untrained")
 
 
 def median_seed(values: np.ndarray) -> int:
@@ -68,11 +80,12 @@ def median_seed(values: np.ndarray) -> int:
 def medians(folder: Path, condition: Condition, scores: Replicates, seeds: tuple[int, ...]) -> list[form.MedianSeed]:
     """One run for each main arm that is there, with the command that makes its record again; none with folds."""
     made = []
-    for arm in MAIN_ARMS if not condition.folds else ():
+    arms = GIVEN_ARMS if condition.given else MAIN_ARMS
+    for arm in arms if not condition.folds else ():
         if arm in scores.arms:
             values = scores.by_seed[scores.place(MULTI, arm)]
             place = median_seed(values)
-            path = task_file(Path(Run(condition, ARMS[arm], seeds[place]).id), condition.evaluate)
+            path = task_file(Path(run_of(condition, ARMS[arm], seeds[place], None).id), condition.evaluate)
             made.append(
                 form.MedianSeed(
                     arm=arm,
@@ -88,7 +101,6 @@ def medians(folder: Path, condition: Condition, scores: Replicates, seeds: tuple
 
 # A folder of runs -> `ratios.json`.
 
-PRIMARY_CONDITION = "S1b"
 _ALL_DONE = f"*/seed-*/**/{DONE}"
 _VIEWS: tuple[Literal["raw", "centred"], ...] = (RAW, CENTRED)
 
@@ -103,6 +115,7 @@ class Asked:
         seed: of all draws; the same draws for every checkpoint, raw and centred.
         resamples: of the two-way bootstrap.
         conditions: which; empty: all that the folder has.
+        arms: which, so that seeds count which the others do not have; empty: all that the folder has.
         published: file of the paper's figures; None: they are left out.
         data_dir: folder with the data files.
         say: called with what is done next.
@@ -113,6 +126,7 @@ class Asked:
     seed: int = 0
     resamples: int = RESAMPLES
     conditions: Sequence[str] = ()
+    arms: Sequence[str] = ()
     published: Path | None = None
     data_dir: Path | str | None = None
     say: Callable[[str], None] = lambda text: None
@@ -135,7 +149,7 @@ def build_ratios(asked: Asked) -> form.Ratios:
         if name not in CONDITIONS:
             raise UnknownNameError("condition", name, CONDITIONS)
     tuning = _tuning(asked.folder)
-    names = list(asked.conditions) or [name for name in CONDITIONS if (asked.folder / name).is_dir()]
+    names = list(asked.conditions) or conditions_of(asked.folder)
     checkpoints, base = about["numbers"]["checkpoints"], about["numbers"]["base"]
     base = Path(base).name if Path(base).is_absolute() else base  # figures are shared: no folders of this machine
     made, missing = [], []
@@ -170,7 +184,8 @@ def build_ratios(asked: Asked) -> form.Ratios:
 
 def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], base: str) -> form.Condition:
     folder = asked.folder
-    primary = load_results(folder, condition)
+    load = partial(load_results, folder, condition, among=asked.arms)
+    primary = load()
     levels = _levels(condition, primary, base)
     views: list[form.View] = []
     replicates: dict[str, Replicates] = {}
@@ -179,16 +194,16 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
             asked.say(f"{condition.name}: {view}, {percent}% of the updates")
             results = primary
             if (view, percent) != (RAW, PRIMARY):
-                results = load_results(folder, condition, view=view, percent=percent)
+                results = load(view=view, percent=percent)
             if results.seeds != primary.seeds:
                 raise RecordError(f"{folder} changed while it was read", remedy="wait for the sweep, or try again")
-            shown, drawn = _view(asked, results, view, percent, detailed=percent == PRIMARY)
+            shown, drawn = _view(asked, condition, results, view, percent, detailed=percent == PRIMARY)
             views.append(shown)
             if percent == PRIMARY:
                 replicates[view] = drawn
     missing = []
     without, n_shared = None, None
-    if condition.name == PRIMARY_CONDITION:
+    if condition.name in form.PRIMARY_CONDITIONS:
         try:
             shared = shared_questions(
                 *(load_task(name, data_dir=asked.data_dir) for name in (condition.evaluate, condition.train))
@@ -199,8 +214,8 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
             asked.say(f"{condition.name}: without {len(shared)} questions of shared articles and paragraphs")
             n_shared = len(shared)
             # ranks take seconds a run to read: only the arms of the primary tests
-            results = load_results(folder, condition, leave_out=shared, only=(CROSS, HYBRID, MONO))
-            without, _ = _view(asked, results, RAW, PRIMARY, detailed=False)
+            results = load(leave_out=shared, only=(CROSS, HYBRID, MONO))
+            without, _ = _view(asked, condition, results, RAW, PRIMARY, detailed=False)
     published, source = _published(asked.published, condition.evaluate)
     if source is None and asked.published is not None:
         missing.append(f"{asked.published.name} has no figures of {condition.evaluate} by language")
@@ -238,10 +253,17 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
 
 
 def _view(
-    asked: Asked, results: Results, view: Literal["raw", "centred"], percent: int, *, detailed: bool
+    asked: Asked,
+    condition: Condition,
+    results: Results,
+    view: Literal["raw", "centred"],
+    percent: int,
+    *,
+    detailed: bool,
 ) -> tuple[form.View, Replicates]:
     keys = chosen_scores(results, detailed=detailed)
-    primary = {name: rows for name, rows in primary_scores(results).items() if rows}
+    tested_scores = primary_scores(results, own_language=condition.own_language)
+    primary = {name: rows for name, rows in tested_scores.items() if rows}
     if not primary:
         raise RecordError(f"the condition has {NO_LANGUAGE}", found=", ".join(results.excluded), remedy="train longer")
     chosen = {**primary, **{key.text: rows for key, rows in keys.items()}}

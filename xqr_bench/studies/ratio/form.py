@@ -17,6 +17,8 @@ MAX_SIZE = 16 * 2**20
 BASE_ARM = "alpha-0.5"
 """What the other arms are compared with."""
 PRIMARY_VIEW = ("S1b", "raw", 100)
+PRIMARY_CONDITIONS = ("S1b", "E1")
+"""The primary condition of each plan."""
 MAIN = (
     ("monolingual", "map"),
     ("cross-lingual", "map"),
@@ -289,7 +291,7 @@ class Ratios(_Form):
 
     def is_primary(self, condition: Condition, view: View) -> bool:
         """Whether the tests of this view are the primary ones; all others are exploratory."""
-        return (condition.name, view.view, view.percent) == PRIMARY_VIEW
+        return condition.name in PRIMARY_CONDITIONS and (view.view, view.percent) == PRIMARY_VIEW[1:]
 
 
 STUDY_FILE = "study.json"

@@ -91,7 +91,8 @@ def _bootstrap(study: Ratios, condition: Condition, view: View, folder: Path) ->
 
     results = load_sums(path)
     rng = np.random.default_rng(study.seed)
-    return primary_tests(replicate(results, primary_scores(results), rng, study.resamples))
+    chosen = primary_scores(results, own_language=any(test.name == "H3" for test in view.tests))
+    return primary_tests(replicate(results, chosen, rng, study.resamples))
 
 
 def _of_view(study: Ratios, place: tuple[str, str, int], view: View, drawn: dict[str, Hypothesis]) -> Iterator[Again]:
@@ -116,12 +117,12 @@ def _of_view(study: Ratios, place: tuple[str, str, int], view: View, drawn: dict
 
 
 def _p_of_t(test: str, part: TestPart) -> float | None:
-    """The paired t over seeds, one-sided above 0 in H1, two-sided in H2; None: one seed, or no spread."""
+    """The paired t over seeds, one-sided above 0 in H1 and H3, two-sided in H2; None: one seed, or no spread."""
     effect = part.effect
     if not effect.seed_deviation:
         return None
     t = effect.estimate / (effect.seed_deviation / np.sqrt(effect.seeds))
-    if test == "H1":
+    if test != "H2":
         return float(stats.t.sf(t, effect.seeds - 1))
     return float(2 * stats.t.sf(abs(t), effect.seeds - 1))
 

@@ -23,6 +23,7 @@ from xqr_bench.studies.ratio.design import (
     Run,
     alpha_of,
     find_arm,
+    run_of,
 )
 from xqr_bench.studies.ratio.form import TRAINED
 from xqr_bench.studies.ratio.run import DONE, FAILED, read_run
@@ -125,6 +126,7 @@ def load_results(
     percent: int = PRIMARY,
     leave_out: Collection[str] = (),
     only: Collection[str] | None = None,
+    among: Collection[str] = (),
 ) -> Results:
     """Read the results of a condition.
 
@@ -136,6 +138,7 @@ def load_results(
         leave_out: question ids to do without (`shared_questions`): counted anew from the ranks of the records, which
             only the primary checkpoint has, raw and without folds.
         only: arms to read; None: all. The seeds are the same.
+        among: arms that there are at all, which decides on the seeds; empty: all that have results.
 
     A seed counts when every arm that has results at all has results of it, so that seeds are paired.
 
@@ -150,7 +153,11 @@ def load_results(
             "questions can be left out of the primary checkpoint only, raw and without folds",
             remedy=f"ask for {RAW} at {PRIMARY}%, or leave none out",
         )
-    seeds_of = {arm: _seeds_of(folder, condition, arm) for arm in _arms(folder, condition)}
+    there = [arm for arm in _arms(folder, condition) if not among or arm.name in among]
+    seeds_of = {arm: _seeds_of(folder, condition, arm) for arm in there}
+    every = set().union(*seeds_of.values())
+    # a given initial model without training is the same with every seed
+    seeds_of |= {arm: every for arm, of in seeds_of.items() if of and _without_training(arm) and condition.given}
     # half of 25% of the updates is no checkpoint, nor that of others with --checkpoints; half of 100% has no ranks
     arms = [
         arm
@@ -229,10 +236,13 @@ def _compact_name(percent: int) -> str:
     return f"checkpoint-{percent:03d}.npz"
 
 
+def _without_training(arm: Arm) -> bool:
+    return arm.plan is None and arm.half_of is None
+
+
 def _runs(condition: Condition, arm: Arm, seed: int) -> list[Run]:
     """The runs, one a fold, that hold the results of an arm."""
-    source = arm.half_of or ("untrained" if arm.name == "aligned" and not condition.aligned else arm.name)
-    return [Run(condition, find_arm(source), seed, fold) for fold in condition.parts]
+    return [run_of(condition, arm, seed, fold) for fold in condition.parts]
 
 
 def _seeds_of(folder: Path, condition: Condition, arm: Arm) -> set[int]:

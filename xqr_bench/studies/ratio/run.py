@@ -35,6 +35,7 @@ from xqr_bench.studies.ratio.scoring import (
     SUMMED,
     RunData,
     ViewRanker,
+    as_it_encodes,
     compact,
     encode,
     load_compact,
@@ -71,7 +72,7 @@ def read_object(path: Path, form: type[BaseModel], remedy: str) -> dict[str, Any
 
 DONE, FAILED = "run.json", "failed.json"
 CHECKPOINT_EVERY = 100
-"""Updates between checkpoints to resume from; a static model is trained in one go."""
+"""Updates between checkpoints to resume from; a static model, and a run of no more, is trained in one go."""
 
 
 class _Group(BaseModel):
@@ -243,8 +244,9 @@ class _Work:
         self.seconds: Counter[str] = Counter()
         self.scores: dict[str, Any] = {}
         self.distinct: dict[str, float | None] = {}
-        # a model that is not static may take hours: checkpoints to resume from stand here until its end
-        self.model = None if job.numbers.base == STATIC else self.place / "model"
+        # the training of a model that is not static may take hours: checkpoints to resume from stand here until its end
+        short = job.numbers.most_updates <= CHECKPOINT_EVERY
+        self.model = None if short or job.numbers.base == STATIC else self.place / "model"
 
     def go(self) -> None:
         """All of it."""
@@ -268,7 +270,7 @@ class _Work:
     def _config(self) -> TrainConfig:
         run, numbers = self.run, self.job.numbers
         condition, arm = run.condition, run.arm
-        static = self.model is None
+        static = numbers.base == STATIC
         updates = numbers.updates_at(max(numbers.checkpoints)) if arm.plan is not None else 0
         aligned = condition.bitext is not None and condition.aligned and arm.aligned
         plan = dict(arm.plan or {})
@@ -286,8 +288,8 @@ class _Work:
             look_for=() if self._exposure() else (condition.evaluate,),
             save_at=sorted(map(numbers.updates_at, numbers.checkpoints)) if updates else (),
             output=self.model,
-            checkpoint_every=0 if static else CHECKPOINT_EVERY,
-            resume=not static,
+            checkpoint_every=0 if self.model is None else CHECKPOINT_EVERY,
+            resume=self.model is not None,
             options=EncoderOptions(device=numbers.device),
             **plan,
         )
@@ -318,8 +320,10 @@ class _Work:
     def _score(self, model: Any, training: TrainingRecord, percent: int) -> None:
         training = self._with_exposure(training)
         clock, encoding, data, group = Clock(), Clock(), self.data, self.group(percent)
-        task, encoder = Task(data.spec, data.task), load_encoder(model)
+        task = Task(data.spec, data.task)
         with encoding.phase("encoding"):
+            model = as_it_encodes(model, self.job.numbers.dtype)
+            encoder = load_encoder(model)
             vectors = encode(model, encoder, data, self.cache)
         name = f"ratio-study/{self.run.id.replace('/', '_')}"
         rankers = {

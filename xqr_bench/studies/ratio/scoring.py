@@ -21,7 +21,10 @@ from xqr_bench.core.files import atomic_path, read_arrays
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import MULTILINGUAL, SETTINGS, FloatArray, IntArray, Ranks, TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, ModelIdentity, embed_tasks
+from xqr_bench.encode.bound import TextEncoder
+from xqr_bench.encode.embed import plan_shards
 from xqr_bench.encode.options import ROLES, Role
+from xqr_bench.encode.sentence_transformer import ModelEncoder
 from xqr_bench.encode.texts import embeddings_of, items_of
 from xqr_bench.encode.transform import TransformOptions, transform_vectors
 from xqr_bench.evaluation.evaluate import choose_metrics
@@ -36,7 +39,7 @@ from xqr_bench.tasks import TaskSpec, load_task, resolve_task
 from xqr_bench.tasks.load import keep_clusters
 from xqr_bench.train import ParallelData, TrainCache
 from xqr_bench.train.data import article_folds, keep_languages, keep_questions, load_training_data
-from xqr_bench.train.initial import Tokens, is_static, vocabulary_digest
+from xqr_bench.train.initial import Tokens, copy_model, is_static, vocabulary_digest
 
 # Ranks -> sums and counts by setting cell and article: all that means, folds and article bootstraps need.
 
@@ -271,31 +274,104 @@ class ViewRanker:
         )
 
 
-def encode(model: Any, bound: BoundEncoder, data: RunData, cache: TrainCache) -> Embeddings:
-    """The vectors of the task, as `embed_tasks` gives them; of a static model from tokens that are kept."""
-    if not is_static(model):
-        return embed_tasks(bound, [data.task])[data.task.name]
+def as_it_encodes(model: Any, dtype: str | None) -> Any:
+    """The model with weights of this type; a copy, so that a training goes on with its own. None: itself."""
+    if dtype is None:
+        return model
     import torch
 
+    return copy_model(model).to(getattr(torch, dtype))
+
+
+def encode(model: Any, bound: BoundEncoder, data: RunData, cache: TrainCache) -> Embeddings:
+    """The vectors of the task, as `embed_tasks` gives them; from tokens that are kept, where the model allows it."""
+    static = is_static(model)
+    if not static and not reads_tokens(model):
+        return embed_tasks(bound, [data.task])[data.task.name]
     task = data.task
     vectors: dict[Role, NDArray[np.float32]] = {}
+    cut_off: dict[Role, NDArray[np.bool_]] = {}
     distinct = 0
     for role in ROLES:
-        prompt = model.prompts["query" if role == "query" else "document"]
         texts = [item.text for item in items_of(task, role)]
         first = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-        key = (task.name, str(task.partial), role, prompt, vocabulary_digest(model[0].tokenizer))
-        tokens = cache.get("task tokens", key, partial(Tokens, model[0].tokenizer, list(first), prompt))
-        parts = []
-        with torch.no_grad():
-            for start in range(0, len(first), _AT_ONCE):  # the mean of each text's subword vectors
-                rows = np.arange(start, min(start + _AT_ONCE, len(first)), dtype=np.int32)
-                parts.append(model[0].embedding(*map(torch.from_numpy, tokens.batch(rows))).numpy())
-        of_text = np.concatenate(parts)
-        vectors[role] = of_text[[first[text] for text in texts]]
+        place = np.array([first[text] for text in texts])
+        key = (task.name, str(task.partial), role)
+        if static:
+            of_text = _static_vectors(model, list(first), role, key, cache)
+        else:
+            of_text, longer = _transformer_vectors(model, bound, list(first), role, key, cache)
+            cut_off[role] = longer[place]
+        vectors[role] = of_text[place]
         distinct += len(first)
     bound.check_dimensions(of_text.shape[1], task.name)
-    return embeddings_of(task, vectors, distinct_texts=distinct)
+    return embeddings_of(task, vectors, cut_off=cut_off or None, distinct_texts=distinct)
+
+
+def _static_vectors(model: Any, texts: list[str], role: Role, key: Any, cache: TrainCache) -> NDArray[np.float32]:
+    """The mean of each text's subword vectors."""
+    import torch
+
+    prompt = model.prompts["query" if role == "query" else "document"]
+    tokenizer = model[0].tokenizer
+    known = (*key, prompt, vocabulary_digest(tokenizer))
+    tokens = cache.get("task tokens", known, partial(Tokens, tokenizer, texts, prompt))
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(texts), _AT_ONCE):
+            rows = np.arange(start, min(start + _AT_ONCE, len(texts)), dtype=np.int32)
+            parts.append(model[0].embedding(*map(torch.from_numpy, tokens.batch(rows))).numpy())
+    return np.concatenate(parts)
+
+
+def reads_tokens(model: Any) -> bool:
+    """Whether a model's vectors are those of its tokens and nothing else: a transformer, pooling, scaling to length 1.
+
+    Not so where the prompt is left out of the pooling, or texts are put into a chat.
+    """
+    kinds = [type(module).__name__ for module in model]
+    return (
+        kinds[:2] == ["Transformer", "Pooling"]
+        and set(kinds[2:]) <= {"Dense", "Normalize"}
+        and getattr(model[1], "include_prompt", True)
+        and getattr(model.tokenizer, "is_fast", False)
+        and getattr(model.tokenizer, "chat_template", None) is None
+    )
+
+
+def _transformer_vectors(
+    model: Any, bound: BoundEncoder, texts: list[str], role: Role, key: Any, cache: TrainCache
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Vectors of texts, float32 `[texts, d]`, in the batches of `embed_tasks`, and which texts are cut off."""
+    import torch
+
+    assert isinstance(bound, TextEncoder)
+    tokenizer, limit, prompt = model.tokenizer, model.max_seq_length, bound.prompt(role)
+
+    def read() -> tuple[Any, list[list[int]], IntArray]:
+        """The tokenizer too: as long as it is kept, its number is its own."""
+        rows = tokenizer([prompt + text for text in texts], truncation=True, max_length=limit)["input_ids"]
+        lengths = tokenizer([prompt + text for text in texts], truncation=False, verbose=False)["input_ids"]
+        return tokenizer, rows, np.array(list(map(len, lengths)), dtype=np.int64)
+
+    _, rows, lengths = cache.get("task tokens", (*key, prompt, limit, id(tokenizer)), read)
+    if isinstance(bound, ModelEncoder):
+        bound.counts = cache.get("token counts", id(tokenizer), dict)
+    kept = np.minimum(lengths, limit)
+    # the order of embed_tasks: by characters first, then by tokens
+    order = np.array(sorted(range(len(texts)), key=lambda row: (-len(texts[row]), texts[row])), dtype=np.int64)
+    (shard,) = plan_shards(order, kept[order], bound.limits, np.inf, np.inf)
+    vectors: NDArray[np.float32] | None = None
+    with torch.inference_mode():
+        for batch in shard:
+            inputs = tokenizer.pad({"input_ids": [rows[row] for row in batch.tolist()]}, return_tensors="pt")
+            inputs = {name: value.to(model.device) for name, value in inputs.items()}
+            made = model(inputs)["sentence_embedding"].float().cpu().numpy()
+            if vectors is None:
+                vectors = np.empty((len(texts), made.shape[1]), dtype=np.float32)
+            vectors[batch] = made
+    assert vectors is not None
+    return vectors, lengths > limit
 
 
 def task_file(folder: Path, task: str) -> Path:

@@ -224,23 +224,29 @@ def seeds_needed(measured: Effect, size: float, most: int = 10_000) -> int | Non
 
 MONO, MULTI = "monolingual", "multilingual"
 TRAINED, OTHER = "multilingual, retrieval-trained", "multilingual, not retrieval-trained"
+OWN, OWN_LANGUAGE = "own language first", (MULTILINGUAL, "own_language_first")
 
 
-def primary_scores(results: Results) -> dict[str, list[int]]:
-    """The scores of the primary tests; those of a level only where both levels have query languages."""
+def primary_scores(results: Results, *, own_language: bool = False) -> dict[str, list[int]]:
+    """The scores of the primary tests; those of a level only where both levels have query languages.
+
+    `own_language`: own language first too, which H3 is about.
+    """
     trained, other = (results.family(MULTILINGUAL, level=level) for level in LEVELS)
     return {
         MONO: results.family(MONOLINGUAL),
         MULTI: results.family(MULTILINGUAL),
         **({TRAINED: trained, OTHER: other} if trained and other else {}),
+        **({OWN: results.family(*OWN_LANGUAGE)} if own_language else {}),
     }
 
 
 def primary_tests(scores: Replicates) -> list[Hypothesis]:
-    """H1 (intersection-union of four one-sided tests) and H2 (interaction, two-sided), Holm over the two.
+    """H1 (intersection-union of four one-sided tests), H2 (interaction, two-sided), H3 (one-sided), Holm over them.
 
     The p of a hypothesis is the largest of its parts'. It is claimed when both adjusted p-values, by bootstrap and by
-    t, are at most 5%. H2 is left out where all query languages have the same level.
+    t, are at most 5%. H2 is left out where all query languages have the same level, H3 where `primary_scores` was not
+    asked for own language first.
     """
     share = 1 - MARGIN
     middle, mono, cross = "alpha-0.5", "alpha-1", "alpha-0"
@@ -255,6 +261,8 @@ def primary_tests(scores: Replicates) -> list[Hypothesis]:
     if OTHER in scores.names:
         terms = [Term(TRAINED, middle), Term(TRAINED, cross, -1), Term(OTHER, middle, -1), Term(OTHER, cross)]
         stated["H2"] = {"effect on retrieval-trained minus effect on others": terms}
+    if OWN in scores.names:
+        stated["H3"] = {"own(1) > own(.5)": [Term(OWN, mono), Term(OWN, middle, -1)]}
     effects = {name: {text: effect(scores, terms) for text, terms in of.items()} for name, of in stated.items()}
     p_of_parts = {
         name: [

@@ -11,18 +11,20 @@ from xqr_bench.core.errors import RecordError
 from xqr_bench.core.files import atomic_path, read_arrays
 from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL
 from xqr_bench.studies.ratio.results import LEVELS, Results
+from xqr_bench.studies.ratio.statistics import OWN_LANGUAGE
 
 _TEXTS = ("arms", "rows", "levels")
 
 
-def save_sums(results: Results, path: Path) -> Path:
+def save_sums(results: Results, path: Path, *, own_language: bool = False) -> Path:
     """Write MAP's sums and counts by arm, seed, language and article, of the settings that are tested.
 
     Arrays: `sums` float64 `[arms, seeds, rows, articles]`, `counts` int32 `[seeds, rows, articles]` (the same in all
     arms), `arms`, `rows`, `levels`, `seeds`. Languages left out of averages are left out. The same results give the
-    same bytes.
+    same bytes. `own_language`: own language first too, where it is tested.
     """
-    rows = sorted(results.family(MONOLINGUAL) + results.family(MULTILINGUAL))
+    of_bias = results.family(*OWN_LANGUAGE) if own_language else []
+    rows = sorted(results.family(MONOLINGUAL) + results.family(MULTILINGUAL) + of_bias)
     counts = results.counts[:, :, rows]
     if (counts != counts[:1]).any():
         raise RecordError("the arms were evaluated on different questions", remedy="remove the runs of other data")

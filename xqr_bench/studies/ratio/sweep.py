@@ -32,6 +32,7 @@ from xqr_bench.studies.ratio.design import (
     DEMO,
     STUDY,
     TUNING,
+    TUNING_GIVEN,
     Condition,
     Numbers,
     Run,
@@ -421,9 +422,18 @@ class Grid:
         return [Run(self.condition, ARMS[arm], seed, fold) for seed, fold, arm in parts]
 
     @property
+    def chooses_updates(self) -> bool:
+        """Whether there is more than one number of updates to choose from."""
+        return list(self.updates) != [self.first]
+
+    @property
     def runs(self) -> int:
         """How many runs the choice takes."""
-        return len(self.runs_of_each()) * (len(self.rates) * len(self.temperatures) + 1)
+        return len(self.runs_of_each()) * (len(self.rates) * len(self.temperatures) + self.chooses_updates)
+
+
+GIVEN_GRID = Grid((1e-5, 3e-5), (0.01,), (100,), 100, (1000,), TUNING_GIVEN)
+"""What is tried with an initial model from elsewhere (docs/e5-study-plan.md)."""
 
 
 def tune(
@@ -469,8 +479,10 @@ def tune(
         for rate, temperature in product(grid.rates, grid.temperatures)
     ]
     best = max(first, key=lambda row: row["criterion"])
-    second = tried("updates", best["learning_rate"], best["temperature"], grid.updates)
-    chosen = max(second, key=lambda row: row["criterion"])
+    second = []
+    if grid.chooses_updates:
+        second = tried("updates", best["learning_rate"], best["temperature"], grid.updates)
+    chosen = max(second or [best], key=lambda row: row["criterion"])
     result = {
         "chosen": {name: chosen[name] for name in _CHOSEN},
         "plan": base.plan_digest,
@@ -505,6 +517,7 @@ def choose_numbers(
     align_updates: int | None = None,
     checkpoints: str | None = None,
     device: str | None = None,
+    dtype: str | None = None,
     **given: Any,
 ) -> tuple[Numbers, str]:
     """The numbers of the runs of a folder: what is given, what was tuned there, what the recipe has; in this order.
@@ -516,6 +529,7 @@ def choose_numbers(
         align_updates: of the alignment; None: as many as the recipe has, untuned.
         checkpoints: percent of the updates at which runs are scored, such as "25,50,100"; None: those of the plan.
         device: where a model is trained and encodes.
+        dtype: type in which a trained model encodes the task.
         given: other values of the recipe.
 
     Returns:
@@ -527,4 +541,4 @@ def choose_numbers(
     origins = [*(["options"] if given else []), "tuning" if tuned else "recipe"]
     updates = plain.updates if align_updates is None else align_updates
     at = CHECKPOINTS if checkpoints is None else read_checkpoints(checkpoints)
-    return Numbers(base, chosen, updates, at, device), ", then ".join(origins)
+    return Numbers(base, chosen, updates, at, device, dtype), ", then ".join(origins)

@@ -13,6 +13,7 @@ from xqr_bench.report.table import Table, columns
 from xqr_bench.studies.ratio.form import (
     BASE_ARM,
     MAIN,
+    PRIMARY_CONDITIONS,
     TRAINED,
     ArmFigure,
     Condition,
@@ -42,13 +43,14 @@ AT_END = "100% of the updates"
 
 
 _PART = re.compile(r"(mono|multi)\(([.\d]+)\) > (\.98 )?\1\(([.\d]+)\)")
+_OTHER_PARTS = {"own(1) > own(.5)": "own language first, alpha 1 above alpha .5"}
 
 
 def in_words(part: str) -> str:
     """A part of a hypothesis: `mono(.5) > .98 mono(1)` -> `monolingual MAP, alpha .5 above .98 of alpha 1`."""
     found = _PART.fullmatch(part)
     if found is None:
-        return part
+        return _OTHER_PARTS.get(part, part)
     measure, better, share, other = found.groups()
     return f"{measure}lingual MAP, alpha {better} above {f'{share}of ' if share else ''}alpha {other}"
 
@@ -113,7 +115,10 @@ def tests_tables(study: Ratios, condition: Condition) -> Iterator[Table]:
             f"{condition.name}: at every checkpoint, raw and centred",
             columns("updates", "vectors", "part", "estimate", "p", "p of t", "as a whole", names=3),
             rows,
-            (f"Only raw at 100% of S1b is tested; the rest is exploratory. {CENTRED_ENDS}",),
+            (
+                f"Only raw at 100% of {' and '.join(PRIMARY_CONDITIONS)} is tested; the rest is exploratory. "
+                f"{CENTRED_ENDS}",
+            ),
         )
 
 
@@ -139,9 +144,10 @@ def _tests(title: str, view: View, *, primary: bool, condition: Condition | None
         columns("test", "estimate", "p", "p of t", "detectable", "seeds for 80%", last),
         rows,
         (
-            "p: two-way bootstrap over seeds and articles, one-sided in H1, two-sided in H2. p of t: paired t over "
-            "seeds. H1's p is the largest of its parts. A claim needs both, adjusted, at 5%. Detectable: the smallest "
-            "true value found with 80% power. Seeds for 80%: to find the estimate, same articles; –: no number would.",
+            "p: two-way bootstrap over seeds and articles, one-sided in H1 and H3, two-sided in H2. p of t: paired t "
+            "over seeds. H1's p is the largest of its parts. A claim needs both, adjusted, at 5%. Detectable: the "
+            "smallest true value found with 80% power. Seeds for 80%: to find the estimate, same articles; –: no "
+            "number would.",
         ),
     )
 
@@ -406,6 +412,7 @@ def reading(figure: ArmFigure, *, minus: bool) -> tuple[float, float, float] | N
 MEANINGS = {
     "H1": "alpha .5 removes the trade-off",
     "H2": "the effect of alpha differs between retrieval-trained languages and others",
+    "H3": "alpha .5 prefers the query's own language less than alpha 1",
 }
 LEVEL_OF_TEST = 0.05
 

@@ -18,7 +18,7 @@ def loss(model: Any, recipe: Recipe, context: LossContext) -> Any:
     Args:
         model: the `SentenceTransformer` under training.
         recipe: its `temperature` is t; `mini_batch`: rows in memory at once, with gradients as of the whole batch
-            (Gao et al. 2021, arXiv 2101.06983); 0: all.
+            (Gao et al. 2021, arXiv 2101.06983); 0: all; `parts`: encoded one after another, sorted by length.
         context: with `gather` the passages of all processes are negatives, so that several give the loss of one.
     """
     from sentence_transformers.sentence_transformer.losses import (
@@ -29,6 +29,10 @@ def loss(model: Any, recipe: Recipe, context: LossContext) -> Any:
     common = {"scale": 1.0 / recipe.temperature, "gather_across_devices": context.gather}
     if recipe.mini_batch:
         return CachedMultipleNegativesRankingLoss(model, mini_batch_size=recipe.mini_batch, **common)
+    if recipe.parts is not None:
+        from xqr_bench.train.transformer import InfoNceInParts
+
+        return InfoNceInParts(model, recipe.parts, **common)
     return MultipleNegativesRankingLoss(model, **common)
 
 
