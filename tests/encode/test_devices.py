@@ -23,7 +23,8 @@ from xqr_bench.core.errors import EncoderError, UsageError, XqrBenchError
 from xqr_bench.encode import EncoderOptions, VectorStore, embed_tasks, load_encoder
 from xqr_bench.encode.bound import Lanes
 from xqr_bench.encode.devices import Devices, devices_of
-from xqr_bench.encode.sentence_transformer import DEVICE_LANES, bind_instance
+from xqr_bench.encode.hardware import DEVICE_LANES
+from xqr_bench.encode.sentence_transformer import bind_instance
 
 
 def load_from(folder: str, device: str) -> Any:

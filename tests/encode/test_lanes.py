@@ -19,7 +19,7 @@ from tests.kit import Seen
 from xqr_bench.core.errors import EncoderError
 from xqr_bench.encode import EncoderOptions, VectorStore, embed_tasks, load_encoder
 from xqr_bench.encode.bound import Lanes, TextEncoder, cpu_lanes
-from xqr_bench.encode.sentence_transformer import safe_in_threads
+from xqr_bench.encode.hardware import safe_in_threads
 
 
 @pytest.mark.parametrize("number", [1, 2, 5])

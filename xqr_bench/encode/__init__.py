@@ -5,10 +5,10 @@ from __future__ import annotations
 from xqr_bench.encode.bound import BoundEncoder
 from xqr_bench.encode.devices import devices_of
 from xqr_bench.encode.embed import embed_tasks, embedder_of
+from xqr_bench.encode.hardware import choose_device
 from xqr_bench.encode.load import ENCODER_KINDS, load_encoder
 from xqr_bench.encode.options import Encoder, EncoderOptions, ModelIdentity
 from xqr_bench.encode.registry import ENCODERS
-from xqr_bench.encode.sentence_transformer import choose_device
 from xqr_bench.encode.store import VectorStore, vector_store
 from xqr_bench.encode.texts import Embedder, Embeddings, in_context
 

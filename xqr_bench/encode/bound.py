@@ -32,6 +32,9 @@ class Limits:
     rows: int
     tokens: int | None = None
 
+    def __str__(self) -> str:
+        return f"{self.rows} texts" + ("" if self.tokens is None else f", {self.tokens} tokens")
+
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -18,16 +18,10 @@ from xqr_bench.core.types import IntArray
 from xqr_bench.encode.bound import Lanes, cpu_lanes
 from xqr_bench.encode.checks import Vectors
 from xqr_bench.encode.embed import Shard, free_cache, out_of_memory, plan_shards
+from xqr_bench.encode.hardware import computes_in, limits_of, safe_in_threads
 from xqr_bench.encode.kinds import OtherModel
 from xqr_bench.encode.options import EncoderOptions, ModelIdentity
-from xqr_bench.encode.sentence_transformer import (
-    LOADED_ELSEWHERE,
-    computes_in,
-    limits_of,
-    load_other,
-    safe_in_threads,
-    set_max_length,
-)
+from xqr_bench.encode.sentence_transformer import LOADED_ELSEWHERE, load_other, set_max_length
 from xqr_bench.encode.shards import key_digest, library_versions, text_digest
 from xqr_bench.encode.store import VectorStore
 

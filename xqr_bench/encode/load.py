@@ -19,6 +19,7 @@ from xqr_bench.encode.bound import BoundEncoder
 from xqr_bench.encode.conventions import scorer_of
 from xqr_bench.encode.devices import devices_of
 from xqr_bench.encode.endpoint import Endpoint
+from xqr_bench.encode.hardware import choose_device
 from xqr_bench.encode.kinds import OtherKindError, OtherModel, class_of
 from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.encode.precomputed import PREFIX, Precomputed
@@ -28,7 +29,6 @@ from xqr_bench.encode.registry import ENCODERS
 from xqr_bench.encode.sentence_transformer import (
     ModelEncoder,
     bind_instance,
-    choose_device,
     is_hub_name,
     load_folder,
     load_from_hub,

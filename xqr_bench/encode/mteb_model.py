@@ -11,10 +11,11 @@ from typing import Any
 from xqr_bench.core.errors import EncoderError, UsageError, closest, code_of_others, folder_of_others
 from xqr_bench.core.types import IntArray
 from xqr_bench.encode.bound import DEFAULT_ROWS, DeclaredTraining, Limits, TextEncoder
+from xqr_bench.encode.hardware import choose_device
 from xqr_bench.encode.kinds import class_of
 from xqr_bench.encode.options import ROLES, EncoderOptions, ModelIdentity, Role
 from xqr_bench.encode.python_object import declared_similarity, similarity_of, source_digest
-from xqr_bench.encode.sentence_transformer import ModelEncoder, choose_device
+from xqr_bench.encode.sentence_transformer import ModelEncoder
 from xqr_bench.tasks.mteb import SPLIT, any_task, library_version, the_library
 
 PREFIX = "mteb:"

@@ -101,7 +101,7 @@ class EncoderOptions:
         device: Such as cpu, cuda, cuda:1, mps, or several, as cuda:0,cuda:1. Default: the best there is.
         dtype: Cast the weights: float32, bfloat16 or float16.
         batch_size: Texts encoded together, at most.
-        token_budget: Tokens encoded together, padding included, at most.
+        token_budget: Tokens encoded together, padding included, at most. Default: as many as suit the device and model.
         max_length: Tokens after which a text is cut off.
         truncate_dim: Keep only the first columns of the vectors.
         query_prompt: Put before each query, instead of the model's own prompt; \\n in it is a line break.

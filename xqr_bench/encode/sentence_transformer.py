@@ -15,8 +15,9 @@ from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.core.files import name_of_folder
 from xqr_bench.core.observe import library_bars_hidden
 from xqr_bench.core.types import IntArray
-from xqr_bench.encode.bound import BoundEncoder, Lanes, Limits, TextEncoder, cpu_lanes
+from xqr_bench.encode.bound import BoundEncoder, TextEncoder
 from xqr_bench.encode.devices import Devices
+from xqr_bench.encode.hardware import Transfers, choose_device, computes_in, config_of, lanes_of, limits_of
 from xqr_bench.encode.kinds import OtherKindError, OtherModel, class_of_saved
 from xqr_bench.encode.options import OF_ENDPOINTS, EncoderOptions, ModelIdentity, Role
 from xqr_bench.encode.python_object import declared_similarity
@@ -143,50 +144,6 @@ def _first_line(error: Exception | None) -> str:
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
-def choose_device(asked: str | None) -> str:
-    """The device asked for, else the best there is: cuda, then mps, then cpu.
-
-    Raises:
-        EncoderError: there is no such device here.
-        UsageError: several are named.
-    """
-    import torch
-
-    present = ["cpu"]
-    if torch.backends.mps.is_available():
-        present.insert(0, "mps")
-    if torch.cuda.is_available():
-        present[:0] = ["cuda", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
-    if asked is None:
-        return present[0]
-    if "," in asked:
-        raise UsageError(f"--device {asked} names several devices, and here one is used", remedy="name one")
-    try:
-        kind = torch.device(asked).type
-    except (RuntimeError, ValueError):
-        kind = ""
-    if asked not in present and kind in ("", "cuda", "mps"):  # other kinds torch knows: let it try
-        raise EncoderError(
-            f"there is no device {asked!r} here",
-            found=", ".join(present),
-            remedy="leave --device out to take the first of these, or name one",
-        )
-    return asked
-
-
-def computes_in(dtype: str) -> bool:
-    """Whether this processor multiplies matrices in bfloat16 or float16; if not, torch emulates it, many times slower.
-
-    True for float32, and where torch cannot tell.
-    """
-    import torch
-
-    probe = {"bfloat16": "_is_mkldnn_bf16_supported", "float16": "_is_mkldnn_fp16_supported"}.get(dtype)
-    if probe is None or not torch.backends.mkldnn.is_available() or not hasattr(torch.ops.mkldnn, probe):
-        return True
-    return bool(getattr(torch.ops.mkldnn, probe)())
-
-
 def query_prompt(model: Any, options: EncoderOptions) -> str:
     """The prompt before each query: the option's, else the named one, else the one `encode_query` uses.
 
@@ -232,15 +189,6 @@ def _own_prompt(model: Any, names: Sequence[str]) -> str:
     return ""
 
 
-# Tokens with padding in a batch. On CPUs larger ones leave the caches (measured by tests/benchmarks/bench_encode.py);
-# in bfloat16 they take half the room, and a kernel is made for each new size of a batch. Elsewhere 16,384 is what the
-# library's 32 texts of 512 tokens take.
-CPU_TOKENS, CPU_TOKENS_16_BIT, DEVICE_TOKENS = 2048, 4096, 16_384
-MOST_ROWS = 512
-DEVICE_LANES = 3
-"""Batches under way beside one another on a GPU: one is tokenised and one copied back while the GPU computes a third.
-What is computed there stays in one stream, batch after batch, so the vectors are those of one lane."""
-ROWS_OF_UNKNOWN_LENGTH = 32
 LOADED_ELSEWHERE = frozenset({"revision", "device", "dtype", "max_length", "model_kwargs", "trust_remote_code"})
 ALL_OPTIONS = frozenset(EncoderOptions.__dataclass_fields__) - {"encoder_arg"} - OF_ENDPOINTS
 
@@ -406,7 +354,7 @@ def _facts_of_hub(hub: HubModel, options: EncoderOptions) -> dict[str, Any]:
 
 def _facts_of_instance(model: Any, options: EncoderOptions) -> dict[str, Any]:
     options.refuse_all_but("a model in memory", ALL_OPTIONS - LOADED_ELSEWHERE | {"encoder_arg"})
-    name = str(getattr(_config(model), "_name_or_path", "") or "").rstrip("/")
+    name = str(getattr(config_of(model), "_name_or_path", "") or "").rstrip("/")
     if Path(name).is_dir():
         name = name_of_folder(Path(name))
     warning = "a model passed as an object has no revision and no digest in its record: name its folder to have one"
@@ -473,11 +421,6 @@ def _remedy(problem: str) -> str:
     return "check its files, --model-kwargs and the versions of sentence-transformers and transformers"
 
 
-def _config(model: Any) -> Any:
-    """The configuration of the transformer; None where the model is another."""
-    return getattr(getattr(model[0], "auto_model", None), "config", None)
-
-
 def _positions(model: Any) -> int | None:
     """How many tokens the model can read; None: it has no table of positions.
 
@@ -488,7 +431,7 @@ def _positions(model: Any) -> int | None:
         if name.endswith("position_embeddings") and isinstance(getattr(module, "num_embeddings", None), int):
             padding = getattr(module, "padding_idx", None)
             return int(module.num_embeddings) - (0 if padding is None else padding + 1)
-    positions = getattr(_config(model), "max_position_embeddings", None)
+    positions = getattr(config_of(model), "max_position_embeddings", None)
     return positions if isinstance(positions, int) else None
 
 
@@ -530,7 +473,7 @@ def _notes_on_modules(name: str, model: Any, found_by: Mapping[str, Any]) -> lis
     pooling: Any = next((module for module in model if type(module).__name__ == "Pooling"), None)
     mode = f" with {pooling.pooling_mode} pooling" if hasattr(pooling, "pooling_mode") else ""
     lacking = f"{what} has no" if base is None else f"neither the adapter {what} nor its base {on} has"
-    masked = any(str(one).endswith("ForMaskedLM") for one in getattr(_config(model), "architectures", None) or [])
+    masked = any(str(one).endswith("ForMaskedLM") for one in getattr(config_of(model), "architectures", None) or [])
     return [
         f"{lacking} modules.json: sentence-transformers took the plain transformer{mode}, which it may not have been "
         "trained for" + ("; if it is a SPLADE model, save it as a SparseEncoder first" if masked else "")
@@ -564,8 +507,8 @@ class ModelEncoder(TextEncoder):
         self._devices: Devices | None = None
         self.symmetric = self.prompt("query") == self.prompt("candidate") and _same_for_both_roles(model)
         self.limits = limits_of(options, model, measured=hasattr(self._tokenizer, "model_max_length"))
-        if safe_in_threads(model):
-            self.lanes = cpu_lanes() if model.device.type == "cpu" else Lanes(DEVICE_LANES)
+        self._transfers = Transfers(model)
+        self.lanes = lanes_of(model, self._transfers)
         if model.device.type == "cpu" and not computes_in(identity.dtype or ""):
             self.hint = f"this processor does not compute in {identity.dtype}: encoding takes many times longer"
 
@@ -584,13 +527,14 @@ class ModelEncoder(TextEncoder):
         return self._encode(role, texts) if self._devices is None else self._devices.call(role, texts)
 
     def _encode(self, role: Role, texts: list[str]) -> Any:
-        return getattr(self.model, self.called[role])(
+        vectors = getattr(self.model, self.called[role])(
             texts,
             prompt=self.prompt(role),
             batch_size=len(texts),
             show_progress_bar=False,
             convert_to_tensor=True,
         )
+        return self._transfers.here(vectors)
 
     def measure(self, role: Role, texts: list[str]) -> IntArray | None:
         """See TextEncoder."""
@@ -673,29 +617,6 @@ def bind_model(
         remote_code=options.trust_remote_code,
     )
     return ModelEncoder(model, identity, options, name=options.name, warnings=notes)
-
-
-def limits_of(options: EncoderOptions, model: Any, *, measured: bool) -> Limits:
-    """What bounds a batch."""
-    if not measured:
-        if options.token_budget is not None:
-            raise UsageError(
-                "--token-budget cannot be used with this model: its tokens cannot be counted",
-                remedy="give --batch-size instead",
-            )
-        return Limits(options.batch_size or ROWS_OF_UNKNOWN_LENGTH)
-    on_cpu = CPU_TOKENS_16_BIT if str(getattr(model, "dtype", "")).endswith("16") else CPU_TOKENS
-    default = on_cpu if model.device.type == "cpu" else DEVICE_TOKENS
-    return Limits(options.batch_size or MOST_ROWS, options.token_budget or default)
-
-
-def safe_in_threads(model: Any) -> bool:
-    """Whether two threads may call the model: False for code of its own, and for positions that change as it reads."""
-    libraries = ("sentence_transformers.", "transformers.", "torch.")
-    if not all(type(module).__module__.startswith(libraries) for module in model.modules()):
-        return False
-    ropes = [getattr(_config(model), name, None) for name in ("rope_parameters", "rope_scaling")]
-    return not any(kind in str(rope) for rope in ropes for kind in ("dynamic", "longrope"))
 
 
 def _same_for_both_roles(model: Any) -> bool:

@@ -36,9 +36,7 @@ def run_facts(ranker: VectorRanker, tasks: Sequence[Task], of: int) -> dict[str,
         "zero vectors": "allowed" if ranker.allow_zero_vectors else "refused",
     }
     if isinstance(encoder, TextEncoder):
-        limits = encoder.limits
-        tokens = "" if limits.tokens is None else f", {limits.tokens} tokens"
-        facts["batches"] = f"{limits.rows} texts{tokens}"
+        facts["batches"] = str(encoder.limits)
         if encoder.identity.endpoint is None:
             facts |= {f"version of {name}": str(version) for name, version in library_versions().items()}
     facts["tasks"] = ", ".join(task.spec.name for task in tasks)

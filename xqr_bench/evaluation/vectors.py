@@ -21,6 +21,7 @@ from xqr_bench.encode import (
     embedder_of,
     in_context,
 )
+from xqr_bench.encode.bound import TextEncoder
 from xqr_bench.encode.transform import TransformedEmbeddings, TransformOptions
 from xqr_bench.evaluation.ranker import Ranking, Scores, Task
 from xqr_bench.measure.certainty import SEED
@@ -251,6 +252,7 @@ class VectorRanker:
             "allow_zero_vectors": self.allow_zero_vectors,
             "memory": self.memory,
             "score_device": self.score_device,
+            "batches": str(self.encoder.limits) if isinstance(self.encoder, TextEncoder) else None,
             "transform": None if transform is None else transform.name,
             "transform_from": None if source is None else str(source),
             "quantize": None if quantize is None else quantize.precision,
