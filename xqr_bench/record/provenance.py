@@ -153,7 +153,12 @@ class Stage(_Part):
     )
     updates: int = Field(description="optimizer steps done, of those planned in `planned_updates`")
     planned_updates: int
-    tokens: int = Field(description="tokens seen on both sides, prompts counted, padding not")
+    tokens: int = Field(
+        description="tokens seen on both sides, prompts and what the loss encoded beside the batch counted, padding not"
+    )
+    padded_tokens: int | None = Field(
+        default=None, description="the same with padding: what the model computed; null: not counted by this version"
+    )
     loss: list[tuple[int, float]] = Field(description="update -> mean loss since the last entry")
     validation: list[tuple[int, float]] = Field(default_factory=list, description="update -> validation loss")
     stopped_early: bool = False

@@ -111,12 +111,8 @@ class TrainConfig:
                 raise UsageError(f"{flag(option)} cannot be {value}", remedy="use a number from 0 on")
         if self.align is None and self.align_updates is not None:
             raise UsageError("--align-updates needs a bitext to align on", remedy="name one with --align")
-        wrong = [step for step in self.save_at if not 0 < step <= self.updates]
-        if wrong:
-            raise UsageError(
-                f"--save-at {wrong[0]} is no update of a run of {self.updates}",
-                remedy=f"use numbers from 1 to {self.updates}",
-            )
+        if self.values.tokens is None:  # the updates of a budget are not known yet
+            self.check_save_at()
         if not self.static and self.vocabulary_texts:
             raise UsageError("--vocabulary-text is for static models", remedy="leave it out, or give --base static")
         if self.static and self.values.of_transformers:
@@ -163,6 +159,19 @@ class TrainConfig:
     def updates(self) -> int:
         """Updates after the alignment."""
         return self.values.updates
+
+    def check_save_at(self) -> None:
+        """Refuse updates at which the model is to be kept that the run does not have.
+
+        Raises:
+            UsageError: there is one.
+        """
+        wrong = [step for step in self.save_at if not 0 < step <= self.updates]
+        if wrong:
+            raise UsageError(
+                f"--save-at {wrong[0]} is no update of a run of {self.updates}",
+                remedy=f"use numbers from 1 to {self.updates}",
+            )
 
     def plan_request(self) -> PlanRequest:
         """What the batch plan of the training is asked for."""

@@ -16,10 +16,11 @@ from xqr_bench.train.batch_files import summary_lines
 from xqr_bench.train.batches import make_plan
 from xqr_bench.train.config import Source, TrainConfig
 from xqr_bench.train.data import load_training_data
+from xqr_bench.train.initial import learn_vocabulary, load_base, make_static
 from xqr_bench.train.plans import PlanRequest
-from xqr_bench.train.texts import PlannedTexts, TextTable
+from xqr_bench.train.texts import PlannedTexts, TextTable, distinct_texts
 from xqr_bench.train.types import ParallelData
-from xqr_bench.train.workspace import TrainCache, Workspace, is_first
+from xqr_bench.train.workspace import TrainCache, Workspace, is_first, of_launcher
 
 VALIDATION_BATCHES = 20
 TITLE = "the title of an article of"
@@ -34,9 +35,11 @@ class Prepared:
         data: what is trained on, also where no update is asked for.
         training, alignment, validation: what each goes through; None: there is none.
         vocabulary: further data for a static vocabulary.
+        config: what was asked for; with a budget of tokens the updates that it allows stand in its recipe.
         findings: of the tasks that must not be in the data.
     """
 
+    config: TrainConfig
     data: tuple[ParallelData, ...]
     training: PlannedTexts | None
     alignment: PlannedTexts | None
@@ -59,6 +62,8 @@ class Prepared:
                 lines += [f"{title}:", *(f"  {line}" for line in summary_lines(stage.plan, stage.data))]
         if self.training is None:
             lines.append("training: no update")
+        if self.config.values.tokens is not None:
+            lines.append(f"budget: {self.config.values.tokens:,} tokens allow {self.config.updates:,} updates")
         return [*lines, *(line for findings in self.findings for line in exposure_lines(findings))]
 
 
@@ -73,11 +78,14 @@ def prepare(config: TrainConfig, cache: TrainCache | None = None) -> Prepared:
     if config.output is not None and is_first():  # the others may come when the first has begun to write
         Workspace(Path(config.output)).check(resume=config.resume)
     data = tuple(_load(source, config, cache) for source in config.data)
+    bitext = () if config.align is None else (_load(config.align, config, cache, everything=True),)
+    vocabulary = tuple(_load(source, config, cache, everything=True) for source in config.vocabulary_texts)
+    if config.values.tokens is not None:
+        config = _within_budget(config, data, (*data, *bitext, *vocabulary), cache)
     recipe = config.values
     alignment = None
-    if config.align is not None:
+    if bitext:
         steps = recipe.updates if config.align_updates is None else config.align_updates
-        bitext = (_load(config.align, config, cache, everything=True),)
         if steps:
             asked = PlanRequest(strategy="x-y", steps=steps, batch_size=recipe.batch_size, seed=config.seed)
             plan = make_plan(bitext, asked)
@@ -87,10 +95,52 @@ def prepare(config: TrainConfig, cache: TrainCache | None = None) -> Prepared:
         plan = make_plan(data, config.plan_request())
         training = PlannedTexts(plan, data, recipe.negatives, _table(data, cache))
     validation = None if config.validation is None else _validation(config, cache)
-    vocabulary = tuple(_load(source, config, cache, everything=True) for source in config.vocabulary_texts)
-    prepared = Prepared(data, training, alignment, validation, vocabulary)
+    prepared = Prepared(config, data, training, alignment, validation, vocabulary)
     findings = tuple(_look_for(task, prepared, config) for task in dict.fromkeys((*config.zero_shot, *config.look_for)))
     return replace(prepared, findings=findings)
+
+
+def _within_budget(
+    config: TrainConfig, data: tuple[ParallelData, ...], everything: Sequence[ParallelData], cache: TrainCache
+) -> TrainConfig:
+    """With as many updates as the budget of tokens allows.
+
+    Raises:
+        UsageError: it allows none, or the plan or the model do not let it be found.
+    """
+    from xqr_bench.train.tokens import TextLengths, updates_within
+
+    recipe, table = config.values, _table(data, cache)
+    assert recipe.tokens is not None
+    if config.static:
+        model, _ = make_static(vocabulary_of(everything, recipe.vocabulary, cache), recipe, config.seed)
+    else:
+        model, _ = load_base(config.base, replace(config.options, device="cpu"), recipe)
+    limit = getattr(model, "max_seq_length", None)
+    if recipe.train_length is not None:
+        model.max_seq_length = recipe.train_length
+    lengths = TextLengths.of(model, table, recipe.query_prompt, recipe.passage_prompt)
+    if recipe.train_length is not None:
+        model.max_seq_length = limit  # it may be the caller's own
+    further = getattr(config.chosen_loss.make, "further_queries", None)
+    processes = of_launcher("WORLD_SIZE", 1)
+    updates = updates_within(
+        recipe.tokens,
+        config.plan_request(),
+        lambda asked: make_plan(data, asked),
+        lambda plan: lengths.of_batches(
+            PlannedTexts(plan, data, recipe.negatives, table), parts=recipe.parts, further=further, processes=processes
+        ),
+    )
+    config = replace(config, recipe=replace(config.recipe or recipe, updates=updates))
+    config.check_save_at()
+    return config
+
+
+def vocabulary_of(data: Sequence[ParallelData], size: int, cache: TrainCache) -> Any:
+    """The vocabulary of a static model, learned from all texts of the data."""
+    key = (tuple(sorted(part.digest for part in data)), size)
+    return cache.get("vocabulary", key, lambda: learn_vocabulary(distinct_texts(data), size))
 
 
 def _load(source: Source, config: TrainConfig, cache: TrainCache, *, everything: bool = False) -> ParallelData:

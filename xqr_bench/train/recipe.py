@@ -31,6 +31,8 @@ class Recipe:
     Attributes:
         name: Of the recipe it started from.
         updates: Optimizer steps, one batch each. Default: the recipe's.
+        tokens: In place of --updates: as many as these tokens allow, padding and what the loss encodes beside the
+            batch counted.
         batch_size: Rows of a batch, over all devices.
         learning_rate: Of AdamW.
         weight_decay: Of AdamW.
@@ -81,6 +83,7 @@ class Recipe:
     validate_every: int = 100
     vocabulary: int = 16_000
     dimensions: int = 256
+    tokens: int | None = None
     loss: str = INFONCE
     loss_args: KeyValues = field(default_factory=dict, hash=False)
 
@@ -102,6 +105,7 @@ class Recipe:
             "weight_decay": (0 <= self.weight_decay < inf, "a number from 0 on"),
             "max_grad_norm": (0 <= self.max_grad_norm < inf, "a number from 0 on"),
             "warmup": (0 <= self.warmup <= 1, "a share of the updates, from 0 to 1"),
+            "tokens": (self.tokens is None or self.tokens >= 1, "a number from 1 on"),
             **{
                 option: (value is None or value >= low, f"a number from {low} on")
                 for option, low in {"max_length": 1, "train_length": 1, "frozen_layers": 0, "parts": 1}.items()
@@ -166,4 +170,6 @@ def get_recipe(name: str, **changes: Any) -> Recipe:
     unknown = set(changes) - {field.name for field in fields(Recipe)}
     if unknown:
         raise UnknownNameError("value of a recipe", sorted(unknown)[0], (field.name for field in fields(Recipe)))
+    if changes.get("tokens") is not None and changes.get("updates") is not None:
+        raise UsageError("--tokens and --updates both say when training ends", remedy="give one of them")
     return replace(RECIPES[name], **{option: value for option, value in changes.items() if value is not None})

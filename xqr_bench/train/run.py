@@ -18,13 +18,13 @@ from xqr_bench.record import provenance
 from xqr_bench.record.provenance import BaseModelInfo, DataInfo, LanguageLevels, Stage, TrainingRecord, save_training
 from xqr_bench.train.batch_files import plan_statistics
 from xqr_bench.train.config import PLAN_SETTINGS, TrainConfig
-from xqr_bench.train.initial import copy_model, learn_vocabulary, load_base, make_static, weights_digest
+from xqr_bench.train.initial import copy_model, load_base, make_static, weights_digest
 from xqr_bench.train.losses import choose_loss
 from xqr_bench.train.plans import STRATEGIES
-from xqr_bench.train.prepare import Prepared, as_json, exposure_lines, prepare
+from xqr_bench.train.prepare import Prepared, as_json, exposure_lines, prepare, vocabulary_of
 from xqr_bench.train.recipe import INFONCE
 from xqr_bench.train.stage import Outcome, StageOptions, run_stage
-from xqr_bench.train.texts import PlannedTexts, distinct_texts
+from xqr_bench.train.texts import PlannedTexts
 from xqr_bench.train.types import ParallelData
 from xqr_bench.train.workspace import TrainCache, Workspace, is_first, of_launcher
 
@@ -118,7 +118,8 @@ class TrainResult:
                 rows = stage.statistics
                 note = f", stopped early; best at {stage.best_update}" if stage.stopped_early else ""
                 lines.append(
-                    f"{name}: {stage.updates:,} updates{note}, {rows['rows']:,} rows, {stage.tokens:,} tokens, "
+                    f"{name}: {stage.updates:,} updates{note}, {rows['rows']:,} rows, "
+                    f"{stage.tokens:,} tokens ({stage.padded_tokens:,} with padding), "
                     f"{rows['distinct_pairs']:,} distinct pairs (each {rows['repeats_mean']:.1f} times), "
                     f"loss {stage.loss[0][1]:.3f} to {stage.loss[-1][1]:.3f}, {stage.seconds:.1f} s"
                 )
@@ -168,6 +169,7 @@ def train(
         choose_device(config.options.device)
     with clock.phase("preparing"):
         prepared = prepare(config, cache)
+    config = prepared.config  # with the updates of a budget
     observe, arguments = observe or Observer(), arguments or {}
     return _Run(config, prepared, cache, shared, clock, observe, on_kept, evaluator, arguments, save).go()
 
@@ -224,12 +226,10 @@ class _Run:
         return TrainResult(model, record, folder, self.prepared)
 
     def _initial(self) -> tuple[Any, BaseModelInfo]:
-        config, size = self.config, self.recipe.vocabulary
+        config = self.config
         if not config.static:
             return self._loaded(replace(config.options, device=self.device))
-        data = self.prepared.everything
-        key = (tuple(sorted(part.digest for part in data)), size)
-        tokenizer = self.cache.get("vocabulary", key, lambda: learn_vocabulary(distinct_texts(data), size))
+        tokenizer = vocabulary_of(self.prepared.everything, self.recipe.vocabulary, self.cache)
         return make_static(tokenizer, self.recipe, config.seed)
 
     def _loaded(self, options: EncoderOptions) -> tuple[Any, BaseModelInfo]:

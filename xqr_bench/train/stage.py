@@ -28,10 +28,12 @@ from xqr_bench.core.files import write_text
 from xqr_bench.core.memory import memory_kept
 from xqr_bench.core.observe import Observer, library_bars_hidden
 from xqr_bench.train.initial import Tokens, is_static, vocabulary_digest
-from xqr_bench.train.losses import BatchRows, ChosenLoss, LossContext, Role
+from xqr_bench.train.losses import BatchRows, ChosenLoss, LossContext, Role, Spent
 from xqr_bench.train.recipe import Recipe
 from xqr_bench.train.texts import Batch, PlannedTexts, TextTable
+from xqr_bench.train.tokens import with_padding
 from xqr_bench.train.transformer import WhileTraining
+from xqr_bench.train.types import BATCH_TYPES
 from xqr_bench.train.workspace import TrainCache, count, on_cpu
 
 # What happens beside the updates: progress, models kept at given updates, complete checkpoints, a loss gone wrong.
@@ -47,14 +49,21 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # the library is not typed 
         process: number of this process.
         since: what an earlier start left: tokens of this process, seconds, updates at which the run went on.
         keep: called when the number of updates done is one of `options.keep_at`.
+        padded: gives the tokens of this process, padding counted.
     """
 
     def __init__(
-        self, options: StageOptions, process: int, since: dict[str, Any] | None, keep: Callable[[], None]
+        self,
+        options: StageOptions,
+        process: int,
+        since: dict[str, Any] | None,
+        keep: Callable[[], None],
+        padded: Callable[[], int],
     ) -> None:
         self._observe, self._keep_at, self._keep = options.observe, frozenset(options.keep_at), keep
-        self._process, self._since = process, since or {"tokens": 0, "seconds": 0.0, "resumed_at": []}
-        self._begin = time.perf_counter()
+        self._process = process
+        self._since = since or {"tokens": 0, "padded_tokens": 0, "seconds": 0.0, "resumed_at": []}
+        self._padded, self._begin = padded, time.perf_counter()
         self._validation: float | None = None
         self.resumed_at: list[int] = list(self._since["resumed_at"])
 
@@ -91,7 +100,12 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # the library is not typed 
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """After this process has written its part of a checkpoint."""
-        facts = {"tokens": state.num_input_tokens_seen, "seconds": self.seconds, "resumed_at": self.resumed_at}
+        facts = {
+            "tokens": state.num_input_tokens_seen,
+            "padded_tokens": self._padded(),
+            "seconds": self.seconds,
+            "resumed_at": self.resumed_at,
+        }
         checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         write_text(marker(checkpoint, self._process), json.dumps(facts) + "\n")
 
@@ -104,7 +118,7 @@ def marker(checkpoint: Path, process: int) -> Path:
 # From planned texts to the inputs of a model, as torch's data loader asks for them.
 
 TOKENS = "n_tokens"
-"""Key of a batch under which its number of tokens travels, padding not counted."""
+"""Key of a batch under which its tokens travel: without padding, and with it."""
 ROWS = "plan_rows"
 """Key of a batch under which the number of its step, of its first row and of the row after its last travel."""
 
@@ -163,8 +177,11 @@ class PlanSampler(BatchSampler):  # type: ignore[misc]
             yield list(range(first, first + self.batch_size))
 
 
-def text_inputs(table: TextTable, library: Any, batch: Batch) -> dict[str, Any]:
-    """Through the model's own preprocessing, by `library`, a `SentenceTransformerDataCollator` with the prompts."""
+def text_inputs(table: TextTable, library: Any, parts: int | None, batch: Batch) -> dict[str, Any]:
+    """Through the model's own preprocessing, by `library`, a `SentenceTransformerDataCollator` with the prompts.
+
+    `parts` are those of the recipe, in which a column is encoded: they change how much padding is computed.
+    """
     names = column_names(len(batch) - 2)
     texts = [table.queries] + [table.passages] * (len(batch) - 1)
     rows = [
@@ -172,19 +189,30 @@ def text_inputs(table: TextTable, library: Any, batch: Batch) -> dict[str, Any]:
         for numbers in zip(*(column.tolist() for column in batch), strict=True)
     ]
     inputs: dict[str, Any] = library(rows)
-    masks = [inputs[f"{name}_attention_mask"] for name in names if f"{name}_attention_mask" in inputs]
-    inputs[TOKENS] = sum(int(mask.sum()) for mask in masks)
+    inputs[TOKENS] = tuple(counted(inputs, names[:1], parts).plus(counted(inputs, names[1:], parts)))
     return inputs
+
+
+def counted(inputs: dict[str, Any], names: Sequence[str], parts: int | None = None) -> Spent:
+    """Tokens of some columns of a batch, which a model computes together, or (`parts`) each in parts."""
+    masks = [inputs[f"{name}_attention_mask"] for name in names if f"{name}_attention_mask" in inputs]
+    if not masks:  # rows one after another, without padding
+        tokens = sum(int(inputs[f"{name}_input_ids"].numel()) for name in names if f"{name}_input_ids" in inputs)
+        return Spent(tokens, tokens)
+    lengths = [mask.sum(dim=1).numpy() for mask in masks]
+    return Spent(sum(int(column.sum()) for column in lengths), with_padding(lengths, parts))
 
 
 def static_inputs(queries: Tokens, passages: Tokens, batch: Batch) -> dict[str, Any]:
     """For models that are one embedding bag: texts were tokenised before, a batch is a look-up."""
-    inputs: dict[str, Any] = {TOKENS: 0}
+    inputs: dict[str, Any] = {}
+    tokens = 0
     for column, (name, numbers) in enumerate(zip(column_names(len(batch) - 2), batch, strict=True)):
         ids, offsets = (passages if column else queries).batch(numbers)
         inputs[f"{name}_input_ids"] = torch.from_numpy(ids)
         inputs[f"{name}_offsets"] = torch.from_numpy(offsets)
-        inputs[TOKENS] += len(ids)
+        tokens += len(ids)
+    inputs[TOKENS] = (tokens, tokens)
     return inputs
 
 
@@ -199,9 +227,11 @@ class PlanTrainer(SentenceTransformerTrainer):  # type: ignore[misc]  # the libr
     Attributes:
         context: what tells the loss which rows it is called for.
         others_loss: whether the loss is code of others.
+        padded_tokens: that this process has computed, padding counted.
     """
 
     context: LossContext
+    padded_tokens: int = 0
     others_loss = False
 
     def preprocess_dataset(self, dataset: Any = None, dataset_name: str | None = None) -> Any:
@@ -226,9 +256,11 @@ class PlanTrainer(SentenceTransformerTrainer):  # type: ignore[misc]  # the libr
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Any:
         """One batch; counts its tokens in the state, which checkpoints keep."""
-        self.state.num_input_tokens_seen += self._begin(inputs, self.train_dataset)
+        spent = self._begin(inputs, self.train_dataset)
         loss = super().training_step(model, inputs, num_items_in_batch)
-        self.state.num_input_tokens_seen += self.context.extra_tokens
+        spent = spent.plus(self.context.extra)
+        self.state.num_input_tokens_seen += spent.tokens
+        self.padded_tokens += spent.padded
         return loss
 
     def prediction_step(self, model: Any, inputs: dict[str, Any], *arguments: Any, **options: Any) -> Any:
@@ -243,16 +275,16 @@ class PlanTrainer(SentenceTransformerTrainer):  # type: ignore[misc]  # the libr
         with code_of_others(f"the loss failed at update {self.state.global_step + 1}", "correct it or its arguments"):
             return super().compute_loss(*arguments, **options)
 
-    def _begin(self, inputs: dict[str, Any], dataset: PlanDataset) -> int:
-        """Tell the loss which rows these are; their number of tokens."""
+    def _begin(self, inputs: dict[str, Any], dataset: PlanDataset) -> Spent:
+        """Tell the loss which rows these are; their tokens."""
         step, first, end = inputs.pop(ROWS)
         self.context.begin(BatchRows(dataset.texts, step, slice(first, end)), self._tokenised)
-        return int(inputs.pop(TOKENS))
+        return Spent(*inputs.pop(TOKENS))
 
     def _tokenised(self, texts: list[str], role: Role) -> dict[str, Any]:
-        ((inputs,), _) = self.collect_features(self.data_collator([{role: text} for text in texts]))
-        counted = inputs["attention_mask"].sum() if "attention_mask" in inputs else inputs["input_ids"].numel()
-        self.context.extra_tokens += int(counted)
+        columns = self.data_collator([{role: text} for text in texts])
+        self.context.extra = self.context.extra.plus(counted(columns, [role]))
+        ((inputs,), _) = self.collect_features(columns)
         on_device: dict[str, Any] = self._prepare_inputs(inputs)
         return on_device
 
@@ -297,6 +329,7 @@ class Outcome:
 
     updates: int
     tokens: int
+    padded_tokens: int
     loss: list[tuple[int, float]]
     validation: list[tuple[int, float]]
     stopped_early: bool
@@ -400,6 +433,7 @@ def _run(model: Any, texts: PlannedTexts, options: StageOptions, folder: Path, c
         return Outcome(
             updates=trainer.state.global_step,
             tokens=_sum(trainer, trainer.state.num_input_tokens_seen),
+            padded_tokens=_sum(trainer, trainer.padded_tokens),
             loss=[(entry["step"], round(entry["loss"], 6)) for entry in log if "loss" in entry],
             validation=[(entry["step"], round(entry["eval_loss"], 6)) for entry in log if "eval_loss" in entry],
             stopped_early=trainer.state.global_step < texts.plan.steps,
@@ -417,12 +451,19 @@ def _run(model: Any, texts: PlannedTexts, options: StageOptions, folder: Path, c
                 options.keep(so_far())
 
     settings = WhileTraining(model, recipe, on_cpu=on_cpu(options.device))
-    watch = Watch(options, arguments.process_index, since, keep)
+    watch = Watch(options, arguments.process_index, since, keep, lambda: trainer.padded_tokens)
     gathered = options.gather and processes > 1
     train = PlanDataset(texts)
     validate = None if options.validation is None else PlanDataset(options.validation)
     model.model_card_data.local_files_only = True  # checkpoints have cards: made without asking the hub
-    context = LossContext(texts.data, texts.plan.languages, processes, gathered)
+    context = LossContext(
+        texts.data,
+        texts.plan.languages,
+        processes,
+        gathered,
+        tuple(BATCH_TYPES[code] for code in np.unique(texts.plan.types)),
+        recipe.tokens is None or hasattr(options.loss.make, "further_queries"),
+    )
     trainer = PlanTrainer(
         model=model,
         args=arguments,
@@ -433,6 +474,7 @@ def _run(model: Any, texts: PlannedTexts, options: StageOptions, folder: Path, c
         callbacks=[watch, *([EarlyStoppingCallback(recipe.patience)] if options.stops else [])],
     )
     trainer.context, trainer.others_loss = context, options.loss.origin != "built in"
+    trainer.padded_tokens = 0 if since is None else int(since["padded_tokens"])
     trainer.remove_callback(PrinterCallback)
     for dataset in (train, validate):
         if dataset is not None:
@@ -520,7 +562,7 @@ def _use_device(arguments: Any, device: str, processes: int) -> None:
 def _collator(model: Any, table: TextTable, recipe: Recipe, library: Any, cache: TrainCache) -> Collator:
     """Through the library, or for static models from tokens that are made once."""
     if not is_static(model):
-        return partial(text_inputs, table, library)
+        return partial(text_inputs, table, library, recipe.parts)
     tokenizer = model[0].tokenizer
     vocabulary = vocabulary_digest(tokenizer)
     queries, passages = (

@@ -261,6 +261,7 @@ class Stream(IntEnum):
     QUESTIONS = 7
     SHUFFLED_PASSAGES = 8
     ALLOWED_PAIRS = 9
+    SECOND_QUERY = 10
 
 
 def generator(seed: int, stream: Stream, data_set: int = 0) -> np.random.Generator:

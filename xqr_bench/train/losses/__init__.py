@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
@@ -16,7 +16,7 @@ from xqr_bench.core import strict_json
 from xqr_bench.core.errors import UnknownNameError, UsageError, code_of_others
 from xqr_bench.core.registry import Registry
 from xqr_bench.train.texts import PlannedTexts
-from xqr_bench.train.types import BatchType, Int32, ParallelData
+from xqr_bench.train.types import BATCH_TYPES, BatchType, Int32, ParallelData
 
 if TYPE_CHECKING:
     import torch
@@ -36,16 +36,30 @@ returns a scalar, or a dict of scalars that are added.
 
 It may have attributes: `gradient_caching = True` where it works with `recipe.mini_batch`, and `identity`, called with
 the arguments, which gives JSON values of what they name outside the recipe, such as the digest of a teacher: they
-stand in the training record, and a run that is resumed has to have the same."""
+stand in the training record, and a run that is resumed has to have the same. One that encodes further queries has
+`further_queries`, which says for any batch which (`xqr_bench.train.tokens.Further`): a budget of tokens
+(`recipe.tokens`) is planned with them, and refuses a loss that encodes texts without saying so."""
 
 LOSSES: Registry[Loss] = Registry("loss", "xqr_bench.losses")
 for _module in iter_modules(__path__):  # each is imported when it is asked for: most bring torch
-    LOSSES.register_module(_module.name.replace("_", "-"), f"{__name__}.{_module.name}:loss")
+    if not _module.name.startswith("_"):  # what several share
+        LOSSES.register_module(_module.name.replace("_", "-"), f"{__name__}.{_module.name}:loss")
 
 Role = Literal["query", "passage"]
 
 
 # What a loss is told of the batch that is computed.
+
+
+class Spent(NamedTuple):
+    """Tokens of texts that a model computes: without padding, and with it."""
+
+    tokens: int
+    padded: int
+
+    def plus(self, other: Spent) -> Spent:
+        """Both together."""
+        return Spent(self.tokens + other.tokens, self.padded + other.padded)
 
 
 @dataclass(frozen=True)
@@ -142,13 +156,17 @@ class LossContext:
         languages: codes of all their languages.
         processes: that train together; each computes its part of a batch.
         gather: whether negatives are to be taken from all of them; only with several.
+        batch_types: that the plan has.
+        may_encode: whether further texts may be encoded: a budget of tokens has to be planned with them.
     """
 
     data: tuple[ParallelData, ...]
     languages: tuple[str, ...]
     processes: int = 1
     gather: bool = False
-    extra_tokens: int = field(default=0, init=False)
+    batch_types: tuple[BatchType, ...] = BATCH_TYPES
+    may_encode: bool = True
+    extra: Spent = field(default=Spent(0, 0), init=False)
     _tokenised: Callable[[list[str], Role], dict[str, Any]] | None = field(default=None, init=False, repr=False)
     _rows: BatchRows | None = field(default=None, init=False, repr=False)
 
@@ -186,13 +204,18 @@ class LossContext:
 
         The training record's number of tokens holds them too, so remedies can be compared at one budget.
         """
+        if not self.may_encode:
+            raise UsageError(
+                "the loss encodes further texts, which the budget of tokens (--tokens) was not planned with",
+                remedy="give --updates, or say in the loss's attribute further_queries which (docs/losses.md)",
+            )
         if self._tokenised is None:
             raise UsageError("a loss asked for further texts when no batch was computed", remedy="ask in its forward")
         return self._tokenised(texts, role)
 
     def begin(self, rows: BatchRows, tokenised: Callable[[list[str], Role], dict[str, Any]]) -> None:
         """Set the batch that is computed: the trainer does."""
-        self._rows, self._tokenised, self.extra_tokens = rows, tokenised, 0
+        self._rows, self._tokenised, self.extra = rows, tokenised, Spent(0, 0)
 
 
 # Which loss a training has, its arguments checked before anything is loaded.
