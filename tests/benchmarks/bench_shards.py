@@ -24,10 +24,11 @@ from typing import Any, overload
 
 import numpy as np
 
+from xqr_bench.core.collection import number_digests
 from xqr_bench.core.types import Candidate, Query, TaskData
 from xqr_bench.rank.counting import Share
 from xqr_bench.rank.exact import counter_on, go_through
-from xqr_bench.rank.product import TILE_COLUMNS, number_digests, repeats_of, row_digests, unit_vectors
+from xqr_bench.rank.product import TILE_COLUMNS, repeats_of, row_digests, unit_vectors
 from xqr_bench.rank.rules import Tally
 
 LANGUAGES = tuple(f"l{number:02}" for number in range(12))

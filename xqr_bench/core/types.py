@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -82,6 +83,15 @@ class Texts(Sequence[str]):
         return Texts(self.distinct, self.places[places])
 
 
+def language_counts(items: Sequence[Any]) -> Counter[str]:
+    """How many items are in each language, in the order in which these come first."""
+    codes: Texts | None = getattr(items, "languages", None)  # of items by column (`core/collection.py`)
+    if codes is None:
+        return Counter(item.language for item in items)
+    numbers, first, counts = np.unique(codes.places, return_index=True, return_counts=True)
+    return Counter({codes.distinct[numbers[at]]: int(counts[at]) for at in np.argsort(first).tolist()})
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """A question in one language; `id` is `lang:question_id`."""
@@ -121,7 +131,8 @@ class TaskData:
         name: the task's name.
         languages: the candidate languages, in the order of the pool columns.
         queries: grouped by language.
-        candidates: grouped by language in the order of `languages`, so that each language is one contiguous slice.
+        candidates: grouped by language in the order of `languages`, so that each language is one contiguous slice;
+            of a large collection by column, with an object made of one when it is asked for (`core/collection.py`).
         relevants: for each query the ascending indices into `candidates` of its relevant candidates.
         clusters: for each query the number of its cluster (an article, in LAReQA): the connected component of clusters
             of its language that are linked by questions in several of them (MEASURES.md 5); numbered by first
@@ -141,7 +152,7 @@ class TaskData:
     name: str
     languages: tuple[str, ...]
     queries: tuple[Query, ...]
-    candidates: tuple[Candidate, ...]
+    candidates: Sequence[Candidate]
     relevants: tuple[tuple[int, ...], ...]
     clusters: tuple[int, ...]
     files: Mapping[str, str] = field(default_factory=dict)
@@ -171,10 +182,8 @@ class TaskData:
     @cached_property
     def column_sizes(self) -> IntArray:
         """Candidates of each language, int64 `[languages]`."""
-        counts = dict.fromkeys(self.languages, 0)
-        for candidate in self.candidates:
-            counts[candidate.language] += 1
-        return np.array(list(counts.values()), dtype=np.int64)
+        counts = language_counts(self.candidates)
+        return np.array([counts[code] for code in self.languages], dtype=np.int64)
 
     @cached_property
     def edges(self) -> IntArray:

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xqr_bench.core.checked import checked
+from xqr_bench.core.collection import first_of_each, texts_of
 from xqr_bench.core.errors import EncoderError, UsageError, located, pass_on_stops
-from xqr_bench.core.mapped import AT_ONCE, Room, release
+from xqr_bench.core.mapped import Room, in_parts, taken
 from xqr_bench.core.memory import free_memory
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import FloatArray, IntArray, TaskData
@@ -610,17 +611,15 @@ def unequal_texts(task: TaskData, role: Role, vectors: NDArray[Any]) -> tuple[in
         task, role: whose texts.
         vectors: of each, or digests of them, `[n, d]`.
     """
-    first: dict[str, int] = {}
-    unequal: set[str] = set()
-    for row, item in enumerate(items_of(task, role)):
-        same = first.setdefault(item.text, row)
-        if same != row and not np.array_equal(vectors[same], vectors[row]):
-            unequal.add(item.text)
-        if not row % AT_ONCE:
-            release(vectors)
-    if not unequal:
+    first, numbers = first_of_each(texts_of(items_of(task, role)))
+    rows = np.flatnonzero(first[numbers] != np.arange(len(numbers)))  # of texts that have stood before
+    differ = [
+        some[(taken(vectors, some) != taken(vectors, first[numbers[some]])).any(axis=1)] for _, some in in_parts(rows)
+    ]
+    unequal = np.unique(numbers[np.concatenate(differ)]) if differ else rows
+    if not len(unequal):
         return len(first), None
-    example = next(row for text, row in first.items() if text in unequal)
+    example = int(first[unequal[0]])
     return len(first), (
         f"equal texts have different vectors: {len(unequal):,} distinct {role} texts of {task.name}, the first "
         f"is {name_item(task, role, example)}; they do not tie as they would if each were encoded once"

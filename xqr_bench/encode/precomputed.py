@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xqr_bench.core.collection import ids_of
 from xqr_bench.core.errors import EncoderError
 from xqr_bench.core.files import digest_of_files, name_of_folder, read_array, read_text
 from xqr_bench.core.mapped import Room, in_parts, release, taken
@@ -104,7 +105,7 @@ class Precomputed(BoundEncoder):
         ids_path = vectors_path.with_name(f"{FILES[role]}.ids.txt")
         stored = self._read_vectors(vectors_path, task)
         self._require(ids_path, task)
-        wanted = [item.id for item in items_of(task, role)]
+        wanted = ids_of(items_of(task, role))
         if len(stored) == len(wanted) and _are_the_lines(ids_path, wanted):
             return stored, np.arange(len(wanted), dtype=np.int64)
         row_of = read_ids(ids_path, len(stored), f"rows of {vectors_path.name}")

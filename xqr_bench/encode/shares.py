@@ -16,6 +16,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from xqr_bench.core.collection import first_of_each, texts_of
 from xqr_bench.core.errors import EncoderError, XqrBenchError
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import IntArray, TaskData
@@ -355,7 +356,7 @@ class LookedUpShares(Shares):
 
     def distinct(self, task: int) -> int:
         """See `Shares.distinct`."""
-        return sum(len({item.text for item in items_of(self.tasks[task], role)}) for role in ROLES)
+        return sum(len(first_of_each(texts_of(items_of(self.tasks[task], role)))[0]) for role in ROLES)
 
     def raw(self, group: int) -> Callable[[IntArray], Vectors]:
         """See `Shares.raw`."""

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from xqr_bench.core.collection import Columns, StoredTexts, first_of_each, longest_first, texts_of
 from xqr_bench.core.errors import EncoderError
 from xqr_bench.core.mapped import AT_ONCE, Room, in_parts, release
 from xqr_bench.core.types import Candidate, IntArray, Query, TaskData
@@ -115,7 +116,7 @@ class Group:
     """
 
     role: Role
-    texts: list[str]
+    texts: Sequence[str]
     destinations: tuple[Destination, ...]
 
     def __post_init__(self) -> None:
@@ -133,15 +134,28 @@ def plan_groups(tasks: Sequence[TaskData], *, symmetric: bool) -> list[Group]:
     groups = []
     for roles in [ROLES] if symmetric else [(role,) for role in ROLES]:
         places = [(task, role) for task in tasks for role in roles]
-        distinct = {item.text for task, role in places for item in items_of(task, role)}
-        texts = sorted(distinct, key=lambda text: (-len(text), text))
-        index = {text: i for i, text in enumerate(texts)}
-        destinations = []
-        for task, role in places:
-            text_of_row = np.array([index[item.text] for item in items_of(task, role)], dtype=np.int64)
-            destinations.append(Destination(task, role, text_of_row))
+        sources = [items_of(task, role) for task, role in places]
+        texts, of_rows = _sorted_by_length(sources)
+        destinations = [Destination(task, role, rows) for (task, role), rows in zip(places, of_rows, strict=True)]
         groups.append(Group(roles[0], texts, tuple(destinations)))
     return groups
+
+
+def _sorted_by_length(sources: Sequence[Sequence[Query | Candidate]]) -> tuple[Sequence[str], list[IntArray]]:
+    """The distinct texts of some items in the order of a group, and which of them is in each row of each source."""
+    if not any(isinstance(items, Columns) for items in sources):
+        distinct = {item.text for items in sources for item in items}
+        texts = sorted(distinct, key=lambda text: (-len(text), text))
+        index = {text: i for i, text in enumerate(texts)}
+        return texts, [np.array([index[item.text] for item in items], dtype=np.int64) for items in sources]
+    every = StoredTexts.joined([StoredTexts.of(texts_of(items)) for items in sources])
+    first, numbers = first_of_each(every)
+    stored = every.take(first)
+    order = longest_first(stored, np.fromiter(map(len, stored), np.int64, len(stored)))
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    ends = np.cumsum([len(items) for items in sources])[:-1]
+    return stored.take(order), np.split(rank[numbers], ends)
 
 
 @dataclass(frozen=True)

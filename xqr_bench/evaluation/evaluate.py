@@ -12,6 +12,7 @@ from unicodedata import normalize
 
 from xqr_bench import __version__
 from xqr_bench.core.checked import checked
+from xqr_bench.core.collection import ids_of
 from xqr_bench.core.errors import RecordError, UsageError
 from xqr_bench.core.memory import give_back
 from xqr_bench.core.names import refuse_unreadable
@@ -341,7 +342,7 @@ def _result(
     if ranking.scored_settings is not None:
         spec = spec.model_copy(update={"settings": ranking.scored_settings})
     info = task_info(spec, task.data)
-    top = TopCandidates.of(ranks, [candidate.id for candidate in task.data.candidates])
+    top = TopCandidates.of(ranks, ids_of(task.data.candidates))
     if not any(parse_metric(name).needs_hits for name in info.metrics):
         ranks = replace(ranks, hits=None)  # ranks hold what figures follow from
     give_back()  # the blocks of scores

@@ -137,7 +137,7 @@ class TextRanker(ScoreRanker):
                 if not len(here):
                     continue
 
-                def groups(some: list[int], numbers: IntArray = numbers[rows[here]]) -> IntArray:
+                def groups(some: IntArray, numbers: IntArray = numbers[rows[here]]) -> IntArray:
                     return np.unique(numbers[some], return_counts=True)[1]
 
                 of_items, of_given = ([source[row].text for row in here.tolist()] for source in (items, given))

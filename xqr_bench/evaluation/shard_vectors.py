@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xqr_bench.core.collection import number_digests
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.folder import SharedFolder
 from xqr_bench.core.types import IntArray, TaskData
@@ -18,7 +19,6 @@ from xqr_bench.encode.shares import Rows, Segments, Shares, TaskRows
 from xqr_bench.encode.texts import UNKNOWN, items_of
 from xqr_bench.evaluation.shard_files import About, Arrays, arrays_below
 from xqr_bench.rank.exact import check_lengths, lengths_of
-from xqr_bench.rank.product import number_digests
 
 
 class EncodedVectors:

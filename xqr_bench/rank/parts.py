@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from xqr_bench.core.collection import chosen_of
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import MULTILINGUAL, Counts, IntArray, Ranks, TaskData
 from xqr_bench.rank.rules import ranks_of
@@ -104,7 +105,7 @@ def _part(data: TaskData, queries: IntArray, candidates: IntArray) -> TaskData:
         data,
         languages=tuple(data.languages[column] for column in np.unique(data.candidate_columns[candidates]).tolist()),
         queries=tuple(data.queries[query] for query in chosen),
-        candidates=tuple(data.candidates[index] for index in place),
+        candidates=chosen_of(data.candidates, candidates),
         relevants=tuple(tuple(place[index] for index in data.relevants[query]) for query in chosen),
         clusters=tuple(data.clusters[query] for query in chosen),
         echoes=None,

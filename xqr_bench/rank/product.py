@@ -86,15 +86,6 @@ def row_digests(vectors: Vectors) -> NDArray[np.uint8]:
     return np.frombuffer(packed, dtype=np.uint8).reshape(-1, 16)
 
 
-def number_digests(digests: NDArray[np.uint8]) -> IntArray:
-    """A number of each row, the same for equal rows, int64 `[n]`, from digests of the rows, uint8 `[n, 16]`."""
-    halves = np.ascontiguousarray(digests).view(np.uint64)
-    _, first, numbers = np.unique(halves[:, 0], return_index=True, return_inverse=True)
-    if (halves[first[numbers], 1] != halves[:, 1]).any():  # two that differ share 64 bits
-        _, numbers = np.unique(np.ascontiguousarray(digests).view("V16")[:, 0], return_inverse=True)
-    return numbers.astype(np.int64, copy=False)
-
-
 def row_lengths(vectors: Vectors) -> FloatArray:
     """Length of each row, float64 `[n]`; what is mapped is read a part at a time."""
     lengths = np.empty(len(vectors), dtype=np.float64)

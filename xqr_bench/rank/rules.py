@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from xqr_bench.core.collection import ids_of
 from xqr_bench.core.errors import RanksError
 from xqr_bench.core.types import (
     JUDGED,
@@ -83,7 +84,7 @@ def ranks_of(data: TaskData, gt: NDArray[np.int32], eq: NDArray[np.int32], depth
         query_languages=[query.language for query in data.queries],
         articles=np.array(data.clusters, dtype=np.int64),
         offsets=data.offsets,
-        relevant_ids=Texts([candidate.id for candidate in data.candidates], data.positions),
+        relevant_ids=Texts(ids_of(data.candidates), data.positions),
         relevant_columns=data.candidate_columns[data.positions],
         gains=data.row_gains,
         relevant_from=data.relevant_from,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from xqr_bench.core.collection import chosen_of, first_of_each, rows_in, texts_of
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.languages import GROUPS
 from xqr_bench.core.mapped import in_parts, taken
@@ -46,20 +47,24 @@ Vectors = NDArray[np.float32]
 
 
 def text_diagnostics(
-    texts: Sequence[str], given: Sequence[str], groups: Callable[[list[int]], IntArray], encoder: BoundEncoder
+    texts: Sequence[str], given: Sequence[str], groups: Callable[[IntArray], IntArray], encoder: BoundEncoder
 ) -> TextDiagnostics:
     """Distinct texts, vectors and tokens of one language and role.
 
     Args:
         texts: of queries or candidates.
         given: the texts as the encoder was given them.
-        groups: rows of distinct texts -> how many of them each distinct vector has, int64.
+        groups: rows of distinct texts, int64 -> how many of them each distinct vector has, int64.
         encoder: what made the vectors.
     """
-    first = list({text: row for row, text in reversed(list(enumerate(given)))}.values())
+    first, _ = first_of_each(given)
     sizes = groups(first)
-    sentences = list(dict.fromkeys(texts))
-    counted = [encoder.tokens(sentences[start : start + _AT_ONCE]) for start in range(0, len(sentences), _AT_ONCE)]
+    own = first if texts is given else first_of_each(texts)[0]
+    characters, counted = 0, []
+    for _, rows in in_parts(own, _AT_ONCE):
+        sentences = [texts[row] for row in rows.tolist()]
+        characters += sum(map(len, sentences))
+        counted.append(encoder.tokens(sentences))
     tokens, unknown = (
         None if None in counted else sum(int(both[part].sum()) for both in counted if both is not None)
         for part in (0, 1)
@@ -68,7 +73,7 @@ def text_diagnostics(
         texts=len(first),
         vectors=len(sizes),
         sharing=int(sizes[sizes > 1].sum()),
-        characters=sum(map(len, sentences)),
+        characters=characters,
         tokens=tokens,
         unknown_tokens=unknown,
     )
@@ -291,12 +296,13 @@ def language_diagnostics(
         cut = (vectors.truncated or {}).get(code)
         fields: dict[str, Any] = {}
         for role, (items, given, rows) in roles.items():
-            here = [row for row, item in enumerate(items) if item.language == code]
-            if not here:  # a language of queries alone, or of candidates alone
+            here = rows_in(items, code)
+            if not len(here):  # a language of queries alone, or of candidates alone
                 continue
-            texts, given_texts = ([source[row].text for row in here] for source in (items, given))
+            texts = texts_of(chosen_of(items, here))
+            given_texts = texts if given is items else texts_of(chosen_of(given, here))
 
-            def groups(some: list[int], of: Vectors = rows, here: IntArray = np.array(here)) -> IntArray:  # noqa: B008
+            def groups(some: IntArray, of: Vectors = rows, here: IntArray = here) -> IntArray:
                 return vector_groups(of, unit=encoder.similarity == "cosine", rows=here[some])
 
             fields[role] = text_diagnostics(texts, given_texts, groups, encoder)

@@ -196,9 +196,11 @@ def check_top(top: TopCandidates, ranks: Ranks) -> None:
             _refuse(problem, ranks, int(np.flatnonzero(wrong)[0]))
     rows, counts = ranks.row_queries, ranks.counts
     gt, eq, own_gt, own_eq = (values.astype(np.int64) for values in counts)
-    number = {name: index for index, name in enumerate(top.ids)}
     distinct = Texts.of(ranks.relevant_ids)
-    known = np.array([number.get(name, -2) for name in distinct.distinct], dtype=np.int64)[distinct.places]
+    known = distinct.places
+    if distinct.distinct is not top.ids:
+        number = {name: index for index, name in enumerate(top.ids)}
+        known = np.array([number.get(name, -2) for name in distinct.distinct], dtype=np.int64)[known]
     found = places[rows] == known[:, None]
     held, place, of = found.any(axis=1), found.argmax(axis=1), n[rows]
     high, last = (gt >= 0) & (gt < of), np.minimum(gt + eq, of) - 1

@@ -7,11 +7,14 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
+from xqr_bench.core.collection import Columns, Digests, Places
 from xqr_bench.core.errors import DataError
 from xqr_bench.core.files import followed, sha256_of
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.printable import has_text, looks, stripped
-from xqr_bench.core.types import LENIENT, Candidate, Query, TaskData
+from xqr_bench.core.types import LENIENT, Candidate, Query, TaskData, language_counts
 from xqr_bench.tasks.readers import DataFile, SourceData, SourceQuestion
 
 
@@ -79,7 +82,7 @@ def assemble(
         (observe or Observer()).note(f"{name}: {line}")
     asked = _questions(name, parsed, asked_in, parallel=parallel)
     for what, items, wanted in (
-        ("candidate", {candidate.language for candidate in candidates}, pool),
+        ("candidate", language_counts(candidates), pool),
         ("question", {code for code, _, _ in asked}, asked_in),
     ):
         if not wanted:
@@ -145,7 +148,7 @@ def assemble(
             f"{code}:{place}": title
             for section, data in parsed.items()
             for place, title in data.titles.items()
-            for code in dict.fromkeys(one.language or section for one in data.candidates)
+            for code in dict.fromkeys(code or section for code in language_counts(data.candidates))
         },
         gains=tuple(tuple(ordered.get(query.question, {}).values()) for query in queries) if graded else None,
         irrelevant=tuple(tuple(sorted(irrelevant[one.question] - gains[one.question].keys())) for one in queries)
@@ -185,32 +188,24 @@ def _answered(
 
 def _candidates(
     name: str, parsed: Mapping[str, SourceData], pool: Sequence[str]
-) -> tuple[tuple[Candidate, ...], dict[tuple[str, int], int]]:
+) -> tuple[Sequence[Candidate], dict[tuple[str, int], int]]:
     """The candidates of these languages, language by language; and section and place in it -> index.
 
     An index is given of those that a question names: a collection has millions that none does.
     """
+    if any(isinstance(data.candidates, Columns) for data in parsed.values()):
+        return _many_candidates(name, parsed, pool)
     of_language: dict[str, dict[str, Candidate]] = {code: {} for code in pool}
     places: dict[tuple[str, int], tuple[str, str]] = {}
     for section, data in parsed.items():
-        named = {
-            place
-            for question in data.questions
-            for place in chain(question.gains, question.echoes or (), question.irrelevant)
-        }
+        named = _named(data)
         for place, one in enumerate(data.candidates):
             code = one.language or section
             if code not in of_language:
                 continue
             _check_text(name, f"candidate {code}:{one.id}", one.text)
-            group, cluster = (f"{code}:{part}" if part else "" for part in (one.group, one.cluster))
-            candidate = Candidate(f"{code}:{one.id}", code, one.text, group, one.context, cluster)
-            if of_language[code].setdefault(one.id, candidate) != candidate:
-                raise DataError(
-                    f"the task {name} has two different candidates with the id {one.id!r} in {code}",
-                    found=f"{of_language[code][one.id].text!r:.60} and {one.text!r:.60}",
-                    remedy="give each candidate of a language an id of its own",
-                )
+            candidate = _candidate(one.id, one.text, one.group, one.context, one.cluster, code)
+            _check_same(name, of_language[code].setdefault(one.id, candidate), candidate, one.id)
             if place in named:
                 places[section, place] = code, one.id
     wanted = set(places.values())
@@ -222,13 +217,79 @@ def _candidates(
     )
 
 
+def _many_candidates(
+    name: str, parsed: Mapping[str, SourceData], pool: Sequence[str]
+) -> tuple[Columns[Candidate], dict[tuple[str, int], int]]:
+    """As `_candidates`, of which some sections are given by column: then all are."""
+    parts: list[Columns[Candidate]] = []
+    for section, data in parsed.items():
+        if not isinstance(data.candidates, Columns):  # a reader that gives columns has looked at each text
+            for one in data.candidates:
+                _check_text(name, f"candidate {one.language or section}:{one.id}", one.text)
+        part = Columns.of(_candidate, data.candidates)
+        parts.append(part.with_languages(lambda code, section=section: code or section))  # type: ignore[misc]
+    every, codes = Columns.joined(parts), {code: number for number, code in enumerate(pool)}
+    number = np.array([codes.get(code, -1) for code in every.languages.distinct], dtype=np.int64)
+    columns = number[every.languages.places]
+    starts = dict(zip(parsed, np.cumsum([0, *map(len, parts)]).tolist(), strict=False))
+    same = np.arange(len(every))
+    for before, place in Places(Digests(every.ids).all(), every.ids).again() if len(parts) > 1 else ():
+        if columns[place] >= 0:
+            _check_same(name, every[before], every[place], every.columns["id"][place])
+            same[place] = before
+    rows = np.flatnonzero((columns >= 0) & (same == np.arange(len(every))))
+    rows = rows[np.argsort(columns[rows], kind="stable")]
+    new = np.full(len(every), -1, dtype=np.int64)
+    new[rows] = np.arange(len(rows))
+    index = {
+        (section, place): int(new[same[starts[section] + place]])
+        for section, data in parsed.items()
+        for place in _named(data)
+        if columns[starts[section] + place] >= 0
+    }
+    whole = np.array_equal(rows, np.arange(len(every)))
+    return (every if whole else every.take(rows)), index
+
+
+def _candidate(*columns: str) -> Candidate:
+    """The candidate of what is in each of `COLUMNS`."""
+    key, text, group, context, cluster, code = columns
+    return Candidate(
+        f"{code}:{key}",
+        code,
+        text,
+        f"{code}:{group}" if group else "",
+        context,
+        f"{code}:{cluster}" if cluster else "",
+    )
+
+
+def _named(data: SourceData) -> set[int]:
+    """The candidates of a section that a question names."""
+    return {
+        place
+        for question in data.questions
+        for place in chain(question.gains, question.echoes or (), question.irrelevant)
+    }
+
+
+def _check_same(name: str, before: Candidate, again: Candidate, key: str) -> None:
+    """Raise a DataError where two candidates of a language with one id differ."""
+    if before != again:
+        raise DataError(
+            f"the task {name} has two different candidates with the id {key!r} in {again.language}",
+            found=f"{before.text!r:.60} and {again.text!r:.60}",
+            remedy="give each candidate of a language an id of its own",
+        )
+
+
 def _twins(candidates: Sequence[Candidate]) -> str | None:
     """How many candidates look like another one of their language, and are another text to an encoder."""
     odd = [one for one in candidates if looks(one.text) != one.text]
     if not odd:
         return None
     seen = Counter((one.language, looks(one.text)) for one in odd)
-    plain = {(one.language, one.text) for one in candidates} & seen.keys()
+    plain = {key for one in candidates if (key := (one.language, one.text)) in seen}
     twins = [one for one in odd if seen[key := (one.language, looks(one.text))] > 1 or key in plain]
     if not twins:
         return None

@@ -14,11 +14,12 @@ from unicodedata import is_normalized, normalize
 import numpy as np
 
 from xqr_bench.core.checked import checked
+from xqr_bench.core.collection import Columns, chosen_of
 from xqr_bench.core.errors import DataError, UsageError, closest
 from xqr_bench.core.languages import code_meant, codes_like
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.options import Commas, Counted
-from xqr_bench.core.types import Candidate, Query, TaskData
+from xqr_bench.core.types import Candidate, Query, TaskData, language_counts
 from xqr_bench.tasks.assemble import assemble
 from xqr_bench.tasks.find import own_file, resolve_task
 from xqr_bench.tasks.readers import READERS, SourceCandidate, SourceData, SourceQuestion
@@ -146,7 +147,7 @@ def _keep(
         if query_stays(query) and any(index in new_index for index in data.relevants[row])
     ]
     queries = tuple(data.queries[row] for row in rows)
-    candidates = tuple(data.candidates[index] for index in new_index)
+    candidates = chosen_of(data.candidates, np.fromiter(new_index, np.int64, len(new_index)))
     languages = tuple(code for code in data.languages if code in wanted)
     for what, of_task, items in (("query", data.query_languages, queries), ("candidate", data.languages, candidates)):
         if not items:
@@ -154,7 +155,7 @@ def _keep(
                 f"{data.name}: this part of the task has no {what}",
                 remedy=f"raise the limit, or name one of the languages that have some: {', '.join(of_task)}",
             )
-        there = {item.language for item in items}
+        there = language_counts(items)
         for code in of_task:
             if code in wanted and code not in there:
                 raise DataError(
@@ -320,25 +321,31 @@ def _in_their_languages(data: SourceData, files: Sequence[SourceFile]) -> Source
         return data
     return replace(
         data,
-        candidates=tuple(replace(one, language=one.language or of_candidates) for one in data.candidates),
-        questions=tuple(replace(one, language=one.language or of_questions) for one in data.questions),
+        candidates=_renamed(data.candidates, lambda code: code or of_candidates),
+        questions=_renamed(data.questions, lambda code: code or of_questions),
     )
 
 
 def _in_codes_of(spec: TaskSpec, section: str, data: SourceData) -> tuple[SourceData, list[str]]:
     """The section with the task's codes for its languages, and a line for each other code that was there."""
-    codes = {one.language or section for items in (data.candidates, data.questions) for one in items}
+    codes = {code or section for items in (data.candidates, data.questions) for code in language_counts(items)}
     meant = {code: own for code in sorted(codes) if (own := code_meant(code, spec.all_languages)) != code}
     if not meant:
         return data, []
 
-    def in_code(one: Item) -> Item:
-        return replace(one, language=meant.get(one.language or section, one.language))
+    def in_code(code: str) -> str:
+        return meant.get(code or section, code)
 
     lines = [f"{code} is read as {own}, as {spec.name} calls this language" for code, own in meant.items()]
-    return replace(
-        data, candidates=tuple(map(in_code, data.candidates)), questions=tuple(map(in_code, data.questions))
-    ), lines
+    both = {"candidates": _renamed(data.candidates, in_code), "questions": _renamed(data.questions, in_code)}
+    return replace(data, **both), lines
+
+
+def _renamed(items: Sequence[Item], of: Callable[[str], str]) -> Any:
+    """Items in other languages: of the code of each the one that it has then."""
+    if isinstance(items, Columns):
+        return items.with_languages(of)
+    return tuple(replace(one, language=of(one.language)) for one in items)
 
 
 def _foreign_lines(spec: TaskSpec, section: str, data: SourceData) -> Iterator[str]:
@@ -347,7 +354,9 @@ def _foreign_lines(spec: TaskSpec, section: str, data: SourceData) -> Iterator[s
         ("candidates", data.candidates, spec.pool),
         ("questions", data.questions, spec.languages),
     ):
-        counts = Counter(one.language or section for one in items)
+        counts = Counter[str]()
+        for code, count in language_counts(items).items():
+            counts[code or section] += count
         listing = ", ".join(f"{code} {number:,}" for code, number in counts.items() if code not in languages)
         if listing:
             yield f"{what} in languages that the task does not name for its {what} are left out: {listing}"

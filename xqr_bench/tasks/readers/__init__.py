@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -177,13 +177,13 @@ class SourceData:
     """A section of a task.
 
     Attributes:
-        candidates, questions: in file order.
+        candidates, questions: in file order; many candidates may be given by column (`core/collection.py`).
         titles: cluster -> title, of those that have one.
         notes: what a user should know of it, such as how much was left out and why; a sentence each.
         lines: how many lines each section of the task must have; 0: they need not be alike.
     """
 
-    candidates: tuple[SourceCandidate, ...]
+    candidates: Sequence[SourceCandidate]
     questions: tuple[SourceQuestion, ...]
     titles: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

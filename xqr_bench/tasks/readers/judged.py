@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import math
 import re
+from array import array
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 from unicodedata import normalize
 
+import numpy as np
+
 from xqr_bench.core import strict_json
+from xqr_bench.core.collection import HELD, Columns, ColumnWriter, Digests, Places
 from xqr_bench.core.errors import DataError
 from xqr_bench.core.printable import has_text, is_word, looks
 from xqr_bench.tasks.readers import DataFile, SourceCandidate, SourceData, SourceQuestion
@@ -96,9 +101,8 @@ def join(candidates: Iterable[Item], questions: Iterable[Item], judgements: Iter
         DataError: an id is not one word or has two texts, a grade is below 0 or not finite, or a pair has two grades.
     """
     left_out = _LeftOut()
-    texts = list(_distinct("candidate", candidates, left_out))
+    texts, places = _candidates(candidates, left_out)
     asked = list(_distinct("question", questions, left_out))
-    places = {item.id: number for number, item in enumerate(texts)}
     grades = _grades(judgements, {item.id for item in asked}, places, left_out)
     gains = {key: {place: grade for place, grade in of.items() if grade} for key, of in grades.items()}
     forms = _forms(grades)
@@ -107,16 +111,7 @@ def join(candidates: Iterable[Item], questions: Iterable[Item], judgements: Iter
             _check_form(item.at, "question", item.id, grades, forms)
             left_out.add("questions have no judged candidate and are left out", item.id)
     return SourceData(
-        tuple(
-            SourceCandidate(
-                item.fact("id") or item.id,
-                item.text,
-                group=item.fact("group"),
-                cluster=item.fact("cluster"),
-                language=item.language,
-            )
-            for item in texts
-        ),
+        texts,
         tuple(
             SourceQuestion(
                 item.fact("question") or item.id,
@@ -134,10 +129,72 @@ def join(candidates: Iterable[Item], questions: Iterable[Item], judgements: Iter
     )
 
 
-def _cluster(question: Item, relevants: Sequence[Item]) -> str:
+def _columns(item: Item) -> tuple[str, str, str, str, str, str]:
+    """What a candidate has in each of `COLUMNS`, which are those of `SourceCandidate`."""
+    return item.fact("id") or item.id, item.text, item.fact("group"), "", item.fact("cluster"), item.language
+
+
+def _candidates(items: Iterable[Item], left_out: _LeftOut) -> tuple[Sequence[SourceCandidate], Mapping[str, int]]:
+    """The candidates, each once, and the place of each id; more than `HELD` by column."""
+    left = iter(items)
+    first = list(islice(left, HELD))
+    if len(first) < HELD:
+        few = list(_distinct("candidate", first, left_out))
+        return tuple(SourceCandidate(*_columns(one)) for one in few), {one.id: at for at, one in enumerate(few)}
+    return _collected(chain(first, left), left_out)
+
+
+def _collected(items: Iterable[Item], left_out: _LeftOut) -> tuple[Sequence[SourceCandidate], Mapping[str, int]]:
+    """As `_candidates`, of millions: they are written by column first, and what is there again is found by digests."""
+    writer, digests, empty = ColumnWriter(), Digests(), []
+    files: dict[tuple[str, str], int] = {}
+    file, line = array("i"), array("q")
+    for place, item in enumerate(items):
+        if not is_word(item.id):
+            item.at.fail("the id of the candidate is not one word", found=repr(item.id))
+        if not has_text(item.text):
+            empty.append(place)
+        writer.add(*_columns(item))
+        digests.add(item.id)
+        file.append(files.setdefault((item.at.file, item.at.unit), len(files)))
+        line.append(item.at.number)
+    every: Columns[SourceCandidate] = writer.done(SourceCandidate)
+    ids, stays = Places(digests.all(), every.ids), np.ones(len(every), dtype=np.bool_)
+
+    def at(place: int) -> At:
+        name, unit = list(files)[file[place]]
+        return At(name, line[place], unit)
+
+    for before, place in ids.again():
+        one, other = every[before], every[place]
+        _check_again("candidate", at(before), (one.text, one.language), at(place), (other.text, other.language), one.id)
+        left_out.add("candidates stand there again with the same text and count once", one.id)
+        stays[place] = False
+    for place in empty:
+        if stays[place]:
+            left_out.add("candidates have no text and are left out", every.ids[place])
+            stays[place] = False
+    if stays.all():
+        return every, ids
+    return every.take(np.flatnonzero(stays)), ids.keep(stays)
+
+
+def _check_again(
+    what: str, at: At, before: tuple[str, str], again_at: At, again: tuple[str, str], item_id: str
+) -> None:
+    """Raise a DataError where an id that stands there again has another text or language than before."""
+    if (looks(before[0]), before[1]) != (looks(again[0]), again[1]):
+        again_at.fail(
+            f"the {what} id {item_id!r} had another text or language in {at.unit} {at.number:,}",
+            found=f"{before[0]!r:.60} and {again[0]!r:.60}",
+            remedy=f"give each {what} an id of its own",
+        )
+
+
+def _cluster(question: Item, relevants: Sequence[SourceCandidate]) -> str:
     """The cluster of its relevant in its own language, or else of its first, if there is one."""
     own = [one for one in relevants if one.language == question.language]
-    return next((one.fact("cluster") for one in own or relevants), "")
+    return next((one.cluster for one in own or relevants), "")
 
 
 def _echoes(item: Item, places: Mapping[str, int]) -> tuple[int, ...] | None:
@@ -159,12 +216,8 @@ def _distinct(what: str, items: Iterable[Item], left_out: _LeftOut) -> Iterator[
         key = f"{item.language} {item.id}" if what == "question" else item.id
         first = seen.setdefault(key, item)
         if first is not item:
-            if (looks(first.text), first.language) != (looks(item.text), item.language):
-                item.at.fail(
-                    f"the {what} id {item.id!r} had another text or language in {first.at.unit} {first.at.number:,}",
-                    found=f"{first.text!r:.60} and {item.text!r:.60}",
-                    remedy=f"give each {what} an id of its own",
-                )
+            before, again = (first.text, first.language), (item.text, item.language)
+            _check_again(what, first.at, before, item.at, again, item.id)
             left_out.add(f"{what}s stand there again with the same text and count once", item.id)
         elif has_text(item.text):
             yield item
