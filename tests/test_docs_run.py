@@ -36,6 +36,7 @@ WHOLE = {
     "docs/interop.md": "test_docs.py",
     "docs/quantize.md": "test_docs.py",
     "docs/rankers.md": "evaluation/test_rankers.py",
+    "docs/remedies.md": "test_docs_remedies.py",
     "docs/reranking.md": "test_docs.py",
     "docs/run.md": "test_docs.py",
     "docs/start.md": "test_docs.py",

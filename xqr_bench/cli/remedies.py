@@ -20,7 +20,7 @@ def remedies(records: tuple[Path, ...], form: Form, draws: dict[str, int], plot:
 
     RECORD is a record of vectors untouched or transformed; a folder stands for all records below it. Every figure is
     shown with its difference from untouched. With records of two tasks, also the strengths chosen on one and looked at
-    on the other. `xqr-bench run docs/examples/frontier.toml` makes such records.
+    on the other. `xqr-bench run docs/examples/frontier.toml` makes such records (docs/remedies.md).
     """
     from xqr_bench.analysis import remedies as analysis
     from xqr_bench.report import canvas
