@@ -433,3 +433,22 @@ def test_an_arm_with_values_of_its_own(tmp_path: Path, done: Path) -> None:
     assert same["numbers"] == other["numbers"]
     with pytest.raises(RecordError, match="design"):
         sweep(asked(folders[1], runs=runs[:1]))
+
+
+def test_arms_on_one_budget_of_tokens(tmp_path: Path) -> None:
+    """Each has the updates that the budget allows, and is scored at its end."""
+    budget = replace(numbers(), recipe=replace(numbers().recipe, tokens=9000), checkpoints=(100,))
+    arms = [ARMS["alpha-0"], replace(ARMS["alpha-0"], name="lakda", recipe={"loss": "lakda"}), ARMS["untrained"]]
+    runs = [replace(RUNS[0], arm=arm) for arm in arms]
+    sweep(asked(tmp_path / "one", runs=runs, numbers=budget))
+    plain, lakda, untrained = (read_json(tmp_path / "one" / one.id / "run.json") for one in runs)
+    for one in (plain, lakda):
+        stage = one["training"]["training"]
+        assert 0 < stage["padded_tokens"] <= 9000
+        assert one["run_group"]["updates"] == stage["updates"]
+        assert list(one["scores"]) == ["100"]
+    assert lakda["run_group"]["updates"] < plain["run_group"]["updates"]
+    assert untrained["training"]["training"] is None
+    with pytest.raises(UsageError, match="with a budget of tokens a run is scored at its end only"):
+        sweep(asked(tmp_path / "two", runs=runs, numbers=replace(budget, checkpoints=(50, 100))))
+    sweep(asked(tmp_path / "two", runs=runs[2:], numbers=replace(budget, checkpoints=(50, 100))))

@@ -77,6 +77,7 @@ class Chosen:
 _TUNED = "Default: what was tuned here, else the recipe's."
 VALUES = {
     "updates": f"100% of the updates (see --checkpoints). {_TUNED}",
+    "tokens": "In place of --updates: each run has as many as these tokens allow, as of train; --checkpoints 100.",
     "learning_rate": _TUNED,
     "temperature": _TUNED,
     "batch_size": "Default: the recipe's.",
@@ -151,10 +152,12 @@ def _list(asked: Sweep) -> None:
     for item in missing:
         echo(item.id)
     values = asked.numbers.recipe
+    length = f"{values.updates} updates" if values.tokens is None else f"{values.tokens} tokens"
+    each = f"{asked.numbers.most_updates} updates" if values.tokens is None else length
     echo(
         f"{len(missing)} of {len(asked.runs)} runs are missing; numbers by {asked.chosen_by}: "
-        f"{values.updates} updates, learning rate {values.learning_rate:g}, temperature {values.temperature:g}; "
-        f"each is trained for {asked.numbers.most_updates} updates and scored at "
+        f"{length}, learning rate {values.learning_rate:g}, temperature {values.temperature:g}; "
+        f"each is trained for {each} and scored at "
         f"{', '.join(map(str, asked.numbers.checkpoints))}%"
     )
     echo("dry run: nothing was trained")

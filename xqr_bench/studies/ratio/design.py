@@ -236,6 +236,11 @@ class Run:
         fold = "" if self.fold is None else f"/fold-{self.fold}"
         return f"{self.condition.name}/{self.arm.name}/seed-{self.seed:02d}{fold}"
 
+    def tokens(self, recipe: Recipe) -> int | None:
+        """The budget of tokens of its training, of the arm or else of the recipe; None: a number of updates."""
+        tokens: int | None = self.arm.recipe.get("tokens", recipe.tokens)
+        return tokens if self.arm.plan is not None else None
+
     def design(self) -> dict[str, Any]:
         """What condition and arm decide of the run, as JSON values."""
         decides = {

@@ -244,6 +244,7 @@ class _Work:
         self.seconds: Counter[str] = Counter()
         self.scores: dict[str, Any] = {}
         self.distinct: dict[str, float | None] = {}
+        self.updates: int | None = None  # that a budget of tokens allowed
         # the training of a model that is not static may take hours: checkpoints to resume from stand here until its end
         short = job.numbers.most_updates <= CHECKPOINT_EVERY
         self.model = None if short or job.numbers.base == STATIC else self.place / "model"
@@ -251,9 +252,10 @@ class _Work:
     def go(self) -> None:
         """All of it."""
         at = {self.job.numbers.updates_at(percent): percent for percent in self.job.numbers.checkpoints}
+        config = self._config()
         with self.clock.phase("training and scoring"):
             result = train(
-                self._config(),
+                config,
                 cache=self.cache,
                 observe=self.observe,
                 on_kept=lambda step, model, record: self._score(model, record, at[step]),
@@ -263,6 +265,11 @@ class _Work:
         if self.run.arm.plan is None:
             with self.observe.phase("scoring"):
                 self._score(result.model, result.record, 0)
+        elif config.values.tokens is not None:
+            assert result.record.training is not None
+            self.updates = result.record.training.updates
+            with self.observe.phase("scoring"):
+                self._score(result.model, result.record, PRIMARY)
         else:
             self._take_over()
         self._finish(result.record)
@@ -276,17 +283,20 @@ class _Work:
         plan = dict(arm.plan or {})
         if arm.turn:
             plan["turn"] = numbers.recipe.updates // 2
+        recipe = replace(numbers.recipe, **{**arm.recipe, "updates": updates, "patience": 0})
+        if not updates:
+            recipe = replace(recipe, tokens=None)
         return TrainConfig(
             base=numbers.base,
             data=[self.data.train],
             seed=run.seed,
-            recipe=replace(numbers.recipe, **{**arm.recipe, "updates": updates, "patience": 0}),
+            recipe=recipe,
             align=condition.bitext if aligned else None,
             align_updates=numbers.align_updates if aligned else None,
             vocabulary_texts=(condition.bitext,) if static and condition.bitext and not aligned else (),
             data_dir=self.job.data_dir,
             look_for=() if self._exposure() else (condition.evaluate,),
-            save_at=sorted(map(numbers.updates_at, numbers.checkpoints)) if updates else (),
+            save_at=sorted(map(numbers.updates_at, numbers.checkpoints)) if updates and recipe.tokens is None else (),
             output=self.model,
             checkpoint_every=0 if self.model is None else CHECKPOINT_EVERY,
             resume=self.model is not None,
@@ -313,7 +323,7 @@ class _Work:
             "seed": run.seed,
             "fold": run.fold,
             "checkpoint": percent,
-            "updates": numbers.updates_at(percent),
+            "updates": numbers.updates_at(percent) if self.updates is None else self.updates,
             "plan": self.job.plan,
         }
 

@@ -30,6 +30,7 @@ from xqr_bench.studies.ratio.design import (
     ARMS,
     CHECKPOINTS,
     DEMO,
+    PRIMARY,
     STUDY,
     TUNING,
     TUNING_GIVEN,
@@ -202,6 +203,11 @@ class Sweep:
                 f"--workers {self.workers} leaves some of the {len(devices)} devices without work",
                 found=f"--device {self.numbers.device}",
                 remedy=f"give --workers {len(devices)} or more: each has one device",
+            )
+        if self.numbers.checkpoints != (PRIMARY,) and any(run.tokens(self.numbers.recipe) for run in self.runs):
+            raise UsageError(
+                "with a budget of tokens a run is scored at its end only: how many updates it has is found then",
+                remedy=f"give --checkpoints {PRIMARY}",
             )
         if not self.plan_digest and any(run.condition.name != DEMO for run in self.runs):
             raise UsageError(f"there is no plan {self.plan}", remedy="name the study's plan with --plan FILE")
