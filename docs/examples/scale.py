@@ -44,7 +44,8 @@ class Costs:
 
     Attributes:
         text_bytes: of a passage, UTF-8.
-        memory_bytes: of a passage in a process: its text, its ids and what Python adds.
+        memory_bytes: of a passage in a process: where its text and id stand in a file, and digests while they are
+            compared.
         passage_tokens: of a passage.
         dimensions: of a vector, 4 bytes each.
         beside_bytes: of a passage in the files of shards, beside its vector: token count, digest, checksum, number and
@@ -59,7 +60,7 @@ class Costs:
     """
 
     text_bytes: float = 700
-    memory_bytes: float = 1300
+    memory_bytes: float = 325
     passage_tokens: float = 174
     dimensions: int = 384
     beside_bytes: float = 35
