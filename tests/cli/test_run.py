@@ -14,8 +14,8 @@ import pytest
 
 import xqr_bench
 from tests.kit import PARTIAL, ROOT, contents, ran, read_json, run
-from xqr_bench.cli.run_file import CLASSES, KEYS, OF_THE_COMMAND, RunFileError, in_keys, read_run_file
-from xqr_bench.core.toml import line_of
+from xqr_bench.cli.run_file import CLASSES, KEYS, OF_THE_COMMAND, in_keys, read_run_file
+from xqr_bench.core.toml import FaultyFileError, line_of
 from xqr_bench.evaluation.baselines import LexicalRanker
 
 MODELS = """
@@ -97,7 +97,7 @@ def records() -> dict[str, bytes]:
 def faults(text: str) -> list[tuple[str, str]]:
     """What is wrong with a file, and where."""
     wrote(text)
-    with pytest.raises(RunFileError) as caught:
+    with pytest.raises(FaultyFileError) as caught:
         read_run_file(Path("sweep.toml"))
     return [(place, fault.problem) for place, fault in caught.value.faults]
 
@@ -389,7 +389,7 @@ def test_a_variant_that_no_model_has_is_no_fault() -> None:
 
 def test_faults_are_told_in_the_words_of_a_file() -> None:
     wrote("batch_size = 'x'\nno_relevance = 'yes'\nencoder_arg = 3\n[[model]]\nmodel = 'char-ngrams'\ndepth = 3\n")
-    with pytest.raises(RunFileError) as caught:
+    with pytest.raises(FaultyFileError) as caught:
         read_run_file(Path("sweep.toml"))
     remedies = ["give a whole number", "give true or false", "give a table", 'say which index: index = "flat"']
     assert [fault.remedy for _, fault in caught.value.faults] == remedies

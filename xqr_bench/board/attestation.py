@@ -114,7 +114,8 @@ WITHOUT_ENCODER = {
 def is_of_sweep(record: Record) -> bool:
     """Whether the record is of a study's sweep, which keeps no models."""
     recipe = (record.training or {}).get("recipe")
-    return (record.run_group or {}).get("study") == "ratio" and isinstance(recipe, dict)
+    group = record.run_group or {}
+    return isinstance(group.get("study"), str) and "plan" in group and isinstance(recipe, dict)
 
 
 def why_unrepeatable(record: Record) -> str | None:

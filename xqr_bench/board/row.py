@@ -295,7 +295,9 @@ def _too_good(record: Record, kind: Kind) -> list[str]:
 def reproduce_command(record: Record) -> Reproduce:
     """The command that makes the record again, as far as its arguments tell."""
     if (swept := study_command(record)) is not None:
-        return Reproduce(command=swept, needs=None)
+        group = record.run_group or {}
+        own = group.get("study") != "ratio"
+        return Reproduce(command=swept, needs=f"the file of the study, SHA-256 {group['plan']}" if own else None)
     arguments = record.provenance.arguments
     stages = record.model.identity.reranking
     identity = record.model.identity if stages is None else stages.first
@@ -378,6 +380,10 @@ def study_command(record: Record) -> str | None:
     # a folder of its own: the runs of one folder have all numbers in common, and an arm without updates tells of none
     place = "-".join(str(group.get(name)) for name in ("condition", "arm", "seed"))
     words = ["xqr-bench", "sweep", "--output", f"study-{place}"]
+    if group.get("study") != "ratio":  # its file says the numbers
+        options = {"study": f"{group.get('study')}.toml"} | {
+            name: options[name] for name in ("condition", "arm", "seeds")
+        }
     for name, value in options.items():
         if value is None:
             continue
@@ -387,7 +393,7 @@ def study_command(record: Record) -> str | None:
             fits = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 10**9
         if not fits:
             return None
-        words += [f"--{name.replace('_', '-')}", str(value)]
+        words += [str(value)] if name == "study" else [f"--{name.replace('_', '-')}", str(value)]
     return shlex.join(words)
 
 

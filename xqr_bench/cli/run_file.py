@@ -18,7 +18,7 @@ from xqr_bench.core.files import name_of_folder
 from xqr_bench.core.folder import is_url
 from xqr_bench.core.names import refuse_unreadable
 from xqr_bench.core.options import flag_of, from_table
-from xqr_bench.core.toml import line_of, read_toml
+from xqr_bench.core.toml import FaultyFileError, line_of, read_toml
 from xqr_bench.encode import EncoderOptions
 from xqr_bench.encode.providers import is_endpoint
 from xqr_bench.encode.python_object import is_python_spec
@@ -69,24 +69,6 @@ NOT_IN: Mapping[Kind, Sequence[str]] = {"": ("name",), "model": ("output",), "va
 MORE_IN: Mapping[Kind, Sequence[str]] = {"": ("model", "variant"), "model": ("model", "variants"), "variant": ()}
 Made = TypeVar("Made", Evaluation, Selection, EncoderOptions)
 HELP = "docs/run.md describes the file"
-
-
-class RunFileError(UsageError):
-    """All faults of a file of runs, of which none was run.
-
-    Attributes:
-        faults: where each stands, and what it is.
-    """
-
-    def __init__(self, path: Path, faults: Sequence[tuple[str, XqrBenchError]]) -> None:
-        self.faults = list(faults)
-        super().__init__(f"{path} has {len(faults)} fault{'s' * (len(faults) != 1)}, so nothing was run")
-
-    def __str__(self) -> str:
-        lines = [self.problem]
-        for place, fault in self.faults:
-            lines += [f"{place}: {first}" if n == 0 else first for n, first in enumerate(str(fault).splitlines())]
-        return "\n  ".join(lines)
 
 
 @dataclass(frozen=True)
@@ -181,7 +163,7 @@ def read_run_file(path: Path, *, overwrite: bool = False, quiet: bool = False) -
         quiet: tell nothing while a record is made.
 
     Raises:
-        RunFileError: it asks for what cannot be done; all faults at once, with their lines.
+        FaultyFileError: it asks for what cannot be done; all faults at once, with their lines.
         UsageError: it cannot be read, or is no TOML.
     """
     document, text = read_toml(path, "file of runs", UsageError)
@@ -201,7 +183,7 @@ class _Reader:
         """All entries.
 
         Raises:
-            RunFileError: it asks for what cannot be done.
+            FaultyFileError: it asks for what cannot be done.
         """
         top = self._table("", 0, document)
         if is_url(str(top.given.get("output", ""))):
@@ -237,7 +219,7 @@ class _Reader:
                 if variant not in used:  # a model may have meant it
                     self._asked([top, variant], command)
             found = sorted(self._faults.items(), key=lambda one: one[1][0] or 0)
-            raise RunFileError(self._path, [(place, error) for (place, _), (_, error) in found])
+            raise FaultyFileError(self._path, [(place, error) for (place, _), (_, error) in found])
         order = [entry.shares for entry in entries]
         entries.sort(key=lambda entry: order.index(entry.shares))
         return RunFile(self._path, entries[0].request.asked.output, entries)

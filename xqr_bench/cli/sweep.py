@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import click
 
 from xqr_bench.cli.common import if_stopped, study_plan
+from xqr_bench.cli.options import given
 from xqr_bench.cli.printing import echo
+from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import Folder, Part, Sections, takes
 from xqr_bench.train.recipe import OF_TRANSFORMERS, Recipe
 
@@ -27,18 +29,18 @@ class Study:
 
     Attributes:
         output: Folder of the study.
-        conditions: S1b, S1a, S2, S3, E1 or demo; repeat for more. Default: S1b; with another base E1.
-        arms: Repeat for more; also another ratio, such as alpha-0.3. Default: all of the plan.
+        conditions: S1b, S1a, S2, S3, E1, demo, or one of FILE; repeat for more. Default: S1b; with another base E1.
+        arms: Repeat for more; also another ratio, such as alpha-0.3. Default: all of the plan, or of FILE.
         seeds: Such as 0-9 or 0,3,5-7.
         workers: Processes, each with one thread.
         tune: First choose the numbers of the recipe on held-out training articles.
-        plan: The study's plan; its SHA-256 stands in every record.
+        plan: The study's plan; its SHA-256 stands in every record. Default: that of the built-in study, or FILE.
         data_dir: Folder with the data files of tasks. Default: XQR_BENCH_DATA.
         dry_run: List the runs; do nothing.
         quiet: Print nothing but the path of the summary record.
     """
 
-    output: Folder
+    output: Folder | None = None
     conditions: tuple[str, ...] = ()
     arms: tuple[str, ...] = ()
     seeds: str = "0-9"
@@ -88,46 +90,77 @@ VALUES = {
 }
 
 
+IN_FILE: dict[str, type] = {
+    **{one.name: Study for one in fields(Study) if one.name not in ("dry_run", "quiet", "tune")},
+    **{one.name: Chosen for one in fields(Chosen)},
+    **{
+        one.name: Recipe
+        for one in fields(Recipe)
+        if one.name not in ("name", "tokens", "schedule", "warmup", "patience")
+    },
+}
+"""Key before the first table of a study file -> the dataclass that checks it."""
+
+
 @click.command(cls=Sections)
+@click.argument("file", required=False, type=click.Path(path_type=Path))
 @takes(
     study=Study,
     chosen=Part(Chosen),
     values=Part(Recipe, only=(*VALUES, *OF_TRANSFORMERS), defaults=False, help=VALUES),
 )
-def sweep(study: Study, chosen: dict[str, Any], values: dict[str, Any]) -> None:
+@click.pass_context
+def sweep(
+    ctx: click.Context, /, study: Study, chosen: dict[str, Any], values: dict[str, Any], file: Path | None
+) -> None:
     """Train and score each arm of the ratio study with each seed (docs/ratio-study-how.md).
 
-    Stop it at any time; the same command goes on: runs that have their results in the folder are skipped.
+    FILE is a study of your own in TOML: its conditions, arms and numbers; options of the command go before it. Stop it
+    at any time; the same command goes on: runs that have their results in the folder are skipped.
     """
     from xqr_bench.studies.ratio.design import GIVEN, list_runs, plan_of, read_seeds
+    from xqr_bench.studies.ratio.study_file import built_in, read_study
     from xqr_bench.studies.ratio.sweep import Sweep, choose_numbers
     from xqr_bench.train.workspace import need_accelerate
 
-    conditions = study.conditions or (("S1b",) if chosen["base"] == "static" else (GIVEN,))
-    plan_name = plan_of(conditions)
-    runs = list_runs(conditions, study.arms or None, read_seeds(study.seeds))
+    own = built_in() if file is None or str(file) == built_in().name else read_study(file, IN_FILE)
+    said = {name: value for name, value in (own.values or {}).items() if name not in given(ctx)}
+    study = replace(study, **{name: value for name, value in said.items() if IN_FILE[name] is Study})
+    chosen |= {name: value for name, value in said.items() if IN_FILE[name] is Chosen}
+    values |= {name: value for name, value in said.items() if IN_FILE[name] is Recipe}
+    output = study.output
+    if output is None:
+        raise UsageError("there is no place for the results", remedy="give --output DIR")
+    seeds = read_seeds(study.seeds)
+    if own.path is not None:
+        if study.tune:
+            raise UsageError("--tune is for the built-in study", remedy="write the numbers into the file")
+        runs, plan = own.runs(study.conditions, study.arms, seeds), study.plan or own.path
+    else:
+        conditions = study.conditions or (("S1b",) if chosen["base"] == "static" else (GIVEN,))
+        plan = study_plan(study.plan, plan_of(conditions))
+        runs = list_runs(conditions, study.arms or None, seeds)
 
     def asked() -> Sweep:
-        numbers, chosen_by = choose_numbers(study.output, **chosen, **values)
-        plan = study_plan(study.plan, plan_name)
-        return Sweep(runs, numbers, study.output, plan, study.workers, study.data_dir, chosen_by)
+        numbers, chosen_by = choose_numbers(output, **chosen, **values)
+        return Sweep(runs, numbers, output, plan, study.workers, study.data_dir, chosen_by, study=own.name)
 
     if study.dry_run:
         _list(asked())
         return
     need_accelerate()
     with if_stopped(lambda: f"runs that have their results in {study.output} are kept: the same command goes on"):
-        path = _sweep(study, asked)
+        path = _sweep(study, output, asked)
     echo(str(path) if study.quiet else f"summary: {path}")
 
 
-def _sweep(study: Study, asked: Callable[[], Sweep]) -> Path:
+def _sweep(study: Study, output: Path, asked: Callable[[], Sweep]) -> Path:
     from xqr_bench.cli.progress import SweepProgress
     from xqr_bench.studies.ratio.sweep import GIVEN_GRID, Grid, read_choice, tune
     from xqr_bench.studies.ratio.sweep import sweep as run
     from xqr_bench.train.recipe import STATIC
 
-    if study.tune and read_choice(study.output) is None:
+    if study.tune and read_choice(output) is None:
         grid = Grid() if asked().numbers.base == STATIC else GIVEN_GRID
         with SweepProgress(quiet=study.quiet) as observe, observe.phase("tuning", grid.runs):
             best = tune(asked(), grid, partial(_ended, observe), partial(observe.advance, 0))["chosen"]

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from xqr_bench.core.errors import XqrBenchError
+from xqr_bench.core.errors import UsageError, XqrBenchError
 from xqr_bench.core.files import read_text
+
+
+class FaultyFileError(UsageError):
+    """All faults of a file that says what is to be run, of which nothing was.
+
+    Attributes:
+        faults: where each stands, and what it is.
+    """
+
+    def __init__(self, path: Path, faults: Sequence[tuple[str, XqrBenchError]]) -> None:
+        self.faults = list(faults)
+        super().__init__(f"{path} has {len(faults)} fault{'s' * (len(faults) != 1)}, so nothing was run")
+
+    def __str__(self) -> str:
+        lines = [self.problem]
+        for place, fault in self.faults:
+            lines += [f"{place}: {first}" if n == 0 else first for n, first in enumerate(str(fault).splitlines())]
+        return "\n  ".join(lines)
 
 
 def read_toml(

@@ -104,12 +104,14 @@ class Job:
         folder: of the sweep.
         plan: SHA-256 of the study's plan.
         data_dir: folder with the data files; None: as everywhere.
+        study: its name.
     """
 
     numbers: Numbers
     folder: Path
     plan: str
     data_dir: Path | str | None = None
+    study: str = STUDY
 
 
 def is_done(run: Run, folder: Path) -> bool:
@@ -259,7 +261,7 @@ class _Work:
                 cache=self.cache,
                 observe=self.observe,
                 on_kept=lambda step, model, record: self._score(model, record, at[step]),
-                arguments={"study": STUDY, "run": self.run.id},
+                arguments={"study": self.job.study, "run": self.run.id},
                 save=False,  # its results are kept, and the command that makes it again
             )
         if self.run.arm.plan is None:
@@ -317,7 +319,7 @@ class _Work:
         """`run_group` of a record."""
         run, numbers = self.run, self.job.numbers
         return {
-            "study": STUDY,
+            "study": self.job.study,
             "condition": run.condition.name,
             "arm": run.arm.name,
             "seed": run.seed,

@@ -164,6 +164,7 @@ class Sweep:
         data_dir: folder with the data files.
         chosen_by: where the numbers come from, for the summary record.
         shared: where vocabularies and aligned weights are kept; None: in the folder.
+        study: its name.
     """
 
     runs: Sequence[Run]
@@ -174,6 +175,7 @@ class Sweep:
     data_dir: Path | str | None = None
     chosen_by: str = "recipe"
     shared: Path | None = None
+    study: str = STUDY
 
     @property
     def plan_digest(self) -> str:
@@ -212,8 +214,9 @@ class Sweep:
         if not self.plan_digest and any(run.condition.name != DEMO for run in self.runs):
             raise UsageError(f"there is no plan {self.plan}", remedy="name the study's plan with --plan FILE")
         if (self.folder / STUDY_FILE).is_file():
-            old = _flat(as_now(read_study(self.folder)["numbers"]))
-            new = _flat(json.loads(json.dumps(self.numbers.values())))
+            was = read_study(self.folder)
+            old = {"study": was.get("study", STUDY), **_flat(as_now(was["numbers"]))}
+            new = {"study": self.study, **_flat(json.loads(json.dumps(self.numbers.values())))}
             changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
             if changed:
                 raise UsageError(
@@ -249,10 +252,10 @@ def sweep(asked: Sweep, ended: Ended | None = None, say: Say = lambda line: None
     """
     missing = asked.missing()
     ended = ended or (lambda run, well: None)
-    about = {"study": STUDY, "numbers": asked.numbers.values(), "chosen_by": asked.chosen_by}
+    about = {"study": asked.study, "numbers": asked.numbers.values(), "chosen_by": asked.chosen_by}
     if not (asked.folder / STUDY_FILE).is_file():
         write_text(asked.folder / STUDY_FILE, json.dumps(about, indent=1) + "\n")
-    job = Job(asked.numbers, asked.folder, asked.plan_digest, asked.data_dir)
+    job = Job(asked.numbers, asked.folder, asked.plan_digest, asked.data_dir, asked.study)
     if asked.workers == 1 or len(missing) < 2:
         cache = FolderCache(asked.shared_folder)
         job = replace(job, numbers=replace(job.numbers, device=devices_of(job.numbers.device)[0]))
@@ -342,6 +345,7 @@ class _Numbers(BaseModel):
 
 
 class _Study(BaseModel):
+    study: str = STUDY
     numbers: _Numbers
     chosen_by: str
 

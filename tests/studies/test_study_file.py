@@ -1,0 +1,177 @@
+"""`sweep FILE.toml`: a study of one's own, its faults, and what its runs write."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.kit import page_text, ran, read_json, run, words
+from xqr_bench.board.row import study_command
+from xqr_bench.cli.sweep import IN_FILE
+from xqr_bench.core.errors import UnknownNameError
+from xqr_bench.core.toml import FaultyFileError
+from xqr_bench.record import load_record
+from xqr_bench.studies.ratio.design import ARMS, CONDITIONS
+from xqr_bench.studies.ratio.study_file import read_study
+
+STUDY = """
+name = "remedies"
+output = "remedies"
+seeds = [0, 1]
+checkpoints = [50, 100]
+updates = 4
+batch_size = 6
+vocabulary = 320
+dimensions = 8
+arms = ["hot", "alpha-0", "untrained", "alpha-0.3"]
+
+[[condition]]
+name = "M"
+train = "mini"
+evaluate = "mini"
+folds = 3
+use_folds = [0]
+held_out = [["de"], ["th"]]
+
+[[arm]]
+name = "hot"
+about = "at a high temperature"
+strategy = "mono-first"
+turn = true
+temperature = 0.5
+loss = "infonce"
+loss_args = {}
+"""
+
+
+def written(folder: Path, text: str = STUDY) -> Path:
+    path = folder / "study.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_study_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = written(tmp_path)
+    listed = ran("sweep", str(path), "--dry-run").out
+    assert listed.splitlines()[:4] == [
+        f"M/{arm}/seed-00/fold-0" for arm in ("hot", "alpha-0", "untrained", "alpha-0.3")
+    ]
+    assert "8 of 8 runs are missing" in words(listed)
+    assert "scored at 50, 100%" in words(listed)
+    ran("sweep", str(path), "--seeds", "1", "--arm", "hot", "--quiet")
+    done = read_json(tmp_path / "remedies/M/hot/seed-01/fold-0/run.json")
+    assert done["run_group"]["study"] == "remedies"
+    assert done["run_group"]["plan"] == read_json(tmp_path / "remedies/sweep.json")["plan"] != ""
+    assert done["training"]["recipe"]["temperature"] == 0.5
+    assert done["training"]["training"]["plan"]["turn"] == 2
+    assert "th" not in done["training"]["languages"]["trained"]  # group 0 + seed 1
+    assert done["design"]["condition"]["held_out"] == [["de"], ["th"]]
+    assert "7 of 8 runs are missing" in words(ran("sweep", str(path), "--dry-run").out)
+    record = load_record(tmp_path / "remedies/M/hot/seed-01/fold-0/mini.json")
+    command = study_command(record)
+    assert command == "xqr-bench sweep --output study-M-hot-1 remedies.toml --condition M --arm hot --seeds 1"
+    path.rename(tmp_path / "remedies.toml")
+    ran(*command.split()[1:], "--quiet")
+    again = read_json(tmp_path / "study-M-hot-1/M/hot/seed-01/fold-0/run.json")
+    assert again["training"]["weights_digest"] == done["training"]["weights_digest"]
+
+
+def test_another_study_or_other_numbers_in_the_same_folder_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = written(tmp_path)
+    ran("sweep", str(path), "--seeds", "0", "--arm", "untrained", "--quiet")
+    for change, told in (
+        (STUDY.replace('name = "remedies"', 'name = "others"'), "study: remedies there, others now"),
+        (STUDY.replace("updates = 4", "updates = 8"), "updates: 4 there, 8 now"),
+        (STUDY.replace("folds = 3", "folds = 4"), "design"),
+    ):
+        assert told in words(run("sweep", str(written(tmp_path, change))).err)
+
+
+def test_the_built_in_study_stays_available_by_name(tmp_path: Path) -> None:
+    asked = ["--condition", "demo", "--arm", "alpha-0", "--seeds", "0", "--dry-run", "--output", str(tmp_path / "x")]
+    assert ran("sweep", "ratio", *asked).out == ran("sweep", *asked).out
+    with pytest.raises(UnknownNameError, match="no arm"):
+        read_study(written(tmp_path), IN_FILE).runs(["M"], ["warm"], [0])
+
+
+FAULTS = """name = "ratio"
+chekpoints = [1]
+seeds = 3
+[[condition]]
+name = "a/b"
+train = "mini"
+[[condition]]
+name = "b"
+train = "mini"
+evaluate = "minni"
+aligned = true
+folds = 1
+[[arm]]
+name = "x"
+lose = "x"
+[[arm]]
+name = "y"
+loss = "lakd"
+[[arm]]
+name = "y"
+temperature = -1
+[[arm]]
+name = "z"
+alpha = 2
+[[arm]]
+name = "w"
+loss_args = {a = 1}
+"""
+
+
+def test_all_faults_of_a_file_at_once_with_their_lines(tmp_path: Path) -> None:
+    with pytest.raises(FaultyFileError) as caught:
+        read_study(written(tmp_path, FAULTS), IN_FILE)
+    assert [(place, fault.problem) for place, fault in caught.value.faults] == [
+        ("line 1, name", "ratio is the name of the built-in study"),
+        ("line 2, chekpoints", "there is no option 'chekpoints' here"),
+        ("line 3, seeds", "seeds cannot be 3 (int)"),
+        ("line 4, condition 1", "evaluate is missing"),
+        ("line 5, condition 1, name", "the name of the condition cannot be 'a/b'"),
+        ("line 10, condition 2, evaluate", "there is no task named 'minni'"),
+        ("line 11, condition 2, aligned", "aligned needs a bitext"),
+        ("line 12, condition 2, folds", "folds cannot be 1"),
+        ("line 15, arm 1, lose", "there is no option 'lose' here"),
+        ("line 18, arm 2, loss", "there is no loss named 'lakd'"),
+        ("line 19, arm 3", "--temperature cannot be -1.0"),
+        ("line 20, arm 3, name", "two arms are named 'y'"),
+        ("line 24, arm 4, alpha", "the ratio of monolingual batches is 2.0"),
+        ("line 27, arm 5, loss_args", "there is no argument of the loss infonce named 'a'"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("seeds = '0'\n", "it names no condition"),
+        ("conditions = ['S1b']\n", "it names no arm"),
+        ("condition = 3\n", "condition is no list of tables"),
+        ("arms = ['none']\nconditions = ['S1b']\n", "there is no arm named 'none'"),
+        ("[[arm]]\nalpha = 1\n", "the arm has no name"),
+        ("x = [", "not TOML"),
+    ],
+)
+def test_files_that_are_no_study(tmp_path: Path, text: str, told: str) -> None:
+    done = run("sweep", str(written(tmp_path, text)), "--output", str(tmp_path / "x"))
+    assert done.code == 1
+    assert told in words(done.err)
+
+
+def test_the_file_of_the_page_is_one(tmp_path: Path) -> None:
+    (shown,) = re.findall(r"^```toml\n(.*?)^```$", page_text("ratio-study-how.md"), re.DOTALL | re.MULTILINE)
+    study = read_study(written(tmp_path, shown), IN_FILE)
+    assert set(study.chosen_arms) <= {*ARMS, *(arm["name"] for arm in tomllib.loads(shown)["arm"])}
+    assert set(study.chosen_conditions) - set(CONDITIONS) == {"M"}
+    assert study.runs([], [], [0])

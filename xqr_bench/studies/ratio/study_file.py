@@ -1,0 +1,227 @@
+"""A study of one's own in TOML: conditions, arms and numbers, each run as the built-in study's are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from xqr_bench.core.errors import UnknownNameError, UsageError, XqrBenchError, closest
+from xqr_bench.core.options import from_table
+from xqr_bench.core.toml import FaultyFileError, line_of, read_toml
+from xqr_bench.studies.ratio.design import ARMS, CONDITIONS, STUDY, Arm, Condition, Run, alpha_of, hybrid, run_of
+from xqr_bench.tasks import resolve_task
+from xqr_bench.train import Recipe, TrainConfig, get_recipe
+from xqr_bench.train.config import PLAN_SETTINGS
+from xqr_bench.train.losses import choose_loss
+from xqr_bench.train.plans import PlanRequest
+
+HELP = "docs/ratio-study-how.md describes the file"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+"""Of a study, a condition, an arm: a part of paths."""
+_NOT_OF_FILE = ("plan", "arms", "own_language")
+OF_CONDITION = {one.name: Condition for one in fields(Condition) if one.name not in _NOT_OF_FILE}
+OF_PLAN = {name: TrainConfig for name in ("alpha", *PLAN_SETTINGS) if name != "turn"}
+_NOT_OF_ARM = ("name", "updates", "tokens", "schedule", "warmup")
+OF_RECIPE = {one.name: Recipe for one in fields(Recipe) if one.name not in _NOT_OF_ARM}
+OF_ARM: dict[str, type] = {"name": Arm, "about": Arm, "turn": Arm, "aligned": Arm, **OF_PLAN, **OF_RECIPE}
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """A study: its conditions and arms, and what a sweep of it is given where the command says nothing else.
+
+    Attributes:
+        name: in records.
+        path: the file; None: the built-in study.
+        conditions, arms: by name.
+        chosen_conditions, chosen_arms: those that are run where none is named; empty: as the command has it.
+        values: options of the command -> their values.
+    """
+
+    name: str
+    path: Path | None
+    conditions: Mapping[str, Condition]
+    arms: Mapping[str, Arm]
+    chosen_conditions: Sequence[str] = ()
+    chosen_arms: Sequence[str] = ()
+    values: Mapping[str, Any] | None = None
+
+    def runs(self, conditions: Sequence[str], arms: Sequence[str], seeds: Sequence[int]) -> list[Run]:
+        """The runs of these conditions, arms and seeds; empty: those the file chooses.
+
+        Raises:
+            UnknownNameError: the study has no such condition or arm.
+        """
+        found = []
+        for condition in conditions or self.chosen_conditions:
+            if condition not in self.conditions:
+                raise UnknownNameError("condition", condition, self.conditions)
+            for arm in arms or self.chosen_arms:
+                if arm not in self.arms and alpha_of(arm) is None:
+                    raise UnknownNameError("arm", arm, self.arms)
+        for one in (self.conditions[name] for name in conditions or self.chosen_conditions):
+            for seed in seeds:
+                for fold in one.parts:
+                    named = [self._arm(name) for name in arms or self.chosen_arms]
+                    found += [run_of(one, arm, seed, fold) for arm in named]
+        return list({run.id: run for run in found}.values())
+
+    def _arm(self, name: str) -> Arm:
+        return self.arms.get(name) or hybrid(alpha_of(name) or 0.0)
+
+
+def built_in() -> StudyFile:
+    """The study of docs/ratio-study-plan.md."""
+    return StudyFile(STUDY, None, CONDITIONS, ARMS)
+
+
+def read_study(path: Path, keys: Mapping[str, type]) -> StudyFile:
+    """Read a study, and check all of it.
+
+    Args:
+        path: the file.
+        keys: option of the command that the file may set -> the dataclass that has it as a field.
+
+    Raises:
+        FaultyFileError: it asks for what cannot be done; all faults at once, with their lines.
+        UsageError: it cannot be read, or is no TOML.
+    """
+    document, text = read_toml(path, "study file", UsageError)
+    return _Reader(path, text, keys).read(document)
+
+
+class _Reader:
+    """Reads one file; what is wrong with it is kept until all of it was looked at."""
+
+    def __init__(self, path: Path, text: str, keys: Mapping[str, type]) -> None:
+        self._path, self._text = path, text
+        self._keys = {**keys, "name": Condition}
+        self._faults: list[tuple[int, str, XqrBenchError]] = []
+
+    def read(self, document: Mapping[str, Any]) -> StudyFile:
+        values = self._values("", 0, {k: v for k, v in document.items() if k not in ("condition", "arm")}, self._keys)
+        name = values.pop("name", self._path.stem)
+        with self._keeping("", 0, "name" if "name" in document else ""):
+            _refuse_name(name, "study")
+            if name == STUDY:
+                raise UsageError(f"{STUDY} is the name of the built-in study", remedy='write name = "another"')
+        own = {
+            "condition": self._tables("condition", document, self._condition),
+            "arm": self._tables("arm", document, self._arm),
+        }
+        conditions: dict[str, Condition] = {**CONDITIONS, **own["condition"]}
+        arms: dict[str, Arm] = {**ARMS, **own["arm"]}
+        chosen = {}
+        for kind, there in (("condition", conditions), ("arm", arms)):
+            chosen[kind] = list(values.pop(f"{kind}s", None) or own[kind])
+            for one in chosen[kind]:
+                with self._keeping("", 0, f"{kind}s"):
+                    if one not in there and (kind == "condition" or alpha_of(one) is None):
+                        raise UnknownNameError(kind, one, there)
+            if not chosen[kind] and not self._faults:
+                error = UsageError(f"it names no {kind}", remedy=f"write [[{kind}]], or {kind}s = [...]; {HELP}")
+                self._faults.append((0, "the file", error))
+        if self._faults:
+            found = sorted(self._faults, key=lambda one: one[0])
+            raise FaultyFileError(self._path, [(place, error) for _, place, error in found])
+        return StudyFile(name, self._path, conditions, arms, chosen["condition"], chosen["arm"], values)
+
+    @contextmanager
+    def _keeping(self, table: str, number: int, key: str = "") -> Iterator[None]:
+        """Keep a fault of the block, with the line of the key, or of the table."""
+        try:
+            yield
+        except XqrBenchError as error:
+            line = line_of(self._text, table, number, key) or line_of(self._text, table, number)
+            told = [f"line {line}" if line else "", f"{table} {number + 1}" if table else "", key]
+            self._faults.append((line or 0, ", ".join(part for part in told if part) or "the file", error))
+
+    def _values(self, table: str, number: int, given: Mapping[str, Any], keys: Mapping[str, type]) -> dict[str, Any]:
+        values = {}
+        for key, value in given.items():
+            with self._keeping(table, number, key):
+                if key not in keys:
+                    raise UsageError(f"there is no option {key!r:.60} here", found=closest(key, keys), remedy=HELP)
+                if key in ("seeds", "checkpoints") and isinstance(value, list):  # as the command line has them
+                    value = ",".join(map(str, value))
+                values[key] = from_table(keys[key], key, value)
+        return values
+
+    def _tables(self, kind: str, document: Mapping[str, Any], make: Any) -> dict[str, Any]:
+        given = document.get(kind, [])
+        made: dict[str, Any] = {}
+        if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+            with self._keeping("", 0, kind):
+                raise UsageError(f"{kind} is no list of tables", remedy=f"write [[{kind}]]; {HELP}")
+            return made
+        for number, table in enumerate(given):
+            before = len(self._faults)
+            values = self._values(kind, number, table, OF_CONDITION if kind == "condition" else OF_ARM)
+            if len(self._faults) > before:
+                made[str(table.get("name"))] = None  # that it is wrong is told; that it is missing is not so
+                continue
+            with self._keeping(kind, number, "name" if "name" in table else ""):
+                _refuse_name(values.get("name"), kind)
+                if values["name"] in made:
+                    raise UsageError(f"two {kind}s are named {values['name']!r}", remedy="name each once")
+            with self._keeping(kind, number):
+                made[str(values.get("name"))] = make(kind, number, values)
+        return made
+
+    def _condition(self, kind: str, number: int, values: dict[str, Any]) -> Condition | None:
+        missing = [key for key in ("train", "evaluate") if key not in values]
+        if missing:
+            raise UsageError(f"{missing[0]} is missing", remedy='write train = "mlqa-r" and evaluate = "xquad-r"')
+        with self._keeping(kind, number, "evaluate"):
+            resolve_task(values["evaluate"])
+        with self._keeping(kind, number, "folds"):
+            if values.get("folds", 0) < 0 or values.get("folds") == 1:
+                raise UsageError(f"folds cannot be {values['folds']}", remedy="use 2 or more, or 0 for none")
+        with self._keeping(kind, number, "use_folds"):
+            wrong = [one for one in values.get("use_folds") or () if not 0 <= one < values.get("folds", 0)]
+            if wrong:
+                raise UsageError(f"there is no fold {wrong[0]}", remedy="number them from 0, below folds")
+        with self._keeping(kind, number, "held_out"):
+            if values.get("held_out") and not values.get("folds"):
+                raise UsageError("held_out needs folds", remedy="write folds = 4")
+        values.setdefault("bitext", None)
+        values.setdefault("aligned", values["bitext"] is not None)
+        with self._keeping(kind, number, "aligned"):
+            if values["aligned"] and values["bitext"] is None:
+                raise UsageError("aligned needs a bitext", remedy='write bitext = "ntrex"')
+        return Condition(**values) if "name" in values else None
+
+    def _arm(self, kind: str, number: int, values: dict[str, Any]) -> Arm:
+        plan = {key: values[key] for key in OF_PLAN if key in values}
+        recipe = {key: values[key] for key in OF_RECIPE if key in values}
+        with self._keeping(kind, number, next((key for key in ("strategy", "alpha", "mix") if key in plan), "")):
+            PlanRequest(steps=2, **plan, turn=1 if values.get("turn") else None)
+        changed = get_recipe("paper", **{key: value for key, value in recipe.items() if key != "mini_batch"})
+        with self._keeping(kind, number, next((key for key in ("loss_args", "loss") if key in recipe), "")):
+            choose_loss(changed.loss, changed.loss_args, recipe.get("mini_batch", 0))
+        about = values.get("about") or ", ".join(f"{key} {value}" for key, value in {**plan, **recipe}.items())
+        return Arm(
+            str(values.get("name")),
+            about,
+            plan,
+            recipe,
+            turn=values.get("turn", False),
+            aligned=values.get("aligned", True),
+        )
+
+
+def _refuse_name(name: Any, what: str) -> None:
+    """Check that a name can be a part of a path, the same on every system.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    if not isinstance(name, str) or not NAME.fullmatch(name) or name.endswith("."):
+        raise UsageError(
+            f"the {what} has no name" if name is None else f"the name of the {what} cannot be {name!r:.60}",
+            remedy="give it a short name of letters, digits and . _ + -",
+        )
