@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -120,6 +121,12 @@ class TrainConfig:
             raise UsageError(f"{option} has no meaning for static models", remedy="leave it out")
         if self.static and self.values.mini_batch:
             raise UsageError("gradient caching has no use for static models", remedy="leave --mini-batch out")
+        if self.static and self.values.lora:
+            raise UsageError("static models have no layers to adapt", remedy="leave --lora out")
+        if self.static and self.values.trainer_args.get("gradient_checkpointing"):
+            raise UsageError("static models have no layers to checkpoint", remedy="leave gradient_checkpointing out")
+        if self.values.lora and find_spec("peft") is None:
+            raise UsageError("--lora needs the package peft", remedy="pip install 'xqr-bench[lora]'")
         if self.static and self.values.precision != "fp32":
             raise UsageError("static models are trained in fp32", remedy="leave --precision out")
         if isinstance(self.base, str | Path) and str(self.base) not in (STATIC, *ALIASES):

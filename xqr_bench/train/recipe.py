@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from importlib.util import find_spec
 from math import inf
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from xqr_bench.core.checked import checked
-from xqr_bench.core.errors import UnknownNameError, UsageError
-from xqr_bench.core.options import KeyValues, Option, flag, line_breaks
+from xqr_bench.core.errors import UnknownNameError, UsageError, closest
+from xqr_bench.core.options import KeyValues, Option, flag, line_breaks, whole_numbers
 
 STATIC = "static"
 """The initial model that is made from the training text, and the recipe for it."""
@@ -56,6 +57,9 @@ class Recipe:
         dimensions: Columns of a static model's vectors.
         loss: What is minimised: infonce, or another one of docs/losses.md.
         loss_args: An argument of the loss, such as weight=0.5; repeat for more.
+        matryoshka: Also apply the loss to the first so many columns, such as 64,128, each as if alone.
+        lora: Train low-rank adapters, merged at the end: rank=8, and other arguments of peft's LoraConfig; repeat.
+        trainer_args: Pass on to the trainer, such as gradient_checkpointing=true; repeat for more.
     """
 
     section: ClassVar = "Recipe"
@@ -86,6 +90,9 @@ class Recipe:
     tokens: int | None = None
     loss: str = INFONCE
     loss_args: KeyValues = field(default_factory=dict, hash=False)
+    matryoshka: Annotated[Sequence[int], Option(parse=whole_numbers)] = ()
+    lora: Annotated[KeyValues, Option("--lora")] = field(default_factory=dict, hash=False)
+    trainer_args: KeyValues = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         least = {
@@ -112,6 +119,10 @@ class Recipe:
                 for value in (getattr(self, option),)
             },
             "dropout": (self.dropout is None or 0 <= self.dropout < 1, "a share from 0 to below 1"),
+            "matryoshka": (
+                all(size >= 1 for size in self.matryoshka) and len(set(self.matryoshka)) == len(self.matryoshka),
+                "numbers of columns from 1 on, each once, as 64,128",
+            ),
             "schedule": (self.schedule in get_args(Schedule), f"one of: {', '.join(get_args(Schedule))}"),
             "precision": (self.precision in get_args(Precision), f"one of: {', '.join(get_args(Precision))}"),
         }
@@ -124,6 +135,12 @@ class Recipe:
                 found=f"--mini-batch {self.mini_batch}" if self.mini_batch else f"--loss {self.loss}",
                 remedy="leave it out",
             )
+        _refuse_trainer_args(self.trainer_args)
+        rank = self.lora.get("rank")
+        if self.lora and (isinstance(rank, bool) or not isinstance(rank, int) or rank < 1):
+            raise UsageError(f"--lora has the rank {rank!r}", remedy="give --lora rank=8, or another whole number")
+        if self.lora and self.frozen_layers is not None:
+            raise UsageError("--lora trains nothing but its adapters", remedy="leave --frozen-layers out")
 
     @property
     def of_transformers(self) -> list[str]:
@@ -132,13 +149,61 @@ class Recipe:
 
     def values(self) -> dict[str, Any]:
         """All values, for records."""
-        return asdict(self)
+        return {**asdict(self), "matryoshka": list(self.matryoshka)}
 
 
 def completed(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values of a recipe as a file has them; what an earlier version did not know has its default, as it did."""
     known = {one.name: one.default for one in fields(Recipe) if one.name not in ("name", "updates")}
-    return {**known, "loss_args": {}, **values}
+    return {**known, "loss_args": {}, "matryoshka": [], "lora": {}, "trainer_args": {}, **values}
+
+
+PASSED_ON = (
+    "adam_beta1",
+    "adam_beta2",
+    "adam_epsilon",
+    "dataloader_prefetch_factor",
+    "ddp_backend",
+    "ddp_bucket_cap_mb",
+    "ddp_find_unused_parameters",
+    "ddp_timeout",
+    "gradient_checkpointing",
+    "gradient_checkpointing_kwargs",
+    "learning_rate_mapping",
+    "optim",
+    "optim_args",
+    "project",
+    "report_to",
+    "run_name",
+    "tf32",
+    "torch_compile",
+    "torch_compile_backend",
+    "torch_compile_mode",
+    "torch_empty_cache_steps",
+    "trackio_space_id",
+    "use_liger_kernel",
+)
+"""Arguments of sentence-transformers' trainer that leave the batches, their order and the schedule as they are."""
+
+
+def _refuse_trainer_args(given: Mapping[str, Any]) -> None:
+    """Check that the arguments are some that may be passed on.
+
+    Raises:
+        UsageError: one would change what the recipe, the plan or the place of the run says, or there is none such; or
+            what is to be reported to is not installed.
+    """
+    for name in given:
+        if name not in PASSED_ON:
+            raise UsageError(
+                f"--trainer-arg {name} is not passed on",
+                found=closest(name, PASSED_ON) or "the recipe, the plan or the run says it, or there is none such",
+                remedy=f"use one of: {', '.join(PASSED_ON)}",
+            )
+    report = given.get("report_to", ())
+    for name in [report] if isinstance(report, str) else report:
+        if name != "none" and find_spec(str(name)) is None:
+            raise UsageError(f"the package {name} is not installed", remedy=f"pip install {name}, or leave it out")
 
 
 RECIPES: dict[str, Recipe] = {

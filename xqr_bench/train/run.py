@@ -16,6 +16,7 @@ from xqr_bench.encode import choose_device
 from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.record import provenance
 from xqr_bench.record.provenance import BaseModelInfo, DataInfo, LanguageLevels, Stage, TrainingRecord, save_training
+from xqr_bench.train.adapters import add_adapters, merge_adapters, merged
 from xqr_bench.train.batch_files import plan_statistics
 from xqr_bench.train.config import PLAN_SETTINGS, TrainConfig
 from xqr_bench.train.initial import copy_model, load_base, make_static, weights_digest
@@ -139,6 +140,7 @@ def train(
     observe: Observer | None = None,
     on_kept: Kept | None = None,
     evaluator: Any = None,
+    callbacks: Sequence[Any] = (),
     arguments: dict[str, Any] | None = None,
     save: bool = True,
 ) -> TrainResult:
@@ -153,6 +155,7 @@ def train(
         observe: hears how far the run is.
         on_kept: called at each update of `config.save_at`.
         evaluator: a sentence-transformers evaluator that scores the model at each validation.
+        callbacks: `TrainerCallback`s of transformers for the training; they have to leave model and batches alone.
         arguments: as the user gave them, for the record.
         save: False: `config.output` is only where checkpoints to resume from stand until the end; no model is written
             there, and runs that share a cache align once.
@@ -171,7 +174,9 @@ def train(
         prepared = prepare(config, cache)
     config = prepared.config  # with the updates of a budget
     observe, arguments = observe or Observer(), arguments or {}
-    return _Run(config, prepared, cache, shared, clock, observe, on_kept, evaluator, arguments, save).go()
+    run = _Run(config, prepared, cache, shared, clock, observe, on_kept, evaluator, arguments, save)
+    run.callbacks = callbacks
+    return run.go()
 
 
 @dataclass
@@ -186,6 +191,7 @@ class _Run:
     evaluator: Any
     arguments: dict[str, Any]
     save: bool
+    callbacks: Sequence[Any] = ()
 
     def __post_init__(self) -> None:
         config = self.config
@@ -212,9 +218,13 @@ class _Run:
                 self.alignment = self._align(model, self.prepared.alignment)
         training = None
         if self.prepared.training is not None:
+            if self.recipe.lora:
+                add_adapters(model, self.recipe.lora, self.config.seed)
             with self.clock.phase("training"):
                 outcome = self._stage(model, self.prepared.training, "training", self.config.checkpoint_every)
             training = _record_stage(self.prepared.training, outcome)
+            if self.recipe.lora:
+                merge_adapters(model)
         record = self._record(model, training, None)
         model.eval()
         folder = None
@@ -261,7 +271,8 @@ class _Run:
         alone = self.place is None if self.config.static else not self.save
         if not alone or not known or of_launcher("WORLD_SIZE", 1) > 1:
             return _record_stage(stage, self._stage(model, stage, "alignment", self.config.checkpoint_every))
-        ignored = {"name", "updates", "patience", "validate_every", "negatives", "loss", "loss_args"}
+        ignored = {"name", "updates", "patience", "validate_every", "negatives"}
+        ignored |= {"loss", "loss_args", "matryoshka", "lora"}  # of the training alone
         values = {name: value for name, value in self.recipe.values().items() if name not in ignored}
         kind = None if self.device is None else self.device.partition(":")[0]
         key = (base, self.config.seed, str(values), stage.plan.digest(), kind)
@@ -278,7 +289,7 @@ class _Run:
     def _stage(self, model: Any, stage: PlannedTexts, name: str, every: int) -> Outcome:
         training = name == "training"
         options = StageOptions(
-            recipe=self.recipe if training else replace(self.recipe, negatives=0, patience=0),
+            recipe=self.recipe if training else replace(self.recipe, negatives=0, patience=0, matryoshka=()),
             loss=self.config.chosen_loss if training else choose_loss(INFONCE, {}),
             seed=self.config.seed,
             device=self.device,
@@ -291,6 +302,7 @@ class _Run:
             keep=(lambda outcome: self._keep(model, outcome)) if training else None,
             validation=self.prepared.validation if training else None,
             evaluator=self.evaluator if training else None,
+            callbacks=self.callbacks if training else (),
         )
         with self.observe.phase("training" if training else "aligning", stage.plan.steps):
             self.last = run_stage(model, stage, options, self.cache)
@@ -300,15 +312,15 @@ class _Run:
         """Save the model as it is now, and show it; the end is saved by the run itself."""
         stage, step = self.prepared.training, outcome.updates
         assert stage is not None
-        outcome = replace(outcome, stopped_early=False)
+        outcome, trained, model = replace(outcome, stopped_early=False), model, merged(model)
         record = self._record(model, _record_stage(stage, outcome), None if step == self.config.updates else step)
         if self.place is not None and self.first and self.save and step < self.config.updates:
             save_model(model, record, self.place.model / f"checkpoint-{step}")
         if self.on_kept is not None:
-            was = model.training
+            was = trained.training
             model.eval()
             self.on_kept(step, model, record)
-            model.train(was)
+            trained.train(was)
 
     def _record(self, model: Any, training: Stage | None, checkpoint: int | None) -> TrainingRecord:
         config, prepared = self.config, self.prepared

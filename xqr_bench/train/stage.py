@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from sentence_transformers.sentence_transformer.losses import MatryoshkaLoss
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from transformers.utils import logging
@@ -27,6 +28,7 @@ from xqr_bench.core.errors import TrainingError, UsageError, code_of_others
 from xqr_bench.core.files import write_text
 from xqr_bench.core.memory import memory_kept
 from xqr_bench.core.observe import Observer, library_bars_hidden
+from xqr_bench.train.adapters import has_adapters
 from xqr_bench.train.initial import Tokens, is_static, vocabulary_digest
 from xqr_bench.train.losses import BatchRows, ChosenLoss, LossContext, Role, Spent
 from xqr_bench.train.recipe import Recipe
@@ -131,6 +133,9 @@ def column_names(negatives: int) -> list[str]:
 Collator = Callable[[Batch], dict[str, Any]]
 """Turns the texts of a batch into a model's inputs, `<column>_<name of the input>` each."""
 
+
+ADAPTED, OF_LOSS = "adapted.pt", "loss.pt"
+"""Files of a checkpoint: all weights of a model with adapters, and what the loss trains beside the model."""
 
 Part = tuple[int, int, int]
 """Rows of a batch: its step, the first row, the row after the last."""
@@ -275,6 +280,39 @@ class PlanTrainer(SentenceTransformerTrainer):  # type: ignore[misc]  # the libr
         with code_of_others(f"the loss failed at update {self.state.global_step + 1}", "correct it or its arguments"):
             return super().compute_loss(*arguments, **options)
 
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """Write the model into a checkpoint, and what the loss trains beside it.
+
+        With adapters the library would write these alone, and read the rest from where the base came from, which an
+        alignment has changed.
+        """
+        folder = Path(output_dir or self.args.output_dir)
+        if has_adapters(self.model):
+            folder.mkdir(parents=True, exist_ok=True)
+            torch.save(self.model.state_dict(), folder / ADAPTED)
+        else:
+            super()._save(output_dir, state_dict)
+        if own := self._loss_parameters():
+            torch.save({name: tensor.detach() for name, tensor in own.items()}, folder / OF_LOSS)
+
+    def _load_from_checkpoint(self, checkpoint_path: str) -> None:
+        """Read what `_save` wrote."""
+        folder = Path(checkpoint_path)
+        if has_adapters(self.model):
+            self.model.load_state_dict(torch.load(folder / ADAPTED, weights_only=True))
+        else:
+            super()._load_from_checkpoint(checkpoint_path)
+        if own := self._loss_parameters():
+            stored = torch.load(folder / OF_LOSS, weights_only=True)
+            with torch.no_grad():
+                for name, tensor in own.items():
+                    tensor.copy_(stored[name])
+
+    def _loss_parameters(self) -> dict[str, Any]:
+        """What the loss trains beside the model."""
+        of_model = {id(one) for one in self.model.parameters()}
+        return {name: one for name, one in self.loss.named_parameters() if id(one) not in of_model}
+
     def _begin(self, inputs: dict[str, Any], dataset: PlanDataset) -> Spent:
         """Tell the loss which rows these are; their tokens."""
         step, first, end = inputs.pop(ROWS)
@@ -359,6 +397,7 @@ class StageOptions:
         validation: batches whose loss is watched; with a patience it stops the training, and the weights of the
             lowest loss are kept.
         evaluator: scores the model at each validation (see `XqrEvaluator`).
+        callbacks: of transformers' trainer.
     """
 
     recipe: Recipe
@@ -374,6 +413,7 @@ class StageOptions:
     keep: Callable[[Outcome], None] | None = None
     validation: PlannedTexts | None = None
     evaluator: Any = None
+    callbacks: Sequence[Any] = ()
 
     @property
     def stops(self) -> bool:
@@ -469,9 +509,9 @@ def _run(model: Any, texts: PlannedTexts, options: StageOptions, folder: Path, c
         args=arguments,
         train_dataset=train,
         eval_dataset=validate,
-        loss=options.loss.build(model, recipe, context),
+        loss=_matryoshka(model, options.loss.build(model, recipe, context), recipe.matryoshka),
         evaluator=options.evaluator,
-        callbacks=[watch, *([EarlyStoppingCallback(recipe.patience)] if options.stops else [])],
+        callbacks=[watch, *options.callbacks, *([EarlyStoppingCallback(recipe.patience)] if options.stops else [])],
     )
     trainer.context, trainer.others_loss = context, options.loss.origin != "built in"
     trainer.padded_tokens = 0 if since is None else int(since["padded_tokens"])
@@ -486,9 +526,29 @@ def _run(model: Any, texts: PlannedTexts, options: StageOptions, folder: Path, c
         vars(model).pop("forward", None)  # the mixed precision of the training
     best = trainer.state.best_global_step if options.stops else None
     if best is not None:  # the library only logs it when it cannot load them
-        lowest = type(model)(str(folder / f"checkpoint-{best}"), device="cpu", local_files_only=True)
-        model.load_state_dict(lowest.state_dict())
+        if has_adapters(model):
+            model.load_state_dict(torch.load(folder / f"checkpoint-{best}" / ADAPTED, weights_only=True))
+        else:
+            lowest = type(model)(str(folder / f"checkpoint-{best}"), device="cpu", local_files_only=True)
+            model.load_state_dict(lowest.state_dict())
     return so_far(best)
+
+
+def _matryoshka(model: Any, loss: Any, sizes: Sequence[int]) -> Any:
+    """The loss on the first columns of the vectors too (Kusupati et al. 2022, arXiv 2205.13147); () leaves it alone.
+
+    Raises:
+        UsageError: the vectors have fewer columns.
+    """
+    if not sizes:
+        return loss
+    width = model.get_embedding_dimension()
+    if max(sizes) > width:
+        raise UsageError(
+            f"--matryoshka {max(sizes)} is more than the {width} columns of the vectors",
+            remedy=f"use numbers up to {width}",
+        )
+    return MatryoshkaLoss(model, loss, sorted({*sizes, width}, reverse=True))
 
 
 def _sum(trainer: Any, number: int) -> int:
@@ -535,10 +595,10 @@ def _arguments(model: Any, options: StageOptions, folder: Path, steps: int, proc
         logging_nan_inf_filter=False,  # a loss that is no number stops the run
         dataloader_num_workers=options.workers,
         dataloader_pin_memory=False,  # the loader is ours
-        report_to="none",
         disable_tqdm=True,
         log_level="error",
         log_level_replica="error",
+        **{"report_to": "none", **recipe.trainer_args},
     )
     if options.device is not None and options.device.startswith("cuda:"):
         _use_device(arguments, options.device, processes)
