@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
 from importlib import metadata
@@ -14,7 +17,7 @@ import torch
 from pydantic import Field
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 
-from tests.kit import page_text, ran, read_json, run
+from tests.kit import ROOT, page_text, ran, read_json, run
 from tests.kit import words as flat
 from tests.train.build import parallel, tiny_xlm_r, write_pairs
 from xqr_bench.core.errors import EncoderError, UnknownNameError, UsageError
@@ -254,6 +257,7 @@ def test_the_command(tmp_path: Path, installed: None) -> None:
     data = write_pairs(tmp_path)
     asked = ["train", "--data", str(data), "--updates", "2", "--batch-size", "4", "--vocabulary", "300"]
     asked += ["--dimensions", "8", "--loss", "weighted"]
+    assert "\nloss: weighted, weight 2.0\n" in ran(*asked, "--dry-run").out
     ran(*asked, "--loss-arg", "weight=0.5", "--output", str(tmp_path / "model"))
     text = (tmp_path / "model" / "README.md").read_text("utf-8")
     assert "- Loss: `weighted`, weight 0.5 (unknown)." in text
@@ -299,4 +303,44 @@ def test_what_a_new_loss_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_page_names_every_loss() -> None:
     names = re.findall(r"^\| `([a-z0-9-]+)`", page_text("losses.md"), re.MULTILINE)
-    assert names == [name for name, origin in LOSSES.origins().items() if origin == "built in"]
+    assert sorted(names) == sorted(name for name, origin in LOSSES.origins().items() if origin == "built in")
+
+
+OF_TWO = """
+import sys
+import torch
+from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+from tests.train.build import parallel
+from xqr_bench.train import TrainConfig, get_recipe, train
+
+
+class Checks(torch.nn.Module):
+    def __init__(self, model, recipe, context):
+        super().__init__()
+        self.loss = MultipleNegativesRankingLoss(model, scale=20.0, gather_across_devices=context.gather)
+        self.context = context
+
+    def forward(self, sentence_features, labels):
+        rows, whole = self.context.rows, self.context.whole_batch
+        assert (len(rows), len(whole)) == (3, 6), (len(rows), len(whole))
+        mine = torch.from_numpy(rows.question.astype("float32"))
+        stacked = self.context.gathered(mine.requires_grad_())
+        assert stacked.tolist() == whole.question.tolist(), (stacked, whole.question)
+        assert rows.queries == whole.queries[rows.rows]
+        return self.loss(sentence_features, labels)
+
+
+recipe = get_recipe("static", updates=4, batch_size=6, vocabulary=320, dimensions=8)
+result = train(TrainConfig(data=[parallel(24)], recipe=recipe, loss=Checks))
+print("processes", result.record.processes, result.record.gathered)
+"""
+
+
+def test_rows_on_two_devices(tmp_path: Path) -> None:
+    (tmp_path / "of_two.py").write_text(OF_TWO, encoding="utf-8")
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(tmp_path / "of_two.py")]
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
+    done = subprocess.run([sys.executable, *launch], env=environment, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("processes 2 True") == 2

@@ -14,7 +14,8 @@ from xqr_bench.core.errors import UsageError
 from xqr_bench.core.options import Part, Sections, takes
 from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.train.config import TrainConfig
-from xqr_bench.train.recipe import Recipe, get_recipe, recipe_name
+from xqr_bench.train.losses import told
+from xqr_bench.train.recipe import INFONCE, Recipe, get_recipe, recipe_name
 
 FIRST = [
     "--data",
@@ -79,7 +80,8 @@ def train(
     if dry_run:
         from xqr_bench.train.prepare import prepare
 
-        echo("\n".join([*prepare(asked).summary(), "dry run: nothing was trained"]))
+        loss = [] if asked.values.loss == INFONCE else [f"loss: {asked.values.loss}{told(asked.values.loss_args)}"]
+        echo("\n".join([*prepare(asked).summary(), *loss, "dry run: nothing was trained"]))
         return
     from xqr_bench.cli.progress import TrainingProgress
     from xqr_bench.train.run import train as run

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
 from xqr_bench.core.errors import UsageError, code_of_others
+from xqr_bench.train.initial import copy_model
 
 
 def add_adapters(model: Any, given: Mapping[str, Any], seed: int) -> None:
@@ -63,6 +63,6 @@ def merged(model: Any) -> Any:
     """The model as it is, or a copy of it with its adapters merged."""
     if not has_adapters(model):
         return model
-    whole = copy.deepcopy(model)
+    whole = copy_model(model)
     merge_adapters(whole)
     return whole

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -20,7 +19,7 @@ from xqr_bench.train.adapters import add_adapters, merge_adapters, merged
 from xqr_bench.train.batch_files import plan_statistics
 from xqr_bench.train.config import PLAN_SETTINGS, TrainConfig
 from xqr_bench.train.initial import copy_model, load_base, make_static, weights_digest
-from xqr_bench.train.losses import choose_loss
+from xqr_bench.train.losses import choose_loss, told
 from xqr_bench.train.plans import STRATEGIES
 from xqr_bench.train.prepare import Prepared, as_json, exposure_lines, prepare, vocabulary_of
 from xqr_bench.train.recipe import INFONCE
@@ -57,9 +56,7 @@ def card(record: TrainingRecord) -> str:
         "",
         f"Made by `xqr-bench train` from `{record.base.name}`, recipe `{record.recipe['name']}`, seed {record.seed}.",
         "",
-        f"- Loss: `{record.recipe['loss']}`"
-        + "".join(f", {name} {json.dumps(value)}" for name, value in record.recipe["loss_args"].items())
-        + f" ({record.loss['origin']}).",
+        f"- Loss: `{record.recipe['loss']}`{told(record.recipe['loss_args'])} ({record.loss['origin']}).",
     ]
     for title, stage in (("Alignment", record.alignment), ("Training", record.training)):
         if stage is not None:

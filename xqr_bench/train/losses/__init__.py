@@ -136,11 +136,18 @@ class BatchRows:
 
     def queries_in(self, language: Int32) -> list[str | None]:
         """Text of each row's question in another language, an index a row; None: the question is not in it."""
+        return self._in(language, self.question, "queries")
+
+    def passages_in(self, language: Int32) -> list[str | None]:
+        """Text of each row's passage in another language, likewise."""
+        return self._in(language, self.passage_question, "passages")
+
+    def _in(self, language: Int32, question: Int32, table: Literal["queries", "passages"]) -> list[str | None]:
         found = []
-        for d, q, code in zip(self.data_set, self.question, language, strict=True):
+        for d, q, code in zip(self.data_set, question, language, strict=True):
             part = self.planned.data[d]
             column = part.language_index.get(self.languages[code])
-            found.append((part.queries[column][q] if column is not None else "") or None)
+            found.append((getattr(part, table)[column][q] if column is not None else "") or None)
         return found
 
 
@@ -288,6 +295,11 @@ def choose_loss(loss: str | Loss, given: Mapping[str, Any], mini_batch: int = 0)
     return ChosenLoss(name, make, arguments, origin)
 
 
+def told(arguments: Mapping[str, Any]) -> str:
+    """The arguments in a sentence: `, weight 0.5, teacher "model"`."""
+    return "".join(f", {name} {json.dumps(value, ensure_ascii=False)}" for name, value in arguments.items())
+
+
 def parameters(make: Loss) -> dict[str, inspect.Parameter]:
     """Name -> parameter of each argument of a loss, annotations evaluated.
 
@@ -336,4 +348,4 @@ def _written(one: inspect.Parameter) -> str:
     return one.name if one.default is one.empty else f"{one.name} ({one.default!r} unless given)"
 
 
-__all__ = ["LOSSES", "BatchRows", "ChosenLoss", "Loss", "LossContext", "choose_loss", "parameters"]
+__all__ = ["LOSSES", "BatchRows", "ChosenLoss", "Loss", "LossContext", "choose_loss", "parameters", "told"]
