@@ -264,7 +264,7 @@ def test_the_command(tmp_path: Path, installed: None) -> None:
     for wrong, told in (
         (["weighted", "--loss-arg", "weight=no"], "it takes: weight (2.0 unless given)"),
         (["weighted", "--loss-arg", "height=1"], "use one of: weight"),
-        (["heavy"], "use one of: infonce"),
+        (["heavy"], "use one of: distill, infonce"),
     ):
         done = run(*asked[:-1], *wrong, "--output", str(tmp_path / "x"))
         assert done.code == 1
