@@ -93,11 +93,7 @@ VALUES = {
 IN_FILE: dict[str, type] = {
     **{one.name: Study for one in fields(Study) if one.name not in ("dry_run", "quiet", "tune")},
     **{one.name: Chosen for one in fields(Chosen)},
-    **{
-        one.name: Recipe
-        for one in fields(Recipe)
-        if one.name not in ("name", "tokens", "schedule", "warmup", "patience")
-    },
+    **{one.name: Recipe for one in fields(Recipe) if one.name not in ("name", "schedule", "warmup", "patience")},
 }
 """Key before the first table of a study file -> the dataclass that checks it."""
 

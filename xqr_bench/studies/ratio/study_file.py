@@ -25,7 +25,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _NOT_OF_FILE = ("plan", "arms", "own_language")
 OF_CONDITION = {one.name: Condition for one in fields(Condition) if one.name not in _NOT_OF_FILE}
 OF_PLAN = {name: TrainConfig for name in ("alpha", *PLAN_SETTINGS) if name != "turn"}
-_NOT_OF_ARM = ("name", "updates", "tokens", "schedule", "warmup")
+_NOT_OF_ARM = ("name", "updates", "schedule", "warmup")
 OF_RECIPE = {one.name: Recipe for one in fields(Recipe) if one.name not in _NOT_OF_ARM}
 OF_ARM: dict[str, type] = {"name": Arm, "about": Arm, "turn": Arm, "aligned": Arm, **OF_PLAN, **OF_RECIPE}
 
