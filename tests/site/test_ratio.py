@@ -13,7 +13,7 @@ import pytest
 
 from tests.kit import ran
 from tests.site.ratios import made_up
-from xqr_bench.board.files import RATIOS
+from xqr_bench.board.files import FIGURES, RATIOS
 from xqr_bench.board.model import Leaderboard
 from xqr_bench.board.site import build_site
 from xqr_bench.board.submissions import verify
@@ -123,7 +123,7 @@ def test_the_curve_stands_beside_bm25_and_papers(board: Leaderboard, found: Rati
     assert table.rows[0][1] == number(lexical.scores["monolingual"].macro["map"].value)
     assert [row[0] for row in table.rows][2:] == [f"{arm}, this study" for arm in ("alpha-0", "alpha-0.5", "alpha-1")]
     assert table.rows[3][3] == ".3000"
-    build_site(board, tmp_path, ratio_pages(found, fuller))
+    build_site(board, tmp_path, ratio_pages(found, board=fuller))
     shown = (tmp_path / FILE).read_text(encoding="utf-8")
     assert "1,148 questions in 120,000 rows: a pair comes 28.6 times in alpha-1." in shown
     assert "A &amp; B" in shown
@@ -188,6 +188,23 @@ def test_the_command_takes_the_file_of_the_folder(found: Ratios, tmp_path: Path)
     folders = ("--leaderboard", str(tmp_path / "empty"), "--out", str(tmp_path / "b"))
     ran("leaderboard", "build", *folders, "--ratios", str(folder / RATIOS))
     assert (tmp_path / "b" / FILE).read_bytes() == (tmp_path / "site" / FILE).read_bytes()
+
+
+def test_a_study_beside_the_first_has_pages_of_its_own(found: Ratios, tmp_path: Path) -> None:
+    own = found.conditions[0].model_copy(update={"name": "E1"})
+    folder = tmp_path / "leaderboard"
+    for place, study in zip(FIGURES, (found, found.model_copy(update={"conditions": [own]})), strict=True):
+        save_ratios(study, folder / place)
+    (folder / FIGURES[1]).with_name("sums-E1.npz").write_bytes(b"")
+    assert verify(folder, read_study=load_ratios).faults == []
+    ran("leaderboard", "build", "--leaderboard", str(folder), "--out", str(tmp_path / "site"), "--quiet")
+    first, other = ((tmp_path / "site" / name).read_text(encoding="utf-8") for name in (FILE, "ratio-e1.html"))
+    assert 'href="ratio-e1.html"' in first
+    assert "Small encoders, trained alike" in first
+    assert "A multilingual retrieval encoder, trained further" in other
+    assert 'href="ratio.html"' in other
+    (folder / FIGURES[1]).write_text("{}", encoding="utf-8")
+    assert [str(fault.path) for fault in verify(folder, read_study=load_ratios).faults] == [str(FIGURES[1])]
 
 
 def test_verify_looks_at_the_figures(found: Ratios, tmp_path: Path) -> None:

@@ -153,6 +153,7 @@ def test_own_language_first_is_tested_and_every_p_follows_from_the_files(study: 
     assert part.effect.estimate == pytest.approx(own.arms["alpha-1"].value - own.arms["alpha-0.5"].value, abs=1e-6)
     assert found.is_primary(condition, raw)
     assert [one.arm for one in condition.medians] == ["alpha-0", "alpha-0.5", "alpha-1", "untrained"]
+    assert (condition.medians[-1].seed, condition.medians[-1].record) == (0, "tiny/untrained/seed-00/mini.json")
     save_ratios(found, tmp_path / FILE)
     save_sums(load_results(study, "tiny"), tmp_path / "sums-tiny.npz", own_language=True)
     again = p_values_again(tmp_path)

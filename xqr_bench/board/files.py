@@ -110,7 +110,8 @@ SIGNATURE_SUFFIX = ".minisig"
 PUBLISHED = "published"
 STUDIES = "studies"
 RATIOS = PurePosixPath(STUDIES, "ratio", "ratios.json")
-"""Figures of the ratio study, as `xqr-bench report ratios` writes them."""
+FIGURES = (RATIOS, PurePosixPath(STUDIES, "e5", "ratios.json"))
+"""Figures of the ratio studies, as `xqr-bench report ratios` writes them: small encoders, and e5-small."""
 _OF_STUDY = re.compile(r"ratios\.json|sweep\.json|sums-[A-Za-z0-9]{1,20}\.npz")
 """Beside them: the scores and digests of runs, and the sums that p values follow from (`xqr-bench report p-values`)."""
 KEPT = (PUBLISHED, STUDIES)
@@ -211,7 +212,8 @@ def strange_files(folder: Path) -> Iterator[tuple[Path, str]]:
             yield path, "a symbolic link"
         elif parts[0] == STUDIES:
             place = PurePosixPath(*parts)
-            if place not in RATIOS.parents and not (place.parent == RATIOS.parent and _OF_STUDY.fullmatch(place.name)):
+            beside = any(place.parent == one.parent for one in FIGURES) and _OF_STUDY.fullmatch(place.name)
+            if not beside and not any(place in one.parents for one in FIGURES):
                 yield path, "not the figures of a study"
         elif parts[0] == PUBLISHED or path.is_dir():
             same = names.setdefault("/".join(parts).casefold(), path) if len(parts) <= 2 else path
@@ -250,7 +252,7 @@ def is_ours_left_behind(path: Path, folder: Path) -> bool:
     while is_left_behind(Path(name)):
         name = name[1:].rsplit(".", 2)[0]
     parts = (*path.relative_to(folder).parts[:-1], name)
-    if PurePosixPath(*parts).parent == RATIOS.parent:
+    if any(PurePosixPath(*parts).parent == one.parent for one in FIGURES):
         return _OF_STUDY.fullmatch(parts[-1]) is not None
     if len(parts) == 1:
         return parts[-1] in FURNITURE

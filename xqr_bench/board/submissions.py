@@ -20,10 +20,10 @@ from xqr_bench.board.attestation import Attestation, load_attestation, record_di
 from xqr_bench.board.check import check_submission
 from xqr_bench.board.facts import board_tasks, data_facts
 from xqr_bench.board.files import (
+    FIGURES,
     MAX_RECORD,
     MAX_TOP,
     PUBLISHED,
-    RATIOS,
     attestation_path,
     check_file,
     check_name,
@@ -523,11 +523,12 @@ def verify(
         else:
             faults.append(Fault(_below(path, folder), why))
     faults += read_published(folder)[1]
-    if read_study is not None and (folder / RATIOS).exists():
-        try:
-            read_study(folder / RATIOS)
-        except XqrBenchError as error:
-            faults.append(Fault(str(RATIOS), one_line(error, folder)))
+    for figures in FIGURES:
+        if read_study is not None and (folder / figures).exists():
+            try:
+                read_study(folder / figures)
+            except XqrBenchError as error:
+                faults.append(Fault(str(figures), one_line(error, folder)))
     entries: list[Entry] = []
     reproduced: Counter[str] = Counter()
     paths = record_paths(folder)

@@ -32,7 +32,7 @@ class Site:
 
     Attributes:
         json: Build from this leaderboard JSON (of show --json) instead of the folder.
-        ratios: ratios.json, for the page of the batch ratio. Default: studies/ratio/ratios.json of the folder.
+        ratios: ratios.json, for the pages of the batch ratio. Default: those of studies/ratio and studies/e5 there.
         texts: Show the questions and sentences of tasks whose licence lets them be passed on, where the data is here.
         noncommercial: With --texts: also of tasks whose licence excludes commercial use (MLQA-R): the site then may
             not be used for it.
@@ -70,19 +70,19 @@ def build(out: str, source: Source, site: Site) -> None:
 
     Needs the packages of `pip install 'xqr-bench[site]'`. The same leaderboard gives the same bytes.
     """
-    from xqr_bench.board.files import RATIOS
+    from xqr_bench.board.files import FIGURES
     from xqr_bench.board.site import build_site, explorer, question_values, read_json, texts_at_hand
     from xqr_bench.board.table import read_leaderboard
     from xqr_bench.studies.ratio.form import load_ratios
     from xqr_bench.studies.ratio.page import ratio_pages
 
-    ratios = None if site.ratios is None else load_ratios(site.ratios)
-    study = source.leaderboard / RATIOS
-    if site.ratios is None and site.json is None and study.is_file():
-        try:
-            ratios = load_ratios(study)
-        except XqrBenchError as error:  # as a faulty submission: the others are built
-            echo(f"left out: {RATIOS}: {error.problem}", err=True)
+    ratios = [] if site.ratios is None else [load_ratios(site.ratios)]
+    for place in FIGURES:
+        if site.ratios is None and site.json is None and (source.leaderboard / place).is_file():
+            try:
+                ratios.append(load_ratios(source.leaderboard / place))
+            except XqrBenchError as error:  # as a faulty submission: the others are built
+                echo(f"left out: {place}: {error.problem}", err=True)
     questions, first = None, None
     if site.json is not None:
         board = read_json(site.json)
@@ -95,7 +95,7 @@ def build(out: str, source: Source, site: Site) -> None:
             texts = texts_at_hand(board, site.data_dir, noncommercial=site.noncommercial, observe=progress)
         first = explorer(board, source.leaderboard, texts, progress)
     pages = [] if first is None else [first]
-    pages += [] if ratios is None else ratio_pages(ratios, board)
+    pages += ratio_pages(*ratios, board=board)
     written = build_site(board, out, pages, checked=site.json is None, questions=questions)
     for refused in [] if site.quiet else board.refused:
         echo(f"left out: {refused.path}: {refused.fault}", err=True)

@@ -119,3 +119,11 @@ def test_an_undefined_score_is_left_out() -> None:
     assert [(one.setting, one.metric) for one in shown] == [("multilingual", "map")]
     assert shown[0].arms["alpha-0"].difference is not None
     assert shown[0].arms["alpha-0.5"].difference is None
+
+
+def test_the_best_ratio_is_asked_among_the_five_there_are() -> None:
+    values = {"alpha-0": 0.2, "alpha-0.25": 0.3, "alpha-0.5": 0.4, "alpha-0.75": 0.35, "alpha-1": 0.1, "untrained": 0.9}
+    (score,) = score_figures(replicates({MULTI_MAP: values}), {MULTI_MAP: [0]})
+    assert score.best == {"0.5": 1.0}
+    (less,) = score_figures(replicates({MULTI_MAP: main_arms(0.2, 0.4, 0.1)}), {MULTI_MAP: [0]})
+    assert less.best == {}  # three say little of a curve

@@ -85,11 +85,12 @@ def medians(folder: Path, condition: Condition, scores: Replicates, seeds: tuple
         if arm in scores.arms:
             values = scores.by_seed[scores.place(MULTI, arm)]
             place = median_seed(values)
-            path = task_file(Path(run_of(condition, ARMS[arm], seeds[place], None).id), condition.evaluate)
+            run = run_of(condition, ARMS[arm], seeds[place], None)
+            path = task_file(Path(run.id), condition.evaluate)
             made.append(
                 form.MedianSeed(
                     arm=arm,
-                    seed=seeds[place],
+                    seed=run.seed,
                     value=float(values[place]),
                     median=float(np.median(values)),
                     record=path.as_posix(),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from xqr_bench.board.site.html import TICKS, asset, drawing, group_label, line, 
 from xqr_bench.core.files import write_text
 from xqr_bench.report.numbers import number, signed
 from xqr_bench.studies.ratio.beside import amount_said, levels
-from xqr_bench.studies.ratio.form import MAIN, PRIMARY_VIEW, Condition, Ratios, Score
+from xqr_bench.studies.ratio.design import GIVEN
+from xqr_bench.studies.ratio.form import MAIN, PRIMARY_CONDITIONS, Condition, Ratios, Score
 from xqr_bench.studies.ratio.tables import (
     Curve,
     condition_tables,
@@ -35,58 +36,80 @@ VIEWS = ("raw", "centred")
 KINDS = {"score": "", "difference": ": difference from alpha .5"}
 FIRST = "multilingual-map"  # the measure that is shown first
 PARTS = {"all": "All languages", "group": "Groups of languages", "language": "Query languages"}
+_LEADS = (
+    "Small encoders, trained alike but for alpha, the share of training batches whose queries and answers are in one "
+    "language: 0 is none of them, 1 all. Data of one domain (questions on Wikipedia).",
+    "A multilingual retrieval encoder, trained further alike but for alpha, the share of training batches whose "
+    "queries and answers are in one language: 0 is none of them, 1 all. Data of one domain (questions on Wikipedia).",
+)
 _PART_OF = {"all": "all", "level": "group", "group": "group", "language": "language"}
 
 
-def ratio_pages(study: Ratios, board: Leaderboard | None = None) -> list[MorePage]:
-    """The study as pages of the site: one a condition, the first of them in the navigation.
+def ratio_pages(*studies: Ratios, board: Leaderboard | None = None) -> list[MorePage]:
+    """Studies as pages of the site: one a condition, the first of them in the navigation.
 
     Args:
-        study: its figures.
+        studies: their figures.
         board: what stands beside the curves: BM25 and published encoders on the same task; None: nothing.
     """
-    files = _files(study, FILE)
+    pages = _pages(studies, FILE)
     return [
-        MorePage(file, TITLE, partial(_render, study, files, place, board=board), listed=place == 0)
-        for place, file in enumerate(files)
+        MorePage(page.file, TITLE, partial(_render, pages, place, board=board), listed=place == 0)
+        for place, page in enumerate(pages)
     ]
 
 
 def write_report_page(study: Ratios, path: Path, json_file: str) -> Path:
     """Write the study as pages of its own, beside its JSON: the first condition at `path`, the others next to it."""
-    files = _files(study, path.name)
-    for place, file in enumerate(files):
+    pages = _pages([study], path.name)
+    for place, page in enumerate(pages):
         common = {
             "title": "The ratio study",
-            "file": file,
+            "file": page.file,
             "root": "",
             "home": path.name,
             "json_file": json_file,
             "navigation": [(path.name, "The ratio study")],
             "footer": f"Made by xqr-bench {study.code_version}.",
         }
-        write_text(path.with_name(file), _render(study, files, place, common))
+        write_text(path.with_name(page.file), _render(pages, place, common))
     return path
 
 
-def _files(study: Ratios, first: str) -> list[str]:
+@dataclass(frozen=True)
+class _Page:
+    """The file of a condition; None: its study has none."""
+
+    file: str
+    study: Ratios
+    condition: Condition | None
+
+
+def _pages(studies: Sequence[Ratios], first: str) -> list[_Page]:
     """A file a condition: the first has this name, the others add theirs to it."""
-    stems = unique_stems({(str(place),): one.name for place, one in enumerate(study.conditions[1:])})
-    return [first, *(f"{Path(first).stem}-{stem}.html" for stem in stems.values())]
+    shown: list[tuple[Ratios, Condition | None]] = []
+    for study in studies:
+        shown += [(study, one) for one in study.conditions] or [(study, None)]
+    names: dict[tuple[str, ...], str] = {
+        (str(place),): "none" if one is None else one.name for place, (_, one) in enumerate(shown[1:])
+    }
+    files = [first, *(f"{Path(first).stem}-{stem}.html" for stem in unique_stems(names).values())]
+    return [_Page(file, *of) for file, of in zip(files, shown, strict=True)]
 
 
-def _render(
-    study: Ratios, files: list[str], place: int, common: dict[str, Any], *, board: Leaderboard | None = None
-) -> str:
+def _render(pages: list[_Page], place: int, common: dict[str, Any], *, board: Leaderboard | None = None) -> str:
     """The page of a condition; of a study without any, what it says of that."""
     context: dict[str, Any] = {"condition": None, "blocks": []}
-    if study.conditions:
-        condition = study.conditions[place]
+    study, condition = pages[place].study, pages[place].condition
+    if condition is not None:
         beside = None if board is None else levels(condition, board)
-        tables = [*condition_tables(study, condition), *(study_tables(study) if place == 0 else [])]
+        of_study = study_tables(study) if condition is study.conditions[0] else []
+        tables = [*condition_tables(study, condition), *of_study]
         context = {
             "condition": condition,
-            "primary": condition.name == PRIMARY_VIEW[0],
+            "primary": condition.name in PRIMARY_CONDITIONS,
+            "lead": _LEADS[condition.name == GIVEN],
+            "hypotheses": " and ".join(test.name for test in raw.tests) if (raw := condition.view()) else "",
             "found": [*ends_said(condition), *tests_said(study, condition)],
             "said": more_said(study, condition),
             "amount": None if board is None else amount_said(study.study, condition, board),
@@ -102,12 +125,12 @@ def _render(
         "ratio.html.jinja",
         script=asset("address.js") + asset("ratio.js"),
         study=study,
-        pages=[(file, one.name) for file, one in zip(files, study.conditions, strict=False)],
+        pages=[(page.file, page.condition.name) for page in pages if page.condition is not None],
         parts=PARTS,
         kinds=KINDS,
         measures={name: text for name, text in labels.items() if name in measures},
         first=FIRST if FIRST in measures else next(iter(measures), ""),
-        primary_name=PRIMARY_VIEW[0],
+        primary_name=" and ".join(PRIMARY_CONDITIONS),
         **context,
         **common,
     )
