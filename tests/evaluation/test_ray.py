@@ -24,7 +24,7 @@ from xqr_bench.core.observe import Observer
 from xqr_bench.encode import EncoderOptions, load_encoder, vector_store
 from xqr_bench.evaluation import ray_workers as module
 from xqr_bench.evaluation.evaluate import evaluate
-from xqr_bench.evaluation.ray_ranker import ray_ranker
+from xqr_bench.evaluation.ray_ranker import _Heard, _Shown, ray_ranker
 from xqr_bench.evaluation.ray_workers import RayOptions, RayWorkers, one_worker_each, ray_workers
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.record import Result
@@ -252,17 +252,46 @@ def single() -> Result:
     return evaluate("char-ngrams", ["mini"])[0]
 
 
-def test_a_model_whose_tokens_are_counted(options: RayOptions, model: Path, tmp_path: Path) -> None:
-    class Phases(Notes):
-        def start(self, phase: str, total: int | None = None) -> None:
-            self.lines.append(phase)
+class Phases(Notes):
+    """Keeps what is done of each phase."""
 
-    told, asked = Phases(), EncoderOptions(device="cpu")
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: dict[str, list[int]] = {}
+
+    def start(self, phase: str, total: int | None = None) -> None:
+        self.lines.append(f"{phase} {total}")
+        self.done[phase] = []
+
+    def advance(self, steps: int, status: str = "") -> None:
+        self.done[next(reversed(self.done))].append(steps)
+
+
+def test_a_model_whose_tokens_are_counted(options: RayOptions, model: Path, tmp_path: Path) -> None:
+    """Its vectors are left in the store, and taken from there by another run and by a single one."""
+    asked, store = EncoderOptions(device="cpu"), vector_store(tmp_path / "store")
     (single,) = evaluate(VectorRanker(load_encoder(str(model), asked)), ["mini"])
-    with ray_ranker(str(model), asked, replace(options, actors=2)) as ranker:
-        (made,) = evaluate(replace(ranker, store=vector_store(tmp_path / "store")), ["mini"], observe=told)
-    refuse_differences(made, single, tmp_path)
-    assert told.lines[1:5] == ["measuring", "encoding", "finding relevants", "counting"]
+    assert single.provenance.texts is not None
+    distinct, told = single.provenance.texts.distinct, Phases()
+    queries = sum(of.queries for of in single.task.counts.values())
+    with ray_ranker(str(model), asked, replace(options, actors=2), observe=told) as ranker:
+        for stored in (0, distinct):
+            told.lines.clear()
+            (made,) = evaluate(replace(ranker, store=store), ["mini"], observe=told)
+            refuse_differences(made, single, tmp_path / "compared")
+            assert made.provenance.texts == single.provenance.texts.model_copy(update={"from_store": stored})
+            assert [line for line in told.lines if not line.startswith(("loading", "merging"))][:4] == [
+                f"measuring {distinct}",
+                f"encoding {distinct}",
+                f"finding relevants {queries}",
+                f"counting {queries}",
+            ]
+            assert sum(told.done["encoding"]) == sum(told.done["measuring"]) == distinct
+            assert sum(told.done["counting"]) == sum(told.done["finding relevants"]) == queries
+            assert not list((tmp_path / "store" / "runs").glob("*"))
+    (after,) = evaluate(VectorRanker(load_encoder(str(model), asked), store=store), ["mini"])
+    refuse_differences(after, single, tmp_path / "compared")
+    assert after.provenance.texts == made.provenance.texts
 
 
 def test_the_record_is_that_of_a_single_run(options: RayOptions, single: Result, tmp_path: Path) -> None:
@@ -343,6 +372,28 @@ def test_named_devices_make_the_record_of_one(model: Path, tmp_path: Path) -> No
     refuse_differences(made, one, tmp_path)
     assert made.provenance.settings["shards"] == 8
     assert told.lines == []
+
+
+def test_progress_counts_texts_and_queries_once() -> None:
+    class Shown(Notes):
+        def advance(self, steps: int, status: str = "") -> None:
+            self.lines.append(str(steps))
+
+    told = Shown()
+    encoding = _Shown(told, "encoding", 100, 1)
+    encoding.hear(_Heard(1, (), {"measuring": 7}))
+    encoding.hear(_Heard(1, ("a line",), {"encoding": 30}))
+    encoding.hear(_Heard(2, (), {"encoding": 10}))
+    encoding.hear(_Heard(1, ("a line", "another"), {"encoding": 35}))
+    encoding.hear(_Heard(1, ("a line",), {"encoding": 4}))  # another worker goes on, after one that died
+    encoding.hear(_Heard(1, ("a line",), {"encoding": 60}))
+    encoding.hear(_Heard(2, (), {"encoding": 90}))  # more than there are is not shown
+    assert told.lines == ["a line", "30", "10", "another", "5", "25", "30"]
+    told.lines.clear()
+    counting = _Shown(told, "ranking", 10, 4)  # each of four goes through all queries
+    for number in range(1, 5):
+        counting.hear(_Heard(number, (), {"ranking": 10}))
+    assert told.lines == ["2", "3", "2", "3"]
 
 
 ENCODER = """

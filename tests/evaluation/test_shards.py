@@ -505,19 +505,22 @@ class Slow:
 """
 
 
-def test_a_killed_shard_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_killed_shard_goes_on(stored: bool, tmp_path: Path) -> None:
+    """From the embedding store, or without one from among the files of the run."""
     log, code = tmp_path / "log", tmp_path / "slow.py"
     code.write_text(SLOW.format(log=str(log)), encoding="utf-8")
     told = [f"{code}:Slow", "--limit", "10", "--batch-size", "4"]
-    shard = [*told, "--output", str(tmp_path / "shards"), "--shard"]
+    where = ["--cache-dir", str(tmp_path / "store")] if stored else ["--no-cache"]
+    shard = [*told, *where, "--output", str(tmp_path / "shards"), "--shard"]
     begun = subprocess.Popen(
         [sys.executable, "-m", "xqr_bench", "evaluate", *shard, "1/2"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    pieces = tmp_path / "shards" / "pieces" / "1-of-2"
+    kept = "store/embeddings/*/shards/[!.]*" if stored else "shards/pieces/1-of-2/[!.]*"
     until = time.monotonic() + 120
-    while not (pieces.is_dir() and len(list(pieces.glob("[!.]*"))) > 2):
+    while len(list(tmp_path.glob(kept))) < 3:
         assert begun.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < until
         time.sleep(0.02)

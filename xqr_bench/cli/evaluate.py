@@ -56,8 +56,8 @@ class Evaluation(Engine, Store, Index, Quantize, Transform, Fuse, Rerank, TrecRu
         balanced: Merge the lists of single languages in turn, as a reference without preference (docs/bias.md); the
             record is called "NAME, balanced".
         shard: Do one part of the work, such as 2/3, and leave it in --output, a folder or a URL such as s3://…, for
-            `xqr-bench merge` (docs/scale.md). The same command goes on after what was done; where it has to wait for
-            other shards, its exit status is 75.
+            `xqr-bench merge` (docs/scale.md). The same command goes on after what was done, with the vectors that the
+            embedding store has; where it has to wait for other shards, its exit status is 75.
         wait: Of --shard: go on as soon as the other shards have done what is needed, until none has done anything for
             so many seconds.
         memory: To rank in, and for vectors, beyond which they stand in a file; or for a call of score(): such as 256MiB

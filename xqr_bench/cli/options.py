@@ -259,8 +259,8 @@ class Engine:
         actors: Workers. Default: as many as the cluster has room for.
         num_gpus: GPUs of each worker, 0.5 for two on one. Default: 1 where the cluster has any, else none.
         num_cpus: Processors of each worker. Default: 1.
-        exchange: Where workers exchange what they make: a folder that all machines share, or a URL such as s3://….
-            Default: in the folder of the embedding store, which is right on one machine.
+        exchange: Where workers exchange what they make: a folder that all machines share (so should --cache-dir), or a
+            URL such as s3://…. Default: in the folder of the embedding store, which is right on one machine.
     """
 
     section: ClassVar = "Several workers"

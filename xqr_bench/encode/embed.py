@@ -14,7 +14,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import cached_property
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ from xqr_bench.encode.shards import (
     encoder_key,
     key_digest,
     reason_not_kept,
+    shard_name,
     text_digest,
 )
 from xqr_bench.encode.store import DISCARDED, Shelf, VectorStore, open_shelf, trim
@@ -322,6 +323,20 @@ class Keeping:
         return text_digest(self._group.texts[index])
 
 
+class Unit(NamedTuple):
+    """Texts of a group that one file of vectors holds, or is to hold.
+
+    Attributes:
+        name: of the file (see `shard_name`).
+        shard: batches of indices of texts; a single one where they are not known.
+        stored: whether the store held it before the run.
+    """
+
+    name: str
+    shard: Shard
+    stored: bool
+
+
 class Stored(Keeping):
     """Takes vectors of a group from an encoder's shelf of the store where they are there, and keeps the others."""
 
@@ -342,17 +357,37 @@ class Stored(Keeping):
         missing = np.flatnonzero(~self._group.stored)
         if len(missing):
             self._batches.measure(missing)
-            shards = self._plan(missing)
-            yield from self.encode(shards)
+            yield from self.encode(self._plan(missing, self._store.shard_texts, self._store.shard_tokens))
 
-    def _plan(self, missing: IntArray) -> list[Shard]:
+    def units(self, shard_texts: int, shard_tokens: int) -> list[Unit]:
+        """What is there and what is to be encoded, file by file; what is new is planned, and the plan written down.
+
+        Args:
+            shard_texts, shard_tokens: see `plan_shards`; all texts are measured.
+        """
+        left, planned, units = dict(self._index_of), self._shelf.planned(), []
+        for name, digests in self._shelf.listed():
+            there = [left.pop(digest) for digest in digests if digest in left]
+            self._group.stored[there] = True
+            batches = planned.get(name, ())
+            whole = len(there) == sum(map(len, batches)) and len(there) == len(digests)
+            if there:
+                units.append(Unit(name, self._indices(batches) if whole else [np.array(there)], True))
+        missing = np.flatnonzero(~self._group.stored)
+        shards = self._plan(missing, shard_texts, shard_tokens) if len(missing) else []
+        return units + [Unit(shard_name(self.named(shard)), shard, False) for shard in shards]
+
+    def _indices(self, shard: PlannedShard) -> Shard:
+        return [np.array([self._index_of[digest] for digest in batch]) for batch in shard]
+
+    def _plan(self, missing: IntArray, shard_texts: float, shard_tokens: float) -> list[Shard]:
         """First what an earlier run left unfinished, as it had planned it; then a new plan, written down."""
         limits = {"rows": self._encoder.limits.rows, "tokens": self._encoder.limits.tokens}
         unfinished = self._shelf.unfinished({self._digests[i] for i in missing}, set(self._digests), limits)
-        first = [[np.array([self._index_of[digest] for digest in batch]) for batch in shard] for shard in unfinished]
+        first = [self._indices(shard) for shard in unfinished]
         planned = np.concatenate([batch for shard in first for batch in shard]) if first else missing[:0]
         left = np.setdiff1d(missing, planned)
-        new = self._batches.plan(left, self._store.shard_texts, self._store.shard_tokens)
+        new = self._batches.plan(left, shard_texts, shard_tokens)
         self._shelf.plan([self.named(shard) for shard in new], limits)
         return [*first, *new]
 
@@ -400,6 +435,52 @@ class Stored(Keeping):
     def discard(self) -> None:
         """Remove what is kept."""
         self._shelf.discard()
+
+
+def open_shelves(
+    batches: Sequence[Batches], store: VectorStore | None, observe: Observer, shelves: ExitStack, *, alone: bool = True
+) -> list[Shelf | None]:
+    """The shelf of each group of one encoder, open as long as `shelves`; None: its vectors are not kept.
+
+    Args:
+        batches: of the groups.
+        store: where vectors are kept; None: nowhere.
+        observe: hears what is waited for, and why the store cannot be used.
+        shelves: closes them.
+        alone: see `open_shelf`.
+    """
+    opened: list[Shelf | None] = []
+    for one in batches:
+        encoder, shelf = one.encoder, None
+        if store is not None and one.group.texts and reason_not_kept(encoder) is None:
+            key = encoder_key(encoder, one.group.role)
+            shelf = shelves.enter_context(open_shelf(store, key, encoder.identity.name, observe, alone=alone))
+        opened.append(shelf)
+    return opened
+
+
+def refuse_changed(stored: Sequence[Stored], observe: Observer) -> None:
+    """Remove the kept vectors of all groups of one encoder where a few texts come out otherwise in one of them."""
+    why = next((why for source in stored if (why := source.differs()) is not None), None)
+    if why is not None:  # whatever changed may have changed the other role too, where no witness shows it
+        observe.note(f"{DISCARDED}: {why}, though name, digest and revision are the same")
+        for source in stored:
+            source.discard()
+
+
+def trim_store(store: VectorStore | None, encoder: TextEncoder, observe: Observer) -> None:
+    """Make the store keep to its limit, once the encoder has encoded."""
+    if store is None or reason_not_kept(encoder) is not None:
+        return
+    try:
+        removed = trim(store, [key_digest(encoder_key(encoder, role)) for role in ROLES])
+    except OSError as error:
+        observe.note(f"the embedding store could not be kept to its limit: {error}")
+        return
+    if removed:
+        observe.note(
+            f"the embedding store was above its limit: the vectors of {len(removed)} encoders, used longest ago, went"
+        )
 
 
 class Work:
@@ -507,37 +588,17 @@ class Encoded:
 
     def _sources(self, groups: Sequence[Group], shelves: ExitStack) -> list[tuple[Batches, Batches | Stored]]:
         """The batches of each group, and what yields its vectors; shelves stay open as long as `shelves`."""
-        sources: list[tuple[Batches, Batches | Stored]] = []
-        for group in groups:
-            batches = Batches(self._encoder, group, allow_zero=self._allow_zero, observe=self._observe)
-            source: Batches | Stored = batches
-            if self._store is not None and group.texts and reason_not_kept(self._encoder) is None:
-                key = encoder_key(self._encoder, group.role)
-                name = self._encoder.identity.name
-                shelf = shelves.enter_context(open_shelf(self._store, key, name, self._observe))
-                source = batches if shelf is None else Stored(batches, shelf, self._store)
-            sources.append((batches, source))
-        stored = [source for _, source in sources if isinstance(source, Stored)]
-        why = next((why for source in stored if (why := source.differs()) is not None), None)
-        if why is not None:  # whatever changed may have changed the other role too, where no witness shows it
-            self._observe.note(f"{DISCARDED}: {why}, though name, digest and revision are the same")
-            for source in stored:
-                source.discard()
-        return sources
+        batches = [Batches(self._encoder, one, allow_zero=self._allow_zero, observe=self._observe) for one in groups]
+        opened = open_shelves(batches, self._store, self._observe, shelves)
+        sources = [
+            one if shelf is None or self._store is None else Stored(one, shelf, self._store)
+            for one, shelf in zip(batches, opened, strict=True)
+        ]
+        refuse_changed([source for source in sources if isinstance(source, Stored)], self._observe)
+        return list(zip(batches, sources, strict=True))
 
     def _trim(self) -> None:
-        if self._store is None or reason_not_kept(self._encoder) is not None:
-            return
-        try:
-            removed = trim(self._store, [key_digest(encoder_key(self._encoder, role)) for role in ROLES])
-        except OSError as error:
-            self._observe.note(f"the embedding store could not be kept to its limit: {error}")
-            return
-        if removed:
-            self._observe.note(
-                f"the embedding store was above its limit: the vectors of {len(removed)} encoders, used longest ago, "
-                "went"
-            )
+        trim_store(self._store, self._encoder, self._observe)
 
     def _assembled(self, task: TaskData, groups: Sequence[Group], seconds: Mapping[str, float]) -> Embeddings:
         nothing = np.empty((0, self._encoder.identity.dimensions or 0), dtype=np.float32)  # a role without texts

@@ -1,15 +1,16 @@
 """The vectors of tasks made by several processes: the plan of one run dealt out, and vectors read where they are kept.
 
 The last bits of a vector depend on the texts of its batch. So every process plans all texts as a single run does, by
-the token counts that all of them have made, and encodes whole batches of that plan; what it keeps is found by the place
-of a text in the plan.
+the token counts that all of them have made, and encodes whole batches of that plan. Where there is an embedding store,
+one of them plans for all what is taken from it and what is encoded, and each leaves there what it has encoded.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager, suppress
+from itertools import islice
 from typing import Any, NamedTuple, Protocol
 from zlib import crc32
 
@@ -22,10 +23,23 @@ from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import IntArray, TaskData
 from xqr_bench.encode.bound import BoundEncoder, TextEncoder
 from xqr_bench.encode.checks import Vectors, check_values
-from xqr_bench.encode.embed import MEASURED_AT_ONCE, Batches, Keeping, unequal_texts
+from xqr_bench.encode.embed import (
+    MEASURED_AT_ONCE,
+    Batches,
+    Keeping,
+    Shard,
+    Stored,
+    Unit,
+    open_shelves,
+    refuse_changed,
+    trim_store,
+    unequal_texts,
+)
 from xqr_bench.encode.options import ROLES, Role
 from xqr_bench.encode.precomputed import Precomputed
-from xqr_bench.encode.shards import PlannedShard, reason_not_kept, shard_name
+from xqr_bench.encode.shards import SUFFIX, PlannedShard, encoder_key, reason_not_kept, shard_name
+from xqr_bench.encode.shards import texts_of as digests_of
+from xqr_bench.encode.store import Shelf, VectorStore, for_a_moment
 from xqr_bench.encode.texts import UNKNOWN, BoolArray, Flags, Group, in_context, items_of, name_item, plan_groups
 
 DEALT_TEXTS, DEALT_TOKENS = 512, 16_384
@@ -82,11 +96,13 @@ class Made(NamedTuple):
         texts: which of the group, int64 `[n]`.
         vectors: float32 `[n, d]`; None: they stay where they were before.
         flags: whether each text was cut off, uint8 `[n]` (see `Flags`).
+        stored: whether each vector came from the store, which held it before the run began, bool `[n]`.
     """
 
     texts: IntArray
     vectors: Vectors | None
     flags: Flags
+    stored: BoolArray
 
 
 class Kept(Protocol):
@@ -154,6 +170,27 @@ class Shares(ABC):
         """Plan by what all processes have counted, in their order (see `measure`)."""
         return
 
+    @contextmanager
+    def planning(self) -> Iterator[None]:
+        """Keep other processes that have the same store from planning, for as long as the block lasts."""
+        yield
+
+    def plan(self, of: int, observe: Observer) -> dict[str, NDArray[Any]]:
+        """What is taken from the store and what is encoded, for all processes to be told (`take_plan`).
+
+        Args:
+            of: how many shares there are.
+            observe: hears what is waited for, and what becomes of the store.
+
+        Raises:
+            EncoderError: the encoder failed, on texts that are encoded anew to see whether the store's vectors are its.
+        """
+        return {}
+
+    def take_plan(self, plan: Mapping[str, NDArray[Any]]) -> None:
+        """Make what was planned (see `plan`)."""
+        return
+
     @abstractmethod
     def make(self, number: int, of: int, kept: Kept | None, observe: Observer) -> Iterator[Made]:
         """Make the vectors of one share, group by group.
@@ -190,45 +227,62 @@ def measures(encoder: BoundEncoder) -> bool:
     return isinstance(encoder, TextEncoder) and encoder.measure("query", ["a"]) is not None
 
 
-def shares_of(encoder: BoundEncoder, tasks: Sequence[TaskData], *, allow_zero: bool) -> Shares:
-    """The shares of an encoder's vectors; arguments as for `Shares`."""
+def shelved(encoder: BoundEncoder, store: VectorStore | None) -> bool:
+    """Whether vectors of an encoder are taken from a store and left there."""
+    return store is not None and isinstance(encoder, TextEncoder) and reason_not_kept(encoder) is None
+
+
+def shares_of(
+    encoder: BoundEncoder, tasks: Sequence[TaskData], *, allow_zero: bool, store: VectorStore | None = None
+) -> Shares:
+    """The shares of an encoder's vectors; arguments as for `Shares`, and where vectors are kept."""
     if isinstance(encoder, Precomputed):
         return LookedUpShares(encoder, tasks, allow_zero=allow_zero)
     if isinstance(encoder, TextEncoder):
-        return EncodedShares(encoder, tasks, allow_zero=allow_zero)
+        return EncodedShares(encoder, tasks, allow_zero=allow_zero, store=store)
     raise EncoderError(
         f"a {type(encoder).__name__} is not bound", remedy="pass it to xqr_bench.encode.load_encoder first"
     )
 
 
 class _Keeper:
-    """Keeps shards of a group in files of their own."""
+    """Keeps shards of a group in the store, in files of the run, or in both."""
 
-    def __init__(self, group: str, kept: Kept | None) -> None:
+    def __init__(self, group: str, shelf: Shelf | None, kept: Kept | None) -> None:
         self.written = 0
-        self._group, self._kept = group, kept
+        self._group, self._shelf, self._kept = group, shelf, kept
 
-    def _name(self, shard: PlannedShard) -> str:
-        return f"{self._group}-{shard_name(shard).partition('.')[0]}"
+    def _piece(self, name: str) -> str:
+        return f"{self._group}-{name.removesuffix(SUFFIX)}"
 
-    def read(self, shard: PlannedShard) -> tuple[Vectors, Flags] | None:
-        """The vectors and flags of a shard, where they are there."""
-        there = None if self._kept is None else self._kept.read(self._name(shard))
-        return None if there is None else (there["vectors"], there["flags"])
+    def read(self, name: str, digests: Sequence[bytes]) -> tuple[Vectors, Flags] | None:
+        """The vectors and flags of texts in a shard, where they are there."""
+        if self._shelf is not None and (found := self._shelf.read(name, digests)) is not None:
+            return found
+        there = None if self._kept is None else self._kept.read(self._piece(name))
+        return None if there is None or len(there["vectors"]) != len(digests) else (there["vectors"], there["flags"])
 
     def write(self, shard: PlannedShard, vectors: Vectors, flags: Flags) -> None:
         """See `Keeper`."""
+        before = 0 if self._shelf is None else self._shelf.written
+        if self._shelf is not None:
+            self._shelf.write(shard, vectors, flags)
         if self._kept is not None:
-            self._kept.write(self._name(shard), {"vectors": vectors, "flags": flags})
+            self._kept.write(self._piece(shard_name(shard)), {"vectors": vectors, "flags": flags})
+        if self._kept is not None or (self._shelf is not None and self._shelf.written > before):
             self.written += len(vectors)
 
 
 class EncodedShares(Shares):
     """Shares of texts that are encoded: whole batches of the plan of a single run."""
 
-    def __init__(self, encoder: TextEncoder, tasks: Sequence[TaskData], *, allow_zero: bool) -> None:
+    def __init__(
+        self, encoder: TextEncoder, tasks: Sequence[TaskData], *, allow_zero: bool, store: VectorStore | None = None
+    ) -> None:
         super().__init__(encoder, tasks, allow_zero=allow_zero)
         self._encoder = encoder
+        self._store = store if shelved(encoder, store) else None
+        self._units: dict[str, list[Unit]] = {}
         self._groups = plan_groups(self.tasks, symmetric=encoder.symmetric)
         self.groups = []
         for group in self._groups:
@@ -270,42 +324,110 @@ class EncodedShares(Shares):
             for number, of_part in enumerate(parts):
                 counts[number :: len(parts)] = of_part[layout.name]
 
+    def _counted(self, observe: Observer) -> list[Batches]:
+        """The batches of each group, which know the tokens of their texts."""
+        every = [self._batches(group, observe) for group in self._groups]
+        for layout, batches in zip(self.groups, every, strict=True):
+            if self.measures:
+                batches.take_counts(batches.measured, self._counts[layout.name])
+        return every
+
+    @contextmanager
+    def planning(self) -> Iterator[None]:
+        """See `Shares.planning`."""
+        with ExitStack() as stack:
+            if self._store is not None:
+                with suppress(OSError, NotImplementedError):  # told when the store is opened
+                    key = encoder_key(self._encoder, self._groups[0].role)
+                    stack.enter_context(for_a_moment(self._store, key, "plan"))
+            yield
+
+    def plan(self, of: int, observe: Observer) -> dict[str, NDArray[Any]]:
+        """See `Shares.plan`."""
+        with ExitStack() as shelves:
+            every = self._counted(observe)
+            opened = open_shelves(every, self._store, observe, shelves, alone=False)
+            stored = {
+                at: Stored(batches, shelf, self._store)
+                for at, (batches, shelf) in enumerate(zip(every, opened, strict=True))
+                if shelf is not None and self._store is not None
+            }
+            refuse_changed(list(stored.values()), observe)
+            plan: dict[str, NDArray[Any]] = {}
+            for at, (layout, batches) in enumerate(zip(self.groups, every, strict=True)):
+                size = _dealt_texts(layout, of)
+                units = stored[at].units(size, DEALT_TOKENS) if at in stored else self._unstored(batches, size)
+                plan |= {f"{layout.name}.{key}": values for key, values in _packed(units).items()}
+        return plan
+
+    def take_plan(self, plan: Mapping[str, NDArray[Any]]) -> None:
+        """See `Shares.take_plan`."""
+        for layout in self.groups:
+            start = f"{layout.name}."
+            of_group = {key.removeprefix(start): values for key, values in plan.items() if key.startswith(start)}
+            self._units[layout.name] = _unpacked(of_group)
+
+    def _unstored(self, batches: Batches, size: int) -> list[Unit]:
+        """The plan of all texts; batches do not depend on where it is cut into pieces that are dealt out."""
+        named = Keeping(batches, _Keeper("", None, None)).named
+        shards = batches.plan(batches.measured, size, DEALT_TOKENS)
+        return [Unit(shard_name(named(shard)), shard, False) for shard in shards]
+
     def make(self, number: int, of: int, kept: Kept | None, observe: Observer) -> Iterator[Made]:
         """See `Shares.make`."""
         keeps = kept if reason_not_kept(self._encoder) is None else None
-        for layout, group in zip(self.groups, self._groups, strict=True):
-            batches = self._batches(group, observe)
-            if self.measures:
-                batches.take_counts(batches.measured, self._counts[layout.name])
-            # batches do not depend on where the plan is cut into pieces that are dealt out
-            texts = min(DEALT_TEXTS, -(-layout.size // (4 * of)))
-            own = batches.plan(batches.measured, max(texts, 1), DEALT_TOKENS)[number::of]
-            keeper = _Keeper(layout.name, keeps)
-            keeping = Keeping(batches, keeper)
-            parts: list[tuple[IntArray, Vectors]] = []
-            left = []
-            with observe.phase("encoding", sum(len(batch) for shard in own for batch in shard)):
-                for shard in own:
-                    there = keeper.read(keeping.named(shard))
+        with ExitStack() as shelves:
+            every = self._counted(observe)
+            opened = open_shelves(every, self._store, observe, shelves, alone=False)
+            for layout, batches, shelf in zip(self.groups, every, opened, strict=True):
+                units = self._units.get(layout.name) or self._unstored(batches, _dealt_texts(layout, of))
+                yield self._made(layout, batches, units[number::of], _Keeper(layout.name, shelf, keeps), observe)
+        trim_store(self._store, self._encoder, observe)
+
+    def _made(
+        self, layout: Layout, batches: Batches, units: Sequence[Unit], keeper: _Keeper, observe: Observer
+    ) -> Made:
+        """The vectors of some units: those that are kept somewhere first, then the others."""
+        keeping, group = Keeping(batches, keeper), batches.group
+        parts: list[tuple[IntArray, Vectors]] = []
+        left: list[Shard] = []
+        stored = np.zeros(layout.size, dtype=np.bool_)
+        with observe.phase("encoding", sum(len(batch) for unit in units for batch in unit.shard)):
+            for unit in units:
+                for shard, there in self._looked_up(unit, batches, keeping, keeper):
                     if there is None:
                         left.append(shard)
                         continue
                     indices = np.concatenate(shard)
                     batches.check(indices, there[0])
-                    group.flags[indices] = there[1]
+                    group.flags[indices], stored[indices] = there[1], unit.stored
                     batches.done += len(indices)
                     parts.append((indices, self._encoder.cut(there[0])))
                     observe.advance(len(indices))
-                with closing(keeping.encode(left)) as encoded:
-                    for indices, vectors in encoded:
-                        parts.append((indices, self._encoder.cut(vectors)))
-                        observe.advance(len(indices))
-            yield self._in_order(layout, parts, group.flags)
+            with closing(keeping.encode(left)) as encoded:
+                for indices, vectors in encoded:
+                    parts.append((indices, self._encoder.cut(vectors)))
+                    observe.advance(len(indices))
+        return self._in_order(layout, parts, group.flags, stored)
 
-    def _in_order(self, layout: Layout, parts: list[tuple[IntArray, Vectors]], flags: Flags) -> Made:
+    @staticmethod
+    def _looked_up(
+        unit: Unit, batches: Batches, keeping: Keeping, keeper: _Keeper
+    ) -> Iterator[tuple[Shard, tuple[Vectors, Flags] | None]]:
+        """What is kept of a unit; where its batches are not known, and it is not there, others are planned."""
+        named = keeping.named(unit.shard)
+        there = keeper.read(unit.name, digests_of(named))
+        if there is not None or shard_name(named) == unit.name:
+            yield unit.shard, there
+            return
+        for shard in batches.plan(np.concatenate(unit.shard)):
+            named = keeping.named(shard)
+            yield shard, keeper.read(shard_name(named), digests_of(named))
+
+    def _in_order(self, layout: Layout, parts: list[tuple[IntArray, Vectors]], flags: Flags, stored: BoolArray) -> Made:
         if not parts:
             nothing = np.empty((0, self._encoder.identity.dimensions or 0), dtype=np.float32)
-            return Made(np.empty(0, dtype=np.int64), nothing, flags[:0])
+            return Made(np.empty(0, dtype=np.int64), nothing, flags[:0], stored[:0])
         texts = np.concatenate([indices for indices, _ in parts])
         vectors = np.empty((len(texts), parts[0][1].shape[1]), dtype=np.float32)
         first = layout.first_rows()[texts]
@@ -317,7 +439,34 @@ class EncodedShares(Shares):
             vectors[place[start : start + len(indices)]] = some
             start += len(indices)
         order = np.argsort(place)
-        return Made(texts[order], vectors, flags[texts[order]])
+        return Made(texts[order], vectors, flags[texts[order]], stored[texts[order]])
+
+
+def _dealt_texts(layout: Layout, of: int) -> int:
+    """Texts of a group that are dealt out at a time: few enough that each process has some."""
+    return max(min(DEALT_TEXTS, -(-layout.size // (4 * of))), 1)
+
+
+def _packed(units: Sequence[Unit]) -> dict[str, NDArray[Any]]:
+    batches = [batch for unit in units for batch in unit.shard]
+    names = b"".join(bytes.fromhex(unit.name.removesuffix(SUFFIX)) for unit in units)
+    return {
+        "names": np.frombuffer(names, dtype=np.uint8),
+        "stored": np.array([unit.stored for unit in units], dtype=np.uint8),
+        "batches": np.array([len(unit.shard) for unit in units], dtype=np.int64),
+        "rows": np.array([len(batch) for batch in batches], dtype=np.int64),
+        "texts": np.concatenate(batches).astype(np.int32) if batches else np.empty(0, dtype=np.int32),
+    }
+
+
+def _unpacked(packed: Mapping[str, NDArray[Any]]) -> list[Unit]:
+    batches = iter(np.split(packed["texts"].astype(np.int64), np.cumsum(packed["rows"])[:-1]))
+    names = packed["names"].tobytes()
+    width = len(names) // max(len(packed["stored"]), 1)
+    return [
+        Unit(names[at * width : (at + 1) * width].hex() + SUFFIX, list(islice(batches, int(number))), bool(stored))
+        for at, (number, stored) in enumerate(zip(packed["batches"], packed["stored"], strict=True))
+    ]
 
 
 class LookedUpShares(Shares):
@@ -352,7 +501,8 @@ class LookedUpShares(Shares):
                         allow_zero=self._allow_zero,
                     )
                     observe.advance(len(rows))
-            yield Made(own, None, np.full(len(own), UNKNOWN, dtype=np.uint8))
+            flags, stored = np.full(len(own), UNKNOWN, dtype=np.uint8), np.zeros(len(own), dtype=np.bool_)
+            yield Made(own, None, flags, stored)
 
     def distinct(self, task: int) -> int:
         """See `Shares.distinct`."""

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,30 @@ def locked(shelves: Path, name: str, *, wait: Callable[[], None] | None = None) 
         lock.release()
 
 
+@contextmanager
+def shared(shelves: Path, name: str, *, wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock of the encoder's folder `name` together with others that hold it so, but not with `locked`.
+
+    `wait` is called once before waiting for a process that holds it alone.
+
+    Raises:
+        OSError, NotImplementedError: the file system or the system cannot lock so.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        raise NotImplementedError("this system has no locks that processes share") from None
+    folder = shelves / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.lock").open("a") as file:  # the one of `locked`, which is flock's too
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            wait()
+            fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
 ABOUT = "encoder.json"
 RULES = 2
 """Of what makes kept vectors fit to be used; those kept under others are encoded again (1: four witnesses in all)."""
@@ -142,34 +167,50 @@ RULES = 2
 class Shelf:
     """What `open_shelf` yields. Whatever fails while writing is told once, and the run goes on without the store.
 
+    Args:
+        folder: see below.
+        key: the digest of the encoder's key.
+        observe: is told what fails, and what was removed.
+        alone: whether no other process writes there.
+
     Attributes:
         folder: of this encoder in this role.
         writable: whether vectors are still written.
         written: texts written so far.
     """
 
-    def __init__(self, folder: Path, key: str, observe: Observer) -> None:
+    def __init__(self, folder: Path, key: str, observe: Observer, *, alone: bool = True) -> None:
         self.folder = folder
         self.writable = True
         self.written = 0
         self._key = key
         self._observe = observe
+        if alone:
+            self._clean()
+
+    def _clean(self) -> None:
+        """Remove what is never used."""
+        folder = self.folder
         for left_behind in folder.rglob(".*.tmp"):  # by a process that was killed while it wrote
             left_behind.unlink(missing_ok=True)
         older = list(folder.glob("shards/*.shard"))
         for path in older:
             path.unlink(missing_ok=True)
         if older:
-            observe.note(
+            self._observe.note(
                 "the vectors of this encoder were kept in an older format: they are removed, and encoded again"
             )
-        self._plans: dict[Path, Plan] = {}  # oldest first
-        for path in sorted(folder.glob("plans/[0-9]*.json")):
+
+    @cached_property
+    def _plans(self) -> dict[Path, Plan]:
+        plans: dict[Path, Plan] = {}  # oldest first
+        for path in sorted(self.folder.glob("plans/[0-9]*.json")):
             plan = Plan.load(path)
             if plan is None:
                 path.unlink(missing_ok=True)  # its texts are planned anew
             else:
-                self._plans[path] = plan
+                plans[path] = plan
+        return plans
 
     def shards(self) -> list[Path]:
         """Its files of vectors."""
@@ -201,10 +242,48 @@ class Shelf:
             texts = np.array([left.pop(shard.digests[row]) for row in rows], dtype=np.int64)
             yield texts, vectors if len(rows) == len(vectors) else vectors[rows], flags[rows]
         if damaged:
-            self._observe.note(
-                f"the embedding store had {damaged} damaged shard{'s' * (damaged > 1)} for this encoder: removed, "
-                "their texts are encoded again"
-            )
+            self._note_damaged(damaged)
+
+    def _note_damaged(self, damaged: int) -> None:
+        self._observe.note(
+            f"the embedding store had {damaged} damaged shard{'s' * (damaged > 1)} for this encoder: removed, "
+            "their texts are encoded again"
+        )
+
+    def listed(self) -> Iterator[tuple[str, list[bytes]]]:
+        """The name of each file of vectors, and the digests of its texts; reads no vectors."""
+        for path in self.shards():
+            with suppress(DamagedShardError):  # `read` removes it
+                yield path.name, open_shard(path, self._key).digests
+
+    def read(self, name: str, wanted: Sequence[bytes]) -> tuple[Vectors, Flags] | None:
+        """The vectors and flags of texts in a file of vectors, in this order; a damaged file is removed.
+
+        Args:
+            name: of the file.
+            wanted: digests of texts.
+
+        Returns:
+            float32 `[n, d]` and uint8 `[n]`; None: they are not all there.
+        """
+        path = self.folder / "shards" / name
+        if not path.exists():
+            return None
+        try:
+            shard = open_shard(path, self._key)
+            row_of = {digest: row for row, digest in enumerate(shard.digests)}
+            rows = [row_of[digest] for digest in wanted if digest in row_of]
+            vectors, flags = shard.read()
+        except DamagedShardError:
+            with suppress(OSError):
+                path.unlink()
+            self._note_damaged(1)
+            return None
+        return (vectors[rows], flags[rows]) if len(rows) == len(wanted) else None
+
+    def planned(self) -> dict[str, PlannedShard]:
+        """What was planned, by the names of the files, done or not."""
+        return {shard_name(shard): shard for plan in self._plans.values() for shard in plan.shards}
 
     def unfinished(self, missing: set[bytes], wanted: set[bytes], limits: dict[str, Any]) -> list[PlannedShard]:
         """What an earlier run planned and did not finish: shards that are needed, with all of their texts at hand.
@@ -255,11 +334,7 @@ class Shelf:
 
     def kept(self) -> set[bytes]:
         """Digests of the texts that have vectors."""
-        digests: set[bytes] = set()
-        for path in self.shards():
-            with suppress(DamagedShardError):  # `look_up` removes it
-                digests.update(open_shard(path, self._key).digests)
-        return digests
+        return {digest for _, digests in self.listed() for digest in digests}
 
     def discard(self) -> None:
         """Remove all vectors of this encoder."""
@@ -330,10 +405,19 @@ def _other_weights(store: VectorStore, folder: Path, name: str, key: Mapping[str
 
 
 @contextmanager
-def open_shelf(store: VectorStore, key: dict[str, Any], name: str, observe: Observer) -> Iterator[Shelf | None]:
-    """Open the folder of an encoder (see `encoder_key`), alone; another process that holds it is waited for.
+def open_shelf(
+    store: VectorStore, key: dict[str, Any], name: str, observe: Observer, *, alone: bool = True
+) -> Iterator[Shelf | None]:
+    """Open the folder of an encoder (see `encoder_key`); another process that holds it alone is waited for.
 
     Yields None, and notes why, when the store cannot be used.
+
+    Args:
+        store: where it is.
+        key, name: of the encoder.
+        observe: hears what is waited for.
+        alone: keep all other processes out; if not, others may open and write it so at the same time. Files of
+            vectors are called by what is in them and written whole, so they do not disturb one another.
     """
     folder = store.shelves / key_digest(key)
 
@@ -343,20 +427,40 @@ def open_shelf(store: VectorStore, key: dict[str, Any], name: str, observe: Obse
     with ExitStack() as stack:
         shelf: Shelf | None = None
         try:
-            stack.enter_context(locked(store.shelves, folder.name, wait=wait))
-            about = _about(folder)
-            if (about.get("key"), about.get("rules")) != (key, RULES):
-                if _shards(folder):
-                    observe.note(f"{DISCARDED} ({key['role'] or 'both roles'}): {_why_not(about, key, name)}")
-                elif others := _other_weights(store, folder, name, key):
-                    observe.note(f"the embedding store holds vectors of {name} with {others}: they are not used")
-                _empty(folder)
-                write_text(folder / ABOUT, canonical({"name": name, "key": key, "rules": RULES}) + "\n")
-            os.utime(folder / ABOUT)  # when it was used last
-            shelf = Shelf(folder, folder.name, observe)
+            if alone:
+                stack.enter_context(locked(store.shelves, folder.name, wait=wait))
+                _make_ready(store, folder, key, name, observe)
+            else:
+                stack.enter_context(shared(store.shelves, folder.name, wait=wait))
+                with for_a_moment(store, key, "open"):
+                    _make_ready(store, folder, key, name, observe)
+            shelf = Shelf(folder, folder.name, observe, alone=alone)
         except (OSError, NotImplementedError, XqrBenchError) as error:
             _note_unusable(observe, error)
         yield shelf
+
+
+@contextmanager
+def for_a_moment(store: VectorStore, key: dict[str, Any], what: str) -> Iterator[None]:
+    """Let one at a time do something of those that share the folder of an encoder (see `open_shelf`).
+
+    Raises:
+        OSError, NotImplementedError: the file system cannot lock.
+    """
+    with locked(store.shelves, f"{key_digest(key)}.{what}", wait=lambda: None):
+        yield
+
+
+def _make_ready(store: VectorStore, folder: Path, key: dict[str, Any], name: str, observe: Observer) -> None:
+    about = _about(folder)
+    if (about.get("key"), about.get("rules")) != (key, RULES):
+        if _shards(folder):
+            observe.note(f"{DISCARDED} ({key['role'] or 'both roles'}): {_why_not(about, key, name)}")
+        elif others := _other_weights(store, folder, name, key):
+            observe.note(f"the embedding store holds vectors of {name} with {others}: they are not used")
+        _empty(folder)
+        write_text(folder / ABOUT, canonical({"name": name, "key": key, "rules": RULES}) + "\n")
+    os.utime(folder / ABOUT)  # when it was used last
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from xqr_bench.evaluation.shard_files import (
     FOUND,
     MEASURED,
     PASSES,
+    PLANNED,
     About,
     arrays_below,
     read_about,
@@ -122,6 +123,8 @@ class MergedRanker:
         )
         for what, before in ((ENCODED, MEASURED), (FOUND, ENCODED), (COUNTED, FOUND)):
             now = {about.name: about.sum for about in self._abouts.get(before, ())}
+            if what == ENCODED and PLANNED in self.folder.names():
+                now[PLANNED] = read_about(self.folder, PLANNED).sum
             for about in self._abouts[what]:
                 changed = sorted({name for name, _ in now.items() ^ about.sources.items()})
                 if changed:
@@ -224,7 +227,7 @@ class MergedRanker:
                 facts=facts,
                 settings={**self.said["asked"], **self.settings, "shards": self._of},
                 seconds=clock.seconds,
-                texts=TextCounts(distinct=told[0]["distinct"], from_store=0),
+                texts=TextCounts(distinct=told[0]["distinct"], from_store=told[0]["stored"]),
                 usage=self._usage(),
                 counted_on=", ".join(self._counted_on(at)),
             )

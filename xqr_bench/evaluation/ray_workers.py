@@ -178,6 +178,10 @@ class _Worker:
     def load(self) -> _Done | _Failed:
         return self._said(lambda: setattr(self, "_held", self._make()))
 
+    def heard(self) -> Any:
+        """How far what it does is, while it does it: in a thread of its own."""
+        return None if self._held is None or not hasattr(self._held, "heard") else self._held.heard()
+
     def do(self, function: Callable[[Any, Any], Any], item: Any) -> _Done | _Failed:
         return self._said(lambda: function(self._held, item))
 
@@ -198,11 +202,13 @@ class _Member:
         actor: Ray's handle of it.
         where: the machine and process it runs in; empty: it has not started.
         item: the number of the item it works on; None: none.
+        asked: what will tell how far it is; None: it was not asked.
     """
 
     actor: Any
     where: str = ""
     item: int | None = None
+    asked: Any = None
 
 
 class RayWorkers:
@@ -237,11 +243,13 @@ class RayWorkers:
                 f"the Ray cluster has room for {fitting:,} of {self.number:,} workers ({self._asked_and_there()}); the "
                 "others start when there is more"
             )
-        self._worker = ray.remote(num_cpus=options.num_cpus, num_gpus=gpus)(_Worker)
+        # two calls at a time: what it does, and how far it is
+        self._worker = ray.remote(num_cpus=options.num_cpus, num_gpus=gpus, max_concurrency=2)(_Worker)
         self._make = ray.put(make)
         self._waited_for: dict[Any, _Member] = {}
         self._idle: list[_Member] = []
         self._died_at_start = 0
+        self._asked_at = 0.0
         if not fitting and not patience:
             raise self._no_room(0.0)
         self._alone_since: float | None = None
@@ -273,7 +281,11 @@ class RayWorkers:
         )
 
     def map(
-        self, function: Callable[[Any, Item], Output], items: Sequence[Item], named: Callable[[Item], str]
+        self,
+        function: Callable[[Any, Item], Output],
+        items: Sequence[Item],
+        named: Callable[[Item], str],
+        hear: Callable[[Any], None] | None = None,
     ) -> Iterator[tuple[int, Output]]:
         """Yield the number and the result of each item, as they are done.
 
@@ -281,6 +293,8 @@ class RayWorkers:
             function: called in a worker with what `make` returned there, and an item; of a module that the worker has.
             items: each is given to one worker; to another one when that worker dies.
             named: what an item is called in messages, such as "shard 2 of 8".
+            hear: is given what the method `heard` of that which `make` returned says, of each worker, about once a
+                second while it works.
 
         Raises:
             EngineError: the function failed, an item took several workers down, or no worker finds room.
@@ -295,6 +309,8 @@ class RayWorkers:
                 self._waited_for[member.actor.do.remote(function, items[member.item])] = member
             done, _ = self._ray.wait(list(self._waited_for), num_returns=1, timeout=_LOOK)
             self._look_for_room()
+            if hear is not None:
+                self._ask(hear)
             for reference in done:
                 member = self._waited_for.pop(reference)
                 stale = member.item == _GIVEN_UP
@@ -321,6 +337,21 @@ class RayWorkers:
                 if number is not None:
                     undone -= 1
                     yield number, said.result
+
+    def _ask(self, hear: Callable[[Any], None]) -> None:
+        """Hand on what workers said since the last time, and ask those that work on something again."""
+        now = time.monotonic()
+        if now - self._asked_at < _LOOK:
+            return
+        self._asked_at = now
+        for member in self._waited_for.values():
+            if member.asked is not None and self._ray.wait([member.asked], timeout=0)[0]:
+                with suppress(self._ray.exceptions.RayError):  # that it died is heard from what it was given to do
+                    if (said := self._ray.get(member.asked)) is not None:
+                        hear(said)
+                member.asked = None
+            if member.asked is None and member.item is not None:
+                member.asked = member.actor.heard.remote()
 
     def _welcome(self, member: _Member, machine: str, process: int, version: str) -> None:
         member.where = f"on {machine} (process {process})"

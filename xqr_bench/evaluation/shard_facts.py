@@ -16,6 +16,7 @@ from xqr_bench.encode import ModelIdentity
 from xqr_bench.encode.bound import MOST_LANES, TextEncoder
 from xqr_bench.encode.options import ROLES
 from xqr_bench.encode.shards import library_versions
+from xqr_bench.encode.shares import shelved
 from xqr_bench.encode.texts import items_of
 from xqr_bench.evaluation.ranker import Task
 from xqr_bench.evaluation.vectors import VectorRanker
@@ -37,6 +38,7 @@ def run_facts(ranker: VectorRanker, tasks: Sequence[Task], of: int) -> dict[str,
     }
     if isinstance(encoder, TextEncoder):
         facts["batches"] = str(encoder.limits)
+        facts["embedding store"] = "used" if shelved(encoder, ranker.store) else "not used"
         if encoder.identity.endpoint is None:
             facts |= {f"version of {name}": str(version) for name, version in library_versions().items()}
     facts["tasks"] = ", ".join(task.spec.name for task in tasks)

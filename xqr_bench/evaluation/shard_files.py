@@ -16,12 +16,14 @@ from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.folder import SharedFolder
 
-FORMAT = "xqr-bench shard 2"
+FORMAT = "xqr-bench shard 3"
 MEASURED, ENCODED, FOUND, COUNTED = "measured", "encoded", "found", "counted"
 PASSES = (MEASURED, ENCODED, FOUND, COUNTED)
 """What every shard does, in this order: its share of the token counts, of the vectors, of the thresholds, and of the
 counts. Each needs what all shards made before. The first is left out where the encoder does not count tokens."""
 _NAME = re.compile(rf"(?P<number>[1-9]\d*)-of-(?P<of>[1-9]\d*)\.(?P<what>{'|'.join(PASSES)})", re.ASCII)
+PLANNED = "plan/texts"
+"""What one shard has planned for all: which vectors are taken from the embedding store, and which texts are encoded."""
 VECTORS = ".f32"
 """How the name of a file of vectors ends, which stands beside what tells of them."""
 _COPY = re.compile(rf"(?![.~]).*?(?P<name>[1-9]\d*-of-[1-9]\d*).*\.(?P<what>{'|'.join(PASSES)})\b.*", re.ASCII)
@@ -86,7 +88,7 @@ class About:
     @property
     def name(self) -> str:
         """What its file is called."""
-        return shard_file(self.number, self.of, self.what)
+        return PLANNED if self.what == PLANNED else shard_file(self.number, self.of, self.what)
 
 
 def _sum(about: About, arrays: Arrays) -> str:

@@ -48,7 +48,7 @@ class EncodedVectors:
             raw = shares.raw(at)
             self._take[layout.name] = segments.take if raw is None else raw
             put: dict[str, NDArray[Any]] = {}
-            for key in ("digests", "flags", "zero", "lengths", "raw"):
+            for key in ("digests", "flags", "zero", "lengths", "raw", "stored"):
                 for of_shard, of_texts in zip(of_group, texts, strict=True):
                     if key in of_shard:
                         values = of_shard[key]
@@ -127,12 +127,22 @@ class EncodedVectors:
             queries=self.of(task, "query"),  # type: ignore[arg-type]
             candidates=self.of(task, "candidate"),  # type: ignore[arg-type]
             distinct_texts=self._shares.distinct(task),
-            stored_texts=0,
+            stored_texts=self._stored(task),
             zero_queries=zeros["query"],
             zero_candidates=zeros["candidate"],
             truncated=truncated,
             seconds={},
         )
+
+    def _stored(self, task: int) -> int:
+        """Of how many texts of a task the vectors came from the store."""
+        total = 0
+        for layout in self._shares.groups:
+            rows = [place.text_of_row for place in layout.places if place.task == task]
+            stored = self._all[layout.name].get("stored")
+            if rows and stored is not None:
+                total += int(stored[np.unique(np.concatenate(rows))].sum(dtype=np.int64))
+        return total
 
     def warnings(self, task: int) -> list[str]:
         """What the encoder says to be read beside the scores of a task, in the order of a single run."""

@@ -21,10 +21,20 @@ from numpy.typing import NDArray
 
 import xqr_bench.rank.product as tiles
 from xqr_bench.core.errors import RecordError, UsageError
-from xqr_bench.core.folder import SharedFolder
+from xqr_bench.core.folder import SharedFolder, is_url
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import IntArray
-from xqr_bench.encode.shares import ROWS_AT_ONCE, Chosen, Made, Shares, measures, row_sums, shares_of, zero_rows
+from xqr_bench.encode.shares import (
+    ROWS_AT_ONCE,
+    Chosen,
+    Made,
+    Shares,
+    measures,
+    row_sums,
+    shares_of,
+    shelved,
+    zero_rows,
+)
 from xqr_bench.evaluation.ranker import Ranker, Task
 from xqr_bench.evaluation.shard_facts import machine, refuse_other_numbers, run_facts
 from xqr_bench.evaluation.shard_files import (
@@ -32,6 +42,7 @@ from xqr_bench.evaluation.shard_files import (
     ENCODED,
     FOUND,
     MEASURED,
+    PLANNED,
     VECTORS,
     About,
     Arrays,
@@ -159,7 +170,12 @@ class ShardedRun:
     @cached_property
     def _shares(self) -> Shares:
         datas = [task.data for task in self.tasks]
-        return shares_of(self.ranker.encoder, datas, allow_zero=self.ranker.allow_zero_vectors)
+        ranker = self.ranker
+        return shares_of(ranker.encoder, datas, allow_zero=ranker.allow_zero_vectors, store=ranker.store)
+
+    @cached_property
+    def _shelved(self) -> bool:
+        return shelved(self.ranker.encoder, self.ranker.store)
 
     def go_on(self, number: int, observe: Observer | None = None, until: str = COUNTED) -> Waiting | None:
         """Do whatever of a shard can be done now; what was done before is not done again.
@@ -178,8 +194,13 @@ class ShardedRun:
         """
         sums: dict[str, str] = {}  # of the files that the pass is made from
         for what, do in self.passes.items():
+            if what == ENCODED and self._shelved:
+                planned = self._planned(sums)
+                sums = {**sums, PLANNED: "" if planned is None else planned.sum}
             if not self._is_done(number, what, sums):
                 do(number, observe)
+            if what == ENCODED and self._shelved:
+                sums = {**sums, PLANNED: self._about_plan().sum}
             if what == until:
                 break
             if missing := self.missing(what):
@@ -215,6 +236,14 @@ class ShardedRun:
         """
         there = self._numbers(what)
         return tuple(number for number in range(1, self.of + 1) if number not in there)
+
+    def size_of(self, number: int, what: str) -> int:
+        """How many texts (of the passes over texts) or queries a shard goes through in a pass that it has done."""
+        if what == MEASURED:
+            return sum(len(range(number - 1, layout.size, self.of)) for layout in self._shares.groups)
+        if what == ENCODED:
+            return sum(group["rows"] for group in self._about(number, ENCODED).made["groups"].values())
+        return sum(len(task.data.queries) for task in self.tasks)
 
     def _numbers(self, what: str) -> set[int]:
         sizes = self.folder.sizes()
@@ -264,6 +293,31 @@ class ShardedRun:
         of_sources = {about.name: about.sum for about in sources}
         write_shard_file(self.folder, About(number, self.of, what, self.facts, of_sources, made), arrays)
 
+    # The plan of what is taken from the embedding store, and of what is encoded.
+
+    def _about_plan(self) -> About:
+        about = read_about(self.folder, PLANNED)
+        refuse_foreign(self.folder, PLANNED, about, self.facts)
+        return about
+
+    def _planned(self, sums: Mapping[str, str]) -> About | None:
+        """The plan that is there, made from token counts with these sums; None: there is none."""
+        about = self._about_plan() if PLANNED in self.folder.names() else None
+        return about if about is not None and dict(about.sources) == sums else None
+
+    def _plan(self, measured: Sequence[About], observe: Observer) -> list[About]:
+        """Take the plan that is there, else make it; where no store is used each process makes the same by itself."""
+        if not self._shelved:
+            return []
+        sums = {about.name: about.sum for about in measured}
+        with self._shares.planning():
+            if self._planned(sums) is None:
+                about = About(0, self.of, PLANNED, self.facts, sums, {})
+                write_shard_file(self.folder, about, self._shares.plan(self.of, observe), PLANNED)
+            about, arrays = read_shard_file(self.folder, PLANNED)
+        self._shares.take_plan(arrays)
+        return [about]
+
     # The passes over texts.
 
     def measure(self, number: int, observe: Observer | None = None) -> None:
@@ -285,8 +339,9 @@ class ShardedRun:
     def encode(self, number: int, observe: Observer | None = None) -> None:
         """Make a shard's share of the vectors, and write them with digests of them; all shards have measured.
 
-        Vectors of an encoder whose state is known are kept while the work goes on: a shard that is killed goes on
-        after them.
+        Vectors of an encoder whose state is known are kept while the work goes on, in the embedding store, else among
+        the files of the run: a shard that is killed goes on after them. At a URL they are kept in both, since whoever
+        goes on may have another store.
 
         Args:
             number: which shard, from 1.
@@ -298,13 +353,16 @@ class ShardedRun:
         """
         observe, clock, encoder = observe or Observer(), Clock(), self.ranker.encoder
         kept = _Pieces(self.folder, number, self.of, self.facts)
+        keeps = kept if not self._shelved or is_url(self.folder.name) else None
         arrays: dict[str, NDArray[Any]] = {}
         groups: dict[str, Any] = {}
         files: list[str] = []
         measured = self._all(MEASURED) if self._measures else []
         with clock.phase("encoding"):
             self._shares.take_counts([of_shard for _, of_shard in measured])
-            for at, made in enumerate(self._shares.make(number - 1, self.of, kept, observe)):
+            sources = [about for about, _ in measured]
+            sources += self._plan(sources, observe)
+            for at, made in enumerate(self._shares.make(number - 1, self.of, keeps, observe)):
                 layout = self._shares.groups[at]
                 raw = self._shares.raw(at)
                 of_group = self._described(made, raw)
@@ -325,7 +383,7 @@ class ShardedRun:
             ENCODED,
             arrays,
             clock,
-            [about for about, _ in measured],
+            sources,
             groups=groups,
             identity=encoder.identity.model_dump(mode="json"),
             warnings=list(encoder.warnings),
@@ -358,7 +416,10 @@ class ShardedRun:
             if dot:
                 of_rows["lengths"].append(np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)))
         found: dict[str, Any] = {key: np.concatenate(rows) for key, rows in of_rows.items() if rows}
-        return {**found, "texts": made.texts, "flags": made.flags} if len(made.texts) else {}
+        found |= {"texts": made.texts, "flags": made.flags}
+        if made.stored.any():
+            found["stored"] = made.stored.astype(np.uint8)
+        return found if len(made.texts) else {}
 
     # The passes over vectors.
 
@@ -477,7 +538,13 @@ class ShardedRun:
         if (training := training_of(encoder.source)) is not None:
             facts["training"] = training.model_dump(mode="json")
             facts["exposure"] = exposure_of(training, task.data).model_dump(mode="json")
-        return {**told, "facts": facts, "warnings": vectors.warnings(at), "distinct": said.distinct_texts}
+        return {
+            **told,
+            "facts": facts,
+            "warnings": vectors.warnings(at),
+            "distinct": said.distinct_texts,
+            "stored": said.stored_texts,
+        }
 
 
 def dealt(sizes: Sequence[int], number: int, of: int) -> list[range]:
