@@ -29,7 +29,7 @@ Distance = Literal["cosine", "l2", "mse"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Distillation(nn.Module):
+class Distillation(nn.Module):  # type: ignore[misc]  # torch is not typed here
     """(1 - weight) InfoNCE + weight D, where D is how far queries and passages are from their texts' teacher vectors.
 
     D is sentence-transformers' `EmbedDistillLoss`: the mean over both columns of the mean distance of a row. The

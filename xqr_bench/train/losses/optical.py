@@ -46,7 +46,7 @@ def transport_costs(
         return (solved.plan.to(costs.dtype) * costs).sum(dim=(1, 2))
 
 
-class TokenTransport(nn.Module):
+class TokenTransport(nn.Module):  # type: ignore[misc]  # torch is not typed here
     """(1 - weight) InfoNCE + weight times the mean cost of moving each sentence's tokens to its translation's.
 
     There the tokens of one side are a teacher's; here both are the model's own, and InfoNCE keeps them apart. For
