@@ -217,7 +217,7 @@ class PlanTrainer(SentenceTransformerTrainer):  # type: ignore[misc]  # the libr
         return Spent(*inputs.pop(TOKENS))
 
     def _tokenised(self, texts: list[str], role: Role) -> dict[str, Any]:
-        columns = self.datacollator([{role: text} for text in texts])
+        columns = self.data_collator([{role: text} for text in texts])
         self.context.extra = self.context.extra.plus(counted(columns, [role]))
         ((inputs,), _) = self.collect_features(columns)
         on_device: dict[str, Any] = self._prepare_inputs(inputs)
