@@ -138,6 +138,7 @@ ENGLISH = [
     "e5\tThe\u00a0sea, and it is.",
 ]
 GERMAN = ["d1\tEin Fluss.", "d2\tEin See.", "d3\tDas Meer ist groß."]
+OWN = '{"xqr_bench": {"id": "e7"}}'
 SPLIT = ['{"_id": "x1", "text": "In Thai.", "lang": "th"}', *GERMAN]
 
 
@@ -157,7 +158,7 @@ def test_a_task_is_the_same(by_column: None, tmp_path: Path, part: dict[str, Any
     assert isinstance(columns.candidates, Columns)
     assert isinstance(objects.candidates, tuple)
     assert columns == objects
-    assert sorted(told) == sorted(told_then)
+    assert told == told_then
     assert columns.column_sizes.tolist() == objects.column_sizes.tolist()
     assert list(columns.candidates.ids) == [one.id for one in objects.candidates]
     assert keep_languages(columns, ["de"]) == keep_languages(objects, ["de"])
@@ -175,9 +176,26 @@ def test_languages_that_candidates_name(by_column: None, tmp_path: Path) -> None
     assert sorted(told) == sorted(told_then)
 
 
-WRONG = {
+def test_notes_are_in_the_order_of_the_file(by_column: None, tmp_path: Path) -> None:
+    """What is left out, with the first example of each reason."""
+    again = [f"e{row % 6}\tText {row % 6}." for row in range(18)]
+    (_, told), (_, told_then) = both_ways(write_task(tmp_path, {"en": ["e9\t ", *again, "e9\t "]}))
+    assert told == told_then
+    assert "1 candidates have no text and are left out, such as e9" in told[0]
+    assert "13 candidates stand there again with the same text and count once, such as e0" in told[1]
+
+
+WRONG: dict[str, dict[str, Sequence[str]]] = {
     "another text": {"en": [*ENGLISH, "e2\tAnother lake."]},
     "no word": {"en": [*ENGLISH, "e 6\tText."]},
+    "several": {"en": [f"e{row % 8}\t{row}" for row in range(16)]},
+    "an id that an export gives two texts": {
+        "en": [
+            *ENGLISH,
+            *(f'{{"_id": "x{row}", "text": "Text {row}.", "metadata": {OWN}}}' for row in range(2)),
+            "e6\tX.",
+        ]
+    },
     "two sections": {"en": [*ENGLISH, '{"_id": "d2", "text": "Anders.", "lang": "de"}'], "de": GERMAN},
 }
 

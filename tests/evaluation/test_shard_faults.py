@@ -16,6 +16,7 @@ from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
 from xqr_bench.encode import EncoderOptions, load_encoder
 from xqr_bench.evaluation.evaluate import evaluate, opened
 from xqr_bench.evaluation.merged import MergedRanker, merge_shards
+from xqr_bench.evaluation.shard_files import FORMAT
 from xqr_bench.evaluation.shards import ShardedRun
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.record import load_record, provenance
@@ -194,6 +195,20 @@ def test_a_digit_of_what_a_file_says_has_changed(copied: Path) -> None:
     path.write_bytes(content[: found.start(1)] + digit + content[found.end(1) :])
     with pytest.raises(RecordError, match=r"1-of-3\.counted is damaged.*\n.*what it says of itself differs"):
         merge_shards(copied)
+
+
+def test_files_of_another_version(copied: Path) -> None:
+    """Those of format 2 do not say where each task was counted."""
+    for path in copied.glob("*.counted"):
+        content = path.read_bytes()
+        assert content.count(FORMAT.encode()) == 1
+        path.write_bytes(content.replace(FORMAT.encode(), b"xqr-bench shard 2"))
+    with pytest.raises(RecordError) as caught:
+        merge_shards(copied)
+    problem, found, to_do = str(caught.value).splitlines()
+    assert problem.endswith("1-of-3.counted was written by another version of xqr-bench")
+    assert f"'xqr-bench shard 2', not {FORMAT!r}" in found
+    assert "with one version" in to_do
 
 
 @pytest.mark.parametrize("at", [3, 60, -40])

@@ -24,7 +24,7 @@ from xqr_bench.encode.store import locked
 from xqr_bench.evaluation.evaluate import evaluate
 from xqr_bench.evaluation.merged import merge_shards
 from xqr_bench.evaluation.ranker import Task
-from xqr_bench.evaluation.shards import ShardedRun
+from xqr_bench.evaluation.shards import ShardedRun, Waiting
 from xqr_bench.evaluation.vectors import VectorRanker
 from xqr_bench.record import Result
 
@@ -175,6 +175,36 @@ def test_with_and_without_a_store_are_two_runs(tmp_path: Path) -> None:
     ShardedRun(ranker(VectorStore(tmp_path / "store")), [task], folder, 2).go_on(1)
     with pytest.raises(RecordError, match="embedding store: used there, not used here"):
         ShardedRun(ranker(None), [task], folder, 2).go_on(2)
+
+
+def test_a_plan_that_another_run_left(tmp_path: Path) -> None:
+    """It was killed before it had encoded anything, and had counted no tokens."""
+    task, folder = task_of("mini", limit=5), tmp_path / "shards"
+    in_shards(VectorStore(tmp_path / "store"), [task], folder, 1)
+    for path in folder.glob("1-of-1.*"):
+        path.unlink()
+    with pytest.raises(RecordError, match=r"plan/texts is a shard of another run\n.*store: used there, not used here"):
+        ShardedRun(ranker(None), [task], folder, 1).go_on(1)
+    with pytest.raises(RecordError, match=r"plan/texts is a shard of another run\n.*shards: 1 there, 2 here"):
+        ShardedRun(ranker(VectorStore(tmp_path / "store")), [task], folder, 2).go_on(1)
+
+
+def test_what_others_leave_in_the_store_is_worth_waiting_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, waiting = VectorStore(tmp_path / "store"), Waiting("encoded", (2,))
+    work = ShardedRun(ranker(store), [task_of("mini", limit=2)], tmp_path / "shards", 2)
+    assert work.go_on(1) == waiting
+    (kept, *_) = shards(store)
+    calls = []
+
+    def encoded_meanwhile(number: int, observe: object = None) -> Waiting:
+        calls.append(number)
+        if len(calls) <= 6:
+            shutil.copy(kept, kept.with_name(f"{len(calls)}{kept.name}"))
+        return waiting
+
+    monkeypatch.setattr(work, "go_on", encoded_meanwhile)
+    assert work.wait(1, 0.01) == waiting  # a look takes .05 s
+    assert len(calls) > 6
 
 
 def test_a_plan_that_is_gone(tmp_path: Path) -> None:

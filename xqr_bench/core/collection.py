@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from hashlib import blake2b
 from itertools import repeat
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -397,7 +397,10 @@ class Places(Mapping[str, int]):
         raise KeyError(item_id)
 
     def again(self) -> Iterator[tuple[int, int]]:
-        """Each place of an id that has stood before, with where it stood first."""
+        """Each place of an id that has stood before, after where it stood first; in the order of these places."""
+        yield from sorted(self._again(), key=itemgetter(1))
+
+    def _again(self) -> Iterator[tuple[int, int]]:
         same = np.flatnonzero(self._sorted[1:] == self._sorted[:-1]) + 1
         for low in np.setdiff1d(same - 1, same).tolist():
             first: dict[int, int] = {}

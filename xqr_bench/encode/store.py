@@ -506,11 +506,16 @@ def _used(folder: Path) -> float:
     return 0.0
 
 
+def kept_files(store: VectorStore, encoder: TextEncoder) -> set[Path]:
+    """The files of the encoder's vectors in the store; none, where these are not kept."""
+    if reason_not_kept(encoder) is not None:
+        return set()
+    return {path for role in ROLES for path in _shards(store.shelves / key_digest(encoder_key(encoder, role)))}
+
+
 def holds(store: VectorStore, encoder: TextEncoder) -> bool:
     """Whether the store has vectors of the encoder; never, where these are not kept."""
-    if reason_not_kept(encoder) is not None:
-        return False
-    return any(_shards(store.shelves / key_digest(encoder_key(encoder, role))) for role in ROLES)
+    return bool(kept_files(store, encoder))
 
 
 def contents(store: VectorStore) -> list[Shelved]:

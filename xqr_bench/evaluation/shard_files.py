@@ -123,7 +123,7 @@ def read_about(folder: SharedFolder, name: str) -> About:
     """What a file says of itself, without its arrays.
 
     Raises:
-        RecordError: it is no file of a shard, or is called as another one.
+        RecordError: it is no file of a shard, of another version, or is called as another one.
         XqrBenchError: it cannot be read.
     """
     length = int.from_bytes(folder.read(name, 0, _LENGTH), "little")
@@ -142,7 +142,12 @@ def _about(folder: SharedFolder, name: str, header: bytes) -> About:
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _damaged(folder, name, f"what it says of itself cannot be read ({error})") from error
     if about is None:
-        raise _damaged(folder, name, f"its format is {written!r:.40}, not {FORMAT!r}")
+        raise RecordError(
+            f"{folder.place_of(name)} was written by another version of xqr-bench",
+            found=f"its format is {written!r:.40}, not {FORMAT!r}",
+            remedy="remove the files of this run, and run all of its shards with one version; or merge them with the "
+            "version that wrote them",
+        )
     if _header_sum(about) != about.header_sum:
         raise _damaged(folder, name, "the checksum of what it says of itself differs")
     if "/" not in name and about.name != name:

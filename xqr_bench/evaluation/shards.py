@@ -24,6 +24,7 @@ from xqr_bench.core.errors import RecordError, UsageError
 from xqr_bench.core.folder import SharedFolder, is_url
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import IntArray
+from xqr_bench.encode.bound import TextEncoder
 from xqr_bench.encode.shares import (
     ROWS_AT_ONCE,
     Chosen,
@@ -35,6 +36,7 @@ from xqr_bench.encode.shares import (
     shelved,
     zero_rows,
 )
+from xqr_bench.encode.store import kept_files
 from xqr_bench.evaluation.ranker import Ranker, Task
 from xqr_bench.evaluation.shard_facts import machine, refuse_other_numbers, run_facts
 from xqr_bench.evaluation.shard_files import (
@@ -221,12 +223,20 @@ class ShardedRun:
             raise UsageError(f"{seconds:g} seconds cannot be waited", remedy="give a number from 0 on")
         since, last = time.monotonic(), set[str]()
         while (waiting := self.go_on(number, observe)) is not None:
-            if (there := self.folder.names()) != last:  # also what others have encoded so far
+            there = self.folder.names() | self._kept()  # also what others have encoded so far
+            if there != last:
                 since, last = time.monotonic(), there
             if time.monotonic() - since >= seconds:
                 return waiting
             time.sleep(min(POLL_SECONDS, max(0.05, seconds)))
         return None
+
+    def _kept(self) -> set[str]:
+        """The files of the encoder in the embedding store."""
+        encoder, store = self.ranker.encoder, self.ranker.store
+        if store is None or not isinstance(encoder, TextEncoder):
+            return set()
+        return {str(path) for path in kept_files(store, encoder)}
 
     def missing(self, what: str) -> tuple[int, ...]:
         """The shards, from 1, that have not done a pass; vectors that are not there whole are not done.
@@ -253,6 +263,8 @@ class ShardedRun:
         for name, (number, _, kind) in files.items():
             if name not in self._seen:
                 self._seen[name] = self._about(number, kind)
+        if PLANNED in sizes and PLANNED not in self._seen:
+            self._seen[PLANNED] = self._about_plan()
         numbers = {number for number, _, kind in files.values() if kind == what}
         return {number for number in numbers if what != ENCODED or self._has_vectors(number, sizes)}
 

@@ -233,7 +233,7 @@ def _many_candidates(
     columns = number[every.languages.places]
     starts = dict(zip(parsed, np.cumsum([0, *map(len, parts)]).tolist(), strict=False))
     same = np.arange(len(every))
-    for before, place in Places(Digests(every.ids).all(), every.ids).again() if len(parts) > 1 else ():
+    for before, place in Places(Digests(every.ids).all(), every.ids).again():
         if columns[place] >= 0:
             _check_same(name, every[before], every[place], every.columns["id"][place])
             same[place] = before

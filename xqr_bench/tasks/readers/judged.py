@@ -165,15 +165,16 @@ def _collected(items: Iterable[Item], left_out: _LeftOut) -> tuple[Sequence[Sour
         name, unit = list(files)[file[place]]
         return At(name, line[place], unit)
 
-    for before, place in ids.again():
+    odd = [(place, before) for before, place in ids.again()] + [(place, place) for place in empty]
+    for place, before in sorted(odd):  # in the order of the file
         one, other = every[before], every[place]
-        _check_again("candidate", at(before), (one.text, one.language), at(place), (other.text, other.language), one.id)
-        left_out.add("candidates stand there again with the same text and count once", one.id)
+        if before != place:
+            where, again = (one.text, one.language), (other.text, other.language)
+            _check_again("candidate", at(before), where, at(place), again, one.id)
+            left_out.add("candidates stand there again with the same text and count once", one.id)
+        elif stays[place]:
+            left_out.add("candidates have no text and are left out", one.id)
         stays[place] = False
-    for place in empty:
-        if stays[place]:
-            left_out.add("candidates have no text and are left out", every.ids[place])
-            stays[place] = False
     if stays.all():
         return every, ids
     return every.take(np.flatnonzero(stays)), ids.keep(stays)
