@@ -146,6 +146,7 @@ def test_removing_everything_is_refused() -> None:
         ("remove-", "there is no transform named 'remove-'"),
         ("remove-0", "removes nothing"),
         ("remove-03", "removes nothing"),
+        ("remove-²", "no transform named"),
         ("remove-x", "there is no transform named 'remove-x'"),
         ("shift", "there is no transform named 'shift'"),
         ("leace-en", "there is no transform named 'leace-en'"),

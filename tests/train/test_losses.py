@@ -157,6 +157,15 @@ def test_further_texts_are_inputs_like_the_rows_and_their_tokens_count(transform
     assert tokens[0] < tokens[1] < 2 * tokens[0]
 
 
+def test_with_matryoshka_further_texts_are_counted_as_often_as_they_are_encoded() -> None:
+    tokens = []
+    for sizes in ((), (4, 2)):
+        stage = train(TrainConfig(data=[DATA], recipe=recipe(loss="jsd", updates=2, matryoshka=sizes))).record.training
+        assert stage is not None
+        tokens.append((stage.tokens, stage.padded_tokens))
+    assert tokens[0] == tokens[1]
+
+
 def test_alignment_is_trained_with_infonce_whatever_the_loss() -> None:
     bitext = parallel(24, ["de", "en"], kind="bitext", name="lines")
     train(TrainConfig(data=[DATA], align=bitext, align_updates=3, recipe=recipe(updates=2), loss=Weighted))
@@ -251,6 +260,17 @@ def test_a_resumed_run_has_the_same_loss_arguments_and_what_they_name(tmp_path: 
     told[0] = "first"
     record = train(TrainConfig(recipe=recipe(loss_args={"file": "a"}), resume=True, **asked)).record
     assert record.loss == {"origin": "object", "digest": "first"}
+
+
+def test_a_resumed_run_gathers_negatives_as_before(tmp_path: Path) -> None:
+    def stop(step: int, *_: Any) -> None:
+        raise KeyboardInterrupt
+
+    asked: dict[str, Any] = {"data": [DATA], "output": tmp_path / "model", "save_at": [2], "recipe": recipe()}
+    with pytest.raises(KeyboardInterrupt):
+        train(TrainConfig(**asked), on_kept=stop)
+    with pytest.raises(UsageError, match=r"(?s)asked for something else.*gather"):
+        train(TrainConfig(resume=True, gather=False, **asked))
 
 
 def test_the_command(tmp_path: Path, installed: None) -> None:

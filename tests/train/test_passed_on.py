@@ -97,12 +97,18 @@ def test_adapters_of_the_lowest_validation_are_kept(base: str) -> None:
         ({"lora": {"rank": 0}}, {}, UsageError, "rank 0"),
         ({"lora": {"alpha": 3}}, {}, UsageError, "rank None"),
         ({"lora": {"rank": 2, "size": 3}}, {}, EncoderError, "size"),
+        ({"lora": {**LORA, "bias": "all"}}, {}, UsageError, "nothing but its adapters.*bias"),
+        ({"lora": {**LORA, "modules_to_save": ["dense"]}}, {}, UsageError, "nothing but its adapters.*dense"),
         ({"matryoshka": [4, 4]}, {}, UsageError, "each once"),
         ({"matryoshka": [400]}, {}, UsageError, "400 is more than the 16 columns"),
         ({"trainer_args": {"seed": 3}}, {}, UsageError, "--trainer-arg seed is not passed on"),
         ({"trainer_args": {"per_device_train_batch_size": 3}}, {}, UsageError, "not passed on"),
         ({"trainer_args": {"torch_compil": True}}, {}, UsageError, "closest: torch_compile"),
         ({"trainer_args": {"report_to": "no_such_package"}}, {}, UsageError, "no_such_package is not installed"),
+        ({"trainer_args": {"report_to": 1}}, {}, UsageError, "report_to=1 names no package"),
+        ({"trainer_args": {"report_to": "a.b"}}, {}, UsageError, "names no package"),
+        ({"trainer_args": {"optim": "foo"}}, {}, EncoderError, 'trainer-arg optim="foo".*not a valid'),
+        ({"trainer_args": {"adam_beta1": "x"}}, {}, EncoderError, 'trainer-arg adam_beta1="x"'),
     ],
 )
 def test_what_is_not_passed_on(
@@ -110,6 +116,15 @@ def test_what_is_not_passed_on(
 ) -> None:
     with pytest.raises(error, match=f"(?s){told}"):
         train(asked(base, values, **changes))
+
+
+def test_the_dropout_of_adapters_is_their_own(base: str) -> None:
+    pytest.importorskip("peft")
+    digests = {
+        train(asked(base, {"lora": {**LORA, "lora_dropout": share}, "dropout": 0.0})).record.weights_digest
+        for share in (0.0, 0.5)
+    }
+    assert len(digests) == 2
 
 
 def test_static_models_have_no_layers(monkeypatch: pytest.MonkeyPatch, base: str) -> None:

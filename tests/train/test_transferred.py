@@ -226,3 +226,15 @@ def test_texts_in_a_language_that_a_question_is_not_in() -> None:
             assert told[i] == (data.queries[code][question] or None)
             assert said[i] == (data.passages[code][question] or None)
     assert isinstance(LossContext((data,), data.languages).gathered(torch.ones(2)), torch.Tensor)
+
+
+def test_a_validation_without_the_pivot_is_read_as_it_is(teacher: Path) -> None:
+    losses = []
+    for pivot in ({}, {"pivot": "en"}):
+        given = {"teacher": str(teacher), "weight": 1.0, **pivot}
+        values = student(loss="distill", loss_args=given, updates=1, validate_every=1, learning_rate=1e-12)
+        held_out = parallel(12, ["de", "th"], name="held out")  # their second language is not that of the training
+        stage = train(TrainConfig(data=[DATA], validation=held_out, recipe=values)).record.training
+        assert stage is not None
+        losses.append(stage.validation[0][1])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-5)

@@ -64,7 +64,7 @@ class TransformOptions:
     def __post_init__(self) -> None:
         match = _NAME.fullmatch(self.name)
         known = match is not None and (match["of"] is None) == (match["kind"] in _PLAIN)
-        if match is None or not known or (match["kind"] == REMOVE and not match["of"].isdigit()):
+        if match is None or not known or (match["kind"] == REMOVE and not re.fullmatch("[0-9]+", match["of"])):
             raise UnknownNameError(
                 "transform",
                 self.name,

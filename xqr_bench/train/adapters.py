@@ -18,7 +18,7 @@ def add_adapters(model: Any, given: Mapping[str, Any], seed: int) -> None:
         seed: of their initial weights.
 
     Raises:
-        UsageError: the model has no transformer.
+        UsageError: the model has no transformer, or more than adapters would be trained.
         EncoderError: peft refuses the arguments.
     """
     import torch
@@ -33,6 +33,14 @@ def add_adapters(model: Any, given: Mapping[str, Any], seed: int) -> None:
     ):
         torch.manual_seed(seed)
         model.add_adapter(LoraConfig(r=given["rank"], task_type="FEATURE_EXTRACTION", **values))
+    of_transformer = model.transformers_model.named_parameters()
+    more = [name for name, parameter in of_transformer if parameter.requires_grad and "lora_" not in name]
+    if more:
+        raise UsageError(
+            "--lora trains nothing but its adapters, and these arguments ask for more",
+            found=f"{len(more)} other weights, such as {more[0]}",
+            remedy="leave bias, modules_to_save and the like out",
+        )
     for name, parameter in model.named_parameters():
         if "lora_" not in name:
             parameter.requires_grad_(False)

@@ -201,8 +201,11 @@ def _refuse_trainer_args(given: Mapping[str, Any]) -> None:
                 remedy=f"use one of: {', '.join(PASSED_ON)}",
             )
     report = given.get("report_to", ())
-    for name in [report] if isinstance(report, str) else report:
-        if name != "none" and find_spec(str(name)) is None:
+    names = [report] if isinstance(report, str) else report
+    if not isinstance(names, list | tuple) or not all(isinstance(one, str) and one.isidentifier() for one in names):
+        raise UsageError(f"--trainer-arg report_to={report!r} names no package", remedy="use trackio or wandb, or none")
+    for name in names:
+        if name != "none" and find_spec(name) is None:
             raise UsageError(f"the package {name} is not installed", remedy=f"pip install {name}, or leave it out")
 
 

@@ -258,6 +258,7 @@ class _Run:
             "base": self.base.model_dump(mode="json", exclude={"training"}),
             "processes": of_launcher("WORLD_SIZE", 1),
             "save at": sorted(self.config.save_at),
+            **({} if self.config.gather else {"gather": False}),
             **{name: None if stage is None else stage.plan.digest() for name, stage in stages.items()},
         }
 

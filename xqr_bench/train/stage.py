@@ -160,10 +160,17 @@ class PlanTrainer(SentenceTransformerTrainer):  # type: ignore[misc]  # the libr
         """One batch; counts its tokens in the state, which checkpoints keep."""
         spent = self._begin(inputs, self.train_dataset)
         loss = super().training_step(model, inputs, num_items_in_batch)
-        spent = spent.plus(self.context.extra)
+        extra = self.context.extra
+        times = self._times()
+        spent = spent.plus(Spent(extra.tokens // times, extra.padded // times))
         self.state.num_input_tokens_seen += spent.tokens
         self.padded_tokens += spent.padded
         return loss
+
+    def _times(self) -> int:
+        """How often the loss asks for its further texts in an update: with Matryoshka once a size, encoded once."""
+        loss = self.loss
+        return len(loss.matryoshka_dims) if isinstance(loss, MatryoshkaLoss) and not loss.uses_gradient_cache else 1
 
     def prediction_step(self, model: Any, inputs: dict[str, Any], *arguments: Any, **options: Any) -> Any:
         """One batch of the validation."""
@@ -355,7 +362,8 @@ def _run(model: Any, texts: PlannedTexts, options: StageOptions, folder: Path, c
     from accelerate import PartialState
 
     recipe, processes = options.recipe, count(options.device)
-    arguments = _arguments(model, options, folder, texts.plan.steps, processes)
+    with _passed_on(recipe):
+        arguments = _arguments(model, options, folder, texts.plan.steps, processes)
     with PartialState().main_process_first():  # the first may remove half of a checkpoint
         start = complete_checkpoint(folder, processes)
     since = None
@@ -402,15 +410,17 @@ def _run(model: Any, texts: PlannedTexts, options: StageOptions, folder: Path, c
         tuple(BATCH_TYPES[code] for code in np.unique(texts.plan.types)),
         recipe.tokens is None or hasattr(options.loss.make, "further_queries"),
     )
-    trainer = PlanTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=train,
-        eval_dataset=validate,
-        loss=_matryoshka(model, options.loss.build(model, recipe, context), recipe.matryoshka),
-        evaluator=options.evaluator,
-        callbacks=[watch, *options.callbacks, *([EarlyStoppingCallback(recipe.patience)] if options.stops else [])],
-    )
+    loss = _matryoshka(model, options.loss.build(model, recipe, context), recipe.matryoshka)
+    with _passed_on(recipe):
+        trainer = PlanTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=train,
+            eval_dataset=validate,
+            loss=loss,
+            evaluator=options.evaluator,
+            callbacks=[watch, *options.callbacks, *([EarlyStoppingCallback(recipe.patience)] if options.stops else [])],
+        )
     trainer.context, trainer.others_loss = context, options.loss.origin != "built in"
     trainer.padded_tokens = 0 if since is None else int(since["padded_tokens"])
     trainer.remove_callback(PrinterCallback)
@@ -418,7 +428,8 @@ def _run(model: Any, texts: PlannedTexts, options: StageOptions, folder: Path, c
         if dataset is not None:
             dataset.collate = collator(model, dataset.texts.table, recipe, trainer.data_collator, cache)
     try:
-        trainer.train(resume_from_checkpoint=None if start is None else str(start))
+        with _passed_on(recipe):
+            trainer.train(resume_from_checkpoint=None if start is None else str(start))
     finally:
         settings.end()
         vars(model).pop("forward", None)  # the mixed precision of the training
@@ -430,6 +441,17 @@ def _run(model: Any, texts: PlannedTexts, options: StageOptions, folder: Path, c
             lowest = type(model)(str(folder / f"checkpoint-{best}"), device="cpu", local_files_only=True)
             model.load_state_dict(lowest.state_dict())
     return so_far(best)
+
+
+@contextmanager
+def _passed_on(recipe: Recipe) -> Iterator[None]:
+    """Where arguments are passed on to the trainer, what the libraries raise is one error that names them."""
+    if not recipe.trainer_args:
+        yield
+        return
+    given = " ".join(f"{name}={json.dumps(value)}" for name, value in recipe.trainer_args.items())
+    with code_of_others(f"the training failed, with --trainer-arg {given}", "correct them, or leave them out"):
+        yield
 
 
 def _matryoshka(model: Any, loss: Any, sizes: Sequence[int]) -> Any:

@@ -75,7 +75,9 @@ class WhileTraining:
         self._values.append((thing, name, getattr(thing, name), value))
 
     def _set_dropout(self, share: float) -> None:
-        for module in self._model.modules():
+        for path, module in self._model.named_modules():
+            if "lora_dropout" in path:  # of the adapters, which say their own
+                continue
             if isinstance(module, torch.nn.modules.dropout._DropoutNd):
                 self._set(module, "p", share)
             for name, value in vars(module).items():

@@ -68,7 +68,7 @@ class Distillation(nn.Module):  # type: ignore[misc]  # torch is not typed here
         if recipe.matryoshka:
             raise UsageError("a teacher's vectors are not cut to their first columns", remedy="leave --matryoshka out")
         self.context, self.weight = context, weight
-        self._pivot = None if pivot is None else context.languages.index(pivot)
+        self._pivot = pivot
         read = load_model(teacher, EncoderOptions(device=str(model.device)), where=f"the teacher {teacher}")
         self._teacher = [read.eval()]  # in a list: no part of what is trained or saved
         width, own = read.get_embedding_dimension(), model.get_embedding_dimension()
@@ -91,7 +91,9 @@ class Distillation(nn.Module):  # type: ignore[misc]  # torch is not typed here
     def _encoded(self, role: Role, texts: Sequence[str], in_language: Any) -> torch.Tensor:
         """The teacher's vectors of a column, float32 `[rows, dimensions]`."""
         if self._pivot is not None:
-            others = in_language(np.full(len(texts), self._pivot, dtype=np.int32))
+            languages = self.context.rows.languages  # a validation may have others than the training
+            at = languages.index(self._pivot) if self._pivot in languages else -1
+            others = in_language(np.full(len(texts), at, dtype=np.int32)) if at >= 0 else texts
             texts = [other or own for other, own in zip(others, texts, strict=True)]
         missing = list(dict.fromkeys(text for text in texts if (role, text) not in self._vectors))
         if missing:
