@@ -30,8 +30,8 @@ from tests.benchmarks.runner import Spent, options, timed
 from xqr_bench import evaluate
 from xqr_bench.core.types import Candidate, IntArray, Query, TaskData
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
+from xqr_bench.encode.batches import plan_shards
 from xqr_bench.encode.bound import Limits, TextEncoder
-from xqr_bench.encode.embed import plan_shards
 from xqr_bench.encode.hardware import CPU_TOKENS, CPU_TOKENS_16_BIT
 from xqr_bench.encode.options import ROLES, Role
 from xqr_bench.encode.texts import items_of, plan_groups

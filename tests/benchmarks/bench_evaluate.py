@@ -44,9 +44,10 @@ def main() -> None:
     import xqr_bench.evaluation.evaluate
     from xqr_bench.cli.common import Session
     from xqr_bench.cli.main import cli
-    from xqr_bench.encode import embed
-    from xqr_bench.encode.embed import Batches, Stored
+    from xqr_bench.encode import embed, stored
+    from xqr_bench.encode.batches import Batches
     from xqr_bench.encode.store import Shelf
+    from xqr_bench.encode.stored import Stored
 
     imported, imported_cpu = time.perf_counter(), time.process_time()
     for name, owner, attribute in (
@@ -57,7 +58,7 @@ def main() -> None:
         ("planning batches, and writing the plan", Stored, "_plan"),
         ("writing shards", Shelf, "write"),
         ("distinct texts and their order", embed, "plan_groups"),
-        ("keeping the store to its limit", embed, "trim"),
+        ("keeping the store to its limit", stored, "trim"),
         ("records saved", Session, "save"),
         ("table printed", Session, "show"),
     ):

@@ -15,8 +15,9 @@ from tests.kit import make_task
 from xqr_bench.cli.progress import RunProgress, TrainingProgress
 from xqr_bench.core.observe import Observer
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
+from xqr_bench.encode.batches import Batches
 from xqr_bench.encode.bound import TextEncoder
-from xqr_bench.encode.embed import Batches, Work
+from xqr_bench.encode.embed import Work
 from xqr_bench.encode.texts import Group
 
 

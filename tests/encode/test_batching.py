@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xqr_bench.encode.batches import plan_shards
 from xqr_bench.encode.bound import Limits
-from xqr_bench.encode.embed import plan_shards
 
 
 @given(

@@ -15,9 +15,9 @@ from xqr_bench.core.errors import EncoderError, located, pass_on_stops
 from xqr_bench.core.files import atomic_path
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import IntArray
+from xqr_bench.encode.batches import Shard, free_cache, out_of_memory, plan_shards
 from xqr_bench.encode.bound import Lanes, cpu_lanes
 from xqr_bench.encode.checks import Vectors
-from xqr_bench.encode.embed import Shard, free_cache, out_of_memory, plan_shards
 from xqr_bench.encode.hardware import computes_in, limits_of, safe_in_threads
 from xqr_bench.encode.kinds import OtherModel
 from xqr_bench.encode.options import EncoderOptions, ModelIdentity

@@ -142,8 +142,8 @@ def _begin(load: Callable[[str], Any], device: str, threads: int | None) -> tupl
 
 def _encode(role: Role, texts: list[str]) -> tuple[Any, str]:
     """Vectors as numpy, and why there are none."""
+    from xqr_bench.encode.batches import free_cache, out_of_memory
     from xqr_bench.encode.checks import as_numpy
-    from xqr_bench.encode.embed import free_cache, out_of_memory
 
     try:
         return as_numpy(_encoder.call(role, texts)), ""

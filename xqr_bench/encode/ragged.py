@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from xqr_bench.core.errors import EncoderError, pass_on_stops
 from xqr_bench.core.observe import Observer
 from xqr_bench.core.types import IntArray
+from xqr_bench.encode.batches import Batches
 from xqr_bench.encode.bound import TextEncoder
-from xqr_bench.encode.embed import Batches
 from xqr_bench.encode.kinds import OtherModel
 from xqr_bench.encode.options import EncoderOptions, ModelIdentity, Role
 from xqr_bench.encode.python_object import declared_similarity

@@ -17,9 +17,9 @@ from xqr_bench.core.types import Candidate, Query, TaskData
 from xqr_bench.encode import Embeddings, EncoderOptions, ModelIdentity, embed_tasks, in_context
 from xqr_bench.encode.bound import BoundEncoder, TextEncoder
 from xqr_bench.encode.checks import Vectors
-from xqr_bench.encode.embed import TOLERANCE, TOLERANCES
 from xqr_bench.encode.options import ROLES, Role
 from xqr_bench.encode.precomputed import Precomputed
+from xqr_bench.encode.stored import TOLERANCE, TOLERANCES
 from xqr_bench.encode.texts import items_of
 from xqr_bench.evaluation.evaluate import opened
 from xqr_bench.evaluation.vectors import VectorRanker, distinct_texts

@@ -15,7 +15,8 @@ from xqr_bench.core.folder import SharedFolder
 from xqr_bench.core.types import IntArray, TaskData
 from xqr_bench.encode import Embeddings
 from xqr_bench.encode.options import ROLES, Role
-from xqr_bench.encode.shares import Rows, Segments, Shares, TaskRows
+from xqr_bench.encode.rows import Rows, Segments, TaskRows
+from xqr_bench.encode.shares import Shares
 from xqr_bench.encode.texts import UNKNOWN, items_of
 from xqr_bench.evaluation.shard_files import About, Arrays, arrays_below
 from xqr_bench.rank.exact import check_lengths, lengths_of

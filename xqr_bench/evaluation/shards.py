@@ -25,17 +25,8 @@ from xqr_bench.core.folder import SharedFolder, is_url
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import IntArray
 from xqr_bench.encode.bound import TextEncoder
-from xqr_bench.encode.shares import (
-    ROWS_AT_ONCE,
-    Chosen,
-    Made,
-    Shares,
-    measures,
-    row_sums,
-    shares_of,
-    shelved,
-    zero_rows,
-)
+from xqr_bench.encode.rows import ROWS_AT_ONCE, Chosen, row_sums, zero_rows
+from xqr_bench.encode.shares import Made, Shares, measures, shares_of, shelved
 from xqr_bench.encode.store import kept_files
 from xqr_bench.evaluation.ranker import Ranker, Task
 from xqr_bench.evaluation.shard_facts import machine, refuse_other_numbers, run_facts

@@ -21,8 +21,8 @@ import pytest
 from tests.encode.store.conftest import SHARD, embed, shards, task_of
 from tests.kit import ROOT
 from xqr_bench.encode import VectorStore
-from xqr_bench.encode.embed import WITNESSES
 from xqr_bench.encode.shards import open_shard
+from xqr_bench.encode.stored import WITNESSES
 
 TEXTS = 240
 SECONDS = 0.004  # for each text

@@ -21,8 +21,8 @@ from xqr_bench.core.files import atomic_path, read_arrays
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import MULTILINGUAL, SETTINGS, FloatArray, IntArray, Ranks, TaskData
 from xqr_bench.encode import BoundEncoder, Embeddings, ModelIdentity, embed_tasks
+from xqr_bench.encode.batches import plan_shards
 from xqr_bench.encode.bound import TextEncoder
-from xqr_bench.encode.embed import plan_shards
 from xqr_bench.encode.options import ROLES, Role
 from xqr_bench.encode.sentence_transformer import ModelEncoder
 from xqr_bench.encode.texts import embeddings_of, items_of
