@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from xqr_bench.core.toml import FaultyFileError
 from xqr_bench.record import load_record
 from xqr_bench.studies.ratio.design import ARMS, CONDITIONS
 from xqr_bench.studies.ratio.study_file import read_study
+from xqr_bench.train import TrainConfig, get_recipe, train
 
 STUDY = """
 name = "remedies"
@@ -167,6 +169,48 @@ def test_files_that_are_no_study(tmp_path: Path, text: str, told: str) -> None:
     done = run("sweep", str(written(tmp_path, text)), "--output", str(tmp_path / "x"))
     assert done.code == 1
     assert told in words(done.err)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("seeds = [0, 1]", "seeds = []"), "no run is left"),
+        (("seeds = [0, 1]", "seeds = [4294967296]"), "the seed is 4294967296"),
+        (("updates = 4", "updates = 4\nvalidate_every = 2"), "there is no option 'validate_every' here"),
+        (("turn = true", "turn = true\npatience = 2"), "there is no option 'patience' here"),
+        (("[50, 100]\nupdates = 4", "[100]\ntokens = 3000"), "the arm hot turns after half of the updates"),
+        (("temperature = 0.5", "frozen_layers = 1"), "the arm hot cannot be trained: --frozen-layers has no meaning"),
+    ],
+)
+def test_what_would_do_nothing_or_fail_after_other_runs_is_told_first(
+    tmp_path: Path, change: tuple[str, str], told: str
+) -> None:
+    assert change[0] in STUDY
+    done = run("sweep", str(written(tmp_path, STUDY.replace(*change))), "--output", str(tmp_path / "x"), "--dry-run")
+    assert done.code == 1
+    assert told in words(done.err)
+
+
+def test_languages_held_out_that_the_data_does_not_have(tmp_path: Path) -> None:
+    path = written(tmp_path, STUDY.replace('[["de"], ["th"]]', '[["de"], ["xx"]]'))
+    asked = ["sweep", str(path), "--output", str(tmp_path / "x"), "--seeds", "0", "--arm", "untrained"]
+    assert "M holds out xx, which mini does not have" in words(run(*asked).err)
+
+
+def test_another_teacher_in_the_place_of_the_first_is_refused(tmp_path: Path) -> None:
+    def teach(seed: int) -> None:
+        values = get_recipe("static", updates=1, batch_size=6, vocabulary=320, dimensions=8)
+        train(TrainConfig(data=["mini"], recipe=values, seed=seed, output=tmp_path / "teacher"))
+
+    given = f'loss = "distill"\nloss_args = {{teacher = "{(tmp_path / "teacher").as_posix()}"}}'
+    path = written(tmp_path, STUDY.replace('loss = "infonce"\nloss_args = {}', given))
+    asked = ["sweep", str(path), "--output", str(tmp_path / "x"), "--seeds", "0", "--arm", "hot", "--quiet"]
+    teach(0)
+    ran(*asked)
+    ran(*asked)
+    shutil.rmtree(tmp_path / "teacher")
+    teach(1)
+    assert "loss" in words(run(*asked).err)
 
 
 def test_the_file_of_the_page_is_one(tmp_path: Path) -> None:

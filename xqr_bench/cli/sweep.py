@@ -90,10 +90,12 @@ VALUES = {
 }
 
 
+_NOT_OF_STUDY = ("name", "schedule", "warmup", "patience", "validate_every")
+"""Values of a recipe that a study does not leave open: its rate is constant, and nothing is validated."""
 IN_FILE: dict[str, type] = {
     **{one.name: Study for one in fields(Study) if one.name not in ("dry_run", "quiet", "tune")},
     **{one.name: Chosen for one in fields(Chosen)},
-    **{one.name: Recipe for one in fields(Recipe) if one.name not in ("name", "schedule", "warmup", "patience")},
+    **{one.name: Recipe for one in fields(Recipe) if one.name not in _NOT_OF_STUDY},
 }
 """Key before the first table of a study file -> the dataclass that checks it."""
 

@@ -334,6 +334,19 @@ def plan_of(conditions: Sequence[str]) -> str:
     return next(iter(plans), "ratio-study-plan.md")
 
 
+def check_asked(conditions: Sequence[str], seeds: Sequence[int]) -> None:
+    """Check that there is something to run.
+
+    Raises:
+        UsageError: no condition or no seed, or a seed that cannot be meant.
+    """
+    wrong = [seed for seed in seeds if not 0 <= seed < 2**32]
+    if wrong or not seeds or not conditions:
+        raise UsageError(
+            f"the seed is {wrong[0]}" if wrong else "no run is left", remedy="name conditions, and seeds from 0 on"
+        )
+
+
 def list_runs(conditions: Sequence[str], arms: Sequence[str] | None, seeds: Sequence[int]) -> list[Run]:
     """The runs of these conditions, arms (None: all of the plan) and seeds; arms next to each other share a seed.
 
@@ -346,11 +359,7 @@ def list_runs(conditions: Sequence[str], arms: Sequence[str] | None, seeds: Sequ
     """
     plan_of(conditions)
     wanted = {name: list(map(find_arm, arms or CONDITIONS[name].arms or ARMS)) for name in conditions}
-    wrong = [seed for seed in seeds if not 0 <= seed < 2**32]
-    if wrong or not seeds or not conditions:
-        raise UsageError(
-            f"the seed is {wrong[0]}" if wrong else "no run is left", remedy="name conditions, and seeds from 0 on"
-        )
+    check_asked(conditions, seeds)
     runs = [
         run_of(condition, arm, seed, fold)
         for condition in (CONDITIONS[name] for name in conditions)

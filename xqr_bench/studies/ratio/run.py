@@ -46,6 +46,7 @@ from xqr_bench.studies.ratio.scoring import (
 )
 from xqr_bench.train import STATIC, TrainCache, TrainConfig, train
 from xqr_bench.train.data import load_training_data
+from xqr_bench.train.losses import choose_loss
 from xqr_bench.train.recipe import completed
 
 # Reading the JSON files of a sweep's folder: what a stopped disk or a hand has broken is told, not met later.
@@ -155,6 +156,8 @@ def refuse_other_run(run: Run, job: Job, cache: TrainCache) -> None:
         pairs["files of the base"] = (training.base.digest, loaded_from(base)[0])
     if training.training is not None:
         pairs["training data"] = ([part.digest for part in training.training.data], [data.train.digest])
+    if training.training is not None and training.loss:
+        pairs["loss"] = (training.loss, _loss_identity(run, job, cache))
     if training.alignment is not None and bitext is not None:
         now = _bitext_digest(bitext, job, cache)
         pairs["bitext"] = ([part.digest for part in training.alignment.data], [now])
@@ -164,6 +167,14 @@ def refuse_other_run(run: Run, job: Job, cache: TrainCache) -> None:
 def as_now(numbers: dict[str, Any]) -> dict[str, Any]:
     """The numbers of a file, with those of its recipe that an earlier version did not know."""
     return {**numbers, "recipe": completed(numbers.get("recipe") or {})}
+
+
+def _loss_identity(run: Run, job: Job, cache: TrainCache) -> dict[str, Any]:
+    """What a training record says of the loss of a run now: the digest of a teacher, for one."""
+    recipe = replace(job.numbers.recipe, **run.arm.recipe)
+    key = ("loss", recipe.loss, json.dumps(recipe.loss_args, sort_keys=True))
+    chosen = choose_loss(recipe.loss, recipe.loss_args, recipe.mini_batch)
+    return cache.get("digest", key, chosen.identity)
 
 
 def _bitext_digest(bitext: str, job: Job, cache: TrainCache) -> str:

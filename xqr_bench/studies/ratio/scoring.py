@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from xqr_bench.core import strict_json
-from xqr_bench.core.errors import DataError, RecordError
+from xqr_bench.core.errors import DataError, RecordError, UsageError
 from xqr_bench.core.files import atomic_path, read_arrays
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import MULTILINGUAL, SETTINGS, FloatArray, IntArray, Ranks, TaskData
@@ -197,6 +197,13 @@ def _run_data(run: Run, out: tuple[str, ...], cache: TrainCache, data_dir: Path 
     data = cache.get("study data", key, lambda: load_training_data(condition.train, data_dir=data_dir))
     numbers = np.asarray(whole.clusters, dtype=np.int64)
     n_articles = int(numbers.max()) + 1
+    unknown = sorted({code for group in condition.held_out for code in group} - set(data.languages))
+    if unknown:
+        raise UsageError(
+            f"{condition.name} holds out {unknown[0]}, which {data.name} does not have",
+            found=", ".join(data.languages),
+            remedy="correct held_out",
+        )
     if run.fold is None:
         return RunData(data, spec, whole, numbers, n_articles)
     fold = article_folds(data, condition.folds, np.random.default_rng(condition.fold_seed))[run.fold]

@@ -12,7 +12,18 @@ from typing import Any
 from xqr_bench.core.errors import UnknownNameError, UsageError, XqrBenchError, closest
 from xqr_bench.core.options import from_table
 from xqr_bench.core.toml import FaultyFileError, line_of, read_toml
-from xqr_bench.studies.ratio.design import ARMS, CONDITIONS, STUDY, Arm, Condition, Run, alpha_of, hybrid, run_of
+from xqr_bench.studies.ratio.design import (
+    ARMS,
+    CONDITIONS,
+    STUDY,
+    Arm,
+    Condition,
+    Run,
+    alpha_of,
+    check_asked,
+    hybrid,
+    run_of,
+)
 from xqr_bench.tasks import resolve_task
 from xqr_bench.train import Recipe, TrainConfig, get_recipe
 from xqr_bench.train.config import PLAN_SETTINGS
@@ -25,7 +36,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 _NOT_OF_FILE = ("plan", "arms", "own_language")
 OF_CONDITION = {one.name: Condition for one in fields(Condition) if one.name not in _NOT_OF_FILE}
 OF_PLAN = {name: TrainConfig for name in ("alpha", *PLAN_SETTINGS) if name != "turn"}
-_NOT_OF_ARM = ("name", "updates", "schedule", "warmup")
+_NOT_OF_ARM = ("name", "updates", "schedule", "warmup", "patience", "validate_every")
 OF_RECIPE = {one.name: Recipe for one in fields(Recipe) if one.name not in _NOT_OF_ARM}
 OF_ARM: dict[str, type] = {"name": Arm, "about": Arm, "turn": Arm, "aligned": Arm, **OF_PLAN, **OF_RECIPE}
 
@@ -55,7 +66,9 @@ class StudyFile:
 
         Raises:
             UnknownNameError: the study has no such condition or arm.
+            UsageError: no run is left, or a seed that cannot be meant.
         """
+        check_asked(conditions or self.chosen_conditions, seeds)
         found = []
         for condition in conditions or self.chosen_conditions:
             if condition not in self.conditions:

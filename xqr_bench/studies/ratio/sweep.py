@@ -52,7 +52,7 @@ from xqr_bench.studies.ratio.run import (
     refuse_other_run,
 )
 from xqr_bench.studies.ratio.scoring import RAW
-from xqr_bench.train import STATIC, TrainCache, get_recipe, recipe_name
+from xqr_bench.train import STATIC, TrainCache, TrainConfig, get_recipe, recipe_name
 
 T = TypeVar("T")
 
@@ -211,6 +211,8 @@ class Sweep:
                 "with a budget of tokens a run is scored at its end only: how many updates it has is found then",
                 remedy=f"give --checkpoints {PRIMARY}",
             )
+        for run in {run.arm.name: run for run in self.runs}.values():
+            _refuse_arm(run, self.numbers)
         if not self.plan_digest and any(run.condition.name != DEMO for run in self.runs):
             raise UsageError(f"there is no plan {self.plan}", remedy="name the study's plan with --plan FILE")
         if (self.folder / STUDY_FILE).is_file():
@@ -230,6 +232,29 @@ class Sweep:
             if run not in missing:
                 refuse_other_run(run, job, cache)
         return missing
+
+
+def _refuse_arm(run: Run, numbers: Numbers) -> None:
+    """Check what an arm changes beside the numbers of all runs, before the first of them.
+
+    Raises:
+        UsageError: it cannot be trained so.
+    """
+    arm = run.arm
+    if arm.plan is None:
+        return
+    if arm.turn and run.tokens(numbers.recipe):
+        raise UsageError(
+            f"the arm {arm.name} turns after half of the updates, and a budget of tokens does not say how many",
+            remedy="leave it out, or give --updates in place of the tokens",
+        )
+    try:
+        recipe = replace(numbers.recipe, **arm.recipe)
+        TrainConfig(base=numbers.base, data=[run.condition.train], recipe=recipe)
+    except XqrBenchError as error:
+        raise UsageError(
+            f"the arm {arm.name} cannot be trained: {error.problem}", found=error.found, remedy=error.remedy
+        ) from error
 
 
 def sweep(asked: Sweep, ended: Ended | None = None, say: Say = lambda line: None) -> Path:
