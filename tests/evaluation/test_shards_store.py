@@ -9,6 +9,7 @@ import json
 import shutil
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,33 @@ def test_with_and_without_a_store_are_two_runs(tmp_path: Path) -> None:
     ShardedRun(ranker(VectorStore(tmp_path / "store")), [task], folder, 2).go_on(1)
     with pytest.raises(RecordError, match="embedding store: used there, not used here"):
         ShardedRun(ranker(None), [task], folder, 2).go_on(2)
+
+
+def test_another_store_has_vectors_of_an_encoder_that_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two machines with a store each: the one that does not plan has files of the very names that are planned."""
+    task = task_of("mini", limit=3)
+    stores = [VectorStore(tmp_path / name) for name in ("one", "two")]
+
+    def made(folder: Path, times: float, seen: Seen) -> Result:
+        for number in (1, 2, 1, 2, 1):
+            of_machine = ranker(stores[number - 1])
+            call = of_machine.encoder.call  # type: ignore[attr-defined]
+            changed = partial(lambda call, *given: np.asarray(call(*given)) * times, call)
+            monkeypatch.setattr(of_machine.encoder, "call", changed)
+            ShardedRun(of_machine, [task], folder, 2).go_on(number, seen)
+        return merge_shards(folder, [task])[0]
+
+    made(tmp_path / "before", 1, Seen())
+    shutil.rmtree(stores[0].folder)
+    seen = Seen()
+    made(tmp_path / "after", 3, seen)
+    assert len([line for line in seen.notes if "are removed and encoded again" in line]) == 1
+    files = list((tmp_path / "after").glob("*.f32"))
+    assert len(files) == 2
+    first = np.concatenate([np.fromfile(path, "<f4").reshape(-1, 3)[:, 0] for path in files])
+    assert (first % 3 == 0).all()  # letters and one, times 3: none is of the encoder as it was
 
 
 def test_a_plan_that_another_run_left(tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ class Session:
 
     def _how_to_go_on(self, ranker: Ranker) -> str:
         from xqr_bench.encode.bound import TextEncoder
-        from xqr_bench.encode.store import holds
+        from xqr_bench.encode.store import kept_files
         from xqr_bench.evaluation.cross_encoder import CrossEncoderRanker
         from xqr_bench.evaluation.ranker import stages_of
         from xqr_bench.evaluation.ray_ranker import RayRanker
@@ -178,7 +178,7 @@ class Session:
         kept = [f"records: {', '.join(self.kept)}"] if self.kept else []
         for one in stages_of(ranker):
             store, encoder = (one.store, one.encoder) if isinstance(one, VectorRanker) else (None, None)
-            if store is not None and isinstance(encoder, TextEncoder) and holds(store, encoder):
+            if store is not None and isinstance(encoder, TextEncoder) and kept_files(store, encoder):
                 kept.append("the vectors in the embedding store")
             if isinstance(one, RayRanker) and one.kept_in is not None:
                 kept.append(f"what the workers have done, in {one.kept_in}")

@@ -258,6 +258,7 @@ class EncodedShares(Shares):
         self._encoder = encoder
         self._store = store if shelved(encoder, store) else None
         self._units: dict[str, list[Unit]] = {}
+        self._planned_with: dict[str, NDArray[np.uint8]] = {}
         self._groups = plan_groups(self.tasks, symmetric=encoder.symmetric)
         self.groups = []
         for group in self._groups:
@@ -332,7 +333,8 @@ class EncodedShares(Shares):
             for at, (layout, batches) in enumerate(zip(self.groups, every, strict=True)):
                 size = _dealt_texts(layout, of)
                 units = stored[at].units(size, DEALT_TOKENS) if at in stored else self._unstored(batches, size)
-                plan |= {f"{layout.name}.{key}": values for key, values in _packed(units).items()}
+                of_group = {**_packed(units), "store": _store_of(opened[at])}
+                plan |= {f"{layout.name}.{key}": values for key, values in of_group.items()}
         return plan
 
     def take_plan(self, plan: Mapping[str, NDArray[Any]]) -> None:
@@ -341,6 +343,7 @@ class EncodedShares(Shares):
             start = f"{layout.name}."
             of_group = {key.removeprefix(start): values for key, values in plan.items() if key.startswith(start)}
             self._units[layout.name] = _unpacked(of_group)
+            self._planned_with[layout.name] = of_group["store"]
 
     def _unstored(self, batches: Batches, size: int) -> list[Unit]:
         """The plan of all texts; batches do not depend on where it is cut into pieces that are dealt out."""
@@ -354,10 +357,24 @@ class EncodedShares(Shares):
         with ExitStack() as shelves:
             every = self._counted(observe)
             opened = open_shelves(every, self._store, observe, shelves, alone=False)
+            self._refuse_changed(every, opened, observe)
             for layout, batches, shelf in zip(self.groups, every, opened, strict=True):
                 units = self._units.get(layout.name) or self._unstored(batches, _dealt_texts(layout, of))
                 yield self._made(layout, batches, units[number::of], _Keeper(layout.name, shelf, keeps), observe)
         trim_store(self._store, self._encoder, observe)
+
+    def _refuse_changed(self, every: Sequence[Batches], opened: Sequence[Shelf | None], observe: Observer) -> None:
+        """Try the kept vectors of a store that is not the one whose vectors were tried when it was planned."""
+        groups = zip(self.groups, every, opened, strict=True)
+        others = [
+            Stored(batches, shelf, self._store)
+            for layout, batches, shelf in groups
+            if shelf is not None and self._store is not None
+            if not np.array_equal(_store_of(shelf), self._planned_with.get(layout.name, _store_of(None)))
+        ]
+        if others:
+            with self.planning():
+                refuse_changed(others, observe)
 
     def _made(
         self, layout: Layout, batches: Batches, units: Sequence[Unit], keeper: _Keeper, observe: Observer
@@ -420,6 +437,11 @@ class EncodedShares(Shares):
 def _dealt_texts(layout: Layout, of: int) -> int:
     """Texts of a group that are dealt out at a time: few enough that each process has some."""
     return max(min(DEALT_TEXTS, -(-layout.size // (4 * of))), 1)
+
+
+def _store_of(shelf: Shelf | None) -> NDArray[np.uint8]:
+    """What tells the store of a shelf from others, as bytes, uint8 `[n]`; none where there is no store."""
+    return np.frombuffer(b"" if shelf is None else shelf.store.encode(), dtype=np.uint8)
 
 
 def _packed(units: Sequence[Unit]) -> dict[str, NDArray[Any]]:

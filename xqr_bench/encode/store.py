@@ -6,6 +6,7 @@ import math
 import os
 import re
 import shutil
+import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -200,6 +201,11 @@ class Shelf:
             self._observe.note(
                 "the vectors of this encoder were kept in an older format: they are removed, and encoded again"
             )
+
+    @cached_property
+    def store(self) -> str:
+        """What tells this folder from those of the same encoder in other stores."""
+        return str(_about(self.folder).get("store", ""))
 
     @cached_property
     def _plans(self) -> dict[Path, Plan]:
@@ -459,7 +465,10 @@ def _make_ready(store: VectorStore, folder: Path, key: dict[str, Any], name: str
         elif others := _other_weights(store, folder, name, key):
             observe.note(f"the embedding store holds vectors of {name} with {others}: they are not used")
         _empty(folder)
-        write_text(folder / ABOUT, canonical({"name": name, "key": key, "rules": RULES}) + "\n")
+        about = {}
+    if "store" not in about:
+        said = {"name": name, "key": key, "rules": RULES, "store": uuid.uuid4().hex}
+        write_text(folder / ABOUT, canonical(said) + "\n")
     os.utime(folder / ABOUT)  # when it was used last
 
 
@@ -511,11 +520,6 @@ def kept_files(store: VectorStore, encoder: TextEncoder) -> set[Path]:
     if reason_not_kept(encoder) is not None:
         return set()
     return {path for role in ROLES for path in _shards(store.shelves / key_digest(encoder_key(encoder, role)))}
-
-
-def holds(store: VectorStore, encoder: TextEncoder) -> bool:
-    """Whether the store has vectors of the encoder; never, where these are not kept."""
-    return bool(kept_files(store, encoder))
 
 
 def contents(store: VectorStore) -> list[Shelved]:

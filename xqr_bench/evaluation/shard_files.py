@@ -16,7 +16,7 @@ from xqr_bench.core import strict_json
 from xqr_bench.core.errors import RecordError
 from xqr_bench.core.folder import SharedFolder
 
-FORMAT = "xqr-bench shard 3"
+FORMAT = "xqr-bench shard 4"
 MEASURED, ENCODED, FOUND, COUNTED = "measured", "encoded", "found", "counted"
 PASSES = (MEASURED, ENCODED, FOUND, COUNTED)
 """What every shard does, in this order: its share of the token counts, of the vectors, of the thresholds, and of the
