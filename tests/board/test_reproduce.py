@@ -389,7 +389,10 @@ def test_an_attestation_covers_the_whole_record(name: str, attested: Path, board
     [
         (lambda data: data["model"]["identity"].update(kind="run"), "cannot be reproduced"),
         (lambda data: data["model"]["identity"].update(kind="precomputed"), "cannot be reproduced"),
-        (lambda data: data.update(run_group={"study": "ratio"}, training={"recipe": {}}), "cannot be reproduced"),
+        (
+            lambda data: data.update(run_group={"study": "ratio", "plan": "0" * 64}, training={"recipe": {}}),
+            "cannot be reproduced",
+        ),
         (
             lambda data: data["model"]["identity"].update(
                 kind="endpoint", endpoint={"url": "http://10.0.0.1/v1", "provider": "openai"}

@@ -13,6 +13,7 @@ from tests.kit import contents, run, words
 A, B = "results/one/mini.json", "results/two/mini.json"
 MISTAKES = {
     "evalute": "closest: evaluate",
+    "sweep": "there is no place for the results",
     "recompute nowhere.json": "there is no record",
     "evaluate nowhere.py:X": "there is no file nowhere.py",
     f"evaluate {'x' * 300}": f"{'x' * 300} cannot be used: File name too long",
@@ -171,7 +172,7 @@ def test_a_mistake_is_one_clear_message(records: Path, command: str) -> None:
     assert set(contents(records)) == before
 
 
-@pytest.mark.parametrize("command", ["report ratios nowhere", "sweep", "exposure --data mini"])
+@pytest.mark.parametrize("command", ["report ratios nowhere", "exposure --data mini"])
 def test_an_option_that_must_be_given_is_named(command: str) -> None:
     done = run(*shlex.split(command))
     assert (done.code, done.out) == (2, "")

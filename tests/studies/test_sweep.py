@@ -263,7 +263,7 @@ def test_alignment_is_done_once_and_read_back_bit_for_bit(tmp_path: Path, monkey
         if path.is_file():
             (tmp_path / "two" / "shared" / path.name).write_bytes(path.read_bytes())
     with monkeypatch.context() as patch:
-        for name in ("xqr_bench.train.prepare.find_texts", "xqr_bench.train.run.learn_vocabulary"):
+        for name in ("xqr_bench.train.prepare.find_texts", "xqr_bench.train.prepare.learn_vocabulary"):
             patch.setattr(name, None)
         sweep(asked(tmp_path / "two", runs=runs))  # reads what another process kept
     exposures = [

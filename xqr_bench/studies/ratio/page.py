@@ -90,6 +90,8 @@ def _pages(studies: Sequence[Ratios], first: str) -> list[_Page]:
     shown: list[tuple[Ratios, Condition | None]] = []
     for study in studies:
         shown += [(study, one) for one in study.conditions] or [(study, None)]
+    if not shown:
+        return []
     names: dict[tuple[str, ...], str] = {
         (str(place),): "none" if one is None else one.name for place, (_, one) in enumerate(shown[1:])
     }
