@@ -6,7 +6,7 @@
 FOLDER gets a task of the format `trec`: passages of words in 12 languages, 1,000 questions, and vectors of 64 numbers
 from an explicit generator. `evaluate --shard I/N --wait` runs in N processes of one core each, then `merge` where it is
 asked for. Printed are the greatest memory of a shard, the processor time of all shards, and that of `merge`. With
-`--kind texts` an encoder of this module makes the vectors from the texts, and counts tokens: words.
+`--kind texts` an encoder of this module makes the vectors from the texts; it counts no tokens.
 """
 
 from __future__ import annotations
