@@ -25,7 +25,7 @@ METRICS = ("map", "recall@1", "rank_distance", "language_position")
 Change = Callable[[Any], object]
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(autouse=True, scope="module")  # not "package": in a module that imports it, that is the session
 def mini_board() -> Iterator[None]:
     """The mini task, as if it were not a demonstration."""
     spec = load_spec("mini").model_copy(update={"demonstration": False})
