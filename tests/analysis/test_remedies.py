@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.kit import PARTIAL, ran, run, words
+from tests.kit import BOARD, PARTIAL, ran, run, words
 from xqr_bench.analysis.asked import Choice
 from xqr_bench.analysis.compare import compare
 from xqr_bench.analysis.remedies import Change, Curves, Dose, held_out, remedies
 from xqr_bench.core.errors import UsageError
-from xqr_bench.report.remedies import on_frontier, remedies_table
+from xqr_bench.record import load_record, record_path, save_record
+from xqr_bench.record.provenance import TrainingRecord
+from xqr_bench.report.remedies import draw_remedies, on_frontier, remedies_table
 
 DOSES = ["remove-2", "center", "leace@0.5", "center@0.25", "remove-1"]
 FEW = ("--metrics", "map,rank_distance,own_language_first", "--no-relevance", "--quiet")
@@ -96,15 +99,15 @@ def test_the_frontier() -> None:
 def test_what_cannot_be_compared(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no record is of transformed vectors"):
         remedies([folder / "char-ngrams", folder / "bm25"])
-    with pytest.raises(UsageError, match="has no record of the same vectors untouched") as caught:
+    with pytest.raises(UsageError, match="has no record of the same encoder untouched") as caught:
         remedies([folder / "char-ngrams_center", folder / "bm25"])
-    assert caught.value.remedy == "name one, without --transform, beside those of the transforms"
+    assert caught.value.remedy == "name one, without --transform and not trained further, beside those of the remedies"
     more = ("--output", str(tmp_path), "--no-relevance", "--quiet", "--name")
     ran("evaluate", "char-ngrams", *more, "again", "--metrics", "map")
     paths = [folder / "char-ngrams_center" / "mini.json", tmp_path / "again" / "mini.json"]
     with pytest.raises(UsageError, match="again on mini has no multilingual own_language_first"):
         remedies(paths)
-    with pytest.raises(UsageError, match="has more than one record of the same vectors untouched"):
+    with pytest.raises(UsageError, match="has more than one record of the same encoder untouched"):
         remedies([*paths, folder / "char-ngrams" / "mini.json"])
     ran("evaluate", "char-ngrams", *more, "twin", "--transform", "center")
     with pytest.raises(UsageError, match="char-ngrams on mini has two records of center"):
@@ -112,6 +115,74 @@ def test_what_cannot_be_compared(folder: Path, tmp_path: Path) -> None:
     ran("evaluate", "char-ngrams", *more, "fewer", "--transform", "center", "--languages", "de,en")
     with pytest.raises(UsageError, match=r"char-ngrams and fewer\+center cannot be compared: they differ in languages"):
         remedies([folder / "char-ngrams" / "mini.json", tmp_path / "fewer_center" / "mini.json"])
+
+
+def trainings() -> dict[str, Any]:
+    """Label -> what a training record says; a stored one, with what a test is about put into it."""
+    of_board = (json.loads(path.read_text(encoding="utf-8")).get("training") for path in BOARD.glob("*/*/*.json"))
+    stored = next(one for one in of_board if one and "plan" in (one.get("training") or {}))
+
+    def made(loss: str, data: str, ratio: float | None, **arguments: Any) -> dict[str, Any]:
+        one = json.loads(json.dumps(stored))
+        one["recipe"] |= {"loss": loss, "loss_args": arguments}
+        one["ratio"] = ratio
+        one["training"]["strategy"] = "x-y" if ratio is None else "hybrid"
+        one["training"]["data"][0]["name"] = data
+        one["training"]["plan"] |= {"mix": "batch", "turn": None, "shuffle_positives": False, "distinct_pairs": "all"}
+        TrainingRecord.model_validate(one)
+        return one
+
+    return {
+        "infonce on a, alpha 0.5": made("infonce", "a", 0.5),
+        "infonce on b, x-y": made("infonce", "b", None),
+        "infonce on a, alpha 0": made("infonce", "a", 0.0),
+        "lakda, a 0.75": made("lakda", "a", 0.5, a=0.75),
+        "lakda, a 0.25": made("lakda", "a", 0.5, a=0.25),
+        "distill, pivot en, weight 0.5": made("distill", "a", 0.5, teacher="t", pivot="en", weight=0.5),
+        "distill, pivot de, weight 1": made("distill", "a", 0.5, teacher="t", pivot="de", weight=1.0),
+        "optical": made("optical", "b", None, weight=0.5),
+    }
+
+
+def test_trainings_are_remedies_too(folder: Path, tmp_path: Path) -> None:
+    plain, center = (
+        load_record(folder / name / "mini.json").with_ranks() for name in ("char-ngrams", "char-ngrams_center")
+    )
+    paths = [folder / "char-ngrams"]
+    for number, (label, training) in enumerate(trainings().items()):
+        for record in (plain, center)[: 1 + (label == "lakda, a 0.25")]:
+            model = record.model.model_copy(update={"name": f"{number}-{record.transform is None}"})
+            changed = record.model_copy(update={"training": training, "model": model})
+            paths.append(save_record(changed, record_path(tmp_path, model.name, "mini")))
+    (found,) = remedies(paths)
+    assert [(dose.label, dose.remedy, dose.start) for dose in found.doses] == [
+        ("untouched", "untouched", "untouched"),
+        ("infonce on a, alpha 0", "infonce on a", "untouched"),
+        ("infonce on a, alpha 0.5", "infonce on a", "untouched"),
+        ("infonce on b, x-y", "infonce on b, x-y", "untouched"),
+        ("distill, pivot de, weight 1", "distill, pivot de", "infonce on a, alpha 0.5"),
+        ("distill, pivot en, weight 0.5", "distill, pivot en", "infonce on a, alpha 0.5"),
+        ("lakda, a 0.25", "lakda", "infonce on a, alpha 0.5"),
+        ("lakda, a 0.25 + center", "lakda + center", "lakda, a 0.25"),
+        ("lakda, a 0.75", "lakda", "infonce on a, alpha 0.5"),
+        ("optical", "optical", "infonce on b, x-y"),
+    ]
+    assert draw_remedies([found])
+    again = plain.model_copy(update={"training": trainings()["lakda, a 0.25"] | {"seed": 9}})
+    twice = [*paths, save_record(again, record_path(tmp_path, "again", "mini"))]
+    with pytest.raises(UsageError, match=r"has two records of lakda, a 0\.25") as caught:
+        remedies(twice)
+    assert caught.value.remedy == "name one of them, such as those of one seed"
+    of_one_model = [path for path in paths if path.parent.name.startswith("4-")]
+    assert [dose.label for dose in remedies(of_one_model)[0].doses] == ["untouched", "center"]
+
+
+def test_a_training_that_other_code_recorded_has_the_name_of_its_record(folder: Path, tmp_path: Path) -> None:
+    plain = load_record(folder / "char-ngrams" / "mini.json").with_ranks()
+    model = plain.model.model_copy(update={"name": "theirs"})
+    changed = plain.model_copy(update={"training": {"how": "long"}, "model": model})
+    (found,) = remedies([folder / "char-ngrams", save_record(changed, record_path(tmp_path, "theirs", "mini"))])
+    assert [dose.label for dose in found.doses] == ["untouched", "theirs"]
 
 
 def test_the_command(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -106,6 +106,7 @@ def test_the_built_in_study_stays_available_by_name(tmp_path: Path) -> None:
 FAULTS = """name = "ratio"
 chekpoints = [1]
 seeds = 3
+learning_rate = -1.0
 [[condition]]
 name = "a/b"
 train = "mini"
@@ -130,6 +131,10 @@ alpha = 2
 [[arm]]
 name = "w"
 loss_args = {a = 1}
+[[arm]]
+name = "alpha-0.3"
+[[arm]]
+name = "untrained"
 """
 
 
@@ -140,17 +145,20 @@ def test_all_faults_of_a_file_at_once_with_their_lines(tmp_path: Path) -> None:
         ("line 1, name", "ratio is the name of the built-in study"),
         ("line 2, chekpoints", "there is no option 'chekpoints' here"),
         ("line 3, seeds", "seeds cannot be 3 (int)"),
-        ("line 4, condition 1", "evaluate is missing"),
-        ("line 5, condition 1, name", "the name of the condition cannot be 'a/b'"),
-        ("line 10, condition 2, evaluate", "there is no task named 'minni'"),
-        ("line 11, condition 2, aligned", "aligned needs a bitext"),
-        ("line 12, condition 2, folds", "folds cannot be 1"),
-        ("line 15, arm 1, lose", "there is no option 'lose' here"),
-        ("line 18, arm 2, loss", "there is no loss named 'lakd'"),
-        ("line 19, arm 3", "--temperature cannot be -1.0"),
-        ("line 20, arm 3, name", "two arms are named 'y'"),
-        ("line 24, arm 4, alpha", "the ratio of monolingual batches is 2.0"),
-        ("line 27, arm 5, loss_args", "there is no argument of the loss infonce named 'a'"),
+        ("line 4, learning_rate", "--learning-rate cannot be -1.0"),
+        ("line 5, condition 1", "evaluate is missing"),
+        ("line 6, condition 1, name", "the name of the condition cannot be 'a/b'"),
+        ("line 11, condition 2, evaluate", "there is no task named 'minni'"),
+        ("line 12, condition 2, aligned", "aligned needs a bitext"),
+        ("line 13, condition 2, folds", "folds cannot be 1"),
+        ("line 16, arm 1, lose", "there is no option 'lose' here"),
+        ("line 19, arm 2, loss", "there is no loss named 'lakd'"),
+        ("line 21, arm 3, name", "two arms are named 'y'"),
+        ("line 22, arm 3, temperature", "--temperature cannot be -1.0"),
+        ("line 25, arm 4, alpha", "the ratio of monolingual batches is 2.0"),
+        ("line 28, arm 5, loss_args", "there is no argument of the loss infonce named 'a'"),
+        ("line 30, arm 6, name", "alpha-0.3 is a built-in arm"),
+        ("line 32, arm 7, name", "untrained is a built-in arm"),
     ]
 
 

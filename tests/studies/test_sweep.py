@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.kit import ROOT, edit, ran, read_json, run
+from tests.kit import PARTIAL, ROOT, edit, ran, read_json, run
 from tests.studies.test_design import PLAN, numbers
 from tests.train.build import tiny_xlm_r
 from xqr_bench.board.row import study_command
@@ -34,7 +34,16 @@ from xqr_bench.studies.ratio.findings import Asked, build_ratios
 from xqr_bench.studies.ratio.results import load_results
 from xqr_bench.studies.ratio.run import RunStatus
 from xqr_bench.studies.ratio.scoring import compact, encode, load_compact, macro_scores, run_data
-from xqr_bench.studies.ratio.sweep import FolderCache, Grid, Sweep, devices_for, read_choice, sweep, tune
+from xqr_bench.studies.ratio.sweep import (
+    FolderCache,
+    Grid,
+    Sweep,
+    choose_numbers,
+    devices_for,
+    read_choice,
+    sweep,
+    tune,
+)
 from xqr_bench.train import TrainCache, TrainConfig, get_recipe, train
 from xqr_bench.train.stage import run_stage
 from xqr_bench.train.texts import distinct_texts
@@ -312,6 +321,24 @@ def test_numbers_are_chosen_by_the_criterion_on_held_out_articles(tmp_path: Path
     # the same training: second step at the first number of updates is the first step
     assert found["second_step"][1]["criterion"] == best["criterion"]
     assert read_choice(tmp_path) == found["chosen"]
+    numbers, _ = choose_numbers(tmp_path, tokens=5_000)  # in place of the updates that were chosen
+    assert (numbers.recipe.tokens, numbers.recipe.learning_rate) == (5_000, found["chosen"]["learning_rate"])
+
+
+def test_two_tasks_of_one_name_are_two(tmp_path: Path) -> None:
+    cache, sizes = TrainCache(), []
+    for languages in ("de,en", "de,en,es"):
+        folder = tmp_path / languages
+        shutil.copytree(PARTIAL.parent, folder)
+        text = (folder / "task.toml").read_text(encoding="utf-8")
+        dropped = {"de", "en", "es", "vi"} - set(languages.split(","))
+        kept = [line for line in text.splitlines() if line.split(" = ")[0] not in dropped]
+        listed = 'languages = ["' + '", "'.join(languages.split(",")) + '"]'
+        kept = [listed if line.startswith("languages") else line for line in kept]
+        (folder / "task.toml").write_text("\n".join(kept) + "\n", encoding="utf-8")
+        condition = Condition("C", "mini", str(folder / "task.toml"), None, aligned=False)
+        sizes.append(len(run_data(Run(condition, ARMS["alpha-0"], 0, None), cache).task.languages))
+    assert sizes == [2, 3]
 
 
 @pytest.mark.parametrize("content", [b"nothing", b"PK\x03\x04 half", b""])

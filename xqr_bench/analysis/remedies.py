@@ -1,4 +1,4 @@
-"""Remedies of language bias: what each transform of an encoder's vectors, at each strength, buys and costs.
+"""Remedies of language bias: what each transform of an encoder's vectors, or each further training, buys and costs.
 
 remedies(paths)   one `Curves` for each encoder and task
 held_out(curves)  each remedy's strength chosen on one task, looked at on another
@@ -12,20 +12,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from xqr_bench.analysis.asked import check_seed
 from xqr_bench.analysis.compared import unlike
 from xqr_bench.core.checked import checked
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.types import CROSS_LINGUAL, MAIN_METRIC, MONOLINGUAL, MULTILINGUAL, PREFERENCE
-from xqr_bench.encode.transform import NAMES, TransformFacts, TransformOptions
+from xqr_bench.encode.transform import NAMES, TransformOptions
 from xqr_bench.measure.certainty import MACRO, Figures, figures_of
 from xqr_bench.measure.linear import article_intervals, linearise, question_intervals
 from xqr_bench.measure.panel import Units, sampling_units, shared_units
 from xqr_bench.measure.resampling import bootstrap
 from xqr_bench.measure.scores import Interval, all_per_query
 from xqr_bench.record import Record, load_record, record_files
+from xqr_bench.record.provenance import TrainingRecord
 
 UNTOUCHED = "untouched"
 DISTANCE = "rank_distance"
@@ -54,8 +55,13 @@ class Change(_Values):
 class Dose(_Values):
     """A remedy at one strength."""
 
-    label: str = Field(description="the transform: center@0.5; untouched")
-    remedy: str = Field(description="its points are joined: center; remove-K at any K is one remedy")
+    label: str = Field(description="the transform: center@0.5; the training: lakda, a 0.5; untouched")
+    remedy: str = Field(
+        description="its points are joined: center; remove-K at any K; a loss and its data at any ratio and argument"
+    )
+    start: str = Field(
+        default=UNTOUCHED, description="where its curve begins: untouched; for another loss InfoNCE on the same batches"
+    )
     record: str = Field(description="the name of the record")
     monolingual_map: Change
     multilingual_map: Change
@@ -112,19 +118,19 @@ class Remedies(_Values):
 
 @checked
 def remedies(paths: Sequence[Path | str], *, seed: int = 0) -> list[Curves]:
-    """What transforms do, from records of the same vectors untouched and transformed.
+    """What transforms and further trainings do, from records of an encoder untouched and with them.
 
     Args:
-        paths: records with their ranks beside them, or folders of such. Encoders without a transformed record are left
-            aside.
+        paths: records with their ranks beside them, or folders of such. Encoders of which only one record is there are
+            left aside, and so are those that differ in nothing that is a remedy.
         seed: of the resampled questions behind the intervals.
 
     Returns:
         one for each encoder and task, in the order of the records.
 
     Raises:
-        UsageError: no record is of transformed vectors, or the record of the same vectors untouched is not there, or
-            there twice, or of other data; or one lacks a figure.
+        UsageError: no record has a remedy, or the record of the same encoder untouched is not there, or there twice, or
+            of other data; or one remedy is there twice, as with another seed; or one lacks a figure.
         RecordError: a record or its ranks cannot be read.
     """
     check_seed(seed)
@@ -134,10 +140,14 @@ def remedies(paths: Sequence[Path | str], *, seed: int = 0) -> list[Curves]:
         done = "" if record.quantization is None else record.quantization.label
         vectors = f"{record.model.identity.model_dump_json()} {done} {record.index}"
         groups.setdefault((record.task.name, vectors), []).append(record)
-    several = [group for group in groups.values() if any(record.transform is not None for record in group)]
+    several = [
+        group
+        for group in groups.values()
+        if any(record.transform is not None for record in group) or len(set(map(_trained, group))) > 1
+    ]
     if not several:
         raise UsageError(
-            "no record is of transformed vectors",
+            "no record is of transformed vectors, or of a training beside its untrained base",
             found=f"{sum(map(len, groups.values()))} records",
             remedy="make some: xqr-bench run docs/examples/frontier.toml, or evaluate --transform center",
         )
@@ -171,8 +181,55 @@ def held_out(curves: Sequence[Curves]) -> list[HeldOut]:
     return found
 
 
+class _Trained(NamedTuple):
+    """What a training was, but for its seed and its size.
+
+    Attributes:
+        loss: its name.
+        data: what it was trained on.
+        drawn: how its batches were drawn, but for the ratio.
+        ratio: share of monolingual batches; -1: of a strategy without one.
+        words, numbers: arguments of the loss.
+    """
+
+    loss: str
+    data: str
+    drawn: str
+    ratio: float
+    words: tuple[tuple[str, str], ...]
+    numbers: tuple[tuple[str, float], ...]
+
+
+_NO_TRAINING = _Trained("", "", "", -1.0, (), ())
+_USUAL = {"mix": "batch", "turn": None, "shuffle_positives": False, "distinct_pairs": "all"}
+
+
+def _trained(record: Record) -> _Trained:
+    if record.training is None:
+        return _NO_TRAINING
+    try:
+        done = TrainingRecord.model_validate(record.training)
+    except ValidationError:  # made by other code: all that is known of it is the name of the record
+        return _NO_TRAINING._replace(loss=record.model.name)
+    if done.training is None:
+        return _NO_TRAINING
+    stage = done.training
+    drawn = [stage.strategy] if done.ratio is None else []
+    drawn += [f"{name} {stage.plan[name]}" for name, usual in _USUAL.items() if stage.plan.get(name, usual) != usual]
+    given = {name: value for name, value in sorted(done.recipe.get("loss_args", {}).items()) if value is not None}
+    numbers = {name: float(value) for name, value in given.items() if type(value) in (int, float)}
+    return _Trained(
+        done.recipe.get("loss", "infonce"),
+        "+".join(part.name for part in stage.data),
+        ", ".join(drawn),
+        -1.0 if done.ratio is None else done.ratio,
+        tuple((name, str(value)) for name, value in given.items() if name not in numbers),
+        tuple(numbers.items()),
+    )
+
+
 class _Place(NamedTuple):
-    """Where a dose stands among the others."""
+    """Where a transform stands among the others."""
 
     kind: int
     language: str
@@ -181,41 +238,84 @@ class _Place(NamedTuple):
     strength: float
 
 
-def _place(facts: TransformFacts | None) -> _Place:
+def _place(record: Record) -> tuple[int, _Trained, _Place]:
+    facts, trained = record.transform, _trained(record)
+    loss = ("", "infonce", trained.loss).index(trained.loss)  # those without a training first, then with the usual loss
     if facts is None:
-        return _Place(-1, "", "", 0, 0.0)
+        return loss, trained, _Place(-1, "", "", 0, 0.0)
     options = TransformOptions(facts.name)
     source = "" if facts.bitext is None else facts.bitext.name
     kind = _ORDER.index(options.kind)
-    return _Place(kind, options.language or "", source, options.directions or 0, options.strength)
+    place = _Place(kind, options.language or "", source, options.directions or 0, options.strength)
+    return loss, trained, place
 
 
-def _remedy(facts: TransformFacts | None) -> str:
-    if facts is None:
-        return UNTOUCHED
-    name = facts.label.replace(facts.name, facts.name.partition("@")[0], 1)
-    directions = TransformOptions(facts.name).directions
-    return name if directions is None else name.replace(str(directions), "K", 1)
+class _Names(NamedTuple):
+    """Of a dose: what it is called, its remedy, and the dose that its curve begins at."""
+
+    label: str
+    remedy: str
+    start: str
+
+
+def _named(records: Sequence[Record]) -> list[_Names]:
+    """The names of the doses; of a training they say what other trainings with its loss have otherwise."""
+    trainings = [_trained(record) for record in records]
+
+    def differing(one: _Trained, *, strengths: bool) -> list[str]:
+        """What tells it from the others with its loss; without strengths: as a remedy, whatever its numbers are."""
+        others = [other for other in trainings if other.loss == one.loss]
+        by_ratio = not any(other.numbers for other in others)
+        parts = [one.loss if len({other.data for other in others}) < 2 else f"{one.loss} on {one.data}"]
+        parts += [one.drawn] * (len({other.drawn for other in others}) > 1 and one.drawn != "")
+        if (strengths or not by_ratio) and one.ratio >= 0 and len({other.ratio for other in others}) > 1:
+            parts.append(f"alpha {one.ratio:g}")
+        for field in ("words", "numbers") if strengths else ("words",):
+            for name, value in getattr(one, field):
+                if len({dict(getattr(other, field)).get(name) for other in others}) > 1:
+                    parts.append(f"{name} {value}" if isinstance(value, str) else f"{name} {value:g}")
+        return parts
+
+    names = []
+    for record, one in zip(records, trainings, strict=True):
+        label, remedy, start = "", "", UNTOUCHED
+        if one is not _NO_TRAINING and len(set(trainings)) > 1:
+            label, remedy = (", ".join(differing(one, strengths=strengths)) for strengths in (True, False))
+            at_zero = one._replace(loss="infonce", words=(), numbers=())
+            if one != at_zero and at_zero in trainings:
+                start = ", ".join(differing(at_zero, strengths=True))
+        if (facts := record.transform) is not None:
+            name = facts.label.replace(facts.name, facts.name.partition("@")[0], 1)
+            directions = TransformOptions(facts.name).directions
+            start = label or UNTOUCHED
+            remedy = " + ".join(
+                [remedy] * (remedy != "") + [name if directions is None else name.replace(str(directions), "K", 1)]
+            )
+            label = " + ".join([label] * (label != "") + [facts.label])
+        names.append(_Names(label or UNTOUCHED, remedy or UNTOUCHED, start))
+    return names
 
 
 def _curves(group: Sequence[Record], seed: int) -> Curves:
-    plain = [record for record in group if record.transform is None]
+    ordered = sorted(group, key=_place)
+    named = _named(ordered)
+    plain = [record for record, names in zip(ordered, named, strict=True) if names.label == UNTOUCHED]
     if len(plain) != 1:
-        some = next(record for record in group if record.transform is not None)
+        some = next(record for record in group if record not in plain)
         raise UsageError(
             f"{some.model.name} on {some.task.name} has {'no' if not plain else 'more than one'} record of the same "
-            "vectors untouched",
+            "encoder untouched",
             found=", ".join(record.model.name for record in group),
-            remedy="name one, without --transform, beside those of the transforms",
+            remedy="name one, without --transform and not trained further, beside those of the remedies",
         )
     (untouched,) = plain
-    ordered = sorted(group, key=lambda record: _place(record.transform))
-    labels = [UNTOUCHED if record.transform is None else record.transform.label for record in ordered]
+    labels = [names.label for names in named]
     for label in labels:
         if labels.count(label) > 1:
             raise UsageError(
                 f"{untouched.model.name} on {untouched.task.name} has two records of {label}",
-                remedy="name one of them",
+                found=", ".join(record.model.name for record, one in zip(ordered, labels, strict=True) if one == label),
+                remedy="name one of them, such as those of one seed",
             )
     figures, units = [], []
     for record in ordered:
@@ -233,7 +333,7 @@ def _curves(group: Sequence[Record], seed: int) -> Curves:
     stream = np.random.Generator(np.random.PCG64(seed)).spawn(3)[2]  # that of `compare`: the same intervals
     drawn = bootstrap([of_record[name] for of_record in figures for name in wanted], stream)
     doses = []
-    for place, (record, label) in enumerate(zip(ordered, labels, strict=True)):
+    for place, (record, names) in enumerate(zip(ordered, named, strict=True)):
         changes = {}
         for number, (field, name) in enumerate(FIGURES.items()):
             (before, contrasts), (after, _) = figures[0][name], figures[place][name]
@@ -245,9 +345,7 @@ def _curves(group: Sequence[Record], seed: int) -> Curves:
                 interval=question_intervals(resampled, moved, drawn.redrawn)[0] if place else None,
                 article_interval=article_intervals(moved)[0] if place else None,
             )
-        doses.append(
-            Dose(label=label, remedy=_remedy(record.transform), record=record.model.name, lost=_lost(record), **changes)
-        )
+        doses.append(Dose(**names._asdict(), record=record.model.name, lost=_lost(record), **changes))
     score = untouched.scores[MULTILINGUAL].macro[PREFERENCE]
     return Curves(
         task=untouched.task.name,

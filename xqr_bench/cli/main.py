@@ -29,7 +29,7 @@ COMMANDS: dict[str, str] = {
     "compare": "Which differences between records are real, and how large.",
     "inspect": "Which questions fail, and what stood above the right answers.",
     "pools": "What other pools of languages would have given, from a record's ranks.",
-    "remedies": "What transforms of the vectors buy and cost: bias against MAP, at each strength.",
+    "remedies": "What transforms and further trainings buy and cost: bias against MAP.",
     "plot": "Draw records: heat maps, bars by language, differences, bias.",
     "geometry": "How an encoder's vectors lie: alignment, hubs, language in the vector.",
     "search": "Ask a saved index a question; see the best candidates of all languages.",

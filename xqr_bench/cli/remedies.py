@@ -16,11 +16,12 @@ from xqr_bench.core.options import Part, Place, takes
 @takes(form=Form, draws=Part(Draws, only=("seed",)))
 @click.option("--plot", type=Place(path_type=Path), metavar="FILE", help="Also draw the curves: .png, .svg, .pdf.")
 def remedies(records: tuple[Path, ...], form: Form, draws: dict[str, int], plot: Path | None) -> None:
-    """What each transform of an encoder's vectors buys and costs, at each strength: bias against MAP.
+    """What each transform of an encoder's vectors, or each further training, buys and costs: bias against MAP.
 
-    RECORD is a record of vectors untouched or transformed; a folder stands for all records below it. Every figure is
-    shown with its difference from untouched. With records of two tasks, also the strengths chosen on one and looked at
-    on the other. `xqr-bench run docs/examples/frontier.toml` makes such records (docs/remedies.md).
+    RECORD is a record of an encoder untouched, transformed or trained further (of a study: those of one seed); a folder
+    stands for all records below it. Every figure is shown with its difference from untouched. With records of two
+    tasks, also the strengths chosen on one and looked at on the other. `xqr-bench run docs/examples/frontier.toml`
+    and `xqr-bench sweep docs/examples/e5-remedies.toml` make such records (docs/remedies.md).
     """
     from xqr_bench.analysis import remedies as analysis
     from xqr_bench.report import canvas

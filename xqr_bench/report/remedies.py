@@ -99,7 +99,7 @@ def remedies_tables(curves: Sequence[Curves], found: Sequence[HeldOut]) -> list[
 def draw_remedies(curves: Sequence[Curves]) -> Figure:
     """A row of two panels for each encoder and task: multilingual and monolingual MAP against own-language first.
 
-    The doses of a remedy are joined from the untouched vectors on, weakest first; the strongest has the large dot;
+    The doses of a remedy are joined from where it has no strength on, weakest first; the strongest has the large dot;
     those on the frontier have an edge.
     """
     names = list(dict.fromkeys(remedy for one in curves for remedy in one.remedies))
@@ -131,7 +131,8 @@ def _panel(ax: Axes, curves: Curves, field: str, colours: dict[str, str], leader
 
     untouched = curves.doses[0]
     for name in curves.remedies:
-        doses = [untouched, *(dose for dose in curves.doses if dose.remedy == name)]
+        of_remedy = [dose for dose in curves.doses if dose.remedy == name]
+        doses = [curves.of(of_remedy[0].start) or untouched, *of_remedy]
         x, y = zip(*map(place, doses), strict=True)
         ax.plot(x, y, color=colours[name], linewidth=0.9, zorder=2)
         for dose in doses[1:]:

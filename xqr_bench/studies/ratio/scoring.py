@@ -192,7 +192,7 @@ def _run_data(run: Run, out: tuple[str, ...], cache: TrainCache, data_dir: Path 
     # Kendall's W comes with tests, which like intervals are left to the figures over seeds
     metrics = [name for name in spec.metrics if parse_metric(name).set_statistic is None]
     spec = choose_metrics(spec, metrics).model_copy(update={"relevance": ()})
-    whole = cache.get("task", (spec.name, data_dir), lambda: load_task(spec, data_dir=data_dir))
+    whole = cache.get("task", (spec.model_dump_json(), data_dir), lambda: load_task(spec, data_dir=data_dir))
     key = (condition.train, data_dir)
     data = cache.get("study data", key, lambda: load_training_data(condition.train, data_dir=data_dir))
     numbers = np.asarray(whole.clusters, dtype=np.int64)
@@ -303,11 +303,10 @@ def encode(model: Any, bound: BoundEncoder, data: RunData, cache: TrainCache) ->
         texts = [item.text for item in items_of(task, role)]
         first = {text: row for row, text in enumerate(dict.fromkeys(texts))}
         place = np.array([first[text] for text in texts])
-        key = (task.name, str(task.partial), role)
         if static:
-            of_text = _static_vectors(model, list(first), role, key, cache)
+            of_text = _static_vectors(model, tuple(first), role, cache)
         else:
-            of_text, longer = _transformer_vectors(model, bound, list(first), role, key, cache)
+            of_text, longer = _transformer_vectors(model, bound, tuple(first), role, cache)
             cut_off[role] = longer[place]
         vectors[role] = of_text[place]
         distinct += len(first)
@@ -315,14 +314,14 @@ def encode(model: Any, bound: BoundEncoder, data: RunData, cache: TrainCache) ->
     return embeddings_of(task, vectors, cut_off=cut_off or None, distinct_texts=distinct)
 
 
-def _static_vectors(model: Any, texts: list[str], role: Role, key: Any, cache: TrainCache) -> NDArray[np.float32]:
+def _static_vectors(model: Any, texts: tuple[str, ...], role: Role, cache: TrainCache) -> NDArray[np.float32]:
     """The mean of each text's subword vectors."""
     import torch
 
     prompt = model.prompts["query" if role == "query" else "document"]
     tokenizer = model[0].tokenizer
-    known = (*key, prompt, vocabulary_digest(tokenizer))
-    tokens = cache.get("task tokens", known, partial(Tokens, tokenizer, texts, prompt))
+    known = (texts, prompt, vocabulary_digest(tokenizer))
+    tokens = cache.get("task tokens", known, partial(Tokens, tokenizer, list(texts), prompt))
     parts = []
     with torch.no_grad():
         for start in range(0, len(texts), _AT_ONCE):
@@ -347,7 +346,7 @@ def reads_tokens(model: Any) -> bool:
 
 
 def _transformer_vectors(
-    model: Any, bound: BoundEncoder, texts: list[str], role: Role, key: Any, cache: TrainCache
+    model: Any, bound: BoundEncoder, texts: tuple[str, ...], role: Role, cache: TrainCache
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Vectors of texts, float32 `[texts, d]`, in the batches of `embed_tasks`, and which texts are cut off."""
     import torch
@@ -361,7 +360,7 @@ def _transformer_vectors(
         lengths = tokenizer([prompt + text for text in texts], truncation=False, verbose=False)["input_ids"]
         return tokenizer, rows, np.array(list(map(len, lengths)), dtype=np.int64)
 
-    _, rows, lengths = cache.get("task tokens", (*key, prompt, limit, id(tokenizer)), read)
+    _, rows, lengths = cache.get("task tokens", (texts, prompt, limit, id(tokenizer)), read)
     if isinstance(bound, ModelEncoder):
         bound.counts = cache.get("token counts", id(tokenizer), dict)
     kept = np.minimum(lengths, limit)

@@ -117,6 +117,7 @@ class _Reader:
 
     def read(self, document: Mapping[str, Any]) -> StudyFile:
         values = self._values("", 0, {k: v for k, v in document.items() if k not in ("condition", "arm")}, self._keys)
+        self._recipe("", 0, {key: value for key, value in values.items() if self._keys[key] is Recipe})
         name = values.pop("name", self._path.stem)
         with self._keeping("", 0, "name" if "name" in document else ""):
             _refuse_name(name, "study")
@@ -179,6 +180,10 @@ class _Reader:
                 continue
             with self._keeping(kind, number, "name" if "name" in table else ""):
                 _refuse_name(values.get("name"), kind)
+                if values["name"] in (CONDITIONS if kind == "condition" else ARMS) or (
+                    kind == "arm" and alpha_of(values["name"]) is not None
+                ):
+                    raise UsageError(f"{values['name']} is a built-in {kind}", remedy="give it another name")
                 if values["name"] in made:
                     raise UsageError(f"two {kind}s are named {values['name']!r}", remedy="name each once")
             with self._keeping(kind, number):
@@ -213,7 +218,8 @@ class _Reader:
         recipe = {key: values[key] for key in OF_RECIPE if key in values}
         with self._keeping(kind, number, next((key for key in ("strategy", "alpha", "mix") if key in plan), "")):
             PlanRequest(steps=2, **plan, turn=1 if values.get("turn") else None)
-        changed = get_recipe("paper", **{key: value for key, value in recipe.items() if key != "mini_batch"})
+        self._recipe(kind, number, recipe)
+        changed = get_recipe("paper", **{key: value for key, value in recipe.items() if key.startswith("loss")})
         with self._keeping(kind, number, next((key for key in ("loss_args", "loss") if key in recipe), "")):
             choose_loss(changed.loss, changed.loss_args, recipe.get("mini_batch", 0))
         about = values.get("about") or ", ".join(f"{key} {value}" for key, value in {**plan, **recipe}.items())
@@ -225,6 +231,12 @@ class _Reader:
             turn=values.get("turn", False),
             aligned=values.get("aligned", True),
         )
+
+    def _recipe(self, table: str, number: int, values: Mapping[str, Any]) -> None:
+        """Check values of the recipe, each by itself; those that do not go together are refused by the runs."""
+        for key, value in values.items():
+            with self._keeping(table, number, key):
+                get_recipe("paper", **{key: value})
 
 
 def _refuse_name(name: Any, what: str) -> None:

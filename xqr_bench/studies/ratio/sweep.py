@@ -572,6 +572,8 @@ def choose_numbers(
     """
     plain = get_recipe(recipe or recipe_name(base), schedule="constant")
     tuned = read_choice(folder) or {}
+    if given.get("tokens") is not None:
+        tuned.pop("updates", None)  # of which a budget of tokens takes the place
     chosen = get_recipe(plain.name, schedule="constant", **{**tuned, **given})
     origins = [*(["options"] if given else []), "tuning" if tuned else "recipe"]
     updates = plain.updates if align_updates is None else align_updates
