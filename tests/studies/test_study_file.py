@@ -7,18 +7,22 @@ import shutil
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.kit import page_text, ran, read_json, run, words
 from xqr_bench.board.row import study_command
 from xqr_bench.cli.sweep import IN_FILE
 from xqr_bench.core.errors import UnknownNameError
+from xqr_bench.core.files import sha256_of
 from xqr_bench.core.toml import FaultyFileError
 from xqr_bench.record import load_record
 from xqr_bench.studies.ratio.design import ARMS, CONDITIONS
+from xqr_bench.studies.ratio.form import load_ratios
 from xqr_bench.studies.ratio.study_file import read_study
 from xqr_bench.train import TrainConfig, get_recipe, train
 
+SCORE = ("multilingual", "map", "all")
 STUDY = """
 name = "remedies"
 output = "remedies"
@@ -40,7 +44,7 @@ held_out = [["de"], ["th"]]
 
 [[arm]]
 name = "hot"
-about = "at a high temperature"
+about = "alpha .5 at a high temperature"
 strategy = "mono-first"
 turn = true
 temperature = 0.5
@@ -80,6 +84,32 @@ def test_a_study_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ran(*command.split()[1:], "--quiet")
     again = read_json(tmp_path / "study-M-hot-1/M/hot/seed-01/fold-0/run.json")
     assert again["training"]["weights_digest"] == done["training"]["weights_digest"]
+
+
+def test_it_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "\n".join(line for line in STUDY.splitlines() if not line.startswith(("folds", "use_folds", "held_out")))
+    path = written(tmp_path, text)
+    ran("sweep", str(path), "--quiet")
+    few = ("--resamples", "100", "--quiet")
+    done = run("report", "ratios", "remedies", "--output", "report", *few)
+    assert "remedies is of the study remedies, not of ratio" in words(done.err)
+    assert "--study FILE.toml" in done.err
+    ran("report", "ratios", "remedies", "--study", str(path), "--output", "report", *few)
+    found = load_ratios(tmp_path / "report" / "ratios.json")
+    (condition,) = found.conditions
+    assert (found.study, condition.name, condition.seeds) == ("remedies", "M", [0, 1])
+    assert found.plan == sha256_of(path) == next(iter(condition.plans))
+    assert [arm.name for arm in condition.arms] == ["hot", "alpha-0", "untrained", "alpha-0.3", "alpha-0-half"]
+    assert condition.arms[0].about == "alpha .5 at a high temperature"
+    score = next(one for one in condition.view().scores if (one.setting, one.metric, one.part) == SCORE)
+    stored = [
+        load_record(tmp_path / f"remedies/M/hot/seed-0{seed}/mini.json").scores["multilingual"].macro["map"].value
+        for seed in (0, 1)
+    ]
+    assert score.arms["hot"].value == pytest.approx(np.mean(stored), abs=1e-8)
+    assert {one.arm for one in condition.medians} == {"hot", "alpha-0", "untrained", "alpha-0.3"}
+    assert ran("report", "p-values", "report").code == 0
 
 
 def test_another_study_or_other_numbers_in_the_same_folder_are_refused(

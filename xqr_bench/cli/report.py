@@ -10,6 +10,7 @@ import click
 
 from xqr_bench.cli.common import beside_package, study_plan
 from xqr_bench.cli.printing import console, echo, table_console
+from xqr_bench.cli.sweep import IN_FILE
 from xqr_bench.core.options import Option, Place, takes
 
 PAGE = "ratios.html"
@@ -26,7 +27,9 @@ class Reported:
         arms: Only this arm, with all seeds that those named share; repeat for more. Default: all there.
         seed: Of every draw.
         resamples: Of the two-way bootstrap.
-        plan: The study's plan: runs made under another text are told apart.
+        study: The file that the sweep was made from, of a study of your own.
+        plan: The study's plan: runs made under another text are told apart. Default: that of the built-in study, or the
+            file.
         published: The paper's figures. Default: the leaderboard's, in a checkout.
         data_dir: Folder with the data files of tasks. Default: XQR_BENCH_DATA.
         markdown: Print all tables in Markdown.
@@ -38,6 +41,7 @@ class Reported:
     arms: tuple[str, ...] = ()
     seed: int = 0
     resamples: int = 10_000
+    study: Path | None = None
     plan: Path | None = None
     published: Path | None = None
     data_dir: Path | str | None = None
@@ -51,9 +55,9 @@ def report() -> None:
 
 
 @report.command(short_help="The ratio study: page, plots, tables, ratios.json.")
-@click.argument("study", type=Place(path_type=Path), metavar="STUDY_FOLDER")
+@click.argument("study_folder", type=Place(path_type=Path))
 @takes(asked=Reported)
-def ratios(study: Path, asked: Reported) -> None:
+def ratios(study_folder: Path, asked: Reported) -> None:
     """Report what the sweep in STUDY_FOLDER found, as docs/ratio-study-plan.md promises.
 
     Needs the folder's results only, no model, and the tasks' texts for the figures without what they share. Writes
@@ -62,25 +66,31 @@ def ratios(study: Path, asked: Reported) -> None:
     """
     from xqr_bench.studies.ratio.form import FILE, refuse_other_folder, save_ratios
 
-    folder = study.expanduser()
+    folder = study_folder.expanduser()
     refuse_other_folder(folder)  # before half a minute of imports
     from xqr_bench.board.site.html import environment
-    from xqr_bench.studies.ratio.design import CONDITIONS, conditions_of, plan_of
+    from xqr_bench.studies.ratio.design import conditions_of, plan_of
     from xqr_bench.studies.ratio.findings import Asked, build_ratios
     from xqr_bench.studies.ratio.page import write_report_page
     from xqr_bench.studies.ratio.plots import draw_ratio
     from xqr_bench.studies.ratio.pvalues import SUMS
     from xqr_bench.studies.ratio.results import load_results
+    from xqr_bench.studies.ratio.study_file import built_in, read_study
     from xqr_bench.studies.ratio.sums import save_sums
     from xqr_bench.studies.ratio.tables import ratios_markdown
 
     environment()  # says what is missing before anything is computed
+    own = built_in() if asked.study is None else read_study(asked.study, IN_FILE)
+    if own.path is None:
+        plan = study_plan(asked.plan, plan_of(asked.conditions or conditions_of(folder)))
+    else:
+        plan = asked.plan or own.path
     published = asked.published or beside_package(PUBLISHED)
     quiet = asked.quiet or asked.markdown
     figures = build_ratios(
         Asked(
             folder,
-            study_plan(asked.plan, plan_of(asked.conditions or conditions_of(folder))),
+            plan,
             asked.seed,
             asked.resamples,
             asked.conditions,
@@ -88,13 +98,14 @@ def ratios(study: Path, asked: Reported) -> None:
             published if asked.published is not None or published.is_file() else None,
             asked.data_dir,
             (lambda text: None) if quiet else (lambda text: echo(text, err=True)),
+            own,
         )
     )
     save_ratios(figures, asked.output / FILE)
     for condition in figures.conditions:
-        results = load_results(folder, condition.name, among=asked.arms)
-        own = CONDITIONS[condition.name].own_language
-        save_sums(results, asked.output / SUMS.format(condition.name), own_language=own)
+        results = load_results(folder, condition.name, among=asked.arms, study=own)
+        own_language = own.conditions[condition.name].own_language
+        save_sums(results, asked.output / SUMS.format(condition.name), own_language=own_language)
     page = write_report_page(figures, asked.output / PAGE, FILE)
     plots = [path for condition in figures.conditions for path in draw_ratio(condition, asked.output / "plots")]
     if asked.markdown:

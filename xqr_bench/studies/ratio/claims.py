@@ -9,7 +9,7 @@ import numpy as np
 
 from xqr_bench.core.languages import language
 from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL
-from xqr_bench.studies.ratio.design import ALPHAS
+from xqr_bench.studies.ratio.design import ALPHAS, ARMS, alpha_of
 from xqr_bench.studies.ratio.form import (
     BASE_ARM,
     MAIN,
@@ -296,10 +296,15 @@ QUESTIONS = (
 
 
 def _asked(arms: Sequence[str]) -> list[tuple[str, str, str]]:
-    """The questions whose arms are both there; where there is no alignment `untrained` stands for `aligned`."""
+    """The questions whose arms are both there; where there is no alignment `untrained` stands for `aligned`.
+
+    An arm of one's own is asked about beside the first arm.
+    """
     questions = list(QUESTIONS)
     if "aligned" not in arms:
         questions = [(text, arm, "untrained" if minus == "aligned" else minus) for text, arm, minus in questions]
+    own = [arm for arm in arms[1:] if arm not in ARMS and alpha_of(arm) is None]
+    questions += [("Beside the first arm", arm, arms[0]) for arm in own]
     return [question for question in questions if set(question[1:]) <= set(arms)]
 
 

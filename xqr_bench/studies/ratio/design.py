@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -309,9 +309,9 @@ def read_seeds(text: str) -> list[int]:
     return seeds
 
 
-def conditions_of(folder: Path) -> list[str]:
-    """The conditions that a folder has runs of."""
-    return [name for name in CONDITIONS if (folder / name).is_dir()]
+def conditions_of(folder: Path, conditions: Collection[str] = CONDITIONS) -> list[str]:
+    """Those of these conditions that a folder has runs of."""
+    return [name for name in conditions if (folder / name).is_dir()]
 
 
 def plan_of(conditions: Sequence[str]) -> str:

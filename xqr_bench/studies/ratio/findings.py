@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -38,14 +38,11 @@ from xqr_bench.studies.ratio.claims import (
     score_figures,
 )
 from xqr_bench.studies.ratio.design import (
-    ARMS,
-    CONDITIONS,
     PRIMARY,
     STUDY,
     Condition,
     alpha_of,
     conditions_of,
-    find_arm,
     run_of,
 )
 from xqr_bench.studies.ratio.results import LEVELS, Results, languages_of, load_results, shared_questions
@@ -60,6 +57,7 @@ from xqr_bench.studies.ratio.statistics import (
     primary_tests,
     replicate,
 )
+from xqr_bench.studies.ratio.study_file import StudyFile, built_in
 from xqr_bench.studies.ratio.sweep import FILE as TUNING_FILE
 from xqr_bench.studies.ratio.sweep import read_study
 from xqr_bench.tasks import load_task
@@ -77,15 +75,22 @@ def median_seed(values: np.ndarray) -> int:
     return int(order[(len(values) - 1) // 2])
 
 
-def medians(folder: Path, condition: Condition, scores: Replicates, seeds: tuple[int, ...]) -> list[form.MedianSeed]:
-    """One run for each main arm that is there, with the command that makes its record again; none with folds."""
+def medians(
+    folder: Path, condition: Condition, scores: Replicates, seeds: tuple[int, ...], study: StudyFile
+) -> list[form.MedianSeed]:
+    """One run for each main arm that is there, with the command that makes its record again; none with folds.
+
+    In a study of one's own every arm is one.
+    """
     made = []
     arms = GIVEN_ARMS if condition.given else MAIN_ARMS
+    if study.path is not None:
+        arms = tuple(arm for arm in scores.arms if study.arm(arm).half_of is None)
     for arm in arms if not condition.folds else ():
         if arm in scores.arms:
             values = scores.by_seed[scores.place(MULTI, arm)]
             place = median_seed(values)
-            run = run_of(condition, ARMS[arm], seeds[place], None)
+            run = run_of(condition, study.arm(arm), seeds[place], None)
             path = task_file(Path(run.id), condition.evaluate)
             made.append(
                 form.MedianSeed(
@@ -120,6 +125,7 @@ class Asked:
         published: file of the paper's figures; None: they are left out.
         data_dir: folder with the data files.
         say: called with what is done next.
+        study: that the folder is of.
     """
 
     folder: Path
@@ -131,6 +137,7 @@ class Asked:
     published: Path | None = None
     data_dir: Path | str | None = None
     say: Callable[[str], None] = lambda text: None
+    study: StudyFile = field(default_factory=built_in)
 
 
 def build_ratios(asked: Asked) -> form.Ratios:
@@ -145,18 +152,23 @@ def build_ratios(asked: Asked) -> form.Ratios:
         raise UsageError(f"{asked.resamples} resamples are too few for intervals", remedy="use 100 or more")
     if not asked.plan.is_file():
         raise UsageError(f"there is no plan {asked.plan}", remedy="name the study's plan with --plan FILE")
-    about = read_study(asked.folder)
+    about, study = read_study(asked.folder), asked.study
+    if about.get("study", STUDY) != study.name:
+        raise UsageError(
+            f"{asked.folder} is of the study {about.get('study', STUDY)}, not of {study.name}",
+            remedy="give the file that its sweep was made from: --study FILE.toml",
+        )
     for name in asked.conditions:
-        if name not in CONDITIONS:
-            raise UnknownNameError("condition", name, CONDITIONS)
+        if name not in study.conditions:
+            raise UnknownNameError("condition", name, study.conditions)
     tuning = _tuning(asked.folder)
-    names = list(asked.conditions) or conditions_of(asked.folder)
+    names = list(asked.conditions) or conditions_of(asked.folder, study.conditions)
     checkpoints, base = about["numbers"]["checkpoints"], about["numbers"]["base"]
     base = Path(base).name if Path(base).is_absolute() else base  # figures are shared: no folders of this machine
     made, missing = [], []
     for name in names:
         try:
-            made.append(_condition(asked, CONDITIONS[name], checkpoints, base))
+            made.append(_condition(asked, study.conditions[name], checkpoints, base))
         except RecordError as error:
             if asked.conditions or len(names) == 1:
                 raise
@@ -168,7 +180,7 @@ def build_ratios(asked: Asked) -> form.Ratios:
             remedy=f"xqr-bench sweep --output {asked.folder}",
         )
     return form.Ratios(
-        study=STUDY,
+        study=study.name,
         plan=sha256_of(asked.plan),
         seed=asked.seed,
         resamples=asked.resamples,
@@ -185,7 +197,7 @@ def build_ratios(asked: Asked) -> form.Ratios:
 
 def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], base: str) -> form.Condition:
     folder = asked.folder
-    load = partial(load_results, folder, condition, among=asked.arms)
+    load = partial(load_results, folder, condition, among=asked.arms, study=asked.study)
     primary = load()
     levels = _levels(condition, primary, base)
     views: list[form.View] = []
@@ -226,7 +238,7 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
         of_primary = {
             "centring": centring(raw, replicates[CENTRED]),
             "by_language": language_effects(raw, levels, published),
-            "medians": medians(folder, condition, raw, primary.seeds),
+            "medians": medians(folder, condition, raw, primary.seeds, asked.study),
         }
     plans = Counter(read_run(path)["run_group"]["plan"] for path in (folder / condition.name).glob(_ALL_DONE))
     return form.Condition(
@@ -239,7 +251,9 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
         excluded=primary.excluded,
         plans=dict(sorted(plans.items())),
         articles=primary.sums.shape[-1],
-        arms=[form.ArmInfo(name=name, about=find_arm(name).about, alpha=alpha_of(name)) for name in primary.arms],
+        arms=[
+            form.ArmInfo(name=name, about=asked.study.arm(name).about, alpha=alpha_of(name)) for name in primary.arms
+        ],
         languages=[
             form.LanguageInfo(code=code, name=language_name(code), level=level, joshi=joshi_class(code))
             for code, level in levels.items()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from xqr_bench.core.errors import RecordError
 from xqr_bench.measure.resampling import holm
 from xqr_bench.report.numbers import probability
 from xqr_bench.report.table import Column, Table, columns
@@ -82,14 +83,20 @@ def _of_condition(study: Ratios, condition: Condition, folder: Path) -> Iterator
 
 
 def _bootstrap(study: Ratios, condition: Condition, view: View, folder: Path) -> Sequence[Hypothesis]:
-    """The tests from the runs' sums; none where the folder has none of this checkpoint."""
+    """The tests from the runs' sums; none where nothing is tested, or the folder has no sums of this checkpoint."""
     path = folder / SUMS.format(condition.name)
-    if view is not condition.view() or not path.is_file():
+    if view is not condition.view() or not view.tests or not path.is_file():
         return []
+    from xqr_bench.studies.ratio.claims import CROSS, HYBRID, MONO
     from xqr_bench.studies.ratio.statistics import primary_scores, primary_tests, replicate
     from xqr_bench.studies.ratio.sums import load_sums
 
     results = load_sums(path)
+    if lacking := [arm for arm in (CROSS, HYBRID, MONO) if arm not in results.arms]:
+        raise RecordError(
+            f"{path} has no sums of {', '.join(lacking)}, which {FILE} tests",
+            remedy="make both again with xqr-bench report ratios",
+        )
     rng = np.random.default_rng(study.seed)
     chosen = primary_scores(results, own_language=any(test.name == "H3" for test in view.tests))
     return primary_tests(replicate(results, chosen, rng, study.resamples))

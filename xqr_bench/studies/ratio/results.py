@@ -15,19 +15,17 @@ from xqr_bench.record import load_record
 from xqr_bench.record.describe import LEAST_DISTINCT
 from xqr_bench.record.exposure_search import find_texts, units
 from xqr_bench.studies.ratio.design import (
-    ARMS,
-    CONDITIONS,
     PRIMARY,
     Arm,
     Condition,
     Run,
     alpha_of,
-    find_arm,
     run_of,
 )
 from xqr_bench.studies.ratio.form import TRAINED
 from xqr_bench.studies.ratio.run import DONE, FAILED, read_run
 from xqr_bench.studies.ratio.scoring import RAW, compact, load_compact, task_file
+from xqr_bench.studies.ratio.study_file import StudyFile, built_in
 from xqr_bench.tasks import resolve_task
 
 # What two tasks share, so that figures can be given once more without it.
@@ -127,6 +125,7 @@ def load_results(
     leave_out: Collection[str] = (),
     only: Collection[str] | None = None,
     among: Collection[str] = (),
+    study: StudyFile | None = None,
 ) -> Results:
     """Read the results of a condition.
 
@@ -139,6 +138,7 @@ def load_results(
             only the primary checkpoint has, raw and without folds.
         only: arms to read; None: all. The seeds are the same.
         among: arms that there are at all, which decides on the seeds; empty: all that have results.
+        study: that the folder is of, with its conditions and arms; None: the built-in one.
 
     A seed counts when every arm that has results at all has results of it, so that seeds are paired.
 
@@ -146,14 +146,15 @@ def load_results(
         RecordError: there are none, or a file that cannot be read.
         UsageError: `leave_out` where there are no ranks.
     """
+    study = study or built_in()
     if isinstance(condition, str):
-        condition = CONDITIONS[condition]
+        condition = study.conditions[condition]
     if leave_out and (view != RAW or percent != PRIMARY or condition.folds):
         raise UsageError(
             "questions can be left out of the primary checkpoint only, raw and without folds",
             remedy=f"ask for {RAW} at {PRIMARY}%, or leave none out",
         )
-    there = [arm for arm in _arms(folder, condition) if not among or arm.name in among]
+    there = [arm for arm in _arms(folder, condition, study) if not among or arm.name in among]
     seeds_of = {arm: _seeds_of(folder, condition, arm) for arm in there}
     every = set().union(*seeds_of.values())
     # a given initial model without training is the same with every seed
@@ -219,11 +220,12 @@ def load_results(
     )
 
 
-def _arms(folder: Path, condition: Condition) -> list[Arm]:
-    """The arms of the plan, and between them the further ratios that the folder has runs of."""
-    names = {*ARMS, *(path.name for path in (folder / condition.name).glob("alpha-*"))}
+def _arms(folder: Path, condition: Condition, study: StudyFile) -> list[Arm]:
+    """The arms that a file chooses, in its order; then those of the study, and ratios that there are runs of."""
+    names = {*study.arms, *(path.name for path in (folder / condition.name).glob("alpha-*"))}
     ratios = {name: alpha for name in names if (alpha := alpha_of(name)) is not None}
-    return [find_arm(name) for name in dict.fromkeys((*sorted(ratios, key=ratios.__getitem__), *ARMS))]
+    ordered = dict.fromkeys((*study.chosen_arms, *sorted(ratios, key=ratios.__getitem__), *study.arms))
+    return [study.arm(name) for name in ordered]
 
 
 def _has_half(folder: Path, condition: Condition, arm: Arm, percent: int) -> bool:

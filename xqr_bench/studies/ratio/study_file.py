@@ -79,11 +79,12 @@ class StudyFile:
         for one in (self.conditions[name] for name in conditions or self.chosen_conditions):
             for seed in seeds:
                 for fold in one.parts:
-                    named = [self._arm(name) for name in arms or self.chosen_arms]
+                    named = [self.arm(name) for name in arms or self.chosen_arms]
                     found += [run_of(one, arm, seed, fold) for arm in named]
         return list({run.id: run for run in found}.values())
 
-    def _arm(self, name: str) -> Arm:
+    def arm(self, name: str) -> Arm:
+        """The arm of this name, one of the study or a ratio."""
         return self.arms.get(name) or hybrid(alpha_of(name) or 0.0)
 
 
