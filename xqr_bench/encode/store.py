@@ -151,13 +151,17 @@ def shared(shelves: Path, name: str, *, wait: Callable[[], None]) -> Iterator[No
         raise NotImplementedError("this system has no locks that processes share") from None
     folder = shelves / "locks"
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.lock").open("a") as file:  # the one of `locked`, which is flock's too
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            wait()
-            fcntl.flock(file, fcntl.LOCK_SH)
-        yield
+    while True:
+        with (folder / f"{name}.lock").open("a") as file:  # the one of `locked`, which is flock's too
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                wait()
+                fcntl.flock(file, fcntl.LOCK_SH)
+            if os.fstat(file.fileno()).st_nlink == 0:
+                continue  # whoever held it removed it, as some versions of filelock do: others lock a new file
+            yield
+            return
 
 
 ABOUT = "encoder.json"

@@ -22,6 +22,7 @@ from tests.encode.store.conftest import SHARD, embed, shards, task_of
 from tests.kit import ROOT
 from xqr_bench.encode import VectorStore
 from xqr_bench.encode.shards import open_shard
+from xqr_bench.encode.store import locked, shared
 from xqr_bench.encode.stored import WITNESSES
 
 TEXTS = 240
@@ -184,7 +185,6 @@ def test_what_waits_is_told(store: VectorStore, tmp_path: Path) -> None:
 
     from tests.encode.store.conftest import bound
     from xqr_bench.encode.shards import encoder_key, key_digest
-    from xqr_bench.encode.store import locked
 
     key = key_digest(encoder_key(bound(), "query"))
     told: list[str] = []
@@ -197,3 +197,21 @@ def test_what_waits_is_told(store: VectorStore, tmp_path: Path) -> None:
     thread.join(20)
     assert not thread.is_alive()
     assert told == ["waiting for another run that is encoding with sensitive.py:Sensitive"]
+
+
+def test_a_lock_that_was_removed_while_it_was_waited_for_is_taken_anew(tmp_path: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    path = tmp_path / "locks" / "a.lock"
+    path.parent.mkdir()
+    held = path.open("a")
+    fcntl.flock(held, fcntl.LOCK_EX)
+
+    def removed() -> None:
+        """As some versions of filelock let go of a lock."""
+        path.unlink(missing_ok=True)
+        held.close()
+
+    with shared(tmp_path, "a", wait=removed), locked(tmp_path, "a") as alone:
+        assert not alone
+    with locked(tmp_path, "a") as alone:
+        assert alone
