@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from xqr_bench.board.row import study_command
 from xqr_bench.core.errors import RecordError, TrainingError, UsageError, XqrBenchError
 from xqr_bench.core.files import sha256_of
 from xqr_bench.encode import embed_tasks, load_encoder
+from xqr_bench.rank.counting import Counter
 from xqr_bench.rank.exact import exact_ranks
+from xqr_bench.rank.torch_counting import TorchCounter
 from xqr_bench.record import load_record
 from xqr_bench.record.store import recompute
 from xqr_bench.studies.ratio import run as run_module
@@ -82,6 +85,32 @@ def test_each_worker_has_a_device_of_its_own(done: Path, tmp_path: Path, monkeyp
     assert devices_for(replace(numbers(), base="some/model")) == ("cuda:0", "cuda:1")
     with pytest.raises(XqrBenchError, match="there is no device 'cuda:7' here"):
         sweep(asked(tmp_path / "other", numbers=replace(numbers(), device="cuda:7")))
+
+
+def test_a_task_that_is_large_enough_is_counted_on_the_gpu(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is torch on the processor here."""
+    counted: list[str] = []
+
+    def counter(device: str, *arguments: Any, **named: Any) -> Any:
+        counted.append(device)
+        return (partial(TorchCounter, device="cpu") if device == "cuda:0" else Counter)(*arguments, **named)
+
+    monkeypatch.setattr("xqr_bench.rank.exact.counter_on", counter)
+    monkeypatch.setattr("xqr_bench.studies.ratio.scoring.counting_device", lambda asked, encoder: "cuda:0")
+    monkeypatch.setattr("xqr_bench.studies.ratio.scoring.device_name", lambda device: f"{device} (named)")
+    for least, on in ((1.0, "cuda:0"), (1e18, "cpu")):
+        monkeypatch.setattr("xqr_bench.evaluation.vectors.LEAST_OF_BLOCK", least)
+        sweep(asked(tmp_path / on, runs=RUNS[:1]))
+        assert set(counted) == {on}
+        assert (
+            read_json(tmp_path / on / RUNS[0].id / "mini.json")["provenance"]["hardware"]["counted_on"]
+            == f"{on} (named)"
+        )
+        counted.clear()
+    for path in results(tmp_path / "cpu"):
+        assert results(tmp_path / "cpu")[path] == results(done)[path]
 
 
 def test_scores_are_those_of_the_record_and_sums_those_of_its_queries(done: Path) -> None:

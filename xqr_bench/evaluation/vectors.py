@@ -187,11 +187,7 @@ class VectorRanker:
             UsageError: there is no such device.
         """
         device = self.check_device()
-        if device == PROCESSOR or self.score_device != AUTO:
-            return device
-        pools = pools_of(task.data, task.spec.settings)
-        sizes = [(len(pool.queries), len(pool.candidates)) for pool in pools]
-        return device if multiplications(sizes, dimensions) >= LEAST_OF_BLOCK else PROCESSOR
+        return device if self.score_device != AUTO else where_worth_it(device, task, dimensions)
 
     def _quantised(self, task: Task, vectors: Embeddings, observe: Observer) -> tuple[Ranks, Scores, QuantizationFacts]:
         assert self.quantize is not None
@@ -260,6 +256,15 @@ class VectorRanker:
             "index": None if index is None else {"type": index.type, **index.values, "depth": index.list_depth},
             "seed": SEED,
         }
+
+
+def where_worth_it(device: str, task: Task, dimensions: int) -> str:
+    """The device for a task that is large enough for it (see `LEAST_OF_BLOCK`), else the processor."""
+    if device == PROCESSOR:
+        return PROCESSOR
+    pools = pools_of(task.data, task.spec.settings)
+    sizes = [(len(pool.queries), len(pool.candidates)) for pool in pools]
+    return device if multiplications(sizes, dimensions) >= LEAST_OF_BLOCK else PROCESSOR
 
 
 def _scores(

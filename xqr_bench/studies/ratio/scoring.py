@@ -29,8 +29,10 @@ from xqr_bench.encode.texts import embeddings_of, items_of
 from xqr_bench.encode.transform import TransformOptions, transform_vectors
 from xqr_bench.evaluation.evaluate import choose_metrics
 from xqr_bench.evaluation.ranker import Ranking, Task
+from xqr_bench.evaluation.vectors import where_worth_it
 from xqr_bench.measure.metrics import parse_metric
 from xqr_bench.measure.scores import all_per_query
+from xqr_bench.rank.counting import AUTO, counting_device, device_name
 from xqr_bench.rank.exact import exact_ranks
 from xqr_bench.record.describe import language_diagnostics
 from xqr_bench.record.provenance import TrainingRecord, exposure_of
@@ -264,7 +266,10 @@ class ViewRanker:
                 centre = TransformOptions("center")
                 vectors = transform_vectors(task.data, vectors, centre, similarity=similarity)
         with clock.phase("ranking centred" if self.centred else "ranking"):
-            ranks = exact_ranks(task.data, vectors.queries, vectors.candidates, similarity=similarity, observe=observe)
+            device = where_worth_it(counting_device(AUTO, self.device), task, vectors.candidates.shape[1])
+            ranks = exact_ranks(
+                task.data, vectors.queries, vectors.candidates, similarity=similarity, device=device, observe=observe
+            )
         diagnostics = {}
         if self.training is not None:
             with clock.phase("diagnostics"):
@@ -278,6 +283,7 @@ class ViewRanker:
             facts=facts,
             settings={"study": self.group},
             seconds=clock.seconds,
+            counted_on=device_name(device),
         )
 
 
