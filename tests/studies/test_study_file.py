@@ -112,6 +112,66 @@ def test_it_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert ran("report", "p-values", "report").code == 0
 
 
+LOSSES = """
+name = "losses"
+output = "losses"
+plan = "plan.md"
+seeds = "0-1"
+checkpoints = [100]
+updates = 2
+batch_size = 6
+vocabulary = 320
+dimensions = 8
+arms = ["plain", "lakda", "untrained"]
+
+[[condition]]
+name = "T"
+train = "mini"
+evaluate = "mini"
+
+[[arm]]
+name = "plain"
+alpha = 0.5
+
+[[arm]]
+name = "lakda"
+alpha = 0.5
+loss = "lakda"
+"""
+
+
+def test_the_report_is_of_what_was_run_and_says_nothing_of_ratios(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plan.md").write_text("two losses", encoding="utf-8")
+    path = written(tmp_path, LOSSES)
+    ran("sweep", str(path), "--quiet")
+    asked = ("report", "ratios", "losses", "--study", str(path), "--output", "report", "--resamples", "100")
+    said = ran(*asked).out
+    assert "all 6 runs under the present plan" in words(said)  # the file's plan, as the sweep took it
+    assert "Claims of the paper" not in said
+    found = load_ratios(tmp_path / "report" / "ratios.json")
+    assert found.plan == sha256_of(tmp_path / "plan.md")
+    assert {one.contrast for one in found.conditions[0].view().controls} == {"lakda minus plain"}
+    page = (tmp_path / "report" / "ratios.html").read_text(encoding="utf-8")
+    assert "The study losses" in page
+    for of_the_built_in in ("The ratio", "trained alike but for alpha", "Across: alpha", "S1b"):
+        assert of_the_built_in not in page
+    for arm, told in (
+        ("lakd", "there is no arm named 'lakd'"),
+        ("alpha-0.3", "losses has no runs of the arm alpha-0.3"),
+    ):
+        assert told in words(run(*asked, "--arm", "plain", "--arm", arm).err)
+    written(tmp_path, LOSSES.replace("alpha = 0.5\nloss", "alpha = 0.25\nloss"))
+    for again in (asked, ("sweep", str(path))):
+        assert "design.arm.plan.alpha: 0.5, now 0.25" in words(run(*again).err)
+    shutil.rmtree(tmp_path / "losses" / "T")
+    written(tmp_path, LOSSES)
+    lacking = words(run(*asked, "--condition", "T").err)
+    assert f"xqr-bench sweep {path} --output losses --condition T" in lacking
+
+
 def test_another_study_or_other_numbers_in_the_same_folder_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,7 +84,7 @@ def ratios(study_folder: Path, asked: Reported) -> None:
     if own.path is None:
         plan = study_plan(asked.plan, plan_of(asked.conditions or conditions_of(folder)))
     else:
-        plan = asked.plan or own.path
+        plan = asked.plan or (own.values or {}).get("plan") or own.path  # as sweep takes it
     published = asked.published or beside_package(PUBLISHED)
     quiet = asked.quiet or asked.markdown
     figures = build_ratios(

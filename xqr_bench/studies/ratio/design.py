@@ -12,9 +12,10 @@ from typing import Any
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.options import split
 from xqr_bench.encode.options import DTYPES
+from xqr_bench.studies.ratio.form import BUILT_IN
 from xqr_bench.train import STATIC, Recipe
 
-STUDY = "ratio"
+STUDY = BUILT_IN
 CHECKPOINTS = (25, 50, 100, 200)
 """Percent of the updates at which a run is scored; the training goes on to the last."""
 PRIMARY = 100

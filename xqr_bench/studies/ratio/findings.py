@@ -146,7 +146,7 @@ def build_ratios(asked: Asked) -> form.Ratios:
     Raises:
         RecordError: the folder is not of a sweep, or no condition has a seed that all its arms have.
         UsageError: the plan is not there, or too few resamples.
-        UnknownNameError: no such condition.
+        UnknownNameError: no such condition, or no such arm.
     """
     if asked.resamples < 100:
         raise UsageError(f"{asked.resamples} resamples are too few for intervals", remedy="use 100 or more")
@@ -163,6 +163,7 @@ def build_ratios(asked: Asked) -> form.Ratios:
             raise UnknownNameError("condition", name, study.conditions)
     tuning = _tuning(asked.folder)
     names = list(asked.conditions) or conditions_of(asked.folder, study.conditions)
+    _refuse_arms(asked, names)
     checkpoints, base = about["numbers"]["checkpoints"], about["numbers"]["base"]
     base = Path(base).name if Path(base).is_absolute() else base  # figures are shared: no folders of this machine
     made, missing = [], []
@@ -177,7 +178,7 @@ def build_ratios(asked: Asked) -> form.Ratios:
         raise RecordError(
             f"{asked.folder} has no condition to report",
             found="; ".join(missing) or "no runs",
-            remedy=f"xqr-bench sweep --output {asked.folder}",
+            remedy=study.command(asked.folder),
         )
     return form.Ratios(
         study=study.name,
@@ -193,6 +194,21 @@ def build_ratios(asked: Asked) -> form.Ratios:
         conditions=made,
         missing=missing,
     )
+
+
+def _refuse_arms(asked: Asked, conditions: Sequence[str]) -> None:
+    """Check that there are runs of each arm that is asked for, which else would be left out without a word."""
+    for name in asked.arms:
+        if name not in asked.study.arms and alpha_of(name) is None:
+            raise UnknownNameError("arm", name, asked.study.arms)
+        arm = asked.study.arm(name)
+        if not any((asked.folder / one / (arm.half_of or name)).is_dir() for one in conditions):
+            there = sorted({path.name for one in conditions for path in (asked.folder / one).glob("*/")})
+            raise RecordError(
+                f"{asked.folder} has no runs of the arm {name}",
+                found=", ".join(there) or "no runs",
+                remedy=f"leave it out, or make them: {asked.study.command(asked.folder)} --arm {name}",
+            )
 
 
 def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], base: str) -> form.Condition:
@@ -300,7 +316,8 @@ def _view(
         percent=percent,
         scores=score_figures(scores, keys),
         tests=tested,
-        claims=[] if undefined else claims(scores),
+        # a study of one's own that has no such arms is not about the paper's claims
+        claims=[] if undefined or (absent and asked.study.path is not None) else claims(scores),
         controls=controls(scores),
         missing=missing,
     )

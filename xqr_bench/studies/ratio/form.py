@@ -13,6 +13,8 @@ from xqr_bench.core.errors import RecordError
 from xqr_bench.core.files import write_text
 
 FILE = "ratios.json"
+BUILT_IN = "ratio"
+"""The name of the built-in study, whose plans say which tests are primary."""
 MAX_SIZE = 16 * 2**20
 BASE_ARM = "alpha-0.5"
 """What the other arms are compared with."""
@@ -291,7 +293,8 @@ class Ratios(_Form):
 
     def is_primary(self, condition: Condition, view: View) -> bool:
         """Whether the tests of this view are the primary ones; all others are exploratory."""
-        return condition.name in PRIMARY_CONDITIONS and (view.view, view.percent) == PRIMARY_VIEW[1:]
+        primary = self.study == BUILT_IN and condition.name in PRIMARY_CONDITIONS
+        return primary and (view.view, view.percent) == PRIMARY_VIEW[1:]
 
 
 STUDY_FILE = "study.json"

@@ -16,7 +16,7 @@ from xqr_bench.board.site.html import TICKS, asset, drawing, group_label, line, 
 from xqr_bench.core.files import write_text
 from xqr_bench.report.numbers import number, signed
 from xqr_bench.studies.ratio.beside import amount_said, levels
-from xqr_bench.studies.ratio.design import GIVEN
+from xqr_bench.studies.ratio.design import GIVEN, STUDY
 from xqr_bench.studies.ratio.form import MAIN, PRIMARY_CONDITIONS, Condition, Ratios, Score
 from xqr_bench.studies.ratio.tables import (
     Curve,
@@ -62,14 +62,15 @@ def ratio_pages(*studies: Ratios, board: Leaderboard | None = None) -> list[More
 def write_report_page(study: Ratios, path: Path, json_file: str) -> Path:
     """Write the study as pages of its own, beside its JSON: the first condition at `path`, the others next to it."""
     pages = _pages([study], path.name)
+    title = "The ratio study" if study.study == STUDY else f"The study {study.study}"
     for place, page in enumerate(pages):
         common = {
-            "title": "The ratio study",
+            "title": title,
             "file": page.file,
             "root": "",
             "home": path.name,
             "json_file": json_file,
-            "navigation": [(path.name, "The ratio study")],
+            "navigation": [(path.name, title)],
             "footer": f"Made by xqr-bench {study.code_version}.",
         }
         write_text(path.with_name(page.file), _render(pages, place, common))
@@ -103,14 +104,15 @@ def _render(pages: list[_Page], place: int, common: dict[str, Any], *, board: Le
     """The page of a condition; of a study without any, what it says of that."""
     context: dict[str, Any] = {"condition": None, "blocks": []}
     study, condition = pages[place].study, pages[place].condition
+    own = None if study.study == STUDY else study.study  # whose arms differ in what its file says
     if condition is not None:
         beside = None if board is None else levels(condition, board)
         of_study = study_tables(study) if condition is study.conditions[0] else []
         tables = [*condition_tables(study, condition), *of_study]
         context = {
             "condition": condition,
-            "primary": condition.name in PRIMARY_CONDITIONS,
-            "lead": _LEADS[condition.name == GIVEN],
+            "primary": own is None and condition.name in PRIMARY_CONDITIONS,
+            "lead": _LEADS[condition.name == GIVEN] if own is None else None,
             "hypotheses": " and ".join(test.name for test in raw.tests) if (raw := condition.view()) else "",
             "found": [*ends_said(condition), *tests_said(study, condition)],
             "said": more_said(study, condition),
@@ -127,6 +129,7 @@ def _render(pages: list[_Page], place: int, common: dict[str, Any], *, board: Le
         "ratio.html.jinja",
         script=asset("address.js") + asset("ratio.js"),
         study=study,
+        own=own,
         pages=[(page.file, page.condition.name) for page in pages if page.condition is not None],
         parts=PARTS,
         kinds=KINDS,

@@ -11,6 +11,7 @@ import numpy as np
 from xqr_bench.core.errors import RecordError, UsageError
 from xqr_bench.core.files import sha256_of
 from xqr_bench.core.types import FloatArray, TaskData
+from xqr_bench.evaluation.evaluate import refuse_another
 from xqr_bench.record import load_record
 from xqr_bench.record.describe import LEAST_DISTINCT
 from xqr_bench.record.exposure_search import find_texts, units
@@ -23,7 +24,7 @@ from xqr_bench.studies.ratio.design import (
     run_of,
 )
 from xqr_bench.studies.ratio.form import TRAINED
-from xqr_bench.studies.ratio.run import DONE, FAILED, read_run
+from xqr_bench.studies.ratio.run import DONE, FAILED, design_pairs, read_run
 from xqr_bench.studies.ratio.scoring import RAW, compact, load_compact, task_file
 from xqr_bench.studies.ratio.study_file import StudyFile, built_in
 from xqr_bench.tasks import resolve_task
@@ -64,6 +65,7 @@ def shared_questions(evaluated: TaskData, trained: TaskData) -> dict[str, str]:
 
 # A folder of runs -> sums by setting cell and article, for all arms and seeds of a condition.
 
+_ANOTHER_DESIGN = "report with the study file that the runs were made from, or remove the run's folder and sweep again"
 LEVELS = (TRAINED, f"not {TRAINED}")
 
 
@@ -143,7 +145,7 @@ def load_results(
     A seed counts when every arm that has results at all has results of it, so that seeds are paired.
 
     Raises:
-        RecordError: there are none, or a file that cannot be read.
+        RecordError: there are none, or of another design than the study's, or a file that cannot be read.
         UsageError: `leave_out` where there are no ranks.
     """
     study = study or built_in()
@@ -181,10 +183,12 @@ def load_results(
         raise RecordError(
             f"{folder} has no seed of {condition.name} that all its arms have",
             found="; ".join(f"seed {seed}: {why}" for seed, why in left_out.items()) or "no run at all",
-            remedy=f"xqr-bench sweep --output {folder} --condition {condition.name}",
+            remedy=study.command(folder, condition.name),
         )
     runs = [run for arm in arms for seed in seeds for run in _runs(condition, arm, seed)]
     done = [read_run(folder / run.id / DONE) for run in runs]
+    for run, was in zip(runs, done, strict=True):
+        refuse_another(folder / run.id / DONE, design_pairs(run, was), _ANOTHER_DESIGN)
     arms = [arm for arm in arms if only is None or arm.name in only]
     if not arms:
         raise RecordError(

@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -146,7 +146,7 @@ def refuse_other_run(run: Run, job: Job, cache: TrainCache) -> None:
             f"{path} holds no training record", found=strict_json.first_fault(error), remedy=remedy
         ) from error
     pairs: dict[str, tuple[object, object]] = {
-        "design": (was.get("design", run.design()), run.design()),  # an early one does not say
+        **design_pairs(run, was),
         "numbers": (as_now(was.get("numbers") or {}), json.loads(json.dumps(job.numbers.values()))),
         "files of the task": (load_record(evaluated).task.files, dict(data.task.files)),
         "version of xqr-bench": (training.code_version, __version__),
@@ -162,6 +162,26 @@ def refuse_other_run(run: Run, job: Job, cache: TrainCache) -> None:
         now = _bitext_digest(bitext, job, cache)
         pairs["bitext"] = ([part.digest for part in training.alignment.data], [now])
     refuse_another(path, pairs, remedy)
+
+
+def design_pairs(run: Run, was: Mapping[str, Any]) -> dict[str, tuple[object, object]]:
+    """What condition and arm decided of a run that is done, and what they decide now, fact by fact.
+
+    Args:
+        run: as it is now.
+        was: its `run.json`; an early one does not say, and is taken to be the same.
+    """
+    now = dict(_facts(run.design(), "design"))
+    then = dict(_facts(was["design"], "design")) if "design" in was else now
+    return {name: (then.get(name), now.get(name)) for name in {**then, **now}}
+
+
+def _facts(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        yield name, value
+    else:
+        for key, one in value.items():
+            yield from _facts(one, f"{name}.{key}")
 
 
 def as_now(numbers: dict[str, Any]) -> dict[str, Any]:

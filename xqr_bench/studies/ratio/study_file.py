@@ -87,6 +87,11 @@ class StudyFile:
         """The arm of this name, one of the study or a ratio."""
         return self.arms.get(name) or hybrid(alpha_of(name) or 0.0)
 
+    def command(self, folder: Path, condition: str = "") -> str:
+        """The command that does the runs that a folder lacks."""
+        words = ["xqr-bench sweep", *([] if self.path is None else [str(self.path)]), f"--output {folder}"]
+        return " ".join([*words, *([f"--condition {condition}"] if condition else [])])
+
 
 def built_in() -> StudyFile:
     """The study of docs/ratio-study-plan.md."""
