@@ -17,6 +17,7 @@ from xqr_bench.core.errors import EncoderError, UsageError
 from xqr_bench.encode import EncoderOptions, embed_tasks, load_encoder
 from xqr_bench.encode.bound import Limits
 from xqr_bench.encode.kinds import OtherKindError
+from xqr_bench.encode.sentence_transformer import load_model
 from xqr_bench.encode.weights import digest_of_folder, loaded_from
 
 
@@ -42,6 +43,28 @@ def test_its_own_prompts_similarity_and_length_are_used_and_recorded(model: Path
     assert (identity.revision, identity.digest) == (None, digest_of_folder(model))
     assert (bound.device, bound.symmetric, bound.warnings) == ("cpu", False, [])
     assert bound.limits == Limits(512, tokens=2048)
+
+
+def test_weights_that_the_files_lack_are_the_same_each_time(plain_model: Path, tmp_path: Path) -> None:
+    """The digest of a trained model holds those of a pooler too, which many checkpoints lack and nothing uses."""
+    import torch
+    from transformers import BertModel
+
+    folder = tmp_path / "no-pooler"
+    shutil.copytree(plain_model, folder)
+    BertModel.from_pretrained(plain_model, add_pooling_layer=False).save_pretrained(folder)
+    torch.manual_seed(5)
+    drawn = torch.rand(3)
+    made = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        made.append(load_model(str(folder), options(), where="it").state_dict())
+    poolers = [name for name in made[0] if "pooler" in name]
+    assert poolers
+    assert all(torch.equal(made[0][name], made[1][name]) for name in made[0])
+    torch.manual_seed(5)
+    load_model(str(folder), options(), where="it")
+    assert torch.equal(torch.rand(3), drawn)  # what others draw is left alone
 
 
 def test_options_change_what_they_say(model: Path) -> None:

@@ -286,10 +286,12 @@ def _of_library(
 ) -> Any:
     """Load a model by a class of the library, and put an adapter on it."""
     import sentence_transformers
+    import torch
 
     device = None if "device_map" in options.model_kwargs else choose_device(options.device)
     try:
-        with library_bars_hidden():
+        with library_bars_hidden(), torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(0)  # for weights that the files lack, such as an unused pooler's
             model = getattr(sentence_transformers, library)(
                 name,
                 device=device,
@@ -300,8 +302,6 @@ def _of_library(
             if adapter is not None:
                 model.load_adapter(_adapter_folder(adapter, options, found_by))
             if options.dtype is not None:
-                import torch
-
                 model.to(getattr(torch, options.dtype))
     except Exception as error:  # the library lets through whatever happens below it
         lines = str(error).strip().splitlines() or [""]
