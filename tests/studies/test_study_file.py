@@ -151,6 +151,9 @@ def test_the_report_is_of_what_was_run_and_says_nothing_of_ratios(
     said = ran(*asked).out
     assert "all 6 runs under the present plan" in words(said)  # the file's plan, as the sweep took it
     assert "Claims of the paper" not in said
+    assert "Not tested" not in said
+    control = load_ratios(tmp_path / "report" / "ratios.json").conditions[0].view().controls[0]
+    assert f"- lakda minus plain: {control.reading}." in said
     found = load_ratios(tmp_path / "report" / "ratios.json")
     assert found.plan == sha256_of(tmp_path / "plan.md")
     assert {one.contrast for one in found.conditions[0].view().controls} == {"lakda minus plain"}
@@ -225,6 +228,10 @@ loss_args = {a = 1}
 name = "alpha-0.3"
 [[arm]]
 name = "untrained"
+[[condition]]
+name = "Shared"
+train = "mini"
+evaluate = "mini"
 """
 
 
@@ -249,6 +256,10 @@ def test_all_faults_of_a_file_at_once_with_their_lines(tmp_path: Path) -> None:
         ("line 28, arm 5, loss_args", "there is no argument of the loss infonce named 'a'"),
         ("line 30, arm 6, name", "alpha-0.3 is a built-in arm"),
         ("line 32, arm 7, name", "untrained is a built-in arm"),
+        (
+            "line 34, condition 3, name",
+            "a condition cannot be named Shared, as a folder of every study is",
+        ),
     ]
 
 

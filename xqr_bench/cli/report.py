@@ -142,11 +142,11 @@ def p_values(folder: Path, full: bool, markdown: bool) -> None:
 
 
 def _say(found: Any) -> None:
-    from xqr_bench.studies.ratio.tables import origins, sentences
+    from xqr_bench.studies.ratio.tables import ends_said, origins, sentences
 
     for condition in found.conditions:
         console().print(f"{condition.name}: {condition.about}", style="bold", soft_wrap=True)
-        for text in sentences(found, condition):
+        for text in [*ends_said(condition), *sentences(found, condition)]:
             echo(f"- {text}")
         for name, value in origins(found, condition)[1:]:
             echo(f"  {name}: {value}")

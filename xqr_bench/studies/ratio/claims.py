@@ -12,6 +12,7 @@ from xqr_bench.core.types import MONOLINGUAL, MULTILINGUAL
 from xqr_bench.studies.ratio.design import ALPHAS, ARMS, alpha_of
 from xqr_bench.studies.ratio.form import (
     BASE_ARM,
+    BESIDE_FIRST,
     MAIN,
     ArmFigure,
     Centring,
@@ -304,7 +305,7 @@ def _asked(arms: Sequence[str]) -> list[tuple[str, str, str]]:
     if "aligned" not in arms:
         questions = [(text, arm, "untrained" if minus == "aligned" else minus) for text, arm, minus in questions]
     own = [arm for arm in arms[1:] if arm not in ARMS and alpha_of(arm) is None]
-    questions += [("Beside the first arm", arm, arms[0]) for arm in own]
+    questions += [(BESIDE_FIRST, arm, arms[0]) for arm in own]
     return [question for question in questions if set(question[1:]) <= set(arms)]
 
 

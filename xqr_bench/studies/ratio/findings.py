@@ -303,7 +303,9 @@ def _view(
     undefined = [name for name in chosen if not defined(scores, name)]
     missing = [f"{name}: a resample has no value" for name in undefined]
     tested: list[form.Hypothesis] = []
-    if absent:
+    if absent and asked.study.path is not None:
+        pass  # a study of one's own need not be about the ratio
+    elif absent:
         missing.append(f"the tests: no results of {', '.join(absent)}")
     elif undefined:
         missing.append("the tests: a score is undefined")

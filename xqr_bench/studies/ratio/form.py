@@ -15,6 +15,8 @@ from xqr_bench.core.files import write_text
 FILE = "ratios.json"
 BUILT_IN = "ratio"
 """The name of the built-in study, whose plans say which tests are primary."""
+BESIDE_FIRST = "Beside the first arm"
+"""What is asked about an arm of a study of one's own."""
 MAX_SIZE = 16 * 2**20
 BASE_ARM = "alpha-0.5"
 """What the other arms are compared with."""

@@ -186,6 +186,11 @@ class _Reader:
                 continue
             with self._keeping(kind, number, "name" if "name" in table else ""):
                 _refuse_name(values.get("name"), kind)
+                if kind == "condition" and values["name"].casefold() in ("shared", "tuning"):
+                    raise UsageError(
+                        f"a condition cannot be named {values['name']}, as a folder of every study is",
+                        remedy="give it another name",
+                    )
                 if values["name"] in (CONDITIONS if kind == "condition" else ARMS) or (
                     kind == "arm" and alpha_of(values["name"]) is not None
                 ):

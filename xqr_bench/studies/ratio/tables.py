@@ -12,6 +12,7 @@ from xqr_bench.report.numbers import number, probability, signed
 from xqr_bench.report.table import Table, columns
 from xqr_bench.studies.ratio.form import (
     BASE_ARM,
+    BESIDE_FIRST,
     MAIN,
     PRIMARY_CONDITIONS,
     TRAINED,
@@ -435,7 +436,11 @@ def tests_said(study: Ratios, condition: Condition) -> list[str]:
             f"H2 is about these languages. With languages as the units, of all {split.splits} ways to choose as many "
             f"of them {split.as_far} give a difference as large (exact permutation test, p {probability(split.p)})."
         )
-    return [*said, *_elsewhere(study, condition), *(f"Not tested: {text}." for text in raw.missing)]
+    return [
+        *said,
+        *_elsewhere(study, condition),
+        *(f"Not tested: {text.removeprefix('the tests: ')}." for text in raw.missing),
+    ]
 
 
 def languages_as_units(condition: Condition) -> Split | None:
@@ -487,9 +492,9 @@ ENDS = {"alpha-0": "Only cross-lingual batches (alpha 0)", "alpha-1": "Only mono
 
 
 def ends_said(condition: Condition) -> list[str]:
-    """What one kind of batches alone does to MAP, against as many of both, in words."""
+    """What one kind of batches alone does to MAP, against as many of both, in words; what arms of one's own do."""
     raw = condition.view()
-    said = []
+    said = [f"{one.contrast}: {one.reading}." for one in (raw.controls if raw else ()) if one.question == BESIDE_FIRST]
     for arm, words in ENDS.items():
         gaps = [
             (measure_label(*key), figure.difference)
