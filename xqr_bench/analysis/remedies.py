@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -334,7 +334,7 @@ def _curves(group: Sequence[Record], seed: int) -> Curves:
     drawn = bootstrap([of_record[name] for of_record in figures for name in wanted], stream)
     doses = []
     for place, (record, names) in enumerate(zip(ordered, named, strict=True)):
-        changes = {}
+        changes: dict[str, Any] = {}
         for number, (field, name) in enumerate(FIGURES.items()):
             (before, contrasts), (after, _) = figures[0][name], figures[place][name]
             moved = linearise(after, contrasts, shared, minus=before)
@@ -345,7 +345,8 @@ def _curves(group: Sequence[Record], seed: int) -> Curves:
                 interval=question_intervals(resampled, moved, drawn.redrawn)[0] if place else None,
                 article_interval=article_intervals(moved)[0] if place else None,
             )
-        doses.append(Dose(**names._asdict(), record=record.model.name, lost=_lost(record), **changes))
+        named_as: dict[str, Any] = names._asdict()
+        doses.append(Dose(**named_as, **changes, record=record.model.name, lost=_lost(record)))
     score = untouched.scores[MULTILINGUAL].macro[PREFERENCE]
     return Curves(
         task=untouched.task.name,

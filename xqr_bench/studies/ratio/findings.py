@@ -83,7 +83,7 @@ def medians(
     In a study of one's own every arm is one.
     """
     made = []
-    arms = GIVEN_ARMS if condition.given else MAIN_ARMS
+    arms: tuple[str, ...] = GIVEN_ARMS if condition.given else MAIN_ARMS
     if study.path is not None:
         arms = tuple(arm for arm in scores.arms if study.arm(arm).half_of is None)
     for arm in arms if not condition.folds else ():
