@@ -54,6 +54,7 @@ def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("needs chromium: apt-get install chromium")
+    api.expect.set_options(timeout=60_000)  # a busy machine is no fault
     # playwright makes a fresh user data folder and runs headless
     with api.sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
@@ -67,7 +68,7 @@ def watched(browser: Browser, site: Path) -> Iterator[Watched]:
     from tests.site.test_browser import Watched
 
     context = browser.new_context(viewport={"width": 1400, "height": 900})
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     found = Watched(context.new_page(), site)
     yield found
     context.close()
