@@ -158,10 +158,9 @@ def shared(shelves: Path, name: str, *, wait: Callable[[], None]) -> Iterator[No
             except BlockingIOError:
                 wait()
                 fcntl.flock(file, fcntl.LOCK_SH)
-            if os.fstat(file.fileno()).st_nlink == 0:
-                continue  # whoever held it removed it, as some versions of filelock do: others lock a new file
-            yield
-            return
+            if os.fstat(file.fileno()).st_nlink:  # else it was removed, as some filelocks do: others lock a new file
+                yield
+                return
 
 
 ABOUT = "encoder.json"
