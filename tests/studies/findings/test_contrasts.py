@@ -18,6 +18,7 @@ from xqr_bench.studies.ratio.claims import (
 from xqr_bench.studies.ratio.design import ARMS
 from xqr_bench.studies.ratio.findings import median_seed
 from xqr_bench.studies.ratio.results import LEVELS, Results
+from xqr_bench.studies.ratio.tables import detectable
 
 
 def test_the_median_seed() -> None:
@@ -127,3 +128,7 @@ def test_the_best_ratio_is_asked_among_the_five_there_are() -> None:
     assert score.best == {"0.5": 1.0}
     (less,) = score_figures(replicates({MULTI_MAP: main_arms(0.2, 0.4, 0.1)}), {MULTI_MAP: [0]})
     assert less.best == {}  # three say little of a curve
+
+
+def test_a_difference_of_ranks_is_shown_without_decimals() -> None:
+    assert [detectable(value) for value in (73.9499, 0.01234, 1_200.4, None)] == ["74", ".0123", "1,200", "–"]

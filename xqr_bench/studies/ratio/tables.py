@@ -75,6 +75,11 @@ def gap(contrast: Contrast | None) -> str:
     return f"{signed(contrast.estimate)} {span(contrast.low, contrast.high)}"
 
 
+def detectable(value: float | None) -> str:
+    """The smallest difference that would be found; of ranks, from 10 on, without decimals."""
+    return number(value) if value is None or value < 10 else f"{round(value):,d}"
+
+
 def condition_tables(study: Ratios, condition: Condition) -> list[Table]:
     """Everything of a condition, the tests first; tables without a row are left out."""
     raw, centred = condition.view(), condition.view("centred")
@@ -199,7 +204,7 @@ def _best(condition: Condition, views: list[View]) -> Table:
         for name, score in _mains(view).items():
             best = ", ".join(f"{alpha} ({share:.0%})" for alpha, share in score.best.items())
             if best:
-                rows.append((name, view.view, best, number(score.detectable)))
+                rows.append((name, view.view, best, detectable(score.detectable)))
     return Table(
         f"{condition.name}: best alpha",
         columns("score", "vectors", "best in at least 5% of the resamples", "detectable", names=3),
@@ -297,7 +302,7 @@ def _claims(condition: Condition, raw: View | None) -> Iterator[Table]:
         for part in claim.parts:
             name = f"– {part.text}" + ("" if part.counts else " (beside)")
             needed = "" if part.seeds_needed is None else str(part.seeds_needed)
-            rows.append((name, part.outcome, gap(part.effect), number(part.effect.detectable), needed))
+            rows.append((name, part.outcome, gap(part.effect), detectable(part.effect.detectable), needed))
     yield Table(
         f"{condition.name}: claims of Elmahdy et al. 2024, raw, {AT_END}",
         columns("claim", "verdict", "contrast", "detectable", "seeds for 80%", names=2),
