@@ -264,7 +264,7 @@ def _read_sweep(folder: Path, path: Path) -> None:
     if number % 8 == 1:
         write_summary(sweep_of(folder), "0" * 64)
     if number % 8 == 0:
-        build_ratios(Asked(folder, PLAN, 0, 100, ("demo",), None, None, lambda text: None))
+        build_ratios(Asked(folder, PLAN, resamples=100, conditions=("demo",)))
 
 
 # Records and their ranks.

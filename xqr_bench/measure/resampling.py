@@ -136,7 +136,9 @@ class _Sums:
     def __call__(self, weights: FloatArray) -> FloatArray:
         """The sums of all columns, float64 `[resamples, columns]`."""
         sums = np.empty((len(weights), self.columns.shape[1]))
-        sums[:, self._small] = weights.astype(np.float32) @ self._singles
+        # the factors are finite; OpenBLAS can set the flag all the same (OpenMathLib/OpenBLAS issue 1924)
+        with np.errstate(invalid="ignore"):
+            sums[:, self._small] = weights.astype(np.float32) @ self._singles
         sums[:, self._large] = weights @ self._doubles
         every: FloatArray = sums[:, self._places]
         return every
