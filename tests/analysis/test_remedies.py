@@ -168,10 +168,12 @@ def test_trainings_are_remedies_too(folder: Path, tmp_path: Path) -> None:
         ("optical", "optical", "infonce on b, x-y"),
     ]
     assert draw_remedies([found])
-    again = plain.model_copy(update={"training": trainings()["lakda, a 0.25"] | {"seed": 9}})
+    again = plain.model_copy(update={"training": trainings()["lakda, a 0.25"] | {"seed": 99}})
     twice = [*paths, save_record(again, record_path(tmp_path, "again", "mini"))]
     with pytest.raises(UsageError, match=r"has two records of lakda, a 0\.25") as caught:
         remedies(twice)
+    assert caught.value.found is not None
+    assert caught.value.found.endswith("; they differ in seed")
     assert caught.value.remedy == "name one of them, such as those of one seed"
     of_one_model = [path for path in paths if path.parent.name.startswith("4-")]
     assert [dose.label for dose in remedies(of_one_model)[0].doses] == ["untouched", "center"]

@@ -464,6 +464,8 @@ def test_command_lists_and_refuses(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
     for arguments, message in (
         (("--seeds", "a"), "0-9"),
+        (("--seeds", "1,5-3"), "0-9"),
+        (("--seeds", "0-9999999999"), "more than 1,000 seeds"),
         (("--condition", "S9"), "S1b"),
         (("--plan", str(tmp_path / "none.md")), "no plan"),
         (("--updates", "6"), "multiple of 4"),

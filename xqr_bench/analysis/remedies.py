@@ -312,9 +312,11 @@ def _curves(group: Sequence[Record], seed: int) -> Curves:
     labels = [names.label for names in named]
     for label in labels:
         if labels.count(label) > 1:
+            alike = [record for record, one in zip(ordered, labels, strict=True) if one == label]
+            apart = _apart(alike)
             raise UsageError(
                 f"{untouched.model.name} on {untouched.task.name} has two records of {label}",
-                found=", ".join(record.model.name for record, one in zip(ordered, labels, strict=True) if one == label),
+                found=", ".join(record.model.name for record in alike) + f"; they differ in {apart}" * (apart != ""),
                 remedy="name one of them, such as those of one seed",
             )
     figures, units = [], []
@@ -357,6 +359,14 @@ def _curves(group: Sequence[Record], seed: int) -> Curves:
         n_articles=shared.n_articles,
         doses=tuple(doses),
     )
+
+
+def _apart(records: Sequence[Record]) -> str:
+    """What trainings of one remedy and strength have otherwise, such as the seed."""
+    given = [record.training or {} for record in records]
+    recipes = [one["recipe"] if isinstance(one.get("recipe"), dict) else {} for one in given]
+    values = [{**recipe, "seed": one.get("seed")} for one, recipe in zip(given, recipes, strict=True)]
+    return ", ".join(name for name in values[0] if any(one.get(name) != values[0][name] for one in values))
 
 
 def _figures(record: Record) -> tuple[Figures, Units]:

@@ -96,7 +96,7 @@ def ratios(study_folder: Path, asked: Reported) -> None:
             asked.conditions,
             asked.arms,
             published if asked.published is not None or published.is_file() else None,
-            asked.data_dir,
+            asked.data_dir if asked.data_dir is not None else (own.values or {}).get("data_dir"),
             (lambda text: None) if quiet else (lambda text: echo(text, err=True)),
             own,
         )

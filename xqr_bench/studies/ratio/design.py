@@ -299,14 +299,17 @@ def read_seeds(text: str) -> list[int]:
     """The seeds of a text such as `0-9` or `0,3,5-7`.
 
     Raises:
-        UsageError: it has none.
+        UsageError: it has none, a range that goes down, or more than 1,000.
     """
     seeds: list[int] = []
     for part in split(text):
         first, dash, last = part.partition("-")
-        if not (first.isdecimal() and (last.isdecimal() or not dash)):
+        if not (first.isdecimal() and (last.isdecimal() or not dash)) or int(last or first) < int(first):
             raise UsageError(f"--seeds {text!r} cannot be read", remedy="write them as 0-9 or 0,3,5-7")
-        seeds += range(int(first), int(last or first) + 1)
+        of_part = range(int(first), int(last or first) + 1)
+        if len(seeds) + (of_part.stop - of_part.start) > 1000:
+            raise UsageError(f"--seeds {text!r} are more than 1,000 seeds", remedy="name fewer, such as 0-9")
+        seeds += of_part
     return seeds
 
 
