@@ -10,7 +10,9 @@ import pytest
 
 from tests.conftest import VECTORS, needs_data
 from tests.kit import PARTIAL, ROOT, page_text, ran
+from xqr_bench.analysis.remedies import Remedies
 from xqr_bench.encode.transform import TransformOptions
+from xqr_bench.report.remedies import remedies_table
 
 EXAMPLES = ROOT / "docs" / "examples"
 
@@ -52,6 +54,16 @@ def test_the_tables_have_every_variant() -> None:
         found = [row[0] for row in rows(table) if row[0] != "remedy"]
         assert sorted(found) == sorted(names)
     assert all(TransformOptions(name).strength <= 1 for name in names[1:])
+
+
+def test_the_table_of_trainings_is_that_of_the_published_file() -> None:
+    path = ROOT / "leaderboard" / "studies" / "e5" / "remedies.json"
+    (curves,) = Remedies.model_validate_json(path.read_text(encoding="utf-8")).curves
+    made = rows(remedies_table(curves).markdown())[1:]
+    names = {"infonce on mlqa-r, alpha 0.5": "hybrid (InfoNCE, alpha .5)", "infonce on ntrex7, x-y": "InfoNCE on NTREX"}
+    section = page_text("e5-study.md").partition("## Other remedies")[2].partition("\n## ")[0]
+    shown = [[cell.strip("`") for cell in row] for row in rows(section)[1:]]
+    assert shown == [[names.get(row[0], row[0]), *row[1:7], row[9]] for row in made]
 
 
 def test_the_program(model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from xqr_bench.analysis.asked import Choice
 from xqr_bench.analysis.compare import compare
 from xqr_bench.analysis.remedies import Change, Curves, Dose, held_out, remedies
 from xqr_bench.core.errors import UsageError
-from xqr_bench.record import load_record, record_path, save_record
+from xqr_bench.record import Record, load_record, record_path, save_record
 from xqr_bench.record.provenance import TrainingRecord
 from xqr_bench.report.remedies import draw_remedies, on_frontier, remedies_table
 
@@ -117,13 +117,15 @@ def test_what_cannot_be_compared(folder: Path, tmp_path: Path) -> None:
         remedies([folder / "char-ngrams" / "mini.json", tmp_path / "fewer_center" / "mini.json"])
 
 
-def trainings() -> dict[str, Any]:
+def trainings(base: Record) -> dict[str, Any]:
     """Label -> what a training record says; a stored one, with what a test is about put into it."""
+    identity = base.model.identity
     of_board = (json.loads(path.read_text(encoding="utf-8")).get("training") for path in BOARD.glob("*/*/*.json"))
     stored = next(one for one in of_board if one and "plan" in (one.get("training") or {}))
 
     def made(loss: str, data: str, ratio: float | None, **arguments: Any) -> dict[str, Any]:
         one = json.loads(json.dumps(stored))
+        one["base"] |= {"name": identity.name, "revision": identity.revision, "digest": identity.digest}
         one["recipe"] |= {"loss": loss, "loss_args": arguments}
         one["ratio"] = ratio
         one["training"]["strategy"] = "x-y" if ratio is None else "hybrid"
@@ -149,7 +151,7 @@ def test_trainings_are_remedies_too(folder: Path, tmp_path: Path) -> None:
         load_record(folder / name / "mini.json").with_ranks() for name in ("char-ngrams", "char-ngrams_center")
     )
     paths = [folder / "char-ngrams"]
-    for number, (label, training) in enumerate(trainings().items()):
+    for number, (label, training) in enumerate(trainings(plain).items()):
         for record in (plain, center)[: 1 + (label == "lakda, a 0.25")]:
             model = record.model.model_copy(update={"name": f"{number}-{record.transform is None}"})
             changed = record.model_copy(update={"training": training, "model": model})
@@ -168,7 +170,7 @@ def test_trainings_are_remedies_too(folder: Path, tmp_path: Path) -> None:
         ("optical", "optical", "infonce on b, x-y"),
     ]
     assert draw_remedies([found])
-    again = plain.model_copy(update={"training": trainings()["lakda, a 0.25"] | {"seed": 99}})
+    again = plain.model_copy(update={"training": trainings(plain)["lakda, a 0.25"] | {"seed": 99}})
     twice = [*paths, save_record(again, record_path(tmp_path, "again", "mini"))]
     with pytest.raises(UsageError, match=r"has two records of lakda, a 0\.25") as caught:
         remedies(twice)
@@ -177,6 +179,32 @@ def test_trainings_are_remedies_too(folder: Path, tmp_path: Path) -> None:
     assert caught.value.remedy == "name one of them, such as those of one seed"
     of_one_model = [path for path in paths if path.parent.name.startswith("4-")]
     assert [dose.label for dose in remedies(of_one_model)[0].doses] == ["untouched", "center"]
+
+
+def test_transforms_and_trainings_of_one_encoder_stand_together(folder: Path, tmp_path: Path) -> None:
+    """A trained model is another folder than its base; the training record says which that was."""
+    plain, center = (
+        load_record(folder / name / "mini.json").with_ranks() for name in ("char-ngrams", "char-ngrams_center")
+    )
+
+    def written(name: str, record: Record, digest: str | None, training: dict[str, Any] | None = None) -> Path:
+        identity = record.model.identity.model_copy(update={"name": name, "digest": digest})
+        model = record.model.model_copy(update={"name": name, "identity": identity})
+        changed = record.model_copy(update={"model": model, "training": training})
+        return save_record(changed, record_path(tmp_path, name, "mini"))
+
+    lakda = trainings(plain)["lakda, a 0.25"]
+    lakda["base"] |= {"name": "base", "revision": None, "digest": "d"}
+    paths = [written("base", plain, "d"), written("centred", center, "d")]
+    paths += [written("by-train", plain, "e", lakda), written("another", plain, "f")]
+    (found,) = remedies(paths)
+    assert [dose.label for dose in found.doses] == ["untouched", "center", "lakda"]
+    lakda["base"]["digest"] = "f"
+    paths[2] = written("by-train", plain, "e", lakda)
+    assert [[dose.label for dose in one.doses] for one in remedies(paths)] == [
+        ["untouched", "center"],
+        ["untouched", "lakda"],
+    ]
 
 
 def test_a_training_that_other_code_recorded_has_the_name_of_its_record(folder: Path, tmp_path: Path) -> None:

@@ -137,9 +137,7 @@ def remedies(paths: Sequence[Path | str], *, seed: int = 0) -> list[Curves]:
     groups: dict[tuple[str, str], list[Record]] = {}
     for path in record_files(paths):
         record = load_record(path)
-        done = "" if record.quantization is None else record.quantization.label
-        vectors = f"{record.model.identity.model_dump_json()} {done} {record.index}"
-        groups.setdefault((record.task.name, vectors), []).append(record)
+        groups.setdefault((record.task.name, _encoder(record)), []).append(record)
     several = [
         group
         for group in groups.values()
@@ -200,6 +198,27 @@ class _Trained(NamedTuple):
     numbers: tuple[tuple[str, float], ...]
 
 
+def _training(record: Record) -> TrainingRecord | None:
+    """How it was trained; None: it was not, or by other code."""
+    try:
+        return None if record.training is None else TrainingRecord.model_validate(record.training)
+    except ValidationError:
+        return None
+
+
+def _encoder(record: Record) -> str:
+    """The same for all that was made of one encoder's vectors, or by training it further."""
+    identity, done = record.model.identity, _training(record)
+    if done is None:
+        digest, known_by = identity.digest, [identity.name, identity.revision]
+    else:  # whether `train` left a folder with a digest of its own, or a sweep scored the model in its training
+        digest, known_by = done.base.digest, [done.base.name, done.base.revision, done.base.vocabulary_digest]
+    origin = digest or " ".join(part for part in known_by if part is not None)
+    rest = identity.model_dump_json(exclude={"name", "revision", "digest"})
+    label = "" if record.quantization is None else record.quantization.label
+    return f"{origin} {rest} {label} {record.index}"
+
+
 _NO_TRAINING = _Trained("", "", "", -1.0, (), ())
 _USUAL = {"mix": "batch", "turn": None, "shuffle_positives": False, "distinct_pairs": "all"}
 
@@ -207,9 +226,8 @@ _USUAL = {"mix": "batch", "turn": None, "shuffle_positives": False, "distinct_pa
 def _trained(record: Record) -> _Trained:
     if record.training is None:
         return _NO_TRAINING
-    try:
-        done = TrainingRecord.model_validate(record.training)
-    except ValidationError:  # made by other code: all that is known of it is the name of the record
+    done = _training(record)
+    if done is None:  # made by other code: all that is known of it is the name of the record
         return _NO_TRAINING._replace(loss=record.model.name)
     if done.training is None:
         return _NO_TRAINING

@@ -23,7 +23,12 @@ def _end_with(parent: multiprocessing.process.BaseProcess) -> None:
 
 
 def end(pool: ProcessPoolExecutor) -> None:
-    """End the processes of a pool in the middle of what they do, and wait until they are gone."""
-    for process in list((pool._processes or {}).values()):
-        process.terminate()
+    """End the processes of a pool, in the middle of what they do, and wait until they are gone.
+
+    Those that have nothing to do end by themselves, and give back what they hold, such as the semaphores of progress
+    bars, of which Python warns otherwise.
+    """
+    if pool._pending_work_items:
+        for process in list((pool._processes or {}).values()):
+            process.terminate()
     pool.shutdown(wait=True, cancel_futures=True)

@@ -103,19 +103,17 @@ def draw_remedies(curves: Sequence[Curves]) -> Figure:
     those on the frontier have an edge.
     """
     names = list(dict.fromkeys(remedy for one in curves for remedy in one.remedies))
-    colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(names)}
+    looks = {name: _look(place) for place, name in enumerate(names)}
     lines = -(-(len(names) + 2) // KEYS)
     with drawing(PANEL * len(curves) + 0.15 * lines, len(curves), 2) as (figure, axes):
         figure.set_figwidth(2 * WIDTH)
         for (left, right), one in zip(axes, curves, strict=True):
-            _panel(left, one, "multilingual_map", colours, on_frontier(one))
-            _panel(right, one, "monolingual_map", colours, set())
+            _panel(left, one, "multilingual_map", looks, on_frontier(one))
+            _panel(right, one, "monolingual_map", looks, set())
             left.set_title(f"{short(one.encoder, 30)}, {one.title}", loc="left")
             left.set_ylabel("multilingual MAP")
             right.set_ylabel("monolingual MAP")
-        keys: list[dict[str, Any]] = [
-            {"label": name, "color": colours[name], "marker": "o", "markersize": 3, "linewidth": 1} for name in names
-        ]
+        keys: list[dict[str, Any]] = [{"label": name, "markersize": 3, "linewidth": 1} | looks[name] for name in names]
         keys.append({"label": UNTOUCHED, "color": DARK, "marker": "s", "markersize": 4, "linewidth": 0})
         keys.append({"label": "on the frontier", **_RING, "color": "white", "linewidth": 0})
         legend(figure, keys, KEYS)
@@ -123,9 +121,16 @@ def draw_remedies(curves: Sequence[Curves]) -> Figure:
 
 
 _RING: dict[str, Any] = {"marker": "o", "markersize": 5, "markeredgecolor": DARK, "markeredgewidth": 0.9}
+_MARKS = (("o", "-"), ("^", "--"), ("D", ":"))
 
 
-def _panel(ax: Axes, curves: Curves, field: str, colours: dict[str, str], leaders: set[str]) -> None:
+def _look(place: int) -> dict[str, Any]:
+    """Of a remedy: its colour, and where there are more remedies than colours another mark and line."""
+    marker, line = _MARKS[place // len(COLOURS) % len(_MARKS)]
+    return {"color": COLOURS[place % len(COLOURS)], "marker": marker, "linestyle": line}
+
+
+def _panel(ax: Axes, curves: Curves, field: str, looks: dict[str, dict[str, Any]], leaders: set[str]) -> None:
     def place(dose: Dose) -> tuple[float, float]:
         return dose.own_first.value, getattr(dose, field).value
 
@@ -134,10 +139,10 @@ def _panel(ax: Axes, curves: Curves, field: str, colours: dict[str, str], leader
         of_remedy = [dose for dose in curves.doses if dose.remedy == name]
         doses = [curves.of(of_remedy[0].start) or untouched, *of_remedy]
         x, y = zip(*map(place, doses), strict=True)
-        ax.plot(x, y, color=colours[name], linewidth=0.9, zorder=2)
+        ax.plot(x, y, **(looks[name] | {"marker": None, "linewidth": 0.9, "zorder": 2}))
         for dose in doses[1:]:
             size = 4.5 if dose is doses[-1] else 2.5
             edge = {**_RING, "markersize": max(size, 3.5)} if dose.label in leaders else {"markersize": size}
-            ax.plot(*place(dose), **{"marker": "o", "color": colours[name], "zorder": 3, **edge})
+            ax.plot(*place(dose), **(edge | looks[name] | {"zorder": 3}))
     ax.plot(*place(untouched), marker="s", markersize=4, color=DARK, zorder=4)
     ax.set_xlabel(f"own-language first ({number(curves.chance, digits=2)} without preference)")
