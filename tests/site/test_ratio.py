@@ -173,8 +173,9 @@ def test_the_page_has_the_p_that_the_command_computes() -> None:
     assert set(shown) == set(of_page)
     for key, written in shown.items():
         one = of_page[key]
-        assert one.kind == BOOTSTRAP or one.computed is not None, key
-        assert written == probability(one.stated if one.computed is None else one.computed), key
+        assert one.computed is not None, key
+        # the sums are of runs made again: a p by bootstrap may differ by some resamples, as `differs` allows
+        assert written == probability(one.stated if one.kind == BOOTSTRAP else one.computed), key
 
 
 def test_the_command_takes_the_file_of_the_folder(found: Ratios, tmp_path: Path) -> None:
