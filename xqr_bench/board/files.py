@@ -112,7 +112,7 @@ STUDIES = "studies"
 RATIOS = PurePosixPath(STUDIES, "ratio", "ratios.json")
 FIGURES = (RATIOS, PurePosixPath(STUDIES, "e5", "ratios.json"))
 """Figures of the ratio studies, as `xqr-bench report ratios` writes them: small encoders, and e5-small."""
-_OF_STUDY = re.compile(r"ratios\.json|sweep\.json|sums-[A-Za-z0-9]{1,20}\.npz")
+_OF_STUDY = re.compile(r"ratios\.json|remedies\.json|(remedies-)?sweep\.json|sums-[A-Za-z0-9]{1,20}\.npz")
 """Beside them: the scores and digests of runs, and the sums that p values follow from (`xqr-bench report p-values`)."""
 KEPT = (PUBLISHED, STUDIES)
 """Folders of the leaderboard that are of no model."""
