@@ -88,6 +88,20 @@ def test_only_the_last_minute_counts(clock: Clock, capsys: pytest.CaptureFixture
     assert "590 of 1,000, 1.0 a second, 0:01:30 so far, 0:06:50 left" in capsys.readouterr().err
 
 
+def test_slow_runs_that_end_side_by_side(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two workers, ten minutes a run: what else they say meanwhile is no step."""
+    with RunProgress(clock=clock) as progress, progress.phase("runs", 20):
+        for _ in range(3):
+            for _ in range(600):
+                clock.now += 1.0
+                progress.advance(0, "training")
+            progress.advance(1)
+            clock.now += 1.0
+            progress.advance(1)
+        progress.tell()
+    assert "runs: 6 of 20, 0.2 a minute, 0:30:03 so far, 1:10:06 left" in capsys.readouterr().err
+
+
 def test_quiet_is_quiet(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     with RunProgress(quiet=True, clock=clock) as progress, progress.phase("encoding", 2):
         progress.advance(1)

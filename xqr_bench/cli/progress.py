@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 MINUTE = 60.0
 """Seconds between two lines where no bar can be drawn, and that rate and time left are made from."""
 
+STEPS = 10
+"""As many steps at least they are made from: two runs that end side by side are not two runs a second."""
+
 
 @dataclass
 class _Phase:
@@ -32,7 +35,7 @@ class _Phase:
         done: steps.
         left: share of the work that is left; where nobody says otherwise all steps are alike.
         status: how it stands.
-        marks: (when, done, left) after each step of the last minute, and once before it.
+        marks: (when, done, left) after each step of the last minute, or after the last ten steps, and once before them.
         bar: what is drawn of it.
     """
 
@@ -49,10 +52,15 @@ class _Phase:
         self.marks.append((self.begun, 0, 1.0))
 
     def advance(self, steps: int, now: float) -> None:
-        """Count steps, and forget what was before the last minute."""
+        """Count steps, and forget what was before the last minute and the last ten steps."""
         self.done += steps
-        self.marks.append((now, self.done, self._share_left))
-        while len(self.marks) > 2 and self.marks[1][0] <= now - MINUTE:
+        mark = (now, self.done, self._share_left)
+        if mark[1:] == self.marks[-1][1:]:
+            return  # its status alone is new
+        if now - self.begun < 1.0:
+            self.marks.clear()  # a training that goes on has its first half at once: it says nothing of the pace
+        self.marks.append(mark)
+        while len(self.marks) > STEPS + 1 and self.marks[1][0] <= now - MINUTE:
             self.marks.popleft()
 
     @property
@@ -62,12 +70,12 @@ class _Phase:
         return 1.0 - self.done / self.total if self.total else 1.0
 
     def rate(self) -> float | None:
-        """Steps a second in the last minute; None where there was none yet."""
+        """Steps a second, of the marks; None where there was none yet."""
         (then, before, _), (now, done, _) = self.marks[0], self.marks[-1]
         return (done - before) / (now - then) if now > then and done > before else None
 
     def seconds_left(self, now: float) -> float | None:
-        """At the pace of the last minute; None where nothing is known."""
+        """At the pace of the marks; None where nothing is known."""
         (then, _, before), (last, _, left) = self.marks[0], self.marks[-1]
         if last <= then or before <= left:
             return None
