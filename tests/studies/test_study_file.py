@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.kit import page_text, ran, read_json, run, words
-from xqr_bench.board.row import study_command
+from xqr_bench.board.row import reproduce_command, study_command
 from xqr_bench.cli.sweep import IN_FILE
 from xqr_bench.core.errors import UnknownNameError
 from xqr_bench.core.files import sha256_of
@@ -79,11 +81,44 @@ def test_a_study_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert "7 of 8 runs are missing" in words(ran("sweep", str(path), "--dry-run").out)
     record = load_record(tmp_path / "remedies/M/hot/seed-01/fold-0/mini.json")
     command = study_command(record)
-    assert command == "xqr-bench sweep --output study-M-hot-1 remedies.toml --condition M --arm hot --seeds 1"
-    path.rename(tmp_path / "remedies.toml")
-    ran(*command.split()[1:], "--quiet")
-    again = read_json(tmp_path / "study-M-hot-1/M/hot/seed-01/fold-0/run.json")
-    assert again["training"]["weights_digest"] == done["training"]["weights_digest"]
+    assert command == "xqr-bench sweep --output study-M-hot-1 study.toml --condition M --arm hot --seeds 1"
+    assert reproduce_command(record).needs == f"the file of the study, SHA-256 {sha256_of(path)}"
+
+
+def test_what_the_command_line_said_in_place_of_the_file_stands_in_the_command_of_a_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path, plan = written(tmp_path), tmp_path / "my plan.md"
+    plan.write_text("hot or not", encoding="utf-8")
+    asked = ("sweep", "study.toml", "--arm", "hot", "--seeds", "1", "--updates", "8", "--checkpoints", "100", "--quiet")
+    ran(*asked, "--batch-size", "6", "--query-prompt", "- \\nAsk: ", "--plan", str(plan), "--output", "other")
+    record = load_record(tmp_path / "other/M/hot/seed-01/fold-0/mini.json")
+    shown = reproduce_command(record)
+    assert shown.command == (
+        "xqr-bench sweep --output study-M-hot-1 study.toml --condition M --arm hot --seeds 1 --updates 8 "
+        "'--query-prompt=- \\nAsk: ' --checkpoints 100 --plan 'my plan.md'"  # the batch size is that of the file
+    )
+    assert shown.needs == f"the file of the study, SHA-256 {sha256_of(path)}; its plan, SHA-256 {sha256_of(plan)}"
+    ran(*shlex.split(shown.command)[1:], "--quiet")
+    again = load_record(tmp_path / "study-M-hot-1/M/hot/seed-01/fold-0/mini.json")
+    assert again.ranks_file.digest == record.ranks_file.digest
+    assert again.run_group == record.run_group
+    for part in ("recipe", "arguments", "weights_digest"):
+        assert again.training[part] == record.training[part]
+    hostile: dict[str, dict[str, Any]] = {
+        "a path": {"file": "../study.toml"},
+        "an option for a file": {"file": "--help"},
+        "an option that is none": {"options": {"shell": "x"}},
+        "a list": {"options": {"updates": [8]}},
+        "what no terminal shows": {"options": {"query_prompt": "\u202eq"}},
+    }
+    for name, change in hostile.items():
+        training = {**record.training, "arguments": {**record.training["arguments"], **change}}
+        assert study_command(record.model_copy(update={"training": training})) is None, name
+    earlier = record.model_copy(update={"training": {**record.training, "arguments": {}}})
+    assert study_command(earlier).endswith("study-M-hot-1 remedies.toml --condition M --arm hot --seeds 1")
+    assert f"the plan that it names has the SHA-256 {sha256_of(plan)}" in reproduce_command(earlier).needs
 
 
 def test_it_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ import pytest
 from tests.kit import PARTIAL, ROOT, edit, ran, read_json, run
 from tests.studies.test_design import PLAN, numbers
 from tests.train.build import tiny_xlm_r
-from xqr_bench.board.row import study_command
+from xqr_bench.board.row import SWEEP_NUMBERS, reproduce_command, study_command
+from xqr_bench.cli.sweep import VALUES, Chosen
 from xqr_bench.core.errors import RecordError, TrainingError, UsageError, XqrBenchError
 from xqr_bench.core.files import sha256_of
 from xqr_bench.encode import embed_tasks, load_encoder
@@ -43,11 +44,13 @@ from xqr_bench.studies.ratio.sweep import (
     Sweep,
     choose_numbers,
     devices_for,
+    options_for,
     read_choice,
     sweep,
     tune,
 )
 from xqr_bench.train import TrainCache, TrainConfig, get_recipe, train
+from xqr_bench.train.recipe import OF_TRANSFORMERS
 from xqr_bench.train.stage import run_stage
 from xqr_bench.train.texts import distinct_texts
 
@@ -321,6 +324,55 @@ def test_alignment_is_done_once_and_read_back_bit_for_bit(tmp_path: Path, monkey
     cache = FolderCache(tmp_path / "none")
     assert cache.get("other", "key", lambda: 5) == 5
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"updates": 6, "checkpoints": "100", "batch_size": 6},
+        {"checkpoints": "50,100,150", "learning_rate": 0.01, "temperature": 0.1, "mini_batch": 4, "query_prompt": ""},
+        {"base": "a/model", "align_updates": 5, "dtype": "float32", "dropout": 0.0, "parts": 2},
+        {"recipe": "static", "base": "a/model", "precision": "bf16", "max_length": 64, "frozen_layers": 0},
+        {"tokens": 3_000, "checkpoints": "100", "passage_prompt": "p"},
+    ],
+)
+def test_the_options_for_numbers_are_those_that_differ_from_the_defaults(given: dict[str, Any], tmp_path: Path) -> None:
+    found, _ = choose_numbers(tmp_path, **given)
+    options = options_for(found, {})
+    assert options == given
+    assert choose_numbers(tmp_path, **options)[0] == found
+    assert options_for(found, given) == {}  # where a file says them all
+
+
+def test_every_number_of_the_command_can_stand_in_the_command_of_a_record() -> None:
+    numbers = {one.name for one in fields(Chosen)} | {*VALUES, *OF_TRANSFORMERS}
+    assert set(SWEEP_NUMBERS) == numbers - {"device"}  # where it is done
+
+
+def test_the_command_of_a_record_has_every_number_that_is_not_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six updates cannot be divided for the checkpoints that are scored by default."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "plan.md").write_text("to try it", encoding="utf-8")
+    asked = ("sweep", "--condition", "demo", "--arm", "alpha-0.5", "--seeds", "0", "--output", "study", "--quiet")
+    ran(*asked, "--updates", "6", "--checkpoints", "100", "--batch-size", "6", "--plan", "plan.md")
+    record = load_record(tmp_path / "study/demo/alpha-0.5/seed-00/mini.json")
+    shown = reproduce_command(record)
+    assert shown.command == (
+        "xqr-bench sweep --output study-demo-alpha-0.5-0 --condition demo --arm alpha-0.5 --seeds 0 --updates 6 "
+        "--batch-size 6 --checkpoints 100 --plan plan.md"
+    )
+    assert shown.needs == f"the plan plan.md, SHA-256 {sha256_of(tmp_path / 'plan.md')}"
+    ran(*shlex.split(shown.command)[1:], "--quiet")
+    again = load_record(tmp_path / "study-demo-alpha-0.5-0/demo/alpha-0.5/seed-00/mini.json")
+    assert again.ranks_file.digest == record.ranks_file.digest
+    assert again.training["recipe"] == record.training["recipe"]
+    assert again.run_group == record.run_group
+    # a record of an earlier version does not say what was asked
+    earlier = record.model_copy(update={"training": {**record.training, "arguments": {}}})
+    ran(*shlex.split(study_command(earlier) or "")[1:], "--dry-run")
 
 
 def test_a_loss_that_is_no_number_is_tried_twice_and_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,11 +111,16 @@ _IN_COMMAND = (
     "seed",
     "name",
 )
-_PLAIN = re.compile(r"[\w./~][\w./~:+-]{0,99}", re.ASCII)
+_PLAIN = re.compile(r"[\w./~][\w./~:+,-]{0,99}", re.ASCII)
+_FILE = re.compile(r"\w[\w .+@()~-]{0,99}")
 _OF_STUDY = ("learning_rate", "temperature", "batch_size", "precision", "mini_batch")
 _OF_TRANSFORMERS = ("max_length", "train_length", "frozen_layers", "dropout", "parts")
 _PROMPTS = {"query_prompt": "Query: ", "passage_prompt": "Passage: "}
-_PROMPT = re.compile(r"[\w ]{1,40}:? ?", re.ASCII)
+SWEEP_NUMBERS = (
+    *("base", "recipe", "updates", "tokens", *_OF_STUDY, "align_updates"),
+    *(*_OF_TRANSFORMERS, *_PROMPTS, "dtype", "checkpoints"),
+)
+"""Options of `xqr-bench sweep` on which the results of a run depend, beside condition, arm, seed and plan."""
 
 
 def make_row(path: Path, folder: Path, record: Result) -> Row:
@@ -295,9 +300,7 @@ def _too_good(record: Record, kind: Kind) -> list[str]:
 def reproduce_command(record: Record) -> Reproduce:
     """The command that makes the record again, as far as its arguments tell."""
     if (swept := study_command(record)) is not None:
-        group = record.run_group or {}
-        own = group.get("study") != "ratio"
-        return Reproduce(command=swept, needs=f"the file of the study, SHA-256 {group['plan']}" if own else None)
+        return Reproduce(command=swept, needs=_needs_of_study(record))
     arguments = record.provenance.arguments
     stages = record.model.identity.reranking
     identity = record.model.identity if stages is None else stages.first
@@ -358,15 +361,39 @@ def study_command(record: Record) -> str | None:
 
     What the record says is anybody's word: a value that is neither a short name nor a number makes no command.
     """
-    group, training = record.run_group or {}, record.training or {}
     if not is_of_sweep(record):
         return None
+    group, (options, file) = record.run_group or {}, _asked_of_sweep(record)
+    # a folder of its own: the runs of one folder have all numbers in common, and an arm without updates tells of none
+    place = "-".join(str(group.get(name)) for name in ("condition", "arm", "seed"))
+    words = ["xqr-bench", "sweep", "--output", f"study-{place}"]
+    if file is not None:
+        if not _fits("file", file):
+            return None
+        words.append(file)
+    named = {"condition": group.get("condition"), "arm": group.get("arm"), "seeds": group.get("seed")}
+    for name, value in (named | options).items():
+        if value is None:
+            continue
+        if not _fits(name, value):
+            return None
+        text = str(value).replace("\n", "\\n") if name in _PROMPTS else str(value)
+        words += [f"{flag(name)}={text}"] if text.startswith("-") else [flag(name), text]
+    return shlex.join(words)
+
+
+def _asked_of_sweep(record: Record) -> tuple[dict[str, Any], str | None]:
+    """Options that the built-in study, or the file of one's own, does not say by itself; and the name of that file."""
+    group, training = record.run_group or {}, record.training or {}
+    own, arguments = group.get("study") != "ratio", _arguments_of_sweep(record)
+    stated = arguments.get("options")
+    if isinstance(stated, dict):
+        return {**stated, "plan": arguments.get("plan")}, arguments.get("file") if own else None
+    if own:  # of an earlier version, which did not say more
+        return {}, f"{group['study']}.toml"
     recipe, base, alignment = training["recipe"], training.get("base"), training.get("alignment")
     statistics = alignment.get("statistics") if isinstance(alignment, dict) else None
-    options: dict[str, Any] = {
-        "condition": group.get("condition"),
-        "arm": group.get("arm"),
-        "seeds": group.get("seed"),
+    options = {
         "base": base.get("spec") if isinstance(base, dict) else None,
         "recipe": recipe.get("name"),
         "updates": group.get("updates") or None,  # an arm without training has none
@@ -375,26 +402,40 @@ def study_command(record: Record) -> str | None:
         **{name: recipe.get(name) for name in _OF_TRANSFORMERS},
         **{name: recipe.get(name) for name, usual in _PROMPTS.items() if recipe.get(name) not in (None, usual)},
         "dtype": None if record.model.identity.dtype in (None, "float32") else record.model.identity.dtype,
-        "checkpoints": 100 if group.get("condition") == "E1" else None,
+        # scored at the end alone; else, as by default, trained on to 200%
+        "checkpoints": 100
+        if group.get("condition") == "E1" or 0 != group.get("updates") == recipe.get("updates")
+        else None,
     }
-    # a folder of its own: the runs of one folder have all numbers in common, and an arm without updates tells of none
-    place = "-".join(str(group.get(name)) for name in ("condition", "arm", "seed"))
-    words = ["xqr-bench", "sweep", "--output", f"study-{place}"]
-    if group.get("study") != "ratio":  # its file says the numbers
-        options = {"study": f"{group.get('study')}.toml"} | {
-            name: options[name] for name in ("condition", "arm", "seeds")
-        }
-    for name, value in options.items():
-        if value is None:
-            continue
-        if isinstance(value, str):
-            fits = (_PROMPT if name in _PROMPTS else _PLAIN).fullmatch(value) is not None
-        else:
-            fits = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 10**9
-        if not fits:
-            return None
-        words += [str(value)] if name == "study" else [f"--{name.replace('_', '-')}", str(value)]
-    return shlex.join(words)
+    return options, None
+
+
+def _arguments_of_sweep(record: Record) -> dict[str, Any]:
+    arguments = (record.training or {}).get("arguments")
+    return arguments if isinstance(arguments, dict) else {}
+
+
+def _fits(name: str, value: object) -> bool:
+    """Whether a value of a record may stand in a command."""
+    if name not in (*SWEEP_NUMBERS, "condition", "arm", "seeds", "plan", "file"):
+        return False
+    if not isinstance(value, str):
+        return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 10**9
+    if name in _PROMPTS:
+        return len(value) <= 200 and "\\n" not in value and value.replace("\n", "").isprintable()
+    return (_FILE if name in ("file", "plan") else _PLAIN).fullmatch(value) is not None
+
+
+def _needs_of_study(record: Record) -> str | None:
+    """The files that the command of a study's record names, as far as they do not come with xqr-bench."""
+    group, arguments = record.run_group or {}, _arguments_of_sweep(record)
+    if group.get("study") == "ratio":
+        return f"the plan {arguments['plan']}, SHA-256 {group['plan']}" if arguments.get("plan") else None
+    digest = arguments.get("file_digest")
+    if digest is None:
+        return f"the file of the study; it or the plan that it names has the SHA-256 {group['plan']}"
+    plan = "" if digest == group["plan"] else f"; its plan, SHA-256 {group['plan']}"
+    return f"the file of the study, SHA-256 {digest}{plan}"
 
 
 # Who cannot be told apart from the best: tests between the rows of a contest, from their stored ranks.

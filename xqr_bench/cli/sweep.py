@@ -141,7 +141,7 @@ def sweep(
 
     def asked() -> Sweep:
         numbers, chosen_by = choose_numbers(output, **chosen, **values)
-        return Sweep(runs, numbers, output, plan, study.workers, study.data_dir, chosen_by, study=own.name)
+        return Sweep(runs, numbers, output, plan, study.workers, study.data_dir, chosen_by, study=own)
 
     if study.dry_run:
         _list(asked())

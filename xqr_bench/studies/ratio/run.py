@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +106,7 @@ class Job:
         plan: SHA-256 of the study's plan.
         data_dir: folder with the data files; None: as everywhere.
         study: its name.
+        arguments: what its records say of how it was asked for, see `Sweep.arguments`.
     """
 
     numbers: Numbers
@@ -113,6 +114,7 @@ class Job:
     plan: str
     data_dir: Path | str | None = None
     study: str = STUDY
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 def is_done(run: Run, folder: Path) -> bool:
@@ -292,7 +294,7 @@ class _Work:
                 cache=self.cache,
                 observe=self.observe,
                 on_kept=lambda step, model, record: self._score(model, record, at[step]),
-                arguments={"study": self.job.study, "run": self.run.id},
+                arguments={"study": self.job.study, "run": self.run.id, **self.job.arguments},
                 save=False,  # its results are kept, and the command that makes it again
             )
         if self.run.arm.plan is None:

@@ -7,11 +7,11 @@ import json
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import cycle, product
 from math import inf
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel
 
+from xqr_bench.board.row import SWEEP_NUMBERS
 from xqr_bench.core import strict_json
 from xqr_bench.core.children import begin, end
 from xqr_bench.core.errors import UsageError, XqrBenchError
@@ -52,6 +53,7 @@ from xqr_bench.studies.ratio.run import (
     refuse_other_run,
 )
 from xqr_bench.studies.ratio.scoring import RAW
+from xqr_bench.studies.ratio.study_file import StudyFile, built_in
 from xqr_bench.train import STATIC, TrainCache, TrainConfig, get_recipe, recipe_name
 
 T = TypeVar("T")
@@ -164,7 +166,7 @@ class Sweep:
         data_dir: folder with the data files.
         chosen_by: where the numbers come from, for the summary record.
         shared: where vocabularies and aligned weights are kept; None: in the folder.
-        study: its name.
+        study: which; the built-in one, or that of a file.
     """
 
     runs: Sequence[Run]
@@ -175,12 +177,27 @@ class Sweep:
     data_dir: Path | str | None = None
     chosen_by: str = "recipe"
     shared: Path | None = None
-    study: str = STUDY
+    study: StudyFile = field(default_factory=built_in)
 
     @property
     def plan_digest(self) -> str:
         """SHA-256 of the plan; empty where there is no such file, which only the demonstration may do without."""
         return sha256_of(self.plan) if self.plan.is_file() else ""
+
+    def arguments(self) -> dict[str, Any]:
+        """What records say of how the runs were asked for, so that the command that makes one again can be written.
+
+        `options`: those that the built-in study or the file of one's own does not say by itself; `plan`: the name of a
+        plan that it does not say either; of one's own also `file`, its name, and `file_digest`, its SHA-256.
+        """
+        said, file = dict(self.study.values or {}), self.study.path
+        found: dict[str, Any] = {"options": options_for(self.numbers, said)}
+        if file is not None:
+            found |= {"file": file.name, "file_digest": sha256_of(file)}
+            usual = self.plan == (said.get("plan") or file)
+        else:
+            usual = self.plan.name in {run.condition.plan for run in self.runs}
+        return found if usual else {**found, "plan": self.plan.name}
 
     @property
     def shared_folder(self) -> Path:
@@ -218,7 +235,7 @@ class Sweep:
         if (self.folder / STUDY_FILE).is_file():
             was = read_study(self.folder)
             old = {"study": was.get("study", STUDY), **_flat(as_now(was["numbers"]))}
-            new = {"study": self.study, **_flat(json.loads(json.dumps(self.numbers.values())))}
+            new = {"study": self.study.name, **_flat(json.loads(json.dumps(self.numbers.values())))}
             changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
             if changed:
                 raise UsageError(
@@ -277,10 +294,10 @@ def sweep(asked: Sweep, ended: Ended | None = None, say: Say = lambda line: None
     """
     missing = asked.missing()
     ended = ended or (lambda run, well: None)
-    about = {"study": asked.study, "numbers": asked.numbers.values(), "chosen_by": asked.chosen_by}
+    about = {"study": asked.study.name, "numbers": asked.numbers.values(), "chosen_by": asked.chosen_by}
     if not (asked.folder / STUDY_FILE).is_file():
         write_text(asked.folder / STUDY_FILE, json.dumps(about, indent=1) + "\n")
-    job = Job(asked.numbers, asked.folder, asked.plan_digest, asked.data_dir, asked.study)
+    job = Job(asked.numbers, asked.folder, asked.plan_digest, asked.data_dir, asked.study.name, asked.arguments())
     if asked.workers == 1 or len(missing) < 2:
         cache = FolderCache(asked.shared_folder)
         job = replace(job, numbers=replace(job.numbers, device=devices_of(job.numbers.device)[0]))
@@ -579,3 +596,23 @@ def choose_numbers(
     updates = plain.updates if align_updates is None else align_updates
     at = CHECKPOINTS if checkpoints is None else read_checkpoints(checkpoints)
     return Numbers(base, chosen, updates, at, device, dtype), ", then ".join(origins)
+
+
+def options_for(numbers: Numbers, said: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with which `choose_numbers` gives these numbers in a new folder.
+
+    Args:
+        numbers: of the runs.
+        said: option -> its value in the study's file, which need not be given again; empty: there is none.
+
+    Returns:
+        option -> value, a text or a number; without those that have their default.
+    """
+    plain = get_recipe(numbers.recipe.name, schedule="constant")
+    at = {"checkpoints": CHECKPOINTS, "base": STATIC, "recipe": recipe_name(numbers.base), "dtype": None}
+    usual = {**plain.values(), **at, "align_updates": plain.updates, **said}
+    now = {**numbers.recipe.values(), **numbers.values(), "recipe": numbers.recipe.name, "dtype": numbers.dtype}
+    for values in (usual, now):
+        if not isinstance(values["checkpoints"], str):
+            values["checkpoints"] = ",".join(map(str, values["checkpoints"]))
+    return {name: now[name] for name in SWEEP_NUMBERS if now[name] != usual[name]}
