@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -12,15 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.kit import page_text, ran, read_json, run, words
+from tests.kit import PARTIAL, page_text, ran, read_json, run, words
 from xqr_bench.board.row import reproduce_command, study_command
 from xqr_bench.cli.sweep import IN_FILE
 from xqr_bench.core.errors import UnknownNameError
 from xqr_bench.core.files import sha256_of
 from xqr_bench.core.toml import FaultyFileError
 from xqr_bench.record import load_record
+from xqr_bench.studies.ratio import results as results_module
 from xqr_bench.studies.ratio.design import ARMS, CONDITIONS
 from xqr_bench.studies.ratio.form import load_ratios
+from xqr_bench.studies.ratio.results import LEVELS, load_results
 from xqr_bench.studies.ratio.study_file import read_study
 from xqr_bench.train import TrainConfig, get_recipe, train
 
@@ -145,6 +148,58 @@ def test_it_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert score.arms["hot"].value == pytest.approx(np.mean(stored), abs=1e-8)
     assert {one.arm for one in condition.medians} == {"hot", "alpha-0", "untrained", "alpha-0.3"}
     assert ran("report", "p-values", "report").code == 0
+
+
+OWN_DATA = f"""
+name = "own"
+output = "own"
+seeds = "0-1"
+checkpoints = [100]
+updates = 2
+batch_size = 6
+vocabulary = 320
+dimensions = 8
+arms = ["alpha-0.5", "untrained"]
+
+[[condition]]
+name = "M"
+train = "own.jsonl"
+evaluate = "{PARTIAL.as_posix()}"
+"""
+
+
+def test_data_and_task_of_ones_own_are_reported_with_an_arm_without_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which needs the languages of the training data, though it was trained on none."""
+    monkeypatch.chdir(tmp_path)
+    path, data = written(tmp_path, OWN_DATA), tmp_path / "own.jsonl"
+    lines = [
+        {
+            "id": f"q{n}",
+            "article": f"a{n // 3}",
+            "languages": {
+                "en": {"query": f"What about the bees number {n}?", "passage": f"The bees is thing {n}."},
+                "de": {"query": f"Was ist mit Bienen Nummer {n}?", "passage": f"Bienen ist Ding {n}."},
+            },
+        }
+        for n in range(9)
+    ]
+    data.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    ran("sweep", str(path), "--quiet")
+    study, folder = read_study(path, IN_FILE), tmp_path / "own"
+    with monkeypatch.context() as patch:  # as an earlier version left it
+        known = results_module.load_compact
+        patch.setattr(results_module, "load_compact", lambda path: (known(path)[0], {"trained": []}))
+        earlier = load_results(folder, "M", study=study)
+    data.rename(tmp_path / "elsewhere.jsonl")  # the folder of the runs is enough
+    found = load_results(folder, "M", study=study)
+    levels = {row.split("/")[2].split(">")[0]: level for row, level in zip(found.rows, found.levels, strict=True)}
+    trained, other = LEVELS
+    assert levels == {"de": trained, "en": trained, "es": other, "vi": other}
+    assert (earlier.rows, earlier.levels) == (found.rows, found.levels)
+    ran("report", "ratios", "own", "--study", str(path), "--output", "report", "--resamples", "100", "--quiet")
+    assert {one.arm for one in load_ratios(tmp_path / "report/ratios.json").conditions[0].medians} == set(found.arms)
 
 
 LOSSES = """

@@ -47,7 +47,7 @@ from xqr_bench.studies.ratio.design import (
 )
 from xqr_bench.studies.ratio.results import LEVELS, Results, languages_of, load_results, shared_questions
 from xqr_bench.studies.ratio.run import DONE, read_object, read_run
-from xqr_bench.studies.ratio.scoring import CENTRED, RAW, task_file
+from xqr_bench.studies.ratio.scoring import CENTRED, RAW, record_of
 from xqr_bench.studies.ratio.statistics import (
     LEVEL,
     MARGIN,
@@ -91,7 +91,7 @@ def medians(
             values = scores.by_seed[scores.place(MULTI, arm)]
             place = median_seed(values)
             run = run_of(condition, study.arm(arm), seeds[place], None)
-            path = task_file(Path(run.id), condition.evaluate)
+            path = record_of(run, Path())
             made.append(
                 form.MedianSeed(
                     arm=arm,

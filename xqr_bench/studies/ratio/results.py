@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from xqr_bench.core.errors import RecordError, UsageError
+from xqr_bench.core.errors import RecordError, UsageError, XqrBenchError
 from xqr_bench.core.files import sha256_of
 from xqr_bench.core.types import FloatArray, TaskData
 from xqr_bench.evaluation.evaluate import refuse_another
@@ -25,9 +25,10 @@ from xqr_bench.studies.ratio.design import (
 )
 from xqr_bench.studies.ratio.form import TRAINED
 from xqr_bench.studies.ratio.run import DONE, FAILED, design_pairs, read_run
-from xqr_bench.studies.ratio.scoring import RAW, compact, load_compact, task_file
+from xqr_bench.studies.ratio.scoring import RAW, compact, load_compact, record_of
 from xqr_bench.studies.ratio.study_file import StudyFile, built_in
 from xqr_bench.tasks import resolve_task
+from xqr_bench.train.data import load_training_data
 
 # What two tasks share, so that figures can be given once more without it.
 
@@ -280,14 +281,13 @@ def _total(
         views, about = load_compact(path)
         part = views[view]
         if leave_out:
-            record = task_file(folder / run.id, run.condition.evaluate)
+            record = record_of(run, folder)
             _check_digest(record)
             ranks = load_record(record, ranks=True).ranks
             part = compact(ranks, np.asarray(ranks.articles), part.sums.shape[1], leave_out)
         trained = about["trained"]
         if not trained:  # an arm without training: what the others are trained on
-            out = run.condition.languages_out(run.seed, run.fold)
-            trained = [code for code in resolve_task(run.condition.train).languages if code not in out]
+            trained = about.get("trainable") or _trainable(run)
         for row, sums, counts in zip(part.rows, part.sums, part.counts, strict=True):
             level = LEVELS[languages_of(row)[0] not in trained]
             name = f"{row}/{level}" if run.condition.held_out else row
@@ -295,6 +295,16 @@ def _total(
             parts.setdefault(name, []).append(np.stack([sums, counts]))
     _refuse_other_articles(folder, [part for of_row in parts.values() for part in of_row])
     return {name: np.sum(of_row, axis=0) for name, of_row in parts.items()}, levels
+
+
+def _trainable(run: Run) -> list[str]:
+    """Languages of the training data, which an earlier version did not write down."""
+    source, out = run.condition.train, run.condition.languages_out(run.seed, run.fold)
+    try:
+        languages = resolve_task(source).languages
+    except XqrBenchError:  # a file or a folder
+        languages = load_training_data(source).languages
+    return [code for code in languages if code not in out]
 
 
 def _refuse_other_articles(folder: Path, results: Sequence[FloatArray]) -> None:

@@ -396,6 +396,8 @@ class _Work:
             "trained": training.languages.trained,
             "weights": training.weights_digest,
         }
+        if not about["trained"]:  # what other arms are trained on, which tells languages apart here too
+            about["trainable"] = list(data.train.languages)
         with clock.phase("writing results"):
             save_compact(views, about, self._compact_file(percent))
         self.scores[str(percent)] = {name: macro_scores(sums) for name, sums in views.items()}

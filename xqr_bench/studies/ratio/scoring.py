@@ -120,6 +120,7 @@ class _About(BaseModel):
     """What a checkpoint's results say of themselves, as far as it is read again."""
 
     trained: list[str]
+    trainable: list[str] = []
 
 
 def load_compact(path: Path) -> tuple[dict[str, Compact], dict[str, Any]]:
@@ -389,3 +390,8 @@ def _transformer_vectors(
 def task_file(folder: Path, task: str) -> Path:
     """Where the full record of a run stands."""
     return folder / f"{task}.json"
+
+
+def record_of(run: Run, folder: Path) -> Path:
+    """The same in the folder of a sweep: a condition names its task, or the task's file."""
+    return task_file(folder / run.id, resolve_task(run.condition.evaluate).name)
