@@ -117,17 +117,18 @@ def ratios(study_folder: Path, asked: Reported) -> None:
         echo(f"{asked.output / FILE}, {len(plots)} plots; open {page}")
 
 
-@report.command("p-values", short_help="The ratio study: every p again, from its published files alone.")
+@report.command("p-values", short_help="The ratio study: its tests again, from its published files alone.")
 @click.argument("folder", type=Place(path_type=Path), default="leaderboard/studies/ratio", metavar="[FOLDER]")
 @click.option("--full", is_flag=True, help="Show every checkpoint, raw and centred, not only raw at 100%.")
 @click.option("--markdown", is_flag=True, help="Print the table in Markdown.")
 def p_values(folder: Path, full: bool, markdown: bool) -> None:
-    """Compute every p of ratios.json in FOLDER (default: leaderboard/studies/ratio) again, without the runs.
+    """Compute the tests in ratios.json of FOLDER (default: leaderboard/studies/ratio) again, without the runs.
 
-    Exit code 0 when none differs from the one stated, 1 when one does. A p by bootstrap needs sums-CONDITION.npz beside
-    ratios.json, which report ratios writes.
+    Each p of t is computed, and, of raw vectors after all updates, each p by bootstrap, its estimate and interval,
+    where sums-CONDITION.npz stands beside ratios.json; report ratios writes both. What was not computed is said. Exit
+    code 0 when no figure differs from the one stated, 1 when one does.
     """
-    from xqr_bench.studies.ratio.pvalues import p_values_again, p_values_table
+    from xqr_bench.studies.ratio.pvalues import p_values_again, p_values_summary, p_values_table
 
     found = p_values_again(folder.expanduser())
     table = p_values_table(found, full=full)
@@ -135,9 +136,9 @@ def p_values(folder: Path, full: bool, markdown: bool) -> None:
         echo(table.markdown())
     else:
         table_console().print(table.terminal())
-    differ, lacking = sum(one.differs for one in found), sum(one.computed is None for one in found)
-    echo(f"{len(found) - lacking} p computed again, {differ} differ; {lacking} need sums that are not there")
-    if differ:
+    for text in p_values_summary(found):
+        echo(text)
+    if any(one.differs for one in found):
         raise SystemExit(1)
 
 

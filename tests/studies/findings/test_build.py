@@ -21,7 +21,7 @@ from xqr_bench.record import load_record
 from xqr_bench.studies.ratio.design import ARMS, CONDITIONS, Run, list_runs
 from xqr_bench.studies.ratio.findings import Asked, _published, build_ratios
 from xqr_bench.studies.ratio.form import FILE, STUDY_FILE, Condition, Ratios, load_ratios, save_ratios
-from xqr_bench.studies.ratio.pvalues import BOOTSTRAP, SUMS, p_values_again
+from xqr_bench.studies.ratio.pvalues import BOOTSTRAP, EFFECT, SUMS, p_values_again
 from xqr_bench.studies.ratio.results import LEVELS, load_results
 from xqr_bench.studies.ratio.run import DONE
 from xqr_bench.studies.ratio.sums import load_sums, save_sums
@@ -85,6 +85,9 @@ def test_every_p_follows_from_the_published_files(folder: Path, found: Ratios, t
     assert len(drawn) == 5  # H1 and its four parts
     assert [one.computed for one in drawn] == pytest.approx([one.stated for one in drawn], abs=1e-7)
     assert all(one.computed is None for one in again if one.kind == BOOTSTRAP and one not in drawn)
+    effects = [one for one in again if one.kind in EFFECT.values()]
+    assert len(effects) == 3 * 4  # estimate and interval of H1's parts
+    assert [one.computed for one in effects] == pytest.approx([one.stated for one in effects], abs=1e-7)
     assert "0 differ" in ran("report", "p-values", str(tmp_path)).out
     stored = load_sums(path)
     rows = [results.rows.index(row) for row in stored.rows]
@@ -99,6 +102,25 @@ def test_every_p_follows_from_the_published_files(folder: Path, found: Ratios, t
     edit(tmp_path / FILE, worse)
     failed = run("report", "p-values", str(tmp_path))
     assert (failed.code, "1 differ" in failed.out) == (1, True)
+
+
+def test_sums_of_other_runs_are_told(folder: Path, found: Ratios, tmp_path: Path) -> None:
+    """Half of each sum gives the same p: estimate and interval are not the stated ones."""
+    save_ratios(found, tmp_path / FILE)
+    path = save_sums(load_results(folder, "demo"), tmp_path / SUMS.format("demo"))
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    np.savez(path, **{**arrays, "sums": arrays["sums"] / 2})
+    failed = run("report", "p-values", str(tmp_path))
+    assert failed.code == 1
+    assert "differs: estimate" in failed.out
+    np.savez(path, **{**arrays, "seeds": arrays["seeds"] + 1})
+    other = run("report", "p-values", str(tmp_path)).err
+    assert "has other seeds than ratios.json tests\n  found: 1, 2, 3, tested: 0, 1, 2" in other
+    np.savez(path, **{**arrays, "rows": np.array([f"x/y/{n}" for n in range(len(arrays["rows"]))])})
+    assert f"{path.name} is not of condition demo" in run("report", "p-values", str(tmp_path)).err
+    path.unlink()
+    assert "the p by bootstrap of demo: no sums-demo.npz" in ran("report", "p-values", str(tmp_path)).out
 
 
 @pytest.mark.parametrize("change", [{"seeds": np.arange(2)}, {"levels": np.array(["none"])}, {"sums": None}])

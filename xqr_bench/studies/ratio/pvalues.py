@@ -1,4 +1,4 @@
-"""Every p of a study computed again from its published files alone, beside the one they state."""
+"""The tests of a study computed again from its published files alone, beside what they state."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from xqr_bench.core.errors import RecordError
+from xqr_bench.core.errors import RecordError, XqrBenchError
 from xqr_bench.measure.resampling import holm
-from xqr_bench.report.numbers import probability
+from xqr_bench.report.numbers import number, probability
 from xqr_bench.report.table import Column, Table, columns
 from xqr_bench.studies.ratio.form import FILE, PRIMARY_VIEW, Condition, Hypothesis, Ratios, TestPart, View, load_ratios
 from xqr_bench.studies.ratio.tables import in_words, languages_as_units
 
 BOOTSTRAP, T, PERMUTATION = "bootstrap", "t", "permutation"
+EFFECT = {"estimate": "estimate", "low": "lower end", "high": "upper end"}
+"""Of the effect that is tested, by field of `Contrast`: sums of other runs could give the same p."""
 SUMS = "sums-{}.npz"
 """Sums and counts of a condition's primary checkpoint by seed, language and article, in the folder of `ratios.json`."""
 _NEAR = 2e-4
 """Relative, for what is computed from figures of seven digits."""
-_RESAMPLES_OFF = 20
-"""By so many resamples a bootstrap p may differ where its runs were made again on another processor."""
+_RESAMPLES_OFF, _EFFECT_OFF = 2, 2e-6
+"""By so many resamples a bootstrap p may differ, and by so much an effect and its interval, where the sums are of runs
+made again on another processor: those of S1b are 1 resample and 5e-7 off."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Again:
     Attributes:
         condition, view, percent: whose test.
         name: of the part, or of the hypothesis as a whole.
-        kind: how it is computed.
+        kind: how the p is computed, or which figure of the effect it is (a value of `EFFECT`).
         stated: as `ratios.json` has it; None: it states none (a permutation test is computed where it is shown).
         computed: None: the files do not hold what it takes.
         tolerance: by how much the two may differ.
@@ -56,14 +59,14 @@ class Again:
 
 
 def p_values_again(folder: Path) -> list[Again]:
-    """All p of the tests in a folder's `ratios.json`, in its order.
+    """All p of the tests in a folder's `ratios.json`, in its order, and the effects tested where there are their sums.
 
     p of t: from each contrast's estimate, standard deviation over seeds and number of seeds. p by bootstrap: from the
     sums of the condition's runs (`sums-<condition>.npz`), with the seed and the number of resamples of the file. Those
     of a hypothesis follow from its parts'; the permutation test from the effects by language.
 
     Raises:
-        RecordError: a file that cannot be read.
+        RecordError: a file that cannot be read; sums of other seeds or scores than those tested.
     """
     study = load_ratios(folder / FILE)
     return [one for condition in study.conditions for one in _of_condition(study, condition, folder)]
@@ -92,14 +95,26 @@ def _bootstrap(study: Ratios, condition: Condition, view: View, folder: Path) ->
     from xqr_bench.studies.ratio.sums import load_sums
 
     results = load_sums(path)
+    if results.seeds != tuple(condition.seeds):
+        raise RecordError(
+            f"{path} has other seeds than {FILE} tests",
+            found=f"{', '.join(map(str, results.seeds))}, tested: {', '.join(map(str, condition.seeds))}",
+            remedy="make both again with xqr-bench report ratios",
+        )
     if lacking := [arm for arm in (CROSS, HYBRID, MONO) if arm not in results.arms]:
         raise RecordError(
             f"{path} has no sums of {', '.join(lacking)}, which {FILE} tests",
             remedy="make both again with xqr-bench report ratios",
         )
     rng = np.random.default_rng(study.seed)
-    chosen = primary_scores(results, own_language=any(test.name == "H3" for test in view.tests))
-    return primary_tests(replicate(results, chosen, rng, study.resamples))
+    try:
+        chosen = primary_scores(results, own_language=any(test.name == "H3" for test in view.tests))
+        return primary_tests(replicate(results, chosen, rng, study.resamples))
+    except XqrBenchError as error:
+        raise RecordError(
+            f"{path} is not of condition {condition.name}: {error.fault}",
+            remedy="make both again with xqr-bench report ratios",
+        ) from error
 
 
 def _of_view(study: Ratios, place: tuple[str, str, int], view: View, drawn: dict[str, Hypothesis]) -> Iterator[Again]:
@@ -113,6 +128,10 @@ def _of_view(study: Ratios, place: tuple[str, str, int], view: View, drawn: dict
             yield Again(*place, name, T, part.p_t, t[k], _NEAR * (part.p_t or 0.0))
             computed = None if again is None else again.parts[k].p
             yield Again(*place, name, BOOTSTRAP, part.p, computed, resample)
+            if again is not None:
+                effect = again.parts[k].effect
+                for field, kind in EFFECT.items():
+                    yield Again(*place, name, kind, getattr(part.effect, field), getattr(effect, field), _EFFECT_OFF)
         known = [p for p in t if p is not None]
         by_t.append(max(known) if len(known) == len(t) else None)
     adjusted: list[float] = holm([1.0 if p is None else p for p in by_t]).tolist() if by_t else []
@@ -120,7 +139,7 @@ def _of_view(study: Ratios, place: tuple[str, str, int], view: View, drawn: dict
         name, again = f"{test.name} as a whole, adjusted", drawn.get(test.name)
         stated = test.adjusted_t
         yield Again(*place, name, T, stated, None if p_t is None else p, _NEAR * (stated or 0.0))
-        yield Again(*place, name, BOOTSTRAP, test.adjusted, None if again is None else again.adjusted, 2 * resample)
+        yield Again(*place, name, BOOTSTRAP, test.adjusted, None if again is None else again.adjusted, 3 * resample)
 
 
 def _p_of_t(test: str, part: TestPart) -> float | None:
@@ -132,6 +151,34 @@ def _p_of_t(test: str, part: TestPart) -> float | None:
     if test != "H2":
         return float(stats.t.sf(t, effect.seeds - 1))
     return float(2 * stats.t.sf(abs(t), effect.seeds - 1))
+
+
+def _said_of(of: dict[str, Again]) -> str:
+    """Whether the figures of a test are the stated ones."""
+    effect = [
+        f"{kind} {number(one.stated)}, again {number(one.computed)}"
+        for kind in EFFECT.values()
+        if (one := of.get(kind)) is not None and one.differs
+    ]
+    p = ["p"] if any(of[kind].differs for kind in (T, BOOTSTRAP)) else []
+    return "differs: " + "; ".join(p + effect) if p + effect else ""
+
+
+def p_values_summary(found: Sequence[Again]) -> list[str]:
+    """How many figures were computed again and differ, and which were not, and why."""
+    lacking = [one for one in found if one.kind == BOOTSTRAP and one.computed is None]
+    again, differ = sum(one.computed is not None for one in found), sum(one.differs for one in found)
+    lines = [f"{again} figures computed again, {differ} differ"]
+    primary = {one.condition: one for one in lacking if (one.view, one.percent) == PRIMARY_VIEW[1:]}
+    if primary:
+        files = ", ".join(SUMS.format(name) for name in primary)
+        lines.append(f"not computed again: the p by bootstrap of {', '.join(primary)}: no {files} in the folder")
+    if others := sum((one.view, one.percent) != PRIMARY_VIEW[1:] for one in lacking):
+        lines.append(
+            f"not computed again: {others} p by bootstrap of other checkpoints, of centred vectors or without shared "
+            "questions: the sums are of raw vectors after all updates"
+        )
+    return lines
 
 
 def p_values_table(found: Sequence[Again], *, full: bool = False) -> Table:
@@ -146,13 +193,13 @@ def p_values_table(found: Sequence[Again], *, full: bool = False) -> Table:
         (
             *place,
             *(probability(p) for kind in (T, BOOTSTRAP) for p in (of[kind].stated, of[kind].computed)),
-            "differs" if any(one.differs for one in of.values()) else "",
+            _said_of(of),
         )
         for place, of in tests.items()
     ]
     notes = [
         "Again: t from estimate, standard deviation over seeds and number of seeds; bootstrap from sums by seed and "
-        "article, with the same seed of draws."
+        "article, with the same seed of draws; there the estimate and its interval are compared too."
     ]
     if split:
         shown = ", ".join(f"{name} {p}" for name, p in split.items())
