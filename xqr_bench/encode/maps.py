@@ -28,9 +28,9 @@ from xqr_bench.core.types import FloatArray
 #              Information Retrieval", arXiv 2606.18801).
 # - leace:     y = x - a W^+ P W (x - u), where u and S are mean and shrunk covariance of the vectors of *all*
 #              languages, W = S^(-1/2), and P projects on the columns of W C, C the covariance of vectors and the 0-1
-#              columns of the languages. After it no linear function of the vectors predicts the language, and no other
-#              affine map that does as much changes the vectors less. Belrose et al. 2023 ("LEACE: Perfect linear
-#              concept erasure in closed form", theorem 4.3); it is one map for all languages.
+#              columns of the languages. After it no linear function of the vectors predicts the language; without
+#              shrinkage no other affine map that does as much changes the vectors less. Belrose et al. 2023 ("LEACE:
+#              Perfect linear concept erasure in closed form", theorem 4.3); it is one map for all languages.
 # - transport-t: y = (1 - a) x + a (m_t + A (x - m)), A = S^(-1/2) (S^(1/2) S_t S^(1/2))^(1/2) S^(-1/2): the optimal
 #              transport, by squared distance, of the normal distribution with mean m and covariance S to that of the
 #              language t, and the way to it (Knott & Smith 1984, "On the optimal mapping of distributions"; McCann
