@@ -58,6 +58,8 @@ NOT_RUN = {
     "reproduce leaderboard/": "encodes a whole task; tests/board/test_reproduce.py runs it on the embedded one",
     "sweep --output study ": "a study of days",
     "sweep --output study-": "needs a GPU and models of the hub",
+    "sweep e5-remedies.toml ": "trains for hours; tests/studies/test_given.py does it with a tiny model",
+    "remedies e5-remedies ": "reads what the one before made; tests/studies/test_given.py does it",
     "report p-values": "reads the published study of the board; tests/studies runs it",
     "report ratios": "reads a study of days; tests/studies reports a small one",
     "train --data mlqa-r --align": "trains for minutes; tests/train does for seconds",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.kit import ROOT, ran, read_json
+from tests.kit import ROOT, edit, page_blocks, ran, read_json, run, words
 from tests.train.build import tiny_xlm_r
 from xqr_bench.board.row import study_command
 from xqr_bench.core.errors import UsageError
@@ -114,6 +118,43 @@ def test_a_record_says_how_it_was_made_and_the_command_makes_it_again(study: Pat
     for part in ("--frozen-layers 0", "--dropout 0.0", "--train-length 32", "--parts 2", "--dtype bfloat16"):
         assert part in command
     assert "--query-prompt 'query: ' --passage-prompt 'passage: '" in command
+
+
+def test_the_remedies_of_the_page_beside_the_untouched_model(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page's commands: the file with fewer arms, tokens and rows, on the embedded task and the tiny model."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(base, "multilingual-e5-small")
+    edit(Path("multilingual-e5-small/tokenizer_config.json"), lambda values: values.update(model_max_length=64))
+    text = (ROOT / "docs" / "examples" / "e5-remedies.toml").read_text(encoding="utf-8")
+    text = re.sub(r"^arms = \[.*?^\]$", 'arms = ["hybrid", "jsd-1"]', text, flags=re.DOTALL | re.MULTILINE)
+    for usual, small in (
+        ("tokens = 400000", "tokens = 5000"),
+        ("batch_size = 64", "batch_size = 6"),
+        ("workers = 2", "workers = 1"),
+        ('"mlqa-r"', '"mini"'),
+        ('"xquad-r"', '"mini"'),
+    ):
+        assert usual in text
+        text = text.replace(usual, small)
+    Path("e5-remedies.toml").write_text(text, encoding="utf-8")
+    (block,) = [block for kind, block in page_blocks("ratio-study-how.md", "sh") if "e5-remedies" in block]
+    first, untouched, transformed, last = [
+        shlex.split(line.replace("xquad-r", "mini"))[1:] for line in block.splitlines()
+    ]
+    ran(*first, "--quiet")
+    ran(*transformed, "--quiet")
+    assert "no record of the same encoder untouched" in words(run(*last).err)
+    ran(*untouched, "--quiet")
+    names = ["untouched", "center", "infonce", "jsd"]
+    found = json.loads(ran(*last, "--json").out)["curves"]
+    assert [[dose["label"] for dose in curve["doses"]] for curve in found] == [names]
+    shutil.rmtree(Path("e5-remedies") / "questions" / "untrained")  # evaluate makes it too, as the page says
+    ran(*transformed[: transformed.index("--transform")], "--quiet")
+    again = json.loads(ran(*last, "--json").out)["curves"]
+    assert [[dose["label"] for dose in curve["doses"]] for curve in again] == [names]
+    assert again[0]["doses"][0]["multilingual_map"] == found[0]["doses"][0]["multilingual_map"]
 
 
 def test_vectors_are_those_of_evaluate_and_texts_are_read_once(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:

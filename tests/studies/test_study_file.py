@@ -150,6 +150,23 @@ def test_it_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert ran("report", "p-values", "report").code == 0
 
 
+def test_the_list_says_how_long_each_arm_is_trained_and_what_it_has_of_its_own(tmp_path: Path) -> None:
+    asked = ("--output", str(tmp_path / "x"), "--dry-run")
+
+    def listed(text: str) -> str:
+        return words(ran("sweep", str(written(tmp_path, text)), *asked).out)
+
+    own = STUDY.replace("[50, 100]\nupdates = 4\n", "[100]\n").replace("turn = true", "tokens = 3000")
+    told = listed(own)
+    assert "hot: trained for 3000 tokens; alpha-0, alpha-0.3: trained for 600 updates and scored at 100%" in told
+    assert "recipe: 600 updates, learning rate 0.001, temperature 0.05;" in told
+    assert "hot has of its own: temperature 0.5, tokens 3000, loss infonce" in told
+    told = listed(own.replace('"hot", "alpha-0", "untrained", "alpha-0.3"', '"hot", "untrained"'))
+    assert "each is trained for 3000 tokens and scored at 100%" in told
+    assert "updates" not in told
+    assert "none is trained" in listed(STUDY.replace('"hot", "alpha-0", "untrained", "alpha-0.3"', '"untrained"'))
+
+
 OWN_DATA = f"""
 name = "own"
 output = "own"
@@ -305,19 +322,24 @@ lose = "x"
 [[arm]]
 name = "y"
 loss = "lakd"
+alpha = 1
 [[arm]]
 name = "y"
 temperature = -1
+alpha = 1
 [[arm]]
 name = "z"
 alpha = 2
 [[arm]]
 name = "w"
 loss_args = {a = 1}
+alpha = 1
 [[arm]]
 name = "alpha-0.3"
+alpha = 0.3
 [[arm]]
 name = "untrained"
+alpha = 1
 [[condition]]
 name = "Shared"
 train = "mini"
@@ -340,15 +362,15 @@ def test_all_faults_of_a_file_at_once_with_their_lines(tmp_path: Path) -> None:
         ("line 13, condition 2, folds", "folds cannot be 1"),
         ("line 16, arm 1, lose", "there is no option 'lose' here"),
         ("line 19, arm 2, loss", "there is no loss named 'lakd'"),
-        ("line 21, arm 3, name", "two arms are named 'y'"),
-        ("line 22, arm 3, temperature", "--temperature cannot be -1.0"),
-        ("line 25, arm 4, alpha", "the ratio of monolingual batches is 2.0"),
-        ("line 28, arm 5, loss_args", "there is no argument of the loss infonce named 'a'"),
-        ("line 30, arm 6, name", "alpha-0.3 is a built-in arm"),
-        ("line 32, arm 7, name", "untrained is a built-in arm"),
+        ("line 22, arm 3, name", "two arms are named 'y'"),
+        ("line 23, arm 3, temperature", "--temperature cannot be -1.0"),
+        ("line 27, arm 4, alpha", "the ratio of monolingual batches is 2.0"),
+        ("line 30, arm 5, loss_args", "there is no argument of the loss infonce named 'a'"),
+        ("line 33, arm 6, name", "alpha-0.3 is a built-in arm"),
+        ("line 36, arm 7, name", "untrained is a built-in arm"),
         (
-            "line 34, condition 3, name",
-            "a condition cannot be named Shared, as a folder of every study is",
+            "line 39, condition 3, name",
+            "a condition cannot be named Shared, as a file or folder of every study is",
         ),
     ]
 
@@ -361,6 +383,7 @@ def test_all_faults_of_a_file_at_once_with_their_lines(tmp_path: Path) -> None:
         ("condition = 3\n", "condition is no list of tables"),
         ("arms = ['none']\nconditions = ['S1b']\n", "there is no arm named 'none'"),
         ("[[arm]]\nalpha = 1\n", "the arm has no name"),
+        ("[[arm]]\nname = 'x'\ntemperature = 0.1\n", "line 1, arm 1: it does not say how its batches are made"),
         ("x = [", "not TOML"),
     ],
 )
@@ -368,6 +391,17 @@ def test_files_that_are_no_study(tmp_path: Path, text: str, told: str) -> None:
     done = run("sweep", str(written(tmp_path, text)), "--output", str(tmp_path / "x"))
     assert done.code == 1
     assert told in words(done.err)
+
+
+def test_a_condition_is_not_named_as_what_stands_beside_it(tmp_path: Path) -> None:
+    """All that a sweep wrote into its folder beside the runs of its conditions, and the choice of the numbers."""
+    path = written(tmp_path)
+    ran("sweep", str(path), "--output", str(tmp_path / "x"), "--seeds", "0", "--arm", "untrained", "--quiet")
+    beside = {entry.name for entry in (tmp_path / "x").iterdir()} - {"M"}
+    assert beside >= {"study.json", "sweep.json", "shared"}
+    for name in (*beside, "tuning", "tuning.json", "Sweep.json"):
+        done = run("sweep", str(written(tmp_path, STUDY.replace('name = "M"', f'name = "{name}"'))), "--dry-run")
+        assert f"a condition cannot be named {name}, as a file or folder of every study is" in words(done.err)
 
 
 @pytest.mark.parametrize(

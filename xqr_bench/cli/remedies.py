@@ -21,7 +21,8 @@ def remedies(records: tuple[Path, ...], form: Form, draws: dict[str, int], plot:
     RECORD is a record of an encoder untouched, transformed or trained further (of a study: those of one seed); a folder
     stands for all records below it. Every figure is shown with its difference from untouched. With records of two
     tasks, also the strengths chosen on one and looked at on the other. `xqr-bench run docs/examples/frontier.toml`
-    and `xqr-bench sweep docs/examples/e5-remedies.toml` make such records (docs/remedies.md).
+    makes such records (docs/remedies.md), and so does `xqr-bench sweep docs/examples/e5-remedies.toml`: that of
+    untouched with `--arm untrained` (docs/ratio-study-how.md).
     """
     from xqr_bench.analysis import remedies as analysis
     from xqr_bench.report import canvas

@@ -182,13 +182,23 @@ def _list(asked: Sweep) -> None:
     missing = asked.missing()
     for item in missing:
         echo(item.id)
-    values = asked.numbers.recipe
-    length = f"{values.updates} updates" if values.tokens is None else f"{values.tokens} tokens"
-    each = f"{asked.numbers.most_updates} updates" if values.tokens is None else length
+    values, trained = asked.numbers.recipe, {run.arm.name: run for run in asked.runs if run.arm.plan is not None}
+    numbers = [f"learning rate {values.learning_rate:g}", f"temperature {values.temperature:g}"]
+    arms_of: dict[int | None, list[str]] = {}
+    for name, run in trained.items():
+        arms_of.setdefault(run.tokens(values), []).append(name)
+    if values.tokens in arms_of:
+        numbers.insert(0, f"{values.updates} updates" if values.tokens is None else f"{values.tokens} tokens")
+    lengths = [
+        f"{'each is' if len(arms_of) == 1 else ', '.join(arms) + ':'} trained for "
+        + (f"{asked.numbers.most_updates} updates" if tokens is None else f"{tokens} tokens")
+        for tokens, arms in arms_of.items()
+    ]
     echo(
-        f"{len(missing)} of {len(asked.runs)} runs are missing; numbers by {asked.chosen_by}: "
-        f"{length}, learning rate {values.learning_rate:g}, temperature {values.temperature:g}; "
-        f"each is trained for {each} and scored at "
-        f"{', '.join(map(str, asked.numbers.checkpoints))}%"
+        f"{len(missing)} of {len(asked.runs)} runs are missing; numbers by {asked.chosen_by}: {', '.join(numbers)}; "
+        f"{'; '.join(lengths) or 'none is trained'} and scored at {', '.join(map(str, asked.numbers.checkpoints))}%"
     )
+    for name, run in trained.items():
+        if own := ", ".join(f"{key} {value}" for key, value in run.arm.recipe.items() if value != {}):
+            echo(f"{name} has of its own: {own}")
     echo("dry run: nothing was trained")

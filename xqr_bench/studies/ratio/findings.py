@@ -45,6 +45,7 @@ from xqr_bench.studies.ratio.design import (
     conditions_of,
     run_of,
 )
+from xqr_bench.studies.ratio.form import TUNING_FILE
 from xqr_bench.studies.ratio.results import LEVELS, Results, languages_of, load_results, shared_questions
 from xqr_bench.studies.ratio.run import DONE, read_object, read_run
 from xqr_bench.studies.ratio.scoring import CENTRED, RAW, record_of
@@ -58,7 +59,6 @@ from xqr_bench.studies.ratio.statistics import (
     replicate,
 )
 from xqr_bench.studies.ratio.study_file import StudyFile, built_in
-from xqr_bench.studies.ratio.sweep import FILE as TUNING_FILE
 from xqr_bench.studies.ratio.sweep import read_study
 from xqr_bench.tasks import load_task
 from xqr_bench.train import STATIC

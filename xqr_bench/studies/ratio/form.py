@@ -299,8 +299,8 @@ class Ratios(_Form):
         return primary and (view.view, view.percent) == PRIMARY_VIEW[1:]
 
 
-STUDY_FILE = "study.json"
-"""Of a sweep's folder: the numbers of all its runs."""
+STUDY_FILE, TUNING_FILE, SUMMARY, SHARED = "study.json", "tuning.json", "sweep.json", "shared"
+"""In a sweep's folder: the numbers of all its runs, their choice, the summary record, what runs share."""
 
 
 def refuse_other_folder(folder: Path) -> None:

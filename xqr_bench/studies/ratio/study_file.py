@@ -16,6 +16,7 @@ from xqr_bench.studies.ratio.design import (
     ARMS,
     CONDITIONS,
     STUDY,
+    TUNING,
     Arm,
     Condition,
     Run,
@@ -24,6 +25,7 @@ from xqr_bench.studies.ratio.design import (
     hybrid,
     run_of,
 )
+from xqr_bench.studies.ratio.form import SHARED, STUDY_FILE, SUMMARY, TUNING_FILE
 from xqr_bench.tasks import resolve_task
 from xqr_bench.train import Recipe, TrainConfig, get_recipe
 from xqr_bench.train.config import PLAN_SETTINGS
@@ -34,6 +36,8 @@ HELP = "docs/ratio-study-how.md describes the file"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 """Of a study, a condition, an arm: a part of paths."""
 _NOT_OF_FILE = ("plan", "arms", "own_language")
+_OF_FOLDER = (SHARED, TUNING.name, STUDY_FILE, TUNING_FILE, SUMMARY)
+"""What stands beside the conditions' folders in that of a study."""
 OF_CONDITION = {one.name: Condition for one in fields(Condition) if one.name not in _NOT_OF_FILE}
 OF_PLAN = {name: TrainConfig for name in ("alpha", *PLAN_SETTINGS) if name != "turn"}
 _NOT_OF_ARM = ("name", "updates", "schedule", "warmup", "patience", "validate_every")
@@ -186,9 +190,9 @@ class _Reader:
                 continue
             with self._keeping(kind, number, "name" if "name" in table else ""):
                 _refuse_name(values.get("name"), kind)
-                if kind == "condition" and values["name"].casefold() in ("shared", "tuning"):
+                if kind == "condition" and values["name"].casefold() in _OF_FOLDER:
                     raise UsageError(
-                        f"a condition cannot be named {values['name']}, as a folder of every study is",
+                        f"a condition cannot be named {values['name']}, as a file or folder of every study is",
                         remedy="give it another name",
                     )
                 if values["name"] in (CONDITIONS if kind == "condition" else ARMS) or (
@@ -227,6 +231,12 @@ class _Reader:
     def _arm(self, kind: str, number: int, values: dict[str, Any]) -> Arm:
         plan = {key: values[key] for key in OF_PLAN if key in values}
         recipe = {key: values[key] for key in OF_RECIPE if key in values}
+        with self._keeping(kind, number):
+            if not {"alpha", "strategy"} & plan.keys():
+                raise UsageError(
+                    "it does not say how its batches are made",
+                    remedy="write alpha = 0.5, or strategy; without training there is the arm untrained",
+                )
         with self._keeping(kind, number, next((key for key in ("strategy", "alpha", "mix") if key in plan), "")):
             PlanRequest(steps=2, **plan, turn=1 if values.get("turn") else None)
         self._recipe(kind, number, recipe)

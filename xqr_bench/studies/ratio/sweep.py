@@ -40,7 +40,7 @@ from xqr_bench.studies.ratio.design import (
     Run,
     read_checkpoints,
 )
-from xqr_bench.studies.ratio.form import STUDY_FILE, refuse_other_folder
+from xqr_bench.studies.ratio.form import SHARED, STUDY_FILE, SUMMARY, TUNING_FILE, refuse_other_folder
 from xqr_bench.studies.ratio.run import (
     DONE,
     FAILED,
@@ -144,7 +144,6 @@ _FORMATS: dict[str, tuple[Callable[[Any, Path], None], Callable[[Path], Any]]] =
 
 # Does the runs that are missing in a folder; can be stopped at any time and started again.
 
-SUMMARY, SHARED = "sweep.json", "shared"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 Ended = Callable[[Run, bool], None]
@@ -415,7 +414,7 @@ def write_summary(asked: Sweep, plan: str) -> Path:
     again = "remove it and sweep again"
     paths = sorted(asked.folder.glob(f"*/*/seed-*/**/{FAILED}"))
     failed = [read_object(path, _Failure, again) for path in paths]
-    tuning = asked.folder / "tuning.json"
+    tuning = asked.folder / TUNING_FILE
     summary = {
         **read_study(asked.folder),
         "plan": plan,
@@ -453,7 +452,6 @@ UPDATES = (300, 600, 1200)
 FIRST = 600
 TUNING_SEEDS = (1000, 1001)
 TUNING_ARMS = ("alpha-0", "alpha-0.5", "alpha-1")
-FILE = "tuning.json"
 _CHOSEN = ("learning_rate", "temperature", "updates")
 
 
@@ -513,7 +511,7 @@ def tune(
         percents = {n: n * 100 // max(updates) for n in updates}
         recipe = replace(base.numbers.recipe, learning_rate=rate, temperature=temperature, updates=max(updates))
         numbers = replace(base.numbers, recipe=recipe, checkpoints=tuple(sorted(percents.values())))
-        folder, runs, shared = base.folder / "tuning" / name, grid.runs_of_each(), base.shared_folder
+        folder, runs, shared = base.folder / TUNING.name / name, grid.runs_of_each(), base.shared_folder
         sweep(replace(base, runs=runs, numbers=numbers, folder=folder, chosen_by="grid", shared=shared), ended, say)
         scores = [read_run(folder / run.id / DONE)["scores"] for run in runs if is_done(run, folder)]
         rows = []
@@ -545,7 +543,7 @@ def tune(
         "first_step": first,
         "second_step": second,
     }
-    write_text(base.folder / FILE, json.dumps(result, indent=1) + "\n")
+    write_text(base.folder / TUNING_FILE, json.dumps(result, indent=1) + "\n")
     return result
 
 
@@ -555,7 +553,7 @@ def read_choice(folder: Path) -> dict[str, Any] | None:
     Raises:
         RecordError: they cannot be read.
     """
-    path = folder / FILE
+    path = folder / TUNING_FILE
     if not path.is_file():
         return None
     return dict(read_object(path, _Choice, "remove it, and choose again with --tune")["chosen"])
