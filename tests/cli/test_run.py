@@ -14,7 +14,7 @@ import pytest
 
 import xqr_bench
 from tests.kit import PARTIAL, ROOT, contents, ran, read_json, run
-from xqr_bench.cli.run_file import CLASSES, KEYS, OF_THE_COMMAND, in_keys, read_run_file
+from xqr_bench.cli.run_file import CLASSES, KEYS, OF_THE_COMMAND, file_keys, read_run_file
 from xqr_bench.core.toml import FaultyFileError, line_of
 from xqr_bench.evaluation.baselines import LexicalRanker
 
@@ -394,8 +394,10 @@ def test_faults_are_told_in_the_words_of_a_file() -> None:
     remedies = ["give a whole number", "give true or false", "give a table", 'say which index: index = "flat"']
     assert [fault.remedy for _, fault in caught.value.faults] == remedies
     assert "--" not in str(caught.value)
+    in_keys = file_keys().in_keys
     assert in_keys("--no-cache leaves nothing for --cache-dir") == "cache = false leaves nothing for cache_dir"
     assert in_keys("use --index-param or --num-gpus 1") == "use index_params or num_gpus = 1"
+    assert in_keys("leave --index out") == "leave index out"
     assert in_keys("give --overwrite to replace it") == "give --overwrite to replace it"  # the command has it
 
 

@@ -21,7 +21,7 @@ from xqr_bench.core.files import sha256_of
 from xqr_bench.core.toml import FaultyFileError
 from xqr_bench.record import load_record
 from xqr_bench.studies.ratio import results as results_module
-from xqr_bench.studies.ratio.design import ARMS, CONDITIONS
+from xqr_bench.studies.ratio.design import ARMS, CONDITIONS, numbers_of, read_seeds
 from xqr_bench.studies.ratio.form import load_ratios
 from xqr_bench.studies.ratio.results import LEVELS, load_results
 from xqr_bench.studies.ratio.study_file import read_study
@@ -305,7 +305,7 @@ def test_the_built_in_study_stays_available_by_name(tmp_path: Path) -> None:
 
 FAULTS = """name = "ratio"
 chekpoints = [1]
-seeds = 3
+seeds = [0, 1.5]
 learning_rate = -1.0
 [[condition]]
 name = "a/b"
@@ -353,8 +353,8 @@ def test_all_faults_of_a_file_at_once_with_their_lines(tmp_path: Path) -> None:
     assert [(place, fault.problem) for place, fault in caught.value.faults] == [
         ("line 1, name", "ratio is the name of the built-in study"),
         ("line 2, chekpoints", "there is no option 'chekpoints' here"),
-        ("line 3, seeds", "seeds cannot be 3 (int)"),
-        ("line 4, learning_rate", "--learning-rate cannot be -1.0"),
+        ("line 3, seeds", "seeds cannot be [0, 1.5]"),
+        ("line 4, learning_rate", "learning_rate cannot be -1.0"),
         ("line 5, condition 1", "evaluate is missing"),
         ("line 6, condition 1, name", "the name of the condition cannot be 'a/b'"),
         ("line 11, condition 2, evaluate", "there is no task named 'minni'"),
@@ -363,7 +363,7 @@ def test_all_faults_of_a_file_at_once_with_their_lines(tmp_path: Path) -> None:
         ("line 16, arm 1, lose", "there is no option 'lose' here"),
         ("line 19, arm 2, loss", "there is no loss named 'lakd'"),
         ("line 22, arm 3, name", "two arms are named 'y'"),
-        ("line 23, arm 3, temperature", "--temperature cannot be -1.0"),
+        ("line 23, arm 3, temperature", "temperature cannot be -1.0"),
         ("line 27, arm 4, alpha", "the ratio of monolingual batches is 2.0"),
         ("line 30, arm 5, loss_args", "there is no argument of the loss infonce named 'a'"),
         ("line 33, arm 6, name", "alpha-0.3 is a built-in arm"),
@@ -411,8 +411,19 @@ def test_a_condition_is_not_named_as_what_stands_beside_it(tmp_path: Path) -> No
         (("seeds = [0, 1]", "seeds = [4294967296]"), "the seed is 4294967296"),
         (("updates = 4", "updates = 4\nvalidate_every = 2"), "there is no option 'validate_every' here"),
         (("turn = true", "turn = true\npatience = 2"), "there is no option 'patience' here"),
-        (("[50, 100]\nupdates = 4", "[100]\ntokens = 3000"), "the arm hot turns after half of the updates"),
-        (("temperature = 0.5", "frozen_layers = 1"), "the arm hot cannot be trained: --frozen-layers has no meaning"),
+        (
+            ("[50, 100]\nupdates = 4", "[100]\ntokens = 3000"),
+            "line 20, arm 1: it turns after half of the updates, and a budget of tokens",
+        ),
+        (("updates = 4", "updates = 8\ntokens = 3000"), "line 6, updates: tokens and updates both say"),
+        (("updates = 4", "updates = 0"), "line 6, updates: updates cannot be 0 to do: use a number from 1 on"),
+        (("updates = 4", "updates = 4\nworkers = 0"), "line 7, workers: workers cannot be 0"),
+        (("updates = 4", "updates = 4\nlora = {rank = 8}"), "line 7, lora: static models have no layers to adapt"),
+        (("[50, 100]", "[50]"), "line 5, checkpoints: checkpoints cannot be 50"),
+        (("[50, 100]", "[33, 100]"), "33% of 4 updates, which is no whole number to do: use a multiple of 100 as upd"),
+        (("[50, 100]\nupdates = 4", "[100]\nupdates = 5"), "it turns after half of the updates, and 5 have no half"),
+        (("seeds = [0, 1]", "seeds = true"), "line 4, seeds: seeds cannot be True to do: give a list of whole numbers"),
+        (("temperature = 0.5", "frozen_layers = 1"), "frozen_layers: frozen_layers has no meaning for static models"),
     ],
 )
 def test_what_would_do_nothing_or_fail_after_other_runs_is_told_first(
@@ -422,6 +433,52 @@ def test_what_would_do_nothing_or_fail_after_other_runs_is_told_first(
     done = run("sweep", str(written(tmp_path, STUDY.replace(*change))), "--output", str(tmp_path / "x"), "--dry-run")
     assert done.code == 1
     assert told in words(done.err)
+
+
+def test_the_command_counts_before_the_file(tmp_path: Path) -> None:
+    """Also where the two say the same in two ways; and what it says itself is told in its own words."""
+    path = written(tmp_path, LOSSES.replace("updates = 2", "tokens = 3000").replace('plan = "plan.md"', ""))
+    asked = ["sweep", str(path), "--output", str(tmp_path / "x"), "--dry-run"]
+    assert "each is trained for 3000 tokens" in ran(*asked).out
+    assert "each is trained for 7 updates" in ran(*asked, "--updates", "7").out
+    path = written(tmp_path, LOSSES.replace('plan = "plan.md"', ""))
+    assert "each is trained for 3000 tokens" in ran(*asked, "--tokens", "3000").out
+    assert run(*asked, "--updates", "0").err.startswith("error: --updates cannot be 0")
+    uneven = words(run(*asked, "--checkpoints", "15,100", "--updates", "30").err)
+    assert "--checkpoints asks for 15% of 30 updates, which is no whole number" in uneven
+    assert "use a multiple of 20 as --updates" in uneven
+
+
+def test_the_loss_of_an_arm_is_that_of_the_file_with_its_arguments_unless_it_names_another(tmp_path: Path) -> None:
+    of_file = 'dimensions = 8\nloss = "lakda"\nloss_args = { a = 0.25 }\n'
+    arms = (
+        '[[arm]]\nname = "stronger"\nalpha = 0.5\nloss_args = { a = 0.75 }\n'
+        '[[arm]]\nname = "other"\nalpha = 0.5\nloss = "jsd"\n'
+    )
+    text = LOSSES.replace("dimensions = 8\n", of_file).replace('"untrained"]', '"stronger", "other"]') + arms
+    study = read_study(written(tmp_path, text), IN_FILE, {})
+    assert [study.arms[name].recipe for name in ("plain", "stronger", "other")] == [
+        {},
+        {"loss_args": {"a": 0.75}},
+        {"loss": "jsd", "loss_args": {}},
+    ]
+    numbers = numbers_of(**{key: study.together[key] for key in ("loss", "loss_args", "updates", "checkpoints")})
+    losses = [numbers.of_arm(study.arms[name]).recipe for name in ("plain", "lakda", "stronger", "other")]
+    assert [(one.loss, one.loss_args) for one in losses] == [
+        ("lakda", {"a": 0.25}),
+        ("lakda", {"a": 0.25}),
+        ("lakda", {"a": 0.75}),
+        ("jsd", {}),
+    ]
+    with pytest.raises(FaultyFileError, match="no argument of the loss lakda named 'weight'"):
+        read_study(written(tmp_path, text.replace("{ a = 0.75 }", "{ weight = 0.75 }")), IN_FILE)
+
+
+@pytest.mark.parametrize(("given", "meant"), [("3", [3]), ('"0-2"', [0, 1, 2]), ('[0, "2-3"]', [0, 2, 3])])
+def test_seeds_as_a_number_a_text_or_a_list(tmp_path: Path, given: str, meant: list[int]) -> None:
+    study = read_study(written(tmp_path, LOSSES.replace('"0-1"', given).replace("[100]", "100")), IN_FILE, {})
+    assert read_seeds(study.together["seeds"]) == meant
+    assert study.together["checkpoints"] == "100"
 
 
 def test_languages_held_out_that_the_data_does_not_have(tmp_path: Path) -> None:

@@ -105,9 +105,9 @@ def _make(entry: Entry, loaded: Ranker) -> Outcome:
 
 def _failed(entry: Entry, error: Exception) -> Outcome:
     """Write down that an entry failed; beside a record of another request nothing is written: it is not to be done."""
-    from xqr_bench.cli.run_file import in_keys
+    from xqr_bench.cli.run_file import file_keys
 
-    told = in_keys(str(error)) if isinstance(error, XqrBenchError) else located(error)
+    told = file_keys().in_keys(str(error)) if isinstance(error, XqrBenchError) else located(error)
     entry.session.say(f"! failed: {told}")
     if not entry.path.exists():
         whole = "".join(traceback.format_exception(error))

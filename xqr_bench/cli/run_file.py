@@ -17,7 +17,7 @@ from xqr_bench.core.errors import UnknownNameError, UsageError, XqrBenchError, c
 from xqr_bench.core.files import name_of_folder
 from xqr_bench.core.folder import is_url
 from xqr_bench.core.names import refuse_unreadable
-from xqr_bench.core.options import flag_of, from_table
+from xqr_bench.core.options import FileKeys, from_table
 from xqr_bench.core.toml import FaultyFileError, line_of, read_toml
 from xqr_bench.encode import EncoderOptions
 from xqr_bench.encode.providers import is_endpoint
@@ -229,8 +229,8 @@ class _Reader:
         of, key = next(((of, key) for of in reversed(tables) for key in keys if key in of.given), (tables[-1], ""))
         line = line_of(self._text, of.kind, of.number, key) if key or of.kind else None
         parts = [f"line {line}" if line else "", of.place, key]
-        remedy = error.remedy and in_keys(error.remedy)
-        error = UsageError(in_keys(error.problem), found=error.found, remedy=remedy)
+        remedy = error.remedy and file_keys().in_keys(error.remedy)
+        error = UsageError(file_keys().in_keys(error.problem), found=error.found, remedy=remedy)
         self._met += 1
         self._faults[", ".join(part for part in parts if part) or "the file", str(error)] = line, error
 
@@ -240,7 +240,7 @@ class _Reader:
         try:
             yield
         except XqrBenchError as error:
-            self._fault(error, tables, keys or [key for key in KEYS if _is_about(error, key)])
+            self._fault(error, tables, keys or [key for key in KEYS if file_keys().is_about(error.problem, key)])
 
     def _tables(self, kind: Literal["model", "variant"], top: _Of) -> list[_Of]:
         given = top.given.get(kind, [])
@@ -355,7 +355,7 @@ class _Reader:
             try:
                 return cls(**left)
             except XqrBenchError as error:
-                named = [key for key in left if key in KEYS and _is_about(error, key)]
+                named = [key for key in left if key in KEYS and file_keys().is_about(error.problem, key)]
                 self._fault(error, tables, named)
                 if not named:
                     return None
@@ -386,28 +386,10 @@ def _refuse_name(name: str, what: str) -> None:
         raise UsageError(f"{what}, {name!r}, reads as a path", remedy=remedy)
 
 
-def in_keys(text: str) -> str:
-    """A message of the command line for who wrote a file: `--index flat` as `index = "flat"`, `--index` as `index`."""
-    valued = re.sub(r"(?<!\S)(--[a-z][a-z-]+) ([\w.]+)(?=$|[,;])", _key_and_value, text, flags=re.MULTILINE)
-    return re.sub(r"(?<![\w-])--[a-z][a-z-]+", lambda found: _key_of().get(found[0], found[0]), valued)
-
-
-def _key_and_value(found: re.Match[str]) -> str:
-    key = _key_of().get(found[1])
-    value = found[2] if found[2].isdigit() else f'"{found[2]}"'
-    return found[0] if key is None else f"{key} = {value}"
-
-
 @cache
-def _key_of() -> Mapping[str, str]:
-    """Flag -> key."""
-    return {"--no-cache": "cache = false"} | {flag_of(cls, key).partition("/")[0]: key for key, cls in KEYS.items()}
-
-
-def _is_about(error: XqrBenchError, key: str) -> bool:
-    """Whether an error names an option, as a key of the file or as the command line has it."""
-    names = "|".join(map(re.escape, (flag_of(KEYS[key], key), key)))
-    return re.search(rf"(?<![\w-])(?:{names})(?![\w-])", error.problem) is not None
+def file_keys() -> FileKeys:
+    """The options of `evaluate` as the file has them."""
+    return FileKeys(KEYS, {"--no-cache": "cache = false"})
 
 
 def words_of(model: object) -> list[str]:

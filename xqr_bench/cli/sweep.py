@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import click
 
@@ -14,7 +14,7 @@ from xqr_bench.cli.common import if_stopped, study_plan
 from xqr_bench.cli.options import given
 from xqr_bench.cli.printing import echo
 from xqr_bench.core.errors import UsageError
-from xqr_bench.core.options import Folder, Part, Sections, takes
+from xqr_bench.core.options import Folder, Option, Part, Sections, from_one, takes
 from xqr_bench.train.recipe import OF_TRANSFORMERS, Recipe
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Study:
     conditions: tuple[str, ...] = ()
     arms: tuple[str, ...] = ()
     seeds: str = "0-9"
-    workers: int = 1
+    workers: Annotated[int, Option(parse=from_one)] = 1
     tune: bool = False
     plan: Path | None = None
     data_dir: Path | str | None = None
@@ -113,19 +113,21 @@ def sweep(
 ) -> None:
     """Train and score each arm of the ratio study with each seed (docs/ratio-study-how.md).
 
-    FILE is a study of your own in TOML: its conditions, arms and numbers; options of the command go before it. Stop it
-    at any time; the same command goes on: runs that have their results in the folder are skipped.
+    FILE is a study of your own in TOML: its conditions, arms and numbers. An option that is given here counts in place
+    of what FILE says. Stop it at any time; the same command goes on: runs that have their results in the folder are
+    skipped.
     """
     from xqr_bench.studies.ratio.design import GIVEN, list_runs, plan_of, read_seeds
     from xqr_bench.studies.ratio.study_file import built_in, read_study
     from xqr_bench.studies.ratio.sweep import Sweep, choose_numbers
     from xqr_bench.train.workspace import need_accelerate
 
-    own = built_in() if file is None or str(file) == built_in().name else read_study(file, IN_FILE)
-    said = {name: value for name, value in (own.values or {}).items() if name not in given(ctx)}
+    typed = {key: value for key, value in {**vars(study), **chosen, **values}.items() if key in given(ctx)}
+    own = built_in() if file is None or str(file) == built_in().name else read_study(file, IN_FILE, typed)
+    said = own.together or {}
     study = replace(study, **{name: value for name, value in said.items() if IN_FILE[name] is Study})
     chosen |= {name: value for name, value in said.items() if IN_FILE[name] is Chosen}
-    values |= {name: value for name, value in said.items() if IN_FILE[name] is Recipe}
+    values = values if own.path is None else {key: value for key, value in said.items() if IN_FILE[key] is Recipe}
     output = study.output
     if output is None:
         raise UsageError("there is no place for the results", remedy="give --output DIR")

@@ -289,6 +289,35 @@ def flag_of(cls: type, name: str) -> str:
     return (more.flag or flag(name.removesuffix("s") if _repeats(more, many) else name)).split()[-1]
 
 
+class FileKeys:
+    """The options that a file has as keys; messages of the command line for who wrote the file.
+
+    Args:
+        of: key -> the dataclass whose field it is.
+        also: flags of another form -> what the file says.
+    """
+
+    def __init__(self, of: Mapping[str, type], also: Mapping[str, str] | None = None) -> None:
+        self._flags = {key: flag_of(cls, key) for key, cls in of.items()}
+        self._key_of = {**(also or {}), **{one.partition("/")[0]: key for key, one in self._flags.items()}}
+
+    def in_keys(self, text: str) -> str:
+        """`--index flat` as `index = "flat"`, `--index` as `index`."""
+        valued = r"(?<!\S)(--[a-z][a-z-]+) (?!out\b)([\w.]+)(?=$|[,;])"  # of "leave --index out" it is no value
+        text = re.sub(valued, self._key_and_value, text, flags=re.MULTILINE)
+        return re.sub(r"(?<![\w-])--[a-z][a-z-]+", lambda found: self._key_of.get(found[0], found[0]), text)
+
+    def _key_and_value(self, found: re.Match[str]) -> str:
+        key = self._key_of.get(found[1])
+        value = found[2] if found[2].isdigit() else f'"{found[2]}"'
+        return found[0] if key is None else f"{key} = {value}"
+
+    def is_about(self, text: str, key: str) -> bool:
+        """Whether a message names an option, as a key of the file or as the command line has it."""
+        names = "|".join(map(re.escape, (self._flags[key], key)))
+        return re.search(rf"(?<![\w-])(?:{names})(?![\w-])", text) is not None
+
+
 def line_breaks(text: str) -> str:
     """The text with a line break for each `\\n` written as two characters, as shells hand it over."""
     return text.replace("\\n", "\n")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from xqr_bench.core.errors import UnknownNameError, UsageError
 from xqr_bench.core.options import split
 from xqr_bench.encode.options import DTYPES
 from xqr_bench.studies.ratio.form import BUILT_IN
-from xqr_bench.train import STATIC, Recipe
+from xqr_bench.train import STATIC, Recipe, TrainConfig, get_recipe, recipe_name
 
 STUDY = BUILT_IN
 CHECKPOINTS = (25, 50, 100, 200)
@@ -191,16 +193,44 @@ class Numbers:
             )
         if PRIMARY not in self.checkpoints or len(set(self.checkpoints)) < len(self.checkpoints):
             raise UsageError(
-                f"a run cannot be scored at {', '.join(map(str, self.checkpoints))}% of the updates",
+                f"--checkpoints cannot be {', '.join(map(str, self.checkpoints))}",
                 remedy=f"name each percentage once, {PRIMARY} among them",
             )
+        if self.recipe.updates < 1:
+            raise UsageError("--updates cannot be 0", remedy="use a number from 1 on")
         uneven = [percent for percent in self.checkpoints if self.recipe.updates * percent % 100]
-        if uneven or self.recipe.updates % 2 or self.recipe.updates < 2:
+        if uneven:
+            factor = math.lcm(*(100 // math.gcd(percent, 100) for percent in self.checkpoints))
             raise UsageError(
-                f"{self.recipe.updates} updates cannot be divided for the checkpoints at "
-                f"{', '.join(map(str, self.checkpoints))}%",
-                remedy="use a multiple of 4",
+                f"--checkpoints asks for {uneven[0]}% of {self.recipe.updates} updates, which is no whole number",
+                remedy=f"use a multiple of {factor} as --updates, or other --checkpoints",
             )
+
+    def of_arm(self, arm: Arm) -> Numbers:
+        """With what an arm changes in them.
+
+        Raises:
+            UsageError: it cannot be trained so.
+        """
+        made = replace(self, recipe=replace(self.recipe, **arm.recipe))
+        TrainConfig(base=self.base, data=("any",), recipe=made.recipe)
+        if made.recipe.tokens is not None and self.checkpoints != (PRIMARY,):
+            raise UsageError(
+                "with a budget of tokens a run is scored at its end only: how many updates it has is found then",
+                found=f"--checkpoints at {', '.join(map(str, self.checkpoints))}%",
+                remedy=f"give --checkpoints {PRIMARY}",
+            )
+        if arm.turn and made.recipe.tokens is not None:
+            raise UsageError(
+                "it turns after half of the updates, and a budget of --tokens does not say how many",
+                remedy="leave it out, or give --updates in place of --tokens",
+            )
+        if arm.turn and made.recipe.updates % 2:
+            raise UsageError(
+                f"it turns after half of the updates, and {made.recipe.updates} have no half",
+                remedy="leave it out, or use an even number as --updates",
+            )
+        return made
 
     @property
     def most_updates(self) -> int:
@@ -220,6 +250,41 @@ class Numbers:
             "checkpoints": list(self.checkpoints),
             **({} if self.dtype is None else {"dtype": self.dtype}),
         }
+
+
+def numbers_of(
+    tuned: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    base: str = STATIC,
+    recipe: str | None = None,
+    align_updates: int | None = None,
+    checkpoints: str | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    **given: Any,
+) -> Numbers:
+    """The numbers of runs: what is given, what was tuned, what the recipe has; in this order.
+
+    Args:
+        tuned: values of the recipe that were chosen in the folder.
+        base: initial model, as for `train`.
+        recipe: its name; None: that of the base.
+        align_updates: of the alignment; None: as many as the recipe has, untuned.
+        checkpoints: percent of the updates at which runs are scored, such as "25,50,100"; None: those of the plan.
+        device: where a model is trained and encodes.
+        dtype: type in which a trained model encodes the task.
+        given: other values of the recipe.
+
+    Raises:
+        UsageError: values that cannot be meant, or not together.
+    """
+    plain = get_recipe(recipe or recipe_name(base), schedule="constant")
+    if given.get("tokens") is not None:  # of which it takes the place
+        tuned = {name: value for name, value in tuned.items() if name != "updates"}
+    chosen = get_recipe(plain.name, schedule="constant", **{**tuned, **given})
+    updates = plain.updates if align_updates is None else align_updates
+    at = CHECKPOINTS if checkpoints is None else read_checkpoints(checkpoints)
+    return Numbers(base, chosen, updates, at, device, dtype)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import cycle, product
 from math import inf
 from pathlib import Path
@@ -31,14 +31,13 @@ from xqr_bench.studies.ratio.design import (
     ARMS,
     CHECKPOINTS,
     DEMO,
-    PRIMARY,
     STUDY,
     TUNING,
     TUNING_GIVEN,
     Condition,
     Numbers,
     Run,
-    read_checkpoints,
+    numbers_of,
 )
 from xqr_bench.studies.ratio.form import SHARED, STUDY_FILE, SUMMARY, TUNING_FILE, refuse_other_folder
 from xqr_bench.studies.ratio.run import (
@@ -54,7 +53,7 @@ from xqr_bench.studies.ratio.run import (
 )
 from xqr_bench.studies.ratio.scoring import RAW
 from xqr_bench.studies.ratio.study_file import StudyFile, built_in
-from xqr_bench.train import STATIC, TrainCache, TrainConfig, get_recipe, recipe_name
+from xqr_bench.train import STATIC, TrainCache, get_recipe, recipe_name
 
 T = TypeVar("T")
 
@@ -222,13 +221,12 @@ class Sweep:
                 found=f"--device {self.numbers.device}",
                 remedy=f"give --workers {len(devices)} or more: each has one device",
             )
-        if self.numbers.checkpoints != (PRIMARY,) and any(run.tokens(self.numbers.recipe) for run in self.runs):
-            raise UsageError(
-                "with a budget of tokens a run is scored at its end only: how many updates it has is found then",
-                remedy=f"give --checkpoints {PRIMARY}",
-            )
-        for run in {run.arm.name: run for run in self.runs}.values():
-            _refuse_arm(run, self.numbers)
+        for arm in {run.arm.name: run.arm for run in self.runs if run.arm.plan is not None}.values():
+            try:
+                self.numbers.of_arm(arm)
+            except XqrBenchError as error:
+                problem = f"the arm {arm.name} cannot be trained: {error.problem}"
+                raise UsageError(problem, found=error.found, remedy=error.remedy) from error
         if not self.plan_digest and any(run.condition.name != DEMO for run in self.runs):
             raise UsageError(f"there is no plan {self.plan}", remedy="name the study's plan with --plan FILE")
         if (self.folder / STUDY_FILE).is_file():
@@ -248,29 +246,6 @@ class Sweep:
             if run not in missing:
                 refuse_other_run(run, job, cache)
         return missing
-
-
-def _refuse_arm(run: Run, numbers: Numbers) -> None:
-    """Check what an arm changes beside the numbers of all runs, before the first of them.
-
-    Raises:
-        UsageError: it cannot be trained so.
-    """
-    arm = run.arm
-    if arm.plan is None:
-        return
-    if arm.turn and run.tokens(numbers.recipe):
-        raise UsageError(
-            f"the arm {arm.name} turns after half of the updates, and a budget of tokens does not say how many",
-            remedy="leave it out, or give --updates in place of the tokens",
-        )
-    try:
-        recipe = replace(numbers.recipe, **arm.recipe)
-        TrainConfig(base=numbers.base, data=[run.condition.train], recipe=recipe)
-    except XqrBenchError as error:
-        raise UsageError(
-            f"the arm {arm.name} cannot be trained: {error.problem}", found=error.found, remedy=error.remedy
-        ) from error
 
 
 def sweep(asked: Sweep, ended: Ended | None = None, say: Say = lambda line: None) -> Path:
@@ -559,41 +534,20 @@ def read_choice(folder: Path) -> dict[str, Any] | None:
     return dict(read_object(path, _Choice, "remove it, and choose again with --tune")["chosen"])
 
 
-def choose_numbers(
-    folder: Path,
-    *,
-    base: str = STATIC,
-    recipe: str | None = None,
-    align_updates: int | None = None,
-    checkpoints: str | None = None,
-    device: str | None = None,
-    dtype: str | None = None,
-    **given: Any,
-) -> tuple[Numbers, str]:
+def choose_numbers(folder: Path, **given: Any) -> tuple[Numbers, str]:
     """The numbers of the runs of a folder: what is given, what was tuned there, what the recipe has; in this order.
 
     Args:
         folder: of the study.
-        base: initial model, as for `train`.
-        recipe: its name; None: that of the base.
-        align_updates: of the alignment; None: as many as the recipe has, untuned.
-        checkpoints: percent of the updates at which runs are scored, such as "25,50,100"; None: those of the plan.
-        device: where a model is trained and encodes.
-        dtype: type in which a trained model encodes the task.
-        given: other values of the recipe.
+        given: as of `numbers_of`.
 
     Returns:
         the numbers, and where they come from.
     """
-    plain = get_recipe(recipe or recipe_name(base), schedule="constant")
     tuned = read_choice(folder) or {}
-    if given.get("tokens") is not None:
-        tuned.pop("updates", None)  # of which a budget of tokens takes the place
-    chosen = get_recipe(plain.name, schedule="constant", **{**tuned, **given})
-    origins = [*(["options"] if given else []), "tuning" if tuned else "recipe"]
-    updates = plain.updates if align_updates is None else align_updates
-    at = CHECKPOINTS if checkpoints is None else read_checkpoints(checkpoints)
-    return Numbers(base, chosen, updates, at, device, dtype), ", then ".join(origins)
+    options = set(given) - {one.name for one in fields(Numbers)}
+    origins = [*(["options"] if options else []), "tuning" if tuned else "recipe"]
+    return numbers_of(tuned, **given), ", then ".join(origins)
 
 
 def options_for(numbers: Numbers, said: Mapping[str, Any]) -> dict[str, Any]:
@@ -613,4 +567,7 @@ def options_for(numbers: Numbers, said: Mapping[str, Any]) -> dict[str, Any]:
     for values in (usual, now):
         if not isinstance(values["checkpoints"], str):
             values["checkpoints"] = ",".join(map(str, values["checkpoints"]))
-    return {name: now[name] for name in SWEEP_NUMBERS if now[name] != usual[name]}
+    length, other = ("updates", "tokens") if numbers.recipe.tokens is None else ("tokens", "updates")
+    if said.get(other) is not None:
+        usual[length] = None  # it counts in place of what the file says only where it is given
+    return {name: now[name] for name in SWEEP_NUMBERS if name != other and now[name] != usual[name]}
