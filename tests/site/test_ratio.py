@@ -76,6 +76,7 @@ def test_a_difference_of_ranks_has_no_decimals() -> None:
         return gap(Contrast(estimate=estimate, low=low, high=high, seeds=10))
 
     assert written(-13.4441, -33.0251, 5.9464) == "-13 [-33, 6]"
+    assert written(0.5034, -8.5111, 9.4518) == "+1 [-9, 9]"
     assert written(2608.2, 2421.4, 2789.6) == "+2,608 [2,421, 2,790]"
     assert written(-0.0025, -0.0053, 0.0002) == "-.0025 [-.0053, .0002]"
     assert gap(None) == "–"

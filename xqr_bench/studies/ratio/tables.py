@@ -67,17 +67,17 @@ def figure(score: ArmFigure | None) -> str:
 
 
 def gap(contrast: Contrast | None) -> str:
-    """A difference with its interval; of ranks, whose interval goes beyond 10, without decimals."""
+    """A difference with its interval; of ranks, whose interval goes beyond 1, without decimals."""
     if contrast is None:
         return "–"
-    if max(abs(contrast.low), abs(contrast.high)) >= 10:
+    if max(abs(contrast.low), abs(contrast.high)) > 1:
         return f"{round(contrast.estimate):+,d} [{round(contrast.low):,d}, {round(contrast.high):,d}]"
     return f"{signed(contrast.estimate)} {span(contrast.low, contrast.high)}"
 
 
 def detectable(value: float | None) -> str:
-    """The smallest difference that would be found; of ranks, from 10 on, without decimals."""
-    return number(value) if value is None or value < 10 else f"{round(value):,d}"
+    """The smallest difference that would be found; of ranks, above 1, without decimals."""
+    return number(value) if value is None or value <= 1 else f"{round(value):,d}"
 
 
 def condition_tables(study: Ratios, condition: Condition) -> list[Table]:
