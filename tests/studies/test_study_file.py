@@ -419,6 +419,7 @@ def test_a_condition_is_not_named_as_what_stands_beside_it(tmp_path: Path) -> No
         (("updates = 4", "updates = 0"), "line 6, updates: updates cannot be 0 to do: use a number from 1 on"),
         (("updates = 4", "updates = 4\nworkers = 0"), "line 7, workers: workers cannot be 0"),
         (("updates = 4", "updates = 4\nlora = {rank = 8}"), "line 7, lora: static models have no layers to adapt"),
+        (('[["de"], ["th"]]', '["de", "th"]'), "to do: give a list of lists, each entry of which is a text"),
         (("[50, 100]", "[50]"), "line 5, checkpoints: checkpoints cannot be 50"),
         (("[50, 100]", "[33, 100]"), "33% of 4 updates, which is no whole number to do: use a multiple of 100 as upd"),
         (("[50, 100]\nupdates = 4", "[100]\nupdates = 5"), "it turns after half of the updates, and 5 have no half"),

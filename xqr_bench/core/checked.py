@@ -147,6 +147,8 @@ def _wanted(hint: Any) -> str:
     if hint is type(None):
         return "None"
     if inner and origin in _MANY:
+        if typing.get_origin(inner[0]) in _MANY:
+            return f"a list of lists, each entry of which is {_wanted(typing.get_args(inner[0])[0])}"
         return f"a list, even of one, each {_wanted(inner[0])}"
     kind = origin or hint
     named = _WORDS.get(kind, kind.__name__)

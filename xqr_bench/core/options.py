@@ -204,7 +204,8 @@ class _FieldOption:
         try:
             return self._parse(given)
         except ValueError as error:
-            raise UsageError(f"{self._flags[-1]} cannot be {given!r}", remedy=str(error)) from None
+            shown = ", ".join(map(repr, given if isinstance(given, tuple) else (given,)))
+            raise UsageError(f"{self._flags[-1]} cannot be {shown}", remedy=str(error)) from None
 
 
 def _kind(hint: Any) -> tuple[type, Option, bool]:
