@@ -291,6 +291,24 @@ def test_the_command(tmp_path: Path, installed: None) -> None:
         assert told in flat(done.err)
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--loss lancer --ratio 1", "each batch of this plan has one"),
+        ("--loss lakda --languages en --ratio 1", "no question is in two languages"),
+        ("--loss optical", "data that is no bitext: mini"),
+        ("--loss distill --loss-arg teacher=/nowhere/x", "there is no folder /nowhere/x"),
+        ("--loss distill --loss-arg teacher=any --loss-arg pivot=xx", "no data in the pivot 'xx'"),
+        ("--matryoshka 64,999", "999 is more than the 256 columns"),
+    ],
+)
+def test_what_a_loss_cannot_be_trained_on_is_told_by_a_dry_run(options: str, told: str) -> None:
+    """Nothing else would: no model is loaded."""
+    done = run("train", "--data", "mini", "--batch-size", "6", "--updates", "4", *options.split(), "--dry-run")
+    assert done.code == 1
+    assert told in flat(done.err)
+
+
 def test_every_built_in_loss_takes_what_its_page_says() -> None:
     for name in LOSSES:
         if LOSSES.origins()[name] == "built in":

@@ -121,6 +121,8 @@ class TrainConfig:
             raise UsageError(f"{option} has no meaning for static models", remedy="leave it out")
         if self.static and self.values.mini_batch:
             raise UsageError("gradient caching has no use for static models", remedy="leave --mini-batch out")
+        if self.static:
+            self.values.refuse_sizes(self.values.dimensions)
         if self.static and self.values.lora:
             raise UsageError("static models have no layers to adapt", remedy="leave --lora out")
         if self.static and self.values.trainer_args.get("gradient_checkpointing"):

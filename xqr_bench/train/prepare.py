@@ -17,6 +17,7 @@ from xqr_bench.train.batches import make_plan
 from xqr_bench.train.config import Source, TrainConfig
 from xqr_bench.train.data import load_training_data
 from xqr_bench.train.initial import learn_vocabulary, load_base, make_static
+from xqr_bench.train.losses import LossContext
 from xqr_bench.train.plans import PlanRequest
 from xqr_bench.train.texts import PlannedTexts, TextTable, distinct_texts
 from xqr_bench.train.types import ParallelData
@@ -71,7 +72,8 @@ def prepare(config: TrainConfig, cache: TrainCache | None = None) -> Prepared:
     """Read the data, make the plans, look for texts of evaluation tasks.
 
     Raises:
-        UsageError: the output is taken; data that cannot fill the batches; texts of a task that must not be there.
+        UsageError: the output is taken; data that cannot fill the batches or does not suit the loss; texts of a task
+            that must not be there.
         DataError: data that is missing or damaged.
     """
     cache = cache or TrainCache()
@@ -93,6 +95,7 @@ def prepare(config: TrainConfig, cache: TrainCache | None = None) -> Prepared:
     training = None
     if recipe.updates:
         plan = make_plan(data, config.plan_request())
+        config.chosen_loss.check(recipe, LossContext(data, plan.languages, batch_types=plan.batch_types))
         training = PlannedTexts(plan, data, recipe.negatives, _table(data, cache))
     validation = None if config.validation is None else _validation(config, cache)
     prepared = Prepared(config, data, training, alignment, validation, vocabulary)

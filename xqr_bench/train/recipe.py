@@ -147,6 +147,18 @@ class Recipe:
         """The values given that mean nothing to a static model."""
         return [name for name in OF_TRANSFORMERS if getattr(self, name) is not None]
 
+    def refuse_sizes(self, width: int) -> None:
+        """Refuse numbers of columns (`matryoshka`) that vectors of this width do not have.
+
+        Raises:
+            UsageError: there is one.
+        """
+        if self.matryoshka and max(self.matryoshka) > width:
+            raise UsageError(
+                f"--matryoshka {max(self.matryoshka)} is more than the {width} columns of the vectors",
+                remedy=f"use numbers up to {width}",
+            )
+
     def values(self) -> dict[str, Any]:
         """All values, for records."""
         return {**asdict(self), "matryoshka": list(self.matryoshka)}

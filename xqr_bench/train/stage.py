@@ -33,7 +33,6 @@ from xqr_bench.train.losses import BatchRows, ChosenLoss, LossContext, Role, Spe
 from xqr_bench.train.recipe import Recipe
 from xqr_bench.train.texts import PlannedTexts
 from xqr_bench.train.transformer import WhileTraining
-from xqr_bench.train.types import BATCH_TYPES
 from xqr_bench.train.workspace import TrainCache, count, on_cpu
 
 # What happens beside the updates: progress, models kept at given updates, complete checkpoints, a loss gone wrong.
@@ -407,10 +406,10 @@ def _run(model: Any, texts: PlannedTexts, options: StageOptions, folder: Path, c
         texts.plan.languages,
         processes,
         gathered,
-        tuple(BATCH_TYPES[code] for code in np.unique(texts.plan.types)),
+        texts.plan.batch_types,
         recipe.tokens is None or hasattr(options.loss.make, "further_queries"),
     )
-    loss = _matryoshka(model, options.loss.build(model, recipe, context), recipe.matryoshka)
+    loss = _matryoshka(model, options.loss.build(model, recipe, context), recipe)
     with _passed_on(recipe):
         trainer = PlanTrainer(
             model=model,
@@ -454,20 +453,17 @@ def _passed_on(recipe: Recipe) -> Iterator[None]:
         yield
 
 
-def _matryoshka(model: Any, loss: Any, sizes: Sequence[int]) -> Any:
+def _matryoshka(model: Any, loss: Any, recipe: Recipe) -> Any:
     """The loss on the first columns of the vectors too (Kusupati et al. 2022, arXiv 2205.13147); () leaves it alone.
 
     Raises:
         UsageError: the vectors have fewer columns.
     """
+    sizes = recipe.matryoshka
     if not sizes:
         return loss
     width = model.get_embedding_dimension()
-    if max(sizes) > width:
-        raise UsageError(
-            f"--matryoshka {max(sizes)} is more than the {width} columns of the vectors",
-            remedy=f"use numbers up to {width}",
-        )
+    recipe.refuse_sizes(width)
     return MatryoshkaLoss(model, loss, sorted({*sizes, width}, reverse=True))
 
 

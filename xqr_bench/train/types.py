@@ -206,6 +206,11 @@ class BatchPlan:
         """Rows of a batch, over all devices together."""
         return int(self.question.shape[1])
 
+    @property
+    def batch_types(self) -> tuple[BatchType, ...]:
+        """Types of batches that there are."""
+        return tuple(BATCH_TYPES[code] for code in np.unique(self.types))
+
     def batch_type(self, step: int) -> BatchType:
         """Type of a step's batch."""
         return BATCH_TYPES[int(self.types[step])]

@@ -34,11 +34,13 @@ The module is called as those of sentence-transformers are: `module(sentence_fea
 `sentence_features` has the inputs of the queries, of the passages, and of each hard negative, and labels are None. It
 returns a scalar, or a dict of scalars that are added.
 
-It may have attributes: `gradient_caching = True` where it works with `recipe.mini_batch`, and `identity`, called with
-the arguments, which gives JSON values of what they name outside the recipe, such as the digest of a teacher: they
-stand in the training record, and a run that is resumed has to have the same. One that encodes further queries has
-`further_queries`, which says for any batch which (`xqr_bench.train.tokens.Further`): a budget of tokens
-(`recipe.tokens`) is planned with them, and refuses a loss that encodes texts without saying so."""
+It may have attributes: `gradient_caching = True` where it works with `recipe.mini_batch`; `check`, called with
+`(recipe, context, *, <arguments>)` before a model is loaded, which raises a `UsageError` where data, plan or
+arguments do not suit it; and `identity`, called with the arguments, which gives JSON values of what they name
+outside the recipe, such as the digest of a teacher: they stand in the training record, and a run that is resumed has
+to have the same. One that encodes further queries has `further_queries`, which says for any batch which
+(`xqr_bench.train.tokens.Further`): a budget of tokens (`recipe.tokens`) is planned with them, and refuses a loss
+that encodes texts without saying so."""
 
 LOSSES: Registry[Loss] = Registry("loss", "xqr_bench.losses")
 for _module in iter_modules(__path__):  # each is imported when it is asked for: most bring torch
@@ -253,15 +255,28 @@ class ChosenLoss:
                 about |= json.loads(json.dumps(named(**self.arguments)))
         return about
 
+    def check(self, recipe: Any, context: LossContext) -> None:
+        """Refuse what it can tell before a model is loaded.
+
+        Raises:
+            EncoderError: its code raised something.
+            UsageError: data, plan or arguments do not suit it.
+        """
+        check = getattr(self.make, "check", None)
+        if check is not None:
+            with code_of_others(f"the loss {self.name} cannot be checked", "correct it or its arguments"):
+                check(recipe, context, **self.arguments)
+
     def build(self, model: Any, recipe: Any, context: LossContext) -> Any:
         """Its module.
 
         Raises:
             EncoderError: its code raised something.
-            UsageError: it made something else.
+            UsageError: it made something else, or data, plan or arguments do not suit it.
         """
         from torch import nn
 
+        self.check(recipe, context)
         with code_of_others(f"the loss {self.name} cannot be made", "correct it or its arguments"):
             made = self.make(model, recipe, context, **self.arguments)
         if not isinstance(made, nn.Module):

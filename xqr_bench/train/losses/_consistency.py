@@ -97,6 +97,16 @@ def further_queries(texts: PlannedTexts, step: int, rows: slice) -> Int32:
     return found[found >= 0]
 
 
+def check(recipe: Recipe, context: LossContext, **_: Any) -> None:
+    """Some question has to be in two languages."""
+    if not any((part.has.sum(axis=1) > 1).any() for part in context.data):
+        raise UsageError(
+            "the loss compares each question with its translation, and no question is in two languages",
+            found=f"languages of the data: {', '.join(context.languages)}",
+            remedy="add data in further languages under the same question ids, or use --loss infonce",
+        )
+
+
 Divergence = Callable[[Any, Any], Any]
 
 
@@ -111,21 +121,12 @@ class Consistency(nn.Module):  # type: ignore[misc]  # torch is not typed here
         divergence: of two distributions, the first of the row's own query, given as logarithms.
         weight: of the mean divergence.
         rest: weight of InfoNCE.
-
-    Raises:
-        UsageError: no question of the data is in two languages.
     """
 
     def __init__(
         self, model: Any, recipe: Recipe, context: LossContext, divergence: Divergence, weight: float, rest: float
     ) -> None:
         super().__init__()
-        if not any((part.has.sum(axis=1) > 1).any() for part in context.data):
-            raise UsageError(
-                "the loss compares each question with its translation, and no question is in two languages",
-                found=f"languages of the data: {', '.join(context.languages)}",
-                remedy="add data in further languages under the same question ids, or use --loss infonce",
-            )
         self.model, self.info_nce = model, info_nce(model, recipe, context)
         self._context, self._temperature = context, recipe.temperature
         self._divergence, self._weight, self._rest = divergence, weight, rest

@@ -15,6 +15,7 @@ from torch import nn
 
 from xqr_bench.core.errors import UsageError
 from xqr_bench.core.files import name_of_folder
+from xqr_bench.encode.load import refuse_what_is_no_model
 from xqr_bench.encode.options import EncoderOptions
 from xqr_bench.encode.sentence_transformer import load_model, resolve_model
 from xqr_bench.encode.weights import cached_commit, loaded_from
@@ -46,9 +47,6 @@ class Distillation(nn.Module):  # type: ignore[misc]  # torch is not typed here
         distance: cosine (1 - cosine), l2 (Euclidean) or mse.
         weight: of D, 0 to 1; .5 is a choice of ours.
         pivot: code of the language that the teacher reads.
-
-    Raises:
-        UsageError: the data has no such language, or the vectors are to be cut.
     """
 
     def __init__(
@@ -63,10 +61,6 @@ class Distillation(nn.Module):  # type: ignore[misc]  # torch is not typed here
         pivot: str | None = None,
     ) -> None:
         super().__init__()
-        if pivot is not None and pivot not in context.languages:
-            raise UsageError(f"no data in the pivot {pivot!r}", remedy=f"use one of: {', '.join(context.languages)}")
-        if recipe.matryoshka:
-            raise UsageError("a teacher's vectors are not cut to their first columns", remedy="leave --matryoshka out")
         self.context, self.weight = context, weight
         self._pivot = pivot
         read = load_model(teacher, EncoderOptions(device=str(model.device)), where=f"the teacher {teacher}")
@@ -114,5 +108,17 @@ def identity(teacher: str, **_: Any) -> dict[str, Any]:
     return {"teacher": on_hub.name, "revision": cached_commit(on_hub.name, None) or on_hub.commit}
 
 
+def check(recipe: Recipe, context: LossContext, *, teacher: str, pivot: str | None, **_: Any) -> None:
+    """The teacher has to be there or have a name of the hub, the data to have its language, and vectors stay whole."""
+    folder = Path(teacher).expanduser()
+    if not folder.is_dir():
+        refuse_what_is_no_model(teacher, folder)
+    if pivot is not None and pivot not in context.languages:
+        raise UsageError(f"no data in the pivot {pivot!r}", remedy=f"use one of: {', '.join(context.languages)}")
+    if recipe.matryoshka:
+        raise UsageError("a teacher's vectors are not cut to their first columns", remedy="leave --matryoshka out")
+
+
+Distillation.check = staticmethod(check)  # type: ignore[attr-defined]
 Distillation.identity = staticmethod(identity)  # type: ignore[attr-defined]
 loss = Distillation

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from xqr_bench.train.losses._consistency import Consistency, further_queries, jensen_shannon
+from xqr_bench.train.losses._consistency import Consistency, check, further_queries, jensen_shannon
 
 if TYPE_CHECKING:
     from xqr_bench.train.losses import LossContext
@@ -30,4 +30,4 @@ def loss(model: Any, recipe: Recipe, context: LossContext, *, weight: Annotated[
     return Consistency(model, recipe, context, jensen_shannon, weight=weight, rest=1.0)
 
 
-loss.further_queries = further_queries  # type: ignore[attr-defined]
+loss.check, loss.further_queries = check, further_queries  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from xqr_bench.train.losses._consistency import Consistency, further_queries, kullback_leibler
+from xqr_bench.train.losses._consistency import Consistency, check, further_queries, kullback_leibler
 
 if TYPE_CHECKING:
     from xqr_bench.train.losses import LossContext
@@ -31,4 +31,4 @@ def loss(model: Any, recipe: Recipe, context: LossContext, *, a: Annotated[float
     return Consistency(model, recipe, context, kullback_leibler, weight=a, rest=1 - a)
 
 
-loss.further_queries = further_queries  # type: ignore[attr-defined]
+loss.check, loss.further_queries = check, further_queries  # type: ignore[attr-defined]

@@ -71,16 +71,6 @@ class Lancer(nn.Module):  # type: ignore[misc]  # torch is not typed here
 
     def __init__(self, model: Any, recipe: Recipe, context: LossContext, weight: float) -> None:
         super().__init__()
-        if len(context.languages) < 2:
-            raise UsageError(
-                f"the loss lancer needs two languages, and the data has one: {', '.join(context.languages)}",
-                remedy="add a language, or use --loss infonce",
-            )
-        if set(context.batch_types) == {"monolingual"}:
-            raise UsageError(
-                "the loss lancer compares the languages of a batch, and each batch of this plan has one",
-                remedy="use a --ratio below 1, --plan x-x, or --loss infonce",
-            )
         self.model, self.info_nce = model, info_nce(model, recipe, context)
         self._context, self._weight = context, weight
 
@@ -105,3 +95,20 @@ def loss(model: Any, recipe: Recipe, context: LossContext, *, weight: Annotated[
         weight: of the penalty, above 0.
     """
     return Lancer(model, recipe, context, weight)
+
+
+def check(recipe: Recipe, context: LossContext, **_: Any) -> None:
+    """Two languages are needed, in the data and in some batch."""
+    if len(context.languages) < 2:
+        raise UsageError(
+            f"the loss lancer needs two languages, and the data has one: {', '.join(context.languages)}",
+            remedy="add a language, or use --loss infonce",
+        )
+    if set(context.batch_types) == {"monolingual"}:
+        raise UsageError(
+            "the loss lancer compares the languages of a batch, and each batch of this plan has one",
+            remedy="use a --ratio below 1, --plan x-x, or --loss infonce",
+        )
+
+
+loss.check = check  # type: ignore[attr-defined]

@@ -62,7 +62,7 @@ class TokenTransport(nn.Module):  # type: ignore[misc]  # torch is not typed her
         iterations: of Sinkhorn's algorithm at most.
 
     Raises:
-        UsageError: POT is not installed, data that is no bitext, or a model without vectors of tokens.
+        UsageError: a model without vectors of tokens.
     """
 
     def __init__(
@@ -76,15 +76,6 @@ class TokenTransport(nn.Module):  # type: ignore[misc]  # torch is not typed her
         iterations: Annotated[int, Field(ge=1)] = 200,
     ) -> None:
         super().__init__()
-        if find_spec("ot") is None:
-            raise UsageError("the loss optical needs the package POT", remedy="pip install 'xqr-bench[transport]'")
-        others = [part.name for part in context.data if part.kind != "bitext"]
-        if others:
-            raise UsageError(
-                "the loss optical aligns sentences with their translations",
-                found=f"data that is no bitext: {', '.join(others)}",
-                remedy="train it on bitext, such as a folder of NTREX",
-            )
         if not model.has_peft_compatible_model():
             raise UsageError("the loss optical needs a transformer's vectors of tokens", remedy="use another base")
         self.model, self.weight = model, weight
@@ -100,4 +91,18 @@ class TokenTransport(nn.Module):  # type: ignore[misc]  # torch is not typed her
         return (1 - self.weight) * own + self.weight * costs.mean()
 
 
+def check(recipe: Recipe, context: LossContext, **_: Any) -> None:
+    """POT is needed, and bitext."""
+    if find_spec("ot") is None:
+        raise UsageError("the loss optical needs the package POT", remedy="pip install 'xqr-bench[transport]'")
+    others = [part.name for part in context.data if part.kind != "bitext"]
+    if others:
+        raise UsageError(
+            "the loss optical aligns sentences with their translations",
+            found=f"data that is no bitext: {', '.join(others)}",
+            remedy="train it on bitext, such as a folder of NTREX",
+        )
+
+
+TokenTransport.check = staticmethod(check)  # type: ignore[attr-defined]
 loss = TokenTransport
