@@ -195,8 +195,12 @@ def test_killed_and_started_again(done: Path, tmp_path: Path) -> None:
     process.wait()
     process.stdout.close()
     assert not (tmp_path / "sweep.json").exists()
+    training = tmp_path / "demo/alpha-0.5/seed-00/model.unfinished"  # of another process, at a run of another sweep
+    training.mkdir(parents=True)
+    (training / "run.json").write_text("{}", "utf-8")
     told: list[str] = []
     sweep(asked(tmp_path), lambda run, well: told.append(run.id))
+    assert len(json.loads((tmp_path / "sweep.json").read_text("utf-8"))["runs"]) == len(RUNS)
     assert first not in told
     assert len(told) == len(RUNS) - 1
     assert results(tmp_path) == results(done)

@@ -235,7 +235,11 @@ def test_a_sweep_in_its_midst(folder: Path, tmp_path: Path) -> None:
             place = f"demo/{arm}/seed-{seed:02d}"
             shutil.copytree(folder / place, tmp_path / place)
     shutil.copy(folder / "study.json", tmp_path)
+    training = tmp_path / "demo/untrained/seed-01/model.unfinished"  # of a training, which has a run.json too
+    training.mkdir(parents=True)
+    (training / DONE).write_text("{}", "utf-8")
     condition = demo(build_ratios(Asked(tmp_path, PLAN, resamples=100)))
+    assert sum(condition.plans.values()) == 3
     assert condition.seeds == [0]
     assert condition.left_out == {1: "not run yet: untrained"}
     view = condition.view()
@@ -314,8 +318,22 @@ def test_the_command(folder: Path, tmp_path: Path) -> None:
     printed = ran("report", "ratios", str(folder), "--output", str(tmp_path / "b"), *more, "--markdown").out
     assert printed.startswith("## demo: ")
     assert "| alpha-0.5 | " in printed
+    assert "Means over 3 seeds." in printed
     for name in written:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes(), name
+
+
+def test_one_seed_and_what_is_not_here_are_told(folder: Path, tmp_path: Path) -> None:
+    for arm in ("alpha-0.5", "alpha-1"):
+        shutil.copytree(folder / f"demo/{arm}/seed-00", tmp_path / f"study/demo/{arm}/seed-00")
+    shutil.copy(folder / "study.json", tmp_path / "study")
+    (tmp_path / "study/S1b/alpha-0/seed-00").mkdir(parents=True)
+    (tmp_path / "study/S1b/alpha-0/seed-00" / DONE).write_text("{}", "utf-8")
+    command = ("report", "ratios", str(tmp_path / "study"), "--output", str(tmp_path / "a"), "--resamples", "100")
+    printed = ran(*command, "--plan", str(PLAN), "--markdown").out
+    assert "Of one seed. In brackets: 95% intervals, articles drawn again, of this training." in printed
+    assert "seeds and articles" not in printed
+    assert printed.strip().splitlines()[-1].startswith("Not here: S1b: ")
 
 
 def test_errors(folder: Path, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ from xqr_bench.studies.ratio.design import (
 )
 from xqr_bench.studies.ratio.form import TUNING_FILE
 from xqr_bench.studies.ratio.results import LEVELS, Results, languages_of, load_results, shared_questions
-from xqr_bench.studies.ratio.run import DONE, read_object, read_run
+from xqr_bench.studies.ratio.run import DONE, files_of_runs, read_object, read_run
 from xqr_bench.studies.ratio.scoring import CENTRED, RAW, record_of
 from xqr_bench.studies.ratio.statistics import (
     LEVEL,
@@ -107,7 +107,6 @@ def medians(
 
 # A folder of runs -> `ratios.json`.
 
-_ALL_DONE = f"*/seed-*/**/{DONE}"
 _VIEWS: tuple[Literal["raw", "centred"], ...] = (RAW, CENTRED)
 
 
@@ -256,7 +255,7 @@ def _condition(asked: Asked, condition: Condition, checkpoints: Sequence[int], b
             "by_language": language_effects(raw, levels, published),
             "medians": medians(folder, condition, raw, primary.seeds, asked.study),
         }
-    plans = Counter(read_run(path)["run_group"]["plan"] for path in (folder / condition.name).glob(_ALL_DONE))
+    plans = Counter(read_run(path)["run_group"]["plan"] for path in files_of_runs(folder / condition.name, DONE))
     return form.Condition(
         name=condition.name,
         about=_about(condition, base),

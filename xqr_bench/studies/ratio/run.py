@@ -122,6 +122,14 @@ def is_done(run: Run, folder: Path) -> bool:
     return (folder / run.id / DONE).is_file()
 
 
+def files_of_runs(condition: Path, name: str) -> list[Path]:
+    """Files of that name in the folders of a condition's runs, sorted.
+
+    Not those further below: a model that is being trained has a `run.json` of its own.
+    """
+    return sorted(path for run in ("*/seed-*", "*/seed-*/fold-*") for path in condition.glob(f"{run}/{name}"))
+
+
 def read_run(path: Path) -> dict[str, Any]:
     """What `do_run` wrote last.
 

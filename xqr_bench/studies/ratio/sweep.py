@@ -46,6 +46,7 @@ from xqr_bench.studies.ratio.run import (
     Job,
     as_now,
     do_run,
+    files_of_runs,
     is_done,
     read_object,
     read_run,
@@ -380,14 +381,15 @@ def write_summary(asked: Sweep, plan: str) -> Path:
     """One JSON file of all that the folder holds: `<folder>/sweep.json`."""
     names = ("run_group", "scores", "distinct_query_vectors", "files", "seconds")
     runs = {}
-    for path in sorted(asked.folder.glob("*/*/seed-*/**/run.json")):
+    conditions = sorted(path for path in asked.folder.iterdir() if path.is_dir())
+    for path in (path for condition in conditions for path in files_of_runs(condition, DONE)):
         run = read_run(path)
         runs[run["id"]] = {name: run[name] for name in names} | {
             "weights": run["training"]["weights_digest"],
             "record_sha256": sha256_of(path),
         }
     again = "remove it and sweep again"
-    paths = sorted(asked.folder.glob(f"*/*/seed-*/**/{FAILED}"))
+    paths = [path for condition in conditions for path in files_of_runs(condition, FAILED)]
     failed = [read_object(path, _Failure, again) for path in paths]
     tuning = asked.folder / TUNING_FILE
     summary = {

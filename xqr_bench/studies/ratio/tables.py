@@ -34,7 +34,6 @@ SHORT = {
     ("multilingual", "rank_distance"): "rank distance",
     ("multilingual", "own_language_first"): "own language first",
 }
-CENTRED_ENDS = "In brackets: 95% intervals, seeds and articles drawn again."
 EXPLORATORY = "Exploratory: no claim of significance."
 OFFSET = (
     "Change of offset: told raw, not told centred, and the two told apart. Stays, turns round: told in both, in one "
@@ -123,7 +122,7 @@ def tests_tables(study: Ratios, condition: Condition) -> Iterator[Table]:
             rows,
             (
                 f"Only raw at 100% of {' and '.join(PRIMARY_CONDITIONS)} is tested; the rest is exploratory. "
-                f"{CENTRED_ENDS}",
+                f"{_brackets(condition)}",
             ),
         )
 
@@ -177,8 +176,19 @@ def _arms(condition: Condition, view: View) -> Table:
         f"{_title(condition, view)}: arms",
         columns("arm", *scores),
         [(arm.name, *(figure(one.arms.get(arm.name)) for one in scores.values())) for arm in condition.arms],
-        (f"Means over {len(condition.seeds)} seeds. {CENTRED_ENDS}",),
+        (_means(condition),),
     )
+
+
+def _means(condition: Condition) -> str:
+    n = len(condition.seeds)
+    return f"{f'Means over {n} seeds.' if n > 1 else 'Of one seed.'} {_brackets(condition)}"
+
+
+def _brackets(condition: Condition) -> str:
+    """What the brackets of a table hold; with one seed nothing is known of other trainings."""
+    drawn = "seeds and articles drawn again" if len(condition.seeds) > 1 else "articles drawn again, of this training"
+    return f"In brackets: 95% intervals, {drawn}."
 
 
 def _differences(condition: Condition, view: View) -> Table:
@@ -193,7 +203,7 @@ def _differences(condition: Condition, view: View) -> Table:
         f"{_title(condition, view)}: arm minus {BASE_ARM}",
         columns("arm", *scores),
         rows,
-        (f"Paired by seed and article. {EXPLORATORY} {CENTRED_ENDS}",),
+        (f"Paired by seed and article. {EXPLORATORY} {_brackets(condition)}",),
     )
 
 
@@ -228,7 +238,7 @@ def _parts(condition: Condition, view: View) -> Table:
         f"{_title(condition, view)}: MAP by query language and groups of them",
         columns("languages", "setting", "alpha 0", "alpha .5", "alpha 1", "0 minus .5", "1 minus .5", names=2),
         rows,
-        (f"{EXPLORATORY} {CENTRED_ENDS}",),
+        (f"{EXPLORATORY} {_brackets(condition)}",),
     )
 
 
@@ -253,7 +263,7 @@ def _centring(condition: Condition) -> Table:
 def _controls(condition: Condition, views: list[View]) -> Iterator[Table]:
     """What the control arms tell: raw and centred at 100%, what centring leaves, and raw at every checkpoint."""
     names = [SHORT[key] for key in MAIN]
-    notes = (f"{EXPLORATORY} {CENTRED_ENDS}",)
+    notes = (f"{EXPLORATORY} {_brackets(condition)}",)
 
     def gaps(effects: dict[str, Contrast]) -> list[str]:
         return [gap(effects.get("/".join(key))) for key in MAIN]
@@ -331,7 +341,7 @@ def _claims(condition: Condition, raw: View | None) -> Iterator[Table]:
 def _languages(condition: Condition) -> Table:
     """Alpha .5 against both ends by language, beside the paper's."""
     models = list(dict.fromkeys(name for one in condition.by_language for name in one.published))
-    notes = [f"{EXPLORATORY} {CENTRED_ENDS}"]
+    notes = [f"{EXPLORATORY} {_brackets(condition)}"]
     if condition.published_source:
         notes.append(f"Printed without intervals, other models, other training data: {condition.published_source}.")
     rows = []
@@ -589,4 +599,6 @@ def ratios_markdown(study: Ratios) -> str:
             "\n".join(f"- {markdown_shown(text)}" for text in sentences(study, condition)),
             *(table.markdown() for table in condition_tables(study, condition)),
         ]
-    return "\n\n".join([*parts, *(table.markdown() for table in study_tables(study))]) + "\n"
+    parts += (table.markdown() for table in study_tables(study))
+    parts += (markdown_shown(f"Not here: {text}.") for text in study.missing)
+    return "\n\n".join(parts) + "\n"
