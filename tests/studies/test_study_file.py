@@ -297,7 +297,19 @@ def test_another_study_or_other_numbers_in_the_same_folder_are_refused(
 
 
 def test_the_built_in_study_stays_available_by_name(tmp_path: Path) -> None:
-    asked = ["--condition", "demo", "--arm", "alpha-0", "--seeds", "0", "--dry-run", "--output", str(tmp_path / "x")]
+    asked = [
+        "--condition",
+        "demo",
+        "--arm",
+        "alpha-0",
+        "--seeds",
+        "0",
+        "--dry-run",
+        "--batch-size",
+        "4",
+        "--output",
+        str(tmp_path / "x"),
+    ]
     assert ran("sweep", "ratio", *asked).out == ran("sweep", *asked).out
     with pytest.raises(UnknownNameError, match="no arm"):
         read_study(written(tmp_path), IN_FILE).runs(["M"], ["warm"], [0])
@@ -434,6 +446,34 @@ def test_what_would_do_nothing_or_fail_after_other_runs_is_told_first(
     done = run("sweep", str(written(tmp_path, STUDY.replace(*change))), "--output", str(tmp_path / "x"), "--dry-run")
     assert done.code == 1
     assert told in words(done.err)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("batch_size = 6", "batch_size = 600"), "M, hot: "),
+        (('["th"]]', '["pt"]]'), "M, hot: M holds out pt, which mini does not have"),
+        (('[["de"], ["th"]]', "[]\n[[arm]]\nname = 'apart'\nalpha = 1\nloss = 'lancer'"), "M, apart: "),
+    ],
+)
+def test_what_data_and_loss_do_not_allow_is_told_before_the_first_run(
+    tmp_path: Path, change: tuple[str, str], told: str
+) -> None:
+    assert change[0] in STUDY
+    text = STUDY.replace(*change).replace('"alpha-0", "untrained"', '"alpha-0"' + ', "apart"' * ("apart" in told))
+    asked = ("sweep", str(written(tmp_path, text)), "--output", str(tmp_path / "x"))
+    for more in (("--dry-run",), ("--quiet",)):
+        done = run(*asked, *more)
+        assert done.code == 1
+        assert done.err.startswith(f"error: {told}")
+    assert not [*tmp_path.rglob("run.json")]
+
+
+def test_a_study_is_listed_before_its_data_is_there(tmp_path: Path) -> None:
+    text = STUDY.replace('train = "mini"', 'train = "there.jsonl"')
+    shown = ran("sweep", str(written(tmp_path, text)), "--output", str(tmp_path / "x"), "--dry-run").out
+    assert "8 of 8 runs are missing" in words(shown)
+    assert "not checked against the data: M, hot: there is no file there.jsonl" in words(shown)
 
 
 def test_the_command_counts_before_the_file(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import click
 from xqr_bench.cli.common import if_stopped, study_plan
 from xqr_bench.cli.options import given
 from xqr_bench.cli.printing import echo
-from xqr_bench.core.errors import UsageError
+from xqr_bench.core.errors import DataError, UsageError
 from xqr_bench.core.options import Folder, Option, Part, Sections, from_one, takes
 from xqr_bench.train.recipe import OF_TRANSFORMERS, Recipe
 
@@ -181,7 +181,10 @@ def _ended(observe: Observer, run: Run, well: bool) -> None:
 
 
 def _list(asked: Sweep) -> None:
-    missing = asked.missing()
+    from xqr_bench.train.workspace import TrainCache
+
+    cache = TrainCache()
+    missing = asked.missing(cache)
     for item in missing:
         echo(item.id)
     values, trained = asked.numbers.recipe, {run.arm.name: run for run in asked.runs if run.arm.plan is not None}
@@ -203,4 +206,8 @@ def _list(asked: Sweep) -> None:
     for name, run in trained.items():
         if own := ", ".join(f"{key} {value}" for key, value in run.arm.recipe.items() if value != {}):
             echo(f"{name} has of its own: {own}")
+    try:
+        asked.check(missing, cache)
+    except DataError as error:  # the list of a study is of use before its data is there
+        echo(f"not checked against the data: {error.fault}")
     echo("dry run: nothing was trained")

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from xqr_bench import __version__
 from xqr_bench.core import strict_json
-from xqr_bench.core.errors import RecordError, TrainingError
+from xqr_bench.core.errors import RecordError, TrainingError, XqrBenchError
 from xqr_bench.core.files import sha256_of, write_text
 from xqr_bench.core.observe import Clock, Observer
 from xqr_bench.core.types import Ranks
@@ -47,6 +47,7 @@ from xqr_bench.studies.ratio.scoring import (
 from xqr_bench.train import STATIC, TrainCache, TrainConfig, train
 from xqr_bench.train.data import load_training_data
 from xqr_bench.train.losses import choose_loss
+from xqr_bench.train.prepare import prepare
 from xqr_bench.train.recipe import completed
 
 # Reading the JSON files of a sweep's folder: what a stopped disk or a hand has broken is told, not met later.
@@ -276,6 +277,22 @@ def do_run(run: Run, job: Job, cache: TrainCache, say: Callable[[str], None] = l
             return True
     write_text(job.folder / run.id / FAILED, json.dumps(failure, indent=1) + "\n")
     return False
+
+
+def check_run(run: Run, job: Job, cache: TrainCache) -> None:
+    """Read the data of a run and make its plan of batches, with no model.
+
+    Raises:
+        UsageError: the data does not fill the batches, or lacks a language that is held out, or does not suit the loss.
+        DataError: data that is missing or damaged.
+    """
+    try:
+        config = _Work(run, job, cache, Observer())._config()
+        recipe = replace(config.values, tokens=None)  # how many updates a budget allows takes a model to say
+        prepare(replace(config, recipe=recipe, look_for=(), output=None, checkpoint_every=0, resume=False), cache)
+    except XqrBenchError as error:
+        error.problem = f"{run.condition.name}, {run.arm.name}: {error.problem}"
+        raise
 
 
 class _Work:

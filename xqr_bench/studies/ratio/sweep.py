@@ -45,6 +45,7 @@ from xqr_bench.studies.ratio.run import (
     FAILED,
     Job,
     as_now,
+    check_run,
     do_run,
     files_of_runs,
     is_done,
@@ -203,8 +204,11 @@ class Sweep:
         """Folder of what runs share."""
         return self.shared or self.folder / SHARED
 
-    def missing(self) -> list[Run]:
+    def missing(self, cache: TrainCache | None = None) -> list[Run]:
         """The runs without results; a folder made for other numbers is refused.
+
+        Args:
+            cache: where data that is read stays; None: nowhere.
 
         Raises:
             UsageError: the folder holds runs with other numbers, or the plan is not there.
@@ -241,12 +245,22 @@ class Sweep:
                     found="; ".join(f"{name}: {old.get(name)} there, {new.get(name)} now" for name in changed),
                     remedy="sweep with the same numbers, or into another folder",
                 )
-        cache, job = TrainCache(), Job(self.numbers, self.folder, self.plan_digest, self.data_dir)
+        cache, job = cache or TrainCache(), Job(self.numbers, self.folder, self.plan_digest, self.data_dir)
         missing = [run for run in self.runs if not is_done(run, self.folder)]
         for run in self.runs:
             if run not in missing:
                 refuse_other_run(run, job, cache)
         return missing
+
+    def check(self, runs: Sequence[Run], cache: TrainCache) -> None:
+        """Read the data and make the plan of one run of each condition and arm, before any is trained.
+
+        Raises:
+            XqrBenchError: it cannot be done; see `check_run`.
+        """
+        job = Job(self.numbers, self.folder, self.plan_digest, self.data_dir)
+        for run in {(run.condition.name, run.arm.name): run for run in runs}.values():
+            check_run(run, job, cache)
 
 
 def sweep(asked: Sweep, ended: Ended | None = None, say: Say = lambda line: None) -> Path:
@@ -267,18 +281,20 @@ def sweep(asked: Sweep, ended: Ended | None = None, say: Say = lambda line: None
         UsageError: see `Sweep.missing`.
         XqrBenchError: whatever stops a run; those done by then stay.
     """
-    missing = asked.missing()
+    cache = FolderCache(asked.shared_folder)
+    missing = asked.missing(cache)
+    asked.check(missing, cache)
     ended = ended or (lambda run, well: None)
     about = {"study": asked.study.name, "numbers": asked.numbers.values(), "chosen_by": asked.chosen_by}
     if not (asked.folder / STUDY_FILE).is_file():
         write_text(asked.folder / STUDY_FILE, json.dumps(about, indent=1) + "\n")
     job = Job(asked.numbers, asked.folder, asked.plan_digest, asked.data_dir, asked.study.name, asked.arguments())
     if asked.workers == 1 or len(missing) < 2:
-        cache = FolderCache(asked.shared_folder)
         job = replace(job, numbers=replace(job.numbers, device=devices_of(job.numbers.device)[0]))
         for run in missing:
             ended(run, do_run(run, job, cache, say))
     else:
+        del cache  # each process reads what it needs
         _in_processes(missing, job, asked.shared_folder, min(asked.workers, len(missing)), ended, say)
     return write_summary(asked, job.plan)
 
