@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import click
 
 from xqr_bench.cli.common import beside_package, study_plan
-from xqr_bench.cli.printing import console, echo, table_console
+from xqr_bench.cli.printing import console, echo, echo_tables
 from xqr_bench.cli.sweep import IN_FILE
 from xqr_bench.core.options import Option, Place, takes
 
@@ -119,23 +119,20 @@ def ratios(study_folder: Path, asked: Reported) -> None:
 
 @report.command("p-values", short_help="The ratio study: its tests again, from its published files alone.")
 @click.argument("folder", type=Place(path_type=Path), default="leaderboard/studies/ratio", metavar="[FOLDER]")
-@click.option("--full", is_flag=True, help="Show every checkpoint, raw and centred, not only raw at 100%.")
-@click.option("--markdown", is_flag=True, help="Print the table in Markdown.")
+@click.option("--full", is_flag=True, help="Show tests of every checkpoint, raw and centred, and all scores.")
+@click.option("--markdown", is_flag=True, help="Print the tables in Markdown.")
 def p_values(folder: Path, full: bool, markdown: bool) -> None:
-    """Compute the tests in ratios.json of FOLDER (default: leaderboard/studies/ratio) again, without the runs.
+    """Compute the figures in ratios.json of FOLDER (default: leaderboard/studies/ratio) again, without the runs.
 
-    Each p of t is computed, and, of raw vectors after all updates, each p by bootstrap, its estimate and interval,
-    where sums-CONDITION.npz stands beside ratios.json; report ratios writes both. What was not computed is said. Exit
-    code 0 when no figure differs from the one stated, 1 when one does.
+    Each p of t is computed, and, of raw vectors after all updates, each p by bootstrap, the MAP of each arm and each
+    difference of arms with their intervals, where sums-CONDITION.npz stands beside ratios.json; report ratios writes
+    both. What was not computed is said. Exit code 0 when no figure differs from the one stated, 1 when one does.
     """
-    from xqr_bench.studies.ratio.pvalues import p_values_again, p_values_summary, p_values_table
+    from xqr_bench.studies.ratio.pvalues import again_tables, p_values_again, p_values_summary
 
     found = p_values_again(folder.expanduser())
-    table = p_values_table(found, full=full)
-    if markdown:
-        echo(table.markdown())
-    else:
-        table_console().print(table.terminal())
+    if tables := again_tables(found, full=full):
+        echo_tables(tables, markdown=markdown)
     for text in p_values_summary(found):
         echo(text)
     if any(one.differs for one in found):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.kit import ROOT, edit, ran, run
+from tests.kit import ROOT, edit, ran, run, words
 from tests.studies.test_design import PLAN
 from tests.studies.test_results import FOLDED
 from tests.studies.test_sweep import asked as sweep_of
@@ -80,15 +80,25 @@ def test_every_p_follows_from_the_published_files(folder: Path, found: Ratios, t
     path = save_sums(results, tmp_path / SUMS.format("demo"))
     again = p_values_again(tmp_path)
     assert not any(one.differs for one in again)
-    assert {one.kind for one in again if one.computed is None and one.stated is not None} == {BOOTSTRAP}
+    tests = [one for one in again if one.of_test]
+    assert {one.kind for one in tests if one.computed is None and one.stated is not None} == {BOOTSTRAP}
     drawn = [one for one in again if one.kind == BOOTSTRAP and (one.view, one.percent) == ("raw", 100)]
     assert len(drawn) == 5  # H1 and its four parts
     assert [one.computed for one in drawn] == pytest.approx([one.stated for one in drawn], abs=1e-7)
     assert all(one.computed is None for one in again if one.kind == BOOTSTRAP and one not in drawn)
-    effects = [one for one in again if one.kind in EFFECT.values()]
+    effects = [one for one in tests if one.kind in EFFECT.values()]
     assert len(effects) == 3 * 4  # estimate and interval of H1's parts
     assert [one.computed for one in effects] == pytest.approx([one.stated for one in effects], abs=1e-7)
+    figures = {(one.name, one.kind): one for one in again if not one.of_test}
+    value = demo(found).view().score("multilingual", "map").arms["alpha-1"]
+    assert figures["alpha-1, multi MAP", "lower end"].computed == pytest.approx(value.low, abs=1e-7)
+    gap = figures["alpha-1 minus alpha-0.5, mono MAP", "upper end"]
+    assert gap.stated == demo(found).view().score("monolingual", "map").arms["alpha-1"].difference.high
+    assert gap.computed == pytest.approx(gap.stated, abs=1e-7)
+    assert ("aligned minus untrained, multi MAP", "estimate") not in figures  # no such arm
+    assert figures["alpha-1, cross MAP", "estimate"].computed is None  # what is tested has sums
     assert "0 differ" in ran("report", "p-values", str(tmp_path)).out
+    assert "alpha-1 minus alpha-0.5, mono MAP" in words(ran("report", "p-values", str(tmp_path), "--full").out)
     stored = load_sums(path)
     rows = [results.rows.index(row) for row in stored.rows]
     assert np.array_equal(stored.sums, results.sums[:, :, rows])
@@ -99,9 +109,17 @@ def test_every_p_follows_from_the_published_files(folder: Path, found: Ratios, t
     def worse(data: dict[str, Any]) -> None:
         data["conditions"][0]["views"][4]["tests"][0]["parts"][0]["p_t"] += 0.01
 
+    def other_arm(data: dict[str, Any]) -> None:
+        raw = next(view for view in data["conditions"][0]["views"] if (view["view"], view["percent"]) == ("raw", 100))
+        raw["scores"][0]["arms"]["untrained"]["value"] += 0.01
+
     edit(tmp_path / FILE, worse)
     failed = run("report", "p-values", str(tmp_path))
     assert (failed.code, "1 differ" in failed.out) == (1, True)
+    edit(tmp_path / FILE, other_arm)
+    failed = run("report", "p-values", str(tmp_path))
+    assert "2 differ" in failed.out
+    assert "untrained, mono MAP" in words(failed.out)
 
 
 def test_sums_of_other_runs_are_told(folder: Path, found: Ratios, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The tests of a study computed again from its published files alone, beside what they state."""
+"""The tests and figures of a study computed again from its published files alone, beside what they state."""
 
 from __future__ import annotations
 
@@ -13,8 +13,18 @@ from xqr_bench.core.errors import RecordError, XqrBenchError
 from xqr_bench.measure.resampling import holm
 from xqr_bench.report.numbers import number, probability
 from xqr_bench.report.table import Column, Table, columns
-from xqr_bench.studies.ratio.form import FILE, PRIMARY_VIEW, Condition, Hypothesis, Ratios, TestPart, View, load_ratios
-from xqr_bench.studies.ratio.tables import in_words, languages_as_units
+from xqr_bench.studies.ratio.form import (
+    BASE_ARM,
+    FILE,
+    PRIMARY_VIEW,
+    Condition,
+    Hypothesis,
+    Ratios,
+    TestPart,
+    View,
+    load_ratios,
+)
+from xqr_bench.studies.ratio.tables import SHORT, in_words, languages_as_units, span
 
 BOOTSTRAP, T, PERMUTATION = "bootstrap", "t", "permutation"
 EFFECT = {"estimate": "estimate", "low": "lower end", "high": "upper end"}
@@ -34,11 +44,12 @@ class Again:
 
     Attributes:
         condition, view, percent: whose test.
-        name: of the part, or of the hypothesis as a whole.
+        name: of the part, or of the hypothesis as a whole; of a figure: arm or contrast, and score.
         kind: how the p is computed, or which figure of the effect it is (a value of `EFFECT`).
         stated: as `ratios.json` has it; None: it states none (a permutation test is computed where it is shown).
         computed: None: the files do not hold what it takes.
         tolerance: by how much the two may differ.
+        of_test: whether it belongs to a test; else to the scores and contrasts that are shown beside.
     """
 
     condition: str
@@ -49,6 +60,7 @@ class Again:
     stated: float | None
     computed: float | None
     tolerance: float = 0.0
+    of_test: bool = True
 
     @property
     def differs(self) -> bool:
@@ -59,11 +71,12 @@ class Again:
 
 
 def p_values_again(folder: Path) -> list[Again]:
-    """All p of the tests in a folder's `ratios.json`, in its order, and the effects tested where there are their sums.
+    """All p of the tests in a folder's `ratios.json`, in its order, and the figures that its sums hold.
 
-    p of t: from each contrast's estimate, standard deviation over seeds and number of seeds. p by bootstrap: from the
-    sums of the condition's runs (`sums-<condition>.npz`), with the seed and the number of resamples of the file. Those
-    of a hypothesis follow from its parts'; the permutation test from the effects by language.
+    p of t: from each contrast's estimate, standard deviation over seeds and number of seeds. p by bootstrap, and with
+    their intervals the effects tested, each arm's scores and each contrast of arms: from the sums of the condition's
+    runs (`sums-<condition>.npz`), with the seed and the number of resamples of the file. Those of a hypothesis follow
+    from its parts'; the permutation test from the effects by language.
 
     Raises:
         RecordError: a file that cannot be read; sums of other seeds or scores than those tested.
@@ -73,24 +86,45 @@ def p_values_again(folder: Path) -> list[Again]:
 
 
 def _of_condition(study: Ratios, condition: Condition, folder: Path) -> Iterator[Again]:
+    raw = condition.view()
+    drawn = None if raw is None else _drawn(study, condition, raw, folder)
     for view in condition.views:
-        drawn = {test.name: test for test in _bootstrap(study, condition, view, folder)}
-        yield from _of_view(study, (condition.name, view.view, view.percent), view, drawn)
+        tests = {} if drawn is None or view is not raw else {test.name: test for test in drawn.tests}
+        yield from _of_view(study, (condition.name, view.view, view.percent), view, tests)
     if (without := condition.without_shared) is not None:
         place = (condition.name, f"{without.view} without shared questions", without.percent)
         yield from _of_view(study, place, without, {})
+    if raw is None:
+        return
+    again = {} if drawn is None else dict(_figures(drawn))
+    for name, figures in dict(_figures(raw)).items():
+        for kind, stated, computed in zip(EFFECT.values(), figures, again.get(name, (None,) * 3), strict=True):
+            yield Again(condition.name, raw.view, raw.percent, name, kind, stated, computed, _EFFECT_OFF, False)
     split = languages_as_units(condition)
-    raw = condition.view()
-    if split is not None and raw is not None:
+    if split is not None:
         yield Again(condition.name, raw.view, raw.percent, "H2, languages as units", PERMUTATION, None, split.p)
 
 
-def _bootstrap(study: Ratios, condition: Condition, view: View, folder: Path) -> Sequence[Hypothesis]:
-    """The tests from the runs' sums; none where nothing is tested, or the folder has no sums of this checkpoint."""
+def _figures(view: View) -> Iterator[tuple[str, tuple[float, float, float]]]:
+    """Name -> value and interval of each arm's score over all languages, and of each contrast of arms."""
+    for score in view.scores:
+        for arm, figure in score.arms.items() if score.part == "all" else ():
+            yield f"{arm}, {SHORT[score.setting, score.metric]}", (figure.value, figure.low, figure.high)
+            if (gap := figure.difference) is not None and arm != BASE_ARM:
+                name = f"{arm} minus {BASE_ARM}, {SHORT[score.setting, score.metric]}"
+                yield name, (gap.estimate, gap.low, gap.high)
+    for control in view.controls:
+        for key, one in control.effects.items():
+            setting, metric = key.split("/")
+            yield f"{control.contrast}, {SHORT[setting, metric]}", (one.estimate, one.low, one.high)
+
+
+def _drawn(study: Ratios, condition: Condition, raw: View, folder: Path) -> View | None:
+    """Tests, scores and contrasts from the runs' sums; None: the folder has no sums of the condition."""
     path = folder / SUMS.format(condition.name)
-    if view is not condition.view() or not view.tests or not path.is_file():
-        return []
-    from xqr_bench.studies.ratio.claims import CROSS, HYBRID, MONO
+    if not path.is_file():
+        return None
+    from xqr_bench.studies.ratio.claims import CROSS, HYBRID, MONO, chosen_scores, controls, score_figures
     from xqr_bench.studies.ratio.statistics import primary_scores, primary_tests, replicate
     from xqr_bench.studies.ratio.sums import load_sums
 
@@ -101,15 +135,24 @@ def _bootstrap(study: Ratios, condition: Condition, view: View, folder: Path) ->
             found=f"{', '.join(map(str, results.seeds))}, tested: {', '.join(map(str, condition.seeds))}",
             remedy="make both again with xqr-bench report ratios",
         )
-    if lacking := [arm for arm in (CROSS, HYBRID, MONO) if arm not in results.arms]:
+    lacking = [arm for arm in (CROSS, HYBRID, MONO) if arm not in results.arms]
+    if lacking and raw.tests:
         raise RecordError(
             f"{path} has no sums of {', '.join(lacking)}, which {FILE} tests",
             remedy="make both again with xqr-bench report ratios",
         )
     rng = np.random.default_rng(study.seed)
     try:
-        chosen = primary_scores(results, own_language=any(test.name == "H3" for test in view.tests))
-        return primary_tests(replicate(results, chosen, rng, study.resamples))
+        keys = chosen_scores(results, detailed=False)
+        tested = primary_scores(results, own_language=any(test.name == "H3" for test in raw.tests)) if raw.tests else {}
+        scores = replicate(results, {**tested, **{key.text: rows for key, rows in keys.items()}}, rng, study.resamples)
+        return raw.model_copy(
+            update={
+                "tests": primary_tests(scores) if raw.tests else [],
+                "scores": score_figures(scores, keys),
+                "controls": controls(scores),
+            }
+        )
     except XqrBenchError as error:
         raise RecordError(
             f"{path} is not of condition {condition.name}: {error.fault}",
@@ -178,11 +221,44 @@ def p_values_summary(found: Sequence[Again]) -> list[str]:
             f"not computed again: {others} p by bootstrap of other checkpoints, of centred vectors or without shared "
             "questions: the sums are of raw vectors after all updates"
         )
+    without = {(one.condition, one.name): None for one in found if not one.of_test and one.computed is None}
+    if without:
+        names = ", ".join(dict.fromkeys(condition for condition, _ in without))
+        lines.append(f"not computed again: {len(without)} scores and differences of {names}: no sums of theirs here")
     return lines
 
 
-def p_values_table(found: Sequence[Again], *, full: bool = False) -> Table:
-    """The p values side by side, a row a test: of vectors as they are at 100% of the updates, or (`full`) of all."""
+def again_tables(found: Sequence[Again], *, full: bool = False) -> list[Table]:
+    """Tests, and scores and differences, stated and computed again; those without a row are left out.
+
+    `full`: tests of every checkpoint, raw and centred, in place of those of raw vectors after all updates; and all
+    scores and differences in place of those that differ.
+    """
+    tables = [_tests_table([one for one in found if one.of_test], full), _figures_table(found, full)]
+    return [table for table in tables if table.rows]
+
+
+def _figures_table(found: Sequence[Again], full: bool) -> Table:
+    figures: dict[tuple[str, str], dict[str, Again]] = {}
+    for one in found:
+        if not one.of_test and one.computed is not None:
+            figures.setdefault((one.condition, one.name), {})[one.kind] = one
+    rows = []
+    for place, of in figures.items():
+        stated, again = ([getattr(of[kind], side) for kind in EFFECT.values()] for side in ("stated", "computed"))
+        differs = any(one.differs for one in of.values())
+        if full or differs:
+            shown = (f"{number(value)} {span(low, high)}" for value, low, high in (stated, again))
+            rows.append((*place, *shown, "differs" if differs else ""))
+    return Table(
+        "Scores and differences, stated and computed again",
+        [*columns("", "what", "stated", "again", names=2), Column("", "word")],
+        rows,
+        ("Of raw vectors after all updates, from sums by seed and article, with the same seed of draws.",),
+    )
+
+
+def _tests_table(found: Sequence[Again], full: bool) -> Table:
     tests: dict[tuple[str, str], dict[str, Again]] = {}
     split = {one.condition: probability(one.computed) for one in found if one.kind == PERMUTATION}
     for one in found:
