@@ -19,6 +19,18 @@ def rows(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in plain]
 
 
+def test_the_tables_of_remedies_over_seeds_are_those_of_their_figures() -> None:
+    study = load_ratios(PUBLISHED.parents[1] / "e5-remedies" / PUBLISHED.name)
+    tables = [table for condition in study.conditions for table in condition_tables(study, condition)]
+    made = [
+        row for table in tables for row in rows(table.markdown()) if ", raw" in table.title or ": raw" in table.title
+    ]
+    shown = rows(page_text("e5-study.md").partition("### Over five seeds")[2].partition("\n## ")[0])
+    assert len(shown) == 2 + 7 + 5  # two headings, the arms, each but the first of its condition minus that
+    assert [row for row in shown if row not in made and row not in [one[1:] for one in made]] == []
+    assert all(condition.seeds == [0, 1, 2, 3, 4] for condition in study.conditions)
+
+
 def test_the_tables_are_those_of_the_published_figures() -> None:
     study = load_ratios(PUBLISHED)
     (condition,) = study.conditions

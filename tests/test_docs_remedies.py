@@ -57,11 +57,11 @@ def test_the_tables_have_every_variant() -> None:
 
 
 def test_the_table_of_trainings_is_that_of_the_published_file() -> None:
-    path = ROOT / "leaderboard" / "studies" / "e5" / "remedies.json"
+    path = ROOT / "leaderboard" / "studies" / "e5-remedies" / "remedies.json"
     (curves,) = Remedies.model_validate_json(path.read_text(encoding="utf-8")).curves
     made = rows(remedies_table(curves).markdown())[1:]
     names = {"infonce on mlqa-r, alpha 0.5": "hybrid (InfoNCE, alpha .5)", "infonce on ntrex7, x-y": "InfoNCE on NTREX"}
-    section = page_text("e5-study.md").partition("## Other remedies")[2].partition("\n## ")[0]
+    section = page_text("e5-study.md").partition("## Other remedies")[2].partition("\n##")[0]
     shown = [[cell.strip("`") for cell in row] for row in rows(section)[1:]]
     assert shown == [[names.get(row[0], row[0]), *row[1:7], row[9]] for row in made]
 

@@ -195,7 +195,10 @@ def test_the_command_takes_the_file_of_the_folder(found: Ratios, tmp_path: Path)
 def test_a_study_beside_the_first_has_pages_of_its_own(found: Ratios, tmp_path: Path) -> None:
     own = found.conditions[0].model_copy(update={"name": "E1"})
     folder = tmp_path / "leaderboard"
-    for place, study in zip(FIGURES, (found, found.model_copy(update={"conditions": [own]})), strict=True):
+    plain = own.model_copy(update={"name": "questions", "arms": own.arms[-1:]})
+    second = found.model_copy(update={"conditions": [own]})
+    third = found.model_copy(update={"conditions": [plain], "study": "remedies"})
+    for place, study in zip(FIGURES, (found, second, third), strict=True):
         save_ratios(study, folder / place)
     (folder / FIGURES[1]).with_name("sums-E1.npz").write_bytes(b"")
     assert verify(folder, read_study=load_ratios).faults == []
@@ -205,6 +208,7 @@ def test_a_study_beside_the_first_has_pages_of_its_own(found: Ratios, tmp_path: 
     assert "Small encoders, trained alike" in first
     assert "A multilingual retrieval encoder, trained further" in other
     assert 'href="ratio.html"' in other
+    assert '<a href="ratio-questions.html"><bdi dir="auto">remedies: questions</bdi></a>' in other
     (folder / FIGURES[1]).write_text("{}", encoding="utf-8")
     assert [str(fault.path) for fault in verify(folder, read_study=load_ratios).faults] == [str(FIGURES[1])]
 

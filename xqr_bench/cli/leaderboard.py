@@ -32,7 +32,7 @@ class Site:
 
     Attributes:
         json: Build from this leaderboard JSON (of show --json) instead of the folder.
-        ratios: ratios.json, for the pages of the batch ratio. Default: those of studies/ratio and studies/e5 there.
+        ratios: ratios.json, for the pages of the batch ratio. Default: those of the studies in the folder.
         texts: Show the questions and sentences of tasks whose licence lets them be passed on, where the data is here.
         noncommercial: With --texts: also of tasks whose licence excludes commercial use (MLQA-R): the site then may
             not be used for it.

@@ -352,6 +352,7 @@ def test_one_seed_and_what_is_not_here_are_told(folder: Path, tmp_path: Path) ->
     assert "Of one seed. In brackets: 95% intervals, articles drawn again, of this training." in printed
     assert "seeds and articles" not in printed
     assert printed.strip().splitlines()[-1].startswith("Not here: S1b: ")
+    assert "articles are drawn again, of one training" in (tmp_path / "a" / "ratios.html").read_text("utf-8")
 
 
 def test_errors(folder: Path, tmp_path: Path) -> None:

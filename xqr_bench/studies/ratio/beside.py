@@ -16,7 +16,7 @@ LEXICAL = "bm25"
 
 
 def levels(condition: Condition, board: Leaderboard) -> Table | None:
-    """BM25 and published encoders on the condition's task, then the arms; None: the board has neither."""
+    """BM25 and published encoders on the condition's task, then arms of this study; None: the board has neither."""
     others = [
         (row.model, row.scores, row.bias)
         for row in board.rows
@@ -31,13 +31,15 @@ def levels(condition: Condition, board: Leaderboard) -> Table | None:
         return None
     rows = [(name, *_figures(scores, bias)) for name, scores, bias in others]
     raw = condition.view()
-    for arm in _SHOWN:
+    names = [arm.name for arm in condition.arms]
+    of_curve = [arm for arm in _SHOWN if arm in names]
+    for arm in of_curve or names:  # a study of one's own need not be about the ratio
         scores = [] if raw is None else [raw.score(*key) for key in MAIN]
         shown = [one.arms.get(arm) if one is not None else None for one in scores]
         if any(shown):
             rows.append((f"{arm}, this study", *(number(None if one is None else one.value) for one in shown)))
     return Table(
-        f"{condition.name}: the curve beside other encoders on {condition.evaluate}",
+        f"{condition.name}: the {'curve' if of_curve else 'arms'} beside other encoders on {condition.evaluate}",
         columns("encoder", *(SHORT[key] for key in MAIN)),
         rows,
         ("Published: from a paper, other models and other training data, without intervals.",),

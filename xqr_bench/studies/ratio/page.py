@@ -130,7 +130,7 @@ def _render(pages: list[_Page], place: int, common: dict[str, Any], *, board: Le
         script=asset("address.js") + asset("ratio.js"),
         study=study,
         own=own,
-        pages=[(page.file, page.condition.name) for page in pages if page.condition is not None],
+        pages=[(page.file, _tab(page.study, page.condition)) for page in pages if page.condition is not None],
         parts=PARTS,
         kinds=KINDS,
         measures={name: text for name, text in labels.items() if name in measures},
@@ -139,6 +139,11 @@ def _render(pages: list[_Page], place: int, common: dict[str, Any], *, board: Le
         **context,
         **common,
     )
+
+
+def _tab(study: Ratios, condition: Condition) -> str:
+    """A condition's name among others; of a study of one's own with that study's."""
+    return condition.name if study.study == STUDY else f"{study.study}: {condition.name}"
 
 
 def _within(condition: Condition, title: str) -> str:
