@@ -176,7 +176,9 @@ def test_trainings_are_remedies_too(folder: Path, tmp_path: Path) -> None:
         remedies(twice)
     assert caught.value.found is not None
     assert caught.value.found.endswith("; they differ in seed")
-    assert caught.value.remedy == "name one of them, such as those of one seed"
+    assert caught.value.remedy == (
+        "name one of them, such as those of one seed; xqr-bench report ratios compares over seeds"
+    )
     of_one_model = [path for path in paths if path.parent.name.startswith("4-")]
     assert [dose.label for dose in remedies(of_one_model)[0].doses] == ["untouched", "center"]
 

@@ -335,7 +335,7 @@ def _curves(group: Sequence[Record], seed: int) -> Curves:
             raise UsageError(
                 f"{untouched.model.name} on {untouched.task.name} has two records of {label}",
                 found=", ".join(record.model.name for record in alike) + f"; they differ in {apart}" * (apart != ""),
-                remedy="name one of them, such as those of one seed",
+                remedy="name one of them, such as those of one seed; xqr-bench report ratios compares over seeds",
             )
     figures, units = [], []
     for record in ordered:

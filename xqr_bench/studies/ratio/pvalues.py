@@ -33,9 +33,10 @@ SUMS = "sums-{}.npz"
 """Sums and counts of a condition's primary checkpoint by seed, language and article, in the folder of `ratios.json`."""
 _NEAR = 2e-4
 """Relative, for what is computed from figures of seven digits."""
-_RESAMPLES_OFF, _EFFECT_OFF = 2, 2e-6
-"""By so many resamples a bootstrap p may differ, and by so much an effect and its interval, where the sums are of runs
-made again on another processor: those of S1b are 1 resample and 5e-7 off."""
+_RESAMPLES_OFF, _VALUE_OFF, _END_OFF = 2, 5e-6, 3e-5
+"""By so many resamples a bootstrap p may differ, and by so much a score or effect, and an end of its interval, where
+the sums are of runs made again on another processor: those of S1b are 1 resample, 3.9e-6 and 2.6e-5 off."""
+_OFF = {name: _VALUE_OFF if field == "estimate" else _END_OFF for field, name in EFFECT.items()}
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def _of_condition(study: Ratios, condition: Condition, folder: Path) -> Iterator
     again = {} if drawn is None else dict(_figures(drawn))
     for name, figures in dict(_figures(raw)).items():
         for kind, stated, computed in zip(EFFECT.values(), figures, again.get(name, (None,) * 3), strict=True):
-            yield Again(condition.name, raw.view, raw.percent, name, kind, stated, computed, _EFFECT_OFF, False)
+            yield Again(condition.name, raw.view, raw.percent, name, kind, stated, computed, _OFF[kind], False)
     split = languages_as_units(condition)
     if split is not None:
         yield Again(condition.name, raw.view, raw.percent, "H2, languages as units", PERMUTATION, None, split.p)
@@ -174,7 +175,7 @@ def _of_view(study: Ratios, place: tuple[str, str, int], view: View, drawn: dict
             if again is not None:
                 effect = again.parts[k].effect
                 for field, kind in EFFECT.items():
-                    yield Again(*place, name, kind, getattr(part.effect, field), getattr(effect, field), _EFFECT_OFF)
+                    yield Again(*place, name, kind, getattr(part.effect, field), getattr(effect, field), _OFF[kind])
         known = [p for p in t if p is not None]
         by_t.append(max(known) if len(known) == len(t) else None)
     adjusted: list[float] = holm([1.0 if p is None else p for p in by_t]).tolist() if by_t else []
