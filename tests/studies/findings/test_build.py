@@ -349,7 +349,7 @@ def test_one_seed_and_what_is_not_here_are_told(folder: Path, tmp_path: Path) ->
     (tmp_path / "study/S1b/alpha-0/seed-00" / DONE).write_text("{}", "utf-8")
     command = ("report", "ratios", str(tmp_path / "study"), "--output", str(tmp_path / "a"), "--resamples", "100")
     printed = ran(*command, "--plan", str(PLAN), "--markdown").out
-    assert "Of one seed. In brackets: 95% intervals, articles drawn again, of this training." in printed
+    assert "In brackets: 95% intervals of one seed's training, articles drawn again." in printed
     assert "seeds and articles" not in printed
     assert printed.strip().splitlines()[-1].startswith("Not here: S1b: ")
     assert "articles are drawn again, of one training" in (tmp_path / "a" / "ratios.html").read_text("utf-8")

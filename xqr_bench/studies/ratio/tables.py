@@ -176,19 +176,15 @@ def _arms(condition: Condition, view: View) -> Table:
         f"{_title(condition, view)}: arms",
         columns("arm", *scores),
         [(arm.name, *(figure(one.arms.get(arm.name)) for one in scores.values())) for arm in condition.arms],
-        (_means(condition),),
+        (_brackets(condition, "Means over {} seeds. "),),
     )
 
 
-def _means(condition: Condition) -> str:
-    n = len(condition.seeds)
-    return f"{f'Means over {n} seeds.' if n > 1 else 'Of one seed.'} {_brackets(condition)}"
-
-
-def _brackets(condition: Condition) -> str:
+def _brackets(condition: Condition, means: str = "") -> str:
     """What the brackets of a table hold; with one seed nothing is known of other trainings."""
-    drawn = "seeds and articles drawn again" if len(condition.seeds) > 1 else "articles drawn again, of this training"
-    return f"In brackets: 95% intervals, {drawn}."
+    if (seeds := len(condition.seeds)) == 1:
+        return "In brackets: 95% intervals of one seed's training, articles drawn again."
+    return f"{means.format(seeds)}In brackets: 95% intervals, seeds and articles drawn again."
 
 
 def _differences(condition: Condition, view: View) -> Table:
