@@ -218,7 +218,7 @@ def test_verify_looks_at_the_figures(found: Ratios, tmp_path: Path) -> None:
     assert verify(tmp_path, read_study=load_ratios).faults == []
     (tmp_path / RATIOS).write_text("{}", encoding="utf-8")
     (tmp_path / "studies/ratio/more.json").write_text("{}", encoding="utf-8")
-    for name in ("sweep.json", "sums-S1b.npz"):  # what stands beside the figures
+    for name in ("sweep.json", "sweep-S1a-S3.json", "sums-S1b.npz"):  # what stands beside the figures
         (tmp_path / "studies/ratio" / name).write_bytes(b"")
     (tmp_path / "studies/other").mkdir()
     faults = dict(verify(tmp_path, read_study=load_ratios).faults)

@@ -112,8 +112,8 @@ STUDIES = "studies"
 RATIOS = PurePosixPath(STUDIES, "ratio", "ratios.json")
 FIGURES = (RATIOS, *(PurePosixPath(STUDIES, name, RATIOS.name) for name in ("e5", "e5-remedies")))
 """Figures of studies as `xqr-bench report ratios` writes them: the ratio on small encoders and e5-small, remedies."""
-_OF_STUDY = re.compile(r"(ratios|remedies|sweep)\.json|sums-[A-Za-z0-9]{1,20}\.npz")
-"""Beside them: the scores and digests of runs, and the sums that p values follow from (`xqr-bench report p-values`)."""
+_OF_STUDY = re.compile(r"(ratios|remedies|sweep(-[A-Za-z0-9-]{1,40})?)\.json|sums-[A-Za-z0-9]{1,20}\.npz")
+"""Beside them: scores and digests of the runs of a machine, and the sums for `xqr-bench report p-values`."""
 KEPT = (PUBLISHED, STUDIES)
 """Folders of the leaderboard that are of no model."""
 FURNITURE = ("README.md", "schema.json", "leaderboard.schema.json")
