@@ -227,4 +227,7 @@ def test_on_a_gpu_batches_overlap(model: Path, monkeypatch: pytest.MonkeyPatch) 
     assert bound.lanes.number == DEVICE_LANES > 1
     beside = embed_tasks(bound, [task_of(0, 120)])["toy"]
     bound.lanes = Lanes(1)
-    assert same(beside, embed_tasks(bound, [task_of(0, 120)])["toy"])
+    alone = embed_tasks(bound, [task_of(0, 120)])["toy"]
+    # batches beside each other share the processor's threads: the last bits of a product may differ
+    for side in ("queries", "candidates"):
+        np.testing.assert_allclose(getattr(beside, side), getattr(alone, side), rtol=1e-5, atol=1e-5)

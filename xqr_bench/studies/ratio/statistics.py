@@ -175,6 +175,10 @@ def effect(scores: Replicates, terms: Sequence[Term]) -> Effect:
     return effect_of(drawn, fixed, np.sum([weight * scores.by_seed[k, a] for weight, k, a in places], axis=0))
 
 
+_ROUNDING = 1e-12
+"""A replicate nearer to 0 is on it: sums in another order give some 1e-17 where the scores are equal."""
+
+
 def effect_of(drawn: FloatArray, articles_only: FloatArray, by_seed: FloatArray) -> Effect:
     """The effect that has these replicates, float64 `[resamples]`, and these values by seed, float64 `[seeds]`.
 
@@ -182,7 +186,7 @@ def effect_of(drawn: FloatArray, articles_only: FloatArray, by_seed: FloatArray)
     """
     seeds, estimate = len(by_seed), float(by_seed.mean())
     # written so that an undefined replicate counts against every claim
-    greater, less = ((1 + int((~side).sum())) / (len(drawn) + 1) for side in (drawn > 0, drawn < 0))
+    greater, less = ((1 + int((~side).sum())) / (len(drawn) + 1) for side in (drawn > _ROUNDING, drawn < -_ROUNDING))
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     deviation = float(by_seed.std(ddof=1)) if seeds > 1 else None
     one_sided = two_sided = None
