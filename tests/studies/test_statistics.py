@@ -20,6 +20,7 @@ from xqr_bench.studies.ratio.statistics import (
     Term,
     best_alphas,
     effect,
+    effect_of,
     primary_scores,
     primary_tests,
     replicate,
@@ -115,6 +116,15 @@ def detectable_in_errors(df: int) -> float:
     shifts = np.linspace(2, 6, 20_001)
     power = scipy_stats.nct.sf(critical, df, shifts)
     return float(shifts[np.searchsorted(power, 0.8)])
+
+
+def test_equal_scores_are_on_0_whatever_the_order_of_their_sums() -> None:
+    """0.1 + 0.2 - 0.3 is 5.6e-17."""
+    drawn = np.array([0.1 + 0.2 - 0.3, 0.3 - 0.1 - 0.2, 0.0, 0.01])
+    assert (drawn[:2] != 0).all()
+    found = effect_of(drawn, drawn, np.array([0.0, 0.01]))
+    assert found.p_greater == pytest.approx((1 + 3) / 5)
+    assert found.p_less == pytest.approx((1 + 4) / 5)
 
 
 def test_one_seed_has_no_t() -> None:
