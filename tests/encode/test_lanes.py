@@ -176,3 +176,26 @@ def test_an_encoder_that_fails_in_a_lane(tmp_path: Path, at: int) -> None:
     assert (f"{kept:,} texts encoded before are kept" in str(caught.value)) == (kept > 0)
     again = embed_tasks(made(), [task_of(0, 300)], store=store)["toy"]
     assert again.candidates.tobytes() == plain.candidates.tobytes()
+
+
+def test_an_item_that_begins_after_the_stop_is_stopped_too() -> None:
+    stops: list[int] = []
+    taken, ended = threading.Event(), threading.Event()
+
+    def work(item: int) -> int:
+        if item == 2:
+            taken.set()
+            time.sleep(0.3)  # the first stop is called meanwhile
+            before, deadline = len(stops), time.monotonic() + 20
+            assert before
+            while len(stops) == before and time.monotonic() < deadline:
+                time.sleep(0.01)
+            if len(stops) > before:
+                ended.set()
+        return item
+
+    results = Lanes(2, stop=lambda: stops.append(1)).map(work, range(3))
+    assert [next(results), next(results)] == [0, 1]
+    assert taken.wait(10)
+    results.close()
+    assert ended.is_set()

@@ -28,7 +28,8 @@ def end(pool: ProcessPoolExecutor) -> None:
     Those that have nothing to do end by themselves, and give back what they hold, such as the semaphores of progress
     bars, of which Python warns otherwise.
     """
-    if pool._pending_work_items:
-        for process in list((pool._processes or {}).values()):
-            process.terminate()
+    with pool._shutdown_lock:  # a thread that is submitting has begun its process, or has not submitted
+        if pool._pending_work_items:
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
     pool.shutdown(wait=True, cancel_futures=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -40,6 +41,8 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MOST_LANES = 8
+_PAUSE = 0.05
+"""Seconds between two calls of `stop`."""
 
 
 class Lanes:
@@ -49,7 +52,8 @@ class Lanes:
         number: 1: one after the other, in the caller's thread.
         enter: called at the beginning of each thread.
         around: what all of it happens in, entered and left in the caller's thread.
-        stop: called when the results are not waited for any more, so that items under way may end early.
+        stop: called when the results are not waited for any more, so that items under way may end early; again, until
+            they have: one that was taken but had not begun its work would not know of the first call.
     """
 
     def __init__(
@@ -77,23 +81,35 @@ class Lanes:
                 return
             pool = ThreadPoolExecutor(self.number, "encode", self._enter)
             waited_for = True
+            under_way: deque[Future[Result]] = deque()
             try:
-                yield pool.submit(work, items[0]).result()
-                under_way: deque[Future[Result]] = deque()
+                under_way.append(pool.submit(work, items[0]))
+                yield self._next(under_way)
                 for item in items[1:]:
                     under_way.append(pool.submit(work, item))
                     if len(under_way) > self.number:
-                        yield under_way.popleft().result()
+                        yield self._next(under_way)
                 while under_way:
-                    result = under_way.popleft().result()
+                    result = self._next(under_way)
                     waited_for = bool(under_way)
                     yield result
             except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
                 if waited_for:
                     self._stop()
+                    while not all(future.done() for future in under_way):
+                        time.sleep(_PAUSE)
+                        self._stop()
                 raise
             finally:
                 pool.shutdown(cancel_futures=True)
+
+    @staticmethod
+    def _next(under_way: deque[Future[Result]]) -> Result:
+        """The result of the first; it stays among those under way until it is there."""
+        result = under_way[0].result()
+        under_way.popleft()
+        return result
 
 
 def cpu_lanes() -> Lanes:
